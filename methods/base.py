@@ -1,0 +1,226 @@
+"""What a weighting method is: one frozen config and one class that turns a batch into per-example losses.
+
+Two shapes share the base:
+
+- `PointwiseLoss`: a loss of the given label's log-probability (or, if it says so, of the whole distribution);
+- `WeightMethod`: detached weights on cross-entropy.
+
+Every loss of p_y alone has the gradient of cross-entropy with a detached weight w = -d(loss)/d(log p_y). That
+*effective weight* is what the harness stores for every method, so that all of them can be compared row by row.
+Tensors are float32 and on the training device; nothing here imports torch at module level.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+# Artefacts a method may list in `requires`.
+QUALITY = "quality"  # log P'(.|x) over the generated rows: the classifier fitted on the small real set
+DIVERSITY = "diversity"  # log Q'(.|x) over the generated rows: the classifier fitted on the generated set
+
+# exp(80) is finite in float32 and larger than any weight that training survives: a guard, not a setting.
+LOG_WEIGHT_BOUND = 80.0
+
+
+class RealUse(StrEnum):
+    """What a method does with the small real set; a column of every report."""
+
+    NONE = "none"
+    TEXTS = "texts"
+    PRIOR = "prior"
+    CHECKER = "checker"
+    GRADIENT = "gradient"
+    SELECT = "select"
+    TRAIN = "train"
+
+
+def setting(
+    default: Any,
+    *,
+    search: tuple[float, float] | tuple[Any, ...] | None = None,
+    log: bool = False,
+    note: str = "",
+) -> Any:
+    """A config field: its default, the range (two numbers) or choices that `tuned` searches, and where it is from."""
+    return field(default=default, metadata={"search": search, "log": log, "note": note})
+
+
+@dataclass(frozen=True)
+class MethodConfig:
+    """Hyper-parameters that every method has."""
+
+    train_on: Literal["generated", "both", "real"] = setting(
+        "generated", note="rows that are trained on; real rows always carry plain cross-entropy"
+    )
+    real_share: float | None = setting(
+        None, note="part of the total weight that real rows carry when train_on=both; none: every row counts once"
+    )
+
+    def __post_init__(self) -> None:
+        if self.real_share is not None:
+            if self.train_on != "both":
+                raise ValueError("real_share needs train_on=both")
+            if not 0 < self.real_share < 1:
+                raise ValueError(f"real_share must lie between 0 and 1, not {self.real_share}")
+
+
+@dataclass(frozen=True)
+class WeightConfig(MethodConfig):
+    """Hyper-parameters of every method that weights cross-entropy."""
+
+    shuffle: Literal["none", "class", "all"] = setting(
+        "none", note="control: the batch's weights permuted among its rows, within each class or over all of them"
+    )
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a method knows about its cell before training starts.
+
+    `generated_prior` and `real_prior` are label shares (sum 1); `real_prior` is of the small real set.
+    """
+
+    n_classes: int
+    n_rows: int
+    updates: int
+    generated_prior: tuple[float, ...]
+    real_prior: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch of B generated rows over C classes, as a method sees it."""
+
+    ids: Tensor  # (B,) int64, the row numbers in the generated set
+    labels: Tensor  # (B,) int64, the given label
+    log_probs: Tensor  # (B, C) log p(.|x) of the model being trained, dropout on, with its graph
+    logp: Tensor  # (B,) log p(y|x) of the given label, with its graph
+    quality_log_probs: Tensor | None  # (B, C) log P'(.|x), if QUALITY is required
+    diversity_log_probs: Tensor | None  # (B, C) log Q'(.|x), if DIVERSITY is required
+    step: int  # update, from 0
+    epoch: int  # pass over the training rows, from 0
+    rng: np.random.Generator  # the method's own random numbers: using them shifts nobody else's
+
+    @property
+    def quality_logp(self) -> Tensor:
+        """(B,) log P'(y|x) of the given label."""
+        return self._given(self.quality_log_probs, QUALITY)
+
+    @property
+    def diversity_logp(self) -> Tensor:
+        """(B,) log Q'(y|x) of the given label."""
+        return self._given(self.diversity_log_probs, DIVERSITY)
+
+    def _given(self, log_probs: Tensor | None, artefact: str) -> Tensor:
+        if log_probs is None:
+            raise LookupError(f"the method reads {artefact} scores but does not list {artefact!r} in `requires`")
+        return log_probs.gather(1, self.labels[:, None]).squeeze(1)
+
+
+class Losses(NamedTuple):
+    """What a method returns for a batch."""
+
+    loss: Tensor  # (B,) per-example loss with its graph; the update descends its plain mean
+    weight: Tensor | None  # (B,) detached effective weight on CE; None where the loss is not a function of p_y
+
+
+class Method(ABC):
+    """One entry of the registry. Declares what it needs; the runner never asks for a method by name."""
+
+    name: ClassVar[str] = ""  # set by `register`
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
+    version: ClassVar[int] = 1  # raise it when the results of the same hyper-parameters change
+    groups: ClassVar[tuple[str, ...]] = ()  # besides `all`: core, references, paper
+    requires: ClassVar[tuple[str, ...]] = ()  # artefacts: QUALITY, DIVERSITY
+    packages: ClassVar[tuple[str, ...]] = ()  # optional packages that must be importable
+    real_use: ClassVar[RealUse] = RealUse.NONE
+    pairing: ClassVar[Literal["full", "partial"]] = "full"  # full: visits exactly D_Q once per epoch
+    networks: ClassVar[int] = 1
+    declared_cost: ClassVar[float] = 1.0  # forward and backward passes relative to CE, without artefacts
+
+    def __init__(self, config: MethodConfig | None = None) -> None:
+        self.config = config if config is not None else self.Config()
+
+    def start(self, context: Context) -> None:
+        """Called once before the first update; stateful methods reset themselves here."""
+
+    @abstractmethod
+    def losses(self, batch: Batch) -> Losses:
+        """Per-example losses and effective weights of one batch."""
+
+    @classmethod
+    def real_use_of(cls, config: MethodConfig) -> RealUse:
+        """How a configured method uses real rows: training on them outweighs every other use."""
+        return cls.real_use if config.train_on == "generated" else RealUse.TRAIN
+
+    @classmethod
+    def pairing_of(cls, config: MethodConfig) -> Literal["full", "partial"]:
+        """`full` where batch order and dropout are those of every other method that visits D_Q once per epoch."""
+        return cls.pairing if config.train_on == "generated" else "partial"
+
+
+class PointwiseLoss(Method):
+    """A loss of the given label's log-probability. One that reads the whole distribution derives from `Method`."""
+
+    @abstractmethod
+    def loss(self, logp: Tensor, batch: Batch) -> Tensor:
+        """(B,) loss as a differentiable function of `logp` (B,); called once per batch, so it may keep state."""
+
+    def losses(self, batch: Batch) -> Losses:
+        import torch
+
+        with torch.enable_grad():
+            leaf = batch.logp.detach().requires_grad_()
+            value = self.loss(leaf, batch)
+            (slope,) = torch.autograd.grad(value.sum(), leaf)
+        # The value of the loss with the gradient of weighted cross-entropy: the two agree by the chain rule.
+        surrogate = slope * batch.logp
+        return Losses(value.detach() + surrogate - surrogate.detach(), -slope)
+
+
+class WeightMethod(Method):
+    """Detached weights on cross-entropy."""
+
+    Config: ClassVar[type[MethodConfig]] = WeightConfig
+    config: WeightConfig
+
+    @abstractmethod
+    def weights(self, batch: Batch) -> Tensor:
+        """(B,) weights; their gradient is never followed."""
+
+    def losses(self, batch: Batch) -> Losses:
+        weight = self._shuffled(self.weights(batch).detach(), batch)
+        return Losses(-weight * batch.logp, weight)
+
+    def _shuffled(self, weight: Tensor, batch: Batch) -> Tensor:
+        """The same weights on other rows of the batch: clipping and moments stay, what the weights know goes."""
+        if self.config.shuffle == "none":
+            return weight
+        import numpy as np
+        import torch
+
+        labels = batch.labels.cpu().numpy()
+        groups = labels if self.config.shuffle == "class" else np.zeros_like(labels)
+        order = np.arange(len(labels))
+        for group in np.unique(groups):
+            rows = np.flatnonzero(groups == group)
+            order[rows] = batch.rng.permutation(rows)
+        return weight[torch.as_tensor(order, device=weight.device)]
+
+    @staticmethod
+    def bounded_exp(log_weight: Tensor, upper: float | None = None) -> Tensor:
+        """exp of log-weights, finite for any input; `upper` is the largest weight allowed."""
+        weight = log_weight.clamp(-LOG_WEIGHT_BOUND, LOG_WEIGHT_BOUND).exp()
+        return weight if upper is None else weight.clamp(max=upper)
+
+
+def hyperparameters(config: MethodConfig) -> dict[str, Any]:
+    """Every field of a config with its value, in the order of declaration."""
+    return {entry.name: getattr(config, entry.name) for entry in fields(config)}
