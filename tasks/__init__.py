@@ -1,0 +1,41 @@
+"""Tasks: what is classified, where its rows come from, and how they are split. One YAML per task.
+
+`load` reads a task's rows; `task_names` and `load_spec` describe tasks without reading data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from tasks.errors import DataError
+from tasks.rows import Rows, TaskData, normalised
+from tasks.sources import SOURCES
+from tasks.spec import TaskSpec, load_spec, task_names
+
+__all__ = ["SOURCES", "DataError", "Rows", "TaskData", "TaskSpec", "load", "load_spec", "normalised", "task_names"]
+
+NO_OPTIONS: Mapping[str, object] = MappingProxyType({})
+
+
+def load(
+    name: str | Path,
+    *,
+    source: str = "bundled",
+    data_dir: Path | None = None,
+    options: Mapping[str, object] = NO_OPTIONS,
+    test_size: int | Literal["default"] | None = "default",
+) -> TaskData:
+    """Read and check the rows of a task.
+
+    `name` is a task's name or the path of its YAML, `data_dir` the folder of source `local`, `options` the filters of
+    the task (`{"agreement": 75}`), `test_size` the most rows that the test has (None: all that the source holds out).
+    The generated set and the pool do not depend on `test_size`, and nothing here depends on a run's seed.
+
+    Raises `DataError`, one line for the user, for anything wrong with the task, the arguments or the files.
+    """
+    from tasks.loader import load_task  # here, because listing tasks must not wait for numpy
+
+    return load_task(name, source, data_dir, options, test_size)

@@ -1,0 +1,113 @@
+"""From the cells of a file to checked rows: texts, labels and filters. Bad cells raise `DataError` with the row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasks.errors import DataError, listed, nearest, shown
+from tasks.rows import Rows
+from tasks.tables import Table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tasks.spec import TaskSpec
+
+
+def checked_rows(table: Table, spec: TaskSpec) -> Rows:
+    """The rows (n,) of a table. Raises `DataError` for the first bad text, then for the first bad label."""
+    texts = _texts(table, spec.text)
+    pairs = None if spec.text_pair is None else _texts(table, spec.text_pair)
+    names = table.label_names or spec.labels
+    labels = [_label(table, row, value, names, spec.labels) for row, value in enumerate(table.column("label"))]
+    return Rows(np.arange(len(table), dtype=np.int64), texts, pairs, np.array(labels, dtype=np.int64))
+
+
+def _texts(table: Table, column: str) -> list[str]:
+    values = table.column(column)
+    for row, value in enumerate(values):
+        if problem := _text_problem(value):
+            table.fail(row, f"{column} {problem}")
+    return values
+
+
+def _text_problem(value: Any) -> str:
+    if _absent(value):
+        return "is missing"
+    if not isinstance(value, str):
+        return f"is {shown(value)} ({type(value).__name__}), not a string"
+    if not value.strip():
+        return "is empty"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "holds half a character (a lone surrogate)"
+    return ""
+
+
+def _absent(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _label(table: Table, row: int, value: Any, names: Sequence[str], labels: Sequence[str]) -> int:
+    """A label as an index into the task's `labels`; `names` is the order that integers in the file refer to."""
+    if _absent(value) or value == "":
+        table.fail(row, "label is missing")
+    name = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else None
+    if name in labels:
+        return labels.index(name)
+    index = _index(value)
+    # Labels that are numbers themselves (stars 1 to 5) are names, never positions.
+    positions = not any(label.lstrip("-").isdecimal() for label in names)
+    named = names[index] if positions and index is not None and 0 <= index < len(names) else None
+    if named in labels:
+        return labels.index(named)
+    meaning = "" if named is None else f" ({named})"
+    table.fail(row, f"label {shown(value)}{meaning} is not one of {listed(labels)}{nearest(value, labels)}")
+
+
+def _index(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        return int(value) if value.strip().isdecimal() else None
+    return int(value) if isinstance(value, int) or (isinstance(value, float) and value.is_integer()) else None
+
+
+def checked_options(spec: TaskSpec, options: Mapping[str, object]) -> dict[str, float]:
+    """The filters asked for, by name. Raises `DataError` for one that the task does not have or cannot compare."""
+    filters: dict[str, float] = {}
+    for name, value in options.items():
+        if name not in spec.filters:
+            known = listed(spec.filters)
+            raise DataError(f"task {spec.name} has no filter {name!r}{nearest(name, spec.filters)}; known: {known}")
+        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+            raise DataError(f"task {spec.name}: {name} takes a number, not {shown(value)}")
+        filters[name] = value
+    return filters
+
+
+def kept(table: Table, spec: TaskSpec, filters: Mapping[str, float]) -> NDArray[np.bool_]:
+    """Mask (n,) of the rows that all filters keep. Raises `DataError` if that is no row."""
+    mask = np.ones(len(table), dtype=np.bool_)
+    for name, least in filters.items():
+        column = spec.filters[name].column
+        values = np.array([_number(table, row, column, value) for row, value in enumerate(table.column(column))])
+        mask &= values >= least
+        if not mask.any():
+            raise DataError(f"{table.path}: {name}={least} keeps no row; the largest {column} is {values.max():g}")
+    return mask
+
+
+def _number(table: Table, row: int, column: str, value: Any) -> float:
+    try:
+        number = math.nan if value is None or isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if math.isnan(number):
+        table.fail(row, f"{column} is {shown(value)}, not a number")
+    return number

@@ -1,0 +1,139 @@
+"""The description of a task: the schema of its YAML, and the registry of the files that come with this package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, PositiveInt, StringConstraints, ValidationError, field_validator, model_validator
+
+from tasks.errors import DataError, listed, missing, nearest
+from tasks.sources import SOURCES, Block, Split, Strict
+
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+# The name is part of paths and of task references, so brackets, commas and slashes are out.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+class Filter(Strict):
+    """`task[name=value]` keeps the real, test and validation rows whose `column` is at least the value."""
+
+    column: Text
+    meaning: Text
+
+
+class Sizes(Strict):
+    """Default numbers of rows: the small real set by source, and the most that a test has."""
+
+    real: dict[str, PositiveInt]
+    test: PositiveInt
+
+    @model_validator(mode="after")
+    def _known(self) -> Sizes:
+        for name in self.real:
+            if name != "default" and name not in SOURCES:
+                raise ValueError(f"real: no source {name!r}{nearest(name, ['default', *SOURCES])}")
+        if "default" not in self.real:
+            raise ValueError("real needs a default")
+        return self
+
+
+class TaskSpec(Strict):
+    """One task. `labels` fixes the order of the classes: label i of every row set is `labels[i]`."""
+
+    name: Name
+    version: PositiveInt
+    title: Text
+    labels: tuple[Text, ...] = Field(min_length=2)
+    text: Text
+    text_pair: Text | None = None
+    citation: Text
+    licence: Text
+    sources: dict[str, Block] = Field(min_length=1)
+    sizes: Sizes
+    filters: dict[str, Filter] = Field(default_factory=dict)
+
+    @property
+    def pair(self) -> bool:
+        """Whether an example is two texts."""
+        return self.text_pair is not None
+
+    def complete_sources(self) -> list[str]:
+        """The sources that have real rows, so that a run can use them."""
+        return [name for name, block in self.sources.items() if block.real is not None]
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_differ(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(labels)) < len(labels):
+            raise ValueError("the names must differ")
+        return labels
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _blocks(cls, blocks: Any) -> Any:
+        """Read each block by the schema of its source."""
+        if not isinstance(blocks, dict):
+            return blocks
+        for name in blocks:
+            if name not in SOURCES:
+                raise ValueError(f"no source {name!r}{nearest(name, SOURCES)}; known: {listed(SOURCES)}")
+        return {name: _validated(SOURCES[name].schema, block, name) for name, block in blocks.items()}
+
+
+def _validated(schema: type[Block], block: Any, name: str) -> Block:
+    try:
+        return schema.model_validate(block)
+    except ValidationError as error:
+        raise ValueError(f"{name}: {_problem(error, schema, Split)}") from None
+
+
+def _problem(error: ValidationError, *models: type[Strict]) -> str:
+    """The first problem of a YAML in one line: where, what, and the key that was probably meant."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = [key for model in models for key in model.model_fields]
+        return f"unknown key {where!r}{nearest(first['loc'][-1], known)}"
+    message = first["msg"].removeprefix("Value error, ")
+    hint = " (put it in quotation marks)" if first["type"] == "string_type" and first["input"] is not None else ""
+    return (f"{where}: " if where else "") + message + hint
+
+
+def task_names() -> list[str]:
+    """The names of the tasks that come with this package, sorted. Reads no file."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.yaml"))
+
+
+def load_spec(name: str | Path) -> TaskSpec:
+    """The description of a task by its name, or by the path of a YAML. Reads no data; raises `DataError`."""
+    if isinstance(name, Path) or name.endswith((".yaml", ".yml")):
+        return _read_spec(Path(name).expanduser())
+    if name not in task_names():
+        raise DataError(f"no task {name!r}{nearest(name, task_names())}; known: {listed(task_names())}")
+    return _read_spec(Path(__file__).parent / f"{name}.yaml")
+
+
+def _read_spec(path: Path) -> TaskSpec:
+    if not path.is_file():
+        raise missing(path)
+    content = _parsed(path)
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: a task is a mapping of keys to values, not {type(content).__name__}")
+    try:
+        return TaskSpec.model_validate(content)
+    except ValidationError as error:
+        raise DataError(f"{path}: {_problem(error, TaskSpec, Sizes, Filter)}") from None
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_bytes())
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise DataError(f"{path}{line}: not valid YAML: {error.problem}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise DataError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None

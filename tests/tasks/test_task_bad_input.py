@@ -1,0 +1,260 @@
+"""Every kind of bad file gives one line that says what is wrong and in which row."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from task_files import made_rows, write_json_lines, write_parquet, write_task
+
+from tasks import DataError, load
+
+GOOD = [{"text": f"good {label} {i}", "label": label} for i in range(5) for label in ("negative", "positive")]
+
+
+def load_generated(folder, name):
+    """Load the made task with one file as its generated set; the error's message, which must be one line."""
+    sources = {"local": {"generated": name, "real": "real.jsonl", "test": "test.jsonl"}}
+    return load(write_task(folder, sources=sources), source="local", data_dir=folder)
+
+
+def message_of(folder, name):
+    with pytest.raises(DataError) as caught:
+        load_generated(folder, name)
+    message = str(caught.value)
+    assert message.startswith(str(folder / name.split("/")[0]))
+    assert "\n" not in message
+    return message.removeprefix(str(folder / name))
+
+
+BAD_ROWS = [
+    ({"text": "a", "label": "postive"}, "label 'postive' is not one of negative, positive; did you mean 'positive'?"),
+    ({"text": "a", "label": 2}, "label 2 is not one of negative, positive"),
+    ({"text": "a", "label": -1}, "label -1 is not one of negative, positive"),
+    ({"text": "a", "label": 0.5}, "label 0.5 is not one of negative, positive"),
+    ({"text": "a", "label": True}, "label True is not one of negative, positive"),
+    ({"text": "a", "label": None}, "label is missing"),
+    ({"text": "a", "label": float("nan")}, "label is missing"),
+    ({"text": "a"}, "label is missing"),
+    ({"text": "", "label": 0}, "text is empty"),
+    ({"text": " \u00a0\t", "label": 0}, "text is empty"),
+    ({"text": None, "label": 0}, "text is missing"),
+    ({"text": float("nan"), "label": 0}, "text is missing"),
+    ({"label": 0}, "text is missing"),
+    ({"text": 17, "label": 0}, "text is 17 (int), not a string"),
+    ({"text": ["a"], "label": 0}, "text is ['a'] (list), not a string"),
+    ({"text": "\ud83d", "label": 0}, "text holds half a character (a lone surrogate)"),
+]
+
+
+@pytest.mark.parametrize(("row", "problem"), BAD_ROWS, ids=[problem for _, problem in BAD_ROWS])
+def test_bad_row_in_json_lines(made, row, problem):
+    write_json_lines(made / "bad.jsonl", [*GOOD[:2], row, *GOOD[2:]])
+    assert message_of(made, "bad.jsonl") == f", line 3: {problem}"
+
+
+def test_blank_lines_count_as_lines_but_not_as_rows(made):
+    lines = ["", *[json.dumps(row) for row in GOOD], "", json.dumps({"text": "", "label": 0})]
+    (made / "bad.jsonl").write_text("\n".join(lines), "utf-8")
+    assert message_of(made, "bad.jsonl") == ", line 13: text is empty"
+    (made / "bad.jsonl").write_text("\n".join(lines[:-1]), "utf-8")
+    assert load_generated(made, "bad.jsonl").generated.ids.tolist() == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('{"text": "a", "label": "negative"', "not valid JSON: Expecting"),
+        ("{'text': 'a'}", "not valid JSON: Expecting"),
+        ("[1, 2]", "list, not an object"),
+        ("[" * 100_000, "not readable JSON"),
+        ('{"text": "a", "label": ' + "1" * 5000 + "}", "not readable JSON"),
+    ],
+)
+def test_broken_json(made, line, problem):
+    (made / "bad.jsonl").write_text("\n".join([json.dumps(GOOD[0]), line]), "utf-8")
+    assert message_of(made, "bad.jsonl").startswith(f", line 2: {problem}")
+
+
+def test_line_separators_inside_a_json_string_do_not_cut_it(made):
+    rows = [{"text": f"{row['text']} \u2028 x", "label": row["label"]} for row in GOOD]
+    (made / "good.jsonl").write_text("\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows), "utf-8")
+    assert load_generated(made, "good.jsonl").generated.texts[0] == "good negative 0 \u2028 x"
+
+
+CSV = 'text,label\none,negative\n"two, with a\nline end",1\n'
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ("three,negative,extra\n", ", row 3: 3 fields where the header has 2"),
+        ("three\n", ", row 3: 1 fields where the header has 2"),
+        ("three,\n", ", row 3: label is missing"),
+        (",negative\n", ", row 3: text is empty"),
+        ("\n\nthree,7\n", ", row 3: label '7' is not one of negative, positive"),
+        ('three,negative\n"four,negative\n', ", row 4: not valid CSV: unexpected end of data"),
+        (b"three,negative\nf\xffur,negative\n", ", row 4: not valid UTF-8 (byte 0xff)"),
+        (b"three,negative\n\xfffour,negative\n", ", row 4: not valid UTF-8 (byte 0xff)"),
+    ],
+)
+def test_bad_row_in_csv(made, rows, problem):
+    rows = rows if isinstance(rows, bytes) else rows.encode()
+    (made / "bad.csv").write_bytes(CSV.encode() + rows)
+    assert message_of(made, "bad.csv") == problem
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", ": the file is empty"),
+        (b"\xef\xbb\xbf", ": the file is empty"),
+        (b"\n \n", ": the file is empty"),
+        (b"text,label\n", ": no rows"),
+        (b"text;label\na;negative\n", ": no column 'text'; columns: text;label"),
+        (b"txt,label\na,negative\n", ": no column 'text'; columns: txt, label; did you mean 'txt'?"),
+        (b"text,lable\na,negative\n", ": no column 'label'; columns: text, lable; did you mean 'lable'?"),
+        (b"text,label,text\na,negative,b\n", ": a column name occurs twice: text, label, text"),
+        (b'"te\nxt",label\na,0\n', ": no column 'text'; columns: te xt, label; did you mean 'te\\nxt'?"),
+        (b"te\xffxt,label\n", ", header: not valid UTF-8 (byte 0xff)"),
+        (CSV.encode("utf-16"), ": the file is UTF-16 or UTF-32; save it as UTF-8"),
+        (CSV.encode("utf-16-le"), ": the file is UTF-16 or UTF-32; save it as UTF-8"),
+        (CSV.encode("utf-32"), ": the file is UTF-16 or UTF-32; save it as UTF-8"),
+    ],
+)
+def test_bad_csv_file(made, content, problem):
+    (made / "bad.csv").write_bytes(content)
+    assert message_of(made, "bad.csv") == problem
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", ": the file is empty"),
+        (b'{"text": "a", "label": 0}\n{"text": "\xe9", "label": 0}\n', ", line 2: not valid UTF-8 (byte 0xe9)"),
+        (json.dumps(GOOD[0]).encode("utf-16"), ": the file is UTF-16 or UTF-32; save it as UTF-8"),
+        (b'{"txt": "a", "label": 0}\n', ": no column 'text'; columns: txt, label; did you mean 'txt'?"),
+        (b"{}\n", ": no rows"),
+    ],
+)
+def test_bad_json_lines_file(made, content, problem):
+    (made / "bad.jsonl").write_bytes(content)
+    assert message_of(made, "bad.jsonl") == problem
+
+
+TEXTS, CLASSES = [row["text"] for row in GOOD], [row["label"] for row in GOOD]
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ({"text": [*TEXTS, None], "label": [*CLASSES, "negative"]}, ", row 11: text is missing"),
+        ({"text": [*TEXTS, "a"], "label": [*([0, 1] * 5), None]}, ", row 11: label is missing"),
+        ({"text": [*TEXTS, "a"], "label": [*([0.0, 1.0] * 5), np.nan]}, ", row 11: label is missing"),
+        ({"text": [*TEXTS, "a"], "label": [*([0, 1] * 5), 2]}, ", row 11: label 2 is not one of negative, positive"),
+        ({"text": list(range(4)), "label": [0] * 4}, ", row 1: text is 0 (int), not a string"),
+        ({"text": [b"a"], "label": [0]}, ", row 1: text is b'a' (bytes), not a string"),
+        ({"Text": ["a"], "label": [0]}, ": no column 'text'; columns: Text, label; did you mean 'Text'?"),
+        ({"text": pa.array([], pa.string()), "label": pa.array([], pa.int64())}, ": no rows"),
+    ],
+)
+def test_bad_parquet(made, columns, problem):
+    write_parquet(made / "bad.parquet", columns)
+    assert message_of(made, "bad.parquet") == problem
+
+
+def test_broken_utf8_in_parquet(made):
+    broken = pa.array([b"fine", b"br\xffken"]).view(pa.string())
+    write_parquet(made / "bad.parquet", {"text": broken, "label": [0, 1]})
+    assert message_of(made, "bad.parquet") == ", row 2: text is not valid UTF-8"
+
+
+@pytest.mark.parametrize("content", [b"PAR1", b"text,label\na,0\n", b"PAR1" + b"\x00" * 100 + b"PAR1"])
+def test_not_a_parquet_file(made, content):
+    (made / "bad.parquet").write_bytes(content)
+    assert message_of(made, "bad.parquet").startswith(": not a readable Parquet file: ")
+    (made / "bad.parquet").write_bytes(b"")
+    assert message_of(made, "bad.parquet") == ": the file is empty"
+
+
+def test_missing_file_names_what_is_there(made):
+    made_names = "generated.jsonl, made.yaml, real.jsonl, test.jsonl"
+    assert message_of(made, "generated.json") == (
+        f": no such file; {made} holds {made_names}; did you mean 'generated.jsonl'?"
+    )
+    sources = {"local": {"generated": "generated.jsonl", "real": "reel/train.csv", "test": "test.jsonl"}}
+    (made / "real").mkdir()
+    with pytest.raises(DataError, match=r"reel/train\.csv: no such file; .* holds .*; did you mean 'real'\?"):
+        load(write_task(made, sources=sources), source="local", data_dir=made)
+
+
+def test_unreadable_kinds_of_file(made):
+    (made / "bad.xlsx").write_bytes(b"x")
+    assert message_of(made, "bad.xlsx") == ": cannot read .xlsx; readable: .parquet, .jsonl, .ndjson, .json, .csv, .tsv"
+    (made / "bad.csv").mkdir()
+    assert message_of(made, "bad.csv") == ": a folder, not a file"
+
+
+def test_labels_by_name_by_number_and_by_the_order_of_the_folder(made):
+    (made / "set").mkdir()
+    (made / "set" / "dataset.json").write_text(
+        json.dumps({"label_names": ["positive", "neutral", "negative"]}), "utf-8"
+    )
+    (made / "set" / "good.csv").write_text("text,label\na,0\nb,2\nc,negative\n", "utf-8")
+    assert load_generated(made, "set/good.csv").generated.labels.tolist() == [1, 0, 0]
+    (made / "set" / "bad.csv").write_text("text,label\na,0\nb,1\n", "utf-8")
+    assert message_of(made, "set/bad.csv") == ", row 2: label '1' (neutral) is not one of negative, positive"
+    for content, problem in (("{", "not valid JSON"), ('{"label_names": "a"}', "label_names must be a list")):
+        (made / "set" / "dataset.json").write_text(content, "utf-8")
+        with pytest.raises(DataError, match=rf"dataset\.json: {problem}"):
+            load_generated(made, "set/good.csv")
+
+
+def test_labels_that_are_numbers_are_names(made):
+    for name in ("generated", "real", "test"):
+        rows = [{"text": f"{name} {i}", "label": 1 + i % 2} for i in range(12)]
+        write_json_lines(made / f"{name}.jsonl", rows)
+    path = write_task(made, labels=["1", "2"])
+    assert load(path, source="local", data_dir=made).pool.labels.tolist() == [0, 1] * 6
+    write_json_lines(made / "generated.jsonl", [{"text": "a", "label": 0}])
+    with pytest.raises(DataError, match="line 1: label 0 is not one of 1, 2"):
+        load(path, source="local", data_dir=made)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl", "ndjson", "json", "csv", "tsv"])
+def test_every_format_reads_the_same_rows(made, suffix):
+    path = made / f"good.{suffix}"
+    texts = ['a "quoted" text', "NA", "nan", "tab\tand\nline", "caf\u00e9 \U0001f600", " spaced ", "null", "1"]
+    labels = [0, 1] * 4
+    if suffix == "parquet":
+        write_parquet(path, {"text": texts, "label": labels})
+    elif suffix in ("csv", "tsv"):
+        import pandas as pd
+
+        frame = pd.DataFrame({"text": texts, "label": labels})
+        frame.to_csv(path, sep="\t" if suffix == "tsv" else ",", index=False, encoding="utf-8-sig")
+    else:
+        write_json_lines(path, [{"text": text, "label": label} for text, label in zip(texts, labels, strict=True)])
+    rows = load_generated(made, path.name).generated
+    assert (rows.texts, rows.labels.tolist(), rows.ids.tolist()) == (texts, labels, list(range(8)))
+
+
+def test_too_few_rows_of_a_class(made):
+    write_json_lines(made / "real.jsonl", made_rows("real", {"negative": 1, "positive": 9}))
+    with pytest.raises(DataError, match=r"task made \(source local\): 1 real rows of class negative; at least 2"):
+        load(made / "made.yaml", source="local", data_dir=made)
+
+
+def test_a_class_that_is_absent_from_the_test(made):
+    write_json_lines(made / "test.jsonl", made_rows("test", {"negative": 9}))
+    with pytest.raises(DataError, match=r"task made \(source local\): class positive is absent from the test"):
+        load(made / "made.yaml", source="local", data_dir=made)
+
+
+def test_pair_column_is_checked(made):
+    with pytest.raises(DataError, match=r"generated\.jsonl: no column 'other'; columns: text, label"):
+        load(write_task(made, text_pair="other"), source="local", data_dir=made)
+    rows = [row | {"other": "x"} for row in GOOD]
+    write_json_lines(made / "generated.jsonl", [*rows, GOOD[0] | {"other": " "}])
+    with pytest.raises(DataError, match=r"generated\.jsonl, line 11: other is empty"):
+        load(made / "made.yaml", source="local", data_dir=made)

@@ -1,0 +1,149 @@
+"""The descriptions of tasks: every registered YAML, what a wrong one says, and what importing the package costs."""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from task_files import write_task
+
+import tasks
+from tasks import SOURCES, DataError, load_spec, task_names
+
+PACKAGE = Path(tasks.__file__).parent
+ROOT = PACKAGE.parent
+
+
+def test_the_five_tasks_are_registered():
+    assert task_names() == ["financial", "mrpc", "news", "twitter", "twitter-irony"]
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_spec_is_complete(name):
+    spec = load_spec(name)
+    assert spec.name == name
+    assert spec.pair == (name == "mrpc")
+    assert set(spec.sources) <= set(SOURCES)
+    assert spec.complete_sources()
+    assert spec.sizes.real["default"] == 300
+    assert spec.sizes.test == 2000
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_bundled_files_exist_and_all_are_used(name):
+    block = load_spec(name).sources.get("bundled")
+    named = set() if block is None else {place for place in (block.generated, block.real) if place}
+    present = {str(path.relative_to(PACKAGE)) for path in (PACKAGE / "bundled" / name).glob("*")}
+    assert named == present
+
+
+def test_the_data_card_names_every_bundled_file():
+    card = (PACKAGE / "bundled" / "README.md").read_text("utf-8")
+    for path in (PACKAGE / "bundled").glob("*/*"):
+        assert f"`{path.parent.name}/{path.name}`" in card
+    for word in ("Claude (Anthropic)", "November 2026", "Apache-2.0", "not human text"):
+        assert word in card
+
+
+def test_a_path_is_accepted_as_a_task(tmp_path):
+    assert load_spec(write_task(tmp_path)).name == "made"
+    assert load_spec(str(tmp_path / "made.yaml")).labels == ("negative", "positive")
+
+
+def test_spec_is_immutable():
+    with pytest.raises(ValueError, match="frozen"):
+        load_spec("twitter").version = 2
+
+
+LOCAL = {"generated": "g.jsonl", "real": "r.jsonl", "test": "t.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"licence": None}, "licence: Field required"),
+        ({"licens": "none"}, "unknown key 'licens'; did you mean 'licence'?"),
+        ({"labels": [True, False]}, "labels.0: .*string.*quotation marks"),
+        ({"labels": ["one"]}, "labels: .*at least 2"),
+        ({"labels": ["one", "one"]}, "labels: the names must differ"),
+        ({"name": "a,b"}, "name: "),
+        ({"version": 0}, "version: "),
+        ({"sources": {}}, "sources: "),
+        ({"sources": {"locl": LOCAL}}, "sources: no source 'locl'; did you mean 'local'?"),
+        ({"sources": {"local": LOCAL | {"tset": "x"}}}, "sources: local: unknown key 'tset'; did you mean 'test'?"),
+        ({"sources": {"local": LOCAL | {"real": 3}}}, "sources: local: real: "),
+        ({"sources": {"local": {"real": "r.jsonl"}}}, "sources: local: real rows need either test or split"),
+        ({"sources": {"local": LOCAL | {"split": {"test": 4}}}}, "sources: local: real rows need either test or split"),
+        ({"sources": {"local": {"generated": "g.jsonl", "test": "t.jsonl"}}}, "sources: local: test.* need real"),
+        ({"sizes": {"real": {"default": 6}}}, "sizes.test: Field required"),
+        ({"sizes": {"real": {}, "test": 5}}, "sizes: real needs a default"),
+        ({"sizes": {"real": {"default": 6, "budled": 1}, "test": 5}}, "no source 'budled'; did you mean 'bundled'?"),
+        ({"filters": {"agreement": {"colum": "a", "meaning": "b"}}}, "filters.agreement."),
+    ],
+)
+def test_wrong_description(tmp_path, changes, message):
+    path = write_task(tmp_path, **changes)
+    with pytest.raises(DataError, match=message) as caught:
+        load_spec(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"name: made\nlabels: [a, b\n", r"made\.yaml, line 3: not valid YAML"),
+        (b"name: a: b\n", r"made\.yaml, line 1: not valid YAML"),
+        (b"- a\n", r"made\.yaml: a task is a mapping"),
+        (b"", r"made\.yaml: a task is a mapping"),
+        (b"name: \xff\n", r"made\.yaml: not valid YAML"),
+        (b"name: 2026-13-45\n", r"made\.yaml: not valid YAML"),
+    ],
+)
+def test_malformed_yaml(tmp_path, content, message):
+    path = tmp_path / "made.yaml"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message) as caught:
+        load_spec(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_yaml_names_what_is_there(tmp_path):
+    write_task(tmp_path)
+    with pytest.raises(DataError, match=r"mode\.yaml: no such file; .* holds made\.yaml; did you mean 'made\.yaml'\?"):
+        load_spec(tmp_path / "mode.yaml")
+
+
+def test_unknown_task_names_the_nearest():
+    with pytest.raises(DataError, match=r"no task 'twiter'; did you mean 'twitter'\?; known: financial, mrpc"):
+        load_spec("twiter")
+
+
+def test_listing_imports_nothing_heavy():
+    heavy = ["torch", "transformers", "datasets", "wandb", "pandas", "pyarrow", "numpy", "bench", "methods"]
+    code = f"""
+import sys, tasks
+[tasks.load_spec(name).title for name in tasks.task_names()]
+print([name for name in {heavy} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_package_holds_descriptions_and_bundled_data(tmp_path):
+    """Build into a folder, as a wheel would be filled, from a copy: no test writes into the checkout."""
+    source = tmp_path / "source"
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PACKAGE, source / "tasks", ignore=ignore)
+    setup = "from setuptools import setup\nsetup(packages=['tasks'], package_data={'tasks': PATTERNS})\n"
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    (source / "setup.py").write_text(setup.replace("PATTERNS", repr(settings["package-data"]["tasks"])), "utf-8")
+    command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path / "built")]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    expected = {path.relative_to(source) for path in (source / "tasks").rglob("*") if path.is_file()}
+    assert {
+        path.relative_to(tmp_path / "built") for path in (tmp_path / "built").rglob("*") if path.is_file()
+    } == expected
+    assert "tasks" in settings["packages"]
