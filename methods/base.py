@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 QUALITY = "quality"  # log P'(.|x) over the generated rows: the classifier fitted on the small real set
 DIVERSITY = "diversity"  # log Q'(.|x) over the generated rows: the classifier fitted on the generated set
 
-# exp(80) is finite in float32 and larger than any weight that training survives: a guard, not a setting.
-LOG_WEIGHT_BOUND = 80.0
+# A guard, not a setting: exp(40) is larger than any weight that training survives, and small enough that its product
+# with a loss and its square in the norm of the gradient stay finite in float32.
+LOG_WEIGHT_BOUND = 40.0
 
 
 class RealUse(StrEnum):
@@ -91,7 +92,7 @@ class Context:
     n_rows: int
     updates: int
     generated_prior: tuple[float, ...]
-    real_prior: tuple[float, ...]
+    real_prior: tuple[float, ...] | None  # None unless the method declares real_use = PRIOR
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class Method(ABC):
     def __init__(self, config: MethodConfig | None = None) -> None:
         self.config = config if config is not None else self.Config()
 
-    def start(self, context: Context) -> None:
+    def start(self, context: Context) -> None:  # noqa: B027 - most methods keep no state
         """Called once before the first update; stateful methods reset themselves here."""
 
     @abstractmethod
@@ -182,7 +183,7 @@ class PointwiseLoss(Method):
             (slope,) = torch.autograd.grad(value.sum(), leaf)
         # The value of the loss with the gradient of weighted cross-entropy: the two agree by the chain rule.
         surrogate = slope * batch.logp
-        return Losses(value.detach() + surrogate - surrogate.detach(), -slope)
+        return Losses(value.detach() + (surrogate - surrogate.detach()), -slope)
 
 
 class WeightMethod(Method):

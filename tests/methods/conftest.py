@@ -1,0 +1,206 @@
+"""Random batches, configured methods and the list of settings that every registered method is tested with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import Field, fields
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from methods import discover
+from methods.base import DIVERSITY, QUALITY, Batch, Context, Method, MethodConfig, RealUse, WeightConfig, WeightMethod
+
+torch.set_num_threads(1)  # the batches are tiny; more threads only wait for each other
+
+REGISTRY = discover()
+SHARED_FIELDS = {entry.name for entry in fields(WeightConfig)}
+
+
+class Variant(NamedTuple):
+    """A method and the settings that differ from its defaults."""
+
+    name: str
+    settings: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.name}({','.join(f'{key}={value}' for key, value in self.settings.items())})"
+
+
+class Sample(NamedTuple):
+    """A batch and the leaves it was made of."""
+
+    batch: Batch
+    logits: Tensor  # (B, C), requires grad
+    quality: Tensor  # (B, C), requires grad
+    diversity: Tensor  # (B, C), requires grad
+
+
+def own_fields(config: type[MethodConfig]) -> list[Field[Any]]:
+    """The fields of a config that not every method has."""
+    return [entry for entry in fields(config) if entry.name not in SHARED_FIELDS]
+
+
+def trials(config: type[MethodConfig], entry: Field[Any]) -> Iterator[Any]:
+    """Values of a field worth a test: all choices, or the ends of the range that is searched."""
+    kind = get_type_hints(config)[entry.name]
+    if get_origin(kind) is Literal:
+        yield from get_args(kind)
+    elif kind is bool:
+        yield from (False, True)
+    else:
+        yield from entry.metadata["search"] or ()
+
+
+def variants(name: str) -> list[Variant]:
+    """The defaults, and every field moved alone."""
+    config = REGISTRY[name].Config
+    moved = [{entry.name: value} for entry in own_fields(config) for value in trials(config, entry)]
+    return [Variant(name, settings) for settings in [{}, *moved]]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Parametrise over the registry: `name` and `variant` for all methods, `weight_variant` for weights on CE."""
+    weighting = [name for name, cls in REGISTRY.items() if issubclass(cls, WeightMethod)]
+    cases: dict[str, list[Any]] = {
+        "name": list(REGISTRY),
+        "variant": [variant for name in REGISTRY for variant in variants(name)],
+        "weight_variant": [variant for name in weighting for variant in variants(name)],
+    }
+    for argument, values in cases.items():
+        if argument in metafunc.fixturenames:
+            metafunc.parametrize(argument, values, ids=str)
+
+
+def build_method(variant: Variant, n_classes: int = 3, **settings: Any) -> Method:
+    """A configured method, started; the real set is skewed towards the first class."""
+    cls = REGISTRY[variant.name]
+    method = cls(cls.Config(**variant.settings, **settings))
+    method.start(make_context(n_classes, cls.real_use))
+    return method
+
+
+def make_context(n_classes: int = 3, real_use: RealUse = RealUse.PRIOR) -> Context:
+    """A cell with balanced generated classes and, for a method that declares its use, a real prior of 2:1:...:1."""
+    real = [2.0] + [1.0] * (n_classes - 1)
+    return Context(
+        n_classes=n_classes,
+        n_rows=64,
+        updates=10,
+        generated_prior=(1 / n_classes,) * n_classes,
+        real_prior=tuple(share / sum(real) for share in real) if real_use is RealUse.PRIOR else None,
+    )
+
+
+def make_sample(
+    logits: Tensor | None = None,
+    labels: Tensor | None = None,
+    quality: Tensor | None = None,
+    diversity: Tensor | None = None,
+    *,
+    n_classes: int = 3,
+    size: int = 16,
+    seed: int = 0,
+    scale: float = 1.0,
+    dtype: torch.dtype = torch.float32,
+    requires: tuple[str, ...] = (QUALITY, DIVERSITY),
+) -> Sample:
+    """A batch from seeded logits; what is given is used as it is, checkers as log-probabilities."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(3, size, n_classes, generator=generator, dtype=torch.float64) * 2 * scale
+    drawn_labels = torch.randint(n_classes, (size,), generator=generator)
+    logits = (drawn[0] if logits is None else logits).detach().to(dtype).requires_grad_()
+    labels = drawn_labels if labels is None else labels
+    quality = drawn[1].log_softmax(1) if quality is None else quality
+    diversity = drawn[2].log_softmax(1) if diversity is None else diversity
+    quality, diversity = (table.detach().to(dtype).requires_grad_() for table in (quality, diversity))
+    log_probs = logits.log_softmax(1)
+    batch = Batch(
+        ids=torch.arange(len(labels)),
+        labels=labels,
+        log_probs=log_probs,
+        logp=log_probs.gather(1, labels[:, None]).squeeze(1),
+        quality_log_probs=quality if QUALITY in requires else None,
+        diversity_log_probs=diversity if DIVERSITY in requires else None,
+        step=0,
+        epoch=0,
+        rng=np.random.default_rng(seed),
+    )
+    return Sample(batch, logits, quality, diversity)
+
+
+def from_probabilities(p: Tensor, dtype: torch.dtype = torch.float64) -> Sample:
+    """A two-class batch whose given label, the first, has these probabilities."""
+    logits = torch.stack([torch.log(p), torch.log1p(-p)], dim=1)
+    return make_sample(logits, torch.zeros(len(p), dtype=torch.int64), n_classes=2, size=len(p), dtype=dtype)
+
+
+def gradient_of(sample: Sample, method: Method) -> Tensor:
+    """(B, C) gradient of the batch's mean loss with respect to the logits."""
+    mean = method.losses(sample.batch).loss.mean()
+    (gradient,) = torch.autograd.grad(mean, sample.logits, retain_graph=True)
+    return gradient
+
+
+@pytest.fixture
+def build() -> Callable[..., Method]:
+    """`build(name, n_classes=3, **settings)`: a started method; a `Variant` in place of a name brings its settings."""
+
+    def make(name: str | Variant, n_classes: int = 3, **settings: Any) -> Method:
+        return build_method(Variant(name, {}) if isinstance(name, str) else name, n_classes, **settings)
+
+    return make
+
+
+@pytest.fixture
+def context() -> Callable[..., Context]:
+    """`context(n_classes=3, real_use=PRIOR)`: what `start` is told."""
+    return make_context
+
+
+@pytest.fixture
+def sample() -> Callable[..., Sample]:
+    """`sample(...)`: see `make_sample`."""
+    return make_sample
+
+
+@pytest.fixture
+def given_probabilities() -> Callable[..., Sample]:
+    """`given_probabilities(p)`: see `from_probabilities`."""
+    return from_probabilities
+
+
+@pytest.fixture
+def gradient() -> Callable[..., Tensor]:
+    """`gradient(sample, method)`: see `gradient_of`."""
+    return gradient_of
+
+
+@pytest.fixture
+def own() -> Callable[[type[MethodConfig]], list[Field[Any]]]:
+    """`own(Config)`: the fields that not every method has."""
+    return own_fields
+
+
+@pytest.fixture
+def close() -> Callable[..., None]:
+    """Assert that two tensors agree, by default to float64's accuracy."""
+
+    def check(found: Tensor, expected: Tensor, tolerance: float = 1e-10) -> None:
+        torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+    return check
+
+
+@pytest.fixture
+def all_finite() -> Callable[..., bool]:
+    """Whether every tensor given holds only finite numbers."""
+
+    def check(*tensors: Tensor) -> bool:
+        return all(math.isfinite(value) for tensor in tensors for value in tensor.detach().double().flatten().tolist())
+
+    return check

@@ -1,0 +1,93 @@
+"""A linear model on two Gaussian classes with 30 % of the labels flipped: which rows does each method favour?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from methods.base import Batch
+
+FLIPPED = 0.3
+
+
+def blobs(size: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """(size, 2) points and their true classes, centred on (-1.5, 0) and (1.5, 0)."""
+    labels = torch.arange(size) % 2
+    points = torch.randn(size, 2, generator=generator)
+    points[:, 0] += 3.0 * labels - 1.5
+    return points, labels
+
+
+def fitted(points: torch.Tensor, labels: torch.Tensor) -> torch.nn.Linear:
+    """Logistic regression by full-batch LBFGS with a little weight decay."""
+    model = torch.nn.Linear(2, 2)
+    torch.nn.init.zeros_(model.weight)
+    torch.nn.init.zeros_(model.bias)
+    optimiser = torch.optim.LBFGS(model.parameters(), max_iter=50)
+
+    def closure() -> torch.Tensor:
+        optimiser.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(points), labels) + 1e-3 * model.weight.square().sum()
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    return model
+
+
+@pytest.fixture(scope="module")
+def noisy_world():
+    """Points, given labels, which of them are flipped, and both checkers' log-probabilities."""
+    generator = torch.Generator().manual_seed(0)
+    clean_points, clean_labels = blobs(200, generator)
+    points, truth = blobs(400, generator)
+    flipped = torch.rand(400, generator=generator) < FLIPPED
+    labels = torch.where(flipped, 1 - truth, truth)
+    with torch.enable_grad():
+        checkers = fitted(clean_points, clean_labels), fitted(points, labels)
+    quality, diversity = (checker(points).log_softmax(1).detach() for checker in checkers)
+    return points, labels, flipped, quality, diversity
+
+
+def mean_weights(method, world, steps: int = 60) -> tuple[float, float]:
+    """Mean weight of the clean and of the flipped rows over a training run."""
+    points, labels, flipped, quality, diversity = world
+    model = torch.nn.Linear(2, 2)
+    torch.nn.init.zeros_(model.weight)
+    torch.nn.init.zeros_(model.bias)
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.1)
+    seen = []
+    for step in range(steps):
+        log_probs = model(points).log_softmax(1)
+        logp = log_probs.gather(1, labels[:, None]).squeeze(1)
+        rng = np.random.default_rng(step)
+        batch = Batch(torch.arange(400), labels, log_probs, logp, quality, diversity, step, step, rng)
+        loss, weight = method.losses(batch)
+        optimiser.zero_grad()
+        loss.mean().backward()
+        optimiser.step()
+        seen.append(weight)
+    average = torch.stack(seen).mean(0)
+    return float(average[~flipped].mean()), float(average[flipped].mean())
+
+
+@pytest.mark.parametrize("entry", ["imp", "dimp", "quality-only", "superloss"])
+def test_clean_rows_get_the_larger_weights(entry, build, noisy_world):
+    """By more than a tenth, for the methods that are to resist wrong labels."""
+    clean, flipped = mean_weights(build(entry, 2), noisy_world)
+    assert clean > 1.1 * flipped
+
+
+@pytest.mark.parametrize("settings", [{}, {"gamma": 1.0, "detach": True}], ids=str)
+def test_focal_favours_the_flipped_rows(settings, build, noisy_world):
+    """It weights what does not fit, and a wrong label does not fit."""
+    clean, flipped = mean_weights(build("focal", 2, **settings), noisy_world)
+    assert flipped > 1.1 * clean
+
+
+@pytest.mark.parametrize("entry", ["imp", "dimp"])
+def test_a_class_shuffle_takes_the_knowledge_away(entry, build, noisy_world):
+    """The same weights on other rows of the class: clean and flipped rows are treated alike."""
+    clean, flipped = mean_weights(build(entry, 2, shuffle="class"), noisy_world)
+    assert clean == pytest.approx(flipped, rel=0.05)

@@ -1,0 +1,201 @@
+"""The registry, and what every entry declares."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+
+from methods import METHODS, discover, group, groups, register
+from methods.base import DIVERSITY, QUALITY, Method, MethodConfig, RealUse, WeightConfig, WeightMethod, hyperparameters
+
+CORE = ["ce", "ce-mix", "ce-prior", "dimp", "focal", "imp", "quality-only", "real-only", "superloss"]
+ROOT = Path(__file__).resolve().parents[2]
+
+# name: how real rows are used, pairing, artefacts, all at the defaults
+DECLARED = {
+    "ce": (RealUse.NONE, "full", ()),
+    "ce-mix": (RealUse.TRAIN, "partial", ()),
+    "ce-prior": (RealUse.PRIOR, "full", ()),
+    "dimp": (RealUse.CHECKER, "full", (QUALITY,)),
+    "focal": (RealUse.NONE, "full", ()),
+    "imp": (RealUse.CHECKER, "full", (QUALITY, DIVERSITY)),
+    "quality-only": (RealUse.CHECKER, "full", (QUALITY,)),
+    "real-only": (RealUse.TRAIN, "partial", ()),
+    "superloss": (RealUse.NONE, "full", ()),
+}
+
+OUT_OF_RANGE = [
+    ("focal", "gamma", -0.1),
+    ("focal", "gamma", float("inf")),
+    ("superloss", "lam", 0.0),
+    ("superloss", "lam", -1.0),
+    ("superloss", "lam", float("inf")),
+    ("superloss", "decay", 1.0),
+    ("superloss", "decay", -0.1),
+    *((name, "gamma", value) for name in ("imp", "dimp", "quality-only") for value in (-1.0, float("inf"))),
+    *((name, "clip", value) for name in ("imp", "dimp", "quality-only") for value in (0.0, -2.0, float("inf"))),
+]
+
+
+def test_core_is_exactly_the_nine():
+    """The group that confirmatory verdicts are about."""
+    assert group("core") == CORE
+
+
+def test_groups_hold_what_they_say():
+    """References are baselines, `paper` is what the paper trains; `all` is everything."""
+    assert group("references") == ["ce", "ce-mix", "ce-prior", "real-only"]
+    assert group("paper") == ["ce", "dimp", "focal", "imp", "quality-only"]
+    assert group("all") == sorted(discover())
+    assert groups()[0] == "all"
+    assert {"core", "paper", "references"} <= set(groups())
+
+
+def test_unknown_names_are_absent():
+    """No entry and no group for a name that nobody registered."""
+    assert "no-such-method" not in discover()
+    assert group("no-such-group") == []
+
+
+def test_discovery_can_be_repeated():
+    """A second call finds the same classes, in order of their names."""
+    first, second = discover(), discover()
+    assert first == second
+    assert list(first) == sorted(METHODS)
+
+
+def test_a_name_is_taken_once():
+    """The error names both places, and the first entry stays."""
+    known = METHODS["ce"]
+
+    class Rival(known):
+        """Wants the same name."""
+
+    with pytest.raises(ValueError, match=rf"'ce' is registered twice: methods\.ce and {__name__}"):
+        register("ce")(Rival)
+    assert METHODS["ce"] is known
+    assert known.name == "ce"
+
+
+def test_listing_needs_no_heavy_package():
+    """Names, groups, settings and ranges are read without torch and the like."""
+    code = (
+        "import sys\n"
+        "heavy = 'torch', 'transformers', 'datasets', 'wandb', 'pandas', 'scipy', 'numpy'\n"
+        "sys.modules.update(dict.fromkeys(heavy))\n"
+        "from methods import discover, groups\n"
+        "from methods.base import hyperparameters\n"
+        "print(len([hyperparameters(cls().config) for cls in discover().values()]), groups())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[0]) == len(discover())
+
+
+def test_names_are_kebab_case(name):
+    """What is typed after --methods, and the class knows its own name."""
+    assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name)
+    assert discover()[name].name == name
+
+
+def test_source_is_documented(name):
+    """The file names its source and a year, and its cost; the class says what it is."""
+    cls = discover()[name]
+    text = inspect.getdoc(sys.modules[cls.__module__]) or ""
+    assert re.search(r"^Source: .", text, re.MULTILINE)
+    assert re.search(r"\b(19|20)\d\d\b", text)
+    assert re.search(r"^Cost: .", text, re.MULTILINE)
+    assert "__doc__" in vars(cls)
+    assert vars(cls)["__doc__"]
+
+
+def test_declarations_are_valid(name):
+    """Artefacts, uses, pairing and costs come from the contract's vocabulary."""
+    cls = discover()[name]
+    assert issubclass(cls, Method)
+    assert not inspect.isabstract(cls)
+    assert set(cls.requires) <= {QUALITY, DIVERSITY}
+    assert isinstance(cls.real_use, RealUse)
+    assert cls.pairing in ("full", "partial")
+    assert cls.networks >= 1
+    assert cls.declared_cost > 0
+    assert cls.version >= 1
+    assert (cls.real_use is not RealUse.NONE) or QUALITY not in cls.requires
+    assert issubclass(cls.Config, WeightConfig if issubclass(cls, WeightMethod) else MethodConfig)
+
+
+@pytest.mark.parametrize("entry", sorted(DECLARED))
+def test_core_declarations(entry):
+    """Use of real rows, pairing and artefacts of the nine."""
+    cls = discover()[entry]
+    config = cls.Config()
+    assert (cls.real_use_of(config), cls.pairing_of(config), cls.requires) == DECLARED[entry]
+    assert cls.declared_cost == 1
+    assert cls.networks == 1
+
+
+def test_config_is_frozen_and_documented(name, own):
+    """Every setting has a note or a range, and the settings that all share come first, in one order."""
+    config = discover()[name].Config()
+    with pytest.raises(FrozenInstanceError):
+        config.train_on = "both"
+    for entry in fields(config):
+        assert entry.metadata["note"] or entry.metadata["search"], entry.name
+    shared = [entry.name for entry in fields(config) if entry not in own(type(config))]
+    assert list(hyperparameters(config))[: len(shared)] == shared
+    assert shared[:2] == ["train_on", "real_share"]
+
+
+def test_search_ranges_are_valid_settings(name, own):
+    """A range is ascending and positive where it is logarithmic; both ends, or every choice, can be configured."""
+    config = discover()[name].Config
+    for entry in own(config):
+        search = entry.metadata["search"]
+        if search is None:
+            continue
+        for value in search:
+            assert getattr(config(**{entry.name: value}), entry.name) == value
+        if not isinstance(search[0], (str, bool)):
+            low, high = search
+            assert low < high
+            assert low > 0 or not entry.metadata["log"]
+
+
+def test_not_a_number_is_refused(name, own):
+    """No numeric setting lets NaN into a training run."""
+    config = discover()[name].Config
+    for entry in own(config):
+        if get_type_hints(config)[entry.name] in (float, float | None):
+            with pytest.raises(ValueError, match=entry.name):
+                config(**{entry.name: float("nan")})
+
+
+@pytest.mark.parametrize(("entry", "setting", "value"), OUT_OF_RANGE)
+def test_out_of_range_names_setting_and_value(entry, setting, value):
+    """The message says which setting, its bound and what was given."""
+    with pytest.raises(ValueError, match=rf"{setting} must (lie in|be larger than) .*{re.escape(str(value))}"):
+        discover()[entry].Config(**{setting: value})
+
+
+@pytest.mark.parametrize(("entry", "rows"), [("ce", "generated"), ("real-only", "real"), ("ce-mix", "both")])
+def test_references_differ_only_in_the_rows(entry, rows):
+    """Same fields and notes as the base, another default for the rows; the default can be overridden."""
+    config = discover()[entry].Config
+    assert config().train_on == rows
+    assert [(field.name, field.metadata) for field in fields(config)] == [
+        (field.name, field.metadata) for field in fields(MethodConfig)
+    ]
+    assert config(train_on="generated").train_on == "generated"
+
+
+def test_validation_of_the_base_holds_in_every_config(name):
+    """A config that adds checks keeps those of the base."""
+    with pytest.raises(ValueError, match="real_share"):
+        discover()[name].Config(train_on="both", real_share=2.0)
