@@ -1,0 +1,86 @@
+"""The columns of the leaderboard, in order. A new column is one entry in `COLUMNS`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.leaderboard.table import Row
+from bench.stats.crossed import Comparison
+from bench.stats.interval import Interval
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: `render` makes plain text of a row, which each format escapes for itself."""
+
+    key: str
+    title: str
+    render: Callable[[Row], str]
+    numeric: bool = True
+
+
+def percent(value: float) -> str:
+    """A share in per cent."""
+    return NOTHING if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def signed(value: float) -> str:
+    """A difference in points, with its sign unless it rounds to zero."""
+    text = f"{100 * value:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text
+
+
+def mean_and_interval(interval: Interval) -> str:
+    """`84.3 [82.1, 86.5]`, without the brackets for one seed."""
+    if math.isnan(interval.low):
+        return percent(interval.mean)
+    return f"{percent(interval.mean)} [{percent(interval.low)}, {percent(interval.high)}]"
+
+
+def difference(row: Row, metric: Literal["accuracy", "macro_f1"]) -> str:
+    """`+1.2 [-0.3, +2.7]`."""
+    found: Comparison | None = getattr(row.paired, metric, None)
+    return NOTHING if found is None else f"{signed(found.difference)} [{signed(found.low)}, {signed(found.high)}]"
+
+
+def p_value(row: Row) -> str:
+    """The p that the verdict rests on; † marks one that is not corrected."""
+    paired = row.paired
+    if paired is None or paired.accuracy is None or paired.withheld:
+        return NOTHING
+    exploratory = paired.family == "exploratory"
+    p = paired.accuracy.p if exploratory else paired.p_corrected
+    return ("< 0.001" if p < 0.001 else f"{p:.3f}") + (" †" if exploratory else "")
+
+
+def number(value: float, digits: int) -> str:
+    """A number of fixed digits."""
+    return NOTHING if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def real_rows(row: Row) -> str:
+    """How many human-labelled rows the method sees, and what for."""
+    return "0" if row.spec["real_use"] == "none" else f"{row.spec['real_rows']} ({row.spec['real_use']})"
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("label", "method", lambda row: row.label, numeric=False),
+    Column("cells", "cells", lambda row: f"{len(row.cells)}/{len(row.seeds)}"),
+    Column("accuracy", "accuracy [95 %]", lambda row: mean_and_interval(row.accuracy)),
+    Column("sd", "sd", lambda row: percent(row.accuracy.sd)),
+    Column("macro_f1", "macro-F1 [95 %]", lambda row: mean_and_interval(row.macro_f1)),
+    Column("difference", "Δ accuracy [95 %]", lambda row: difference(row, "accuracy")),
+    Column("p", "p", p_value),
+    Column("verdict", "verdict", lambda row: row.paired.verdict.text if row.paired else NOTHING, numeric=False),
+    Column("macro_f1_difference", "Δ macro-F1 [95 %]", lambda row: difference(row, "macro_f1")),
+    Column("real_rows", "real rows (use)", real_rows, numeric=False),
+    Column("passes", "passes", lambda row: number(row.costs.passes, 2)),
+    Column("passes_standalone", "passes, standalone", lambda row: number(row.costs.passes_standalone, 2)),
+    Column("seconds", "s", lambda row: number(row.costs.seconds, 1)),
+    Column("seconds_standalone", "s, standalone", lambda row: number(row.costs.seconds_standalone, 1)),
+)

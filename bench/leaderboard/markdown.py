@@ -1,0 +1,151 @@
+"""`leaderboard.md`."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from bench.leaderboard.columns import COLUMNS, percent
+from bench.leaderboard.paired import ENVIRONMENT
+from bench.leaderboard.table import Section, Table
+from bench.stats.verdict import points
+
+
+def as_markdown(table: Table) -> str:
+    """The whole report; for the same cells always the same text."""
+    blocks = ["# Leaderboard", *missing(table)]
+    for section in table.sections:
+        blocks += section_blocks(section)
+    blocks += ["## How to read it", reading(table), "## Provenance", *footer(table)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def escape(text: Any) -> str:
+    """Text that Markdown shows as it is, inside a table too; brackets are left alone unless they make a link."""
+    return re.sub(r"[\\`*|]|<(?=[A-Za-z/!?])|(?<=\])\(", r"\\\g<0>", " ".join(str(text).split()))
+
+
+def missing(table: Table) -> Iterator[str]:
+    """References that the grid did not have, and methods that it left out."""
+    references = table.manifest.get("references_missing", [])
+    if references:
+        yield f"**References missing:** {', '.join(map(escape, references))}."
+    left_out = table.manifest.get("left_out", {})
+    if left_out:
+        yield "Left out: " + "; ".join(f"{escape(name)} ({escape(why)})" for name, why in left_out.items()) + "."
+
+
+def section_blocks(section: Section) -> list[str]:
+    """Heading, conditions, warnings, table and what is missing from it."""
+    spec = section.spec
+    blocks = [f"## {escape(spec['title'])} ({escape(spec['task_ref'])}, {escape(spec['source'])})", conditions(section)]
+    if spec["stand_in"]:
+        blocks.append(
+            "**Stand-in data: no human text is in this section. Its real and test rows were written by a language "
+            "model too, so it shows how the methods run, not how they do on human data.**"
+        )
+    blocks += [escape(note).rstrip(".") + "." for note in spec.get("notes", [])]
+    blocks += [markdown_table(section), *checker(section), *without_result(section)]
+    blocks.append(limits(section))
+    return blocks
+
+
+def conditions(section: Section) -> str:
+    """Encoder, preset, protocol, sizes and settings as a list."""
+    spec = section.spec
+    tuned = str(spec["protocol"]).startswith("tuned")
+    sizes = ", ".join(f"{value:,} {escape(role)}" for role, value in spec["sizes"].items())
+    settings = ", ".join(f"{escape(key)} {escape(value)}" for key, value in spec["settings"].items())
+    return "\n".join(
+        [
+            f"- encoder: {escape(spec['encoder'])}",
+            f"- preset: {escape(spec['preset'])} ({settings})",
+            f"- protocol: {escape(spec['protocol'])}" + ("" if tuned else " (untuned defaults)"),
+            f"- rows: {sizes}; {section.classes} classes, majority class {percent(spec['majority'])} % of the test",
+            f"- seeds: {', '.join(map(str, spec['seeds']))}; baseline: {escape(section.baseline)}",
+        ]
+    )
+
+
+def markdown_table(section: Section) -> str:
+    """The rows as a Markdown table."""
+    lines = [[escape(column.title) for column in COLUMNS]]
+    lines.append(["---:" if column.numeric else "---" for column in COLUMNS])
+    lines += [[escape(column.render(row)) for column in COLUMNS] for row in section.rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def checker(section: Section) -> Iterator[str]:
+    """What the quality checker is worth, where a method uses one."""
+    found, majority = section.quality, section.spec["majority"]
+    if math.isnan(found.accuracy):
+        return
+    seeds = f"{found.n} seed" + ("" if found.n == 1 else "s")
+    yield (
+        f"Quality checker (cross-entropy on the small real set): mean test accuracy {percent(found.accuracy)} over "
+        f"{seeds}; the majority class is {percent(majority)}."
+    )
+    if found.accuracy <= majority:
+        yield (
+            "**Warning: the quality checker is not above the majority class. Methods that rest on it have no "
+            "information here.**"
+        )
+
+
+def without_result(section: Section) -> Iterator[str]:
+    """Failed and missing cells, with seed and cause."""
+    lines = [
+        f"- {escape(row.label)}, seed {seed}: {'failed' if absent.failed else 'missing'}"
+        + (f": {escape(absent.cause)}" if absent.cause else "")
+        for row in section.rows
+        for seed, absent in row.absent.items()
+    ]
+    if lines:
+        yield "**Cells without a result:**"
+        yield "\n".join(lines)
+
+
+def limits(section: Section) -> str:
+    """What no table of this kind can claim."""
+    sizes = section.spec["sizes"]
+    pool = sizes.get("pool", sizes.get("real", 0))
+    return f"*Limits: one generated set, one encoder, a pool of {pool:,} real rows: no claim beyond them.*"
+
+
+def reading(table: Table) -> str:
+    """How to read the columns."""
+    delta = points(table.delta)
+    return "\n".join(
+        [
+            "- **accuracy, macro-F1**: per cent, mean over seeds; the interval is for new seeds on the same test rows.",
+            f"- **Δ**: difference to {escape(table.baseline)} in points on the same seeds and test rows; its 95 % "
+            "interval is for new seeds and new test examples (both random, crossed), not corrected for the number of "
+            "methods, and with few seeds rather too wide than too narrow.",
+            "- **p**: of the difference of accuracy, corrected by Holm over the core methods of the section "
+            "(confirmatory); † exploratory: not a core method, not corrected.",
+            f"- **verdict**: *better* or *worse*: p < 0.05; *equivalent*: the interval lies within {delta} of zero; "
+            "*undecided*: neither, with the difference that this design would detect with 80 % power (before "
+            "correction). A method with missing cells gets none.",
+            "- **passes**: training passes over rows, scoring counted as a third, relative to a `ce` cell; "
+            "*standalone* adds the checkers that the method needs. **s**: seconds per cell, of this machine.",
+            "- **real rows (use)**: how many human-labelled rows the method sees, and what it does with them.",
+            "- Seeds are repetitions on one data set, not data sets.",
+        ]
+    )
+
+
+def footer(table: Table) -> Iterator[str]:
+    """Versions, data and the command, all from the cells and the manifest."""
+    found = {"counterweight": [table.provenance.package], **table.provenance.cells}
+    lines = [f"- {key}: {escape(', '.join(values))}" for key, values in found.items()]
+    for section in table.sections:
+        spec = section.spec
+        hashes = ", ".join(f"{escape(role)} {escape(value)}" for role, value in spec["hashes"].items())
+        lines.append(f"- {escape(spec['task_ref'])}: data {hashes}; encoder {escape(spec['encoder_hash'])}")
+    yield "\n".join(lines)
+    if table.allow_mixed and any(len(found.get(key, [])) > 1 for key in ENVIRONMENT):
+        yield "**Cells of different code, versions or devices were paired, as asked for.**"
+    yield "Made by:"
+    yield "    " + " ".join(str(table.manifest["command"]).split())

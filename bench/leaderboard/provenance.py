@@ -1,0 +1,33 @@
+"""What the cells say of the code and versions that made them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+VERSIONS = ("code", "python", "torch", "transformers", "accelerate", "tokenizers", "numpy", "device")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """`package`: the version of Counterweight that wrote the report; `cells`: all values found, per key, sorted."""
+
+    package: str
+    cells: dict[str, list[str]]
+
+
+def provenance(environments: Iterable[Mapping[str, Any]]) -> Provenance:
+    """Collect `env.json` of all cells."""
+    found = list(environments)
+    values = {key: sorted({str(env[key]) for env in found if key in env}) for key in VERSIONS}
+    return Provenance(package_version(), {key: seen for key, seen in values.items() if seen})
+
+
+def package_version() -> str:
+    """The installed version, `unknown` when run from a checkout that is not installed."""
+    try:
+        return metadata.version("counterweight")
+    except metadata.PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,1 @@
+"""Metrics from stored logits, and what differences between two methods are worth."""

@@ -1,0 +1,37 @@
+"""Mean, standard deviation and t interval of one number per seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+LEVEL = 0.95  # of every interval in the reports
+
+
+@dataclass(frozen=True)
+class Interval:
+    """What n seeds say about a metric; `sd`, `low` and `high` are NaN for one seed, everything is for none."""
+
+    n: int
+    mean: float
+    sd: float
+    low: float
+    high: float
+
+
+def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+    """mean +- t_{(1 + level)/2, n - 1} sd / sqrt(n), sd with n - 1 in its denominator.
+
+    It speaks of new seeds on the same test rows; differences between methods are the business of `crossed`.
+    """
+    n = len(values)
+    mean = float(np.mean(values)) if n else math.nan
+    if n < 2:
+        return Interval(n, mean, math.nan, math.nan, math.nan)
+    sd = float(np.std(values, ddof=1))
+    half = float(stdtrit(n - 1, (1 + level) / 2)) * sd / math.sqrt(n)
+    return Interval(n, mean, sd, mean - half, mean + half)

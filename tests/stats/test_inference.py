@@ -1,0 +1,195 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from bench.stats.crossed import Comparison, compare, compare_accuracy, compare_macro_f1, components, macro_f1_influence
+from bench.stats.interval import t_interval
+from bench.stats.metrics import confusion, macro_f1_of
+from bench.stats.multiple import benjamini_hochberg, holm
+from bench.stats.verdict import incomplete, points, verdict
+
+
+def random_scores(seed, seeds=5, rows=40, gap=0.1):
+    """Correctness (S, N) of two methods, the first one better by about `gap`."""
+    rng = np.random.default_rng(seed)
+    hard = rng.random(rows)
+    return tuple((hard + 0.3 * rng.normal(size=(seeds, rows)) < at).astype(float) for at in (0.7 + gap, 0.7))
+
+
+def test_t_interval_is_scipys():
+    values = [0.8, 0.83, 0.79, 0.85]
+    found = t_interval(values)
+    expected = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
+    assert (found.low, found.high) == pytest.approx(expected)
+    assert found.sd == pytest.approx(np.std(values, ddof=1))
+
+
+def test_t_interval_of_one_and_of_none():
+    one, none = t_interval([0.8]), t_interval([])
+    assert one.mean == 0.8
+    assert one.n == 1
+    assert all(map(math.isnan, (one.sd, one.low, one.high, none.mean, none.low)))
+
+
+def test_components_are_those_of_the_two_way_anova():
+    from statsmodels.api import stats as sm
+    from statsmodels.formula.api import ols
+
+    a, b = random_scores(1, seeds=4, rows=25)
+    d = a - b
+    frame = pd.DataFrame({"d": d.ravel(), "s": np.repeat(np.arange(4), 25), "n": np.tile(np.arange(25), 4)})
+    table = sm.anova_lm(ols("d ~ C(s) + C(n)", frame).fit())
+    square = (table["sum_sq"] / table["df"]).to_numpy()
+    found = components(d)
+    assert [float(found.seed) * 25, float(found.example) * 4, float(found.interaction)] == pytest.approx(square)
+
+
+def test_interval_by_hand():
+    a, b = random_scores(2)
+    d = a - b
+    residual = d - d.mean(1, keepdims=True) - d.mean(0) + d.mean()
+    interaction = (residual**2).sum() / (4 * 39)
+    by_seed = d.mean(1).var(ddof=1) / 5
+    by_example = max(d.mean(0).var(ddof=1) / 40 - interaction / 200, 0)
+    h2 = stats.t.ppf(0.975, 4) ** 2 * by_seed + stats.t.ppf(0.975, 39) ** 2 * by_example
+    fixed = stats.t.ppf(0.975, 39) ** 2 * max(d.mean(0).var(ddof=1) / 40, interaction / 200)
+    found = compare(a, b)
+    assert found.difference == pytest.approx(d.mean())
+    assert found.high - found.difference == pytest.approx(math.sqrt(max(h2, fixed)))
+    assert found.difference - found.low == pytest.approx(found.high - found.difference)
+    assert stats.t.ppf(0.975, found.df) * found.se == pytest.approx(found.high - found.difference)
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3, 5])
+@pytest.mark.parametrize("seed", range(5))
+def test_p_is_where_the_interval_reaches_zero(seeds, seed):
+    a, b = random_scores(seed, seeds=seeds, gap=0.05 * seed)
+    found = compare(a, b)
+    assert (found.p < 0.05) == (found.low > 0 or found.high < 0)
+    assert 0 < found.p <= 1
+    swapped = compare(b, a)
+    assert (swapped.difference, swapped.low, swapped.p) == pytest.approx((-found.difference, -found.high, found.p))
+
+
+def test_one_seed_is_the_paired_t_test_over_examples():
+    a, b = random_scores(3, seeds=1, rows=60, gap=0.3)
+    found = compare(a, b)
+    assert found.conditional
+    assert found.df == pytest.approx(59, rel=1e-6)
+    assert found.p == pytest.approx(stats.ttest_rel(a[0], b[0]).pvalue, rel=1e-6)
+    assert math.isnan(found.components["seed"])
+
+
+def test_with_seed_variance_alone_it_is_the_t_test_over_seeds():
+    d = np.array([0.1, 0.3, -0.05, 0.2])[:, None] + np.zeros((4, 50))
+    found = compare(d, np.zeros_like(d))
+    assert found.p == pytest.approx(stats.ttest_1samp(d[:, 0], 0).pvalue, rel=1e-6)
+    assert found.df == pytest.approx(3, rel=1e-6)
+
+
+def test_identical_methods_differ_by_zero():
+    a, _ = random_scores(4)
+    found = compare(a, a)
+    assert (found.difference, found.low, found.high, found.p, found.se) == (0, 0, 0, 1, 0)
+    assert verdict(found, found.p).word == "equivalent"
+
+
+def test_seeds_that_agree_by_accident_do_not_make_a_difference_certain():
+    d = np.zeros((2, 20))
+    d[0, 0] = d[1, 1] = 1.0  # the same mean at both seeds: A = 0, and V < 0 without the floor
+    d[0, 2] = d[1, 2] = 0.0
+    found = compare(d, np.zeros_like(d))
+    assert found.components["seed"] == pytest.approx(0, abs=1e-30)
+    assert found.se > 0
+    assert found.p > 0.05
+
+
+@pytest.mark.parametrize("shapes", [((2, 3), (3, 3)), ((2, 1), (2, 1)), ((0, 3), (0, 3)), ((3,), (3,))])
+def test_impossible_comparisons_are_refused(shapes):
+    with pytest.raises(ValueError, match=r"scores must be|needs a seed"):
+        compare(np.zeros(shapes[0]), np.zeros(shapes[1]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 4), st.integers(3, 15), st.integers(1, 3), st.integers(0, 10_000))
+def test_influence_is_the_jackknife(classes, rows, seeds, seed):
+    rng = np.random.default_rng(seed)
+    labels, predicted = rng.integers(classes, size=rows), rng.integers(classes, size=(seeds, rows))
+    full = macro_f1_of(confusion(labels, predicted, classes))
+    kept = [np.delete(np.arange(rows), n) for n in range(rows)]
+    without = np.stack([macro_f1_of(confusion(labels[k], predicted[:, k], classes)) for k in kept], axis=1)
+    expected = full[:, None] + (rows - 1) * (without.mean(1, keepdims=True) - without)
+    found = macro_f1_influence(labels, predicted, classes)
+    np.testing.assert_allclose(found, expected, atol=1e-10)
+    np.testing.assert_allclose(found.mean(1), full, atol=1e-12)
+    # The variances over examples and over seeds are the two delete-one jackknife variances of the mean over seeds.
+    over_examples = (rows - 1) / rows * ((without.mean(0) - without.mean()) ** 2).sum()
+    assert float(components(found).example) / rows == pytest.approx(over_examples, abs=1e-12)
+    if seeds > 1:
+        left = np.array([np.delete(full, s).mean() for s in range(seeds)])
+        over_seeds = (seeds - 1) / seeds * ((left - left.mean()) ** 2).sum()
+        assert float(components(found).seed) / seeds == pytest.approx(over_seeds, abs=1e-12)
+
+
+def test_macro_f1_difference():
+    rng = np.random.default_rng(7)
+    labels = rng.integers(3, size=50)
+    good = np.where(rng.random((3, 50)) < 0.8, labels, 0)
+    poor = np.where(rng.random((3, 50)) < 0.4, labels, 0)
+    found = compare_macro_f1(labels, good, poor, 3)
+    both = [macro_f1_of(confusion(labels, p, 3)).mean() for p in (good, poor)]
+    assert found.difference == pytest.approx(both[0] - both[1])
+    assert found.p < 0.05
+    assert compare_accuracy(labels, good, poor).difference == pytest.approx(
+        (good == labels).mean() - (poor == labels).mean()
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_corrections_match_statsmodels(p):
+    np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], atol=1e-12)
+    np.testing.assert_allclose(benjamini_hochberg(p), multipletests(p, method="fdr_bh")[1], atol=1e-12)
+
+
+def test_a_planned_comparison_that_failed_still_counts():
+    corrected = holm([0.01, math.nan, 0.03])
+    assert corrected[[0, 2]] == pytest.approx([0.03, 0.06])
+    assert math.isnan(corrected[1])
+
+
+def result(difference, half, *, conditional=False):
+    """A comparison with what a verdict looks at."""
+    return Comparison(
+        difference, difference - half, difference + half, 0.5, 5.0, half / 2, 5, 400, conditional, {}, 0.034
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "p", "expected"),
+    [
+        (result(0.03, 0.01), 0.01, "better"),
+        (result(-0.03, 0.01), 0.01, "worse"),
+        (result(0.03, 0.04), 0.3, "undecided (detectable: 3.4 points)"),
+        (result(0.03, 0.01), 0.06, "undecided (detectable: 3.4 points)"),  # lost to the correction
+        (result(0.001, 0.004), 0.6, "equivalent within 1 point"),
+        (result(0.005, 0.004), 0.01, "equivalent within 1 point"),  # significant and negligible
+        (result(0.03, 0.01, conditional=True), 0.01, "better (one seed: these test rows only)"),
+    ],
+)
+def test_verdicts(found, p, expected):
+    assert verdict(found, p).text == expected
+
+
+def test_verdict_words():
+    assert verdict(result(0.03, 0.01), 0.01, exploratory=True).text == "better, exploratory"
+    assert verdict(result(0.01, 0.012), 0.01, delta=0.025).text == "equivalent within 2.5 points"
+    assert incomplete(4, 5).text == "incomplete: 4/5"
+    assert not incomplete(4, 5).word
+    assert points(0.005) == "0.5 points"
