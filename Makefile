@@ -1,0 +1,34 @@
+# Two targets do everything on a machine that has only Python: `make leaderboard` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?= --methods all --tasks twitter
+
+.PHONY: setup setup-dev leaderboard test lint clean
+
+setup: $(VENV)/.installed
+setup-dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q torch==2.13.0 -c constraints.txt
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[offline]"
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[offline,dev]"
+	touch $@
+
+leaderboard: setup
+	$(BIN)/python -m bench run $(ARGS)
+
+test: setup-dev
+	$(BIN)/python -m pytest -n 2
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf runs build *.egg-info

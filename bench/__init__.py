@@ -1,0 +1,51 @@
+"""Counterweight: which data-weighting method helps here, by how much, is it real, and what does it cost?
+
+`bench.run(methods="core", tasks="twitter")` does what `python -m bench run` does and returns the leaderboard's rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__version__ = "0.1.0"
+__all__ = ["run"]
+
+
+def run(
+    methods: str | Sequence[str] = "all",
+    tasks: str | Sequence[str] = "twitter",
+    *,
+    seeds: int | Sequence[int] = 5,
+    out: str | Path = "runs",
+    reports: str | Path = "reports",
+    workers: int | None = None,
+    retry_failed: bool = False,
+    force: bool = False,
+    fail_fast: bool = False,
+    say: Callable[[str], None] = print,
+    **asked: Any,
+) -> pd.DataFrame:
+    """Run a grid and return one row per task and method label; what is done already is not trained again.
+
+    `asked` takes the other arguments of `bench.request.request`: source, data_dir, encoder, preset, protocol,
+    settings, test_size. Raises `bench.errors.UserError` or `tasks.DataError` before anything trains. A cell that
+    fails does not raise: its method's row shows the cells that are missing.
+    """
+    from bench import grid
+    from bench.request import request
+
+    options = grid.Options(
+        out=Path(out),
+        reports=Path(reports),
+        workers=workers,
+        retry_failed=retry_failed,
+        force=force,
+        fail_fast=fail_fast,
+        command="bench.run(...)",
+    )
+    return grid.run(request(methods=methods, tasks=tasks, seeds=seeds, **asked), options, say).frame()

@@ -1,0 +1,176 @@
+"""One cell: a pure function of its specification and the artefacts it names; writes its folder."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from bench import tokens
+from bench.classifier import Classifier
+from bench.hashing import project_hash
+from bench.jobs import CellJob, IntArray, Role
+from bench.presets import Settings
+from bench.stats.metrics import accuracy, log_loss, macro_f1
+from bench.store import DONE, read_json, write_json, write_text
+from bench.tokens import Array, TokenTable
+from bench.trainer import Record, Trainer, TrainingRows
+from methods import discover
+from methods.base import Context, Method, MethodConfig, RealUse
+
+VERSIONS = ("torch", "transformers", "accelerate", "numpy", "tokenizers")
+_classifiers: dict[tuple[Any, ...], Classifier] = {}
+
+
+def build(job: CellJob) -> dict[str, Any]:
+    """Train, evaluate and write one cell. Returns its metrics."""
+    began = time.perf_counter()
+    write_json(job.folder / "spec.json", dict(job.record))
+    write_json(job.folder / "env.json", environment())
+    settings = Settings(**job.spec.settings)
+    cls = discover()[job.spec.method]
+    method = cls(cls.Config(**job.spec.hyperparameters))
+    trainer = Trainer(classifier(job, settings), settings, job.spec.task, job.spec.seed)
+    try:
+        rows = training_rows(job, method.config)
+        method.start(context(job, method, len(rows.ids)))
+        ready = time.perf_counter()
+        record = trainer.fit(method, rows)
+        trained = time.perf_counter()
+        test = trainer.logits(table(job.test))
+        scores = trainer.logits(table(job.scored))
+    finally:
+        trainer.close()
+    write_outcome(job, record, test, scores)
+    metrics = {
+        "accuracy": accuracy(job.test.labels, test),
+        "macro_f1": macro_f1(job.test.labels, test),
+        "log_loss": log_loss(job.test.labels, test),
+        "rows": len(test),
+    }
+    timing = {
+        "seconds": time.perf_counter() - began,
+        "setup_seconds": ready - began,
+        "train_seconds": trained - ready,
+        "passes": {"train_rows": record.rows, "score_rows": len(test) + len(scores)},
+        "updates": len(record.history),
+    }
+    write_json(job.folder / "timing.json", timing)
+    write_json(job.folder / DONE, metrics)
+    return {**metrics, "seconds": timing["seconds"]}
+
+
+def classifier(job: CellJob, settings: Settings) -> Classifier:
+    """The worker's classifier of this kind; one is kept, so memory does not grow with the number of cells."""
+    key = (job.checkpoint.hash, job.n_classes, settings.train_layers, usable(job.test.states) is not None)
+    if key not in _classifiers:
+        _classifiers.clear()
+        made = Classifier(job.checkpoint, job.n_classes, settings.train_layers)
+        if key[-1] and settings.train_layers != "all":
+            made.use_states(settings.train_layers)
+        _classifiers[key] = made
+    return _classifiers[key]
+
+
+def usable(states: Path | None) -> Path | None:
+    """A states artefact, unless it says that the encoder does not allow it."""
+    return states if states is not None and read_json(states / DONE)["supported"] else None
+
+
+def table(role: Role) -> TokenTable:
+    """The model inputs of a role's rows."""
+    return tokens.load(role.tokens, usable(role.states)).take(role.index)
+
+
+def training_rows(job: CellJob, config: MethodConfig) -> TrainingRows:
+    """The rows that the method trains on, and how much each counts."""
+    parts = {"generated": [job.generated], "real": [job.real], "both": [job.generated, job.real]}[config.train_on]
+    inputs = table(parts[0])
+    for role in parts[1:]:
+        inputs = inputs + table(role)
+    ids = np.concatenate([role.ids for role in parts])
+    real = np.concatenate([np.full(len(role.ids), role is job.real) for role in parts])
+    # A checker knows generated rows; real rows carry CE and never look at these rows of the table.
+    checkers = {name: aligned(folder, np.where(real, -1, ids)) for name, folder in job.checkers.items()}
+    return TrainingRows(
+        inputs, ids, np.concatenate([role.labels for role in parts]), real, shares(real, config.real_share), checkers
+    )
+
+
+def shares(real: np.ndarray[Any, np.dtype[np.bool_]], real_share: float | None) -> Array:
+    """(n,) factors of mean 1; with `real_share` s the real rows together carry s of the weight."""
+    if real_share is None:
+        return np.ones(len(real), np.float32)
+    part = real.mean()
+    return np.asarray(np.where(real, real_share / part, (1 - real_share) / (1 - part)), dtype=np.float32)
+
+
+def aligned(folder: Path, ids: IntArray) -> Array:
+    """(n, C) log-probabilities of a checker for the rows `ids`, zero where the id is -1."""
+    frame = pd.read_parquet(folder / "train_scores.parquet").set_index("id")
+    values = frame.reindex(ids[ids >= 0])
+    if values.isna().any(axis=None):
+        raise LookupError(f"{folder} has no scores for some of the {len(ids)} rows")
+    out = np.zeros((len(ids), frame.shape[1]), np.float32)
+    out[ids >= 0] = values.to_numpy(np.float32)
+    return out
+
+
+def context(job: CellJob, method: Method, rows: int) -> Context:
+    """What the method may know; label shares of the real rows only if it declares that it uses them."""
+    count = job.n_classes
+
+    def prior(role: Role) -> tuple[float, ...]:
+        return tuple(np.bincount(role.labels, minlength=count) / len(role.labels))
+
+    return Context(
+        n_classes=count,
+        n_rows=rows,
+        updates=job.spec.settings["updates"],
+        generated_prior=prior(job.generated),
+        real_prior=prior(job.real) if method.real_use is RealUse.PRIOR else None,
+    )
+
+
+def write_outcome(job: CellJob, record: Record, test: Array, scores: Array) -> None:
+    """Everything that reports are computed from."""
+    folder = job.folder
+    write_scores(folder / "predictions.parquet", job.test.ids, test, "logit", label=job.test.labels)
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    write_scores(folder / "train_scores.parquet", job.scored.ids, log_probs, "logp")
+    weights = {
+        "id": np.concatenate(record.ids),
+        "role": pd.Categorical(np.where(np.concatenate(record.real), "real", "generated")),
+        "epoch": np.repeat(record.epochs, [len(ids) for ids in record.ids]),
+        "weight": torch.cat(record.weights).float().cpu().numpy(),
+    }
+    pd.DataFrame(weights).to_parquet(folder / "weights.parquet", index=False)
+    lines = [{key: clean(value) for key, value in row.items()} for row in record.history]
+    write_text(folder / "history.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def write_scores(path: Path, ids: IntArray, values: Array, name: str, **columns: IntArray) -> None:
+    """A table in id order: id, further columns, and one float32 column per class."""
+    classes = {f"{name}_{k}": values[:, k] for k in range(values.shape[1])}
+    pd.DataFrame({"id": ids, **columns, **classes}).sort_values("id").to_parquet(path, index=False)
+
+
+def clean(value: float) -> float | None:
+    """A number as JSON has it: NaN (no effective weight) is null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def environment() -> dict[str, str]:
+    """What a report compares before it pairs two cells."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    versions = {name: version(name).partition("+")[0] for name in VERSIONS}
+    return {"code": project_hash(), "device": device, "python": platform.python_version(), **versions}

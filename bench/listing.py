@@ -1,0 +1,65 @@
+"""What `bench list` prints: methods, tasks, cells. Light: no torch, no data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any
+
+import methods as registry
+from bench.store import State, read_json, state
+from methods.base import MethodConfig, WeightConfig
+from tasks import load_spec, task_names
+
+
+def methods() -> Iterator[str]:
+    """A line per method, and one per hyper-parameter of its own; those that all share come once, at the end."""
+    shared = {entry.name: entry for config in (MethodConfig, WeightConfig) for entry in fields(config)}
+    for name, cls in registry.discover().items():
+        config = cls.Config()
+        title = (cls.__doc__ or "").strip().split("\n")[0]
+        groups = ", ".join(cls.groups) or "-"
+        yield f"{name}: {title}"
+        yield f"    groups: {groups}; real rows: {cls.real_use_of(config)}; cost: {cls.declared_cost:g} CE cells"
+        yield from (f"    {setting(entry)}" for entry in fields(config) if entry.name not in shared)
+    yield "every method (shuffle: those that weight cross-entropy):"
+    yield from (f"    {setting(entry)}" for entry in shared.values())
+
+
+def setting(entry: Field[Any]) -> str:
+    """A hyper-parameter with its default, its note and the range that a search would take."""
+    search = entry.metadata.get("search")
+    between = f"; searched {search}" if search else ""
+    return f"{entry.name}={entry.default}: {entry.metadata.get('note', '')}{between}"
+
+
+def tasks() -> Iterator[str]:
+    """A line per task with labels, sources and filters."""
+    for name in task_names():
+        spec = load_spec(name)
+        filters = f"; filters: {', '.join(spec.filters)}" if spec.filters else ""
+        kind = "pairs, " if spec.pair else ""
+        sources = ", ".join(spec.complete_sources())
+        yield f"{name}: {spec.title} ({kind}{', '.join(spec.labels)}); sources: {sources}{filters}"
+
+
+def cells(root: Path, failed: bool) -> Iterator[str]:
+    """A line per cell of a store: state, folder, accuracy or cause."""
+    for path in sorted(root.glob("[!.]*/*/*/spec.json")):
+        found = state(path.parent)
+        if failed and found is not State.FAILED:
+            continue
+        spec = read_json(path)
+        title = f"{spec['task_ref']} {spec['label']} seed {spec['seed']}"
+        yield f"{found:8} {path.parent}  {title}{detail(path.parent, found)}"
+
+
+def detail(folder: Path, found: State) -> str:
+    """The number or cause that goes with a state."""
+    if found is State.DONE:
+        return f"  accuracy {read_json(folder / 'metrics.json')['accuracy']:.4f}"
+    if found is State.FAILED:
+        told: dict[str, Any] = read_json(folder / "error.json")
+        return f"  {told['type']}: {told['message']}".split("\n")[0]
+    return ""

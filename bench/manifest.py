@@ -1,0 +1,74 @@
+"""The manifest of a grid: what was asked for, as JSON, so that a report can be made again without the request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import methods
+from bench.errors import UserError
+from bench.hashing import digest
+from bench.plan import Plan
+from bench.request import Request
+from bench.store import read_json, write_json
+
+SCHEMA = 1
+GRIDS = ".grids"
+# What two grids must share for their cells to stand in one table.
+SECTION = ("task_ref", "source", "encoder_hash", "preset", "protocol", "settings", "sizes", "hashes")
+
+
+def describe(asked: Request, made: Plan, command: str) -> dict[str, Any]:
+    """The manifest: everything the report needs to know of the grid, as JSON."""
+    named = {choice.cls.name for choice in asked.methods}
+    return {
+        "schema": SCHEMA,
+        "command": command,
+        "references_missing": missing_references(named),
+        "left_out": dict(asked.left_out),
+        "sections": made.sections,
+    }
+
+
+def missing_references(named: set[str]) -> list[str]:
+    """The references that are not among the methods; a report without them says so."""
+    return [name for name in methods.group("references") if name not in named]
+
+
+def save(manifest: dict[str, Any], root: Path) -> None:
+    """Keep a grid's manifest in its store; the same grid again is the same file."""
+    write_json(root / GRIDS / f"{digest(manifest)}.json", manifest)
+
+
+def stored(root: Path) -> dict[str, Any]:
+    """One manifest of all grids that a store has run, for `bench report`. Raises UserError where there is none."""
+    grids = [read_json(path) for path in sorted((root / GRIDS).glob("*.json"))]
+    if not grids:
+        raise UserError(f"no grid was run in {root}; `bench run --out {root}` runs one")
+    sections: dict[str, dict[str, Any]] = {}
+    for section in (section for grid in grids for section in grid["sections"]):
+        key = digest({name: section[name] for name in SECTION})
+        known = sections.setdefault(key, {**section, "methods": []})
+        merge(known, section)
+    named = {method["method"] for section in sections.values() for method in section["methods"]}
+    return {
+        "schema": SCHEMA,
+        "command": f"python -m bench report --out {root.name}",
+        "references_missing": missing_references(named),
+        "left_out": {},
+        "sections": list(sections.values()),
+    }
+
+
+def merge(known: dict[str, Any], section: dict[str, Any]) -> None:
+    """Add a section's methods and seeds to those known of the same task, data and training."""
+    known["seeds"] = sorted({*known["seeds"], *section["seeds"]})
+    for name, cells in section["checkers"].items():
+        known["checkers"] = {**known["checkers"], name: {**known["checkers"].get(name, {}), **cells}}
+    for method in section["methods"]:
+        same = [entry for entry in known["methods"] if entry["label"] == method["label"]]
+        if same:
+            same[0]["cells"] = {**same[0]["cells"], **method["cells"]}
+            same[0]["needs"] = {**same[0]["needs"], **method["needs"]}
+        else:
+            known["methods"].append(dict(method))

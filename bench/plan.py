@@ -1,0 +1,281 @@
+"""The grid as a value: which jobs there are, what each needs, and what the report is to cover.
+
+Nothing is trained or written here, and torch is not needed: `--dry-run` is this and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import methods
+from bench.checkpoint import Checkpoint, find
+from bench.hashing import digest
+from bench.jobs import CellJob, Job, Role, StatesJob, TokensJob
+from bench.presets import Settings
+from bench.request import Choice, Request, TaskChoice, configure, settings_of
+from bench.spec import SCHEMA, CellSpec, method_code
+from bench.store import State, artefact_path, cell_path, state
+from methods.base import DIVERSITY, QUALITY, RealUse, hyperparameters
+from tasks import Rows, TaskData, load
+
+# A checker is the training of a reference: the same cell where the grid asks for it, an artefact where it does not.
+CHECKERS = {QUALITY: "real-only", DIVERSITY: "ce"}
+READS_REAL = {RealUse.TEXTS, RealUse.PRIOR, RealUse.GRADIENT, RealUse.SELECT}
+
+
+@dataclass
+class Plan:
+    """Jobs by id in the order in which they are best started, and the report's sections."""
+
+    root: Path
+    jobs: dict[str, Job] = field(default_factory=dict)
+    sections: list[dict[str, Any]] = field(default_factory=list)
+    cells: dict[str, str] = field(default_factory=dict)  # job id -> label, of the cells that were asked for
+
+    def add(self, job: Job) -> str:
+        """Add a job, or find the one with its id."""
+        self.jobs.setdefault(job.id, job)
+        return job.id
+
+
+def plan(asked: Request, root: Path) -> Plan:
+    """The plan of a grid. Raises UserError or DataError before anything is made."""
+    root = root.resolve()
+    checkpoint = find(asked.encoder)
+    made = Plan(root)
+    for task in asked.tasks:
+        TaskPlan(asked, task, checkpoint, made).build()
+    # Artefacts first, then checkers, then cells: a worker is never idle for want of what others could make.
+    waited = {need for job in made.jobs.values() for need in job.needs}
+    made.jobs = dict(sorted(made.jobs.items(), key=lambda item: (rank(item[1]), item[0] not in waited)))
+    return made
+
+
+def rank(job: Job) -> int:
+    """The stage of a job's kind."""
+    return ("tokens", "states", "cell").index(job.kind)
+
+
+class TaskPlan:
+    """Adds the cells of one task, and what they need, to a plan."""
+
+    def __init__(self, asked: Request, task: TaskChoice, checkpoint: Checkpoint, made: Plan) -> None:
+        self.asked, self.task, self.checkpoint, self.made = asked, task, checkpoint, made
+        self.data: TaskData = load(
+            task.location,
+            source=asked.source,
+            data_dir=asked.data_dir,
+            options=task.filters,
+            test_size=asked.test_size,  # type: ignore[arg-type]
+        )
+        # D_Q before any subset of a stress axis is drawn: what checkers score, whatever the axis.
+        self.base = self.data.generated_subset(asked.settings.generated_rows)
+        rows = min(len(self.base), task.sizes.get("generated", len(self.base)))
+        self.settings: Settings = asked.settings.resolved(rows)
+        self.needed: dict[Path, str] = {}  # artefact folder -> job id
+
+    def build(self) -> None:
+        """All cells of the task: seed by seed, so that early results are complete comparisons."""
+        paths: dict[str, dict[str, str]] = {choice.label: {} for choice in self.asked.methods}
+        needs: dict[str, dict[str, list[str]]] = {choice.label: {} for choice in self.asked.methods}
+        quality: dict[str, str] = {}
+        for seed in self.asked.seeds:
+            roles = self.roles(seed)
+            for choice in self.asked.methods:
+                job = self.cell(choice, seed, roles, asked_for=True)
+                paths[choice.label][str(seed)] = self.relative(job.folder)
+                needs[choice.label][str(seed)] = [self.relative(path) for path in job.checkers.values()]
+                if QUALITY in job.checkers:
+                    quality[str(seed)] = self.relative(job.checkers[QUALITY])
+                self.made.cells[job.id] = choice.label
+        self.made.sections.append(self.section(paths, needs, quality))
+
+    def relative(self, folder: Path) -> str:
+        """A folder as reports name it: below the store's root."""
+        return str(folder.relative_to(self.made.root))
+
+    def roles(self, seed: int) -> dict[str, Role]:
+        """The rows of each role for a seed, with the artefacts that hold their tokens and states."""
+        subset = self.base
+        if "generated" in self.task.sizes:
+            subset = self.base_subset(self.task.sizes["generated"], seed)
+        scored = self.role(self.base)
+        return {
+            "scored": scored,
+            "generated": replace(
+                scored, ids=subset.ids, labels=subset.labels, index=positions(self.base.ids, subset.ids)
+            ),
+            "real": self.role(self.data.real(seed, self.task.sizes.get("real"))),
+            "test": self.role(self.data.test),
+        }
+
+    def base_subset(self, size: int, seed: int) -> Rows:
+        """The seed's draw of generated rows from the base set."""
+        return replace(self.data, generated=self.base).generated_subset(size, seed)
+
+    def role(self, rows: Rows) -> Role:
+        """A role with its token artefact and, where lower layers are frozen, the states after them."""
+        content = [rows.content_hash(with_labels=False), self.checkpoint.tokenizer_hash, self.settings.max_length]
+        tokens = self.artefact("tokens", content)
+        job = TokensJob(
+            f"tokens/{tokens.name}",
+            tokens,
+            self.made.root,
+            (),
+            rows.texts,
+            rows.pairs,
+            self.checkpoint,
+            self.settings.max_length,
+        )
+        self.needed[tokens] = self.made.add(job)
+        layers = self.settings.train_layers
+        if layers == "all":
+            return Role(rows.ids, rows.labels, np.arange(len(rows)), tokens, None)
+        states = self.artefact("states", [tokens.name, self.checkpoint.hash, layers])
+        needs = (self.needed[tokens],)
+        self.needed[states] = self.made.add(
+            StatesJob(f"states/{states.name}", states, self.made.root, needs, tokens, self.checkpoint, layers)
+        )
+        return Role(rows.ids, rows.labels, np.arange(len(rows)), tokens, states)
+
+    def artefact(self, kind: str, content: list[Any]) -> Path:
+        """The folder of an artefact, found by what makes it."""
+        return artefact_path(self.made.root, kind, digest([SCHEMA, kind, *content]))
+
+    def cell(self, choice: Choice, seed: int, roles: Mapping[str, Role], *, asked_for: bool) -> CellJob:
+        """Add a cell with its checkers and return it."""
+        checkers = {name: self.checker(name, seed, roles) for name in choice.cls.requires}
+        spec = self.spec(choice, seed, roles, {name: job.spec.id for name, job in checkers.items()})
+        read = [role for name, role in roles.items() if name in spec.data]
+        folders = {path for role in read for path in (role.tokens, role.states) if path is not None}
+        job = CellJob(
+            id=f"cell/{spec.id}",
+            folder=self.folder(spec, asked_for),
+            root=self.made.root,
+            needs=tuple(sorted({self.needed[path] for path in folders} | {job.id for job in checkers.values()})),
+            spec=spec,
+            record=self.record(choice, spec, roles),
+            checkpoint=self.checkpoint,
+            n_classes=len(self.data.spec.labels),
+            checkers={name: job.folder for name, job in checkers.items()},
+            **roles,
+        )
+        return self.made.jobs[self.made.add(job)]  # type: ignore[return-value]  # ids of cells name cells
+
+    def checker(self, name: str, seed: int, roles: Mapping[str, Role]) -> CellJob:
+        """The reference whose training is this checker, in its defaults."""
+        choice = configure(methods.METHODS[CHECKERS[name]], {})
+        asked_for = any(entry.label == choice.label for entry in self.asked.methods)
+        return self.cell(choice, seed, roles, asked_for=asked_for)
+
+    def folder(self, spec: CellSpec, asked_for: bool) -> Path:
+        """Where a cell lies; a checker that nobody asks for by name is an artefact unless it is there as a cell."""
+        named = cell_path(self.made.root, spec.task, spec.method, spec.id)
+        if asked_for or state(named) is State.DONE:
+            return named
+        return artefact_path(self.made.root, "checker", spec.id)
+
+    def spec(self, choice: Choice, seed: int, roles: Mapping[str, Role], artefacts: Mapping[str, str]) -> CellSpec:
+        """The identity of a cell: hashes of only what its method reads."""
+        data = {"scored": roles["scored"].tokens.name, "test": content(roles["test"])}
+        if choice.config.train_on != "real":
+            data["generated"] = content(roles["generated"])
+        if choice.config.train_on != "generated" or choice.cls.real_use in READS_REAL:
+            data["real"] = content(roles["real"])
+        return CellSpec(
+            task=self.task.spec.name,
+            method=choice.cls.name,
+            hyperparameters=hyperparameters(choice.config),
+            seed=seed,
+            encoder_hash=self.checkpoint.hash,
+            preset=self.asked.preset,
+            protocol=self.asked.protocol,
+            settings=settings_of(self.settings),
+            data=data,
+            artefacts=dict(artefacts),
+            code=method_code(choice.cls),
+        )
+
+    def record(self, choice: Choice, spec: CellSpec, roles: Mapping[str, Role]) -> dict[str, Any]:
+        """spec.json: the specification, and the names by which people know its parts."""
+        return {
+            "schema": SCHEMA,
+            "id": spec.id,
+            "method": spec.method,
+            "label": choice.label,
+            "hyperparameters": dict(spec.hyperparameters),
+            "task": spec.task,
+            "task_ref": self.task.label,
+            "source": self.asked.source,
+            "seed": spec.seed,
+            "encoder": self.checkpoint.name,
+            "encoder_hash": spec.encoder_hash,
+            "preset": spec.preset,
+            "protocol": spec.protocol,
+            "settings": dict(spec.settings),
+            "data": dict(spec.data),
+            "artefacts": dict(spec.artefacts),
+            "code": spec.code,
+            "labels": list(self.data.spec.labels),
+            "real_use": str(choice.real_use),
+            "rows": {name: len(roles[name].ids) for name in spec.data},
+        }
+
+    def section(self, paths: Mapping[str, Any], needs: Mapping[str, Any], quality: Mapping[str, str]) -> dict[str, Any]:
+        """What the report needs to know of this task beyond what the cells store."""
+        test = self.data.test
+        real = len(self.data.real(self.asked.seeds[0], self.task.sizes.get("real")))
+        return {
+            "task": self.task.spec.name,
+            "task_ref": self.task.label,
+            "title": self.data.spec.title,
+            "labels": list(self.data.spec.labels),
+            "source": self.asked.source,
+            "stand_in": self.data.stand_in,
+            "encoder": self.checkpoint.name,
+            "encoder_hash": self.checkpoint.hash,
+            "preset": self.asked.preset,
+            "protocol": self.asked.protocol,
+            "settings": settings_of(self.settings),
+            "sizes": {
+                "generated": min(len(self.base), self.task.sizes.get("generated", len(self.base))),
+                "real": real,
+                "pool": len(self.data.pool),
+                "test": len(test),
+            },
+            "hashes": {"generated": self.base.content_hash()[:20], "test": test.content_hash()[:20]},
+            "majority": float(np.bincount(test.labels).max() / len(test)),
+            "notes": list(self.data.notes),
+            "seeds": list(self.asked.seeds),
+            "checkers": {QUALITY: dict(quality)} if quality else {},
+            "methods": [
+                {
+                    "label": choice.label,
+                    "method": choice.cls.name,
+                    "hyperparameters": hyperparameters(choice.config),
+                    "core": "core" in choice.cls.groups and choice.label == choice.cls.name,
+                    "real_use": str(choice.real_use),
+                    "pairing": choice.cls.pairing_of(choice.config),
+                    "real_rows": 0 if choice.real_use is RealUse.NONE else real,
+                    "cells": paths[choice.label],
+                    "needs": needs[choice.label],
+                }
+                for choice in self.asked.methods
+            ],
+        }
+
+
+def content(role: Role) -> str:
+    """Hash of a role's rows: its texts by their token artefact, which rows of it, and their labels."""
+    return digest([role.tokens.name, role.ids.tolist(), role.labels.tolist()])
+
+
+def positions(ids: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Where each of `wanted` stands in `ids`."""
+    order = np.argsort(ids, kind="stable")
+    return np.asarray(order[np.searchsorted(ids, wanted, sorter=order)])

@@ -1,0 +1,76 @@
+"""Presets: named training settings. A new preset is one entry; a new setting is one field.
+
+`quick` is the default on every machine: MiniLM with its top two blocks, pooler and head trained for 48 updates.
+`full` trains every layer. `paper` is the released configuration of Kuo et al. (ICLR 2025). `smoke` is for tests.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How every cell and checker of a task is trained; the unit of budget is the optimiser update."""
+
+    updates: int | None = 48  # U, the same for every method; None: from epochs
+    epochs: float | None = None  # passes over the generated set, used when updates is None
+    batch_size: int = 32
+    lr: float = 3e-4  # peak; linear to 0
+    warmup: float = 0.0  # share of the updates
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0  # global gradient norm
+    max_length: int = 128  # tokens
+    train_layers: int | Literal["all"] = 2  # top blocks that train, with what lies above them; the rest is frozen
+    generated_rows: int | None = 1000  # at most so many generated rows
+    precision: Literal["no", "bf16", "fp16"] = "no"  # mixed precision of the forward pass; "no" is float32
+
+    def __post_init__(self) -> None:
+        if (self.updates is None) == (self.epochs is None):
+            raise ValueError("give either updates or epochs, the other none")
+        for name in ("updates", "epochs", "batch_size", "lr", "clip_norm", "max_length", "generated_rows"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be above 0, not {value}")
+        if self.train_layers != "all" and self.train_layers < 1:
+            raise ValueError(f"train_layers must be at least 1, not {self.train_layers}")
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"warmup must lie in [0, 1), not {self.warmup}")
+        if self.weight_decay < 0:
+            raise ValueError(f"weight_decay must not be negative, not {self.weight_decay}")
+
+    def resolved(self, generated: int) -> Settings:
+        """The same settings with U as a number, for a generated set of so many rows."""
+        if self.epochs is None:
+            return self
+        return replace(self, updates=math.ceil(self.epochs * math.ceil(generated / self.batch_size)), epochs=None)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings with the encoder they were made for."""
+
+    settings: Settings
+    encoder: str = MINILM
+    note: str = ""
+
+
+PRESETS: dict[str, Preset] = {
+    "quick": Preset(Settings(), note="top two blocks, 48 updates: minutes on two cores"),
+    "full": Preset(
+        Settings(updates=None, epochs=3, lr=1e-4, train_layers="all"), note="every layer, three passes over the data"
+    ),
+    "paper": Preset(
+        Settings(updates=None, epochs=5, lr=6e-5, train_layers="all", generated_rows=None),
+        encoder="google-bert/bert-base-uncased",
+        note="the released configuration of Kuo et al. (ICLR 2025)",
+    ),
+    "smoke": Preset(
+        Settings(updates=8, batch_size=8, lr=1e-3, max_length=32, train_layers=1, generated_rows=64),
+        note="a few seconds, for tests of the machinery: its numbers mean nothing",
+    ),
+}

@@ -1,0 +1,73 @@
+"""The order of jobs: a job is ready when what it needs is done, blocked when something it needs failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from bench.jobs import Job
+from bench.store import State, state
+
+
+class Queue:
+    """Jobs with their states. The store's states are read once, at the start; engines report what changes."""
+
+    def __init__(self, jobs: Mapping[str, Job], states: Mapping[str, State], causes: Mapping[str, str]) -> None:
+        self.jobs = dict(jobs)
+        self.states = dict(states)  # job id -> state; RUNNING: by a worker of this run
+        self.causes = dict(causes)  # job id -> why it failed or is blocked
+        self.away: set[str] = set()  # jobs that another run is building
+        for identity, found in list(self.states.items()):
+            if found is State.FAILED:
+                self._block(identity)
+
+    @property
+    def open(self) -> int:
+        """Jobs that are not settled yet."""
+        return sum(1 for found in self.states.values() if found in (State.MISSING, State.STALE, State.RUNNING))
+
+    def take(self) -> Job | None:
+        """A ready job, those first that most others wait for; None if there is none now."""
+        for identity, job in self.jobs.items():
+            waiting = self.states[identity] in (State.MISSING, State.STALE) and identity not in self.away
+            if waiting and all(self.states[need] is State.DONE for need in job.needs):
+                self.states[identity] = State.RUNNING
+                return job
+        return None
+
+    def done(self, job: Job) -> None:
+        """Record a finished job."""
+        self.states[job.id] = State.DONE
+
+    def failed(self, job: Job, cause: str) -> None:
+        """Record a failure and block what needs it."""
+        self.states[job.id] = State.FAILED
+        self.causes[job.id] = cause
+        self._block(job.id)
+
+    def elsewhere(self, job: Job) -> None:
+        """Another run holds the job's lease: wait for it."""
+        self.away.add(job.id)
+
+    def revisit(self) -> Iterable[Job]:
+        """Jobs that another run has finished meanwhile; one whose lease died is free again."""
+        finished = []
+        for identity in list(self.away):
+            found = state(self.jobs[identity].folder)
+            if found is State.RUNNING:
+                continue
+            self.away.discard(identity)
+            if found is State.DONE:
+                self.states[identity] = State.DONE
+                finished.append(self.jobs[identity])
+            elif found is State.FAILED:
+                self.failed(self.jobs[identity], "failed in another run")
+            else:
+                self.states[identity] = State.STALE
+        return finished
+
+    def _block(self, identity: str) -> None:
+        for other, job in self.jobs.items():
+            if identity in job.needs and self.states[other] not in (State.DONE, State.FAILED, State.BLOCKED):
+                self.states[other] = State.BLOCKED
+                self.causes[other] = f"needs {self.jobs[identity].title}, which failed"
+                self._block(other)

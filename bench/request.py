@@ -1,0 +1,207 @@
+"""What a run asks for, validated: every name is looked up and every value typed before anything is read or trained."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import methods
+from bench.errors import UserError, unknown
+from bench.presets import PRESETS, Settings
+from bench.refs import Ref, build, label, parse
+from methods.base import Method, MethodConfig, RealUse
+from tasks import SOURCES, TaskSpec, load_spec
+
+PROTOCOLS = ("fixed",)  # fixed: the last update counts, nothing is selected
+STRESS = {"generated": "rows of the generated set", "real": "rows of the small real set"}
+MOST_COST = 10.0  # CE cells that a method in `all` may cost
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A configured method; `label` is its name with what differs from the defaults."""
+
+    cls: type[Method]
+    config: MethodConfig
+    label: str
+
+    @property
+    def real_use(self) -> RealUse:
+        """How it uses the small real set."""
+        return self.cls.real_use_of(self.config)
+
+
+@dataclass(frozen=True)
+class TaskChoice:
+    """A task with its options: `filters` act on the real data, `sizes` are the stress axes `generated` and `real`."""
+
+    spec: TaskSpec
+    label: str
+    filters: Mapping[str, Any]
+    sizes: Mapping[str, int]
+    location: str | Path
+
+
+@dataclass(frozen=True)
+class Request:
+    """A grid: its axes and the training that all its cells share."""
+
+    methods: tuple[Choice, ...]
+    tasks: tuple[TaskChoice, ...]
+    seeds: tuple[int, ...]
+    encoder: str
+    preset: str
+    protocol: str
+    settings: Settings
+    source: str
+    data_dir: Path | None
+    test_size: int | str | None = "default"
+    left_out: Mapping[str, str] = field(default_factory=dict)  # methods of a group that cannot run, and why
+
+
+def request(
+    *,
+    methods: str | Sequence[str] = "all",
+    tasks: str | Sequence[str] = "twitter",
+    seeds: int | Sequence[int] = 5,
+    source: str = "bundled",
+    data_dir: str | Path | None = None,
+    encoder: str | None = None,
+    preset: str = "quick",
+    protocol: str = "fixed",
+    settings: Mapping[str, Any] | None = None,
+    test_size: int | str | None = "default",
+) -> Request:
+    """Validate a grid. Raises UserError (or tasks.DataError), one line that names what is wrong and the nearest known.
+
+    `seeds` is a number of seeds or the seeds themselves; `settings` maps training settings (`lr`) and methods'
+    hyper-parameters (`dimp.clip`) to values.
+    """
+    if preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    if protocol not in PROTOCOLS:
+        raise unknown("protocol", protocol, PROTOCOLS)
+    if source not in SOURCES:
+        raise unknown("source", source, SOURCES)
+    training, own = divide(settings or {})
+    chosen, left_out = choose(methods, own)
+    return Request(
+        methods=chosen,
+        tasks=tuple({task.label: task for task in map(choose_task, parse(tasks, "[]"))}.values()),
+        seeds=seed_list(seeds),
+        encoder=encoder or PRESETS[preset].encoder,
+        preset=preset,
+        protocol=protocol,
+        settings=build(Settings, training, f"preset {preset}", base=PRESETS[preset].settings),
+        source=source,
+        data_dir=Path(data_dir) if data_dir is not None else None,
+        test_size=test_size,
+        left_out=left_out,
+    )
+
+
+def seed_list(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    """The seeds 0 to N-1 of a number N, or the seeds given, each once."""
+    found = tuple(range(seeds)) if isinstance(seeds, int) else tuple(dict.fromkeys(seeds))
+    if not found or any(seed < 0 for seed in found):
+        raise UserError(f"seeds must be a positive number or a list of numbers from 0, not {seeds!r}")
+    return found
+
+
+def divide(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Split `--set` keys: training settings, and hyper-parameters by method."""
+    training: dict[str, Any] = {}
+    own: dict[str, dict[str, Any]] = {}
+    for key, value in settings.items():
+        method, dot, name = key.rpartition(".")
+        if dot:
+            own.setdefault(method.replace("_", "-"), {})[name.replace("-", "_")] = value
+        else:
+            training[key.replace("-", "_")] = value
+    return training, own
+
+
+def choose(
+    names: str | Sequence[str], own: Mapping[str, Mapping[str, Any]]
+) -> tuple[tuple[Choice, ...], dict[str, str]]:
+    """The configured methods of an expression in order, each once, and what groups left out with the reason."""
+    registry, groups = methods.discover(), methods.groups()
+    chosen: dict[tuple[str, MethodConfig], Choice] = {}
+    left_out: dict[str, str] = {}
+    for ref in parse(names, "()"):
+        if ref.name in groups:
+            if ref.options:
+                raise UserError(f"group {ref.name!r} takes no options; write them at a method")
+            members = methods.group(ref.name)
+            reasons = {name: reason for name in members if (reason := obstacle(registry[name]))}
+            left_out.update(reasons)
+            members = [name for name in members if name not in reasons]
+        else:
+            if ref.name not in registry:
+                raise unknown("method", ref.name, [*registry, *groups])
+            if reason := missing_package(registry[ref.name]):
+                raise UserError(f"method {ref.name!r} cannot run: {reason}")
+            members = [ref.name]
+        for name in members:
+            choice = configure(registry[name], {**own.get(name, {}), **ref.options})
+            chosen.setdefault((name, choice.config), choice)
+    for name in own:
+        if name not in registry:
+            raise unknown("method", name, registry)
+        if name not in {choice.cls.name for choice in chosen.values()}:
+            raise UserError(f"a setting is given for {name!r}, which is not among the methods of this grid")
+    return tuple(chosen.values()), left_out
+
+
+def configure(cls: type[Method], options: Mapping[str, Any]) -> Choice:
+    """A method with its hyper-parameters converted and checked."""
+    config = build(cls.Config, options, cls.name)
+    return Choice(cls, config, label(cls.name, config))
+
+
+def obstacle(cls: type[Method]) -> str:
+    """Why a group leaves a method out; empty if it does not."""
+    if cls.declared_cost > MOST_COST:
+        return f"it costs {cls.declared_cost:g} CE cells; name it to run it"
+    return missing_package(cls)
+
+
+def missing_package(cls: type[Method]) -> str:
+    """Which optional package a method lacks; empty if none."""
+    lacking = [name for name in cls.packages if importlib.util.find_spec(name) is None]
+    return f"it needs the package {', '.join(lacking)}: pip install {' '.join(lacking)}" if lacking else ""
+
+
+def choose_task(ref: Ref) -> TaskChoice:
+    """A task with its options sorted into filters and stress axes."""
+    spec = load_spec(ref.name)
+    filters, sizes = {}, {}
+    for key, value in ref.options.items():
+        if key in STRESS:
+            sizes[key] = build(Size, {"rows": value}, f"{ref.name}[{key}]").rows
+        elif key in spec.filters:
+            filters[key] = value
+        else:
+            raise unknown(f"option of task {ref.name}", key, [*STRESS, *spec.filters])
+    written = ",".join(f"{key}={value}" for key, value in sorted({**filters, **sizes}.items()))
+    name = f"{spec.name}[{written}]" if written else spec.name
+    return TaskChoice(spec, name, filters, sizes, ref.name)
+
+
+@dataclass(frozen=True)
+class Size:
+    """A number of rows."""
+
+    rows: int
+
+    def __post_init__(self) -> None:
+        if self.rows < 1:
+            raise ValueError(f"a number of rows must be at least 1, not {self.rows}")
+
+
+def settings_of(value: Any) -> dict[str, Any]:
+    """A settings or config dataclass as a dict in declaration order."""
+    return {entry.name: getattr(value, entry.name) for entry in fields(value)}

@@ -1,0 +1,92 @@
+"""What the frozen lower blocks make of each row, computed once per text and encoder and kept as an artefact.
+
+Every cell and checker of a task then starts from these states. A family of encoders for which the shortcut does not
+reproduce the plain logits is left alone: its artefact says so and cells run the whole model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.batches import by_length
+from bench.classifier import Classifier, block_list
+from bench.jobs import StatesJob
+from bench.store import DONE, write_json
+from bench.tokens import TokenTable, load
+
+BATCH = 64  # rows of one forward pass
+PROBE = 8  # rows of the self-test
+TOLERANCE = 1e-5  # largest difference of logits that the shortcut may make
+
+
+class Reached(Exception):  # noqa: N818 - a signal that stops the forward pass, not an error
+    """Carries the states that arrive at the first block that trains."""
+
+    def __init__(self, states: Tensor) -> None:
+        super().__init__()
+        self.states = states
+
+
+def arriving(classifier: Classifier, first: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
+    """(B, L, H) states that reach block `first`; what lies above is not computed."""
+
+    def stop(_: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
+        raise Reached(args[0] if args else kwargs["hidden_states"])
+
+    handle = first.register_forward_pre_hook(stop, with_kwargs=True)
+    try:
+        classifier.model(**inputs)
+    except Reached as reached:
+        return reached.states
+    finally:
+        handle.remove()
+    raise RuntimeError("the forward pass never came to the first block that trains")
+
+
+def build(job: StatesJob) -> dict[str, Any]:
+    """Write `states.npy` (T, H) float32 beside the counts, or only the word that the encoder does not allow it."""
+    classifier = Classifier(job.checkpoint, 2, job.train_layers)
+    classifier.start(0)
+    classifier.eval()
+    table = load(job.tokens)
+    first = block_list(classifier.base, job.checkpoint.name)[-job.train_layers]
+    with torch.inference_mode():
+        difference = self_test(job, classifier, first, table)
+        supported = difference <= TOLERANCE
+        if supported:
+            write_states(job, classifier, first, table)
+    counts = {"rows": len(table) if supported else 0, "supported": supported, "difference": difference}
+    write_json(job.folder / DONE, counts)
+    return counts
+
+
+def self_test(job: StatesJob, plain: Classifier, first: nn.Module, table: TokenTable) -> float:
+    """Largest difference between the logits of the whole model and those from states, on the first rows."""
+    inputs = table.inputs(np.arange(min(PROBE, len(table))))
+    expected = plain.model(**inputs).logits
+    short = Classifier(job.checkpoint, 2, job.train_layers)
+    short.start(0)
+    short.eval()
+    try:
+        states = arriving(plain, first, inputs)
+        short.use_states(job.train_layers)
+        logits = short.model(inputs_embeds=states, attention_mask=inputs["attention_mask"]).logits
+    except (TypeError, ValueError, AttributeError, RuntimeError, KeyError, IndexError):
+        return 1e9  # a family whose forward pass does not allow it
+    return float((logits - expected).abs().max())
+
+
+def write_states(job: StatesJob, classifier: Classifier, first: nn.Module, table: TokenTable) -> None:
+    """The states of every token, in the order of the token arrays."""
+    width = int(classifier.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
+    shape = (int(table.length.sum()), width)
+    out = np.lib.format.open_memmap(job.folder / "states.npy", mode="w+", dtype=np.float32, shape=shape)
+    for index in by_length(table.length, BATCH):
+        states = arriving(classifier, first, table.inputs(index)).numpy()
+        for row, i in enumerate(index):
+            out[table.start[i] : table.start[i] + table.length[i]] = states[row, : table.length[i]]
+    out.flush()

@@ -1,0 +1,177 @@
+"""The store: a folder per cell or artefact, its state, its lease, and writes that are whole or not there.
+
+    runs/<task>/<method>/<id>/       a cell
+    runs/.artefacts/<kind>/<id>/     what cells share
+    runs/.grids/<id>.json            what was asked for, to report on it again
+
+`metrics.json` is written last and atomically: its presence means done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+DONE, ERROR, LEASE = "metrics.json", "error.json", "lease"
+HEARTBEAT, EXPIRY = 15.0, 60.0  # seconds
+
+
+class State(StrEnum):
+    """What a folder of the store says about its cell; `blocked` is known to the grid alone."""
+
+    MISSING = "missing"
+    RUNNING = "running"
+    STALE = "stale"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+    DONE = "done"
+
+
+def cell_path(root: Path, task: str, method: str, identity: str) -> Path:
+    """Where a cell lies; writers and readers both ask here."""
+    return root / task / method / identity
+
+
+def artefact_path(root: Path, kind: str, identity: str) -> Path:
+    """Where an artefact lies; writers and readers both ask here."""
+    return root / ".artefacts" / kind / identity
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file at once: a reader sees the old content or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write_text` of indented JSON; NaN is refused, since no reader agrees on it."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in a file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def state(folder: Path) -> State:
+    """The state of a cell or artefact folder."""
+    if (folder / DONE).exists():
+        return State.DONE
+    if (folder / ERROR).exists():
+        return State.FAILED
+    lease = read_lease(folder / LEASE)
+    if lease is not None:
+        return State.RUNNING if alive(folder / LEASE, lease) else State.STALE
+    return State.STALE if folder.exists() and any(folder.iterdir()) else State.MISSING
+
+
+def read_lease(path: Path) -> dict[str, Any] | None:
+    """Who holds a lease; an unreadable one is held by nobody (`{}`), a missing one is None."""
+    try:
+        return dict(read_json(path))
+    except FileNotFoundError:
+        return None
+    except (json.JSONDecodeError, TypeError):
+        return {}
+
+
+def alive(path: Path, lease: dict[str, Any]) -> bool:
+    """On this host the process itself is asked, at once; elsewhere a heartbeat of the last minute counts."""
+    if "pid" not in lease:
+        return False
+    if lease.get("host") == socket.gethostname():
+        return started(lease.get("pid", -1)) == lease.get("started")
+    with contextlib.suppress(FileNotFoundError):
+        return time.time() - path.stat().st_mtime < EXPIRY
+    return False
+
+
+def started(pid: int) -> float | None:
+    """Start time of a living process, None if there is none: a reused pid has another one."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except (psutil.Error, ValueError):
+        return None
+
+
+@contextlib.contextmanager
+def exclusive(root: Path) -> Iterator[None]:
+    """Hold the store's lock, for the moment in which a lease is read and taken."""
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def acquire(root: Path, folder: Path) -> bool:
+    """Take the lease of a folder and empty it of what a dead or failed attempt left. False: done or held by another."""
+    with exclusive(root):
+        if state(folder) in (State.RUNNING, State.DONE):
+            return False
+        shutil.rmtree(folder, ignore_errors=True)
+        owner = {"pid": os.getpid(), "started": started(os.getpid()), "host": socket.gethostname()}
+        write_json(folder / LEASE, owner)
+        return True
+
+
+@contextlib.contextmanager
+def heartbeat(folder: Path) -> Iterator[None]:
+    """Keep the lease fresh while the body runs, and give it back afterwards."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(HEARTBEAT):
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(folder / LEASE)
+
+    threading.Thread(target=beat, daemon=True).start()
+    try:
+        yield
+    finally:
+        stop.set()
+        (folder / LEASE).unlink(missing_ok=True)
+
+
+def forget(folder: Path) -> None:
+    """Remove a folder's result or failure, so that it is made again; one that is running is left alone."""
+    if state(folder) is not State.RUNNING:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def adopt(source: Path, target: Path, root: Path) -> bool:
+    """Make a finished folder also stand at `target` (hard links where the disk allows). False if not finished."""
+    if state(source) is not State.DONE or state(target) is State.DONE:
+        return False
+    with exclusive(root):
+        if state(target) in (State.DONE, State.RUNNING):
+            return False
+        shutil.rmtree(target, ignore_errors=True)
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, part, copy_function=link_or_copy)
+        os.replace(part, target)
+        return True
+
+
+def link_or_copy(source: str, target: str) -> None:
+    """A hard link, or a copy where links are not possible."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,96 @@
+"""Token arrays: every text tokenised once, kept without padding, padded to the longest row of a batch at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.errors import UserError
+from bench.jobs import IntArray, TokensJob
+from bench.store import DONE, read_json, write_json
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class TokenTable:
+    """n rows of model inputs. Row i is `length[i]` consecutive entries, from `start[i]`, of the arrays of one part.
+
+    A part maps input names to flat arrays over all its tokens: `input_ids` (T,), perhaps `token_type_ids` (T,), or
+    `inputs_embeds` (T, H), the states after the frozen layers. Parts are shared, never copied, by `take` and `+`.
+    """
+
+    parts: tuple[Mapping[str, Array], ...]
+    part: IntArray  # (n,)
+    start: IntArray  # (n,)
+    length: IntArray  # (n,)
+    padding: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.length)
+
+    def take(self, index: IntArray) -> TokenTable:
+        """The rows at `index`, in that order."""
+        return TokenTable(self.parts, self.part[index], self.start[index], self.length[index], self.padding)
+
+    def __add__(self, other: TokenTable) -> TokenTable:
+        return TokenTable(
+            (*self.parts, *other.parts),
+            np.concatenate([self.part, other.part + len(self.parts)]),
+            np.concatenate([self.start, other.start]),
+            np.concatenate([self.length, other.length]),
+            self.padding,
+        )
+
+    def inputs(self, index: IntArray) -> dict[str, Tensor]:
+        """Padded model inputs of B rows: each input (B, L[, H]) with `attention_mask` (B, L), L the longest row."""
+        lengths = self.length[index]
+        mask = np.arange(lengths.max()) < lengths[:, None]
+        batch: dict[str, Tensor] = {"attention_mask": torch.from_numpy(mask.astype(np.int64))}
+        for name, first in self.parts[0].items():
+            flat = np.concatenate(
+                [self.parts[self.part[i]][name][self.start[i] : self.start[i] + self.length[i]] for i in index]
+            )
+            wide = np.int64 if first.dtype.kind == "i" else first.dtype
+            padded = np.full((*mask.shape, *first.shape[1:]), self.padding.get(name, 0), dtype=wide)
+            padded[mask] = flat
+            batch[name] = torch.from_numpy(padded)
+        return batch
+
+
+def build(job: TokensJob) -> dict[str, Any]:
+    """Tokenise the job's texts into its folder. Returns the counts that are also its `metrics.json`."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(job.checkpoint.path, local_files_only=True, trust_remote_code=False)
+    if tokenizer.pad_token_id is None:
+        raise UserError(f"encoder {job.checkpoint.name!r}: its tokenizer has no padding token")
+    encoded = tokenizer(job.texts, job.pairs, truncation=True, max_length=job.max_length, padding=False)
+    lengths = np.array([len(row) for row in encoded["input_ids"]], dtype=np.int64)
+    for name in ("input_ids", "token_type_ids"):
+        if name in encoded:
+            np.save(job.folder / f"{name}.npy", np.concatenate([np.asarray(row, np.int32) for row in encoded[name]]))
+    np.save(job.folder / "lengths.npy", lengths)
+    counts = {"rows": len(lengths), "tokens": int(lengths.sum()), "truncated": int((lengths >= job.max_length).sum())}
+    padding = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
+    write_json(job.folder / DONE, {**counts, "padding": padding})
+    return counts
+
+
+def load(folder: Path, states: Path | None = None) -> TokenTable:
+    """The table of a token artefact, memory-mapped; with `states`, of the activations kept for its tokens."""
+    lengths = np.load(folder / "lengths.npy")
+    if states is None:
+        names = [name for name in ("input_ids", "token_type_ids") if (folder / f"{name}.npy").exists()]
+        part = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
+    else:
+        part = {"inputs_embeds": np.load(states / "states.npy", mmap_mode="r")}
+    start = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    padding = read_json(folder / DONE)["padding"]
+    return TokenTable((part,), np.zeros(len(lengths), np.int64), start, lengths, padding)

@@ -1,0 +1,103 @@
+"""A warm worker: one process, one thread, the models loaded once, jobs one after the other.
+
+This module is preloaded by the fork server, so it sets the number of threads before anything computes: with more
+threads than cores every worker waits for the others.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+import contextlib
+import logging
+import multiprocessing
+import signal
+import threading
+import time
+import traceback
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+import transformers
+
+from bench import cell, states, tokens
+from bench.jobs import Job
+from bench.store import DONE, ERROR, State, acquire, heartbeat, read_json, state, write_json
+
+torch.set_num_threads(1)
+torch.set_num_interop_threads(1)
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
+
+BUILDERS: dict[str, Any] = {"tokens": tokens.build, "states": states.build, "cell": cell.build}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job in a worker: done, failed, or running elsewhere (`busy`)."""
+
+    id: str
+    state: State
+    summary: dict[str, Any] = field(default_factory=dict)
+    cause: str = ""
+    seconds: float = 0.0
+
+
+def main(connection: Connection) -> None:
+    """Serve jobs until told to stop with None. Dies with the process that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to decide on
+    threading.Thread(target=follow_parent, daemon=True).start()
+    with contextlib.suppress(EOFError):
+        while (job := connection.recv()) is not None:
+            connection.send(run(job))
+
+
+def follow_parent() -> None:
+    """End at once when the parent is gone, however it went."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker is started by multiprocessing"
+    parent.join()
+    os._exit(1)
+
+
+def run(job: Job) -> Outcome:
+    """Build one job under its lease. A failure is written down and returned, never raised."""
+    if not acquire(job.root, job.folder):
+        done = state(job.folder) is State.DONE
+        return Outcome(job.id, State.DONE, read_json(job.folder / DONE)) if done else Outcome(job.id, State.RUNNING)
+    began = time.perf_counter()
+    with heartbeat(job.folder), log_to(job), contextlib.ExitStack() as output:
+        log = output.enter_context((job.folder / "log.txt").open("a", encoding="utf-8"))
+        output.enter_context(contextlib.redirect_stderr(log))
+        output.enter_context(contextlib.redirect_stdout(log))
+        try:
+            summary = BUILDERS[job.kind](job)
+        except Exception as error:
+            traceback.print_exc(file=log)
+            cause = f"{type(error).__name__}: {error}".split("\n")[0]
+            told = {"type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}
+            write_json(job.folder / ERROR, {**told, "job": job.title})
+            return Outcome(job.id, State.FAILED, cause=cause, seconds=time.perf_counter() - began)
+    return Outcome(job.id, State.DONE, summary, seconds=time.perf_counter() - began)
+
+
+@contextlib.contextmanager
+def log_to(job: Job) -> Any:
+    """Warnings and log records of the job go to its own `log.txt`."""
+    handler = logging.FileHandler(job.folder / "log.txt", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
