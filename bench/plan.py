@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import methods
-from bench.checkpoint import Checkpoint, find
+from bench.checkpoint import Checkpoint, find, fits
 from bench.hashing import digest
 from bench.jobs import CellJob, Job, Role, StatesJob, TokensJob
 from bench.presets import Settings
@@ -47,6 +47,7 @@ def plan(asked: Request, root: Path) -> Plan:
     """The plan of a grid. Raises UserError or DataError before anything is made."""
     root = root.resolve()
     checkpoint = find(asked.encoder)
+    fits(checkpoint, asked.settings)
     made = Plan(root)
     for task in asked.tasks:
         TaskPlan(asked, task, checkpoint, made).build()

@@ -83,11 +83,20 @@ class Progress:
     def finish(self, leaderboard: Path) -> None:
         """The last lines: every failure again with its cause, what to do, and where the leaderboard is."""
         failures, counts = self.failures(), self.counts()
-        for title, cause in failures.items():
-            self.say(f"FAILED {title}: {cause}")
+        for cause, titles in grouped(failures).items():
+            others = f" and {len(titles) - 3} more" if len(titles) > 3 else ""
+            self.say(f"FAILED {', '.join(titles[:3])}{others}: {cause}")
         if failures:
             self.say(f"{len(failures)} failed; to try again: {self.command or 'bench run'} --retry-failed")
         self.say(
             f"{counts['done']}/{len(self.made.cells)} cells done ({counts['cached']} from before) in "
             f"{time.monotonic() - self.began:.0f} s; leaderboard: {leaderboard}"
         )
+
+
+def grouped(failures: dict[str, str]) -> dict[str, list[str]]:
+    """Titles by cause: what one broken artefact blocks is one line."""
+    found: dict[str, list[str]] = {}
+    for title, cause in failures.items():
+        found.setdefault(cause, []).append(title)
+    return found

@@ -11,7 +11,7 @@ from typing import Any
 import methods
 from bench.errors import UserError, unknown
 from bench.presets import PRESETS, Settings
-from bench.refs import Ref, build, label, parse
+from bench.refs import Ref, build, convert, label, parse
 from methods.base import Method, MethodConfig, RealUse
 from tasks import SOURCES, TaskSpec, load_spec
 
@@ -183,7 +183,8 @@ def choose_task(ref: Ref) -> TaskChoice:
         if key in STRESS:
             sizes[key] = build(Size, {"rows": value}, f"{ref.name}[{key}]").rows
         elif key in spec.filters:
-            filters[key] = value
+            number = convert(value, float, f"{ref.name}[{key}]")
+            filters[key] = int(number) if number == int(number) else number
         else:
             raise unknown(f"option of task {ref.name}", key, [*STRESS, *spec.filters])
     written = ",".join(f"{key}={value}" for key, value in sorted({**filters, **sizes}.items()))

@@ -1,4 +1,4 @@
-"""Fixtures that several packages' tests share: a tiny encoder with random weights, the human-written data, a command."""
+"""What several packages' tests share: a tiny encoder with random weights, the human-written data, the command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -64,9 +64,3 @@ def bench(tmp_path: Path, tiny_encoder: Path) -> Callable[..., subprocess.Comple
         )  # type: ignore[call-overload, no-any-return]
 
     return command
-
-
-@pytest.fixture(scope="module")
-def once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder for a module's tests that read one run's results."""
-    yield tmp_path_factory.mktemp("module")
