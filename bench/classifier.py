@@ -15,6 +15,7 @@ from transformers import AutoModelForSequenceClassification
 
 from bench.checkpoint import Checkpoint
 from bench.errors import UserError
+from bench.first_token import use_first_token
 
 # Where families of encoders keep their list of blocks, below the base model.
 BLOCKS = ("encoder.layer", "transformer.layer", "layers")
@@ -25,8 +26,8 @@ ABOVE = ("pooler", "final_norm")
 class Passed(nn.Module):
     """Stands in for the embeddings when the states after the frozen blocks are given instead of tokens."""
 
-    def forward(self, *_: Tensor, inputs_embeds: Tensor, **__: object) -> Tensor:
-        return inputs_embeds
+    def forward(self, *given: Tensor | None, inputs_embeds: Tensor | None = None, **_: object) -> Tensor:
+        return next(states for states in (inputs_embeds, *reversed(given)) if states is not None)
 
 
 class Classifier:
@@ -39,6 +40,9 @@ class Classifier:
         self.model, missing = load(checkpoint, n_classes)
         self.base: nn.Module = self.model.get_submodule(str(self.model.base_model_prefix))
         self.head = [self.model.get_submodule(name) for name in sorted({key.rpartition(".")[0] for key in missing})]
+        path = block_path(self.base)
+        if path is not None:
+            use_first_token(self.model, self.base.get_submodule(path)[-1])  # type: ignore[index]
         self.frozen: list[nn.Module] = []
         if train_layers != "all":
             self.frozen = self._freeze(checkpoint.name, train_layers)

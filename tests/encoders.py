@@ -21,24 +21,44 @@ def vocabulary(words: int = 300) -> list[str]:
     return [*special, *characters, *(f"##{char}" for char in characters), *frequent]
 
 
-def make_bert(folder: Path, layers: int = 2, width: int = 32, dropout: float = 0.1) -> Path:
-    """A BERT encoder without a head, and its tokenizer, in `folder`; the same weights at every call."""
+# What each family calls the parts that differ from BERT's.
+FAMILIES: dict[str, dict[str, object]] = {
+    "bert": {},
+    "roberta": {"pad_token_id": 0},
+    "electra": {"embedding_size": 32},
+    "distilbert": {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64, "seq_classif_dropout": 0.0},
+    "mpnet": {"pad_token_id": 0},
+    "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 16},
+    "modernbert": {"pad_token_id": 0, "cls_token_id": 2, "sep_token_id": 3, "global_attn_every_n_layers": 2},
+}
+
+
+def make_encoder(folder: Path, family: str, layers: int = 2, width: int = 32, dropout: float = 0.1) -> Path:
+    """An encoder of a family without a head, and a tokenizer, in `folder`; the same weights at every call."""
     import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from transformers import AutoConfig, AutoModel, BertTokenizerFast
 
     words = vocabulary()
     torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=width,
-        num_hidden_layers=layers,
-        num_attention_heads=2,
-        intermediate_size=2 * width,
-        max_position_embeddings=128,
-        hidden_dropout_prob=dropout,
-        attention_probs_dropout_prob=dropout,
-    )
-    BertModel(config).save_pretrained(folder)
+    shape = {
+        "vocab_size": len(words),
+        "hidden_size": width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": 2,
+        "intermediate_size": 2 * width,
+        "max_position_embeddings": 128,
+        "hidden_dropout_prob": dropout,
+        "attention_probs_dropout_prob": dropout,
+    }
+    own = {"dropout": dropout, "attention_dropout": dropout} if family == "distilbert" else {}
+    common = {"vocab_size", "max_position_embeddings"} if family == "distilbert" else set(shape)
+    config = AutoConfig.for_model(family, **{name: shape[name] for name in common}, **FAMILIES[family], **own)
+    AutoModel.from_config(config).save_pretrained(folder)
     (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
     BertTokenizerFast(vocab={word: i for i, word in enumerate(words)}).save_pretrained(folder)
     return folder
+
+
+def make_bert(folder: Path, dropout: float = 0.1) -> Path:
+    """The encoder of most tests: a BERT of 2 layers of width 32."""
+    return make_encoder(folder, "bert", dropout=dropout)
