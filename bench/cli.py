@@ -19,7 +19,7 @@ from bench.argv import normalise
 from bench.errors import UserError
 from tasks import DataError
 
-FLAGS = ("--dry-run", "--retry-failed", "--force", "--fail-fast", "--allow-mixed")
+FLAGS = ("--dry-run", "--retry-failed", "--force", "--fail-fast", "--allow-mixed", "--no-figures")
 
 app = typer.Typer(
     add_completion=False,
@@ -117,13 +117,27 @@ def list_(what: Listing, out: Out = Path("runs"), failed: Annotated[bool, typer.
 
 @app.command()
 def report(
-    out: Out = Path("runs"), reports: Reports = Path("reports"), allow_mixed: AllowMixed = False, baseline: str = "ce"
+    out: Out = Path("runs"),
+    reports: Reports = Path("reports"),
+    allow_mixed: AllowMixed = False,
+    baseline: Annotated[str, typer.Option(help="The method that differences are to.")] = "ce",
+    delta: Annotated[float, typer.Option(min=0, help="Points that are too small to care about.")] = 1.0,
+    no_figures: Annotated[bool, typer.Option("--no-figures", help="Tables only; figures take a second each.")] = False,
 ) -> None:
     """Write the leaderboard of everything a store holds, without training."""
     from bench.leaderboard import write_report
     from bench.manifest import stored
 
-    say(f"leaderboard: {write_report(stored(out), out, reports, baseline=baseline, allow_mixed=allow_mixed)}")
+    path = write_report(
+        stored(out),
+        out,
+        reports,
+        baseline=baseline,
+        delta=delta / 100,
+        allow_mixed=allow_mixed,
+        figures=not no_figures,
+    )
+    say(f"leaderboard: {path}")
 
 
 def numbers(text: str) -> tuple[int, ...]:

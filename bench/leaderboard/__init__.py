@@ -1,4 +1,4 @@
-"""The leaderboard: what a grid's cells say about its methods, as Markdown, JSON and a table.
+"""The leaderboard: what a grid's cells say about its methods, as Markdown, JSON, figures and a table.
 
 Importing this package is cheap; NumPy, SciPy and pandas load when a report is made.
 """
@@ -23,22 +23,22 @@ def write_report(
     baseline: str = BASELINE,
     delta: float = DELTA,
     allow_mixed: bool = False,
+    figures: bool = True,
 ) -> Path:
-    """Write `leaderboard.md` and `leaderboard.json` for the cells of a manifest. Returns the path of the first.
+    """Write the leaderboard in all its forms for the cells of a manifest. Returns the path of `leaderboard.md`.
 
     `store` is the folder that the manifest's paths are relative to. Differences are to the method labelled `baseline`;
     differences within +-`delta` are too small to care about; `allow_mixed` pairs cells of different code, versions or
-    device. Raises UserError where a cell's files contradict each other or its test rows are not the section's.
+    device; `figures` take about a second each. Raises UserError where a cell's files contradict each other or its
+    test rows are not the section's.
     """
-    from bench.leaderboard.jsonfile import as_json
-    from bench.leaderboard.markdown import as_markdown
+    from bench.leaderboard.render import render
     from bench.leaderboard.table import build
-    from bench.store import write_json, write_text
+    from bench.store import write_bytes
 
     table = build(manifest, store, baseline=baseline, delta=delta, allow_mixed=allow_mixed)
-    value, text = as_json(table), as_markdown(table)
-    write_json(reports / "leaderboard.json", value)
-    write_text(reports / "leaderboard.md", text)
+    for path, content in render(table, figures=figures).items():
+        write_bytes(reports / path, content)
     return reports / "leaderboard.md"
 
 

@@ -48,6 +48,7 @@ class Cell:
     own: Cost
     standalone: Cost
     environment: dict[str, Any]
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -149,5 +150,6 @@ class Reader:
             own=own,
             standalone=sum((read_cost(self.store / need) for need in dict.fromkeys(needs)), own),
             environment=read_json(environment) if environment.exists() else {},
+            folder=folder,
             **computed,
         )

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.leaderboard.columns import COLUMNS, percent
+from bench.leaderboard.figures import FOLDER, Drawn
 from bench.leaderboard.paired import ENVIRONMENT
 from bench.leaderboard.table import Section, Table
 from bench.stats.verdict import points
 
 
-def as_markdown(table: Table) -> str:
-    """The whole report; for the same cells always the same text."""
-    blocks = ["# Leaderboard", *missing(table)]
-    for section in table.sections:
-        blocks += section_blocks(section)
+def as_markdown(table: Table, figures: Sequence[Drawn] = ()) -> str:
+    """The whole report with links to its figures; for the same cells always the same text."""
+    blocks = ["# Leaderboard", *missing(table), *images(figures, None)]
+    for place, section in enumerate(table.sections):
+        blocks += [*section_blocks(section), *images(figures, place), limits(section)]
     blocks += ["## How to read it", reading(table), "## Provenance", *footer(table)]
     return "\n\n".join(blocks) + "\n"
 
@@ -48,8 +49,14 @@ def section_blocks(section: Section) -> list[str]:
         )
     blocks += [escape(note).rstrip(".") + "." for note in spec.get("notes", [])]
     blocks += [markdown_table(section), *checker(section), *without_result(section)]
-    blocks.append(limits(section))
     return blocks
+
+
+def images(figures: Sequence[Drawn], section: int | None) -> Iterator[str]:
+    """Links to the figures of a section, or of the whole table."""
+    for figure in figures:
+        if figure.section == section:
+            yield f"![{escape(figure.caption)}]({FOLDER}/{figure.name}.png)"
 
 
 def conditions(section: Section) -> str:

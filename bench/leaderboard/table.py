@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.leaderboard.cells import Absent, Cell, Reader
+from bench.leaderboard.cells import Absent, Cell, Examples, Reader
 from bench.leaderboard.paired import Paired, pair
+from bench.leaderboard.pairs import Pairs, pairs
 from bench.leaderboard.provenance import Provenance, provenance
 from bench.stats.interval import Interval, t_interval
 from bench.store import DONE, read_json
@@ -71,7 +72,8 @@ class Section:
     quality: Quality
     baseline: str
     classes: int
-    test_rows: int
+    test: Examples | None
+    pairs: Pairs | None
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ def build_section(spec: Mapping[str, Any], store: Path, baseline: str, delta: fl
         quality=quality(spec, store),
         baseline=baseline,
         classes=reader.rows.classes if reader.rows else len(spec["labels"]),
-        test_rows=len(reader.rows.ids) if reader.rows else 0,
+        test=reader.rows,
+        pairs=pairs(rows, reader.rows, delta=delta, allow_mixed=allow_mixed) if reader.rows else None,
     )
 
 

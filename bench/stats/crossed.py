@@ -101,7 +101,7 @@ def parts(found: Components, seeds: int, examples: int) -> tuple[FloatArray, Flo
     return found.seed / seeds, np.maximum(found.example / examples - residual, 0.0), floor
 
 
-def half_width(found: Components, seeds: int, examples: int, tail: float) -> FloatArray:
+def half_width(found: Components, seeds: int, examples: int, tail: float | FloatArray) -> FloatArray:
     """h with quantiles that leave the probability `tail` above them (0.025 for a 95 % interval)."""
     by_seed, by_example, floor = parts(found, seeds, examples)
     square_n = stdtrit(examples - 1, tail) ** 2
@@ -109,17 +109,16 @@ def half_width(found: Components, seeds: int, examples: int, tail: float) -> Flo
     return np.sqrt(np.maximum(square_s * by_seed + square_n * by_example, square_n * floor))
 
 
-def p_value(difference: float, found: Components, seeds: int, examples: int) -> float:
-    """The two-sided level at which the interval just reaches zero, by bisection on its logarithm."""
-    if difference == 0.0:
-        return 1.0
-    low, high = math.log(1e-300), 0.0
+def p_values(difference: FloatArray, found: Components, seeds: int, examples: int) -> FloatArray:
+    """(...) two-sided levels at which the intervals just reach zero, by bisection on their logarithms."""
+    size = np.abs(difference)
+    low, high = np.full(size.shape, math.log(1e-300)), np.zeros(size.shape)
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(64):
             middle = (low + high) / 2
-            wider = half_width(found, seeds, examples, math.exp(middle) / 2) > abs(difference)
-            low, high = (middle, high) if wider else (low, middle)
-    return math.exp(high)
+            wider = half_width(found, seeds, examples, np.exp(middle) / 2) > size
+            low, high = np.where(wider, middle, low), np.where(wider, high, middle)
+    return np.where(size == 0.0, 1.0, np.exp(high))
 
 
 def compare(a: FloatArray, b: FloatArray) -> Comparison:
@@ -144,7 +143,7 @@ def compare(a: FloatArray, b: FloatArray) -> Comparison:
         difference=difference,
         low=difference - half,
         high=difference + half,
-        p=p_value(difference, found, seeds, examples),
+        p=float(p_values(np.asarray(difference), found, seeds, examples)),
         df=float(stdtridf(1 - tail, half / se)) if se > 0 else math.nan,
         se=se,
         seeds=seeds,

@@ -98,6 +98,14 @@ class FakeStore:
         self.put(path, "env.json", {**ENVIRONMENT, **(env or {})})
         self.put(path, "metrics.json", {**found, "rows": len(labels), **changed})
 
+    def history(self, path, *, loss=0.7, steps=48):
+        """The training history of a cell, falling from `loss`."""
+        rows = [
+            {"step": step, "epoch": step // 32, "loss": loss * 0.97**step, "ess": 1 / (1 + step / steps)}
+            for step in range(steps)
+        ]
+        (self.root / path / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
     def fail(self, path, kind="RuntimeError", message="loss is nan\nat update 7", cause=None):
         """A failed cell."""
         self.put(path, "error.json", {"type": kind, "message": message, "cause": cause})

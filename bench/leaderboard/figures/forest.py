@@ -1,0 +1,91 @@
+"""Forest plot: each method's difference to the baseline with its interval."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.leaderboard.figures.style import VERDICTS, figure, short, title
+from bench.leaderboard.table import Row, Section, Table
+from bench.stats.crossed import Comparison
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PANELS = 3  # tasks side by side
+
+
+def compared(section: Section) -> list[tuple[Row, Comparison]]:
+    """The rows that have a difference, best last: axes count from below."""
+    rows = [(row, row.paired.accuracy) for row in section.rows if row.paired and row.paired.accuracy]
+    return sorted(rows, key=lambda pair: pair[1].difference)
+
+
+def forest(axes: Axes, section: Section, delta: float, names: list[str]) -> None:
+    """One panel; `names` are the labels of the y axis from below, more than the section's where others have more."""
+    axes.axvspan(-100 * delta, 100 * delta, color="#F0F0F0", zorder=0)
+    axes.axvline(0, color="#555555", linewidth=1, zorder=1)
+    for row, found in compared(section):
+        word = row.paired.verdict.word if row.paired else ""
+        look, at = VERDICTS[word], names.index(row.label)
+        axes.plot([100 * found.low, 100 * found.high], [at, at], color=look.colour, linewidth=2, zorder=2)
+        axes.plot(100 * found.difference, at, look.marker, color=look.colour, markersize=8, zorder=3)
+    axes.set_yticks(range(len(names)), [short(name) for name in names])
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel(f"difference of accuracy to {short(section.baseline)} (points)")
+
+
+def key(made: Figure, words: set[str]) -> None:
+    """The legend of the verdicts that occur, below the figure."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=look.colour, marker=look.marker, linewidth=2, label=word or "no verdict")
+        for word, look in VERDICTS.items()
+        if word in words
+    ]
+    made.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+
+
+def words(section: Section) -> set[str]:
+    """The verdicts of a section's differences."""
+    return {row.paired.verdict.word for row, _ in compared(section) if row.paired}
+
+
+def gains(section: Section, delta: float) -> Figure | None:
+    """The section's forest plot, None where nothing is compared."""
+    rows = compared(section)
+    if not rows:
+        return None
+    made, [[axes]] = figure(1.3 + 0.33 * len(rows))
+    forest(axes, section, delta, [row.label for row, _ in rows])
+    title(axes, f"{section.spec['title']}: gains over {section.baseline} with 95 % intervals")
+    key(made, words(section))
+    return made
+
+
+def all_gains(table: Table) -> Figure | None:
+    """Every section's panel side by side, methods in the order of their mean gain; None for fewer than two panels."""
+    sections = [section for section in table.sections if compared(section)]
+    if len(sections) < 2:
+        return None
+    differences: dict[str, list[float]] = {}
+    for row, found in (pair for section in sections for pair in compared(section)):
+        differences.setdefault(row.label, []).append(found.difference)
+    names = sorted(differences, key=lambda label: (sum(differences[label]) / len(differences[label]), label))
+    lines = -(-len(sections) // PANELS)
+    columns = min(PANELS, len(sections))
+    made, grid = figure(0.5 + lines * (1.1 + 0.28 * len(names)), lines, columns, width=3.0 * columns + 1.5)
+    panels = [axes for line in grid for axes in line]
+    for place, axes in enumerate(panels):
+        if place >= len(sections):
+            axes.set_visible(False)
+            continue
+        forest(axes, sections[place], table.delta, names)
+        axes.set_xlabel("points")
+        axes.set_title(f"{short(sections[place].spec['task_ref'], 24)}\n{sections[place].spec['source']}", fontsize=10)
+        if place % columns:
+            axes.set_yticklabels([])
+    key(made, set().union(*map(words, sections)))
+    return made

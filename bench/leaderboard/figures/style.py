@@ -1,0 +1,101 @@
+"""How figures look, and how they become bytes that are the same on every writing.
+
+An opaque white card, so that a page may be light or dark; the colours are Okabe and Ito's, and a verdict has a marker
+of its own besides its colour.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH = 8.0  # inches
+LABEL = 30  # characters of a method's label
+BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#7F7F7F", "#222222"
+
+
+class Look(NamedTuple):
+    """Colour, marker and sign of a verdict."""
+
+    colour: str
+    marker: str
+    sign: str
+
+
+VERDICTS = {
+    "better": Look(BLUE, "^", "▲"),
+    "worse": Look(ORANGE, "v", "▼"),
+    "equivalent": Look(GREEN, "s", "="),
+    "undecided": Look(GREY, "o", ""),
+    "": Look("#BBBBBB", "x", ""),
+}
+RC = {
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.edgecolor": "#888888",
+    "grid.color": "#E6E6E6",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.parse_math": False,  # a dollar in a label is a dollar
+    "svg.hashsalt": "counterweight",
+    "svg.fonttype": "path",
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 100,
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in this style, without a display."""
+    import matplotlib as mpl
+    import seaborn as sns
+
+    with mpl.rc_context():
+        sns.set_theme(style="whitegrid", rc=RC)
+        yield
+
+
+def figure(
+    height: float, rows: int = 1, columns: int = 1, *, width: float = WIDTH, share: bool | Literal["all"] = False
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure outside pyplot, which keeps no global state, and its axes by row."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(width, height))
+    FigureCanvasAgg(made)
+    axes = made.subplots(rows, columns, squeeze=False, sharex=share, sharey="row" if share else False)
+    return made, axes.tolist()
+
+
+def render(made: Figure) -> tuple[bytes, bytes]:
+    """The figure as SVG and as PNG, without dates; it is laid out once."""
+    made.draw_without_rendering()
+    made.set_layout_engine("none")
+    svg, png = io.BytesIO(), io.BytesIO()
+    made.savefig(svg, format="svg", metadata={"Date": None})
+    made.savefig(png, format="png", dpi=144, metadata={"Software": None})
+    return svg.getvalue(), png.getvalue()
+
+
+def short(label: str, most: int = LABEL) -> str:
+    """A label that leaves room for the figure."""
+    return label if len(label) <= most else label[: most - 1] + "…"
+
+
+def title(axes: Axes, text: str) -> None:
+    """A title that does not run out of the figure."""
+    axes.set_title(textwrap.shorten(text, 90, placeholder=" …"))

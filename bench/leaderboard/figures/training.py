@@ -1,0 +1,92 @@
+"""Training curves from each cell's history: loss and effective sample size, one panel per method."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.leaderboard.figures.style import BLUE, GREEN, figure, short
+from bench.leaderboard.table import Row, Section
+from bench.stats.metrics import FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+POINTS = 60  # of a curve; longer histories are averaged over stretches of updates
+PANELS = 4  # methods side by side
+MOST = 16  # methods that are drawn, best first
+MEASURES = (("loss", "loss", BLUE), ("ess", "ESS", GREEN))
+
+
+def history(folder: Path) -> dict[str, list[float]]:
+    """Columns of `history.jsonl`; empty where there is none or it cannot be read."""
+    try:
+        rows: list[dict[str, Any]] = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+        names = ("step", *(name for name, _, _ in MEASURES))
+        return {name: [float(row[name]) if row.get(name) is not None else math.nan for row in rows] for name in names}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def stretched(values: list[float]) -> FloatArray:
+    """At most POINTS means over equal stretches."""
+    return np.array([part.mean() for part in np.array_split(np.array(values), min(len(values), POINTS))])
+
+
+def curves_of(row: Row) -> dict[str, FloatArray]:
+    """name -> (S, T) of the row's seeds, cut to the shortest; empty without histories."""
+    found = [columns for cell in row.cells.values() if (columns := history(cell.folder)) and columns["step"]]
+    if not found:
+        return {}
+    length = min(len(columns["step"]) for columns in found)
+    return {name: np.stack([stretched(columns[name][:length]) for columns in found]) for name in found[0]}
+
+
+def draw(axes: Axes, curve: dict[str, FloatArray], name: str, colour: str, *, band: bool) -> None:
+    """Mean over seeds, with their range as a band."""
+    x, y = curve["step"].mean(axis=0) + 1, curve[name]
+    if np.isnan(y).all():
+        return
+    axes.plot(x, y.mean(axis=0), color=colour, linewidth=1.6 if band else 1.0)
+    if band:
+        axes.fill_between(x, y.min(axis=0), y.max(axis=0), color=colour, alpha=0.25, linewidth=0)
+
+
+def curves(section: Section, delta: float) -> Figure | None:
+    """Loss above effective sample size for each method; the baseline is grey in the others' panels."""
+    found = {row.label: curve for row in section.rows if row.cells and (curve := curves_of(row))}
+    names = list(found)[:MOST]
+    if not names:
+        return None
+    columns = min(PANELS, len(names))
+    lines = -(-len(names) // columns)
+    made, grid = figure(0.5 + 3.1 * lines, 2 * lines, columns, width=1.2 + 2.2 * columns, share=True)
+    for place in range(lines * columns):
+        line, column = divmod(place, columns)
+        pair = [grid[2 * line + part][column] for part in range(len(MEASURES))]
+        if place >= len(names):
+            for axes in pair:
+                axes.set_visible(False)
+            continue
+        panel(pair, found, names[place], section.baseline)
+        pair[-1].set_xlabel("update")
+        pair[-1].tick_params(labelbottom=True)
+        for axes, (_, text, _) in zip(pair, MEASURES, strict=True):
+            axes.set_ylabel("" if column else text)
+    made.suptitle(f"{section.spec['title']}: training, mean and range over seeds (grey: {short(section.baseline)})")
+    return made
+
+
+def panel(pair: list[Axes], found: dict[str, dict[str, FloatArray]], name: str, baseline: str) -> None:
+    """One method's two axes."""
+    for axes, (measure, _, colour) in zip(pair, MEASURES, strict=True):
+        if name != baseline and baseline in found:
+            draw(axes, found[baseline], measure, "#999999", band=False)
+        draw(axes, found[name], measure, colour, band=True)
+    pair[0].set_title(short(name, 24), fontsize=10)
+    pair[1].set_ylim(0, 1.05)

@@ -1,0 +1,58 @@
+"""Every method of a section against every other one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.leaderboard.cells import Examples
+from bench.leaderboard.paired import mixture, stacked
+from bench.stats.metrics import FloatArray
+from bench.stats.multiple import holm
+from bench.stats.pairwise import pairwise
+from bench.stats.verdict import ALPHA
+
+if TYPE_CHECKING:
+    from bench.leaderboard.table import Row
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """(M, M) differences of accuracy, row minus column, of the methods that are complete and of one environment.
+
+    `p`: corrected by Holm over the M (M - 1)/2 pairs. `words`: better, worse, equivalent or undecided.
+    """
+
+    labels: tuple[str, ...]
+    difference: FloatArray
+    p: FloatArray
+    words: tuple[tuple[str, ...], ...]
+
+
+def comparable(rows: Sequence[Row], allow_mixed: bool) -> list[Row]:
+    """The complete rows whose environments are those of most of them."""
+    complete = [row for row in rows if row.complete and row.cells]
+    if allow_mixed or not complete:
+        return complete
+    alike = [[other for other in complete if not mixture(row, other)] for row in complete]
+    return max(alike, key=len)
+
+
+def pairs(rows: Sequence[Row], test: Examples, *, delta: float, allow_mixed: bool) -> Pairs | None:
+    """All pairs of the section's comparable rows, in their order; None for fewer than two."""
+    kept = comparable(rows, allow_mixed)
+    if len(kept) < 2:
+        return None
+    scores = np.stack([stacked(row, row.seeds) == test.labels for row in kept]).astype(np.float64)
+    found = pairwise(scores)
+    upper = np.triu_indices(len(kept), 1)
+    p = np.ones_like(found.p)
+    p[upper] = holm(found.p[upper].tolist())
+    p = np.minimum(p, p.T)
+    low, high = found.difference - found.half, found.difference + found.half
+    words = np.where(p < ALPHA, np.where(found.difference > 0, "better", "worse"), "undecided")
+    words = np.where((low >= -delta) & (high <= delta), "equivalent", words)
+    return Pairs(tuple(row.label for row in kept), found.difference, p, tuple(map(tuple, words.tolist())))

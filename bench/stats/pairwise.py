@@ -1,0 +1,55 @@
+"""All pairs of M methods at once, from Gram matrices instead of M^2 passes over the scores."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from bench.stats.crossed import Components, half_width, p_values
+from bench.stats.interval import LEVEL
+from bench.stats.metrics import FloatArray
+
+ROUNDING = 1e-12  # of a variance, relative to those that it is the difference of
+
+
+class Pairwise(NamedTuple):
+    """(M, M) of row minus column: mean difference, half-width of its 95 % interval, uncorrected p."""
+
+    difference: FloatArray
+    half: FloatArray
+    p: FloatArray
+
+
+def covariances(scores: FloatArray) -> Components:
+    """(M, M) covariances between methods of seed means, example means and residuals of scores (M, S, N)."""
+    methods, seeds, examples = scores.shape
+    mean = scores.mean(axis=(1, 2))
+    seed, example = scores.mean(axis=2) - mean[:, None], scores.mean(axis=1) - mean[:, None]
+    by_example = example @ example.T / (examples - 1)
+    if seeds == 1:
+        unknown = np.full(by_example.shape, math.nan)
+        return Components(unknown, by_example, unknown)
+    residual = scores - seed[:, :, None] - example[:, None, :] - mean[:, None, None]
+    flat = residual.reshape(methods, -1)
+    return Components(seed @ seed.T / (seeds - 1), by_example, flat @ flat.T / ((seeds - 1) * (examples - 1)))
+
+
+def of_differences(covariance: FloatArray) -> FloatArray:
+    """(M, M) variances of differences; what is rounding error alone is 0, so that twins differ by nothing."""
+    own = np.diagonal(covariance)
+    size = own[:, None] + own
+    variance = size - 2 * covariance
+    return np.where(variance > ROUNDING * size, variance, np.where(np.isnan(variance), math.nan, 0.0))
+
+
+def pairwise(scores: FloatArray) -> Pairwise:
+    """Compare every two of the methods with scores (M, S, N), paired by seed and example; see `crossed`."""
+    seeds, examples = scores.shape[1:]
+    found = Components(*(of_differences(part) for part in covariances(scores)))
+    mean = scores.mean(axis=(1, 2))
+    difference = mean[:, None] - mean
+    difference = np.where(np.abs(difference) > ROUNDING, difference, 0.0)
+    half = half_width(found, seeds, examples, (1 - LEVEL) / 2)
+    return Pairwise(difference, half, p_values(difference, found, seeds, examples))
