@@ -16,12 +16,16 @@ NOTHING = "–"
 
 @dataclass(frozen=True)
 class Column:
-    """A column: `render` makes plain text of a row, which each format escapes for itself."""
+    """A column: `render` makes plain text of a row, which each format escapes for itself.
+
+    `printed`: also in the table for papers, which has less room.
+    """
 
     key: str
     title: str
     render: Callable[[Row], str]
     numeric: bool = True
+    printed: bool = True
 
 
 def percent(value: float) -> str:
@@ -72,15 +76,20 @@ COLUMNS: tuple[Column, ...] = (
     Column("label", "method", lambda row: row.label, numeric=False),
     Column("cells", "cells", lambda row: f"{len(row.cells)}/{len(row.seeds)}"),
     Column("accuracy", "accuracy [95 %]", lambda row: mean_and_interval(row.accuracy)),
-    Column("sd", "sd", lambda row: percent(row.accuracy.sd)),
+    Column("sd", "sd", lambda row: percent(row.accuracy.sd), printed=False),
     Column("macro_f1", "macro-F1 [95 %]", lambda row: mean_and_interval(row.macro_f1)),
     Column("difference", "Δ accuracy [95 %]", lambda row: difference(row, "accuracy")),
     Column("p", "p", p_value),
     Column("verdict", "verdict", lambda row: row.paired.verdict.text if row.paired else NOTHING, numeric=False),
-    Column("macro_f1_difference", "Δ macro-F1 [95 %]", lambda row: difference(row, "macro_f1")),
+    Column("macro_f1_difference", "Δ macro-F1 [95 %]", lambda row: difference(row, "macro_f1"), printed=False),
     Column("real_rows", "real rows (use)", real_rows, numeric=False),
     Column("passes", "passes", lambda row: number(row.costs.passes, 2)),
     Column("passes_standalone", "passes, standalone", lambda row: number(row.costs.passes_standalone, 2)),
-    Column("seconds", "s", lambda row: number(row.costs.seconds, 1)),
-    Column("seconds_standalone", "s, standalone", lambda row: number(row.costs.seconds_standalone, 1)),
+    Column("seconds", "s", lambda row: number(row.costs.seconds, 1), printed=False),
+    Column(
+        "seconds_standalone",
+        "s, standalone",
+        lambda row: number(row.costs.seconds_standalone, 1),
+        printed=False,
+    ),
 )

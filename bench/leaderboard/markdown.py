@@ -40,16 +40,24 @@ def missing(table: Table) -> Iterator[str]:
 
 def section_blocks(section: Section) -> list[str]:
     """Heading, conditions, warnings, table and what is missing from it."""
-    spec = section.spec
-    blocks = [f"## {escape(spec['title'])} ({escape(spec['task_ref'])}, {escape(spec['source'])})", conditions(section)]
-    if spec["stand_in"]:
-        blocks.append(
+    before = [f"## {heading(section)}", conditions(section), *notes(section)]
+    return [*before, markdown_table(section), *checker(section), *without_result(section)]
+
+
+def heading(section: Section) -> str:
+    """Title, reference and source."""
+    return escape(f"{section.spec['title']} ({section.spec['task_ref']}, {section.spec['source']})")
+
+
+def notes(section: Section) -> Iterator[str]:
+    """What one should know before reading the table."""
+    if section.spec["stand_in"]:
+        yield (
             "**Stand-in data: no human text is in this section. Its real and test rows were written by a language "
             "model too, so it shows how the methods run, not how they do on human data.**"
         )
-    blocks += [escape(note).rstrip(".") + "." for note in spec.get("notes", [])]
-    blocks += [markdown_table(section), *checker(section), *without_result(section)]
-    return blocks
+    for note in section.spec.get("notes", []):
+        yield escape(note).rstrip(".") + "."
 
 
 def images(figures: Sequence[Drawn], section: int | None) -> Iterator[str]:

@@ -6,10 +6,13 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from bench.leaderboard.csvfile import as_csv
 from bench.leaderboard.figures import Drawn, draw, files
+from bench.leaderboard.htmlfile import as_html
 from bench.leaderboard.jsonfile import as_json
 from bench.leaderboard.markdown import as_markdown
 from bench.leaderboard.table import Table
+from bench.leaderboard.tex import as_tex
 
 
 def json_text(table: Table, figures: tuple[Drawn, ...]) -> str:
@@ -19,6 +22,9 @@ def json_text(table: Table, figures: tuple[Drawn, ...]) -> str:
 
 FORMS: Mapping[str, Callable[[Table, tuple[Drawn, ...]], str]] = {
     "leaderboard.json": json_text,
+    "leaderboard.csv": lambda table, figures: as_csv(table),
+    "leaderboard.tex": lambda table, figures: as_tex(table),
+    "leaderboard.html": as_html,
     "leaderboard.md": as_markdown,
 }
 

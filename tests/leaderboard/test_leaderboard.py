@@ -12,6 +12,7 @@ from scipy import stats
 from bench.errors import UserError
 from bench.leaderboard import frame, provenance, write_report
 from bench.leaderboard.columns import COLUMNS
+from bench.leaderboard.render import FORMS
 from bench.stats.crossed import compare
 
 GOLDEN = Path(__file__).parent / "golden" / "leaderboard.md"
@@ -27,7 +28,7 @@ def report(store, manifest=None, **options):
     reports = store.root.parent / "reports"
     path = write_report(manifest or store.manifest(), store.root, reports, figures=False, **options)
     assert path == reports / "leaderboard.md"
-    assert sorted(file.name for file in reports.iterdir()) == ["leaderboard.json", "leaderboard.md"]
+    assert {file.name for file in reports.iterdir()} == set(FORMS)
     refused = {"parse_constant": lambda name: pytest.fail(f"{name} is not JSON")}
     return json.loads((reports / "leaderboard.json").read_text(), **refused), path.read_text()
 

@@ -1,0 +1,131 @@
+"""`leaderboard.html`: one file that needs nothing else, not even the network.
+
+Its words are those of the Markdown report, turned into HTML by `inline`; everything else is escaped by the template.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.leaderboard.columns import COLUMNS, NOTHING, Column
+from bench.leaderboard.figures import Drawn
+from bench.leaderboard.markdown import checker, conditions, footer, heading, limits, missing, reading, without_result
+from bench.leaderboard.markdown import notes as markdown_notes
+from bench.leaderboard.table import Row, Section, Table
+from bench.stats.crossed import Comparison
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+TEMPLATE = Path(__file__).with_name("leaderboard.html.j2")
+MARKS = re.compile(r"\\(&[a-z0-9#]+;|.)|\*\*((?:\\.|[^\\])+?)\*\*|\*((?:\\.|[^*\\])+?)\*|`(.+?)`")
+TAGS = {2: "strong", 3: "em", 4: "code"}
+
+
+def as_html(table: Table, figures: Sequence[Drawn] = ()) -> str:
+    """The whole report; for the same cells always the same text."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(
+        columns=COLUMNS,
+        missing=blocks(missing(table)),
+        figures=[image(figure) for figure in figures if figure.section is None],
+        sections=[section_value(section, place, figures) for place, section in enumerate(table.sections)],
+        verdicts=sorted({word(row) for section in table.sections for row in section.rows} - {""}),
+        reading=blocks([reading(table)]),
+        footer=blocks(list(footer(table))[:-2]),
+        command=" ".join(str(table.manifest["command"]).split()),
+    )
+
+
+def section_value(section: Section, place: int, figures: Sequence[Drawn]) -> dict[str, Any]:
+    """What the template needs of a section."""
+    return {
+        "heading": inline(heading(section)),
+        "before": blocks([conditions(section), *markdown_notes(section)]),
+        "rows": [row_value(row) for row in section.rows],
+        "after": blocks([*checker(section), *without_result(section)]),
+        "figures": [image(figure) for figure in figures if figure.section == place],
+        "limits": blocks([limits(section)]),
+    }
+
+
+def row_value(row: Row) -> dict[str, Any]:
+    """A row's cells with the values to sort them by, its verdict and the details of its test."""
+    found = row.paired.accuracy if row.paired else None
+    return {
+        "label": row.label,
+        "word": word(row),
+        "cells": [(column, column.render(row), sort_value(column, row)) for column in COLUMNS],
+        "details": list(details(row, found)) if found else [],
+    }
+
+
+def word(row: Row) -> str:
+    """The verdict to filter and colour by."""
+    return row.paired.verdict.word if row.paired else ""
+
+
+def sort_value(column: Column, row: Row) -> str:
+    """The first number of a numeric cell, empty where there is none; text in small letters."""
+    text = column.render(row)
+    if not column.numeric:
+        return "" if text == NOTHING else text.casefold()
+    number = re.search(r"[+-]?\d+(\.\d+)?", text)
+    if number is None:
+        return ""
+    return str(float(number[0]) / 2) if text.startswith("<") else number[0]
+
+
+def details(row: Row, found: Comparison) -> Iterable[tuple[str, str]]:
+    """Names and values of everything that the verdict rests on."""
+    judged = row.paired is not None and not row.paired.withheld
+    values: list[tuple[str, float, str]] = [
+        ("difference", 100 * found.difference, "+.3f"),
+        ("standard error", 100 * found.se, ".3f"),
+        ("degrees of freedom", found.df, ".1f"),
+        ("p, not corrected", found.p if judged else math.nan, ".3g"),
+        ("p, corrected", row.paired.p_corrected if row.paired else math.nan, ".3g"),
+        ("detectable at 80 % power", 100 * found.detectable, ".2f"),
+        *((f"variance, {name}", value, ".3g") for name, value in found.components.items()),
+    ]
+    yield "seeds × test rows", f"{found.seeds} × {found.examples:,}"
+    for name, value, form in values:
+        yield name, NOTHING if math.isnan(value) else format(value, form)
+    if found.conditional:
+        yield "holds for", "these trained models: one seed"
+
+
+def image(figure: Drawn) -> dict[str, str]:
+    """An SVG as an image of its own, so that its ids and styles stay apart from the page's."""
+    return {"caption": figure.caption, "data": base64.b64encode(figure.svg).decode()}
+
+
+def inline(text: str) -> Markup:
+    """One paragraph of the report's Markdown as HTML: escapes, bold, italic, code, and nothing else."""
+    from markupsafe import Markup, escape
+
+    def mark(match: re.Match[str]) -> str:
+        if match[1]:
+            return match[1]
+        tag = TAGS[match.lastindex or 2]
+        return f"<{tag}>{MARKS.sub(mark, match[match.lastindex or 2])}</{tag}>"
+
+    return Markup(MARKS.sub(mark, str(escape(text))))  # what is marked up here has been escaped
+
+
+def blocks(texts: Iterable[str]) -> list[dict[str, Any]]:
+    """Paragraphs and lists of Markdown blocks."""
+    found = []
+    for text in texts:
+        lines = text.splitlines()
+        items = lines if lines and all(line.startswith("- ") for line in lines) else []
+        found.append({"items": [inline(item[2:]) for item in items], "text": inline(text)})
+    return found
