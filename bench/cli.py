@@ -1,4 +1,4 @@
-"""The command line: `bench run`, `bench list`, `bench report`. Parsing only; what it starts is imported when it starts.
+"""The command line. Parsing only; what a command starts is imported when it starts.
 
 Exit codes: 0 all is there, 1 some cells failed, 2 the request cannot be met as asked, 130 interrupted.
 """
@@ -19,7 +19,7 @@ from bench.argv import normalise
 from bench.errors import UserError
 from tasks import DataError
 
-FLAGS = ("--dry-run", "--retry-failed", "--force", "--fail-fast", "--allow-mixed", "--no-figures")
+FLAGS = ("--dry-run", "--retry-failed", "--force", "--fail-fast", "--allow-mixed", "--no-figures", "--full")
 
 app = typer.Typer(
     add_completion=False,
@@ -138,6 +138,20 @@ def report(
         figures=not no_figures,
     )
     say(f"leaderboard: {path}")
+
+
+@app.command()
+def calibrate(
+    full: Annotated[
+        bool, typer.Option("--full", help="All seeds, rows and sd; 40,000 nulls each.")
+    ] = False,
+    store: Annotated[Path | None, typer.Option("--from", help="Also the variances of this store.")] = None,
+    reports: Reports = Path("reports"),
+) -> None:
+    """Measure by simulation how often verdicts are wrong: false positives, coverage, power."""
+    from bench.calibrate import calibrate as run_calibration
+
+    say(f"written: {run_calibration(reports, say, full=full, store=store)}")
 
 
 def numbers(text: str) -> tuple[int, ...]:
