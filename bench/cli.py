@@ -32,6 +32,7 @@ Methods = Annotated[str, typer.Option(help='Names or groups: "all", "core", "ce,
 Tasks = Annotated[str, typer.Option(help='Names or YAML paths: "twitter,financial[agreement=75],news[real=50]".')]
 Out = Annotated[Path, typer.Option(help="The store: one folder per cell.")]
 Reports = Annotated[Path, typer.Option(help="Where the leaderboard is written.")]
+Delta = Annotated[float, typer.Option(min=0, help="Points that are too small to care about.")]
 AllowMixed = Annotated[bool, typer.Option("--allow-mixed", help="Pair cells made by different code or versions.")]
 
 
@@ -121,7 +122,7 @@ def report(
     reports: Reports = Path("reports"),
     allow_mixed: AllowMixed = False,
     baseline: Annotated[str, typer.Option(help="The method that differences are to.")] = "ce",
-    delta: Annotated[float, typer.Option(min=0, help="Points that are too small to care about.")] = 1.0,
+    delta: Delta = 1.0,
     no_figures: Annotated[bool, typer.Option("--no-figures", help="Tables only; figures take a second each.")] = False,
 ) -> None:
     """Write the leaderboard of everything a store holds, without training."""
@@ -141,10 +142,24 @@ def report(
 
 
 @app.command()
+def compare(
+    a: Annotated[str, typer.Argument(help="A method, as the leaderboard labels it.")],
+    b: Annotated[str, typer.Argument(help="The method that it is compared with.")],
+    task: Annotated[str | None, typer.Option(help="One task only.")] = None,
+    out: Out = Path("runs"),
+    delta: Delta = 1.0,
+    allow_mixed: AllowMixed = False,
+) -> None:
+    """Compare two methods of a store, with everything that the verdict rests on."""
+    from bench.comparison import compare as lines
+
+    for line in lines(out, a, b, task=task, delta=delta / 100, allow_mixed=allow_mixed):
+        say(line)
+
+
+@app.command()
 def calibrate(
-    full: Annotated[
-        bool, typer.Option("--full", help="All seeds, rows and sd; 40,000 nulls each.")
-    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="All seeds, rows and sd; 40,000 nulls each.")] = False,
     store: Annotated[Path | None, typer.Option("--from", help="Also the variances of this store.")] = None,
     reports: Reports = Path("reports"),
 ) -> None:
