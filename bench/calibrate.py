@@ -22,6 +22,7 @@ HEAD = (
     "seed sd (points)",
     "false positives %",
     f"family-wise % ({FAMILY}, Holm)",
+    "family-wise %, max-T",
     "coverage %",
     "power %",
     "false positives % of a Satterthwaite t",
@@ -65,10 +66,9 @@ def row(design: Design, found: Rates) -> str:
         str(design.seeds),
         f"{design.examples:,}",
         f"{100 * design.sd:.2f}".rstrip("0").rstrip("."),
-        *(
-            f"{100 * share:.2f} ± {100 * found.error(share):.2f}"
-            for share in (found.false_positive, found.family_wise, found.coverage)
-        ),
+        *(shown(share, found) for share in (found.false_positive, found.family_wise)),
+        f"{100 * found.max_t:.2f}",
+        shown(found.coverage, found),
         f"{100 * found.power:.1f}",
         f"{100 * found.satterthwaite:.2f}",
         remark(found),
@@ -76,9 +76,14 @@ def row(design: Design, found: Rates) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def shown(share: float, found: Rates) -> str:
+    """A share in per cent with its Monte Carlo error."""
+    return f"{100 * share:.2f} ± {100 * found.error(share):.2f}"
+
+
 def remark(found: Rates) -> str:
     """What is to be said of a line."""
-    if too_high(found.false_positive, found) or too_high(found.family_wise, found):
+    if any(too_high(share, found) for share in (found.false_positive, found.family_wise, found.max_t)):
         return "TOO MANY"
     return "conservative" if found.false_positive + 2 * found.error(found.false_positive) < LOWEST else ""
 

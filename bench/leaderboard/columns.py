@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
+from bench.leaderboard.overall import Gain, OverallRow
 from bench.leaderboard.table import Row
 from bench.stats.crossed import Comparison
 from bench.stats.interval import Interval
@@ -14,8 +15,11 @@ from bench.stats.interval import Interval
 NOTHING = "–"
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True)
-class Column:
+class Column(Generic[T]):
     """A column: `render` makes plain text of a row, which each format escapes for itself.
 
     `printed`: also in the table for papers, which has less room.
@@ -23,7 +27,7 @@ class Column:
 
     key: str
     title: str
-    render: Callable[[Row], str]
+    render: Callable[[T], str]
     numeric: bool = True
     printed: bool = True
 
@@ -48,7 +52,11 @@ def mean_and_interval(interval: Interval) -> str:
 
 def difference(row: Row, metric: Literal["accuracy", "macro_f1"]) -> str:
     """`+1.2 [-0.3, +2.7]`."""
-    found: Comparison | None = getattr(row.paired, metric, None)
+    return gain(getattr(row.paired, metric, None))
+
+
+def gain(found: Comparison | Gain | None) -> str:
+    """A difference with its interval."""
     return NOTHING if found is None else f"{signed(found.difference)} [{signed(found.low)}, {signed(found.high)}]"
 
 
@@ -72,7 +80,12 @@ def real_rows(row: Row) -> str:
     return "0" if row.spec["real_use"] == "none" else f"{row.spec['real_rows']} ({row.spec['real_use']})"
 
 
-COLUMNS: tuple[Column, ...] = (
+def best(row: Row) -> str:
+    """Whether the method may be the best of its section."""
+    return NOTHING if row.best is None else "yes" if row.best else "no"
+
+
+COLUMNS: tuple[Column[Row], ...] = (
     Column("label", "method", lambda row: row.label, numeric=False),
     Column("cells", "cells", lambda row: f"{len(row.cells)}/{len(row.seeds)}"),
     Column("accuracy", "accuracy [95 %]", lambda row: mean_and_interval(row.accuracy)),
@@ -81,6 +94,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("difference", "Δ accuracy [95 %]", lambda row: difference(row, "accuracy")),
     Column("p", "p", p_value),
     Column("verdict", "verdict", lambda row: row.paired.verdict.text if row.paired else NOTHING, numeric=False),
+    Column("best", "best group", best, numeric=False),
     Column("macro_f1_difference", "Δ macro-F1 [95 %]", lambda row: difference(row, "macro_f1"), printed=False),
     Column("real_rows", "real rows (use)", real_rows, numeric=False),
     Column("passes", "passes", lambda row: number(row.costs.passes, 2)),
@@ -92,4 +106,14 @@ COLUMNS: tuple[Column, ...] = (
         lambda row: number(row.costs.seconds_standalone, 1),
         printed=False,
     ),
+)
+
+OVERALL: tuple[Column[OverallRow], ...] = (
+    Column("label", "method", lambda row: row.label, numeric=False),
+    Column("rank", "mean rank", lambda row: f"{row.rank:.2f}"),
+    Column("accuracy", "mean accuracy", lambda row: percent(row.accuracy)),
+    Column("difference", "mean Δ accuracy [95 %]", lambda row: gain(row.gain)),
+    Column("wins", "better", lambda row: str(row.wins)),
+    Column("ties", "neither", lambda row: str(row.ties)),
+    Column("losses", "worse", lambda row: str(row.losses)),
 )

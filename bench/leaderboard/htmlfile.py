@@ -10,18 +10,31 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.leaderboard.columns import COLUMNS, NOTHING, Column
+from bench.leaderboard.columns import COLUMNS, NOTHING, OVERALL, Column
 from bench.leaderboard.figures import Drawn
-from bench.leaderboard.markdown import checker, conditions, footer, heading, limits, missing, reading, without_result
+from bench.leaderboard.markdown import (
+    across,
+    beyond,
+    checker,
+    conditions,
+    footer,
+    heading,
+    limits,
+    missing,
+    reading,
+    without_result,
+)
 from bench.leaderboard.markdown import notes as markdown_notes
+from bench.leaderboard.overall import Overall, overall
 from bench.leaderboard.table import Row, Section, Table
 from bench.stats.crossed import Comparison
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+T = TypeVar("T")
 TEMPLATE = Path(__file__).with_name("leaderboard.html.j2")
 MARKS = re.compile(r"\\(&[a-z0-9#]+;|.)|\*\*((?:\\.|[^\\])+?)\*\*|\*((?:\\.|[^*\\])+?)\*|`(.+?)`")
 TAGS = {2: "strong", 3: "em", 4: "code"}
@@ -34,8 +47,8 @@ def as_html(table: Table, figures: Sequence[Drawn] = ()) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
-        columns=COLUMNS,
         missing=blocks(missing(table)),
+        overall=[overall_value(group) for group in overall(table.sections)],
         figures=[image(figure) for figure in figures if figure.section is None],
         sections=[section_value(section, place, figures) for place, section in enumerate(table.sections)],
         verdicts=sorted({word(row) for section in table.sections for row in section.rows} - {""}),
@@ -45,11 +58,27 @@ def as_html(table: Table, figures: Sequence[Drawn] = ()) -> str:
     )
 
 
+def overall_value(group: Overall) -> dict[str, Any]:
+    """What the template needs of a summary across tasks."""
+    return {
+        "before": blocks([across(group)]),
+        "columns": OVERALL,
+        "rows": [{"label": row.label, "word": "", "cells": cells(OVERALL, row), "details": []} for row in group.rows],
+        "after": blocks(beyond(group)),
+    }
+
+
+def cells(columns: Sequence[Column[T]], row: T) -> list[tuple[Column[T], str, str]]:
+    """Each column with its text and the value to sort it by."""
+    return [(column, text := column.render(row), sort_value(column, text)) for column in columns]
+
+
 def section_value(section: Section, place: int, figures: Sequence[Drawn]) -> dict[str, Any]:
     """What the template needs of a section."""
     return {
         "heading": inline(heading(section)),
         "before": blocks([conditions(section), *markdown_notes(section)]),
+        "columns": COLUMNS,
         "rows": [row_value(row) for row in section.rows],
         "after": blocks([*checker(section), *without_result(section)]),
         "figures": [image(figure) for figure in figures if figure.section == place],
@@ -63,7 +92,7 @@ def row_value(row: Row) -> dict[str, Any]:
     return {
         "label": row.label,
         "word": word(row),
-        "cells": [(column, column.render(row), sort_value(column, row)) for column in COLUMNS],
+        "cells": cells(COLUMNS, row),
         "details": list(details(row, found)) if found else [],
     }
 
@@ -73,9 +102,8 @@ def word(row: Row) -> str:
     return row.paired.verdict.word if row.paired else ""
 
 
-def sort_value(column: Column, row: Row) -> str:
+def sort_value(column: Column[Any], text: str) -> str:
     """The first number of a numeric cell, empty where there is none; text in small letters."""
-    text = column.render(row)
     if not column.numeric:
         return "" if text == NOTHING else text.casefold()
     number = re.search(r"[+-]?\d+(\.\d+)?", text)
@@ -93,6 +121,7 @@ def details(row: Row, found: Comparison) -> Iterable[tuple[str, str]]:
         ("degrees of freedom", found.df, ".1f"),
         ("p, not corrected", found.p if judged else math.nan, ".3g"),
         ("p, corrected", row.paired.p_corrected if row.paired else math.nan, ".3g"),
+        ("p, step-down max-T", row.paired.p_max_t if row.paired else math.nan, ".3g"),
         ("detectable at 80 % power", 100 * found.detectable, ".2f"),
         *((f"variance, {name}", value, ".3g") for name, value in found.components.items()),
     ]

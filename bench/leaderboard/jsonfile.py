@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, fields
 from typing import Any
 
+from bench.leaderboard.overall import overall
 from bench.leaderboard.table import Row, Section, Table
 from bench.stats.crossed import Comparison, Components
 from bench.stats.interval import Interval
@@ -26,6 +27,7 @@ def as_json(table: Table) -> dict[str, Any]:
         "allow_mixed": table.allow_mixed,
         "references_missing": list(table.manifest.get("references_missing", [])),
         "provenance": {"counterweight": table.provenance.package, **table.provenance.cells},
+        "overall": [asdict(group) for group in overall(table.sections)],
         "sections": [section_json(section) for section in table.sections],
         "rows": [row_json(section, row) for section in table.sections for row in section.rows],
     }
@@ -52,6 +54,7 @@ def row_json(section: Section, row: Row) -> dict[str, Any]:
         "n_planned": len(row.seeds),
         "missing": [seed for seed, absent in row.absent.items() if not absent.failed],
         "failed": {str(seed): absent.cause for seed, absent in row.absent.items() if absent.failed},
+        "best_group": row.best,
         "accuracy": interval_json(row.accuracy),
         "macro_f1": interval_json(row.macro_f1),
         **difference_json(row),
@@ -74,6 +77,7 @@ def difference_json(row: Row) -> dict[str, Any]:
         "difference": {
             **comparison_json("accuracy", accuracy, judged),
             "p_corrected": paired.p_corrected if paired else None,
+            "p_max_t": paired.p_max_t if paired else None,
             "family": paired.family if paired else "",
             "word": paired.verdict.word if paired else "",
             "verdict": paired.verdict.text if paired else "",

@@ -5,18 +5,24 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from bench.leaderboard.columns import COLUMNS, percent
+from bench.leaderboard.columns import COLUMNS, OVERALL, Column, percent
 from bench.leaderboard.figures import FOLDER, Drawn
+from bench.leaderboard.overall import Overall, overall
 from bench.leaderboard.paired import ENVIRONMENT
 from bench.leaderboard.table import Section, Table
 from bench.stats.verdict import points
 
+T = TypeVar("T")
+
 
 def as_markdown(table: Table, figures: Sequence[Drawn] = ()) -> str:
     """The whole report with links to its figures; for the same cells always the same text."""
-    blocks = ["# Leaderboard", *missing(table), *images(figures, None)]
+    blocks = ["# Leaderboard", *missing(table)]
+    for group in overall(table.sections):
+        blocks += ["## Across tasks", across(group), grid(OVERALL, group.rows), *beyond(group)]
+    blocks += images(figures, None)
     for place, section in enumerate(table.sections):
         blocks += [*section_blocks(section), *images(figures, place), limits(section)]
     blocks += ["## How to read it", reading(table), "## Provenance", *footer(table)]
@@ -41,7 +47,7 @@ def missing(table: Table) -> Iterator[str]:
 def section_blocks(section: Section) -> list[str]:
     """Heading, conditions, warnings, table and what is missing from it."""
     before = [f"## {heading(section)}", conditions(section), *notes(section)]
-    return [*before, markdown_table(section), *checker(section), *without_result(section)]
+    return [*before, grid(COLUMNS, section.rows), *checker(section), *without_result(section)]
 
 
 def heading(section: Section) -> str:
@@ -84,12 +90,30 @@ def conditions(section: Section) -> str:
     )
 
 
-def markdown_table(section: Section) -> str:
-    """The rows as a Markdown table."""
-    lines = [[escape(column.title) for column in COLUMNS]]
-    lines.append(["---:" if column.numeric else "---" for column in COLUMNS])
-    lines += [[escape(column.render(row)) for column in COLUMNS] for row in section.rows]
+def grid(columns: Sequence[Column[T]], rows: Sequence[T]) -> str:
+    """Rows as a Markdown table."""
+    lines = [[escape(column.title) for column in columns]]
+    lines.append(["---:" if column.numeric else "---" for column in columns])
+    lines += [[escape(column.render(row)) for column in columns] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def across(group: Overall) -> str:
+    """Which tasks a summary is of, and how they were run."""
+    told = ", ".join(map(escape, group.tasks))
+    how = ", ".join(escape(group.spec[key]) for key in ("source", "encoder", "preset", "protocol"))
+    return f"{len(group.tasks)} tasks: {told} ({how})."
+
+
+def beyond(group: Overall) -> Iterator[str]:
+    """What a summary leaves out, and what it does not license."""
+    if group.left_out:
+        named = "; ".join(f"{escape(label)} ({', '.join(map(escape, gone))})" for label, gone in group.left_out.items())
+        yield f"Not ranked, since a task is missing or incomplete: {named}."
+    yield (
+        f"*The interval is for new seeds and test examples of these {len(group.tasks)} tasks, and the ranks describe "
+        "them: so few tasks license no claim about others, and seeds are not tasks.*"
+    )
 
 
 def checker(section: Section) -> Iterator[str]:
@@ -143,6 +167,8 @@ def reading(table: Table) -> str:
             f"- **verdict**: *better* or *worse*: p < 0.05; *equivalent*: the interval lies within {delta} of zero; "
             "*undecided*: neither, with the difference that this design would detect with 80 % power (before "
             "correction). A method with missing cells gets none.",
+            "- **best group**: *no*: another method of the section is better at a one-sided level of 5 % over their "
+            "number; the best method is wrongly called *no* with a chance of at most 5 %.",
             "- **passes**: training passes over rows, scoring counted as a third, relative to a `ce` cell; "
             "*standalone* adds the checkers that the method needs. **s**: seconds per cell, of this machine.",
             "- **real rows (use)**: how many human-labelled rows the method sees, and what it does with them.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,8 @@ import numpy as np
 from bench.leaderboard.cells import Examples
 from bench.stats.crossed import Comparison, compare_accuracy, compare_macro_f1
 from bench.stats.metrics import IntArray
-from bench.stats.multiple import holm
+from bench.stats.multiple import holm, max_t
+from bench.stats.pairwise import covariances, sure_correlation
 from bench.stats.verdict import Verdict, incomplete, verdict
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ ENVIRONMENT = ("code", "torch", "transformers", "device")  # what two cells must
 class Paired:
     """A method's differences to the baseline. `p_corrected` is NaN outside the family, or where there is no verdict.
 
+    `p_max_t`: the same by step-down max-T, for information.
+
     `family`: *confirmatory* (core methods, Holm over all that were planned), *exploratory* (the rest, uncorrected) or
     empty (the baseline). `withheld` says why there is no difference, or no verdict on it.
     """
@@ -35,6 +38,7 @@ class Paired:
     family: str
     verdict: Verdict
     withheld: str = ""
+    p_max_t: float = math.nan
 
 
 def pair(
@@ -50,10 +54,26 @@ def pair(
     core = [i for i, row in enumerate(rows) if row.spec["core"] and not row.is_baseline]
     corrected = np.full(len(rows), math.nan)
     corrected[core] = holm([p[i] for i in core])
-    return [
+    judgements = [
         judged(row, pairs, reason.text, p[i], float(corrected[i]), delta)
         for i, (row, pairs, reason) in enumerate(zip(rows, found, reasons, strict=True))
     ]
+    if base is not None:
+        for i, value in zip(core, stepped([rows[i] for i in core], [p[i] for i in core], base, test), strict=True):
+            judgements[i] = replace(judgements[i], p_max_t=value)
+    return judgements
+
+
+def stepped(rows: Sequence[Row], p: Sequence[float], base: Row, test: Examples) -> list[float]:
+    """Step-down max-T over a family; a comparison that could not be made counts as independent."""
+    made = [i for i, value in enumerate(p) if not math.isnan(value)]
+    correlation = np.eye(len(rows))
+    if made:
+        right = np.stack([stacked(part, part.seeds) == test.labels for part in (base, *(rows[i] for i in made))])
+        scores = right[1:].astype(np.float64) - right[0]
+        known = sure_correlation(covariances(scores), *scores.shape[1:])
+        correlation[np.ix_(made, made)] = known
+    return [float(value) for value in max_t(p, correlation)] if len(rows) else []
 
 
 def judged(

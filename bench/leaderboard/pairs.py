@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +12,8 @@ import numpy as np
 from bench.leaderboard.cells import Examples
 from bench.leaderboard.paired import mixture, stacked
 from bench.stats.metrics import FloatArray
-from bench.stats.multiple import holm
-from bench.stats.pairwise import pairwise
+from bench.stats.multiple import best_group, holm
+from bench.stats.pairwise import one_sided, pairwise
 from bench.stats.verdict import ALPHA
 
 if TYPE_CHECKING:
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
 class Pairs:
     """(M, M) differences of accuracy, row minus column, of the methods that are complete and of one environment.
 
-    `p`: corrected by Holm over the M (M - 1)/2 pairs. `words`: better, worse, equivalent or undecided.
+    `p`: corrected by Holm over the M (M - 1)/2 pairs. `words`: better, worse, equivalent or undecided. `best`:
+    the labels of the methods that may be the best, with an error of at most 5 % for the section.
     """
 
     labels: tuple[str, ...]
     difference: FloatArray
     p: FloatArray
     words: tuple[tuple[str, ...], ...]
+    best: frozenset[str]
 
 
 def comparable(rows: Sequence[Row], allow_mixed: bool) -> list[Row]:
@@ -55,4 +58,6 @@ def pairs(rows: Sequence[Row], test: Examples, *, delta: float, allow_mixed: boo
     low, high = found.difference - found.half, found.difference + found.half
     words = np.where(p < ALPHA, np.where(found.difference > 0, "better", "worse"), "undecided")
     words = np.where((low >= -delta) & (high <= delta), "equivalent", words)
-    return Pairs(tuple(row.label for row in kept), found.difference, p, tuple(map(tuple, words.tolist())))
+    labels = tuple(row.label for row in kept)
+    best = frozenset(compress(labels, best_group(one_sided(found), ALPHA).tolist()))
+    return Pairs(labels, found.difference, p, tuple(map(tuple, words.tolist())), best)

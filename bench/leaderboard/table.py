@@ -43,6 +43,7 @@ class Row:
     costs: Costs
     is_baseline: bool = False
     paired: Paired | None = None
+    best: bool | None = None  # may be the best of its section; None where it cannot be compared
 
     @property
     def label(self) -> str:
@@ -107,6 +108,9 @@ def build_section(spec: Mapping[str, Any], store: Path, baseline: str, delta: fl
         found = pair(rows, base, reader.rows, name=baseline, delta=delta, allow_mixed=allow_mixed)
         rows = [replace(row, paired=paired) for row, paired in zip(rows, found, strict=True)]
     rows.sort(key=lambda row: (math.isnan(row.accuracy.mean), -row.accuracy.mean, row.label))
+    every = pairs(rows, reader.rows, delta=delta, allow_mixed=allow_mixed) if reader.rows else None
+    if every is not None:
+        rows = [replace(row, best=row.label in every.best if row.label in every.labels else None) for row in rows]
     return Section(
         spec=spec,
         rows=tuple(rows),
@@ -114,7 +118,7 @@ def build_section(spec: Mapping[str, Any], store: Path, baseline: str, delta: fl
         baseline=baseline,
         classes=reader.rows.classes if reader.rows else len(spec["labels"]),
         test=reader.rows,
-        pairs=pairs(rows, reader.rows, delta=delta, allow_mixed=allow_mixed) if reader.rows else None,
+        pairs=every,
     )
 
 

@@ -15,12 +15,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri, stdtr
 
-from bench.stats.crossed import POWER, Components, half_width
+from bench.stats.crossed import POWER, Components, half_width, p_values
 from bench.stats.interval import LEVEL
 from bench.stats.metrics import FloatArray
+from bench.stats.multiple import max_t
+from bench.stats.pairwise import sure_correlation
 from bench.stats.verdict import ALPHA
 
 FAMILY = 9  # methods beside the baseline
+MAX_T = 10_000  # families that max-T is tried on
 SHARED_BASELINE = 0.5  # correlation of two differences to one baseline
 
 
@@ -72,6 +75,7 @@ class Rates(NamedTuple):
     false_positive: float
     satterthwaite: float
     family_wise: float
+    max_t: float
     coverage: float
     power: float
     nulls: int
@@ -117,6 +121,19 @@ def satterthwaite(difference: FloatArray, found: Components, seeds: int, example
     return np.asarray(2 * stdtr(df, -np.abs(difference) / np.sqrt(variance)))
 
 
+def stepped_down(family: Draws, size: tuple[int, int]) -> float:
+    """Share of families with a rejection by max-T: between Bonferroni's, which it contains, and any p below 5 %."""
+    reach = np.abs(family.mean)
+    any_raw = (reach > half_width(family.found, *size, ALPHA / 2)).any(axis=1)
+    certain = (reach > half_width(family.found, *size, ALPHA / 2 / FAMILY)).any(axis=1)
+    open_ = np.flatnonzero(any_raw & ~certain)
+    part = Components(*(value[open_] for value in family.covariance))
+    p = p_values(family.mean[open_], Components(*(np.diagonal(value, axis1=1, axis2=2) for value in part)), *size)
+    correlation = sure_correlation(part, *size)
+    rejected = sum(max_t(one, known, draws=2_000).min() < ALPHA for one, known in zip(p, correlation, strict=True))
+    return float(certain.sum() + rejected) / len(reach)
+
+
 def rates(design: Design, nulls: int, seed: int = 0) -> Rates:
     """Measure one design; the same seed gives the same numbers."""
     rng = np.random.default_rng([seed, design.seeds, design.examples, round(1e6 * design.sd)])
@@ -132,6 +149,7 @@ def rates(design: Design, nulls: int, seed: int = 0) -> Rates:
         false_positive=float((np.abs(family.mean[:, 0]) > half_width(first, *size, tail)).mean()),
         satterthwaite=float((satterthwaite(family.mean[:, 0], first, *size) < ALPHA).mean()),
         family_wise=float(anyone.mean()),
+        max_t=stepped_down(Draws(family.mean[:MAX_T], Components(*(part[:MAX_T] for part in family.covariance))), size),
         coverage=float((np.abs(estimate - true) <= half).mean()),
         power=float((np.abs(estimate) > half).mean()),
         nulls=nulls,

@@ -12,6 +12,7 @@ def test_rates_are_what_the_reports_promise(seeds, sd):
     found = rates(Design(seeds, 1_500, sd), 10_000)
     assert found.false_positive <= 0.055 + 2 * found.error(0.055)
     assert found.family_wise <= 0.055 + 2 * found.error(0.055)
+    assert found.family_wise <= found.max_t <= 0.055 + 2 * found.error(0.055)
     assert found.coverage >= 0.935
     assert found.power > {3: 0.3, 5: 0.55}[seeds]
     assert found == rates(Design(seeds, 1_500, sd), 10_000)

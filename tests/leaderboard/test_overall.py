@@ -1,0 +1,83 @@
+import json
+
+import numpy as np
+import pytest
+from fake_store import FakeStore
+from scipy.stats import rankdata
+
+from bench.leaderboard import write_report
+from bench.leaderboard.overall import mean_gain, overall, ranks_of
+from bench.leaderboard.table import build
+from bench.stats.crossed import compare
+
+
+def task(root, name, methods, **section):
+    """A section whose cells lie in a folder of its own."""
+    store = FakeStore(root / name, task=name, task_ref=name, title=name, **section)
+    for label, skill in methods.items():
+        store.method(label, skill=skill, failed=[0] if skill is None else ())
+        cells = store.section["methods"][-1]["cells"]
+        store.section["methods"][-1]["cells"] = {seed: f"{name}/{path}" for seed, path in cells.items()}
+    return store
+
+
+def table_of(root, *stores):
+    return build(stores[0].manifest(*stores[1:]), root, baseline="ce", delta=0.01, allow_mixed=False)
+
+
+METHODS = {"ce": 1.0, "dimp": 2.5, "focal": 0.8}
+
+
+def test_means_wins_and_ranks(tmp_path):
+    stores = [task(tmp_path, name, METHODS, rows=rows) for name, rows in (("a", 150), ("b", 80), ("c", 60))]
+    table = table_of(tmp_path, *stores)
+    (group,) = overall(table.sections)
+    assert group.tasks == ("a", "b", "c")
+    rows = {row.label: row for row in group.rows}
+    assert group.rows[0].label == "dimp"
+    assert (rows["dimp"].wins, rows["dimp"].losses) == (3, 0)
+    assert (rows["ce"].wins, rows["ce"].ties, rows["ce"].losses, rows["ce"].gain) == (0, 0, 0, None)
+    assert rows["focal"].wins + rows["focal"].ties + rows["focal"].losses == 3
+    each = []
+    for store in stores:
+        right = [np.stack([store.correct(n, s, METHODS[n]) for s in store.seeds]).astype(float) for n in ("dimp", "ce")]
+        each.append(compare(*right))
+    half = np.sqrt(sum(((one.high - one.low) / 2) ** 2 for one in each)) / 3
+    gain = rows["dimp"].gain
+    assert gain.difference == pytest.approx(np.mean([one.difference for one in each]))
+    assert gain.high - gain.low == pytest.approx(2 * half)
+    assert sum(row.rank for row in group.rows) == pytest.approx(1 + 2 + 3)
+
+
+def test_a_method_that_lacks_a_task_is_not_ranked(tmp_path):
+    stores = [task(tmp_path, "a", {**METHODS, "imp": 9.0}), task(tmp_path, "b", METHODS)]
+    (group,) = overall(table_of(tmp_path, *stores).sections)
+    assert {row.label for row in group.rows} == set(METHODS)
+    assert group.left_out == {"imp": ("b",)}
+    write_report(stores[0].manifest(stores[1]), tmp_path, tmp_path / "reports", figures=False)
+    text = (tmp_path / "reports" / "leaderboard.md").read_text()
+    assert "## Across tasks" in text
+    assert "Not ranked, since a task is missing or incomplete: imp (b)." in text
+    assert "seeds are not tasks" in text
+    page = (tmp_path / "reports" / "leaderboard.html").read_text()
+    assert page.count("<table>") == 3
+    value = json.loads((tmp_path / "reports" / "leaderboard.json").read_text())
+    assert value["overall"][0]["rows"][0]["label"] == "dimp"
+
+
+def test_variants_of_a_task_and_other_sources_are_no_tasks(tmp_path):
+    a = task(tmp_path, "a", METHODS)
+    noisy = task(tmp_path, "noisy", METHODS)
+    noisy.section.update(task="a", task_ref="a[noise=0.2]")
+    other = task(tmp_path, "b", METHODS, source="local")
+    assert overall(table_of(tmp_path, a, noisy).sections) == ()
+    assert overall(table_of(tmp_path, a, other).sections) == ()
+    third = task(tmp_path, "c", METHODS)
+    (group,) = overall(table_of(tmp_path, a, noisy, third, other).sections)
+    assert group.tasks == ("a", "c")
+
+
+def test_ranks_are_scipys():
+    values = [0.5, 0.7, 0.7, 0.1, 0.5, 0.5]
+    assert ranks_of(values) == rankdata([-value for value in values]).tolist()
+    assert mean_gain([None]) is None
