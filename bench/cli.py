@@ -19,7 +19,7 @@ from bench.argv import normalise
 from bench.errors import UserError
 from tasks import DataError
 
-FLAGS = ("--dry-run", "--retry-failed", "--force", "--fail-fast", "--allow-mixed", "--no-figures", "--full")
+FLAGS = ("--dry-run", "--retry-failed", "--force", "--fail-fast", "--allow-mixed", "--no-figures", "--full", "--check")
 
 app = typer.Typer(
     add_completion=False,
@@ -124,19 +124,21 @@ def report(
     baseline: Annotated[str, typer.Option(help="The method that differences are to.")] = "ce",
     delta: Delta = 1.0,
     no_figures: Annotated[bool, typer.Option("--no-figures", help="Tables only; figures take a second each.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Compare the written report with the store.")] = False,
 ) -> None:
     """Write the leaderboard of everything a store holds, without training."""
-    from bench.leaderboard import write_report
-    from bench.manifest import stored
+    from bench import report as reporting
 
-    path = write_report(
-        stored(out),
-        out,
-        reports,
-        baseline=baseline,
-        delta=delta / 100,
-        allow_mixed=allow_mixed,
-        figures=not no_figures,
+    if check:
+        found = list(reporting.check(out, reports))
+        for line in found:
+            say(line)
+        say(f"{reports}: {f'{len(found)} files differ from {out}' if found else f'what {out} gives'}")
+        if found:
+            raise typer.Exit(1)
+        return
+    path = reporting.write(
+        out, reports, baseline=baseline, delta=delta / 100, allow_mixed=allow_mixed, figures=not no_figures
     )
     say(f"leaderboard: {path}")
 

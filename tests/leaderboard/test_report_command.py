@@ -1,0 +1,81 @@
+import json
+
+import pytest
+from fake_store import FakeStore
+
+from bench.cli import main
+from bench.leaderboard import write_report
+from bench.store import write_json
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store = FakeStore(tmp_path / "runs", rows=60)
+    store.method("ce").method("dimp", skill=2.0).method("focal")
+    write_json(store.root / ".grids" / "a.json", store.manifest())
+    return store
+
+
+def bench(capsys, *arguments):
+    """Exit code, standard output and standard error of a command."""
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    told = capsys.readouterr()
+    return stop.value.code, told.out, told.err
+
+
+def test_a_report_is_checked_against_its_store(store, capsys):
+    options = ("--baseline", "focal", "--delta", "2.5")
+    assert bench(capsys, "report", "--no-figures", *options)[0] == 0
+    assert "equivalent" in (store.root.parent / "reports" / "leaderboard.md").read_text()
+    assert json.loads((store.root.parent / "reports" / "leaderboard.json").read_text())["delta"] == 0.025
+    assert bench(capsys, "report", "--check")[:2] == (0, "reports: what runs gives\n")
+
+    cell = store.section["methods"][1]["cells"]["0"]
+    store.cell(cell, store.logits("other", 0, 0.5))
+    code, out, _ = bench(capsys, "report", "--check")
+    assert code == 1
+    assert "leaderboard.md: line " in out
+    assert "5 files differ" in out
+
+    (store.root.parent / "reports" / "leaderboard.tex").unlink()
+    assert "leaderboard.tex: missing" in bench(capsys, "report", "--check")[1]
+
+
+def test_the_report_of_a_grid_is_checked_as_that(store, capsys):
+    other = FakeStore(store.root, rows=60)
+    other.section["methods"] = store.section["methods"][:2]
+    manifest = other.manifest(command="python -m bench run --methods ce,dimp")
+    write_json(store.root / ".grids" / "b.json", manifest)
+    write_report(manifest, store.root, store.root.parent / "reports")
+    code, out, _ = bench(capsys, "report", "--check")
+    assert code == 0, out
+    figure = next((store.root.parent / "reports" / "figures").glob("*.png"))
+    figure.write_bytes(b"other")
+    assert f"figures/{figure.name}: other contents" in bench(capsys, "report", "--check")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("report", "--baseline", "dinp"), "no method dinp in runs; did you mean dimp?"),
+        (("report", "--check", "--reports", "nowhere"), "nowhere/leaderboard.json is not a report's"),
+        (("report", "--delta", "-1"), "delta"),
+        (("compare", "dimp", "cee"), "no method cee in runs; did you mean ce?"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(store, capsys, arguments, message):
+    code, _, err = bench(capsys, *arguments)
+    assert code == 2
+    assert message in err
+
+
+def test_compare_and_calibrate_from_the_command_line(store, capsys, monkeypatch):
+    from bench import calibrate
+
+    monkeypatch.setattr(calibrate, "NULLS", {False: 200, True: 200})
+    assert "exact McNemar" in bench(capsys, "compare", "dimp", "ce")[1]
+    code, out, _ = bench(capsys, "calibrate", "--reports", "elsewhere")
+    assert code == 0
+    assert "written: elsewhere/calibration.md" in out
