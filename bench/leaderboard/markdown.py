@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from bench.leaderboard.columns import COLUMNS, OVERALL, Column, percent
 from bench.leaderboard.figures import FOLDER, Drawn
-from bench.leaderboard.overall import Overall, overall
+from bench.leaderboard.overall import LEAST_TASKS, Overall, overall
 from bench.leaderboard.paired import ENVIRONMENT
 from bench.leaderboard.table import Section, Table
 from bench.stats.verdict import points
@@ -110,9 +110,14 @@ def beyond(group: Overall) -> Iterator[str]:
     if group.left_out:
         named = "; ".join(f"{escape(label)} ({', '.join(map(escape, gone))})" for label, gone in group.left_out.items())
         yield f"Not ranked, since a task is missing or incomplete: {named}."
+    claim = (
+        "so few tasks license no claim about others"
+        if len(group.tasks) < LEAST_TASKS
+        else "they are no sample of all tasks"
+    )
     yield (
         f"*The interval is for new seeds and test examples of these {len(group.tasks)} tasks, and the ranks describe "
-        "them: so few tasks license no claim about others, and seeds are not tasks.*"
+        f"them: {claim}, and seeds are not tasks.*"
     )
 
 

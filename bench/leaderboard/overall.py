@@ -11,6 +11,8 @@ from bench.stats.crossed import Comparison
 
 ALIKE = ("source", "encoder", "encoder_hash", "preset", "protocol")  # what tasks must share to be summed up
 
+LEAST_TASKS = 8  # below, a test over tasks has no power worth mentioning
+
 
 @dataclass(frozen=True)
 class Gain:

@@ -6,6 +6,7 @@ from fake_store import FakeStore
 from scipy.stats import rankdata
 
 from bench.leaderboard import write_report
+from bench.leaderboard.figures.ranks import alike, critical_difference, ranks
 from bench.leaderboard.overall import mean_gain, overall, ranks_of
 from bench.leaderboard.table import build
 from bench.stats.crossed import compare
@@ -75,6 +76,24 @@ def test_variants_of_a_task_and_other_sources_are_no_tasks(tmp_path):
     third = task(tmp_path, "c", METHODS)
     (group,) = overall(table_of(tmp_path, a, noisy, third, other).sections)
     assert group.tasks == ("a", "c")
+
+
+@pytest.mark.parametrize(("methods", "tasks", "expected"), [(5, 10, 1.929), (2, 9, 0.653), (10, 30, 2.473)])
+def test_critical_difference_is_demsars(methods, tasks, expected):
+    assert critical_difference(methods, tasks) == pytest.approx(expected, abs=2e-3)
+
+
+def test_runs_that_cannot_be_told_apart():
+    assert alike([1.0, 1.5, 2.5, 4.0], 1.6) == [(0, 2), (2, 3)]
+    assert alike([1.0, 3.0, 5.0], 1.0) == []
+
+
+def test_a_diagram_from_eight_tasks_on(tmp_path):
+    stores = [task(tmp_path, f"t{i}", {**METHODS, "imp": 1.0}, rows=40, seeds=(0, 1)) for i in range(8)]
+    (group,) = overall(table_of(tmp_path, *stores).sections)
+    assert ranks(group) is not None
+    (group,) = overall(table_of(tmp_path, *stores[:7]).sections)
+    assert ranks(group) is None
 
 
 def test_ranks_are_scipys():

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.leaderboard.figures.forest import all_gains, gains
+from bench.leaderboard.figures.ranks import ranks
 from bench.leaderboard.figures.seeds import dots, heat
 from bench.leaderboard.figures.style import render, styled
 from bench.leaderboard.figures.training import curves
+from bench.leaderboard.overall import overall
 from bench.leaderboard.table import Section, Table
 
 if TYPE_CHECKING:
@@ -40,13 +42,19 @@ class Drawn:
     png: bytes
 
 
+GAINS = "Differences to the baseline; verdicts are corrected, intervals are not; grey band: too small to care about"
 FIGURES: tuple[Entry, ...] = (
-    Entry("gains", "Differences to the baseline; grey band: too small to care about", gains),
+    Entry(
+        "gains",
+        "Differences to the baseline; intervals are not corrected, verdicts are; grey band: too small to care about",
+        gains,
+    ),
     Entry("seeds", "Accuracy of each seed", dots),
-    Entry("pairs", "Every method against every other (Holm over all pairs, exploratory)", heat),
+    Entry("pairs", "Every method against every other; marks are corrected by Holm over all pairs", heat),
     Entry("curves", "Training loss and effective sample size (share of a batch)", curves),
 )
-OVERVIEW = "Differences to the baseline on every task"
+OVERVIEW = "Differences to the baseline on every task, with 95 % intervals"
+RANKS = "Mean ranks over tasks, with the critical difference of Nemenyi's test"
 
 
 def draw(table: Table) -> tuple[Drawn, ...]:
@@ -56,9 +64,12 @@ def draw(table: Table) -> tuple[Drawn, ...]:
 
 
 def drawn(table: Table) -> Iterator[Drawn]:
-    """The overview, then each section's figures."""
+    """The overviews, then each section's figures."""
     if (made := all_gains(table)) is not None:
         yield Drawn(None, "all-gains", OVERVIEW, *render(made))
+    for place, group in enumerate(overall(table.sections), 1):
+        if (made := ranks(group)) is not None:
+            yield Drawn(None, f"ranks-{place}", RANKS, *render(made))
     for place, (section, slug) in enumerate(zip(table.sections, slugs(table), strict=True)):
         for entry in FIGURES:
             if (made := entry.draw(section, table.delta)) is not None:

@@ -76,7 +76,7 @@ def all_gains(table: Table) -> Figure | None:
     names = sorted(differences, key=lambda label: (sum(differences[label]) / len(differences[label]), label))
     lines = -(-len(sections) // PANELS)
     columns = min(PANELS, len(sections))
-    made, grid = figure(0.5 + lines * (1.1 + 0.28 * len(names)), lines, columns, width=3.0 * columns + 1.5)
+    made, grid = figure(0.8 + lines * (1.1 + 0.28 * len(names)), lines, columns, width=3.0 * columns + 1.5)
     panels = [axes for line in grid for axes in line]
     for place, axes in enumerate(panels):
         if place >= len(sections):
@@ -87,5 +87,6 @@ def all_gains(table: Table) -> Figure | None:
         axes.set_title(f"{short(sections[place].spec['task_ref'], 24)}\n{sections[place].spec['source']}", fontsize=10)
         if place % columns:
             axes.set_yticklabels([])
+    made.suptitle(f"Gains over {short(table.baseline)} with 95 % intervals")
     key(made, set().union(*map(words, sections)))
     return made

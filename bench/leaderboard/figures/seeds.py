@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.leaderboard.columns import signed
 from bench.leaderboard.figures.style import INK, VERDICTS, figure, short, title
 from bench.leaderboard.table import Section
 
@@ -50,7 +51,7 @@ def heat(section: Section, delta: float) -> Figure | None:
         return None
     count = min(len(found.labels), MOST)
     value = 100 * found.difference[:count, :count]
-    text = [[cell(value[i, j], found.words[i][j], i == j) for j in range(count)] for i in range(count)]
+    text = [[cell(found.difference[i, j], found.words[i][j], i == j) for j in range(count)] for i in range(count)]
     names = [short(label) for label in found.labels[:count]]
     bound = max(float(np.abs(value).max()), 1.0)
     made, [[axes]] = figure(2.2 + 0.42 * count, width=3.0 + 0.62 * count)
@@ -82,4 +83,4 @@ def heat(section: Section, delta: float) -> Figure | None:
 
 def cell(value: float, word: str, own: bool) -> str:
     """`+1.2 ▲`; the diagonal is empty."""
-    return "" if own else f"{value + 0.0:+.1f}{VERDICTS[word].sign}"
+    return "" if own else f"{signed(value)}{VERDICTS[word].sign}"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 POINTS = 60  # of a curve; longer histories are averaged over stretches of updates
-PANELS = 4  # methods side by side
+PANELS = 5  # methods side by side
 MOST = 16  # methods that are drawn, best first
 MEASURES = (("loss", "loss", BLUE), ("ess", "ESS", GREEN))
 
@@ -63,9 +63,9 @@ def curves(section: Section, delta: float) -> Figure | None:
     names = list(found)[:MOST]
     if not names:
         return None
-    columns = min(PANELS, len(names))
-    lines = -(-len(names) // columns)
-    made, grid = figure(0.5 + 3.1 * lines, 2 * lines, columns, width=1.2 + 2.2 * columns, share=True)
+    lines = -(-len(names) // PANELS)
+    columns = -(-len(names) // lines)  # as few empty panels as can be
+    made, grid = figure(0.5 + 3.1 * lines, 2 * lines, columns, width=1.0 + 1.9 * columns, share=True)
     for place in range(lines * columns):
         line, column = divmod(place, columns)
         pair = [grid[2 * line + part][column] for part in range(len(MEASURES))]
@@ -88,5 +88,5 @@ def panel(pair: list[Axes], found: dict[str, dict[str, FloatArray]], name: str, 
         if name != baseline and baseline in found:
             draw(axes, found[baseline], measure, "#999999", band=False)
         draw(axes, found[name], measure, colour, band=True)
-    pair[0].set_title(short(name, 24), fontsize=10)
+    pair[0].set_title(short(name, 21), fontsize=10)
     pair[1].set_ylim(0, 1.05)
