@@ -260,8 +260,19 @@ def test_a_file_of_the_user_does_not_pass_for_a_package(bench: Command, tmp_path
 
 def without(modules: list[str], arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
     """The command in a Python that cannot import some modules."""
-    block = f"import sys; sys.modules.update(dict.fromkeys({modules}))"
-    code = f"{block}; from bench.cli import main; main({list(arguments)})"
+    code = f"""
+import sys
+
+class Blocked:
+    @staticmethod
+    def find_spec(name, *_):
+        if name.partition(".")[0] in {modules}:
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Blocked)
+from bench.cli import main
+main({list(arguments)})
+"""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, env=environment)
 
