@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,8 +18,11 @@ import typer
 
 from bench.argv import normalise
 from bench.errors import UserError
+from bench.presets import Settings
 from tasks import DataError
 
+INTERRUPTED = 130
+SETTINGS = tuple(f"--{entry.name.replace('_', '-')}" for entry in fields(Settings))
 FLAGS = ("--dry-run", "--retry-failed", "--force", "--fail-fast", "--allow-mixed")
 
 app = typer.Typer(
@@ -77,14 +81,14 @@ def run(
     asked = request(
         methods=methods,
         tasks=tasks,
-        seeds=numbers(seed) if seed else seeds,
+        seeds=seed or seeds,
         source=source,
-        data_dir=data_dir or os.environ.get("BENCH_DATA"),
+        data_dir=data_dir,
         encoder=encoder,
         preset=preset,
         protocol=protocol,
         settings=values(settings or []),
-        test_size=size(test_size),
+        test_size=test_size,
     )
     options = Options(
         out=out,
@@ -94,7 +98,7 @@ def run(
         retry_failed=retry_failed,
         force=force,
         fail_fast=fail_fast,
-        command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
+        command=typed(),
         allow_mixed=allow_mixed,
     )
     if not run_grid(asked, options, say).ok:
@@ -120,18 +124,13 @@ def report(
     out: Out = Path("runs"), reports: Reports = Path("reports"), allow_mixed: AllowMixed = False, baseline: str = "ce"
 ) -> None:
     """Write the leaderboard of everything a store holds, without training."""
+    from bench.grid import writable
     from bench.leaderboard import write_report
     from bench.manifest import stored
 
-    say(f"leaderboard: {write_report(stored(out), out, reports, baseline=baseline, allow_mixed=allow_mixed)}")
-
-
-def numbers(text: str) -> tuple[int, ...]:
-    """`3,7` as numbers."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise UserError(f"--seed {text!r} is not a list of numbers such as 3,7") from error
+    writable(reports)
+    manifest = {**stored(out), "command": typed()}
+    say(f"leaderboard: {write_report(manifest, out, reports, baseline=baseline, allow_mixed=allow_mixed)}")
 
 
 def values(sequence: Sequence[str]) -> dict[str, str]:
@@ -147,37 +146,39 @@ def values(sequence: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def size(text: str) -> int | str | None:
-    """`--test-size`: a number, None for all, or the word default."""
-    if text in ("default", "all"):
-        return None if text == "all" else text
-    if not text.isdigit() or int(text) < 1:
-        raise UserError(f"--test-size must be a number, all or default, not {text!r}")
-    return int(text)
+def typed() -> str:
+    """The command as it was typed."""
+    return shlex.join(["python", "-m", "bench", *sys.argv[1:]])
 
 
 def say(line: str) -> None:
-    """One line on standard output, at once."""
-    print(line, flush=True)
+    """One line on standard output, at once; that nobody reads it any more is no reason to stop."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the end
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
-    arguments = normalise(sys.argv[1:] if argv is None else argv, FLAGS)
+    arguments = normalise(sys.argv[1:] if argv is None else argv, FLAGS, SETTINGS)
     try:
         code: Any = app(arguments, standalone_mode=False)
     except (UserError, DataError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        code = complain(str(error))
     except typer.Exit as stop:
-        sys.exit(stop.exit_code)
+        code = stop.exit_code
     except Exception as error:
-        show = getattr(error, "show", None)  # the parser's own errors know how to show themselves
-        if show is None:
+        told = getattr(error, "format_message", None)  # an error of the parser
+        if told is None:
             raise
-        show()
-        sys.exit(getattr(error, "exit_code", 2))
+        code = complain(told())
+    if code == INTERRUPTED:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
     sys.exit(code or 0)
+
+
+def complain(message: str) -> int:
+    """The one line that the user gets, and the exit code that goes with it."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return 2

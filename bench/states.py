@@ -6,6 +6,7 @@ reproduce the plain logits is left alone: its artefact says so and cells run the
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from bench.batches import by_length
 from bench.classifier import Classifier, block_list
 from bench.jobs import StatesJob
-from bench.store import DONE, write_json
+from bench.store import finish
 from bench.tokens import TokenTable, load
 
 BATCH = 64  # rows of one forward pass
@@ -61,7 +62,7 @@ def build(job: StatesJob) -> dict[str, Any]:
         if supported:
             write_states(job, classifier, table, shape)
     counts = {"rows": len(table) if supported else 0, "supported": supported, "difference": difference}
-    write_json(job.folder / DONE, counts)
+    finish(job.folder, counts)
     return counts
 
 
@@ -96,7 +97,10 @@ def on_device(classifier: Classifier, inputs: dict[str, Tensor]) -> dict[str, Te
 
 def write_states(job: StatesJob, classifier: Classifier, table: TokenTable, shape: tuple[int, int]) -> None:
     """The states of every token, in the order of the token arrays."""
-    out = np.lib.format.open_memmap(job.folder / "states.npy", mode="w+", dtype=np.float32, shape=shape)
+    path = job.folder / "states.npy"
+    out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    with path.open("r+b") as file:  # claim the space now: a full disk is then an error and not a signal
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     for index in by_length(table.length, BATCH):
         states = arriving(classifier, job, on_device(classifier, table.inputs(index))).cpu().numpy()
         for row, i in enumerate(index):
