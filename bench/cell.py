@@ -41,7 +41,7 @@ def build(job: CellJob) -> dict[str, Any]:
     trainer = Trainer(classifier(job, settings), settings, job.spec.task, job.spec.seed)
     try:
         rows = training_rows(job, method.config)
-        method.start(context(job, method, len(rows.ids)))
+        method.start(context(job, method, rows))
         ready = time.perf_counter()
         record = trainer.fit(method, rows)
         trained = time.perf_counter()
@@ -133,7 +133,7 @@ def aligned(folder: Path, ids: IntArray) -> Array:
     return out
 
 
-def context(job: CellJob, method: Method, rows: int) -> Context:
+def context(job: CellJob, method: Method, rows: TrainingRows) -> Context:
     """What the method may know; label shares of the real rows only if it declares that it uses them."""
     count = job.n_classes
 
@@ -142,10 +142,12 @@ def context(job: CellJob, method: Method, rows: int) -> Context:
 
     return Context(
         n_classes=count,
-        n_rows=rows,
+        n_rows=len(rows.ids),
         updates=job.spec.settings["updates"],
         generated_prior=prior(job.generated),
         real_prior=prior(job.real) if method.real_use is RealUse.PRIOR else None,
+        labels=rows.labels[~rows.real],
+        checkers={name: scores[~rows.real] for name, scores in rows.checkers.items()},
     )
 
 
