@@ -20,13 +20,14 @@ def run(
     methods: str | Sequence[str] = "all",
     tasks: str | Sequence[str] = "twitter",
     *,
-    seeds: int | Sequence[int] = 5,
+    seeds: int | str | Sequence[int] = 5,
     out: str | Path = "runs",
     reports: str | Path = "reports",
     workers: int | None = None,
     retry_failed: bool = False,
     force: bool = False,
     fail_fast: bool = False,
+    dry_run: bool = False,
     say: Callable[[str], None] = print,
     **asked: Any,
 ) -> pd.DataFrame:
@@ -39,6 +40,7 @@ def run(
     from bench import grid
     from bench.request import request
 
+    given = [repr(methods), repr(tasks), *(f"{key}={value!r}" for key, value in {"seeds": seeds, **asked}.items())]
     options = grid.Options(
         out=Path(out),
         reports=Path(reports),
@@ -46,6 +48,7 @@ def run(
         retry_failed=retry_failed,
         force=force,
         fail_fast=fail_fast,
-        command="bench.run(...)",
+        dry_run=dry_run,
+        command=f"bench.run({', '.join(given)})",
     )
     return grid.run(request(methods=methods, tasks=tasks, seeds=seeds, **asked), options, say).frame()

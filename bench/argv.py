@@ -9,11 +9,12 @@ import ast
 from collections.abc import Collection, Sequence
 
 
-def normalise(argv: Sequence[str], flags: Collection[str]) -> list[str]:
-    """The arguments with hyphens in option names, flags without values, lists with commas, dotted keys under --set.
+def normalise(argv: Sequence[str], flags: Collection[str], settings: Collection[str] = ()) -> list[str]:
+    """The arguments with hyphens in option names, flags without values, lists with commas, settings under --set.
 
-    `flags` are the options that take no value, with their hyphens (`--dry-run`). An option whose value is None is
-    left out: it keeps its default.
+    `flags` are the options that take no value (`--dry-run`), `settings` the training settings that may be written as
+    options (`--lr`); dotted keys (`--dimp.clip`) are always settings. An option whose value is None is left out: it
+    keeps its default.
     """
     out: list[str] = []
     rest = iter(argv)
@@ -22,10 +23,10 @@ def normalise(argv: Sequence[str], flags: Collection[str]) -> list[str]:
         if not name.startswith("--") or len(name) == 2:
             out.append(argument)
             continue
-        if "." in name:
+        name = name if "." in name else name.replace("_", "-")
+        if "." in name or name in settings:
             out += ["--set", f"{name[2:]}={value if equals else next(rest, '')}"]
             continue
-        name = name.replace("_", "-")
         if not equals:
             out.append(name)
         elif name in flags:

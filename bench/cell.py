@@ -16,13 +16,13 @@ import torch
 
 from bench import tokens
 from bench.classifier import Classifier
-from bench.hashing import project_hash
+from bench.hashing import project_hash, training_hash
 from bench.jobs import CellJob, IntArray, Role
 from bench.presets import Settings
 from bench.stats.metrics import accuracy, log_loss, macro_f1
-from bench.store import DONE, read_json, write_json, write_text
+from bench.store import DONE, finish, read_json, write_json, write_text
 from bench.tokens import Array, TokenTable
-from bench.trainer import Record, Trainer, TrainingRows
+from bench.trainer import NonFiniteLossError, Record, Trainer, TrainingRows
 from methods import discover
 from methods.base import Context, Method, MethodConfig, RealUse
 
@@ -41,14 +41,17 @@ def build(job: CellJob) -> dict[str, Any]:
     trainer = Trainer(classifier(job, settings), settings, job.spec.task, job.spec.seed)
     try:
         rows = training_rows(job, method.config)
-        method.start(context(job, method, len(rows.ids)))
+        method.start(context(job, method, rows))
         ready = time.perf_counter()
         record = trainer.fit(method, rows)
         trained = time.perf_counter()
-        test = trainer.logits(table(job.test))
-        scores = trainer.logits(table(job.scored))
+        test = trainer.logits(table(job, job.test))
+        scores = trainer.logits(table(job, job.scored))
     finally:
         trainer.close()
+    if not (np.isfinite(test).all() and np.isfinite(scores).all()):
+        last = {key: clean(value) for key, value in record.history[-1].items()}
+        raise NonFiniteLossError(f"the last update left a model whose predictions are not finite: {last}")
     write_outcome(job, record, test, scores)
     metrics = {
         "accuracy": accuracy(job.test.labels, test),
@@ -64,13 +67,13 @@ def build(job: CellJob) -> dict[str, Any]:
         "updates": len(record.history),
     }
     write_json(job.folder / "timing.json", timing)
-    write_json(job.folder / DONE, metrics)
+    finish(job.folder, metrics)
     return {**metrics, "seconds": timing["seconds"]}
 
 
 def classifier(job: CellJob, settings: Settings) -> Classifier:
     """The worker's classifier of this kind; one is kept, so memory does not grow with the number of cells."""
-    key = (job.checkpoint.hash, job.n_classes, settings.train_layers, usable(job.test.states) is not None)
+    key = (job.checkpoint.hash, job.n_classes, settings.train_layers, states_usable(job))
     if key not in _classifiers:
         _classifiers.clear()
         made = Classifier(job.checkpoint, job.n_classes, settings.train_layers)
@@ -80,22 +83,28 @@ def classifier(job: CellJob, settings: Settings) -> Classifier:
     return _classifiers[key]
 
 
-def usable(states: Path | None) -> Path | None:
-    """A states artefact, unless it says that the encoder does not allow it."""
-    return states if states is not None and read_json(states / DONE)["supported"] else None
+def read_roles(job: CellJob) -> list[Role]:
+    """The roles whose artefacts the cell reads; those of the others may not be there."""
+    return [getattr(job, name) for name in job.spec.data]
 
 
-def table(role: Role) -> TokenTable:
+def states_usable(job: CellJob) -> bool:
+    """Whether the states of all roles can stand in for tokens: one classifier takes either."""
+    states = [role.states for role in read_roles(job)]
+    return all(path is not None and read_json(path / DONE)["supported"] for path in states)
+
+
+def table(job: CellJob, role: Role) -> TokenTable:
     """The model inputs of a role's rows."""
-    return tokens.load(role.tokens, usable(role.states)).take(role.index)
+    return tokens.load(role.tokens, role.states if states_usable(job) else None).take(role.index)
 
 
 def training_rows(job: CellJob, config: MethodConfig) -> TrainingRows:
     """The rows that the method trains on, and how much each counts."""
     parts = {"generated": [job.generated], "real": [job.real], "both": [job.generated, job.real]}[config.train_on]
-    inputs = table(parts[0])
+    inputs = table(job, parts[0])
     for role in parts[1:]:
-        inputs = inputs + table(role)
+        inputs = inputs + table(job, role)
     ids = np.concatenate([role.ids for role in parts])
     real = np.concatenate([np.full(len(role.ids), role is job.real) for role in parts])
     # A checker knows generated rows; real rows carry CE and never look at these rows of the table.
@@ -117,14 +126,14 @@ def aligned(folder: Path, ids: IntArray) -> Array:
     """(n, C) log-probabilities of a checker for the rows `ids`, zero where the id is -1."""
     frame = pd.read_parquet(folder / "train_scores.parquet").set_index("id")
     values = frame.reindex(ids[ids >= 0])
-    if values.isna().any(axis=None):
-        raise LookupError(f"{folder} has no scores for some of the {len(ids)} rows")
+    if not np.isfinite(values.to_numpy()).all():
+        raise LookupError(f"{folder} lacks finite scores for some of the {len(ids)} rows")
     out = np.zeros((len(ids), frame.shape[1]), np.float32)
     out[ids >= 0] = values.to_numpy(np.float32)
     return out
 
 
-def context(job: CellJob, method: Method, rows: int) -> Context:
+def context(job: CellJob, method: Method, rows: TrainingRows) -> Context:
     """What the method may know; label shares of the real rows only if it declares that it uses them."""
     count = job.n_classes
 
@@ -133,10 +142,12 @@ def context(job: CellJob, method: Method, rows: int) -> Context:
 
     return Context(
         n_classes=count,
-        n_rows=rows,
+        n_rows=len(rows.ids),
         updates=job.spec.settings["updates"],
         generated_prior=prior(job.generated),
         real_prior=prior(job.real) if method.real_use is RealUse.PRIOR else None,
+        labels=rows.labels[~rows.real],
+        checkers={name: scores[~rows.real] for name, scores in rows.checkers.items()},
     )
 
 
@@ -173,4 +184,10 @@ def environment() -> dict[str, str]:
     """What a report compares before it pairs two cells."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     versions = {name: version(name).partition("+")[0] for name in VERSIONS}
-    return {"code": project_hash(), "device": device, "python": platform.python_version(), **versions}
+    return {
+        "code": training_hash(),
+        "project": project_hash(),
+        "device": device,
+        "python": platform.python_version(),
+        **versions,
+    }

@@ -70,10 +70,13 @@ class Classifier:
                 weight.grad = None
         torch.manual_seed(head_seed)
         for module in self.head:
+            device = next(module.parameters()).device
+            module.cpu()  # so that a seed gives the same head on every device
             for weight in module.parameters(recurse=False):
                 weight._is_hf_initialized = False  # type: ignore[attr-defined]  # else transformers leaves it as it is
             with torch.no_grad():
                 self.model._init_weights(module)  # type: ignore[operator]
+            module.to(device)
 
     def train(self) -> None:
         """Dropout on in what trains, off below."""

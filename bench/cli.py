@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,8 +18,11 @@ import typer
 
 from bench.argv import normalise
 from bench.errors import UserError
+from bench.presets import Settings
 from tasks import DataError
 
+INTERRUPTED = 130
+SETTINGS = tuple(f"--{entry.name.replace('_', '-')}" for entry in fields(Settings))
 FLAGS = ("--dry-run", "--retry-failed", "--force", "--fail-fast", "--allow-mixed", "--no-figures", "--full", "--check")
 
 app = typer.Typer(
@@ -78,14 +82,14 @@ def run(
     asked = request(
         methods=methods,
         tasks=tasks,
-        seeds=numbers(seed) if seed else seeds,
+        seeds=seed or seeds,
         source=source,
-        data_dir=data_dir or os.environ.get("BENCH_DATA"),
+        data_dir=data_dir,
         encoder=encoder,
         preset=preset,
         protocol=protocol,
         settings=values(settings or []),
-        test_size=size(test_size),
+        test_size=test_size,
     )
     options = Options(
         out=out,
@@ -95,7 +99,7 @@ def run(
         retry_failed=retry_failed,
         force=force,
         fail_fast=fail_fast,
-        command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
+        command=typed(),
         allow_mixed=allow_mixed,
     )
     if not run_grid(asked, options, say).ok:
@@ -128,6 +132,7 @@ def report(
 ) -> None:
     """Write the leaderboard of everything a store holds, without training."""
     from bench import report as reporting
+    from bench.grid import writable
 
     if check:
         found = list(reporting.check(out, reports))
@@ -137,8 +142,15 @@ def report(
         if found:
             raise typer.Exit(1)
         return
+    writable(reports)
     path = reporting.write(
-        out, reports, baseline=baseline, delta=delta / 100, allow_mixed=allow_mixed, figures=not no_figures
+        out,
+        reports,
+        command=typed(),
+        baseline=baseline,
+        delta=delta / 100,
+        allow_mixed=allow_mixed,
+        figures=not no_figures,
     )
     say(f"leaderboard: {path}")
 
@@ -167,16 +179,10 @@ def calibrate(
 ) -> None:
     """Measure by simulation how often verdicts are wrong: false positives, coverage, power."""
     from bench.calibrate import calibrate as run_calibration
+    from bench.grid import writable
 
+    writable(reports)
     say(f"written: {run_calibration(reports, say, full=full, store=store)}")
-
-
-def numbers(text: str) -> tuple[int, ...]:
-    """`3,7` as numbers."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise UserError(f"--seed {text!r} is not a list of numbers such as 3,7") from error
 
 
 def values(sequence: Sequence[str]) -> dict[str, str]:
@@ -192,37 +198,39 @@ def values(sequence: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def size(text: str) -> int | str | None:
-    """`--test-size`: a number, None for all, or the word default."""
-    if text in ("default", "all"):
-        return None if text == "all" else text
-    if not text.isdigit() or int(text) < 1:
-        raise UserError(f"--test-size must be a number, all or default, not {text!r}")
-    return int(text)
+def typed() -> str:
+    """The command as it was typed."""
+    return shlex.join(["python", "-m", "bench", *sys.argv[1:]])
 
 
 def say(line: str) -> None:
-    """One line on standard output, at once."""
-    print(line, flush=True)
+    """One line on standard output, at once; that nobody reads it any more is no reason to stop."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the end
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
-    arguments = normalise(sys.argv[1:] if argv is None else argv, FLAGS)
+    arguments = normalise(sys.argv[1:] if argv is None else argv, FLAGS, SETTINGS)
     try:
         code: Any = app(arguments, standalone_mode=False)
     except (UserError, DataError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        code = complain(str(error))
     except typer.Exit as stop:
-        sys.exit(stop.exit_code)
+        code = stop.exit_code
     except Exception as error:
-        show = getattr(error, "show", None)  # the parser's own errors know how to show themselves
-        if show is None:
+        told = getattr(error, "format_message", None)  # an error of the parser
+        if told is None:
             raise
-        show()
-        sys.exit(getattr(error, "exit_code", 2))
+        code = complain(told())
+    if code == INTERRUPTED:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
     sys.exit(code or 0)
+
+
+def complain(message: str) -> int:
+    """The one line that the user gets, and the exit code that goes with it."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return 2

@@ -40,7 +40,8 @@ def forward(self: Any, hidden_states: Tensor, attention_mask: Tensor | None = No
     first = hidden_states[:, :1]
 
     def heads(states: Tensor) -> Tensor:
-        return states.unflatten(-1, (-1, attention.attention_head_size)).transpose(1, 2)
+        split: Tensor = states.unflatten(-1, (-1, attention.attention_head_size))  # type: ignore[no-untyped-call]
+        return split.transpose(1, 2)
 
     mask = None if attention_mask is None else attention_mask[:, :, :1]
     context = nn.functional.scaled_dot_product_attention(

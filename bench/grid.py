@@ -17,7 +17,7 @@ from bench.plan import Plan, plan
 from bench.progress import FailFast, Progress, Say
 from bench.queue import Queue
 from bench.request import Request
-from bench.store import State, adopt, artefact_path, forget, read_json, state
+from bench.store import State, adopt, artefact_path, failure, forget, state
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ class Result:
     store: Path
     leaderboard: Path | None = None
     counts: Counter[str] = field(default_factory=Counter)
-    failures: dict[str, str] = field(default_factory=dict)  # title -> cause
+    failures: dict[str, str] = field(default_factory=dict)  # job id -> cause, of what failed or was not run
 
     @property
     def ok(self) -> bool:
@@ -82,20 +82,24 @@ def run(asked: Request, options: Options, say: Say) -> Result:
 
 def prepare(made: Plan, options: Options) -> None:
     """Make the store ready: writable, failures and results that are to be made again forgotten, checkers adopted."""
-    try:
-        made.root.mkdir(parents=True, exist_ok=True)
-        options.reports.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write to {error.filename}: {error.strerror}") from error
-    for folder in (made.root, options.reports):
-        if not os.access(folder, os.W_OK):
-            raise UserError(f"cannot write to {folder}")
+    for folder in (options.reports, made.root):
+        writable(folder)
     for identity, job in made.jobs.items():
         failed = state(job.folder) is State.FAILED
         if (options.retry_failed and failed) or (options.force and identity in made.cells):
             forget(job.folder)
         elif identity in made.cells and isinstance(job, CellJob) and not failed:
             adopt(artefact_path(made.root, "checker", job.spec.id), job.folder, made.root)
+
+
+def writable(folder: Path) -> None:
+    """Make a folder. Raises UserError where that or writing into it is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"cannot write to {folder}: permission denied")
 
 
 def queued(made: Plan) -> Queue:
@@ -116,8 +120,7 @@ def queued(made: Plan) -> Queue:
     causes = {}
     for identity, job in jobs.items():
         if states[identity] is State.FAILED:
-            told = read_json(job.folder / "error.json")
-            causes[identity] = f"{told['type']}: {told['message']}".split("\n")[0] + " (earlier; --retry-failed)"
+            causes[identity] = f"{failure(job.folder)} (in an earlier run)"
     running = {State.RUNNING: State.STALE}  # held by another run: the worker finds out, and waits for it
     return Queue(jobs, {identity: running.get(states[identity], states[identity]) for identity in jobs}, causes)
 

@@ -10,6 +10,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parent.parent
+# What a cell's numbers are computed by.
+TRAINS = (
+    *(f"bench/{name}.py" for name in ("batches", "cell", "classifier", "first_token", "seeds", "states", "tokens")),
+    "bench/trainer.py",
+    "bench/stats/metrics.py",
+    "methods/base.py",
+)
 ID_LENGTH = 20  # hex digits: 80 bits, far beyond any store's need
 
 
@@ -41,14 +49,27 @@ def source_hash(source: str) -> str:
 
 
 @functools.cache
-def module_hash(cls: type) -> str:
-    """`source_hash` of the file that defines a class."""
-    return source_hash(Path(inspect.getfile(cls)).read_text(encoding="utf-8"))
+def class_hash(cls: type) -> str:
+    """Hash of the files that define a method class and the methods it derives from."""
+    family = {base for base in cls.__mro__ if base.__module__ not in ("builtins", "abc", "methods.base")}
+    return files_hash(sorted({Path(inspect.getfile(base)) for base in family}))
+
+
+def files_hash(paths: list[Path]) -> str:
+    """One hash of several Python files' code; their names count, their folders do not."""
+    return digest([[path.name, source_hash(path.read_text(encoding="utf-8"))] for path in paths])
+
+
+@functools.cache
+def training_hash() -> str:
+    """Hash of the code that every cell runs: a report does not pair cells that differ in it.
+
+    A method's own code is in its cells' ids; a new method or a better table leaves this alone.
+    """
+    return files_hash([ROOT / name for name in TRAINS])
 
 
 @functools.cache
 def project_hash() -> str:
-    """Hash of all code of the project: stored with a result so that a report can tell what it pairs."""
-    root = Path(__file__).parent.parent
-    files = sorted(path for package in ("bench", "methods", "tasks") for path in (root / package).rglob("*.py"))
-    return digest({str(path.relative_to(root)): source_hash(path.read_text(encoding="utf-8")) for path in files})
+    """Hash of all code of the project, stored with a result for the record."""
+    return files_hash(sorted(path for name in ("bench", "methods", "tasks") for path in (ROOT / name).rglob("*.py")))

@@ -87,4 +87,4 @@ class CellJob(Job):
 
     @property
     def title(self) -> str:
-        return f"{self.record['task']} {self.record['label']} seed {self.spec.seed}"
+        return f"{self.record['task_ref']} {self.record['label']} seed {self.spec.seed}"

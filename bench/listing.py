@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import methods as registry
-from bench.store import State, read_json, state
+from bench.store import State, failure, read_json, state
 from methods.base import MethodConfig, WeightConfig
 from tasks import load_spec, task_names
 
@@ -60,6 +60,5 @@ def detail(folder: Path, found: State) -> str:
     if found is State.DONE:
         return f"  accuracy {read_json(folder / 'metrics.json')['accuracy']:.4f}"
     if found is State.FAILED:
-        told: dict[str, Any] = read_json(folder / "error.json")
-        return f"  {told['type']}: {told['message']}".split("\n")[0]
+        return f"  {failure(folder)}"
     return ""

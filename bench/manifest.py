@@ -36,13 +36,17 @@ def missing_references(named: set[str]) -> list[str]:
 
 
 def save(manifest: dict[str, Any], root: Path) -> None:
-    """Keep a grid's manifest in its store; the same grid again is the same file."""
-    write_json(root / GRIDS / f"{digest(manifest)}.json", manifest)
+    """Keep a grid's manifest in its store; the same grid again is the same file, made anew."""
+    name = digest({key: value for key, value in manifest.items() if key != "command"})
+    write_json(root / GRIDS / f"{name}.json", manifest)
 
 
 def stored(root: Path) -> dict[str, Any]:
     """One manifest of all grids that a store has run, for `bench report`. Raises UserError where there is none."""
-    grids = [read_json(path) for path in sorted((root / GRIDS).glob("*.json"))]
+    # Oldest first: where two grids name a cell for the same method and seed, the last run is right.
+    grids = [
+        read_json(path) for path in sorted((root / GRIDS).glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    ]
     if not grids:
         raise UserError(f"no grid was run in {root}; `bench run --out {root}` runs one")
     sections: dict[str, dict[str, Any]] = {}

@@ -14,6 +14,7 @@ import numpy as np
 
 import methods
 from bench.checkpoint import Checkpoint, find, fits
+from bench.errors import UserError
 from bench.hashing import digest
 from bench.jobs import CellJob, Job, Role, StatesJob, TokensJob
 from bench.presets import Settings
@@ -46,6 +47,8 @@ class Plan:
 def plan(asked: Request, root: Path) -> Plan:
     """The plan of a grid. Raises UserError or DataError before anything is made."""
     root = root.resolve()
+    if root.exists() and not root.is_dir():
+        raise UserError(f"the store {root} is not a folder")
     checkpoint = find(asked.encoder)
     fits(checkpoint, asked.settings)
     made = Plan(root)
@@ -72,7 +75,7 @@ class TaskPlan:
             source=asked.source,
             data_dir=asked.data_dir,
             options=task.filters,
-            test_size=asked.test_size,  # type: ignore[arg-type]
+            test_size=asked.test_size,
         )
         # D_Q before any subset of a stress axis is drawn: what checkers score, whatever the axis.
         self.base = self.data.generated_subset(asked.settings.generated_rows)
@@ -177,7 +180,7 @@ class TaskPlan:
     def folder(self, spec: CellSpec, asked_for: bool) -> Path:
         """Where a cell lies; a checker that nobody asks for by name is an artefact unless it is there as a cell."""
         named = cell_path(self.made.root, spec.task, spec.method, spec.id)
-        if asked_for or state(named) is State.DONE:
+        if asked_for or state(named) in (State.DONE, State.RUNNING):
             return named
         return artefact_path(self.made.root, "checker", spec.id)
 

@@ -59,44 +59,52 @@ class Progress:
     @staticmethod
     def numbers(outcome: Outcome | None) -> str:
         """Accuracy and time of a cell, where this run trained it."""
-        if outcome is None or "accuracy" not in outcome.summary:
+        if outcome is None or not outcome.seconds:
             return "  (by another run)"
         return f"  accuracy {outcome.summary['accuracy']:.4f}  {outcome.seconds:.1f} s"
 
     def counts(self) -> Counter[str]:
-        """Cells that were asked for, by state at the end."""
+        """Cells that were asked for, by state at the end; `cached` were done before."""
         found = Counter(str(self.queue.states[identity]) for identity in self.made.cells)
         found["cached"] = len(self.cached)
         return found
 
     def failures(self) -> dict[str, str]:
-        """Every job that failed or is blocked, with its cause; a cell that never ran counts too."""
-        bad = (State.FAILED, State.BLOCKED)
-        found = {
-            self.made.jobs[i].title: self.queue.causes.get(i, "") for i, s in self.queue.states.items() if s in bad
-        }
-        for identity in self.made.cells:
-            if self.queue.states[identity] not in (*bad, State.DONE):
-                found[self.made.jobs[identity].title] = "not run"
-        return found
+        """Cause by job id: of every job that failed or is blocked, and of every cell that never ran."""
+        states = self.queue.states
+        bad = [i for i, found in states.items() if found in (State.FAILED, State.BLOCKED)]
+        causes = {identity: self.queue.causes.get(identity, "") for identity in bad}
+        left = [i for i in self.made.cells if states[i] not in (State.DONE, State.FAILED, State.BLOCKED)]
+        return {**causes, **dict.fromkeys(left, "not run")}
 
     def finish(self, leaderboard: Path) -> None:
         """The last lines: every failure again with its cause, what to do, and where the leaderboard is."""
         failures, counts = self.failures(), self.counts()
-        for cause, titles in grouped(failures).items():
+        for cause, jobs in grouped(failures).items():
+            titles = [self.queue.jobs[identity].title for identity in jobs]
             others = f" and {len(titles) - 3} more" if len(titles) > 3 else ""
-            self.say(f"FAILED {', '.join(titles[:3])}{others}: {cause}")
+            word = {State.BLOCKED: "BLOCKED", State.FAILED: "FAILED"}.get(self.queue.states[jobs[0]], "MISSING")
+            self.say(f"{word} {', '.join(titles[:3])}{others}: {cause}")
         if failures:
-            self.say(f"{len(failures)} failed; to try again: {self.command or 'bench run'} --retry-failed")
+            kinds = Counter(str(self.queue.states[identity]) for identity in failures)
+            told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+            self.say(f"not all is there: {told}; to try again: {self.again()}")
         self.say(
             f"{counts['done']}/{len(self.made.cells)} cells done ({counts['cached']} from before) in "
             f"{time.monotonic() - self.began:.0f} s; leaderboard: {leaderboard}"
         )
 
+    def again(self) -> str:
+        """The command that tries what failed again."""
+        if not self.command.startswith("python"):
+            return "the same call with retry_failed=True"
+        plain = self.command.replace(" --force", "").replace(" --retry-failed", "")
+        return f"{plain} --retry-failed"
+
 
 def grouped(failures: dict[str, str]) -> dict[str, list[str]]:
-    """Titles by cause: what one broken artefact blocks is one line."""
+    """Job ids by cause: what one broken artefact blocks is one line."""
     found: dict[str, list[str]] = {}
-    for title, cause in failures.items():
-        found.setdefault(cause, []).append(title)
+    for identity, cause in failures.items():
+        found.setdefault(cause, []).append(identity)
     return found

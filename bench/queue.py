@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from bench.jobs import Job
-from bench.store import State, state
+from bench.store import State, failure, state
 
 
 class Queue:
@@ -60,7 +60,7 @@ class Queue:
                 self.states[identity] = State.DONE
                 finished.append(self.jobs[identity])
             elif found is State.FAILED:
-                self.failed(self.jobs[identity], "failed in another run")
+                self.failed(self.jobs[identity], failure(self.jobs[identity].folder))
             else:
                 self.states[identity] = State.STALE
         return finished

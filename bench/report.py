@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.errors import UserError
 from bench.leaderboard import BASELINE, write_report
-from bench.leaderboard.render import render
+from bench.leaderboard.render import json_text, render
 from bench.leaderboard.table import build
 from bench.manifest import GRIDS, stored
 from bench.store import read_json
@@ -17,9 +17,11 @@ from bench.store import read_json
 LINE = 160  # characters of a line that is shown
 
 
-def write(out: Path, reports: Path, *, baseline: str, delta: float, allow_mixed: bool, figures: bool) -> Path:
+def write(
+    out: Path, reports: Path, *, command: str, baseline: str, delta: float, allow_mixed: bool, figures: bool
+) -> Path:
     """Write the report of everything in a store. Raises UserError for a baseline that it does not have."""
-    manifest = stored(out)
+    manifest = {**stored(out), "command": command}
     known = sorted({entry["label"] for section in manifest["sections"] for entry in section["methods"]})
     if baseline != BASELINE and baseline not in known:
         close = difflib.get_close_matches(baseline, known, 1)
@@ -33,8 +35,8 @@ def write(out: Path, reports: Path, *, baseline: str, delta: float, allow_mixed:
 def check(out: Path, reports: Path) -> Iterator[str]:
     """A line for each file of a report that is not what its store gives now; nothing where all are.
 
-    The grid, the baseline and the other options are those that the report itself names. Raises UserError where there
-    is no report.
+    The grid (one of the store's, or all of them), the baseline and the other options are those that the report itself
+    names. Raises UserError where there is no report.
     """
     try:
         told = read_json(reports / "leaderboard.json")
@@ -42,13 +44,14 @@ def check(out: Path, reports: Path) -> Iterator[str]:
         command = told["command"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{reports / 'leaderboard.json'} is not a report's: {error}") from error
-    figures = (reports / "figures").is_dir() and "](figures/" in text_of(reports / "leaderboard.md")
-    grids = [grid for path in sorted((out / GRIDS).glob("*.json")) if (grid := read_json(path))["command"] == command]
-    found = [
-        list(differences(render(build(grid, out, **options), figures=figures), reports))
-        for grid in grids or [stored(out)]
-    ]
-    yield from min(found, key=len)  # one command can have made several grids, of which the report is one
+    known = [read_json(path) for path in sorted((out / GRIDS).glob("*.json"))]
+    known.sort(key=lambda grid: grid["command"] != command)
+    tables = (build({**grid, "command": command}, out, **options) for grid in (*known, stored(out)))
+    written = text_of(reports / "leaderboard.json")
+    first = next(tables)
+    table = next((one for one in itertools.chain([first], tables) if json_text(one) == written), first)
+    figures = "](figures/" in text_of(reports / "leaderboard.md")
+    yield from differences(render(table, figures=figures), reports)
 
 
 def text_of(path: Path) -> str:

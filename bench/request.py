@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import methods
 from bench.errors import UserError, unknown
@@ -58,7 +59,7 @@ class Request:
     settings: Settings
     source: str
     data_dir: Path | None
-    test_size: int | str | None = "default"
+    test_size: int | Literal["default"] | None = "default"
     left_out: Mapping[str, str] = field(default_factory=dict)  # methods of a group that cannot run, and why
 
 
@@ -66,7 +67,7 @@ def request(
     *,
     methods: str | Sequence[str] = "all",
     tasks: str | Sequence[str] = "twitter",
-    seeds: int | Sequence[int] = 5,
+    seeds: int | str | Sequence[int] = 5,
     source: str = "bundled",
     data_dir: str | Path | None = None,
     encoder: str | None = None,
@@ -90,25 +91,38 @@ def request(
     chosen, left_out = choose(methods, own)
     return Request(
         methods=chosen,
-        tasks=tuple({task.label: task for task in map(choose_task, parse(tasks, "[]"))}.values()),
+        tasks=choose_tasks(tasks),
         seeds=seed_list(seeds),
         encoder=encoder or PRESETS[preset].encoder,
         preset=preset,
         protocol=protocol,
         settings=build(Settings, training, f"preset {preset}", base=PRESETS[preset].settings),
         source=source,
-        data_dir=Path(data_dir) if data_dir is not None else None,
-        test_size=test_size,
+        data_dir=Path(folder) if (folder := data_dir or os.environ.get("BENCH_DATA")) else None,
+        test_size=row_limit(test_size),
         left_out=left_out,
     )
 
 
-def seed_list(seeds: int | Sequence[int]) -> tuple[int, ...]:
-    """The seeds 0 to N-1 of a number N, or the seeds given, each once."""
-    found = tuple(range(seeds)) if isinstance(seeds, int) else tuple(dict.fromkeys(seeds))
-    if not found or any(seed < 0 for seed in found):
-        raise UserError(f"seeds must be a positive number or a list of numbers from 0, not {seeds!r}")
+def seed_list(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
+    """The seeds 0 to N-1 of a number N, or the seeds given (also as text, "3,7"), each once."""
+    given: Sequence[Any] = seeds.split(",") if isinstance(seeds, str) else range(seeds) if type(seeds) is int else seeds  # type: ignore[assignment]
+    try:
+        found = tuple(dict.fromkeys(int(seed) for seed in given if float(seed) == int(seed)))
+    except (TypeError, ValueError):
+        found = ()
+    if not found or len(found) < len(set(given)) or min(found) < 0:
+        raise UserError(f"seeds must be a number of seeds or a list such as 3,7, not {seeds!r}")
     return found
+
+
+def row_limit(test_size: int | str | None) -> int | Literal["default"] | None:
+    """The most test rows: a number, None (or "all") for no limit, or "default", the task's."""
+    if test_size in ("default", "all", None):
+        return "default" if test_size == "default" else None
+    if not str(test_size).isdigit() or int(test_size) < 1:
+        raise UserError(f"test_size (--test-size) must be a number, all or default, not {test_size!r}")
+    return int(test_size)
 
 
 def divide(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
@@ -142,7 +156,7 @@ def choose(
         else:
             if ref.name not in registry:
                 raise unknown("method", ref.name, [*registry, *groups])
-            if reason := missing_package(registry[ref.name]):
+            if reason := missing_package(registry[ref.name]) or out_of_reach(registry[ref.name]):
                 raise UserError(f"method {ref.name!r} cannot run: {reason}")
             members = [ref.name]
         for name in members:
@@ -156,6 +170,12 @@ def choose(
     return tuple(chosen.values()), left_out
 
 
+def out_of_reach(cls: type[Method]) -> str:
+    """Why workers could not find a method; empty if they can."""
+    inside = cls.__module__.startswith("methods.")
+    return "" if inside else f"workers import methods from the folder methods/; move it there from {cls.__module__}"
+
+
 def configure(cls: type[Method], options: Mapping[str, Any]) -> Choice:
     """A method with its hyper-parameters converted and checked."""
     config = build(cls.Config, options, cls.name)
@@ -167,6 +187,16 @@ def obstacle(cls: type[Method]) -> str:
     if cls.declared_cost > MOST_COST:
         return f"it costs {cls.declared_cost:g} CE cells; name it to run it"
     return missing_package(cls)
+
+
+def choose_tasks(names: str | Sequence[str]) -> tuple[TaskChoice, ...]:
+    """The tasks of an expression in order, each once; two files that describe tasks of one name are refused."""
+    chosen: dict[str, TaskChoice] = {}
+    for task in (choose_task(ref) for ref in parse(names, "[]")):
+        known = chosen.setdefault(task.label, task)
+        if str(known.location) != str(task.location):
+            raise UserError(f"{known.location} and {task.location} both describe a task {task.spec.name!r}; rename one")
+    return tuple(chosen.values())
 
 
 def missing_package(cls: type[Method]) -> str:

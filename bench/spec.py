@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from bench.hashing import digest, module_hash
+from bench.hashing import class_hash, digest
 from methods.base import Method
 
 SCHEMA = 1  # of the store
@@ -42,5 +42,5 @@ class CellSpec:
 
 
 def method_code(cls: type[Method]) -> str:
-    """The identity of a method's code: its declared version and the hash of its file without docstrings."""
-    return f"{cls.version}:{module_hash(cls)}"
+    """The identity of a method's code: its declared version and the hash of its files without docstrings."""
+    return f"{cls.version}:{class_hash(cls)}"

@@ -4,7 +4,8 @@
     runs/.artefacts/<kind>/<id>/     what cells share
     runs/.grids/<id>.json            what was asked for, to report on it again
 
-`metrics.json` is written last and atomically: its presence means done.
+`metrics.json` is written last and atomically: its presence means done. It holds the sizes of the files beside it, so
+that a folder damaged later is made again instead of read.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-DONE, ERROR, LEASE = "metrics.json", "error.json", "lease"
+from bench.errors import UserError
+
+DONE, ERROR, LEASE, LOG = "metrics.json", "error.json", "lease", "log.txt"
 HEARTBEAT, EXPIRY = 15.0, 60.0  # seconds
 
 
@@ -66,14 +69,32 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The JSON value in a file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The JSON value in a file. Raises UserError, naming the file, if it holds none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); remove its folder and run again") from error
+
+
+def finish(folder: Path, metrics: Mapping[str, Any]) -> None:
+    """Mark a folder as done: its metrics, and the sizes of its files."""
+    sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.name not in (LEASE, LOG)}
+    write_json(folder / DONE, {**metrics, "files": sizes})
+
+
+def whole(folder: Path) -> bool:
+    """Whether a folder that is marked as done still has the files that it was finished with."""
+    try:
+        sizes = json.loads((folder / DONE).read_text(encoding="utf-8")).get("files", {})
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def state(folder: Path) -> State:
     """The state of a cell or artefact folder."""
     if (folder / DONE).exists():
-        return State.DONE
+        return State.DONE if whole(folder) else State.STALE
     if (folder / ERROR).exists():
         return State.FAILED
     lease = read_lease(folder / LEASE)
@@ -82,13 +103,19 @@ def state(folder: Path) -> State:
     return State.STALE if folder.exists() and any(folder.iterdir()) else State.MISSING
 
 
+def failure(folder: Path) -> str:
+    """Why a folder's cell failed, in one line."""
+    told = read_json(folder / ERROR)
+    return f"{told['type']}: {told['message']}".split("\n")[0]
+
+
 def read_lease(path: Path) -> dict[str, Any] | None:
     """Who holds a lease; an unreadable one is held by nobody (`{}`), a missing one is None."""
     try:
-        return dict(read_json(path))
+        return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except (json.JSONDecodeError, TypeError):
+    except (ValueError, TypeError):
         return {}
 
 
@@ -103,14 +130,22 @@ def alive(path: Path, lease: dict[str, Any]) -> bool:
     return False
 
 
-def started(pid: int) -> float | None:
-    """Start time of a living process, None if there is none: a reused pid has another one."""
+def started(pid: int) -> str | None:
+    """When a living process started, None if there is none: a reused pid has another start.
+
+    On Linux in clock ticks since a named boot, which setting the clock does not move.
+    """
     import psutil
 
     try:
         process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
-    except (psutil.Error, ValueError):
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        ticks, boot = Path(f"/proc/{pid}/stat"), Path("/proc/sys/kernel/random/boot_id")
+        if not (ticks.exists() and boot.exists()):
+            return str(process.create_time())
+        return f"{ticks.read_text().rpartition(')')[2].split()[19]} of {boot.read_text().strip()}"
+    except (psutil.Error, ValueError, OSError):
         return None
 
 
@@ -124,9 +159,9 @@ def exclusive(root: Path) -> Iterator[None]:
 
 
 def acquire(root: Path, folder: Path) -> bool:
-    """Take the lease of a folder and empty it of what a dead or failed attempt left. False: done or held by another."""
+    """Take the lease of a folder and empty it of what a dead attempt left. False: done, failed or held by another."""
     with exclusive(root):
-        if state(folder) in (State.RUNNING, State.DONE):
+        if state(folder) in (State.RUNNING, State.DONE, State.FAILED):
             return False
         shutil.rmtree(folder, ignore_errors=True)
         owner = {"pid": os.getpid(), "started": started(os.getpid()), "host": socket.gethostname()}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bench.errors import UserError
 from bench.jobs import IntArray, TokensJob
-from bench.store import DONE, read_json, write_json
+from bench.store import DONE, finish, read_json
 
 Array = np.ndarray[Any, Any]
 
@@ -79,7 +79,7 @@ def build(job: TokensJob) -> dict[str, Any]:
     np.save(job.folder / "lengths.npy", lengths)
     counts = {"rows": len(lengths), "tokens": int(lengths.sum()), "truncated": int((lengths >= job.max_length).sum())}
     padding = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
-    write_json(job.folder / DONE, {**counts, "padding": padding})
+    finish(job.folder, {**counts, "padding": padding})
     return counts
 
 

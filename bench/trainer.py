@@ -5,6 +5,7 @@ Every method goes through this loop; what differs between two cells of a task an
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,7 +81,7 @@ class Trainer:
             loss, weight = self._losses(method, rows, index, tensors, step, epoch, rng)
             mean = loss.mean()
             self.accelerator.backward(mean)
-            norm = self.accelerator.clip_grad_norm_(self.classifier.trained.values(), settings.clip_norm)
+            norm = self.accelerator.clip_grad_norm_(self.classifier.trained.values(), settings.clip_norm or math.inf)
             record.history.append({"step": step, "epoch": epoch, "lr": decay.get_last_lr()[0]})
             optimizer.step()
             decay.step()

@@ -14,6 +14,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 import contextlib
+import gc
 import logging
 import multiprocessing
 import signal
@@ -29,12 +30,15 @@ import transformers
 
 from bench import cell, states, tokens
 from bench.jobs import Job
-from bench.store import DONE, ERROR, State, acquire, heartbeat, read_json, state, write_json
+from bench.store import DONE, ERROR, LOG, State, acquire, failure, heartbeat, read_json, state, write_json
 
 torch.set_num_threads(1)
 torch.set_num_interop_threads(1)
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
+# What is imported by now stays: collections between cells need not look at it, nor copy the fork server's pages.
+gc.collect()
+gc.freeze()
 
 BUILDERS: dict[str, Any] = {"tokens": tokens.build, "states": states.build, "cell": cell.build}
 
@@ -50,8 +54,10 @@ class Outcome:
     seconds: float = 0.0
 
 
-def main(connection: Connection) -> None:
-    """Serve jobs until told to stop with None. Dies with the process that started it."""
+def main(connection: Connection, device: str | None) -> None:
+    """Serve jobs until told to stop with None, on one GPU if one is named. Dies with the process that started it."""
+    if device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to decide on
     threading.Thread(target=follow_parent, daemon=True).start()
     with contextlib.suppress(EOFError):
@@ -70,11 +76,13 @@ def follow_parent() -> None:
 def run(job: Job) -> Outcome:
     """Build one job under its lease. A failure is written down and returned, never raised."""
     if not acquire(job.root, job.folder):
-        done = state(job.folder) is State.DONE
-        return Outcome(job.id, State.DONE, read_json(job.folder / DONE)) if done else Outcome(job.id, State.RUNNING)
+        found = state(job.folder)
+        if found is State.DONE:
+            return Outcome(job.id, found, read_json(job.folder / DONE))
+        return Outcome(job.id, found, cause=failure(job.folder) if found is State.FAILED else "")
     began = time.perf_counter()
     with heartbeat(job.folder), log_to(job), contextlib.ExitStack() as output:
-        log = output.enter_context((job.folder / "log.txt").open("a", encoding="utf-8"))
+        log = output.enter_context((job.folder / LOG).open("a", encoding="utf-8"))
         output.enter_context(contextlib.redirect_stderr(log))
         output.enter_context(contextlib.redirect_stdout(log))
         try:
@@ -91,7 +99,7 @@ def run(job: Job) -> Outcome:
 @contextlib.contextmanager
 def log_to(job: Job) -> Any:
     """Warnings and log records of the job go to its own `log.txt`."""
-    handler = logging.FileHandler(job.folder / "log.txt", encoding="utf-8")
+    handler = logging.FileHandler(job.folder / LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)

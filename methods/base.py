@@ -12,7 +12,9 @@ Tensors are float32 and on the training device; nothing here imports torch at mo
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
@@ -85,7 +87,8 @@ class WeightConfig(MethodConfig):
 class Context:
     """What a method knows about its cell before training starts.
 
-    `generated_prior` and `real_prior` are label shares (sum 1); `real_prior` is of the small real set.
+    `generated_prior` and `real_prior` are label shares (sum 1); `real_prior` is of the small real set. `labels` and
+    `checkers` are of the n generated rows that are trained on, in one order; `checkers` holds what is in `requires`.
     """
 
     n_classes: int
@@ -93,6 +96,14 @@ class Context:
     updates: int
     generated_prior: tuple[float, ...]
     real_prior: tuple[float, ...] | None  # None unless the method declares real_use = PRIOR
+    labels: np.ndarray[Any, Any] | None = None  # (n,) int64
+    checkers: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)  # artefact -> (n, C) log-probabilities
+
+    def scored(self, artefact: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """(n,) labels and (n, C) log-probabilities of a checker. Raises LookupError if it is not required."""
+        if self.labels is None or artefact not in self.checkers:
+            raise LookupError(undeclared(artefact))
+        return self.labels, self.checkers[artefact]
 
 
 @dataclass(frozen=True)
@@ -112,17 +123,27 @@ class Batch:
     @property
     def quality_logp(self) -> Tensor:
         """(B,) log P'(y|x) of the given label."""
-        return self._given(self.quality_log_probs, QUALITY)
+        return self._given(QUALITY)
 
     @property
     def diversity_logp(self) -> Tensor:
         """(B,) log Q'(y|x) of the given label."""
-        return self._given(self.diversity_log_probs, DIVERSITY)
+        return self._given(DIVERSITY)
 
-    def _given(self, log_probs: Tensor | None, artefact: str) -> Tensor:
+    def scores(self, artefact: str) -> Tensor:
+        """(B, C) log-probabilities of a checker. Raises LookupError if the method does not require it."""
+        log_probs = {QUALITY: self.quality_log_probs, DIVERSITY: self.diversity_log_probs}[artefact]
         if log_probs is None:
-            raise LookupError(f"the method reads {artefact} scores but does not list {artefact!r} in `requires`")
-        return log_probs.gather(1, self.labels[:, None]).squeeze(1)
+            raise LookupError(undeclared(artefact))
+        return log_probs
+
+    def _given(self, artefact: str) -> Tensor:
+        return self.scores(artefact).gather(1, self.labels[:, None]).squeeze(1)
+
+
+def undeclared(artefact: str) -> str:
+    """The complaint about a method that reads more than it asked for."""
+    return f"the method reads {artefact} scores but does not list {artefact!r} in `requires`"
 
 
 class Losses(NamedTuple):
@@ -220,6 +241,15 @@ class WeightMethod(Method):
         """exp of log-weights, finite for any input; `upper` is the largest weight allowed."""
         weight = log_weight.clamp(-LOG_WEIGHT_BOUND, LOG_WEIGHT_BOUND).exp()
         return weight if upper is None else weight.clamp(max=upper)
+
+
+def lowest(values: Tensor, share: float) -> Tensor:
+    """(B,) mask of the `share` of rows with the smallest values: rounded up, and with the border's ties.
+
+    Ties are in because no row's fate may depend on its place in the batch.
+    """
+    count = max(1, math.ceil(share * len(values) - 1e-9))  # 0.1 * 30 is not 3 in every arithmetic
+    return values <= values.kthvalue(min(count, len(values))).values
 
 
 def hyperparameters(config: MethodConfig) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable
 
 from methods.base import Method
@@ -12,7 +13,9 @@ METHODS: dict[str, type[Method]] = {}
 
 
 def register(name: str) -> Callable[[type[Method]], type[Method]]:
-    """Class decorator: make a method known under `name`. A name is taken once."""
+    """Class decorator: make a method known under `name`: lower case with hyphens, and taken once."""
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise ValueError(f"a method's name is written in lower case with hyphens, not {name!r}")
 
     def add(cls: type[Method]) -> type[Method]:
         known = METHODS.get(name)

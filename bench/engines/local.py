@@ -13,8 +13,10 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.jobs import Job
@@ -27,10 +29,17 @@ if TYPE_CHECKING:
 POLL = 0.5  # seconds between looks at a cell that another run is training
 
 
+def devices() -> list[str]:
+    """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them; found without torch."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [entry.strip() for entry in named.split(",") if entry.strip() not in ("", "-1")]
+    return [str(i) for i, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
+
+
 def default_workers() -> int:
-    """One per core this process may use; on a machine with GPUs, one per GPU."""
-    gpus = len([entry for entry in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if entry.strip()])
-    return gpus or len(os.sched_getaffinity(0))
+    """One per GPU; without GPUs, one per core this process may use."""
+    return len(devices()) or len(os.sched_getaffinity(0))
 
 
 @dataclass
@@ -39,7 +48,14 @@ class Worker:
 
     process: ForkServerProcess
     line: Connection
+    device: str | None
     job: Job | None = None
+
+    def give(self, job: Job) -> None:
+        """Hand over a job; that the worker is dead shows when its answer is awaited."""
+        self.job = job
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.line.send(job)
 
 
 def execute(queue: Queue, workers: int, tell: Callable[[Job, State, Outcome | None], None]) -> None:
@@ -47,13 +63,13 @@ def execute(queue: Queue, workers: int, tell: Callable[[Job, State, Outcome | No
 
     KeyboardInterrupt and an exception in `tell` stop the workers at once; their cells become stale.
     """
-    pool = [start() for _ in range(min(workers, max(1, queue.open)))] if queue.open else []
+    gpus: list[str | None] = [*devices()] or [None]
+    pool = [start(gpus[i % len(gpus)]) for i in range(min(workers, queue.open))]
     try:
         while queue.open:
             for worker in pool:
                 if worker.job is None and (job := queue.take()) is not None:
-                    worker.job = job
-                    worker.line.send(job)
+                    worker.give(job)
             ready = wait([*(w.line for w in pool), *(w.process.sentinel for w in pool)], timeout=POLL)
             for worker in list(pool):
                 if worker.line in ready or worker.process.sentinel in ready:
@@ -70,11 +86,15 @@ def answer(
     """Take in what a worker sent, or that it died."""
     job, worker.job = worker.job, None
     try:
+        # A worker whose fork server died looks dead while it lives: never wait for what it has not sent.
+        if not worker.line.poll():
+            raise EOFError
         outcome: Outcome = worker.line.recv()
     except (EOFError, ConnectionResetError):
         pool.remove(worker)
+        worker.process.kill()
         worker.process.join()
-        pool.append(start())
+        pool.append(start(worker.device))
         if job is not None:
             code = worker.process.exitcode or 0
             how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
@@ -89,23 +109,34 @@ def answer(
     tell(job, outcome.state, outcome)
 
 
-def start() -> Worker:
-    """A new worker process from the preloaded fork server."""
+def start(device: str | None) -> Worker:
+    """A new worker process from the preloaded fork server, for a GPU or for the CPU."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["bench.worker"])
     here, there = context.Pipe()
-    with without_main():
-        process = context.Process(target=serve, args=(there,), daemon=True)
+    with without_main(), without_interrupts():
+        process = context.Process(target=serve, args=(there, device), daemon=True)
         process.start()
     there.close()
-    return Worker(process, here)
+    return Worker(process, here, device)
 
 
-def serve(line: Connection) -> None:
+def serve(line: Connection, device: str | None) -> None:
     """The worker's entry point; what needs torch is imported on its side."""
     from bench.worker import main
 
-    main(line)
+    main(line, device)
+
+
+@contextlib.contextmanager
+def without_interrupts() -> Iterator[None]:
+    """Processes started meanwhile never hear Ctrl-C: it is for the parent to decide what becomes of them."""
+    resource_tracker.ensure_running()  # it would unblock the signal when it starts, so it starts first
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

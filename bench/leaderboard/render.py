@@ -15,13 +15,13 @@ from bench.leaderboard.table import Table
 from bench.leaderboard.tex import as_tex
 
 
-def json_text(table: Table, figures: tuple[Drawn, ...]) -> str:
+def json_text(table: Table) -> str:
     """`leaderboard.json`, indented; NaN has become null, since no reader agrees on it."""
     return json.dumps(as_json(table), indent=1, allow_nan=False) + "\n"
 
 
 FORMS: Mapping[str, Callable[[Table, tuple[Drawn, ...]], str]] = {
-    "leaderboard.json": json_text,
+    "leaderboard.json": lambda table, figures: json_text(table),
     "leaderboard.csv": lambda table, figures: as_csv(table),
     "leaderboard.tex": lambda table, figures: as_tex(table),
     "leaderboard.html": as_html,

@@ -94,7 +94,8 @@ def test_a_failed_cell_is_shown_and_the_grid_goes_on(bench: Command, tmp_path: P
     run = bench("run", "--methods", "ce,dimp(gamma=100),real-only", "--seeds", "1", "--set", "lr=1e30", tiny=True)
     assert run.returncode == 1
     assert "NonFiniteLossError" in run.stdout
-    assert "needs twitter real-only seed 0, which failed" in run.stdout
+    assert "BLOCKED twitter dimp(gamma=100.0) seed 0: needs twitter real-only seed 0, which failed" in run.stdout
+    assert "1 blocked, 2 failed" in run.stdout
     assert "--retry-failed" in run.stdout
     report = (tmp_path / "reports" / "leaderboard.md").read_text()
     assert "NonFiniteLossError" in report
@@ -153,7 +154,7 @@ def test_a_killed_grid_keeps_what_is_done(bench: Command, tmp_path: Path, tiny_e
     assert again.returncode == 0, again.stdout + again.stderr
     after = metrics(tmp_path)
     assert all(after[path] == stamp for path, stamp in kept.items()), "what was done is kept"
-    assert not list(tmp_path.glob("runs/**/lease"))
+    assert all((lease.parent / "metrics.json").exists() for lease in tmp_path.glob("runs/**/lease"))
 
     clean = tmp_path / "clean"
     clean.mkdir()
@@ -176,14 +177,47 @@ def test_two_runs_at_once_share_the_work(bench: Command, tmp_path: Path, tiny_en
     assert own == 8, "no cell is trained twice"
 
 
-def test_an_interrupted_run_can_be_resumed(bench: Command, tmp_path: Path, tiny_encoder: Path) -> None:
+@pytest.mark.parametrize("when", ["early", "late"])
+def test_an_interrupted_run_can_be_resumed(bench: Command, tmp_path: Path, tiny_encoder: Path, when: str) -> None:
     process = start(tmp_path, tiny_encoder, *GRID, "--workers", "1")
-    assert wait_for(lambda: metrics(tmp_path))
+    assert wait_for(lambda: when == "early" or metrics(tmp_path))
+    time.sleep(1.0 if when == "early" else 0.0)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, out + err
     assert b"Traceback" not in err
+    assert b"the same command goes on" in err
     assert bench(*GRID, tiny=True).returncode == 0
+
+
+def test_a_damaged_artefact_is_made_again(bench: Command, tmp_path: Path) -> None:
+    assert bench("run", "--methods", "ce", "--seeds", "1", tiny=True).returncode == 0
+    (states,) = [
+        path for path in tmp_path.glob("runs/.artefacts/states/*/states.npy") if path.stat().st_size > 100_000
+    ][:1]
+    whole = states.read_bytes()
+    states.write_bytes(whole[:1000])
+    run = bench("run", "--methods", "ce,focal", "--seeds", "1", tiny=True)
+    assert run.returncode == 0, run.stdout
+    assert states.read_bytes() == whole
+
+
+def test_a_grid_survives_the_death_of_its_fork_server(tmp_path: Path, tiny_encoder: Path) -> None:
+    process = start(tmp_path, tiny_encoder, *GRID, "--workers", "1")
+    assert wait_for(lambda: metrics(tmp_path))
+    for child in psutil.Process(process.pid).children():
+        if "forkserver" in " ".join(child.cmdline()):
+            child.kill()
+    out, err = process.communicate(timeout=90)
+    assert process.returncode in (0, 1), out + err
+    assert b"cells done" in out
+
+
+def test_the_report_of_a_store_takes_the_last_run_of_a_grid(bench: Command, tmp_path: Path) -> None:
+    grid = ("run", "--methods", "ce,dimp", "--seeds", "1")
+    assert bench(*grid, tiny=True).returncode == 0
+    assert bench(*grid, "--force", tiny=True).returncode == 0
+    assert len(list(tmp_path.glob("runs/.grids/*.json"))) == 1, "how a grid was run does not make it another"
 
 
 BAD = [
@@ -211,6 +245,9 @@ BAD = [
     (("--set", "train_layers=99"), "train_layers=99"),
     (("--seeds", "many"), "--seeds"),
     (("--sedes", "3"), "--sedes"),
+    (("--lr=nan",), "finite"),
+    (("--train_layers=0",), "at least 1"),
+    (("--out", "file/that/is/none", "--reports", "/proc/none"), "/proc/none"),
 ]
 
 
@@ -226,6 +263,7 @@ def test_bad_input_is_one_line_and_exit_2(
     assert run.returncode == 2, run.stdout + run.stderr
     assert told in run.stderr
     assert "Traceback" not in run.stderr
+    assert len(run.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == [], "nothing is written"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -13,6 +14,7 @@ from bench.argv import normalise
 from bench.errors import UserError
 from bench.refs import Ref, build, label, parse
 from bench.request import request
+from tests.conftest import ROOT
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ FLAGS = ("--dry-run", "--force")
 @pytest.mark.parametrize(
     ("sent", "read"),
     [
-        (["run", "--train_layers=2"], ["run", "--train-layers=2"]),
+        (["run", "--data_dir=x"], ["run", "--data-dir=x"]),
+        (["run", "--train_layers=2", "--lr", "1e-3"], ["run", "--set", "train-layers=2", "--set", "lr=1e-3"]),
         (["--dry-run=True"], ["--dry-run"]),
         (["--dry_run=False", "--force"], ["--force"]),
         (["--dry-run=maybe"], ["--dry-run=maybe"]),
@@ -127,7 +130,7 @@ FLAGS = ("--dry-run", "--force")
     ],
 )
 def test_arguments_of_agents_become_those_of_people(sent: list[str], read: list[str]) -> None:
-    assert normalise(sent, FLAGS) == read
+    assert normalise(sent, FLAGS, ("--lr", "--train-layers")) == read
 
 
 def test_the_same_reference_twice_is_one_entry() -> None:
@@ -141,6 +144,33 @@ def test_settings_reach_training_and_methods() -> None:
     assert asked.settings.lr == 1e-5
     assert asked.settings.train_layers == "all"
     assert [choice.label for choice in asked.methods] == ["dimp(clip=20.0)", "imp"]
+
+
+def test_a_method_that_workers_cannot_import_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import methods
+    from methods.base import Losses, Method
+
+    class Own(Method):
+        def losses(self, batch: object) -> Losses:
+            raise AssertionError
+
+    monkeypatch.setitem(methods.discover() and methods.METHODS, "own", Own)
+    Own.name = "own"
+    with pytest.raises(UserError, match="folder methods/"):
+        request(methods="own")
+
+
+def test_two_tasks_of_one_name_are_refused(tmp_path: Path) -> None:
+    text = (ROOT / "tasks" / "twitter.yaml").read_text(encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(text.replace("bundled/", f"{ROOT}/tasks/bundled/"), encoding="utf-8")
+    with pytest.raises(UserError, match="rename one"):
+        request(tasks=f"twitter,{tmp_path / 'mine.yaml'}")
+
+
+def test_the_data_folder_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_DATA", "/somewhere")
+    assert request(methods="ce").data_dir == Path("/somewhere")
+    assert request(methods="ce", data_dir="here").data_dir == Path("here")
 
 
 @pytest.mark.parametrize(
@@ -159,6 +189,13 @@ def test_settings_reach_training_and_methods() -> None:
         ({"source": "bundle"}, "did you mean 'bundled'"),
         ({"settings": {"lrr": "1"}}, "did you mean 'lr'"),
         ({"settings": {"lr": "-1"}}, "above 0"),
+        ({"settings": {"lr": "nan"}}, "finite"),
+        ({"settings": {"clip_norm": "inf"}}, "finite"),
+        ({"settings": {"weight_decay": "nan"}}, "finite"),
+        ({"seeds": "a,b"}, "3,7"),
+        ({"seeds": [1.5]}, "3,7"),
+        ({"seeds": True}, "3,7"),
+        ({"test_size": "some"}, "--test-size"),
         ({"settings": {"dimpp.clip": "1"}}, "did you mean 'dimp'"),
         ({"methods": "ce", "settings": {"dimp.clip": "1"}}, "not among the methods"),
         ({"settings": {"updates": "none"}}, "updates or epochs"),

@@ -12,7 +12,21 @@ from pathlib import Path
 
 import pytest
 
-from bench.store import DONE, ERROR, LEASE, State, acquire, adopt, forget, heartbeat, state, write_json
+from bench.errors import UserError
+from bench.store import (
+    DONE,
+    ERROR,
+    LEASE,
+    State,
+    acquire,
+    adopt,
+    finish,
+    forget,
+    heartbeat,
+    read_json,
+    state,
+    write_json,
+)
 
 
 def dead_owner() -> dict[str, object]:
@@ -56,7 +70,7 @@ def test_a_reused_pid_is_not_the_owner(tmp_path: Path) -> None:
     folder = tmp_path / "cell"
     assert acquire(tmp_path, folder)
     owner = json.loads((folder / LEASE).read_text())
-    write_json(folder / LEASE, {**owner, "started": owner["started"] - 100})
+    write_json(folder / LEASE, {**owner, "started": "1 of another boot"})
     assert state(folder) is State.STALE
 
 
@@ -72,6 +86,38 @@ def test_an_unreadable_lease_is_nobodys(tmp_path: Path) -> None:
     (tmp_path / "cell").mkdir()
     (tmp_path / "cell" / LEASE).write_text("{")
     assert state(tmp_path / "cell") is State.STALE
+
+
+def test_a_failed_cell_is_nobodys_until_it_is_forgotten(tmp_path: Path) -> None:
+    folder = tmp_path / "cell"
+    write_json(folder / ERROR, {"type": "X", "message": "y"})
+    assert not acquire(tmp_path, folder)
+    forget(folder)
+    assert acquire(tmp_path, folder)
+
+
+@pytest.mark.parametrize("damage", ["shorter", "gone", "garbled"])
+def test_a_damaged_folder_is_made_again(tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "cell"
+    acquire(tmp_path, folder)
+    (folder / "states.npy").write_bytes(b"x" * 100)
+    with heartbeat(folder):
+        finish(folder, {"rows": 1})
+    assert state(folder) is State.DONE
+    if damage == "shorter":
+        (folder / "states.npy").write_bytes(b"x" * 50)
+    elif damage == "gone":
+        (folder / "states.npy").unlink()
+    else:
+        (folder / DONE).write_text("{")
+    assert state(folder) is State.STALE
+    assert acquire(tmp_path, folder)
+
+
+def test_damaged_json_names_its_file(tmp_path: Path) -> None:
+    (tmp_path / "spec.json").write_text("{")
+    with pytest.raises(UserError, match=r"spec\.json"):
+        read_json(tmp_path / "spec.json")
 
 
 def test_the_lease_goes_when_the_work_ends(tmp_path: Path) -> None:

@@ -230,6 +230,16 @@ def test_stress_shares_what_it_does_not_touch(tiny_encoder: Path, tmp_path: Path
     assert shared[1]["cells"] == made.sections[1]["methods"][1]["cells"]
 
 
+def test_a_model_broken_by_the_last_update_is_a_failure(tiny_encoder: Path, tmp_path: Path) -> None:
+    from bench.worker import run
+
+    settings = {"lr": "1e30", "updates": "1"}
+    made = plan(request(methods="ce", encoder=str(tiny_encoder), preset="smoke", seeds=1, settings=settings), tmp_path)
+    outcome = [run(job) for job in made.jobs.values()][-1]
+    assert outcome.state == "failed"
+    assert "NonFiniteLossError" in outcome.cause
+
+
 @pytest.mark.minilm
 def test_minilm_learns(tmp_path: Path) -> None:
     """The default encoder from its package, its published hash checked, learns tweets in a few updates."""

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 import numpy as np
 import pytest
 import torch
+from scipy.special import log_softmax
 from torch import Tensor
 
 from methods import discover
@@ -19,6 +20,14 @@ torch.set_num_threads(1)  # the batches are tiny; more threads only wait for eac
 
 REGISTRY = discover()
 SHARED_FIELDS = {entry.name for entry in fields(WeightConfig)}
+ROWS = 64  # generated rows of the cells in these tests
+
+# Settings that do something only together, or only from a later update on.
+TOGETHER: dict[str, list[dict[str, Any]]] = {
+    "bootstrap": [{"kind": "hard", "beta": 0.5}],
+    "gce": [{"truncate": 0.5, "start": 0.0}, {"q": 0.0, "truncate": 0.5, "start": 0.0}],
+    "self-paced": [{"kind": "linear", "lam": 1.0}],
+}
 
 
 class Variant(NamedTuple):
@@ -57,10 +66,10 @@ def trials(config: type[MethodConfig], entry: Field[Any]) -> Iterator[Any]:
 
 
 def variants(name: str) -> list[Variant]:
-    """The defaults, and every field moved alone."""
+    """The defaults, every field moved alone, and what is listed in TOGETHER."""
     config = REGISTRY[name].Config
     moved = [{entry.name: value} for entry in own_fields(config) for value in trials(config, entry)]
-    return [Variant(name, settings) for settings in [{}, *moved]]
+    return [Variant(name, settings) for settings in [{}, *moved, *TOGETHER.get(name, [])]]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -80,19 +89,28 @@ def build_method(variant: Variant, n_classes: int = 3, **settings: Any) -> Metho
     """A configured method, started; the real set is skewed towards the first class."""
     cls = REGISTRY[variant.name]
     method = cls(cls.Config(**variant.settings, **settings))
-    method.start(make_context(n_classes, cls.real_use))
+    method.start(make_context(n_classes, cls.real_use, cls.requires))
     return method
 
 
-def make_context(n_classes: int = 3, real_use: RealUse = RealUse.PRIOR) -> Context:
-    """A cell with balanced generated classes and, for a method that declares its use, a real prior of 2:1:...:1."""
+def make_context(
+    n_classes: int = 3, real_use: RealUse = RealUse.PRIOR, requires: tuple[str, ...] = (QUALITY, DIVERSITY)
+) -> Context:
+    """A cell with balanced generated classes and seeded checkers.
+
+    A method that declares its use sees a real prior of 2:1:...:1.
+    """
     real = [2.0] + [1.0] * (n_classes - 1)
+    drawn = np.random.default_rng(7).normal(scale=2, size=(2, ROWS, n_classes))
+    tables = dict(zip((QUALITY, DIVERSITY), log_softmax(drawn, axis=2).astype(np.float32), strict=True))
     return Context(
         n_classes=n_classes,
-        n_rows=64,
+        n_rows=ROWS,
         updates=10,
         generated_prior=(1 / n_classes,) * n_classes,
         real_prior=tuple(share / sum(real) for share in real) if real_use is RealUse.PRIOR else None,
+        labels=np.arange(ROWS) % n_classes,
+        checkers={name: tables[name] for name in requires},
     )
 
 
@@ -158,7 +176,7 @@ def build() -> Callable[..., Method]:
 
 @pytest.fixture
 def context() -> Callable[..., Context]:
-    """`context(n_classes=3, real_use=PRIOR)`: what `start` is told."""
+    """`context(n_classes=3, real_use=PRIOR, requires=both)`: what `start` is told."""
     return make_context
 
 

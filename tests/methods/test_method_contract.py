@@ -9,7 +9,17 @@ import pytest
 import torch
 
 from methods import discover
-from methods.base import LOG_WEIGHT_BOUND, Losses, Method, MethodConfig, RealUse, WeightMethod
+from methods.base import (
+    DIVERSITY,
+    LOG_WEIGHT_BOUND,
+    QUALITY,
+    Losses,
+    Method,
+    MethodConfig,
+    RealUse,
+    WeightMethod,
+    lowest,
+)
 
 FLOATS = [torch.float32, torch.float64]
 
@@ -73,15 +83,15 @@ def test_extreme_logits_stay_finite(variant, extreme, n_classes, dtype, build, s
         assert weight is None or all_finite(weight)
 
 
-@pytest.mark.parametrize("logp", [0.0, -1e-45, -1e-38, -1e-20, -1e-8, -1e-3, -1.0, -87.0, -104.0, -1e3, -1e4])
-def test_finite_along_the_whole_range_of_log_probabilities(variant, logp, build, sample, gradient, all_finite):
+def test_finite_along_the_whole_range_of_log_probabilities(variant, build, sample, gradient, all_finite):
     """p_y from exactly 1 through subnormal distances to 1 down to far below float32's smallest number."""
-    rest = np.log(-np.expm1(logp)) if logp < 0 else -200.0
-    logits = torch.tensor([[logp, rest]] * 4)
-    made = sample(logits, torch.zeros(4, dtype=torch.int64), n_classes=2, size=4)
-    loss, weight = build(variant, 2).losses(made.batch)
-    assert all_finite(loss, gradient(made, build(variant, 2)))
-    assert weight is None or all_finite(weight)
+    for logp in (0.0, -1e-45, -1e-38, -1e-20, -1e-8, -1e-3, -1.0, -87.0, -104.0, -1e3, -1e4):
+        rest = np.log(-np.expm1(logp)) if logp < 0 else -200.0
+        logits = torch.tensor([[logp, rest]] * 4)
+        made = sample(logits, torch.zeros(4, dtype=torch.int64), n_classes=2, size=4)
+        loss, weight = build(variant, 2).losses(made.batch)
+        assert all_finite(loss, gradient(made, build(variant, 2))), logp
+        assert weight is None or all_finite(weight), logp
 
 
 def test_shift_of_the_logits_changes_nothing(variant, build, sample, gradient, close):
@@ -193,8 +203,24 @@ def test_weights_are_bounded_in_log_space():
     assert WeightMethod.bounded_exp(log_weight, upper=5.0).max() == 5
 
 
-def test_undeclared_scores_are_an_error(sample):
-    """Reading a checker that the method did not ask for names what is missing."""
+@pytest.mark.parametrize(("share", "count"), [(0.01, 1), (0.1, 1), (0.11, 2), (0.3, 3), (0.7, 7), (1.0, 10)])
+def test_lowest_rounds_up(share, count):
+    """The smallest values, however they are ordered; exact shares are not rounded."""
+    values = torch.tensor([5.0, 9.0, 0.0, 3.0, 7.0, 1.0, 8.0, 2.0, 6.0, 4.0])
+    assert lowest(values, share).tolist() == (values < count).tolist()
+
+
+def test_lowest_takes_the_ties():
+    """Rows that are alike are in or out together."""
+    assert lowest(torch.tensor([2.0, 1.0, 2.0, 3.0]), 0.5).tolist() == [True, True, True, False]
+
+
+def test_undeclared_scores_are_an_error(sample, context):
+    """Reading a checker that the method did not ask for names what is missing, in a batch and before the first."""
+    with pytest.raises(LookupError, match="'quality'"):
+        context(requires=(DIVERSITY,)).scored(QUALITY)
+    with pytest.raises(LookupError, match="'diversity'"):
+        context(requires=()).scored(DIVERSITY)
     batch = sample(requires=()).batch
     with pytest.raises(LookupError, match="'quality'"):
         _ = batch.quality_logp

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from methods.base import Batch
+from methods.base import DIVERSITY, QUALITY, Batch, Context
 
 FLIPPED = 0.3
 
@@ -53,6 +53,8 @@ def noisy_world():
 def mean_weights(method, world, steps: int = 60) -> tuple[float, float]:
     """Mean weight of the clean and of the flipped rows over a training run."""
     points, labels, flipped, quality, diversity = world
+    tables = {QUALITY: quality.numpy(), DIVERSITY: diversity.numpy()}
+    method.start(Context(2, 400, steps, (0.5, 0.5), None, labels.numpy(), tables))
     model = torch.nn.Linear(2, 2)
     torch.nn.init.zeros_(model.weight)
     torch.nn.init.zeros_(model.bias)
@@ -72,7 +74,10 @@ def mean_weights(method, world, steps: int = 60) -> tuple[float, float]:
     return float(average[~flipped].mean()), float(average[flipped].mean())
 
 
-@pytest.mark.parametrize("entry", ["imp", "dimp", "quality-only", "superloss"])
+RESISTANT = ["imp", "dimp", "quality-only", "superloss", "gce", "sce", "self-paced", "rho", "confident"]
+
+
+@pytest.mark.parametrize("entry", RESISTANT)
 def test_clean_rows_get_the_larger_weights(entry, build, noisy_world):
     """By more than a tenth, for the methods that are to resist wrong labels."""
     clean, flipped = mean_weights(build(entry, 2), noisy_world)
@@ -86,7 +91,19 @@ def test_focal_favours_the_flipped_rows(settings, build, noisy_world):
     assert flipped > 1.1 * clean
 
 
-@pytest.mark.parametrize("entry", ["imp", "dimp"])
+def test_just_train_twice_favours_the_flipped_rows(build, noisy_world):
+    """What plain cross-entropy gets wrong is, under label noise, what is labelled wrong."""
+    clean, flipped = mean_weights(build("jtt", 2), noisy_world)
+    assert flipped > 2 * clean
+
+
+def test_confident_keeps_few_flipped_rows(build, noisy_world):
+    """Three rows in ten are flipped; of the weight that is given out, less than one part in ten is theirs."""
+    clean, flipped = mean_weights(build("confident", 2), noisy_world)
+    assert FLIPPED * flipped < 0.1 * ((1 - FLIPPED) * clean + FLIPPED * flipped)
+
+
+@pytest.mark.parametrize("entry", ["imp", "dimp", "confident"])
 def test_a_class_shuffle_takes_the_knowledge_away(entry, build, noisy_world):
     """The same weights on other rows of the class: clean and flipped rows are treated alike."""
     clean, flipped = mean_weights(build(entry, 2, shuffle="class"), noisy_world)
