@@ -197,7 +197,10 @@ def settle(record: Record) -> None:
 
 
 def weight_statistics(weight: Tensor) -> dict[str, float]:
-    """Mean, largest and effective sample size (share of the batch) of one batch's weights."""
-    squares = float((weight**2).sum())
-    size = float(weight.sum()) ** 2 / squares / len(weight) if squares > 0 else 0.0
-    return {"weight_mean": float(weight.mean()), "weight_max": float(weight.max()), "ess": size}
+    """Mean, largest and effective sample size (share of the rows) of a batch's weights, of those that there are."""
+    known = weight[~weight.isnan()]
+    if not len(known):
+        return dict.fromkeys(("weight_mean", "weight_max", "ess"), math.nan)
+    squares = float((known**2).sum())
+    size = float(known.sum()) ** 2 / squares / len(known) if squares > 0 else 0.0
+    return {"weight_mean": float(known.mean()), "weight_max": float(known.max()), "ess": size}

@@ -214,6 +214,15 @@ def test_a_loss_that_is_not_finite_fails_with_its_update(tiny_encoder: Path, tmp
     assert "weight_mean" in told["message"]
 
 
+def test_statistics_are_of_the_weights_that_there_are() -> None:
+    from bench.trainer import weight_statistics
+
+    some = weight_statistics(torch.tensor([1.0, 3.0, float("nan")]))
+    assert some == pytest.approx({"weight_mean": 2.0, "weight_max": 3.0, "ess": 16 / 10 / 2})
+    assert all(np.isnan(value) for value in weight_statistics(torch.full((3,), torch.nan)).values())
+    assert weight_statistics(torch.zeros(3))["ess"] == 0.0
+
+
 def test_stress_shares_what_it_does_not_touch(tiny_encoder: Path, tmp_path: Path) -> None:
     """A smaller generated set is another ce, but the same real-only; a smaller real set the other way round."""
     asked = request(
