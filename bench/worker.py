@@ -89,8 +89,9 @@ def run(job: Job) -> Outcome:
             summary = BUILDERS[job.kind](job)
         except Exception as error:
             traceback.print_exc(file=log)
-            cause = f"{type(error).__name__}: {error}".split("\n")[0]
-            told = {"type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}
+            message = str(error).replace(f"{job.root}/", "")  # reports travel, and name folders below the store
+            cause = f"{type(error).__name__}: {message}".split("\n")[0]
+            told = {"type": type(error).__name__, "message": message, "traceback": traceback.format_exc()}
             write_json(job.folder / ERROR, {**told, "job": job.title})
             return Outcome(job.id, State.FAILED, cause=cause, seconds=time.perf_counter() - began)
     return Outcome(job.id, State.DONE, summary, seconds=time.perf_counter() - began)

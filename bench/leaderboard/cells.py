@@ -118,10 +118,8 @@ class Reader:
         self.store = store
         self.rows: Examples | None = None
 
-    def read(self, name: str | None, needs: list[str]) -> Cell | Absent:
-        """The cell in the folder `name`, None for a seed that was not asked for, with the artefacts it needs."""
-        if name is None:
-            return Absent(failed=False, cause="not in this grid")
+    def read(self, name: str, needs: list[str]) -> Cell | Absent:
+        """The cell in the folder `name`, with the artefacts it needs."""
         folder = self.store / name
         if (folder / DONE).exists():
             return self.done(folder, name, needs)

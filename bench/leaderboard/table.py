@@ -125,7 +125,9 @@ def build_section(spec: Mapping[str, Any], store: Path, baseline: str, delta: fl
 def read_row(spec: Mapping[str, Any], seeds: Sequence[int], reader: Reader) -> Row:
     """The cells of one method and what they say without any other method."""
     needs = spec.get("needs", {})
-    read = {seed: reader.read(spec["cells"].get(str(seed)), needs.get(str(seed), [])) for seed in seeds}
+    # In a report over several grids a method is complete when the seeds that it was asked for are there.
+    seeds = [seed for seed in seeds if str(seed) in spec["cells"]]
+    read = {seed: reader.read(spec["cells"][str(seed)], needs.get(str(seed), [])) for seed in seeds}
     cells = {seed: cell for seed, cell in read.items() if isinstance(cell, Cell)}
     return Row(
         spec=spec,
