@@ -28,6 +28,7 @@ def run(
     force: bool = False,
     fail_fast: bool = False,
     dry_run: bool = False,
+    figures: bool = True,
     say: Callable[[str], None] = print,
     **asked: Any,
 ) -> pd.DataFrame:
@@ -49,6 +50,7 @@ def run(
         force=force,
         fail_fast=fail_fast,
         dry_run=dry_run,
+        figures=figures,
         command=f"bench.run({', '.join(given)})",
     )
     return grid.run(request(methods=methods, tasks=tasks, seeds=seeds, **asked), options, say).frame()

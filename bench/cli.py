@@ -35,6 +35,7 @@ app = typer.Typer(
 Methods = Annotated[str, typer.Option(help='Names or groups: "all", "core", "ce,dimp(clip=20)".')]
 Tasks = Annotated[str, typer.Option(help='Names or YAML paths: "twitter,financial[agreement=75],news[real=50]".')]
 Out = Annotated[Path, typer.Option(help="The store: one folder per cell.")]
+NoFigures = Annotated[bool, typer.Option("--no-figures", help="Tables only; figures take half a second each.")]
 Reports = Annotated[Path, typer.Option(help="Where the leaderboard is written.")]
 Delta = Annotated[float, typer.Option(min=0, help="Points that are too small to care about.")]
 AllowMixed = Annotated[bool, typer.Option("--allow-mixed", help="Pair cells made by different code or versions.")]
@@ -73,6 +74,7 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Train the grid's cells again even if they are done.")] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
     allow_mixed: AllowMixed = False,
+    no_figures: NoFigures = False,
 ) -> None:
     """Train the method x task x seed grid (what is missing of it) and write the leaderboard."""
     from bench.grid import Options
@@ -101,6 +103,7 @@ def run(
         fail_fast=fail_fast,
         command=typed(),
         allow_mixed=allow_mixed,
+        figures=not no_figures,
     )
     if not run_grid(asked, options, say).ok:
         raise typer.Exit(1)
@@ -127,7 +130,7 @@ def report(
     allow_mixed: AllowMixed = False,
     baseline: Annotated[str, typer.Option(help="The method that differences are to.")] = "ce",
     delta: Delta = 1.0,
-    no_figures: Annotated[bool, typer.Option("--no-figures", help="Tables only; figures take a second each.")] = False,
+    no_figures: NoFigures = False,
     check: Annotated[bool, typer.Option("--check", help="Compare the written report with the store.")] = False,
 ) -> None:
     """Write the leaderboard of everything a store holds, without training."""

@@ -36,6 +36,7 @@ class Options:
     fail_fast: bool = False
     command: str = ""
     allow_mixed: bool = False
+    figures: bool = True
 
 
 @dataclass
@@ -75,7 +76,9 @@ def run(asked: Request, options: Options, say: Say) -> Result:
     except FailFast:
         say("stopped at the first failure (--fail-fast)")
     result.counts, result.failures = progress.counts(), progress.failures()
-    result.leaderboard = leaderboard.write_report(manifest, made.root, options.reports, allow_mixed=options.allow_mixed)
+    result.leaderboard = leaderboard.write_report(
+        manifest, made.root, options.reports, allow_mixed=options.allow_mixed, figures=options.figures
+    )
     progress.finish(result.leaderboard)
     return result
 

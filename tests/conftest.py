@@ -51,7 +51,7 @@ def bench(tmp_path: Path, tiny_encoder: Path) -> Callable[..., subprocess.Comple
     """`bench("run", "--seeds", "1")` runs the command in an empty folder; `tiny=True` adds smoke preset and encoder."""
 
     def command(*arguments: str, tiny: bool = False, **kwargs: object) -> subprocess.CompletedProcess[str]:
-        extra = ["--preset", "smoke", "--encoder", str(tiny_encoder), "--workers", "1"] if tiny else []
+        extra = ["--preset", "smoke", "--encoder", str(tiny_encoder), "--workers", "1", "--no-figures"] if tiny else []
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
         return subprocess.run(
             [sys.executable, "-m", "bench", *arguments, *extra],

@@ -108,7 +108,8 @@ def test_a_failed_cell_is_shown_and_the_grid_goes_on(bench: Command, tmp_path: P
 
 def start(tmp_path: Path, tiny_encoder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """A run in the background, in a session of its own."""
-    command = [sys.executable, "-m", "bench", *arguments, "--preset", "smoke", "--encoder", str(tiny_encoder)]
+    own = ("--preset", "smoke", "--encoder", str(tiny_encoder), "--no-figures")
+    command = [sys.executable, "-m", "bench", *arguments, *own]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
@@ -348,7 +349,8 @@ def test_planning_and_reporting_need_no_torch(bench: Command, tmp_path: Path, ti
 def test_the_python_call_from_a_script_without_a_main_guard(tmp_path: Path, tiny_encoder: Path) -> None:
     (tmp_path / "script.py").write_text(
         "import bench\n"
-        f"asked = dict(seeds=2, preset='smoke', encoder={str(tiny_encoder)!r}, workers=1, say=lambda line: None)\n"
+        f"asked = dict(seeds=2, preset='smoke', encoder={str(tiny_encoder)!r}, workers=1, figures=False)\n"
+        "asked['say'] = lambda line: None\n"
         "frame = bench.run('ce,dimp(clip=2)', 'twitter', **asked)\n"
         "print(frame.to_json(orient='records'))\n"
     )
