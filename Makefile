@@ -23,7 +23,7 @@ leaderboard: setup
 	$(BIN)/python -m bench run $(ARGS)
 
 test: setup-dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: setup-dev
 	$(BIN)/ruff check .
