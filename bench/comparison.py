@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError
+from bench.errors import UserError, nearest
 from bench.leaderboard.columns import percent, signed
 from bench.leaderboard.paired import stacked
 from bench.leaderboard.table import Row, Section, build
@@ -50,12 +49,6 @@ def names(section: dict[str, Any]) -> tuple[str, str]:
 def tasks(manifest: dict[str, Any]) -> list[str]:
     """All names of tasks."""
     return sorted({name for section in manifest["sections"] for name in names(section)})
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """`; did you mean X?`, or what there is."""
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}"
 
 
 def told(section: Section, delta: float) -> Iterator[str]:

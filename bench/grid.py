@@ -46,7 +46,6 @@ class Result:
     manifest: dict[str, Any]
     store: Path
     leaderboard: Path | None = None
-    counts: Counter[str] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)  # job id -> cause, of what failed or was not run
 
     @property
@@ -75,7 +74,7 @@ def run(asked: Request, options: Options, say: Say) -> Result:
         execute(queue, count, progress.tell)
     except FailFast:
         say("stopped at the first failure (--fail-fast)")
-    result.counts, result.failures = progress.counts(), progress.failures()
+    result.failures = progress.failures()
     result.leaderboard = leaderboard.write_report(
         manifest, made.root, options.reports, allow_mixed=options.allow_mixed, figures=options.figures
     )

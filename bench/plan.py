@@ -6,7 +6,7 @@ Nothing is trained or written here, and torch is not needed: `--dry-run` is this
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from bench.errors import UserError
 from bench.hashing import digest
 from bench.jobs import CellJob, Job, Role, StatesJob, TokensJob
 from bench.presets import Settings
-from bench.request import Choice, Request, TaskChoice, configure, settings_of
+from bench.request import Choice, Request, TaskChoice, configure
 from bench.spec import SCHEMA, CellSpec, method_code
 from bench.store import State, artefact_path, cell_path, state
 from methods.base import DIVERSITY, QUALITY, RealUse, hyperparameters
@@ -199,7 +199,7 @@ class TaskPlan:
             encoder_hash=self.checkpoint.hash,
             preset=self.asked.preset,
             protocol=self.asked.protocol,
-            settings=settings_of(self.settings),
+            settings=asdict(self.settings),
             data=data,
             artefacts=dict(artefacts),
             code=method_code(choice.cls),
@@ -245,7 +245,7 @@ class TaskPlan:
             "encoder_hash": self.checkpoint.hash,
             "preset": self.asked.preset,
             "protocol": self.asked.protocol,
-            "settings": settings_of(self.settings),
+            "settings": asdict(self.settings),
             "sizes": {
                 "generated": min(len(self.base), self.task.sizes.get("generated", len(self.base))),
                 "real": real,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bench.errors import UserError
+from bench.errors import UserError, nearest
 from bench.leaderboard import BASELINE, write_report
 from bench.leaderboard.render import json_text, render
 from bench.leaderboard.table import build
@@ -24,9 +23,7 @@ def write(
     manifest = {**stored(out), "command": command}
     known = sorted({entry["label"] for section in manifest["sections"] for entry in section["methods"]})
     if baseline != BASELINE and baseline not in known:
-        close = difflib.get_close_matches(baseline, known, 1)
-        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}"
-        raise UserError(f"no method {baseline} in {out}; {hint}")
+        raise UserError(f"no method {baseline} in {out}{nearest(baseline, known)}")
     return write_report(
         manifest, out, reports, baseline=baseline, delta=delta, allow_mixed=allow_mixed, figures=figures
     )

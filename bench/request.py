@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -231,8 +231,3 @@ class Size:
     def __post_init__(self) -> None:
         if self.rows < 1:
             raise ValueError(f"a number of rows must be at least 1, not {self.rows}")
-
-
-def settings_of(value: Any) -> dict[str, Any]:
-    """A settings or config dataclass as a dict in declaration order."""
-    return {entry.name: getattr(value, entry.name) for entry in fields(value)}
