@@ -37,6 +37,7 @@ class Classifier:
     """
 
     def __init__(self, checkpoint: Checkpoint, n_classes: int, train_layers: int | Literal["all"]) -> None:
+        self.n_classes = n_classes
         self.model, missing = load(checkpoint, n_classes)
         self.base: nn.Module = self.model.get_submodule(str(self.model.base_model_prefix))
         self.head = [self.model.get_submodule(name) for name in sorted({key.rpartition(".")[0] for key in missing})]

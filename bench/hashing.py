@@ -13,8 +13,8 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 # What a cell's numbers are computed by.
 TRAINS = (
-    *(f"bench/{name}.py" for name in ("batches", "cell", "classifier", "first_token", "seeds", "states", "tokens")),
-    "bench/trainer.py",
+    *(f"bench/{name}.py" for name in ("batches", "cell", "classifier", "first_token", "ranks", "seeds")),
+    *(f"bench/{name}.py" for name in ("selection", "states", "tokens", "trainer")),
     "bench/stats/metrics.py",
     "methods/base.py",
 )

@@ -48,10 +48,13 @@ class TokenTable:
             self.padding,
         )
 
-    def inputs(self, index: IntArray) -> dict[str, Tensor]:
-        """Padded model inputs of B rows: each input (B, L[, H]) with `attention_mask` (B, L), L the longest row."""
+    def inputs(self, index: IntArray, width: int | None = None) -> dict[str, Tensor]:
+        """Padded model inputs of B rows: each input (B, L[, H]) with `attention_mask` (B, L), L the longest row.
+
+        `width` is a larger L: that of the whole batch where the rows are a part of one.
+        """
         lengths = self.length[index]
-        mask = np.arange(lengths.max()) < lengths[:, None]
+        mask = np.arange(width or lengths.max()) < lengths[:, None]
         batch: dict[str, Tensor] = {"attention_mask": torch.from_numpy(mask.astype(np.int64))}
         for name, first in self.parts[0].items():
             flat = np.concatenate(

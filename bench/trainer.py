@@ -6,6 +6,7 @@ Every method goes through this loop; what differs between two cells of a task an
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +14,9 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
-from torch.utils.data import DataLoader
 from transformers import get_linear_schedule_with_warmup
 
+from bench import ranks
 from bench.batches import by_length, schedule
 from bench.classifier import Classifier
 from bench.jobs import IntArray
@@ -24,6 +25,7 @@ from bench.seeds import derive
 from bench.tokens import Array, TokenTable
 from methods.base import Batch, Method
 
+Watch = Callable[[int], dict[str, float]]  # update, from 0 -> what was found after it
 CHECK_EVERY = 16  # updates between looks at the losses: each look waits for the device
 EVALUATION_BATCH = 64
 
@@ -63,10 +65,11 @@ class Trainer:
         self.accelerator = Accelerator(mixed_precision=settings.precision)
         self.classifier, self.settings, self.task, self.seed = classifier, settings, task, seed
         classifier.start(derive("head", task, seed))
-        self.model = self.accelerator.prepare_model(classifier.model)
+        # Without Accelerate's wrapper for several processes: `bench.ranks` shares the batches.
+        self.model = self.accelerator.prepare_model(classifier.model, evaluation_mode=True)
 
-    def fit(self, method: Method, rows: TrainingRows) -> Record:
-        """Run all updates. Raises NonFiniteLossError."""
+    def fit(self, method: Method, rows: TrainingRows, watch: Watch | None = None) -> Record:
+        """Run all updates; what `watch` finds after an update goes into its history. Raises NonFiniteLossError."""
         settings, record = self.settings, Record()
         assert settings.updates is not None, "settings are resolved before a cell is made"
         optimizer = self.accelerator.prepare_optimizer(self._optimizer())
@@ -81,12 +84,15 @@ class Trainer:
             loss, weight = self._losses(method, rows, index, tensors, step, epoch, rng)
             mean = loss.mean()
             self.accelerator.backward(mean)
+            ranks.sum_gradients(self.classifier.trained.values())
             norm = self.accelerator.clip_grad_norm_(self.classifier.trained.values(), settings.clip_norm or math.inf)
             record.history.append({"step": step, "epoch": epoch, "lr": decay.get_last_lr()[0]})
             optimizer.step()
             decay.step()
             optimizer.zero_grad()
             self._remember(record, rows, index, epoch, mean.detach(), weight, norm)
+            if watch is not None:
+                record.history[-1].update(watch(step))
             if step % CHECK_EVERY == CHECK_EVERY - 1 or step == settings.updates - 1:
                 settle(record)
         return record
@@ -103,7 +109,7 @@ class Trainer:
     ) -> tuple[Tensor, Tensor]:
         """(B,) losses with their graph and (B,) effective weights, NaN where the method has none."""
         device = self.accelerator.device
-        log_probs = torch.log_softmax(self._logits(rows.table.inputs(index)), dim=-1)
+        log_probs = self._log_probs(rows.table, index)
         labels = torch.from_numpy(rows.labels[index]).to(device)
         logp = log_probs.gather(1, labels[:, None]).squeeze(1)
         share = torch.from_numpy(rows.share[index]).to(device)
@@ -127,6 +133,14 @@ class Trainer:
             loss = loss.index_copy(0, generated, own.loss)
             weight = weight.index_copy(0, generated, effective.detach())
         return loss * share, weight * share
+
+    def _log_probs(self, table: TokenTable, index: IntArray) -> Tensor:
+        """(B, C) log-probabilities of a batch, of which each rank computes its part."""
+        own = ranks.part(len(index))
+        inputs = table.inputs(index[own], width=int(table.length[index].max()))
+        with ranks.dropout(own, len(index), self.accelerator.device):
+            log_probs = torch.log_softmax(self._logits(inputs), dim=-1)
+        return ranks.whole(log_probs, own, len(index))
 
     def _logits(self, inputs: dict[str, Tensor]) -> Tensor:
         """(B, C) in float32."""
@@ -157,24 +171,13 @@ class Trainer:
         record.rows += len(index)
 
     def logits(self, table: TokenTable) -> Array:
-        """(n, C) float32 logits in evaluation mode, in the order of the table."""
+        """(n, C) float32 logits in evaluation mode, in the order of the table; ranks take the batches in turn."""
         self.classifier.eval()
-        order = np.concatenate(by_length(table.length, EVALUATION_BATCH))
-        loader = self.accelerator.prepare_data_loader(
-            DataLoader(
-                order,  # type: ignore[arg-type]  # a sequence of row numbers is a map-style data set
-                batch_size=EVALUATION_BATCH,
-                collate_fn=lambda index: {"index": torch.tensor(index), **table.inputs(np.array(index))},
-            )
-        )
-        found: list[tuple[Tensor, Tensor]] = []
+        out = torch.zeros(len(table), self.classifier.n_classes, device=self.accelerator.device)
         with torch.inference_mode():
-            for inputs in loader:
-                index = inputs.pop("index")
-                found.append(self.accelerator.gather_for_metrics((index, self._logits(inputs))))
-        out = torch.cat([logits for _, logits in found]).cpu().numpy()
-        place = torch.cat([index for index, _ in found]).cpu().numpy()
-        return np.asarray(out[np.argsort(place)], dtype=np.float32)
+            for index in by_length(table.length, EVALUATION_BATCH)[ranks.rank() :: ranks.world()]:
+                out[torch.from_numpy(index).to(out.device)] = self._logits(table.inputs(index))
+        return np.asarray(ranks.total(out).cpu().numpy())
 
     def close(self) -> None:
         """Leave no state in the process: the next cell may want another precision."""
