@@ -75,6 +75,7 @@ def run(
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
     allow_mixed: AllowMixed = False,
     no_figures: NoFigures = False,
+    track: Annotated[str, typer.Option(help="Also show each cell to wandb or tensorboard.")] = "none",
 ) -> None:
     """Train the method x task x seed grid (what is missing of it) and write the leaderboard."""
     from bench.grid import Options
@@ -104,6 +105,7 @@ def run(
         command=typed(),
         allow_mixed=allow_mixed,
         figures=not no_figures,
+        track=track,
     )
     if not run_grid(asked, options, say).ok:
         raise typer.Exit(1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import estimate, leaderboard
+from bench import estimate, leaderboard, tracking
 from bench.engines.local import default_workers, execute
 from bench.errors import UserError
 from bench.jobs import CellJob
@@ -37,6 +37,7 @@ class Options:
     command: str = ""
     allow_mixed: bool = False
     figures: bool = True
+    track: str = "none"
 
 
 @dataclass
@@ -61,6 +62,8 @@ class Result:
 def run(asked: Request, options: Options, say: Say) -> Result:
     """Run a grid. Raises UserError before anything trains; a cell that fails is reported and the rest goes on."""
     made = plan(asked, options.out)
+    if options.track != "none":
+        tracking.mirror(made, options.track)
     manifest = describe(asked, made, options.command)
     result = Result(manifest, made.root)
     if options.dry_run:
@@ -88,7 +91,7 @@ def prepare(made: Plan, options: Options) -> None:
         writable(folder)
     for identity, job in made.jobs.items():
         failed = state(job.folder) is State.FAILED
-        if (options.retry_failed and failed) or (options.force and identity in made.cells):
+        if (options.retry_failed and failed) or (options.force and identity in {*made.cells, *made.mirrors}):
             forget(job.folder)
         elif identity in made.cells and isinstance(job, CellJob) and not failed:
             adopt(artefact_path(made.root, "checker", job.spec.id), job.folder, made.root)
@@ -116,7 +119,7 @@ def queued(made: Plan) -> Queue:
                 for need in made.jobs[identity].needs:
                     want(need)
 
-    for identity in made.cells:
+    for identity in (*made.cells, *made.mirrors):
         want(identity)
     jobs = {identity: job for identity, job in made.jobs.items() if identity in wanted}
     causes = {}

@@ -57,6 +57,20 @@ class StatesJob(Job):
 
 
 @dataclass(frozen=True)
+class MirrorJob(Job):
+    """Show a finished cell to a tracker, once."""
+
+    kind = "mirror"
+    tracker: str
+    cell: Path
+    cell_title: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.tracker} run of {self.cell_title}"
+
+
+@dataclass(frozen=True)
 class Role:
     """n rows of one role for a cell: ids and labels, and the artefacts with their tokens and states.
 

@@ -37,6 +37,7 @@ class Plan:
     jobs: dict[str, Job] = field(default_factory=dict)
     sections: list[dict[str, Any]] = field(default_factory=list)
     cells: dict[str, str] = field(default_factory=dict)  # job id -> label, of the cells that were asked for
+    mirrors: list[str] = field(default_factory=list)  # ids of the jobs that show these cells to a tracker
 
     def add(self, job: Job) -> str:
         """Add a job, or find the one with its id."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ class Progress:
         self.began = time.monotonic()
         self.cached = {identity for identity in made.cells if queue.states.get(identity) is State.DONE}
         self.trained = 0
+        self.noted: set[str] = set()
         todo = len(made.cells) - len(self.cached)
         say(f"{len(made.cells)} cells: {len(self.cached)} done before, {todo} to do on {workers} workers")
 
@@ -40,10 +41,19 @@ class Progress:
         if found is State.DONE and isinstance(job, CellJob):
             self.trained += 1
             self.say(f"{self.position()} done   {job.title}{self.numbers(outcome)}")
+        elif found is State.DONE and outcome is not None:
+            self.note(outcome.summary.get("notes", ()))
         elif found in (State.FAILED, State.STALE):
             self.say(f"{self.position()} FAILED {job.title}: {self.queue.causes.get(job.id, 'its worker died')}")
             if self.fail_fast:
                 raise FailFast
+
+    def note(self, notes: Iterable[str]) -> None:
+        """What a job wants to be told, each thing once."""
+        for note in notes:
+            if note not in self.noted:
+                self.noted.add(note)
+                self.say(note)
 
     def position(self) -> str:
         """Cells settled of all, and time left at the pace so far."""

@@ -28,7 +28,7 @@ from typing import Any
 import torch
 import transformers
 
-from bench import cell, states, tokens
+from bench import cell, states, tokens, tracking
 from bench.jobs import Job
 from bench.store import DONE, ERROR, LOG, State, acquire, failure, heartbeat, read_json, state, write_json
 
@@ -40,7 +40,12 @@ transformers.logging.disable_progress_bar()
 gc.collect()
 gc.freeze()
 
-BUILDERS: dict[str, Any] = {"tokens": tokens.build, "states": states.build, "cell": cell.build}
+BUILDERS: dict[str, Any] = {
+    "tokens": tokens.build,
+    "states": states.build,
+    "cell": cell.build,
+    "mirror": tracking.build,
+}
 
 
 @dataclass(frozen=True)
