@@ -18,11 +18,13 @@ from bench import tokens
 from bench.classifier import Classifier
 from bench.hashing import project_hash, training_hash
 from bench.jobs import CellJob, IntArray, Role
+from bench.lookahead import ProbedRows
 from bench.presets import Settings
+from bench.record import NonFiniteLossError, Record
 from bench.stats.metrics import accuracy, log_loss, macro_f1
 from bench.store import DONE, finish, read_json, write_json, write_text
 from bench.tokens import Array, TokenTable
-from bench.trainer import NonFiniteLossError, Record, Trainer, TrainingRows
+from bench.trainer import Trainer, TrainingRows
 from methods import discover
 from methods.base import Context, Method, MethodConfig, RealUse
 
@@ -38,12 +40,12 @@ def build(job: CellJob) -> dict[str, Any]:
     settings = Settings(**job.spec.settings)
     cls = discover()[job.spec.method]
     method = cls(cls.Config(**job.spec.hyperparameters))
-    trainer = Trainer(classifier(job, settings), settings, job.spec.task, job.spec.seed)
+    trainer = Trainer(classifier(job, settings), settings, job.spec.task, job.spec.seed, method.networks)
     try:
         rows = training_rows(job, method.config)
         method.start(context(job, method, rows))
         ready = time.perf_counter()
-        record = trainer.fit(method, rows)
+        record = trainer.fit(method, rows, looked_at(job, method))
         trained = time.perf_counter()
         test = trainer.logits(table(job, job.test))
         scores = trainer.logits(table(job, job.scored))
@@ -63,7 +65,12 @@ def build(job: CellJob) -> dict[str, Any]:
         "seconds": time.perf_counter() - began,
         "setup_seconds": ready - began,
         "train_seconds": trained - ready,
-        "passes": {"train_rows": record.rows, "score_rows": len(test) + len(scores)},
+        "passes": {
+            "train_rows": record.passes.rows,
+            "forward_rows": record.passes.forward,
+            "backward_rows": record.passes.backward,
+            "score_rows": len(test) + len(scores),
+        },
         "updates": len(record.history),
     }
     write_json(job.folder / "timing.json", timing)
@@ -114,6 +121,13 @@ def training_rows(job: CellJob, config: MethodConfig) -> TrainingRows:
     )
 
 
+def looked_at(job: CellJob, method: Method) -> ProbedRows | None:
+    """The small real set, for a method that declares that it follows gradients on it."""
+    if method.own_use_of(method.config) is not RealUse.GRADIENT:
+        return None
+    return ProbedRows(table(job, job.real), job.real.labels, np.arange(len(job.real.ids)))
+
+
 def shares(real: np.ndarray[Any, np.dtype[np.bool_]], real_share: float | None) -> Array:
     """(n,) factors of mean 1; with `real_share` s the real rows together carry s of the weight."""
     if real_share is None:
@@ -145,9 +159,10 @@ def context(job: CellJob, method: Method, rows: TrainingRows) -> Context:
         n_rows=len(rows.ids),
         updates=job.spec.settings["updates"],
         generated_prior=prior(job.generated),
-        real_prior=prior(job.real) if method.real_use is RealUse.PRIOR else None,
+        real_prior=prior(job.real) if method.own_use_of(method.config) is RealUse.PRIOR else None,
         labels=rows.labels[~rows.real],
         checkers={name: scores[~rows.real] for name, scores in rows.checkers.items()},
+        ids=rows.ids[~rows.real],
     )
 
 
@@ -158,15 +173,23 @@ def write_outcome(job: CellJob, record: Record, test: Array, scores: Array) -> N
     shifted = scores - scores.max(axis=1, keepdims=True)
     log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     write_scores(folder / "train_scores.parquet", job.scored.ids, log_probs, "logp")
-    weights = {
-        "id": np.concatenate(record.ids),
-        "role": pd.Categorical(np.where(np.concatenate(record.real), "real", "generated")),
-        "epoch": np.repeat(record.epochs, [len(ids) for ids in record.ids]),
-        "weight": torch.cat(record.weights).float().cpu().numpy(),
-    }
-    pd.DataFrame(weights).to_parquet(folder / "weights.parquet", index=False)
+    weights_table(record).to_parquet(folder / "weights.parquet", index=False)
     lines = [{key: clean(value) for key, value in row.items()} for row in record.history]
     write_text(folder / "history.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def weights_table(record: Record) -> pd.DataFrame:
+    """A row per visit: id, role, epoch, weight, and which network where there are two."""
+    visits = record.visits
+    sizes = [len(visit.ids) for visit in visits]
+    columns = {
+        "id": np.concatenate([visit.ids for visit in visits]),
+        "role": pd.Categorical(np.where(np.concatenate([visit.real for visit in visits]), "real", "generated")),
+        "epoch": np.repeat([visit.epoch for visit in visits], sizes),
+        "weight": torch.cat([visit.weight for visit in visits]).float().cpu().numpy(),
+    }
+    network = np.repeat([visit.network for visit in visits], sizes)
+    return pd.DataFrame({**columns, "network": network} if network.any() else columns)
 
 
 def write_scores(path: Path, ids: IntArray, values: Array, name: str, **columns: IntArray) -> None:

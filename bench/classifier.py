@@ -6,6 +6,7 @@ so what they compute for a row never changes and may be computed once (`bench.st
 
 from __future__ import annotations
 
+import copy
 import operator
 from typing import Literal
 
@@ -62,6 +63,11 @@ class Classifier:
             weight.requires_grad_(id(weight) in keep)
         inside = {id(module) for top in trained for module in top.modules()}
         return [module for module in self.base.modules() if id(module) not in inside]
+
+    def peer(self) -> Classifier:
+        """A second network with weights of its own in what trains; what is frozen is shared."""
+        frozen = {id(weight): weight for weight in self.model.parameters() if not weight.requires_grad}
+        return copy.deepcopy(self, {**frozen, id(self.pretrained): self.pretrained})
 
     def start(self, head_seed: int) -> None:
         """Pretrained weights again, and a head drawn from the seed alone."""

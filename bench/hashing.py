@@ -13,10 +13,11 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 # What a cell's numbers are computed by.
 TRAINS = (
-    *(f"bench/{name}.py" for name in ("batches", "cell", "classifier", "first_token", "ranks", "seeds")),
-    *(f"bench/{name}.py" for name in ("selection", "states", "tokens", "trainer")),
+    *(f"bench/{name}.py" for name in ("batches", "cell", "classifier", "first_token", "lookahead", "ranks", "record")),
+    *(f"bench/{name}.py" for name in ("seeds", "selection", "states", "tokens", "trainer")),
     "bench/stats/metrics.py",
     "methods/base.py",
+    "methods/hooks.py",
 )
 ID_LENGTH = 20  # hex digits: 80 bits, far beyond any store's need
 

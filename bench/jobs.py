@@ -17,6 +17,7 @@ from bench.checkpoint import Checkpoint
 from bench.spec import CellSpec
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)

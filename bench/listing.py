@@ -10,6 +10,7 @@ from typing import Any
 import methods as registry
 from bench.store import State, failure, read_json, state
 from methods.base import MethodConfig, WeightConfig
+from methods.hooks import Budget
 from tasks import load_spec, task_names
 
 
@@ -21,7 +22,8 @@ def methods() -> Iterator[str]:
         title = (cls.__doc__ or "").strip().split("\n")[0]
         groups = ", ".join(cls.groups) or "-"
         yield f"{name}: {title}"
-        yield f"    groups: {groups}; real rows: {cls.real_use_of(config)}; cost: {cls.declared_cost:g} CE cells"
+        cost = cls.declared_cost(config, Budget())
+        yield f"    groups: {groups}; real rows: {cls.real_use_of(config)}; cost: {cost:.3g} CE cells"
         yield from (f"    {setting(entry)}" for entry in fields(config) if entry.name not in shared)
     yield "every method (shuffle: those that weight cross-entropy):"
     yield from (f"    {setting(entry)}" for entry in shared.values())

@@ -190,7 +190,7 @@ class TaskPlan:
         data = {"scored": roles["scored"].tokens.name, "test": content(roles["test"])}
         if choice.config.train_on != "real":
             data["generated"] = content(roles["generated"])
-        if choice.config.train_on != "generated" or choice.cls.real_use in READS_REAL:
+        if choice.config.train_on != "generated" or choice.cls.own_use_of(choice.config) in READS_REAL:
             data["real"] = content(roles["real"])
         return CellSpec(
             task=self.task.spec.name,

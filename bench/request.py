@@ -14,6 +14,7 @@ from bench.errors import UserError, unknown
 from bench.presets import PRESETS, Settings
 from bench.refs import Ref, build, convert, label, parse
 from methods.base import Method, MethodConfig, RealUse
+from methods.hooks import Budget
 from tasks import SOURCES, TaskSpec, load_spec
 
 PROTOCOLS = ("fixed",)  # fixed: the last update counts, nothing is selected
@@ -184,8 +185,9 @@ def configure(cls: type[Method], options: Mapping[str, Any]) -> Choice:
 
 def obstacle(cls: type[Method]) -> str:
     """Why a group leaves a method out; empty if it does not."""
-    if cls.declared_cost > MOST_COST:
-        return f"it costs {cls.declared_cost:g} CE cells; name it to run it"
+    cost = cls.declared_cost(cls.Config(), Budget())
+    if cost > MOST_COST:
+        return f"it costs {cost:.3g} CE cells; name it to run it"
     return missing_package(cls)
 
 

@@ -1,29 +1,31 @@
 """The training loop: U updates of AdamW on the plain mean of a method's per-example losses.
 
-Every method goes through this loop; what differs between two cells of a task and seed is the loss alone.
+Every method goes through this loop; two cells of a task and seed differ in what their methods answer to its questions.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import get_linear_schedule_with_warmup
 
 from bench import ranks
 from bench.batches import by_length, schedule
 from bench.classifier import Classifier
-from bench.jobs import IntArray
+from bench.jobs import BoolArray, IntArray
+from bench.lookahead import LookAhead, ProbedRows
 from bench.presets import Settings
+from bench.record import Passes, Record, Visit, settle
 from bench.seeds import derive
 from bench.tokens import Array, TokenTable
-from methods.base import Batch, Method
+from methods.base import Batch, Losses, Method
+from methods.hooks import Phase
 
 Watch = Callable[[int], dict[str, float]]  # update, from 0 -> what was found after it
 CHECK_EVERY = 16  # updates between looks at the losses: each look waits for the device
@@ -37,173 +39,275 @@ class TrainingRows:
     table: TokenTable
     ids: IntArray  # (n,) row numbers within the row's role
     labels: IntArray  # (n,)
-    real: np.ndarray[Any, np.dtype[np.bool_]]  # (n,)
+    real: BoolArray  # (n,)
     share: Array  # (n,) float32
     checkers: dict[str, Array] = field(default_factory=dict)  # name -> (n, C) log-probabilities
 
+    def of(self, phase: Phase) -> TrainingRows:
+        """The rows of a phase. Raises ValueError if there are none."""
+        wanted = {"all": np.ones_like(self.real), "generated": ~self.real, "real": self.real}[phase.rows]
+        if not wanted.any():
+            raise ValueError(f"a phase trains on {phase.rows} rows, of which the cell has none")
+        return self.take(np.flatnonzero(wanted))
 
-@dataclass
-class Record:
-    """What a training run leaves: a row per update, and a row per visit of a training row."""
+    def take(self, index: IntArray) -> TrainingRows:
+        """The rows at `index`, in that order."""
+        columns = {name: getattr(self, name)[index] for name in ("ids", "labels", "real", "share")}
+        checkers = {name: scores[index] for name, scores in self.checkers.items()}
+        return replace(self, table=self.table.take(index), checkers=checkers, **columns)
 
-    history: list[dict[str, Any]] = field(default_factory=list)
-    ids: list[IntArray] = field(default_factory=list)
-    real: list[Array] = field(default_factory=list)
-    epochs: list[int] = field(default_factory=list)
-    weights: list[Tensor] = field(default_factory=list)
-    rows: int = 0
-
-
-class NonFiniteLossError(ArithmeticError):
-    """The loss left the finite numbers; says at which update and how the weights stood."""
+    def generated(self) -> ProbedRows:
+        """What a probe may be asked about."""
+        index = np.flatnonzero(~self.real)
+        return ProbedRows(self.table.take(index), self.labels[index], self.ids[index])
 
 
-class Trainer:
-    """Trains and evaluates one classifier for one cell."""
+class Network:
+    """One of the classifiers that train side by side, and its optimiser of the phase."""
 
-    def __init__(self, classifier: Classifier, settings: Settings, task: str, seed: int) -> None:
-        self.accelerator = Accelerator(mixed_precision=settings.precision)
-        self.classifier, self.settings, self.task, self.seed = classifier, settings, task, seed
-        classifier.start(derive("head", task, seed))
+    def __init__(self, classifier: Classifier, accelerator: Accelerator, head_seed: int) -> None:
+        self.classifier, self.accelerator, self.head_seed = classifier, accelerator, head_seed
+        self.start()
         # Without Accelerate's wrapper for several processes: `bench.ranks` shares the batches.
-        self.model = self.accelerator.prepare_model(classifier.model, evaluation_mode=True)
+        self.model: nn.Module = accelerator.prepare_model(classifier.model, evaluation_mode=True)
 
-    def fit(self, method: Method, rows: TrainingRows, watch: Watch | None = None) -> Record:
-        """Run all updates; what `watch` finds after an update goes into its history. Raises NonFiniteLossError."""
-        settings, record = self.settings, Record()
-        assert settings.updates is not None, "settings are resolved before a cell is made"
-        optimizer = self.accelerator.prepare_optimizer(self._optimizer())
-        warmup = round(settings.warmup * settings.updates)
-        decay = get_linear_schedule_with_warmup(optimizer.optimizer, warmup, settings.updates)
-        rng = np.random.default_rng(derive("method", self.task, self.seed, method.name))
-        tensors = {name: torch.from_numpy(table).to(self.accelerator.device) for name, table in rows.checkers.items()}
+    def start(self) -> None:
+        """Pretrained weights and the head of the seed."""
+        self.classifier.start(self.head_seed)
+
+    def begin(self, settings: Settings, updates: int) -> None:
+        """A new optimiser and its schedule over so many updates."""
+        self.optimizer = self.accelerator.prepare_optimizer(adamw(self.classifier, settings))
+        warmup = round(settings.warmup * updates)
+        self.decay = get_linear_schedule_with_warmup(self.optimizer.optimizer, warmup, updates)
         self.classifier.train()
-        batches = schedule(rows.table.length, settings.batch_size, settings.updates, self.task, self.seed)
-        for step, (epoch, index) in enumerate(batches):
-            torch.manual_seed(derive("dropout", self.task, self.seed, step))
-            loss, weight = self._losses(method, rows, index, tensors, step, epoch, rng)
-            mean = loss.mean()
-            self.accelerator.backward(mean)
-            ranks.sum_gradients(self.classifier.trained.values())
-            norm = self.accelerator.clip_grad_norm_(self.classifier.trained.values(), settings.clip_norm or math.inf)
-            record.history.append({"step": step, "epoch": epoch, "lr": decay.get_last_lr()[0]})
-            optimizer.step()
-            decay.step()
-            optimizer.zero_grad()
-            self._remember(record, rows, index, epoch, mean.detach(), weight, norm)
-            if watch is not None:
-                record.history[-1].update(watch(step))
-            if step % CHECK_EVERY == CHECK_EVERY - 1 or step == settings.updates - 1:
-                settle(record)
-        return record
 
-    def _losses(
-        self,
-        method: Method,
-        rows: TrainingRows,
-        index: IntArray,
-        checkers: dict[str, Tensor],
-        step: int,
-        epoch: int,
-        rng: np.random.Generator,
-    ) -> tuple[Tensor, Tensor]:
-        """(B,) losses with their graph and (B,) effective weights, NaN where the method has none."""
-        device = self.accelerator.device
-        log_probs = self._log_probs(rows.table, index)
-        labels = torch.from_numpy(rows.labels[index]).to(device)
-        logp = log_probs.gather(1, labels[:, None]).squeeze(1)
-        share = torch.from_numpy(rows.share[index]).to(device)
-        generated = torch.from_numpy(np.flatnonzero(~rows.real[index])).to(device)
-        loss, weight = -logp, torch.ones_like(logp)  # plain CE, which is what real rows carry
-        if len(generated):
-            at = torch.from_numpy(index).to(device)[generated]
-            batch = Batch(
-                ids=torch.from_numpy(rows.ids[index]).to(device)[generated],
-                labels=labels[generated],
-                log_probs=log_probs[generated],
-                logp=logp[generated],
-                quality_log_probs=checkers["quality"][at] if "quality" in checkers else None,
-                diversity_log_probs=checkers["diversity"][at] if "diversity" in checkers else None,
-                step=step,
-                epoch=epoch,
-                rng=rng,
-            )
-            own = method.losses(batch)
-            effective = own.weight if own.weight is not None else torch.full_like(batch.logp, torch.nan)
-            loss = loss.index_copy(0, generated, own.loss)
-            weight = weight.index_copy(0, generated, effective.detach())
-        return loss * share, weight * share
+    def probe(self, rows: TrainingRows, real: ProbedRows | None, passes: Passes) -> LookAhead:
+        """Derivatives at this network's weights, with the optimiser of the phase."""
+        return LookAhead(self.classifier, self.optimizer.optimizer, rows.generated(), real, passes)
 
-    def _log_probs(self, table: TokenTable, index: IntArray) -> Tensor:
-        """(B, C) log-probabilities of a batch, of which each rank computes its part."""
-        own = ranks.part(len(index))
-        inputs = table.inputs(index[own], width=int(table.length[index].max()))
-        with ranks.dropout(own, len(index), self.accelerator.device):
-            log_probs = torch.log_softmax(self._logits(inputs), dim=-1)
-        return ranks.whole(log_probs, own, len(index))
-
-    def _logits(self, inputs: dict[str, Tensor]) -> Tensor:
+    def logits(self, inputs: dict[str, Tensor]) -> Tensor:
         """(B, C) in float32."""
         moved = {name: value.to(self.accelerator.device) for name, value in inputs.items()}
         logits: Tensor = self.model(**moved).logits
         return logits.float()
 
-    def _optimizer(self) -> torch.optim.Optimizer:
-        """AdamW without decay of biases and norms, as the field has it."""
-        weights = list(self.classifier.trained.values())
-        decay = self.settings.weight_decay
-        groups = [
-            {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": decay},
-            {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=self.settings.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
+    def log_probs(self, table: TokenTable, index: IntArray) -> Tensor:
+        """(B, C) log-probabilities of a batch, of which each rank computes its part."""
+        own = ranks.part(len(index))
+        inputs = table.inputs(index[own], width=int(table.length[index].max()))
+        with ranks.dropout(own, len(index), self.accelerator.device):
+            log_probs = torch.log_softmax(self.logits(inputs), dim=-1)
+        return ranks.whole(log_probs, own, len(index))
 
-    @staticmethod
-    def _remember(
-        record: Record, rows: TrainingRows, index: IntArray, epoch: int, loss: Tensor, weight: Tensor, norm: Tensor
+    def update(self, clip_norm: float | None) -> Tensor:
+        """One step of the optimiser. Returns the norm () of the gradient before clipping."""
+        ranks.sum_gradients(self.classifier.trained.values())
+        norm = self.accelerator.clip_grad_norm_(self.classifier.trained.values(), clip_norm or math.inf)
+        self.optimizer.step()
+        self.decay.step()
+        self.optimizer.zero_grad()
+        return torch.as_tensor(norm)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a training run stands at one update."""
+
+    rows: TrainingRows
+    checkers: dict[str, Tensor]
+    index: IntArray  # (B,) rows of the batch that are passed
+    step: int
+    epoch: int
+    rng: np.random.Generator
+
+
+class Trainer:
+    """Trains and evaluates the classifiers of one cell."""
+
+    def __init__(self, classifier: Classifier, settings: Settings, task: str, seed: int, networks: int = 1) -> None:
+        self.accelerator = Accelerator(mixed_precision=settings.precision)
+        self.settings, self.task, self.seed = settings, task, seed
+        peers = [(classifier.peer(), derive("head", task, seed, number)) for number in range(1, networks)]
+        every = [(classifier, derive("head", task, seed)), *peers]
+        self.networks = [Network(member, self.accelerator, head_seed) for member, head_seed in every]
+
+    @property
+    def classifier(self) -> Classifier:
+        """The one that is evaluated."""
+        return self.networks[0].classifier
+
+    def fit(
+        self, method: Method, rows: TrainingRows, real: ProbedRows | None = None, watch: Watch | None = None
+    ) -> Record:
+        """Run all phases. `real` is the small real set for a method that may look at it.
+
+        What `watch` finds after an update of the model that counts goes into its history. Raises NonFiniteLossError.
+        """
+        assert self.settings.updates is not None, "settings are resolved before a cell is made"
+        record = Record()
+        rng = np.random.default_rng(derive("method", self.task, self.seed, method.name))
+        phases = method.phases(self.settings.updates)
+        last = max((number for number, phase in enumerate(phases) if phase.anew), default=0)
+        for number, phase in enumerate(phases):
+            if phase.anew:
+                record = Record(passes=record.passes)
+                for network in self.networks:
+                    network.start()
+            for network in self.networks:
+                network.begin(self.settings, phase.updates)
+            probes = [network.probe(rows, real, record.passes) for network in self.networks]
+            self._train(method, rows.of(phase), phase.updates, record, probes, rng, watch if number >= last else None)
+            method.phase_end(number, probes[0])
+        return record
+
+    def _train(
+        self,
+        method: Method,
+        rows: TrainingRows,
+        updates: int,
+        record: Record,
+        probes: Sequence[LookAhead],
+        rng: np.random.Generator,
+        watch: Watch | None,
     ) -> None:
-        """Keep tensors as they are: reading one would wait for the device."""
-        record.history[-1].update(loss=loss, grad_norm=norm)
-        record.ids.append(rows.ids[index])
-        record.real.append(rows.real[index])
-        record.epochs.append(epoch)
-        record.weights.append(weight)
-        record.rows += len(index)
+        """The updates of one phase; steps and epochs count on from the phase before."""
+        first = len(record.history)
+        passed = record.visits[-1].epoch + 1 if record.visits else 0
+        device, refreshes = self.accelerator.device, method.refreshes(updates)
+        tensors = {name: torch.from_numpy(scores).to(device) for name, scores in rows.checkers.items()}
+        batches = schedule(rows.table.length, self.settings.batch_size, updates, self.task, self.seed)
+        for step, (epoch, whole) in enumerate(batches, start=first):
+            if step - first in refreshes:
+                self._refresh(method, rows, record)
+            index = kept(method, rows, whole, step, rng)
+            torch.manual_seed(derive("dropout", self.task, self.seed, step))
+            moment = Moment(rows, tensors, index, step, passed + epoch, rng)
+            found = self._losses(method, moment, probes)
+            record.passes.add(len(found) * len(index), len(found) * len(index))
+            # Rows left out count in the size of the batch; the factor is exactly 1 where there are none.
+            mean = torch.stack([loss.mean() for loss, _ in found]).sum() * (len(index) / len(whole))
+            self.accelerator.backward(mean)
+            lr = self.networks[0].decay.get_last_lr()[0]
+            norms = [network.update(self.settings.clip_norm) for network in self.networks]
+            visits = [visit(moment, whole, number, weight) for number, (_, weight) in enumerate(found)]
+            record.visits.extend(visits)
+            # Tensors are kept as they are: reading one would wait for the device.
+            record.history.append(
+                {
+                    "step": step,
+                    "epoch": moment.epoch,
+                    "lr": lr,
+                    "loss": mean.detach() / len(found),
+                    "grad_norm": torch.stack(norms).max(),
+                    "weight": torch.cat([entry.weight for entry in visits]),
+                }
+            )
+            if watch is not None:
+                record.history[-1].update(watch(step))
+            if (step - first) % CHECK_EVERY == CHECK_EVERY - 1 or step - first == updates - 1:
+                settle(record)
+
+    def _refresh(self, method: Method, rows: TrainingRows, record: Record) -> None:
+        """Tell the method what the first network makes of all generated rows, dropout off."""
+        index = np.flatnonzero(~rows.real)
+        log_probs = torch.log_softmax(torch.from_numpy(self.logits(rows.table.take(index))), dim=-1)
+        record.passes.add(len(index))
+        method.refresh(torch.from_numpy(rows.ids[index]), log_probs)
+        self.networks[0].classifier.train()
+
+    def _losses(self, method: Method, moment: Moment, probes: Sequence[LookAhead]) -> list[tuple[Tensor, Tensor]]:
+        """For each network (B,) losses with their graph and (B,) effective weights, NaN where the method has none."""
+        rows, index, device = moment.rows, moment.index, self.accelerator.device
+        labels = torch.from_numpy(rows.labels[index]).to(device)
+        share = torch.from_numpy(rows.share[index]).to(device)
+        generated = torch.from_numpy(np.flatnonzero(~rows.real[index])).to(device)
+        views = [network.log_probs(rows.table, index) for network in self.networks]
+        own: Sequence[Losses | None] = [None] * len(views)
+        if len(generated):
+            at = torch.from_numpy(index).to(device)[generated]
+            own = method.joint(
+                [
+                    Batch(
+                        ids=torch.from_numpy(rows.ids[index]).to(device)[generated],
+                        labels=labels[generated],
+                        log_probs=view[generated],
+                        logp=view[generated].gather(1, labels[generated][:, None]).squeeze(1),
+                        quality_log_probs=moment.checkers["quality"][at] if "quality" in moment.checkers else None,
+                        diversity_log_probs=moment.checkers["diversity"][at]
+                        if "diversity" in moment.checkers
+                        else None,
+                        step=moment.step,
+                        epoch=moment.epoch,
+                        rng=moment.rng,
+                        lookahead=probe,
+                    )
+                    for view, probe in zip(views, probes, strict=True)
+                ]
+            )
+        return [combined(view, labels, share, generated, mine) for view, mine in zip(views, own, strict=True)]
 
     def logits(self, table: TokenTable) -> Array:
-        """(n, C) float32 logits in evaluation mode, in the order of the table; ranks take the batches in turn."""
-        self.classifier.eval()
-        out = torch.zeros(len(table), self.classifier.n_classes, device=self.accelerator.device)
+        """(n, C) float32 logits of the first network in evaluation mode, in the order of the table.
+
+        Ranks take the batches in turn.
+        """
+        network = self.networks[0]
+        network.classifier.eval()
+        out = torch.zeros(len(table), network.classifier.n_classes, device=self.accelerator.device)
         with torch.inference_mode():
             for index in by_length(table.length, EVALUATION_BATCH)[ranks.rank() :: ranks.world()]:
-                out[torch.from_numpy(index).to(out.device)] = self._logits(table.inputs(index))
+                out[torch.from_numpy(index).to(out.device)] = network.logits(table.inputs(index))
         return np.asarray(ranks.total(out).cpu().numpy())
 
     def close(self) -> None:
         """Leave no state in the process: the next cell may want another precision."""
         from accelerate.state import AcceleratorState
 
-        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        for network in self.networks:
+            self.accelerator.unwrap_model(network.model, keep_fp32_wrapper=False)
         self.accelerator.free_memory()
         AcceleratorState._reset_state(True)
 
 
-def settle(record: Record) -> None:
-    """Turn the tensors kept so far into numbers, and stop at the first loss or gradient that is not finite."""
-    first = next((i for i, row in enumerate(record.history) if isinstance(row["loss"], Tensor)), len(record.history))
-    for row, weight in zip(record.history[first:], record.weights[first:], strict=True):
-        row["loss"], row["grad_norm"] = float(row["loss"]), float(row["grad_norm"])
-        row.update(weight_statistics(weight))
-        if not np.isfinite([row["loss"], row["grad_norm"]]).all():
-            told = ", ".join(f"{key} {row[key]:.4g}" for key in row if key not in ("step", "epoch"))
-            raise NonFiniteLossError(f"loss or gradient not finite at update {row['step'] + 1}: {told}")
+def adamw(classifier: Classifier, settings: Settings) -> torch.optim.Optimizer:
+    """AdamW without decay of biases and norms, as the field has it."""
+    weights = list(classifier.trained.values())
+    groups = [
+        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
 
 
-def weight_statistics(weight: Tensor) -> dict[str, float]:
-    """Mean, largest and effective sample size (share of the rows) of a batch's weights, of those that there are."""
-    known = weight[~weight.isnan()]
-    if not len(known):
-        return dict.fromkeys(("weight_mean", "weight_max", "ess"), math.nan)
-    squares = float((known**2).sum())
-    size = float(known.sum()) ** 2 / squares / len(known) if squares > 0 else 0.0
-    return {"weight_mean": float(known.mean()), "weight_max": float(known.max()), "ess": size}
+def kept(method: Method, rows: TrainingRows, index: IntArray, step: int, rng: np.random.Generator) -> IntArray:
+    """The rows of a batch that are passed: real ones, and the generated ones that the method wants."""
+    generated = ~rows.real[index]
+    wanted = method.keep(rows.ids[index][generated], step, rng)
+    if wanted is None:
+        return index
+    passed = ~generated
+    passed[generated] = wanted
+    return index[passed]
+
+
+def combined(
+    log_probs: Tensor, labels: Tensor, share: Tensor, generated: Tensor, own: Losses | None
+) -> tuple[Tensor, Tensor]:
+    """(B,) losses and weights of a batch: plain CE, which is what real rows carry, and the method's own elsewhere."""
+    loss = -log_probs.gather(1, labels[:, None]).squeeze(1)
+    weight = torch.ones_like(loss)
+    if own is not None:
+        effective = own.weight if own.weight is not None else torch.full_like(own.loss, torch.nan)
+        loss = loss.index_copy(0, generated, own.loss)
+        weight = weight.index_copy(0, generated, effective.detach())
+    return loss * share, weight.detach() * share
+
+
+def visit(moment: Moment, whole: IntArray, network: int, weight: Tensor) -> Visit:
+    """The visit of a whole batch, given the weights of the rows that were passed."""
+    rows = moment.rows
+    if len(moment.index) < len(whole):
+        passed = torch.from_numpy(np.flatnonzero(np.isin(whole, moment.index))).to(weight.device)
+        weight = weight.new_zeros(len(whole)).index_copy(0, passed, weight)
+    return Visit(rows.ids[whole], rows.real[whole], moment.epoch, network, weight)

@@ -1,9 +1,10 @@
 """What a weighting method is: one frozen config and one class that turns a batch into per-example losses.
 
-Two shapes share the base:
+Three shapes share the base:
 
 - `PointwiseLoss`: a loss of the given label's log-probability (or, if it says so, of the whole distribution);
-- `WeightMethod`: detached weights on cross-entropy.
+- `WeightMethod`: detached weights on cross-entropy;
+- a procedure: either of them, or `Method`, with some of the hooks of `Method` overridden (see `methods.hooks`).
 
 Every loss of p_y alone has the gradient of cross-entropy with a detached weight w = -d(loss)/d(log p_y). That
 *effective weight* is what the harness stores for every method, so that all of them can be compared row by row.
@@ -14,10 +15,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+from methods.hooks import Budget, Phase, Probe
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,12 +101,20 @@ class Context:
     real_prior: tuple[float, ...] | None  # None unless the method declares real_use = PRIOR
     labels: np.ndarray[Any, Any] | None = None  # (n,) int64
     checkers: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)  # artefact -> (n, C) log-probabilities
+    ids: np.ndarray[Any, Any] | None = None  # (n,) int64, the row numbers that `Batch.ids` holds
 
     def scored(self, artefact: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """(n,) labels and (n, C) log-probabilities of a checker. Raises LookupError if it is not required."""
         if self.labels is None or artefact not in self.checkers:
             raise LookupError(undeclared(artefact))
         return self.labels, self.checkers[artefact]
+
+    def per_row(self, value: float) -> Tensor:
+        """A float32 number for each generated row, to be indexed by `Batch.ids`: (largest id + 1,)."""
+        import torch
+
+        count = 0 if self.ids is None or not len(self.ids) else int(self.ids.max()) + 1
+        return torch.full((count,), value)
 
 
 @dataclass(frozen=True)
@@ -119,6 +130,7 @@ class Batch:
     step: int  # update, from 0
     epoch: int  # pass over the training rows, from 0
     rng: np.random.Generator  # the method's own random numbers: using them shifts nobody else's
+    lookahead: Probe | None = None
 
     @property
     def quality_logp(self) -> Tensor:
@@ -129,6 +141,13 @@ class Batch:
     def diversity_logp(self) -> Tensor:
         """(B,) log Q'(y|x) of the given label."""
         return self._given(DIVERSITY)
+
+    @property
+    def probe(self) -> Probe:
+        """Derivatives of losses at the present weights of the network that made this batch's log-probabilities."""
+        if self.lookahead is None:
+            raise LookupError("this batch comes without a probe")
+        return self.lookahead
 
     def scores(self, artefact: str) -> Tensor:
         """(B, C) log-probabilities of a checker. Raises LookupError if the method does not require it."""
@@ -164,8 +183,7 @@ class Method(ABC):
     packages: ClassVar[tuple[str, ...]] = ()  # optional packages that must be importable
     real_use: ClassVar[RealUse] = RealUse.NONE
     pairing: ClassVar[Literal["full", "partial"]] = "full"  # full: visits exactly D_Q once per epoch
-    networks: ClassVar[int] = 1
-    declared_cost: ClassVar[float] = 1.0  # forward and backward passes relative to CE, without artefacts
+    networks: ClassVar[int] = 1  # trained side by side; the first is the one that is evaluated
 
     def __init__(self, config: MethodConfig | None = None) -> None:
         self.config = config if config is not None else self.Config()
@@ -177,10 +195,45 @@ class Method(ABC):
     def losses(self, batch: Batch) -> Losses:
         """Per-example losses and effective weights of one batch."""
 
+    def joint(self, batches: Sequence[Batch]) -> Sequence[Losses]:
+        """Losses of each network's view of the same rows; networks that look at each other override this."""
+        return [self.losses(batch) for batch in batches]
+
+    def phases(self, updates: int) -> Sequence[Phase]:
+        """The trainings that make up a cell whose budget is `updates`; the model that the last one leaves counts."""
+        return (Phase(updates),)
+
+    def phase_end(self, number: int, probe: Probe) -> None:  # noqa: B027 - most methods have one phase
+        """Called after each phase, from 0."""
+
+    def refreshes(self, updates: int) -> Collection[int]:
+        """The updates of a phase before which `refresh` is called."""
+        return ()
+
+    def refresh(self, ids: Tensor, log_probs: Tensor) -> None:  # noqa: B027 - see `refreshes`
+        """Told (n,) ids and (n, C) log-probabilities of all generated rows of the phase, dropout off."""
+
+    def keep(self, ids: np.ndarray[Any, Any], step: int, rng: np.random.Generator) -> np.ndarray[Any, Any] | None:
+        """(B,) which generated rows of a batch are worth a pass, at least one; None is all.
+
+        The update still descends the sum of losses over the size of the whole batch: a row left out adds nothing.
+        """
+        return None
+
+    @classmethod
+    def declared_cost(cls, config: MethodConfig, budget: Budget) -> float:
+        """Forward and backward passes relative to cross-entropy, without artefacts; what is counted is at most this."""
+        return float(cls.networks)
+
+    @classmethod
+    def own_use_of(cls, config: MethodConfig) -> RealUse:
+        """How a configured method uses real rows besides training on them."""
+        return cls.real_use
+
     @classmethod
     def real_use_of(cls, config: MethodConfig) -> RealUse:
-        """How a configured method uses real rows: training on them outweighs every other use."""
-        return cls.real_use if config.train_on == "generated" else RealUse.TRAIN
+        """The use to report: training on real rows outweighs every other."""
+        return cls.own_use_of(config) if config.train_on == "generated" else RealUse.TRAIN
 
     @classmethod
     def pairing_of(cls, config: MethodConfig) -> Literal["full", "partial"]:

@@ -215,7 +215,7 @@ def test_a_loss_that_is_not_finite_fails_with_its_update(tiny_encoder: Path, tmp
 
 
 def test_statistics_are_of_the_weights_that_there_are() -> None:
-    from bench.trainer import weight_statistics
+    from bench.record import weight_statistics
 
     some = weight_statistics(torch.tensor([1.0, 3.0, float("nan")]))
     assert some == pytest.approx({"weight_mean": 2.0, "weight_max": 3.0, "ess": 16 / 10 / 2})

@@ -14,6 +14,7 @@ import pytest
 
 from methods import METHODS, discover, group, groups, register
 from methods.base import DIVERSITY, QUALITY, Method, MethodConfig, RealUse, WeightConfig, WeightMethod, hyperparameters
+from methods.hooks import Budget
 
 CORE = ["ce", "ce-mix", "ce-prior", "dimp", "focal", "imp", "quality-only", "real-only", "superloss"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -145,7 +146,7 @@ def test_declarations_are_valid(name):
     assert isinstance(cls.real_use, RealUse)
     assert cls.pairing in ("full", "partial")
     assert cls.networks >= 1
-    assert cls.declared_cost > 0
+    assert cls.declared_cost(cls.Config(), Budget()) > 0
     assert cls.version >= 1
     assert (cls.real_use is not RealUse.NONE) or QUALITY not in cls.requires
     assert issubclass(cls.Config, WeightConfig if issubclass(cls, WeightMethod) else MethodConfig)
@@ -157,7 +158,7 @@ def test_declarations(entry):
     cls = discover()[entry]
     config = cls.Config()
     assert (cls.real_use_of(config), cls.pairing_of(config), cls.requires) == DECLARED[entry]
-    assert cls.declared_cost == 1
+    assert cls.declared_cost(config, Budget()) == 1
     assert cls.networks == 1
 
 
