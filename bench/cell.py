@@ -114,8 +114,12 @@ def training_rows(job: CellJob, config: MethodConfig) -> TrainingRows:
         inputs = inputs + table(job, role)
     ids = np.concatenate([role.ids for role in parts])
     real = np.concatenate([np.full(len(role.ids), role is job.real) for role in parts])
-    # A checker knows generated rows; real rows carry CE and never look at these rows of the table.
-    checkers = {name: aligned(folder, np.where(real, -1, ids)) for name, folder in job.checkers.items()}
+    # A checker knows the texts of the generated set, by the ids of the scored rows: a duplicate has its text's score.
+    # Real rows carry CE and never look at these rows of the table.
+    known = np.concatenate(
+        [np.full(len(role.ids), -1) if role is job.real else job.scored.ids[role.index] for role in parts]
+    )
+    checkers = {name: aligned(folder, known) for name, folder in job.checkers.items()}
     return TrainingRows(
         inputs, ids, np.concatenate([role.labels for role in parts]), real, shares(real, config.real_share), checkers
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import estimate, leaderboard, tracking
+from bench import estimate, leaderboard, records, tracking
 from bench.engines.local import default_workers, execute
 from bench.errors import UserError
 from bench.jobs import CellJob
@@ -71,6 +71,7 @@ def run(asked: Request, options: Options, say: Say) -> Result:
         return result
     prepare(made, options)
     save(manifest, made.root)
+    records.save(made.records, made.root)
     queue, count = queued(made), options.workers or default_workers()
     progress = Progress(made, queue, count, say, fail_fast=options.fail_fast, command=options.command)
     try:

@@ -67,6 +67,7 @@ def stored(root: Path) -> dict[str, Any]:
 def merge(known: dict[str, Any], section: dict[str, Any]) -> None:
     """Add a section's methods and seeds to those known of the same task, data and training."""
     known["seeds"] = sorted({*known["seeds"], *section["seeds"]})
+    known["records"] = {**known.get("records", {}), **section.get("records", {})}
     for name, cells in section["checkers"].items():
         known["checkers"] = {**known["checkers"], name: {**known["checkers"].get(name, {}), **cells}}
     for method in section["methods"]:

@@ -22,7 +22,7 @@ from bench.request import Choice, Request, TaskChoice, configure
 from bench.spec import SCHEMA, CellSpec, method_code
 from bench.store import State, artefact_path, cell_path, state
 from methods.base import DIVERSITY, QUALITY, RealUse, hyperparameters
-from tasks import Rows, TaskData, load
+from tasks import Rows, TaskData, load, stressed
 
 # A checker is the training of a reference: the same cell where the grid asks for it, an artefact where it does not.
 CHECKERS = {QUALITY: "real-only", DIVERSITY: "ce"}
@@ -38,6 +38,7 @@ class Plan:
     sections: list[dict[str, Any]] = field(default_factory=list)
     cells: dict[str, str] = field(default_factory=dict)  # job id -> label, of the cells that were asked for
     mirrors: list[str] = field(default_factory=list)  # ids of the jobs that show these cells to a tracker
+    records: dict[str, Rows] = field(default_factory=dict)  # record id -> rows, of which workers never hear
 
     def add(self, job: Job) -> str:
         """Add a job, or find the one with its id."""
@@ -80,9 +81,10 @@ class TaskPlan:
         )
         # D_Q before any subset of a stress axis is drawn: what checkers score, whatever the axis.
         self.base = self.data.generated_subset(asked.settings.generated_rows)
-        rows = min(len(self.base), task.sizes.get("generated", len(self.base)))
+        rows = min(len(self.base), task.stress.get("generated", len(self.base)))
         self.settings: Settings = asked.settings.resolved(rows)
         self.needed: dict[Path, str] = {}  # artefact folder -> job id
+        self.records: dict[str, dict[str, str]] = {}  # seed -> role -> id of what is recorded of its rows
 
     def build(self) -> None:
         """All cells of the task: seed by seed, so that early results are complete comparisons."""
@@ -106,22 +108,24 @@ class TaskPlan:
 
     def roles(self, seed: int) -> dict[str, Role]:
         """The rows of each role for a seed, with the artefacts that hold their tokens and states."""
-        subset = self.base
-        if "generated" in self.task.sizes:
-            subset = self.base_subset(self.task.sizes["generated"], seed)
-        scored = self.role(self.base)
-        return {
+        data = self.stressed(seed)
+        # Scored rows carry no labels: under noise theirs are the true ones, and a worker holds them.
+        scored, generated = replace(self.role(self.base), labels=np.full(len(self.base), -1)), data.generated
+        index = positions(self.base.ids, generated.origins)
+        roles = {
             "scored": scored,
-            "generated": replace(
-                scored, ids=subset.ids, labels=subset.labels, index=positions(self.base.ids, subset.ids)
-            ),
-            "real": self.role(self.data.real(seed, self.task.sizes.get("real"))),
-            "test": self.role(self.data.test),
+            "generated": replace(scored, ids=generated.ids, labels=generated.labels, index=index),
+            "real": self.role(data.real(seed)),
+            "test": self.role(data.test),
         }
+        recorded = {name: rows for name, rows in (("generated", generated), ("test", data.test)) if rows.record}
+        self.records[str(seed)] = {name: content(roles[name]) for name in recorded}
+        self.made.records.update({content(roles[name]): rows for name, rows in recorded.items()})
+        return roles
 
-    def base_subset(self, size: int, seed: int) -> Rows:
-        """The seed's draw of generated rows from the base set."""
-        return replace(self.data, generated=self.base).generated_subset(size, seed)
+    def stressed(self, seed: int) -> TaskData:
+        """The task under its stress, with the base set for the generated one."""
+        return stressed(replace(self.data, generated=self.base), self.task.stress, seed)
 
     def role(self, rows: Rows) -> Role:
         """A role with its token artefact and, where lower layers are frozen, the states after them."""
@@ -233,8 +237,8 @@ class TaskPlan:
 
     def section(self, paths: Mapping[str, Any], needs: Mapping[str, Any], quality: Mapping[str, str]) -> dict[str, Any]:
         """What the report needs to know of this task beyond what the cells store."""
-        test = self.data.test
-        real = len(self.data.real(self.asked.seeds[0], self.task.sizes.get("real")))
+        data = self.stressed(self.asked.seeds[0])
+        test, real = data.test, len(data.real(self.asked.seeds[0]))
         return {
             "task": self.task.spec.name,
             "task_ref": self.task.label,
@@ -248,7 +252,7 @@ class TaskPlan:
             "protocol": self.asked.protocol,
             "settings": asdict(self.settings),
             "sizes": {
-                "generated": min(len(self.base), self.task.sizes.get("generated", len(self.base))),
+                "generated": len(data.generated),
                 "real": real,
                 "pool": len(self.data.pool),
                 "test": len(test),
@@ -257,6 +261,8 @@ class TaskPlan:
             "majority": float(np.bincount(test.labels).max() / len(test)),
             "notes": list(self.data.notes),
             "seeds": list(self.asked.seeds),
+            "stress": dict(self.task.stress),
+            "records": self.records,
             "checkers": {QUALITY: dict(quality)} if quality else {},
             "methods": [
                 {
@@ -277,7 +283,9 @@ class TaskPlan:
 
 def content(role: Role) -> str:
     """Hash of a role's rows: its texts by their token artefact, which rows of it, and their labels."""
-    return digest([role.tokens.name, role.ids.tolist(), role.labels.tolist()])
+    repeated = len(np.unique(role.index)) < len(role.index)  # then ids alone do not tell the texts
+    places = [role.index.tolist()] if repeated else []
+    return digest([role.tokens.name, role.ids.tolist(), role.labels.tolist(), *places])
 
 
 def positions(ids: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

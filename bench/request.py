@@ -6,6 +6,7 @@ import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +16,10 @@ from bench.presets import PRESETS, Settings
 from bench.refs import Ref, build, convert, label, parse
 from methods.base import Method, MethodConfig, RealUse
 from methods.hooks import Budget
-from tasks import SOURCES, TaskSpec, load_spec
+from tasks import AXES, SOURCES, TaskSpec, load_spec
+from tasks.stress import without_defaults
 
 PROTOCOLS = ("fixed",)  # fixed: the last update counts, nothing is selected
-STRESS = {"generated": "rows of the generated set", "real": "rows of the small real set"}
 MOST_COST = 10.0  # CE cells that a method in `all` may cost
 
 
@@ -38,12 +39,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class TaskChoice:
-    """A task with its options: `filters` act on the real data, `sizes` are the stress axes `generated` and `real`."""
+    """A task with its options: `filters` act on the real data, `stress` are values of axes that change something."""
 
     spec: TaskSpec
     label: str
     filters: Mapping[str, Any]
-    sizes: Mapping[str, int]
+    stress: Mapping[str, Any]
     location: str | Path
 
 
@@ -208,28 +209,23 @@ def missing_package(cls: type[Method]) -> str:
 
 
 def choose_task(ref: Ref) -> TaskChoice:
-    """A task with its options sorted into filters and stress axes."""
+    """A task with its options sorted into filters and stress axes. Raises UserError for a value out of range."""
     spec = load_spec(ref.name)
-    filters, sizes = {}, {}
+    filters, stress = {}, {}
     for key, value in ref.options.items():
-        if key in STRESS:
-            sizes[key] = build(Size, {"rows": value}, f"{ref.name}[{key}]").rows
+        where = f"{ref.name}[{key}]"
+        if key in AXES:
+            stress[key] = convert(value, AXES[key].kind, where)
+            low, high = AXES[key].low, AXES[key].high
+            if not isinstance(stress[key], str) and not low <= stress[key] <= high:
+                limit = f"at least {low:g}" if high == inf else f"from {low:g} to {high:g}"
+                raise UserError(f"{where} must be {limit}, not {value}")
         elif key in spec.filters:
-            number = convert(value, float, f"{ref.name}[{key}]")
+            number = convert(value, float, where)
             filters[key] = int(number) if number == int(number) else number
         else:
-            raise unknown(f"option of task {ref.name}", key, [*STRESS, *spec.filters])
-    written = ",".join(f"{key}={value}" for key, value in sorted({**filters, **sizes}.items()))
+            raise unknown(f"option of task {ref.name}", key, [*AXES, *spec.filters])
+    stress = without_defaults(stress)
+    written = ",".join(f"{key}={value}" for key, value in sorted({**filters, **stress}.items()))
     name = f"{spec.name}[{written}]" if written else spec.name
-    return TaskChoice(spec, name, filters, sizes, ref.name)
-
-
-@dataclass(frozen=True)
-class Size:
-    """A number of rows."""
-
-    rows: int
-
-    def __post_init__(self) -> None:
-        if self.rows < 1:
-            raise ValueError(f"a number of rows must be at least 1, not {self.rows}")
+    return TaskChoice(spec, name, filters, stress, ref.name)

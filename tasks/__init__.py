@@ -14,8 +14,21 @@ from tasks.errors import DataError
 from tasks.rows import Rows, TaskData, normalised
 from tasks.sources import SOURCES
 from tasks.spec import TaskSpec, load_spec, task_names
+from tasks.stress import AXES, stressed
 
-__all__ = ["SOURCES", "DataError", "Rows", "TaskData", "TaskSpec", "load", "load_spec", "normalised", "task_names"]
+__all__ = [
+    "AXES",
+    "SOURCES",
+    "DataError",
+    "Rows",
+    "TaskData",
+    "TaskSpec",
+    "load",
+    "load_spec",
+    "normalised",
+    "stressed",
+    "task_names",
+]
 
 NO_OPTIONS: Mapping[str, object] = MappingProxyType({})
 

@@ -1,0 +1,203 @@
+"""Stress: controlled damage to a task's rows, part of a task reference: `twitter[noise=0.2,duplicates=0.5,real=100]`.
+
+Each axis is one entry of `AXES`. Draws depend on (task, seed, axis, text) alone and are nested: noise=0.2 flips every
+row that noise=0.1 of the same seed flips. What was done is kept per row in `Rows.record`, which no method sees:
+`label_clean`, the label before the noise, and `copy_of`, the id of the row that a duplicate repeats (-1: none).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from tasks.errors import DataError
+from tasks.rows import MINIMUM_PER_CLASS, Rows, TaskData
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NoiseKind = Literal["uniform", "pair", "instance"]
+REPEATED = 0.1  # of the rows are those that duplicates repeat: generators repeat a few texts often, not all once
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What an axis may depend on besides its value and the rows."""
+
+    task: str
+    seed: int | str
+    stress: Mapping[str, Any]  # the values of all axes
+
+    def order(self, rows: Rows, axis: str) -> NDArray[np.int64]:
+        """Positions (n,) of the rows in the order in which an axis takes them: every prefix has the class shares."""
+        from tasks.draw import draw_order
+
+        return draw_order(self.task, rows, f"{self.seed} {axis}")
+
+    def chance(self, key: str, axis: str) -> float:
+        """A number in (0, 1) that belongs to a text or name."""
+        content = f"{self.task}\n{self.seed} {axis}\n{key}".encode()
+        return (int.from_bytes(hashlib.sha256(content).digest()[:6], "big") + 0.5) / 2**48
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One kind of stress. `default` changes nothing: a reference with it is the reference without it."""
+
+    role: Literal["generated", "real", "test"]  # whose rows it acts on
+    meaning: str
+    kind: Any  # type of its values
+    alter: Callable[[TaskData, Any, Draw], TaskData] = lambda data, value, draw: data
+    default: Any = None
+    low: float = 0.0
+    high: float = math.inf
+    option_of: str | None = None  # the axis without which it says nothing
+
+
+def stressed(data: TaskData, stress: Mapping[str, Any], seed: int) -> TaskData:
+    """The task under the stress of a reference for one seed. Raises `DataError` where too few rows would be left."""
+    for name, axis in AXES.items():
+        if name in stress:
+            data = axis.alter(data, stress[name], Draw(data.spec.name, seed, stress))
+    return data
+
+
+def without_defaults(stress: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries that change something, in the order of the registry."""
+    changed = {name: stress[name] for name, axis in AXES.items() if name in stress and stress[name] != axis.default}
+    return {name: value for name, value in changed.items() if (AXES[name].option_of or name) in changed}
+
+
+def fewer_generated(data: TaskData, size: int, draw: Draw) -> TaskData:
+    assert isinstance(draw.seed, int)
+    return replace(data, generated=data.generated_subset(size, draw.seed))
+
+
+def fewer_real(data: TaskData, size: int, draw: Draw) -> TaskData:
+    return replace(data, default_real=size)
+
+
+def long_tail(rows: Rows, factor: float, draw: Draw, axis: str, minimum: int, classes: int) -> Rows:
+    """Exponential class profile (Cui et al., CVPR 2019): the class of rank r of C keeps factor^(-r / (C - 1)).
+
+    Ranks are drawn by seed, so that over seeds no class is always the rare one.
+    """
+    import numpy as np
+
+    ranked = sorted(range(classes), key=lambda label: draw.chance(str(label), f"{axis} ranks"))
+    order = draw.order(rows, axis)
+    kept = []
+    for rank, label in enumerate(ranked):
+        members = order[rows.labels[order] == label]
+        count = round(len(members) * factor ** (-rank / max(classes - 1, 1)))
+        if len(members) and count < minimum:
+            left = f"{count} of {len(members)} rows of a class"
+            raise DataError(f"task {draw.task}: {axis}={factor:g} leaves {left}; least: {minimum}")
+        kept.append(members[:count])
+    return rows.take(np.sort(np.concatenate(kept)))
+
+
+def rare_classes(data: TaskData, factor: float, draw: Draw) -> TaskData:
+    classes = len(data.spec.labels)
+    return replace(data, generated=long_tail(data.generated, factor, draw, "imbalance", MINIMUM_PER_CLASS, classes))
+
+
+def shifted_test(data: TaskData, factor: float, draw: Draw) -> TaskData:
+    """The same test for every seed of a run."""
+    fixed = replace(draw, seed="test")
+    return replace(data, test=long_tail(data.test, factor, fixed, "shift", 1, len(data.spec.labels)))
+
+
+def flipped_labels(data: TaskData, share: float, draw: Draw) -> TaskData:
+    """A share of the labels replaced, rounded to whole rows."""
+    rows = data.generated
+    order, others = NOISE[draw.stress.get("noise_kind", "uniform")](rows, draw, len(data.spec.labels))
+    changed = order[: round(share * len(rows))]
+    labels = rows.labels.copy()
+    labels[changed] = others[changed]
+    record = {"label_clean": rows.labels, **rows.record}
+    return replace(data, generated=replace(rows, labels=labels, record=record))
+
+
+Flips = tuple["NDArray[np.int64]", "NDArray[np.int64]"]  # the order (n,) in which rows flip, the label (n,) they get
+
+
+def uniform(rows: Rows, draw: Draw, classes: int) -> Flips:
+    """To any other class, each as likely."""
+    import numpy as np
+
+    steps = [1 + int(draw.chance(key, "noise label") * (classes - 1)) for key in rows.keys]
+    return draw.order(rows, "noise"), (rows.labels + np.array(steps, dtype=np.int64)) % classes
+
+
+def pair(rows: Rows, draw: Draw, classes: int) -> Flips:
+    """To the next class."""
+    return draw.order(rows, "noise"), (rows.labels + 1) % classes
+
+
+def instance(rows: Rows, draw: Draw, classes: int) -> Flips:
+    """To the class that a text is most easily taken for, ambiguous texts more often.
+
+    A row flips with odds exp(-2 z), z its standardised margin: the mean log-odds per word of its own class against the
+    best other one under naive Bayes on the other rows (the text's own words are taken out of the counts).
+    """
+    import numpy as np
+
+    words: dict[str, int] = {}
+    texts = [np.array([words.setdefault(word, len(words)) for word in key.split()]) for key in rows.keys]
+    counts = np.ones((classes, len(words)))
+    for text, label in zip(texts, rows.labels, strict=True):
+        np.add.at(counts[label], text, 1.0)
+    totals = counts.sum(axis=1)
+    margins, others = np.empty(len(rows)), np.empty(len(rows), dtype=np.int64)
+    for i, (text, label) in enumerate(zip(texts, rows.labels, strict=True)):
+        known, total = counts[:, text], totals.copy()
+        known[label] -= (text[:, None] == text).sum(axis=1)
+        total[label] -= len(text)
+        score = np.log(known / total[:, None]).mean(axis=1)
+        rivals = np.where(np.arange(classes) == label, -np.inf, score)
+        others[i] = rivals.argmax()
+        margins[i] = score[label] - rivals[others[i]]
+    gumbel = [-math.log(-math.log(draw.chance(key, "noise"))) for key in rows.keys]
+    spread = margins.std() or 1.0
+    return np.argsort(2 * margins / spread - np.array(gumbel), kind="stable"), others
+
+
+NOISE: dict[NoiseKind, Callable[[Rows, Draw, int], Flips]] = {"uniform": uniform, "pair": pair, "instance": instance}
+
+
+def copied_rows(data: TaskData, share: float, draw: Draw) -> TaskData:
+    """Exact copies appended with new ids: as many as `share` of the rows, of a tenth of the rows, in turn."""
+    import numpy as np
+
+    rows = data.generated
+    repeated = draw.order(rows, "duplicates")[: math.ceil(REPEATED * len(rows))]
+    copies = np.resize(repeated, round(share * len(rows)))
+    record = {"copy_of": np.full(len(rows), -1, dtype=np.int64), **rows.record}
+    grown = replace(rows, record=record).take(np.concatenate([np.arange(len(rows)), copies]))
+    new = slice(len(rows), None)
+    grown.ids[new] = rows.ids.max() + 1 + np.arange(len(copies))
+    grown.record["copy_of"][new] = rows.ids[copies]
+    return replace(data, generated=grown)
+
+
+# In the order in which they act: copies are of rows as they were after the noise.
+AXES: dict[str, Axis] = {
+    "generated": Axis("generated", "rows of the generated set", int, fewer_generated, low=1),
+    "imbalance": Axis(
+        "generated", "the rarest class keeps 1/x of its generated rows", float, rare_classes, default=1.0, low=1
+    ),
+    "noise": Axis(
+        "generated", "share of generated labels that are wrong", float, flipped_labels, default=0.0, high=0.99
+    ),
+    "noise_kind": Axis("generated", "how labels go wrong", NoiseKind, default="uniform", option_of="noise"),
+    "duplicates": Axis(
+        "generated", "copies added, as a share of the generated rows", float, copied_rows, default=0.0, high=20
+    ),
+    "real": Axis("real", "rows of the small real set", int, fewer_real, low=1),
+    "shift": Axis("test", "the rarest class keeps 1/x of its test rows", float, shifted_test, default=1.0, low=1),
+}
