@@ -9,20 +9,25 @@ import ast
 from collections.abc import Collection, Sequence
 
 
-def normalise(argv: Sequence[str], flags: Collection[str], settings: Collection[str] = ()) -> list[str]:
+def normalise(
+    argv: Sequence[str], flags: Collection[str], settings: Collection[str] = (), several: Collection[str] = ()
+) -> list[str]:
     """The arguments with hyphens in option names, flags without values, lists with commas, settings under --set.
 
     `flags` are the options that take no value (`--dry-run`), `settings` the training settings that may be written as
     options (`--lr`); dotted keys (`--dimp.clip`) are always settings. An option whose value is None is left out: it
-    keeps its default.
+    keeps its default. Each further value after one of `several` gets an option of its own: `--from a b`.
     """
     out: list[str] = []
+    last, taken = "", False  # the option before where it may have several values, and whether it has one
     rest = iter(argv)
     for argument in rest:
         name, equals, value = argument.partition("=")
         if not name.startswith("--") or len(name) == 2:
-            out.append(argument)
+            out += [last, argument] if last and taken else [argument]
+            taken = True
             continue
+        last, taken = name if name in several else "", bool(equals)
         name = name if "." in name else name.replace("_", "-")
         if "." in name or name in settings:
             out += ["--set", f"{name[2:]}={value if equals else next(rest, '')}"]

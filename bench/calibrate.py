@@ -113,11 +113,10 @@ def verdict(found: Sequence[Rates]) -> list[str]:
 
 def estimate(store: Path) -> list[Design]:
     """A design per section of a store: medians of the variances of its differences to the baseline."""
-    from bench.leaderboard import BASELINE, DELTA
     from bench.leaderboard.table import build
     from bench.manifest import stored
 
-    table = build(stored(store), store, baseline=BASELINE, delta=DELTA, allow_mixed=False)
+    table = build(stored(store), store)
     designs = []
     for section in table.sections:
         found = [

@@ -21,7 +21,7 @@ from bench.jobs import CellJob, IntArray, Role
 from bench.lookahead import ProbedRows
 from bench.presets import Settings
 from bench.record import NonFiniteLossError, Record
-from bench.stats.metrics import accuracy, log_loss, macro_f1
+from bench.stats.metrics import METRICS
 from bench.store import DONE, finish, read_json, write_json, write_text
 from bench.tokens import Array, TokenTable
 from bench.trainer import Trainer, TrainingRows
@@ -55,12 +55,7 @@ def build(job: CellJob) -> dict[str, Any]:
         last = {key: clean(value) for key, value in record.history[-1].items()}
         raise NonFiniteLossError(f"the last update left a model whose predictions are not finite: {last}")
     write_outcome(job, record, test, scores)
-    metrics = {
-        "accuracy": accuracy(job.test.labels, test),
-        "macro_f1": macro_f1(job.test.labels, test),
-        "log_loss": log_loss(job.test.labels, test),
-        "rows": len(test),
-    }
+    metrics = {name: metric(job.test.labels, test) for name, metric in METRICS.items()} | {"rows": len(test)}
     timing = {
         "seconds": time.perf_counter() - began,
         "setup_seconds": ready - began,

@@ -18,12 +18,24 @@ import typer
 
 from bench.argv import normalise
 from bench.errors import UserError
+from bench.leaderboard.rules import Correction, Rules
 from bench.presets import Settings
 from tasks import DataError
 
 INTERRUPTED = 130
 SETTINGS = tuple(f"--{entry.name.replace('_', '-')}" for entry in fields(Settings))
-FLAGS = ("--dry-run", "--retry-failed", "--force", "--fail-fast", "--allow-mixed", "--no-figures", "--full", "--check")
+FLAGS = (
+    "--dry-run",
+    "--retry-failed",
+    "--force",
+    "--fail-fast",
+    "--allow-mixed",
+    "--no-figures",
+    "--full",
+    "--check",
+    "--aa",
+)
+SEVERAL = ("--from",)  # options of several values
 
 app = typer.Typer(
     add_completion=False,
@@ -38,6 +50,10 @@ Out = Annotated[Path, typer.Option(help="The store: one folder per cell.")]
 NoFigures = Annotated[bool, typer.Option("--no-figures", help="Tables only; figures take half a second each.")]
 Reports = Annotated[Path, typer.Option(help="Where the leaderboard is written.")]
 Delta = Annotated[float, typer.Option(min=0, help="Points that are too small to care about.")]
+Baseline = Annotated[str, typer.Option(help="The method that differences are to.")]
+Corrected = Annotated[
+    Correction, typer.Option("--correction", help="Of the core methods' p: holm, or bh for the false discovery rate.")
+]
 AllowMixed = Annotated[bool, typer.Option("--allow-mixed", help="Pair cells made by different code or versions.")]
 
 
@@ -73,6 +89,9 @@ def run(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Train failed cells again.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Train the grid's cells again even if they are done.")] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
+    baseline: Baseline = "ce",
+    delta: Delta = 1.0,
+    correction: Corrected = Correction.HOLM,
     allow_mixed: AllowMixed = False,
     no_figures: NoFigures = False,
     track: Annotated[str, typer.Option(help="Also show each cell to wandb or tensorboard.")] = "none",
@@ -103,7 +122,7 @@ def run(
         force=force,
         fail_fast=fail_fast,
         command=typed(),
-        allow_mixed=allow_mixed,
+        rules=Rules(baseline, delta / 100, correction, allow_mixed),
         figures=not no_figures,
         track=track,
     )
@@ -128,36 +147,34 @@ def list_(what: Listing, out: Out = Path("runs"), failed: Annotated[bool, typer.
 @app.command()
 def report(
     out: Out = Path("runs"),
+    stores: Annotated[
+        list[Path] | None, typer.Option("--from", help="Several stores instead, merged: --from A B.")
+    ] = None,
     reports: Reports = Path("reports"),
-    allow_mixed: AllowMixed = False,
-    baseline: Annotated[str, typer.Option(help="The method that differences are to.")] = "ce",
+    baseline: Baseline = "ce",
     delta: Delta = 1.0,
+    correction: Corrected = Correction.HOLM,
+    allow_mixed: AllowMixed = False,
     no_figures: NoFigures = False,
     check: Annotated[bool, typer.Option("--check", help="Compare the written report with the store.")] = False,
 ) -> None:
-    """Write the leaderboard of everything a store holds, without training."""
+    """Write the leaderboard of everything that one or more stores hold, without training."""
     from bench import report as reporting
     from bench.grid import writable
 
+    sources = stores or [out]
     if check:
-        found = list(reporting.check(out, reports))
+        found = list(reporting.check(sources, reports))
         for line in found:
             say(line)
-        say(f"{reports}: {f'{len(found)} files differ from {out}' if found else f'what {out} gives'}")
+        told = ", ".join(map(str, sources))
+        say(f"{reports}: {f'{len(found)} files differ from {told}' if found else f'what {told} gives'}")
         if found:
             raise typer.Exit(1)
         return
     writable(reports)
-    path = reporting.write(
-        out,
-        reports,
-        command=typed(),
-        baseline=baseline,
-        delta=delta / 100,
-        allow_mixed=allow_mixed,
-        figures=not no_figures,
-    )
-    say(f"leaderboard: {path}")
+    rules = Rules(baseline, delta / 100, correction, allow_mixed)
+    say(f"leaderboard: {reporting.write(sources, reports, rules, command=typed(), figures=not no_figures)}")
 
 
 @app.command()
@@ -167,12 +184,13 @@ def compare(
     task: Annotated[str | None, typer.Option(help="One task only.")] = None,
     out: Out = Path("runs"),
     delta: Delta = 1.0,
+    correction: Corrected = Correction.HOLM,
     allow_mixed: AllowMixed = False,
 ) -> None:
     """Compare two methods of a store, with everything that the verdict rests on."""
     from bench.comparison import compare as lines
 
-    for line in lines(out, a, b, task=task, delta=delta / 100, allow_mixed=allow_mixed):
+    for line in lines(out, a, Rules(b, delta / 100, correction, allow_mixed), task=task):
         say(line)
 
 
@@ -180,14 +198,25 @@ def compare(
 def calibrate(
     full: Annotated[bool, typer.Option("--full", help="All seeds, rows and sd; 40,000 nulls each.")] = False,
     store: Annotated[Path | None, typer.Option("--from", help="Also the variances of this store.")] = None,
+    same: Annotated[
+        bool, typer.Option("--aa", help="Instead, each method of --from against itself on other seeds.")
+    ] = False,
     reports: Reports = Path("reports"),
 ) -> None:
-    """Measure by simulation how often verdicts are wrong: false positives, coverage, power."""
-    from bench.calibrate import calibrate as run_calibration
+    """Measure by simulation how often verdicts are wrong: false positives, coverage, power; or on real cells (--aa)."""
     from bench.grid import writable
 
     writable(reports)
-    say(f"written: {run_calibration(reports, say, full=full, store=store)}")
+    if same:
+        from bench.aa import aa
+
+        if store is None:
+            raise UserError("calibrate --aa needs the cells of a store: --from DIR")
+        say(f"written: {aa(store, reports, say)}")
+    else:
+        from bench.calibrate import calibrate as simulate
+
+        say(f"written: {simulate(reports, say, full=full, store=store)}")
 
 
 def values(sequence: Sequence[str]) -> dict[str, str]:
@@ -218,7 +247,7 @@ def say(line: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
-    arguments = normalise(sys.argv[1:] if argv is None else argv, FLAGS, SETTINGS)
+    arguments = normalise(sys.argv[1:] if argv is None else argv, FLAGS, SETTINGS, SEVERAL)
     try:
         code: Any = app(arguments, standalone_mode=False)
     except (UserError, DataError) as error:

@@ -9,7 +9,8 @@ from typing import Any
 
 from bench.errors import UserError, nearest
 from bench.leaderboard.columns import percent, signed
-from bench.leaderboard.paired import stacked
+from bench.leaderboard.paired import Paired, stacked
+from bench.leaderboard.rules import Rules
 from bench.leaderboard.table import Row, Section, build
 from bench.manifest import stored
 from bench.stats.conditional import label_swap, per_seed
@@ -18,27 +19,30 @@ from bench.stats.needed import needed
 from bench.stats.verdict import points, verdict
 
 
-def compare(store: Path, a: str, b: str, *, task: str | None, delta: float, allow_mixed: bool) -> Iterator[str]:
-    """The lines on A - B for each section of a store that has both. Raises UserError where none has."""
+def compare(store: Path, a: str, rules: Rules, *, task: str | None) -> Iterator[str]:
+    """The lines on `a` minus the baseline for each section of a store that has both.
+
+    Raises UserError where none has.
+    """
+    b = rules.baseline
     manifest = stored(store)
-    sections = [narrowed(section, a, b) for section in manifest["sections"] if task in (None, *names(section))]
+    sections = [section for section in manifest["sections"] if task in (None, *names(section))]
     if not sections:
         raise UserError(f"no task {task} in {store}{nearest(str(task), tasks(manifest))}")
     for label in (a, b):
-        if not any(entry["label"] == label for section in sections for entry in section["methods"]):
-            known = {entry["label"] for section in manifest["sections"] for entry in section["methods"]}
+        if not any(label in labels(section) for section in sections):
+            known = set().union(*map(labels, manifest["sections"]))
             raise UserError(f"no method {label} in {store}{nearest(label, sorted(known))}")
-    both = [section for section in sections if len(section["methods"]) == 2]
-    if not both:
+    both = [section for section in sections if {a, b} <= labels(section)]
+    if a == b or not both:
         raise UserError(f"{a} and {b} are two different methods of one task" if a == b else f"no task has {a} and {b}")
-    table = build({**manifest, "sections": both}, store, baseline=b, delta=delta, allow_mixed=allow_mixed)
-    for section in table.sections:
-        yield from told(section, delta)
+    for section in build({**manifest, "sections": both}, store, rules).sections:
+        yield from told(section, a, rules)
 
 
-def narrowed(section: dict[str, Any], a: str, b: str) -> dict[str, Any]:
-    """A section of two methods."""
-    return {**section, "methods": [entry for entry in section["methods"] if entry["label"] in (a, b)]}
+def labels(section: dict[str, Any]) -> set[str]:
+    """The methods of a section."""
+    return {entry["label"] for entry in section["methods"]}
 
 
 def names(section: dict[str, Any]) -> tuple[str, str]:
@@ -51,10 +55,10 @@ def tasks(manifest: dict[str, Any]) -> list[str]:
     return sorted({name for section in manifest["sections"] for name in names(section)})
 
 
-def told(section: Section, delta: float) -> Iterator[str]:
+def told(section: Section, a: str, rules: Rules) -> Iterator[str]:
     """One section's comparison."""
     base = next(row for row in section.rows if row.is_baseline)
-    row = next(row for row in section.rows if not row.is_baseline)
+    row = next(row for row in section.rows if row.label == a)
     yield f"{row.label} against {base.label}: {section.spec['title']} ({section.spec['task_ref']}, {where(section)})"
     if row.paired is None or row.paired.accuracy is None or row.paired.macro_f1 is None:
         yield f"  no difference: {row.paired.withheld if row.paired else 'no cell has a result'}"
@@ -62,9 +66,9 @@ def told(section: Section, delta: float) -> Iterator[str]:
         return
     found = row.paired.accuracy
     yield from ("", "For new seeds and new test examples" if not found.conditional else "For new test examples alone")
-    for name, text in primary(row, base, found, row.paired.macro_f1, delta):
+    for name, text in primary(row, base, row.paired, found, row.paired.macro_f1, rules):
         yield f"  {name:<14}{text}"
-    yield from settling(found, row.paired.withheld, delta)
+    yield from settling(found, row.paired.withheld, rules.delta)
     yield from conditional(row, base, section)
     yield ""
 
@@ -74,25 +78,41 @@ def where(section: Section) -> str:
     return f"{section.spec['source']}, no human text" if section.spec["stand_in"] else str(section.spec["source"])
 
 
-def primary(row: Row, base: Row, found: Comparison, f1: Comparison, delta: float) -> Iterator[tuple[str, str]]:
+def primary(
+    row: Row, base: Row, paired: Paired, found: Comparison, f1: Comparison, rules: Rules
+) -> Iterator[tuple[str, str]]:
     """Names and values of the inference that the leaderboard uses."""
     shared = set(row.cells) & set(base.cells)
     accuracy = [sum(part.cells[seed].accuracy for seed in shared) / len(shared) for part in (row, base)]
     yield "accuracy", f"{percent(accuracy[0])} against {percent(accuracy[1])} on {found.examples:,} test rows"
     yield "difference", f"{interval(found)} points"
-    yield "p", f"{found.p:.3g}, of this comparison alone; correct it when several are made"
+    yield "p", f"{found.p:.3g}, of this comparison alone"
     yield "t", f"standard error {100 * found.se:.2f} points, {found.df:.1f} degrees of freedom"
-    held = row.paired.withheld if row.paired else ""
-    yield "verdict", f"none: {held}" if held else verdict(found, found.p, delta=delta).text
+    if paired.withheld:
+        yield "verdict", f"none: {paired.withheld}"
+    else:
+        yield "verdict", f"{verdict(found, found.p, delta=rules.delta).text}, of this comparison alone"
+        yield "among others", among(paired, rules)
     yield "detectable", f"{points(found.detectable)} with 80 % power"
     yield "variances", ", ".join(f"{name} {value:.3g}" for name, value in found.components.items())
     if not found.conditional:
         by_seed = [row.cells[seed].accuracy - base.cells[seed].accuracy for seed in sorted(shared)]
         better = sum((gap > 0) + (gap == 0) / 2 for gap in by_seed)
-        sd = math.sqrt(found.components["seed"])
-        size = f"{found.difference / sd:+.2f} sd between seeds" if sd > 0 else "not defined: the seeds agree"
+        size = "not defined: nothing varies" if math.isnan(found.effect) else f"{found.effect:+.2f} sd of one more seed"
         yield "effect", f"{size}; better at {better:g} of {len(by_seed)} seeds (a tie is half)"
+        yield "P(better)", f"{found.improvement:.2f} with one more seed on as many new test rows"
     yield "macro-F1", f"{interval(f1)} points, p {f1.p:.3g}"
+    gained = row.information
+    if gained is not None and gained.accuracy is not None:
+        yield "information", f"{interval(gained.accuracy)} points over its within-class shuffle: {gained.verdict.text}"
+
+
+def among(paired: Paired, rules: Rules) -> str:
+    """The verdict that the leaderboard gives, which knows how many methods were compared."""
+    if paired.family == "exploratory":
+        return "exploratory: not a core method, not corrected"
+    corrected = f"p {paired.p_corrected:.3g} by {rules.correction.author}, {paired.p_max_t:.3g} by step-down max-T"
+    return f"{paired.verdict.word}: {corrected} over the section's core methods"
 
 
 def interval(found: Comparison) -> str:

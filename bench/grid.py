@@ -35,7 +35,7 @@ class Options:
     force: bool = False
     fail_fast: bool = False
     command: str = ""
-    allow_mixed: bool = False
+    rules: leaderboard.Rules = leaderboard.USUAL
     figures: bool = True
     track: str = "none"
 
@@ -80,7 +80,7 @@ def run(asked: Request, options: Options, say: Say) -> Result:
         say("stopped at the first failure (--fail-fast)")
     result.failures = progress.failures()
     result.leaderboard = leaderboard.write_report(
-        manifest, made.root, options.reports, allow_mixed=options.allow_mixed, figures=options.figures
+        manifest, made.root, options.reports, options.rules, figures=options.figures
     )
     progress.finish(result.leaderboard)
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,30 +42,41 @@ def save(manifest: dict[str, Any], root: Path) -> None:
     write_json(root / GRIDS / f"{name}.json", manifest)
 
 
+def grids(root: Path) -> list[dict[str, Any]]:
+    """The manifests of all grids that a store has run, the last one last. Raises UserError where there is none."""
+    paths = sorted((root / GRIDS).glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    if not paths:
+        raise UserError(f"no grid was run in {root}; `bench run --out {root}` runs one")
+    return [read_json(path) for path in paths]
+
+
 def stored(root: Path) -> dict[str, Any]:
     """One manifest of all grids that a store has run, for `bench report`. Raises UserError where there is none."""
-    # Oldest first: where two grids name a cell for the same method and seed, the last run is right.
-    grids = [
-        read_json(path) for path in sorted((root / GRIDS).glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
-    ]
-    if not grids:
-        raise UserError(f"no grid was run in {root}; `bench run --out {root}` runs one")
+    return joined(grids(root), f"python -m bench report --out {root.name}")
+
+
+def joined(grids: Sequence[Mapping[str, Any]], command: str) -> dict[str, Any]:
+    """One manifest of several: where two name a cell for the same method and seed, the later one is right."""
     sections: dict[str, dict[str, Any]] = {}
     for section in (section for grid in grids for section in grid["sections"]):
-        key = digest({name: section[name] for name in SECTION})
-        known = sections.setdefault(key, {**section, "methods": []})
+        known = sections.setdefault(section_key(section), {**section, "methods": []})
         merge(known, section)
     named = {method["method"] for section in sections.values() for method in section["methods"]}
     return {
         "schema": SCHEMA,
-        "command": f"python -m bench report --out {root.name}",
+        "command": command,
         "references_missing": missing_references(named),
         "left_out": {},
         "sections": list(sections.values()),
     }
 
 
-def merge(known: dict[str, Any], section: dict[str, Any]) -> None:
+def section_key(section: Mapping[str, Any]) -> str:
+    """Which table the section's cells stand in."""
+    return digest({name: section[name] for name in SECTION})
+
+
+def merge(known: dict[str, Any], section: Mapping[str, Any]) -> None:
     """Add a section's methods and seeds to those known of the same task, data and training."""
     known["seeds"] = sorted({*known["seeds"], *section["seeds"]})
     known["records"] = {**known.get("records", {}), **section.get("records", {})}

@@ -1,49 +1,57 @@
-"""`bench report`: write the leaderboard of a store, or check that a written one is what the store says."""
+"""`bench report`: write the leaderboard of one or more stores, or check that a written one is what the store says."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from bench.errors import UserError, nearest
-from bench.leaderboard import BASELINE, write_report
+from bench.leaderboard import Rules, write_report
 from bench.leaderboard.render import json_text, render
+from bench.leaderboard.rules import Correction
 from bench.leaderboard.table import build
-from bench.manifest import GRIDS, stored
+from bench.manifest import grids, stored
+from bench.merge import merged
 from bench.store import read_json
 
 LINE = 160  # characters of a line that is shown
 
 
-def write(
-    out: Path, reports: Path, *, command: str, baseline: str, delta: float, allow_mixed: bool, figures: bool
-) -> Path:
-    """Write the report of everything in a store. Raises UserError for a baseline that it does not have."""
-    manifest = {**stored(out), "command": command}
+def write(stores: Sequence[Path], reports: Path, rules: Rules, *, command: str, figures: bool) -> Path:
+    """Write the report of everything in one or more stores. Raises UserError for a baseline that is not there."""
+    manifest, root = gathered(stores, rules)
     known = sorted({entry["label"] for section in manifest["sections"] for entry in section["methods"]})
-    if baseline != BASELINE and baseline not in known:
-        raise UserError(f"no method {baseline} in {out}{nearest(baseline, known)}")
-    return write_report(
-        manifest, out, reports, baseline=baseline, delta=delta, allow_mixed=allow_mixed, figures=figures
-    )
+    if rules.baseline != Rules.baseline and rules.baseline not in known:
+        raise UserError(f"no method {rules.baseline} in {', '.join(map(str, stores))}{nearest(rules.baseline, known)}")
+    return write_report({**manifest, "command": command}, root, reports, rules, figures=figures)
 
 
-def check(out: Path, reports: Path) -> Iterator[str]:
+def gathered(stores: Sequence[Path], rules: Rules) -> tuple[dict[str, Any], Path]:
+    """One manifest, and the folder that its paths are relative to. Raises UserError where stores do not match."""
+    if len(stores) == 1:
+        return stored(stores[0]), stores[0]
+    return merged(stores, allow_mixed=rules.allow_mixed), Path()
+
+
+def check(stores: Sequence[Path], reports: Path) -> Iterator[str]:
     """A line for each file of a report that is not what its store gives now; nothing where all are.
 
-    The grid (one of the store's, or all of them), the baseline and the other options are those that the report itself
-    names. Raises UserError where there is no report.
+    The grid (one of the store's, or all of them) and the rules are those that the report itself names. Raises
+    UserError where there is no report.
     """
     try:
         told = read_json(reports / "leaderboard.json")
-        options = {key: told[key] for key in ("baseline", "delta", "allow_mixed")}
-        command = told["command"]
+        rules = Rules(**{field.name: told[field.name] for field in fields(Rules)})
+        rules, command = replace(rules, correction=Correction(rules.correction)), told["command"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{reports / 'leaderboard.json'} is not a report's: {error}") from error
-    grids = [read_json(path) for path in sorted((out / GRIDS).glob("*.json"))]
-    likely = [grid for grid in grids if grid["command"] == command] or [stored(out)]
-    tables = (build({**grid, "command": command}, out, **options) for grid in (*likely, *grids))
+    whole, root = gathered(stores, rules)
+    single = grids(stores[0]) if len(stores) == 1 else []
+    likely = [grid for grid in single if grid["command"] == command] or [whole]
+    tables = (build({**grid, "command": command}, root, rules) for grid in (*likely, *single))
     written, first = text_of(reports / "leaderboard.json"), next(tables)
     table = next((one for one in itertools.chain([first], tables) if json_text(one) == written), first)
     figures = "](figures/" in text_of(reports / "leaderboard.md")

@@ -27,6 +27,7 @@ from bench.errors import UserError
 
 DONE, ERROR, LEASE, LOG = "metrics.json", "error.json", "lease", "log.txt"
 HEARTBEAT, EXPIRY = 15.0, 60.0  # seconds
+CAUSE_LENGTH = 300  # characters of an error message that are repeated
 
 
 class State(StrEnum):
@@ -104,9 +105,17 @@ def state(folder: Path) -> State:
 
 
 def failure(folder: Path) -> str:
-    """Why a folder's cell failed, in one line."""
+    """Why a folder's cell failed, in one line; empty where nothing failed."""
+    if (folder / DONE).exists() or not (folder / ERROR).exists():
+        return ""
     told = read_json(folder / ERROR)
-    return f"{told['type']}: {told['message']}".split("\n")[0]
+    line = " ".join(f"{told.get('type', 'error')}: {told.get('message', '')}".split())
+    return line if len(line) <= CAUSE_LENGTH else line[: CAUSE_LENGTH - 3] + "..."
+
+
+def root_of(folder: Path) -> Path:
+    """The store that a cell or artefact lies in."""
+    return folder.parents[2]
 
 
 def read_lease(path: Path) -> dict[str, Any] | None:

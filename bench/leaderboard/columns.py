@@ -1,12 +1,14 @@
-"""The columns of the leaderboard, in order. A new column is one entry in `COLUMNS`."""
+"""The columns of the leaderboard, in order. A new column, in every form, is one entry in `COLUMNS`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from enum import IntEnum
+from typing import Any, Generic, TypeVar
 
+from bench.leaderboard import values
 from bench.leaderboard.overall import Gain, OverallRow
 from bench.leaderboard.table import Row
 from bench.stats.crossed import Comparison
@@ -18,18 +20,32 @@ NOTHING = "–"
 T = TypeVar("T")
 
 
+class Room(IntEnum):
+    """How much room a form needs at least to show a column."""
+
+    PAPER = 1
+    TEXT = 2
+    PAGE = 3
+
+
 @dataclass(frozen=True)
 class Column(Generic[T]):
     """A column: `render` makes plain text of a row, which each format escapes for itself.
 
-    `printed`: also in the table for papers, which has less room.
+    `value`, where there is one, is what JSON, CSV and the data frame hold under `key`; they have room for everything.
     """
 
     key: str
     title: str
     render: Callable[[T], str]
+    value: Callable[[T], Any] | None = None
     numeric: bool = True
-    printed: bool = True
+    room: Room = Room.PAPER
+
+
+def shown(columns: Sequence[Column[T]], rows: Sequence[T], room: Room = Room.PAGE) -> list[Column[T]]:
+    """The columns that fit and say something of at least one row."""
+    return [column for column in columns if column.room <= room and any(column.render(row) != NOTHING for row in rows)]
 
 
 def percent(value: float) -> str:
@@ -50,11 +66,6 @@ def mean_and_interval(interval: Interval) -> str:
     return f"{percent(interval.mean)} [{percent(interval.low)}, {percent(interval.high)}]"
 
 
-def difference(row: Row, metric: Literal["accuracy", "macro_f1"]) -> str:
-    """`+1.2 [-0.3, +2.7]`."""
-    return gain(getattr(row.paired, metric, None))
-
-
 def gain(found: Comparison | Gain | None) -> str:
     """A difference with its interval."""
     return NOTHING if found is None else f"{signed(found.difference)} [{signed(found.low)}, {signed(found.high)}]"
@@ -70,9 +81,24 @@ def p_value(row: Row) -> str:
     return ("< 0.001" if p < 0.001 else f"{p:.3f}") + (" †" if exploratory else "")
 
 
+def information(row: Row) -> str:
+    """`+1.2 [-0.3, +2.7], undecided`: the method minus its within-class shuffle."""
+    found = row.information
+    if found is None:
+        return NOTHING
+    said = found.verdict.word or found.withheld
+    return f"{gain(found.accuracy)}, {said}" if found.accuracy else said
+
+
 def number(value: float, digits: int) -> str:
     """A number of fixed digits."""
     return NOTHING if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def numbers(found: Interval) -> str:
+    """`0.523 [0.498, 0.548]`, without the brackets for one seed."""
+    bounds = "" if math.isnan(found.low) else f" [{found.low:.3f}, {found.high:.3f}]"
+    return number(found.mean, 3) + bounds
 
 
 def real_rows(row: Row) -> str:
@@ -85,26 +111,80 @@ def best(row: Row) -> str:
     return NOTHING if row.best is None else "yes" if row.best else "no"
 
 
+def improvement(row: Row) -> str:
+    """Probability of improvement in per cent."""
+    found = row.paired.accuracy if row.paired else None
+    return NOTHING if found is None or math.isnan(found.improvement) else f"{100 * found.improvement:.0f}"
+
+
 COLUMNS: tuple[Column[Row], ...] = (
     Column("label", "method", lambda row: row.label, numeric=False),
     Column("cells", "cells", lambda row: f"{len(row.cells)}/{len(row.seeds)}"),
-    Column("accuracy", "accuracy [95 %]", lambda row: mean_and_interval(row.accuracy)),
-    Column("sd", "sd", lambda row: percent(row.accuracy.sd), printed=False),
-    Column("macro_f1", "macro-F1 [95 %]", lambda row: mean_and_interval(row.macro_f1)),
-    Column("difference", "Δ accuracy [95 %]", lambda row: difference(row, "accuracy")),
+    Column(
+        "accuracy",
+        "accuracy [95 %]",
+        lambda row: mean_and_interval(row.accuracy),
+        lambda row: values.interval(row.accuracy),
+    ),
+    Column("sd", "sd", lambda row: percent(row.accuracy.sd), room=Room.TEXT),
+    Column(
+        "macro_f1",
+        "macro-F1 [95 %]",
+        lambda row: mean_and_interval(row.metrics["macro_f1"]),
+        lambda row: values.interval(row.metrics["macro_f1"]),
+    ),
+    Column(
+        "log_loss",
+        "log-loss [95 %]",
+        lambda row: numbers(row.metrics["log_loss"]),
+        lambda row: values.interval(row.metrics["log_loss"]),
+        room=Room.PAGE,
+    ),
+    Column(
+        "ece",
+        "calibration error [95 %]",
+        lambda row: mean_and_interval(row.metrics["ece"]),
+        lambda row: values.interval(row.metrics["ece"]),
+        room=Room.PAGE,
+    ),
+    Column(
+        "difference",
+        "Δ accuracy [95 %]",
+        lambda row: gain(row.paired.accuracy if row.paired else None),
+        lambda row: values.judged(row.paired),
+    ),
     Column("p", "p", p_value),
     Column("verdict", "verdict", lambda row: row.paired.verdict.text if row.paired else NOTHING, numeric=False),
-    Column("best", "best group", best, numeric=False),
-    Column("macro_f1_difference", "Δ macro-F1 [95 %]", lambda row: difference(row, "macro_f1"), printed=False),
+    Column("improvement", "P(better) %", improvement, room=Room.PAGE),
+    Column("best_group", "best group", best, lambda row: row.best, numeric=False),
+    Column(
+        "macro_f1_difference",
+        "Δ macro-F1 [95 %]",
+        lambda row: gain(row.paired.macro_f1 if row.paired else None),
+        lambda row: values.comparison("macro_f1", row.paired),
+        room=Room.TEXT,
+    ),
+    Column(
+        "information_gain",
+        "information gain [95 %]",
+        information,
+        lambda row: values.judged(row.information),
+        room=Room.TEXT,
+    ),
     Column("real_rows", "real rows (use)", real_rows, numeric=False),
-    Column("passes", "passes", lambda row: number(row.costs.passes, 2)),
+    Column(
+        "passes",
+        "passes",
+        lambda row: number(row.costs.passes, 2),
+        lambda row: {"own": row.costs.passes, "standalone": row.costs.passes_standalone},
+    ),
     Column("passes_standalone", "passes, standalone", lambda row: number(row.costs.passes_standalone, 2)),
-    Column("seconds", "s", lambda row: number(row.costs.seconds, 1), printed=False),
+    Column("seconds", "s", lambda row: number(row.costs.seconds, 1), values.seconds, room=Room.TEXT),
     Column(
         "seconds_standalone",
         "s, standalone",
         lambda row: number(row.costs.seconds_standalone, 1),
-        printed=False,
+        room=Room.TEXT,
     ),
 )
 

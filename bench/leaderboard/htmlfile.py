@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.leaderboard.columns import COLUMNS, NOTHING, OVERALL, Column
+from bench.leaderboard.columns import COLUMNS, NOTHING, OVERALL, Column, shown
 from bench.leaderboard.figures import Drawn
 from bench.leaderboard.markdown import (
     across,
@@ -75,24 +75,25 @@ def cells(columns: Sequence[Column[T]], row: T) -> list[tuple[Column[T], str, st
 
 def section_value(section: Section, place: int, figures: Sequence[Drawn]) -> dict[str, Any]:
     """What the template needs of a section."""
+    columns = shown(COLUMNS, section.rows)
     return {
         "heading": inline(heading(section)),
         "before": blocks([conditions(section), *markdown_notes(section)]),
-        "columns": COLUMNS,
-        "rows": [row_value(row) for row in section.rows],
+        "columns": columns,
+        "rows": [row_value(row, columns) for row in section.rows],
         "after": blocks([*checker(section), *without_result(section)]),
         "figures": [image(figure) for figure in figures if figure.section == place],
         "limits": blocks([limits(section)]),
     }
 
 
-def row_value(row: Row) -> dict[str, Any]:
+def row_value(row: Row, columns: Sequence[Column[Row]]) -> dict[str, Any]:
     """A row's cells with the values to sort them by, its verdict and the details of its test."""
     found = row.paired.accuracy if row.paired else None
     return {
         "label": row.label,
         "word": word(row),
-        "cells": cells(COLUMNS, row),
+        "cells": cells(columns, row),
         "details": list(details(row, found)) if found else [],
     }
 
@@ -123,6 +124,8 @@ def details(row: Row, found: Comparison) -> Iterable[tuple[str, str]]:
         ("p, corrected", row.paired.p_corrected if row.paired else math.nan, ".3g"),
         ("p, step-down max-T", row.paired.p_max_t if row.paired else math.nan, ".3g"),
         ("detectable at 80 % power", 100 * found.detectable, ".2f"),
+        ("effect (sd of one more seed)", found.effect, "+.2f"),
+        ("P(better), one more seed", found.improvement, ".3f"),
         *((f"variance, {name}", value, ".3g") for name, value in found.components.items()),
     ]
     yield "seeds × test rows", f"{found.seeds} × {found.examples:,}"

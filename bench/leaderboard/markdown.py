@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from bench.leaderboard.columns import COLUMNS, OVERALL, Column, percent
+from bench.leaderboard.columns import COLUMNS, OVERALL, Column, Room, percent, shown
 from bench.leaderboard.figures import FOLDER, Drawn
 from bench.leaderboard.overall import LEAST_TASKS, Overall, overall
 from bench.leaderboard.paired import ENVIRONMENT
@@ -47,7 +47,8 @@ def missing(table: Table) -> Iterator[str]:
 def section_blocks(section: Section) -> list[str]:
     """Heading, conditions, warnings, table and what is missing from it."""
     before = [f"## {heading(section)}", conditions(section), *notes(section)]
-    return [*before, grid(COLUMNS, section.rows), *checker(section), *without_result(section)]
+    table = grid(shown(COLUMNS, section.rows, Room.TEXT), section.rows)
+    return [*before, table, *checker(section), *without_result(section)]
 
 
 def heading(section: Section) -> str:
@@ -160,23 +161,34 @@ def limits(section: Section) -> str:
 
 def reading(table: Table) -> str:
     """How to read the columns."""
-    delta = points(table.delta)
+    rules = table.rules
+    delta, correction = points(rules.delta), rules.correction
     return "\n".join(
         [
-            "- **accuracy, macro-F1**: per cent, mean over seeds; the interval is for new seeds on the same test rows.",
-            f"- **Δ**: difference to {escape(table.baseline)} in points on the same seeds and test rows; its 95 % "
+            "- **accuracy, macro-F1**: per cent, mean over seeds; the interval is for new seeds on the same test rows. "
+            "JSON, CSV and the page also have log-loss (nats) and the expected calibration error (15 bins, per cent).",
+            f"- **Δ**: difference to {escape(rules.baseline)} in points on the same seeds and test rows; its 95 % "
             "interval is for new seeds and new test examples (both random, crossed), not corrected for the number of "
             "methods, and with few seeds rather too wide than too narrow.",
-            "- **p**: of the difference of accuracy, corrected by Holm over the core methods of the section "
-            "(confirmatory); † exploratory: not a core method, not corrected.",
+            f"- **p**: of the difference of accuracy, corrected by {correction.author} over the core methods of the "
+            f"section (confirmatory), which keeps {correction.bounds} at 5 %; † exploratory: not a core method, not "
+            "corrected.",
             f"- **verdict**: *better* or *worse*: p < 0.05; *equivalent*: the interval lies within {delta} of zero; "
             "*undecided*: neither, with the difference that this design would detect with 80 % power (before "
             "correction). A method with missing cells gets none.",
             "- **best group**: *no*: another method of the section is better at a one-sided level of 5 % over their "
-            "number; the best method is wrongly called *no* with a chance of at most 5 %.",
+            "number; the best method is wrongly called *no* with a chance of at most 5 %. It answers another question "
+            "than the verdict: *yes* is no praise, it says that nothing is shown to be better; and the baseline may "
+            "be out of the group while each verdict on it is undecided, since *no* does not say by which method it is "
+            "beaten and is not corrected over the methods that are called so.",
+            "- **information gain**, where a method stands beside itself with `shuffle=class`: Δ between the two, what "
+            f"its weights know of rows beyond their distribution; verdict corrected by {correction.author} over these.",
             "- **passes**: training passes over rows, scoring counted as a third, relative to a `ce` cell; "
             "*standalone* adds the checkers that the method needs. **s**: seconds per cell, of this machine.",
             "- **real rows (use)**: how many human-labelled rows the method sees, and what it does with them.",
+            "- **P(better)** (page, JSON, CSV): estimated probability that the method comes out above the baseline "
+            "when both are trained with one more seed and tested on as many new examples: Φ of the effect size, which "
+            "is Δ in standard deviations of that one difference.",
             "- Seeds are repetitions on one data set, not data sets.",
         ]
     )
@@ -191,7 +203,7 @@ def footer(table: Table) -> Iterator[str]:
         hashes = ", ".join(f"{escape(role)} {escape(value)}" for role, value in spec["hashes"].items())
         lines.append(f"- {escape(spec['task_ref'])}: data {hashes}; encoder {escape(spec['encoder_hash'])}")
     yield "\n".join(lines)
-    if table.allow_mixed and any(len(found.get(key, [])) > 1 for key in ENVIRONMENT):
+    if table.rules.allow_mixed and any(len(found.get(key, [])) > 1 for key in ENVIRONMENT):
         yield "**Cells of different code, versions or devices were paired, as asked for.**"
     yield "Made by:"
     yield "    " + " ".join(str(table.manifest["command"]).split())

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.leaderboard.cells import Examples
+from bench.leaderboard.rules import Rules
+from bench.leaderboard.scores import Examples
 from bench.stats.crossed import Comparison, compare_accuracy, compare_macro_f1
 from bench.stats.metrics import IntArray
-from bench.stats.multiple import holm, max_t
+from bench.stats.multiple import CORRECTIONS, max_t
 from bench.stats.pairwise import covariances, sure_correlation
 from bench.stats.verdict import Verdict, incomplete, verdict
 
@@ -24,12 +25,11 @@ ENVIRONMENT = ("code", "torch", "transformers", "device")  # what two cells must
 
 @dataclass(frozen=True)
 class Paired:
-    """A method's differences to the baseline. `p_corrected` is NaN outside the family, or where there is no verdict.
+    """A method's differences to another's. `p_corrected` is NaN outside the family, or where there is no verdict.
 
-    `p_max_t`: the same by step-down max-T, for information.
-
-    `family`: *confirmatory* (core methods, Holm over all that were planned), *exploratory* (the rest, uncorrected) or
-    empty (the baseline). `withheld` says why there is no difference, or no verdict on it.
+    `p_max_t`: the same by step-down max-T, for information. `family`: *confirmatory* (core methods, corrected over all
+    that were planned), *exploratory* (the rest, uncorrected) or empty (the baseline). `withheld` says why there is no
+    difference, or no verdict on it.
     """
 
     accuracy: Comparison | None
@@ -41,22 +41,16 @@ class Paired:
     p_max_t: float = math.nan
 
 
-def pair(
-    rows: Sequence[Row], base: Row | None, test: Examples, *, name: str, delta: float, allow_mixed: bool
-) -> list[Paired]:
+def pair(rows: Sequence[Row], base: Row | None, test: Examples, rules: Rules) -> list[Paired]:
     """One `Paired` per row. The family's size is the number of planned core methods, whatever became of their cells."""
-    reasons = [withheld(row, base, name, allow_mixed) for row in rows]
-    found = [
-        None if base is None or reason.hides else differences(row, base, test)
-        for row, reason in zip(rows, reasons, strict=True)
-    ]
-    p = [pairs[0].p if pairs and not reason.text else math.nan for pairs, reason in zip(found, reasons, strict=True)]
-    core = [i for i, row in enumerate(rows) if row.spec["core"] and not row.is_baseline]
+    matches = [match(row, base, test, rules) for row in rows]
+    p = [found.p for found in matches]
+    core = [i for i, row in enumerate(rows) if row.spec["core"] and row is not base]
     corrected = np.full(len(rows), math.nan)
-    corrected[core] = holm([p[i] for i in core])
+    corrected[core] = CORRECTIONS[rules.correction]([p[i] for i in core])
     judgements = [
-        judged(row, pairs, reason.text, p[i], float(corrected[i]), delta)
-        for i, (row, pairs, reason) in enumerate(zip(rows, found, reasons, strict=True))
+        judged(found, family(row, base), float(corrected[i]), rules.delta)
+        for i, (row, found) in enumerate(zip(rows, matches, strict=True))
     ]
     if base is not None:
         for i, value in zip(core, stepped([rows[i] for i in core], [p[i] for i in core], base, test), strict=True):
@@ -64,54 +58,67 @@ def pair(
     return judgements
 
 
+@dataclass(frozen=True)
+class Match:
+    """The differences of two rows on their common seeds, and why they do not count (`withheld`, empty if they do)."""
+
+    accuracy: Comparison | None = None
+    macro_f1: Comparison | None = None
+    withheld: str = ""
+
+    @property
+    def p(self) -> float:
+        """Uncorrected p; NaN where there is none that counts."""
+        return math.nan if self.accuracy is None or self.withheld else self.accuracy.p
+
+
+def match(row: Row, base: Row | None, test: Examples, rules: Rules) -> Match:
+    """Compare a row with the baseline, as far as it can be compared."""
+    if row is base:
+        return Match(withheld="baseline")
+    if base is None:
+        return Match(withheld=f"no baseline {rules.baseline}")
+    mixed = "" if rules.allow_mixed else mixture(row, base)
+    if mixed:
+        return Match(withheld=f"mixed environments: {mixed}")
+    reason = ""
+    if not row.complete:
+        reason = incomplete(len(row.cells), len(row.seeds)).text
+    elif not base.complete:
+        reason = f"baseline {incomplete(len(base.cells), len(base.seeds)).text}"
+    shared = sorted(set(row.cells) & set(base.cells))
+    if not shared:
+        return Match(withheld=reason or "no seed in common")
+    a, b = stacked(row, shared), stacked(base, shared)
+    return Match(compare_accuracy(test.labels, a, b), compare_macro_f1(test.labels, a, b, test.classes), reason)
+
+
+def family(row: Row, base: Row | None) -> str:
+    """Which family of comparisons a row is in."""
+    return "" if row is base else "confirmatory" if row.spec["core"] else "exploratory"
+
+
 def stepped(rows: Sequence[Row], p: Sequence[float], base: Row, test: Examples) -> list[float]:
     """Step-down max-T over a family; a comparison that could not be made counts as independent."""
     made = [i for i, value in enumerate(p) if not math.isnan(value)]
+    compared = [base, *(rows[i] for i in made)]
+    shared = sorted(set.intersection(*(set(row.cells) for row in compared)))
     correlation = np.eye(len(rows))
-    if made:
-        right = np.stack([stacked(part, part.seeds) == test.labels for part in (base, *(rows[i] for i in made))])
+    if made and shared:
+        right = np.stack([stacked(row, shared) == test.labels for row in compared])
         scores = right[1:].astype(np.float64) - right[0]
-        known = sure_correlation(covariances(scores), *scores.shape[1:])
-        correlation[np.ix_(made, made)] = known
+        correlation[np.ix_(made, made)] = sure_correlation(covariances(scores), *scores.shape[1:])
     return [float(value) for value in max_t(p, correlation)] if len(rows) else []
 
 
-def judged(
-    row: Row, found: tuple[Comparison, Comparison] | None, reason: str, p: float, corrected: float, delta: float
-) -> Paired:
-    """What may be said of a row."""
-    family = "" if row.is_baseline else "confirmatory" if row.spec["core"] else "exploratory"
-    accuracy, macro_f1 = found if found else (None, None)
-    if accuracy is None or reason:
-        return Paired(accuracy, macro_f1, math.nan, family, Verdict("", reason), reason)
-    exploratory = family == "exploratory"
-    word = verdict(accuracy, p if exploratory else corrected, delta=delta, exploratory=exploratory)
-    return Paired(accuracy, macro_f1, corrected, family, word)
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a row gets no verdict; `hides`: nor any difference."""
-
-    text: str = ""
-    hides: bool = False
-
-
-def withheld(row: Row, base: Row | None, name: str, allow_mixed: bool) -> Reason:
-    """Whether a row can be compared with the baseline."""
-    if row.is_baseline:
-        return Reason("baseline", hides=True)
-    if base is None:
-        return Reason(f"no baseline {name}", hides=True)
-    mixed = "" if allow_mixed else mixture(row, base)
-    if mixed:
-        return Reason(f"mixed environments: {mixed}", hides=True)
-    alone = not set(row.cells) & set(base.cells)
-    if not row.complete:
-        return Reason(incomplete(len(row.cells), len(row.seeds)).text, hides=alone)
-    if not base.complete:
-        return Reason(f"baseline {incomplete(len(base.cells), len(base.seeds)).text}", hides=alone)
-    return Reason()
+def judged(found: Match, kind: str, corrected: float, delta: float) -> Paired:
+    """What may be said of a match; `corrected` is looked at unless it is exploratory."""
+    if found.accuracy is None or found.withheld:
+        told = Verdict("", found.withheld)
+        return Paired(found.accuracy, found.macro_f1, math.nan, kind, told, found.withheld)
+    exploratory = kind == "exploratory"
+    word = verdict(found.accuracy, found.p if exploratory else corrected, delta=delta, exploratory=exploratory)
+    return Paired(found.accuracy, found.macro_f1, corrected, kind, word)
 
 
 def mixture(row: Row, base: Row) -> str:
@@ -119,13 +126,6 @@ def mixture(row: Row, base: Row) -> str:
     environments = [cell.environment for part in (row, base) for cell in part.cells.values()]
     values = {key: sorted({str(found.get(key, "unknown")) for found in environments}) for key in ENVIRONMENT}
     return "; ".join(f"{key} {', '.join(found)}" for key, found in values.items() if len(found) > 1)
-
-
-def differences(row: Row, base: Row, test: Examples) -> tuple[Comparison, Comparison]:
-    """Differences of accuracy and macro-F1 on the seeds that both have (at least one)."""
-    shared = sorted(set(row.cells) & set(base.cells))
-    a, b = stacked(row, shared), stacked(base, shared)
-    return compare_accuracy(test.labels, a, b), compare_macro_f1(test.labels, a, b, test.classes)
 
 
 def stacked(row: Row, seeds: Sequence[int]) -> IntArray:

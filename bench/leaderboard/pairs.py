@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.leaderboard.cells import Examples
 from bench.leaderboard.paired import mixture, stacked
+from bench.leaderboard.rules import Rules
+from bench.leaderboard.scores import Examples
 from bench.stats.metrics import FloatArray
-from bench.stats.multiple import best_group, holm
+from bench.stats.multiple import CORRECTIONS, best_group
 from bench.stats.pairwise import one_sided, pairwise
 from bench.stats.verdict import ALPHA
 
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pairs:
-    """(M, M) differences of accuracy, row minus column, of the methods that are complete and of one environment.
+    """(M, M) differences of accuracy, row minus column, of complete methods of the same seeds and environment.
 
-    `p`: corrected by Holm over the M (M - 1)/2 pairs. `words`: better, worse, equivalent or undecided. `best`:
+    `p`: corrected over the M (M - 1)/2 pairs. `words`: better, worse, equivalent or undecided. `best`:
     the labels of the methods that may be the best, with an error of at most 5 % for the section.
     """
 
@@ -36,28 +37,29 @@ class Pairs:
 
 
 def comparable(rows: Sequence[Row], allow_mixed: bool) -> list[Row]:
-    """The complete rows whose environments are those of most of them."""
+    """The complete rows whose seeds and environments are those of most of them."""
     complete = [row for row in rows if row.complete and row.cells]
-    if allow_mixed or not complete:
-        return complete
-    alike = [[other for other in complete if not mixture(row, other)] for row in complete]
-    return max(alike, key=len)
+    alike = [
+        [other for other in complete if other.seeds == row.seeds and (allow_mixed or not mixture(row, other))]
+        for row in complete
+    ]
+    return max(alike, key=len, default=[])
 
 
-def pairs(rows: Sequence[Row], test: Examples, *, delta: float, allow_mixed: bool) -> Pairs | None:
+def pairs(rows: Sequence[Row], test: Examples, rules: Rules) -> Pairs | None:
     """All pairs of the section's comparable rows, in their order; None for fewer than two."""
-    kept = comparable(rows, allow_mixed)
+    kept = comparable(rows, rules.allow_mixed)
     if len(kept) < 2:
         return None
     scores = np.stack([stacked(row, row.seeds) == test.labels for row in kept]).astype(np.float64)
     found = pairwise(scores)
     upper = np.triu_indices(len(kept), 1)
     p = np.ones_like(found.p)
-    p[upper] = holm(found.p[upper].tolist())
+    p[upper] = CORRECTIONS[rules.correction](found.p[upper].tolist())
     p = np.minimum(p, p.T)
     low, high = found.difference - found.half, found.difference + found.half
     words = np.where(p < ALPHA, np.where(found.difference > 0, "better", "worse"), "undecided")
-    words = np.where((low >= -delta) & (high <= delta), "equivalent", words)
+    words = np.where((low >= -rules.delta) & (high <= rules.delta), "equivalent", words)
     labels = tuple(row.label for row in kept)
     best = frozenset(compress(labels, best_group(one_sided(found), ALPHA).tolist()))
     return Pairs(labels, found.difference, p, tuple(map(tuple, words.tolist())), best)

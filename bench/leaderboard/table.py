@@ -10,11 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from bench.leaderboard.cells import Absent, Cell, Examples, Reader
+from bench.leaderboard.cells import Absent, Cell, Reader
+from bench.leaderboard.information import information
 from bench.leaderboard.paired import Paired, pair
 from bench.leaderboard.pairs import Pairs, pairs
 from bench.leaderboard.provenance import Provenance, provenance
+from bench.leaderboard.rules import USUAL, Rules
+from bench.leaderboard.scores import Examples, Scores, scores
 from bench.stats.interval import Interval, t_interval
+from bench.stats.metrics import METRICS
 from bench.store import DONE, read_json
 
 COST_REFERENCE = "ce"  # costs are told as multiples of one such cell
@@ -32,18 +36,23 @@ class Costs:
 
 @dataclass(frozen=True)
 class Row:
-    """One method label in one section. `spec` is its entry in the manifest."""
+    """One method label in one section. `spec` is its entry in the manifest, `metrics` what its seeds say, by name."""
 
     spec: Mapping[str, Any]
     seeds: tuple[int, ...]
     cells: Mapping[int, Cell]
     absent: Mapping[int, Absent]
-    accuracy: Interval
-    macro_f1: Interval
+    metrics: Mapping[str, Interval]
     costs: Costs
     is_baseline: bool = False
     paired: Paired | None = None
+    information: Paired | None = None  # against its within-class shuffle, where that is there
     best: bool | None = None  # may be the best of its section; None where it cannot be compared
+
+    @property
+    def accuracy(self) -> Interval:
+        """Accuracy over its seeds."""
+        return self.metrics["accuracy"]
 
     @property
     def label(self) -> str:
@@ -84,42 +93,52 @@ class Table:
     manifest: Mapping[str, Any]
     sections: tuple[Section, ...]
     provenance: Provenance
-    baseline: str
-    delta: float
-    allow_mixed: bool
+    rules: Rules
 
 
-def build(manifest: Mapping[str, Any], store: Path, *, baseline: str, delta: float, allow_mixed: bool) -> Table:
+def build(manifest: Mapping[str, Any], store: Path, rules: Rules = USUAL) -> Table:
     """Read every cell of a manifest and compare the methods of each section with the baseline."""
-    sections = tuple(build_section(spec, store, baseline, delta, allow_mixed) for spec in manifest["sections"])
+    with scores() as found:
+        sections = tuple(build_section(spec, store, found, rules) for spec in manifest["sections"])
     environments = [cell.environment for part in sections for row in part.rows for cell in row.cells.values()]
-    return Table(manifest, sections, provenance(environments), baseline, delta, allow_mixed)
+    return Table(manifest, sections, provenance(environments), rules)
 
 
-def build_section(spec: Mapping[str, Any], store: Path, baseline: str, delta: float, allow_mixed: bool) -> Section:
+def build_section(spec: Mapping[str, Any], store: Path, known: Scores, rules: Rules) -> Section:
     """One section's rows, sorted by mean accuracy, then label; methods without any result come last."""
-    reader = Reader(store)
+    reader = Reader(store, known)
     rows = [read_row(entry, spec["seeds"], reader) for entry in spec["methods"]]
-    rows = [replace(row, costs=relative(row, find(rows, COST_REFERENCE))) for row in rows]
-    base = find(rows, baseline)
-    rows = [replace(row, is_baseline=row is base) for row in rows]
-    if reader.rows is not None:
-        base = next((row for row in rows if row.is_baseline), None)
-        found = pair(rows, base, reader.rows, name=baseline, delta=delta, allow_mixed=allow_mixed)
-        rows = [replace(row, paired=paired) for row, paired in zip(rows, found, strict=True)]
+    reference = find(rows, COST_REFERENCE)
+    rows = [replace(row, costs=relative(row, reference), is_baseline=row.label == rules.baseline) for row in rows]
     rows.sort(key=lambda row: (math.isnan(row.accuracy.mean), -row.accuracy.mean, row.label))
-    every = pairs(rows, reader.rows, delta=delta, allow_mixed=allow_mixed) if reader.rows else None
-    if every is not None:
-        rows = [replace(row, best=row.label in every.best if row.label in every.labels else None) for row in rows]
+    every = None
+    if reader.rows is not None:
+        every = pairs(rows, reader.rows, rules)
+        rows = compared(rows, reader.rows, every, rules)
     return Section(
         spec=spec,
         rows=tuple(rows),
         quality=quality(spec, store),
-        baseline=baseline,
+        baseline=rules.baseline,
         classes=reader.rows.classes if reader.rows else len(spec["labels"]),
         test=reader.rows,
         pairs=every,
     )
+
+
+def compared(rows: Sequence[Row], test: Examples, every: Pairs | None, rules: Rules) -> list[Row]:
+    """The rows with what comparisons say of them."""
+    paired = pair(rows, find(rows, rules.baseline), test, rules)
+    gained = information(rows, test, rules)
+    return [
+        replace(
+            row,
+            paired=found,
+            information=gained.get(row.label),
+            best=row.label in every.best if every is not None and row.label in every.labels else None,
+        )
+        for row, found in zip(rows, paired, strict=True)
+    ]
 
 
 def read_row(spec: Mapping[str, Any], seeds: Sequence[int], reader: Reader) -> Row:
@@ -134,8 +153,7 @@ def read_row(spec: Mapping[str, Any], seeds: Sequence[int], reader: Reader) -> R
         seeds=tuple(seeds),
         cells=cells,
         absent={seed: cell for seed, cell in read.items() if isinstance(cell, Absent)},
-        accuracy=t_interval([cell.accuracy for cell in cells.values()]),
-        macro_f1=t_interval([cell.macro_f1 for cell in cells.values()]),
+        metrics={name: t_interval([cell.metrics[name] for cell in cells.values()]) for name in METRICS},
         costs=Costs(math.nan, math.nan, math.nan, math.nan),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bench.leaderboard.columns import COLUMNS, percent
+from bench.leaderboard.columns import COLUMNS, Room, percent, shown
 from bench.leaderboard.table import Section, Table
 
 SPECIAL = {
@@ -21,7 +21,6 @@ SPECIAL = {
     "Δ": r"$\Delta$",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
-PRINTED = tuple(column for column in COLUMNS if column.printed)
 
 
 def escape(text: Any) -> str:
@@ -39,9 +38,10 @@ def as_tex(table: Table) -> str:
 
 def section_tex(section: Section) -> str:
     """One table, as wide as the text."""
-    columns = "".join("r" if column.numeric else "l" for column in PRINTED)
-    lines = [" & ".join(escape(column.title) for column in PRINTED)]
-    lines += [" & ".join(escape(column.render(row)) for column in PRINTED) for row in section.rows]
+    printed = shown(COLUMNS, section.rows, Room.PAPER)
+    columns = "".join("r" if column.numeric else "l" for column in printed)
+    lines = [" & ".join(escape(column.title) for column in printed)]
+    lines += [" & ".join(escape(column.render(row)) for column in printed) for row in section.rows]
     head, *body = [f"{line} \\\\" for line in lines]
     return "\n".join(
         [

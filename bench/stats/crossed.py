@@ -40,7 +40,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtridf, stdtrit
+from scipy.special import ndtr, stdtridf, stdtrit
 
 from bench.stats.interval import LEVEL
 from bench.stats.metrics import FloatArray, IntArray, confusion, macro_f1_of, ratio
@@ -63,6 +63,10 @@ class Comparison:
     `df` are the degrees of freedom at which `difference +- t_{0.975, df} se` is the interval (NaN if se is 0), and
     `detectable` is the true difference that this design finds at 5 % with 80 % power. `conditional`: there is only
     one seed, so everything holds for these trained models and speaks of new examples alone.
+
+    `effect` is the difference in units of the standard deviation that one more such comparison has: a new seed, tested
+    on N new examples (NaN for one seed, or where nothing varies). `improvement` is the estimated probability that A
+    comes out above B there, ties counted half: the normal distribution function of `effect`.
     """
 
     difference: float
@@ -76,6 +80,8 @@ class Comparison:
     conditional: bool
     components: dict[str, float]
     detectable: float
+    effect: float = math.nan
+    improvement: float = math.nan
 
 
 def components(scores: FloatArray) -> Components:
@@ -121,6 +127,21 @@ def p_values(difference: FloatArray, found: Components, seeds: int, examples: in
     return np.where(size == 0.0, 1.0, np.exp(high))
 
 
+def once_more(difference: float, found: Components, seeds: int, examples: int) -> tuple[float, float]:
+    """`effect` and `improvement` of a `Comparison`.
+
+    The mean difference of one new seed on N new examples varies by var(a) + (var(b) + var(e))/N, of which
+    s2_seed + (s2_example - s2_interaction/S)/N is an unbiased estimate.
+    """
+    if seeds == 1:
+        return math.nan, math.nan
+    own = max(float(found.example - found.interaction / seeds), 0.0)
+    sd = math.sqrt(float(found.seed) + own / examples)
+    if sd == 0.0:
+        return math.nan, 0.5 + math.copysign(0.5, difference) if difference else 0.5
+    return difference / sd, float(ndtr(difference / sd))
+
+
 def compare(a: FloatArray, b: FloatArray) -> Comparison:
     """Compare per-example scores (S, N) of two methods, paired by seed and example.
 
@@ -139,6 +160,7 @@ def compare(a: FloatArray, b: FloatArray) -> Comparison:
     se = math.sqrt(max(float(by_seed + by_example), float(floor)))
     tail = (1 - LEVEL) / 2
     half = float(half_width(found, seeds, examples, tail))
+    effect, improvement = once_more(difference, found, seeds, examples)
     return Comparison(
         difference=difference,
         low=difference - half,
@@ -151,6 +173,8 @@ def compare(a: FloatArray, b: FloatArray) -> Comparison:
         conditional=seeds == 1,
         components={name: float(value) for name, value in found._asdict().items()},
         detectable=half + float(half_width(found, seeds, examples, 1 - POWER)),
+        effect=effect,
+        improvement=improvement,
     )
 
 

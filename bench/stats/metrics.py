@@ -6,6 +6,7 @@ all seeds of a method are computed at once. A tie between classes goes to the lo
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -77,3 +78,12 @@ def ece(labels: IntArray, logits: NDArray[np.floating[Any]], bins: int = 15) -> 
     index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     gap = (predict(logits) == labels) - confidence
     return float(np.abs(np.bincount(index, weights=gap, minlength=bins)).sum() / len(labels))
+
+
+# Every metric of a cell. A new one is one entry here, and one in the leaderboard's columns if it is to be shown.
+METRICS: Mapping[str, Callable[[IntArray, NDArray[np.floating[Any]]], float]] = {
+    "accuracy": accuracy,
+    "macro_f1": macro_f1,
+    "log_loss": log_loss,
+    "ece": ece,
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,16 @@ def holm(p: Sequence[float]) -> FloatArray:
 
 
 def benjamini_hochberg(p: Sequence[float]) -> FloatArray:
-    """p-values adjusted for the false discovery rate (Benjamini and Hochberg, 1995), by SciPy."""
+    """p-values adjusted for the false discovery rate (Benjamini and Hochberg, 1995), by SciPy. NaN as in `holm`."""
     from scipy.stats import false_discovery_control
 
-    return np.asarray(false_discovery_control(np.asarray(p, np.float64)))
+    values = np.asarray(p, np.float64)
+    if not len(values):
+        return values
+    return np.where(np.isnan(values), np.nan, false_discovery_control(np.nan_to_num(values, nan=1.0)))
+
+
+CORRECTIONS: Mapping[str, Callable[[Sequence[float]], FloatArray]] = {"holm": holm, "bh": benjamini_hochberg}
 
 
 def max_t(p: Sequence[float], correlation: FloatArray, draws: int = 20_000) -> FloatArray:

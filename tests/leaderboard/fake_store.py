@@ -106,9 +106,9 @@ class FakeStore:
         ]
         (self.root / path / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    def fail(self, path, kind="RuntimeError", message="loss is nan\nat update 7", cause=None):
+    def fail(self, path, kind="RuntimeError", message="loss is nan\nat update 7"):
         """A failed cell."""
-        self.put(path, "error.json", {"type": kind, "message": message, "cause": cause})
+        self.put(path, "error.json", {"type": kind, "message": message})
 
     def put(self, path, name, value):
         """A JSON file of a cell."""

@@ -4,6 +4,7 @@ from fake_store import FakeStore
 
 from bench.comparison import compare
 from bench.errors import UserError
+from bench.leaderboard import Rules
 from bench.stats import conditional
 from bench.stats.crossed import compare as crossed
 from bench.store import write_json
@@ -20,8 +21,8 @@ def store(tmp_path):
 def lines(store, a, b, **options):
     """The text of a comparison."""
     write_json(store.root / ".grids" / "a.json", store.manifest())
-    asked = {"task": None, "delta": 0.01, "allow_mixed": False, **options}
-    return "\n".join(compare(store.root, a, b, **asked))
+    task = options.pop("task", None)
+    return "\n".join(compare(store.root, a, Rules(b, **options), task=task))
 
 
 def test_numbers(store):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from fake_store import FakeStore
 
+from bench.leaderboard import USUAL
 from bench.leaderboard.figures import FIGURES, draw, files, forest, slugs, training
 from bench.leaderboard.markdown import as_markdown
 from bench.leaderboard.pairs import pairs
@@ -14,9 +15,7 @@ from bench.stats.multiple import holm
 
 
 def table_of(*stores, **manifest):
-    return build(
-        stores[0].manifest(*stores[1:], **manifest), stores[0].root, baseline="ce", delta=0.01, allow_mixed=False
-    )
+    return build(stores[0].manifest(*stores[1:], **manifest), stores[0].root)
 
 
 @pytest.fixture
@@ -118,7 +117,7 @@ def test_twins_are_equivalent(tmp_path):
     (section,) = table_of(store).sections
     assert section.pairs.words[0][1] == section.pairs.words[1][0] == "equivalent"
     assert section.pairs.p[0, 1] == 1
-    assert pairs(section.rows[:1], section.test, delta=0.01, allow_mixed=False) is None
+    assert pairs(section.rows[:1], section.test, USUAL) is None
 
 
 def test_histories(tmp_path, store):

@@ -10,7 +10,7 @@ from fake_store import FakeStore
 from scipy import stats
 
 from bench.errors import UserError
-from bench.leaderboard import frame, provenance, write_report
+from bench.leaderboard import Rules, frame, provenance, write_report
 from bench.leaderboard.columns import COLUMNS
 from bench.leaderboard.render import FORMS
 from bench.stats.crossed import compare
@@ -23,10 +23,10 @@ def store(tmp_path):
     return FakeStore(tmp_path / "runs")
 
 
-def report(store, manifest=None, **options):
+def report(store, manifest=None, **rules):
     """The JSON and Markdown of a store, each read back from disk."""
     reports = store.root.parent / "reports"
-    path = write_report(manifest or store.manifest(), store.root, reports, figures=False, **options)
+    path = write_report(manifest or store.manifest(), store.root, reports, Rules(**rules), figures=False)
     assert path == reports / "leaderboard.md"
     assert {file.name for file in reports.iterdir()} == set(FORMS)
     refused = {"parse_constant": lambda name: pytest.fail(f"{name} is not JSON")}
@@ -42,7 +42,8 @@ def row_of(value, label):
 def table_of(text):
     """The first Markdown table as a list of dicts by column key."""
     lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
-    keys = [column.key for column in COLUMNS]
+    by_title = {column.title: column.key for column in COLUMNS}
+    keys = [by_title[title] for title in lines[0]]
     return [dict(zip(keys, line, strict=True)) for line in lines[2:]]
 
 
@@ -98,7 +99,7 @@ def test_identical_methods_are_equivalent(store):
 
 def test_failed_and_missing_cells(store):
     store.method("ce").method("dimp", failed=[1], needs={"2": ["checker/q"]}, missing=[2]).method("focal", skill=3.0)
-    store.fail("checker/q", message="no memory", cause="of the checker")
+    store.fail("checker/q", message="no memory\nfor it")
     value, text = report(store)
     row = row_of(value, "dimp")
     assert (row["n_seeds"], row["n_planned"], row["missing"]) == (1, 3, [2])
@@ -110,7 +111,7 @@ def test_failed_and_missing_cells(store):
     focal = row_of(value, "focal")["difference"]
     assert focal["p_corrected"] == pytest.approx(min(1, 2 * focal["p"]))  # the family keeps its planned size
     assert "- dimp, seed 1: failed: RuntimeError: loss is nan at update 7" in text
-    assert "- dimp, seed 2: missing: needs checker/q: RuntimeError: no memory (of the checker)" in text
+    assert "- dimp, seed 2: missing: needs checker/q: RuntimeError: no memory for it" in text
 
 
 def test_an_incomplete_baseline_allows_no_verdict(store):
@@ -299,8 +300,11 @@ def golden_store(root):
     store.section["checkers"] = {"quality": {seed: paths[0] for seed, paths in needs.items()}}
     checker = {"real_use": "checker", "real_rows": 100, "needs": needs}
     store.method("ce").method("focal", skill=0.6).method("superloss", failed=[3])
-    store.method("dimp", skill=2.4, **checker).method("imp", skill=1.1, env={"torch": "2.12.0"}, **checker)
+    store.method("dimp", skill=2.4, hyperparameters={"shuffle": "none"}, **checker).method(
+        "imp", skill=1.1, env={"torch": "2.12.0"}, **checker
+    )
     store.method("dimp(clip=20)", skill=2.2, core=False, hyperparameters={"clip": 20}, **checker)
+    store.method("dimp(shuffle=class)", skill=1.3, core=False, hyperparameters={"shuffle": "class"}, **checker)
     store.method("ce-mix", skill=1.6, real_use="train", real_rows=100)
     return store
 

@@ -156,6 +156,7 @@ def test_macro_f1_difference():
 def test_corrections_match_statsmodels(p):
     np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], atol=1e-12)
     np.testing.assert_allclose(benjamini_hochberg(p), multipletests(p, method="fdr_bh")[1], atol=1e-12)
+    assert np.isnan(benjamini_hochberg([*p, math.nan])[-1])
 
 
 def test_a_planned_comparison_that_failed_still_counts():
@@ -193,3 +194,46 @@ def test_verdict_words():
     assert incomplete(4, 5).text == "incomplete: 4/5"
     assert not incomplete(4, 5).word
     assert points(0.005) == "0.5 points"
+
+
+def test_effect_by_hand():
+    a, b = random_scores(5, gap=0.05)
+    d, found = a - b, compare(a, b)
+    seeds, examples = d.shape
+    part = found.components
+    variance = part["seed"] + max(part["example"] - part["interaction"] / seeds, 0) / examples
+    assert found.effect == pytest.approx(d.mean() / math.sqrt(variance))
+    assert found.improvement == pytest.approx(stats.norm.cdf(found.effect))
+    assert compare(b, a).improvement == pytest.approx(1 - found.improvement)
+
+
+def test_the_probability_of_improvement_is_how_often_one_more_seed_and_test_is_better():
+    rng = np.random.default_rng(6)
+    seeds, examples, mean = 60, 200, 0.02
+
+    def sample(count):
+        return (
+            mean
+            + rng.normal(0, 0.03, (count, 1))
+            + rng.normal(0, 0.3, examples)
+            + rng.normal(0, 0.4, (count, examples))
+        )
+
+    drawn = (sample(seeds) for _ in range(60))
+    estimates = [compare(d, np.zeros_like(d)).improvement for d in drawn]
+    again = np.mean([sample(1).mean() > 0 for _ in range(8_000)])
+    assert np.mean(estimates) == pytest.approx(again, abs=0.03)
+
+
+@pytest.mark.parametrize(("shift", "expected"), [(0.0, 0.5), (0.25, 1.0), (-0.25, 0.0)])
+def test_where_nothing_varies_the_better_one_is_certain(shift, expected):
+    d = np.full((3, 20), shift)
+    found = compare(d, np.zeros_like(d))
+    assert math.isnan(found.effect)
+    assert found.improvement == expected
+
+
+def test_one_seed_has_no_effect_size():
+    a, b = random_scores(7, seeds=1)
+    assert math.isnan(compare(a, b).effect)
+    assert math.isnan(compare(a, b).improvement)

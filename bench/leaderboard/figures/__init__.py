@@ -42,7 +42,6 @@ class Drawn:
     png: bytes
 
 
-GAINS = "Differences to the baseline; verdicts are corrected, intervals are not; grey band: too small to care about"
 FIGURES: tuple[Entry, ...] = (
     Entry(
         "gains",
@@ -50,7 +49,7 @@ FIGURES: tuple[Entry, ...] = (
         gains,
     ),
     Entry("seeds", "Accuracy of each seed", dots),
-    Entry("pairs", "Every method against every other; marks are corrected by Holm over all pairs", heat),
+    Entry("pairs", "Every method against every other; marks are corrected over all pairs", heat),
     Entry("curves", "Training loss and effective sample size (share of a batch)", curves),
 )
 OVERVIEW = "Differences to the baseline on every task, with 95 % intervals"
@@ -72,7 +71,7 @@ def drawn(table: Table) -> Iterator[Drawn]:
             yield Drawn(None, f"ranks-{place}", RANKS, *render(made))
     for place, (section, slug) in enumerate(zip(table.sections, slugs(table), strict=True)):
         for entry in FIGURES:
-            if (made := entry.draw(section, table.delta)) is not None:
+            if (made := entry.draw(section, table.rules.delta)) is not None:
                 yield Drawn(place, f"{slug}-{entry.key}", entry.caption, *render(made))
 
 

@@ -82,11 +82,11 @@ def all_gains(table: Table) -> Figure | None:
         if place >= len(sections):
             axes.set_visible(False)
             continue
-        forest(axes, sections[place], table.delta, names)
+        forest(axes, sections[place], table.rules.delta, names)
         axes.set_xlabel("points")
         axes.set_title(f"{short(sections[place].spec['task_ref'], 24)}\n{sections[place].spec['source']}", fontsize=10)
         if place % columns:
             axes.set_yticklabels([])
-    made.suptitle(f"Gains over {short(table.baseline)} with 95 % intervals")
+    made.suptitle(f"Gains over {short(table.rules.baseline)} with 95 % intervals")
     key(made, set().union(*map(words, sections)))
     return made
