@@ -18,7 +18,7 @@ __all__ = ["run"]
 
 def run(
     methods: str | Sequence[str] = "all",
-    tasks: str | Sequence[str] = "twitter",
+    tasks: str | Sequence[str] | None = None,
     *,
     seeds: int | str | Sequence[int] = 5,
     out: str | Path = "runs",
@@ -34,9 +34,9 @@ def run(
 ) -> pd.DataFrame:
     """Run a grid and return one row per task and method label; what is done already is not trained again.
 
-    `asked` takes the other arguments of `bench.request.request`: source, data_dir, encoder, preset, protocol,
-    settings, test_size. Raises `bench.errors.UserError` or `tasks.DataError` before anything trains. A cell that
-    fails does not raise: its method's row shows the cells that are missing.
+    `asked` takes the other arguments of `bench.request.request`: source, data_dir, generated, real, test,
+    encoder, preset, protocol, settings, test_size. Raises `bench.errors.UserError` or `tasks.DataError` before anything
+    trains. A cell that fails does not raise: its method's row shows the cells that are missing.
     """
     from bench import grid
     from bench.request import request

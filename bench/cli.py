@@ -45,7 +45,21 @@ app = typer.Typer(
 )
 
 Methods = Annotated[str, typer.Option(help='Names or groups: "all", "core", "ce,dimp(clip=20)".')]
-Tasks = Annotated[str, typer.Option(help='Names or YAML paths: "twitter,financial[agreement=75],news[real=50]".')]
+Tasks = Annotated[
+    str | None,
+    typer.Option(
+        help='Names or paths of a YAML, a folder or a file: "twitter,financial[agreement=75]" '
+        "[default: twitter, or files where --generated and --real are given].",
+        show_default=False,
+    ),
+]
+Source = Annotated[
+    str, typer.Option(help="Where rows come from: bundled (real rows are a stand-in, not human), local, hub.")
+]
+DataDir = Annotated[Path | None, typer.Option(help="Folder of source local (or BENCH_DATA).")]
+Generated = Annotated[str | None, typer.Option(help="A file, folder or hub id: the task's generated set.")]
+Real = Annotated[str | None, typer.Option(help="A file, folder or hub id: the real rows to draw from.")]
+Test = Annotated[str | None, typer.Option(help="A file, folder or hub id: the test set.")]
 Out = Annotated[Path, typer.Option(help="The store: one folder per cell.")]
 NoFigures = Annotated[bool, typer.Option("--no-figures", help="Tables only; figures take half a second each.")]
 Reports = Annotated[Path, typer.Option(help="Where the leaderboard is written.")]
@@ -68,13 +82,14 @@ class Listing(StrEnum):
 @app.command()
 def run(
     methods: Methods = "all",
-    tasks: Tasks = "twitter",
+    tasks: Tasks = None,
     seeds: Annotated[int, typer.Option(help="Number of seeds, from 0.")] = 5,
     seed: Annotated[str, typer.Option(help='These seeds instead: "3,7".')] = "",
-    source: Annotated[
-        str, typer.Option(help="Where real rows come from: bundled (a stand-in, not human), local.")
-    ] = "bundled",
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of source local (or BENCH_DATA).")] = None,
+    source: Source = "bundled",
+    data_dir: DataDir = None,
+    generated: Generated = None,
+    real: Real = None,
+    test: Test = None,
     encoder: Annotated[str | None, typer.Option(help="Hub id or folder [default: the preset's].")] = None,
     preset: Annotated[str, typer.Option(help="Training settings: quick, full, paper, smoke.")] = "quick",
     protocol: Annotated[
@@ -107,6 +122,9 @@ def run(
         seeds=seed or seeds,
         source=source,
         data_dir=data_dir,
+        generated=generated,
+        real=real,
+        test=test,
         encoder=encoder,
         preset=preset,
         protocol=protocol,

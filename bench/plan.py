@@ -78,6 +78,7 @@ class TaskPlan:
             data_dir=asked.data_dir,
             options=task.filters,
             test_size=asked.test_size,
+            places=asked.places,
         )
         # D_Q before any subset of a stress axis is drawn: what checkers score, whatever the axis.
         self.base = self.data.generated_subset(asked.settings.generated_rows)
@@ -220,7 +221,8 @@ class TaskPlan:
             "hyperparameters": dict(spec.hyperparameters),
             "task": spec.task,
             "task_ref": self.task.label,
-            "source": self.asked.source,
+            "source": self.data.source,
+            "origins": dict(self.data.origins),
             "seed": spec.seed,
             "encoder": self.checkpoint.name,
             "encoder_hash": spec.encoder_hash,
@@ -240,11 +242,12 @@ class TaskPlan:
         data = self.stressed(self.asked.seeds[0])
         test, real = data.test, len(data.real(self.asked.seeds[0]))
         return {
-            "task": self.task.spec.name,
+            "task": self.task.name,
             "task_ref": self.task.label,
             "title": self.data.spec.title,
             "labels": list(self.data.spec.labels),
-            "source": self.asked.source,
+            "source": self.data.source,
+            "origins": dict(self.data.origins),
             "stand_in": self.data.stand_in,
             "encoder": self.checkpoint.name,
             "encoder_hash": self.checkpoint.hash,
@@ -257,7 +260,10 @@ class TaskPlan:
                 "pool": len(self.data.pool),
                 "test": len(test),
             },
-            "hashes": {"generated": self.base.content_hash()[:20], "test": test.content_hash()[:20]},
+            "hashes": {
+                name: rows.content_hash()[:20]
+                for name, rows in (("generated", self.base), ("pool", self.data.pool), ("test", test))
+            },
             "majority": float(np.bincount(test.labels).max() / len(test)),
             "notes": list(self.data.notes),
             "seeds": list(self.asked.seeds),

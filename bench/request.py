@@ -16,7 +16,7 @@ from bench.presets import PRESETS, Settings
 from bench.refs import Ref, build, convert, label, parse
 from methods.base import Method, MethodConfig, RealUse
 from methods.hooks import Budget
-from tasks import AXES, SOURCES, TaskSpec, load_spec
+from tasks import AXES, FILES, SOURCES, Role, TaskSpec, load_spec
 from tasks.stress import without_defaults
 
 PROTOCOLS = ("fixed",)  # fixed: the last update counts, nothing is selected
@@ -42,7 +42,8 @@ class TaskChoice:
     """A task with its options: `filters` act on the real data, `stress` are values of axes that change something."""
 
     spec: TaskSpec
-    label: str
+    name: str  # that of the task, or of the user's folder or file
+    label: str  # the name with the options
     filters: Mapping[str, Any]
     stress: Mapping[str, Any]
     location: str | Path
@@ -62,16 +63,20 @@ class Request:
     source: str
     data_dir: Path | None
     test_size: int | Literal["default"] | None = "default"
+    places: Mapping[Role, str] = field(default_factory=dict)  # what replaces a role of the grid's one task
     left_out: Mapping[str, str] = field(default_factory=dict)  # methods of a group that cannot run, and why
 
 
 def request(
     *,
     methods: str | Sequence[str] = "all",
-    tasks: str | Sequence[str] = "twitter",
+    tasks: str | Sequence[str] | None = None,
     seeds: int | str | Sequence[int] = 5,
     source: str = "bundled",
     data_dir: str | Path | None = None,
+    generated: str | Path | None = None,
+    real: str | Path | None = None,
+    test: str | Path | None = None,
     encoder: str | None = None,
     preset: str = "quick",
     protocol: str = "fixed",
@@ -80,6 +85,8 @@ def request(
 ) -> Request:
     """Validate a grid. Raises UserError (or tasks.DataError), one line that names what is wrong and the nearest known.
 
+    `tasks` are names or paths of YAMLs, folders and files (None: `twitter`, or `files` where `generated` and `real` are
+    given); `generated`, `real` and `test` (a file, a folder or a hub id) replace a role of the one task of the grid;
     `seeds` is a number of seeds or the seeds themselves; `settings` maps training settings (`lr`) and methods'
     hyper-parameters (`dimp.clip`) to values.
     """
@@ -89,11 +96,13 @@ def request(
         raise unknown("protocol", protocol, PROTOCOLS)
     if source not in SOURCES:
         raise unknown("source", source, SOURCES)
+    given: dict[Role, str | Path | None] = {"generated": generated, "real": real, "test": test}
+    places = {role: str(place) for role, place in given.items() if place}
     training, own = divide(settings or {})
     chosen, left_out = choose(methods, own)
     return Request(
         methods=chosen,
-        tasks=choose_tasks(tasks),
+        tasks=choose_tasks(default_task(places) if tasks is None else tasks, places),
         seeds=seed_list(seeds),
         encoder=encoder or PRESETS[preset].encoder,
         preset=preset,
@@ -102,6 +111,7 @@ def request(
         source=source,
         data_dir=Path(folder) if (folder := data_dir or os.environ.get("BENCH_DATA")) else None,
         test_size=row_limit(test_size),
+        places=places,
         left_out=left_out,
     )
 
@@ -192,13 +202,23 @@ def obstacle(cls: type[Method]) -> str:
     return missing_package(cls)
 
 
-def choose_tasks(names: str | Sequence[str]) -> tuple[TaskChoice, ...]:
-    """The tasks of an expression in order, each once; two files that describe tasks of one name are refused."""
+def default_task(places: Mapping[Role, str]) -> str:
+    """The task of a grid that names none."""
+    return FILES if {"generated", "real"} <= set(places) else "twitter"
+
+
+def choose_tasks(names: str | Sequence[str], places: Mapping[Role, str]) -> tuple[TaskChoice, ...]:
+    """The tasks of an expression in order, each once; two files that describe tasks of one name are refused.
+
+    So are several tasks where a role is replaced, which is meant for one.
+    """
     chosen: dict[str, TaskChoice] = {}
     for task in (choose_task(ref) for ref in parse(names, "[]")):
         known = chosen.setdefault(task.label, task)
         if str(known.location) != str(task.location):
-            raise UserError(f"{known.location} and {task.location} both describe a task {task.spec.name!r}; rename one")
+            raise UserError(f"{known.location} and {task.location} both describe a task {task.name!r}; rename one")
+    if places and len({task.name for task in chosen.values()}) > 1:
+        raise UserError(f"--{next(iter(places))} replaces rows of one task; this grid has {', '.join(chosen)}")
     return tuple(chosen.values())
 
 
@@ -227,5 +247,5 @@ def choose_task(ref: Ref) -> TaskChoice:
             raise unknown(f"option of task {ref.name}", key, [*AXES, *spec.filters])
     stress = without_defaults(stress)
     written = ",".join(f"{key}={value}" for key, value in sorted({**filters, **stress}.items()))
-    name = f"{spec.name}[{written}]" if written else spec.name
-    return TaskChoice(spec, name, filters, stress, ref.name)
+    name = spec.title if spec.name == FILES else spec.name
+    return TaskChoice(spec, name, f"{name}[{written}]" if written else name, filters, stress, ref.name)

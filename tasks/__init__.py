@@ -11,15 +11,18 @@ from types import MappingProxyType
 from typing import Literal
 
 from tasks.errors import DataError
+from tasks.places import FILES
 from tasks.rows import Rows, TaskData, normalised
-from tasks.sources import SOURCES
+from tasks.sources import SOURCES, Role
 from tasks.spec import TaskSpec, load_spec, task_names
 from tasks.stress import AXES, stressed
 
 __all__ = [
     "AXES",
+    "FILES",
     "SOURCES",
     "DataError",
+    "Role",
     "Rows",
     "TaskData",
     "TaskSpec",
@@ -31,6 +34,7 @@ __all__ = [
 ]
 
 NO_OPTIONS: Mapping[str, object] = MappingProxyType({})
+NO_PLACES: Mapping[Role, str] = MappingProxyType({})
 
 
 def load(
@@ -40,15 +44,17 @@ def load(
     data_dir: Path | None = None,
     options: Mapping[str, object] = NO_OPTIONS,
     test_size: int | Literal["default"] | None = "default",
+    places: Mapping[Role, str] = NO_PLACES,
 ) -> TaskData:
     """Read and check the rows of a task.
 
-    `name` is a task's name or the path of its YAML, `data_dir` the folder of source `local`, `options` the filters of
-    the task (`{"agreement": 75}`), `test_size` the most rows that the test has (None: all that the source holds out).
-    The generated set and the pool do not depend on `test_size`, and nothing here depends on a run's seed.
+    `name` is a task's name, `files`, or the path of a YAML, a folder or a file; `data_dir` the folder of source
+    `local`; `options` the filters of the task (`{"agreement": 75}`); `test_size` the most rows that the test has (None:
+    all that the source holds out); `places` (a file, a folder or a hub id by role) replaces what the source has for a
+    role. The generated set and the pool do not depend on `test_size`, and nothing here depends on a run's seed.
 
     Raises `DataError`, one line for the user, for anything wrong with the task, the arguments or the files.
     """
     from tasks.loader import load_task  # here, because listing tasks must not wait for numpy
 
-    return load_task(name, source, data_dir, options, test_size)
+    return load_task(name, source, data_dir, options, test_size, places)

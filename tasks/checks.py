@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.columns import Columns
 from tasks.errors import DataError, listed, nearest, shown
 from tasks.rows import Rows
 from tasks.tables import Table
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
     from tasks.spec import TaskSpec
 
 
-def checked_rows(table: Table, spec: TaskSpec) -> Rows:
-    """The rows (n,) of a table. Raises `DataError` for the first bad text, then for the first bad label."""
-    texts = _texts(table, spec.text)
-    pairs = None if spec.text_pair is None else _texts(table, spec.text_pair)
-    names = table.label_names or spec.labels
-    labels = [_label(table, row, value, names, spec.labels) for row, value in enumerate(table.column("label"))]
+def checked_rows(table: Table, columns: Columns, known: Sequence[str]) -> Rows:
+    """The rows (n,) of a table; label i is `known[i]`.
+
+    Raises `DataError` for the first bad text, then for the first bad label.
+    """
+    texts = _texts(table, columns.text)
+    pairs = None if columns.text_pair is None else _texts(table, columns.text_pair)
+    names = table.label_names or known
+    labels = [_label(table, row, value, names, known) for row, value in enumerate(table.column(columns.label))]
     return Rows(np.arange(len(table), dtype=np.int64), texts, pairs, np.array(labels, dtype=np.int64))
 
 
@@ -57,7 +61,7 @@ def _label(table: Table, row: int, value: Any, names: Sequence[str], labels: Seq
     """A label as an index into the task's `labels`; `names` is the order that integers in the file refer to."""
     if _absent(value) or value == "":
         table.fail(row, "label is missing")
-    name = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else None
+    name = str(value).strip() if isinstance(value, str | int) else None
     if name in labels:
         return labels.index(name)
     index = _index(value)
@@ -99,7 +103,7 @@ def kept(table: Table, spec: TaskSpec, filters: Mapping[str, float]) -> NDArray[
         values = np.array([_number(table, row, column, value) for row, value in enumerate(table.column(column))])
         mask &= values >= least
         if not mask.any():
-            raise DataError(f"{table.path}: {name}={least} keeps no row; the largest {column} is {values.max():g}")
+            raise DataError(f"{table.name}: {name}={least} keeps no row; the largest {column} is {values.max():g}")
     return mask
 
 

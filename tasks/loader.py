@@ -9,42 +9,62 @@ from typing import Literal
 import numpy as np
 
 from tasks.checks import checked_options, checked_rows, kept
+from tasks.columns import Columns, columns_of, discovered, same_shape
 from tasks.draw import draw
 from tasks.errors import DataError, listed, nearest
-from tasks.rows import MINIMUM_PER_CLASS, Rows, TaskData
-from tasks.sources import SOURCES, Block, Role
-from tasks.spec import TaskSpec, load_spec
+from tasks.hub import UnreachableError
+from tasks.places import FILES, read_place
+from tasks.rows import LEAST_REAL, MINIMUM_PER_CLASS, Rows, TaskData
+from tasks.sources import SOURCES, Block, FilesBlock, Role
+from tasks.spec import TaskSpec, base_folder, load_spec
+from tasks.tables import Table
 
 TestSize = int | Literal["default"] | None
 
+# The roles that the user can give a place for; with all of them no source of the task is read.
+GIVEN = ("generated", "real", "test")
 # The seed of the draws that no seed of a run may change.
 TEST_SEED = "test"
+# Half of fewer real rows is no test set to speak of: at 50 rows an accuracy is known to within 14 points.
+LEAST_SPLIT = 100
 
 
 def load_task(
-    name: str | Path, source: str, data_dir: Path | None, options: Mapping[str, object], test_size: TestSize
+    name: str | Path,
+    source: str,
+    data_dir: Path | None,
+    options: Mapping[str, object],
+    test_size: TestSize,
+    places: Mapping[Role, str],
 ) -> TaskData:
     """See `tasks.load`."""
-    spec = load_spec(name)
-    reader = _Reader(spec, source, data_dir, options)
-    generated, real = reader.generated(), reader.human("real")
-    held, pool = _split(spec, source, real) if reader.block.split else (reader.human("test"), real)
-    validation = reader.human("validation") if reader.block.validation is not None else None
-    notes = reader.notes
-    notes += _absent_classes(spec, generated)
+    reader = _Reader(name, source, data_dir, options, places)
+    rows = reader.rows()
+    spec, notes, where = reader.spec, reader.notes, reader.where
+    held, pool = (rows["test"], rows["real"]) if "test" in rows else _split(reader, rows)
+    notes += _absent_classes(spec, rows["generated"])
     held_keys = set(held.keys)
     default_test = min(spec.sizes.test, len(held))
+    default_real = spec.sizes.real.get(reader.source, spec.sizes.real["default"])
+    validation = rows.get("validation")
+    generated = _without(held_keys, rows["generated"], "generated rows", where, notes)
+    pool = _without(held_keys, pool, "real rows", where, notes)
     data = TaskData(
         spec=spec,
-        source=source,
-        generated=_without(held_keys, generated, "generated rows", notes),
-        pool=_without(held_keys, pool, "real rows", notes),
-        test=_test(spec, source, held, default_test if test_size == "default" else test_size),
-        validation=None if validation is None else _without(held_keys, validation, "validation rows", notes),
+        source=reader.described(),
+        generated=generated,
+        pool=pool,
+        test=_test(spec, where, held, default_test if test_size == "default" else test_size),
+        validation=None if validation is None else _without(held_keys, validation, "validation rows", where, notes),
         notes=tuple(notes),
-        stand_in=SOURCES[source].stand_in,
-        default_real=spec.sizes.real.get(source, spec.sizes.real["default"]),
+        stand_in=SOURCES[reader.source].stand_in and not {"real", "test"} <= set(places),
+        # What a task states is what it needs; of the user's own rows we take what is there.
+        default_real=max(LEAST_REAL, min(default_real, len(pool)))
+        if "real" in places or spec.name == FILES
+        else default_real,
         default_test=default_test,
+        where=where,
+        origins=reader.origins,
     )
     _check_classes(data)
     return data
@@ -53,38 +73,114 @@ def load_task(
 class _Reader:
     """Reads the roles of one task from one source, and notes what readers of a report should know."""
 
-    def __init__(self, spec: TaskSpec, source: str, data_dir: Path | None, options: Mapping[str, object]) -> None:
-        self.spec, self.source, self.data_dir = spec, source, data_dir
-        self.block = _block(spec, source)
-        self.filters = checked_options(spec, options)
+    def __init__(
+        self,
+        name: str | Path,
+        source: str,
+        data_dir: Path | None,
+        options: Mapping[str, object],
+        places: Mapping[Role, str],
+    ) -> None:
+        self.spec = load_spec(name)
+        self.source = FILES if len(places) == len(GIVEN) else self.spec.source(source)
+        self.places = places
+        self.data_dir = base_folder(name) if self.source == FILES else data_dir
+        self.block = _block(self.spec, self.source, places)
+        self.filters = checked_options(self.spec, options)
         self.notes: list[str] = []
+        self.origins: dict[str, str] = {}
+        own = self.spec.name == FILES
+        self.where = f"task {self.spec.title}" if own else f"task {self.spec.name} (source {self.source})"
+        if self.block.title:
+            self.spec = self.spec.model_copy(update={"title": self.block.title})
 
-    def generated(self) -> Rows:
+    def rows(self) -> dict[str, Rows]:
+        """The rows of each role; `held` are the source's real rows where they give the test and no more."""
+        tables = {"generated": self.generated(), "real": self.table("real")}
+        if "test" in self.places or self.block.test is not None:
+            tables["test"] = self.table("test")
+        elif self.block.split is not None and "real" in self.places:
+            tables["held"] = self.own("real")
+        if self.block.validation is not None:
+            tables["validation"] = self.own("validation")
+        columns = {role: (table, self.columns(role, table)) for role, table in tables.items()}
+        same_shape(columns)
+        pair = columns["real"][1].text_pair
+        labels = self.spec.labels or discovered(columns)
+        self.spec = self.spec.model_copy(update={"labels": labels, "text_pair": pair})
+        return {role: self.checked(role, table, names) for role, (table, names) in columns.items()}
+
+    def table(self, role: Role) -> Table:
+        """A role from the place that the user gave for it, or from the source."""
+        if role not in self.places:
+            return self.own(role)
+        table = read_place(self.places[role], role)
+        self.origins[role] = table.origin
+        return table
+
+    def own(self, role: Role) -> Table:
+        """A role from the source."""
+        if self.block.place(role) is None:
+            raise DataError(f"{self.where}: no {role} rows; give --{role} FILE{_alone(self.block)}")
+        return self.read(self.source, role)
+
+    def read(self, source: str, role: Role) -> Table:
+        """A role from some source of the task."""
+        try:
+            table = SOURCES[source].read(self.spec.sources[source], role, self.data_dir)
+        except UnreachableError as error:
+            others = [name for name in self.spec.complete_sources() if name != source]
+            raise DataError(f"{error}; sources of task {self.spec.name} without network: {listed(others)}") from None
+        self.origins[role] = table.origin
+        return table
+
+    def generated(self) -> Table:
         """The generated set; where the source does not have it, the bundled one."""
-        source = self.source
+        if "generated" in self.places:
+            return self.table("generated")
         bundled = self.spec.sources.get("bundled")
-        has_it = SOURCES[source].has(self.block, "generated", self.data_dir)
-        if not has_it and bundled is not None and bundled.generated is not None:
-            place = self.block.generated
-            self.notes.append(f"generated set: bundled, because source {source} does not have {place or 'one'}")
-            source = "bundled"
-        elif self.block.generated is None:
-            raise DataError(f"task {self.spec.name} has no generated set in source {source}")
-        return checked_rows(SOURCES[source].read(self.spec.sources[source], "generated", self.data_dir), self.spec)
+        has_it = SOURCES[self.source].has(self.block, "generated", self.data_dir)
+        if has_it or bundled is None or bundled.generated is None:
+            return self.own("generated")
+        place = self.block.generated
+        self.notes.append(f"generated set: bundled, because source {self.source} does not have {place or 'one'}")
+        return self.read("bundled", "generated")
 
-    def human(self, role: Role) -> Rows:
-        """The rows of a role that is not generated, with the filters applied."""
-        table = SOURCES[self.source].read(self.block, role, self.data_dir)
-        rows = checked_rows(table, self.spec)
-        if not self.filters:
+    def columns(self, role: str, table: Table) -> Columns:
+        """The columns of a role's table."""
+        return columns_of(table, self.spec, None if role in self.places else self.block.columns)
+
+    def checked(self, role: str, table: Table, columns: Columns) -> Rows:
+        """A role's rows; for roles that are not generated with the filters applied."""
+        labels = self.spec.labels
+        rows = checked_rows(table, columns, (*labels, *self.block.leave_out))
+        if self.block.leave_out and (rows.labels >= len(labels)).any():
+            taken = rows.take(rows.labels < len(labels))
+            out = listed(self.block.leave_out)
+            self.notes.append(f"{len(rows) - len(taken):,} of {len(rows):,} {role} rows left out: {out}")
+            return taken
+        if role == "generated" or not self.filters:
             return rows
         filtered = rows.take(kept(table, self.spec, self.filters))
         asked = ", ".join(f"{name}={value:g}" for name, value in self.filters.items())
         self.notes.append(f"{asked}: keeps {len(filtered):,} of {len(rows):,} {role} rows")
         return filtered
 
+    def described(self) -> str:
+        """The source as reports name it: with the roles that were replaced."""
+        if self.source == FILES or not self.places:
+            return self.source
+        return f"{self.source}, own {' and '.join(self.places)}"
 
-def _block(spec: TaskSpec, source: str) -> Block:
+
+def _alone(block: Block) -> str:
+    """For an error about real rows that are lacking: what the one file that there is was taken for."""
+    return f" ({block.generated} is taken as the generated set)" if block.generated and not block.real else ""
+
+
+def _block(spec: TaskSpec, source: str, places: Mapping[Role, str]) -> Block:
+    if len(places) == len(GIVEN):
+        return FilesBlock()
     usable = spec.complete_sources()
     if source not in SOURCES:
         raise DataError(f"no source {source!r}{nearest(source, SOURCES)}; task {spec.name} has: {listed(usable)}")
@@ -94,29 +190,42 @@ def _block(spec: TaskSpec, source: str) -> Block:
     return spec.sources[source]
 
 
-def _split(spec: TaskSpec, source: str, rows: Rows) -> tuple[Rows, Rows]:
-    """Test rows and the rest."""
-    split = spec.sources[source].split
-    size = split.test if split else 0
-    what = f"task {spec.name} (source {source}): a test of {size} rows"
+def _split(reader: _Reader, roles: Mapping[str, Rows]) -> tuple[Rows, Rows]:
+    """Test rows, held out of the real rows of the source, and the pool."""
+    rows = roles.get("held", roles["real"])
+    split, most = reader.block.split, reader.spec.sizes.test
+    if split is None and len(rows) < LEAST_SPLIT:
+        raise DataError(
+            f"{reader.where}: no test set, and {len(rows)} real rows are too few to hold one out: at least "
+            f"{LEAST_SPLIT} are needed, or --test FILE"
+        )
+    size = split.test if split else min(most, len(rows) // 2)
+    what = f"{reader.where}: a test of {size} rows"
     if size >= len(rows):
         raise DataError(f"{what} leaves none of the {len(rows)} real rows")
-    held = draw(spec, rows, TEST_SEED, size, what, minimum=1)
-    return rows.take(held), rows.take(np.setdiff1d(np.arange(len(rows)), held))
+    held = draw(reader.spec, rows, TEST_SEED, size, what, minimum=1)
+    if split is None:
+        reader.notes.append(
+            f"no test set was given: {size:,} of the {len(rows):,} real rows, stratified by label and chosen by a "
+            "hash of their text, are the test and train nothing"
+        )
+    rest = rows.take(np.setdiff1d(np.arange(len(rows)), held))
+    return rows.take(held), roles["real"] if "held" in roles else rest
 
 
-def _test(spec: TaskSpec, source: str, held: Rows, size: int | None) -> Rows:
+def _test(spec: TaskSpec, where: str, held: Rows, size: int | None) -> Rows:
     """At most `size` of the held-out rows. The rest stays out of training, so that its size changes nothing else."""
     if size is None or size >= len(held):
         return held
-    what = f"task {spec.name} (source {source}): a test of {size} rows"
-    return held.take(draw(spec, held, TEST_SEED, size, what, minimum=1))
+    return held.take(draw(spec, held, TEST_SEED, size, f"{where}: a test of {size} rows", minimum=1))
 
 
-def _without(test_keys: set[str], rows: Rows, what: str, notes: list[str]) -> Rows:
-    """Rows whose text is not in the test; a note counts those that are."""
+def _without(test_keys: set[str], rows: Rows, what: str, where: str, notes: list[str]) -> Rows:
+    """Rows whose text is not in the test; a note counts those that are. Raises `DataError` if none is left."""
     mask = np.array([key not in test_keys for key in rows.keys], dtype=np.bool_)
     removed = len(rows) - int(mask.sum())
+    if removed == len(rows):
+        raise DataError(f"{where}: all {removed:,} {what} are also in the test")
     if removed:
         notes.append(f"removed {removed:,} of {len(rows):,} {what} whose text is also in the test")
     return rows.take(mask) if removed else rows
@@ -129,12 +238,9 @@ def _absent_classes(spec: TaskSpec, generated: Rows) -> list[str]:
 
 def _check_classes(data: TaskData) -> None:
     """Raise `DataError` where a class cannot be learnt or tested."""
-    where = f"task {data.spec.name} (source {data.source})"
-    if not len(data.generated):
-        raise DataError(f"{where}: no generated row is left")
     for label, name in enumerate(data.spec.labels):
         if not (data.test.labels == label).any():
-            raise DataError(f"{where}: class {name} is absent from the test")
+            raise DataError(f"{data.where}: class {name} is absent from the test")
         count = int((data.pool.labels == label).sum())
         if count < MINIMUM_PER_CLASS:
-            raise DataError(f"{where}: {count} real rows of class {name}; at least {MINIMUM_PER_CLASS} are needed")
+            raise DataError(f"{data.where}: {count} real rows of class {name}; at least {MINIMUM_PER_CLASS} are needed")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Fewer rows than this of a class, and nothing can be fitted or held out.
 MINIMUM_PER_CLASS = 2
+# Of the user's own real rows all are taken up to the task's default, fewer than this only if asked for.
+LEAST_REAL = 20
 
 
 def normalised(text: str) -> str:
@@ -103,6 +105,8 @@ class TaskData:
     stand_in: bool  # True where the real and test rows are not human text
     default_real: int  # size of the small real set for this source
     default_test: int  # number of test rows unless another number is asked for
+    where: str  # the task and its source, as errors name them
+    origins: Mapping[str, str]  # what each role's rows are (a file's name, a hub place with its commit)
 
     def real(self, seed: int, size: int | None = None) -> Rows:
         """The small real set of a seed, in file order; a larger size of the same seed contains it.
@@ -112,9 +116,9 @@ class TaskData:
         from tasks.draw import draw
 
         size = self.default_real if size is None else size
-        what = f"task {self.spec.name} (source {self.source}): real={size}"
-        if size > len(self.pool):
-            raise DataError(f"{what} asks for more real rows than the pool of {len(self.pool)}")
+        what = f"{self.where}: real={size}"
+        if size > (n := len(self.pool)):
+            raise DataError(f"{what} asks for more real rows than the pool of {n}; [real={n}] takes them all")
         return self.pool.take(draw(self.spec, self.pool, seed, size, what, MINIMUM_PER_CLASS))
 
     def generated_subset(self, size: int | None, seed: int = 0) -> Rows:
@@ -126,5 +130,5 @@ class TaskData:
 
         if size is None or size >= len(self.generated):
             return self.generated
-        what = f"task {self.spec.name} (source {self.source}): generated={size}"
+        what = f"{self.where}: generated={size}"
         return self.generated.take(draw(self.spec, self.generated, seed, size, what, MINIMUM_PER_CLASS))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
+from tasks.columns import ColumnRole
 from tasks.errors import DataError
+from tasks.hub import hub_place, read_folder, read_hub
+from tasks.places import FILES, SPLITS, read_place
 from tasks.tables import Table, read_table
 
 Role = Literal["generated", "real", "test", "validation"]
@@ -27,40 +31,55 @@ class Split(Strict):
 
 
 class Block(Strict):
-    """What a source says about a task: a place for each role. Sources narrow the type of a place."""
-
-    generated: Any = None
-    real: Any = None
-    test: Any = None
-    validation: Any = None
-    split: Split | None = None
-
-    @model_validator(mode="after")
-    def _test_rows_come_from_one_place(self) -> Block:
-        if self.real is not None and (self.test is None) == (self.split is None):
-            raise ValueError("real rows need either test or split, and not both")
-        if self.real is None and (self.test, self.validation, self.split) != (None, None, None):
-            raise ValueError("test, validation and split need real")
-        return self
-
-    def place(self, role: Role) -> Any:
-        """Where the rows of a role are, None if the source has none."""
-        return getattr(self, role)
-
-
-class FileBlock(Block):
-    """A source of files: paths relative to the source's folder."""
+    """What a source says about a task: a place for each role, as text whose meaning is the source's."""
 
     generated: str | None = None
     real: str | None = None
     test: str | None = None
     validation: str | None = None
+    split: Split | None = None
+    title: str | None = None  # where the source holds another data set than the task's other sources
+    columns: dict[ColumnRole, str] = Field(default_factory=dict)  # called otherwise here
+    leave_out: tuple[str, ...] = ()  # labels whose rows are no part of the task
+
+    complete: ClassVar[bool] = True  # whether it must say where the test rows come from
+
+    @model_validator(mode="after")
+    def _test_rows_come_from_one_place(self) -> Block:
+        if self.test is not None and self.split is not None:
+            raise ValueError("real rows need either test or split, and not both")
+        if self.complete and self.real is not None and self.test is None and self.split is None:
+            raise ValueError("real rows need either test or split")
+        if self.complete and self.real is None and (self.test, self.validation, self.split) != (None, None, None):
+            raise ValueError("test, validation and split need real")
+        return self
+
+    def place(self, role: Role) -> str | None:
+        """Where the rows of a role are, None if the source has none."""
+        return getattr(self, role)  # type: ignore[no-any-return]
+
+
+class FilesBlock(Block):
+    """The user's files. Roles may come from elsewhere, and without a test set part of the real rows is held out."""
+
+    complete: ClassVar[bool] = False
+
+
+class HubBlock(Block):
+    """Places of the hub: `ORG/NAME[:CONFIG[:SPLIT]][@REVISION]`."""
+
+    @field_validator("generated", "real", "test", "validation")
+    @classmethod
+    def _written_as_a_place(cls, place: str | None) -> str | None:
+        if place is not None and hub_place(place) is None:
+            raise ValueError(f"{place!r} is not written ORG/NAME[:CONFIG[:SPLIT]][@REVISION]")
+        return place
 
 
 class Source(ABC):
     """One kind of place that rows come from."""
 
-    schema: ClassVar[type[Block]] = FileBlock  # of its block in a YAML
+    schema: ClassVar[type[Block]] = Block  # of its block in a YAML
     stand_in: ClassVar[bool] = False  # True where the real and test rows are not human text
 
     def has(self, block: Block, role: Role, data_dir: Path | None) -> bool:
@@ -78,7 +97,8 @@ class Bundled(Source):
     stand_in = True
 
     def read(self, block: Block, role: Role, data_dir: Path | None) -> Table:
-        return read_table(Path(__file__).parent / str(block.place(role)))
+        place = str(block.place(role))
+        return replace(read_table(Path(__file__).parent / place), origin=place)
 
 
 class Local(Source):
@@ -88,7 +108,7 @@ class Local(Source):
         return block.place(role) is not None and self._path(block, role, data_dir).parent.is_dir()
 
     def read(self, block: Block, role: Role, data_dir: Path | None) -> Table:
-        return read_table(self._path(block, role, data_dir))
+        return replace(read_table(self._path(block, role, data_dir)), origin=str(block.place(role)))
 
     def _path(self, block: Block, role: Role, data_dir: Path | None) -> Path:
         if data_dir is None:
@@ -99,4 +119,27 @@ class Local(Source):
         return folder / str(block.place(role))
 
 
-SOURCES: dict[str, Source] = {"bundled": Bundled(), "local": Local()}
+class Hub(Source):
+    """Data sets of the Hugging Face hub; a copy in the user's data folder, as `ORG/NAME`, comes first."""
+
+    schema = HubBlock
+
+    def read(self, block: Block, role: Role, data_dir: Path | None) -> Table:
+        place = hub_place(str(block.place(role)))
+        assert place is not None  # the schema has seen to it
+        copy = Path(data_dir).expanduser() / place.id if data_dir else None
+        if copy and copy.is_dir():
+            return read_folder(copy, place.config, place.split, SPLITS[role])
+        return read_hub(place, SPLITS[role])
+
+
+class Files(Source):
+    """The user's own files, beside the task's YAML or in its folder. `data_dir` is that folder here."""
+
+    schema = FilesBlock
+
+    def read(self, block: Block, role: Role, data_dir: Path | None) -> Table:
+        return read_place(str(block.place(role)), role, data_dir or Path())
+
+
+SOURCES: dict[str, Source] = {"bundled": Bundled(), "local": Local(), "hub": Hub(), FILES: Files()}

@@ -9,7 +9,9 @@ import yaml
 from pydantic import Field, PositiveInt, StringConstraints, ValidationError, field_validator, model_validator
 
 from tasks.errors import DataError, listed, missing, nearest
+from tasks.places import FILES, role_files
 from tasks.sources import SOURCES, Block, Split, Strict
+from tasks.tables import READERS
 
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 # The name is part of paths and of task references, so brackets, commas and slashes are out.
@@ -45,8 +47,8 @@ class TaskSpec(Strict):
     name: Name
     version: PositiveInt
     title: Text
-    labels: tuple[Text, ...] = Field(min_length=2)
-    text: Text
+    labels: tuple[Text, ...] = ()  # none: those of the rows
+    text: Text | None = None  # none: columns with usual names
     text_pair: Text | None = None
     citation: Text
     licence: Text
@@ -61,13 +63,19 @@ class TaskSpec(Strict):
 
     def complete_sources(self) -> list[str]:
         """The sources that have real rows, so that a run can use them."""
-        return [name for name, block in self.sources.items() if block.real is not None]
+        return [name for name, block in self.sources.items() if block.real is not None or name == FILES]
+
+    def source(self, asked: str) -> str:
+        """The source that is read: the one asked for, or the user's files where the task has those instead."""
+        return FILES if FILES in self.sources and asked not in self.sources else asked
 
     @field_validator("labels")
     @classmethod
     def _labels_differ(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(labels)) < len(labels):
             raise ValueError("the names must differ")
+        if len(labels) == 1:
+            raise ValueError("at least 2 names, or none to take those of the rows")
         return labels
 
     @field_validator("sources", mode="before")
@@ -107,12 +115,45 @@ def task_names() -> list[str]:
 
 
 def load_spec(name: str | Path) -> TaskSpec:
-    """The description of a task by its name, or by the path of a YAML. Reads no data; raises `DataError`."""
-    if isinstance(name, Path) or name.endswith((".yaml", ".yml")):
-        return _read_spec(Path(name).expanduser())
-    if name not in task_names():
-        raise DataError(f"no task {name!r}{nearest(name, task_names())}; known: {listed(task_names())}")
-    return _read_spec(Path(__file__).parent / f"{name}.yaml")
+    """The description of a task: a name, `files`, or the path of a YAML, a folder or a file of generated rows.
+
+    Reads no data; raises `DataError`.
+    """
+    if name in task_names():
+        return _read_spec(Path(__file__).parent / f"{name}.yaml")
+    if name == FILES:
+        return _files_task(FILES, {})
+    path = Path(name).expanduser()
+    if path.suffix in (".yaml", ".yml"):
+        return _read_spec(path)
+    if path.is_dir():
+        return _files_task(path.resolve().name, role_files(path))
+    if path.is_file():
+        return _files_task(path.stem, {"generated": path.name})
+    if isinstance(name, Path) or path.suffix.lower() in READERS or len(path.parts) > 1:
+        raise missing(path)
+    raise DataError(f"no task {name!r}{nearest(name, task_names())}; known: {listed(task_names())}, or a path")
+
+
+def base_folder(name: str | Path) -> Path:
+    """The folder that the files of a task's source `files` are relative to."""
+    path = Path(name).expanduser()
+    return Path() if name == FILES else path if path.is_dir() else path.parent
+
+
+def _files_task(title: str, places: dict[str, str]) -> TaskSpec:
+    """A task of the user's files. Its name, which draws and cells depend on, says nothing of where they lie."""
+    return TaskSpec.model_validate(
+        {
+            "name": FILES,
+            "version": 1,
+            "title": title,
+            "citation": "the user's own data",
+            "licence": "the user's own data",
+            "sources": {FILES: places},
+            "sizes": {"real": {"default": 300}, "test": 2000},
+        }
+    )
 
 
 def _read_spec(path: Path) -> TaskSpec:

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 class Table:
     """The n rows of one file as they stand in it. A cell that is missing is None."""
 
-    path: Path
+    name: str  # how errors call it
     columns: dict[str, list[Any]]  # each of length n >= 1
     lines: list[int] | None = None  # the line of each row, where people count in lines
     label_names: tuple[str, ...] | None = None  # the file's own order of labels, if it says
+    origin: str = ""  # what it is, wherever it lies: for the record
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -32,13 +33,13 @@ class Table:
     def fail(self, row: int, problem: str) -> NoReturn:
         """Raise the error for a row (counted from 0; people count from 1)."""
         place = f"line {self.lines[row]}" if self.lines else f"row {row + 1}"
-        raise DataError(f"{self.path}, {place}: {problem}")
+        raise DataError(f"{self.name}, {place}: {problem}")
 
     def column(self, name: str) -> list[Any]:
         """The cells of a column. Raises `DataError` that names the columns there are."""
         if name not in self.columns:
             found = listed(self.columns)
-            raise DataError(f"{self.path}: no column {name!r}; columns: {found}{nearest(name, self.columns)}")
+            raise DataError(f"{self.name}: no column {name!r}; columns: {found}{nearest(name, self.columns)}")
         return self.columns[name]
 
 
@@ -54,7 +55,7 @@ def read_table(path: Path) -> Table:
         names = _label_names(path.parent / "dataset.json")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
-    table = Table(path, columns, lines, names)
+    table = Table(str(path), columns, lines, names, origin=path.name)
     if not columns or not len(table):
         raise DataError(f"{path}: no rows")
     return table

@@ -34,7 +34,7 @@ def as_json(table: Table) -> dict[str, Any]:
 def section_json(section: Section) -> dict[str, Any]:
     """What the rows of a section have in common."""
     spec = section.spec
-    known = ("title", "labels", "encoder_hash", "settings", "hashes", "majority", "notes", "seeds")
+    known = ("title", "labels", "encoder_hash", "settings", "origins", "hashes", "majority", "notes", "seeds")
     return {
         **{key: spec[key] for key in (*SECTION, *known) if key in spec},
         "baseline": section.baseline,

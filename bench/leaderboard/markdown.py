@@ -201,7 +201,8 @@ def footer(table: Table) -> Iterator[str]:
     for section in table.sections:
         spec = section.spec
         hashes = ", ".join(f"{escape(role)} {escape(value)}" for role, value in spec["hashes"].items())
-        lines.append(f"- {escape(spec['task_ref'])}: data {hashes}; encoder {escape(spec['encoder_hash'])}")
+        origins = "".join(f"; {escape(role)} from {escape(at)}" for role, at in spec.get("origins", {}).items())
+        lines.append(f"- {escape(spec['task_ref'])}: data {hashes}{origins}; encoder {escape(spec['encoder_hash'])}")
     yield "\n".join(lines)
     if table.rules.allow_mixed and any(len(found.get(key, [])) > 1 for key in ENVIRONMENT):
         yield "**Cells of different code, versions or devices were paired, as asked for.**"

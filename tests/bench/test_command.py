@@ -231,6 +231,8 @@ BAD = [
     (("--tasks", "twitter[real=100000]"), "pool"),
     (("--tasks", "mrpc"), "local"),
     (("--source", "bundle"), "did you mean 'bundled'"),
+    (("--tasks", "twitter,financial", "--real", "real.csv"), "--real replaces rows of one task"),
+    (("--generated", "nowhere/a.csv", "--real", "real.csv"), "nowhere/a.csv: no such file"),
     (("--source", "local"), "--data-dir"),
     (("--source", "local", "--data-dir", "nowhere"), "nowhere"),
     (("--preset", "quik"), "did you mean 'quick'"),

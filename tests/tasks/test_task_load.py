@@ -141,7 +141,7 @@ def test_a_pair_overlaps_only_as_a_whole(made):
             made / f"{name}.jsonl", [r | {"other": pair} for r in made_rows("x", {"negative": 3, "positive": 3})]
         )
     write_task(made, text_pair="other")
-    with pytest.raises(DataError, match="no generated row is left"):
+    with pytest.raises(DataError, match="all 6 generated rows are also in the test"):
         load(made / "made.yaml", source="local", data_dir=made)
     write_json_lines(
         made / "generated.jsonl", [r | {"other": "c"} for r in made_rows("x", {"negative": 3, "positive": 3})]

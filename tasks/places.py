@@ -1,0 +1,42 @@
+"""A task that is no registered name: a YAML, a folder with a file per role, one file; and where a role's rows lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.errors import DataError, listed, missing
+from tasks.hub import hub_place, read_folder, read_hub
+from tasks.tables import READERS, Table, read_table
+
+FILES = "files"  # the task whose rows are the user's files, and the source that reads them
+ROLES = ("generated", "real", "test", "validation")
+# What a role is called in data sets of the hub.
+SPLITS = {"generated": "train", "real": "train", "test": "test", "validation": "validation"}
+
+
+def read_place(place: str, role: str, base: Path = Path()) -> Table:
+    """The rows of a file, of a folder in hub layout, or of a hub place. Paths are relative to `base`."""
+    path = base / Path(place).expanduser()
+    if path.is_dir():
+        return read_folder(path, None, None, SPLITS[role])
+    found = hub_place(place)
+    if path.exists() or path.suffix.lower() in READERS or found is None:
+        return read_table(path)
+    if not path.parent.is_dir():
+        return read_hub(found, SPLITS[role])
+    raise missing(path)
+
+
+def role_files(folder: Path) -> dict[str, str]:
+    """Names of the files (or folders) of a task's folder by role. Raises DataError for two of one role, or none."""
+    names = sorted(entry.name for entry in folder.iterdir())
+    fitting = {role: [name for name in names if name in {role, *(role + end for end in READERS)}] for role in ROLES}
+    for role, several in fitting.items():
+        if len(several) > 1:
+            raise DataError(f"{folder}: {listed(several)} are all {role} rows; keep one")
+    if not any(fitting.values()):
+        raise DataError(
+            f"{folder} holds {listed(names)}; a task's folder has generated.*, real.* and, if there is one, test.* "
+            f"({', '.join(READERS)})"
+        )
+    return {role: found[0] for role, found in fitting.items() if found}

@@ -1,0 +1,183 @@
+"""Tasks of the user's own files: a folder, one file, files by role; their columns and labels; content, not paths."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+from task_files import made_rows, write_json_lines, write_parquet, write_task
+
+from tasks import DataError, load, load_spec
+
+BOTH = {"negative": 60, "positive": 60}
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A folder with generated.csv, real.jsonl and test.parquet."""
+    folder = tmp_path / "mytask"
+    folder.mkdir()
+    pd.DataFrame(made_rows("generated", BOTH)).to_csv(folder / "generated.csv", index=False)
+    write_json_lines(folder / "real.jsonl", made_rows("real", BOTH))
+    test = pd.DataFrame(made_rows("test", {"negative": 20, "positive": 30}))
+    write_parquet(folder / "test.parquet", {name: test[name].tolist() for name in test})
+    return folder
+
+
+def sizes(data):
+    return len(data.generated), len(data.pool), len(data.test)
+
+
+def hashes(data):
+    return [rows.content_hash() for rows in (data.generated, data.pool, data.test, data.real(0))]
+
+
+def csv(path, rows, **names):
+    pd.DataFrame(rows).rename(columns=names).to_csv(path, index=False)
+    return str(path)
+
+
+def test_a_folder_is_a_task(own):
+    data = load(own)
+    assert sizes(data) == (120, 120, 50)
+    assert (data.spec.labels, data.spec.title, data.source) == (("negative", "positive"), "mytask", "files")
+    assert (data.stand_in, data.default_real, data.notes) == (False, 120, ())
+    assert data.origins == {"generated": "generated.csv", "real": "real.jsonl", "test": "test.parquet"}
+
+
+def test_files_by_role_are_the_same_task_as_a_folder(own, tmp_path):
+    """Neither names, nor paths, nor formats, nor the names of columns: only what the rows say."""
+    real = [json.loads(line) for line in (own / "real.jsonl").read_text().splitlines()]
+    places = {
+        "generated": shutil.copy(own / "generated.csv", tmp_path / "a.csv"),
+        "real": csv(tmp_path / "b.csv", real, text="Tweet", label="class"),
+        "test": shutil.copy(own / "test.parquet", tmp_path / "c.parquet"),
+    }
+    places = {role: str(place) for role, place in places.items()}
+    assert hashes(load("files", places=places)) == hashes(load(own))
+    moved = shutil.copytree(own, tmp_path / "elsewhere" / "renamed")
+    assert hashes(load(moved)) == hashes(load(own))
+    one = load(tmp_path / "a.csv", places={role: places[role] for role in ("real", "test")})
+    assert hashes(one) == hashes(load(own))
+
+
+def test_one_file_needs_the_other_roles(own):
+    with pytest.raises(DataError, match=r"no real rows; give --real FILE.*generated\.csv"):
+        load(own / "generated.csv")
+    with pytest.raises(DataError, match=r"no generated rows; give --generated FILE"):
+        load("files", places={"real": str(own / "real.jsonl")})
+
+
+def test_without_a_test_set_half_of_the_real_rows_is_held_out(own):
+    (own / "test.parquet").unlink()
+    data = load(own)
+    assert sizes(data) == (120, 60, 60)
+    assert set(data.test.keys).isdisjoint(data.pool.keys)
+    assert data.test.labels.tolist().count(0) == 30
+    assert data.notes[0].startswith("no test set was given: 60 of the 120 real rows, stratified by label")
+    rows = [json.loads(line) for line in (own / "real.jsonl").read_text().splitlines()]
+    write_json_lines(own / "real.jsonl", rows[::-1])
+    assert set(load(own).test.texts) == set(data.test.texts), "the split goes by content"
+    write_json_lines(own / "real.jsonl", rows[30:90])
+    with pytest.raises(DataError, match=r"task mytask: no test set, and 60 real rows .* at least 100 .*--test FILE"):
+        load(own)
+
+
+def test_a_role_of_a_registered_task_is_replaced(own):
+    plain = load("twitter")
+    data = load("twitter", places={"real": str(own / "real.jsonl")})
+    assert data.test.content_hash() == plain.test.content_hash()
+    assert (len(data.pool), data.source, data.stand_in) == (120, "bundled, own real", True)
+    data = load("twitter", places={"generated": str(own / "generated.csv")})
+    assert data.generated.texts[0] == "generated negative 0"
+    assert data.pool.content_hash() == plain.pool.content_hash()
+    data = load("twitter", places={"real": str(own / "real.jsonl"), "test": str(own / "test.parquet")})
+    assert (sizes(data)[1:], data.stand_in) == ((120, 50), False)
+
+
+def test_a_yaml_may_leave_columns_and_labels_open_and_name_files_beside_it(own):
+    sources = {"files": {"generated": "generated.csv", "real": "real.jsonl", "test": "test.parquet"}}
+    path = write_task(own, labels=None, text=None, sources=sources)
+    data = load(path)
+    assert (data.spec.labels, sizes(data), data.source) == (("negative", "positive"), (120, 120, 8), "files")
+    renamed = [{"body": row["text"], "verdict": row["label"]} for row in made_rows("real", BOTH)]
+    write_json_lines(own / "real.jsonl", renamed)
+    write_json_lines(own / "generated.csv", renamed)
+    columns = {"text": "body", "label": "verdict"}
+    sources = {"files": {"real": "real.jsonl", "split": {"test": 40}, "columns": columns}}
+    path = write_task(own, labels=None, text=None, sources=sources)
+    assert sizes(load(path, places={"generated": str(own / "test.parquet")})) == (50, 80, 8)
+
+
+def test_labels_are_sorted_by_name_and_numbers_by_size(own):
+    for name, start in (("generated", 0), ("real", 1000), ("test", 2000)):
+        rows = [{"text": f"{name} {i}", "label": (2, 10, 1)[i % 3]} for i in range(start, start + 60)]
+        csv(own / f"{name}.csv", rows)
+    (own / "real.jsonl").unlink()
+    (own / "test.parquet").unlink()
+    data = load(own)
+    assert data.spec.labels == ("1", "2", "10")
+    assert data.generated.labels[:3].tolist() == [1, 2, 0]
+
+
+def test_pairs_are_found_by_usual_names(own):
+    for name in ("generated", "real", "test"):
+        for path in own.glob(f"{name}.*"):
+            path.unlink()
+        rows = made_rows(name, BOTH)
+        csv(own / f"{name}.csv", [{"sentence1": row["text"], "sentence2": "b", "label": row["label"]} for row in rows])
+    data = load(own)
+    assert data.spec.pair
+    assert data.pool.pairs == ["b"] * 120
+    csv(own / "real.csv", made_rows("real", BOTH))
+    with pytest.raises(DataError, match=r"real\.csv holds single texts, .*generated\.csv.*test\.csv pairs of texts"):
+        load(own)
+
+
+HEAD = "text,label\n"
+BAD_FOLDERS = [
+    ("real.csv", HEAD + "a,Positive\nb,negative\n", r"generated\.csv, row .*'positive' \(60 rows\).*mean 'Positive'"),
+    (
+        "generated.csv",
+        HEAD + "a,neutral\n",
+        r"generated\.csv, row 1: label 'neutral' \(1 row\) is not a label of",
+    ),
+    ("test.csv", HEAD + "a,negative\n", r"real\.csv, row 61: label 'positive' \(60 rows\) is not a label of .*test"),
+    ("real.csv", HEAD + "a,positive\nb,positive\n", r"generated\.csv, row 1: label 'negative' \(60 rows\) is not"),
+    ("generated.csv", "txt,label\na,b\n", r"generated\.csv: no text column \(text, sent.*\); columns: txt, label"),
+    ("generated.csv", "text,score\na,b\n", r"generated\.csv: no label column \(label, .*\); columns: text, score"),
+    ("generated.jsonl", "{}", r"generated\.csv, generated\.jsonl are all generated rows; keep one"),
+    ("real.csv", "", r"real\.csv: the file is empty"),
+    ("real.csv", HEAD + "a,negative\nb,positive,c\n", r"real\.csv, row 2: 3 fields where the header has 2"),
+    ("generated.csv", HEAD + "test negative 0,negative\ntest positive 1,positive\n", "all 2 generated rows .*test"),
+    (
+        "real.csv",
+        HEAD + "a,negative\nb,positive\nc,negative\nd,positive\ne,positive\n",
+        r"real=20 asks .* pool of 5; \[real=5\]",
+    ),
+    ("real.csv", HEAD + "a,negative\n" * 30 + "b,positive\n", "1 real rows of class positive; at least 2"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), BAD_FOLDERS, ids=[message for *_, message in BAD_FOLDERS])
+def test_bad_folder(tmp_path, name, content, message):
+    for role, counts in (("generated", BOTH), ("real", BOTH), ("test", {"negative": 20, "positive": 20})):
+        csv(tmp_path / f"{role}.csv", made_rows(role, counts))
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=message) as caught:
+        load(tmp_path).real(0)
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_paths(own, tmp_path):
+    with pytest.raises(DataError, match=r"nowhere.csv: no such file; .*holds mytask"):
+        load(tmp_path / "nowhere.csv")
+    with pytest.raises(DataError, match=r"no task 'mytsk'.*or a path"):
+        load("mytsk")
+    with pytest.raises(DataError, match=r"mytsk: no such file; .* did you mean 'mytask'"):
+        load(f"{tmp_path}/mytsk")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"empty holds none; a task's folder has generated\.\*, real\.\*"):
+        load_spec(tmp_path / "empty")
+    with pytest.raises(DataError, match=r"real\.jsonl: task mrpc takes pairs of texts .*columns: text, label"):
+        load("mrpc", places={role: str(own / "real.jsonl") for role in ("generated", "real", "test")})
