@@ -109,14 +109,19 @@ def training_rows(job: CellJob, config: MethodConfig) -> TrainingRows:
         inputs = inputs + table(job, role)
     ids = np.concatenate([role.ids for role in parts])
     real = np.concatenate([np.full(len(role.ids), role is job.real) for role in parts])
-    # A checker knows the texts of the generated set, by the ids of the scored rows: a duplicate has its text's score.
-    # Real rows carry CE and never look at these rows of the table.
-    known = np.concatenate(
-        [np.full(len(role.ids), -1) if role is job.real else job.scored.ids[role.index] for role in parts]
-    )
-    checkers = {name: aligned(folder, known) for name, folder in job.checkers.items()}
+    tables = {name: aligned(folder, known_as(job, parts)) for name, folder in job.tables.items()}
     return TrainingRows(
-        inputs, ids, np.concatenate([role.labels for role in parts]), real, shares(real, config.real_share), checkers
+        inputs, ids, np.concatenate([role.labels for role in parts]), real, shares(real, config.real_share), tables
+    )
+
+
+def known_as(job: CellJob, parts: list[Role]) -> IntArray:
+    """(n,) the ids under which checkers know training rows.
+
+    Those of the scored rows, so that a duplicate has its text's score; -1 for real rows, which carry CE and never look.
+    """
+    return np.concatenate(
+        [np.full(len(role.ids), -1) if role is job.real else job.scored.ids[role.index] for role in parts]
     )
 
 
@@ -160,8 +165,10 @@ def context(job: CellJob, method: Method, rows: TrainingRows) -> Context:
         generated_prior=prior(job.generated),
         real_prior=prior(job.real) if method.own_use_of(method.config) is RealUse.PRIOR else None,
         labels=rows.labels[~rows.real],
-        checkers={name: scores[~rows.real] for name, scores in rows.checkers.items()},
+        tables={name: scores[~rows.real] for name, scores in rows.tables.items()},
         ids=rows.ids[~rows.real],
+        real_labels=job.real.labels if job.real_tables else None,
+        real_tables={name: aligned(folder, job.real.ids) for name, folder in job.real_tables.items()},
     )
 
 

@@ -72,6 +72,14 @@ class MirrorJob(Job):
 
 
 @dataclass(frozen=True)
+class FoldsJob(Job):
+    """Put together what checkers say of the rows that each was fitted without."""
+
+    kind = "folds"
+    parts: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
 class Role:
     """n rows of one role for a cell: ids and labels, and the artefacts with their tokens and states.
 
@@ -98,7 +106,8 @@ class CellJob(Job):
     real: Role
     scored: Role  # rows whose final log-probabilities are kept: the generated set before any subset is drawn
     test: Role
-    checkers: Mapping[str, Path] = field(default_factory=dict)  # artefact name -> folder
+    tables: Mapping[str, Path] = field(default_factory=dict)  # artefact -> folder, of tables over generated rows
+    real_tables: Mapping[str, Path] = field(default_factory=dict)  # the same over the small real set
 
     @property
     def title(self) -> str:

@@ -8,24 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-import methods
+from bench.artefacts import ARTEFACTS
 from bench.checkpoint import Checkpoint, find, fits
 from bench.errors import UserError
 from bench.hashing import digest
 from bench.jobs import CellJob, Job, Role, StatesJob, TokensJob
 from bench.presets import Settings
-from bench.request import Choice, Request, TaskChoice, configure
+from bench.request import Choice, Request, TaskChoice
 from bench.spec import SCHEMA, CellSpec, method_code
 from bench.store import State, artefact_path, cell_path, state
-from methods.base import DIVERSITY, QUALITY, RealUse, hyperparameters
+from methods.base import QUALITY, RealUse, hyperparameters
 from tasks import Rows, TaskData, load, stressed
 
-# A checker is the training of a reference: the same cell where the grid asks for it, an artefact where it does not.
-CHECKERS = {QUALITY: "real-only", DIVERSITY: "ce"}
 READS_REAL = {RealUse.TEXTS, RealUse.PRIOR, RealUse.GRADIENT, RealUse.SELECT}
 
 
@@ -56,15 +54,21 @@ def plan(asked: Request, root: Path) -> Plan:
     made = Plan(root)
     for task in asked.tasks:
         TaskPlan(asked, task, checkpoint, made).build()
-    # Artefacts first, then checkers, then cells: a worker is never idle for want of what others could make.
-    waited = {need for job in made.jobs.values() for need in job.needs}
-    made.jobs = dict(sorted(made.jobs.items(), key=lambda item: (rank(item[1]), item[0] not in waited)))
+    made.jobs = ordered(made.jobs)
     return made
 
 
-def rank(job: Job) -> int:
-    """The stage of a job's kind."""
-    return ("tokens", "states", "cell").index(job.kind)
+def ordered(jobs: Mapping[str, Job]) -> dict[str, Job]:
+    """What others wait for first, stage by stage, then the rest: no worker is idle for want of what others could make.
+
+    Within a stage jobs stay in the order in which they were added, each after what it needs.
+    """
+    stage: dict[str, int] = {}
+    for identity, job in jobs.items():
+        stage[identity] = 1 + max((stage[need] for need in job.needs), default=0)
+    waited = {need for job in jobs.values() for need in job.needs}
+    last = len(jobs)
+    return dict(sorted(jobs.items(), key=lambda item: stage[item[0]] if item[0] in waited else last))
 
 
 class TaskPlan:
@@ -84,6 +88,11 @@ class TaskPlan:
         self.base = self.data.generated_subset(asked.settings.generated_rows)
         rows = min(len(self.base), task.stress.get("generated", len(self.base)))
         self.settings: Settings = asked.settings.resolved(rows)
+        if rows < self.settings.batch_size:
+            raise UserError(
+                f"task {task.label}: {rows} generated rows are fewer than a batch of {self.settings.batch_size}; "
+                f"use --set batch_size={rows} or fewer"
+            )
         self.needed: dict[Path, str] = {}  # artefact folder -> job id
         self.records: dict[str, dict[str, str]] = {}  # seed -> role -> id of what is recorded of its rows
 
@@ -97,9 +106,11 @@ class TaskPlan:
             for choice in self.asked.methods:
                 job = self.cell(choice, seed, roles, asked_for=True)
                 paths[choice.label][str(seed)] = self.relative(job.folder)
-                needs[choice.label][str(seed)] = [self.relative(path) for path in job.checkers.values()]
-                if QUALITY in job.checkers:
-                    quality[str(seed)] = self.relative(job.checkers[QUALITY])
+                needs[choice.label][str(seed)] = [
+                    self.relative(path) for path in (*job.tables.values(), *job.real_tables.values())
+                ]
+                if QUALITY in job.tables:
+                    quality[str(seed)] = self.relative(job.tables[QUALITY])
                 self.made.cells[job.id] = choice.label
         self.made.sections.append(self.section(paths, needs, quality))
 
@@ -127,6 +138,12 @@ class TaskPlan:
     def stressed(self, seed: int) -> TaskData:
         """The task under its stress, with the base set for the generated one."""
         return stressed(replace(self.data, generated=self.base), self.task.stress, seed)
+
+    def rows(self, name: Literal["generated", "real"], role: Role) -> Rows:
+        """The texts of a role, with the labels that it has here."""
+        pool = self.data.pool
+        texts = self.base.take(role.index) if name == "generated" else pool.take(positions(pool.ids, role.ids))
+        return replace(texts, labels=role.labels)
 
     def role(self, rows: Rows) -> Role:
         """A role with its token artefact and, where lower layers are frozen, the states after them."""
@@ -159,29 +176,24 @@ class TaskPlan:
 
     def cell(self, choice: Choice, seed: int, roles: Mapping[str, Role], *, asked_for: bool) -> CellJob:
         """Add a cell with its checkers and return it."""
-        checkers = {name: self.checker(name, seed, roles) for name in choice.cls.requires}
-        spec = self.spec(choice, seed, roles, {name: job.spec.id for name, job in checkers.items()})
+        made = {name: ARTEFACTS[name].job(self, seed, roles) for name in choice.cls.requires_of(choice.config)}
+        spec = self.spec(choice, seed, roles, {name: job.folder.name for name, job in made.items()})
         read = [role for name, role in roles.items() if name in spec.data]
         folders = {path for role in read for path in (role.tokens, role.states) if path is not None}
         job = CellJob(
             id=f"cell/{spec.id}",
             folder=self.folder(spec, asked_for),
             root=self.made.root,
-            needs=tuple(sorted({self.needed[path] for path in folders} | {job.id for job in checkers.values()})),
+            needs=tuple(sorted({self.needed[path] for path in folders} | {job.id for job in made.values()})),
             spec=spec,
             record=self.record(choice, spec, roles),
             checkpoint=self.checkpoint,
             n_classes=len(self.data.spec.labels),
-            checkers={name: job.folder for name, job in checkers.items()},
+            tables={name: job.folder for name, job in made.items() if ARTEFACTS[name].role == "generated"},
+            real_tables={name: job.folder for name, job in made.items() if ARTEFACTS[name].role == "real"},
             **roles,
         )
         return self.made.jobs[self.made.add(job)]  # type: ignore[return-value]  # ids of cells name cells
-
-    def checker(self, name: str, seed: int, roles: Mapping[str, Role]) -> CellJob:
-        """The reference whose training is this checker, in its defaults."""
-        choice = configure(methods.METHODS[CHECKERS[name]], {})
-        asked_for = any(entry.label == choice.label for entry in self.asked.methods)
-        return self.cell(choice, seed, roles, asked_for=asked_for)
 
     def folder(self, spec: CellSpec, asked_for: bool) -> Path:
         """Where a cell lies; a checker that nobody asks for by name is an artefact unless it is there as a cell."""

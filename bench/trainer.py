@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ class TrainingRows:
     labels: IntArray  # (n,)
     real: BoolArray  # (n,)
     share: Array  # (n,) float32
-    checkers: dict[str, Array] = field(default_factory=dict)  # name -> (n, C) log-probabilities
+    tables: dict[str, Array] = field(default_factory=dict)  # artefact -> (n, C) log-probabilities
 
     def of(self, phase: Phase) -> TrainingRows:
         """The rows of a phase. Raises ValueError if there are none."""
@@ -53,8 +54,8 @@ class TrainingRows:
     def take(self, index: IntArray) -> TrainingRows:
         """The rows at `index`, in that order."""
         columns = {name: getattr(self, name)[index] for name in ("ids", "labels", "real", "share")}
-        checkers = {name: scores[index] for name, scores in self.checkers.items()}
-        return replace(self, table=self.table.take(index), checkers=checkers, **columns)
+        tables = {name: scores[index] for name, scores in self.tables.items()}
+        return replace(self, table=self.table.take(index), tables=tables, **columns)
 
     def generated(self) -> ProbedRows:
         """What a probe may be asked about."""
@@ -115,7 +116,7 @@ class Moment:
     """Where a training run stands at one update."""
 
     rows: TrainingRows
-    checkers: dict[str, Tensor]
+    tables: dict[str, Tensor]  # artefact -> (n, C) log-probabilities
     index: IntArray  # (B,) rows of the batch that are passed
     step: int
     epoch: int
@@ -175,7 +176,7 @@ class Trainer:
         first = len(record.history)
         passed = record.visits[-1].epoch + 1 if record.visits else 0
         device, refreshes = self.accelerator.device, method.refreshes(updates)
-        tensors = {name: torch.from_numpy(scores).to(device) for name, scores in rows.checkers.items()}
+        tensors = {name: torch.from_numpy(scores).to(device) for name, scores in rows.tables.items()}
         batches = schedule(rows.table.length, self.settings.batch_size, updates, self.task, self.seed)
         for step, (epoch, whole) in enumerate(batches, start=first):
             if step - first in refreshes:
@@ -233,16 +234,14 @@ class Trainer:
                         labels=labels[generated],
                         log_probs=view[generated],
                         logp=view[generated].gather(1, labels[generated][:, None]).squeeze(1),
-                        quality_log_probs=moment.checkers["quality"][at] if "quality" in moment.checkers else None,
-                        diversity_log_probs=moment.checkers["diversity"][at]
-                        if "diversity" in moment.checkers
-                        else None,
+                        tables={name: scores[at] for name, scores in moment.tables.items()},
                         step=moment.step,
                         epoch=moment.epoch,
                         rng=moment.rng,
                         lookahead=probe,
+                        evaluate=partial(still, network, moment, generated, probe.passes),
                     )
-                    for view, probe in zip(views, probes, strict=True)
+                    for network, view, probe in zip(self.networks, views, probes, strict=True)
                 ]
             )
         return [combined(view, labels, share, generated, mine) for view, mine in zip(views, own, strict=True)]
@@ -278,6 +277,16 @@ def adamw(classifier: Classifier, settings: Settings) -> torch.optim.Optimizer:
         {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
+
+
+def still(network: Network, moment: Moment, generated: Tensor, passes: Passes) -> Tensor:
+    """Log-probabilities of a batch's generated rows without dropout or graph, by a second pass, which is counted."""
+    network.classifier.eval()
+    with torch.no_grad():
+        log_probs = network.log_probs(moment.rows.table, moment.index)
+    network.classifier.train()
+    passes.add(len(log_probs))
+    return log_probs[generated]
 
 
 def kept(method: Method, rows: TrainingRows, index: IntArray, step: int, rng: np.random.Generator) -> IntArray:

@@ -28,7 +28,7 @@ from typing import Any
 import torch
 import transformers
 
-from bench import cell, states, tokens, tracking
+from bench import cell, folds, states, tokens, tracking
 from bench.jobs import Job
 from bench.store import DONE, ERROR, LOG, State, acquire, failure, heartbeat, read_json, state, write_json
 
@@ -43,6 +43,7 @@ gc.freeze()
 BUILDERS: dict[str, Any] = {
     "tokens": tokens.build,
     "states": states.build,
+    "folds": folds.build,
     "cell": cell.build,
     "mirror": tracking.build,
 }

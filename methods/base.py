@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
@@ -26,9 +26,13 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-# Artefacts a method may list in `requires`.
-QUALITY = "quality"  # log P'(.|x) over the generated rows: the classifier fitted on the small real set
-DIVERSITY = "diversity"  # log Q'(.|x) over the generated rows: the classifier fitted on the generated set
+    Array = np.ndarray[Any, Any]
+
+# Artefacts a method may list in `requires`: tables with a row per generated row, or per row of the small real set.
+QUALITY = "quality"  # log P'(.|x) of generated rows: the classifier fitted on the small real set
+DIVERSITY = "diversity"  # log Q'(.|x) of generated rows: the classifier fitted on the generated set
+QUALITY_OOF = "quality-oof"  # log P'(.|x) of real rows, each by a classifier that was fitted without it
+DIVERSITY_OOF = "diversity-oof"  # log Q'(.|x) of generated rows, each by a classifier that was fitted without it
 
 # A guard, not a setting: exp(40) is larger than any weight that training survives, and small enough that its product
 # with a loss and its square in the norm of the gradient stay finite in float32.
@@ -90,8 +94,9 @@ class WeightConfig(MethodConfig):
 class Context:
     """What a method knows about its cell before training starts.
 
-    `generated_prior` and `real_prior` are label shares (sum 1); `real_prior` is of the small real set. `labels` and
-    `checkers` are of the n generated rows that are trained on, in one order; `checkers` holds what is in `requires`.
+    `generated_prior` and `real_prior` are label shares (sum 1); `real_prior` is of the small real set. `ids`, `labels`
+    and `tables` are of the n generated rows that are trained on, in one order; `real_labels` and `real_tables` of the
+    m rows of the small real set. The tables are those in `requires`.
     """
 
     n_classes: int
@@ -99,15 +104,23 @@ class Context:
     updates: int
     generated_prior: tuple[float, ...]
     real_prior: tuple[float, ...] | None  # None unless the method declares real_use = PRIOR
-    labels: np.ndarray[Any, Any] | None = None  # (n,) int64
-    checkers: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)  # artefact -> (n, C) log-probabilities
-    ids: np.ndarray[Any, Any] | None = None  # (n,) int64, the row numbers that `Batch.ids` holds
+    labels: Array | None = None  # (n,) int64
+    tables: Mapping[str, Array] = field(default_factory=dict)  # artefact -> (n, C) log-probabilities
+    ids: Array | None = None  # (n,) int64, the row numbers that `Batch.ids` holds
+    real_labels: Array | None = None  # (m,) int64, None unless a table of the real rows is required
+    real_tables: Mapping[str, Array] = field(default_factory=dict)  # artefact -> (m, C) log-probabilities
 
-    def scored(self, artefact: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """(n,) labels and (n, C) log-probabilities of a checker. Raises LookupError if it is not required."""
-        if self.labels is None or artefact not in self.checkers:
+    def scored(self, artefact: str) -> tuple[Array, Array]:
+        """(n,) labels of the generated rows and the artefact's table. Raises LookupError if it is not required."""
+        if self.labels is None or artefact not in self.tables:
             raise LookupError(undeclared(artefact))
-        return self.labels, self.checkers[artefact]
+        return self.labels, self.tables[artefact]
+
+    def real_scored(self, artefact: str) -> tuple[Array, Array]:
+        """(m,) labels of the small real set and the artefact's table. Raises LookupError if it is not required."""
+        if self.real_labels is None or artefact not in self.real_tables:
+            raise LookupError(undeclared(artefact))
+        return self.real_labels, self.real_tables[artefact]
 
     def per_row(self, value: float) -> Tensor:
         """A float32 number for each generated row, to be indexed by `Batch.ids`: (largest id + 1,)."""
@@ -125,22 +138,22 @@ class Batch:
     labels: Tensor  # (B,) int64, the given label
     log_probs: Tensor  # (B, C) log p(.|x) of the model being trained, dropout on, with its graph
     logp: Tensor  # (B,) log p(y|x) of the given label, with its graph
-    quality_log_probs: Tensor | None  # (B, C) log P'(.|x), if QUALITY is required
-    diversity_log_probs: Tensor | None  # (B, C) log Q'(.|x), if DIVERSITY is required
+    tables: Mapping[str, Tensor]  # artefact in `requires` -> (B, C) log-probabilities
     step: int  # update, from 0
     epoch: int  # pass over the training rows, from 0
     rng: np.random.Generator  # the method's own random numbers: using them shifts nobody else's
     lookahead: Probe | None = None
+    evaluate: Callable[[], Tensor] | None = None  # (B, C) log p(.|x) without dropout or graph, by a second pass
 
     @property
     def quality_logp(self) -> Tensor:
         """(B,) log P'(y|x) of the given label."""
-        return self._given(QUALITY)
+        return self.given(QUALITY)
 
-    @property
-    def diversity_logp(self) -> Tensor:
-        """(B,) log Q'(y|x) of the given label."""
-        return self._given(DIVERSITY)
+    def evaluated(self) -> Tensor:
+        """(B,) log p(y|x) of the given label in evaluation mode; costs a forward pass."""
+        assert self.evaluate is not None, "the trainer gives every batch its second pass"
+        return self.evaluate().gather(1, self.labels[:, None]).squeeze(1)
 
     @property
     def probe(self) -> Probe:
@@ -151,12 +164,12 @@ class Batch:
 
     def scores(self, artefact: str) -> Tensor:
         """(B, C) log-probabilities of a checker. Raises LookupError if the method does not require it."""
-        log_probs = {QUALITY: self.quality_log_probs, DIVERSITY: self.diversity_log_probs}[artefact]
-        if log_probs is None:
+        if artefact not in self.tables:
             raise LookupError(undeclared(artefact))
-        return log_probs
+        return self.tables[artefact]
 
-    def _given(self, artefact: str) -> Tensor:
+    def given(self, artefact: str) -> Tensor:
+        """(B,) log-probabilities that a checker has for the given labels."""
         return self.scores(artefact).gather(1, self.labels[:, None]).squeeze(1)
 
 
@@ -179,7 +192,7 @@ class Method(ABC):
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     version: ClassVar[int] = 1  # raise it when the results of the same hyper-parameters change
     groups: ClassVar[tuple[str, ...]] = ()  # besides `all`: core, references, paper
-    requires: ClassVar[tuple[str, ...]] = ()  # artefacts: QUALITY, DIVERSITY
+    requires: ClassVar[tuple[str, ...]] = ()  # artefacts at the default settings
     packages: ClassVar[tuple[str, ...]] = ()  # optional packages that must be importable
     real_use: ClassVar[RealUse] = RealUse.NONE
     pairing: ClassVar[Literal["full", "partial"]] = "full"  # full: visits exactly D_Q once per epoch
@@ -229,6 +242,11 @@ class Method(ABC):
     def own_use_of(cls, config: MethodConfig) -> RealUse:
         """How a configured method uses real rows besides training on them."""
         return cls.real_use
+
+    @classmethod
+    def requires_of(cls, config: MethodConfig) -> tuple[str, ...]:
+        """The artefacts that a configured method reads."""
+        return cls.requires
 
     @classmethod
     def real_use_of(cls, config: MethodConfig) -> RealUse:
@@ -294,6 +312,28 @@ class WeightMethod(Method):
         """exp of log-weights, finite for any input; `upper` is the largest weight allowed."""
         weight = log_weight.clamp(-LOG_WEIGHT_BOUND, LOG_WEIGHT_BOUND).exp()
         return weight if upper is None else weight.clamp(max=upper)
+
+
+class StaticWeights(WeightMethod):
+    """Weights on cross-entropy that are known before training: one per generated row."""
+
+    def start(self, context: Context) -> None:
+        """Compute the weights once. A training on real rows alone has none to compute."""
+        import torch
+
+        assert context.ids is not None, "the runner names the rows"
+        self.by_id = torch.zeros(int(context.ids.max(initial=-1)) + 1, dtype=torch.float64)
+        if len(context.ids):
+            self.by_id[torch.from_numpy(context.ids)] = torch.from_numpy(self.table(context)).double()
+
+    @abstractmethod
+    def table(self, context: Context) -> Array:
+        """(n,) weights of the context's generated rows, in its order."""
+
+    def weights(self, batch: Batch) -> Tensor:
+        """(B,) the weights of the batch's rows."""
+        self.by_id = self.by_id.to(batch.logp.device)
+        return self.by_id[batch.ids].to(batch.logp.dtype)
 
 
 def lowest(values: Tensor, share: float) -> Tensor:

@@ -9,18 +9,42 @@ P' is the quality checker (fitted on the small real set), Q' the diversity check
 Source: Kuo et al., "Not All LLM-Generated Data Are Equal", ICLR 2025 (IMP in its section 3, DIMP in its section 4,
 quality-only as the ablation "without diversity checker"), and the authors' released code, whose behaviour is the
 default: gamma 1 (an exponent of the code, not in the paper's formulas; 0 is cross-entropy), no normalisation, no
-clipping. `clip` is ours: a weight can reach thousands where the model is sure of another label. The code divides
-probabilities, here it is a difference of logs, so that a vanishing p gives a large weight and not 0/0.
-Cost: 1 with the checkers' scores at hand. Needs: P' for all three, Q' for imp.
+clipping. The code divides probabilities, here it is a difference of logs, so that a vanishing p gives a large weight
+and not 0/0. What is ours, each off by default:
+
+    clip=20                  the largest weight; it can reach thousands where the model is sure of another label
+    normalize=batch          weights divided by their mean over the batch, after clipping: the mean weight differs from
+                             1 and moves (K P' at the start of dimp), and with it the step size
+    calibrate=True           P' at the temperature that fits the small real set best, out of fold
+    oof=True                 imp: Q' of each row by a checker that did not train on it; one that did knows the row by
+                             heart, Q' goes to 1 and the weight to P'
+    eval_denominator=True    dimp: p from a pass in evaluation mode; dropout alone makes weights of equal models spread
+
+Cost: 1 with the checkers' scores at hand; 4/3 with eval_denominator; calibrate and oof take 5 trainings each before.
+Needs: P' for all three, Q' for imp.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from methods.base import DIVERSITY, QUALITY, Batch, RealUse, WeightConfig, WeightMethod, setting
+from methods.base import (
+    DIVERSITY,
+    DIVERSITY_OOF,
+    QUALITY,
+    QUALITY_OOF,
+    Batch,
+    Context,
+    MethodConfig,
+    RealUse,
+    WeightConfig,
+    WeightMethod,
+    setting,
+)
+from methods.calibration import temperature
+from methods.hooks import FORWARD, Budget
 from methods.registry import register
 
 if TYPE_CHECKING:
@@ -31,6 +55,10 @@ if TYPE_CHECKING:
 class ImportanceConfig(WeightConfig):
     gamma: float = setting(1.0, search=(0.25, 2.0), log=True, note="1 in the released code; 0 is CE")
     clip: float | None = setting(None, search=(2.0, 50.0), log=True, note="largest weight; none in the released code")
+    normalize: Literal["none", "batch"] = setting(
+        "none", search=("none", "batch"), note="batch: weights of mean 1 in each batch; none in the released code"
+    )
+    calibrate: bool = setting(False, note="quality checker at its best temperature on held-out real rows")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -38,6 +66,16 @@ class ImportanceConfig(WeightConfig):
             raise ValueError(f"gamma must lie in [0, 100], not {self.gamma}")
         if self.clip is not None and not 0 < self.clip < inf:
             raise ValueError(f"clip must be larger than 0 and finite, not {self.clip}")
+
+
+@dataclass(frozen=True)
+class IMPConfig(ImportanceConfig):
+    oof: bool = setting(False, note="diversity checker of each row fitted without it")
+
+
+@dataclass(frozen=True)
+class DIMPConfig(ImportanceConfig):
+    eval_denominator: bool = setting(False, note="the model's probability from a second pass, without dropout")
 
 
 @register("quality-only")
@@ -50,29 +88,62 @@ class QualityOnly(WeightMethod):
     requires: ClassVar[tuple[str, ...]] = (QUALITY,)
     real_use = RealUse.CHECKER
 
+    @classmethod
+    def requires_of(cls, config: MethodConfig) -> tuple[str, ...]:
+        assert isinstance(config, ImportanceConfig)
+        return (*cls.requires, QUALITY_OOF) if config.calibrate else cls.requires
+
+    def start(self, context: Context) -> None:
+        """Fit the quality checker's temperature, if that is asked for."""
+        self.temperature = temperature(*context.real_scored(QUALITY_OOF)) if self.config.calibrate else 1.0
+
+    def quality(self, batch: Batch) -> Tensor:
+        """(B,) log P'(y|x), calibrated or as it is."""
+        if self.temperature == 1:
+            return batch.quality_logp
+        scaled = (batch.scores(QUALITY) / self.temperature).log_softmax(1)
+        return scaled.gather(1, batch.labels[:, None]).squeeze(1)
+
     def log_ratio(self, batch: Batch) -> Tensor:
         """(B,) log of the ratio for each example's given label."""
-        return batch.quality_logp
+        return self.quality(batch)
 
     def weights(self, batch: Batch) -> Tensor:
         """(B,) exp(gamma * log ratio), finite for any log-probabilities."""
-        return self.bounded_exp(self.config.gamma * self.log_ratio(batch), upper=self.config.clip)
+        weight = self.bounded_exp(self.config.gamma * self.log_ratio(batch), upper=self.config.clip)
+        return weight / weight.mean() if self.config.normalize == "batch" else weight
 
 
 @register("imp")
 class IMP(QualityOnly):
     """Quality checker over diversity checker."""
 
+    Config = IMPConfig
+    config: IMPConfig
     requires = (QUALITY, DIVERSITY)
 
+    @classmethod
+    def requires_of(cls, config: MethodConfig) -> tuple[str, ...]:
+        assert isinstance(config, IMPConfig)
+        denominator = DIVERSITY_OOF if config.oof else DIVERSITY
+        return tuple(denominator if name == DIVERSITY else name for name in super().requires_of(config))
+
     def log_ratio(self, batch: Batch) -> Tensor:
-        return batch.quality_logp - batch.diversity_logp
+        return self.quality(batch) - batch.given(DIVERSITY_OOF if self.config.oof else DIVERSITY)
 
 
 @register("dimp")
 class DIMP(QualityOnly):
     """Quality checker over the model itself."""
 
+    Config = DIMPConfig
+    config: DIMPConfig
+
+    @classmethod
+    def declared_cost(cls, config: MethodConfig, budget: Budget) -> float:
+        assert isinstance(config, DIMPConfig)
+        return 1 + FORWARD if config.eval_denominator else 1.0
+
     def log_ratio(self, batch: Batch) -> Tensor:
-        # The denominator is from the loss's own forward pass, in training mode (dropout on), as released.
-        return batch.quality_logp - batch.logp.detach()
+        # By default the denominator is from the loss's own forward pass, in training mode (dropout on), as released.
+        return self.quality(batch) - (batch.evaluated() if self.config.eval_denominator else batch.logp.detach())

@@ -48,6 +48,18 @@ def draw_order(task: str, rows: Rows, seed: int | str) -> NDArray[np.int64]:
     return np.lexsort((rows.labels, standing))
 
 
+def folds(task: str, rows: Rows, seed: int | str, count: int) -> NDArray[np.int64]:
+    """(n,) the fold of each row, 0 to `count` - 1: of nearly equal sizes and label shares, decided by the rows' texts.
+
+    Rows of the same text are in one fold, whatever their labels: a text that was trained on is no held-out text.
+    """
+    order = draw_order(task, rows, f"folds {seed}")
+    fold: dict[str, int] = {}
+    for i in order[np.argsort(rows.labels[order], kind="stable")]:  # class after class, so that each is dealt evenly
+        fold.setdefault(rows.keys[i], len(fold) % count)
+    return np.array([fold[key] for key in rows.keys], dtype=np.int64)
+
+
 def _rank_hash(task: str, seed: int | str, key: str) -> bytes:
     # A line end cannot occur in a task's name or in a normalised text, so the parts cannot run into each other.
     return hashlib.sha256(f"{task}\n{seed}\n{key}".encode()).digest()

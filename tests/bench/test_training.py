@@ -86,7 +86,7 @@ def test_a_plain_loop_gives_the_same_losses(tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(encoder)
     inputs = tokenizer(rows.texts, padding="max_length", truncation=True, max_length=32, return_tensors="pt")
     lengths = inputs["attention_mask"].sum(1).numpy()
-    table = pd.read_parquet(job.checkers["quality"] / "train_scores.parquet").set_index("id").loc[rows.ids]
+    table = pd.read_parquet(job.tables["quality"] / "train_scores.parquet").set_index("id").loc[rows.ids]
     labels = torch.tensor(rows.labels)
     quality = torch.tensor(table.to_numpy()).gather(1, labels[:, None]).squeeze(1).exp()
     torch.manual_seed(derive("head", "twitter", 0))
@@ -127,7 +127,7 @@ def test_methods_of_full_pairing_see_the_same_batches_and_dropout(run_here: Run)
 def test_imp_weights_are_the_ratio_of_its_checkers(run_here: Run) -> None:
     job = cells(run_here(methods="imp"))["imp"]
     scores = {
-        name: pd.read_parquet(folder / "train_scores.parquet").set_index("id") for name, folder in job.checkers.items()
+        name: pd.read_parquet(folder / "train_scores.parquet").set_index("id") for name, folder in job.tables.items()
     }
     label = dict(zip(job.generated.ids, job.generated.labels, strict=True))
     for _, visit in weights(job).iterrows():

@@ -14,13 +14,27 @@ from scipy.special import log_softmax
 from torch import Tensor
 
 from methods import discover
-from methods.base import DIVERSITY, QUALITY, Batch, Context, Method, MethodConfig, RealUse, WeightConfig, WeightMethod
+from methods.base import (
+    DIVERSITY,
+    DIVERSITY_OOF,
+    QUALITY,
+    QUALITY_OOF,
+    Batch,
+    Context,
+    Method,
+    MethodConfig,
+    RealUse,
+    WeightConfig,
+    WeightMethod,
+)
 
 torch.set_num_threads(1)  # the batches are tiny; more threads only wait for each other
 
 REGISTRY = discover()
 SHARED_FIELDS = {entry.name for entry in fields(WeightConfig)}
-ROWS = 64  # generated rows of the cells in these tests
+ROWS, REAL = 64, 24  # generated and real rows of the cells in these tests
+ON_GENERATED = (QUALITY, DIVERSITY, DIVERSITY_OOF)  # artefacts by the rows that they are tables of
+ON_REAL = (QUALITY_OOF,)
 
 # Settings that do something only together, or only from a later update on.
 TOGETHER: dict[str, list[dict[str, Any]]] = {
@@ -88,21 +102,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def build_method(variant: Variant, n_classes: int = 3, **settings: Any) -> Method:
     """A configured method, started; the real set is skewed towards the first class."""
     cls = REGISTRY[variant.name]
-    method = cls(cls.Config(**variant.settings, **settings))
-    method.start(make_context(n_classes, cls.real_use, cls.requires))
+    config = cls.Config(**variant.settings, **settings)
+    method = cls(config)
+    method.start(make_context(n_classes, cls.real_use, cls.requires_of(config)))
     return method
 
 
 def make_context(
-    n_classes: int = 3, real_use: RealUse = RealUse.PRIOR, requires: tuple[str, ...] = (QUALITY, DIVERSITY)
+    n_classes: int = 3, real_use: RealUse = RealUse.PRIOR, requires: tuple[str, ...] = (*ON_GENERATED, *ON_REAL)
 ) -> Context:
-    """A cell with balanced generated classes and seeded checkers.
+    """A cell with balanced classes and seeded checkers.
 
     A method that declares its use sees a real prior of 2:1:...:1.
     """
     real = [2.0] + [1.0] * (n_classes - 1)
-    drawn = np.random.default_rng(7).normal(scale=2, size=(2, ROWS, n_classes))
-    tables = dict(zip((QUALITY, DIVERSITY), log_softmax(drawn, axis=2).astype(np.float32), strict=True))
+    rng = np.random.default_rng(7)
+
+    def drawn(names: tuple[str, ...], rows: int) -> dict[str, Any]:
+        logits = rng.normal(scale=2, size=(len(names), rows, n_classes))
+        made = dict(zip(names, log_softmax(logits, axis=2).astype(np.float32), strict=True))
+        return {name: table for name, table in made.items() if name in requires}
+
     return Context(
         n_classes=n_classes,
         n_rows=ROWS,
@@ -110,7 +130,10 @@ def make_context(
         generated_prior=(1 / n_classes,) * n_classes,
         real_prior=tuple(share / sum(real) for share in real) if real_use is RealUse.PRIOR else None,
         labels=np.arange(ROWS) % n_classes,
-        checkers={name: tables[name] for name in requires},
+        tables=drawn(ON_GENERATED, ROWS),
+        ids=np.arange(ROWS),
+        real_labels=np.arange(REAL) % n_classes,
+        real_tables=drawn(ON_REAL, REAL),
     )
 
 
@@ -125,7 +148,7 @@ def make_sample(
     seed: int = 0,
     scale: float = 1.0,
     dtype: torch.dtype = torch.float32,
-    requires: tuple[str, ...] = (QUALITY, DIVERSITY),
+    requires: tuple[str, ...] = ON_GENERATED,
 ) -> Sample:
     """A batch from seeded logits; what is given is used as it is, checkers as log-probabilities."""
     generator = torch.Generator().manual_seed(seed)
@@ -136,17 +159,18 @@ def make_sample(
     quality = drawn[1].log_softmax(1) if quality is None else quality
     diversity = drawn[2].log_softmax(1) if diversity is None else diversity
     quality, diversity = (table.detach().to(dtype).requires_grad_() for table in (quality, diversity))
+    tables = {QUALITY: quality, DIVERSITY: diversity, DIVERSITY_OOF: diversity}
     log_probs = logits.log_softmax(1)
     batch = Batch(
         ids=torch.arange(len(labels)),
         labels=labels,
         log_probs=log_probs,
         logp=log_probs.gather(1, labels[:, None]).squeeze(1),
-        quality_log_probs=quality if QUALITY in requires else None,
-        diversity_log_probs=diversity if DIVERSITY in requires else None,
+        tables={name: table for name, table in tables.items() if name in requires},
         step=0,
         epoch=0,
         rng=np.random.default_rng(seed),
+        evaluate=lambda: log_probs.detach(),
     )
     return Sample(batch, logits, quality, diversity)
 

@@ -30,7 +30,7 @@ def cell_of_three_classes():
     nowhere = Path("nowhere")
     generated, real = (Role(np.arange(n), np.arange(n) % 3, np.arange(n), nowhere, None) for n in (4, 6))
     return SimpleNamespace(
-        n_classes=3, spec=SimpleNamespace(settings={"updates": 7}), generated=generated, real=real, checkers={}
+        n_classes=3, spec=SimpleNamespace(settings={"updates": 7}), generated=generated, real=real, real_tables={}
     )
 
 

@@ -26,11 +26,11 @@ FLOATS = [torch.float32, torch.float64]
 
 def reordered(batch, rows):
     """The batch with its rows taken in another order (or several times)."""
-    tables = {name: getattr(batch, name) for name in ("quality_log_probs", "diversity_log_probs")}
     return replace(
         batch,
         **{name: getattr(batch, name)[rows] for name in ("ids", "labels", "log_probs", "logp")},
-        **{name: None if table is None else table[rows] for name, table in tables.items()},
+        tables={name: table[rows] for name, table in batch.tables.items()},
+        evaluate=lambda: batch.evaluate()[rows],
     )
 
 
@@ -39,7 +39,7 @@ def reordered(batch, rows):
 def test_losses_and_weights_are_well_formed(variant, n_classes, dtype, build, sample, all_finite):
     """One loss and one non-negative detached weight per row, from no more than the declared artefacts."""
     method = build(variant, n_classes)
-    made = sample(n_classes=n_classes, dtype=dtype, requires=method.requires)
+    made = sample(n_classes=n_classes, dtype=dtype, requires=method.requires_of(method.config))
     loss, weight = method.losses(made.batch)
     assert loss.shape == (16,)
     assert loss.dtype == dtype
@@ -225,7 +225,7 @@ def test_undeclared_scores_are_an_error(sample, context):
     with pytest.raises(LookupError, match="'quality'"):
         _ = batch.quality_logp
     with pytest.raises(LookupError, match="'diversity'"):
-        _ = batch.diversity_logp
+        batch.given(DIVERSITY)
 
 
 def test_training_on_real_rows_outweighs_other_uses(name):

@@ -54,7 +54,7 @@ def mean_weights(method, world, steps: int = 60) -> tuple[float, float]:
     """Mean weight of the clean and of the flipped rows over a training run."""
     points, labels, flipped, quality, diversity = world
     tables = {QUALITY: quality.numpy(), DIVERSITY: diversity.numpy()}
-    method.start(Context(2, 400, steps, (0.5, 0.5), None, labels.numpy(), tables))
+    method.start(Context(2, 400, steps, (0.5, 0.5), None, labels.numpy(), tables, np.arange(400)))
     model = torch.nn.Linear(2, 2)
     torch.nn.init.zeros_(model.weight)
     torch.nn.init.zeros_(model.bias)
@@ -63,8 +63,8 @@ def mean_weights(method, world, steps: int = 60) -> tuple[float, float]:
     for step in range(steps):
         log_probs = model(points).log_softmax(1)
         logp = log_probs.gather(1, labels[:, None]).squeeze(1)
-        rng = np.random.default_rng(step)
-        batch = Batch(torch.arange(400), labels, log_probs, logp, quality, diversity, step, step, rng)
+        rng, scores = np.random.default_rng(step), {QUALITY: quality, DIVERSITY: diversity}
+        batch = Batch(torch.arange(400), labels, log_probs, logp, scores, step, step, rng)
         loss, weight = method.losses(batch)
         optimiser.zero_grad()
         loss.mean().backward()

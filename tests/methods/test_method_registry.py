@@ -12,6 +12,7 @@ from typing import get_type_hints
 
 import pytest
 
+from bench.artefacts import ARTEFACTS
 from methods import METHODS, discover, group, groups, register
 from methods.base import DIVERSITY, QUALITY, Method, MethodConfig, RealUse, WeightConfig, WeightMethod, hyperparameters
 from methods.hooks import Budget
@@ -140,9 +141,11 @@ def test_source_is_documented(name):
 def test_declarations_are_valid(name):
     """Artefacts, uses, pairing and costs come from the contract's vocabulary."""
     cls = discover()[name]
+    config = cls.Config()
     assert issubclass(cls, Method)
     assert not inspect.isabstract(cls)
-    assert set(cls.requires) <= {QUALITY, DIVERSITY}
+    assert set(cls.requires) <= set(ARTEFACTS)
+    assert cls.requires_of(config) == cls.requires
     assert isinstance(cls.real_use, RealUse)
     assert cls.pairing in ("full", "partial")
     assert cls.networks >= 1

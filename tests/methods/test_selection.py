@@ -23,13 +23,13 @@ def scored_rows(artefact, size=400, n_classes=3, seed=0, trust=1.5, noise=0.3):
     logits = rng.normal(size=(size, n_classes)) + trust * np.eye(n_classes)[truth]
     logits[:, 0] += 0.7  # sure of one class more often than of the others
     prior = tuple(np.bincount(labels, minlength=n_classes) / size)
-    return Context(n_classes, size, 10, prior, None, labels, {artefact: log_softmax(logits, axis=1)})
+    return Context(n_classes, size, 10, prior, None, labels, {artefact: log_softmax(logits, axis=1)}, np.arange(size))
 
 
 def weights_of(method, context, artefact, sample):
     """(n,) weights of all rows of a context in one batch."""
     method.start(context)
-    labels, log_probs = torch.from_numpy(context.labels), torch.from_numpy(context.checkers[artefact])
+    labels, log_probs = torch.from_numpy(context.labels), torch.from_numpy(context.tables[artefact])
     tables = {"quality": log_probs} if artefact == QUALITY else {"diversity": log_probs}
     n_classes = context.n_classes
     return method.losses(sample(None, labels, **tables, n_classes=n_classes, size=len(labels)).batch).weight
@@ -105,7 +105,7 @@ def test_rho_with_an_indifferent_checker_takes_the_largest_losses(build, sample)
 def test_confident_is_its_definition(n_classes, unsure, build, sample):
     """Thresholds and verdicts row by row in plain Python."""
     context = scored_rows(QUALITY, n_classes=n_classes)
-    labels, probs = context.labels, np.exp(context.checkers[QUALITY])
+    labels, probs = context.labels, np.exp(context.tables[QUALITY])
     thresholds = [probs[labels == j, j].mean() for j in range(n_classes)]
     kept = []
     for row, label in zip(probs, labels, strict=True):
@@ -125,7 +125,7 @@ def test_confident_agrees_with_cleanlab(build, sample):
     for seed in range(5):
         context = scored_rows(QUALITY, n_classes=2, seed=seed)
         flagged = find_label_issues(
-            context.labels, np.exp(context.checkers[QUALITY]), filter_by="confident_learning", n_jobs=1
+            context.labels, np.exp(context.tables[QUALITY]), filter_by="confident_learning", n_jobs=1
         )
         weight = weights_of(build("confident", 2), context, QUALITY, sample)
         assert flagged.any()
@@ -136,7 +136,7 @@ def test_confident_with_a_right_and_sure_checker_keeps_everything(build, sample)
     """Nothing is disputed, so nothing changes; rows that are all alike reach their own threshold."""
     context = scored_rows(QUALITY, size=60)
     sure = np.log(np.full((60, 3), 0.1) + 0.7 * np.eye(3)[context.labels]).astype(np.float32)
-    context = replace(context, checkers={QUALITY: sure})
+    context = replace(context, tables={QUALITY: sure})
     for unsure in ("keep", "drop"):
         weight = weights_of(build("confident", unsure=unsure), context, QUALITY, sample)
         assert weight.tolist() == [1] * 60
@@ -163,7 +163,7 @@ def test_confident_says_so_when_nothing_is_left(build):
 def test_jtt_is_training_on_copies(extra, build, sample, close):
     """The mean loss of the weighted rows is that of a set to which each error was added `extra` times."""
     context = scored_rows(DIVERSITY)
-    labels, log_probs = torch.from_numpy(context.labels), torch.from_numpy(context.checkers[DIVERSITY])
+    labels, log_probs = torch.from_numpy(context.labels), torch.from_numpy(context.tables[DIVERSITY])
     method = build("jtt", extra=extra)
     method.start(context)
     batch = sample(None, labels, diversity=log_probs, size=len(labels), dtype=DOUBLE).batch
@@ -179,7 +179,7 @@ def test_weights_follow_the_rows(entry, artefact, build, sample):
     """A data set in another order has the same weights in that order."""
     context = scored_rows(artefact)
     order = np.random.default_rng(1).permutation(len(context.labels))
-    moved = replace(context, labels=context.labels[order], checkers={artefact: context.checkers[artefact][order]})
+    moved = replace(context, labels=context.labels[order], tables={artefact: context.tables[artefact][order]})
     before = weights_of(build(entry), context, artefact, sample)
     torch.testing.assert_close(weights_of(build(entry), moved, artefact, sample), before[order])
 

@@ -1,0 +1,87 @@
+"""What a method may list in `requires`, and the jobs that make it: one entry per artefact.
+
+An artefact is a table with a row per generated row or per row of the small real set. A checker is the training of a
+reference in its defaults: the same cell where the grid asks for it, an artefact where it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+import methods
+from bench.errors import UserError
+from bench.hashing import digest
+from bench.jobs import BoolArray, FoldsJob, IntArray, Job, Role
+from bench.request import configure
+from bench.spec import SCHEMA
+from bench.store import artefact_path
+from methods.base import DIVERSITY, DIVERSITY_OOF, QUALITY, QUALITY_OOF
+from tasks.draw import folds
+
+if TYPE_CHECKING:
+    from bench.plan import TaskPlan
+
+FOLDS = 5  # of out-of-fold checkers; five is what cleanlab and scikit-learn cross-validate with
+
+
+@dataclass(frozen=True)
+class Checker:
+    """What a reference says of generated rows when it is trained once."""
+
+    reference: str
+    role: Literal["generated", "real"] = "generated"
+
+    def job(self, plan: TaskPlan, seed: int, roles: Mapping[str, Role]) -> Job:
+        """Add the training to the plan and return it."""
+        choice = configure(methods.METHODS[self.reference], {})
+        asked_for = any(entry.label == choice.label for entry in plan.asked.methods)
+        return plan.cell(choice, seed, roles, asked_for=asked_for)
+
+
+@dataclass(frozen=True)
+class OutOfFold(Checker):
+    """What a reference says of the rows that it trains on, when each fold of them is left to a training without it."""
+
+    def job(self, plan: TaskPlan, seed: int, roles: Mapping[str, Role]) -> Job:
+        """Add a training per fold, and the job that puts their scores together."""
+        choice = configure(methods.METHODS[self.reference], {})
+        parts = []
+        for k, (rest, held) in enumerate(self.splits(plan, seed, roles[self.role])):
+            named = replace(choice, label=f"{choice.label} without fold {k + 1}/{FOLDS}")
+            # Rows are scored once, however often a stress repeats them. The test is the fold too: an artefact has no
+            # business with the test rows.
+            scored = held if self.role == "real" else part(roles["scored"], np.unique(held.index))
+            given = {**roles, self.role: rest, "scored": scored, "test": held}
+            parts.append(plan.cell(named, seed, given, asked_for=False))
+        needs = tuple(job.id for job in parts)
+        folder = artefact_path(plan.made.root, "folds", digest([SCHEMA, "folds", *needs]))
+        job = FoldsJob(f"folds/{folder.name}", folder, plan.made.root, needs, tuple(part.folder for part in parts))
+        plan.made.add(job)
+        return job
+
+    def splits(self, plan: TaskPlan, seed: int, role: Role) -> list[tuple[Role, Role]]:
+        """For each fold the rows without it and its own. Raises UserError where there are too few rows."""
+        fold = folds(plan.task.spec.name, plan.rows(self.role, role), seed, FOLDS)
+        if len(np.unique(fold)) < FOLDS:
+            raise UserError(
+                f"task {plan.task.label}: {len(role.ids)} {self.role} rows cannot be cut into {FOLDS} folds, which "
+                f"out-of-fold scores need; give it at least {FOLDS} different texts"
+            )
+        return [(part(role, fold != k), part(role, fold == k)) for k in range(FOLDS)]
+
+
+def part(role: Role, which: BoolArray | IntArray) -> Role:
+    """Some of a role's rows: by a mask, or by their places."""
+    return replace(role, ids=role.ids[which], labels=role.labels[which], index=role.index[which])
+
+
+ARTEFACTS: dict[str, Checker] = {
+    QUALITY: Checker("real-only"),
+    DIVERSITY: Checker("ce"),
+    QUALITY_OOF: OutOfFold("real-only", "real"),
+    DIVERSITY_OOF: OutOfFold("ce"),
+}

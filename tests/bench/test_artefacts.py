@@ -1,0 +1,135 @@
+"""Artefacts that take several trainings: folds of rows, what each checker saw, and what it all cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.artefacts import FOLDS
+from bench.errors import UserError
+from bench.jobs import CellJob, FoldsJob
+from bench.plan import Plan, plan
+from bench.request import request
+from tasks import load
+from tasks.draw import folds
+
+Run = Callable[..., Plan]
+
+
+def test_folds_are_even_stable_and_never_share_a_text() -> None:
+    rows = load("twitter").generated
+    rows = replace(rows, texts=[*rows.texts[:-40], *rows.texts[:40]])  # forty texts occur twice
+    found = folds("twitter", rows, 0, 5)
+    assert {len(set(found[np.array(rows.keys) == key])) for key in rows.keys[:40]} == {1}
+    for label in (0, 1):
+        counts = np.bincount(found[rows.labels == label], minlength=5)
+        assert counts.max() - counts.min() <= 0.1 * counts.mean()
+    order = np.random.default_rng(0).permutation(len(rows))
+    assert (folds("twitter", rows.take(order), 0, 5) == found[order]).mean() > 0.9  # a repeated text's label may decide
+    assert (folds("twitter", rows, 1, 5) != found).any()
+
+
+@pytest.fixture(scope="module")
+def out_of_fold(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Plan:
+    """A finished grid of methods that read out-of-fold scores."""
+    from bench.worker import run
+
+    asked = request(methods="ce,imp(oof=True),dimp(calibrate=True)", encoder=str(tiny_encoder), preset="smoke", seeds=1)
+    made = plan(asked, tmp_path_factory.mktemp("store"))
+    for job in made.jobs.values():
+        outcome = run(job)
+        assert outcome.state == "done", outcome.cause
+    return made
+
+
+def cell(made: Plan, label: str) -> CellJob:
+    """The cell of a label."""
+    (job,) = (job for identity, job in made.jobs.items() if made.cells.get(identity) == label)
+    assert isinstance(job, CellJob)
+    return job
+
+
+def joined(made: Plan, folder: Path) -> tuple[FoldsJob, list[CellJob]]:
+    """An out-of-fold artefact and the trainings that it is made of."""
+    (job,) = (job for job in made.jobs.values() if job.folder == folder)
+    assert isinstance(job, FoldsJob)
+    return job, [made.jobs[need] for need in job.needs]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("label", "tables", "artefact", "role"),
+    [
+        ("imp(oof=True)", "tables", "diversity-oof", "generated"),
+        ("dimp(calibrate=True)", "real_tables", "quality-oof", "real"),
+    ],
+)
+def test_every_row_is_scored_by_a_checker_that_never_saw_it(
+    out_of_fold: Plan, label: str, tables: str, artefact: str, role: str
+) -> None:
+    job = cell(out_of_fold, label)
+    folder = getattr(job, tables)[artefact]
+    _, parts = joined(out_of_fold, folder)
+    assert len(parts) == FOLDS
+    scores = pd.read_parquet(folder / "train_scores.parquet").set_index("id")
+    assert sorted(scores.index) == sorted(getattr(job, role).ids)
+    for part in parts:
+        trained, held = set(pd.read_parquet(part.folder / "weights.parquet")["id"]), set(part.scored.ids)
+        assert held
+        assert not trained & held
+        assert trained | held <= set(getattr(job, role).ids)
+        own = pd.read_parquet(part.folder / "train_scores.parquet").set_index("id")
+        assert scores.loc[own.index].equals(own)
+
+
+def test_fold_checkers_never_read_the_test(out_of_fold: Plan) -> None:
+    """Their only labelled rows beside the training rows are the fold's."""
+    test = cell(out_of_fold, "ce").test
+    for job in out_of_fold.jobs.values():
+        if isinstance(job, FoldsJob):
+            for part in (out_of_fold.jobs[need] for need in job.needs):
+                assert isinstance(part, CellJob)
+                assert test.tokens not in (part.test.tokens, part.scored.tokens)
+
+
+def test_standalone_cost_counts_every_fold(out_of_fold: Plan) -> None:
+    """The artefact's cost is that of its trainings, and the section names it among the cell's needs."""
+    job = cell(out_of_fold, "imp(oof=True)")
+    folder = job.tables["diversity-oof"]
+    _, parts = joined(out_of_fold, folder)
+    passes = [json.loads((part.folder / "timing.json").read_text())["passes"]["train_rows"] for part in parts]
+    assert json.loads((folder / "timing.json").read_text())["passes"]["train_rows"] == sum(passes) > 0
+    (method,) = (entry for entry in out_of_fold.sections[0]["methods"] if entry["label"] == "imp(oof=True)")
+    assert str(folder.relative_to(out_of_fold.root)) in method["needs"]["0"]
+
+
+def test_a_second_pass_is_counted(run_here: Run) -> None:
+    """DIMP's denominator in evaluation mode costs a forward pass per row and is another number than dropout's."""
+    made = run_here(methods="dimp,dimp(eval_denominator=True)")
+    plain, still = cell(made, "dimp"), cell(made, "dimp(eval_denominator=True)")
+    passes = [json.loads((job.folder / "timing.json").read_text())["passes"] for job in (plain, still)]
+    assert passes[1]["backward_rows"] == passes[0]["backward_rows"] == passes[0]["forward_rows"]
+    assert passes[1]["forward_rows"] == 2 * passes[0]["forward_rows"]
+    weights = [pd.read_parquet(job.folder / "weights.parquet")["weight"] for job in (plain, still)]
+    assert not weights[0].equals(weights[1])
+
+
+def test_a_generated_set_below_a_batch_is_said_before_training(tiny_encoder: Path, tmp_path: Path) -> None:
+    asked = {"methods": "ce", "encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1}
+    told = r"twitter\[generated=7\]: 7 generated rows are fewer than a batch of 8; use --set batch_size=7"
+    with pytest.raises(UserError, match=told):
+        plan(request(**asked, tasks="twitter[generated=7]"), tmp_path)  # type: ignore[arg-type]
+    plan(request(**asked, tasks="twitter[generated=8]"), tmp_path)  # type: ignore[arg-type]
+
+
+def test_too_few_rows_for_folds_is_said_before_training(tiny_encoder: Path, tmp_path: Path) -> None:
+    asked = request(
+        methods="dimp(calibrate=True)", tasks="twitter[real=4]", encoder=str(tiny_encoder), preset="smoke", seeds=1
+    )
+    with pytest.raises(UserError, match=r"twitter\[real=4\]: 4 real rows cannot be cut into 5 folds"):
+        plan(asked, tmp_path)
