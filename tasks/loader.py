@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from tasks.checks import checked_options, checked_rows, kept
-from tasks.columns import Columns, columns_of, discovered, same_shape
+from tasks.columns import ColumnRole, Columns, columns_of, discovered, same_shape
 from tasks.draw import draw
 from tasks.errors import DataError, listed, nearest
 from tasks.hub import UnreachableError
@@ -89,6 +89,7 @@ class _Reader:
         self.filters = checked_options(self.spec, options)
         self.notes: list[str] = []
         self.origins: dict[str, str] = {}
+        self.renamed: dict[str, Mapping[ColumnRole, str]] = {}  # columns by role, where a source was read
         own = self.spec.name == FILES
         self.where = f"task {self.spec.title}" if own else f"task {self.spec.name} (source {self.source})"
         if self.block.title:
@@ -100,10 +101,12 @@ class _Reader:
         if "test" in self.places or self.block.test is not None:
             tables["test"] = self.table("test")
         elif self.block.split is not None and "real" in self.places:
-            tables["held"] = self.own("real")
+            tables["held"] = self.own("real", "held")
         if self.block.validation is not None:
             tables["validation"] = self.own("validation")
-        columns = {role: (table, self.columns(role, table)) for role, table in tables.items()}
+        columns = {
+            role: (table, columns_of(table, self.spec, self.renamed.get(role))) for role, table in tables.items()
+        }
         same_shape(columns)
         pair = columns["real"][1].text_pair
         labels = self.spec.labels or discovered(columns)
@@ -118,37 +121,42 @@ class _Reader:
         self.origins[role] = table.origin
         return table
 
-    def own(self, role: Role) -> Table:
-        """A role from the source."""
+    def own(self, role: Role, kept_as: str = "") -> Table:
+        """A role from the source, `kept_as` another where the user gave a place for the role itself."""
         if self.block.place(role) is None:
             raise DataError(f"{self.where}: no {role} rows; give --{role} FILE{_alone(self.block)}")
-        return self.read(self.source, role)
+        return self.read(self.source, role, kept_as or role)
 
-    def read(self, source: str, role: Role) -> Table:
+    def read(self, source: str, role: Role, kept_as: str) -> Table:
         """A role from some source of the task."""
         try:
             table = SOURCES[source].read(self.spec.sources[source], role, self.data_dir)
         except UnreachableError as error:
             others = [name for name in self.spec.complete_sources() if name != source]
             raise DataError(f"{error}; sources of task {self.spec.name} without network: {listed(others)}") from None
-        self.origins[role] = table.origin
+        self.origins[kept_as] = table.origin
+        self.renamed[kept_as] = self.spec.sources[source].columns
         return table
 
     def generated(self) -> Table:
-        """The generated set; where the source does not have it, the bundled one."""
-        if "generated" in self.places:
+        """The generated set; where the source does not have it, the bundled one or that of the data folder."""
+        if "generated" in self.places or self._has_generated(self.source):
             return self.table("generated")
-        bundled = self.spec.sources.get("bundled")
-        has_it = SOURCES[self.source].has(self.block, "generated", self.data_dir)
-        if has_it or bundled is None or bundled.generated is None:
-            return self.own("generated")
-        place = self.block.generated
-        self.notes.append(f"generated set: bundled, because source {self.source} does not have {place or 'one'}")
-        return self.read("bundled", "generated")
+        for other in ("bundled", "local"):
+            if other in self.spec.sources and self._has_generated(other):
+                place = self.block.generated
+                self.notes.append(
+                    f"generated set: {other}, because source {self.source} does not have {place or 'one'}"
+                )
+                return self.read(other, "generated", "generated")
+        return self.own("generated")
 
-    def columns(self, role: str, table: Table) -> Columns:
-        """The columns of a role's table."""
-        return columns_of(table, self.spec, None if role in self.places else self.block.columns)
+    def _has_generated(self, source: str) -> bool:
+        """Whether a source of the task can be expected to have the generated set."""
+        block = self.spec.sources.get(source, self.block)
+        if source == "local" and source != self.source and self.data_dir is None:
+            return False
+        return SOURCES[source].has(block, "generated", self.data_dir)
 
     def checked(self, role: str, table: Table, columns: Columns) -> Rows:
         """A role's rows; for roles that are not generated with the filters applied."""

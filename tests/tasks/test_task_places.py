@@ -88,6 +88,7 @@ def test_a_role_of_a_registered_task_is_replaced(own):
     data = load("twitter", places={"real": str(own / "real.jsonl")})
     assert data.test.content_hash() == plain.test.content_hash()
     assert (len(data.pool), data.source, data.stand_in) == (120, "bundled, own real", True)
+    assert (data.origins["real"], data.origins["held"]) == ("real.jsonl", "bundled/twitter/reference.jsonl")
     data = load("twitter", places={"generated": str(own / "generated.csv")})
     assert data.generated.texts[0] == "generated negative 0"
     assert data.pool.content_hash() == plain.pool.content_hash()
