@@ -1,16 +1,17 @@
-"""Cross-entropy, and the two references that differ from it only in the rows that are trained on.
+"""Cross-entropy, and what differs from it only in the rows that are trained on and how much they count.
 
     loss = mean_i  -log p(y_i | x_i)        effective weight 1
 
     ce          generated rows only: what every other method is compared with
     real-only   the small real set only: what the real rows are worth on their own
     ce-mix      both, every row counted once (pooled cross-entropy)
+    alpha-mix   both, weighted: (1 - a) mean over real rows + a mean over generated rows, with real_share = 1 - a
 
-Source: the negative log-likelihood; no paper to follow. Weighting the two sets against each other is alpha-mix (Jain,
-Montanari and Sasoglu, NeurIPS 2024: risk (1 - a) mean_real + a mean_generated); it needs no class of its own, it is
-`ce(train_on=both,real_share=0.5)`, where `real_share` is 1 - a. With `real_share` equal to the real rows' part of all
-rows it is `ce-mix`. None of them has hyper-parameters besides the rows.
-Cost: 1 by definition. Needs: nothing; `real-only` and `ce-mix` read the labels of the small real set.
+Source: the negative log-likelihood; alpha-mix is from Jain, Montanari and Sasoglu, "Scaling laws for learning with real
+and surrogate data", NeurIPS 2024, who choose a on held-out real rows. Default: real_share 0.5, neither set outweighs
+the other; to be tuned. With `real_share` equal to the real rows' part of all rows it is `ce-mix`; towards 1 it becomes
+`real-only`, towards 0 `ce`.
+Cost: 1 by definition. Needs: nothing; all but `ce` read the labels of the small real set.
 """
 
 from __future__ import annotations
@@ -25,20 +26,25 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def trained_on(rows: str) -> Any:
-    """The field `train_on` with another default and everything else as declared in the base."""
-    (inherited,) = (entry for entry in fields(MethodConfig) if entry.name == "train_on")
-    return field(default=rows, metadata=inherited.metadata)
+def redeclared(name: str, default: Any, **metadata: Any) -> Any:
+    """A field of the base with another default, and what else is declared of it as there unless given."""
+    (inherited,) = (entry for entry in fields(MethodConfig) if entry.name == name)
+    return field(default=default, metadata={**inherited.metadata, **metadata})
 
 
 @dataclass(frozen=True)
 class RealOnlyConfig(MethodConfig):
-    train_on: Literal["generated", "both", "real"] = trained_on("real")
+    train_on: Literal["generated", "both", "real"] = redeclared("train_on", "real")
 
 
 @dataclass(frozen=True)
 class MixConfig(MethodConfig):
-    train_on: Literal["generated", "both", "real"] = trained_on("both")
+    train_on: Literal["generated", "both", "real"] = redeclared("train_on", "both")
+
+
+@dataclass(frozen=True)
+class AlphaMixConfig(MixConfig):
+    real_share: float | None = redeclared("real_share", 0.5, search=(0.05, 0.95))
 
 
 @register("ce")
@@ -66,3 +72,11 @@ class Mix(CrossEntropy):
 
     Config = MixConfig
     groups = ("core", "references")
+
+
+@register("alpha-mix")
+class AlphaMix(CrossEntropy):
+    """Cross-entropy on generated and real rows, each set with a part of the weight that is chosen."""
+
+    Config = AlphaMixConfig
+    groups = ()

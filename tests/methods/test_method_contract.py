@@ -232,10 +232,10 @@ def test_training_on_real_rows_outweighs_other_uses(name):
     """As soon as real rows are trained on, that is the use to report, and pairing is partial."""
     cls = discover()[name]
     for rows in ("real", "both"):
-        config = cls.Config(train_on=rows)
+        config = cls.Config(train_on=rows, real_share=None)
         assert cls.real_use_of(config) is RealUse.TRAIN
         assert cls.pairing_of(config) == "partial"
-    config = cls.Config(train_on="generated")
+    config = cls.Config(train_on="generated", real_share=None)
     assert cls.real_use_of(config) is cls.real_use
     assert cls.pairing_of(config) == cls.pairing
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from methods.base import DIVERSITY, QUALITY, Batch, Context
+from methods.base import DIVERSITY, DIVERSITY_OOF, QUALITY, Batch, Context
 
 FLIPPED = 0.3
 
@@ -47,13 +47,19 @@ def noisy_world():
     with torch.enable_grad():
         checkers = fitted(clean_points, clean_labels), fitted(points, labels)
     quality, diversity = (checker(points).log_softmax(1).detach() for checker in checkers)
-    return points, labels, flipped, quality, diversity
+    folded = torch.empty_like(diversity)
+    for k in range(5):
+        held = torch.arange(400) % 5 == k
+        with torch.enable_grad():
+            checker = fitted(points[~held], labels[~held])
+        folded[held] = checker(points[held]).log_softmax(1).detach()
+    return points, labels, flipped, quality, diversity, folded
 
 
 def mean_weights(method, world, steps: int = 60) -> tuple[float, float]:
     """Mean weight of the clean and of the flipped rows over a training run."""
-    points, labels, flipped, quality, diversity = world
-    tables = {QUALITY: quality.numpy(), DIVERSITY: diversity.numpy()}
+    points, labels, flipped, quality, diversity, folded = world
+    tables = {QUALITY: quality.numpy(), DIVERSITY: diversity.numpy(), DIVERSITY_OOF: folded.numpy()}
     method.start(Context(2, 400, steps, (0.5, 0.5), None, labels.numpy(), tables, np.arange(400)))
     model = torch.nn.Linear(2, 2)
     torch.nn.init.zeros_(model.weight)
@@ -74,7 +80,18 @@ def mean_weights(method, world, steps: int = 60) -> tuple[float, float]:
     return float(average[~flipped].mean()), float(average[flipped].mean())
 
 
-RESISTANT = ["imp", "dimp", "quality-only", "superloss", "gce", "sce", "self-paced", "rho", "confident"]
+RESISTANT = [
+    "imp",
+    "dimp",
+    "quality-only",
+    "superloss",
+    "gce",
+    "sce",
+    "self-paced",
+    "rho",
+    "confident",
+    "confident-learning",
+]
 
 
 @pytest.mark.parametrize("entry", RESISTANT)

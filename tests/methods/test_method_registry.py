@@ -14,7 +14,17 @@ import pytest
 
 from bench.artefacts import ARTEFACTS
 from methods import METHODS, discover, group, groups, register
-from methods.base import DIVERSITY, QUALITY, Method, MethodConfig, RealUse, WeightConfig, WeightMethod, hyperparameters
+from methods.base import (
+    DIVERSITY,
+    DIVERSITY_OOF,
+    QUALITY,
+    Method,
+    MethodConfig,
+    RealUse,
+    WeightConfig,
+    WeightMethod,
+    hyperparameters,
+)
 from methods.hooks import Budget
 
 CORE = ["ce", "ce-mix", "ce-prior", "dimp", "focal", "imp", "quality-only", "real-only", "superloss"]
@@ -32,7 +42,9 @@ DECLARED = {
     "real-only": (RealUse.TRAIN, "partial", ()),
     "superloss": (RealUse.NONE, "full", ()),
     "bootstrap": (RealUse.NONE, "full", ()),
+    "alpha-mix": (RealUse.TRAIN, "partial", ()),
     "confident": (RealUse.CHECKER, "full", (QUALITY,)),
+    "confident-learning": (RealUse.NONE, "full", (DIVERSITY_OOF,)),
     "gce": (RealUse.NONE, "full", ()),
     "jtt": (RealUse.NONE, "full", (DIVERSITY,)),
     "label-smoothing": (RealUse.NONE, "full", ()),

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
-from methods.base import DIVERSITY, QUALITY, Context
+from methods.base import DIVERSITY, DIVERSITY_OOF, QUALITY, Context
 
 DOUBLE = torch.float64
 
@@ -146,7 +146,7 @@ def test_confident_never_guesses_a_class_without_rows(build, sample):
     """A class that is not generated has no threshold; its probability disputes nobody's label."""
     labels = np.array([0, 0, 1, 1])
     probs = np.array([[0.2, 0.1, 0.7], [0.3, 0.1, 0.6], [0.1, 0.3, 0.6], [0.05, 0.25, 0.7]])
-    context = Context(3, 4, 10, (0.5, 0.5, 0.0), None, labels, {QUALITY: np.log(probs)})
+    context = Context(3, 4, 10, (0.5, 0.5, 0.0), None, labels, {QUALITY: np.log(probs)}, np.arange(4))
     assert weights_of(build("confident"), context, QUALITY, sample).tolist() == [1] * 4
 
 
@@ -154,9 +154,79 @@ def test_confident_says_so_when_nothing_is_left(build):
     """A checker that has the classes exchanged leaves nothing to train on."""
     labels = np.arange(20) % 2
     probs = np.where(np.eye(2)[labels] == 1, 0.1, 0.9)
-    context = Context(2, 20, 10, (0.5, 0.5), None, labels, {QUALITY: np.log(probs)})
+    context = Context(2, 20, 10, (0.5, 0.5), None, labels, {QUALITY: np.log(probs)}, np.arange(20))
     with pytest.raises(ValueError, match="every one of 20 generated rows"):
         build("confident", 2).start(context)
+
+
+def confident_learning_by_hand(labels, probs, rule):
+    """Thresholds, joint and pruning in plain Python: the rows that are dropped, and the joint."""
+    classes, n = probs.shape[1], len(labels)
+    thresholds = [np.mean([p[j] for p, label in zip(probs, labels, strict=True) if label == j]) for j in range(classes)]
+    guesses = []
+    for p in probs:
+        candidates = [j for j in range(classes) if p[j] >= thresholds[j]]
+        guesses.append(max(candidates, key=lambda j, p=p: p[j]) if candidates else None)
+    counts = [
+        [sum(g == j for g, y in zip(guesses, labels, strict=True) if y == k) for j in range(classes)]
+        for k in range(classes)
+    ]
+    sizes = [int((labels == k).sum()) for k in range(classes)]
+    joint = np.array([[counts[k][j] / sum(counts[k]) * sizes[k] / n for j in range(classes)] for k in range(classes)])
+    by_rate, by_class = set(), set()
+    for k in range(classes):
+        rows = [i for i in range(n) if labels[i] == k]
+        for j in set(range(classes)) - {k}:
+            ranked = sorted(rows, key=lambda i: probs[i, k] - probs[i, j])
+            by_rate |= set(ranked[: round(n * joint[k, j])])
+        ranked = sorted(rows, key=lambda i: probs[i, k])
+        by_class |= set(ranked[: round(n * (joint[k].sum() - joint[k, k]))])
+    counted = {i for i in range(n) if guesses[i] not in (None, labels[i])}
+    chosen = {"noise-rate": by_rate, "class": by_class, "both": by_rate & by_class, "joint": counted}[rule]
+    return {i for i in chosen if probs[i].argmax() != labels[i]}, joint
+
+
+@pytest.mark.parametrize("rule", ["noise-rate", "class", "both", "joint"])
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_confident_learning_is_its_definition(n_classes, rule, build, sample):
+    """Which rows go, and what the others of each label weigh."""
+    context = scored_rows(DIVERSITY_OOF, n_classes=n_classes)
+    labels, probs = context.labels, np.exp(context.tables[DIVERSITY_OOF])
+    dropped, joint = confident_learning_by_hand(labels, probs, rule)
+    assert dropped
+    expected = [0 if i in dropped else joint[:, y].sum() / joint[y, y] for i, y in enumerate(labels)]
+    method = build("confident-learning", n_classes, prune=rule)
+    assert weights_of(method, context, DIVERSITY_OOF, sample).tolist() == pytest.approx(expected, rel=1e-5)
+    even = weights_of(
+        build("confident-learning", n_classes, prune=rule, reweight=False), context, DIVERSITY_OOF, sample
+    )
+    assert even.mean().item() == pytest.approx(1, rel=1e-5)
+    assert even.unique().numel() == 2
+
+
+@pytest.mark.parametrize(
+    ("rule", "theirs"), [("noise-rate", "prune_by_noise_rate"), ("class", "prune_by_class"), ("both", "both")]
+)
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_confident_learning_agrees_with_cleanlab(n_classes, rule, theirs, build, sample):
+    """All but a row or two on a border, where rounding of counts decides."""
+    find_label_issues = pytest.importorskip("cleanlab.filter").find_label_issues
+    for seed in range(3):
+        context = scored_rows(DIVERSITY_OOF, n_classes=n_classes, seed=seed)
+        flagged = find_label_issues(context.labels, np.exp(context.tables[DIVERSITY_OOF]), filter_by=theirs, n_jobs=1)
+        weight = weights_of(build("confident-learning", n_classes, prune=rule), context, DIVERSITY_OOF, sample)
+        assert flagged.sum() > 20
+        assert ((weight == 0).numpy() != flagged).sum() <= n_classes
+
+
+def test_right_predictions_dispute_nothing(build, sample):
+    """Perfect out-of-fold probabilities: every row is kept at weight 1."""
+    context = scored_rows(DIVERSITY_OOF, size=60)
+    sure = np.log(np.full((60, 3), 0.1) + 0.7 * np.eye(3)[context.labels]).astype(np.float32)
+    context = replace(context, tables={DIVERSITY_OOF: sure})
+    for rule in ("noise-rate", "class", "both", "joint"):
+        weight = weights_of(build("confident-learning", prune=rule), context, DIVERSITY_OOF, sample)
+        assert weight.tolist() == [1] * 60
 
 
 @pytest.mark.parametrize("extra", [1.0, 4.0, 50.0])
@@ -174,7 +244,9 @@ def test_jtt_is_training_on_copies(extra, build, sample, close):
     close(weight.mean(), torch.tensor(1.0, dtype=DOUBLE))
 
 
-@pytest.mark.parametrize(("entry", "artefact"), [("confident", QUALITY), ("jtt", DIVERSITY)])
+@pytest.mark.parametrize(
+    ("entry", "artefact"), [("confident", QUALITY), ("confident-learning", DIVERSITY_OOF), ("jtt", DIVERSITY)]
+)
 def test_weights_follow_the_rows(entry, artefact, build, sample):
     """A data set in another order has the same weights in that order."""
     context = scored_rows(artefact)
@@ -184,8 +256,19 @@ def test_weights_follow_the_rows(entry, artefact, build, sample):
     torch.testing.assert_close(weights_of(build(entry), moved, artefact, sample), before[order])
 
 
-@pytest.mark.parametrize(("entry", "artefact"), [("confident", QUALITY), ("jtt", DIVERSITY)])
+@pytest.mark.parametrize(
+    ("entry", "artefact"), [("confident", QUALITY), ("confident-learning", DIVERSITY_OOF), ("jtt", DIVERSITY)]
+)
 def test_no_generated_rows_is_no_error(entry, artefact, build):
     """With train_on=real there is nothing to count before training, and no batch will ask."""
-    empty = Context(3, 30, 10, (1 / 3,) * 3, None, np.zeros(0, np.int64), {artefact: np.zeros((0, 3), np.float32)})
+    empty = Context(
+        3,
+        30,
+        10,
+        (1 / 3,) * 3,
+        None,
+        np.zeros(0, np.int64),
+        {artefact: np.zeros((0, 3), np.float32)},
+        np.zeros(0, np.int64),
+    )
     build(entry, train_on="real").start(empty)
