@@ -16,6 +16,7 @@ import methods
 from bench.errors import UserError
 from bench.hashing import digest
 from bench.jobs import BoolArray, FoldsJob, IntArray, Job, Role
+from bench.protocols import Fixed
 from bench.request import configure
 from bench.spec import SCHEMA
 from bench.store import artefact_path
@@ -37,9 +38,7 @@ class Checker:
 
     def job(self, plan: TaskPlan, seed: int, roles: Mapping[str, Role]) -> Job:
         """Add the training to the plan and return it."""
-        choice = configure(methods.METHODS[self.reference], {})
-        asked_for = any(entry.label == choice.label for entry in plan.asked.methods)
-        return plan.cell(choice, seed, roles, asked_for=asked_for)
+        return plan.cell(configure(methods.METHODS[self.reference], {}), Fixed(), seed, roles, asked_for=False)
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class OutOfFold(Checker):
             # business with the test rows.
             scored = held if self.role == "real" else part(roles["scored"], np.unique(held.index))
             given = {**roles, self.role: rest, "scored": scored, "test": held}
-            parts.append(plan.cell(named, seed, given, asked_for=False))
+            parts.append(plan.cell(named, Fixed(), seed, given, asked_for=False))
         needs = tuple(job.id for job in parts)
         folder = artefact_path(plan.made.root, "folds", digest([SCHEMA, "folds", *needs]))
         job = FoldsJob(f"folds/{folder.name}", folder, plan.made.root, needs, tuple(part.folder for part in parts))

@@ -6,6 +6,7 @@ import json
 import math
 import platform
 import time
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from bench.jobs import CellJob, IntArray, Role
 from bench.lookahead import ProbedRows
 from bench.presets import Settings
 from bench.record import NonFiniteLossError, Record
+from bench.selection import Selection
 from bench.stats.metrics import METRICS
 from bench.store import DONE, finish, read_json, write_json, write_text
 from bench.tokens import Array, TokenTable
@@ -32,11 +34,51 @@ VERSIONS = ("torch", "transformers", "accelerate", "numpy", "tokenizers")
 _classifiers: dict[tuple[Any, ...], Classifier] = {}
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What a training leaves: its record, (n, C) logits, seconds, and the checkpoint that was selected, if any."""
+
+    record: Record
+    test: Array
+    scores: Array  # of the rows of role `scored`
+    setup_seconds: float
+    train_seconds: float
+    selected: dict[str, float]
+    select_rows: int  # that were looked at to select
+
+
 def build(job: CellJob) -> dict[str, Any]:
     """Train, evaluate and write one cell. Returns its metrics."""
     began = time.perf_counter()
     write_json(job.folder / "spec.json", dict(job.record))
     write_json(job.folder / "env.json", environment())
+    trained = train(job)
+    record, test = trained.record, trained.test
+    write_outcome(job, record, test, trained.scores)
+    metrics: dict[str, Any] = {name: metric(job.test.labels, test) for name, metric in METRICS.items()}
+    metrics["rows"] = len(test)
+    if trained.selected:
+        metrics["selected"] = trained.selected
+    timing = {
+        "seconds": time.perf_counter() - began,
+        "setup_seconds": trained.setup_seconds,
+        "train_seconds": trained.train_seconds,
+        "passes": {
+            "train_rows": record.passes.rows,
+            "forward_rows": record.passes.forward,
+            "backward_rows": record.passes.backward,
+            "score_rows": len(test) + len(trained.scores) + trained.select_rows,
+        },
+        "updates": len(record.history),
+    }
+    write_json(job.folder / "timing.json", timing)
+    finish(job.folder, metrics)
+    return {**metrics, "seconds": timing["seconds"]}
+
+
+def train(job: CellJob) -> Trained:
+    """Train and evaluate, and write nothing: what every rank does. Raises NonFiniteLossError."""
+    began = time.perf_counter()
     settings = Settings(**job.spec.settings)
     cls = discover()[job.spec.method]
     method = cls(cls.Config(**job.spec.hyperparameters))
@@ -44,9 +86,12 @@ def build(job: CellJob) -> dict[str, Any]:
     try:
         rows = training_rows(job, method.config)
         method.start(context(job, method, rows))
+        watch = selection(job, trainer) if job.rule else None
         ready = time.perf_counter()
-        record = trainer.fit(method, rows, looked_at(job, method))
-        trained = time.perf_counter()
+        record = trainer.fit(method, rows, looked_at(job, method), watch)
+        if watch is not None:
+            watch.restore()
+        fitted = time.perf_counter()
         test = trainer.logits(table(job, job.test))
         scores = trainer.logits(table(job, job.scored))
     finally:
@@ -54,23 +99,15 @@ def build(job: CellJob) -> dict[str, Any]:
     if not (np.isfinite(test).all() and np.isfinite(scores).all()):
         last = {key: clean(value) for key, value in record.history[-1].items()}
         raise NonFiniteLossError(f"the last update left a model whose predictions are not finite: {last}")
-    write_outcome(job, record, test, scores)
-    metrics = {name: metric(job.test.labels, test) for name, metric in METRICS.items()} | {"rows": len(test)}
-    timing = {
-        "seconds": time.perf_counter() - began,
-        "setup_seconds": ready - began,
-        "train_seconds": trained - ready,
-        "passes": {
-            "train_rows": record.passes.rows,
-            "forward_rows": record.passes.forward,
-            "backward_rows": record.passes.backward,
-            "score_rows": len(test) + len(scores),
-        },
-        "updates": len(record.history),
-    }
-    write_json(job.folder / "timing.json", timing)
-    finish(job.folder, metrics)
-    return {**metrics, "seconds": timing["seconds"]}
+    selected, looked = (watch.best, watch.looks * len(watch.labels)) if watch is not None else ({}, 0)
+    return Trained(record, test, scores, ready - began, fitted - ready, selected, looked)
+
+
+def selection(job: CellJob, trainer: Trainer) -> Selection:
+    """What chooses the checkpoint, by the rows and the rule of the job."""
+    assert job.select is not None, "a job with a rule has selection rows"
+    every = math.ceil(len(job.generated.ids) / job.spec.settings["batch_size"])
+    return Selection(trainer, table(job, job.select), job.select.labels, job.rule, every)
 
 
 def classifier(job: CellJob, settings: Settings) -> Classifier:
@@ -109,7 +146,7 @@ def training_rows(job: CellJob, config: MethodConfig) -> TrainingRows:
         inputs = inputs + table(job, role)
     ids = np.concatenate([role.ids for role in parts])
     real = np.concatenate([np.full(len(role.ids), role is job.real) for role in parts])
-    tables = {name: aligned(folder, known_as(job, parts)) for name, folder in job.tables.items()}
+    tables = {name: aligned(folder, known_as(job, parts), job.n_classes) for name, folder in job.tables.items()}
     return TrainingRows(
         inputs, ids, np.concatenate([role.labels for role in parts]), real, shares(real, config.real_share), tables
     )
@@ -140,9 +177,12 @@ def shares(real: np.ndarray[Any, np.dtype[np.bool_]], real_share: float | None) 
     return np.asarray(np.where(real, real_share / part, (1 - real_share) / (1 - part)), dtype=np.float32)
 
 
-def aligned(folder: Path, ids: IntArray) -> Array:
+def aligned(folder: Path, ids: IntArray, n_classes: int) -> Array:
     """(n, C) log-probabilities of a checker for the rows `ids`, zero where the id is -1."""
     frame = pd.read_parquet(folder / "train_scores.parquet").set_index("id")
+    if list(frame) != [f"logp_{k}" for k in range(n_classes)]:
+        found = ", ".join(map(str, frame))
+        raise LookupError(f"{folder} has scores of {found}, not of {n_classes} classes in their order")
     values = frame.reindex(ids[ids >= 0])
     if not np.isfinite(values.to_numpy()).all():
         raise LookupError(f"{folder} lacks finite scores for some of the {len(ids)} rows")
@@ -168,7 +208,7 @@ def context(job: CellJob, method: Method, rows: TrainingRows) -> Context:
         tables={name: scores[~rows.real] for name, scores in rows.tables.items()},
         ids=rows.ids[~rows.real],
         real_labels=job.real.labels if job.real_tables else None,
-        real_tables={name: aligned(folder, job.real.ids) for name, folder in job.real_tables.items()},
+        real_tables={name: aligned(folder, job.real.ids, job.n_classes) for name, folder in job.real_tables.items()},
     )
 
 

@@ -90,11 +90,20 @@ def run(
     generated: Generated = None,
     real: Real = None,
     test: Test = None,
-    encoder: Annotated[str | None, typer.Option(help="Hub id or folder [default: the preset's].")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Hub ids or folders, with commas between [default: the preset's].")
+    ] = None,
+    checker_encoder: Annotated[
+        str | None, typer.Option(help="Another encoder for the checkers [default: the classifier's].")
+    ] = None,
     preset: Annotated[str, typer.Option(help="Training settings: quick, full, paper, smoke.")] = "quick",
     protocol: Annotated[
-        str, typer.Option(help="What real rows are for and how the checkpoint is chosen: fixed.")
-    ] = "fixed",
+        str | None,
+        typer.Option(
+            help="What real rows are for and how the checkpoint is chosen: fixed, paper-select, held-out(share=0.3), "
+            "or several of them [default: the preset's]."
+        ),
+    ] = None,
     test_size: Annotated[str, typer.Option(help="Most test rows: a number, all, or default.")] = "default",
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value: lr=1e-4, or dimp.clip=20.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes [default: one per core].")] = None,
@@ -126,6 +135,7 @@ def run(
         real=real,
         test=test,
         encoder=encoder,
+        checker_encoder=checker_encoder,
         preset=preset,
         protocol=protocol,
         settings=values(settings or []),

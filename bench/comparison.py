@@ -74,8 +74,9 @@ def told(section: Section, a: str, rules: Rules) -> Iterator[str]:
 
 
 def where(section: Section) -> str:
-    """Where the data come from."""
-    return f"{section.spec['source']}, no human text" if section.spec["stand_in"] else str(section.spec["source"])
+    """Where the data come from, and what tells the section from others of the task."""
+    human = ["no human text"] if section.spec["stand_in"] else []
+    return ", ".join([section.spec["source"], *human, *section.axes])
 
 
 def primary(

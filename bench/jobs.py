@@ -108,7 +108,11 @@ class CellJob(Job):
     test: Role
     tables: Mapping[str, Path] = field(default_factory=dict)  # artefact -> folder, of tables over generated rows
     real_tables: Mapping[str, Path] = field(default_factory=dict)  # the same over the small real set
+    select: Role | None = None  # rows that choose the checkpoint
+    rule: tuple[str, ...] = ()  # by which metrics, see `bench.protocols`
+    section: str = ""  # what tells its section from others of the grid with the same task
 
     @property
     def title(self) -> str:
-        return f"{self.record['task_ref']} {self.record['label']} seed {self.spec.seed}"
+        place = f"{self.record['task_ref']} {self.section}".strip()
+        return f"{place} {self.record['label']} seed {self.spec.seed}"

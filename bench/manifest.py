@@ -16,7 +16,8 @@ from bench.store import read_json, write_json
 SCHEMA = 1
 GRIDS = ".grids"
 # What two grids must share for their cells to stand in one table.
-SECTION = ("task_ref", "source", "encoder_hash", "preset", "protocol", "settings", "sizes", "hashes")
+TRAINING = ("encoder_hash", "checker_encoder_hash", "preset", "protocol", "settings")
+SECTION = ("task_ref", "source", "sizes", "hashes", *TRAINING)
 
 
 def describe(asked: Request, made: Plan, command: str) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def joined(grids: Sequence[Mapping[str, Any]], command: str) -> dict[str, Any]:
 
 def section_key(section: Mapping[str, Any]) -> str:
     """Which table the section's cells stand in."""
-    return digest({name: section[name] for name in SECTION})
+    return digest({name: section.get(name) for name in SECTION})
 
 
 def merge(known: dict[str, Any], section: Mapping[str, Any]) -> None:

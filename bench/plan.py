@@ -12,18 +12,20 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bench.artefacts import ARTEFACTS
+from bench.artefacts import ARTEFACTS, part
 from bench.checkpoint import Checkpoint, find, fits
 from bench.errors import UserError
 from bench.hashing import digest
 from bench.jobs import CellJob, Job, Role, StatesJob, TokensJob
 from bench.presets import Settings
-from bench.request import Choice, Request, TaskChoice
+from bench.protocols import Protocol
+from bench.request import Choice, Request, TaskChoice, task_label
 from bench.spec import SCHEMA, CellSpec, method_code
 from bench.store import State, artefact_path, cell_path, state
 from methods.base import QUALITY, RealUse, hyperparameters
 from tasks import Rows, TaskData, load, stressed
 
+FITS = {RealUse.CHECKER, RealUse.GRADIENT, RealUse.SELECT, RealUse.TRAIN}  # uses in which real rows fit something
 READS_REAL = {RealUse.TEXTS, RealUse.PRIOR, RealUse.GRADIENT, RealUse.SELECT}
 
 
@@ -35,6 +37,7 @@ class Plan:
     jobs: dict[str, Job] = field(default_factory=dict)
     sections: list[dict[str, Any]] = field(default_factory=list)
     cells: dict[str, str] = field(default_factory=dict)  # job id -> label, of the cells that were asked for
+    named: set[str] = field(default_factory=set)  # ids of specs that are asked for and may be checkers too
     mirrors: list[str] = field(default_factory=list)  # ids of the jobs that show these cells to a tracker
     records: dict[str, Rows] = field(default_factory=dict)  # record id -> rows, of which workers never hear
 
@@ -49,11 +52,21 @@ def plan(asked: Request, root: Path) -> Plan:
     root = root.resolve()
     if root.exists() and not root.is_dir():
         raise UserError(f"the store {root} is not a folder")
-    checkpoint = find(asked.encoder)
-    fits(checkpoint, asked.settings)
+    encoders = tuple({checkpoint.hash: checkpoint for checkpoint in map(find, asked.encoders)}.values())
+    checker = find(asked.checker_encoder) if asked.checker_encoder else None
+    for checkpoint in (*encoders, *((checker,) if checker else ())):
+        fits(checkpoint, asked.settings)
     made = Plan(root)
-    for task in asked.tasks:
-        TaskPlan(asked, task, checkpoint, made).build()
+    sections = [
+        TaskPlan(asked, task, data, checkpoint, checker or checkpoint, protocol, made)
+        for task, data in read(asked)
+        for checkpoint in encoders
+        for protocol in asked.protocols
+    ]
+    for section in sections:
+        section.announce()
+    for section in sections:
+        section.build()
     made.jobs = ordered(made.jobs)
     return made
 
@@ -71,12 +84,11 @@ def ordered(jobs: Mapping[str, Job]) -> dict[str, Job]:
     return dict(sorted(jobs.items(), key=lambda item: stage[item[0]] if item[0] in waited else last))
 
 
-class TaskPlan:
-    """Adds the cells of one task, and what they need, to a plan."""
-
-    def __init__(self, asked: Request, task: TaskChoice, checkpoint: Checkpoint, made: Plan) -> None:
-        self.asked, self.task, self.checkpoint, self.made = asked, task, checkpoint, made
-        self.data: TaskData = load(
+def read(asked: Request) -> list[tuple[TaskChoice, TaskData]]:
+    """The tasks with their rows; sizes that change nothing are left out, so that what is the same has one name."""
+    found: dict[tuple[str, str], tuple[TaskChoice, TaskData]] = {}
+    for task in asked.tasks:
+        data = load(
             task.location,
             source=asked.source,
             data_dir=asked.data_dir,
@@ -84,8 +96,34 @@ class TaskPlan:
             test_size=asked.test_size,
             places=asked.places,
         )
+        rows = min(len(data.generated), asked.settings.generated_rows or len(data.generated))
+        idle = {
+            "real": task.stress.get("real") == data.default_real,
+            "generated": task.stress.get("generated", 0) >= rows,
+        }
+        stress = {key: value for key, value in task.stress.items() if not idle.get(key)}
+        name = task_label(task.name, {**task.filters, **stress})
+        found.setdefault((name, str(task.location)), (replace(task, stress=stress, label=name), data))
+    return list(found.values())
+
+
+class TaskPlan:
+    """Adds the cells of one task, encoder and protocol, and what they need, to a plan: a section of the report."""
+
+    def __init__(
+        self,
+        asked: Request,
+        task: TaskChoice,
+        data: TaskData,
+        checkpoint: Checkpoint,
+        checker: Checkpoint,
+        protocol: Protocol,
+        made: Plan,
+    ) -> None:
+        self.asked, self.task, self.data, self.made = asked, task, data, made
+        self.checkpoint, self.protocol = checkpoint, protocol
         # D_Q before any subset of a stress axis is drawn: what checkers score, whatever the axis.
-        self.base = self.data.generated_subset(asked.settings.generated_rows)
+        self.base = data.generated_subset(asked.settings.generated_rows)
         rows = min(len(self.base), task.stress.get("generated", len(self.base)))
         self.settings: Settings = asked.settings.resolved(rows)
         if rows < self.settings.batch_size:
@@ -95,6 +133,17 @@ class TaskPlan:
             )
         self.needed: dict[Path, str] = {}  # artefact folder -> job id
         self.records: dict[str, dict[str, str]] = {}  # seed -> role -> id of what is recorded of its rows
+        self.drawn: dict[int, dict[str, Role]] = {}  # roles by seed
+        # Checkers with another encoder have tokens and states of their own.
+        same = checker.hash == checkpoint.hash
+        self.checkers = self if same else TaskPlan(asked, task, data, checker, checker, protocol, made)
+
+    def announce(self) -> None:
+        """Say which cells that need no others are asked for: a checker that is one of them lies among the cells."""
+        for choice in self.asked.methods:
+            if not choice.cls.requires_of(choice.config):
+                for seed in self.asked.seeds:
+                    self.made.named.add(self.spec(choice, self.protocol, seed, self.roles(seed), {}).id)
 
     def build(self) -> None:
         """All cells of the task: seed by seed, so that early results are complete comparisons."""
@@ -104,7 +153,7 @@ class TaskPlan:
         for seed in self.asked.seeds:
             roles = self.roles(seed)
             for choice in self.asked.methods:
-                job = self.cell(choice, seed, roles, asked_for=True)
+                job = self.cell(choice, self.protocol, seed, roles, asked_for=True)
                 paths[choice.label][str(seed)] = self.relative(job.folder)
                 needs[choice.label][str(seed)] = [
                     self.relative(path) for path in (*job.tables.values(), *job.real_tables.values())
@@ -120,14 +169,23 @@ class TaskPlan:
 
     def roles(self, seed: int) -> dict[str, Role]:
         """The rows of each role for a seed, with the artefacts that hold their tokens and states."""
+        if seed not in self.drawn:
+            self.drawn[seed] = self.draw(seed)
+        return self.drawn[seed]
+
+    def draw(self, seed: int) -> dict[str, Role]:
+        """The roles of a seed, made."""
         data = self.stressed(seed)
+        real = data.real(seed)
+        division, small = self.protocol.divide(data.spec, real, seed), self.role(real)
         # Scored rows carry no labels: under noise theirs are the true ones, and a worker holds them.
         scored, generated = replace(self.role(self.base), labels=np.full(len(self.base), -1)), data.generated
         index = positions(self.base.ids, generated.origins)
         roles = {
             "scored": scored,
             "generated": replace(scored, ids=generated.ids, labels=generated.labels, index=index),
-            "real": self.role(data.real(seed)),
+            "real": part(small, division.fitting),
+            "select": part(small, division.selecting),
             "test": self.role(data.test),
         }
         recorded = {name: rows for name, rows in (("generated", generated), ("test", data.test)) if rows.record}
@@ -174,10 +232,15 @@ class TaskPlan:
         """The folder of an artefact, found by what makes it."""
         return artefact_path(self.made.root, kind, digest([SCHEMA, kind, *content]))
 
-    def cell(self, choice: Choice, seed: int, roles: Mapping[str, Role], *, asked_for: bool) -> CellJob:
+    def cell(
+        self, choice: Choice, protocol: Protocol, seed: int, roles: Mapping[str, Role], *, asked_for: bool
+    ) -> CellJob:
         """Add a cell with its checkers and return it."""
-        made = {name: ARTEFACTS[name].job(self, seed, roles) for name in choice.cls.requires_of(choice.config)}
-        spec = self.spec(choice, seed, roles, {name: job.folder.name for name, job in made.items()})
+        made = {
+            name: ARTEFACTS[name].job(self.checkers, seed, self.checkers.roles(seed))
+            for name in choice.cls.requires_of(choice.config)
+        }
+        spec = self.spec(choice, protocol, seed, roles, {name: job.folder.name for name, job in made.items()})
         read = [role for name, role in roles.items() if name in spec.data]
         folders = {path for role in read for path in (role.tokens, role.states) if path is not None}
         job = CellJob(
@@ -191,24 +254,41 @@ class TaskPlan:
             n_classes=len(self.data.spec.labels),
             tables={name: job.folder for name, job in made.items() if ARTEFACTS[name].role == "generated"},
             real_tables={name: job.folder for name, job in made.items() if ARTEFACTS[name].role == "real"},
+            rule=protocol.rule,
+            section=self.axes(),
             **roles,
         )
         return self.made.jobs[self.made.add(job)]  # type: ignore[return-value]  # ids of cells name cells
 
+    def axes(self) -> str:
+        """The encoder and the protocol, where the grid has several."""
+        encoder = [self.checkpoint.name] if len(self.asked.encoders) > 1 else []
+        protocol = [self.protocol.label] if len(self.asked.protocols) > 1 else []
+        return " ".join(encoder + protocol)
+
     def folder(self, spec: CellSpec, asked_for: bool) -> Path:
         """Where a cell lies; a checker that nobody asks for by name is an artefact unless it is there as a cell."""
         named = cell_path(self.made.root, spec.task, spec.method, spec.id)
-        if asked_for or state(named) in (State.DONE, State.RUNNING):
+        if asked_for or spec.id in self.made.named or state(named) in (State.DONE, State.RUNNING):
             return named
         return artefact_path(self.made.root, "checker", spec.id)
 
-    def spec(self, choice: Choice, seed: int, roles: Mapping[str, Role], artefacts: Mapping[str, str]) -> CellSpec:
-        """The identity of a cell: hashes of only what its method reads."""
+    def spec(
+        self,
+        choice: Choice,
+        protocol: Protocol,
+        seed: int,
+        roles: Mapping[str, Role],
+        artefacts: Mapping[str, str],
+    ) -> CellSpec:
+        """The identity of a cell: hashes of only what its method and protocol read."""
         data = {"scored": roles["scored"].tokens.name, "test": content(roles["test"])}
         if choice.config.train_on != "real":
             data["generated"] = content(roles["generated"])
         if choice.config.train_on != "generated" or choice.cls.own_use_of(choice.config) in READS_REAL:
             data["real"] = content(roles["real"])
+        if protocol.rule:
+            data["select"] = content(roles["select"])
         return CellSpec(
             task=self.task.spec.name,
             method=choice.cls.name,
@@ -216,7 +296,7 @@ class TaskPlan:
             seed=seed,
             encoder_hash=self.checkpoint.hash,
             preset=self.asked.preset,
-            protocol=self.asked.protocol,
+            protocol=protocol.label,
             settings=asdict(self.settings),
             data=data,
             artefacts=dict(artefacts),
@@ -252,7 +332,8 @@ class TaskPlan:
     def section(self, paths: Mapping[str, Any], needs: Mapping[str, Any], quality: Mapping[str, str]) -> dict[str, Any]:
         """What the report needs to know of this task beyond what the cells store."""
         data = self.stressed(self.asked.seeds[0])
-        test, real = data.test, len(data.real(self.asked.seeds[0]))
+        test, roles = data.test, self.roles(self.asked.seeds[0])
+        rows = {name: len(role.ids) for name, role in roles.items()}
         return {
             "task": self.task.name,
             "task_ref": self.task.label,
@@ -264,11 +345,14 @@ class TaskPlan:
             "encoder": self.checkpoint.name,
             "encoder_hash": self.checkpoint.hash,
             "preset": self.asked.preset,
-            "protocol": self.asked.protocol,
+            "checker_encoder": None if self.checkers is self else self.checkers.checkpoint.name,
+            "checker_encoder_hash": None if self.checkers is self else self.checkers.checkpoint.hash,
+            "protocol": self.protocol.label,
             "settings": asdict(self.settings),
             "sizes": {
                 "generated": len(data.generated),
-                "real": real,
+                "real": rows["real"],
+                **({"selection": rows["select"]} if self.protocol.rule else {}),
                 "pool": len(self.data.pool),
                 "test": len(test),
             },
@@ -277,7 +361,7 @@ class TaskPlan:
                 for name, rows in (("generated", self.base), ("pool", self.data.pool), ("test", test))
             },
             "majority": float(np.bincount(test.labels).max() / len(test)),
-            "notes": list(self.data.notes),
+            "notes": [*self.data.notes, *([self.protocol.note] if self.protocol.note else [])],
             "seeds": list(self.asked.seeds),
             "stress": dict(self.task.stress),
             "records": self.records,
@@ -290,13 +374,29 @@ class TaskPlan:
                     "core": "core" in choice.cls.groups and choice.label == choice.cls.name,
                     "real_use": str(choice.real_use),
                     "pairing": choice.cls.pairing_of(choice.config),
-                    "real_rows": 0 if choice.real_use is RealUse.NONE else real,
+                    "real_rows": 0 if choice.real_use is RealUse.NONE else rows["real"],
+                    "select_rows": rows["select"],
+                    "selection": selection_of(choice.real_use, roles),
                     "cells": paths[choice.label],
                     "needs": needs[choice.label],
                 }
                 for choice in self.asked.methods
             ],
         }
+
+
+def selection_of(real_use: RealUse, roles: Mapping[str, Role]) -> str:
+    """How the rows that select stand to those that a method sees.
+
+    none: nothing selects; apart: no method sees them; seen: they are the small real set; fitted: and this method, or
+    its checker, was trained on them.
+    """
+    selecting = roles["select"].ids
+    if not len(selecting):
+        return "none"
+    if not np.isin(selecting, roles["real"].ids).any():
+        return "apart"
+    return "fitted" if real_use in FITS else "seen"
 
 
 def content(role: Role) -> str:

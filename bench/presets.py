@@ -53,10 +53,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings with the encoder they were made for."""
+    """Settings with the encoder they were made for, and the protocol."""
 
     settings: Settings
     encoder: str = MINILM
+    protocol: str = "fixed"
 
 
 PRESETS: dict[str, Preset] = {
@@ -65,6 +66,7 @@ PRESETS: dict[str, Preset] = {
     "paper": Preset(
         Settings(updates=None, epochs=5, lr=6e-5, train_layers="all", generated_rows=None),
         encoder="google-bert/bert-base-uncased",
+        protocol="paper-select",
     ),
     "smoke": Preset(
         Settings(updates=8, batch_size=8, lr=1e-3, max_length=32, train_layers=1, generated_rows=64),

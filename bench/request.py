@@ -13,13 +13,13 @@ from typing import Any, Literal
 import methods
 from bench.errors import UserError, unknown
 from bench.presets import PRESETS, Settings
+from bench.protocols import Protocol, protocols
 from bench.refs import Ref, build, convert, label, parse
 from methods.base import Method, MethodConfig, RealUse
 from methods.hooks import Budget
 from tasks import AXES, FILES, SOURCES, Role, TaskSpec, load_spec
 from tasks.stress import without_defaults
 
-PROTOCOLS = ("fixed",)  # fixed: the last update counts, nothing is selected
 MOST_COST = 10.0  # CE cells that a method in `all` may cost
 
 
@@ -56,14 +56,15 @@ class Request:
     methods: tuple[Choice, ...]
     tasks: tuple[TaskChoice, ...]
     seeds: tuple[int, ...]
-    encoder: str
+    encoders: tuple[str, ...]
     preset: str
-    protocol: str
+    protocols: tuple[Protocol, ...]
     settings: Settings
     source: str
     data_dir: Path | None
     test_size: int | Literal["default"] | None = "default"
     places: Mapping[Role, str] = field(default_factory=dict)  # what replaces a role of the grid's one task
+    checker_encoder: str | None = None  # None: each classifier's own
     left_out: Mapping[str, str] = field(default_factory=dict)  # methods of a group that cannot run, and why
 
 
@@ -77,9 +78,10 @@ def request(
     generated: str | Path | None = None,
     real: str | Path | None = None,
     test: str | Path | None = None,
-    encoder: str | None = None,
+    encoder: str | Sequence[str] | None = None,
+    checker_encoder: str | None = None,
     preset: str = "quick",
-    protocol: str = "fixed",
+    protocol: str | Sequence[str] | None = None,
     settings: Mapping[str, Any] | None = None,
     test_size: int | str | None = "default",
 ) -> Request:
@@ -88,12 +90,11 @@ def request(
     `tasks` are names or paths of YAMLs, folders and files (None: `twitter`, or `files` where `generated` and `real` are
     given); `generated`, `real` and `test` (a file, a folder or a hub id) replace a role of the one task of the grid;
     `seeds` is a number of seeds or the seeds themselves; `settings` maps training settings (`lr`) and methods'
-    hyper-parameters (`dimp.clip`) to values.
+    hyper-parameters (`dimp.clip`) to values. `encoder` and `protocol` may be several, which gives a section each; None
+    is the preset's. Checkers use the classifier's encoder unless `checker_encoder` names another.
     """
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    if protocol not in PROTOCOLS:
-        raise unknown("protocol", protocol, PROTOCOLS)
     if source not in SOURCES:
         raise unknown("source", source, SOURCES)
     given: dict[Role, str | Path | None] = {"generated": generated, "real": real, "test": test}
@@ -104,9 +105,10 @@ def request(
         methods=chosen,
         tasks=choose_tasks(default_task(places) if tasks is None else tasks, places),
         seeds=seed_list(seeds),
-        encoder=encoder or PRESETS[preset].encoder,
+        encoders=names(encoder or PRESETS[preset].encoder),
+        checker_encoder=checker_encoder,
         preset=preset,
-        protocol=protocol,
+        protocols=protocols(protocol or PRESETS[preset].protocol),
         settings=build(Settings, training, f"preset {preset}", base=PRESETS[preset].settings),
         source=source,
         data_dir=Path(folder) if (folder := data_dir or os.environ.get("BENCH_DATA")) else None,
@@ -114,6 +116,15 @@ def request(
         places=places,
         left_out=left_out,
     )
+
+
+def names(text: str | Sequence[str]) -> tuple[str, ...]:
+    """The names in a list, or in a text with commas, each once."""
+    parts = text.split(",") if isinstance(text, str) else text
+    found = tuple(dict.fromkeys(part.strip() for part in parts))
+    if not all(found):
+        raise UserError(f"an empty name in the list {text!r}")
+    return found
 
 
 def seed_list(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
@@ -246,6 +257,11 @@ def choose_task(ref: Ref) -> TaskChoice:
         else:
             raise unknown(f"option of task {ref.name}", key, [*AXES, *spec.filters])
     stress = without_defaults(stress)
-    written = ",".join(f"{key}={value}" for key, value in sorted({**filters, **stress}.items()))
     name = spec.title if spec.name == FILES else spec.name
-    return TaskChoice(spec, name, f"{name}[{written}]" if written else name, filters, stress, ref.name)
+    return TaskChoice(spec, name, task_label(name, {**filters, **stress}), filters, stress, ref.name)
+
+
+def task_label(name: str, options: Mapping[str, Any]) -> str:
+    """How a task with options is written."""
+    written = ",".join(f"{key}={value}" for key, value in sorted(options.items()))
+    return f"{name}[{written}]" if written else name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -15,7 +16,7 @@ from bench.trainer import Trainer
 
 @dataclass
 class Selection:
-    """Watches a training: looks after each epoch and the last update, and keeps the best weights; ties go to earlier.
+    """Watches a training: looks after each epoch and at the end, and keeps the best weights; ties go to earlier.
 
     `every` is an epoch in updates, `rule` names merits, the first one that differs decides.
     """
@@ -25,21 +26,20 @@ class Selection:
     labels: IntArray  # (n,)
     rule: tuple[str, ...]
     every: int
-    updates: int
     looks: int = 0
-    best: dict[str, float] = field(default_factory=dict)  # of the best look: update, from 1, and metrics
+    best: dict[str, float] = field(default_factory=dict)  # update and epoch of the best look, from 1, and metrics
     kept: dict[str, Tensor] = field(default_factory=dict)
 
-    def __call__(self, step: int) -> dict[str, float]:
-        """The selection rows' metrics where an epoch ends at update `step` (from 0), nothing elsewhere."""
-        if (step + 1) % self.every and step + 1 < self.updates:
+    def __call__(self, step: int, last: bool) -> dict[str, float]:
+        """The selection rows' metrics where an epoch ends at update `step` (from 0) or all ends, nothing elsewhere."""
+        if (step + 1) % self.every and not last:
             return {}
         self.looks += 1
         logits = self.trainer.logits(self.table)
         self.trainer.classifier.train()
         found = {"accuracy": accuracy(self.labels, logits), "log_loss": log_loss(self.labels, logits)}
         if not self.best or self.merit(found) > self.merit(self.best):
-            self.best = {"update": step + 1, **found}
+            self.best = {"update": step + 1, "epoch": math.ceil((step + 1) / self.every), **found}
             self.kept = {name: weight.detach().clone() for name, weight in self.trainer.classifier.trained.items()}
         return {f"select_{name}": value for name, value in found.items()}
 

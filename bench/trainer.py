@@ -28,7 +28,8 @@ from bench.tokens import Array, TokenTable
 from methods.base import Batch, Losses, Method
 from methods.hooks import Phase
 
-Watch = Callable[[int], dict[str, float]]  # update, from 0 -> what was found after it
+# Update, from 0, and whether it is the last of its phase -> what was found after it.
+Watch = Callable[[int, bool], dict[str, float]]
 CHECK_EVERY = 16  # updates between looks at the losses: each look waits for the device
 EVALUATION_BATCH = 64
 
@@ -96,10 +97,11 @@ class Network:
     def log_probs(self, table: TokenTable, index: IntArray) -> Tensor:
         """(B, C) log-probabilities of a batch, of which each rank computes its part."""
         own = ranks.part(len(index))
-        inputs = table.inputs(index[own], width=int(table.length[index].max()))
-        with ranks.dropout(own, len(index), self.accelerator.device):
+        passed = own if own.start < own.stop else slice(0, 1)  # a rank without rows has gradients too: zero
+        inputs = table.inputs(index[passed], width=int(table.length[index].max()))
+        with ranks.dropout(passed, len(index), self.accelerator.device):
             log_probs = torch.log_softmax(self.logits(inputs), dim=-1)
-        return ranks.whole(log_probs, own, len(index))
+        return ranks.whole(log_probs[: own.stop - own.start], own, len(index))
 
     def update(self, clip_norm: float | None) -> Tensor:
         """One step of the optimiser. Returns the norm () of the gradient before clipping."""
@@ -205,7 +207,7 @@ class Trainer:
                 }
             )
             if watch is not None:
-                record.history[-1].update(watch(step))
+                record.history[-1].update(watch(step, step - first == updates - 1))
             if (step - first) % CHECK_EVERY == CHECK_EVERY - 1 or step - first == updates - 1:
                 settle(record)
 

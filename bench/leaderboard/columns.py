@@ -102,8 +102,15 @@ def numbers(found: Interval) -> str:
 
 
 def real_rows(row: Row) -> str:
-    """How many human-labelled rows the method sees, and what for."""
-    return "0" if row.spec["real_use"] == "none" else f"{row.spec['real_rows']} ({row.spec['real_use']})"
+    """How many human-labelled rows the method sees, and what for; ‡ marks rows that both fit and select."""
+    spec = row.spec
+    use = [] if spec["real_use"] == "none" else [spec["real_use"]]
+    if spec.get("selection", "none") in ("seen", "fitted"):
+        mark = " ‡" if spec["selection"] == "fitted" else ""
+        return f"{spec['select_rows']} ({', '.join([*use, 'select'])}){mark}"
+    uses = [f"{spec['real_rows']} ({use[0]})"] if use else []
+    uses += [f"{spec['select_rows']} (select)"] if spec.get("selection") == "apart" else []
+    return " + ".join(uses) or "0"
 
 
 def best(row: Row) -> str:

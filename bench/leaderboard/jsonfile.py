@@ -11,8 +11,8 @@ from bench.leaderboard.overall import overall
 from bench.leaderboard.table import Row, Section, Table
 
 SCHEMA = 1
-SECTION = ("task", "task_ref", "source", "stand_in", "encoder", "preset", "protocol", "sizes")
-METHOD = ("method", "label", "hyperparameters", "core", "real_use", "real_rows", "pairing")
+SECTION = ("task", "task_ref", "source", "stand_in", "encoder", "checker_encoder", "preset", "protocol", "sizes")
+METHOD = ("method", "label", "hyperparameters", "core", "real_use", "real_rows", "select_rows", "selection", "pairing")
 WHOLE = ("hyperparameters", "failed", "sizes")  # objects that stay one value in a flat row
 
 
@@ -45,7 +45,7 @@ def section_json(section: Section) -> dict[str, Any]:
 def row_json(section: Section, row: Row) -> dict[str, Any]:
     """One method label in one section."""
     return {
-        **{key: section.spec[key] for key in SECTION},
+        **{key: section.spec.get(key) for key in SECTION},
         **{key: row.spec.get(key) for key in METHOD},
         "n_seeds": len(row.cells),
         "n_planned": len(row.seeds),

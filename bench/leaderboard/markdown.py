@@ -52,8 +52,9 @@ def section_blocks(section: Section) -> list[str]:
 
 
 def heading(section: Section) -> str:
-    """Title, reference and source."""
-    return escape(f"{section.spec['title']} ({section.spec['task_ref']}, {section.spec['source']})")
+    """Title, reference, source, and what tells it from other sections of the task."""
+    told = ", ".join([section.spec["task_ref"], section.spec["source"], *section.axes])
+    return escape(f"{section.spec['title']} ({told})")
 
 
 def notes(section: Section) -> Iterator[str]:
@@ -82,13 +83,19 @@ def conditions(section: Section) -> str:
     settings = ", ".join(f"{escape(key)} {escape(value)}" for key, value in spec["settings"].items())
     return "\n".join(
         [
-            f"- encoder: {escape(spec['encoder'])}",
+            f"- encoder: {escape(spec['encoder'])}" + checker_encoder(section),
             f"- preset: {escape(spec['preset'])} ({settings})",
             f"- protocol: {escape(spec['protocol'])}" + ("" if tuned else " (untuned defaults)"),
             f"- rows: {sizes}; {section.classes} classes, majority class {percent(spec['majority'])} % of the test",
             f"- seeds: {', '.join(map(str, spec['seeds']))}; baseline: {escape(section.baseline)}",
         ]
     )
+
+
+def checker_encoder(section: Section) -> str:
+    """The checkers' encoder where it is another one."""
+    name = section.spec.get("checker_encoder")
+    return f"; checkers: {escape(name)}" if name else ""
 
 
 def grid(columns: Sequence[Column[T]], rows: Sequence[T]) -> str:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from bench.leaderboard.table import Row, Section
 from bench.stats.crossed import Comparison
 
-ALIKE = ("source", "encoder", "encoder_hash", "preset", "protocol")  # what tasks must share to be summed up
+# What tasks must share to be summed up.
+ALIKE = ("source", "encoder", "encoder_hash", "checker_encoder_hash", "preset", "protocol")
 
 LEAST_TASKS = 8  # below, a test over tasks has no power worth mentioning
 
@@ -50,7 +51,7 @@ def overall(sections: Sequence[Section]) -> tuple[Overall, ...]:
     """A summary for each group of two or more tasks that were run alike."""
     groups: dict[tuple[str, ...], list[Section]] = {}
     for section in sections:
-        groups.setdefault(tuple(str(section.spec[key]) for key in ALIKE), []).append(section)
+        groups.setdefault(tuple(str(section.spec.get(key) or "") for key in ALIKE), []).append(section)
     found = (summary(dict(zip(ALIKE, key, strict=True)), one_each(group)) for key, group in groups.items())
     return tuple(one for one in found if one is not None)
 

@@ -21,6 +21,7 @@ from bench.stats.interval import Interval, t_interval
 from bench.stats.metrics import METRICS
 from bench.store import DONE, read_json
 
+AXES = ("encoder", "checker_encoder", "preset", "protocol")
 COST_REFERENCE = "ce"  # costs are told as multiples of one such cell
 
 
@@ -84,6 +85,7 @@ class Section:
     classes: int
     test: Examples | None
     pairs: Pairs | None
+    axes: tuple[str, ...] = ()  # the values by which it differs from other sections of its task
 
 
 @dataclass(frozen=True)
@@ -98,10 +100,19 @@ class Table:
 
 def build(manifest: Mapping[str, Any], store: Path, rules: Rules = USUAL) -> Table:
     """Read every cell of a manifest and compare the methods of each section with the baseline."""
+    specs = manifest["sections"]
     with scores() as found:
-        sections = tuple(build_section(spec, store, found, rules) for spec in manifest["sections"])
+        made = [replace(build_section(spec, store, found, rules), axes=axes(spec, specs)) for spec in specs]
+    sections = tuple(made)
     environments = [cell.environment for part in sections for row in part.rows for cell in row.cells.values()]
     return Table(manifest, sections, provenance(environments), rules)
+
+
+def axes(spec: Mapping[str, Any], specs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """A section's values on the axes on which the sections of its task and source differ."""
+    alike = [other for other in specs if all(other[key] == spec[key] for key in ("task_ref", "source"))]
+    differing = [key for key in AXES if len({other.get(key) for other in alike}) > 1]
+    return tuple(str(spec[key]) for key in differing if spec.get(key))
 
 
 def build_section(spec: Mapping[str, Any], store: Path, known: Scores, rules: Rules) -> Section:

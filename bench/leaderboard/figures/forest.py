@@ -84,7 +84,8 @@ def all_gains(table: Table) -> Figure | None:
             continue
         forest(axes, sections[place], table.rules.delta, names)
         axes.set_xlabel("points")
-        axes.set_title(f"{short(sections[place].spec['task_ref'], 24)}\n{sections[place].spec['source']}", fontsize=10)
+        told = ", ".join([sections[place].spec["source"], *sections[place].axes])
+        axes.set_title(f"{short(sections[place].spec['task_ref'], 24)}\n{short(told, 32)}", fontsize=10)
         if place % columns:
             axes.set_yticklabels([])
     made.suptitle(f"Gains over {short(table.rules.baseline)} with 95 % intervals")

@@ -1,0 +1,112 @@
+"""Protocols: what the small real set is for, and how the checkpoint is chosen. A new one is one class.
+
+Selection is among the ends of epochs, which are ceil(|D_Q| / batch) updates for every method, and the last update.
+Checkers always use the last update, and test rows choose nothing. A protocol's fields are its arguments, written as a
+method's are: `held-out(share=0.2)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from bench.errors import unknown
+from bench.jobs import IntArray
+from bench.refs import build, label, parse
+from tasks import DataError, Rows, TaskSpec
+from tasks.draw import draw
+from tasks.rows import MINIMUM_PER_CLASS
+
+
+class Division(NamedTuple):
+    """Positions in a small real set, ascending."""
+
+    fitting: IntArray  # of the rows that methods and checkers see
+    selecting: IntArray  # of the rows that choose the checkpoint
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Base: nothing is selected."""
+
+    name: ClassVar[str]
+    rule: ClassVar[tuple[str, ...]] = ()  # metrics of the selection rows in the order in which they decide
+    note: ClassVar[str] = ""  # what a reader of the table should know
+
+    @property
+    def label(self) -> str:
+        """How it is written: its name, with the arguments that differ from their defaults."""
+        return label(self.name, self)
+
+    def divide(self, spec: TaskSpec, real: Rows, seed: int) -> Division:
+        """Who gets which rows of a seed's small real set."""
+        return Division(np.arange(len(real)), np.arange(0))
+
+
+@dataclass(frozen=True)
+class Fixed(Protocol):
+    """The last update counts, nothing is selected."""
+
+    name = "fixed"
+
+
+@dataclass(frozen=True)
+class PaperSelect(Protocol):
+    """The best epoch by accuracy on the small real set, which methods see too, as in the released configurations."""
+
+    name = "paper-select"
+    rule = ("accuracy",)
+    note = (
+        "the best epoch is chosen by accuracy on the small real set; ‡: the method or its checker was also trained on "
+        "these rows, so that they both fit and select"
+    )
+
+    def divide(self, spec: TaskSpec, real: Rows, seed: int) -> Division:
+        return Division(np.arange(len(real)), np.arange(len(real)))
+
+
+@dataclass(frozen=True)
+class HeldOut(Protocol):
+    """A part of the small real set, which no method and no checker sees, selects the best epoch."""
+
+    name = "held-out"
+    rule = ("accuracy", "log_loss")
+    note = (
+        "the best epoch is chosen by accuracy, then log-loss, on a stratified part of the small real set that no "
+        "method and no checker sees"
+    )
+    share: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise ValueError(f"share must lie between 0 and 1, not {self.share}")
+
+    def divide(self, spec: TaskSpec, real: Rows, seed: int) -> Division:
+        """Copies of a text stay together. Raises DataError where that leaves a class too few rows."""
+        size = round(self.share * len(real))
+        what = f"task {spec.name}: {self.label} with {size} of {len(real)} real rows"
+        drawn = {real.keys[i] for i in draw(spec, real, f"{seed} {self.name}", size, what, minimum=1)}
+        selecting = np.flatnonzero([key in drawn for key in real.keys])
+        fitting = np.setdiff1d(np.arange(len(real)), selecting)
+        counts = np.bincount(real.labels[fitting], minlength=len(spec.labels))
+        if counts.min() < MINIMUM_PER_CLASS:
+            left = f"{counts.min()} rows of class {spec.labels[counts.argmin()]}"
+            raise DataError(f"{what} leaves {left} to fit; at least {MINIMUM_PER_CLASS} are needed")
+        return Division(fitting, selecting)
+
+
+PROTOCOLS: dict[str, type[Protocol]] = {cls.name: cls for cls in (Fixed, PaperSelect, HeldOut)}
+
+
+def protocols(text: str | Sequence[str]) -> tuple[Protocol, ...]:
+    """The protocols of an expression, each once. Raises UserError that names the nearest known one."""
+    found: dict[str, Protocol] = {}
+    for ref in parse(text, "()"):
+        if ref.name not in PROTOCOLS:
+            raise unknown("protocol", ref.name, PROTOCOLS)
+        made = build(PROTOCOLS[ref.name], ref.options, f"protocol {ref.name}")
+        found.setdefault(made.label, made)
+    return tuple(found.values())
