@@ -49,7 +49,7 @@ Tasks = Annotated[
     str | None,
     typer.Option(
         help='Names or paths of a YAML, a folder or a file: "twitter,financial[agreement=75]" '
-        "[default: twitter, or files where --generated and --real are given].",
+        "(default: twitter, or files where --generated and --real are given).",
         show_default=False,
     ),
 ]
@@ -91,22 +91,22 @@ def run(
     real: Real = None,
     test: Test = None,
     encoder: Annotated[
-        str | None, typer.Option(help="Hub ids or folders, with commas between [default: the preset's].")
+        str | None, typer.Option(help="Hub ids or folders, with commas between (default: the preset's).")
     ] = None,
     checker_encoder: Annotated[
-        str | None, typer.Option(help="Another encoder for the checkers [default: the classifier's].")
+        str | None, typer.Option(help="Another encoder for the checkers (default: the classifier's).")
     ] = None,
     preset: Annotated[str, typer.Option(help="Training settings: quick, full, paper, smoke.")] = "quick",
     protocol: Annotated[
         str | None,
         typer.Option(
             help="What real rows are for and how the checkpoint is chosen: fixed, paper-select, held-out(share=0.3), "
-            "or several of them [default: the preset's]."
+            "or several of them (default: the preset's)."
         ),
     ] = None,
     test_size: Annotated[str, typer.Option(help="Most test rows: a number, all, or default.")] = "default",
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value: lr=1e-4, or dimp.clip=20.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes [default: one per core].")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one per core).")] = None,
     out: Out = Path("runs"),
     reports: Reports = Path("reports"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
@@ -156,6 +156,38 @@ def run(
     )
     if not run_grid(asked, options, say).ok:
         raise typer.Exit(1)
+
+
+@app.command()
+def validate(
+    tasks: Annotated[str | None, typer.Argument(help="Names or paths, as in run --tasks.", show_default=False)] = None,
+    source: Source = "bundled",
+    data_dir: DataDir = None,
+    generated: Generated = None,
+    real: Real = None,
+    test: Test = None,
+    encoder: Annotated[str | None, typer.Option(help="Whose tokens are counted (default: the preset's).")] = None,
+    preset: Annotated[str, typer.Option(help="Whose maximum length counts.")] = "quick",
+    test_size: Annotated[str, typer.Option(help="Most test rows: a number, all, or default.")] = "default",
+) -> None:
+    """Show what a task's data are: roles, sizes, label shares, duplicates, what is removed, lengths."""
+    from bench.request import request
+    from bench.validate import validate as lines
+
+    asked = request(
+        methods="ce",
+        tasks=tasks,
+        source=source,
+        data_dir=data_dir,
+        generated=generated,
+        real=real,
+        test=test,
+        encoder=encoder,
+        preset=preset,
+        test_size=test_size,
+    )
+    for line in lines(asked):
+        say(line)
 
 
 @app.command(name="list")

@@ -343,6 +343,7 @@ def test_planning_and_reporting_need_no_torch(bench: Command, tmp_path: Path, ti
         ],
         ["report"],
         ["list", "cells"],
+        ["validate", "twitter", "--encoder", str(tiny_encoder)],
     ):
         run = without(["torch", "transformers", "datasets", "accelerate", "wandb"], arguments, tmp_path)
         assert run.returncode == 0, run.stderr
