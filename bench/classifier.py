@@ -16,7 +16,7 @@ from transformers import AutoModelForSequenceClassification
 
 from bench.checkpoint import Checkpoint
 from bench.errors import UserError
-from bench.first_token import use_first_token
+from bench.packed import use_packed
 
 # Where families of encoders keep their list of blocks, below the base model.
 BLOCKS = ("encoder.layer", "transformer.layer", "layers")
@@ -35,16 +35,17 @@ class Classifier:
     """A model that starts anew for each cell without being loaded anew.
 
     `start(head_seed)` puts back the pretrained weights and draws the head; calling it gives logits (B, C) in float32.
+    Families that it knows compute no padding (`bench.packed`), unless `plain` is asked for.
     """
 
-    def __init__(self, checkpoint: Checkpoint, n_classes: int, train_layers: int | Literal["all"]) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, n_classes: int, train_layers: int | Literal["all"], *, plain: bool = False
+    ) -> None:
         self.n_classes = n_classes
         self.model, missing = load(checkpoint, n_classes)
         self.base: nn.Module = self.model.get_submodule(str(self.model.base_model_prefix))
         self.head = [self.model.get_submodule(name) for name in sorted({key.rpartition(".")[0] for key in missing})]
-        path = block_path(self.base)
-        if path is not None:
-            use_first_token(self.model, self.base.get_submodule(path)[-1])  # type: ignore[index]
+        self.packed = not plain and use_packed(self.base)
         self.frozen: list[nn.Module] = []
         if train_layers != "all":
             self.frozen = self._freeze(checkpoint.name, train_layers)

@@ -13,7 +13,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 # What a cell's numbers are computed by.
 TRAINS = (
-    *(f"bench/{name}.py" for name in ("batches", "cell", "classifier", "first_token", "lookahead", "ranks", "record")),
+    *(f"bench/{name}.py" for name in ("batches", "cell", "classifier", "lookahead", "packed", "ranks", "record")),
     *(f"bench/{name}.py" for name in ("seeds", "selection", "states", "tokens", "trainer")),
     "bench/stats/metrics.py",
     "methods/base.py",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.distributed as dist
@@ -73,12 +73,29 @@ def dropout(at: slice, n: int, device: torch.device) -> contextlib.AbstractConte
     return contextlib.nullcontext()
 
 
+def shared(n: int) -> tuple[slice, int]:
+    """Of a batch of which n rows are computed here: which rows these are, and of how many."""
+    whole = WholeMasks.current
+    return (whole.at, whole.n) if whole and n == whole.at.stop - whole.at.start else (slice(0, n), n)
+
+
 class WholeMasks(TorchDispatchMode):
     """Draws random masks for the whole batch and keeps this rank's rows."""
+
+    current: ClassVar[WholeMasks | None] = None  # the one within which this process computes
 
     def __init__(self, at: slice, n: int) -> None:
         super().__init__()
         self.at, self.n = at, n
+
+    def __enter__(self) -> WholeMasks:
+        WholeMasks.current = self
+        super().__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        WholeMasks.current = None
+        super().__exit__(*raised)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         own = func is torch.ops.aten.bernoulli_.float and args[0].shape[0] == self.at.stop - self.at.start

@@ -53,7 +53,7 @@ def arriving(classifier: Classifier, job: StatesJob, inputs: dict[str, Tensor]) 
 def build(job: StatesJob) -> dict[str, Any]:
     """Write `states.npy` (T, H) float32 beside the counts, or only the word that cells must do without."""
     table = load(job.tokens)
-    classifier = fresh(job)
+    classifier = fresh(job, plain=True)
     width = int(classifier.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
     shape = (int(table.length.sum()), width)
     with torch.inference_mode():
@@ -66,9 +66,9 @@ def build(job: StatesJob) -> dict[str, Any]:
     return counts
 
 
-def fresh(job: StatesJob) -> Classifier:
+def fresh(job: StatesJob, *, plain: bool) -> Classifier:
     """The encoder with an arbitrary but fixed head, in evaluation mode, on the device that is there."""
-    classifier = Classifier(job.checkpoint, 2, job.train_layers)
+    classifier = Classifier(job.checkpoint, 2, job.train_layers, plain=plain)
     classifier.start(0)
     classifier.eval()
     classifier.model.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -79,7 +79,7 @@ def self_test(job: StatesJob, plain: Classifier, table: TokenTable) -> float:
     """Largest difference between the logits of the whole model and those from states, on the first rows."""
     inputs = on_device(plain, table.inputs(np.arange(min(PROBE, len(table)))))
     expected = plain.model(**inputs).logits
-    short = fresh(job)
+    short = fresh(job, plain=False)  # as cells have it
     try:
         states = arriving(plain, job, inputs)
         short.use_states(job.train_layers)

@@ -14,6 +14,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 import contextlib
+import ctypes
 import gc
 import logging
 import multiprocessing
@@ -36,6 +37,11 @@ torch.set_num_threads(1)
 torch.set_num_interop_threads(1)
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
+# Tensors of one batch after the other are of like sizes: glibc is to keep their memory, not to map and clear it anew.
+# (-3: M_MMAP_THRESHOLD at its highest, -1: M_TRIM_THRESHOLD; other C libraries have no mallopt.)
+with contextlib.suppress(OSError, AttributeError):
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(-3, 32 << 20), mallopt(-1, 256 << 20)
 # What is imported by now stays: collections between cells need not look at it, nor copy the fork server's pages.
 gc.collect()
 gc.freeze()

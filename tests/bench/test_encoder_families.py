@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from bench.checkpoint import find
-from bench.classifier import Classifier, block_path, load
-from bench.first_token import use_first_token
+from bench.classifier import Classifier, load
 from bench.jobs import StatesJob, TokensJob
+from bench.packed import Layout, Masks, use_packed
 from bench.plan import Plan
 from bench.store import read_json
 from tests.encoders import FAMILIES, make_encoder
 
-SHORTENED = {"bert", "roberta", "electra"}
+PACKED = {"bert", "roberta", "electra"}
 
 
 @pytest.fixture(scope="module", params=sorted(FAMILIES))
@@ -35,18 +35,64 @@ def gradients(model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> tuple[
     return logits.detach(), {name: w.grad.clone() for name, w in model.named_parameters() if w.grad is not None}
 
 
-def test_the_first_token_alone_gives_logits_and_gradients_of_the_whole_block(encoder: Path) -> None:
+@pytest.mark.parametrize("lengths", [(9, 5, 1, 9), (7, 7, 7, 7)])
+def test_packed_blocks_give_logits_and_gradients_of_the_whole_model(encoder: Path, lengths: tuple[int, ...]) -> None:
     model, _ = load(find(str(encoder)), 3)
-    inputs = {"input_ids": torch.randint(5, 60, (4, 9)), "attention_mask": torch.ones(4, 9, dtype=torch.long)}
-    inputs["attention_mask"][1, 5:] = 0
+    mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
+    inputs = {"input_ids": torch.randint(5, 60, mask.shape) * mask, "attention_mask": mask}
     logits, slopes = gradients(model, inputs)
     base = getattr(model, model.base_model_prefix)
-    last = base.get_submodule(block_path(base))[-1]
-    assert use_first_token(model, last) is (encoder.name in SHORTENED)
-    shortened, found = gradients(model, inputs)
-    assert torch.allclose(shortened, logits, atol=1e-6)
+    names = set(model.state_dict())
+    assert use_packed(base) is (encoder.name in PACKED)
+    found_logits, found = gradients(model, inputs)
+    assert torch.allclose(found_logits, logits, atol=1e-6)
     assert found.keys() == slopes.keys()
     assert all(torch.allclose(found[name], slopes[name], atol=1e-5) for name in slopes)
+    assert set(model.state_dict()) == names
+
+
+def test_a_family_whose_blocks_compute_something_else_is_left_alone(tmp_path: Path) -> None:
+    model, _ = load(find(str(make_encoder(tmp_path / "bert", "bert"))), 2)
+    encoder = model.bert.encoder
+    plain = type(encoder.layer[0].output).forward
+    encoder.layer[0].output.forward = lambda states, inputs: 2 * plain(encoder.layer[0].output, states, inputs)
+    assert not use_packed(model.bert)
+    assert "forward" not in vars(encoder)
+
+
+def test_masks_drop_the_share_and_keep_the_mean() -> None:
+    mask = torch.ones(8, 1, 50, 50, dtype=torch.bool)
+    layout = Layout.of(torch.zeros(8, 50, 64), mask)
+    torch.manual_seed(0)
+    masks = Masks(layout, True, torch.device("cpu"))
+    ones = torch.ones(400, 64)
+    drawn = torch.stack([masks.drop_tokens(ones, 0.1) for _ in range(40)])
+    n = drawn.numel()
+    assert drawn.unique().tolist() == pytest.approx([0, 1 / 0.9])
+    assert abs((drawn == 0).sum().item() - 0.1 * n) < 5 * (0.09 * n) ** 0.5
+    both = ((drawn[1:] == 0) & (drawn[:-1] == 0)).sum().item()
+    assert abs(both - 0.01 * drawn[1:].numel()) < 5 * (0.0099 * n) ** 0.5, "masks in a row are independent"
+    assert masks.drop(ones, 0.0) is ones
+    assert Masks(layout, False, torch.device("cpu")).drop(ones, 0.5) is ones
+
+
+def test_a_rank_drops_what_one_process_would(tmp_path: Path) -> None:
+    """Rows 2 to 4 of a batch of 5 alone, as the second of two ranks has them, dropout on."""
+    from bench import ranks
+
+    model, _ = load(find(str(make_encoder(tmp_path / "bert", "bert", dropout=0.3))), 2)
+    assert use_packed(model.bert)
+    model.train()
+    mask = (torch.arange(9) < torch.tensor([9, 3, 5, 9, 1])[:, None]).long()
+    inputs = {"input_ids": torch.randint(5, 60, mask.shape) * mask, "attention_mask": mask}
+    torch.manual_seed(3)
+    whole = model(**inputs).logits
+    torch.manual_seed(3)
+    with ranks.WholeMasks(slice(2, 5), 5):
+        part = model(**{name: value[2:] for name, value in inputs.items()}).logits
+    assert torch.allclose(part, whole[2:], atol=1e-6)
+    torch.manual_seed(4)
+    assert not torch.allclose(model(**inputs).logits, whole, atol=1e-3)
 
 
 def test_states_of_frozen_blocks_give_the_plain_logits_or_are_not_used(encoder: Path, tmp_path: Path) -> None:
