@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,14 +29,16 @@ def run(
     fail_fast: bool = False,
     dry_run: bool = False,
     figures: bool = True,
+    save_models: Literal["trained", "full"] | None = None,
     say: Callable[[str], None] = print,
     **asked: Any,
 ) -> pd.DataFrame:
     """Run a grid and return one row per task and method label; what is done already is not trained again.
 
-    `asked` takes the other arguments of `bench.request.request`: source, data_dir, generated, real, test,
-    encoder, preset, protocol, settings, test_size. Raises `bench.errors.UserError` or `tasks.DataError` before anything
-    trains. A cell that fails does not raise: its method's row shows the cells that are missing.
+    `asked` takes the other arguments of `bench.request.request`: source, data_dir, generated, real, test, encoder,
+    preset, protocol, settings, test_size, limit, plugins. Raises `bench.errors.UserError` or `tasks.DataError` before
+    anything trains. A cell that fails does not raise: its method's row shows the cells that are missing. Ctrl-C once
+    finishes what runs, writes the report and then raises KeyboardInterrupt; twice stops at once.
     """
     from bench import grid
     from bench.request import request
@@ -51,6 +53,10 @@ def run(
         fail_fast=fail_fast,
         dry_run=dry_run,
         figures=figures,
+        save_models=save_models,
         command=f"bench.run({', '.join(given)})",
     )
-    return grid.run(request(methods=methods, tasks=tasks, seeds=seeds, **asked), options, say).frame()
+    result = grid.run(request(methods=methods, tasks=tasks, seeds=seeds, **asked), options, say)
+    if result.interrupted:
+        raise KeyboardInterrupt
+    return result.frame()

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from bench import tokens
+from bench import models, tokens
 from bench.classifier import Classifier
 from bench.hashing import project_hash, training_hash
 from bench.jobs import CellJob, IntArray, Role
@@ -23,12 +23,14 @@ from bench.lookahead import ProbedRows
 from bench.presets import Settings
 from bench.record import NonFiniteLossError, Record
 from bench.selection import Selection
+from bench.spec import method_code
 from bench.stats.metrics import METRICS
 from bench.store import DONE, finish, read_json, write_json, write_text
 from bench.tokens import Array, TokenTable
 from bench.trainer import Trainer, TrainingRows
 from methods import discover
 from methods.base import Context, Method, MethodConfig, RealUse
+from methods.plugins import load_file
 
 VERSIONS = ("torch", "transformers", "accelerate", "numpy", "tokenizers")
 _classifiers: dict[tuple[Any, ...], Classifier] = {}
@@ -72,6 +74,8 @@ def build(job: CellJob) -> dict[str, Any]:
         "updates": len(record.history),
     }
     write_json(job.folder / "timing.json", timing)
+    if job.keep is not None:
+        models.save(job, classifier(job, Settings(**job.spec.settings)))
     finish(job.folder, metrics)
     return {**metrics, "seconds": timing["seconds"]}
 
@@ -80,7 +84,7 @@ def train(job: CellJob) -> Trained:
     """Train and evaluate, and write nothing: what every rank does. Raises NonFiniteLossError."""
     began = time.perf_counter()
     settings = Settings(**job.spec.settings)
-    cls = discover()[job.spec.method]
+    cls = method_class(job)
     method = cls(cls.Config(**job.spec.hyperparameters))
     trainer = Trainer(classifier(job, settings), settings, job.spec.task, job.spec.seed, method.networks)
     try:
@@ -108,6 +112,16 @@ def selection(job: CellJob, trainer: Trainer) -> Selection:
     assert job.select is not None, "a job with a rule has selection rows"
     every = math.ceil(len(job.generated.ids) / job.spec.settings["batch_size"])
     return Selection(trainer, table(job, job.select), job.select.labels, job.rule, every)
+
+
+def method_class(job: CellJob) -> type[Method]:
+    """The job's method. Raises RuntimeError where its code is no longer what the cell's id was made of."""
+    if job.plugin is not None:
+        load_file(job.plugin)
+    cls = discover()[job.spec.method]
+    if method_code(cls) != job.spec.code:
+        raise RuntimeError(f"the code of method {cls.name} changed after the grid was planned; run the command again")
+    return cls
 
 
 def classifier(job: CellJob, settings: Settings) -> Classifier:

@@ -5,6 +5,7 @@ Exit codes: 0 all is there, 1 some cells failed, 2 the request cannot be met as 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -16,7 +17,9 @@ from typing import Annotated, Any
 
 import typer
 
+from bench import options
 from bench.argv import normalise
+from bench.config import expand
 from bench.errors import UserError
 from bench.leaderboard.rules import Correction, Rules
 from bench.presets import Settings
@@ -44,32 +47,6 @@ app = typer.Typer(
     help="Which data-weighting method helps a classifier trained on LLM-generated text, by how much, and is it real?",
 )
 
-Methods = Annotated[str, typer.Option(help='Names or groups: "all", "core", "ce,dimp(clip=20)".')]
-Tasks = Annotated[
-    str | None,
-    typer.Option(
-        help='Names or paths of a YAML, a folder or a file: "twitter,financial[agreement=75]" '
-        "(default: twitter, or files where --generated and --real are given).",
-        show_default=False,
-    ),
-]
-Source = Annotated[
-    str, typer.Option(help="Where rows come from: bundled (real rows are a stand-in, not human), local, hub.")
-]
-DataDir = Annotated[Path | None, typer.Option(help="Folder of source local (or BENCH_DATA).")]
-Generated = Annotated[str | None, typer.Option(help="A file, folder or hub id: the task's generated set.")]
-Real = Annotated[str | None, typer.Option(help="A file, folder or hub id: the real rows to draw from.")]
-Test = Annotated[str | None, typer.Option(help="A file, folder or hub id: the test set.")]
-Out = Annotated[Path, typer.Option(help="The store: one folder per cell.")]
-NoFigures = Annotated[bool, typer.Option("--no-figures", help="Tables only; figures take half a second each.")]
-Reports = Annotated[Path, typer.Option(help="Where the leaderboard is written.")]
-Delta = Annotated[float, typer.Option(min=0, help="Points that are too small to care about.")]
-Baseline = Annotated[str, typer.Option(help="The method that differences are to.")]
-Corrected = Annotated[
-    Correction, typer.Option("--correction", help="Of the core methods' p: holm, or bh for the false discovery rate.")
-]
-AllowMixed = Annotated[bool, typer.Option("--allow-mixed", help="Pair cells made by different code or versions.")]
-
 
 class Listing(StrEnum):
     """What `list` can list."""
@@ -81,46 +58,44 @@ class Listing(StrEnum):
 
 @app.command()
 def run(
-    methods: Methods = "all",
-    tasks: Tasks = None,
-    seeds: Annotated[int, typer.Option(help="Number of seeds, from 0.")] = 5,
-    seed: Annotated[str, typer.Option(help='These seeds instead: "3,7".')] = "",
-    source: Source = "bundled",
-    data_dir: DataDir = None,
-    generated: Generated = None,
-    real: Real = None,
-    test: Test = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="Hub ids or folders, with commas between (default: the preset's).")
-    ] = None,
-    checker_encoder: Annotated[
-        str | None, typer.Option(help="Another encoder for the checkers (default: the classifier's).")
-    ] = None,
-    preset: Annotated[str, typer.Option(help="Training settings: quick, full, paper, smoke.")] = "quick",
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            help="What real rows are for and how the checkpoint is chosen: fixed, paper-select, held-out(share=0.3), "
-            "or several of them (default: the preset's)."
-        ),
-    ] = None,
-    test_size: Annotated[str, typer.Option(help="Most test rows: a number, all, or default.")] = "default",
-    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value: lr=1e-4, or dimp.clip=20.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one per core).")] = None,
-    out: Out = Path("runs"),
-    reports: Reports = Path("reports"),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Train failed cells again.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Train the grid's cells again even if they are done.")] = False,
-    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
-    baseline: Baseline = "ce",
-    delta: Delta = 1.0,
-    correction: Corrected = Correction.HOLM,
-    allow_mixed: AllowMixed = False,
-    no_figures: NoFigures = False,
-    track: Annotated[str, typer.Option(help="Also show each cell to wandb or tensorboard.")] = "none",
+    methods: options.Methods = "all",
+    tasks: options.Tasks = None,
+    seeds: options.Seeds = 5,
+    seed: options.Seed = "",
+    config: options.Config = None,
+    plugin: options.Plugin = None,
+    source: options.Source = "bundled",
+    data_dir: options.DataDir = None,
+    generated: options.Generated = None,
+    real: options.Real = None,
+    test: options.Test = None,
+    test_size: options.TestSize = "default",
+    limit: options.Limit = None,
+    encoder: options.Encoder = None,
+    checker_encoder: options.CheckerEncoder = None,
+    preset: options.Preset = "quick",
+    protocol: options.Protocol = None,
+    settings: options.Set = None,
+    workers: options.Workers = None,
+    dry_run: options.DryRun = False,
+    retry_failed: options.RetryFailed = False,
+    force: options.Force = False,
+    fail_fast: options.FailFast = False,
+    out: options.Out = Path("runs"),
+    reports: options.Reports = Path("reports"),
+    baseline: options.Baseline = "ce",
+    delta: options.Delta = 1.0,
+    correction: options.Corrected = Correction.HOLM,
+    allow_mixed: options.AllowMixed = False,
+    no_figures: options.NoFigures = False,
+    save_models: options.SaveModels = None,
+    track: options.Track = "none",
 ) -> None:
-    """Train the method x task x seed grid (what is missing of it) and write the leaderboard."""
+    """Train the method x task x seed grid (what is missing of it) and write the leaderboard.
+
+    What is done already is kept. Ctrl-C once finishes the cells that run and writes the report, twice stops at once.
+    """
+    del config  # `main` has put what it says among the arguments
     from bench.grid import Options
     from bench.grid import run as run_grid
     from bench.request import request
@@ -140,8 +115,10 @@ def run(
         protocol=protocol,
         settings=values(settings or []),
         test_size=test_size,
+        limit=limit,
+        plugins=plugin or (),
     )
-    options = Options(
+    how = Options(
         out=out,
         reports=reports,
         workers=workers,
@@ -153,22 +130,24 @@ def run(
         rules=Rules(baseline, delta / 100, correction, allow_mixed),
         figures=not no_figures,
         track=track,
+        save_models=save_models,
     )
-    if not run_grid(asked, options, say).ok:
-        raise typer.Exit(1)
+    result = run_grid(asked, how, say, display())
+    if not result.ok:
+        raise typer.Exit(INTERRUPTED if result.interrupted else 1)
 
 
 @app.command()
 def validate(
     tasks: Annotated[str | None, typer.Argument(help="Names or paths, as in run --tasks.", show_default=False)] = None,
-    source: Source = "bundled",
-    data_dir: DataDir = None,
-    generated: Generated = None,
-    real: Real = None,
-    test: Test = None,
+    source: options.Source = "bundled",
+    data_dir: options.DataDir = None,
+    generated: options.Generated = None,
+    real: options.Real = None,
+    test: options.Test = None,
     encoder: Annotated[str | None, typer.Option(help="Whose tokens are counted (default: the preset's).")] = None,
     preset: Annotated[str, typer.Option(help="Whose maximum length counts.")] = "quick",
-    test_size: Annotated[str, typer.Option(help="Most test rows: a number, all, or default.")] = "default",
+    test_size: options.TestSize = "default",
 ) -> None:
     """Show what a task's data are: roles, sizes, label shares, duplicates, what is removed, lengths."""
     from bench.request import request
@@ -191,10 +170,17 @@ def validate(
 
 
 @app.command(name="list")
-def list_(what: Listing, out: Out = Path("runs"), failed: Annotated[bool, typer.Option("--failed")] = False) -> None:
+def list_(
+    what: Listing,
+    out: options.Out = Path("runs"),
+    failed: Annotated[bool, typer.Option("--failed", help="Only cells that failed.")] = False,
+    plugin: options.Plugin = None,
+) -> None:
     """List the methods, the tasks, or the cells of a store with their states."""
     from bench import listing
+    from bench.request import load_plugins
 
+    load_plugins(plugin or ())
     listings = {
         Listing.METHODS: listing.methods,
         Listing.TASKS: listing.tasks,
@@ -206,16 +192,16 @@ def list_(what: Listing, out: Out = Path("runs"), failed: Annotated[bool, typer.
 
 @app.command()
 def report(
-    out: Out = Path("runs"),
+    out: options.Out = Path("runs"),
     stores: Annotated[
         list[Path] | None, typer.Option("--from", help="Several stores instead, merged: --from A B.")
     ] = None,
-    reports: Reports = Path("reports"),
-    baseline: Baseline = "ce",
-    delta: Delta = 1.0,
-    correction: Corrected = Correction.HOLM,
-    allow_mixed: AllowMixed = False,
-    no_figures: NoFigures = False,
+    reports: options.Reports = Path("reports"),
+    baseline: options.Baseline = "ce",
+    delta: options.Delta = 1.0,
+    correction: options.Corrected = Correction.HOLM,
+    allow_mixed: options.AllowMixed = False,
+    no_figures: options.NoFigures = False,
     check: Annotated[bool, typer.Option("--check", help="Compare the written report with the store.")] = False,
 ) -> None:
     """Write the leaderboard of everything that one or more stores hold, without training."""
@@ -242,10 +228,10 @@ def compare(
     a: Annotated[str, typer.Argument(help="A method, as the leaderboard labels it.")],
     b: Annotated[str, typer.Argument(help="The method that it is compared with.")],
     task: Annotated[str | None, typer.Option(help="One task only.")] = None,
-    out: Out = Path("runs"),
-    delta: Delta = 1.0,
-    correction: Corrected = Correction.HOLM,
-    allow_mixed: AllowMixed = False,
+    out: options.Out = Path("runs"),
+    delta: options.Delta = 1.0,
+    correction: options.Corrected = Correction.HOLM,
+    allow_mixed: options.AllowMixed = False,
 ) -> None:
     """Compare two methods of a store, with everything that the verdict rests on."""
     from bench.comparison import compare as lines
@@ -261,7 +247,7 @@ def calibrate(
     same: Annotated[
         bool, typer.Option("--aa", help="Instead, each method of --from against itself on other seeds.")
     ] = False,
-    reports: Reports = Path("reports"),
+    reports: options.Reports = Path("reports"),
 ) -> None:
     """Measure by simulation how often verdicts are wrong: false positives, coverage, power; or on real cells (--aa)."""
     from bench.grid import writable
@@ -297,6 +283,22 @@ def typed() -> str:
     return shlex.join(["python", "-m", "bench", *sys.argv[1:]])
 
 
+def display() -> Any:
+    """How a run is shown: as a live table on a terminal that can show one, else by its lines alone."""
+    from rich.console import Console
+
+    from bench import live
+
+    return live.table if sys.stdout.isatty() and Console().is_interactive else contextlib.nullcontext
+
+
+def known_keys() -> list[str]:
+    """What a `--config` file may hold: the options of `run` and the training settings, by their names."""
+    parameters = typer.main.get_command(app).commands["run"].params  # type: ignore[attr-defined]
+    names = [name[2:] for entry in parameters for name in entry.opts if name not in ("--help", "--config")]
+    return [*names, *(name[2:] for name in SETTINGS)]
+
+
 def say(line: str) -> None:
     """One line on standard output, at once; that nobody reads it any more is no reason to stop."""
     try:
@@ -307,8 +309,9 @@ def say(line: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
-    arguments = normalise(sys.argv[1:] if argv is None else argv, FLAGS, SETTINGS, SEVERAL)
     try:
+        whole = expand(sys.argv[1:] if argv is None else argv, known_keys())
+        arguments = normalise(whole, FLAGS, SETTINGS, SEVERAL)
         code: Any = app(arguments, standalone_mode=False)
     except (UserError, DataError) as error:
         code = complain(str(error))

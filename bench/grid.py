@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import estimate, leaderboard, records, tracking
 from bench.engines.local import default_workers, execute
 from bench.errors import UserError
-from bench.jobs import CellJob
+from bench.jobs import CellJob, Job
 from bench.manifest import describe, save
 from bench.plan import Plan, plan
 from bench.progress import FailFast, Progress, Say
 from bench.queue import Queue
 from bench.request import Request
-from bench.store import State, adopt, artefact_path, failure, forget, state
+from bench.store import MODEL, MODEL_FILES, Kept, State, adopt, failure, forget, state
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +40,7 @@ class Options:
     command: str = ""
     rules: leaderboard.Rules = leaderboard.USUAL
     figures: bool = True
+    save_models: Kept | None = None
     track: str = "none"
 
 
@@ -48,6 +52,7 @@ class Result:
     store: Path
     leaderboard: Path | None = None
     failures: dict[str, str] = field(default_factory=dict)  # job id -> cause, of what failed or was not run
+    interrupted: bool = False  # Ctrl-C came before all was done
 
     @property
     def ok(self) -> bool:
@@ -59,9 +64,19 @@ class Result:
         return leaderboard.frame(self.manifest, self.store)
 
 
-def run(asked: Request, options: Options, say: Say) -> Result:
-    """Run a grid. Raises UserError before anything trains; a cell that fails is reported and the rest goes on."""
+def run(
+    asked: Request,
+    options: Options,
+    say: Say,
+    show: Callable[[Progress], AbstractContextManager[object]] = contextlib.nullcontext,
+) -> Result:
+    """Run a grid. Raises UserError before anything trains; a cell that fails is reported and the rest goes on.
+
+    `show` is entered while cells train: the live table of a terminal.
+    """
     made = plan(asked, options.out)
+    if options.save_models is not None:
+        keep_models(made, options.save_models)
     if options.track != "none":
         tracking.mirror(made, options.track)
     manifest = describe(asked, made, options.command)
@@ -70,20 +85,42 @@ def run(asked: Request, options: Options, say: Say) -> Result:
         summary(made, options, say)
         return result
     prepare(made, options)
-    save(manifest, made.root)
+    if asked.limit is None:
+        save(manifest, made.root)
     records.save(made.records, made.root)
     queue, count = queued(made), options.workers or default_workers()
     progress = Progress(made, queue, count, say, fail_fast=options.fail_fast, command=options.command)
     try:
-        execute(queue, count, progress.tell)
+        with show(progress):
+            execute(queue, count, progress)
     except FailFast:
         say("stopped at the first failure (--fail-fast)")
     result.failures = progress.failures()
-    result.leaderboard = leaderboard.write_report(
-        manifest, made.root, options.reports, options.rules, figures=options.figures
-    )
-    progress.finish(result.leaderboard)
+    result.interrupted = queue.closed and not result.ok
+    if asked.limit is None:
+        result.leaderboard = leaderboard.write_report(
+            manifest, made.root, options.reports, options.rules, figures=options.figures
+        )
+    progress.finish(f"leaderboard: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
+    if without := [made.jobs[identity].title for identity in made.cells if lacks_model(made.jobs[identity])]:
+        told = f"{', '.join(without[:3])}{', ...' * (len(without) > 3)}"
+        say(f"done before and without such a model (--force trains them again): {len(without)} cells, {told}")
     return result
+
+
+def keep_models(made: Plan, kept: Kept) -> None:
+    """Have the cells that were asked for keep their models."""
+    for identity in made.cells:
+        job = made.jobs[identity]
+        assert isinstance(job, CellJob), "cells are made by cell jobs"
+        made.jobs[identity] = replace(job, keep=kept)
+
+
+def lacks_model(job: Job) -> bool:
+    """Whether a cell is done without the model that it should have kept."""
+    if not isinstance(job, CellJob) or job.keep is None or state(job.folder) is not State.DONE:
+        return False
+    return not any((job.folder / MODEL / name).exists() for name in MODEL_FILES[job.keep])
 
 
 def prepare(made: Plan, options: Options) -> None:
@@ -94,8 +131,10 @@ def prepare(made: Plan, options: Options) -> None:
         failed = state(job.folder) is State.FAILED
         if (options.retry_failed and failed) or (options.force and identity in {*made.cells, *made.mirrors}):
             forget(job.folder)
-        elif identity in made.cells and isinstance(job, CellJob) and not failed:
-            adopt(artefact_path(made.root, "checker", job.spec.id), job.folder, made.root)
+            if job.twin is not None and options.force:
+                forget(job.twin)
+        elif job.twin is not None and not failed:
+            adopt(job.twin, job.folder, made.root)
 
 
 def writable(folder: Path) -> None:

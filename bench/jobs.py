@@ -15,6 +15,7 @@ import numpy as np
 
 from bench.checkpoint import Checkpoint
 from bench.spec import CellSpec
+from bench.store import Kept, artefact_path, cell_path
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
@@ -34,6 +35,11 @@ class Job:
     def title(self) -> str:
         """How the job is called in progress lines."""
         return f"{self.kind} {self.id}"
+
+    @property
+    def twin(self) -> Path | None:
+        """Another folder in which the same may lie."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -111,8 +117,20 @@ class CellJob(Job):
     select: Role | None = None  # rows that choose the checkpoint
     rule: tuple[str, ...] = ()  # by which metrics, see `bench.protocols`
     section: str = ""  # what tells its section from others of the grid with the same task
+    plugin: Path | None = None  # the user's file that defines the method
+    keep: Kept | None = None  # what is kept of the trained model
+
+    @property
+    def twin(self) -> Path:
+        """A checker that one grid trains as an artefact is a cell of another."""
+        named = cell_path(self.root, self.spec.task, self.spec.method, self.spec.id)
+        return artefact_path(self.root, "checker", self.spec.id) if self.folder == named else named
+
+    @property
+    def place(self) -> str:
+        """The task, and what tells its section from others."""
+        return f"{self.record['task_ref']} {self.section}".strip()
 
     @property
     def title(self) -> str:
-        place = f"{self.record['task_ref']} {self.section}".strip()
-        return f"{place} {self.record['label']} seed {self.spec.seed}"
+        return f"{self.place} {self.record['label']} seed {self.spec.seed}"

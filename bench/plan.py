@@ -23,6 +23,7 @@ from bench.request import Choice, Request, TaskChoice, task_label
 from bench.spec import SCHEMA, CellSpec, method_code
 from bench.store import State, artefact_path, cell_path, state
 from methods.base import QUALITY, RealUse, hyperparameters
+from methods.plugins import file_of
 from tasks import Rows, TaskData, load, stressed
 
 FITS = {RealUse.CHECKER, RealUse.GRADIENT, RealUse.SELECT, RealUse.TRAIN}  # uses in which real rows fit something
@@ -96,12 +97,13 @@ def read(asked: Request) -> list[tuple[TaskChoice, TaskData]]:
             test_size=asked.test_size,
             places=asked.places,
         )
+        stress = dict(task.stress)
+        if asked.limit is not None:
+            data = data.limited(asked.limit)
+            stress.update({key: min(stress[key], asked.limit) for key in ("real", "generated") if key in stress})
         rows = min(len(data.generated), asked.settings.generated_rows or len(data.generated))
-        idle = {
-            "real": task.stress.get("real") == data.default_real,
-            "generated": task.stress.get("generated", 0) >= rows,
-        }
-        stress = {key: value for key, value in task.stress.items() if not idle.get(key)}
+        idle = {"real": stress.get("real") == data.default_real, "generated": stress.get("generated", 0) >= rows}
+        stress = {key: value for key, value in stress.items() if not idle.get(key)}
         name = task_label(task.name, {**task.filters, **stress})
         found.setdefault((name, str(task.location)), (replace(task, stress=stress, label=name), data))
     return list(found.values())
@@ -256,6 +258,8 @@ class TaskPlan:
             real_tables={name: job.folder for name, job in made.items() if ARTEFACTS[name].role == "real"},
             rule=protocol.rule,
             section=self.axes(),
+            plugin=file_of(choice.cls),
+            keep=None,  # `bench.grid` says which cells keep their models
             **roles,
         )
         return self.made.jobs[self.made.add(job)]  # type: ignore[return-value]  # ids of cells name cells

@@ -16,17 +16,26 @@ class Queue:
         self.states = dict(states)  # job id -> state; RUNNING: by a worker of this run
         self.causes = dict(causes)  # job id -> why it failed or is blocked
         self.away: set[str] = set()  # jobs that another run is building
+        self.closed = False  # nothing more is begun
         for identity, found in list(self.states.items()):
             if found is State.FAILED:
                 self._block(identity)
 
     @property
     def open(self) -> int:
-        """Jobs that are not settled yet."""
-        return sum(1 for found in self.states.values() if found in (State.MISSING, State.STALE, State.RUNNING))
+        """Jobs that are waited for: all that are not settled, or, once the queue is closed, those that run here."""
+        if self.closed:
+            return sum(found is State.RUNNING and i not in self.away for i, found in self.states.items())
+        return sum(found in (State.MISSING, State.STALE, State.RUNNING) for found in self.states.values())
+
+    def close(self) -> None:
+        """Begin nothing more; what runs is finished."""
+        self.closed = True
 
     def take(self) -> Job | None:
         """A ready job, those first that most others wait for; None if there is none now."""
+        if self.closed:
+            return None
         for identity, job in self.jobs.items():
             waiting = self.states[identity] in (State.MISSING, State.STALE) and identity not in self.away
             if waiting and all(self.states[need] is State.DONE for need in job.needs):
@@ -52,8 +61,9 @@ class Queue:
         """Jobs that another run has finished meanwhile; one whose lease died is free again."""
         finished = []
         for identity in list(self.away):
-            found = state(self.jobs[identity].folder)
-            if found is State.RUNNING:
+            job = self.jobs[identity]
+            found = state(job.folder)
+            if found is State.RUNNING or (job.twin is not None and state(job.twin) is State.RUNNING):
                 continue
             self.away.discard(identity)
             if found is State.DONE:

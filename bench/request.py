@@ -17,6 +17,7 @@ from bench.protocols import Protocol, protocols
 from bench.refs import Ref, build, convert, label, parse
 from methods.base import Method, MethodConfig, RealUse
 from methods.hooks import Budget
+from methods.plugins import PluginError, findable, load_file
 from tasks import AXES, FILES, SOURCES, Role, TaskSpec, load_spec
 from tasks.stress import without_defaults
 
@@ -66,6 +67,7 @@ class Request:
     places: Mapping[Role, str] = field(default_factory=dict)  # what replaces a role of the grid's one task
     checker_encoder: str | None = None  # None: each classifier's own
     left_out: Mapping[str, str] = field(default_factory=dict)  # methods of a group that cannot run, and why
+    limit: int | None = None  # at most so many rows in each role: a smoke run, of which no report is made
 
 
 def request(
@@ -84,6 +86,8 @@ def request(
     protocol: str | Sequence[str] | None = None,
     settings: Mapping[str, Any] | None = None,
     test_size: int | str | None = "default",
+    limit: int | None = None,
+    plugins: Sequence[str | Path] = (),
 ) -> Request:
     """Validate a grid. Raises UserError (or tasks.DataError), one line that names what is wrong and the nearest known.
 
@@ -91,8 +95,12 @@ def request(
     given); `generated`, `real` and `test` (a file, a folder or a hub id) replace a role of the one task of the grid;
     `seeds` is a number of seeds or the seeds themselves; `settings` maps training settings (`lr`) and methods'
     hyper-parameters (`dimp.clip`) to values. `encoder` and `protocol` may be several, which gives a section each; None
-    is the preset's. Checkers use the classifier's encoder unless `checker_encoder` names another.
+    is the preset's. Checkers use the classifier's encoder unless `checker_encoder` names another. `plugins` are files
+    with methods of one's own; `limit` is the most rows in each role, for a smoke run.
     """
+    load_plugins(plugins)
+    if limit is not None and limit < 1:
+        raise UserError(f"limit must be at least 1, not {limit}")
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     if source not in SOURCES:
@@ -115,7 +123,18 @@ def request(
         test_size=row_limit(test_size),
         places=places,
         left_out=left_out,
+        limit=limit,
     )
+
+
+def load_plugins(files: Sequence[str | Path]) -> None:
+    """Make the methods of installed packages and of the user's files known. Raises UserError."""
+    try:
+        methods.discover()
+        for file in files:
+            load_file(Path(file))
+    except PluginError as error:
+        raise UserError(str(error)) from error
 
 
 def names(text: str | Sequence[str]) -> tuple[str, ...]:
@@ -195,8 +214,7 @@ def choose(
 
 def out_of_reach(cls: type[Method]) -> str:
     """Why workers could not find a method; empty if they can."""
-    inside = cls.__module__.startswith("methods.")
-    return "" if inside else f"workers import methods from the folder methods/; move it there from {cls.__module__}"
+    return "" if findable(cls) else f"workers cannot import it from {cls.__module__}; give its file: --plugin FILE.py"
 
 
 def configure(cls: type[Method], options: Mapping[str, Any]) -> Choice:

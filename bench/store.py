@@ -1,6 +1,7 @@
 """The store: a folder per cell or artefact, its state, its lease, and writes that are whole or not there.
 
     runs/<task>/<method>/<id>/       a cell
+    runs/<task>/<method>/<id>/model/ its trained model, where that was asked for
     runs/.artefacts/<kind>/<id>/     what cells share
     runs/.grids/<id>.json            what was asked for, to report on it again
 
@@ -21,11 +22,17 @@ import time
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bench.errors import UserError
 
 DONE, ERROR, LEASE, LOG = "metrics.json", "error.json", "lease", "log.txt"
+Kept = Literal["trained", "full"]  # of a model: the weights that trained, or a whole Hugging Face folder
+MODEL = "model"  # where it is in a cell's folder, and the files of which one shows that it is there
+MODEL_FILES: Mapping[Kept, tuple[str, ...]] = {
+    "trained": ("trained.safetensors", "config.json"),
+    "full": ("config.json",),
+}
 HEARTBEAT, EXPIRY = 15.0, 60.0  # seconds
 CAUSE_LENGTH = 300  # characters of an error message that are repeated
 
@@ -79,7 +86,8 @@ def read_json(path: Path) -> Any:
 
 def finish(folder: Path, metrics: Mapping[str, Any]) -> None:
     """Mark a folder as done: its metrics, and the sizes of its files."""
-    sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.name not in (LEASE, LOG)}
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name not in (LEASE, LOG))
+    sizes = {path.name: path.stat().st_size for path in files}
     write_json(folder / DONE, {**metrics, "files": sizes})
 
 
@@ -167,10 +175,15 @@ def exclusive(root: Path) -> Iterator[None]:
         yield
 
 
-def acquire(root: Path, folder: Path) -> bool:
-    """Take the lease of a folder and empty it of what a dead attempt left. False: done, failed or held by another."""
+def acquire(root: Path, folder: Path, twin: Path | None = None) -> bool:
+    """Take the lease of a folder and empty it of what a dead attempt left. False: done, failed or held by another.
+
+    `twin` is another folder for the same: where it is done or somebody is at it, there is nothing to do here.
+    """
     with exclusive(root):
         if state(folder) in (State.RUNNING, State.DONE, State.FAILED):
+            return False
+        if twin is not None and state(twin) in (State.RUNNING, State.DONE):
             return False
         shutil.rmtree(folder, ignore_errors=True)
         owner = {"pid": os.getpid(), "started": started(os.getpid()), "host": socket.gethostname()}
@@ -193,6 +206,13 @@ def heartbeat(folder: Path) -> Iterator[None]:
         yield
     finally:
         stop.set()
+        (folder / LEASE).unlink(missing_ok=True)
+
+
+def release(folder: Path, pid: int) -> None:
+    """Take the lease from a process of this host that was ended while it held it."""
+    lease = read_lease(folder / LEASE) or {}
+    if lease.get("pid") == pid and lease.get("host") == socket.gethostname():
         (folder / LEASE).unlink(missing_ok=True)
 
 

@@ -31,7 +31,7 @@ import transformers
 
 from bench import cell, folds, states, tokens, tracking
 from bench.jobs import Job
-from bench.store import DONE, ERROR, LOG, State, acquire, failure, heartbeat, read_json, state, write_json
+from bench.store import DONE, ERROR, LOG, State, acquire, adopt, failure, heartbeat, read_json, state, write_json
 
 torch.set_num_threads(1)
 torch.set_num_interop_threads(1)
@@ -87,8 +87,8 @@ def follow_parent() -> None:
 
 def run(job: Job) -> Outcome:
     """Build one job under its lease. A failure is written down and returned, never raised."""
-    if not acquire(job.root, job.folder):
-        found = state(job.folder)
+    if not acquire(job.root, job.folder, job.twin):
+        found = made_elsewhere(job)
         if found is State.DONE:
             return Outcome(job.id, found, read_json(job.folder / DONE))
         return Outcome(job.id, found, cause=failure(job.folder) if found is State.FAILED else "")
@@ -107,6 +107,14 @@ def run(job: Job) -> Outcome:
             write_json(job.folder / ERROR, {**told, "job": job.title})
             return Outcome(job.id, State.FAILED, cause=cause, seconds=time.perf_counter() - began)
     return Outcome(job.id, State.DONE, summary, seconds=time.perf_counter() - began)
+
+
+def made_elsewhere(job: Job) -> State:
+    """The state of a job that is not this worker's to build; what is done under its other name is taken over."""
+    found = state(job.folder)
+    if job.twin is None or found in (State.RUNNING, State.DONE, State.FAILED):
+        return found
+    return State.DONE if adopt(job.twin, job.folder, job.root) else State.RUNNING
 
 
 @contextlib.contextmanager

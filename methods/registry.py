@@ -1,4 +1,4 @@
-"""The registry of methods: filled by the decorator, found by importing the package's files."""
+"""The registry of methods: filled by the decorator, found by importing the package's files and what others offer."""
 
 from __future__ import annotations
 
@@ -29,10 +29,14 @@ def register(name: str) -> Callable[[type[Method]], type[Method]]:
 
 
 def discover() -> dict[str, type[Method]]:
-    """Import every file of this package and return the registry by name, sorted."""
+    """Import every file of this package, and what installed packages offer; the registry by name, sorted.
+
+    Raises `methods.plugins.PluginError` for an installed package that cannot be used.
+    """
     package = importlib.import_module("methods")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"methods.{module.name}")
+    importlib.import_module("methods.plugins").installed()
     return dict(sorted(METHODS.items()))
 
 

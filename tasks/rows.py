@@ -6,7 +6,7 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -120,6 +120,16 @@ class TaskData:
         if size > (n := len(self.pool)):
             raise DataError(f"{what} asks for more real rows than the pool of {n}; [real={n}] takes them all")
         return self.pool.take(draw(self.spec, self.pool, seed, size, what, MINIMUM_PER_CLASS))
+
+    def limited(self, most: int) -> TaskData:
+        """At most so many rows in each role. Raises `DataError` where they are too few for the classes."""
+        from tasks.draw import draw
+        from tasks.loader import TEST_SEED
+
+        what = f"task {self.spec.name} (source {self.source}): a test of {most} rows"
+        few = draw(self.spec, self.test, TEST_SEED, min(most, len(self.test)), what, 1)
+        real = min(most, self.default_real)
+        return replace(self, generated=self.generated_subset(most), default_real=real, test=self.test.take(few))
 
     def generated_subset(self, size: int | None, seed: int = 0) -> Rows:
         """A part of the generated set, in file order; a larger size of the same seed contains it.

@@ -157,9 +157,7 @@ def _files_task(title: str, places: dict[str, str]) -> TaskSpec:
 
 
 def _read_spec(path: Path) -> TaskSpec:
-    if not path.is_file():
-        raise missing(path)
-    content = _parsed(path)
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise DataError(f"{path}: a task is a mapping of keys to values, not {type(content).__name__}")
     try:
@@ -168,7 +166,10 @@ def _read_spec(path: Path) -> TaskSpec:
         raise DataError(f"{path}: {_problem(error, TaskSpec, Sizes, Filter)}") from None
 
 
-def _parsed(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """The value in a YAML file. Raises `DataError` for a file that is not there or not YAML."""
+    if not path.is_file():
+        raise missing(path)
     try:
         return yaml.safe_load(path.read_bytes())
     except yaml.MarkedYAMLError as error:

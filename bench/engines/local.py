@@ -11,17 +11,18 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bench.jobs import Job
 from bench.queue import Queue
-from bench.store import State
+from bench.store import State, release
 
 if TYPE_CHECKING:
     from bench.worker import Outcome
@@ -58,31 +59,70 @@ class Worker:
             self.line.send(job)
 
 
-def execute(queue: Queue, workers: int, tell: Callable[[Job, State, Outcome | None], None]) -> None:
-    """Run every job of the queue that can run. `tell` hears of each job that ends.
+class Watcher(Protocol):
+    """Who is told how the jobs go."""
 
-    KeyboardInterrupt and an exception in `tell` stop the workers at once; their cells become stale.
+    def tell(self, job: Job, found: State, outcome: Outcome | None) -> None:
+        """A job ended, here or (without an outcome) in another run. An exception stops the workers at once."""
+
+    def pulse(self) -> None:
+        """Some time has passed, at most `POLL` seconds."""
+
+
+def execute(queue: Queue, workers: int, watcher: Watcher) -> None:
+    """Run every job of the queue that can run.
+
+    The first Ctrl-C closes the queue: what runs is finished. The second raises KeyboardInterrupt, which like any
+    exception ends the workers at once; their leases are given back, so that nobody waits for them.
     """
     gpus: list[str | None] = [*devices()] or [None]
-    pool = [start(gpus[i % len(gpus)]) for i in range(min(workers, queue.open))]
+    pool: list[Worker] = []
     try:
-        while queue.open:
-            for worker in pool:
-                if worker.job is None and (job := queue.take()) is not None:
-                    worker.give(job)
-            ready = wait([*(w.line for w in pool), *(w.process.sentinel for w in pool)], timeout=POLL)
-            for worker in list(pool):
-                if worker.line in ready or worker.process.sentinel in ready:
-                    answer(queue, pool, worker, tell)
-            for job in queue.revisit():
-                tell(job, State.DONE, None)
+        with first_interrupt(queue.close):
+            pool += (start(gpus[i % len(gpus)]) for i in range(min(workers, queue.open)))
+            serve_queue(queue, pool, watcher)
     finally:
         stop(pool)
 
 
-def answer(
-    queue: Queue, pool: list[Worker], worker: Worker, tell: Callable[[Job, State, Outcome | None], None]
-) -> None:
+def serve_queue(queue: Queue, pool: list[Worker], watcher: Watcher) -> None:
+    """Hand out jobs and take in answers until nothing is left to wait for."""
+    while queue.open:
+        for worker in pool:
+            if worker.job is None and (job := queue.take()) is not None:
+                worker.give(job)
+        ready = wait([*(w.line for w in pool), *(w.process.sentinel for w in pool)], timeout=POLL)
+        for worker in list(pool):
+            if worker.line in ready or worker.process.sentinel in ready:
+                answer(queue, pool, worker, watcher)
+        for job in queue.revisit():
+            watcher.tell(job, State.DONE, None)
+        watcher.pulse()
+
+
+@contextlib.contextmanager
+def first_interrupt(call: Callable[[], None]) -> Iterator[None]:
+    """Within the body the first Ctrl-C makes a call; the second does what Ctrl-C did before.
+
+    Where Ctrl-C is ignored (a job in the background of a shell) or cannot be caught (another thread), nothing changes.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before in (signal.SIG_IGN, None) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(*_: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        call()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def answer(queue: Queue, pool: list[Worker], worker: Worker, watcher: Watcher) -> None:
     """Take in what a worker sent, or that it died."""
     job, worker.job = worker.job, None
     try:
@@ -99,14 +139,14 @@ def answer(
             code = worker.process.exitcode or 0
             how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
             queue.failed(job, f"its worker died ({how}); the same command runs it again")
-            tell(job, State.STALE, None)
+            watcher.tell(job, State.STALE, None)
         return
     assert job is not None, "a worker answers only what it was asked"
     if outcome.state is State.RUNNING:
         queue.elsewhere(job)
         return
     queue.done(job) if outcome.state is State.DONE else queue.failed(job, outcome.cause)
-    tell(job, outcome.state, outcome)
+    watcher.tell(job, outcome.state, outcome)
 
 
 def start(device: str | None) -> Worker:
@@ -156,7 +196,7 @@ def without_main() -> Iterator[None]:
 
 
 def stop(pool: list[Worker]) -> None:
-    """End idle workers politely and busy ones at once."""
+    """End idle workers politely and busy ones at once, whose leases are given back."""
     for worker in pool:
         with contextlib.suppress(BrokenPipeError, OSError):
             worker.line.send(None) if worker.job is None else worker.process.kill()
@@ -164,3 +204,5 @@ def stop(pool: list[Worker]) -> None:
         worker.process.join(timeout=5)
         if worker.process.is_alive():
             worker.process.kill()
+        if worker.job is not None and worker.process.pid is not None:
+            release(worker.job.folder, worker.process.pid)

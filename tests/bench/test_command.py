@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,15 +14,11 @@ import pandas as pd
 import psutil
 import pytest
 
+from tests.commands import metrics, start, wait_for, working
 from tests.conftest import ROOT
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 GRID = ("run", "--methods", "ce,dimp,real-only", "--seeds", "2")
-
-
-def metrics(root: Path) -> dict[str, int]:
-    """Every finished cell or artefact below a store, with the time at which it was finished."""
-    return {str(path.parent): path.stat().st_mtime_ns for path in root.glob("runs/**/metrics.json")}
 
 
 def test_a_grid_runs_resumes_and_grows(bench: Command, tmp_path: Path) -> None:
@@ -106,34 +101,6 @@ def test_a_failed_cell_is_shown_and_the_grid_goes_on(bench: Command, tmp_path: P
     assert bench("list", "cells", "--failed").stdout.count("NonFiniteLossError") == 2
 
 
-def start(tmp_path: Path, tiny_encoder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """A run in the background, in a session of its own."""
-    own = ("--preset", "smoke", "--encoder", str(tiny_encoder), "--no-figures")
-    command = [sys.executable, "-m", "bench", *arguments, *own]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> bool:
-    """Wait until a condition holds."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def working(process: psutil.Process) -> bool:
-    """Whether a process still runs; one that nobody has waited for does not."""
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(process.cmdline())
-    except psutil.Error:
-        return False
-
-
 @pytest.mark.parametrize("killed", ["all", "parent"])
 def test_a_killed_grid_keeps_what_is_done(bench: Command, tmp_path: Path, tiny_encoder: Path, killed: str) -> None:
     grid = ("run", "--methods", "ce,dimp,imp,real-only", "--seeds", "2", "--workers", "1")
@@ -176,19 +143,6 @@ def test_two_runs_at_once_share_the_work(bench: Command, tmp_path: Path, tiny_en
     assert trained >= 8
     own = sum(1 for text in said for line in text.splitlines() if "accuracy" in line and not line.endswith(" 0.0 s"))
     assert own == 8, "no cell is trained twice"
-
-
-@pytest.mark.parametrize("when", ["early", "late"])
-def test_an_interrupted_run_can_be_resumed(bench: Command, tmp_path: Path, tiny_encoder: Path, when: str) -> None:
-    process = start(tmp_path, tiny_encoder, *GRID, "--workers", "1")
-    assert wait_for(lambda: when == "early" or metrics(tmp_path))
-    time.sleep(1.0 if when == "early" else 0.0)
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert process.returncode == 130, out + err
-    assert b"Traceback" not in err
-    assert b"the same command goes on" in err
-    assert bench(*GRID, tiny=True).returncode == 0
 
 
 def test_a_damaged_artefact_is_made_again(bench: Command, tmp_path: Path) -> None:

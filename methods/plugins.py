@@ -1,0 +1,97 @@
+"""Methods from elsewhere: a file that the user names, and packages that offer some under an entry-point group.
+
+[project.entry-points."counterweight.methods"]
+mine = "my_package.methods"
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import inspect
+import sys
+import traceback
+import zlib
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from methods.base import Method
+from methods.registry import METHODS
+
+GROUP = "counterweight.methods"
+_files: dict[str, Path] = {}  # module name -> the file that was loaded under it
+
+
+class PluginError(ValueError):
+    """A file or package of methods that cannot be used; the message is one line for the user."""
+
+
+@functools.cache
+def installed() -> tuple[EntryPoint, ...]:
+    """Import the modules that packages offer, and return their entry points. Raises PluginError."""
+    found = tuple(sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)))
+    for entry in found:
+        try:
+            importlib.import_module(entry.module)
+        except (Exception, SystemExit) as error:
+            package = entry.dist.name if entry.dist else "?"
+            raise PluginError(f"package {package} offers methods in {entry.module}: {reason(error)}") from error
+    return found
+
+
+def load_file(path: Path) -> None:
+    """Import a file of methods, once in a process. Raises PluginError, after which nothing of it is registered."""
+    path = path.expanduser().resolve()
+    if not path.is_file() or path.suffix != ".py":
+        raise PluginError(f"plugin {path}: {'not a .py file' if path.exists() else 'no such file'}")
+    name = f"counterweight_plugin_{path.stem}_{zlib.crc32(str(path).encode()):08x}"
+    if name in _files:
+        return
+    before = dict(METHODS)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None, "a .py file has a loader"  # noqa: PT018
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        check([cls for key, cls in METHODS.items() if key not in before])
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        METHODS.clear()
+        METHODS.update(before)
+        raise PluginError(f"plugin {path}{line(error, path)}: {reason(error)}") from error
+    _files[name] = path
+
+
+def check(added: list[type[Method]]) -> None:
+    """Raise ValueError where a file's methods could not run."""
+    if not added:
+        raise ValueError('it registers no method; decorate a class with @register("name")')
+    for cls in added:
+        if inspect.isabstract(cls):
+            raise ValueError(f"method {cls.name!r} lacks {', '.join(sorted(cls.__abstractmethods__))}")
+        cls(cls.Config())
+
+
+def file_of(cls: type[Method]) -> Path | None:
+    """The plugin that defines a method, None for one that every process finds by itself."""
+    return _files.get(cls.__module__)
+
+
+def findable(cls: type[Method]) -> bool:
+    """Whether another process can find a method: in this package, a plugin, or a package with an entry point."""
+    packages = {"methods", *(entry.module.partition(".")[0] for entry in installed())}
+    return cls.__module__.partition(".")[0] in packages or file_of(cls) is not None
+
+
+def reason(error: BaseException) -> str:
+    """An exception in one line."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
+
+
+def line(error: BaseException, path: Path) -> str:
+    """Where in a file an exception arose."""
+    number = error.lineno if isinstance(error, SyntaxError) else None
+    for frame in traceback.extract_tb(error.__traceback__):
+        number = frame.lineno if Path(frame.filename) == path else number
+    return f", line {number}" if number else ""

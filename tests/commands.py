@@ -1,0 +1,47 @@
+"""The command in the background, for tests that signal or kill it, and what it leaves in a store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from tests.conftest import ROOT
+
+
+def metrics(root: Path) -> dict[str, int]:
+    """Every finished cell or artefact below a store, with the time at which it was finished."""
+    return {str(path.parent): path.stat().st_mtime_ns for path in root.glob("runs/**/metrics.json")}
+
+
+def start(tmp_path: Path, tiny_encoder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """A run in the background, in a session of its own."""
+    own = ("--preset", "smoke", "--encoder", str(tiny_encoder), "--no-figures")
+    command = [sys.executable, "-m", "bench", *arguments, *own]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> bool:
+    """Wait until a condition holds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def working(process: psutil.Process) -> bool:
+    """Whether a process still runs; one that nobody has waited for does not."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
