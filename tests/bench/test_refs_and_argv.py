@@ -156,7 +156,7 @@ def test_a_method_that_workers_cannot_import_is_refused(monkeypatch: pytest.Monk
 
     monkeypatch.setitem(methods.discover() and methods.METHODS, "own", Own)
     Own.name = "own"
-    with pytest.raises(UserError, match="folder methods/"):
+    with pytest.raises(UserError, match="--plugin FILE"):
         request(methods="own")
 
 
