@@ -22,6 +22,7 @@ from bench.jobs import CellJob, IntArray, Role
 from bench.lookahead import ProbedRows
 from bench.presets import Settings
 from bench.record import NonFiniteLossError, Record
+from bench.seeds import derive
 from bench.selection import Selection
 from bench.spec import method_code
 from bench.stats.metrics import METRICS
@@ -223,6 +224,7 @@ def context(job: CellJob, method: Method, rows: TrainingRows) -> Context:
         ids=rows.ids[~rows.real],
         real_labels=job.real.labels if job.real_tables else None,
         real_tables={name: aligned(folder, job.real.ids, job.n_classes) for name, folder in job.real_tables.items()},
+        seed=derive("method", job.spec.task, job.spec.seed, method.name, "start"),
     )
 
 

@@ -56,7 +56,9 @@ class LookAhead:
     ) -> None:
         self.classifier, self.optimizer, self.passes = classifier, optimizer, passes
         self.generated, self.real = generated, real
-        self.names = list(classifier.trained)
+        # Names as they are now: a model that takes states has fewer blocks than the one that was loaded.
+        names = {id(weight): name for name, weight in classifier.model.named_parameters()}
+        self.names = [names[id(weight)] for weight in classifier.trained.values()]
 
     @property
     def real_rows(self) -> int:

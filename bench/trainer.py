@@ -183,7 +183,7 @@ class Trainer:
         for step, (epoch, whole) in enumerate(batches, start=first):
             if step - first in refreshes:
                 self._refresh(method, rows, record)
-            index = kept(method, rows, whole, step, rng)
+            index = kept(method, rows, whole, (step, passed + epoch), rng)
             torch.manual_seed(derive("dropout", self.task, self.seed, step))
             moment = Moment(rows, tensors, index, step, passed + epoch, rng)
             found = self._losses(method, moment, probes)
@@ -291,10 +291,12 @@ def still(network: Network, moment: Moment, generated: Tensor, passes: Passes) -
     return log_probs[generated]
 
 
-def kept(method: Method, rows: TrainingRows, index: IntArray, step: int, rng: np.random.Generator) -> IntArray:
-    """The rows of a batch that are passed: real ones, and the generated ones that the method wants."""
+def kept(
+    method: Method, rows: TrainingRows, index: IntArray, when: tuple[int, int], rng: np.random.Generator
+) -> IntArray:
+    """The rows of a batch that are passed at (step, epoch): real ones, and the generated ones that the method wants."""
     generated = ~rows.real[index]
-    wanted = method.keep(rows.ids[index][generated], step, rng)
+    wanted = method.keep(rows.ids[index][generated], *when, rng)
     if wanted is None:
         return index
     passed = ~generated

@@ -109,6 +109,7 @@ class Context:
     ids: Array | None = None  # (n,) int64, the row numbers that `Batch.ids` holds
     real_labels: Array | None = None  # (m,) int64, None unless a table of the real rows is required
     real_tables: Mapping[str, Array] = field(default_factory=dict)  # artefact -> (m, C) log-probabilities
+    seed: int = 0  # for random numbers outside batches
 
     def scored(self, artefact: str) -> tuple[Array, Array]:
         """(n,) labels of the generated rows and the artefact's table. Raises LookupError if it is not required."""
@@ -226,7 +227,9 @@ class Method(ABC):
     def refresh(self, ids: Tensor, log_probs: Tensor) -> None:  # noqa: B027 - see `refreshes`
         """Told (n,) ids and (n, C) log-probabilities of all generated rows of the phase, dropout off."""
 
-    def keep(self, ids: np.ndarray[Any, Any], step: int, rng: np.random.Generator) -> np.ndarray[Any, Any] | None:
+    def keep(
+        self, ids: np.ndarray[Any, Any], step: int, epoch: int, rng: np.random.Generator
+    ) -> np.ndarray[Any, Any] | None:
         """(B,) which generated rows of a batch are worth a pass, at least one; None is all.
 
         The update still descends the sum of losses over the size of the whole batch: a row left out adds nothing.
@@ -289,7 +292,11 @@ class WeightMethod(Method):
         """(B,) weights; their gradient is never followed."""
 
     def losses(self, batch: Batch) -> Losses:
-        weight = self._shuffled(self.weights(batch).detach(), batch)
+        return self.weighted(batch, self.weights(batch))
+
+    def weighted(self, batch: Batch, weight: Tensor) -> Losses:
+        """Cross-entropy with (B,) weights, shuffled if the configuration says so."""
+        weight = self._shuffled(weight.detach(), batch)
         return Losses(-weight * batch.logp, weight)
 
     def _shuffled(self, weight: Tensor, batch: Batch) -> Tensor:

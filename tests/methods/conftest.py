@@ -27,6 +27,7 @@ from methods.base import (
     WeightConfig,
     WeightMethod,
 )
+from tests.methods.linear import random_probe
 
 torch.set_num_threads(1)  # the batches are tiny; more threads only wait for each other
 
@@ -171,6 +172,7 @@ def make_sample(
         epoch=0,
         rng=np.random.default_rng(seed),
         evaluate=lambda: log_probs.detach(),
+        lookahead=random_probe(log_probs.shape[1]),
     )
     return Sample(batch, logits, quality, diversity)
 

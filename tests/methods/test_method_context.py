@@ -30,7 +30,11 @@ def cell_of_three_classes():
     nowhere = Path("nowhere")
     generated, real = (Role(np.arange(n), np.arange(n) % 3, np.arange(n), nowhere, None) for n in (4, 6))
     return SimpleNamespace(
-        n_classes=3, spec=SimpleNamespace(settings={"updates": 7}), generated=generated, real=real, real_tables={}
+        n_classes=3,
+        spec=SimpleNamespace(task="t", seed=0, settings={"updates": 7}),
+        generated=generated,
+        real=real,
+        real_tables={},
     )
 
 
@@ -40,6 +44,7 @@ def test_tables_hold_the_generated_rows(mixed_rows, cell_of_three_classes):
     labels, scores = made.scored(QUALITY)
     assert labels.tolist() == [0, 1, 1, 0]
     assert scores[:, 0].tolist() == [0, 3, 9, 12]
+    assert made.ids.tolist() == [0, 1, 3, 4]
     assert (made.n_rows, made.updates) == (5, 7)
 
 

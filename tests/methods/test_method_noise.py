@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from methods.base import DIVERSITY, DIVERSITY_OOF, QUALITY, Batch, Context
+from tests.methods.linear import LinearProbe
 
 FLIPPED = 0.3
 
@@ -53,29 +54,32 @@ def noisy_world():
         with torch.enable_grad():
             checker = fitted(points[~held], labels[~held])
         folded[held] = checker(points[held]).log_softmax(1).detach()
-    return points, labels, flipped, quality, diversity, folded
+    return points, labels, flipped, quality, diversity, folded, (clean_points, clean_labels)
 
 
 def mean_weights(method, world, steps: int = 60) -> tuple[float, float]:
-    """Mean weight of the clean and of the flipped rows over a training run."""
-    points, labels, flipped, quality, diversity, folded = world
+    """Mean weight of the clean and of the flipped rows over the training that counts."""
+    points, labels, flipped, quality, diversity, folded, real = world
     tables = {QUALITY: quality.numpy(), DIVERSITY: diversity.numpy(), DIVERSITY_OOF: folded.numpy()}
     method.start(Context(2, 400, steps, (0.5, 0.5), None, labels.numpy(), tables, np.arange(400)))
-    model = torch.nn.Linear(2, 2)
-    torch.nn.init.zeros_(model.weight)
-    torch.nn.init.zeros_(model.bias)
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.1)
-    seen = []
-    for step in range(steps):
-        log_probs = model(points).log_softmax(1)
-        logp = log_probs.gather(1, labels[:, None]).squeeze(1)
-        rng, scores = np.random.default_rng(step), {QUALITY: quality, DIVERSITY: diversity}
-        batch = Batch(torch.arange(400), labels, log_probs, logp, scores, step, step, rng)
-        loss, weight = method.losses(batch)
-        optimiser.zero_grad()
-        loss.mean().backward()
-        optimiser.step()
-        seen.append(weight)
+    for number, phase in enumerate(method.phases(steps)):
+        model = torch.nn.Linear(2, 2)
+        torch.nn.init.zeros_(model.weight)
+        torch.nn.init.zeros_(model.bias)
+        optimiser = torch.optim.Adam(model.parameters(), lr=0.1)
+        seen = []
+        for step in range(phase.updates):
+            log_probs = model(points).log_softmax(1)
+            logp = log_probs.gather(1, labels[:, None]).squeeze(1)
+            rng, scores = np.random.default_rng(step), {QUALITY: quality, DIVERSITY: diversity}
+            probe = LinearProbe(model.weight, model.bias, (points, labels), real)
+            batch = Batch(torch.arange(400), labels, log_probs, logp, scores, step, step, rng, lookahead=probe)
+            loss, weight = method.losses(batch)
+            optimiser.zero_grad()
+            loss.mean().backward()
+            optimiser.step()
+            seen.append(weight)
+        method.phase_end(number, LinearProbe(model.weight, model.bias, (points, labels), real))
     average = torch.stack(seen).mean(0)
     return float(average[~flipped].mean()), float(average[flipped].mean())
 
@@ -92,6 +96,7 @@ RESISTANT = [
     "confident",
     "confident-learning",
 ]
+LEARNING = [("l2rw", {}), ("meta-weight-net", {}), ("sungen", {}), ("sungen", {"outer": "real"}), ("co-teaching", {})]
 
 
 @pytest.mark.parametrize("entry", RESISTANT)
@@ -99,6 +104,33 @@ def test_clean_rows_get_the_larger_weights(entry, build, noisy_world):
     """By more than a tenth, for the methods that are to resist wrong labels."""
     clean, flipped = mean_weights(build(entry, 2), noisy_world)
     assert clean > 1.1 * flipped
+
+
+@pytest.mark.parametrize(("entry", "settings"), LEARNING, ids=str)
+def test_what_is_learnt_while_training_favours_clean_rows(entry, settings, build, noisy_world):
+    """Look-ahead on real rows, a robust loss of their own, or a second opinion: flipped rows get less than 2/3."""
+    clean, flipped = mean_weights(build(entry, 2, **settings), noisy_world)
+    assert flipped < clean * 2 / 3
+
+
+def test_hu_leans_to_clean_rows_but_hardly(build, noisy_world):
+    """Its weights go through a softmax over a batch, and what they learn is of the size of a learning rate."""
+    clean, flipped = mean_weights(build("hu", 2, group=400), noisy_world, steps=20)
+    assert 1 < clean / flipped < 1.2
+
+
+def test_sungen_sorts_the_flipped_rows_below_the_clean_median(build, noisy_world):
+    """Without a real row: a loss that wrong labels cannot dominate is enough where most labels are right."""
+    method = build("sungen", 2)
+    mean_weights(method, noisy_world, steps=30)
+    weight, flipped = method.score.detach().sigmoid(), noisy_world[2]
+    assert (weight[flipped] < weight[~flipped].median()).float().mean() > 0.9
+
+
+def test_infobatch_takes_no_side(build, noisy_world):
+    """On average over its draws every row counts once."""
+    clean, flipped = mean_weights(build("infobatch", 2), noisy_world)
+    assert clean == flipped == 1
 
 
 @pytest.mark.parametrize("settings", [{}, {"gamma": 1.0, "detach": True}], ids=str)

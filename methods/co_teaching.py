@@ -1,0 +1,65 @@
+"""Co-teaching: two networks, each trained on the rows that the other finds easy.
+
+    loss = mean over the chosen rows of -log p(y_i | x_i)        for each network
+    chosen: the 1 - r_t of a batch with the smallest loss in the other network (rounded up; ties are in)
+    r_t = rate * min(1, t / (ramp T)) at update t of T
+
+A wrong label looks hard to both for different reasons, so one network filters the errors of the other.
+Source: Han et al., "Co-teaching: Robust Training of Deep Neural Networks with Extremely Noisy Labels", NeurIPS 2018.
+Defaults: rate 0.2, as in their code, where it is the share of wrong labels and known; nobody knows it for generated
+text. It is reached after 10 of 200 epochs there, hence ramp 0.05; with an exponent of 1, the only one in their results.
+The released code divides a mean by the number of chosen rows once more; this does not. The networks differ in their
+heads and in dropout, since an encoder starts from the same pretrained weights twice. The first network is the one that
+is evaluated; both networks' weights are stored. Chosen rows share the weight of the batch (B / chosen each).
+Cost: 2. Needs: a second set of the weights that train.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from methods.base import Batch, Context, Losses, WeightConfig, WeightMethod, lowest, setting
+from methods.registry import register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class CoTeachingConfig(WeightConfig):
+    rate: float = setting(0.2, search=(0.05, 0.5), note="share of rows that is left out; the known noise in Han 2018")
+    ramp: float = setting(
+        0.05, search=(0.05, 1.0), note="part of the updates in which the share grows; 10 of 200 there"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.rate < 1:
+            raise ValueError(f"rate must lie in [0, 1), not {self.rate}")
+        if not 0 < self.ramp <= 1:
+            raise ValueError(f"ramp must lie in (0, 1], not {self.ramp}")
+
+
+@register("co-teaching")
+class CoTeaching(WeightMethod):
+    """Each network picks the rows of the other."""
+
+    Config = CoTeachingConfig
+    config: CoTeachingConfig
+    networks = 2
+
+    def start(self, context: Context) -> None:
+        """Keep the number of updates, which the ramp is a part of."""
+        self.updates = context.updates
+
+    def weights(self, batch: Batch) -> Tensor:
+        """(B,) B / k for the k rows that this network finds easy, else 0: what it teaches its peer."""
+        rate = self.config.rate * min(1.0, batch.step / (self.config.ramp * self.updates))
+        chosen = lowest(-batch.logp.detach(), 1 - rate).to(batch.logp.dtype)
+        return chosen / chosen.mean()
+
+    def joint(self, batches: Sequence[Batch]) -> Sequence[Losses]:
+        taught = [self.weights(batch) for batch in batches]
+        return [self.weighted(batch, weight) for batch, weight in zip(batches, reversed(taught), strict=True)]

@@ -1,0 +1,104 @@
+"""Weights learnt with the model, row by row: the weighting of "learning data manipulation" (Hu et al.).
+
+    loss = sum_i  softmax(w)_i * -log p(y_i | x_i)        over a batch; norm=linear: w_i / sum_j w_j
+    w_i <- max(w_i / w_decay - g_i, 1e-5)        for the rows of the batch, before the update
+    g_i = d L_real(theta + sum_j w_j delta_j) / d w_i = <delta_i, grad L_real(theta + sum_j w_j delta_j)>
+
+delta_i is the step that the optimiser (Adam, its moments included) would make for row i alone; rows look ahead in
+groups. Weights stay with their row from one epoch to the next.
+Source: Hu, Tan, Salakhutdinov, Mitchell and Xing, "Learning Data Manipulation for Augmentation and Weighting", NeurIPS
+2019, and the released code, whose behaviour this is: a divisor `w_decay` (a row without signal falls to 0), groups of
+8, weights 1 at an optimiser's first step. Defaults: their script for text with few examples (SST-5): w_init 1,
+w_decay 5, softmax, 3 of 13 epochs of plain cross-entropy first, here the same part of the updates; their script for
+imbalance has norm=linear. Bounded for cost: 32 real rows per update, drawn anew, where they take the whole real set
+(2 per class in that script). Dropout is off in the look-ahead. Stored weights are those on a batch mean: B softmax(w).
+Memory: `group` copies of the weights that train.
+Cost: 1 + 1 for the rows one by one + real_rows / group, in the updates after the first 3 of 13. Needs: gradients on the
+small real set. It is slower than its passes say: rows go through the model alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from methods.base import Batch, Context, MethodConfig, RealUse, WeightMethod, setting
+from methods.hooks import Budget, Direction, some_real
+from methods.l2rw import L2RWConfig
+from methods.registry import register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LEAST = 1e-5  # of a weight before it is normalised
+
+
+@dataclass(frozen=True)
+class HuConfig(L2RWConfig):
+    norm: Literal["softmax", "linear"] = setting("softmax", search=("softmax", "linear"), note="within a batch")
+    w_init: float = setting(1.0, search=(0.1, 2.0), note="weight of a row at its first visit; 1 for text there")
+    w_decay: float = setting(5.0, search=(1.0, 10.0), note="what a row's weight is divided by at each visit; 5 there")
+    group: int = setting(8, note="rows that look ahead together; 8 there")
+    pretrain: float = setting(0.23, search=(0.0, 0.5), note="part of the updates with plain CE first; 3 of 13 epochs")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.w_init <= 100:
+            raise ValueError(f"w_init must lie in [0, 100], not {self.w_init}")
+        if not 1 <= self.w_decay <= 1e5:
+            raise ValueError(f"w_decay must lie in [1, 1e5], not {self.w_decay}")
+        if self.group < 1:
+            raise ValueError(f"group must be larger than 0, not {self.group}")
+        if not 0 <= self.pretrain <= 1:
+            raise ValueError(f"pretrain must lie in [0, 1], not {self.pretrain}")
+
+
+@register("hu")
+class Hu(WeightMethod):
+    """One learnt weight per row, by a look-ahead with Adam."""
+
+    Config = HuConfig
+    config: HuConfig
+    groups = ("paper",)
+    real_use = RealUse.GRADIENT
+
+    def start(self, context: Context) -> None:
+        """Every row's weight at its start."""
+        self.learnt = context.per_row(self.config.w_init)
+        self.first = round(self.config.pretrain * context.updates)
+
+    def weights(self, batch: Batch) -> Tensor:
+        """(B,) of mean 1."""
+        import torch
+
+        if batch.step < max(1, self.first):  # an optimiser without moments has no step to look ahead with
+            return torch.ones_like(batch.logp)
+        self.learnt = self.learnt.to(batch.ids.device)
+        real = some_real(batch.probe, self.config.real_rows, batch.rng)
+        for ids in batch.ids.split(self.config.group):
+            self.learnt[ids] = self.updated(batch, ids, real)
+        weight = self.learnt[batch.ids].to(batch.logp)
+        share = weight.softmax(0) if self.config.norm == "softmax" else weight / weight.sum()
+        return share * len(share)
+
+    def updated(self, batch: Batch, ids: Tensor, real: Tensor) -> Tensor:
+        """(G,) new weights of a group of rows."""
+        import torch
+
+        weight, moves = self.learnt[ids], batch.probe.moves(ids)
+        ahead = [torch.stack(owns, -1) @ weight.to(owns[0]) for owns in zip(*moves, strict=True)]
+        slope = batch.probe.gradient(real, real=True, shift=ahead)
+        effect = torch.stack([inner(move, slope) for move in moves])
+        return (weight / self.config.w_decay - effect.to(weight)).clamp(min=LEAST)
+
+    @classmethod
+    def declared_cost(cls, config: MethodConfig, budget: Budget) -> float:
+        assert isinstance(config, HuConfig)
+        return 1 + (1 - config.pretrain) * (1 + config.looked_at(budget) / min(config.group, budget.batch_size))
+
+
+def inner(a: Direction, b: Direction) -> Tensor:
+    """() inner product of two directions."""
+    import torch
+
+    return torch.stack([(one * other).sum() for one, other in zip(a, b, strict=True)]).sum()

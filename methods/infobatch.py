@@ -1,0 +1,79 @@
+"""InfoBatch: skip some of the easy rows, and let those that stay stand for them.
+
+    loss = mean_i  w_i * -log p(y_i | x_i)        over a batch, a skipped row counting 0
+    easy: the row's loss at its last visit is below the mean of those losses at the start of the epoch
+    an easy row is skipped with probability r; else w_i = 1 / (1 - r). All other rows: w_i = 1
+    no row is skipped in the first epoch, nor after the first `until` of the updates
+
+In expectation the gradient is that of cross-entropy on the same batches, for fewer passes: a method of speed.
+Source: Qin et al., "InfoBatch: Lossless Training Speed Up by Unbiased Dynamic Data Pruning", ICLR 2024. Defaults: r 0.5
+and until 0.875, theirs. There an epoch's batches are refilled with rows that stay, and there are fewer updates; here
+batches keep their place and lose rows, so that the number of updates and their rates are those of every method. The
+released code takes the mean over rows that stay, a larger step, and keeps the rescaling in the last epochs if their
+number times 0.875 is not whole; neither is so here. A batch that would lose all its rows keeps them all, at weight 1.
+Cost: below 1, down to about 1 - r/2 with many epochs; declared as 1. Needs: nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from methods.base import Batch, Context, WeightConfig, WeightMethod, setting
+from methods.registry import register
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class InfoBatchConfig(WeightConfig):
+    r: float = setting(0.5, search=(0.1, 0.8), note="chance that an easy row is skipped; 0.5 in Qin 2024; 0 is CE")
+    until: float = setting(0.875, search=(0.5, 1.0), note="part of the updates after which none is; 0.875 there")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.r < 1:
+            raise ValueError(f"r must lie in [0, 1), not {self.r}")
+        if not 0 <= self.until <= 1:
+            raise ValueError(f"until must lie in [0, 1], not {self.until}")
+
+
+@register("infobatch")
+class InfoBatch(WeightMethod):
+    """Easy rows half as often, at twice the weight."""
+
+    Config = InfoBatchConfig
+    config: InfoBatchConfig
+    pairing = "partial"
+
+    def start(self, context: Context) -> None:
+        """No row has been visited: none is easy."""
+        self.last = context.per_row(math.nan)
+        self.stop = self.config.until * context.updates
+        self.epoch, self.threshold, self.pruning = 0, -math.inf, False
+
+    def keep(
+        self, ids: np.ndarray[Any, Any], step: int, epoch: int, rng: np.random.Generator
+    ) -> np.ndarray[Any, Any] | None:
+        """(B,) all but the easy rows that are skipped."""
+        if epoch != self.epoch:
+            self.epoch, self.threshold = epoch, float(self.last.nanmean())
+        self.pruning = self.config.r > 0 and step < self.stop
+        if not self.pruning:
+            return None
+        easy = (self.last[ids] < self.threshold).cpu().numpy()
+        stays = ~easy | (rng.random(len(ids)) >= self.config.r)
+        self.pruning = bool(stays.any())
+        return stays if self.pruning else None  # type: ignore[no-any-return]
+
+    def weights(self, batch: Batch) -> Tensor:
+        """(B,) 1, or 1 / (1 - r) for an easy row; the losses of this visit are kept."""
+        import torch
+
+        self.last = self.last.to(batch.ids.device)
+        easy = (self.last[batch.ids] < self.threshold) & self.pruning
+        self.last[batch.ids] = -batch.logp.detach().to(self.last)
+        return torch.where(easy, 1 / (1 - self.config.r), 1.0).to(batch.logp)

@@ -1,0 +1,134 @@
+"""SunGen: weights learnt by training again and again, so that a noise-robust loss on generated rows falls.
+
+    loss = mean_i  w_i * -log p(y_i | x_i)        w_i = sigmoid(t_i), t_i = 0 at first, in all trainings
+    a round: train anew with the weights as they are; then one step of Adam on t along
+        d L_outer / d t_i  ~  -<grad l_i(theta), grad L_outer(theta)> w_i (1 - w_i) / sum_j w_j
+    outer=robust    L_outer = mean over rows drawn from the `trusted` share of the generated rows with the largest w
+                    of -sum_c p(c|x) log q(c), q = softmax(10 onehot(y)): up to constants 1 - p(y|x). No real rows
+    outer=real      L_outer = cross-entropy on rows of the small real set
+
+The gradient is that of one plain step of the weights (theta after training), for all rows one derivative of their
+losses along grad L_outer. After the rounds the model is trained anew, like every other, with the weights learnt.
+Source: Gao et al., "Self-Guided Noise-Free Data Generation for Efficient Zero-Shot Learning" (SunGen), ICLR 2023, and
+the released code: Adam on t with a cosine schedule and sigmoid, rate 0.25, 100 rounds of one epoch with a small LSTM;
+outer=real is its --use_dev_outer. Bounded for cost: 5 rounds of half the updates, at rate 1, so that t can move as far
+as it did in 15 of theirs; the outer loss on 256 rows, drawn anew each round. Dropout is off in gradients.
+Cost: 1 + per round: half a training, the outer rows, and 2/3 of a pass over the generated rows. Needs: nothing;
+outer=real: gradients on the small real set.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from methods.base import Batch, Context, MethodConfig, RealUse, WeightConfig, WeightMethod, setting
+from methods.hooks import SLOPES, Budget, Direction, Phase, Probe, some_real
+from methods.registry import register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SHARPNESS = 10.0  # of the softened one-hot target
+
+
+@dataclass(frozen=True)
+class SunGenConfig(WeightConfig):
+    outer: Literal["robust", "real"] = setting(
+        "robust",
+        search=("robust", "real"),
+        note="loss that the weights serve: noise-robust as in Gao 2023, or real rows",
+    )
+    rounds: int = setting(5, search=(2, 8), note="trainings that weights are learnt from; 100 in the released code")
+    length: float = setting(
+        0.5, search=(0.25, 1.0), note="updates of a round, as a part of the cell's; one epoch there"
+    )
+    outer_lr: float = setting(1.0, search=(0.1, 2.0), log=True, note="Adam's rate for t; 0.25 for 100 rounds there")
+    outer_rows: int = setting(256, search=(64, 512), log=True, note="rows of the outer loss; up to 50000 there")
+    trusted: float = setting(
+        0.9, search=(0.5, 1.0), note="share that rows of the robust loss are drawn from; 0.9 there"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.rounds <= 1000:
+            raise ValueError(f"rounds must lie in [0, 1000], not {self.rounds}")
+        for name in ("length", "trusted"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in (0, 1], not {getattr(self, name)}")
+        if not 0 < self.outer_lr <= 100:
+            raise ValueError(f"outer_lr must lie in (0, 100], not {self.outer_lr}")
+        if self.outer_rows < 1:
+            raise ValueError(f"outer_rows must be larger than 0, not {self.outer_rows}")
+
+
+@register("sungen")
+class SunGen(WeightMethod):
+    """Weights learnt over several trainings."""
+
+    Config = SunGenConfig
+    config: SunGenConfig
+    groups = ("paper",)
+
+    @classmethod
+    def own_use_of(cls, config: MethodConfig) -> RealUse:
+        assert isinstance(config, SunGenConfig)
+        return RealUse.GRADIENT if config.outer == "real" else RealUse.NONE
+
+    def start(self, context: Context) -> None:
+        """Every weight at 1/2."""
+        import numpy as np
+        import torch
+
+        self.score = context.per_row(0.0).requires_grad_()
+        self.optimizer = torch.optim.Adam([self.score], lr=self.config.outer_lr)
+        self.ids = torch.from_numpy(np.zeros(0, np.int64) if context.ids is None else context.ids)
+        self.rng = np.random.default_rng(context.seed)
+
+    def phases(self, updates: int) -> Sequence[Phase]:
+        rounds = self.config.rounds if len(self.ids) else 0
+        inner = Phase(max(1, round(self.config.length * updates)), rows="generated", anew=True)
+        return (*[inner] * rounds, Phase(updates, anew=rounds > 0))
+
+    def weights(self, batch: Batch) -> Tensor:
+        """(B,) between 0 and 1."""
+        return self.score.detach()[batch.ids.cpu()].sigmoid().to(batch.logp)
+
+    def phase_end(self, number: int, probe: Probe) -> None:
+        """A step of Adam on the scores; not after the training that counts."""
+        import torch
+
+        if number >= self.config.rounds:
+            return
+        weight = self.score.detach()[self.ids].sigmoid()
+        slopes = probe.slopes(self.ids, self.outer_gradient(probe, weight)).to(weight)
+        self.score.grad = torch.zeros_like(self.score)
+        self.score.grad[self.ids] = -slopes * weight * (1 - weight) / weight.sum()
+        (group,) = self.optimizer.param_groups
+        group["lr"] = self.config.outer_lr * 0.5 * (1 + math.cos(math.pi * number / self.config.rounds))
+        self.optimizer.step()
+
+    def outer_gradient(self, probe: Probe, weight: Tensor) -> Direction:
+        """Gradient of the outer loss, given the (n,) weights of the rows `ids`."""
+        if self.config.outer == "real":
+            return probe.gradient(some_real(probe, self.config.outer_rows, self.rng), real=True)
+        count = math.ceil(self.config.trusted * len(weight))
+        trusted = self.ids[weight.topk(count).indices]
+        drawn = self.rng.choice(count, min(count, self.config.outer_rows), replace=False)
+        return probe.gradient(trusted[drawn], loss=robust)
+
+    @classmethod
+    def declared_cost(cls, config: MethodConfig, budget: Budget) -> float:
+        assert isinstance(config, SunGenConfig)
+        outer = min(config.outer_rows, budget.real if config.outer == "real" else budget.generated)
+        return 1 + config.rounds * (config.length + budget.share(outer + SLOPES * budget.generated))
+
+
+def robust(log_probs: Tensor, labels: Tensor) -> Tensor:
+    """(n,) -sum_c p_c log q_c with q a softened one-hot of the label: bounded, so wrong labels cannot dominate."""
+    import torch
+
+    target = SHARPNESS * torch.nn.functional.one_hot(labels, log_probs.shape[1]).to(log_probs)
+    return -(log_probs.exp() * target.log_softmax(1)).sum(1)
