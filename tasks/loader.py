@@ -45,7 +45,9 @@ def load_task(
     notes += _absent_classes(spec, rows["generated"])
     held_keys = set(held.keys)
     default_test = min(spec.sizes.test, len(held))
-    default_real = spec.sizes.real.get(reader.source, spec.sizes.real["default"])
+    default_real = spec.sizes.real["default"]
+    if "real" not in places:
+        default_real = spec.sizes.real.get(reader.source, default_real)
     validation = rows.get("validation")
     generated = _without(held_keys, rows["generated"], "generated rows", where, notes)
     pool = _without(held_keys, pool, "real rows", where, notes)

@@ -9,12 +9,14 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from tasks.errors import DataError, listed, missing, nearest
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+HEAD_BYTES = 4096  # from which an empty file and a wrong encoding are told
 
 
 @dataclass(frozen=True)
@@ -100,13 +102,15 @@ def _cells(path: Path, name: str, column: pa.ChunkedArray) -> list[Any]:
 
 
 def _read_json_lines(path: Path) -> Columns:
-    text = _decoded(path, place=lambda before: f"line {before.count(chr(10)) + 1}")
     rows, lines = [], []
-    # Not `splitlines`, which also cuts at separators that are legal inside a JSON string.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            rows.append(_json_object(path, number, line))
-            lines.append(number)
+    try:
+        with _opened(path, newline="\n") as file:  # no other separator, since many are legal inside a JSON string
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    rows.append(_json_object(path, number, line))
+                    lines.append(number)
+    except UnicodeDecodeError:
+        raise _not_utf8(path, lambda before: f"line {before.count(chr(10)) + 1}") from None
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name) for row in rows] for name in names}, lines
 
@@ -124,21 +128,26 @@ def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def _read_csv(path: Path, delimiter: str = ",") -> Columns:
-    records: list[list[str]] = []  # the header first
+    header: list[str] = []
+    columns: list[list[str]] = []
     try:
-        text = _decoded(path, place=lambda before: _csv_place(before, delimiter))
-        for cells in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
-            if cells and records and len(cells) != len(records[0]):
-                problem = f"{len(cells)} fields where the header has {len(records[0])}"
-                raise DataError(f"{path}, row {len(records)}: {problem}")
-            if cells:
-                records.append(cells)
+        with _opened(path, newline="") as file:
+            for cells in filter(None, csv.reader(file, delimiter=delimiter, strict=True)):
+                if not header:
+                    header, columns = cells, [[] for _ in cells]
+                elif len(cells) == len(header):
+                    for column, cell in zip(columns, cells, strict=True):
+                        column.append(cell)
+                else:
+                    problem = f"{len(cells)} fields where the header has {len(header)}"
+                    raise DataError(f"{path}, row {len(columns[0]) + 1}: {problem}")
+    except UnicodeDecodeError:
+        raise _not_utf8(path, lambda before: _csv_place(before, delimiter)) from None
     except csv.Error as error:
-        place = f"row {len(records)}" if records else "header"
+        place = f"row {len(columns[0]) + 1}" if header else "header"
         raise DataError(f"{path}, {place}: not valid CSV: {error}") from None
-    header = records[0]
     _check_names(path, header)
-    return {name: [cells[i] for cells in records[1:]] for i, name in enumerate(header)}, None
+    return dict(zip(header, columns, strict=True)), None
 
 
 def _csv_place(before: str, delimiter: str) -> str:
@@ -147,20 +156,27 @@ def _csv_place(before: str, delimiter: str) -> str:
     return f"row {len(records) - 1}" if len(records) > 1 else "header"
 
 
-def _decoded(path: Path, place: Callable[[str], str]) -> str:
-    """The file's text. `place` turns the text before a broken byte into a row for people."""
-    data = path.read_bytes()
-    if not data.removeprefix(codecs.BOM_UTF8).strip():
+def _opened(path: Path, newline: str) -> TextIO:
+    """The file as UTF-8 text, read as it is used: a large file is never held twice. Raises `DataError`."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if not head.removeprefix(codecs.BOM_UTF8).strip():
         raise DataError(f"{path}: the file is empty")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in data[:4]:
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in head[:4]:
         raise DataError(f"{path}: the file is UTF-16 or UTF-32; save it as UTF-8")
+    return path.open(encoding="utf-8-sig", newline=newline)
+
+
+def _not_utf8(path: Path, place: Callable[[str], str]) -> DataError:
+    """The error for a file that is not UTF-8. `place` turns the text before the broken byte into a row for people."""
     try:
-        return data.decode("utf-8-sig")
+        path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         # The codec counts from behind a byte-order mark where there is one.
         before = error.object[: error.start].decode("utf-8")
         byte = error.object[error.start]
-        raise DataError(f"{path}, {place(before)}: not valid UTF-8 (byte 0x{byte:02x})") from None
+        return DataError(f"{path}, {place(before)}: not valid UTF-8 (byte 0x{byte:02x})")
+    return DataError(f"{path}: the file changed while it was read")
 
 
 def _label_names(path: Path) -> tuple[str, ...] | None:
