@@ -22,15 +22,16 @@ def read_place(place: str, role: str, base: Path = Path()) -> Table:
     found = hub_place(place)
     if path.exists() or path.suffix.lower() in READERS or found is None:
         return read_table(path)
-    if not path.parent.is_dir():
+    try:
         return read_hub(found, SPLITS[role])
-    raise missing(path)
+    except DataError as error:
+        raise DataError(f"{place} is no file or folder, and as a place of the hub: {error}") from None
 
 
 def role_files(folder: Path) -> dict[str, str]:
     """Names of the files (or folders) of a task's folder by role. Raises DataError for two of one role, or none."""
     names = sorted(entry.name for entry in folder.iterdir())
-    fitting = {role: [name for name in names if name in {role, *(role + end for end in READERS)}] for role in ROLES}
+    fitting = {role: _fitting(names, role) for role in ROLES}
     for role, several in fitting.items():
         if len(several) > 1:
             raise DataError(f"{folder}: {listed(several)} are all {role} rows; keep one")
@@ -40,3 +41,9 @@ def role_files(folder: Path) -> dict[str, str]:
             f"({', '.join(READERS)})"
         )
     return {role: found[0] for role, found in fitting.items() if found}
+
+
+def _fitting(names: list[str], role: str) -> list[str]:
+    """The names that say a role: those that can be read, or else any, so that the error says what cannot."""
+    own = [name for name in names if Path(name).stem == role]
+    return [name for name in own if Path(name).suffix.lower() in ("", *READERS)] or own

@@ -156,6 +156,13 @@ def test_without_network_a_clear_error_comes_within_seconds(tmp_path, offline):
     assert "\n" not in line
 
 
+def test_a_place_that_is_nowhere_says_that_it_was_no_file_either(tmp_path):
+    with pytest.raises(
+        DataError, match=r"^mine/reel is no file or folder, and as a place of the hub: mine/reel: not in"
+    ):
+        load("twitter", places={"real": "mine/reel"})
+
+
 @pytest.mark.hub
 @pytest.mark.parametrize("name", ON_HUB)
 def test_every_task_reads_the_hub(name, monkeypatch):

@@ -1,0 +1,152 @@
+"""Bad data of every kind: one clear line, exit code 2, and nothing is made. Through the command, in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bench.cli import main
+
+GOOD = {
+    role: [f"{role} {label} {i},{label}" for label in ("negative", "positive") for i in range(count)]
+    for role, count in (("generated", 30), ("real", 40), ("test", 20))
+}
+YAML = {
+    "name": "own",
+    "version": 1,
+    "title": "Own",
+    "citation": "none",
+    "licence": "none",
+    "sources": {"files": {"generated": "generated.csv", "real": "real.csv", "test": "test.csv"}},
+    "sizes": {"real": {"default": 30}, "test": 40},
+}
+
+
+def text(rows: list[str]) -> str:
+    return "\n".join(["text,label", *rows]) + "\n"
+
+
+def csv(role: str, rows: list[str]) -> Callable[[Path], None]:
+    return lambda folder: (folder / f"{role}.csv").write_text(text(rows)) and None
+
+
+def raw(role: str, content: bytes, suffix: str = ".csv") -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        (folder / f"{role}.csv").unlink()
+        (folder / f"{role}{suffix}").write_bytes(content)
+
+    return make
+
+
+def described(changes: object) -> Callable[[Path], None]:
+    content = {**YAML, **changes} if isinstance(changes, dict) else changes
+    return lambda folder: (folder / "task.yaml").write_text(yaml.safe_dump(content)) and None
+
+
+def unreadable(folder: Path) -> None:
+    (folder / "real.csv").unlink()
+    (folder / "real.csv").symlink_to("/proc/self/mem")
+
+
+def directory(folder: Path) -> None:
+    (folder / "real.csv").unlink()
+    (folder / "real.csv").mkdir()
+
+
+def swapped(rows: list[str], old: str, new: str) -> list[str]:
+    return [row.replace(f",{old}", f",{new}") for row in rows]
+
+
+SINGLE = [row for row in GOOD["real"] if row.endswith("negative")]
+BAD: dict[str, tuple[Callable[[Path], None], list[str]]] = {
+    "a YAML that is a list": (described([1, 2]), ["task.yaml", "not list"]),
+    "an unknown key": (described({"licens": "x"}), ["task.yaml", "'licens'", "'licence'"]),
+    "a label in another case": (
+        csv("generated", swapped(GOOD["generated"], "positive", "Positive")),
+        ["generated.csv, row 31", "'Positive' (30 rows)", "real.csv", "did you mean 'positive'"],
+    ),
+    "a label in another spelling": (
+        csv("test", swapped(GOOD["test"], "positive", "posi tive")),
+        ["test.csv, row 21", "'posi tive' (20 rows)", "did you mean 'positive'"],
+    ),
+    "an extra class": (
+        csv("generated", [*GOOD["generated"], "a,mixed"]),
+        ["row 61", "'mixed' (1 row)", "negative, pos"],
+    ),
+    "a label that the YAML does not have": (
+        described({"labels": ["negative", "neutral"]}),
+        ["generated.csv, row 31", "'positive' is not one of negative, neutral"],
+    ),
+    "pairs wanted, single texts given": (
+        described({"text": "text", "text_pair": "other"}),
+        ["no column 'other'", "text, label"],
+    ),
+    "five real rows": (csv("real", [*SINGLE[:3], "a,positive", "b,positive"]), ["pool of 5", "[real=5]"]),
+    "a class missing in the real pool": (csv("real", SINGLE), ["'positive' (30 rows) is not a label of", "real.csv"]),
+    "UTF-16": (raw("real", text(GOOD["real"]).encode("utf-16")), ["real.csv", "UTF-16", "save it as UTF-8"]),
+    "an empty file": (raw("real", b""), ["real.csv: the file is empty"]),
+    "only a header": (raw("real", b"text,label\n"), ["real.csv: no rows"]),
+    "a ragged CSV": (csv("real", [*GOOD["real"], "a,b,negative"]), ["real.csv, row 81: 3 fields", "header has 2"]),
+    "a missing column": (raw("real", b"txt,label\na,b\n"), ["real.csv: no text column", "columns: txt, label"]),
+    "a directory for a file": (directory, ["real.csv"]),
+    "a file that cannot be read": (unreadable, ["real.csv: Input/output error"]),
+    "a picture for a CSV": (raw("real", b"\x89PNG\r\n\x1a\n" + bytes(range(256))), ["real.csv", "not valid UTF-8"]),
+    "damaged Parquet": (
+        raw("real", b"PAR1" + b"\x00" * 99 + b"PAR1", ".parquet"),
+        ["real.parquet: not a readable Parquet"],
+    ),
+    "a format that is not read": (raw("real", b"PK", ".xlsx"), ["real.xlsx: cannot read .xlsx; readable: .parquet"]),
+    "a test that is the generated set": (
+        csv("test", GOOD["generated"]),
+        ["all 60 generated rows are also in the test"],
+    ),
+    "a test that is the real set": (csv("test", GOOD["real"]), ["all 80 real rows are also in the test"]),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A good task's folder."""
+    made = tmp_path / "mytask"
+    made.mkdir()
+    for role, rows in GOOD.items():
+        csv(role, rows)(made)
+    return made
+
+
+def arguments(folder: Path, encoder: Path) -> list[str]:
+    described = folder / "task.yaml"
+    out = [str(folder.parent / name) for name in ("runs", "reports")]
+    task = str(described if described.exists() else folder)
+    return ["run", "--tasks", task, "--methods", "ce", "--preset", "smoke", "--encoder", str(encoder), "--out", out[0],
+            "--reports", out[1]]  # fmt: skip
+
+
+def test_what_is_not_bad_is_planned(folder: Path, tiny_encoder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for make in (lambda folder: None, described({})):
+        make(folder)
+        with pytest.raises(SystemExit) as stopped:
+            main([*arguments(folder, tiny_encoder), "--dry-run"])
+        assert stopped.value.code == 0
+        assert "cells: 5 (5 missing)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_data(folder: Path, tiny_encoder: Path, capsys: pytest.CaptureFixture[str], case: str) -> None:
+    make, told = BAD[case]
+    if case == "a file that cannot be read" and not os.path.exists("/proc/self/mem"):
+        pytest.skip("no file that even root cannot read")
+    make(folder)
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments(folder, tiny_encoder))
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    for part in told:
+        assert part in error
+    assert [path.name for path in folder.parent.iterdir()] == ["mytask"], "nothing is made"
