@@ -97,6 +97,7 @@ class Role:
     index: IntArray  # (n,)
     tokens: Path
     states: Path | None
+    texts: str = ""  # what the rows hold by hash, whatever else the artefacts hold
 
 
 @dataclass(frozen=True)

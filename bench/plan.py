@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -179,7 +180,7 @@ class TaskPlan:
         """The roles of a seed, made."""
         data = self.stressed(seed)
         real = data.real(seed)
-        division, small = self.protocol.divide(data.spec, real, seed), self.role(real)
+        division, small = self.protocol.divide(data.spec, real, seed), self.small_role(real)
         # Scored rows carry no labels: under noise theirs are the true ones, and a worker holds them.
         scored, generated = replace(self.role(self.base), labels=np.full(len(self.base), -1)), data.generated
         index = positions(self.base.ids, generated.origins)
@@ -205,10 +206,28 @@ class TaskPlan:
         texts = self.base.take(role.index) if name == "generated" else pool.take(positions(pool.ids, role.ids))
         return replace(texts, labels=role.labels)
 
+    def small_role(self, real: Rows) -> Role:
+        """The role of a seed's small real set: rows of what all seeds of the grid draw, each of which is passed once.
+
+        Its identity is that of its own texts, whichever seeds are asked for beside it.
+        """
+        index, own = positions(self.real_rows.ids, real.ids), self.tokens_of(real).name
+        return replace(self.role(self.real_rows), ids=real.ids, labels=real.labels, index=index, texts=own)
+
+    @cached_property
+    def real_rows(self) -> Rows:
+        """The rows of the pool that any seed draws, in the pool's order."""
+        drawn = [self.stressed(seed).real(seed).ids for seed in self.asked.seeds]
+        return self.data.pool.take(np.isin(self.data.pool.ids, np.concatenate(drawn)))
+
+    def tokens_of(self, rows: Rows) -> Path:
+        """The folder of the rows' token artefact."""
+        content = [rows.content_hash(with_labels=False), self.checkpoint.tokenizer_hash, self.settings.max_length]
+        return self.artefact("tokens", content)
+
     def role(self, rows: Rows) -> Role:
         """A role with its token artefact and, where lower layers are frozen, the states after them."""
-        content = [rows.content_hash(with_labels=False), self.checkpoint.tokenizer_hash, self.settings.max_length]
-        tokens = self.artefact("tokens", content)
+        tokens = self.tokens_of(rows)
         job = TokensJob(
             f"tokens/{tokens.name}",
             tokens,
@@ -222,13 +241,13 @@ class TaskPlan:
         self.needed[tokens] = self.made.add(job)
         layers = self.settings.train_layers
         if layers == "all":
-            return Role(rows.ids, rows.labels, np.arange(len(rows)), tokens, None)
+            return Role(rows.ids, rows.labels, np.arange(len(rows)), tokens, None, tokens.name)
         states = self.artefact("states", [tokens.name, self.checkpoint.hash, layers])
         needs = (self.needed[tokens],)
         self.needed[states] = self.made.add(
             StatesJob(f"states/{states.name}", states, self.made.root, needs, tokens, self.checkpoint, layers)
         )
-        return Role(rows.ids, rows.labels, np.arange(len(rows)), tokens, states)
+        return Role(rows.ids, rows.labels, np.arange(len(rows)), tokens, states, tokens.name)
 
     def artefact(self, kind: str, content: list[Any]) -> Path:
         """The folder of an artefact, found by what makes it."""
@@ -286,7 +305,7 @@ class TaskPlan:
         artefacts: Mapping[str, str],
     ) -> CellSpec:
         """The identity of a cell: hashes of only what its method and protocol read."""
-        data = {"scored": roles["scored"].tokens.name, "test": content(roles["test"])}
+        data = {"scored": roles["scored"].texts, "test": content(roles["test"])}
         if choice.config.train_on != "real":
             data["generated"] = content(roles["generated"])
         if choice.config.train_on != "generated" or choice.cls.own_use_of(choice.config) in READS_REAL:
@@ -404,10 +423,10 @@ def selection_of(real_use: RealUse, roles: Mapping[str, Role]) -> str:
 
 
 def content(role: Role) -> str:
-    """Hash of a role's rows: its texts by their token artefact, which rows of it, and their labels."""
+    """Hash of a role's rows: the texts, which of them, and their labels."""
     repeated = len(np.unique(role.index)) < len(role.index)  # then ids alone do not tell the texts
     places = [role.index.tolist()] if repeated else []
-    return digest([role.tokens.name, role.ids.tolist(), role.labels.tolist(), *places])
+    return digest([role.texts, role.ids.tolist(), role.labels.tolist(), *places])
 
 
 def positions(ids: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

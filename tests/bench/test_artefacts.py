@@ -13,7 +13,7 @@ import pytest
 
 from bench.artefacts import FOLDS
 from bench.errors import UserError
-from bench.jobs import CellJob, FoldsJob
+from bench.jobs import CellJob, FoldsJob, StatesJob, TokensJob
 from bench.plan import Plan, plan
 from bench.request import request
 from tasks import load
@@ -133,3 +133,29 @@ def test_too_few_rows_for_folds_is_said_before_training(tiny_encoder: Path, tmp_
     )
     with pytest.raises(UserError, match=r"twitter\[real=4\]: 4 real rows cannot be cut into 5 folds"):
         plan(asked, tmp_path)
+
+
+def test_real_rows_that_several_seeds_draw_are_passed_once(tiny_encoder: Path, tmp_path: Path) -> None:
+    """With the seeds of a grid the artefacts change, cells and their inputs do not."""
+    from bench.cell import table
+    from bench.worker import run
+
+    def planned(seeds: int) -> tuple[dict[str, CellJob], int]:
+        asked = request(methods="real-only,dimp", encoder=str(tiny_encoder), preset="smoke", seeds=seeds)
+        made = plan(asked, tmp_path / "runs")
+        jobs = made.jobs.values()
+        assert all(run(job).state == "done" for job in jobs if isinstance(job, TokensJob | StatesJob))
+        cells = {job.id: job for job in jobs if isinstance(job, CellJob)}
+        texts = [text for job in jobs if isinstance(job, TokensJob) for text in job.texts]
+        assert len(texts) == len(set(texts))
+        return cells, len(texts)
+
+    (own, few), (shared, many) = planned(1), planned(5)
+    assert few + 60 < many <= few + 100  # of the pool's 200 rows, of which a seed draws 100
+    assert own.keys() <= shared.keys()
+    for identity, job in own.items():
+        other = shared[identity]
+        assert other.real.states != job.real.states
+        a, b = (table(each, each.real).inputs(np.arange(7)) for each in (job, other))
+        assert a.keys() == b.keys()
+        assert all(np.allclose(a[name], b[name], atol=1e-6) for name in a)
