@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 import methods
+from bench.checkpoint import find, fits
 from bench.errors import UserError
 from bench.hashing import digest
-from bench.jobs import BoolArray, FoldsJob, IntArray, Job, Role
+from bench.jobs import BoolArray, FoldsJob, IntArray, Job, Role, ScoresJob
 from bench.protocols import Fixed
 from bench.request import configure
+from bench.scores import label_order
 from bench.spec import SCHEMA
-from bench.store import artefact_path
+from bench.store import artefact_path, read_json
 from methods.base import DIVERSITY, DIVERSITY_OOF, QUALITY, QUALITY_OOF
 from tasks.draw import folds
 
@@ -71,6 +73,40 @@ class OutOfFold(Checker):
                 f"out-of-fold scores need; give it at least {FOLDS} different texts"
             )
         return [(part(role, fold != k), part(role, fold == k)) for k in range(FOLDS)]
+
+
+@dataclass(frozen=True)
+class Given(Checker):
+    """What a classifier that the user names says of generated rows; `reference` is what it stands in for."""
+
+    model: str = ""
+
+    def job(self, plan: TaskPlan, seed: int, roles: Mapping[str, Role]) -> Job:
+        """Add the scoring of the base rows, by the model's own tokenizer, and return it. Raises UserError."""
+        checkpoint = find(self.model)
+        fits(checkpoint, plan.settings)
+        config = read_json(checkpoint.path / "config.json")
+        order = label_order(config, plan.data.spec.labels, self.model)
+        tokens = plan.tokens(plan.base, checkpoint)
+        folder = artefact_path(plan.made.root, "scores", digest([SCHEMA, tokens.name, checkpoint.hash, order]))
+        job = ScoresJob(
+            f"scores/{folder.name}",
+            folder,
+            plan.made.root,
+            (plan.needed[tokens],),
+            tokens,
+            plan.base.ids,
+            checkpoint,
+            order,
+        )
+        plan.made.add(job)
+        return job
+
+
+def given(checkers: Mapping[str, str]) -> dict[str, Checker]:
+    """The artefacts, with the user's models for those that he names."""
+    models = {name: Given(ARTEFACTS[name].reference, model=model) for name, model in checkers.items()}
+    return {**ARTEFACTS, **models}
 
 
 def part(role: Role, which: BoolArray | IntArray) -> Role:

@@ -78,6 +78,17 @@ class MirrorJob(Job):
 
 
 @dataclass(frozen=True)
+class ScoresJob(Job):
+    """Let a classifier that was trained elsewhere score the n rows of one role."""
+
+    kind = "scores"
+    tokens: Path
+    ids: IntArray  # (n,)
+    checkpoint: Checkpoint
+    order: tuple[int, ...]  # (C,) the output that stands for each label of the task
+
+
+@dataclass(frozen=True)
 class FoldsJob(Job):
     """Put together what checkers say of the rows that each was fitted without."""
 

@@ -17,7 +17,7 @@ SCHEMA = 1
 GRIDS = ".grids"
 # What two grids must share for their cells to stand in one table.
 TRAINING = ("encoder_hash", "checker_encoder_hash", "preset", "protocol", "settings")
-SECTION = ("task_ref", "source", "sizes", "hashes", *TRAINING)
+SECTION = ("task_ref", "source", "sizes", "hashes", "given_checkers", *TRAINING)
 
 
 def describe(asked: Request, made: Plan, command: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bench.artefacts import ARTEFACTS, part
+from bench.artefacts import given, part
 from bench.checkpoint import Checkpoint, find, fits
 from bench.errors import UserError
 from bench.hashing import digest
@@ -134,6 +134,7 @@ class TaskPlan:
                 f"task {task.label}: {rows} generated rows are fewer than a batch of {self.settings.batch_size}; "
                 f"use --set batch_size={rows} or fewer"
             )
+        self.artefacts = given(asked.checkers)
         self.needed: dict[Path, str] = {}  # artefact folder -> job id
         self.records: dict[str, dict[str, str]] = {}  # seed -> role -> id of what is recorded of its rows
         self.drawn: dict[int, dict[str, Role]] = {}  # roles by seed
@@ -161,7 +162,7 @@ class TaskPlan:
                 needs[choice.label][str(seed)] = [
                     self.relative(path) for path in (*job.tables.values(), *job.real_tables.values())
                 ]
-                if QUALITY in job.tables:
+                if QUALITY in job.tables and QUALITY not in self.asked.checkers:  # a given one was never tested
                     quality[str(seed)] = self.relative(job.tables[QUALITY])
                 self.made.cells[job.id] = choice.label
         self.made.sections.append(self.section(paths, needs, quality))
@@ -211,7 +212,7 @@ class TaskPlan:
 
         Its identity is that of its own texts, whichever seeds are asked for beside it.
         """
-        index, own = positions(self.real_rows.ids, real.ids), self.tokens_of(real).name
+        index, own = positions(self.real_rows.ids, real.ids), self.tokens_of(real, self.checkpoint).name
         return replace(self.role(self.real_rows), ids=real.ids, labels=real.labels, index=index, texts=own)
 
     @cached_property
@@ -220,25 +221,14 @@ class TaskPlan:
         drawn = [self.stressed(seed).real(seed).ids for seed in self.asked.seeds]
         return self.data.pool.take(np.isin(self.data.pool.ids, np.concatenate(drawn)))
 
-    def tokens_of(self, rows: Rows) -> Path:
+    def tokens_of(self, rows: Rows, checkpoint: Checkpoint) -> Path:
         """The folder of the rows' token artefact."""
-        content = [rows.content_hash(with_labels=False), self.checkpoint.tokenizer_hash, self.settings.max_length]
+        content = [rows.content_hash(with_labels=False), checkpoint.tokenizer_hash, self.settings.max_length]
         return self.artefact("tokens", content)
 
     def role(self, rows: Rows) -> Role:
         """A role with its token artefact and, where lower layers are frozen, the states after them."""
-        tokens = self.tokens_of(rows)
-        job = TokensJob(
-            f"tokens/{tokens.name}",
-            tokens,
-            self.made.root,
-            (),
-            rows.texts,
-            rows.pairs,
-            self.checkpoint,
-            self.settings.max_length,
-        )
-        self.needed[tokens] = self.made.add(job)
+        tokens = self.tokens(rows, self.checkpoint)
         layers = self.settings.train_layers
         if layers == "all":
             return Role(rows.ids, rows.labels, np.arange(len(rows)), tokens, None, tokens.name)
@@ -249,6 +239,14 @@ class TaskPlan:
         )
         return Role(rows.ids, rows.labels, np.arange(len(rows)), tokens, states, tokens.name)
 
+    def tokens(self, rows: Rows, checkpoint: Checkpoint) -> Path:
+        """The artefact with the rows' tokens, which is then needed."""
+        folder, length = self.tokens_of(rows, checkpoint), self.settings.max_length
+        self.needed[folder] = self.made.add(
+            TokensJob(f"tokens/{folder.name}", folder, self.made.root, (), rows.texts, rows.pairs, checkpoint, length)
+        )
+        return folder
+
     def artefact(self, kind: str, content: list[Any]) -> Path:
         """The folder of an artefact, found by what makes it."""
         return artefact_path(self.made.root, kind, digest([SCHEMA, kind, *content]))
@@ -258,7 +256,7 @@ class TaskPlan:
     ) -> CellJob:
         """Add a cell with its checkers and return it."""
         made = {
-            name: ARTEFACTS[name].job(self.checkers, seed, self.checkers.roles(seed))
+            name: self.artefacts[name].job(self.checkers, seed, self.checkers.roles(seed))
             for name in choice.cls.requires_of(choice.config)
         }
         spec = self.spec(choice, protocol, seed, roles, {name: job.folder.name for name, job in made.items()})
@@ -273,8 +271,8 @@ class TaskPlan:
             record=self.record(choice, spec, roles),
             checkpoint=self.checkpoint,
             n_classes=len(self.data.spec.labels),
-            tables={name: job.folder for name, job in made.items() if ARTEFACTS[name].role == "generated"},
-            real_tables={name: job.folder for name, job in made.items() if ARTEFACTS[name].role == "real"},
+            tables={name: job.folder for name, job in made.items() if self.artefacts[name].role == "generated"},
+            real_tables={name: job.folder for name, job in made.items() if self.artefacts[name].role == "real"},
             rule=protocol.rule,
             section=self.axes(),
             plugin=file_of(choice.cls),
@@ -370,6 +368,7 @@ class TaskPlan:
             "preset": self.asked.preset,
             "checker_encoder": None if self.checkers is self else self.checkers.checkpoint.name,
             "checker_encoder_hash": None if self.checkers is self else self.checkers.checkpoint.hash,
+            "given_checkers": {name: find(model).hash for name, model in self.asked.checkers.items()},
             "protocol": self.protocol.label,
             "settings": asdict(self.settings),
             "sizes": {
@@ -384,7 +383,14 @@ class TaskPlan:
                 for name, rows in (("generated", self.base), ("pool", self.data.pool), ("test", test))
             },
             "majority": float(np.bincount(test.labels).max() / len(test)),
-            "notes": [*self.data.notes, *([self.protocol.note] if self.protocol.note else [])],
+            "notes": [
+                *self.data.notes,
+                *([self.protocol.note] if self.protocol.note else []),
+                *(
+                    f"{name} checker: {Path(model).name}, trained elsewhere"
+                    for name, model in self.asked.checkers.items()
+                ),
+            ],
             "seeds": list(self.asked.seeds),
             "stress": dict(self.task.stress),
             "records": self.records,

@@ -15,7 +15,7 @@ from bench.errors import UserError, unknown
 from bench.presets import PRESETS, Settings
 from bench.protocols import Protocol, protocols
 from bench.refs import Ref, build, convert, label, parse
-from methods.base import Method, MethodConfig, RealUse
+from methods.base import DIVERSITY, QUALITY, Method, MethodConfig, RealUse
 from methods.hooks import Budget
 from methods.plugins import PluginError, findable, load_file
 from tasks import AXES, FILES, SOURCES, Role, TaskSpec, load_spec
@@ -66,6 +66,7 @@ class Request:
     test_size: int | Literal["default"] | None = "default"
     places: Mapping[Role, str] = field(default_factory=dict)  # what replaces a role of the grid's one task
     checker_encoder: str | None = None  # None: each classifier's own
+    checkers: Mapping[str, str] = field(default_factory=dict)  # artefact -> the model that stands in for it
     left_out: Mapping[str, str] = field(default_factory=dict)  # methods of a group that cannot run, and why
     limit: int | None = None  # at most so many rows in each role: a smoke run, of which no report is made
 
@@ -82,6 +83,8 @@ def request(
     test: str | Path | None = None,
     encoder: str | Sequence[str] | None = None,
     checker_encoder: str | None = None,
+    quality_checker: str | None = None,
+    diversity_checker: str | None = None,
     preset: str = "quick",
     protocol: str | Sequence[str] | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -95,8 +98,9 @@ def request(
     given); `generated`, `real` and `test` (a file, a folder or a hub id) replace a role of the one task of the grid;
     `seeds` is a number of seeds or the seeds themselves; `settings` maps training settings (`lr`) and methods'
     hyper-parameters (`dimp.clip`) to values. `encoder` and `protocol` may be several, which gives a section each; None
-    is the preset's. Checkers use the classifier's encoder unless `checker_encoder` names another. `plugins` are files
-    with methods of one's own; `limit` is the most rows in each role, for a smoke run.
+    is the preset's. Checkers use the classifier's encoder unless `checker_encoder` names another; `quality_checker` and
+    `diversity_checker` name models that were trained elsewhere (a folder, a hub id, wandb:entity/project/name:version).
+    `plugins` are files with methods of one's own; `limit` is the most rows in each role, for a smoke run.
     """
     load_plugins(plugins)
     if limit is not None and limit < 1:
@@ -107,6 +111,7 @@ def request(
         raise unknown("source", source, SOURCES)
     given: dict[Role, str | Path | None] = {"generated": generated, "real": real, "test": test}
     places = {role: str(place) for role, place in given.items() if place}
+    models = {QUALITY: quality_checker, DIVERSITY: diversity_checker}
     training, own = divide(settings or {})
     chosen, left_out = choose(methods, own)
     return Request(
@@ -122,6 +127,7 @@ def request(
         data_dir=Path(folder) if (folder := data_dir or os.environ.get("BENCH_DATA")) else None,
         test_size=row_limit(test_size),
         places=places,
+        checkers={name: str(model) for name, model in models.items() if model},
         left_out=left_out,
         limit=limit,
     )

@@ -29,7 +29,7 @@ from typing import Any
 import torch
 import transformers
 
-from bench import cell, folds, states, tokens, tracking
+from bench import cell, folds, scores, states, tokens, tracking
 from bench.jobs import Job
 from bench.store import DONE, ERROR, LOG, State, acquire, adopt, failure, heartbeat, read_json, state, write_json
 
@@ -50,6 +50,7 @@ BUILDERS: dict[str, Any] = {
     "tokens": tokens.build,
     "states": states.build,
     "folds": folds.build,
+    "scores": scores.build,
     "cell": cell.build,
     "mirror": tracking.build,
 }
