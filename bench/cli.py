@@ -37,6 +37,7 @@ FLAGS = (
     "--full",
     "--check",
     "--aa",
+    "--with-texts",
 )
 SEVERAL = ("--from",)  # options of several values
 
@@ -241,6 +242,22 @@ def compare(
     from bench.comparison import compare as lines
 
     for line in lines(out, a, Rules(b, delta / 100, correction, allow_mixed), task=task):
+        say(line)
+
+
+@app.command()
+def weights(
+    cell: Annotated[str, typer.Argument(help="A finished cell: its folder, its id, or the start of its id.")],
+    out: Out = Path("runs"),
+    top: Annotated[int, typer.Option(min=0, help="How many of the heaviest and lightest rows.")] = 5,
+    with_texts: Annotated[
+        bool, typer.Option("--with-texts", help="Also their texts, as the encoder saw them.")
+    ] = False,
+) -> None:
+    """Look at a cell's weights: their distribution, what they find and go with, the heaviest and lightest rows."""
+    from bench.lens import weights as lines
+
+    for line in lines(out, cell, top=top, with_texts=with_texts):
         say(line)
 
 

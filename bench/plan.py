@@ -192,7 +192,7 @@ class TaskPlan:
             "select": part(small, division.selecting),
             "test": self.role(data.test),
         }
-        recorded = {name: rows for name, rows in (("generated", generated), ("test", data.test)) if rows.record}
+        recorded = {"generated": generated, **({"test": data.test} if data.test.record else {})}
         self.records[str(seed)] = {name: content(roles[name]) for name in recorded}
         self.made.records.update({content(roles[name]): rows for name, rows in recorded.items()})
         return roles

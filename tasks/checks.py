@@ -19,16 +19,22 @@ if TYPE_CHECKING:
     from tasks.spec import TaskSpec
 
 
-def checked_rows(table: Table, columns: Columns, known: Sequence[str]) -> Rows:
-    """The rows (n,) of a table; label i is `known[i]`.
+def checked_rows(table: Table, columns: Columns, known: Sequence[str], clean_label: str | None = None) -> Rows:
+    """The rows (n,) of a table; label i is `known[i]`. The column `clean_label`, if it is there, goes into the record.
 
     Raises `DataError` for the first bad text, then for the first bad label.
     """
     texts = _texts(table, columns.text)
     pairs = None if columns.text_pair is None else _texts(table, columns.text_pair)
+    labels = _labels(table, columns.label, known)
+    record = {"label_clean": _labels(table, clean_label, known)} if clean_label in table.columns else {}
+    return Rows(np.arange(len(table), dtype=np.int64), texts, pairs, labels, record)
+
+
+def _labels(table: Table, column: str, known: Sequence[str]) -> NDArray[np.int64]:
     names = table.label_names or known
-    labels = [_label(table, row, value, names, known) for row, value in enumerate(table.column(columns.label))]
-    return Rows(np.arange(len(table), dtype=np.int64), texts, pairs, np.array(labels, dtype=np.int64))
+    labels = [_label(table, row, value, names, known) for row, value in enumerate(table.column(column))]
+    return np.array(labels, dtype=np.int64)
 
 
 def _texts(table: Table, column: str) -> list[str]:

@@ -163,7 +163,7 @@ class _Reader:
     def checked(self, role: str, table: Table, columns: Columns) -> Rows:
         """A role's rows; for roles that are not generated with the filters applied."""
         labels = self.spec.labels
-        rows = checked_rows(table, columns, (*labels, *self.block.leave_out))
+        rows = checked_rows(table, columns, (*labels, *self.block.leave_out), self.spec.clean_label)
         if self.block.leave_out and (rows.labels >= len(labels)).any():
             taken = rows.take(rows.labels < len(labels))
             out = listed(self.block.leave_out)

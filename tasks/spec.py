@@ -50,6 +50,7 @@ class TaskSpec(Strict):
     labels: tuple[Text, ...] = ()  # none: those of the rows
     text: Text | None = None  # none: columns with usual names
     text_pair: Text | None = None
+    clean_label: Text | None = None  # column with the true label, where `label` may be wrong; see Rows.record
     citation: Text
     licence: Text
     sources: dict[str, Block] = Field(min_length=1)

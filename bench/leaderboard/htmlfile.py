@@ -28,6 +28,7 @@ from bench.leaderboard.markdown import (
 )
 from bench.leaderboard.markdown import notes as markdown_notes
 from bench.leaderboard.overall import Overall, overall
+from bench.leaderboard.parts import Part, section_parts, table_parts
 from bench.leaderboard.table import Row, Section, Table
 from bench.stats.crossed import Comparison
 
@@ -49,6 +50,7 @@ def as_html(table: Table, figures: Sequence[Drawn] = ()) -> str:
     return template.render(
         missing=blocks(missing(table)),
         overall=[overall_value(group) for group in overall(table.sections)],
+        parts=[part_value(part) for part in table_parts(table)],
         figures=[image(figure) for figure in figures if figure.section is None],
         sections=[section_value(section, place, figures) for place, section in enumerate(table.sections)],
         verdicts=sorted({word(row) for section in table.sections for row in section.rows} - {""}),
@@ -68,6 +70,19 @@ def overall_value(group: Overall) -> dict[str, Any]:
     }
 
 
+def part_value(part: Part) -> dict[str, Any]:
+    """What the template needs of a further table."""
+    return {
+        "title": part.title,
+        "before": blocks(part.before),
+        "columns": part.columns,
+        "rows": [
+            {"label": row.label, "word": "", "cells": cells(part.columns, row), "details": []} for row in part.rows
+        ],
+        "after": blocks(part.after),
+    }
+
+
 def cells(columns: Sequence[Column[T]], row: T) -> list[tuple[Column[T], str, str]]:
     """Each column with its text and the value to sort it by."""
     return [(column, text := column.render(row), sort_value(column, text)) for column in columns]
@@ -83,6 +98,7 @@ def section_value(section: Section, place: int, figures: Sequence[Drawn]) -> dic
         "rows": [row_value(row, columns) for row in section.rows],
         "after": blocks([*checker(section), *without_result(section)]),
         "figures": [image(figure) for figure in figures if figure.section == place],
+        "parts": [part_value(part) for part in section_parts(section)],
         "limits": blocks([limits(section)]),
     }
 

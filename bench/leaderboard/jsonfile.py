@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.leaderboard.columns import COLUMNS
 from bench.leaderboard.overall import overall
+from bench.leaderboard.parts import section_parts, table_parts
 from bench.leaderboard.table import Row, Section, Table
 
 SCHEMA = 1
@@ -25,6 +26,7 @@ def as_json(table: Table) -> dict[str, Any]:
         "references_missing": list(table.manifest.get("references_missing", [])),
         "provenance": {"counterweight": table.provenance.package, **table.provenance.cells},
         "overall": [asdict(group) for group in overall(table.sections)],
+        "parts": {part.key: [asdict(row) for row in part.rows] for part in table_parts(table)},
         "sections": [section_json(section) for section in table.sections],
         "rows": [row_json(section, row) for section in table.sections for row in section.rows],
     }
@@ -39,6 +41,7 @@ def section_json(section: Section) -> dict[str, Any]:
         **{key: spec[key] for key in (*SECTION, *known) if key in spec},
         "baseline": section.baseline,
         "quality_checker": {"n": section.quality.n, "accuracy": section.quality.accuracy},
+        "parts": {part.key: [asdict(row) for row in part.rows] for part in section_parts(section)},
     }
 
 

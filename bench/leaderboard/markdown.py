@@ -11,6 +11,7 @@ from bench.leaderboard.columns import COLUMNS, OVERALL, Column, Room, percent, s
 from bench.leaderboard.figures import FOLDER, Drawn
 from bench.leaderboard.overall import LEAST_TASKS, Overall, overall
 from bench.leaderboard.paired import ENVIRONMENT
+from bench.leaderboard.parts import Part, section_parts, table_parts
 from bench.leaderboard.table import Section, Table
 from bench.stats.verdict import points
 
@@ -22,9 +23,9 @@ def as_markdown(table: Table, figures: Sequence[Drawn] = ()) -> str:
     blocks = ["# Leaderboard", *missing(table)]
     for group in overall(table.sections):
         blocks += ["## Across tasks", across(group), grid(OVERALL, group.rows), *beyond(group)]
-    blocks += images(figures, None)
+    blocks += [*parts(table_parts(table), "##"), *images(figures, None)]
     for place, section in enumerate(table.sections):
-        blocks += [*section_blocks(section), *images(figures, place), limits(section)]
+        blocks += [*section_blocks(section), *images(figures, place), *parts(section_parts(section)), limits(section)]
     blocks += ["## How to read it", reading(table), "## Provenance", *footer(table)]
     return "\n\n".join(blocks) + "\n"
 
@@ -104,6 +105,12 @@ def grid(columns: Sequence[Column[T]], rows: Sequence[T]) -> str:
     lines.append(["---:" if column.numeric else "---" for column in columns])
     lines += [[escape(column.render(row)) for column in columns] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def parts(found: Sequence[Part], level: str = "###") -> Iterator[str]:
+    """Further tables, each under a title of its own."""
+    for part in found:
+        yield from (f"{level} {part.title}", *part.before, grid(part.columns, part.rows), *part.after)
 
 
 def across(group: Overall) -> str:

@@ -106,6 +106,24 @@ class FakeStore:
         ]
         (self.root / path / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
+    def weights(self, *labels, rows=30):
+        """Weights and final scores of some methods' cells over generated rows, every third of them wrong."""
+        folder = self.root / ".artefacts" / "record" / "r"
+        folder.mkdir(parents=True, exist_ok=True)
+        given = np.arange(rows) % 2
+        record = {"id": np.arange(rows), "label": given, "label_clean": np.where(np.arange(rows) % 3, given, 1 - given)}
+        pd.DataFrame(record).to_parquet(folder / "record.parquet")
+        self.section["records"] = {str(seed): {"generated": "r"} for seed in self.seeds}
+        for entry in self.section["methods"]:
+            for seed, path in entry["cells"].items() if entry["label"] in labels else ():
+                rng = np.random.default_rng([int(seed), *entry["label"].encode()])
+                visits = {"id": np.arange(2 * rows) % rows, "role": "generated", "weight": rng.random(2 * rows)}
+                pd.DataFrame(visits).to_parquet(self.root / path / "weights.parquet")
+                scores = np.log(rng.dirichlet([1, 1], size=rows))
+                frame = pd.DataFrame(scores, columns=["logp_0", "logp_1"])
+                frame.assign(id=np.arange(rows)).to_parquet(self.root / path / "train_scores.parquet")
+        return self
+
     def fail(self, path, kind="RuntimeError", message="loss is nan\nat update 7"):
         """A failed cell."""
         self.put(path, "error.json", {"type": kind, "message": message})

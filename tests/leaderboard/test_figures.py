@@ -28,7 +28,7 @@ def store(tmp_path):
     for entry in store.section["methods"][:3]:
         for path in entry["cells"].values():
             store.history(path)
-    return store
+    return store.weights("dimp", "focal")
 
 
 def test_a_figure_of_each_kind_twice_the_same(store):

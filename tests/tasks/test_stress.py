@@ -141,3 +141,14 @@ def test_what_changes_nothing_is_left_out():
 def test_the_record_is_no_part_of_the_content(data):
     rows = data.generated
     assert replace(rows, record={"label_clean": rows.labels}).content_hash() == rows.content_hash()
+
+
+def test_news_noisy_knows_which_labels_are_wrong(shared_data):
+    """Human errors: the share that the data's description states, and the true label in the record alone."""
+    data = load("news-noisy", source="local", data_dir=shared_data)
+    wrong = data.generated.labels != data.generated.record["label_clean"]
+    assert wrong.mean() == pytest.approx(0.1975, abs=1e-3)
+    assert not data.test.record
+    assert not set(data.pool.keys) & set(data.generated.keys)
+    more = stressed(data, {"noise": 0.3}, 0).generated
+    assert np.array_equal(more.record["label_clean"], data.generated.record["label_clean"]), "the truth stays the truth"

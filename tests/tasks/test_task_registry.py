@@ -17,7 +17,7 @@ ROOT = PACKAGE.parent
 
 
 def test_the_five_tasks_are_registered():
-    assert task_names() == ["financial", "mrpc", "news", "twitter", "twitter-irony"]
+    assert task_names() == ["financial", "mrpc", "news", "news-noisy", "twitter", "twitter-irony"]
 
 
 @pytest.mark.parametrize("name", task_names())

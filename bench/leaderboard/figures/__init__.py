@@ -13,6 +13,7 @@ from bench.leaderboard.figures.ranks import ranks
 from bench.leaderboard.figures.seeds import dots, heat
 from bench.leaderboard.figures.style import render, styled
 from bench.leaderboard.figures.training import curves
+from bench.leaderboard.figures.weights import agreements, lens
 from bench.leaderboard.overall import overall
 from bench.leaderboard.table import Section, Table
 
@@ -51,6 +52,8 @@ FIGURES: tuple[Entry, ...] = (
     Entry("seeds", "Accuracy of each seed", dots),
     Entry("pairs", "Every method against every other; marks are corrected over all pairs", heat),
     Entry("curves", "Training loss and effective sample size (share of a batch)", curves),
+    Entry("weights", "Weights of generated rows against probabilities of their labels, pooled over seeds", lens),
+    Entry("agreement", "How far methods agree on which rows weigh more: rank correlation, mean over seeds", agreements),
 )
 OVERVIEW = "Differences to the baseline on every task, with 95 % intervals"
 RANKS = "Mean ranks over tasks, with the critical difference of Nemenyi's test"

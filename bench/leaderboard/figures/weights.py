@@ -1,0 +1,114 @@
+"""Weights against what checker and model think of a row, and how far methods agree on which rows matter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.leaderboard.figures.style import figure, short
+from bench.leaderboard.parts.weights import of_row
+from bench.leaderboard.table import Section
+from bench.stats.metrics import FloatArray
+from bench.weights import RowWeights, agreement
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BINS = 10
+MOST = 14  # methods that can still be told apart
+TICKS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # logarithmic from the second one on
+SIDES = (("quality", "quality checker's P'(y|x)"), ("model", "trained model's p(y|x)"))
+
+
+def varying(section: Section) -> dict[str, dict[int, RowWeights]]:
+    """label -> seed -> weights, of the methods that weight rows differently; best first."""
+    found = {row.label: of_row(section, row) for row in section.rows}
+    kept = {
+        label: {seed: rows for seed, rows in seeds.items() if isinstance(rows, RowWeights) and not rows.constant}
+        for label, seeds in found.items()
+    }
+    return {label: seeds for label, seeds in kept.items() if seeds}
+
+
+def lens(section: Section, delta: float) -> Figure | None:
+    """Mean weight, relative to the method's mean, of the rows in each tenth of a probability's range."""
+    import seaborn as sns
+
+    known = {
+        label: seeds
+        for label, seeds in varying(section).items()
+        if any(not np.isnan(getattr(rows, name)).all() for rows in seeds.values() for name, _ in SIDES)
+    }
+    methods = dict(list(known.items())[:MOST])
+    if not methods:
+        return None
+    made, [axes] = figure(4.2, columns=2, width=9.5, share=True)
+    colours = sns.color_palette("husl", len(methods))
+    for panel, (name, text) in zip(axes, SIDES, strict=True):
+        for colour, (label, seeds) in zip(colours, methods.items(), strict=True):
+            curve(panel, [(getattr(rows, name), rows.weight) for rows in seeds.values()], label, colour)
+        panel.set_yscale("symlog", linthresh=TICKS[1])
+        panel.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
+        panel.minorticks_off()
+        panel.axhline(1, color="#999999", linewidth=0.8, zorder=1)
+        panel.set_xlabel(text)
+        panel.set_xlim(0, 1)
+    axes[0].set_ylabel("weight / mean weight")
+    handles, labels = axes[1].get_legend_handles_labels()
+    made.legend(handles, labels, loc="outside right center", frameon=False)
+    made.suptitle(f"{section.spec['title']}: weights against probabilities of the given label")
+    return made
+
+
+def curve(axes: Axes, pairs: list[tuple[FloatArray, FloatArray]], label: str, colour: tuple[float, ...]) -> None:
+    """One method's line over the bins that have rows; nothing where the probabilities are not known."""
+    x, y = (np.concatenate(part) for part in zip(*((p, w / w.mean()) for p, w in pairs), strict=True))
+    known = ~np.isnan(x)
+    place = np.minimum((x[known] * BINS).astype(int), BINS - 1)
+    count, total = np.bincount(place, minlength=BINS), np.bincount(place, y[known], minlength=BINS)
+    at = np.flatnonzero(count)
+    axes.plot((at + 0.5) / BINS, total[at] / count[at], "o-", color=colour, markersize=4, label=short(label, 24))
+
+
+def agreements(section: Section, delta: float) -> Figure | None:
+    """Rank correlation of the methods' weights over rows, mean over seeds."""
+    import seaborn as sns
+
+    methods = dict(list(varying(section).items())[:MOST])
+    if len(methods) < 2:
+        return None
+    value = np.array([[between(a, b) for b in methods.values()] for a in methods.values()])
+    names = [short(label, 24) for label in methods]
+    size = 2.6 + 0.55 * len(names)
+    made, [[axes]] = figure(size - 0.4, width=size + 0.6)
+    sns.heatmap(
+        value,
+        ax=axes,
+        vmin=-1,
+        vmax=1,
+        cmap=sns.diverging_palette(36, 245, s=85, l=55, as_cmap=True),
+        annot=True,
+        fmt=".2f",
+        annot_kws={"fontsize": 8},
+        linewidths=1,
+        linecolor="white",
+        xticklabels=names,
+        yticklabels=names,
+        cbar=False,
+        square=True,
+    )
+    axes.tick_params(axis="x", rotation=40)
+    for text in axes.get_xticklabels():
+        text.set_horizontalalignment("right")
+    axes.tick_params(axis="y", rotation=0)
+    axes.grid(visible=False)
+    axes.set_title("Rank correlation of weights")
+    return made
+
+
+def between(a: dict[int, RowWeights], b: dict[int, RowWeights]) -> float:
+    """Mean agreement over the seeds that both have."""
+    shared = [agreement(a[seed], b[seed]) for seed in a if seed in b]
+    return float(np.mean(shared)) if shared else float("nan")
