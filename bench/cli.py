@@ -248,7 +248,7 @@ def compare(
 @app.command()
 def weights(
     cell: Annotated[str, typer.Argument(help="A finished cell: its folder, its id, or the start of its id.")],
-    out: Out = Path("runs"),
+    out: options.Out = Path("runs"),
     top: Annotated[int, typer.Option(min=0, help="How many of the heaviest and lightest rows.")] = 5,
     with_texts: Annotated[
         bool, typer.Option("--with-texts", help="Also their texts, as the encoder saw them.")
