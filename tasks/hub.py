@@ -72,16 +72,23 @@ def read_folder(folder: Path, config: str | None, wanted: str | None, split: str
 def _commit(place: HubPlace) -> str | None:
     """The full commit that a revision means on the hub; offline, the revision as it is, for the cache."""
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
         return HfApi().dataset_info(place.id, revision=place.revision, timeout=TIMEOUT).sha
     except OfflineModeIsEnabled:
         return place.revision
+    except RevisionNotFoundError:
+        raise DataError(f"{place.id}: the hub has no revision {place.revision}") from None
+    except RepositoryNotFoundError:
+        raise DataError(f"{place.id}: the hub has no such data set, or it is private") from None
     except HfHubHTTPError as error:
-        answer = str(error).strip().splitlines()[0]
-        at = f" at {place.revision}" if place.revision else ""
-        raise DataError(f"the hub does not give data set {place.id}{at}: {answer}") from None
+        raise DataError(f"{place.id}: the hub refuses: {_first_line(error)}") from None
     except Exception as error:  # whatever the network raises
         raise UnreachableError(
             f"{place.id}: the hub cannot be reached ({error}); HF_HUB_OFFLINE=1 uses what is cached"
@@ -93,6 +100,7 @@ def _prepared(path: str, name: str, config: str | None, **options: Any) -> Datas
     import datasets
 
     datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()  # what it warns of, another commit in the cache, is an error here
     try:
         builder = datasets.load_dataset_builder(path, config, **options)
         builder.download_and_prepare()

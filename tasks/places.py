@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.errors import DataError, listed, missing
+from tasks.errors import DataError, listed
 from tasks.hub import hub_place, read_folder, read_hub
 from tasks.tables import READERS, Table, read_table
 

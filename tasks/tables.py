@@ -47,12 +47,13 @@ class Table:
 
 def read_table(path: Path) -> Table:
     """Read a file by its suffix. Raises `DataError`."""
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise DataError(f"{path}: cannot read {path.suffix or 'a file without suffix'}; readable: {listed(READERS)}")
     try:
         if not path.is_file():
             raise missing(path)
+        reader = READERS.get(path.suffix.lower())
+        if reader is None:
+            kind = path.suffix or "a file without suffix"
+            raise DataError(f"{path}: cannot read {kind}; readable: {listed(READERS)}")
         columns, lines = reader(path)
         names = _label_names(path.parent / "dataset.json")
     except OSError as error:

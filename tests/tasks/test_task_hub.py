@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hub_stub
 import pytest
 from task_files import made_rows, write_json_lines, write_parquet
 
@@ -154,6 +155,50 @@ def test_without_network_a_clear_error_comes_within_seconds(tmp_path, offline):
     assert line.startswith("cardiffnlp/tweet_eval: "), done.stderr
     assert line.endswith("sources of task twitter without network: bundled, local")
     assert "\n" not in line
+
+
+ASKED = """
+import datasets, huggingface_hub, tasks
+def tell(source="bundled", **places):
+    try:
+        data = tasks.load("news", source=source, places=places)
+        print(len(data.pool), len(data.test), data.origins["real"])
+    except tasks.DataError as error:
+        print(error)
+tell(real="fancyzhx/ag_news", test="fancyzhx/ag_news")
+tell(real="fancyzhx/ag_news::validation@main", test="fancyzhx/ag_news")
+tell(source="hub")
+tell(real="fancyzhx/ag_new")
+tell(real="fancyzhx/ag_news:othr")
+tell(real="fancyzhx/ag_news::trian")
+huggingface_hub.constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+tell(real="fancyzhx/ag_news", test="fancyzhx/ag_news")
+tell(source="hub")
+"""
+
+
+def test_the_commit_that_the_hub_gives_is_read_and_recorded(tmp_path):
+    """Against a hub on this machine, and then from the cache: a pinned revision is never served by another."""
+    write_hub_copy(tmp_path / "hub", "news")
+    with hub_stub.hub(tmp_path / "hub") as address:
+        environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path), "HF_ENDPOINT": address}
+        root = Path(tasks.__file__).parent.parent
+        command = [sys.executable, "-c", ASKED]
+        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
+    pinned = hub_place(load_spec("news").sources["hub"].real).revision
+    no_file = "is no file or folder, and as a place of the hub:"
+    assert done.stdout.splitlines() == [
+        f"640 80 fancyzhx/ag_news:train@{hub_stub.COMMIT}",
+        f"40 80 fancyzhx/ag_news:validation@{hub_stub.COMMIT}",
+        f"fancyzhx/ag_news: the hub has no revision {pinned}",
+        f"fancyzhx/ag_new {no_file} fancyzhx/ag_new: the hub has no such data set, or it is private",
+        f"fancyzhx/ag_news:othr {no_file} fancyzhx/ag_news: BuilderConfig 'othr' not found. Available: ['default']",
+        f"fancyzhx/ag_news::trian {no_file} fancyzhx/ag_news: no split 'trian'; there are: train, test, validation",
+        f"640 80 fancyzhx/ag_news:train@{hub_stub.COMMIT}",
+        f"fancyzhx/ag_news: the cache holds commit {hub_stub.COMMIT}, not {pinned}; sources of task news without "
+        "network: bundled, local",
+    ], done.stderr
+    assert done.stderr == ""
 
 
 def test_a_place_that_is_nowhere_says_that_it_was_no_file_either(tmp_path):
