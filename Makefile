@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= --methods all --tasks twitter
 
-.PHONY: setup setup-dev leaderboard test lint clean
+.PHONY: setup setup-dev leaderboard test lint bench-report clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -29,6 +29,9 @@ lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench-report: setup
+	$(BIN)/python benchmarks/report.py
 
 clean:
 	rm -rf runs build *.egg-info

@@ -123,8 +123,7 @@ def judged(found: Match, kind: str, corrected: float, delta: float) -> Paired:
 
 def mixture(row: Row, base: Row) -> str:
     """What differs between the environments of two rows' cells, e.g. `torch 2.12.0, 2.13.0`; empty if nothing."""
-    environments = [cell.environment for part in (row, base) for cell in part.cells.values()]
-    values = {key: sorted({str(found.get(key, "unknown")) for found in environments}) for key in ENVIRONMENT}
+    values = {key: sorted(row.environments[key] | base.environments[key]) for key in ENVIRONMENT}
     return "; ".join(f"{key} {', '.join(found)}" for key, found in values.items() if len(found) > 1)
 
 

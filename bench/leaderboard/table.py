@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from bench.leaderboard.cells import Absent, Cell, Reader
 from bench.leaderboard.information import information
-from bench.leaderboard.paired import Paired, pair
+from bench.leaderboard.paired import ENVIRONMENT, Paired, pair
 from bench.leaderboard.pairs import Pairs, pairs
 from bench.leaderboard.provenance import Provenance, provenance
 from bench.leaderboard.rules import USUAL, Rules
@@ -59,6 +60,12 @@ class Row:
     def label(self) -> str:
         """The method with the hyper-parameters that differ from its defaults."""
         return str(self.spec["label"])
+
+    @cached_property
+    def environments(self) -> dict[str, set[str]]:
+        """What the cells were made by, as far as it decides whether they are paired."""
+        found = [cell.environment for cell in self.cells.values()]
+        return {key: {str(one.get(key, "unknown")) for one in found} for key in ENVIRONMENT}
 
     @property
     def complete(self) -> bool:

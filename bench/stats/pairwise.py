@@ -31,9 +31,10 @@ def covariances(scores: FloatArray) -> Components:
     if seeds == 1:
         unknown = np.full(by_example.shape, math.nan)
         return Components(unknown, by_example, unknown)
-    residual = scores - seed[:, :, None] - example[:, None, :] - mean[:, None, None]
-    flat = residual.reshape(methods, -1)
-    return Components(seed @ seed.T / (seeds - 1), by_example, flat @ flat.T / ((seeds - 1) * (examples - 1)))
+    by_seed = seed @ seed.T
+    centred = (scores - mean[:, None, None]).reshape(methods, -1)
+    residual = centred @ centred.T - examples * by_seed - seeds * (examples - 1) * by_example
+    return Components(by_seed / (seeds - 1), by_example, residual / ((seeds - 1) * (examples - 1)))
 
 
 def of_differences(covariance: FloatArray) -> FloatArray:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from fake_store import FakeStore
 
-from bench.leaderboard import USUAL
+from bench.leaderboard import USUAL, figures
 from bench.leaderboard.figures import FIGURES, draw, files, forest, slugs, training
 from bench.leaderboard.markdown import as_markdown
 from bench.leaderboard.pairs import pairs
@@ -44,6 +44,13 @@ def test_a_figure_of_each_kind_twice_the_same(store):
         assert root.tag.endswith("svg")
         assert b"<dc:date>" not in one.svg
         assert not re.search(rb"(href|src)=\"(?!#)", one.svg), "nothing is loaded from elsewhere"
+
+
+def test_several_processes_draw_the_same(store, monkeypatch):
+    table = table_of(store, store)
+    expected = draw(table)
+    monkeypatch.setattr(figures, "MANY", 2)
+    assert draw(table) == expected
 
 
 def test_figures_stand_in_the_report(store):

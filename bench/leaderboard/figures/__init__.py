@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import multiprocessing
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FOLDER = "figures"
+MANY = 4  # sections that are worth the start of processes
 
 
 @dataclass(frozen=True)
@@ -60,22 +65,39 @@ RANKS = "Mean ranks over tasks, with the critical difference of Nemenyi's test"
 
 
 def draw(table: Table) -> tuple[Drawn, ...]:
-    """All figures of a report."""
+    """All figures of a report: the overviews, then each section's. From `MANY` sections on, in several processes."""
+    parts = [
+        (section, place, slug, table.rules.delta)
+        for place, (section, slug) in enumerate(zip(table.sections, slugs(table), strict=True))
+    ]
+    if len(parts) < MANY:
+        return (*overviews(table), *itertools.chain.from_iterable(itertools.starmap(of_section, parts)))
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(min(len(os.sched_getaffinity(0)), len(parts)), mp_context=context) as pool:
+        drawn = [pool.submit(of_section, *part) for part in parts]
+        return (*overviews(table), *itertools.chain.from_iterable(one.result() for one in drawn))
+
+
+def overviews(table: Table) -> list[Drawn]:
+    """The figures of the whole table."""
+    found = []
     with styled():
-        return tuple(drawn(table))
+        if (made := all_gains(table)) is not None:
+            found.append(Drawn(None, "all-gains", OVERVIEW, *render(made)))
+        for place, group in enumerate(overall(table.sections), 1):
+            if (made := ranks(group)) is not None:
+                found.append(Drawn(None, f"ranks-{place}", RANKS, *render(made)))
+    return found
 
 
-def drawn(table: Table) -> Iterator[Drawn]:
-    """The overviews, then each section's figures."""
-    if (made := all_gains(table)) is not None:
-        yield Drawn(None, "all-gains", OVERVIEW, *render(made))
-    for place, group in enumerate(overall(table.sections), 1):
-        if (made := ranks(group)) is not None:
-            yield Drawn(None, f"ranks-{place}", RANKS, *render(made))
-    for place, (section, slug) in enumerate(zip(table.sections, slugs(table), strict=True)):
-        for entry in FIGURES:
-            if (made := entry.draw(section, table.rules.delta)) is not None:
-                yield Drawn(place, f"{slug}-{entry.key}", entry.caption, *render(made))
+def of_section(section: Section, place: int, slug: str, delta: float) -> list[Drawn]:
+    """The figures of one section."""
+    with styled():
+        return [
+            Drawn(place, f"{slug}-{entry.key}", entry.caption, *render(made))
+            for entry in FIGURES
+            if (made := entry.draw(section, delta)) is not None
+        ]
 
 
 def slugs(table: Table) -> list[str]:

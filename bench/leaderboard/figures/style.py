@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 8.0  # inches
+DPI = 144  # of the PNG
 LABEL = 30  # characters of a method's label
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#7F7F7F", "#222222"
 
@@ -82,12 +83,16 @@ def figure(
 
 
 def render(made: Figure) -> tuple[bytes, bytes]:
-    """The figure as SVG and as PNG, without dates; it is laid out once."""
+    """The figure as SVG and as PNG, without dates; laid out once, and drawn once for each (`savefig` draws twice)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     made.draw_without_rendering()
     made.set_layout_engine("none")
     svg, png = io.BytesIO(), io.BytesIO()
-    made.savefig(svg, format="svg", metadata={"Date": None})
-    made.savefig(png, format="png", dpi=144, metadata={"Software": None})
+    FigureCanvasSVG(made).print_svg(svg, metadata={"Date": None})
+    made.dpi = DPI
+    FigureCanvasAgg(made).print_png(png, metadata={"Software": None})
     return svg.getvalue(), png.getvalue()
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 POINTS = 60  # of a curve; longer histories are averaged over stretches of updates
 PANELS = 5  # methods side by side
-MOST = 16  # methods that are drawn, best first
+MOST = 10  # methods that are drawn, best first
 MEASURES = (("loss", "loss", BLUE), ("ess", "ESS", GREEN))
 
 
