@@ -65,6 +65,12 @@ class Classifier:
         inside = {id(module) for top in trained for module in top.modules()}
         return [module for module in self.base.modules() if id(module) not in inside]
 
+    @property
+    def output(self) -> nn.Linear:
+        """The head's last layer, whose input is the classifier's features (B, H)."""
+        wide = (module for top in self.head for module in top.modules() if isinstance(module, nn.Linear))
+        return [layer for layer in wide if layer.out_features == self.n_classes][-1]
+
     def peer(self) -> Classifier:
         """A second network with weights of its own in what trains; what is frozen is shared."""
         frozen = {id(weight): weight for weight in self.model.parameters() if not weight.requires_grad}

@@ -10,7 +10,10 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from bench.auxiliary import auxiliary
 from bench.jobs import CellJob, Job, Role, StatesJob, TokensJob
+from methods import METHODS
+from methods.hooks import Budget
 
 RATE = 60e9  # floating-point operations per second of one worker: a laptop core
 CHARACTERS = 4.3  # per token of English text
@@ -50,7 +53,16 @@ def operations(job: Job, mean: dict[Path, float], rows: dict[Path, int]) -> floa
 
     source = job.real if job.spec.hyperparameters["train_on"] == "real" else job.generated
     steps = job.spec.settings["updates"] * job.spec.settings["batch_size"] * mean[source.tokens]
-    return trained * float(6 * steps + 2 * (tokens(job.scored) + tokens(job.test)))
+    return trained * float(6 * steps * cost(job) + 2 * (tokens(job.scored) + tokens(job.test)))
+
+
+def cost(job: CellJob) -> float:
+    """Passes forward and backward of the job's training, relative to those of cross-entropy."""
+    cls, settings = METHODS[job.spec.method], job.spec.settings
+    config = cls.Config(**job.spec.hyperparameters)
+    budget = Budget(settings["updates"], settings["batch_size"], len(job.generated.ids), len(job.real.ids))
+    term = auxiliary(settings["auxiliary"]).cost if "auxiliary" in settings else 0.0
+    return cls.declared_cost(config, budget) + cls.networks * term
 
 
 @cache

@@ -13,11 +13,10 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 # What a cell's numbers are computed by.
 TRAINS = (
-    *(f"bench/{name}.py" for name in ("batches", "cell", "classifier", "lookahead", "packed", "ranks", "record")),
-    *(f"bench/{name}.py" for name in ("seeds", "selection", "states", "tokens", "trainer")),
+    *(f"bench/{name}.py" for name in ("batches", "cell", "classifier", "lookahead", "network", "packed", "ranks")),
+    *(f"bench/{name}.py" for name in ("record", "seeds", "selection", "states", "tokens", "trainer")),
     "bench/stats/metrics.py",
-    "methods/base.py",
-    "methods/hooks.py",
+    *(f"methods/{name}.py" for name in ("auxiliary", "base", "hooks")),
 )
 ID_LENGTH = 20  # hex digits: 80 bits, far beyond any store's need
 

@@ -6,7 +6,7 @@ Nothing is trained or written here, and torch is not needed: `--dry-run` is this
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -138,9 +138,10 @@ class TaskPlan:
         self.needed: dict[Path, str] = {}  # artefact folder -> job id
         self.records: dict[str, dict[str, str]] = {}  # seed -> role -> id of what is recorded of its rows
         self.drawn: dict[int, dict[str, Role]] = {}  # roles by seed
-        # Checkers with another encoder have tokens and states of their own.
-        same = checker.hash == checkpoint.hash
-        self.checkers = self if same else TaskPlan(asked, task, data, checker, checker, protocol, made)
+        # Checkers with another encoder have tokens and states of their own; no term is added to a checker's loss.
+        same = checker.hash == checkpoint.hash and asked.settings.auxiliary is None
+        plain = replace(asked, settings=replace(asked.settings, auxiliary=None))
+        self.checkers = self if same else TaskPlan(plain, task, data, checker, checker, protocol, made)
 
     def announce(self) -> None:
         """Say which cells that need no others are asked for: a checker that is one of them lies among the cells."""
@@ -318,7 +319,7 @@ class TaskPlan:
             encoder_hash=self.checkpoint.hash,
             preset=self.asked.preset,
             protocol=protocol.label,
-            settings=asdict(self.settings),
+            settings=self.settings.stored(),
             data=data,
             artefacts=dict(artefacts),
             code=method_code(choice.cls),
@@ -355,6 +356,7 @@ class TaskPlan:
         data = self.stressed(self.asked.seeds[0])
         test, roles = data.test, self.roles(self.asked.seeds[0])
         rows = {name: len(role.ids) for name, role in roles.items()}
+        own = self.checkers.checkpoint.hash == self.checkpoint.hash
         return {
             "task": self.task.name,
             "task_ref": self.task.label,
@@ -366,11 +368,11 @@ class TaskPlan:
             "encoder": self.checkpoint.name,
             "encoder_hash": self.checkpoint.hash,
             "preset": self.asked.preset,
-            "checker_encoder": None if self.checkers is self else self.checkers.checkpoint.name,
-            "checker_encoder_hash": None if self.checkers is self else self.checkers.checkpoint.hash,
+            "checker_encoder": None if own else self.checkers.checkpoint.name,
+            "checker_encoder_hash": None if own else self.checkers.checkpoint.hash,
             "given_checkers": {name: find(model).hash for name, model in self.asked.checkers.items()},
             "protocol": self.protocol.label,
-            "settings": asdict(self.settings),
+            "settings": self.settings.stored(),
             "sizes": {
                 "generated": len(data.generated),
                 "real": rows["real"],

@@ -8,8 +8,8 @@ seconds and is for tests of the machinery: its numbers mean nothing.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -29,6 +29,7 @@ class Settings:
     train_layers: int | Literal["all"] = 2  # top blocks that train, with what lies above them; the rest is frozen
     generated_rows: int | None = 1000  # at most so many generated rows
     precision: Literal["no", "bf16", "fp16"] = "no"  # mixed precision of the forward pass; "no" is float32
+    auxiliary: str | None = None  # a term added to every method's loss, never to a checker's: simcse(weight=0.1)
 
     def __post_init__(self) -> None:
         if (self.updates is None) == (self.epochs is None):
@@ -49,6 +50,10 @@ class Settings:
         if self.epochs is None:
             return self
         return replace(self, updates=math.ceil(self.epochs * math.ceil(generated / self.batch_size)), epochs=None)
+
+    def stored(self) -> dict[str, Any]:
+        """The settings as cells hold them: a term that is not there is not mentioned, so that it changes no id."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("auxiliary", None)}
 
 
 @dataclass(frozen=True)

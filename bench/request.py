@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import methods
+from bench.auxiliary import with_auxiliary
 from bench.errors import UserError, unknown
 from bench.presets import PRESETS, Settings
 from bench.protocols import Protocol, protocols
@@ -122,7 +123,7 @@ def request(
         checker_encoder=checker_encoder,
         preset=preset,
         protocols=protocols(protocol or PRESETS[preset].protocol),
-        settings=build(Settings, training, f"preset {preset}", base=PRESETS[preset].settings),
+        settings=with_auxiliary(build(Settings, training, f"preset {preset}", base=PRESETS[preset].settings)),
         source=source,
         data_dir=Path(folder) if (folder := data_dir or os.environ.get("BENCH_DATA")) else None,
         test_size=row_limit(test_size),

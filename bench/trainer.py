@@ -5,7 +5,6 @@ Every method goes through this loop; two cells of a task and seed differ in what
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,14 +12,15 @@ from functools import partial
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
-from transformers import get_linear_schedule_with_warmup
+from torch import Tensor
 
 from bench import ranks
+from bench.auxiliary import auxiliary
 from bench.batches import by_length, schedule
 from bench.classifier import Classifier
 from bench.jobs import BoolArray, IntArray
 from bench.lookahead import LookAhead, ProbedRows
+from bench.network import Network
 from bench.presets import Settings
 from bench.record import Passes, Record, Visit, settle
 from bench.seeds import derive
@@ -64,55 +64,6 @@ class TrainingRows:
         return ProbedRows(self.table.take(index), self.labels[index], self.ids[index])
 
 
-class Network:
-    """One of the classifiers that train side by side, and its optimiser of the phase."""
-
-    def __init__(self, classifier: Classifier, accelerator: Accelerator, head_seed: int) -> None:
-        self.classifier, self.accelerator, self.head_seed = classifier, accelerator, head_seed
-        self.start()
-        # Without Accelerate's wrapper for several processes: `bench.ranks` shares the batches.
-        self.model: nn.Module = accelerator.prepare_model(classifier.model, evaluation_mode=True)
-
-    def start(self) -> None:
-        """Pretrained weights and the head of the seed."""
-        self.classifier.start(self.head_seed)
-
-    def begin(self, settings: Settings, updates: int) -> None:
-        """A new optimiser and its schedule over so many updates."""
-        self.optimizer = self.accelerator.prepare_optimizer(adamw(self.classifier, settings))
-        warmup = round(settings.warmup * updates)
-        self.decay = get_linear_schedule_with_warmup(self.optimizer.optimizer, warmup, updates)
-        self.classifier.train()
-
-    def probe(self, rows: TrainingRows, real: ProbedRows | None, passes: Passes) -> LookAhead:
-        """Derivatives at this network's weights, with the optimiser of the phase."""
-        return LookAhead(self.classifier, self.optimizer.optimizer, rows.generated(), real, passes)
-
-    def logits(self, inputs: dict[str, Tensor]) -> Tensor:
-        """(B, C) in float32."""
-        moved = {name: value.to(self.accelerator.device) for name, value in inputs.items()}
-        logits: Tensor = self.model(**moved).logits
-        return logits.float()
-
-    def log_probs(self, table: TokenTable, index: IntArray) -> Tensor:
-        """(B, C) log-probabilities of a batch, of which each rank computes its part."""
-        own = ranks.part(len(index))
-        passed = own if own.start < own.stop else slice(0, 1)  # a rank without rows has gradients too: zero
-        inputs = table.inputs(index[passed], width=int(table.length[index].max()))
-        with ranks.dropout(passed, len(index), self.accelerator.device):
-            log_probs = torch.log_softmax(self.logits(inputs), dim=-1)
-        return ranks.whole(log_probs[: own.stop - own.start], own, len(index))
-
-    def update(self, clip_norm: float | None) -> Tensor:
-        """One step of the optimiser. Returns the norm () of the gradient before clipping."""
-        ranks.sum_gradients(self.classifier.trained.values())
-        norm = self.accelerator.clip_grad_norm_(self.classifier.trained.values(), clip_norm or math.inf)
-        self.optimizer.step()
-        self.decay.step()
-        self.optimizer.zero_grad()
-        return torch.as_tensor(norm)
-
-
 @dataclass(frozen=True)
 class Moment:
     """Where a training run stands at one update."""
@@ -131,6 +82,7 @@ class Trainer:
     def __init__(self, classifier: Classifier, settings: Settings, task: str, seed: int, networks: int = 1) -> None:
         self.accelerator = Accelerator(mixed_precision=settings.precision)
         self.settings, self.task, self.seed = settings, task, seed
+        self.auxiliary = None if settings.auxiliary is None else auxiliary(settings.auxiliary)
         peers = [(classifier.peer(), derive("head", task, seed, number)) for number in range(1, networks)]
         every = [(classifier, derive("head", task, seed)), *peers]
         self.networks = [Network(member, self.accelerator, head_seed) for member, head_seed in every]
@@ -159,7 +111,7 @@ class Trainer:
                     network.start()
             for network in self.networks:
                 network.begin(self.settings, phase.updates)
-            probes = [network.probe(rows, real, record.passes) for network in self.networks]
+            probes = [network.probe(rows.generated(), real, record.passes) for network in self.networks]
             self._train(method, rows.of(phase), phase.updates, record, probes, rng, watch if number >= last else None)
             method.phase_end(number, probes[0])
         return record
@@ -225,7 +177,10 @@ class Trainer:
         labels = torch.from_numpy(rows.labels[index]).to(device)
         share = torch.from_numpy(rows.share[index]).to(device)
         generated = torch.from_numpy(np.flatnonzero(~rows.real[index])).to(device)
-        views = [network.log_probs(rows.table, index) for network in self.networks]
+        passed = [
+            self._passed(network, moment, probe.passes) for network, probe in zip(self.networks, probes, strict=True)
+        ]
+        views = [view for view, _ in passed]
         own: Sequence[Losses | None] = [None] * len(views)
         if len(generated):
             at = torch.from_numpy(index).to(device)[generated]
@@ -246,7 +201,24 @@ class Trainer:
                     for network, view, probe in zip(self.networks, views, probes, strict=True)
                 ]
             )
-        return [combined(view, labels, share, generated, mine) for view, mine in zip(views, own, strict=True)]
+        return [
+            combined(view, labels, share, generated, mine, term) for (view, term), mine in zip(passed, own, strict=True)
+        ]
+
+    def _passed(self, network: Network, moment: Moment, passes: Passes) -> tuple[Tensor, Tensor | None]:
+        """(B, C) log-probabilities, and the auxiliary term () where the settings have one."""
+        table, index = moment.rows.table, moment.index
+        if self.auxiliary is None:
+            return network.log_probs(table, index), None
+        seed = derive("auxiliary", self.task, self.seed, moment.step)
+        log_probs, features = network.encoded(table, index)
+
+        def again() -> Tensor:
+            torch.manual_seed(seed)
+            passes.add(len(index), len(index))
+            return network.encoded(table, index)[1]
+
+        return log_probs, self.auxiliary.term(features, again, seed)
 
     def logits(self, table: TokenTable) -> Array:
         """(n, C) float32 logits of the first network in evaluation mode, in the order of the table.
@@ -269,16 +241,6 @@ class Trainer:
             self.accelerator.unwrap_model(network.model, keep_fp32_wrapper=False)
         self.accelerator.free_memory()
         AcceleratorState._reset_state(True)
-
-
-def adamw(classifier: Classifier, settings: Settings) -> torch.optim.Optimizer:
-    """AdamW without decay of biases and norms, as the field has it."""
-    weights = list(classifier.trained.values())
-    groups = [
-        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
 
 
 def still(network: Network, moment: Moment, generated: Tensor, passes: Passes) -> Tensor:
@@ -305,16 +267,20 @@ def kept(
 
 
 def combined(
-    log_probs: Tensor, labels: Tensor, share: Tensor, generated: Tensor, own: Losses | None
+    log_probs: Tensor, labels: Tensor, share: Tensor, generated: Tensor, own: Losses | None, term: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """(B,) losses and weights of a batch: plain CE, which is what real rows carry, and the method's own elsewhere."""
+    """(B,) losses and weights of a batch: plain CE, which is what real rows carry, and the method's own elsewhere.
+
+    A `term` () is added to the mean of the losses.
+    """
     loss = -log_probs.gather(1, labels[:, None]).squeeze(1)
     weight = torch.ones_like(loss)
     if own is not None:
         effective = own.weight if own.weight is not None else torch.full_like(own.loss, torch.nan)
         loss = loss.index_copy(0, generated, own.loss)
         weight = weight.index_copy(0, generated, effective.detach())
-    return loss * share, weight.detach() * share
+    loss = loss * share
+    return loss if term is None else loss + term, weight.detach() * share
 
 
 def visit(moment: Moment, whole: IntArray, network: int, weight: Tensor) -> Visit:

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.estimate import cost
 from bench.jobs import CellJob
 from bench.plan import Plan, plan
 from bench.request import request
 from methods import discover
-from methods.hooks import Budget
 
 Run = Callable[..., Plan]
 OPTIONS = {"hu": "hu(pretrain=0.25)", "sungen": "sungen(rounds=2)"}  # so that their loops turn in eight updates
@@ -49,9 +49,7 @@ def test_what_every_method_declares_is_what_it_passes(run_here: Run) -> None:
     made = cells(run_here(methods=",".join(names)))
     counted = {label: read(job, "timing.json")["passes"]["train_rows"] for label, job in made.items()}  # type: ignore[index]
     for label, job in made.items():
-        cls = discover()[job.spec.method]
-        budget = Budget(updates=8, batch_size=8, generated=64, real=len(job.real.ids))
-        declared = cls.declared_cost(cls.Config(**job.spec.hyperparameters), budget)
+        declared = cost(job)
         relative = counted[label] / counted["ce"]
         assert relative <= declared * 1.01, label
         if job.spec.method not in ("infobatch", "supergen-filter"):
