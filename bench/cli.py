@@ -38,6 +38,8 @@ FLAGS = (
     "--check",
     "--aa",
     "--with-texts",
+    "--yes",
+    "--failed",
 )
 SEVERAL = ("--from",)  # options of several values
 
@@ -192,6 +194,33 @@ def list_(
         Listing.CELLS: lambda: listing.cells(out, failed),
     }
     for line in listings[what]():
+        say(line)
+
+
+@app.command()
+def show(
+    cell: Annotated[list[str], typer.Argument(help='An id or its beginning, a folder, or "task method seed".')],
+    other: Annotated[str, typer.Option("--diff", help="Another cell: tell what differs instead.")] = "",
+    out: options.Out = Path("runs"),
+) -> None:
+    """Show one cell: what it is, metrics, curves, environment, the end of its log; or what differs between two."""
+    from bench import show as showing
+
+    folder = showing.find(out, " ".join(cell))
+    for line in showing.diff(folder, showing.find(out, other)) if other else showing.show(folder):
+        say(line)
+
+
+@app.command()
+def clean(
+    out: options.Out = Path("runs"),
+    failed: Annotated[bool, typer.Option("--failed", help="Failed cells go too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove; without it nothing is.")] = False,
+) -> None:
+    """Show what a store's space goes to, and remove what nobody needs (--yes); done cells always stay."""
+    from bench.clean import clean as cleaning
+
+    for line in cleaning(out, failed=failed, remove=yes):
         say(line)
 
 

@@ -11,10 +11,11 @@ from bench.errors import UserError
 from bench.hashing import digest
 from bench.plan import Plan
 from bench.request import Request
-from bench.store import read_json, write_json
+from bench.store import artefact_path, read_json, write_json
 
 SCHEMA = 1
 GRIDS = ".grids"
+ARTEFACTS = "artefacts"  # of a grid: the folders that its cells share, checkers that are no cells among them
 # What two grids must share for their cells to stand in one table.
 TRAINING = ("encoder_hash", "checker_encoder_hash", "preset", "protocol", "settings")
 SECTION = ("task_ref", "source", "sizes", "hashes", "given_checkers", *TRAINING)
@@ -29,7 +30,14 @@ def describe(asked: Request, made: Plan, command: str) -> dict[str, Any]:
         "references_missing": missing_references(named),
         "left_out": dict(asked.left_out),
         "sections": made.sections,
+        ARTEFACTS: sorted(str(folder.relative_to(made.root)) for folder in shared(made)),
     }
+
+
+def shared(made: Plan) -> set[Path]:
+    """The folders of everything that a plan makes besides the cells that were asked for."""
+    folders = {job.folder for identity, job in made.jobs.items() if identity not in made.cells}
+    return folders | {artefact_path(made.root, "record", identity) for identity in made.records}
 
 
 def missing_references(named: set[str]) -> list[str]:
