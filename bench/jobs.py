@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.checkpoint import Checkpoint
 from bench.spec import CellSpec
-from bench.store import Kept, artefact_path, cell_path
+from bench.store import Kept, State, artefact_path, cell_path
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
@@ -40,6 +40,17 @@ class Job:
     def twin(self) -> Path | None:
         """Another folder in which the same may lie."""
         return None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job in a worker: done, failed, or running elsewhere. Here, because the parent reads it too."""
+
+    id: str
+    state: State
+    summary: dict[str, Any] = field(default_factory=dict)
+    cause: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench import estimate
-from bench.jobs import CellJob, Job
+from bench.jobs import CellJob, Job, Outcome
 from bench.plan import Plan
 from bench.queue import Queue
 from bench.store import DONE, State, read_json
-
-if TYPE_CHECKING:
-    from bench.worker import Outcome
 
 Say = Callable[[str], None]
 

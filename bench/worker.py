@@ -22,7 +22,6 @@ import signal
 import threading
 import time
 import traceback
-from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -30,7 +29,7 @@ import torch
 import transformers
 
 from bench import cell, folds, scores, states, tokens, tracking
-from bench.jobs import Job
+from bench.jobs import Job, Outcome
 from bench.store import DONE, ERROR, LOG, State, acquire, adopt, failure, heartbeat, read_json, state, write_json
 
 torch.set_num_threads(1)
@@ -54,17 +53,6 @@ BUILDERS: dict[str, Any] = {
     "cell": cell.build,
     "mirror": tracking.build,
 }
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a job in a worker: done, failed, or running elsewhere (`busy`)."""
-
-    id: str
-    state: State
-    summary: dict[str, Any] = field(default_factory=dict)
-    cause: str = ""
-    seconds: float = 0.0
 
 
 def main(connection: Connection, device: str | None) -> None:

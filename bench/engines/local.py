@@ -18,14 +18,11 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from bench.jobs import Job
+from bench.jobs import Job, Outcome
 from bench.queue import Queue
 from bench.store import State, release
-
-if TYPE_CHECKING:
-    from bench.worker import Outcome
 
 POLL = 0.5  # seconds between looks at a cell that another run is training
 

@@ -280,23 +280,15 @@ def test_saying_hello_needs_no_torch(tmp_path: Path, arguments: tuple[str, ...])
     assert run.returncode == 0, run.stderr
 
 
-def test_planning_and_reporting_need_no_torch(bench: Command, tmp_path: Path, tiny_encoder: Path) -> None:
-    assert bench("run", "--methods", "ce", "--seeds", "1", tiny=True).returncode == 0
+def test_only_workers_need_torch(tmp_path: Path, tiny_encoder: Path) -> None:
+    tiny = ["--preset", "smoke", "--encoder", str(tiny_encoder)]
     for arguments in (
-        [
-            "run",
-            "--methods",
-            "ce,dimp",
-            "--seeds",
-            "2",
-            "--dry-run",
-            "--preset",
-            "smoke",
-            "--encoder",
-            str(tiny_encoder),
-        ],
+        ["run", "--methods", "ce", "--seeds", "1", "--workers", "1", "--no-figures", *tiny],
+        ["run", "--methods", "ce,dimp", "--seeds", "2", "--dry-run", *tiny],
         ["report"],
         ["list", "cells"],
+        ["show", "twitter ce 0"],
+        ["clean"],
         ["validate", "twitter", "--encoder", str(tiny_encoder)],
     ):
         run = without(["torch", "transformers", "datasets", "accelerate", "wandb"], arguments, tmp_path)
