@@ -9,6 +9,7 @@ import contextlib
 import os
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import fields
 from enum import StrEnum
@@ -379,5 +380,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def complain(message: str) -> int:
     """The one line that the user gets, and the exit code that goes with it."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    from bench.engines.torchrun import follows
+
+    if follows():
+        time.sleep(5)  # torchrun ends all processes when one ends: the one that speaks goes first
+    else:
+        print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return 2

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import estimate, leaderboard, records, tracking
-from bench.engines.local import default_workers, execute
+from bench.engines import local, torchrun
 from bench.errors import UserError
 from bench.jobs import CellJob, Job
 from bench.manifest import describe, save
@@ -81,6 +81,10 @@ def run(
         tracking.mirror(made, options.track)
     manifest = describe(asked, made, options.command)
     result = Result(manifest, made.root)
+    if torchrun.follows():
+        if not options.dry_run:
+            torchrun.follow()
+        return result
     if options.dry_run:
         summary(made, options, say)
         return result
@@ -88,11 +92,11 @@ def run(
     if asked.limit is None:
         save(manifest, made.root)
     records.save(made.records, made.root)
-    queue, count = queued(made), options.workers or default_workers()
+    queue, count, engine = queued(made), workers(options), torchrun if torchrun.launched() else local
     progress = Progress(made, queue, count, say, fail_fast=options.fail_fast, command=options.command)
     try:
         with show(progress):
-            execute(queue, count, progress)
+            engine.execute(queue, count, progress)
     except FailFast:
         say("stopped at the first failure (--fail-fast)")
     result.failures = progress.failures()
@@ -121,6 +125,13 @@ def lacks_model(job: Job) -> bool:
     if not isinstance(job, CellJob) or job.keep is None or state(job.folder) is not State.DONE:
         return False
     return not any((job.folder / MODEL / name).exists() for name in MODEL_FILES[job.keep])
+
+
+def workers(options: Options) -> int:
+    """How many processes train. Raises UserError where torchrun and the options both say."""
+    if torchrun.launched() and options.workers:
+        raise UserError("--workers are processes that train a cell each; under torchrun its processes share each cell")
+    return torchrun.count() if torchrun.launched() else options.workers or local.default_workers()
 
 
 def prepare(made: Plan, options: Options) -> None:
@@ -182,7 +193,7 @@ def summary(made: Plan, options: Options, say: Say) -> None:
     built = ", ".join(f"{count} {kind}" for kind, count in sorted(artefacts.items())) or "none"
     say(f"trainings to do: {trainings} (of which checkers that are no cells of the grid: {extra})")
     say(f"artefacts to build: {built}")
-    count = options.workers or default_workers()
+    count = workers(options)
     about = estimate.spell(estimate.seconds(open_jobs, made.jobs.values(), count))
     say(
         f"estimate: about {about} on {count} worker{'s' * (count != 1)} (from counts; machines differ by a factor of 3)"

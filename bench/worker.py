@@ -22,6 +22,7 @@ import signal
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -74,7 +75,7 @@ def follow_parent() -> None:
     os._exit(1)
 
 
-def run(job: Job) -> Outcome:
+def run(job: Job, builders: Mapping[str, Any] = BUILDERS) -> Outcome:
     """Build one job under its lease. A failure is written down and returned, never raised."""
     if not acquire(job.root, job.folder, job.twin):
         found = made_elsewhere(job)
@@ -87,7 +88,7 @@ def run(job: Job) -> Outcome:
         output.enter_context(contextlib.redirect_stderr(log))
         output.enter_context(contextlib.redirect_stdout(log))
         try:
-            summary = BUILDERS[job.kind](job)
+            summary = builders[job.kind](job)
         except Exception as error:
             traceback.print_exc(file=log)
             message = str(error).replace(f"{job.root}/", "")  # reports travel, and name folders below the store

@@ -139,6 +139,11 @@ def answer(queue: Queue, pool: list[Worker], worker: Worker, watcher: Watcher) -
             watcher.tell(job, State.STALE, None)
         return
     assert job is not None, "a worker answers only what it was asked"
+    settle(queue, job, outcome, watcher)
+
+
+def settle(queue: Queue, job: Job, outcome: Outcome, watcher: Watcher) -> None:
+    """Take in what became of a job."""
     if outcome.state is State.RUNNING:
         queue.elsewhere(job)
         return
