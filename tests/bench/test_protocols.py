@@ -175,7 +175,12 @@ def test_test_labels_choose_nothing(run_here: Run, tmp_path: Path, name: str) ->
     from bench.worker import run
 
     job = cells(run_here(methods="ce", protocol=name, settings=EPOCHS))["ce"]
-    turned = replace(job, folder=tmp_path / "turned", test=replace(job.test, labels=1 - job.test.labels))
+    turned = replace(
+        job,
+        folder=tmp_path / "turned",
+        spec=replace(job.spec, data={**job.spec.data, "test": "turned"}),
+        test=replace(job.test, labels=1 - job.test.labels),
+    )
     assert run(turned).state == "done"
     for file in ("predictions", "train_scores"):
         one, other = (pd.read_parquet(folder / f"{file}.parquet") for folder in (job.folder, turned.folder))
