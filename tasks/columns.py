@@ -87,27 +87,28 @@ def same_shape(columns: Mapping[str, tuple[Table, Columns]]) -> None:
         )
 
 
-def discovered(columns: Mapping[str, tuple[Table, Columns]]) -> tuple[str, ...]:
-    """The labels of all roles, sorted (numbers by size).
+def discovered(columns: Mapping[str, tuple[Table, Columns]], leave_out: Sequence[str] = ()) -> tuple[str, ...]:
+    """The labels of all roles but those to leave out, sorted (numbers by size).
 
     Raises DataError where a generated, real or test row has a label that the real or the test rows lack, which is how
     another spelling shows.
     """
-    found = {role: _labels(table, names.label) for role, (table, names) in columns.items()}
+    found = {role: _labels(table, names.label, leave_out) for role, (table, names) in columns.items()}
     for one, other in (("generated", "real"), ("test", "real"), ("real", "test")):
         if one in found and other in found:
             _subset(columns[one][0], found[one], columns[other][0].name, found[other])
     labels = sorted({name for names in found.values() for name in names}, key=_by_size)
     if len(labels) < 2:
-        raise DataError(f"{columns['real'][0].name}: every label is {labels[0]!r}; a task needs two classes")
+        raise DataError(f"{columns['real'][0].name}: labels: {listed(labels)}; a task needs two classes")
     return tuple(labels)
 
 
-def _labels(table: Table, column: str) -> dict[str, list[int]]:
+def _labels(table: Table, column: str, leave_out: Sequence[str]) -> dict[str, list[int]]:
     """Rows by the name of their label; rows without a label are left for later checks."""
     rows: dict[str, list[int]] = {}
     for row, value in enumerate(table.column(column)):
-        if (name := label_name(value, table.label_names)) is not None:
+        name = label_name(value, table.label_names)
+        if name is not None and name not in leave_out:
             rows.setdefault(name, []).append(row)
     return rows
 

@@ -111,7 +111,7 @@ class _Reader:
         }
         same_shape(columns)
         pair = columns["real"][1].text_pair
-        labels = self.spec.labels or discovered(columns)
+        labels = self.spec.labels or discovered(columns, self.block.leave_out)
         self.spec = self.spec.model_copy(update={"labels": labels, "text_pair": pair})
         return {role: self.checked(role, table, names) for role, (table, names) in columns.items()}
 

@@ -112,8 +112,28 @@ def _read_json_lines(path: Path) -> Columns:
                     lines.append(number)
     except UnicodeDecodeError:
         raise _not_utf8(path, lambda before: f"line {before.count(chr(10)) + 1}") from None
+    return _by_column(rows), lines
+
+
+def _read_json(path: Path) -> Columns:
+    """One array of objects, or an object per line."""
+    if not _head(path).lstrip().startswith(b"["):
+        return _read_json_lines(path)
+    with _opened(path, newline="") as file:
+        try:
+            rows = json.load(file)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path}: not valid JSON: {error}") from None
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise DataError(f"{path}, row {number}: {type(row).__name__}, not an object with the columns as keys")
+    return _by_column(rows), None
+
+
+def _by_column(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Rows as columns; what a row lacks is None."""
     names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in names}, lines
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -159,13 +179,18 @@ def _csv_place(before: str, delimiter: str) -> str:
 
 def _opened(path: Path, newline: str) -> TextIO:
     """The file as UTF-8 text, read as it is used: a large file is never held twice. Raises `DataError`."""
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    if not head.removeprefix(codecs.BOM_UTF8).strip():
+    head = _head(path)
+    if not head.strip():
         raise DataError(f"{path}: the file is empty")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in head[:4]:
         raise DataError(f"{path}: the file is UTF-16 or UTF-32; save it as UTF-8")
     return path.open(encoding="utf-8-sig", newline=newline)
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file, behind a byte-order mark."""
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES).removeprefix(codecs.BOM_UTF8)
 
 
 def _not_utf8(path: Path, place: Callable[[str], str]) -> DataError:
@@ -198,7 +223,7 @@ READERS: dict[str, Callable[[Path], Columns]] = {
     ".parquet": _read_parquet,
     ".jsonl": _read_json_lines,
     ".ndjson": _read_json_lines,
-    ".json": _read_json_lines,
+    ".json": _read_json,
     ".csv": _read_csv,
     ".tsv": lambda path: _read_csv(path, delimiter="\t"),
 }

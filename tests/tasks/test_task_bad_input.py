@@ -130,6 +130,27 @@ def test_bad_csv_file(made, content, problem):
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
+        ("[]", ": no rows"),
+        ('[{"text": "a", "label": 0}, 3]', ", row 2: int, not an object"),
+        ('[{"text": "a", "label": 0},\n{"text": "", "label": 0}]', ", row 2: text is empty"),
+        ('[{"text": "a"', ": not valid JSON: Expecting"),
+        ("[" * 100_000, ": not valid JSON: "),
+        ("[\xff", ": not valid JSON: 'utf-8' codec"),
+    ],
+)
+def test_bad_json_array(made, content, problem):
+    (made / "bad.json").write_text(content, "latin-1")
+    assert message_of(made, "bad.json").startswith(problem)
+
+
+def test_a_json_array_of_objects(made):
+    (made / "good.json").write_text("\n " + json.dumps(GOOD, indent=1), "utf-8")
+    assert load_generated(made, "good.json").generated.texts == [row["text"] for row in GOOD]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
         (b"", ": the file is empty"),
         (b'{"text": "a", "label": 0}\n{"text": "\xe9", "label": 0}\n', ", line 2: not valid UTF-8 (byte 0xe9)"),
         (json.dumps(GOOD[0]).encode("utf-16"), ": the file is UTF-16 or UTF-32; save it as UTF-8"),

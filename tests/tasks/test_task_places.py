@@ -110,6 +110,14 @@ def test_a_yaml_may_leave_columns_and_labels_open_and_name_files_beside_it(own):
     assert sizes(load(path, places={"generated": str(own / "test.parquet")})) == (50, 80, 8)
 
 
+def test_labels_that_are_left_out_are_no_classes(own):
+    write_json_lines(own / "real.jsonl", made_rows("real", BOTH | {"unclear": 7}))
+    sources = {"files": {"generated": "generated.csv", "real": "real.jsonl", "leave_out": ["unclear"]}}
+    data = load(write_task(own, labels=None, sources=sources))
+    assert (data.spec.labels, len(data.pool) + len(data.test)) == (("negative", "positive"), 112 + 8)
+    assert data.notes[0] == "7 of 127 real rows left out: unclear"
+
+
 def test_labels_are_sorted_by_name_and_numbers_by_size(own):
     for name, start in (("generated", 0), ("real", 1000), ("test", 2000)):
         rows = [{"text": f"{name} {i}", "label": (2, 10, 1)[i % 3]} for i in range(start, start + 60)]
