@@ -147,6 +147,9 @@ def details(row: Row, found: Comparison) -> Iterable[tuple[str, str]]:
     yield "seeds × test rows", f"{found.seeds} × {found.examples:,}"
     for name, value, form in values:
         yield name, NOTHING if math.isnan(value) else format(value, form)
+    more = row.paired.needed if row.paired else None
+    for name, enough in (("seeds", more.seeds), ("test rows", more.examples)) if more else ():
+        yield f"{name} in all that would settle it", f"{enough:,}" if enough else "no number"
     if found.conditional:
         yield "holds for", "these trained models: one seed"
 

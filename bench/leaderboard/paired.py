@@ -14,6 +14,7 @@ from bench.leaderboard.scores import Examples
 from bench.stats.crossed import Comparison, compare_accuracy, compare_macro_f1
 from bench.stats.metrics import IntArray
 from bench.stats.multiple import CORRECTIONS, max_t
+from bench.stats.needed import Needed, needed
 from bench.stats.pairwise import covariances, sure_correlation
 from bench.stats.verdict import Verdict, incomplete, verdict
 
@@ -29,7 +30,7 @@ class Paired:
 
     `p_max_t`: the same by step-down max-T, for information. `family`: *confirmatory* (core methods, corrected over all
     that were planned), *exploratory* (the rest, uncorrected) or empty (the baseline). `withheld` says why there is no
-    difference, or no verdict on it.
+    difference, or no verdict on it. `needed`: what would settle an undecided one (before correction).
     """
 
     accuracy: Comparison | None
@@ -39,6 +40,7 @@ class Paired:
     verdict: Verdict
     withheld: str = ""
     p_max_t: float = math.nan
+    needed: Needed | None = None
 
 
 def pair(rows: Sequence[Row], base: Row | None, test: Examples, rules: Rules) -> list[Paired]:
@@ -118,7 +120,8 @@ def judged(found: Match, kind: str, corrected: float, delta: float) -> Paired:
         return Paired(found.accuracy, found.macro_f1, math.nan, kind, told, found.withheld)
     exploratory = kind == "exploratory"
     word = verdict(found.accuracy, found.p if exploratory else corrected, delta=delta, exploratory=exploratory)
-    return Paired(found.accuracy, found.macro_f1, corrected, kind, word)
+    more = needed(found.accuracy, delta) if word.word == "undecided" else None
+    return Paired(found.accuracy, found.macro_f1, corrected, kind, word, needed=more)
 
 
 def mixture(row: Row, base: Row) -> str:

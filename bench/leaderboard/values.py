@@ -27,6 +27,8 @@ def judged(paired: Paired | None) -> dict[str, Any]:
         "family": paired.family if paired else "",
         "word": paired.verdict.word if paired else "",
         "verdict": paired.verdict.text if paired else "",
+        "needed_seeds": paired.needed.seeds if paired and paired.needed else None,
+        "needed_examples": paired.needed.examples if paired and paired.needed else None,
     }
 
 

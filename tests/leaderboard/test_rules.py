@@ -17,6 +17,7 @@ from bench.leaderboard.table import build
 from bench.stats import metrics
 from bench.stats.crossed import compare
 from bench.stats.multiple import CORRECTIONS
+from bench.stats.needed import needed
 
 
 @pytest.fixture
@@ -118,6 +119,20 @@ def test_a_new_column_is_one_entry_for_every_form(store, tmp_path, monkeypatch):
     value = json.loads((reports / "leaderboard.json").read_text())
     assert all(row["letters"] == len(row["label"]) for row in value["rows"])
     assert "letters of its name" in text
+
+
+def test_what_would_settle_an_undecided_verdict_is_told(store, tmp_path):
+    found = rows_of(store)["focal"].paired
+    assert found.verdict.word == "undecided"
+    assert found.needed == needed(found.accuracy, 0.01)
+    assert rows_of(store, Rules(delta=0.9))["focal"].paired.needed is None
+    reports = write_report(store.manifest(), store.root, tmp_path / "r", figures=False).parent
+    row = next(row for row in json.loads((reports / "leaderboard.json").read_text())["rows"] if row["label"] == "focal")
+    assert row["difference"]["needed_seeds"] == found.needed.seeds
+    assert (
+        f"<dt>seeds in all that would settle it</dt><dd>{found.needed.seeds:,}"
+        in (reports / "leaderboard.html").read_text()
+    )
 
 
 def test_methods_of_other_seeds_stand_aside(tmp_path):
