@@ -25,7 +25,7 @@ def information(rows: Sequence[Row], test: Examples, rules: Rules) -> Mapping[st
     }
     corrected = CORRECTIONS[rules.correction]([found.p for found in matches.values()])
     return {
-        label: judged(found, "information", float(p), rules.delta)
+        label: judged(found, "information", float(p), rules.delta, len(matches))
         for (label, found), p in zip(matches.items(), corrected, strict=True)
     }
 

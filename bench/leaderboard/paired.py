@@ -30,7 +30,7 @@ class Paired:
 
     `p_max_t`: the same by step-down max-T, for information. `family`: *confirmatory* (core methods, corrected over all
     that were planned), *exploratory* (the rest, uncorrected) or empty (the baseline). `withheld` says why there is no
-    difference, or no verdict on it. `needed`: what would settle an undecided one (before correction).
+    difference, or no verdict on it. `needed`: what would settle an undecided one.
     """
 
     accuracy: Comparison | None
@@ -51,7 +51,7 @@ def pair(rows: Sequence[Row], base: Row | None, test: Examples, rules: Rules) ->
     corrected = np.full(len(rows), math.nan)
     corrected[core] = CORRECTIONS[rules.correction]([p[i] for i in core])
     judgements = [
-        judged(found, family(row, base), float(corrected[i]), rules.delta)
+        judged(found, family(row, base), float(corrected[i]), rules.delta, len(core))
         for i, (row, found) in enumerate(zip(rows, matches, strict=True))
     ]
     if base is not None:
@@ -113,14 +113,14 @@ def stepped(rows: Sequence[Row], p: Sequence[float], base: Row, test: Examples) 
     return [float(value) for value in max_t(p, correlation)] if len(rows) else []
 
 
-def judged(found: Match, kind: str, corrected: float, delta: float) -> Paired:
-    """What may be said of a match; `corrected` is looked at unless it is exploratory."""
+def judged(found: Match, kind: str, corrected: float, delta: float, size: int) -> Paired:
+    """What may be said of a match; `corrected`, of a family of this size, is looked at unless it is exploratory."""
     if found.accuracy is None or found.withheld:
         told = Verdict("", found.withheld)
         return Paired(found.accuracy, found.macro_f1, math.nan, kind, told, found.withheld)
     exploratory = kind == "exploratory"
     word = verdict(found.accuracy, found.p if exploratory else corrected, delta=delta, exploratory=exploratory)
-    more = needed(found.accuracy, delta) if word.word == "undecided" else None
+    more = needed(found.accuracy, delta, 1 if exploratory else size) if word.word == "undecided" else None
     return Paired(found.accuracy, found.macro_f1, corrected, kind, word, needed=more)
 
 

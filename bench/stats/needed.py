@@ -24,8 +24,10 @@ class Needed:
     examples: int | None
 
 
-def needed(found: Comparison, delta: float) -> Needed:
-    """The fewest seeds, or test rows, at which an interval around the same difference leaves 0 out or lies in +-delta.
+def needed(found: Comparison, delta: float, family: int = 1) -> Needed:
+    """The fewest seeds, or test rows, at which the same difference would be significant or lie in +-delta for certain.
+
+    Significant: at 5 % over the number of comparisons in the `family`, by Bonferroni, so that Holm would agree.
 
     Variances of a larger design are those expected from the components: s2_example falls with the seeds,
     s2_seed with the rows. One seed says nothing of other seeds, so that only rows are counted.
@@ -33,8 +35,9 @@ def needed(found: Comparison, delta: float) -> Needed:
     size = abs(found.difference)
 
     def settled(seeds: int, examples: int) -> bool:
-        half = float(half_width(expected(found, seeds, examples), seeds, examples, (1 - LEVEL) / 2))
-        return half < size or size + half <= delta
+        there = expected(found, seeds, examples)
+        wide, half = (float(half_width(there, seeds, examples, (1 - LEVEL) / 2 / count)) for count in (family, 1))
+        return wide < size or size + half <= delta
 
     return Needed(
         None if found.conditional else smallest(lambda n: settled(n, found.examples), found.seeds, MOST_SEEDS),

@@ -124,7 +124,7 @@ def test_a_new_column_is_one_entry_for_every_form(store, tmp_path, monkeypatch):
 def test_what_would_settle_an_undecided_verdict_is_told(store, tmp_path):
     found = rows_of(store)["focal"].paired
     assert found.verdict.word == "undecided"
-    assert found.needed == needed(found.accuracy, 0.01)
+    assert found.needed == needed(found.accuracy, 0.01, 4)
     assert rows_of(store, Rules(delta=0.9))["focal"].paired.needed is None
     reports = write_report(store.manifest(), store.root, tmp_path / "r", figures=False).parent
     row = next(row for row in json.loads((reports / "leaderboard.json").read_text())["rows"] if row["label"] == "focal")

@@ -77,6 +77,13 @@ def test_what_is_needed_is_the_fewest():
     assert at(found, found.seeds, more.examples) < abs(found.difference) <= at(found, found.seeds, more.examples - 1)
 
 
+def test_a_family_needs_more():
+    found = undecided(gap=0.09)
+    assert found.p < 0.05
+    assert needed(found, 0.01).seeds == found.seeds
+    assert needed(found, 0.01, 20).seeds > found.seeds
+
+
 def test_the_expected_variances_of_the_same_size_are_the_found_ones():
     d = np.random.default_rng(0).normal(size=(4, 300)) + np.array([0.3, -0.3, 0.1, 0.2])[:, None] + np.arange(300) % 3
     found = compare(d, np.zeros_like(d))
