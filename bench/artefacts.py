@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,19 +17,59 @@ import methods
 from bench.checkpoint import find, fits
 from bench.errors import UserError
 from bench.hashing import digest
-from bench.jobs import BoolArray, FoldsJob, IntArray, Job, Role, ScoresJob
+from bench.jobs import BoolArray, EmbeddingsJob, FoldsJob, IntArray, Job, Role, ScoresJob
 from bench.protocols import Fixed
 from bench.request import configure
 from bench.scores import label_order
 from bench.spec import SCHEMA
 from bench.store import artefact_path, read_json
-from methods.base import DIVERSITY, DIVERSITY_OOF, QUALITY, QUALITY_OOF
+from methods.base import (
+    DIVERSITY,
+    DIVERSITY_OOF,
+    EMBEDDINGS,
+    QUALITY,
+    QUALITY_OOF,
+    REAL_EMBEDDINGS,
+    REAL_TOKENS,
+    TOKENS,
+)
 from tasks.draw import folds
 
 if TYPE_CHECKING:
     from bench.plan import TaskPlan
 
+RoleName = Literal["generated", "real"]
+Array = np.ndarray[Any, Any]
 FOLDS = 5  # of out-of-fold checkers; five is what cleanlab and scikit-learn cross-validate with
+
+
+class Sought(NamedTuple):
+    """The rows that a cell wants of a table: their ids, and their places in the token artefact; -1 for none."""
+
+    ids: IntArray  # (n,)
+    places: IntArray  # (n,)
+    n_classes: int
+
+
+class Artefact(Protocol):
+    """How an artefact is made, and how its table is read. Rows that are not sought are zero."""
+
+    @property
+    def role(self) -> RoleName:
+        """Whose rows it is a table of."""
+        ...
+
+    def job(self, plan: TaskPlan, seed: int, roles: Mapping[str, Role]) -> Job:
+        """Add what makes it to a plan, and return the last of it."""
+        ...
+
+    def identity(self, job: Job, roles: Mapping[str, Role]) -> str:
+        """What stands for it in the id of a cell that reads it."""
+        ...
+
+    def read(self, folder: Path, sought: Sought) -> Array:
+        """(n, ...) the table's rows."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -36,11 +77,28 @@ class Checker:
     """What a reference says of generated rows when it is trained once."""
 
     reference: str
-    role: Literal["generated", "real"] = "generated"
+    role: RoleName = "generated"
 
     def job(self, plan: TaskPlan, seed: int, roles: Mapping[str, Role]) -> Job:
         """Add the training to the plan and return it."""
         return plan.cell(configure(methods.METHODS[self.reference], {}), Fixed(), seed, roles, asked_for=False)
+
+    def identity(self, job: Job, roles: Mapping[str, Role]) -> str:
+        """The checkers' own."""
+        return job.folder.name
+
+    def read(self, folder: Path, sought: Sought) -> Array:
+        """(n, C) log-probabilities."""
+        import pandas as pd
+
+        frame = pd.read_parquet(folder / "train_scores.parquet").set_index("id")
+        if list(frame) != [f"logp_{k}" for k in range(sought.n_classes)]:
+            found = ", ".join(map(str, frame))
+            raise LookupError(f"{folder} has scores of {found}, not of {sought.n_classes} classes in their order")
+        values = frame.reindex(sought.ids[sought.ids >= 0]).to_numpy(np.float32)
+        if not np.isfinite(values).all():
+            raise LookupError(f"{folder} lacks finite scores for some of the {len(sought.ids)} rows")
+        return filled(values, sought.ids >= 0)
 
 
 @dataclass(frozen=True)
@@ -103,9 +161,62 @@ class Given(Checker):
         return job
 
 
-def given(checkers: Mapping[str, str]) -> dict[str, Checker]:
+@dataclass(frozen=True)
+class OfTexts:
+    """What is made of a role's texts alone: the folder may hold further texts, the identity knows only these."""
+
+    role: RoleName
+
+    def identity(self, job: Job, roles: Mapping[str, Role]) -> str:
+        """The texts; the encoder and its tokenizer are in a cell's id anyway."""
+        return roles[self.role].texts
+
+
+@dataclass(frozen=True)
+class Embeddings(OfTexts):
+    """The pretrained encoder's view of texts."""
+
+    def job(self, plan: TaskPlan, seed: int, roles: Mapping[str, Role]) -> Job:
+        """Add one pass over the texts."""
+        tokens = roles[self.role].tokens
+        folder = plan.artefact("embeddings", [tokens.name, plan.checkpoint.hash])
+        needs = (plan.needed[tokens],)
+        job = EmbeddingsJob(f"embeddings/{folder.name}", folder, plan.made.root, needs, tokens, plan.checkpoint)
+        plan.made.add(job)
+        return job
+
+    def read(self, folder: Path, sought: Sought) -> Array:
+        """(n, H) float32."""
+        table = np.load(folder / "embeddings.npy", mmap_mode="r")
+        return filled(table[sought.places[sought.places >= 0]], sought.places >= 0)
+
+
+@dataclass(frozen=True)
+class Tokens(OfTexts):
+    """The texts as the encoder's tokenizer cuts them."""
+
+    def job(self, plan: TaskPlan, seed: int, roles: Mapping[str, Role]) -> Job:
+        """Every role's tokens are in the plan already."""
+        return plan.made.jobs[plan.needed[roles[self.role].tokens]]
+
+    def read(self, folder: Path, sought: Sought) -> Array:
+        """(n, L) token ids, -1 beyond a text's end."""
+        lengths, flat = np.load(folder / "lengths.npy"), np.load(folder / "input_ids.npy")
+        table = np.full((len(lengths), lengths.max()), -1, np.int64)
+        table[np.arange(lengths.max()) < lengths[:, None]] = flat
+        return filled(table[sought.places[sought.places >= 0]], sought.places >= 0)
+
+
+def filled(values: Array, where: BoolArray) -> Array:
+    """(n, ...) `values` in the rows where a mask (n,) is true, 0 elsewhere."""
+    out = np.zeros((len(where), *values.shape[1:]), values.dtype)
+    out[where] = values
+    return out
+
+
+def given(checkers: Mapping[str, str]) -> dict[str, Artefact]:
     """The artefacts, with the user's models for those that he names."""
-    models = {name: Given(ARTEFACTS[name].reference, model=model) for name, model in checkers.items()}
+    models = {name: Given(name, model=model) for name, model in checkers.items()}
     return {**ARTEFACTS, **models}
 
 
@@ -114,9 +225,13 @@ def part(role: Role, which: BoolArray | IntArray) -> Role:
     return replace(role, ids=role.ids[which], labels=role.labels[which], index=role.index[which])
 
 
-ARTEFACTS: dict[str, Checker] = {
+ARTEFACTS: dict[str, Artefact] = {
     QUALITY: Checker("real-only"),
     DIVERSITY: Checker("ce"),
     QUALITY_OOF: OutOfFold("real-only", "real"),
     DIVERSITY_OOF: OutOfFold("ce"),
+    EMBEDDINGS: Embeddings("generated"),
+    REAL_EMBEDDINGS: Embeddings("real"),
+    TOKENS: Tokens("generated"),
+    REAL_TOKENS: Tokens("real"),
 }

@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 
 from bench import models, tokens
+from bench.artefacts import ARTEFACTS, Sought
 from bench.classifier import Classifier
 from bench.hashing import project_hash, training_hash
 from bench.jobs import CellJob, IntArray, Role
@@ -162,20 +163,19 @@ def training_rows(job: CellJob, config: MethodConfig) -> TrainingRows:
         inputs = inputs + table(job, role)
     ids = np.concatenate([role.ids for role in parts])
     real = np.concatenate([np.full(len(role.ids), role is job.real) for role in parts])
-    tables = {name: aligned(folder, known_as(job, parts), job.n_classes) for name, folder in job.tables.items()}
+    tables = {name: ARTEFACTS[name].read(folder, known(job, parts)) for name, folder in job.tables.items()}
     return TrainingRows(
         inputs, ids, np.concatenate([role.labels for role in parts]), real, shares(real, config.real_share), tables
     )
 
 
-def known_as(job: CellJob, parts: list[Role]) -> IntArray:
-    """(n,) the ids under which checkers know training rows.
+def known(job: CellJob, parts: list[Role]) -> Sought:
+    """How artefacts know the training rows: under the scored rows' ids, so that a duplicate has its text's score.
 
-    Those of the scored rows, so that a duplicate has its text's score; -1 for real rows, which carry CE and never look.
+    Real rows carry CE and never look at their rows of the tables.
     """
-    return np.concatenate(
-        [np.full(len(role.ids), -1) if role is job.real else job.scored.ids[role.index] for role in parts]
-    )
+    places = np.concatenate([np.full(len(role.ids), -1) if role is job.real else role.index for role in parts])
+    return Sought(np.where(places < 0, -1, job.scored.ids[places]), places, job.n_classes)
 
 
 def looked_at(job: CellJob, method: Method) -> ProbedRows | None:
@@ -191,20 +191,6 @@ def shares(real: np.ndarray[Any, np.dtype[np.bool_]], real_share: float | None) 
         return np.ones(len(real), np.float32)
     part = real.mean()
     return np.asarray(np.where(real, real_share / part, (1 - real_share) / (1 - part)), dtype=np.float32)
-
-
-def aligned(folder: Path, ids: IntArray, n_classes: int) -> Array:
-    """(n, C) log-probabilities of a checker for the rows `ids`, zero where the id is -1."""
-    frame = pd.read_parquet(folder / "train_scores.parquet").set_index("id")
-    if list(frame) != [f"logp_{k}" for k in range(n_classes)]:
-        found = ", ".join(map(str, frame))
-        raise LookupError(f"{folder} has scores of {found}, not of {n_classes} classes in their order")
-    values = frame.reindex(ids[ids >= 0])
-    if not np.isfinite(values.to_numpy()).all():
-        raise LookupError(f"{folder} lacks finite scores for some of the {len(ids)} rows")
-    out = np.zeros((len(ids), frame.shape[1]), np.float32)
-    out[ids >= 0] = values.to_numpy(np.float32)
-    return out
 
 
 def context(job: CellJob, method: Method, rows: TrainingRows) -> Context:
@@ -224,7 +210,10 @@ def context(job: CellJob, method: Method, rows: TrainingRows) -> Context:
         tables={name: scores[~rows.real] for name, scores in rows.tables.items()},
         ids=rows.ids[~rows.real],
         real_labels=job.real.labels if job.real_tables else None,
-        real_tables={name: aligned(folder, job.real.ids, job.n_classes) for name, folder in job.real_tables.items()},
+        real_tables={
+            name: ARTEFACTS[name].read(folder, Sought(job.real.ids, job.real.index, job.n_classes))
+            for name, folder in job.real_tables.items()
+        },
         seed=derive("method", job.spec.task, job.spec.seed, method.name, "start"),
     )
 

@@ -100,6 +100,15 @@ class ScoresJob(Job):
 
 
 @dataclass(frozen=True)
+class EmbeddingsJob(Job):
+    """Run the whole pretrained encoder over token arrays, once."""
+
+    kind = "embeddings"
+    tokens: Path
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True)
 class FoldsJob(Job):
     """Put together what checkers say of the rows that each was fitted without."""
 
@@ -137,7 +146,8 @@ class CellJob(Job):
     test: Role
     tables: Mapping[str, Path] = field(default_factory=dict)  # artefact -> folder, of tables over generated rows
     real_tables: Mapping[str, Path] = field(default_factory=dict)  # the same over the small real set
-    select: Role | None = None  # rows that choose the checkpoint
+    select: Role | None = None  # rows that choose the checkpoint, or the trial
+    trials: tuple[CellJob, ...] = ()  # see TunedJob
     rule: tuple[str, ...] = ()  # by which metrics, see `bench.protocols`
     section: str = ""  # what tells its section from others of the grid with the same task
     plugin: Path | None = None  # the user's file that defines the method
@@ -157,3 +167,10 @@ class CellJob(Job):
     @property
     def title(self) -> str:
         return f"{self.place} {self.record['label']} seed {self.spec.seed}"
+
+
+@dataclass(frozen=True)
+class TunedJob(CellJob):
+    """Train the best of its trials: cells that differ in their settings and are tested on the rows that select."""
+
+    kind = "tuned"

@@ -13,13 +13,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bench import tuning
 from bench.artefacts import given, part
 from bench.checkpoint import Checkpoint, find, fits
 from bench.errors import UserError
 from bench.hashing import digest
 from bench.jobs import CellJob, Job, Role, StatesJob, TokensJob
 from bench.presets import Settings
-from bench.protocols import Protocol
+from bench.protocols import Protocol, Tuned
 from bench.request import Choice, Request, TaskChoice, task_label
 from bench.spec import SCHEMA, CellSpec, method_code
 from bench.store import State, artefact_path, cell_path, state
@@ -158,15 +159,23 @@ class TaskPlan:
         for seed in self.asked.seeds:
             roles = self.roles(seed)
             for choice in self.asked.methods:
-                job = self.cell(choice, self.protocol, seed, roles, asked_for=True)
+                job = self.asked_cell(choice, seed, roles)
                 paths[choice.label][str(seed)] = self.relative(job.folder)
+                # What every cell needs, tokens, is nobody's cost.
+                folders = (*job.tables.values(), *job.real_tables.values(), *(trial.folder for trial in job.trials))
                 needs[choice.label][str(seed)] = [
-                    self.relative(path) for path in (*job.tables.values(), *job.real_tables.values())
+                    self.relative(path) for path in folders if path not in self.checkers.needed
                 ]
                 if QUALITY in job.tables and QUALITY not in self.asked.checkers:  # a given one was never tested
                     quality[str(seed)] = self.relative(job.tables[QUALITY])
                 self.made.cells[job.id] = choice.label
         self.made.sections.append(self.section(paths, needs, quality))
+
+    def asked_cell(self, choice: Choice, seed: int, roles: Mapping[str, Role]) -> CellJob:
+        """Add a cell of the table, with all that the protocol has trained for it."""
+        if isinstance(self.protocol, Tuned):
+            return tuning.plan(self, self.protocol, choice, seed, roles)
+        return self.cell(choice, self.protocol, seed, roles, asked_for=True)
 
     def relative(self, folder: Path) -> str:
         """A folder as reports name it: below the store's root."""
@@ -253,14 +262,22 @@ class TaskPlan:
         return artefact_path(self.made.root, kind, digest([SCHEMA, kind, *content]))
 
     def cell(
-        self, choice: Choice, protocol: Protocol, seed: int, roles: Mapping[str, Role], *, asked_for: bool
+        self,
+        choice: Choice,
+        protocol: Protocol,
+        seed: int,
+        roles: Mapping[str, Role],
+        *,
+        asked_for: bool,
+        settings: Settings | None = None,
     ) -> CellJob:
-        """Add a cell with its checkers and return it."""
+        """Add a cell with its checkers and return it; `settings` are its own, where they are not the section's."""
         made = {
             name: self.artefacts[name].job(self.checkers, seed, self.checkers.roles(seed))
             for name in choice.cls.requires_of(choice.config)
         }
-        spec = self.spec(choice, protocol, seed, roles, {name: job.folder.name for name, job in made.items()})
+        identities = {name: self.artefacts[name].identity(job, self.checkers.roles(seed)) for name, job in made.items()}
+        spec = self.spec(choice, protocol, seed, roles, identities, settings)
         read = [role for name, role in roles.items() if name in spec.data]
         folders = {path for role in read for path in (role.tokens, role.states) if path is not None}
         job = CellJob(
@@ -276,6 +293,7 @@ class TaskPlan:
             real_tables={name: job.folder for name, job in made.items() if self.artefacts[name].role == "real"},
             rule=protocol.rule,
             section=self.axes(),
+            trials=(),
             plugin=file_of(choice.cls),
             keep=None,  # `bench.grid` says which cells keep their models
             **roles,
@@ -302,6 +320,7 @@ class TaskPlan:
         seed: int,
         roles: Mapping[str, Role],
         artefacts: Mapping[str, str],
+        settings: Settings | None = None,
     ) -> CellSpec:
         """The identity of a cell: hashes of only what its method and protocol read."""
         data = {"scored": roles["scored"].texts, "test": content(roles["test"])}
@@ -319,7 +338,7 @@ class TaskPlan:
             encoder_hash=self.checkpoint.hash,
             preset=self.asked.preset,
             protocol=protocol.label,
-            settings=self.settings.stored(),
+            settings=(settings or self.settings).stored(),
             data=data,
             artefacts=dict(artefacts),
             code=method_code(choice.cls),
@@ -376,7 +395,7 @@ class TaskPlan:
             "sizes": {
                 "generated": len(data.generated),
                 "real": rows["real"],
-                **({"selection": rows["select"]} if self.protocol.rule else {}),
+                **({"selection": rows["select"]} if rows["select"] else {}),
                 "pool": len(self.data.pool),
                 "test": len(test),
             },

@@ -7,6 +7,7 @@ method's are: `held-out(share=0.2)`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -73,7 +74,7 @@ class HeldOut(Protocol):
     """A part of the small real set, which no method and no checker sees, selects the best epoch."""
 
     name = "held-out"
-    rule = ("accuracy", "log_loss")
+    rule: ClassVar[tuple[str, ...]] = ("accuracy", "log_loss")
     note = (
         "the best epoch is chosen by accuracy, then log-loss, on a stratified part of the small real set that no "
         "method and no checker sees"
@@ -98,13 +99,39 @@ class HeldOut(Protocol):
         return Division(fitting, selecting)
 
 
-PROTOCOLS: dict[str, type[Protocol]] = {cls.name: cls for cls in (Fixed, PaperSelect, HeldOut)}
+@dataclass(frozen=True)
+class Tuned(HeldOut):
+    """As many trials of settings for every method; held-out real rows select the best. See `bench.tuning`."""
+
+    name = "tuned"
+    rule = ()  # of a checkpoint: the number of updates is among what is searched, and the last one counts
+    note = (
+        "hyper-parameters, learning rate and updates are the best of as many trials for every method, chosen by "
+        "accuracy, then log-loss, on a stratified part of the small real set that no method and no checker sees"
+    )
+    trials: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.trials < 1:
+            raise ValueError(f"trials must be at least 1, not {self.trials}")
+
+    @property
+    def label(self) -> str:
+        """`tuned(8)`, the number always there."""
+        share = f",share={self.share}" if self.share != HeldOut.share else ""
+        return f"{self.name}({self.trials}{share})"
+
+
+PROTOCOLS: dict[str, type[Protocol]] = {cls.name: cls for cls in (Fixed, PaperSelect, HeldOut, Tuned)}
 
 
 def protocols(text: str | Sequence[str]) -> tuple[Protocol, ...]:
     """The protocols of an expression, each once. Raises UserError that names the nearest known one."""
     found: dict[str, Protocol] = {}
-    for ref in parse(text, "()"):
+    written = [text] if isinstance(text, str) else text
+    # `tuned(8)` is short for `tuned(trials=8)`.
+    for ref in parse([re.sub(r"\btuned\(\s*(\d+)", r"tuned(trials=\1", part) for part in written], "()"):
         if ref.name not in PROTOCOLS:
             raise unknown("protocol", ref.name, PROTOCOLS)
         made = build(PROTOCOLS[ref.name], ref.options, f"protocol {ref.name}")

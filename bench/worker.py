@@ -29,7 +29,7 @@ from typing import Any
 import torch
 import transformers
 
-from bench import cell, folds, scores, states, tokens, tracking
+from bench import cell, embeddings, folds, scores, states, tokens, tracking, tuning
 from bench.jobs import Job, Outcome
 from bench.store import DONE, ERROR, LOG, State, acquire, adopt, failure, heartbeat, read_json, state, write_json
 
@@ -49,9 +49,11 @@ gc.freeze()
 BUILDERS: dict[str, Any] = {
     "tokens": tokens.build,
     "states": states.build,
+    "embeddings": embeddings.build,
     "folds": folds.build,
     "scores": scores.build,
     "cell": cell.build,
+    "tuned": tuning.build,
     "mirror": tracking.build,
 }
 

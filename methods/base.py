@@ -33,6 +33,8 @@ QUALITY = "quality"  # log P'(.|x) of generated rows: the classifier fitted on t
 DIVERSITY = "diversity"  # log Q'(.|x) of generated rows: the classifier fitted on the generated set
 QUALITY_OOF = "quality-oof"  # log P'(.|x) of real rows, each by a classifier that was fitted without it
 DIVERSITY_OOF = "diversity-oof"  # log Q'(.|x) of generated rows, each by a classifier that was fitted without it
+EMBEDDINGS, REAL_EMBEDDINGS = "embeddings", "real-embeddings"  # (H,) mean of the pretrained encoder's last states
+TOKENS, REAL_TOKENS = "tokens", "real-tokens"  # (L,) token ids, -1 beyond a text's end
 
 # A guard, not a setting: exp(40) is larger than any weight that training survives, and small enough that its product
 # with a loss and its square in the norm of the gradient stay finite in float32.
@@ -105,10 +107,10 @@ class Context:
     generated_prior: tuple[float, ...]
     real_prior: tuple[float, ...] | None  # None unless the method declares real_use = PRIOR
     labels: Array | None = None  # (n,) int64
-    tables: Mapping[str, Array] = field(default_factory=dict)  # artefact -> (n, C) log-probabilities
+    tables: Mapping[str, Array] = field(default_factory=dict)  # artefact -> (n, C) log-probabilities, or as it says
     ids: Array | None = None  # (n,) int64, the row numbers that `Batch.ids` holds
     real_labels: Array | None = None  # (m,) int64, None unless a table of the real rows is required
-    real_tables: Mapping[str, Array] = field(default_factory=dict)  # artefact -> (m, C) log-probabilities
+    real_tables: Mapping[str, Array] = field(default_factory=dict)  # likewise, artefact -> (m, C) of the real rows
     seed: int = 0  # for random numbers outside batches
 
     def scored(self, artefact: str) -> tuple[Array, Array]:

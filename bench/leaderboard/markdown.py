@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
+from bench.leaderboard.chosen import chosen
 from bench.leaderboard.columns import COLUMNS, OVERALL, Column, Room, percent, shown
 from bench.leaderboard.figures import FOLDER, Drawn
 from bench.leaderboard.overall import LEAST_TASKS, Overall, overall
@@ -49,7 +50,14 @@ def section_blocks(section: Section) -> list[str]:
     """Heading, conditions, warnings, table and what is missing from it."""
     before = [f"## {heading(section)}", conditions(section), *notes(section)]
     table = grid(shown(COLUMNS, section.rows, Room.TEXT), section.rows)
-    return [*before, table, *checker(section), *without_result(section)]
+    return [*before, table, *checker(section), *without_result(section), *tuned(section)]
+
+
+def tuned(section: Section) -> Iterator[str]:
+    """What was chosen for each method and seed, where settings were searched."""
+    lines = [f"- {escape(label)}, seed {seed}: {escape(settings)}" for label, seed, settings in chosen(section)]
+    if lines:
+        yield "Chosen settings:\n\n" + "\n".join(lines)
 
 
 def heading(section: Section) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import Field, fields
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -13,12 +13,17 @@ import torch
 from scipy.special import log_softmax
 from torch import Tensor
 
+from bench.artefacts import ARTEFACTS
 from methods import discover
 from methods.base import (
     DIVERSITY,
     DIVERSITY_OOF,
+    EMBEDDINGS,
     QUALITY,
     QUALITY_OOF,
+    REAL_EMBEDDINGS,
+    REAL_TOKENS,
+    TOKENS,
     Batch,
     Context,
     Method,
@@ -110,7 +115,7 @@ def build_method(variant: Variant, n_classes: int = 3, **settings: Any) -> Metho
 
 
 def make_context(
-    n_classes: int = 3, real_use: RealUse = RealUse.PRIOR, requires: tuple[str, ...] = (*ON_GENERATED, *ON_REAL)
+    n_classes: int = 3, real_use: RealUse = RealUse.PRIOR, requires: Collection[str] = tuple(ARTEFACTS)
 ) -> Context:
     """A cell with balanced classes and seeded checkers.
 
@@ -124,6 +129,12 @@ def make_context(
         made = dict(zip(names, log_softmax(logits, axis=2).astype(np.float32), strict=True))
         return {name: table for name, table in made.items() if name in requires}
 
+    def texts(names: tuple[str, str], rows: int) -> dict[str, Any]:
+        lengths = rng.integers(3, 9, size=(rows, 1))
+        tokens = np.where(np.arange(8) < lengths, rng.integers(0, 40, size=(rows, 8)), -1)
+        made = {names[0]: rng.normal(size=(rows, 6)).astype(np.float32), names[1]: tokens}
+        return {name: table for name, table in made.items() if name in requires}
+
     return Context(
         n_classes=n_classes,
         n_rows=ROWS,
@@ -131,10 +142,10 @@ def make_context(
         generated_prior=(1 / n_classes,) * n_classes,
         real_prior=tuple(share / sum(real) for share in real) if real_use is RealUse.PRIOR else None,
         labels=np.arange(ROWS) % n_classes,
-        tables=drawn(ON_GENERATED, ROWS),
+        tables=drawn(ON_GENERATED, ROWS) | texts((EMBEDDINGS, TOKENS), ROWS),
         ids=np.arange(ROWS),
         real_labels=np.arange(REAL) % n_classes,
-        real_tables=drawn(ON_REAL, REAL),
+        real_tables=drawn(ON_REAL, REAL) | texts((REAL_EMBEDDINGS, REAL_TOKENS), REAL),
     )
 
 

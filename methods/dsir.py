@@ -1,0 +1,94 @@
+"""DSIR: keep generated rows whose words are those of real text, by importance resampling of hashed n-grams.
+
+    loss = mean_i  w_i * -log p(y_i | x_i)        w_i = n / k for the k = share * n rows drawn, 0 for the rest
+    drawn: the k largest log W_i + G_i        G_i Gumbel noise, so that rows are drawn without replacement by W
+    log W_i = sum_b count_ib (log P_b - log Q_b)        over the hashed 1- and 2-grams b of row i
+    P_b, Q_b = (count of b + smoothing) / (all counts + 10000 smoothing) in the real and in the generated rows
+
+Source: Xie et al., "Data Selection for Language Models via Importance Resampling", NeurIPS 2023: 10,000 buckets. It was
+made to choose among millions of documents; what differs for a few hundred short ones: smoothing 1 (theirs is 1e-8, with
+which a bucket that the small real set lacks outweighs all that it has), no least length, drawing within each class
+(per_class=False: over all, which lets the label shares drift), and words are the tokens of the encoder's tokenizer.
+Default: share 0.5, ours.
+Cost: 1 with the tokens at hand. Needs: the tokens of the generated and the small real set; no encoder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from methods.base import REAL_TOKENS, TOKENS, Context, RealUse, StaticWeights, WeightConfig, setting
+from methods.density_ratio import groups
+from methods.registry import register
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+BUCKETS = 10_000
+SPREAD = 2_654_435_761, 40_503  # odd multipliers that scatter neighbouring token ids over the buckets
+
+
+@dataclass(frozen=True)
+class DSIRConfig(WeightConfig):
+    share: float = setting(0.5, search=(0.1, 0.9), note="part of the rows that is drawn; 1 is CE")
+    smoothing: float = setting(
+        1.0, search=(0.01, 10.0), log=True, note="count added to each bucket; 1e-8 in the source"
+    )
+    per_class: bool = setting(True, search=(True, False), note="drawn within each class")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share must lie in (0, 1], not {self.share}")
+        if not 0 < self.smoothing < inf:
+            raise ValueError(f"smoothing must be larger than 0 and finite, not {self.smoothing}")
+
+
+@register("dsir")
+class DSIR(StaticWeights):
+    """A draw of the rows that use the words of real text."""
+
+    Config = DSIRConfig
+    config: DSIRConfig
+    requires = (TOKENS, REAL_TOKENS)
+    real_use = RealUse.TEXTS
+
+    def table(self, context: Context) -> Array:
+        import numpy as np
+
+        labels, generated = context.scored(TOKENS)
+        real_labels, real = context.real_scored(REAL_TOKENS)
+        own_buckets, real_buckets = buckets(generated), buckets(real)
+        weights, rng = np.zeros(len(labels)), np.random.default_rng(context.seed)
+        for own, theirs in groups(labels, real_labels, self.config.per_class):
+            score = log_importance(own_buckets[own], real_buckets[theirs], self.config.smoothing)
+            noisy = score + rng.gumbel(size=len(own))
+            count = max(1, round(self.config.share * len(own)))
+            weights[own[np.argsort(-noisy, kind="stable")[:count]]] = len(own) / count
+        return weights
+
+
+def buckets(tokens: Array) -> Array:
+    """(n, 2 L - 1) the bucket of every 1- and 2-gram of (n, L) token ids, -1 where a text has ended."""
+    import numpy as np
+
+    ids = tokens.astype(np.int64)
+    single = np.where(ids < 0, -1, (ids * SPREAD[0]) % 2**31 % BUCKETS)
+    pairs = (ids[:, :-1] * SPREAD[0] + ids[:, 1:] * SPREAD[1] + 1) % 2**31 % BUCKETS
+    return np.concatenate([single, np.where((ids[:, :-1] < 0) | (ids[:, 1:] < 0), -1, pairs)], axis=1)
+
+
+def log_importance(generated: Array, real: Array, smoothing: float) -> Array:
+    """(n,) log W of (n, G) generated rows of buckets, towards (m, G') real ones."""
+    import numpy as np
+
+    def log_shares(rows: Array) -> Array:
+        counts = np.bincount(rows[rows >= 0], minlength=BUCKETS) + smoothing
+        return np.asarray(np.log(counts / counts.sum()))
+
+    difference = np.append(log_shares(real) - log_shares(generated), 0.0)  # the last is for what is no n-gram
+    return np.asarray(difference[generated].sum(1))

@@ -1,0 +1,196 @@
+"""Methods that match the generated rows' texts to the real ones': density ratio, kernel mean matching, DSIR."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.spatial.distance import cdist
+
+from methods.base import EMBEDDINGS, REAL_EMBEDDINGS, REAL_TOKENS, TOKENS
+from methods.dsir import BUCKETS, buckets, log_importance
+from methods.kmm import duality_gap, kernels, matched
+
+MATCHING = ["density-ratio", "kmm", "dsir"]
+
+
+def world(context, shift=1.0, seed=0, rows=400, real=200):
+    """Two classes of generated points around 0 and real ones `shift` to the right, in two dimensions."""
+    rng = np.random.default_rng(seed)
+    points, target = rng.normal(size=(rows, 2)), rng.normal(size=(real, 2))
+    target[:, 0] += shift
+    return replace(
+        context(2),
+        labels=np.arange(rows) % 2,
+        ids=np.arange(rows),
+        tables={EMBEDDINGS: points},
+        real_labels=np.arange(real) % 2,
+        real_tables={REAL_EMBEDDINGS: target},
+    )
+
+
+def texts(context, seed=0, rows=200, real=100):
+    """Generated rows of common words, a third of which also use words of the real rows."""
+    rng = np.random.default_rng(seed)
+    generated = rng.integers(0, 50, size=(rows, 12))
+    alike = np.arange(rows) % 3 == 0
+    generated[alike, :4] = rng.integers(1000, 1020, size=(int(alike.sum()), 4))
+    generated[::2, 10:] = -1
+    told = replace(
+        context(2),
+        labels=np.arange(rows) // 2 % 2,
+        ids=np.arange(rows),
+        tables={TOKENS: generated},
+        real_labels=np.arange(real) % 2,
+        real_tables={REAL_TOKENS: rng.integers(1000, 1020, size=(real, 8))},
+    )
+    return told, alike
+
+
+def test_density_ratio_is_the_ratio_of_densities(build, context):
+    """Of two Gaussians shifted by 1 the log ratio is x - 1/2: slope and order are found, out of fold."""
+    told = world(context, rows=4000, real=4000)
+    found = np.log(build("density-ratio", 2, clip=50.0).table(told))
+    slope, _ = np.polyfit(told.tables[EMBEDDINGS][:, 0], found, 1)
+    assert slope == pytest.approx(1, abs=0.1)
+    for label in (0, 1):
+        assert np.exp(found[told.labels == label]).mean() == pytest.approx(1)
+
+
+def test_density_ratio_moves_the_mean_to_the_real_rows(build, context):
+    """The weighted generated mean is where the real rows are; with power 0 nothing moves."""
+    told = world(context, rows=2000, real=1000)
+    points = told.tables[EMBEDDINGS][:, 0]
+    assert np.average(points, weights=build("density-ratio", 2).table(told)) == pytest.approx(1, abs=0.25)
+    assert build("density-ratio", 2, power=0.0).table(told).tolist() == [1.0] * 2000
+
+
+def test_density_ratio_is_clipped(build, context):
+    """The largest ratios are cut to one value, all others keep their proportions."""
+    cut, whole = (
+        build("density-ratio", 2, clip=clip, per_class=False).table(world(context, shift=2.0)) for clip in (2.0, 1e6)
+    )
+    assert (cut == cut.max()).sum() > 20
+    assert cut == pytest.approx(np.minimum(whole * cut.min() / whole.min(), cut.max()))
+
+
+def test_density_ratio_says_when_texts_are_told_apart(build, context, caplog):
+    """A ratio between sets that do not overlap is a guess."""
+    build("density-ratio", 2).table(world(context, shift=20.0))
+    assert "told apart" in caplog.text
+    caplog.clear()
+    build("density-ratio", 2).table(world(context, shift=0.0))
+    assert not caplog.text
+
+
+def test_texts_that_are_alike_leave_the_rows_alone(build, context):
+    """Real rows drawn as the generated ones: a density ratio near 1, and for the same rows uniform matching weights."""
+    assert build("density-ratio", 2).table(world(context, shift=0.0)).std() < 0.3
+    points = world(context).tables[EMBEDDINGS]
+    same = replace(world(context), real_labels=np.arange(400) % 2, real_tables={REAL_EMBEDDINGS: points})
+    assert build("kmm", 2).table(same) == pytest.approx(np.ones(400))
+
+
+@pytest.mark.parametrize("bound", [3.0, 1000.0])
+def test_kernel_mean_matching_solves_its_programme(bound):
+    """Against a general solver, and by the duality gap of any other point."""
+    rng = np.random.default_rng(0)
+    kernel, target = kernels(rng.normal(size=(40, 3)), rng.normal(size=(30, 3)) + 0.7)
+    found = matched(kernel, target, bound)
+    assert found.mean() == pytest.approx(1)
+    assert found.min() >= 0
+    assert found.max() <= bound
+
+    def objective(w):
+        return w @ kernel @ w / 2 / 40**2 - w @ target / 40
+
+    theirs = minimize(
+        objective,
+        np.ones(40),
+        jac=lambda w: (kernel @ w / 40 - target) / 40,
+        bounds=[(0, bound)] * 40,
+        constraints={"type": "eq", "fun": lambda w: w.mean() - 1},
+        method="SLSQP",
+        options={"maxiter": 2000, "ftol": 1e-14},
+    )
+    assert objective(found) <= theirs.fun + 1e-5
+    gap = duality_gap(kernel @ np.ones(40) / 40 - target, np.ones(40), bound)
+    assert gap >= objective(np.ones(40)) - theirs.fun
+
+
+def test_kernels_are_gaussian_at_the_median_distance():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(20, 3)), rng.normal(size=(10, 3))
+    squares = cdist(a, np.concatenate([a, b]), "sqeuclidean")
+    width = np.median(squares[squares > 0])
+    kernel, target = kernels(a, b)
+    assert kernel == pytest.approx(np.exp(-squares[:, :20] / (2 * width)))
+    assert target == pytest.approx(np.exp(-squares[:, 20:] / (2 * width)).mean(1))
+
+
+def test_kernel_mean_matching_brings_the_sets_together(build, context):
+    """The weighted distance of the mean embeddings is far below the plain one; a bound of 1 changes nothing."""
+    told = world(context)
+    for label in (0, 1):
+        own, theirs = told.labels == label, told.real_labels == label
+        a, b = told.tables[EMBEDDINGS][own], told.real_tables[REAL_EMBEDDINGS][theirs]
+        kernel, target = kernels(a, b)
+        weights = build("kmm", 2).table(told)[own]
+        ones, n = np.ones(len(weights)), len(weights)
+
+        def distance(w, kernel=kernel, target=target, n=n):
+            return w @ kernel @ w / n**2 - 2 * w @ target / n
+
+        assert distance(weights) < distance(ones) - 0.05
+    assert build("kmm", 2, bound=1.0).table(told) == pytest.approx(np.ones(400))
+
+
+def test_dsir_scores_are_its_definition():
+    """Counts of hashed 1- and 2-grams, row by row in plain Python."""
+    rng = np.random.default_rng(0)
+    generated, real = (np.where(rng.random((rows, 6)) < 0.9, rng.integers(0, 30, (rows, 6)), -1) for rows in (12, 9))
+    rows, target = buckets(generated), buckets(real)
+    q, p = (Counter(b for row in table.tolist() for b in row if b >= 0) for table in (rows, target))
+
+    def log_share(counts, bucket):
+        return np.log((counts[bucket] + 0.5) / (sum(counts.values()) + 0.5 * BUCKETS))
+
+    expected = [sum(log_share(p, b) - log_share(q, b) for b in row if b >= 0) for row in rows.tolist()]
+    assert log_importance(rows, target, 0.5) == pytest.approx(expected)
+    assert log_importance(rows, rows, 0.5) == pytest.approx(np.zeros(12))
+
+
+def test_ngrams_end_with_the_text():
+    """Three words have three 1-grams and two 2-grams, and the same words the same buckets."""
+    found = buckets(np.array([[5, 6, 7, -1, -1], [6, 7, 8, 9, 5]]))
+    assert (found[0] >= 0).sum() == 5
+    assert (found[1] >= 0).sum() == 9
+    assert found[0, 1] == found[1, 0]
+    assert found[0, 6] == found[1, 5]
+    assert found[0, 0] == found[1, 4]
+
+
+def test_dsir_draws_a_share_of_each_class_and_prefers_real_words(build, context):
+    told, alike = texts(context)
+    weights = build("dsir", 2, share=0.3).table(told)
+    for label in (0, 1):
+        own = weights[told.labels == label]
+        assert (own > 0).sum() == 30
+        assert own.mean() == pytest.approx(1)
+    assert weights[alike].mean() > 2 * weights[~alike].mean()
+    assert build("dsir", 2, share=1.0).table(told).tolist() == [1.0] * 200
+
+
+@pytest.mark.parametrize("entry", MATCHING)
+def test_no_generated_rows_and_no_real_rows_of_a_class(entry, build, context):
+    """Training on real rows alone has nothing to weight; a class that cannot be compared is named."""
+    told = texts(context)[0] if entry == "dsir" else world(context)
+    tables = {name: table[:0] for name, table in told.tables.items()}
+    build(entry, 2, train_on="real").start(replace(told, labels=told.labels[:0], ids=told.ids[:0], tables=tables))
+    lacking = replace(told, real_labels=np.zeros_like(told.real_labels))
+    with pytest.raises(ValueError, match="class 1 has 0 real rows"):
+        build(entry, 2).start(lacking)
+    build(entry, 2, per_class=False).start(lacking)
