@@ -1,7 +1,7 @@
 """Read a data set of the Hugging Face hub, or a folder of files in the layout that the hub has, with `datasets`.
 
-A hub place is written `ORG/NAME[:CONFIG[:SPLIT]][@REVISION]`. What is read is what the commit holds that stands in
-the table's origin; a folder has no commit, and its origin is a hash of its files.
+A place of the hub is written `ORG/NAME[:CONFIG[:SPLIT]][@REVISION]`. The origin of its table ends in the commit that
+was read; a folder has no commit, and the origin of its table ends in a hash of the files.
 """
 
 from __future__ import annotations

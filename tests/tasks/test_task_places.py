@@ -110,6 +110,12 @@ def test_a_yaml_may_leave_columns_and_labels_open_and_name_files_beside_it(own):
     assert sizes(load(path, places={"generated": str(own / "test.parquet")})) == (50, 80, 8)
 
 
+def test_a_split_of_a_yaml_holds_for_the_real_rows_that_are_given(own):
+    sources = {"files": {"generated": "generated.csv", "split": {"test": 50}}}
+    data = load(write_task(own, labels=None, sources=sources), places={"real": str(own / "real.jsonl")}, test_size=None)
+    assert sizes(data) == (120, 70, 50)
+
+
 def test_labels_that_are_left_out_are_no_classes(own):
     write_json_lines(own / "real.jsonl", made_rows("real", BOTH | {"unclear": 7}))
     sources = {"files": {"generated": "generated.csv", "real": "real.jsonl", "leave_out": ["unclear"]}}
