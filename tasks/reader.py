@@ -108,20 +108,17 @@ class Reader:
         return SOURCES[source].has(block, "generated", self.data_dir)
 
     def checked(self, role: str, table: Table, columns: Columns) -> Rows:
-        """A role's rows; for roles that are not generated with the filters applied."""
-        labels = self.spec.labels
-        rows = checked_rows(table, columns, (*labels, *self.block.leave_out), self.spec.clean_label)
-        if self.block.leave_out and (rows.labels >= len(labels)).any():
-            taken = rows.take(rows.labels < len(labels))
-            out = listed(self.block.leave_out)
-            self.notes.append(f"{len(rows) - len(taken):,} of {len(rows):,} {role} rows left out: {out}")
-            return taken
-        if role == "generated" or not self.filters:
-            return rows
-        filtered = rows.take(kept(table, self.spec, self.filters))
-        asked = ", ".join(f"{name}={value:g}" for name, value in self.filters.items())
-        self.notes.append(f"{asked}: keeps {len(filtered):,} of {len(rows):,} {role} rows")
-        return filtered
+        """A role's rows without those to leave out; for roles that are not generated with the filters applied."""
+        out, count = self.block.leave_out, len(self.spec.labels)
+        rows = checked_rows(table, columns, (*self.spec.labels, *out), self.spec.clean_label)
+        mask = rows.labels < count
+        if not mask.all():
+            self.notes.append(f"{(~mask).sum():,} of {len(rows):,} {role} rows left out: {listed(out)}")
+        if self.filters and role != "generated":
+            mask &= kept(table, self.spec, self.filters)
+            asked = ", ".join(f"{name}={value:g}" for name, value in self.filters.items())
+            self.notes.append(f"{asked}: keeps {mask.sum():,} of {len(rows):,} {role} rows")
+        return rows if mask.all() else rows.take(mask)
 
     def described(self) -> str:
         """The source as reports name it: with the roles that were replaced."""

@@ -122,6 +122,13 @@ def test_labels_that_are_left_out_are_no_classes(own):
     data = load(write_task(own, labels=None, sources=sources))
     assert (data.spec.labels, len(data.pool) + len(data.test)) == (("negative", "positive"), 112 + 8)
     assert data.notes[0] == "7 of 127 real rows left out: unclear"
+    rows = [row | {"agreement": 50 + 50 * (i % 2)} for i, row in enumerate(made_rows("real", BOTH | {"unclear": 8}))]
+    write_json_lines(own / "real.jsonl", rows)
+    filters = {"agreement": {"column": "agreement", "meaning": "share"}}
+    path = write_task(own, labels=None, sources={"files": sources["files"] | {"split": {"test": 20}}}, filters=filters)
+    data = load(path, options={"agreement": 75})
+    assert data.notes == ("8 of 128 real rows left out: unclear", "agreement=75: keeps 60 of 128 real rows")
+    assert len(data.pool) == 40
 
 
 def test_labels_are_sorted_by_name_and_numbers_by_size(own):
