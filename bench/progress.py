@@ -55,7 +55,7 @@ class Progress:
         self.made, self.queue, self.say, self.fail_fast, self.command = made, queue, say, fail_fast, command
         self.began = time.monotonic()
         self.cached = {identity for identity in made.cells if queue.states.get(identity) is State.DONE}
-        self.trained = 0
+        self.workers, self.trained, self.spent = workers, 0, 0.0  # trainings of this run, and their seconds
         self.noted: set[str] = set()
         self.lines = True  # a line per finished cell; a live table does without
         self.warned = False
@@ -65,7 +65,8 @@ class Progress:
     def tell(self, job: Job, found: State, outcome: Outcome | None) -> None:
         """A job ended."""
         if found is State.DONE and isinstance(job, CellJob):
-            self.trained += 1
+            self.trained += outcome is not None and outcome.seconds > 0
+            self.spent += outcome.seconds if outcome is not None else 0.0
             if self.lines:
                 self.say(f"{self.position()} done   {job.title}{self.numbers(outcome)}")
         elif found is State.DONE and outcome is not None:
@@ -105,7 +106,7 @@ class Progress:
         return f"[{settled}/{len(self.made.cells)}, {self.left()}]"
 
     def left(self) -> str:
-        """Time left at the pace so far, in words; nobody knows before the first cell is done."""
+        """Time left if trainings take what they took so far, in words; nobody knows before the first is done."""
         left = sum(
             isinstance(self.queue.jobs[i], CellJob) and found not in SETTLED for i, found in self.queue.states.items()
         )
@@ -113,7 +114,7 @@ class Progress:
             return "last"
         if not self.trained:
             return f"{left} trainings left"
-        return f"{estimate.spell(left * (time.monotonic() - self.began) / self.trained)} left"
+        return f"{estimate.spell(left * self.spent / self.trained / self.workers)} left"
 
     @staticmethod
     def numbers(outcome: Outcome | None) -> str:
