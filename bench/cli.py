@@ -10,11 +10,12 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
+from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +26,10 @@ from bench.errors import UserError
 from bench.leaderboard.rules import Correction, Rules
 from bench.presets import Settings
 from tasks import DataError
+
+if TYPE_CHECKING:
+    from bench.grid import Options, Result
+    from bench.request import Request
 
 INTERRUPTED = 130
 SETTINGS = tuple(f"--{entry.name.replace('_', '-')}" for entry in fields(Settings))
@@ -62,6 +67,7 @@ class Listing(StrEnum):
 
 @app.command()
 def run(
+    context: typer.Context,
     methods: options.Methods = "all",
     tasks: options.Tasks = None,
     seeds: options.Seeds = 5,
@@ -101,48 +107,95 @@ def run(
 
     What is done already is kept. Ctrl-C once finishes the cells that run and writes the report, twice stops at once.
     """
-    del config  # `main` has put what it says among the arguments
-    from bench.grid import Options
     from bench.grid import run as run_grid
+
+    asked, how = grid_of(context.params)
+    finish(run_grid(asked, how, say, display()))
+
+
+def grid_of(given: Mapping[str, Any]) -> tuple[Request, Options]:
+    """What the parsed options of `run` ask for; what `--config` says is among them. Raises UserError."""
+    from bench.grid import Options
     from bench.request import request
 
-    asked = request(
-        methods=methods,
-        tasks=tasks,
-        seeds=seed or seeds,
-        source=source,
-        data_dir=data_dir,
-        generated=generated,
-        real=real,
-        test=test,
-        encoder=encoder,
-        checker_encoder=checker_encoder,
-        quality_checker=quality_checker,
-        diversity_checker=diversity_checker,
-        preset=preset,
-        protocol=protocol,
-        settings=values(settings or []),
-        test_size=test_size,
-        limit=limit,
-        plugins=plugin or (),
-    )
-    how = Options(
-        out=out,
-        reports=reports,
-        workers=workers,
-        dry_run=dry_run,
-        retry_failed=retry_failed,
-        force=force,
-        fail_fast=fail_fast,
-        command=typed(),
-        rules=Rules(baseline, delta / 100, correction, allow_mixed),
-        figures=not no_figures,
-        track=track,
-        save_models=save_models,
-    )
-    result = run_grid(asked, how, say, display())
+    asked = {name: given[name] for name in signature(request).parameters if name in given}
+    asked |= {
+        "seeds": given["seed"] or given["seeds"],
+        "settings": values(given["settings"] or []),
+        "plugins": [Path(file) for file in given["plugin"] or ()],
+    }
+    how = {name: given[name] for name in signature(Options).parameters if name in given}
+    how |= {
+        "out": Path(given["out"]),
+        "reports": Path(given["reports"]),
+        "command": typed(),
+        "rules": Rules(given["baseline"], given["delta"] / 100, Correction(given["correction"]), given["allow_mixed"]),
+        "figures": not given["no_figures"],
+        "save_models": given["save_models"],
+    }
+    return request(**asked), Options(**how)
+
+
+def finish(result: Result) -> None:
+    """End with the exit code of a run."""
     if not result.ok:
         raise typer.Exit(INTERRUPTED if result.interrupted else 1)
+
+
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="A sweep file, as `wandb sweep` reads it.")],
+    count: Annotated[int, typer.Option(min=1, help="Trials of a random sweep; a grid has all of its own.")] = 20,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Run the trials of a sweep file here, as one grid and without a server."""
+    from dataclasses import replace
+
+    from bench.grid import run as run_grid
+    from bench.sweep import trials
+
+    command = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
+    grids = [
+        grid_of(command.make_context("run", normalise(arguments, FLAGS, SETTINGS, SEVERAL)).params)
+        for arguments in trials(file, count)
+    ]
+    how = replace(grids[0][1], dry_run=dry_run)
+    finish(run_grid([asked for asked, _ in grids], how, say, display()))
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="JSON or YAML with the keys of Hugging Face's run scripts.")],
+    workers: options.Workers = 1,
+    dry_run: options.DryRun = False,
+    out: options.Out = Path("runs"),
+    reports: options.Reports = Path("reports"),
+    track: options.Track = "none",
+) -> None:
+    """Train one cell as a configuration file says; keep its model, predict its test file."""
+    from bench.grid import Options
+    from bench.train import train as train_one
+
+    how = Options(
+        out=out, reports=reports, workers=workers, dry_run=dry_run, command=typed(), track=track, figures=False
+    )
+    if not train_one(config, how, say):
+        raise typer.Exit(1)
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="A model's folder, hub id or wandb: artifact.")],
+    file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines, Parquet, or a text per line.")],
+    to: Annotated[Path, typer.Option(help="Where the predictions are written.")] = Path("predictions.csv"),
+    as_submission: Annotated[bool, typer.Option("--submission", help="As Id,Prediction with -1 and 1.")] = False,
+) -> None:
+    """Write the labels and probabilities that a saved model gives the texts of a file."""
+    from bench.predict import predict as predicted
+    from bench.predict import write
+
+    write(predicted(model, file), to, as_submission=as_submission)
+    say(f"predictions: {to}")
 
 
 @app.command()

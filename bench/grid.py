@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,16 +65,18 @@ class Result:
 
 
 def run(
-    asked: Request,
+    asked: Request | Sequence[Request],
     options: Options,
     say: Say,
     show: Callable[[Progress], AbstractContextManager[object]] = contextlib.nullcontext,
 ) -> Result:
-    """Run a grid. Raises UserError before anything trains; a cell that fails is reported and the rest goes on.
+    """Run a grid, or several as one. Raises UserError before anything trains; a cell that fails is told of and the rest
+    goes on.
 
     `show` is entered while cells train: the live table of a terminal.
     """
     made = plan(asked, options.out)
+    smoke = any(one.limit is not None for one in ([asked] if isinstance(asked, Request) else asked))
     if options.save_models is not None:
         keep_models(made, options.save_models)
     if options.track != "none":
@@ -89,7 +91,7 @@ def run(
         summary(made, options, say)
         return result
     prepare(made, options)
-    if asked.limit is None:
+    if not smoke:
         save(manifest, made.root)
     records.save(made.records, made.root)
     queue, count, engine = queued(made), workers(options), torchrun if torchrun.launched() else local
@@ -101,7 +103,7 @@ def run(
         say("stopped at the first failure (--fail-fast)")
     result.failures = progress.failures()
     result.interrupted = queue.closed and not result.ok
-    if asked.limit is None:
+    if not smoke:
         result.leaderboard = leaderboard.write_report(
             manifest, made.root, options.reports, options.rules, figures=options.figures
         )

@@ -21,15 +21,13 @@ TRAINING = ("encoder_hash", "checker_encoder_hash", "preset", "protocol", "setti
 SECTION = ("task_ref", "source", "sizes", "hashes", "given_checkers", *TRAINING)
 
 
-def describe(asked: Request, made: Plan, command: str) -> dict[str, Any]:
-    """The manifest: everything the report needs to know of the grid, as JSON."""
-    named = {choice.cls.name for choice in asked.methods}
+def describe(asked: Request | Sequence[Request], made: Plan, command: str) -> dict[str, Any]:
+    """The manifest: everything the report needs to know of the grid, or of several as one, as JSON."""
+    requests = [asked] if isinstance(asked, Request) else asked
+    left_out = {name: reason for one in requests for name, reason in one.left_out.items()}
     return {
-        "schema": SCHEMA,
-        "command": command,
-        "references_missing": missing_references(named),
-        "left_out": dict(asked.left_out),
-        "sections": made.sections,
+        **joined([{"sections": made.sections}], command),
+        "left_out": left_out,
         ARTEFACTS: sorted(str(folder.relative_to(made.root)) for folder in shared(made)),
     }
 

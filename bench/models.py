@@ -43,4 +43,6 @@ def save_full(job: CellJob, classifier: Classifier, folder: Path) -> None:
     model.config.id2label = dict(enumerate(labels))  # type: ignore[union-attr]
     model.config.label2id = {name: i for i, name in enumerate(labels)}  # type: ignore[union-attr]
     model.save_pretrained(folder)  # type: ignore[operator]
-    AutoTokenizer.from_pretrained(job.checkpoint.path, local_files_only=True).save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(job.checkpoint.path, local_files_only=True)
+    tokenizer.model_max_length = job.spec.settings["max_length"]  # whoever predicts cuts where training did
+    tokenizer.save_pretrained(folder)

@@ -5,7 +5,7 @@ Nothing is trained or written here, and torch is not needed: `--dry-run` is this
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -50,28 +50,34 @@ class Plan:
         return job.id
 
 
-def plan(asked: Request, root: Path) -> Plan:
-    """The plan of a grid. Raises UserError or DataError before anything is made."""
+def plan(asked: Request | Sequence[Request], root: Path) -> Plan:
+    """The plan of a grid, or of several as one. Raises UserError or DataError before anything is made."""
     root = root.resolve()
     if root.exists() and not root.is_dir():
         raise UserError(f"the store {root} is not a folder")
-    encoders = tuple({checkpoint.hash: checkpoint for checkpoint in map(find, asked.encoders)}.values())
-    checker = find(asked.checker_encoder) if asked.checker_encoder else None
-    for checkpoint in (*encoders, *((checker,) if checker else ())):
-        fits(checkpoint, asked.settings)
     made = Plan(root)
-    sections = [
-        TaskPlan(asked, task, data, checkpoint, checker or checkpoint, protocol, made)
-        for task, data in read(asked)
-        for checkpoint in encoders
-        for protocol in asked.protocols
-    ]
+    requests = [asked] if isinstance(asked, Request) else asked
+    sections = [section for one in requests for section in sections_of(one, made)]
     for section in sections:
         section.announce()
     for section in sections:
         section.build()
     made.jobs = ordered(made.jobs)
     return made
+
+
+def sections_of(asked: Request, made: Plan) -> list[TaskPlan]:
+    """The parts of a grid that share a task, an encoder and a protocol."""
+    encoders = tuple({checkpoint.hash: checkpoint for checkpoint in map(find, asked.encoders)}.values())
+    checker = find(asked.checker_encoder) if asked.checker_encoder else None
+    for checkpoint in (*encoders, *((checker,) if checker else ())):
+        fits(checkpoint, asked.settings)
+    return [
+        TaskPlan(asked, task, data, checkpoint, checker or checkpoint, protocol, made)
+        for task, data in read(asked)
+        for checkpoint in encoders
+        for protocol in asked.protocols
+    ]
 
 
 def ordered(jobs: Mapping[str, Job]) -> dict[str, Job]:

@@ -24,6 +24,11 @@ def is_reference(name: str | Path) -> bool:
     return str(name).startswith(SCHEME)
 
 
+def located(place: str) -> str | Path:
+    """A place as it is, or where the artifact lies that it names. Raises UserError."""
+    return local(place) if is_reference(place) else place
+
+
 def local(reference: str) -> Path:
     """The folder (or file) of an artifact, downloaded unless it is kept already.
 

@@ -15,6 +15,7 @@ from bench.auxiliary import with_auxiliary
 from bench.errors import UserError, unknown
 from bench.presets import PRESETS, Settings
 from bench.protocols import Protocol, protocols
+from bench.references import located
 from bench.refs import Ref, build, convert, label, parse
 from methods.base import DIVERSITY, QUALITY, Method, MethodConfig, RealUse
 from methods.hooks import Budget
@@ -111,7 +112,7 @@ def request(
     if source not in SOURCES:
         raise unknown("source", source, SOURCES)
     given: dict[Role, str | Path | None] = {"generated": generated, "real": real, "test": test}
-    places = {role: str(place) for role, place in given.items() if place}
+    places = {role: str(located(str(place))) for role, place in given.items() if place}
     models = {QUALITY: quality_checker, DIVERSITY: diversity_checker}
     training, own = divide(settings or {})
     chosen, left_out = choose(methods, own)

@@ -20,7 +20,19 @@ PAIRS = (
     ("premise", "hypothesis"),
     ("question1", "question2"),
 )
-TEXTS = ("text", "sentence", "content", "tweet", "review", "comment", "message", "headline", "document", "body")
+TEXTS = (
+    "text",
+    "sentence",
+    "sentence1",
+    "content",
+    "tweet",
+    "review",
+    "comment",
+    "message",
+    "headline",
+    "document",
+    "body",
+)
 LABELS = ("label", "labels", "class", "category", "target", "sentiment", "intent")
 
 

@@ -1,0 +1,110 @@
+"""Labels and probabilities for a file of texts, by a saved model: a folder, a hub id, a W&B artifact or a cell."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.checkpoint import find
+from bench.errors import UserError
+from bench.store import read_json, write_text
+from tasks.columns import PAIRS, TEXTS
+from tasks.tables import READERS, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BATCH = 64
+NUMBERED = re.compile(r"(\d+),(.*)", re.DOTALL)  # a line of the course's test file: id,tweet
+POLARITY = {"negative": -1, "positive": 1, "-1": -1, "1": 1}
+
+
+def predict(model: Path | str, file: Path) -> pd.DataFrame:
+    """One row per text: its id where the file has one, the label, and a probability per label. Raises UserError."""
+    checkpoint = find(str(model))
+    config = read_json(checkpoint.path / "config.json")
+    if not any("ForSequenceClassification" in kind for kind in config.get("architectures") or ()):
+        raise UserError(f"{model} is no classifier; `bench run --save-models full` keeps those of cells")
+    ids, first, second = texts(file)
+    probabilities, labels = classify(checkpoint.path, first, second)
+    import pandas as pd
+
+    frame = pd.DataFrame({"id": ids, "label": [labels[k] for k in probabilities.argmax(axis=1)]})
+    for k, label in enumerate(labels):
+        frame[f"p_{label}"] = probabilities[:, k]
+    return frame
+
+
+def texts(file: Path) -> tuple[list[Any], list[str], list[str] | None]:
+    """Ids (from 1 where the file has none), texts and, for pairs, second texts. Raises UserError or DataError."""
+    if file.suffix.lower() not in READERS:
+        return lines(file)
+    table = read_table(file)
+    known = {name.strip().lower(): name for name in reversed(list(table.columns))}
+    pair = next(((known[a], known[b]) for a, b in PAIRS if a in known and b in known), None)
+    name = pair[0] if pair else next((known[name] for name in TEXTS if name in known), None)
+    if name is None:
+        raise UserError(f"{file}: no column of texts ({', '.join(TEXTS)}); columns: {', '.join(table.columns)}")
+    first = [str(text) for text in table.column(name)]
+    second = [str(text) for text in table.column(pair[1])] if pair else None
+    return list(table.columns.get("id", range(1, len(table) + 1))), first, second
+
+
+def lines(file: Path) -> tuple[list[Any], list[str], None]:
+    """A text per line; with `id,text` on every line the ids are taken off."""
+    try:
+        found = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read: {error}") from error
+    if not any(line.strip() for line in found):
+        raise UserError(f"{file}: no texts")
+    numbered = [NUMBERED.fullmatch(line) for line in found]
+    if all(numbered):
+        return [int(match[1]) for match in numbered if match], [match[2] for match in numbered if match], None
+    return list(range(1, len(found) + 1)), found, None
+
+
+def classify(folder: Path, texts: list[str], pairs: list[str] | None) -> tuple[np.ndarray[Any, Any], list[str]]:
+    """(n, C) probabilities, and the names of the C labels."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    order = np.argsort([-len(text) for text in texts], kind="stable")  # like lengths together: little padding
+    out = np.zeros((len(texts), model.config.num_labels))
+    with torch.inference_mode():
+        for at in range(0, len(order), BATCH):
+            index = order[at : at + BATCH]
+            second = [pairs[i] for i in index] if pairs else None
+            limit = min(tokenizer.model_max_length, model.config.max_position_embeddings)
+            inputs = tokenizer(
+                [texts[i] for i in index],
+                second,
+                padding=True,
+                truncation=True,
+                max_length=limit,
+                return_tensors="pt",
+            ).to(device)
+            out[index] = model(**inputs).logits.softmax(dim=-1).double().cpu().numpy()
+    return out, [model.config.id2label[k] for k in range(model.config.num_labels)]
+
+
+def submission(frame: pd.DataFrame) -> str:
+    """The course's file: `Id,Prediction` with -1 and 1, ids from 1. Raises UserError for other labels."""
+    foreign = sorted({label for label in frame["label"] if str(label).casefold() not in POLARITY})
+    if foreign:
+        raise UserError(f"a submission knows negative and positive, not {', '.join(map(str, foreign))}")
+    values = [POLARITY[str(label).casefold()] for label in frame["label"]]
+    numbered = zip(frame["id"], values, strict=True)
+    return "Id,Prediction\n" + "".join(f"{identity},{value}\n" for identity, value in numbered)
+
+
+def write(frame: pd.DataFrame, path: Path, *, as_submission: bool) -> None:
+    """Write predictions as CSV or as the course's submission."""
+    write_text(path, submission(frame) if as_submission else frame.to_csv(index=False))

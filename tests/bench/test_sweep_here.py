@@ -1,0 +1,73 @@
+"""`bench sweep`: the trials of a sweep file as one grid, without a server."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bench.errors import UserError
+from bench.sweep import trials
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+RUN = ["${env}", "${interpreter}", "-m", "bench", "run", "--workers=1", "${args}"]
+
+
+def written(folder: Path, sweep: Any) -> Path:
+    path = folder / "sweep.yaml"
+    path.write_text(yaml.safe_dump(sweep), encoding="utf-8")
+    return path
+
+
+def test_a_grid_is_all_combinations(tmp_path: Path) -> None:
+    parameters = {"seed": {"values": [0, 1]}, "methods": {"values": ["ce", "dimp"]}, "lr": {"value": 1e-4}}
+    found = trials(written(tmp_path, {"method": "grid", "parameters": parameters, "command": RUN}), count=1)
+    assert len(found) == 4
+    assert found[0] == ["--workers=1", "--lr=0.0001", "--methods=ce", "--seed=0"]
+
+
+def test_random_and_bayes_draw_within_their_ranges(tmp_path: Path) -> None:
+    parameters = {
+        "lr": {"distribution": "log_uniform_values", "min": 1e-5, "max": 1e-3},
+        "dimp.clip": {"min": 1.0, "max": 20.0},
+        "seed": {"min": 0, "max": 4},
+        "methods": {"value": "dimp"},
+    }
+    path = written(tmp_path, {"method": "bayes", "parameters": parameters, "command": RUN})
+    found = [dict(word[2:].split("=") for word in trial) for trial in trials(path, count=50)]
+    assert len(found) == 50
+    assert all(1e-5 <= float(trial["lr"]) <= 1e-3 and 1 <= float(trial["dimp.clip"]) <= 20 for trial in found)
+    assert {trial["seed"] for trial in found} == {"0", "1", "2", "3", "4"}
+    assert found == [dict(word[2:].split("=") for word in trial) for trial in trials(path, count=50)]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "told"),
+    [
+        ([1], "no sweep file"),
+        ({"method": "gird"}, "grid"),
+        ({"method": "grid", "command": ["python", "train.py"]}, "its command must run"),
+        ({"method": "grid", "command": RUN, "parameters": {"lr": {"min": 1, "max": 2}}}, "needs value or a list"),
+        ({"method": "random", "command": RUN, "parameters": {"lr": {"distribution": "unifrom"}}}, "uniform"),
+        ({"method": "random", "command": RUN, "parameters": {"lr": {"max": 2}}}, "cannot be drawn"),
+    ],
+)
+def test_malformed_files(sweep: Any, told: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=told):
+        trials(written(tmp_path, sweep), count=2)
+
+
+def test_one_grid_that_shares_its_checkers(bench: Command, tmp_path: Path, tiny_encoder: Path) -> None:
+    fixed = {"preset": "smoke", "encoder": str(tiny_encoder), "no_figures": True}
+    parameters = {"methods": {"values": ["dimp", "real-only", "ce"]}, "seed": {"values": [0, 1]}}
+    parameters |= {name: {"value": value} for name, value in fixed.items()}
+    path = written(tmp_path, {"method": "grid", "parameters": parameters, "command": RUN})
+    ran = bench("sweep", str(path))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "6 cells: 0 done before" in ran.stdout
+    assert not list((tmp_path / "runs" / ".artefacts").glob("checker/*")), "the checkers are cells of other trials"
+    assert (tmp_path / "reports" / "leaderboard.md").read_text().count("| 2/2 |") == 3
