@@ -17,7 +17,7 @@ import methods
 from bench.checkpoint import find, fits
 from bench.errors import UserError
 from bench.hashing import digest
-from bench.jobs import BoolArray, EmbeddingsJob, FoldsJob, IntArray, Job, Role, ScoresJob
+from bench.jobs import BoolArray, DynamicsJob, EmbeddingsJob, FoldsJob, IntArray, Job, Role, ScoresJob
 from bench.protocols import Fixed
 from bench.request import configure
 from bench.scores import label_order
@@ -26,6 +26,7 @@ from bench.store import artefact_path, read_json
 from methods.base import (
     DIVERSITY,
     DIVERSITY_OOF,
+    DYNAMICS,
     EMBEDDINGS,
     QUALITY,
     QUALITY_OOF,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 RoleName = Literal["generated", "real"]
 Array = np.ndarray[Any, Any]
 FOLDS = 5  # of out-of-fold checkers; five is what cleanlab and scikit-learn cross-validate with
+
+LOOKS = 6  # at the rows in the course of a training: enough for a spread, and their cost is that of one more training
 
 
 class Sought(NamedTuple):
@@ -162,6 +165,26 @@ class Given(Checker):
 
 
 @dataclass(frozen=True)
+class Dynamics(Checker):
+    """What a reference makes of generated rows in the course of its training."""
+
+    def job(self, plan: TaskPlan, seed: int, roles: Mapping[str, Role]) -> Job:
+        """Add a training that looks at the rows on its way."""
+        cell = plan.cell(configure(methods.METHODS[self.reference], {}), Fixed(), seed, roles, asked_for=False)
+        folder = plan.artefact("dynamics", [cell.spec.id, LOOKS])
+        job = DynamicsJob(f"dynamics/{folder.name}", folder, plan.made.root, cell.needs, cell, LOOKS)
+        plan.made.add(job)
+        return job
+
+    def read(self, folder: Path, sought: Sought) -> Array:
+        """(n, looks, C) log-probabilities."""
+        ids, table = np.load(folder / "ids.npy"), np.load(folder / "dynamics.npy")
+        order = np.argsort(ids)
+        found = order[np.searchsorted(ids, sought.ids[sought.ids >= 0], sorter=order)]
+        return filled(table[found], sought.ids >= 0)
+
+
+@dataclass(frozen=True)
 class OfTexts:
     """What is made of a role's texts alone: the folder may hold further texts, the identity knows only these."""
 
@@ -230,6 +253,7 @@ ARTEFACTS: dict[str, Artefact] = {
     DIVERSITY: Checker("ce"),
     QUALITY_OOF: OutOfFold("real-only", "real"),
     DIVERSITY_OOF: OutOfFold("ce"),
+    DYNAMICS: Dynamics("ce"),
     EMBEDDINGS: Embeddings("generated"),
     REAL_EMBEDDINGS: Embeddings("real"),
     TOKENS: Tokens("generated"),

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from bench.auxiliary import auxiliary
-from bench.jobs import CellJob, Job, Role, StatesJob, TokensJob
+from bench.jobs import CellJob, DynamicsJob, EmbeddingsJob, Job, Role, StatesJob, TokensJob
 from methods import METHODS
 from methods.hooks import Budget
 
@@ -42,6 +42,10 @@ def operations(job: Job, mean: dict[Path, float], rows: dict[Path, int]) -> floa
     if isinstance(job, StatesJob):
         total, blocks = size(job.checkpoint.path)
         return 2 * total * (blocks - job.train_layers) / blocks * mean[job.tokens] * rows[job.tokens]
+    if isinstance(job, EmbeddingsJob):
+        return 2 * size(job.checkpoint.path)[0] * mean[job.tokens] * rows[job.tokens]
+    if isinstance(job, DynamicsJob):
+        return operations(job.cell, mean, rows)
     if not isinstance(job, CellJob):
         return 0.0
     total, blocks = size(job.checkpoint.path)

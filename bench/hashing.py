@@ -13,8 +13,11 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 # What a cell's numbers are computed by.
 TRAINS = (
-    *(f"bench/{name}.py" for name in ("artefacts", "batches", "cell", "classifier", "embeddings", "lookahead")),
-    *(f"bench/{name}.py" for name in ("network", "packed", "ranks", "record", "seeds", "selection", "states")),
+    *(f"bench/{name}.py" for name in ("artefacts", "batches", "cell", "classifier", "dynamics", "embeddings")),
+    *(
+        f"bench/{name}.py"
+        for name in ("lookahead", "network", "packed", "ranks", "record", "seeds", "selection", "states")
+    ),
     *(f"bench/{name}.py" for name in ("tokens", "trainer")),
     "bench/stats/metrics.py",
     *(f"methods/{name}.py" for name in ("auxiliary", "base", "hooks")),

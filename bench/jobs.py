@@ -170,6 +170,15 @@ class CellJob(Job):
 
 
 @dataclass(frozen=True)
+class DynamicsJob(Job):
+    """Train as a cell would, and keep what it makes of the scored rows on the way."""
+
+    kind = "dynamics"
+    cell: CellJob
+    looks: int
+
+
+@dataclass(frozen=True)
 class TunedJob(CellJob):
     """Train the best of its trials: cells that differ in their settings and are tested on the rows that select."""
 

@@ -29,7 +29,7 @@ from typing import Any
 import torch
 import transformers
 
-from bench import cell, embeddings, folds, scores, states, tokens, tracking, tuning
+from bench import cell, dynamics, embeddings, folds, scores, states, tokens, tracking, tuning
 from bench.jobs import Job, Outcome
 from bench.store import DONE, ERROR, LOG, State, acquire, adopt, failure, heartbeat, read_json, state, write_json
 
@@ -51,6 +51,7 @@ BUILDERS: dict[str, Any] = {
     "states": states.build,
     "embeddings": embeddings.build,
     "folds": folds.build,
+    "dynamics": dynamics.build,
     "scores": scores.build,
     "cell": cell.build,
     "tuned": tuning.build,

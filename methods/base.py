@@ -34,6 +34,7 @@ DIVERSITY = "diversity"  # log Q'(.|x) of generated rows: the classifier fitted 
 QUALITY_OOF = "quality-oof"  # log P'(.|x) of real rows, each by a classifier that was fitted without it
 DIVERSITY_OOF = "diversity-oof"  # log Q'(.|x) of generated rows, each by a classifier that was fitted without it
 EMBEDDINGS, REAL_EMBEDDINGS = "embeddings", "real-embeddings"  # (H,) mean of the pretrained encoder's last states
+DYNAMICS = "dynamics"  # (T, C) log-probabilities of generated rows at T moments of training Q'
 TOKENS, REAL_TOKENS = "tokens", "real-tokens"  # (L,) token ids, -1 beyond a text's end
 
 # A guard, not a setting: exp(40) is larger than any weight that training survives, and small enough that its product

@@ -159,3 +159,47 @@ def test_real_rows_that_several_seeds_draw_are_passed_once(tiny_encoder: Path, t
         a, b = (table(each, each.real).inputs(np.arange(7)) for each in (job, other))
         assert a.keys() == b.keys()
         assert all(np.allclose(a[name], b[name], atol=1e-6) for name in a)
+
+
+def test_dynamics_are_of_the_training_that_ce_is(run_here: Run) -> None:
+    """Six looks at all generated rows; the last is what the `ce` cell leaves. Both methods share them."""
+    made = run_here(methods="ce,cartography,aum")
+    folders = {cell(made, label).tables["dynamics"] for label in ("cartography", "aum")}
+    (folder,) = folders
+    table, ids = np.load(folder / "dynamics.npy"), np.load(folder / "ids.npy")
+    assert table.shape == (64, 6, 2)
+    assert np.exp(table).sum(-1) == pytest.approx(np.ones((64, 6)), abs=1e-5)
+    final = pd.read_parquet(cell(made, "ce").folder / "train_scores.parquet").set_index("id").loc[ids]
+    assert table[:, -1] == pytest.approx(final.to_numpy(), abs=1e-5)
+    passes = json.loads((folder / "timing.json").read_text())["passes"]
+    own = json.loads((cell(made, "ce").folder / "timing.json").read_text())["passes"]
+    assert passes["train_rows"] == own["train_rows"]
+    assert passes["score_rows"] == 6 * 64
+
+
+def test_embeddings_are_the_mean_of_the_last_states(run_here: Run, tiny_encoder: Path) -> None:
+    """Against the encoder applied to each text alone; of the real rows too, whichever seeds stand beside."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    from bench.artefacts import ARTEFACTS, Sought
+
+    job = cell(run_here(methods="kmm"), "kmm")
+    model, tokenizer = AutoModel.from_pretrained(tiny_encoder).eval(), AutoTokenizer.from_pretrained(tiny_encoder)
+    data = load("twitter")
+    for name, folder, role, rows in (
+        ("embeddings", job.tables["embeddings"], job.generated, data.generated),
+        ("real-embeddings", job.real_tables["real-embeddings"], job.real, data.pool),
+    ):
+        found = ARTEFACTS[name].read(folder, Sought(role.ids, role.index, 2))
+        texts = dict(zip(rows.ids, rows.texts, strict=True))
+        for i in (0, 7, len(role.ids) - 1):
+            inputs = tokenizer(texts[role.ids[i]], truncation=True, max_length=32, return_tensors="pt")
+            with torch.inference_mode():
+                expected = model(**inputs).last_hidden_state[0].mean(0).numpy()
+            assert found[i] == pytest.approx(expected, abs=1e-5)
+    one, two = (
+        plan(request(methods="kmm", encoder=str(tiny_encoder), preset="smoke", seeds=seeds), Path("nowhere"))
+        for seeds in ([0], [0, 1])
+    )
+    assert set(one.cells) < set(two.cells)

@@ -18,6 +18,7 @@ from methods import discover
 from methods.base import (
     DIVERSITY,
     DIVERSITY_OOF,
+    DYNAMICS,
     EMBEDDINGS,
     QUALITY,
     QUALITY_OOF,
@@ -135,6 +136,10 @@ def make_context(
         made = {names[0]: rng.normal(size=(rows, 6)).astype(np.float32), names[1]: tokens}
         return {name: table for name, table in made.items() if name in requires}
 
+    def dynamics() -> dict[str, Any]:
+        made = log_softmax(rng.normal(scale=2, size=(ROWS, 6, n_classes)), axis=2).astype(np.float32)
+        return {DYNAMICS: made} if DYNAMICS in requires else {}
+
     return Context(
         n_classes=n_classes,
         n_rows=ROWS,
@@ -142,7 +147,7 @@ def make_context(
         generated_prior=(1 / n_classes,) * n_classes,
         real_prior=tuple(share / sum(real) for share in real) if real_use is RealUse.PRIOR else None,
         labels=np.arange(ROWS) % n_classes,
-        tables=drawn(ON_GENERATED, ROWS) | texts((EMBEDDINGS, TOKENS), ROWS),
+        tables=drawn(ON_GENERATED, ROWS) | texts((EMBEDDINGS, TOKENS), ROWS) | dynamics(),
         ids=np.arange(ROWS),
         real_labels=np.arange(REAL) % n_classes,
         real_tables=drawn(ON_REAL, REAL) | texts((REAL_EMBEDDINGS, REAL_TOKENS), REAL),

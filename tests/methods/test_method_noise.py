@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from methods.base import DIVERSITY, DIVERSITY_OOF, QUALITY, Batch, Context
+from methods.base import DIVERSITY, DIVERSITY_OOF, DYNAMICS, QUALITY, Batch, Context
 from tests.methods.linear import LinearProbe
 
 FLIPPED = 0.3
@@ -54,13 +54,35 @@ def noisy_world():
         with torch.enable_grad():
             checker = fitted(points[~held], labels[~held])
         folded[held] = checker(points[held]).log_softmax(1).detach()
-    return points, labels, flipped, quality, diversity, folded, (clean_points, clean_labels)
+    tables = {
+        QUALITY: quality.numpy(),
+        DIVERSITY: diversity.numpy(),
+        DIVERSITY_OOF: folded.numpy(),
+        DYNAMICS: dynamics(points, labels).numpy(),
+    }
+    return points, labels, flipped, quality, diversity, tables, (clean_points, clean_labels)
+
+
+def dynamics(points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """(n, 6, 2) log-probabilities of a linear model at six moments of its training."""
+    model = torch.nn.Linear(2, 2)
+    torch.nn.init.zeros_(model.weight)
+    torch.nn.init.zeros_(model.bias)
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.1)
+    seen = []
+    with torch.enable_grad():
+        for step in range(60):
+            optimiser.zero_grad()
+            torch.nn.functional.cross_entropy(model(points), labels).backward()
+            optimiser.step()
+            if step % 10 == 9:
+                seen.append(model(points).log_softmax(1).detach())
+    return torch.stack(seen, 1)
 
 
 def mean_weights(method, world, steps: int = 60) -> tuple[float, float]:
     """Mean weight of the clean and of the flipped rows over the training that counts."""
-    points, labels, flipped, quality, diversity, folded, real = world
-    tables = {QUALITY: quality.numpy(), DIVERSITY: diversity.numpy(), DIVERSITY_OOF: folded.numpy()}
+    points, labels, flipped, quality, diversity, tables, real = world
     method.start(Context(2, 400, steps, (0.5, 0.5), None, labels.numpy(), tables, np.arange(400)))
     for number, phase in enumerate(method.phases(steps)):
         model = torch.nn.Linear(2, 2)
@@ -68,8 +90,11 @@ def mean_weights(method, world, steps: int = 60) -> tuple[float, float]:
         torch.nn.init.zeros_(model.bias)
         optimiser = torch.optim.Adam(model.parameters(), lr=0.1)
         seen = []
+        refreshes = method.refreshes(phase.updates)
         for step in range(phase.updates):
             log_probs = model(points).log_softmax(1)
+            if step in refreshes:
+                method.refresh(torch.arange(400), log_probs.detach())
             logp = log_probs.gather(1, labels[:, None]).squeeze(1)
             rng, scores = np.random.default_rng(step), {QUALITY: quality, DIVERSITY: diversity}
             probe = LinearProbe(model.weight, model.bias, (points, labels), real)
@@ -95,8 +120,16 @@ RESISTANT = [
     "rho",
     "confident",
     "confident-learning",
+    "aum",
 ]
-LEARNING = [("l2rw", {}), ("meta-weight-net", {}), ("sungen", {}), ("sungen", {"outer": "real"}), ("co-teaching", {})]
+LEARNING = [
+    ("l2rw", {}),
+    ("meta-weight-net", {}),
+    ("sungen", {}),
+    ("sungen", {"outer": "real"}),
+    ("co-teaching", {}),
+    ("fusegen", {}),
+]
 
 
 @pytest.mark.parametrize("entry", RESISTANT)
@@ -138,6 +171,14 @@ def test_focal_favours_the_flipped_rows(settings, build, noisy_world):
     """It weights what does not fit, and a wrong label does not fit."""
     clean, flipped = mean_weights(build("focal", 2, **settings), noisy_world)
     assert flipped > 1.1 * clean
+
+
+@pytest.mark.parametrize(("select", "favoured"), [("easy", "clean"), ("hard", "flipped")])
+def test_data_maps_tell_clean_from_flipped(select, favoured, build, noisy_world):
+    """Wrong labels are in the hard region of the map, right ones in the easy region."""
+    clean, flipped = mean_weights(build("cartography", 2, select=select), noisy_world)
+    assert (clean > 2 * flipped) == (favoured == "clean")
+    assert (flipped > 2 * clean) == (favoured == "flipped")
 
 
 def test_just_train_twice_favours_the_flipped_rows(build, noisy_world):

@@ -1,0 +1,121 @@
+"""Training dynamics: choose rows by how plain cross-entropy came to see them in the course of its training.
+
+    p_it, z_it   probability of row i's label, and log-probabilities, at look t of T = 6
+    confidence   mean_t p_it          variability   std_t p_it (of the population)
+    AUM          mean_t ( z_it[y_i] - max_{c != y_i} z_it[c] )        area under the margin
+    loss = mean_i  w_i * -log p(y_i | x_i)        w_i = n / kept if row i is kept, else 0
+
+    cartography   keeps the share with the largest variability (select=ambiguous), the largest confidence (easy), or the
+                  smallest (hard)
+    aum           drops the share with the smallest AUM
+
+Source: Swayamdipta et al., "Dataset Cartography: Mapping and Diagnosing Datasets with Training Dynamics", EMNLP 2020
+(default: the third that is most ambiguous); Pleiss et al., "Identifying Mislabeled Data using the Area Under the Margin
+Ranking", NeurIPS 2020. Both look once per epoch, in training; here rows are looked at six times, with dropout off, as a
+budget of a pass and a half has no epochs to speak of. AUM's authors find the share to drop by two further trainings
+in which some rows are given to a class that does not exist; here it is a setting (default 0.2, ours). Hard rows are
+where wrong labels are: select=easy with share 0.8 drops only those.
+Cost: 1, after one training with six passes over the generated rows, which both methods share. Needs: no real rows.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from methods.base import DYNAMICS, Context, StaticWeights, WeightConfig, setting
+from methods.registry import register
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class CartographyConfig(WeightConfig):
+    select: Literal["ambiguous", "easy", "hard"] = setting(
+        "ambiguous", search=("ambiguous", "easy", "hard"), note="region of the map that is kept"
+    )
+    share: float = setting(
+        1 / 3, search=(0.2, 0.9), note="part of the rows that is kept; a third in the paper; 1 is CE"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share must lie in (0, 1], not {self.share}")
+
+
+@dataclass(frozen=True)
+class AUMConfig(WeightConfig):
+    drop: float = setting(0.2, search=(0.05, 0.6), note="part of the rows that is dropped; 0 is CE")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.drop < 1:
+            raise ValueError(f"drop must lie in [0, 1), not {self.drop}")
+
+
+class TopRows(StaticWeights):
+    """The rows with the largest merit, at equal weights."""
+
+    requires = (DYNAMICS,)
+
+    def table(self, context: Context) -> Array:
+        import numpy as np
+
+        merit = self.merit(*context.scored(DYNAMICS))
+        kept: Array = np.zeros(len(merit))
+        kept[np.argsort(-merit, kind="stable")[: max(1, round(self.kept * len(merit)))]] = 1
+        return np.asarray(kept / kept.mean())
+
+    @property
+    @abstractmethod
+    def kept(self) -> float:
+        """The part of the rows that is kept."""
+
+    @abstractmethod
+    def merit(self, labels: Array, dynamics: Array) -> Array:
+        """(n,) from (n,) labels and (n, T, C) log-probabilities."""
+
+
+@register("cartography")
+class Cartography(TopRows):
+    """A region of the data map."""
+
+    Config = CartographyConfig
+    config: CartographyConfig
+
+    @property
+    def kept(self) -> float:
+        return self.config.share
+
+    def merit(self, labels: Array, dynamics: Array) -> Array:
+        import numpy as np
+
+        given = np.exp(np.take_along_axis(dynamics, labels[:, None, None], axis=2)[:, :, 0].astype(np.float64))
+        merits = {"ambiguous": given.std(1), "easy": given.mean(1), "hard": -given.mean(1)}
+        return np.asarray(merits[self.config.select])
+
+
+@register("aum")
+class AUM(TopRows):
+    """Rows with a large area under the margin."""
+
+    Config = AUMConfig
+    config: AUMConfig
+
+    @property
+    def kept(self) -> float:
+        return 1 - self.config.drop
+
+    def merit(self, labels: Array, dynamics: Array) -> Array:
+        import numpy as np
+
+        place = labels[:, None, None]
+        given = np.take_along_axis(dynamics, place, axis=2)[:, :, 0]
+        others = dynamics.copy()
+        np.put_along_axis(others, np.broadcast_to(place, (*dynamics.shape[:2], 1)), -np.inf, axis=2)
+        return np.asarray((given - others.max(2)).mean(1))
