@@ -2,16 +2,16 @@
 
     python benchmarks/report.py [--cells 10000] [--rows 2000] [--folder DIR]
 
-Prints wall-clock and processor seconds of `bench report` with its helpers and its largest resident memory: all cells
+Prints wall-clock and processor seconds and the largest resident memory of all processes of `bench report`: all cells
 new, none, one trained again. Wall-clock seconds are those of a machine as busy as it is.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -32,6 +33,7 @@ from bench.store import cell_path, finish, write_json, write_text  # noqa: E402
 TASKS, METHODS = 10, 40  # the rest of the cells are seeds
 CORE = 8  # methods beside the baseline that are confirmatory
 STEPS = 48
+POLL = 0.2  # seconds between looks at the processes
 ENVIRONMENT = {"code": "c0de", "device": "cpu", "python": "3.11", "torch": "2.13.0", "transformers": "5.24.0"}
 
 
@@ -62,19 +64,22 @@ def timed(title: str, store: Path, reports: Path, *options: str) -> None:
     """Run the command and print what it took."""
     command = [sys.executable, "-m", "bench", "report", "--out", str(store), "--reports", str(reports), *options]
     began = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    if os.waitstatus_to_exitcode(status):
+    process = psutil.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    busy: dict[int, float] = {}  # processor seconds of each process of the command
+    most = 0
+    while process.poll() is None:
+        resident = 0
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for one in (process, *process.children(recursive=True)):
+                resident += one.memory_info().rss
+                times = one.cpu_times()
+                busy[one.pid] = times.user + times.system
+        most = max(most, resident)
+        time.sleep(POLL)
+    if process.returncode:
         sys.exit(f"{' '.join(command)} failed")
-    wall, busy = time.perf_counter() - began, usage.ru_utime + usage.ru_stime
-    print(f"{title:26} {wall:6.1f} s, {busy:6.1f} s of processors, {memory(usage):5.2f} GiB", flush=True)
-
-
-def memory(usage: resource.struct_rusage) -> float:
-    """Largest resident memory in GiB; Linux counts in KiB, macOS in bytes."""
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
+    wall, cores = time.perf_counter() - began, sum(busy.values())
+    print(f"{title:26} {wall:6.1f} s, {cores:6.1f} s of processors, {most / 2**30:5.2f} GiB", flush=True)
 
 
 def generate(store: Path, seeds: int, rows: int) -> None:

@@ -64,7 +64,7 @@ def read_predictions(folder: Path, name: str) -> tuple[Examples, FloatArray]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(folder / PREDICTIONS, use_threads=False)
+        table = pq.ParquetFile(folder / PREDICTIONS).read(use_threads=False)
         count = sum(column.startswith("logit_") for column in table.column_names)
         logits = np.stack([table[f"logit_{k}"].to_numpy() for k in range(count)], axis=1)
         rows = Examples(table["id"].to_numpy(), table["label"].to_numpy(), count)
