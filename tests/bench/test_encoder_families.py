@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from bench.checkpoint import find
+from bench.checkpoint import find, fits
 from bench.classifier import Classifier, load
-from bench.jobs import StatesJob, TokensJob
+from bench.errors import UserError
+from bench.jobs import CellJob, StatesJob, TokensJob
 from bench.packed import Layout, Masks, use_packed
-from bench.plan import Plan
+from bench.plan import Plan, plan
+from bench.presets import Settings
+from bench.request import request
 from bench.store import read_json
+from bench.worker import run
 from tests.encoders import FAMILIES, make_encoder
 
 PACKED = {"bert", "roberta", "electra"}
@@ -96,8 +103,6 @@ def test_a_rank_drops_what_one_process_would(tmp_path: Path) -> None:
 
 
 def test_states_of_frozen_blocks_give_the_plain_logits_or_are_not_used(encoder: Path, tmp_path: Path) -> None:
-    from bench.worker import run
-
     checkpoint = find(str(encoder))
     texts = ["a good day", "what a very long and rather bad day this was", "so so"]
     tokens = TokensJob("t", tmp_path / "t", tmp_path, (), texts, None, checkpoint, 32)
@@ -123,3 +128,74 @@ def test_a_grid_runs_with_every_family(encoder: Path, run_here: Callable[..., Pl
     for layers in ("1", "all"):
         made = run_here(methods="dimp", encoder=str(encoder), settings={"train_layers": layers})
         assert len(made.cells) == 1
+
+
+def test_the_longest_text_is_as_long_as_the_positions_that_there_are(encoder: Path) -> None:
+    checkpoint = find(str(encoder))
+    model, _ = load(checkpoint, 2)
+    assert checkpoint.positions is not None
+    ids = torch.full((1, checkpoint.positions), 60)
+    assert model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.isfinite().all()
+    settings = Settings(max_length=checkpoint.positions, train_layers="all")
+    fits(checkpoint, settings)
+    with pytest.raises(UserError, match="positions"):
+        fits(checkpoint, replace(settings, max_length=checkpoint.positions + 1))
+    if encoder.name in ("roberta", "mpnet"):
+        with pytest.raises((IndexError, RuntimeError)):
+            model(input_ids=torch.full((1, checkpoint.positions + 1), 60))
+
+
+def test_several_encoders_are_sections_of_one_grid(tmp_path: Path) -> None:
+    """Whatever checkers use: each classifier's own encoder, or one that is named, with its own tokenizer."""
+    one, other, third = (str(make_encoder(tmp_path / name, name)) for name in ("roberta", "modernbert", "electra"))
+    asked = {"methods": "ce,imp,real-only", "preset": "smoke", "seeds": 1, "settings": {"updates": 2}}
+    for checker, trainings in ((None, 6), (third, 8), (one, 6)):
+        made = plan(request(encoder=f"{one},{other}", checker_encoder=checker, **asked), tmp_path / "runs")  # type: ignore[arg-type]
+        assert [section["encoder"] for section in made.sections] == [one, other]
+        jobs = [job for job in made.jobs.values() if isinstance(job, CellJob)]
+        assert len(jobs) == trainings
+        for job in jobs:
+            checkers = [other for other in jobs if other.folder in job.tables.values()]
+            assert {other.checkpoint.name for other in checkers} <= {checker or job.checkpoint.name}
+            assert set(job.spec.artefacts.values()) == {other.spec.id for other in checkers}
+            assert {job.generated.tokens, job.test.tokens} <= {need.folder for need in tokens_of(made, job)}
+        named = {section["checker_encoder"] for section in made.sections}
+        assert named == {None: {None}, third: {third}, one: {None, one}}[checker]
+    for job in made.jobs.values():
+        outcome = run(job)
+        assert outcome.state == "done", outcome.cause
+
+
+def tokens_of(made: Plan, job: CellJob) -> list[TokensJob]:
+    """The token artefacts that a job waits for, which its own tokenizer makes."""
+    needed = [made.jobs[need] for need in job.needs]
+    found = [need for need in needed if isinstance(need, TokensJob)]
+    assert {need.checkpoint.tokenizer_hash for need in found} == {job.checkpoint.tokenizer_hash}
+    return found
+
+
+def test_scores_in_another_order_of_classes_are_refused(run_here: Callable[..., Plan]) -> None:
+    from bench.cell import aligned
+
+    made = run_here(methods="ce", settings={"updates": 1})
+    (job,) = (job for job in made.jobs.values() if isinstance(job, CellJob))
+    path = job.folder / "train_scores.parquet"
+    frame = pd.read_parquet(path)
+    ids = frame["id"].to_numpy()
+    assert aligned(job.folder, ids, 2).shape == (len(ids), 2)
+    for columns, told in ((["id", "logp_1", "logp_0"], "in their order"), (["id", "logp_0"], "of 2 classes")):
+        frame[columns].to_parquet(path)
+        with pytest.raises(LookupError, match=told):
+            aligned(job.folder, ids, 2)
+
+
+@pytest.mark.parametrize("option", ["encoder", "checker_encoder"])
+def test_an_encoder_that_cannot_be_used_is_named(tmp_path: Path, tiny_encoder: Path, option: str) -> None:
+    broken = shutil.copytree(tiny_encoder, tmp_path / "broken")
+    (broken / "model.safetensors").unlink()
+    asked = {"preset": "smoke", "seeds": 1, "encoder": str(tiny_encoder)}
+    asked[option] = f"{tiny_encoder},{broken}" if option == "encoder" else str(broken)
+    with pytest.raises(UserError, match=r"encoder '.*broken': .* no weights"):
+        plan(request(**asked), tmp_path / "runs")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="an empty name"):
+        request(encoder="a,,b")
