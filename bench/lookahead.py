@@ -10,6 +10,7 @@ import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,14 +81,14 @@ class LookAhead:
         if shift is not None:
             leaves = [weight + move for weight, move in zip(leaves, shift, strict=True)]
         leaves = [weight.requires_grad_() for weight in leaves]
-        total: list[Tensor] = [torch.zeros_like(weight) for weight in leaves]
+        total: list[Tensor] = []
         with self._still(), torch.enable_grad():
             for at, inputs, labels in self._groups(ids, real=real):
                 values = loss(self._log_probs(leaves, inputs), labels)
                 if weights is not None:
                     values = values * weights.detach()[at].to(values)
-                found = torch.autograd.grad(values.sum() / len(ids), leaves, allow_unused=True)
-                total = [sum_ if part is None else sum_ + part for sum_, part in zip(total, found, strict=True)]
+                found = torch.autograd.grad(values.sum() / len(ids), leaves, materialize_grads=True)
+                total = [sum_.add_(part) for sum_, part in zip(total, found, strict=True)] if total else [*found]
         self.passes.add(len(ids), len(ids))
         return total
 
@@ -108,21 +109,21 @@ class LookAhead:
 
     def moves(self, ids: Tensor) -> list[Direction]:
         """See `methods.hooks.Probe.moves`; without weight decay, which no row's loss has a part in."""
+        groups = {id(weight): group for group in self.optimizer.param_groups for weight in group["params"]}
+        trained = [(weight, groups[id(weight)]) for weight in self.classifier.trained.values()]
         return [
-            [self._move(weight, slope) for weight, slope in zip(self.classifier.trained.values(), own, strict=True)]
+            [self._move(weight, group, slope) for (weight, group), slope in zip(trained, own, strict=True)]
             for own in (self.gradient(row[None]) for row in ids)
         ]
 
-    def _move(self, weight: Tensor, slope: Tensor) -> Tensor:
+    def _move(self, weight: Tensor, group: dict[str, Any], slope: Tensor) -> Tensor:
         """Adam's displacement of one weight for a gradient, from its moments as they stand."""
-        group = next(entry for entry in self.optimizer.param_groups if any(weight is own for own in entry["params"]))
-        state = self.optimizer.state.get(weight, {})
+        state = self.optimizer.state.get(weight) or {"step": 0, "exp_avg": zeros(weight), "exp_avg_sq": zeros(weight)}
         first, second = group["betas"]
-        step = float(state.get("step", 0)) + 1
-        mean = first * state.get("exp_avg", 0) + (1 - first) * slope
-        square = second * state.get("exp_avg_sq", 0) + (1 - second) * slope**2
-        scale = (square / (1 - second**step)).sqrt() + group["eps"]
-        return torch.as_tensor(-group["lr"] / (1 - first**step) * mean / scale)
+        step = float(state["step"]) + 1
+        scale = (second * state["exp_avg_sq"]).addcmul_(slope, slope, value=1 - second)
+        scale = scale.div_(1 - second**step).sqrt_().add_(group["eps"])
+        return torch.lerp(state["exp_avg"], slope, 1 - first).div_(scale).mul_(-group["lr"] / (1 - first**step))
 
     def _rows(self, *, real: bool) -> ProbedRows:
         if not real:
@@ -160,6 +161,11 @@ class LookAhead:
         finally:
             if training:
                 self.classifier.train()
+
+
+def zeros(weight: Tensor) -> Tensor:
+    """The moments that Adam starts with."""
+    return torch.zeros_like(weight.detach())
 
 
 def cross_entropy(log_probs: Tensor, labels: Tensor) -> Tensor:

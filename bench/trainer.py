@@ -104,6 +104,7 @@ class Trainer:
         rng = np.random.default_rng(derive("method", self.task, self.seed, method.name))
         phases = method.phases(self.settings.updates)
         last = max((number for number, phase in enumerate(phases) if phase.anew), default=0)
+        end = sum(phase.updates for phase in phases[last:]) - 1
         for number, phase in enumerate(phases):
             if phase.anew:
                 record = Record(passes=record.passes)
@@ -112,7 +113,8 @@ class Trainer:
             for network in self.networks:
                 network.begin(self.settings, phase.updates)
             probes = [network.probe(rows.generated(), real, record.passes) for network in self.networks]
-            self._train(method, rows.of(phase), phase.updates, record, probes, rng, watch if number >= last else None)
+            look = partial(looked, watch, end) if watch is not None and number >= last else None
+            self._train(method, rows.of(phase), phase.updates, record, probes, rng, look)
             method.phase_end(number, probes[0])
         return record
 
@@ -124,7 +126,7 @@ class Trainer:
         record: Record,
         probes: Sequence[LookAhead],
         rng: np.random.Generator,
-        watch: Watch | None,
+        look: Callable[[int], dict[str, float]] | None,
     ) -> None:
         """The updates of one phase; steps and epochs count on from the phase before."""
         first = len(record.history)
@@ -158,8 +160,8 @@ class Trainer:
                     "weight": torch.cat([entry.weight for entry in visits]),
                 }
             )
-            if watch is not None:
-                record.history[-1].update(watch(step, step - first == updates - 1))
+            if look is not None:
+                record.history[-1].update(look(step))
             if (step - first) % CHECK_EVERY == CHECK_EVERY - 1 or step - first == updates - 1:
                 settle(record)
 
@@ -241,6 +243,11 @@ class Trainer:
             self.accelerator.unwrap_model(network.model, keep_fp32_wrapper=False)
         self.accelerator.free_memory()
         AcceleratorState._reset_state(True)
+
+
+def looked(watch: Watch, end: int, step: int) -> dict[str, float]:
+    """What is found after an update of the model that counts, whose last one is `end`."""
+    return watch(step, step == end)
 
 
 def still(network: Network, moment: Moment, generated: Tensor, passes: Passes) -> Tensor:

@@ -19,6 +19,7 @@ small real set. It is slower than its passes say: rows go through the model alon
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -86,7 +87,7 @@ class Hu(WeightMethod):
         import torch
 
         weight, moves = self.learnt[ids], batch.probe.moves(ids)
-        ahead = [torch.stack(owns, -1) @ weight.to(owns[0]) for owns in zip(*moves, strict=True)]
+        ahead = [combination(owns, weight.tolist()) for owns in zip(*moves, strict=True)]
         slope = batch.probe.gradient(real, real=True, shift=ahead)
         effect = torch.stack([inner(move, slope) for move in moves])
         return (weight / self.config.w_decay - effect.to(weight)).clamp(min=LEAST)
@@ -97,8 +98,16 @@ class Hu(WeightMethod):
         return 1 + (1 - config.pretrain) * (1 + config.looked_at(budget) / min(config.group, budget.batch_size))
 
 
+def combination(tensors: Sequence[Tensor], factors: Sequence[float]) -> Tensor:
+    """The sum of tensors of one shape times a factor each."""
+    total = tensors[0] * factors[0]
+    for tensor, factor in zip(tensors[1:], factors[1:], strict=True):
+        total.add_(tensor, alpha=factor)
+    return total
+
+
 def inner(a: Direction, b: Direction) -> Tensor:
     """() inner product of two directions."""
     import torch
 
-    return torch.stack([(one * other).sum() for one, other in zip(a, b, strict=True)]).sum()
+    return torch.stack([one.flatten().dot(other.flatten()) for one, other in zip(a, b, strict=True)]).sum()

@@ -16,6 +16,7 @@ from bench.jobs import CellJob
 from bench.plan import Plan, plan
 from bench.request import request
 from methods import discover
+from methods.hooks import Budget
 
 Run = Callable[..., Plan]
 OPTIONS = {"hu": "hu(pretrain=0.25)", "sungen": "sungen(rounds=2)"}  # so that their loops turn in eight updates
@@ -141,3 +142,25 @@ def test_ids_hold_the_real_rows_of_who_reads_them(tiny_encoder: Path, tmp_path: 
     first, second = ids("twitter"), ids("twitter[real=40]")
     same = {label for label in first if first[label] == second[label]}
     assert same == {"sungen", "co-teaching"}
+
+
+def test_a_group_names_what_it_leaves_out_for_its_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than ten CE cells: not in `all`, said why; asked for by name it is there."""
+    monkeypatch.setattr(discover()["sungen"], "declared_cost", classmethod(lambda cls, config, budget: 12.5))
+    asked = request(methods="all", seeds=1)
+    assert asked.left_out["sungen"] == "it costs 12.5 CE cells; name it to run it"
+    assert "sungen" not in {choice.cls.name for choice in asked.methods}
+    assert [choice.cls.name for choice in request(methods="sungen", seeds=1).methods] == ["sungen"]
+
+
+def test_no_method_of_all_costs_more_than_ten_cells() -> None:
+    """In preset quick with a real set of the usual size, at the defaults."""
+    assert max(cls.declared_cost(cls.Config(), Budget()) for cls in discover().values()) <= 10
+
+
+def test_selection_looks_at_the_model_that_counts(run_here: Run) -> None:
+    """After each of its epochs and its last update; rounds and the seam between phases are not looked at."""
+    asked = {"methods": "real-finetune,sungen(rounds=1)", "protocol": "held-out", "settings": {"updates": "12"}}
+    for job in cells(run_here(**asked)).values():
+        history = [json.loads(line) for line in (job.folder / "history.jsonl").read_text().splitlines()]
+        assert [row["step"] for row in history if "select_accuracy" in row] == [7, 11]

@@ -36,6 +36,11 @@ def as_cross_entropy(sample):
         "self-paced with every row": ("self-paced", {"first": 1.0, "kind": "linear"}, None, None),
         "rho(1)": ("rho", {"share": 1.0}, None, None),
         "jtt(0)": ("jtt", {"extra": 0.0}, None, None),
+        "infobatch(0)": ("infobatch", {"r": 0.0}, None, None),
+        "co-teaching(0)": ("co-teaching", {"rate": 0.0}, None, None),
+        "hu while it pretrains": ("hu", {}, None, None),
+        "supergen-filter without its parts": ("supergen-filter", {"smoothing": 0.0, "refreshes": 0}, None, None),
+        "real-finetune": ("real-finetune", {}, None, None),
         "real-only": ("real-only", {}, None, None),
         "ce-mix": ("ce-mix", {}, None, None),
     }
