@@ -10,16 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from bench.errors import unknown
-from bench.jobs import IntArray
 from bench.refs import build, label, parse
 from tasks import DataError, Rows, TaskSpec
 from tasks.draw import draw
 from tasks.rows import MINIMUM_PER_CLASS
+
+if TYPE_CHECKING:
+    from bench.jobs import IntArray
 
 
 class Division(NamedTuple):
@@ -44,6 +44,8 @@ class Protocol:
 
     def divide(self, spec: TaskSpec, real: Rows, seed: int) -> Division:
         """Who gets which rows of a seed's small real set."""
+        import numpy as np
+
         return Division(np.arange(len(real)), np.arange(0))
 
 
@@ -66,6 +68,8 @@ class PaperSelect(Protocol):
     )
 
     def divide(self, spec: TaskSpec, real: Rows, seed: int) -> Division:
+        import numpy as np
+
         return Division(np.arange(len(real)), np.arange(len(real)))
 
 
@@ -87,6 +91,8 @@ class HeldOut(Protocol):
 
     def divide(self, spec: TaskSpec, real: Rows, seed: int) -> Division:
         """Copies of a text stay together. Raises DataError where that leaves a class too few rows."""
+        import numpy as np
+
         size = round(self.share * len(real))
         what = f"task {spec.name}: {self.label} with {size} of {len(real)} real rows"
         drawn = {real.keys[i] for i in draw(spec, real, f"{seed} {self.name}", size, what, minimum=1)}
