@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from bench.errors import unknown
 from bench.refs import build, label, parse
 from tasks import DataError, Rows, TaskSpec
-from tasks.draw import draw
 from tasks.rows import MINIMUM_PER_CLASS
 
 if TYPE_CHECKING:
@@ -92,6 +91,8 @@ class HeldOut(Protocol):
     def divide(self, spec: TaskSpec, real: Rows, seed: int) -> Division:
         """Copies of a text stay together. Raises DataError where that leaves a class too few rows."""
         import numpy as np
+
+        from tasks.draw import draw
 
         size = round(self.share * len(real))
         what = f"task {spec.name}: {self.label} with {size} of {len(real)} real rows"
