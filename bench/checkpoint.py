@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import scratch
 from bench.errors import UserError
 from bench.hashing import digest, file_hash
 from bench.presets import MINILM, Settings
@@ -39,7 +40,7 @@ class Checkpoint:
 
 def find(name: str) -> Checkpoint:
     """The checkpoint of a folder or hub id. Raises UserError when it is not there or has no safetensors weights."""
-    path = Path(name).expanduser() if Path(name).expanduser().is_dir() else downloaded(name)
+    path = place(name)
     weights = [path / file for file in WEIGHTS if (path / file).exists()]
     if not weights:
         pickled = ", ".join(file.name for file in path.glob("*.bin"))
@@ -64,6 +65,13 @@ def find(name: str) -> Checkpoint:
         blocks=config.get("num_hidden_layers", config.get("n_layers")),
         positions=config.get("max_position_embeddings"),
     )
+
+
+def place(name: str) -> Path:
+    """The folder of an encoder, fetched or made where it is not there."""
+    if name == scratch.NAME:
+        return scratch.folder()
+    return Path(name).expanduser() if Path(name).expanduser().is_dir() else downloaded(name)
 
 
 def fits(checkpoint: Checkpoint, settings: Settings) -> None:
