@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench import scratch
 from bench.errors import UserError
 from bench.hashing import digest, file_hash
 from bench.presets import MINILM, Settings
@@ -42,7 +43,7 @@ class Checkpoint:
 
 def find(name: str) -> Checkpoint:
     """The checkpoint of a folder or hub id. Raises UserError when it is not there or has no safetensors weights."""
-    path = Path(name).expanduser() if Path(name).expanduser().is_dir() else downloaded(name)
+    path = place(name)
     weights = [path / file for file in WEIGHTS if (path / file).exists()]
     if not weights:
         pickled = ", ".join(file.name for file in path.glob("*.bin"))
@@ -76,6 +77,13 @@ def positions(config: Mapping[str, Any]) -> int | None:
         return known
     padding: int = 1 if family == "mpnet" else config.get("pad_token_id", 1)
     return int(known) - padding - 1
+
+
+def place(name: str) -> Path:
+    """The folder of an encoder, fetched or made where it is not there."""
+    if name == scratch.NAME:
+        return scratch.folder()
+    return Path(name).expanduser() if Path(name).expanduser().is_dir() else downloaded(name)
 
 
 def fits(checkpoint: Checkpoint, settings: Settings) -> None:

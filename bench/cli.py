@@ -142,6 +142,21 @@ def finish(result: Result) -> None:
         raise typer.Exit(INTERRUPTED if result.interrupted else 1)
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def stress(
+    context: typer.Context,
+    axis: Annotated[str, typer.Option(help="noise=0:0.4:0.1 or real=50,100,300; axes: see list tasks.")],
+    task: Annotated[str, typer.Option(help="One task, perhaps with further options.")] = "twitter",
+) -> None:
+    """Run one axis of stress as a grid and draw accuracy along it. Takes every option of `run` besides --tasks.
+
+    The report is that of `run`: a table and a figure of the whole axis, then a section for each value.
+    """
+    from bench.stress import along
+
+    app(["run", "--tasks", along(task, axis), *context.args], standalone_mode=False)
+
+
 @app.command()
 def sweep(
     file: Annotated[Path, typer.Argument(help="A sweep file, as `wandb sweep` reads it.")],

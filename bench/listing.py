@@ -11,7 +11,7 @@ import methods as registry
 from bench.store import State, failure, read_json, state
 from methods.base import MethodConfig, WeightConfig
 from methods.hooks import Budget
-from tasks import load_spec, task_names
+from tasks import AXES, load_spec, task_names
 
 
 def methods() -> Iterator[str]:
@@ -37,13 +37,16 @@ def setting(entry: Field[Any]) -> str:
 
 
 def tasks() -> Iterator[str]:
-    """A line per task with labels, sources and filters."""
+    """A line per task with labels, sources and filters, and one per axis of stress."""
     for name in task_names():
         spec = load_spec(name)
-        filters = f"; filters: {', '.join(spec.filters)}" if spec.filters else ""
+        options = [*spec.filters, *spec.knobs]
+        filters = f"; options: {', '.join(options)}" if options else ""
         kind = "pairs, " if spec.pair else ""
-        sources = ", ".join(spec.complete_sources())
+        sources = ", ".join(spec.complete_sources()) or "a known process"
         yield f"{name}: {spec.title} ({kind}{', '.join(spec.labels)}); sources: {sources}{filters}"
+    yield "every task takes stress, as in twitter[noise=0.2,real=100]:"
+    yield from (f"    {name}: {axis.meaning}" for name, axis in AXES.items())
 
 
 def cells(root: Path, failed: bool) -> Iterator[str]:

@@ -56,7 +56,7 @@ QualityChecker = Annotated[
     str | None, option(TRAINING, help="A classifier in place of the quality checker: folder, hub id, wandb: artifact.")
 ]
 DiversityChecker = Annotated[str | None, option(TRAINING, help="A classifier in place of the diversity checker.")]
-Preset = Annotated[str, option(TRAINING, help="Training settings: quick, full, paper, smoke.")]
+Preset = Annotated[str, option(TRAINING, help="Training settings: quick, full, paper, scratch, smoke.")]
 Protocol = Annotated[
     str | None,
     option(

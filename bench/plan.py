@@ -419,6 +419,7 @@ class TaskPlan:
                 ),
             ],
             "seeds": list(self.asked.seeds),
+            "filters": dict(self.task.filters),
             "stress": dict(self.task.stress),
             "records": self.records,
             "checkers": {QUALITY: dict(quality)} if quality else {},

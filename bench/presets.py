@@ -2,7 +2,7 @@
 
 `quick` is the default on every machine: MiniLM with its top two blocks, pooler and head trained for 48 updates.
 `full` trains every layer. `paper` is the released configuration of Kuo et al. (ICLR 2025). `smoke` runs in
-seconds and is for tests of the machinery: its numbers mean nothing.
+seconds and is for tests of the machinery: its numbers mean nothing. `scratch` is for task `oracle`.
 """
 
 from __future__ import annotations
@@ -72,6 +72,13 @@ PRESETS: dict[str, Preset] = {
         Settings(updates=None, epochs=5, lr=6e-5, train_layers="all", generated_rows=None),
         encoder="google-bert/bert-base-uncased",
         protocol="paper-select",
+    ),
+    # For task `oracle`: a one-block BERT that starts from random weights and has seen each row about ten times.
+    "scratch": Preset(
+        Settings(
+            updates=300, batch_size=64, lr=2e-3, warmup=0.1, max_length=32, train_layers="all", generated_rows=None
+        ),
+        encoder="scratch",
     ),
     "smoke": Preset(
         Settings(updates=8, batch_size=8, lr=1e-3, max_length=32, train_layers=1, generated_rows=64),

@@ -6,7 +6,7 @@ import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -277,11 +277,14 @@ def choose_task(ref: Ref) -> TaskChoice:
             if not isinstance(stress[key], str) and not low <= stress[key] <= high:
                 limit = f"at least {low:g}" if high == inf else f"from {low:g} to {high:g}"
                 raise UserError(f"{where} must be {limit}, not {value}")
-        elif key in spec.filters:
+        elif key in spec.filters or key in spec.knobs:
             number = convert(value, float, where)
-            filters[key] = int(number) if number == int(number) else number
+            if not isfinite(number):
+                raise UserError(f"{where} must be finite, not {value}")
+            if key in spec.filters or number != spec.knobs[key].default:
+                filters[key] = int(number) if number == int(number) else number
         else:
-            raise unknown(f"option of task {ref.name}", key, [*AXES, *spec.filters])
+            raise unknown(f"option of task {ref.name}", key, [*AXES, *spec.filters, *spec.knobs])
     stress = without_defaults(stress)
     name = spec.title if spec.name == FILES else spec.name
     return TaskChoice(spec, name, task_label(name, {**filters, **stress}), filters, stress, ref.name)

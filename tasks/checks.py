@@ -92,9 +92,9 @@ def checked_options(spec: TaskSpec, options: Mapping[str, object]) -> dict[str, 
     """The filters asked for, by name. Raises `DataError` for one that the task does not have or cannot compare."""
     filters: dict[str, float] = {}
     for name, value in options.items():
-        if name not in spec.filters:
-            known = listed(spec.filters)
-            raise DataError(f"task {spec.name} has no filter {name!r}{nearest(name, spec.filters)}; known: {known}")
+        known = {**spec.filters, **spec.knobs}
+        if name not in known:
+            raise DataError(f"task {spec.name} has no filter {name!r}{nearest(name, known)}; known: {listed(known)}")
         if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
             raise DataError(f"task {spec.name}: {name} takes a number, not {shown(value)}")
         filters[name] = value

@@ -8,13 +8,14 @@ from typing import Literal
 
 import numpy as np
 
+from tasks.checks import checked_options
 from tasks.draw import draw
 from tasks.errors import DataError
 from tasks.places import FILES
 from tasks.reader import Reader
 from tasks.rows import LEAST_REAL, MINIMUM_PER_CLASS, Rows, TaskData
 from tasks.sources import SOURCES, Role
-from tasks.spec import TaskSpec
+from tasks.spec import TaskSpec, load_spec
 
 TestSize = int | Literal["default"] | None
 
@@ -33,6 +34,10 @@ def load_task(
     places: Mapping[Role, str],
 ) -> TaskData:
     """See `tasks.load`."""
+    if (known := load_spec(name)).process is not None:
+        from tasks import oracle
+
+        return oracle.load(known, checked_options(known, options), test_size)
     reader = Reader(name, source, data_dir, options, places)
     rows = reader.rows()
     spec, notes, where = reader.spec, reader.notes, reader.where

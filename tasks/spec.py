@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, PositiveInt, StringConstraints, ValidationError, field_validator, model_validator
@@ -22,6 +22,13 @@ class Filter(Strict):
     """`task[name=value]` keeps the real, test and validation rows whose `column` is at least the value."""
 
     column: Text
+    meaning: Text
+
+
+class Knob(Strict):
+    """`task[name=value]` sets a number of the process that rows are drawn from."""
+
+    default: float
     meaning: Text
 
 
@@ -53,9 +60,17 @@ class TaskSpec(Strict):
     clean_label: Text | None = None  # column with the true label, where `label` may be wrong; see Rows.record
     citation: Text
     licence: Text
-    sources: dict[str, Block] = Field(min_length=1)
+    sources: dict[str, Block] = Field(default_factory=dict)
+    process: Literal["oracle"] | None = None  # the rows are drawn from it; there are no sources then
     sizes: Sizes
     filters: dict[str, Filter] = Field(default_factory=dict)
+    knobs: dict[str, Knob] = Field(default_factory=dict)  # of the process
+
+    @model_validator(mode="after")
+    def _rows_come_from_somewhere(self) -> TaskSpec:
+        if bool(self.sources) == (self.process is not None):
+            raise ValueError("sources: at least one, or else a process")
+        return self
 
     @property
     def pair(self) -> bool:

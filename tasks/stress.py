@@ -120,7 +120,22 @@ def flipped_labels(data: TaskData, share: float, draw: Draw) -> TaskData:
     labels = rows.labels.copy()
     labels[changed] = others[changed]
     record = {"label_clean": rows.labels, **rows.record}
+    if "log_q" in record:
+        record["log_q"] = noisy_posterior(record["log_q"], rows.labels, labels)
+        if draw.stress.get("noise_kind") == "instance":
+            del record["log_q"]  # such flips are no function of label and Q(y|x) alone
     return replace(data, generated=replace(rows, labels=labels, record=record))
+
+
+def noisy_posterior(
+    log_q: NDArray[np.float64], before: NDArray[np.int64], after: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(n, C) log Q(given label | x), where a label turns into another as often as it did here, whatever the text."""
+    import numpy as np
+
+    turned = np.zeros((log_q.shape[1], log_q.shape[1]))
+    np.add.at(turned, (before, after), 1.0)
+    return np.asarray(np.log(np.exp(log_q) @ (turned / turned.sum(axis=1, keepdims=True))))
 
 
 Flips = tuple["NDArray[np.int64]", "NDArray[np.int64]"]  # the order (n,) in which rows flip, the label (n,) they get

@@ -95,6 +95,8 @@ class FakeStore:
         found = {name: getattr(metrics, name)(labels, logits) for name in ("accuracy", "macro_f1", "log_loss")}
         timing = {"seconds": seconds, "passes": passes or {"train_rows": 1500, "score_rows": 1500}}
         self.put(path, "timing.json", timing)
+        trial = {"hyperparameters": {}, "lr": 0.0003, "updates": 48, "number": 0, "accuracy": 0.7}
+        self.put(path, "spec.json", {"chosen": trial})
         self.put(path, "env.json", {**ENVIRONMENT, **(env or {})})
         self.put(path, "metrics.json", {**found, "rows": len(labels), **changed})
 

@@ -8,9 +8,12 @@ import pandas as pd
 import pytest
 from fake_store import FakeStore
 
-from bench.leaderboard.parts import section_parts
+from bench.leaderboard.figures import draw
+from bench.leaderboard.parts import section_parts, table_parts
+from bench.leaderboard.parts.stress import curves
 from bench.leaderboard.render import FORMS
 from bench.leaderboard.table import build
+from bench.stats.crossed import compare
 
 
 @pytest.fixture
@@ -49,3 +52,54 @@ def test_parts_stand_in_every_form_that_has_room(table):
     assert "<h3>Weights</h3>" in forms["leaderboard.html"]
     rows = json.loads(forms["leaderboard.json"])["sections"][0]["parts"]["weights"]
     assert {row["label"] for row in rows} == {"dimp", "focal"}
+
+
+def along(root, **by_value):
+    """Sections at values of noise, with a skill for each of two methods."""
+    stores = []
+    for value, (ce, dimp) in by_value.items():
+        stress = {"noise": float(value[1:]) / 10} if value != "n0" else {}
+        ref = f"twitter[noise={stress['noise']}]" if stress else "twitter"
+        store = FakeStore(root / value, task_ref=ref, stress=stress, rows=120)
+        store.method("ce", skill=ce).method("dimp", skill=dimp)
+        for entry in store.section["methods"]:
+            entry["cells"] = {seed: f"{value}/{path}" for seed, path in entry["cells"].items()}
+        stores.append(store)
+    return build(stores[0].manifest(*stores[1:]), root)
+
+
+def test_a_curve_recomputed(tmp_path):
+    table = along(tmp_path, n4=(0.3, 2.5), n0=(2.0, 2.2), n2=(1.0, 2.4))
+    (curve,) = curves(table)
+    assert (curve.axis, curve.values) == ("noise", (0.0, 0.2, 0.4))
+    (part,) = table_parts(table)
+    rows = {row.label: row for row in part.rows}
+    right = {}
+    for label in ("ce", "dimp"):
+        first, last = (
+            next(row for row in section.rows if row.label == label)
+            for section in (curve.sections[0], curve.sections[-1])
+        )
+        labels = curve.sections[0].test.labels
+        hits = [
+            np.stack([row.cells[s].predictions == labels for s in row.seeds]).astype(float) for row in (last, first)
+        ]
+        right[label] = hits[0] - hits[1]
+        assert rows[label].change.difference == pytest.approx(last.accuracy.mean - first.accuracy.mean)
+        assert [i.mean for i in rows[label].accuracy][::2] == [first.accuracy.mean, last.accuracy.mean]
+    expected = compare(right["dimp"], right["ce"])
+    assert rows["dimp"].against.difference == pytest.approx(expected.difference)
+    assert rows["dimp"].against.p == pytest.approx(expected.p)
+    assert rows["dimp"].verdict == "better", "it holds up"
+    assert rows["ce"].against is None
+    assert "stress-noise-1" in {figure.name for figure in draw(table)}
+
+
+def test_sections_of_other_stress_are_no_points_of_a_curve(tmp_path):
+    table = along(tmp_path, n0=(1.0, 1.0), n2=(1.0, 1.0))
+    table.sections[1].spec["stress"]["duplicates"] = 0.5
+    assert curves(table) == [], "they differ in two axes"
+    table.sections[0].spec["stress"]["duplicates"] = 0.5
+    table.sections[1].spec["stress"]["noise_kind"] = "pair"
+    (curve,) = curves(table)
+    assert curve.values == (0.0, 0.2), "without noise every kind of noise is the same"

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 from bench.leaderboard.figures.forest import all_gains, gains
 from bench.leaderboard.figures.ranks import ranks
 from bench.leaderboard.figures.seeds import dots, heat
+from bench.leaderboard.figures.stress import stress
 from bench.leaderboard.figures.style import render, styled
 from bench.leaderboard.figures.training import curves
 from bench.leaderboard.figures.weights import agreements, lens
 from bench.leaderboard.overall import overall
+from bench.leaderboard.parts.stress import curves as curves_of_stress
 from bench.leaderboard.table import Section, Table
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ FIGURES: tuple[Entry, ...] = (
     Entry("agreement", "How far methods agree on which rows weigh more: rank correlation, mean over seeds", agreements),
 )
 OVERVIEW = "Differences to the baseline on every task, with 95 % intervals"
+STRESS = "Accuracy along an axis of stress and difference to the baseline, with 95 % bands"
 RANKS = "Mean ranks over tasks, with the critical difference of Nemenyi's test"
 
 
@@ -87,6 +90,9 @@ def overviews(table: Table) -> list[Drawn]:
         for place, group in enumerate(overall(table.sections), 1):
             if (made := ranks(group)) is not None:
                 found.append(Drawn(None, f"ranks-{place}", RANKS, *render(made)))
+        for place, curve in enumerate(curves_of_stress(table), 1):
+            made = stress(curve, table.rules.baseline)
+            found.append(Drawn(None, f"stress-{curve.axis}-{place}", STRESS, *render(made)))
     return found
 
 

@@ -49,7 +49,7 @@ def lens(section: Section, delta: float) -> Figure | None:
     for panel, (name, text) in zip(axes, SIDES, strict=True):
         for colour, (label, seeds) in zip(colours, methods.items(), strict=True):
             curve(panel, [(getattr(rows, name), rows.weight) for rows in seeds.values()], label, colour)
-        panel.set_yscale("symlog", linthresh=TICKS[1])
+        panel.set_yscale("symlog", linthresh=TICKS[1], linscale=0.3)
         panel.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
         panel.minorticks_off()
         panel.axhline(1, color="#999999", linewidth=0.8, zorder=1)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bench.leaderboard.parts import weights
+from bench.leaderboard.parts import oracle, stress, weights
 from bench.leaderboard.parts.part import Part
 from bench.leaderboard.table import Section, Table
 
 __all__ = ["Part", "section_parts", "table_parts"]
 
-SECTION_PARTS: tuple[Callable[[Section], Part | None], ...] = (weights.part,)  # None: nothing to show
-TABLE_PARTS: tuple[Callable[[Table], Iterator[Part]], ...] = ()
+SECTION_PARTS: tuple[Callable[[Section], Part | None], ...] = (oracle.part, weights.part)  # None: nothing to show
+TABLE_PARTS: tuple[Callable[[Table], Iterator[Part]], ...] = (stress.parts,)
 
 
 def section_parts(section: Section) -> list[Part]:

@@ -1,0 +1,58 @@
+"""Accuracy along an axis of stress, and the difference to the baseline, with 95 % bands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.leaderboard.figures.style import figure, short
+from bench.leaderboard.parts.stress import Curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST = 12  # methods that can still be told apart
+
+
+def stress(curve: Curve, baseline: str) -> Figure:
+    """Two panels with a line per method."""
+    import seaborn as sns
+
+    labels = curve.labels[:MOST]
+    made, [[left, right]] = figure(4.4, columns=2, width=10.5)
+    colours = dict(zip(labels, sns.color_palette("husl", len(labels)), strict=True))
+    x = np.array(curve.values)
+    for place, label in enumerate(labels):
+        rows = [curve.row(label, at) for at in range(len(x))]
+        shift = (place - (len(labels) - 1) / 2) * 0.006 * np.ptp(x)  # so that intervals do not hide each other
+        intervals = [row.accuracy if row else None for row in rows]
+        line(left, x + shift, [(i.mean, i.low, i.high) if i else None for i in intervals], label, colours[label])
+        gains = [row.paired.accuracy if row and row.paired else None for row in rows]
+        if label != baseline:
+            line(right, x + shift, [(g.difference, g.low, g.high) if g else None for g in gains], label, colours[label])
+    right.axhline(0, color="#666666", linewidth=1, zorder=1)
+    left.set_ylabel("test accuracy (per cent)")
+    right.set_ylabel(f"difference to {short(baseline)} (points)")
+    for axes in (left, right):
+        axes.set_xlabel(curve.axis)
+        axes.set_xticks(x, [f"{value:g}" for value in x])
+    handles, names = left.get_legend_handles_labels()
+    made.legend(handles, names, loc="outside right center", frameon=False)
+    made.suptitle(f"{curve.sections[0].spec['title']} along {curve.axis}: 95 % bands (left: new seeds)")
+    return made
+
+
+def line(
+    axes: Axes,
+    x: np.ndarray[tuple[int], np.dtype[np.float64]],
+    points: list[tuple[float, float, float] | None],
+    label: str,
+    colour: tuple[float, ...],
+) -> None:
+    """Means joined, intervals as a band; a point without a result is left out."""
+    known = [at for at, point in enumerate(points) if point is not None]
+    mean, low, high = (100 * np.array(part) for part in zip(*(p for p in points if p is not None), strict=True))
+    axes.plot(x[known], mean, "o-", color=colour, markersize=4.5, linewidth=1.6, label=short(label, 24))
+    axes.fill_between(x[known], low, high, color=colour, alpha=0.1, linewidth=0)

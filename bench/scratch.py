@@ -1,0 +1,95 @@
+"""The encoder `scratch`: a tiny BERT with random weights, made on the spot, which learns a bag of made-up words.
+
+One block of width 64, positions and dropout at zero, whole words of task `oracle` (any other text is spelled out).
+It is written once into the user's cache, without torch; the same bytes on every machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import string
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from bench.hashing import digest
+
+NAME = "scratch"
+VERSION = 1  # raise it when the weights change
+WIDTH, HIDDEN, POSITIONS = 64, 128, 128
+
+
+def folder() -> Path:
+    """Its checkpoint, made if it is not there."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "counterweight"
+    made = cache / f"{NAME}-{digest([VERSION, vocabulary()])}"
+    if not made.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(dir=cache))
+        write(part)
+        try:
+            os.replace(part, made)
+        except OSError:  # another process was faster
+            shutil.rmtree(part)
+    return made
+
+
+def vocabulary() -> list[str]:
+    """Special tokens, characters, and the oracle's words."""
+    from tasks.oracle import WORDS
+
+    characters = [*string.ascii_lowercase, *string.digits, *string.punctuation]
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    return [*special, *characters, *(f"##{char}" for char in characters), *WORDS]
+
+
+def write(path: Path) -> None:
+    """Configuration, tokenizer and weights."""
+    from safetensors.numpy import save_file
+
+    words = vocabulary()
+    config = {
+        "architectures": ["BertModel"],
+        "model_type": "bert",
+        "vocab_size": len(words),
+        "hidden_size": WIDTH,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": HIDDEN,
+        "max_position_embeddings": POSITIONS,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    }
+    (path / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    (path / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+    tokenizer = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": POSITIONS}
+    (path / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=1) + "\n", encoding="utf-8")
+    save_file(weights(len(words)), path / "model.safetensors", metadata={"format": "pt"})
+
+
+def weights(words: int) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
+    """Random matrices of variance 1 / inputs; attention starts even, so that every word has the same say."""
+    rng = np.random.default_rng(0)
+    block = "encoder.layer.0"
+    shapes = {
+        "embeddings.word_embeddings": (words, WIDTH),
+        f"{block}.attention.self.query": (WIDTH, WIDTH),
+        f"{block}.attention.self.key": (WIDTH, WIDTH),
+        f"{block}.attention.self.value": (WIDTH, WIDTH),
+        f"{block}.attention.output.dense": (WIDTH, WIDTH),
+        f"{block}.intermediate.dense": (HIDDEN, WIDTH),
+        f"{block}.output.dense": (WIDTH, HIDDEN),
+        "pooler.dense": (WIDTH, WIDTH),
+    }
+    made = {f"{name}.weight": rng.normal(size=shape) / np.sqrt(shape[1]) for name, shape in shapes.items()}
+    for name in ("query", "key"):
+        made[f"{block}.attention.self.{name}.weight"] *= 0.1
+    made["embeddings.position_embeddings.weight"] = np.zeros((POSITIONS, WIDTH))
+    made["embeddings.token_type_embeddings.weight"] = np.zeros((2, WIDTH))
+    made |= {f"{name}.bias": np.zeros(shape[0]) for name, shape in shapes.items() if "embeddings" not in name}
+    for norm in ("embeddings.LayerNorm", f"{block}.attention.output.LayerNorm", f"{block}.output.LayerNorm"):
+        made |= {f"{norm}.weight": np.ones(WIDTH), f"{norm}.bias": np.zeros(WIDTH)}
+    return {name: values.astype(np.float32) for name, values in made.items()}
