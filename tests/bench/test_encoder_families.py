@@ -175,18 +175,19 @@ def tokens_of(made: Plan, job: CellJob) -> list[TokensJob]:
 
 
 def test_scores_in_another_order_of_classes_are_refused(run_here: Callable[..., Plan]) -> None:
-    from bench.cell import aligned
+    from bench.artefacts import ARTEFACTS, Sought
 
     made = run_here(methods="ce", settings={"updates": 1})
     (job,) = (job for job in made.jobs.values() if isinstance(job, CellJob))
     path = job.folder / "train_scores.parquet"
     frame = pd.read_parquet(path)
     ids = frame["id"].to_numpy()
-    assert aligned(job.folder, ids, 2).shape == (len(ids), 2)
+    sought = Sought(ids, ids, 2)
+    assert ARTEFACTS["diversity"].read(job.folder, sought).shape == (len(ids), 2)
     for columns, told in ((["id", "logp_1", "logp_0"], "in their order"), (["id", "logp_0"], "of 2 classes")):
         frame[columns].to_parquet(path)
         with pytest.raises(LookupError, match=told):
-            aligned(job.folder, ids, 2)
+            ARTEFACTS["diversity"].read(job.folder, sought)
 
 
 @pytest.mark.parametrize("option", ["encoder", "checker_encoder"])
