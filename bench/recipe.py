@@ -213,7 +213,7 @@ class Reader:
         temperature = float(self.take("temperature", 0.05))
         if not wanted or weight == 0 or not math.isfinite(weight):
             return None
-        return f"simcse(weight={weight},temperature={temperature},form=pooled)"
+        return f"simcse(weight={weight},temperature={temperature},views=dropout)"
 
     def rest(self) -> tuple[str, ...]:
         """Keys that change nothing. Raises UserError for a value that would change the result, or an unknown key."""

@@ -55,8 +55,6 @@ def asked(recipe: Recipe, say: Say) -> Request:
     if "test" in rows and not labelled(rows["test"]):
         say(f"{rows.pop('test')} has no labels: it is predicted, and a part of the validation rows is the test")
     pool = load(FILES, source=FILES, places=rows).pool
-    if recipe.auxiliary:
-        rows["auxiliary"] = recipe.auxiliary
     return request(
         methods=recipe.method,
         tasks=f"{FILES}[real={len(pool)}]",
@@ -64,7 +62,7 @@ def asked(recipe: Recipe, say: Say) -> Request:
         encoder=recipe.model,
         preset="full",
         protocol=recipe.protocol,
-        settings=recipe.settings,
+        settings={**recipe.settings, **({"auxiliary": recipe.auxiliary} if recipe.auxiliary else {})},
         test_size="all",
         quality_checker=recipe.checkers.get("quality"),
         diversity_checker=recipe.checkers.get("diversity"),

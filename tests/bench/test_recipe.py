@@ -76,7 +76,9 @@ def test_each_problem_type_is_a_method_that_there_is(ending: str, tmp_path: Path
 
 def test_the_contrastive_term(tmp_path: Path) -> None:
     given = {"model_name_or_path": "m", "contrastive_learning": "True", "contrastive_learning_weight": 0.5}
-    assert translated(tmp_path, given).auxiliary == "simcse(weight=0.5,temperature=0.05,form=pooled)"
+    found = translated(tmp_path, given)
+    assert request(methods="ce", settings={**found.settings, "auxiliary": found.auxiliary}).settings.auxiliary
+    assert found.auxiliary == "simcse(weight=0.5,temperature=0.05,views=dropout)"
 
 
 @pytest.mark.parametrize(
