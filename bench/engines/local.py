@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -24,6 +25,7 @@ from bench.jobs import Job, Outcome
 from bench.queue import Queue
 from bench.store import State, release
 
+STARTS = 20  # times that a worker is asked for
 POLL = 0.5  # seconds between looks at a cell that another run is training
 
 
@@ -152,7 +154,20 @@ def settle(queue: Queue, job: Job, outcome: Outcome, watcher: Watcher) -> None:
 
 
 def start(device: str | None) -> Worker:
-    """A new worker process from the preloaded fork server, for a GPU or for the CPU."""
+    """A new worker process from the preloaded fork server, for a GPU or for the CPU.
+
+    A fork server that was killed is asked in vain until the system has buried it; only then does a new one start.
+    """
+    for _ in range(STARTS):
+        try:
+            return launched(device)
+        except (EOFError, ConnectionError):
+            time.sleep(POLL)
+    return launched(device)
+
+
+def launched(device: str | None) -> Worker:
+    """A new worker process. Raises EOFError or ConnectionError where the fork server is dying."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["bench.worker"])
     here, there = context.Pipe()

@@ -165,7 +165,7 @@ def test_a_grid_survives_the_death_of_its_fork_server(tmp_path: Path, tiny_encod
             child.kill()
     out, err = process.communicate(timeout=90)
     assert process.returncode in (0, 1), out + err
-    assert b"cells done" in out
+    assert b"cells done" in out, out + err
 
 
 def test_the_report_of_a_store_takes_the_last_run_of_a_grid(bench: Command, tmp_path: Path) -> None:
