@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from methods.base import EMBEDDINGS, REAL_EMBEDDINGS, Context, RealUse, StaticWeights, WeightConfig, setting
+from methods.base import EMBEDDINGS, REAL_EMBEDDINGS, setting
+from methods.matching import Matching, MatchingConfig
 from methods.registry import register
 
 if TYPE_CHECKING:
@@ -33,10 +34,9 @@ TELLING = 0.98  # area under the curve from which the ratio is a guess
 
 
 @dataclass(frozen=True)
-class DensityRatioConfig(WeightConfig):
+class DensityRatioConfig(MatchingConfig):
     power: float = setting(1.0, search=(0.1, 1.0), note="flattens the ratio; 0 is CE")
     clip: float = setting(10.0, search=(2.0, 50.0), log=True, note="largest ratio")
-    per_class: bool = setting(True, search=(True, False), note="a ratio for each class")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,41 +47,19 @@ class DensityRatioConfig(WeightConfig):
 
 
 @register("density-ratio")
-class DensityRatio(StaticWeights):
+class DensityRatio(Matching):
     """Rows that look like real ones."""
 
     Config = DensityRatioConfig
     config: DensityRatioConfig
     requires = (EMBEDDINGS, REAL_EMBEDDINGS)
-    real_use = RealUse.TEXTS
 
-    def table(self, context: Context) -> Array:
+    def matched(self, generated: Array, real: Array, rng: np.random.Generator) -> Array:
         import numpy as np
 
-        labels, generated = context.scored(EMBEDDINGS)
-        real_labels, real = context.real_scored(REAL_EMBEDDINGS)
-        weights = np.ones(len(labels))
-        for own, theirs in groups(labels, real_labels, self.config.per_class):
-            log_ratio = log_density_ratio(generated[own], real[theirs])
-            ratio = np.exp(np.minimum(self.config.power * log_ratio, np.log(self.config.clip)))
-            weights[own] = ratio / ratio.mean()
-        return weights
-
-
-def groups(labels: Array, real_labels: Array, per_class: bool) -> list[tuple[Array, Array]]:
-    """(positions of generated rows, positions of real rows) that are compared: of each class present, or of all.
-
-    Raises ValueError for a class that has too few real rows to be compared with.
-    """
-    import numpy as np
-
-    if not per_class:
-        return [(np.arange(len(labels)), np.arange(len(real_labels)))]
-    found = [(np.flatnonzero(labels == label), np.flatnonzero(real_labels == label)) for label in np.unique(labels)]
-    for label, (_, theirs) in zip(np.unique(labels), found, strict=True):
-        if len(theirs) < 2:
-            raise ValueError(f"class {label} has {len(theirs)} real rows; at least 2 are needed, or per_class=False")
-    return found
+        log_ratio = log_density_ratio(generated, real)
+        ratio = np.exp(np.minimum(self.config.power * log_ratio, np.log(self.config.clip)))
+        return np.asarray(ratio / ratio.mean())
 
 
 def log_density_ratio(generated: Array, real: Array) -> Array:

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from methods.base import REAL_TOKENS, TOKENS, Context, RealUse, StaticWeights, WeightConfig, setting
-from methods.density_ratio import groups
+from methods.base import REAL_TOKENS, TOKENS, setting
+from methods.matching import Matching, MatchingConfig
 from methods.registry import register
 
 if TYPE_CHECKING:
@@ -33,12 +33,11 @@ SPREAD = 2_654_435_761, 40_503  # odd multipliers that scatter neighbouring toke
 
 
 @dataclass(frozen=True)
-class DSIRConfig(WeightConfig):
+class DSIRConfig(MatchingConfig):
     share: float = setting(0.5, search=(0.1, 0.9), note="part of the rows that is drawn; 1 is CE")
     smoothing: float = setting(
         1.0, search=(0.01, 10.0), log=True, note="count added to each bucket; 1e-8 in the source"
     )
-    per_class: bool = setting(True, search=(True, False), note="drawn within each class")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,26 +48,21 @@ class DSIRConfig(WeightConfig):
 
 
 @register("dsir")
-class DSIR(StaticWeights):
+class DSIR(Matching):
     """A draw of the rows that use the words of real text."""
 
     Config = DSIRConfig
     config: DSIRConfig
     requires = (TOKENS, REAL_TOKENS)
-    real_use = RealUse.TEXTS
 
-    def table(self, context: Context) -> Array:
+    def matched(self, generated: Array, real: Array, rng: np.random.Generator) -> Array:
         import numpy as np
 
-        labels, generated = context.scored(TOKENS)
-        real_labels, real = context.real_scored(REAL_TOKENS)
-        own_buckets, real_buckets = buckets(generated), buckets(real)
-        weights, rng = np.zeros(len(labels)), np.random.default_rng(context.seed)
-        for own, theirs in groups(labels, real_labels, self.config.per_class):
-            score = log_importance(own_buckets[own], real_buckets[theirs], self.config.smoothing)
-            noisy = score + rng.gumbel(size=len(own))
-            count = max(1, round(self.config.share * len(own)))
-            weights[own[np.argsort(-noisy, kind="stable")[:count]]] = len(own) / count
+        score = log_importance(buckets(generated), buckets(real), self.config.smoothing)
+        noisy = score + rng.gumbel(size=len(generated))
+        count = max(1, round(self.config.share * len(generated)))
+        weights = np.zeros(len(generated))
+        weights[np.argsort(-noisy, kind="stable")[:count]] = len(generated) / count
         return weights
 
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from methods.base import EMBEDDINGS, REAL_EMBEDDINGS, Context, RealUse, StaticWeights, WeightConfig, setting
-from methods.density_ratio import groups
+from methods.base import EMBEDDINGS, REAL_EMBEDDINGS, setting
+from methods.matching import Matching, MatchingConfig
 from methods.registry import register
 
 if TYPE_CHECKING:
@@ -34,9 +34,8 @@ MOST = 20_000  # rows of one class: the kernel matrix has the square of it
 
 
 @dataclass(frozen=True)
-class KMMConfig(WeightConfig):
+class KMMConfig(MatchingConfig):
     bound: float = setting(1000.0, search=(2.0, 1000.0), log=True, note="largest weight; 1000 in the source; 1 is CE")
-    per_class: bool = setting(True, search=(True, False), note="the mean of each class is matched")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -45,25 +44,17 @@ class KMMConfig(WeightConfig):
 
 
 @register("kmm")
-class KMM(StaticWeights):
+class KMM(Matching):
     """Weights that move the generated rows' mean embedding onto the real rows'."""
 
     Config = KMMConfig
     config: KMMConfig
     requires = (EMBEDDINGS, REAL_EMBEDDINGS)
-    real_use = RealUse.TEXTS
 
-    def table(self, context: Context) -> Array:
-        import numpy as np
-
-        labels, generated = context.scored(EMBEDDINGS)
-        real_labels, real = context.real_scored(REAL_EMBEDDINGS)
-        weights = np.ones(len(labels))
-        for own, theirs in groups(labels, real_labels, self.config.per_class):
-            if len(own) > MOST:
-                raise ValueError(f"{len(own)} rows of a class are too many for a kernel matrix; at most {MOST}")
-            weights[own] = matched(*kernels(generated[own], real[theirs]), self.config.bound)
-        return weights
+    def matched(self, generated: Array, real: Array, rng: np.random.Generator) -> Array:
+        if len(generated) > MOST:
+            raise ValueError(f"{len(generated)} rows of a class are too many for a kernel matrix; at most {MOST}")
+        return matched(*kernels(generated, real), self.config.bound)
 
 
 def kernels(generated: Array, real: Array) -> tuple[Array, Array]:
