@@ -76,12 +76,12 @@ def run(
     `show` is entered while cells train: the live table of a terminal.
     """
     made = plan(asked, options.out)
-    smoke = any(one.limit is not None for one in ([asked] if isinstance(asked, Request) else asked))
+    smoke = any(one.limit is not None for one in made.requests)
     if options.save_models is not None:
         keep_models(made, options.save_models)
     if options.track != "none":
         tracking.mirror(made, options.track)
-    manifest = describe(asked, made, options.command)
+    manifest = describe(made, options.command)
     result = Result(manifest, made.root)
     if torchrun.follows():
         if not options.dry_run:

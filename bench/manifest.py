@@ -10,7 +10,6 @@ import methods
 from bench.errors import UserError
 from bench.hashing import digest
 from bench.plan import Plan
-from bench.request import Request
 from bench.store import artefact_path, read_json, write_json
 
 SCHEMA = 1
@@ -21,10 +20,9 @@ TRAINING = ("encoder_hash", "checker_encoder_hash", "preset", "protocol", "setti
 SECTION = ("task_ref", "source", "sizes", "hashes", "given_checkers", *TRAINING)
 
 
-def describe(asked: Request | Sequence[Request], made: Plan, command: str) -> dict[str, Any]:
+def describe(made: Plan, command: str) -> dict[str, Any]:
     """The manifest: everything the report needs to know of the grid, or of several as one, as JSON."""
-    requests = [asked] if isinstance(asked, Request) else asked
-    left_out = {name: reason for one in requests for name, reason in one.left_out.items()}
+    left_out = {name: reason for one in made.requests for name, reason in one.left_out.items()}
     return {
         **joined([{"sections": made.sections}], command),
         "left_out": left_out,

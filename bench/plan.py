@@ -26,7 +26,7 @@ from bench.spec import SCHEMA, CellSpec, method_code
 from bench.store import State, artefact_path, cell_path, state
 from methods.base import QUALITY, RealUse, hyperparameters
 from methods.plugins import file_of
-from tasks import Rows, TaskData, load, stressed
+from tasks import Rows, TaskData, stressed
 
 FITS = {RealUse.CHECKER, RealUse.GRADIENT, RealUse.SELECT, RealUse.TRAIN}  # uses in which real rows fit something
 READS_REAL = {RealUse.TEXTS, RealUse.PRIOR, RealUse.GRADIENT, RealUse.SELECT}
@@ -37,6 +37,7 @@ class Plan:
     """Jobs by id in the order in which they are best started, and the report's sections."""
 
     root: Path
+    requests: Sequence[Request] = ()
     jobs: dict[str, Job] = field(default_factory=dict)
     sections: list[dict[str, Any]] = field(default_factory=list)
     cells: dict[str, str] = field(default_factory=dict)  # job id -> label, of the cells that were asked for
@@ -55,9 +56,8 @@ def plan(asked: Request | Sequence[Request], root: Path) -> Plan:
     root = root.resolve()
     if root.exists() and not root.is_dir():
         raise UserError(f"the store {root} is not a folder")
-    made = Plan(root)
-    requests = [asked] if isinstance(asked, Request) else asked
-    sections = [section for one in requests for section in sections_of(one, made)]
+    made = Plan(root, [asked] if isinstance(asked, Request) else asked)
+    sections = [section for one in made.requests for section in sections_of(one, made)]
     for section in sections:
         section.announce()
     for section in sections:
@@ -97,14 +97,7 @@ def read(asked: Request) -> list[tuple[TaskChoice, TaskData]]:
     """The tasks with their rows; sizes that change nothing are left out, so that what is the same has one name."""
     found: dict[tuple[str, str], tuple[TaskChoice, TaskData]] = {}
     for task in asked.tasks:
-        data = load(
-            task.location,
-            source=asked.source,
-            data_dir=asked.data_dir,
-            options=task.filters,
-            test_size=asked.test_size,
-            places=asked.places,
-        )
+        data = asked.load(task)
         stress = dict(task.stress)
         if asked.limit is not None:
             data = data.limited(asked.limit)

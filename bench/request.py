@@ -20,7 +20,7 @@ from bench.refs import Ref, build, convert, label, parse
 from methods.base import DIVERSITY, QUALITY, Method, MethodConfig, RealUse
 from methods.hooks import Budget
 from methods.plugins import PluginError, findable, load_file
-from tasks import AXES, FILES, SOURCES, Role, TaskSpec, load_spec
+from tasks import AXES, FILES, SOURCES, Role, TaskData, TaskSpec, load, load_spec
 from tasks.stress import without_defaults
 
 MOST_COST = 10.0  # CE cells that a method in `all` may cost
@@ -71,6 +71,17 @@ class Request:
     checkers: Mapping[str, str] = field(default_factory=dict)  # artefact -> the model that stands in for it
     left_out: Mapping[str, str] = field(default_factory=dict)  # methods of a group that cannot run, and why
     limit: int | None = None  # at most so many rows in each role: a smoke run, of which no report is made
+
+    def load(self, task: TaskChoice) -> TaskData:
+        """The rows of one of its tasks, before any stress. Raises DataError."""
+        return load(
+            task.location,
+            source=self.source,
+            data_dir=self.data_dir,
+            options=task.filters,
+            test_size=self.test_size,
+            places=self.places,
+        )
 
 
 def request(

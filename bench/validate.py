@@ -10,7 +10,7 @@ import numpy as np
 from bench.checkpoint import find
 from bench.errors import UserError
 from bench.request import Request, TaskChoice
-from tasks import Rows, TaskData, load, stressed
+from tasks import Rows, TaskData, stressed
 
 COUNTED = 2000  # rows of a role whose tokens are counted, spread evenly over it
 
@@ -23,14 +23,7 @@ def validate(asked: Request) -> Iterator[str]:
 
 def described(asked: Request, task: TaskChoice) -> Iterator[str]:
     """One task: a line for each role, what was removed, and lengths against the limit of the encoders."""
-    loaded = load(
-        task.location,
-        source=asked.source,
-        data_dir=asked.data_dir,
-        options=task.filters,
-        test_size=asked.test_size,
-        places=asked.places,
-    )
+    loaded = asked.load(task)
     data = stressed(loaded, task.stress, asked.seeds[0])
     real = data.real(asked.seeds[0])
     stand_in = "; its real and test rows are a stand-in, not human text" if data.stand_in else ""
