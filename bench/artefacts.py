@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 import numpy as np
 
 import methods
-from bench.checkpoint import find, fits
+from bench.checkpoint import find, fits, outputs
 from bench.errors import UserError
 from bench.hashing import digest
 from bench.jobs import BoolArray, DynamicsJob, EmbeddingsJob, FoldsJob, IntArray, Job, Role, ScoresJob
@@ -146,8 +146,9 @@ class Given(Checker):
         """Add the scoring of the base rows, by the model's own tokenizer, and return it. Raises UserError."""
         checkpoint = find(self.model)
         fits(checkpoint, plan.settings)
-        config = read_json(checkpoint.path / "config.json")
-        order = label_order(config, plan.data.spec.labels, self.model)
+        order = label_order(
+            outputs(read_json(checkpoint.path / "config.json"), self.model), plan.data.spec.labels, self.model
+        )
         tokens = plan.tokens(plan.base, checkpoint)
         folder = artefact_path(plan.made.root, "scores", digest([SCHEMA, tokens.name, checkpoint.hash, order]))
         job = ScoresJob(

@@ -86,6 +86,14 @@ def place(name: str) -> Path:
     return Path(name).expanduser() if Path(name).expanduser().is_dir() else downloaded(name)
 
 
+def outputs(config: Mapping[str, Any], name: str) -> list[str]:
+    """(C,) what a classifier's outputs are called in its config.json. Raises UserError for a model that is none."""
+    if not any("ForSequenceClassification" in str(kind) for kind in config.get("architectures") or ()):
+        raise UserError(f"{name} is no classifier; `bench run --save-models full` keeps those of cells")
+    given = config.get("id2label") or {str(k): f"LABEL_{k}" for k in range(int(config.get("num_labels", 2)))}
+    return [str(given[key]) for key in sorted(given, key=int)]
+
+
 def fits(checkpoint: Checkpoint, settings: Settings) -> None:
     """Raise UserError for settings that the encoder cannot have."""
     layers, blocks = settings.train_layers, checkpoint.blocks

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.checkpoint import find
+from bench.checkpoint import find, outputs
 from bench.errors import UserError
 from bench.store import read_json, write_text
-from tasks.columns import PAIRS, TEXTS
+from tasks import FILES, load_spec
+from tasks.columns import texts_of
 from tasks.tables import READERS, read_table
 
 if TYPE_CHECKING:
@@ -25,11 +26,9 @@ POLARITY = {"negative": -1, "positive": 1, "-1": -1, "1": 1}
 def predict(model: Path | str, file: Path) -> pd.DataFrame:
     """One row per text: its id where the file has one, the label, and a probability per label. Raises UserError."""
     checkpoint = find(str(model))
-    config = read_json(checkpoint.path / "config.json")
-    if not any("ForSequenceClassification" in kind for kind in config.get("architectures") or ()):
-        raise UserError(f"{model} is no classifier; `bench run --save-models full` keeps those of cells")
+    labels = outputs(read_json(checkpoint.path / "config.json"), str(model))
     ids, first, second = texts(file)
-    probabilities, labels = classify(checkpoint.path, first, second)
+    probabilities = classify(checkpoint.path, first, second)
     import pandas as pd
 
     frame = pd.DataFrame({"id": ids, "label": [labels[k] for k in probabilities.argmax(axis=1)]})
@@ -43,13 +42,9 @@ def texts(file: Path) -> tuple[list[Any], list[str], list[str] | None]:
     if file.suffix.lower() not in READERS:
         return lines(file)
     table = read_table(file)
-    known = {name.strip().lower(): name for name in reversed(list(table.columns))}
-    pair = next(((known[a], known[b]) for a, b in PAIRS if a in known and b in known), None)
-    name = pair[0] if pair else next((known[name] for name in TEXTS if name in known), None)
-    if name is None:
-        raise UserError(f"{file}: no column of texts ({', '.join(TEXTS)}); columns: {', '.join(table.columns)}")
-    first = [str(text) for text in table.column(name)]
-    second = [str(text) for text in table.column(pair[1])] if pair else None
+    text, pair = texts_of(table, load_spec(FILES), None)
+    first = [str(value) for value in table.column(text)]
+    second = [str(value) for value in table.column(pair)] if pair else None
     return list(table.columns.get("id", range(1, len(table) + 1))), first, second
 
 
@@ -67,8 +62,8 @@ def lines(file: Path) -> tuple[list[Any], list[str], None]:
     return list(range(1, len(found) + 1)), found, None
 
 
-def classify(folder: Path, texts: list[str], pairs: list[str] | None) -> tuple[np.ndarray[Any, Any], list[str]]:
-    """(n, C) probabilities, and the names of the C labels."""
+def classify(folder: Path, texts: list[str], pairs: list[str] | None) -> np.ndarray[Any, Any]:
+    """(n, C) probabilities."""
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -92,7 +87,7 @@ def classify(folder: Path, texts: list[str], pairs: list[str] | None) -> tuple[n
                 return_tensors="pt",
             ).to(device)
             out[index] = model(**inputs).logits.softmax(dim=-1).double().cpu().numpy()
-    return out, [model.config.id2label[k] for k in range(model.config.num_labels)]
+    return out
 
 
 def submission(frame: pd.DataFrame) -> str:

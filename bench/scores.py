@@ -6,7 +6,7 @@ Its file is that of a checker trained here, so that a cell does not know the dif
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,16 +20,12 @@ if TYPE_CHECKING:
 BATCH = 64
 
 
-def label_order(config: Mapping[str, Any], labels: Sequence[str], name: str) -> tuple[int, ...]:
-    """(C,) the model's output that stands for each label of the task.
+def label_order(outputs: Sequence[str], labels: Sequence[str], name: str) -> tuple[int, ...]:
+    """(C,) which of a model's outputs stands for each label of the task.
 
     Outputs are matched by name; a model whose outputs have no names (LABEL_0, ...) is taken to have the task's order.
-    Raises UserError where it is no classifier, or for other classes.
+    Raises UserError for other classes.
     """
-    if not any("ForSequenceClassification" in str(kind) for kind in config.get("architectures") or ()):
-        raise UserError(f"{name} is no classifier: its config.json names {config.get('architectures')}")
-    given = config.get("id2label") or {str(k): f"LABEL_{k}" for k in range(int(config.get("num_labels", 2)))}
-    outputs = [str(given[key]) for key in sorted(given, key=int)]
     if len(outputs) != len(labels):
         raise UserError(f"{name} tells {len(outputs)} classes apart ({', '.join(outputs)}), the task {len(labels)}")
     if all(re.fullmatch(r"LABEL_\d+", output) for output in outputs):

@@ -58,12 +58,22 @@ def columns_of(table: Table, spec: TaskSpec, named: Mapping[ColumnRole, str] | N
     if named is not None and spec.text is not None:
         own = spec.text_pair and named.get("text_pair", spec.text_pair)
         return Columns(named.get("text", spec.text), own, named.get("label", "label"))
+    text, pair = texts_of(table, spec, named)
+    return Columns(text, pair, _usual(table, _known(table, named), LABELS, "label"))
+
+
+def texts_of(table: Table, spec: TaskSpec, named: Mapping[ColumnRole, str] | None) -> tuple[str, str | None]:
+    """The column of texts and, for pairs, that of second texts, by usual names. Raises DataError as `columns_of`."""
+    known = _known(table, named)
+    pair = _pair(table, spec, known)
+    return pair or (_usual(table, known, [*filter(None, [spec.text]), *TEXTS], "text"), None)
+
+
+def _known(table: Table, named: Mapping[ColumnRole, str] | None) -> dict[str, str]:
+    """Columns by their names in small letters, and by the roles that are named for them."""
     known = {name.strip().lower(): name for name in reversed(list(table.columns))}
     # `text`, `text_pair` and `label` are the usual names that come first.
-    known |= {str(key): column for key, column in (named or {}).items()}
-    pair = _pair(table, spec, known)
-    text = pair[0] if pair else _usual(table, known, [*filter(None, [spec.text]), *TEXTS], "text")
-    return Columns(text, pair[1] if pair else None, _usual(table, known, LABELS, "label"))
+    return known | {str(key): column for key, column in (named or {}).items()}
 
 
 def _pair(table: Table, spec: TaskSpec, known: Mapping[str, str]) -> tuple[str, str] | None:

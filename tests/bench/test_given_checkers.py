@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from bench.checkpoint import outputs
 from bench.errors import UserError
 from bench.jobs import ScoresJob
 from bench.plan import Plan
@@ -44,7 +45,7 @@ def classifier(folder: Path, encoder: Path, names: list[str]) -> Path:
 )
 def test_outputs_are_matched_by_name(names: list[str], order: tuple[int, ...]) -> None:
     config = {**KIND, "id2label": {str(k): name for k, name in enumerate(names)}}
-    assert label_order(config, ("negative", "positive"), "m") == order
+    assert label_order(outputs(config, "m"), ("negative", "positive"), "m") == order
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_outputs_are_matched_by_name(names: list[str], order: tuple[int, ...]) -
 )
 def test_other_classes_are_refused(config: dict[str, object], told: str) -> None:
     with pytest.raises(UserError, match=told):
-        label_order(config, ("negative", "positive"), "m")
+        label_order(outputs(config, "m"), ("negative", "positive"), "m")
 
 
 def test_a_given_checker_weighs_as_its_own_predictions_say(
