@@ -74,7 +74,7 @@ def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) ->
             "backward_rows": record.passes.backward,
             "score_rows": len(test) + len(trained.scores) + trained.select_rows,
         },
-        "updates": len(record.history),
+        "updates": record.passes.updates,
     }
     write_json(job.folder / "timing.json", timing)
     if job.keep is not None:

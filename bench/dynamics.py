@@ -47,7 +47,10 @@ def build(job: DynamicsJob) -> dict[str, Any]:
     np.save(job.folder / "dynamics.npy", np.stack(seen, axis=1))
     np.save(job.folder / "ids.npy", traced.scored.ids)
     passes = {"train_rows": record.passes.rows, "score_rows": len(seen) * len(scored)}
-    write_json(job.folder / "timing.json", {"seconds": time.perf_counter() - began, "passes": passes})
+    write_json(
+        job.folder / "timing.json",
+        {"seconds": time.perf_counter() - began, "passes": passes, "updates": record.passes.updates},
+    )
     counts = {"rows": len(scored), "looks": len(seen)}
     finish(job.folder, counts)
     return counts

@@ -17,6 +17,7 @@ from bench.jobs import CellJob, Job, Outcome
 from bench.plan import Plan
 from bench.queue import Queue
 from bench.store import DONE, State, read_json
+from bench.work import Work, done, least
 
 Say = Callable[[str], None]
 
@@ -56,6 +57,7 @@ class Progress:
         self.began = time.monotonic()
         self.cached = {identity for identity in made.cells if queue.states.get(identity) is State.DONE}
         self.workers, self.trained, self.spent = workers, 0, 0.0  # trainings of this run, and their seconds
+        self.built: list[Job] = []  # what this run's workers finished
         self.noted: set[str] = set()
         self.lines = True  # a line per finished cell; a live table does without
         self.warned = False
@@ -64,6 +66,8 @@ class Progress:
 
     def tell(self, job: Job, found: State, outcome: Outcome | None) -> None:
         """A job ended."""
+        if found is State.DONE and outcome is not None and outcome.seconds > 0:
+            self.built.append(job)
         if found is State.DONE and isinstance(job, CellJob):
             self.trained += outcome is not None and outcome.seconds > 0
             self.spent += outcome.seconds if outcome is not None else 0.0
@@ -174,10 +178,17 @@ class Progress:
             kinds = Counter(self.word(identity) for identity in failures)
             told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
             self.say(f"not all is there: {told}; to try again: {self.again()}")
+        if self.built:
+            self.say(self.work())
         self.say(
             f"{counts['done']}/{len(self.made.cells)} cells done ({counts['cached']} from before) in "
             f"{time.monotonic() - self.began:.0f} s; {last}"
         )
+
+    def work(self) -> str:
+        """What this run computed, against the least that gives its results."""
+        spent, needed = sum(map(done, self.built), Work()), least(self.built, self.made.jobs.values())
+        return f"computed: {spent}; {'nothing twice' if spent == needed else f'the least necessary: {needed}'}"
 
     def again(self) -> str:
         """The command that tries what failed again, and what never ran."""

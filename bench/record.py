@@ -14,10 +14,11 @@ from bench.jobs import BoolArray, IntArray
 
 @dataclass
 class Passes:
-    """Rows that went through a network, and rows whose gradient came back."""
+    """Rows that went through a network, rows whose gradient came back, and updates; of all that was trained."""
 
     forward: int = 0
     backward: int = 0
+    updates: int = 0
 
     def add(self, forward: int, backward: int = 0) -> None:
         """Count rows."""

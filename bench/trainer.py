@@ -142,6 +142,7 @@ class Trainer:
             moment = Moment(rows, tensors, index, step, passed + epoch, rng)
             found = self._losses(method, moment, probes)
             record.passes.add(len(found) * len(index), len(found) * len(index))
+            record.passes.updates += 1
             # Rows left out count in the size of the batch; the factor is exactly 1 where there are none.
             mean = torch.stack([loss.mean() for loss, _ in found]).sum() * (len(index) / len(whole))
             self.accelerator.backward(mean)

@@ -58,7 +58,7 @@ class FuseGen(WeightMethod):
     @property
     def rounds(self) -> int:
         """None where there is nothing to weigh."""
-        return self.config.rounds if len(self.ids) else 0
+        return 0 if self.config.train_on == "real" else self.config.rounds
 
     def phases(self, updates: int) -> Sequence[Phase]:
         return tuple(Phase(updates, anew=number > 0) for number in range(self.rounds + 1))

@@ -88,7 +88,7 @@ class SunGen(WeightMethod):
         self.rng = np.random.default_rng(context.seed)
 
     def phases(self, updates: int) -> Sequence[Phase]:
-        rounds = self.config.rounds if len(self.ids) else 0
+        rounds = 0 if self.config.train_on == "real" else self.config.rounds
         inner = Phase(max(1, round(self.config.length * updates)), rows="generated", anew=True)
         return (*[inner] * rounds, Phase(updates, anew=rounds > 0))
 
