@@ -129,10 +129,13 @@ def method_class(job: CellJob) -> type[Method]:
 
 def classifier(job: CellJob, settings: Settings) -> Classifier:
     """The worker's classifier of this kind; one is kept, so memory does not grow with the number of cells."""
-    key = (job.checkpoint.hash, job.n_classes, settings.train_layers, states_usable(job))
+    embeds = settings.train_layers == "all" and settings.weight_decay == 0  # decay moves rows that never occur too
+    texts = tuple(sorted({role.tokens for role in read_roles(job)})) if embeds else ()
+    key = (job.checkpoint.hash, job.n_classes, settings.train_layers, texts, states_usable(job))
     if key not in _classifiers:
         _classifiers.clear()
-        made = Classifier(job.checkpoint, job.n_classes, settings.train_layers)
+        vocabulary = tokens.vocabulary(texts) if embeds else None
+        made = Classifier(job.checkpoint, job.n_classes, settings.train_layers, vocabulary=vocabulary)
         if key[-1] and settings.train_layers != "all":
             made.use_states(settings.train_layers)
         _classifiers[key] = made

@@ -16,7 +16,9 @@ from transformers import AutoModelForSequenceClassification
 
 from bench.checkpoint import Checkpoint
 from bench.errors import UserError
+from bench.jobs import IntArray
 from bench.packed import use_packed
+from bench.vocabulary import use_occurring
 
 # Where families of encoders keep their list of blocks, below the base model.
 BLOCKS = ("encoder.layer", "transformer.layer", "layers")
@@ -35,17 +37,25 @@ class Classifier:
     """A model that starts anew for each cell without being loaded anew.
 
     `start(head_seed)` puts back the pretrained weights and draws the head; calling it gives logits (B, C) in float32.
-    Families that it knows compute no padding (`bench.packed`), unless `plain` is asked for.
+    Families that it knows compute no padding (`bench.packed`), unless `plain` is asked for. With a `vocabulary` (token
+    ids, ascending) it takes no other tokens, and trains no embedding but theirs (`bench.vocabulary`).
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, n_classes: int, train_layers: int | Literal["all"], *, plain: bool = False
+        self,
+        checkpoint: Checkpoint,
+        n_classes: int,
+        train_layers: int | Literal["all"],
+        *,
+        plain: bool = False,
+        vocabulary: IntArray | None = None,
     ) -> None:
         self.n_classes = n_classes
         self.model, missing = load(checkpoint, n_classes)
         self.base: nn.Module = self.model.get_submodule(str(self.model.base_model_prefix))
         self.head = [self.model.get_submodule(name) for name in sorted({key.rpartition(".")[0] for key in missing})]
         self.packed = not plain and use_packed(self.base)
+        self.embedding = None if vocabulary is None else use_occurring(self.model, vocabulary)
         self.frozen: list[nn.Module] = []
         if train_layers != "all":
             self.frozen = self._freeze(checkpoint.name, train_layers)
@@ -70,6 +80,14 @@ class Classifier:
         """The head's last layer, whose input is the classifier's features (B, H)."""
         wide = (module for top in self.head for module in top.modules() if isinstance(module, nn.Linear))
         return [layer for layer in wide if layer.out_features == self.n_classes][-1]
+
+    def weights(self) -> dict[str, Tensor]:
+        """What trains, by the names and in the shapes of the whole model."""
+        named = {name: weight.detach() for name, weight in self.trained.items()}
+        if self.embedding is not None:
+            (name,) = (name for name, weight in self.trained.items() if weight is self.embedding.weight)
+            named[name] = self.embedding.expanded()
+        return named
 
     def peer(self) -> Classifier:
         """A second network with weights of its own in what trains; what is frozen is shared."""

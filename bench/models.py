@@ -28,7 +28,7 @@ def save(job: CellJob, classifier: Classifier) -> None:
 
 def save_trained(job: CellJob, classifier: Classifier, folder: Path) -> None:
     """`trained.safetensors` with the names of the whole model, and `encoder.json`."""
-    weights = {name: weight.detach().cpu().contiguous() for name, weight in classifier.trained.items()}
+    weights = {name: weight.cpu().contiguous() for name, weight in classifier.weights().items()}
     save_file(weights, folder / "trained.safetensors", metadata={"format": "pt"})
     told = {name: job.record[name] for name in ("encoder", "encoder_hash", "labels")}
     write_json(folder / "encoder.json", {**told, "max_length": job.spec.settings["max_length"]})
@@ -37,7 +37,9 @@ def save_trained(job: CellJob, classifier: Classifier, folder: Path) -> None:
 def save_full(job: CellJob, classifier: Classifier, folder: Path) -> None:
     """The whole model: loaded anew, because the one that trained may lack its lower layers, with what trained."""
     model, _ = load(job.checkpoint, job.n_classes)
-    _, unexpected = model.load_state_dict({k: v.detach().cpu() for k, v in classifier.trained.items()}, strict=False)
+    _, unexpected = model.load_state_dict(
+        {name: weight.cpu() for name, weight in classifier.weights().items()}, strict=False
+    )
     assert not unexpected, f"trained weights that the model does not have: {unexpected}"
     labels = list(job.record["labels"])
     model.config.id2label = dict(enumerate(labels))  # type: ignore[union-attr]

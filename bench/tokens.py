@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,3 +97,10 @@ def load(folder: Path, states: Path | None = None) -> TokenTable:
     start = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     padding = read_json(folder / DONE)["padding"]
     return TokenTable((part,), np.zeros(len(lengths), np.int64), start, lengths, padding)
+
+
+def vocabulary(folders: Sequence[Path]) -> IntArray:
+    """The ids, ascending, of the tokens in several token artefacts, padding among them."""
+    found = [np.unique(np.load(folder / "input_ids.npy", mmap_mode="r")) for folder in folders]
+    padding = [read_json(folder / DONE)["padding"]["input_ids"] for folder in folders]
+    return np.unique(np.concatenate([*found, padding])).astype(np.int64)
