@@ -6,15 +6,19 @@ cells. Done cells never go, and neither does a folder that was finished and dama
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import UserError
-from bench.manifest import ARTEFACTS, GRIDS
-from bench.store import DONE, State, exclusive, read_json, state
+from bench.hashing import ID_LENGTH
+from bench.manifest import ARTEFACTS, GRIDS, read
+from bench.store import DONE, State, exclusive, state
 
+SHARED = ".artefacts"
+IDENTITY = re.compile(f"[0-9a-f]{{{ID_LENGTH}}}")
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -50,13 +54,14 @@ def clean(root: Path, *, failed: bool, remove: bool) -> Iterator[str]:
 
 
 def entries(root: Path, *, failed: bool) -> list[Entry]:
-    """Everything in a store, judged. Raises UserError where there is none."""
-    if not root.is_dir():
+    """Everything in a store, judged; folders that are not named by an id are not the store's. Raises UserError."""
+    if not (root / GRIDS).is_dir() and not (root / SHARED).is_dir():
         raise UserError(f"no store at {root}")
     needed = wanted(root)
     folders = [(path, "cell") for path in sorted(root.glob("[!.]*/[!.]*/[!.]*"))]
-    folders += [(path, path.parent.name) for path in sorted(root.glob(".artefacts/*/[!.]*"))]
-    found = [judged(path, kind, needed, failed) for path, kind in folders if path.is_dir()]
+    folders += [(path, path.parent.name) for path in sorted(root.glob(f"{SHARED}/*/[!.]*"))]
+    ours = [(path, kind) for path, kind in folders if IDENTITY.fullmatch(path.name) and path.is_dir()]
+    found = [judged(path, kind, needed, failed) for path, kind in ours]
     # Copies that `adopt` had not finished, and part files of folders that are otherwise whole.
     parts = {*root.glob("*/*/.*.part"), *root.glob("*/*/*/*.part"), *root.glob(f"{GRIDS}/*.part")}
     whole = {entry.path for entry in found if not entry.why and entry.state != State.RUNNING}
@@ -79,7 +84,7 @@ def wanted(root: Path) -> set[Path] | None:
     """The artefacts of all grids of which a cell is still there; None (all) where a grid does not say."""
     needed: set[Path] = set()
     for path in root.glob(f"{GRIDS}/*.json"):
-        grid = read_json(path)
+        grid = read(path)
         if ARTEFACTS not in grid:
             return None
         methods = [method for section in grid["sections"] for method in section["methods"]]

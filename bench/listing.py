@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import methods as registry
+from bench.errors import UserError
 from bench.store import State, failure, read_json, state
 from methods.base import MethodConfig, WeightConfig
 from methods.hooks import Budget
@@ -55,9 +56,12 @@ def cells(root: Path, failed: bool) -> Iterator[str]:
         found = state(path.parent)
         if failed and found is not State.FAILED:
             continue
-        spec = read_json(path)
-        title = f"{spec['task_ref']} {spec['label']} seed {spec['seed']}"
-        yield f"{found:8} {path.parent}  {title}{detail(path.parent, found)}"
+        try:
+            spec = read_json(path)
+            title = f"{spec['task_ref']} {spec['label']} seed {spec['seed']}{detail(path.parent, found)}"
+        except (UserError, KeyError) as error:
+            title = str(error) if isinstance(error, UserError) else f"{path} is no cell's"
+        yield f"{found:8} {path.parent}  {title}"
 
 
 def detail(folder: Path, found: State) -> str:

@@ -52,7 +52,15 @@ def grids(root: Path) -> list[dict[str, Any]]:
     paths = sorted((root / GRIDS).glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
     if not paths:
         raise UserError(f"no grid was run in {root}; `bench run --out {root}` runs one")
-    return [read_json(path) for path in paths]
+    return [read(path) for path in paths]
+
+
+def read(path: Path) -> dict[str, Any]:
+    """One grid's manifest. Raises UserError for a file that is none, or one of another version."""
+    grid = read_json(path)
+    if grid.get("schema") != SCHEMA or "sections" not in grid:
+        raise UserError(f"{path} is not a grid of this version; remove it, and run its grid again to report on it")
+    return grid
 
 
 def stored(root: Path) -> dict[str, Any]:

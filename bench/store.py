@@ -76,12 +76,20 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """The JSON value in a file. Raises UserError, naming the file, if it holds none."""
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises UserError, naming the file, if it holds none."""
+    return json_object(path.read_bytes(), path)
+
+
+def json_object(content: bytes, path: Path) -> dict[str, Any]:
+    """The JSON object that a file of the store holds; where one is gone, its cell is made again. Raises UserError."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(content)
+        if not isinstance(value, dict):
+            raise ValueError(f"it holds a {type(value).__name__}, not an object")
     except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); remove its folder and run again") from error
+        raise UserError(f"{path} is damaged ({error}); remove it and run again") from error
+    return value
 
 
 def finish(folder: Path, metrics: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench import records
+from bench.errors import UserError
 from bench.stats.metrics import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ def read(folder: Path, root: Path, record_id: str | None, quality: Path | None) 
     """The weights of a finished cell; `record_id` and `quality` (a cell's folder) say more of the rows, if given."""
     import pandas as pd
 
-    visits = pd.read_parquet(folder / "weights.parquet")
+    try:
+        visits = pd.read_parquet(folder / "weights.parquet")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder / 'weights.parquet'} cannot be read: {error}; remove it and run again") from error
     visits = visits[visits["role"] == "generated"]
     if visits.empty:
         return Absence("trains on no generated row")

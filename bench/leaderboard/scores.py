@@ -11,7 +11,6 @@ import contextlib
 import functools
 import hashlib
 import io
-import json
 import math
 import zipfile
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from bench.errors import UserError
 from bench.hashing import files_hash
 from bench.stats import metrics
 from bench.stats.metrics import METRICS, FloatArray, IntArray
-from bench.store import DONE, root_of, write_bytes
+from bench.store import DONE, json_object, root_of, write_bytes
 
 FILE = ".scores.npz"
 PREDICTIONS = "predictions.parquet"
@@ -69,14 +68,16 @@ def read_predictions(folder: Path, name: str) -> tuple[Examples, FloatArray]:
         logits = np.stack([table[f"logit_{k}"].to_numpy() for k in range(count)], axis=1)
         rows = Examples(table["id"].to_numpy(), table["label"].to_numpy(), count)
     except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"cell {name}: {PREDICTIONS} cannot be read: {error}") from error
+        raise UserError(f"cell {name}: {PREDICTIONS} cannot be read: {error}; remove it and run again") from error
     if not np.isfinite(logits).all():
         raise UserError(f"cell {name}: logits that are not finite")
     return rows, logits
 
 
 def check(name: str, stored: dict[str, Any], computed: dict[str, float]) -> None:
-    """Raise UserError where a stored metric is not that of the stored logits."""
+    """Raise UserError where a stored metric is not that of the stored logits, or none is stored."""
+    if not stored.keys() & computed.keys():
+        raise UserError(f"cell {name}: {DONE} has no metric; remove it and run again")
     for key, value in computed.items():
         if key in stored and not math.isclose(stored[key], value, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
             raise UserError(f"cell {name}: {DONE} says {key} = {stored[key]}, {PREDICTIONS} {value}")
@@ -98,7 +99,7 @@ class Shelf:
         try:
             seal = sealed(told, folder / PREDICTIONS)
         except OSError as error:
-            raise UserError(f"cell {name}: {PREDICTIONS} cannot be read: {error}") from error
+            raise UserError(f"cell {name}: {PREDICTIONS} cannot be read: {error}; run again") from error
         known = self.scores.get(key)
         if known is None or known.seal != seal:
             known = scored(folder, name, told, seal)
@@ -163,11 +164,7 @@ def scored(folder: Path, name: str, told: bytes, seal: str) -> Score:
     """Read and score a cell. Raises UserError where its files contradict each other."""
     rows, logits = read_predictions(folder, name)
     computed = {key: metric(rows.labels, logits) for key, metric in METRICS.items()}
-    try:
-        stored = json.loads(told)
-    except ValueError as error:
-        raise UserError(f"{folder / DONE} is damaged ({error}); remove its folder and run again") from error
-    check(name, stored, {**computed, "rows": len(logits)})
+    check(name, json_object(told, folder / DONE), {**computed, "rows": len(logits)})
     return Score(seal, rows, logits.argmax(axis=1).astype(np.int16), computed)
 
 

@@ -114,8 +114,9 @@ def test_a_damaged_folder_is_made_again(tmp_path: Path, damage: str) -> None:
     assert acquire(tmp_path, folder)
 
 
-def test_damaged_json_names_its_file(tmp_path: Path) -> None:
-    (tmp_path / "spec.json").write_text("{")
+@pytest.mark.parametrize("content", [b"{", b"", b"[]", b"3", b"\xff\xfe"])
+def test_damaged_json_names_its_file(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "spec.json").write_bytes(content)
     with pytest.raises(UserError, match=r"spec\.json"):
         read_json(tmp_path / "spec.json")
 

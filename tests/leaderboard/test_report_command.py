@@ -71,6 +71,38 @@ def test_what_cannot_be_done_is_one_line(store, capsys, arguments, message):
     assert message in err
 
 
+@pytest.mark.parametrize("content", ["[]", "{}", "{", '{"schema": 99, "sections": []}'])
+def test_a_grid_of_another_version_or_none_is_one_line(store, capsys, content):
+    (store.root / ".grids" / "b.json").write_text(content)
+    code, _, err = bench(capsys, "report")
+    assert code == 2
+    assert "runs/.grids/b.json is" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["timing.json", "env.json", "weights.parquet"])
+def test_a_damaged_file_of_a_cell_is_one_line(store, capsys, name):
+    cell = store.root / store.section["methods"][1]["cells"]["0"]
+    (cell / name).write_text("[]")
+    code, _, err = bench(capsys, "report", "--no-figures")
+    assert code == 2
+    assert f"{cell.relative_to(store.root.parent)}/{name}" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"task_ref": "twitter"}'])
+def test_a_damaged_cell_hides_no_other_from_the_list(store, capsys, content):
+    for method in store.section["methods"]:
+        for seed, cell in method["cells"].items():
+            spec = {"task_ref": "twitter", "label": method["label"], "seed": seed}
+            write_json(store.root / cell / "spec.json", spec)
+    (store.root / cell / "spec.json").write_text(content)
+    code, out, _ = bench(capsys, "list", "cells")
+    assert code == 0
+    assert len(out.splitlines()) == 9
+    assert f"{cell}/spec.json is" in out
+
+
 def test_compare_and_calibrate_from_the_command_line(store, capsys, monkeypatch):
     from bench import calibrate
 

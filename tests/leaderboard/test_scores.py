@@ -63,6 +63,13 @@ def test_predictions_that_were_exchanged_are_noticed(store):
         rows(store)
 
 
+@pytest.mark.parametrize("content", ["[]", "{}", "{", '{"accuracy": NaN}'])
+def test_metrics_that_say_nothing_are_no_result(store, content):
+    (store.root / cell(store) / "metrics.json").write_text(content)
+    with pytest.raises(UserError, match=r"metrics\.json"):
+        rows(store)
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 damaged", None])
 def test_a_cache_that_is_no_use_is_made_again(store, read, content):
     first = rows(store)
