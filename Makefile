@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= --methods all --tasks twitter
 
-.PHONY: setup setup-dev leaderboard test lint bench-report clean
+.PHONY: setup setup-dev leaderboard test lint bench-report bench-cpu bench-gpu clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -31,7 +31,16 @@ lint: setup-dev
 	$(BIN)/mypy
 
 bench-report: setup
-	$(BIN)/python benchmarks/report.py
+	$(BIN)/python -m benchmarks.report
+
+# BENCH_DATA=FOLDER has the human-written data; each writes its section of reports/performance.md.
+bench-cpu: setup
+	$(BIN)/python -m benchmarks cpu
+	$(BIN)/python -m benchmarks quick
+	$(BIN)/python -m benchmarks scaling
+
+bench-gpu: setup
+	$(BIN)/python -m benchmarks gpu
 
 clean:
 	rm -rf runs build *.egg-info

@@ -1,6 +1,6 @@
 """How long a report takes: makes a store of 10,000 cells of 2,000 test rows, reports it, and reports it again.
 
-    python benchmarks/report.py [--cells 10000] [--rows 2000] [--folder DIR]
+    python -m benchmarks.report [--cells 10000] [--rows 2000] [--folder DIR]
 
 Prints wall-clock and processor seconds and the largest resident memory of all processes of `bench report`: all cells
 new, none, one trained again. Wall-clock seconds are those of a machine as busy as it is.
@@ -24,11 +24,10 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+from bench.manifest import save
+from bench.store import cell_path, finish, write_json, write_text
 
-from bench.manifest import save  # noqa: E402 - run as a file, from anywhere
-from bench.store import cell_path, finish, write_json, write_text  # noqa: E402
+ROOT = Path(__file__).parent.parent
 
 TASKS, METHODS = 10, 40  # the rest of the cells are seeds
 CORE = 8  # methods beside the baseline that are confirmatory
@@ -91,7 +90,7 @@ def generate(store: Path, seeds: int, rows: int) -> None:
         hard = rng.normal(size=rows)
         entries = [method(store, task, name, seeds, labels, hard, rng) for name in range(METHODS)]
         sections.append(section(task, seeds, labels, entries))
-    save({"schema": 1, "command": "benchmarks/report.py", "references_missing": [], "sections": sections}, store)
+    save({"schema": 1, "command": "python -m benchmarks.report", "references_missing": [], "sections": sections}, store)
 
 
 def method(store: Path, task: str, place: int, seeds: int, labels: Any, hard: Any, rng: Any) -> dict[str, Any]:
