@@ -74,7 +74,7 @@ def run(
     seed: options.Seed = "",
     config: options.Config = None,
     plugin: options.Plugin = None,
-    source: options.Source = "bundled",
+    source: options.Source = None,
     data_dir: options.DataDir = None,
     generated: options.Generated = None,
     real: options.Real = None,
@@ -216,7 +216,7 @@ def predict(
 @app.command()
 def validate(
     tasks: Annotated[str | None, typer.Argument(help="Names or paths, as in run --tasks.", show_default=False)] = None,
-    source: options.Source = "bundled",
+    source: options.Source = None,
     data_dir: options.DataDir = None,
     generated: options.Generated = None,
     real: options.Real = None,

@@ -41,7 +41,7 @@ def tasks() -> Iterator[str]:
     """A line per task with labels, sources and filters, and one per axis of stress."""
     for name in task_names():
         spec = load_spec(name)
-        options = [*spec.filters, *spec.knobs]
+        options = spec.options
         filters = f"; options: {', '.join(options)}" if options else ""
         kind = "pairs, " if spec.pair else ""
         sources = ", ".join(spec.complete_sources()) or "a known process"

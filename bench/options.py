@@ -35,9 +35,15 @@ Config = Annotated[Path | None, option(GRID, help="A YAML file with these option
 Plugin = Annotated[list[Path] | None, option(GRID, help="A Python file with methods of your own; repeatable.")]
 
 Source = Annotated[
-    str, option(DATA, help="Where rows come from: bundled (real rows are a stand-in, not human), local, hub.")
+    str | None,
+    option(
+        DATA,
+        help="Where rows come from: bundled (real rows are a stand-in, not human), local, hub, course "
+        "(default: bundled, or course where --data-dir holds its files).",
+        show_default=False,
+    ),
 ]
-DataDir = Annotated[Path | None, option(DATA, help="Folder of source local (or BENCH_DATA).")]
+DataDir = Annotated[Path | None, option(DATA, help="Folder of source local or course (or BENCH_DATA).")]
 Generated = Annotated[str | None, option(DATA, help="A file, folder or hub id: the task's generated set.")]
 Real = Annotated[str | None, option(DATA, help="A file, folder or hub id: the real rows to draw from.")]
 Test = Annotated[str | None, option(DATA, help="A file, folder or hub id: the test set.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,14 @@ from bench.errors import UserError
 from bench.store import read_json, write_text
 from tasks import FILES, load_spec
 from tasks.columns import texts_of
+from tasks.course import numbered_lines
 from tasks.tables import READERS, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 BATCH = 64
+COURSE_TEST = "test_data.txt"
 NUMBERED = re.compile(r"(\d+),(.*)", re.DOTALL)  # a line of the course's test file: id,tweet
 POLARITY = {"negative": -1, "positive": 1, "-1": -1, "1": 1}
 
@@ -49,17 +52,23 @@ def texts(file: Path) -> tuple[list[Any], list[str], list[str] | None]:
 
 
 def lines(file: Path) -> tuple[list[Any], list[str], None]:
-    """A text per line; with `id,text` on every line the ids are taken off."""
-    try:
-        found = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read: {error}") from error
+    """A text per line; with `id,text` on every line the ids are taken off. Raises UserError or DataError."""
+    course = file.name == COURSE_TEST
+    found = [line for _, line in numbered_lines(file, whole=course)]
     if not any(line.strip() for line in found):
         raise UserError(f"{file}: no texts")
-    numbered = [NUMBERED.fullmatch(line) for line in found]
-    if all(numbered):
-        return [int(match[1]) for match in numbered if match], [match[2] for match in numbered if match], None
-    return list(range(1, len(found) + 1)), found, None
+    matches = [NUMBERED.fullmatch(line) for line in found]
+    numbered = [(int(match[1]), match[2]) for match in matches if match]
+    if not course and len(numbered) <= len(found) / 2:
+        return list(range(1, len(found) + 1)), found, None
+    if len(numbered) < len(found):
+        number = matches.index(None) + 1
+        raise UserError(f"{file}, line {number}: {found[number - 1][:40]!r} is not id,text as on the other lines")
+    ids, texts = [identity for identity, _ in numbered], [text for _, text in numbered]
+    if len(set(ids)) < len(ids):
+        twice = next(identity for identity, count in Counter(ids).items() if count > 1)
+        raise UserError(f"{file}: the id {twice} stands on several lines")
+    return ids, texts, None
 
 
 def classify(folder: Path, texts: list[str], pairs: list[str] | None) -> np.ndarray[Any, Any]:

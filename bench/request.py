@@ -20,7 +20,7 @@ from bench.refs import Ref, build, convert, label, parse
 from methods.base import DIVERSITY, QUALITY, Method, MethodConfig, RealUse
 from methods.hooks import Budget
 from methods.plugins import PluginError, findable, load_file
-from tasks import AXES, FILES, SOURCES, Role, TaskData, TaskSpec, load, load_spec
+from tasks import AXES, COURSE, FILES, SOURCES, Role, TaskData, TaskSpec, is_course, load, load_spec
 from tasks.stress import without_defaults
 
 MOST_COST = 10.0  # CE cells that a method in `all` may cost
@@ -89,7 +89,7 @@ def request(
     methods: str | Sequence[str] = "all",
     tasks: str | Sequence[str] | None = None,
     seeds: int | str | Sequence[int] = 5,
-    source: str = "bundled",
+    source: str | None = None,
     data_dir: str | Path | None = None,
     generated: str | Path | None = None,
     real: str | Path | None = None,
@@ -108,7 +108,8 @@ def request(
     """Validate a grid. Raises UserError (or tasks.DataError), one line that names what is wrong and the nearest known.
 
     `tasks` are names or paths of YAMLs, folders and files (None: `twitter`, or `files` where `generated` and `real` are
-    given); `generated`, `real` and `test` (a file, a folder or a hub id) replace a role of the one task of the grid;
+    given); `source` None is `bundled`, or `course` where `data_dir` is such a folder;
+    `generated`, `real` and `test` (a file, a folder or a hub id) replace a role of the one task of the grid;
     `seeds` is a number of seeds or the seeds themselves; `settings` maps training settings (`lr`) and methods'
     hyper-parameters (`dimp.clip`) to values. `encoder` and `protocol` may be several, which gives a section each; None
     is the preset's. Checkers use the classifier's encoder unless `checker_encoder` names another; `quality_checker` and
@@ -120,10 +121,10 @@ def request(
         raise UserError(f"limit must be at least 1, not {limit}")
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    if source not in SOURCES:
-        raise unknown("source", source, SOURCES)
-    given: dict[Role, str | Path | None] = {"generated": generated, "real": real, "test": test}
-    places = {role: str(located(str(place))) for role, place in given.items() if place}
+    folder = Path(given) if (given := data_dir or os.environ.get("BENCH_DATA")) else None
+    source = source_of(source, folder)
+    replaced: dict[Role, str | Path | None] = {"generated": generated, "real": real, "test": test}
+    places = {role: str(located(str(place))) for role, place in replaced.items() if place}
     models = {QUALITY: quality_checker, DIVERSITY: diversity_checker}
     training, own = divide(settings or {})
     chosen, left_out = choose(methods, own)
@@ -137,7 +138,7 @@ def request(
         protocols=protocols(protocol or PRESETS[preset].protocol),
         settings=with_auxiliary(build(Settings, training, f"preset {preset}", base=PRESETS[preset].settings)),
         source=source,
-        data_dir=Path(folder) if (folder := data_dir or os.environ.get("BENCH_DATA")) else None,
+        data_dir=folder,
         test_size=row_limit(test_size),
         places=places,
         checkers={name: str(model) for name, model in models.items() if model},
@@ -154,6 +155,15 @@ def load_plugins(files: Sequence[str | Path]) -> None:
             load_file(Path(file))
     except PluginError as error:
         raise UserError(str(error)) from error
+
+
+def source_of(asked: str | None, data_dir: Path | None) -> str:
+    """The source asked for; that of the course where a data folder has its files and no other source is asked for."""
+    if asked in (None, "local") and is_course(data_dir):
+        return COURSE
+    if asked is not None and asked not in SOURCES:
+        raise unknown("source", asked, SOURCES)
+    return asked or "bundled"
 
 
 def names(text: str | Sequence[str]) -> tuple[str, ...]:
@@ -288,14 +298,18 @@ def choose_task(ref: Ref) -> TaskChoice:
             if not isinstance(stress[key], str) and not low <= stress[key] <= high:
                 limit = f"at least {low:g}" if high == inf else f"from {low:g} to {high:g}"
                 raise UserError(f"{where} must be {limit}, not {value}")
-        elif key in spec.filters or key in spec.knobs:
+        elif key in spec.choices:
+            if value not in spec.choices[key].values:
+                raise unknown(f"value of {where}", str(value), spec.choices[key].values)
+            filters[key] = value
+        elif key in spec.options:
             number = convert(value, float, where)
             if not isfinite(number):
                 raise UserError(f"{where} must be finite, not {value}")
             if key in spec.filters or number != spec.knobs[key].default:
                 filters[key] = int(number) if number == int(number) else number
         else:
-            raise unknown(f"option of task {ref.name}", key, [*AXES, *spec.filters, *spec.knobs])
+            raise unknown(f"option of task {ref.name}", key, [*AXES, *spec.options])
     stress = without_defaults(stress)
     name = spec.title if spec.name == FILES else spec.name
     return TaskChoice(spec, name, task_label(name, {**filters, **stress}), filters, stress, ref.name)

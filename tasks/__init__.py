@@ -10,15 +10,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from tasks.course import is_course
 from tasks.errors import DataError
 from tasks.places import FILES
 from tasks.rows import Rows, TaskData, normalised
-from tasks.sources import SOURCES, Role
+from tasks.sources import COURSE, SOURCES, Role
 from tasks.spec import TaskSpec, load_spec, task_names
 from tasks.stress import AXES, stressed
 
 __all__ = [
     "AXES",
+    "COURSE",
     "FILES",
     "SOURCES",
     "DataError",
@@ -26,6 +28,7 @@ __all__ = [
     "Rows",
     "TaskData",
     "TaskSpec",
+    "is_course",
     "load",
     "load_spec",
     "normalised",
@@ -48,10 +51,11 @@ def load(
 ) -> TaskData:
     """Read and check the rows of a task.
 
-    `name` is a task's name, `files`, or the path of a YAML, a folder or a file; `data_dir` the folder of source
-    `local`; `options` the filters of the task (`{"agreement": 75}`); `test_size` the most rows that the test has (None:
-    all that the source holds out); `places` (a file, a folder or a hub id by role) replaces what the source has for a
-    role. The generated set and the pool do not depend on `test_size`, and nothing here depends on a run's seed.
+    `name` is a task's name, `files`, or the path of a YAML, a folder or a file; `data_dir` the folder of sources
+    `local` and `course`; `options` those of the task (`{"agreement": 75}`); `test_size` the most rows that the test
+    has (None: all that the source holds out); `places` (a file, a folder or a hub id by role) replaces what the source
+    has for a role. The generated set and the pool do not depend on `test_size`, and nothing here depends on a run's
+    seed.
 
     Raises `DataError`, one line for the user, for anything wrong with the task, the arguments or the files.
     """

@@ -92,13 +92,28 @@ def checked_options(spec: TaskSpec, options: Mapping[str, object]) -> dict[str, 
     """The filters asked for, by name. Raises `DataError` for one that the task does not have or cannot compare."""
     filters: dict[str, float] = {}
     for name, value in options.items():
-        known = {**spec.filters, **spec.knobs}
+        known = spec.options
         if name not in known:
             raise DataError(f"task {spec.name} has no filter {name!r}{nearest(name, known)}; known: {listed(known)}")
+        if name in spec.choices:
+            continue
         if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
             raise DataError(f"task {spec.name}: {name} takes a number, not {shown(value)}")
         filters[name] = value
     return filters
+
+
+def chosen_place(spec: TaskSpec, source: str, options: Mapping[str, object]) -> str | None:
+    """The place of the real rows that an option chooses, None where none does. Raises `DataError`."""
+    for name, value in options.items():
+        if (choice := spec.choices.get(name)) is None:
+            continue
+        if value not in choice.values:
+            raise DataError(f"task {spec.name}: {name} is one of {listed(choice.values)}, not {shown(value)}")
+        if source != choice.source:
+            raise DataError(f"task {spec.name}: {name}={value} is an option of source {choice.source}, not of {source}")
+        return str(value)
+    return None
 
 
 def kept(table: Table, spec: TaskSpec, filters: Mapping[str, float]) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tasks.course import is_course, read_course
 from tasks.errors import DataError, listed
 from tasks.hub import hub_place, read_folder, read_hub
 from tasks.tables import READERS, Table, read_table
@@ -15,8 +16,10 @@ SPLITS = {"generated": "train", "real": "train", "test": "test", "validation": "
 
 
 def read_place(place: str, role: str, base: Path = Path()) -> Table:
-    """The rows of a file, of a folder in hub layout, or of a hub place. Paths are relative to `base`."""
+    """The rows of a file, of a folder in hub or course layout, or of a hub place. Paths are relative to `base`."""
     path = base / Path(place).expanduser()
+    if is_course(path):
+        return read_course(path)
     if path.is_dir():
         return read_folder(path, None, None, SPLITS[role])
     found = hub_place(place)

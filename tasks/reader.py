@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks.checks import checked_options, checked_rows, kept
+from tasks.checks import checked_options, checked_rows, chosen_place, kept
 from tasks.columns import ColumnRole, Columns, columns_of, discovered, same_shape
 from tasks.errors import DataError, listed, nearest
 from tasks.hub import UnreachableError
@@ -36,6 +36,8 @@ class Reader:
         self.data_dir = base_folder(name) if self.source == FILES else data_dir
         self.block = _block(self.spec, self.source, places)
         self.filters = checked_options(self.spec, options)
+        if place := chosen_place(self.spec, self.source, options):
+            self.block = self.block.model_copy(update={"real": place})
         self.notes: list[str] = []
         self.origins: dict[str, str] = {}
         self.renamed: dict[str, Mapping[ColumnRole, str]] = {}  # columns by role, where a source was read
@@ -53,6 +55,7 @@ class Reader:
             tables["held"] = self.own("real", "held")
         if self.block.validation is not None:
             tables["validation"] = self.own("validation")
+        self.notes += (note for table in tables.values() for note in table.notes)
         columns = {
             role: (table, columns_of(table, self.spec, self.renamed.get(role))) for role, table in tables.items()
         }
@@ -74,17 +77,17 @@ class Reader:
         """A role from the source, `kept_as` another where the user gave a place for the role itself."""
         if self.block.place(role) is None:
             raise DataError(f"{self.where}: no {role} rows; give --{role} FILE{_alone(self.block)}")
-        return self.read(self.source, role, kept_as or role)
+        return self.read(self.source, self.block, role, kept_as or role)
 
-    def read(self, source: str, role: Role, kept_as: str) -> Table:
+    def read(self, source: str, block: Block, role: Role, kept_as: str) -> Table:
         """A role from some source of the task."""
         try:
-            table = SOURCES[source].read(self.spec.sources[source], role, self.data_dir)
+            table = SOURCES[source].read(block, role, self.data_dir)
         except UnreachableError as error:
             others = [name for name in self.spec.complete_sources() if name != source]
             raise DataError(f"{error}; sources of task {self.spec.name} without network: {listed(others)}") from None
         self.origins[kept_as] = table.origin
-        self.renamed[kept_as] = self.spec.sources[source].columns
+        self.renamed[kept_as] = block.columns
         return table
 
     def generated(self) -> Table:
@@ -97,7 +100,7 @@ class Reader:
                 self.notes.append(
                     f"generated set: {other}, because source {self.source} does not have {place or 'one'}"
                 )
-                return self.read(other, "generated", "generated")
+                return self.read(other, self.spec.sources[other], "generated", "generated")
         return self.own("generated")
 
     def _has_generated(self, source: str) -> bool:

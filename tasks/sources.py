@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
 from tasks.columns import ColumnRole
+from tasks.course import LARGEST, SIZES, read_course
 from tasks.errors import DataError
 from tasks.hub import hub_place, read_folder, read_hub
 from tasks.places import FILES, SPLITS, read_place
@@ -76,6 +77,17 @@ class HubBlock(Block):
         return place
 
 
+class CourseBlock(FilesBlock):
+    """Which files of the course's layout hold the real rows."""
+
+    @field_validator("real")
+    @classmethod
+    def _a_size(cls, place: str | None) -> str | None:
+        if place not in (None, LARGEST, *SIZES):
+            raise ValueError(f"{place!r} is none of {LARGEST}, {', '.join(SIZES)}")
+        return place
+
+
 class Source(ABC):
     """One kind of place that rows come from."""
 
@@ -111,12 +123,7 @@ class Local(Source):
         return replace(read_table(self._path(block, role, data_dir)), origin=str(block.place(role)))
 
     def _path(self, block: Block, role: Role, data_dir: Path | None) -> Path:
-        if data_dir is None:
-            raise DataError("source local needs the data folder: give --data-dir or set BENCH_DATA")
-        folder = Path(data_dir).expanduser()
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such data folder; give --data-dir or set BENCH_DATA")
-        return folder / str(block.place(role))
+        return _data_folder("local", data_dir) / str(block.place(role))
 
 
 class Hub(Source):
@@ -142,4 +149,30 @@ class Files(Source):
         return read_place(str(block.place(role)), role, data_dir or Path())
 
 
-SOURCES: dict[str, Source] = {"bundled": Bundled(), "local": Local(), "hub": Hub(), FILES: Files()}
+class Course(Source):
+    """The files of the tweet-polarity course in the user's data folder, a file per class."""
+
+    schema = CourseBlock
+
+    def read(self, block: Block, role: Role, data_dir: Path | None) -> Table:
+        return read_course(_data_folder(COURSE, data_dir), str(block.place(role)))
+
+
+def _data_folder(source: str, data_dir: Path | None) -> Path:
+    """The user's data folder. Raises DataError where none is given or there."""
+    if data_dir is None:
+        raise DataError(f"source {source} needs the data folder: give --data-dir or set BENCH_DATA")
+    folder = Path(data_dir).expanduser()
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such data folder; give --data-dir or set BENCH_DATA")
+    return folder
+
+
+COURSE = "course"
+SOURCES: dict[str, Source] = {
+    "bundled": Bundled(),
+    "local": Local(),
+    "hub": Hub(),
+    COURSE: Course(),
+    FILES: Files(),
+}

@@ -32,6 +32,14 @@ class Knob(Strict):
     meaning: Text
 
 
+class Choice(Strict):
+    """`task[name=value]` takes another place for the real rows of one source."""
+
+    source: Text
+    values: tuple[Text, ...]  # places, as the source understands them
+    meaning: Text
+
+
 class Sizes(Strict):
     """Default numbers of rows: the small real set by source, and the most that a test has."""
 
@@ -64,6 +72,7 @@ class TaskSpec(Strict):
     process: Literal["oracle"] | None = None  # the rows are drawn from it; there are no sources then
     sizes: Sizes
     filters: dict[str, Filter] = Field(default_factory=dict)
+    choices: dict[str, Choice] = Field(default_factory=dict)
     knobs: dict[str, Knob] = Field(default_factory=dict)  # of the process
 
     @model_validator(mode="after")
@@ -76,6 +85,11 @@ class TaskSpec(Strict):
     def pair(self) -> bool:
         """Whether an example is two texts."""
         return self.text_pair is not None
+
+    @property
+    def options(self) -> dict[str, Filter | Choice | Knob]:
+        """What `task[name=value]` may name, besides axes of stress."""
+        return {**self.filters, **self.choices, **self.knobs}
 
     def complete_sources(self) -> list[str]:
         """The sources that have real rows, so that a run can use them."""

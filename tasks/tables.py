@@ -28,6 +28,7 @@ class Table:
     lines: list[int] | None = None  # the line of each row, where people count in lines
     label_names: tuple[str, ...] | None = None  # the file's own order of labels, if it says
     origin: str = ""  # what it is, wherever it lies: for the record
+    notes: tuple[str, ...] = ()  # what was left out or counted while it was read
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
