@@ -153,7 +153,7 @@ def test_without_network_a_clear_error_comes_within_seconds(tmp_path, offline):
     done = subprocess.run([sys.executable, "-c", code], cwd=root, env=environment, capture_output=True, text=True)
     line = done.stdout.strip()
     assert line.startswith("cardiffnlp/tweet_eval: "), done.stderr
-    assert line.endswith("sources of task twitter without network: bundled, local")
+    assert line.endswith("sources of task twitter without network: bundled, local, course")
     assert "\n" not in line
 
 
