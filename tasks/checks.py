@@ -94,7 +94,7 @@ def checked_options(spec: TaskSpec, options: Mapping[str, object]) -> dict[str, 
     for name, value in options.items():
         known = spec.options
         if name not in known:
-            raise DataError(f"task {spec.name} has no filter {name!r}{nearest(name, known)}; known: {listed(known)}")
+            raise DataError(f"task {spec.name} has no option {name!r}{nearest(name, known)}; known: {listed(known)}")
         if name in spec.choices:
             continue
         if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):

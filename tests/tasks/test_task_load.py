@@ -24,8 +24,17 @@ USABLE = [(name, source) for name in task_names() for source in load_spec(name).
 )
 def data(request):
     name, source = request.param
-    folder = request.getfixturevalue("shared_data") if source == "local" else None
+    folders = {"local": "shared_data", "course": "course_folder"}
+    folder = request.getfixturevalue(folders[source]) if source in folders else None
     return load(name, source=source, data_dir=folder)
+
+
+@pytest.fixture(scope="module")
+def course_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("course")
+    for short in ("neg", "pos"):
+        (folder / f"train_{short}.txt").write_text("".join(f"{short} tweet {i}\n" for i in range(500)), "utf-8")
+    return folder
 
 
 def shares(rows, n):
@@ -185,7 +194,7 @@ def test_filters_keep_rows_at_or_above_the_value(filtered):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"agrement": 75}, r"task made has no filter 'agrement'; did you mean 'agreement'\?; known: agreement"),
+        ({"agrement": 75}, r"task made has no option 'agrement'; did you mean 'agreement'\?; known: agreement"),
         ({"agreement": "75"}, "agreement takes a number, not '75'"),
         ({"agreement": True}, "agreement takes a number, not True"),
         ({"agreement": float("nan")}, "agreement takes a number, not nan"),
@@ -204,7 +213,7 @@ def test_filter_column_is_checked(filtered):
         load(filtered / "made.yaml", source="local", data_dir=filtered, options={"agreement": 75})
     with pytest.raises(DataError, match=r"reference\.jsonl: no column 'agreement'; columns: text, label"):
         load("financial", options={"agreement": 75})
-    with pytest.raises(DataError, match="task twitter has no filter 'agreement'; known: none"):
+    with pytest.raises(DataError, match="task twitter has no option 'agreement'; known: size"):
         load("twitter", options={"agreement": 75})
 
 
