@@ -24,6 +24,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,6 +43,7 @@ transformers.logging.disable_progress_bar()
 with contextlib.suppress(OSError, AttributeError):
     mallopt = ctypes.CDLL(None).mallopt
     mallopt(-3, 32 << 20), mallopt(-1, 256 << 20)
+LARGE = 2**30  # bytes resident from which a worker gives back between jobs what lies free among its memory
 # What is imported by now stays: collections between cells need not look at it, nor copy the fork server's pages.
 gc.collect()
 gc.freeze()
@@ -68,6 +70,22 @@ def main(connection: Connection, device: str | None) -> None:
     with contextlib.suppress(EOFError):
         while (job := connection.recv()) is not None:
             connection.send(run(job))
+            if resident() > LARGE:
+                give_back()
+
+
+def resident() -> int:
+    """Bytes of this process in memory, 0 where the system does not tell."""
+    with contextlib.suppress(OSError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def give_back() -> None:
+    """Return free memory to the system: over many cells of other sizes the heap breaks up and would only grow."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def follow_parent() -> None:
