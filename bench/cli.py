@@ -46,6 +46,7 @@ FLAGS = (
     "--with-texts",
     "--yes",
     "--failed",
+    "--log-artifacts",
 )
 SEVERAL = ("--from",)  # options of several values
 
@@ -102,6 +103,7 @@ def run(
     no_figures: options.NoFigures = False,
     save_models: options.SaveModels = None,
     track: options.Track = "none",
+    log_artifacts: options.LogArtifacts = False,
 ) -> None:
     """Train the method x task x seed grid (what is missing of it) and write the leaderboard.
 
@@ -116,6 +118,7 @@ def run(
 def grid_of(given: Mapping[str, Any]) -> tuple[Request, Options]:
     """What the parsed options of `run` ask for; what `--config` says is among them. Raises UserError."""
     from bench.grid import Options
+    from bench.lineage import KINDS
     from bench.request import request
 
     asked = {name: given[name] for name in signature(request).parameters if name in given}
@@ -132,6 +135,7 @@ def grid_of(given: Mapping[str, Any]) -> tuple[Request, Options]:
         "rules": Rules(given["baseline"], given["delta"] / 100, Correction(given["correction"]), given["allow_mixed"]),
         "figures": not given["no_figures"],
         "save_models": given["save_models"],
+        "artifacts": KINDS if given["log_artifacts"] else (),
     }
     return request(**asked), Options(**how)
 
@@ -186,13 +190,22 @@ def train(
     out: options.Out = Path("runs"),
     reports: options.Reports = Path("reports"),
     track: options.Track = "none",
+    log_artifacts: options.LogArtifacts = False,
 ) -> None:
     """Train one cell as a configuration file says; keep its model, predict its test file."""
     from bench.grid import Options
+    from bench.lineage import KINDS
     from bench.train import train as train_one
 
     how = Options(
-        out=out, reports=reports, workers=workers, dry_run=dry_run, command=typed(), track=track, figures=False
+        out=out,
+        reports=reports,
+        workers=workers,
+        dry_run=dry_run,
+        command=typed(),
+        figures=False,
+        track=track,
+        artifacts=KINDS if log_artifacts else (),
     )
     if not train_one(config, how, say):
         raise typer.Exit(1)

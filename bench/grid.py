@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -42,6 +42,8 @@ class Options:
     figures: bool = True
     save_models: Kept | None = None
     track: str = "none"
+    artifacts: Collection[str] = ()  # kinds that are logged to W&B: dataset, model
+    inputs: Sequence[str] = ()  # W&B artifacts that the rows were made of before
 
 
 @dataclass
@@ -79,8 +81,7 @@ def run(
     smoke = any(one.limit is not None for one in made.requests)
     if options.save_models is not None:
         keep_models(made, options.save_models)
-    if options.track != "none":
-        tracking.mirror(made, options.track)
+    tracking.mirror(made, options.track, options.artifacts, options.inputs)
     manifest = describe(made, options.command)
     result = Result(manifest, made.root)
     if torchrun.follows():

@@ -82,6 +82,9 @@ class MirrorJob(Job):
     tracker: str
     cell: Path
     cell_title: str
+    inputs: tuple[str, ...] = ()  # artifacts that the cell was made of
+    rows: Mapping[str, list[dict[str, str]]] = field(default_factory=dict)  # to log: file -> rows
+    model: bool = False  # whether to log the model that the cell keeps
 
     @property
     def title(self) -> str:

@@ -95,3 +95,7 @@ SaveModels = Annotated[
     Kept | None, option(OUTPUT, help="Keep each model: what trained of it, or a full Hugging Face folder.")
 ]
 Track = Annotated[str, option(OUTPUT, help="Also show each cell to wandb or tensorboard.")]
+LogArtifacts = Annotated[
+    bool,
+    option(OUTPUT, "--log-artifacts", help="To wandb, also the rows (texts and all) and the kept model, as artifacts."),
+]

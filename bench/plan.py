@@ -43,6 +43,7 @@ class Plan:
     cells: dict[str, str] = field(default_factory=dict)  # job id -> label, of the cells that were asked for
     named: set[str] = field(default_factory=set)  # ids of specs that are asked for and may be checkers too
     mirrors: list[str] = field(default_factory=list)  # ids of the jobs that show these cells to a tracker
+    planned: dict[str, tuple[TaskPlan, int]] = field(default_factory=dict)  # job id -> who planned it, and its seed
     records: dict[str, Rows] = field(default_factory=dict)  # record id -> rows, of which workers never hear
 
     def add(self, job: Job) -> str:
@@ -168,6 +169,7 @@ class TaskPlan:
                 if QUALITY in job.tables and QUALITY not in self.asked.checkers:  # a given one was never tested
                     quality[str(seed)] = self.relative(job.tables[QUALITY])
                 self.made.cells[job.id] = choice.label
+                self.made.planned[job.id] = self, seed
         self.made.sections.append(self.section(paths, needs, quality))
 
     def asked_cell(self, choice: Choice, seed: int, roles: Mapping[str, Role]) -> CellJob:

@@ -76,6 +76,17 @@ def download(name: str, kept: Path) -> Path:
     return target
 
 
+def named(artifact: str) -> str:
+    """How an artifact is referred to here."""
+    return f"{SCHEME}{artifact}"
+
+
+def origin(path: Path) -> str | None:
+    """The W&B artifact (entity/project/name:version) that a folder or a file in it was downloaded from, if any."""
+    seal = next((folder / SEAL for folder in (path, *path.parents) if (folder / SEAL).exists()), None)
+    return None if seal is None else str(json.loads(seal.read_text(encoding="utf-8"))["artifact"])
+
+
 def cache() -> Path:
     """Where downloads are kept: BENCH_CACHE, or the user's cache folder."""
     return Path(os.environ.get("BENCH_CACHE") or Path.home() / ".cache" / "counterweight")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import logging
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench import lineage
 from bench.errors import UserError, unknown
 from bench.hashing import digest
 from bench.jobs import CellJob, MirrorJob
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 
 PROJECT = "counterweight"
 PATIENCE = 10  # seconds to wait for a server before a run is kept offline
+SENDING = 30  # seconds that it then has to take the end of a run
 TRACKERS = {"wandb": ("wandb",), "tensorboard": ("tensorboard", "tensorboardX")}  # name -> packages, one is needed
 _unreachable: list[str] = []  # why this process no longer asks the server
-
-logger = logging.getLogger(__name__)
 
 
 def in_sweep() -> bool:
@@ -37,8 +36,12 @@ def in_sweep() -> bool:
     return "WANDB_SWEEP_ID" in os.environ
 
 
-def check(tracker: str, cells: int) -> None:
+def check(tracker: str, cells: int, artifacts: Collection[str]) -> None:
     """Raises UserError where a tracker cannot be used for a grid of so many cells."""
+    if artifacts and tracker != "wandb":
+        raise UserError("artifacts are logged to W&B: --log-artifacts needs --track wandb")
+    if tracker == "none":
+        return
     if tracker not in TRACKERS:
         raise unknown("tracker", tracker, ["none", *TRACKERS])
     packages = TRACKERS[tracker]
@@ -48,38 +51,57 @@ def check(tracker: str, cells: int) -> None:
         raise UserError(f"in a W&B sweep one trial is one run and so one cell; this trial asks for {cells} cells")
 
 
-def mirror(made: Plan, tracker: str) -> None:
-    """Add to a plan a mirror of each cell that was asked for. Raises UserError."""
-    check(tracker, len(made.cells))
+def mirror(made: Plan, tracker: str, artifacts: Collection[str] = (), inputs: Sequence[str] = ()) -> None:
+    """Add to a plan a mirror of each cell that was asked for; tracker `none` has none. Raises UserError.
+
+    `artifacts` are kinds that are logged, `inputs` W&B artifacts that the cells' rows were made of before.
+    """
+    check(tracker, len(made.cells), artifacts)
     run = os.environ.get("WANDB_RUN_ID", "") if in_sweep() else ""
     jobs: dict[str, MirrorJob] = {}
-    for identity in made.cells:
+    for identity in made.cells if tracker != "none" else ():
         cell = made.jobs[identity]
         assert isinstance(cell, CellJob)
-        folder = artefact_path(made.root, "mirror", digest([tracker, cell.spec.id, run]))
-        job = MirrorJob(f"mirror/{folder.name}", folder, made.root, (identity,), tracker, cell.folder, cell.title)
+        folder = artefact_path(made.root, "mirror", digest([tracker, cell.spec.id, run, *sorted(artifacts)]))
+        job = MirrorJob(
+            f"mirror/{folder.name}",
+            folder,
+            made.root,
+            (identity,),
+            tracker,
+            cell.folder,
+            cell.title,
+            inputs=tuple(sorted({*inputs, *lineage.inputs(made, cell)})),
+            rows=lineage.rows(made, identity) if "dataset" in artifacts else {},
+            model="model" in artifacts,
+        )
         jobs[job.id] = job
     made.mirrors = list(jobs)
     made.jobs = {**jobs, **made.jobs}  # in front: a cell is mirrored as soon as it is done
 
 
 def build(job: MirrorJob) -> dict[str, Any]:
-    """Send one finished cell: configuration, every update, and the final metrics."""
+    """Send one finished cell: configuration, every update, the final metrics, artifacts where asked for."""
     from accelerate import PartialState
 
     PartialState()  # Accelerate's trackers speak for the main process, and ask it which that is
+    notes = SENDERS[job.tracker](job)
+    finish(job.folder, {"notes": notes})
+    return {"notes": notes}
+
+
+def send(tracker: GeneralTracker, job: MirrorJob) -> None:
+    """Tell a tracker what a cell's folder holds."""
+    tracker.start()
     spec, metrics = read_json(job.cell / "spec.json"), read_json(job.cell / DONE)
-    tracker, notes = STARTERS[job.tracker](job, spec)
-    tracker.store_init_configuration(flat({**spec, "cell": job.cell.name}))
+    tracker.store_init_configuration(flat({**spec, "cell": job.cell.name, "inputs": list(job.inputs)}))
     last = 0
     for line in (job.cell / "history.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         last = row.pop("step")
         tracker.log({f"train/{key}": value for key, value in row.items() if value is not None}, step=last)
-    tracker.log({key: value for key, value in metrics.items() if isinstance(value, int | float)}, step=last + 1)
-    tracker.finish()
-    finish(job.folder, {"notes": notes})
-    return {"notes": notes}
+    final = {**metrics, **{f"selected/{key}": value for key, value in metrics.get("selected", {}).items()}}
+    tracker.log({key: value for key, value in final.items() if isinstance(value, int | float)}, step=last + 1)
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -105,39 +127,51 @@ def logged_in() -> bool:
     return bool(os.environ.get("WANDB_API_KEY") or get_netrc_auth(wandb.Settings().base_url))
 
 
-def start_wandb(job: MirrorJob, spec: Mapping[str, Any]) -> tuple[GeneralTracker, list[str]]:
-    """A W&B run: online where the user is logged in and the server answers, else offline for `wandb sync`."""
+def to_wandb(job: MirrorJob) -> list[str]:
+    """A W&B run: online where the user is logged in and the server takes it, else offline for `wandb sync`."""
+    import wandb
+
+    mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+    if mode == "online" and not _unreachable:
+        try:
+            return as_run(job, mode)
+        except Exception as error:  # the client raises many kinds; each means: the server did not take it
+            _unreachable.append(f"W&B does not answer ({' '.join(str(error).split())[:120]})")
+            wandb.teardown()  # else the service that waits for the server keeps the run's id
+    notes = as_run(job, "offline" if mode == "online" else mode)
+    kept = f"W&B runs are kept in {os.environ.get('WANDB_DIR', '.')}/wandb; `wandb sync` sends them"
+    return [*_unreachable, *notes, *([] if mode == "disabled" else [kept])]
+
+
+def as_run(job: MirrorJob, mode: str) -> list[str]:
+    """Send a cell and its artifacts as one run. Returns what is to be told; raises what the client does, in time."""
     import wandb
     from accelerate.tracking import WandBTracker
 
-    project = os.environ.get("WANDB_PROJECT", PROJECT)
-    settings = wandb.Settings(init_timeout=PATIENCE, silent=True)
+    spec = read_json(job.cell / "spec.json")
+    settings = wandb.Settings(init_timeout=PATIENCE, finish_timeout=SENDING, finish_timeout_raises=True, silent=True)
     own: dict[str, Any] = {"name": job.cell_title, "group": spec["task_ref"], "tags": [spec["label"]]}
     if not in_sweep():
         own.update(id=job.cell.name)
-    mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
-    if mode == "online" and not _unreachable:
-        tracker = WandBTracker(project, settings=settings, mode=mode, resume=None if in_sweep() else "allow", **own)
-        try:
-            tracker.start()
-            return tracker, []
-        except (wandb.errors.CommError, wandb.errors.UsageError) as error:
-            _unreachable.append(f"W&B does not answer ({' '.join(str(error).split())[:120]})")
-            wandb.teardown()  # else the service that waits for the server keeps the run's id
-    tracker = WandBTracker(project, settings=settings, mode="offline" if mode == "online" else mode, **own)
-    tracker.start()
-    kept = f"W&B runs are kept in {os.environ.get('WANDB_DIR', '.')}/wandb; `wandb sync` sends them"
-    return tracker, [*_unreachable, *([] if mode == "disabled" else [kept])]
+        if mode == "online":
+            own.update(resume="allow")
+    tracker = WandBTracker(os.environ.get("WANDB_PROJECT", PROJECT), settings=settings, mode=mode, **own)
+    send(tracker, job)
+    notes = [] if mode == "disabled" else lineage.log(tracker.run, job, spec, read_json(job.cell / DONE))
+    tracker.finish()
+    return notes
 
 
-def start_tensorboard(job: MirrorJob, spec: Mapping[str, Any]) -> tuple[GeneralTracker, list[str]]:
+def to_tensorboard(job: MirrorJob) -> list[str]:
     """Event files below `.tensorboard` in the store."""
     from accelerate.tracking import TensorBoardTracker
 
+    spec = read_json(job.cell / "spec.json")
     name = f"{spec['task_ref']}/{spec['label']}/seed-{spec['seed']}-{job.cell.name}"
     tracker = TensorBoardTracker(name, logging_dir=job.root / ".tensorboard")
-    tracker.start()
-    return tracker, []
+    send(tracker, job)
+    tracker.finish()
+    return []
 
 
-STARTERS = {"wandb": start_wandb, "tensorboard": start_tensorboard}
+SENDERS = {"wandb": to_wandb, "tensorboard": to_tensorboard}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from bench.grid import Options, Result, run
 from bench.predict import predict, submission, texts
 from bench.progress import Say
 from bench.recipe import Recipe, read
-from bench.references import located
+from bench.references import located, origin
 from bench.request import Request, request
 from bench.store import DONE, MODEL, read_json, write_json, write_text
 from tasks import load
@@ -30,6 +30,7 @@ def train(path: Path, options: Options, say: Say) -> bool:
     recipe = read(path)
     if recipe.ignored:
         say(f"keys that change nothing here: {', '.join(recipe.ignored)}")
+    options = replace(options, artifacts=logged(recipe, options), inputs=inputs(recipe))
     recipe = replace(recipe, rows={role: merged(place, role, recipe.output) for role, place in recipe.rows.items()})
     test, model = recipe.rows.get("test"), recipe.model
     if recipe.predict:
@@ -44,6 +45,17 @@ def train(path: Path, options: Options, say: Say) -> bool:
     if recipe.predict and test is not None:
         answer(model, test, recipe.output, say)
     return True
+
+
+def logged(recipe: Recipe, options: Options) -> Collection[str]:
+    """The kinds of artifacts that are logged: a model that is saved goes to W&B where the run does."""
+    return {*options.artifacts, *(["model"] if recipe.save_model and options.track == "wandb" else [])}
+
+
+def inputs(recipe: Recipe) -> tuple[str, ...]:
+    """The W&B artifacts that the rows are from, before several become one file."""
+    places = [Path(located(place)) for places in recipe.rows.values() for place in places.split(",")]
+    return tuple(sorted({name for place in places if (name := origin(place)) is not None}))
 
 
 def asked(recipe: Recipe, say: Say) -> Request:

@@ -1,25 +1,30 @@
-"""A W&B server on the loopback interface: what `wandb sweep`, `wandb agent`, runs and artifact downloads ask for.
+"""A W&B server on the loopback interface: what `wandb sweep`, `wandb agent`, `wandb sync`, runs and artifacts ask for.
 
-It answers the real client. Sweeps are grids in the order of their file; runs and what they logged are kept in memory.
+It answers the real client. Sweeps are grids in the order of their file; runs and what they logged are kept in memory,
+artifacts in a temporary folder.
 """
 
 from __future__ import annotations
 
-import base64
+import contextlib
 import gzip
-import hashlib
 import itertools
 import json
 import os
 import re
+import tempfile
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+import wandb
 import yaml
 
-ENTITY, PROJECT, TIME = "ent", "bench", "2026-01-01T00:00:00"
+from tests.wandb_artifacts import ENTITY, PROJECT, TIME, Artifacts
+
 KEY = "0123456789abcdef" * 2 + "01234567"
 NO_INFO = {"cliVersionInfo": {"max_cli_version": "9.9.9", "min_cli_version": "0.0.1"}, "latestLocalVersionInfo": None}
 
@@ -32,8 +37,10 @@ class Stub:
         self.agents: dict[str, str] = {}  # agent -> sweep
         self.trials: dict[str, dict[str, Any]] = {}  # run id -> arguments
         self.runs: dict[str, dict[str, Any]] = {}  # run id -> config, history, exit code
-        self.artifacts: dict[str, Path] = {}  # "name:alias" -> folder
-        self.damaged: set[str] = set()  # artifact files that arrive cut off
+        self.scratch = tempfile.TemporaryDirectory()
+        self.artifacts = Artifacts(Path(self.scratch.name))
+        self.silent_after = ""  # the operation after whose answer nothing is answered any more
+        self.silent, self.closed = threading.Event(), threading.Event()
         self.lock = threading.Lock()
 
     def __enter__(self) -> Stub:
@@ -44,13 +51,15 @@ class Stub:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
         self.server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients hang up as they please
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.url = self.artifacts.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.closed.set()
         self.server.shutdown()
         self.server.server_close()
+        self.scratch.cleanup()
 
     def environment(self, folder: Path) -> dict[str, str]:
         """Variables under which a client talks to this server and keeps its files in `folder`."""
@@ -65,23 +74,18 @@ class Stub:
 
     def answer(self, operation: str, query: str, given: dict[str, Any]) -> dict[str, Any]:
         """The data of one GraphQL request."""
-        named = {
-            "SweepWithRuns": self.sweep,
-            "ArtifactMembershipByName": self.membership,
-            "GetArtifactMembershipFileUrls": self.file_urls,
-            "FetchArtifactManifest": self.manifest_url,
-        }
+        named = {"SweepWithRuns": self.sweep, **self.artifacts.named}
         held = {
             "upsertSweep": self.new_sweep,
             "createAgent": self.new_agent,
             "agentHeartbeat": self.heartbeat,
             "upsertBucket": self.new_run,
             "createRunFiles": self.upload_urls,
-            "useArtifact": lambda _: {"useArtifact": {"artifact": {"id": "A", "digest": "", "state": "COMMITTED"}}},
+            "useArtifact": self.artifacts.use,
             "viewer": lambda _: {"viewer": viewer(), "serverInfo": {**NO_INFO, "features": []}},
             "serverInfo": lambda _: {"serverInfo": {**NO_INFO, "features": []}},
             "RunStoppedStatus": lambda _: {"project": {"run": {"stopped": False}}},
-            "RunResumeStatus": lambda _: {"model": {"id": "m", "name": PROJECT, "entity": entity(), "bucket": None}},
+            "RunResumeStatus": self.resume_status,
         }
         if operation in named:
             return named[operation](given)
@@ -140,7 +144,7 @@ class Stub:
 
     def new_run(self, given: dict[str, Any]) -> dict[str, Any]:
         name = given.get("name") or f"own{len(self.runs)}"
-        run = self.runs.setdefault(name, {"config": {}, "history": [], "exitcode": None})
+        run = self.runs.setdefault(name, {"config": {}, "history": [], "summary": {}, "exitcode": None})
         if given.get("config"):
             run["config"] = {key: entry.get("value") for key, entry in json.loads(given["config"]).items()}
         shown = given.get("displayName") or name
@@ -148,103 +152,54 @@ class Stub:
         more = {"config": "{}", "sweepName": given.get("sweep"), "project": project()}
         return {"upsertBucket": {"bucket": {**told, **more}, "inserted": True}}
 
+    def resume_status(self, given: dict[str, Any]) -> dict[str, Any]:
+        """What is known of a run that a client may go on with."""
+        run, bucket = self.runs.get(given["name"]), None
+        if run is not None:
+            tail = json.dumps([json.dumps(line) for line in run["history"][-1:]])
+            counts = {"historyLineCount": len(run["history"]), "eventsLineCount": 0, "logLineCount": 0}
+            config = json.dumps({key: {"value": value} for key, value in run["config"].items()})
+            more = {
+                "config": config,
+                "tags": [],
+                "notes": None,
+                "wandbConfig": '{"t": 1}',
+                "displayName": given["name"],
+            }
+            bucket = {"id": f"B{given['name']}", "name": given["name"], "historyTail": tail, "eventsTail": "[]"}
+            bucket |= {**counts, **more, "summaryMetrics": json.dumps(run["summary"])}
+        return {"model": {"id": "m", "name": PROJECT, "entity": entity(), "bucket": bucket}}
+
     def upload_urls(self, given: dict[str, Any]) -> dict[str, Any]:
         files = [{"name": name, "uploadUrl": f"{self.url}/upload/{name}"} for name in given.get("files", [])]
         return {"createRunFiles": {"runID": "B", "uploadHeaders": [], "files": files}}
 
     def stream(self, run: str, body: dict[str, Any]) -> None:
         """What a run sends while it goes on: history lines, and at the end its exit code."""
-        kept = self.runs.setdefault(run, {"config": {}, "history": [], "exitcode": None})
-        lines = body.get("files", {}).get("wandb-history.jsonl", {}).get("content", [])
-        kept["history"] += [json.loads(line) for line in lines]
+        kept = self.runs[run]
+        sent = {name: file.get("content", []) for name, file in body.get("files", {}).items()}
+        kept["history"] += [json.loads(line) for line in sent.get("wandb-history.jsonl", ())]
+        for line in sent.get("wandb-summary.json", ()):
+            kept["summary"] = json.loads(line)
         if body.get("complete"):
             kept["exitcode"] = body.get("exitcode")
 
-    # Artifacts: folders under a name, with the manifest and digests that the client checks.
 
-    def membership(self, given: dict[str, Any]) -> dict[str, Any]:
-        name = given["name"]
-        if name not in self.artifacts:
-            return {"project": {"artifactCollectionMembership": None}}
-        owner = {"id": "P", "internalId": "1", "name": PROJECT, "entity": {"name": ENTITY}}
-        kind = {"__typename": "ArtifactSequence", "name": name.partition(":")[0], "project": owner}
-        empty = {"description": None, "ttlDurationSeconds": -2, "ttlIsInherited": True, "tags": [], "historyStep": None}
-        files = self.files(name)
-        artifact = {
-            "__typename": "Artifact",
-            "id": name,
-            "artifactSequence": kind,
-            "versionIndex": 0,
-            "artifactType": {"name": "model"},
-            "metadata": "{}",
-            **empty,
-            "state": "COMMITTED",
-            "size": sum(map(len, files.values())),
-            "digest": manifest_digest(files),
-            "digestAlgorithm": "MANIFEST_MD5",
-            "commitHash": "c",
-            "fileCount": len(files),
-            "createdAt": TIME,
-            "updatedAt": TIME,
-        }
-        alias = [{"__typename": "ArtifactAlias", "id": "A", "alias": "latest"}]
-        told = {"__typename": "ArtifactCollectionMembership", "id": "M", "versionIndex": 0, "createdAt": TIME}
-        return {
-            "project": {
-                "artifactCollectionMembership": {
-                    **told,
-                    "aliases": alias,
-                    "artifactCollection": kind,
-                    "artifact": artifact,
-                }
-            }
-        }
+@contextlib.contextmanager
+def logged_in(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Stub]:
+    """A server, and a client in this process that is logged in to it; neither leaves anything behind."""
 
-    def files(self, name: str) -> dict[str, bytes]:
-        folder = self.artifacts[name]
-        return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    def forget() -> None:
+        wandb.teardown()
+        os.environ.pop("WANDB_SERVICE", None)  # where the client's own process listened
 
-    def manifest_url(self, given: dict[str, Any]) -> dict[str, Any]:
-        name = next(str(value) for value in given.values() if str(value) in self.artifacts)
-        place = {"id": "F", "directUrl": f"{self.url}/manifest/{name}"}
-        return {
-            "artifact": {"__typename": "Artifact", "id": name, "currentManifest": {"id": "C", "file": place}},
-        }
-
-    def file_urls(self, given: dict[str, Any]) -> dict[str, Any]:
-        name = next(str(value) for value in given.values() if str(value).partition(":")[0] in self.names())
-        full = next(known for known in self.artifacts if known.partition(":")[0] == name.partition(":")[0])
-        edges = [
-            {"node": {"__typename": "File", "name": file, "directUrl": f"{self.url}/file/{full}/{file}"}}
-            for file in self.files(full)
-        ]
-        page = {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False}
-        return {
-            "project": {
-                "artifactCollection": {
-                    "__typename": "ArtifactSequence",
-                    "artifactMembership": {"files": {"pageInfo": page, "edges": edges}},
-                }
-            }
-        }
-
-    def names(self) -> set[str]:
-        return {name.partition(":")[0] for name in self.artifacts}
-
-    def fetch(self, path: str) -> bytes | None:
-        """The bytes of a manifest or of an artifact's file."""
-        kind, _, rest = path.lstrip("/").partition("/")
-        name, _, file = rest.partition("/")
-        if kind not in ("manifest", "file"):
-            return None
-        files = self.files(name)
-        if kind == "file":
-            return files[file][: len(files[file]) // 2] if file in self.damaged else files[file]
-        contents = {
-            name: {"digest": digest(data), "birthArtifactID": "ART", "size": len(data)} for name, data in files.items()
-        }
-        policy = {"storagePolicy": "wandb-storage-policy-v1", "storagePolicyConfig": {"storageLayout": "V2"}}
-        return json.dumps({"version": 1, **policy, "contents": contents}).encode()
+    forget()
+    with Stub() as stub:
+        for name, value in {**stub.environment(folder), "BENCH_CACHE": str(folder / "kept")}.items():
+            patch.setenv(name, value)
+        yield stub
+        stub.closed.set()
+        forget()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -271,6 +226,9 @@ class Handler(BaseHTTPRequestHandler):
     def respond(self) -> None:
         """Answer any request with JSON or with a stored file."""
         body, state = self.body(), self.server_state
+        if state.silent.is_set():
+            state.closed.wait()
+            return
         reply: Any = {}
         if self.path.startswith("/graphql"):
             asked = json.loads(body)
@@ -278,10 +236,15 @@ class Handler(BaseHTTPRequestHandler):
             found = re.search(r"(?:query|mutation)\s+(\w+)", query)
             operation = asked.get("operationName") or (found.group(1) if found else "")
             reply = {"data": state.answer(operation, query, asked.get("variables") or {})}
+            if operation == state.silent_after:
+                state.silent.set()
         elif "file_stream" in self.path:
             state.stream(self.path.rstrip("/").split("/")[-2], json.loads(body or b"{}"))
             reply = {"exitcode": None, "limits": {}}
-        data = state.fetch(self.path.partition("?")[0])
+        path = self.path.partition("?")[0]
+        if self.command == "PUT":
+            state.artifacts.take(path, body)
+        data = state.artifacts.fetch(path)
         payload = json.dumps(reply).encode() if data is None else data
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -298,17 +261,6 @@ def trials(config: dict[str, Any]) -> list[dict[str, Any]]:
     parameters = config.get("parameters") or {}
     choices = [entry.get("values", [entry.get("value")]) for entry in parameters.values()]
     return [dict(zip(parameters, row, strict=True)) for row in itertools.product(*choices)]
-
-
-def digest(data: bytes) -> str:
-    """A file's digest as the client computes it."""
-    return base64.b64encode(hashlib.md5(data).digest()).decode()
-
-
-def manifest_digest(files: dict[str, bytes]) -> str:
-    """An artifact's digest as the client computes it."""
-    lines = "".join(f"{name}:{digest(data)}\n" for name, data in sorted(files.items()))
-    return hashlib.md5(b"wandb-artifact-manifest-v1\n" + lines.encode()).hexdigest()
 
 
 def entity() -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from bench.checkpoint import find
 from bench.errors import UserError
 from bench.references import local
-from tests.wandb_stub import ENTITY, PROJECT, Stub
+from tests.wandb_stub import ENTITY, PROJECT, Stub, logged_in
 
 pytestmark = pytest.mark.wandb_agent
 NAME = f"wandb:{ENTITY}/{PROJECT}/checker:v0"
@@ -20,11 +20,8 @@ NAME = f"wandb:{ENTITY}/{PROJECT}/checker:v0"
 @pytest.fixture
 def server(tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
     """A server that has the tiny encoder as an artifact, and a client that is logged in to it."""
-    with Stub() as stub:
-        stub.artifacts["checker:v0"] = tiny_encoder
-        for name, value in stub.environment(tmp_path).items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "kept"))
+    with logged_in(tmp_path, monkeypatch) as stub:
+        stub.artifacts.folders["checker:v0"] = tiny_encoder
         yield stub
 
 
@@ -42,11 +39,11 @@ def test_what_cannot_be_had(server: Stub, tmp_path: Path, monkeypatch: pytest.Mo
         local("wandb:checker")
     with pytest.raises(UserError, match="cannot be had"):
         local(NAME.replace("checker", "chequer"))
-    server.damaged.add("config.json")
+    server.artifacts.damaged.add("config.json")
     with pytest.raises(UserError, match=r"cannot be had: .*[Dd]igest"):
         local(NAME)
     assert not list((tmp_path / "kept").rglob("config.json")) or not list((tmp_path / "kept").glob("**/checker:v0"))
-    server.damaged.clear()
+    server.artifacts.damaged.clear()
     shutil.rmtree(tmp_path / "wandb_cache_dir", ignore_errors=True)
     assert find(NAME)
     monkeypatch.setenv("WANDB_MODE", "offline")
