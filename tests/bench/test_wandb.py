@@ -41,6 +41,7 @@ def cells(folder: Path) -> list[Path]:
     return sorted(path.parent for path in (folder / "runs").glob(f"[!.]*/*/*/{DONE}"))
 
 
+@pytest.mark.timeout(600)
 def test_two_agents_share_a_sweep_and_one_is_killed(
     server: Stub, environment: dict[str, str], tmp_path: Path, tiny_encoder: Path
 ) -> None:
@@ -54,14 +55,14 @@ def test_two_agents_share_a_sweep_and_one_is_killed(
     def call(*arguments: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(["wandb", *arguments], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
 
-    assert call("sweep", "--project", PROJECT, "sweep.yaml").wait(60) == 0
+    assert call("sweep", "--project", PROJECT, "sweep.yaml").wait(120) == 0
     name = f"{ENTITY}/{PROJECT}/{next(iter(server.sweeps))}"
     victim, other = call("agent", name), call("agent", name)
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240  # as long as a crowded machine may need
     while len(server.trials) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
     victim.send_signal(signal.SIGKILL)  # its child goes on and is nobody's any more
-    assert other.wait(120) == 0
+    assert other.wait(400) == 0
     assert sorted(server.trials) == ["run0", "run1", "run2", "run3"]
     while len(cells(tmp_path)) < 4 and time.monotonic() < deadline + 60:
         time.sleep(0.2)
