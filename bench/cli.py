@@ -6,6 +6,7 @@ Exit codes: 0 all is there, 1 some cells failed, 2 the request cannot be met as 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shlex
 import sys
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from bench.grid import Options, Result
     from bench.request import Request
 
+# What a disk answers that is full, read-only, somebody else's or broken: no reason for a traceback.
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 INTERRUPTED = 130
 SETTINGS = tuple(f"--{entry.name.replace('_', '-')}" for entry in fields(Settings))
 FLAGS = (
@@ -158,6 +161,8 @@ def stress(
     """
     from bench.stress import along
 
+    if any(argument.partition("=")[0] == "--tasks" for argument in context.args):
+        raise UserError("stress takes one --task and its --axis, not --tasks")
     app(["run", "--tasks", along(task, axis), *context.args], standalone_mode=False)
 
 
@@ -449,11 +454,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = complain(str(error))
     except typer.Exit as stop:
         code = stop.exit_code
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        code = complain(f"{error.filename or 'a file'} cannot be written: {error.strerror}")
     except Exception as error:
         told = getattr(error, "format_message", None)  # an error of the parser
         if told is None:
             raise
-        code = complain(told())
+        code = complain(told()) if told() else 2  # without a command the help has been shown
     if code == INTERRUPTED:
         print("interrupted; the same command goes on from here", file=sys.stderr)
     sys.exit(code or 0)

@@ -35,7 +35,7 @@ def compare(store: Path, a: str, rules: Rules, *, task: str | None) -> Iterator[
             raise UserError(f"no method {label} in {store}{nearest(label, sorted(known))}")
     both = [section for section in sections if {a, b} <= labels(section)]
     if a == b or not both:
-        raise UserError(f"{a} and {b} are two different methods of one task" if a == b else f"no task has {a} and {b}")
+        raise UserError(f"compare takes two methods, not {a} twice" if a == b else f"no task has {a} and {b}")
     for section in build({**manifest, "sections": both}, store, rules).sections:
         yield from told(section, a, rules)
 

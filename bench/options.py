@@ -68,7 +68,7 @@ Protocol = Annotated[
     option(
         TRAINING,
         help="What real rows are for and how the checkpoint is chosen: fixed, paper-select, held-out(share=0.3), "
-        "or several of them (default: the preset's).",
+        "tuned(8), or several of them (default: the preset's).",
     ),
 ]
 Set = Annotated[
@@ -84,7 +84,7 @@ FailFast = Annotated[bool, option(RUN, "--fail-fast", help="Stop at the first fa
 Out = Annotated[Path, option(OUTPUT, help="The store: one folder per cell.")]
 Reports = Annotated[Path, option(OUTPUT, help="Where the leaderboard is written.")]
 Baseline = Annotated[str, option(OUTPUT, help="The method that differences are to.")]
-Delta = Annotated[float, option(OUTPUT, min=0, help="Points that are too small to care about.")]
+Delta = Annotated[float, option(OUTPUT, min=0, max=100, help="Points that are too small to care about.")]
 Corrected = Annotated[
     Correction,
     option(OUTPUT, "--correction", help="Of the core methods' p: holm, or bh for the false discovery rate."),

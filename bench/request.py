@@ -24,6 +24,7 @@ from tasks import AXES, COURSE, FILES, SOURCES, Role, TaskData, TaskSpec, is_cou
 from tasks.stress import without_defaults
 
 MOST_COST = 10.0  # CE cells that a method in `all` may cost
+MOST_SEEDS = 10_000  # of a number of seeds: more is a slip of the keyboard
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,8 @@ def names(text: str | Sequence[str]) -> tuple[str, ...]:
 
 def seed_list(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
     """The seeds 0 to N-1 of a number N, or the seeds given (also as text, "3,7"), each once."""
+    if type(seeds) is int and seeds > MOST_SEEDS:
+        raise UserError(f"at most {MOST_SEEDS:,} seeds, not {seeds:,}")
     given: Sequence[Any] = seeds.split(",") if isinstance(seeds, str) else range(seeds) if type(seeds) is int else seeds  # type: ignore[assignment]
     try:
         found = tuple(dict.fromkeys(int(seed) for seed in given if float(seed) == int(seed)))

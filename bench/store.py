@@ -59,11 +59,15 @@ def artefact_path(root: Path, kind: str, identity: str) -> Path:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file at once: a reader sees the old content or the new."""
+    """Write a file at once: a reader sees the old content or the new. Raises OSError, naming the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_bytes(content)
-    os.replace(part, path)
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError as error:  # a full disk names no file, and what is cut off would stay on it
+        part.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_text(path: Path, text: str) -> None:

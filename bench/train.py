@@ -31,6 +31,8 @@ def train(path: Path, options: Options, say: Say) -> bool:
     if recipe.ignored:
         say(f"keys that change nothing here: {', '.join(recipe.ignored)}")
     options = replace(options, artifacts=logged(recipe, options), inputs=inputs(recipe))
+    if recipe.save_model:
+        replaceable(recipe.output / MODEL)
     recipe = replace(recipe, rows={role: merged(place, role, recipe.output) for role, place in recipe.rows.items()})
     test, model = recipe.rows.get("test"), recipe.model
     if recipe.predict:
@@ -56,6 +58,12 @@ def inputs(recipe: Recipe) -> tuple[str, ...]:
     """The W&B artifacts that the rows are from, before several become one file."""
     places = [Path(located(place)) for places in recipe.rows.values() for place in places.split(",")]
     return tuple(sorted({name for place in places if (name := origin(place)) is not None}))
+
+
+def replaceable(target: Path) -> None:
+    """Raise UserError where the model would replace something that is none."""
+    if target.exists() and not ((target / "config.json").exists() or (target.is_dir() and not any(target.iterdir()))):
+        raise UserError(f"{target} is there and holds no model; move it, or give another output_dir")
 
 
 def asked(recipe: Recipe, say: Say) -> Request:
@@ -116,7 +124,7 @@ def keep(result: Result, recipe: Recipe, say: Say) -> Path:
     say(f"test accuracy {metrics['accuracy']:.4f} on {metrics['rows']} rows; results: {recipe.output / 'results.json'}")
     if not recipe.save_model:
         return Path(cell / MODEL)
-    target: Path = recipe.output / MODEL
+    target = recipe.output / MODEL
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(cell / MODEL, target)
     say(f"model: {target}")

@@ -116,7 +116,7 @@ class TaskSpec(Strict):
             return blocks
         for name in blocks:
             if name not in SOURCES:
-                raise ValueError(f"no source {name!r}{nearest(name, SOURCES)}; known: {listed(SOURCES)}")
+                raise ValueError(f"no source {name!r}{nearest(name, SOURCES)} (known: {listed(SOURCES)})")
         return {name: _validated(SOURCES[name].schema, block, name) for name, block in blocks.items()}
 
 
@@ -162,7 +162,7 @@ def load_spec(name: str | Path) -> TaskSpec:
         return _files_task(path.stem, {"generated": path.name})
     if isinstance(name, Path) or path.suffix.lower() in READERS or len(path.parts) > 1:
         raise missing(path)
-    raise DataError(f"no task {name!r}{nearest(name, task_names())}; known: {listed(task_names())}, or a path")
+    raise DataError(f"no task {name!r}{nearest(name, task_names())} (known: {listed(task_names())}, or a path)")
 
 
 def base_folder(name: str | Path) -> Path:

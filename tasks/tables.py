@@ -16,6 +16,7 @@ from tasks.errors import DataError, listed, missing, nearest
 if TYPE_CHECKING:
     import pyarrow as pa
 
+csv.field_size_limit(2**31 - 1)  # a text may be as long in CSV as in the other formats
 HEAD_BYTES = 4096  # from which an empty file and a wrong encoding are told
 
 

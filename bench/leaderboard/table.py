@@ -22,6 +22,7 @@ from bench.stats.interval import Interval, t_interval
 from bench.stats.metrics import METRICS
 from bench.store import DONE, read_json
 
+BOUNDS = {**dict.fromkeys(METRICS, (0.0, 1.0)), "log_loss": (0.0, math.inf)}  # which a t interval knows nothing of
 AXES = ("encoder", "checker_encoder", "preset", "protocol")
 COST_REFERENCE = "ce"  # costs are told as multiples of one such cell
 
@@ -171,7 +172,10 @@ def read_row(spec: Mapping[str, Any], seeds: Sequence[int], reader: Reader) -> R
         seeds=tuple(seeds),
         cells=cells,
         absent={seed: cell for seed, cell in read.items() if isinstance(cell, Absent)},
-        metrics={name: t_interval([cell.metrics[name] for cell in cells.values()]) for name in METRICS},
+        metrics={
+            name: t_interval([cell.metrics[name] for cell in cells.values()], bounds=bounds)
+            for name, bounds in BOUNDS.items()
+        },
         costs=Costs(math.nan, math.nan, math.nan, math.nan),
     )
 

@@ -65,9 +65,10 @@ def caption(section: Section) -> str:
     """What the rows have in common."""
     spec = section.spec
     stand_in = "no human text: " if spec["stand_in"] else ""
+    seeds = f"{len(spec['seeds'])} seed{'s' if len(spec['seeds']) > 1 else ''}"
     told = (
         f"{spec['title']} ({spec['task_ref']}; {stand_in}source {spec['source']}): {spec['encoder']}, preset "
-        f"{spec['preset']}, protocol {spec['protocol']}, {len(spec['seeds'])} seeds, majority class "
+        f"{spec['preset']}, protocol {spec['protocol']}, {seeds}, majority class "
         f"{percent(spec['majority'])} %. † exploratory, not corrected."
     )
     return escape(told)

@@ -23,10 +23,13 @@ class Interval:
     high: float
 
 
-def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+def t_interval(
+    values: Sequence[float], level: float = LEVEL, bounds: tuple[float, float] = (-math.inf, math.inf)
+) -> Interval:
     """mean +- t_{(1 + level)/2, n - 1} sd / sqrt(n), sd with n - 1 in its denominator.
 
-    It speaks of new seeds on the same test rows; differences between methods are the business of `crossed`.
+    It speaks of new seeds on the same test rows; differences between methods are the business of `crossed`. It is cut
+    at `bounds`, the values that the metric can take: its coverage stays the same.
     """
     n = len(values)
     mean = float(np.mean(values)) if n else math.nan
@@ -34,4 +37,4 @@ def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
         return Interval(n, mean, math.nan, math.nan, math.nan)
     sd = float(np.std(values, ddof=1))
     half = float(stdtrit(n - 1, (1 + level) / 2)) * sd / math.sqrt(n)
-    return Interval(n, mean, sd, mean - half, mean + half)
+    return Interval(n, mean, sd, max(mean - half, bounds[0]), min(mean + half, bounds[1]))

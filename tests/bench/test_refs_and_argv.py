@@ -201,6 +201,7 @@ def test_the_data_folder_may_come_from_the_environment(monkeypatch: pytest.Monke
         ({"settings": {"updates": "none"}}, "updates or epochs"),
         ({"seeds": 0}, "seeds"),
         ({"seeds": [-1]}, "seeds"),
+        ({"seeds": 10**11}, "at most 10,000 seeds"),
         ({"methods": "ce(real_share=0.5)"}, "train_on=both"),
     ],
 )  # fmt: skip

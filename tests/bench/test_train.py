@@ -116,3 +116,13 @@ def test_predict_says_what_is_no_classifier(bench: Command, project: Path, tiny_
     assert ran.returncode == 2
     assert "no classifier" in ran.stderr
     assert not (project / "predictions.csv").exists()
+
+
+def test_what_is_no_model_is_not_replaced_by_one(bench: Command, project: Path) -> None:
+    (project / "checker" / "model").mkdir(parents=True)
+    (project / "checker" / "model" / "notes.txt").write_text("mine")
+    ran = bench("train", "checker.json")
+    assert ran.returncode == 2, ran.stdout
+    assert "checker/model is there and holds no model" in ran.stderr
+    assert sorted(path.name for path in (project / "checker").rglob("*")) == ["model", "notes.txt"]
+    assert not (project / "runs").exists()

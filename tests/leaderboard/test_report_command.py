@@ -1,4 +1,7 @@
+import errno
 import json
+import os
+from pathlib import Path
 
 import pytest
 from fake_store import FakeStore
@@ -62,6 +65,10 @@ def test_the_report_of_a_grid_is_checked_as_that(store, capsys):
         (("report", "--baseline", "dinp"), "no method dinp in runs; did you mean dimp?"),
         (("report", "--check", "--reports", "nowhere"), "nowhere/leaderboard.json is not a report's"),
         (("report", "--delta", "-1"), "delta"),
+        (("report", "--delta", "inf"), "delta"),
+        (("compare", "ce", "ce"), "not ce twice"),
+        (("stress", "--axis", "noise=0,0.2", "--tasks", "news"), "not --tasks"),
+        (("stress", "--axis", "noise=0,0.2", "--tasks=news"), "not --tasks"),
         (("compare", "dimp", "cee"), "no method cee in runs; did you mean ce?"),
     ],
 )
@@ -101,6 +108,28 @@ def test_a_damaged_cell_hides_no_other_from_the_list(store, capsys, content):
     assert code == 0
     assert len(out.splitlines()) == 9
     assert f"{cell}/spec.json is" in out
+
+
+def test_without_a_command_the_help_is_all(capsys):
+    code, out, err = bench(capsys)
+    assert code == 2
+    assert "Usage" in out + err
+    assert "error" not in err
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_takes_nothing_is_one_line(store, capsys, monkeypatch, number):
+    write = Path.write_bytes
+
+    def full(path, content):
+        write(path, content[:100])
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    code, _, err = bench(capsys, "report", "--no-figures")
+    assert code == 2
+    assert err == f"error: reports/leaderboard.json cannot be written: {os.strerror(number)}\n"
+    assert not list(store.root.parent.rglob("*.part"))
 
 
 def test_compare_and_calibrate_from_the_command_line(store, capsys, monkeypatch):

@@ -30,6 +30,13 @@ def test_t_interval_is_scipys():
     assert found.sd == pytest.approx(np.std(values, ddof=1))
 
 
+def test_t_interval_ends_where_the_metric_does():
+    free, cut = t_interval([0.1, 0.9]), t_interval([0.1, 0.9], bounds=(0.0, 1.0))
+    assert free.low < 0
+    assert free.high > 1
+    assert (cut.mean, cut.sd, cut.low, cut.high) == (free.mean, free.sd, 0.0, 1.0)
+
+
 def test_t_interval_of_one_and_of_none():
     one, none = t_interval([0.8]), t_interval([])
     assert one.mean == 0.8

@@ -8,6 +8,7 @@ import pytest
 from task_files import made_rows, write_json_lines, write_parquet, write_task
 
 from tasks import DataError, load
+from tasks.tables import read_table
 
 GOOD = [{"text": f"good {label} {i}", "label": label} for i in range(5) for label in ("negative", "positive")]
 
@@ -279,3 +280,9 @@ def test_pair_column_is_checked(made):
     write_json_lines(made / "generated.jsonl", [*rows, GOOD[0] | {"other": " "}])
     with pytest.raises(DataError, match=r"generated\.jsonl, line 11: other is empty"):
         load(made / "made.yaml", source="local", data_dir=made)
+
+
+def test_a_text_may_be_long_in_every_format(tmp_path):
+    text = "word " * 40_000
+    (tmp_path / "rows.csv").write_text(f"text,label\n{text},1\n")
+    assert read_table(tmp_path / "rows.csv").columns == {"text": [text], "label": ["1"]}

@@ -117,7 +117,7 @@ def test_missing_yaml_names_what_is_there(tmp_path):
 
 
 def test_unknown_task_names_the_nearest():
-    with pytest.raises(DataError, match=r"no task 'twiter'; did you mean 'twitter'\?; known: financial, mrpc"):
+    with pytest.raises(DataError, match=r"no task 'twiter'; did you mean 'twitter'\? \(known: financial, mrpc"):
         load_spec("twiter")
 
 
