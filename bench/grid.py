@@ -15,7 +15,7 @@ from bench import estimate, leaderboard, records, tracking
 from bench.engines import local, torchrun
 from bench.errors import UserError
 from bench.jobs import CellJob, Job
-from bench.manifest import describe, save
+from bench.manifest import describe, require_baseline, save
 from bench.plan import Plan, plan
 from bench.progress import FailFast, Progress, Say
 from bench.queue import Queue
@@ -83,6 +83,7 @@ def run(
         keep_models(made, options.save_models)
     tracking.mirror(made, options.track, options.artifacts, options.inputs)
     manifest = describe(made, options.command)
+    require_baseline(manifest, options.rules, "this grid")
     result = Result(manifest, made.root)
     if torchrun.follows():
         if not options.dry_run:

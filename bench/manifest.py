@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import methods
-from bench.errors import UserError
+from bench.errors import UserError, nearest
 from bench.hashing import digest
+from bench.leaderboard.rules import Rules
 from bench.plan import Plan
 from bench.store import artefact_path, read_json, write_json
 
@@ -61,6 +62,13 @@ def read(path: Path) -> dict[str, Any]:
     if grid.get("schema") != SCHEMA or "sections" not in grid:
         raise UserError(f"{path} is not a grid of this version; remove it, and run its grid again to report on it")
     return grid
+
+
+def require_baseline(manifest: Mapping[str, Any], rules: Rules, place: str) -> None:
+    """Raise UserError where the baseline is no method of a grid, unless it is the one that nobody asked for."""
+    known = sorted({entry["label"] for section in manifest["sections"] for entry in section["methods"]})
+    if rules.baseline != Rules.baseline and rules.baseline not in known:
+        raise UserError(f"no method {rules.baseline} in {place}{nearest(rules.baseline, known)}")
 
 
 def stored(root: Path) -> dict[str, Any]:

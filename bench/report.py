@@ -8,12 +8,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError, nearest
+from bench.errors import UserError
 from bench.leaderboard import Rules, write_report
 from bench.leaderboard.render import json_text, render
 from bench.leaderboard.rules import Correction
 from bench.leaderboard.table import build
-from bench.manifest import grids, stored
+from bench.manifest import grids, require_baseline, stored
 from bench.merge import merged
 from bench.store import read_json
 
@@ -23,9 +23,7 @@ LINE = 160  # characters of a line that is shown
 def write(stores: Sequence[Path], reports: Path, rules: Rules, *, command: str, figures: bool) -> Path:
     """Write the report of everything in one or more stores. Raises UserError for a baseline that is not there."""
     manifest, root = gathered(stores, rules)
-    known = sorted({entry["label"] for section in manifest["sections"] for entry in section["methods"]})
-    if rules.baseline != Rules.baseline and rules.baseline not in known:
-        raise UserError(f"no method {rules.baseline} in {', '.join(map(str, stores))}{nearest(rules.baseline, known)}")
+    require_baseline(manifest, rules, ", ".join(map(str, stores)))
     return write_report({**manifest, "command": command}, root, reports, rules, figures=figures)
 
 
