@@ -169,21 +169,31 @@ def stress(
 @app.command()
 def sweep(
     file: Annotated[Path, typer.Argument(help="A sweep file, as `wandb sweep` reads it.")],
-    count: Annotated[int, typer.Option(min=1, help="Trials of a random sweep; a grid has all of its own.")] = 20,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Most trials (default: the file's run_cap; all of a grid, else 20).")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the draws of methods random and bayes.")] = 0,
     dry_run: options.DryRun = False,
+    track: options.Track = "none",
 ) -> None:
-    """Run the trials of a sweep file here, as one grid and without a server."""
+    """Run the trials of a sweep file here, as one grid and without a server.
+
+    Methods random and bayes draw: the search of bayes needs the server. Nothing is tracked unless --track says so here.
+    """
     from dataclasses import replace
 
     from bench.grid import run as run_grid
     from bench.sweep import trials
 
+    found, told = trials(file, count, seed)
     command = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
     grids = [
         grid_of(command.make_context("run", normalise(arguments, FLAGS, SETTINGS, SEVERAL)).params)
-        for arguments in trials(file, count)
+        for arguments in found
     ]
-    how = replace(grids[0][1], dry_run=dry_run)
+    say(told)
+    how = grids[0][1]
+    how = replace(how, dry_run=dry_run, track=track, artifacts=how.artifacts if track == "wandb" else ())
     finish(run_grid([asked for asked, _ in grids], how, say, display()))
 
 

@@ -1,7 +1,7 @@
 """Sweep files without a server: the trials that `wandb agent` would be sent, as command lines of `bench run`.
 
-A grid's trials are all of its combinations. `random` draws, and so does `bayes`, whose search needs the server: it
-would learn from finished trials.
+A grid's trials are all of its combinations. `random` draws, and so does `bayes`: it would learn from finished trials,
+which is the server's work. Draws are those of a seed. `run_cap` is the most trials, as it is for agents.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import yaml
 from bench.errors import UserError, unknown
 
 METHODS = ("grid", "random", "bayes")
+DRAWS = 20  # trials of a file that draws and neither says how many nor is told
 # How a value is drawn, by the name of the distribution: (parameter, random numbers) -> value.
 Draw = Callable[[Mapping[str, Any], random.Random], Any]
 DISTRIBUTIONS: dict[str, Draw] = {
@@ -38,17 +39,29 @@ def rounded(value: float, entry: Mapping[str, Any]) -> float:
     return round(value / step) * step
 
 
-def trials(path: Path, count: int, seed: int = 0) -> list[list[str]]:
-    """The arguments of `bench run` for each trial, as an agent writes them. Raises UserError for a malformed file."""
+def trials(path: Path, count: int | None = None, seed: int = 0) -> tuple[list[list[str]], str]:
+    """The arguments of `bench run` for each trial, as an agent writes them, and what was made of the file, in words.
+
+    `count` is the most trials (None: what the file says). Raises UserError for a malformed file.
+    """
     sweep = read(path)
+    most = count or sweep.get("run_cap")
+    if not (most is None or (isinstance(most, int) and most > 0)):
+        raise UserError(f"{path}: run_cap must be a number of trials, not {most!r}")
     fixed, parameters = command(sweep, path), sweep.get("parameters") or {}
     if sweep["method"] == "grid":
         choices = [values(name, entry, path) for name, entry in parameters.items()]
-        chosen = [dict(zip(parameters, row, strict=True)) for row in itertools.product(*choices)]
+        every = [dict(zip(parameters, row, strict=True)) for row in itertools.product(*choices)]
+        chosen = every[:most]
+        told = f"{len(chosen)} of {len(every)} trials of a grid"
     else:
         rng = random.Random(seed)
-        chosen = [{name: drawn(name, entry, rng, path) for name, entry in parameters.items()} for _ in range(count)]
-    return [[*fixed, *(f"--{name}={trial[name]}" for name in sorted(trial))] for trial in chosen]
+        draws = range(most or DRAWS)
+        chosen = [{name: drawn(name, entry, rng, path) for name, entry in parameters.items()} for _ in draws]
+        told = f"{len(chosen)} trials drawn at random, seed {seed}"
+        if sweep["method"] == "bayes":
+            told += "; the search of method bayes, which learns from finished trials, needs the server"
+    return [[*fixed, *(f"--{name}={trial[name]}" for name in sorted(trial))] for trial in chosen], f"{path}: {told}"
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -98,4 +111,6 @@ def drawn(name: str, entry: Any, rng: random.Random, path: Path) -> Any:
     try:
         return DISTRIBUTIONS[kind](entry, rng)
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: parameter {name!r} cannot be drawn from {kind} ({error})") from error
+        text = [f"{key} is the text {entry[key]!r}" for key in ("min", "max") if isinstance(entry.get(key), str)]
+        why = f"{text[0]}; YAML reads 1.0e-5 as a number, not 1e-5" if text else str(error)
+        raise UserError(f"{path}: parameter {name!r} cannot be drawn from {kind} ({why})") from error

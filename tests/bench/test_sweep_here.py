@@ -25,8 +25,10 @@ def written(folder: Path, sweep: Any) -> Path:
 
 def test_a_grid_is_all_combinations(tmp_path: Path) -> None:
     parameters = {"seed": {"values": [0, 1]}, "methods": {"values": ["ce", "dimp"]}, "lr": {"value": 1e-4}}
-    found = trials(written(tmp_path, {"method": "grid", "parameters": parameters, "command": RUN}), count=1)
-    assert len(found) == 4
+    path = written(tmp_path, {"method": "grid", "parameters": parameters, "command": RUN})
+    found, told = trials(path)
+    assert "4 of 4 trials of a grid" in told
+    assert (found[:3], "3 of 4" in trials(path, 3)[1]) == (trials(path, 3)[0], True)
     assert found[0] == ["--workers=1", "--lr=0.0001", "--methods=ce", "--seed=0"]
 
 
@@ -37,12 +39,15 @@ def test_random_and_bayes_draw_within_their_ranges(tmp_path: Path) -> None:
         "seed": {"min": 0, "max": 4},
         "methods": {"value": "dimp"},
     }
-    path = written(tmp_path, {"method": "bayes", "parameters": parameters, "command": RUN})
-    found = [dict(word[2:].split("=") for word in trial) for trial in trials(path, count=50)]
+    path = written(tmp_path, {"method": "bayes", "parameters": parameters, "command": RUN, "run_cap": 50})
+    lists, told = trials(path)
+    assert "50 trials drawn at random, seed 0; the search of method bayes" in told
+    found = [dict(word[2:].split("=") for word in trial) for trial in lists]
     assert len(found) == 50
     assert all(1e-5 <= float(trial["lr"]) <= 1e-3 and 1 <= float(trial["dimp.clip"]) <= 20 for trial in found)
     assert {trial["seed"] for trial in found} == {"0", "1", "2", "3", "4"}
-    assert found == [dict(word[2:].split("=") for word in trial) for trial in trials(path, count=50)]
+    assert lists == trials(path, seed=0)[0] != trials(path, seed=1)[0]
+    assert lists[:7] == trials(path, count=7)[0]
 
 
 @pytest.mark.parametrize(
@@ -54,11 +59,13 @@ def test_random_and_bayes_draw_within_their_ranges(tmp_path: Path) -> None:
         ({"method": "grid", "command": RUN, "parameters": {"lr": {"min": 1, "max": 2}}}, "needs value or a list"),
         ({"method": "random", "command": RUN, "parameters": {"lr": {"distribution": "unifrom"}}}, "uniform"),
         ({"method": "random", "command": RUN, "parameters": {"lr": {"max": 2}}}, "cannot be drawn"),
+        ({"method": "bayes", "command": RUN, "parameters": {"lr": {"min": "1e-5", "max": 2}}}, "YAML reads 1.0e-5"),
+        ({"method": "grid", "command": RUN, "run_cap": "all"}, "run_cap must be a number"),
     ],
 )
 def test_malformed_files(sweep: Any, told: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=told):
-        trials(written(tmp_path, sweep), count=2)
+        trials(written(tmp_path, sweep))
 
 
 def test_one_grid_that_shares_its_checkers(bench: Command, tmp_path: Path, tiny_encoder: Path) -> None:
