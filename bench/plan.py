@@ -29,7 +29,7 @@ from methods.plugins import file_of
 from tasks import Rows, TaskData, stressed
 
 FITS = {RealUse.CHECKER, RealUse.GRADIENT, RealUse.SELECT, RealUse.TRAIN}  # uses in which real rows fit something
-READS_REAL = {RealUse.TEXTS, RealUse.PRIOR, RealUse.GRADIENT, RealUse.SELECT}
+READS_REAL = {RealUse.TEXTS, RealUse.CLASSES, RealUse.PRIOR, RealUse.GRADIENT, RealUse.SELECT}
 
 
 @dataclass

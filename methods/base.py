@@ -47,6 +47,7 @@ class RealUse(StrEnum):
 
     NONE = "none"
     TEXTS = "texts"
+    CLASSES = "texts by class"
     PRIOR = "prior"
     CHECKER = "checker"
     GRADIENT = "gradient"

@@ -8,6 +8,8 @@ A wrong label looks hard to both for different reasons, so one network filters t
 Source: Han et al., "Co-teaching: Robust Training of Deep Neural Networks with Extremely Noisy Labels", NeurIPS 2018.
 Defaults: rate 0.2, as in their code, where it is the share of wrong labels and known; nobody knows it for generated
 text. It is reached after 10 of 200 epochs there, hence ramp 0.05; with an exponent of 1, the only one in their results.
+Ten epochs teach a network the easy rows, and 0.05 of a short training (2 updates of preset quick) does not: then a
+larger ramp is nearer to the source's purpose.
 The released code divides a mean by the number of chosen rows once more; this does not. The networks differ in their
 heads and in dropout, since an encoder starts from the same pretrained weights twice. The first network is the one that
 is evaluated; both networks' weights are stored. Chosen rows share the weight of the batch (B / chosen each).

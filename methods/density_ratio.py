@@ -1,7 +1,7 @@
 """Density ratio: weight generated rows by how much likelier their text is among real ones.
 
-    loss = mean_i  w_i * -log p(y_i | x_i)        w_i = r_i / (mean of r over the rows with label y_i)
-    r_i = min((d_i / (1 - d_i) * n_generated / n_real) ^ power, clip)        d_i = P(real | x_i)
+    loss = mean_i  w_i * -log p(y_i | x_i)        w_i = min(s r_i, clip), of mean 1 over the rows with label y_i
+    r_i = (d_i / (1 - d_i)) ^ power        d_i = P(real | x_i); s scales the rows of a label
 
 d is a logistic regression on the pretrained encoder's standardised embeddings that tells real from generated rows, one
 per class (per_class=False: one for all), out of fold (5) and scaled to the held-out rows (Platt): a classifier that has
@@ -9,8 +9,11 @@ seen a row, or is too sure, gives nearly all the weight to a few rows.
 Source: the ratio of densities by classification (Bickel, Bruckner and Scheffer, "Discriminative Learning under
 Covariate Shift", JMLR 2009); the exponent is from Shimodaira, JSPI 2000. Defaults: power 1; clip 10 is ours.
 Per class it moves p(x | y) towards the real rows and leaves the label shares, which `ce-prior` is for. LLM text is
-often easy to tell: with an area under the curve near 1 the ratio is a guess, and the log says so.
-Cost: 1, after one pass of the encoder over all rows. Needs: embeddings of the generated and the small real set.
+often easy to tell: few rows then carry most of the weight, and training is as on so few rows (on tweets 200 of 1000 in
+effect); `power` below 1 or a smaller `clip` gives some of them back. With an area under the curve near 1 the ratio is a
+guess, and the log says so.
+Cost: 1, after one pass of the encoder over all rows. Needs: embeddings of the generated and the small real set, and the
+labels of the latter unless per_class=False.
 """
 
 from __future__ import annotations
@@ -30,20 +33,21 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 FOLDS = 5
+LEAST = 600.0  # nats below the largest log ratio: its exponential and one over it are numbers
 TELLING = 0.98  # area under the curve from which the ratio is a guess
 
 
 @dataclass(frozen=True)
 class DensityRatioConfig(MatchingConfig):
     power: float = setting(1.0, search=(0.1, 1.0), note="flattens the ratio; 0 is CE")
-    clip: float = setting(10.0, search=(2.0, 50.0), log=True, note="largest ratio")
+    clip: float = setting(10.0, search=(2.0, 50.0), log=True, note="largest weight; 1 is CE")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.power <= 10:
             raise ValueError(f"power must lie in [0, 10], not {self.power}")
-        if not 0 < self.clip < inf:
-            raise ValueError(f"clip must be larger than 0 and finite, not {self.clip}")
+        if not 1 <= self.clip < inf:
+            raise ValueError(f"clip must be at least 1 and finite, not {self.clip}")
 
 
 @register("density-ratio")
@@ -52,14 +56,28 @@ class DensityRatio(Matching):
 
     Config = DensityRatioConfig
     config: DensityRatioConfig
+    version = 2
     requires = (EMBEDDINGS, REAL_EMBEDDINGS)
 
     def matched(self, generated: Array, real: Array, rng: np.random.Generator) -> Array:
-        import numpy as np
+        return bounded(self.config.power * log_density_ratio(generated, real), self.config.clip)
 
-        log_ratio = log_density_ratio(generated, real)
-        ratio = np.exp(np.minimum(self.config.power * log_ratio, np.log(self.config.clip)))
-        return np.asarray(ratio / ratio.mean())
+
+def bounded(log_ratio: Array, bound: float) -> Array:
+    """(n,) weights of mean 1 in proportion to the ratios, but for those that are cut to the bound, which is 1 or more.
+
+    Cutting the ratios themselves would bound nothing: where sets hardly overlap their mean over the rows is near 0.
+    """
+    import numpy as np
+
+    n, order = len(log_ratio), np.argsort(-log_ratio, kind="stable")
+    ratio = np.exp(np.maximum(log_ratio[order] - log_ratio.max(), -LEAST))
+    rest = np.cumsum(ratio[::-1])[::-1]  # of a row and all that are smaller
+    left = n - bound * np.arange(n)  # of the total weight, if all larger rows are cut
+    count = int(np.argmax(left * ratio <= bound * rest))  # the first row that is not cut; there is one, for bound >= 1
+    weights = np.full(n, bound)
+    weights[order[count:]] = ratio[count:] * left[count] / rest[count]
+    return weights
 
 
 def log_density_ratio(generated: Array, real: Array) -> Array:

@@ -9,8 +9,10 @@ Source: Xie et al., "Data Selection for Language Models via Importance Resamplin
 made to choose among millions of documents; what differs for a few hundred short ones: smoothing 1 (theirs is 1e-8, with
 which a bucket that the small real set lacks outweighs all that it has), no least length, drawing within each class
 (per_class=False: over all, which lets the label shares drift), and words are the tokens of the encoder's tokenizer.
-Default: share 0.5, ours.
-Cost: 1 with the tokens at hand. Needs: the tokens of the generated and the small real set; no encoder.
+Default: share 0.5, ours. As in the source, log W is a sum: long texts have the largest and the smallest, and Gumbel
+noise matters only between texts whose scores are within a few nats.
+Cost: 1 with the tokens at hand. Needs: the tokens of the generated and the small real set, and the labels of the latter
+unless per_class=False; no encoder.
 """
 
 from __future__ import annotations

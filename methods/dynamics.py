@@ -8,13 +8,17 @@
     cartography   keeps the share with the largest variability (select=ambiguous), the largest confidence (easy), or the
                   smallest (hard)
     aum           drops the share with the smallest AUM
+    per_class=True: the same share of the rows of each label; the default, as in both sources, is blind to labels
 
 Source: Swayamdipta et al., "Dataset Cartography: Mapping and Diagnosing Datasets with Training Dynamics", EMNLP 2020
 (default: the third that is most ambiguous); Pleiss et al., "Identifying Mislabeled Data using the Area Under the Margin
 Ranking", NeurIPS 2020. Both look once per epoch, in training; here rows are looked at six times, with dropout off, as a
-budget of a pass and a half has no epochs to speak of. AUM's authors find the share to drop by two further trainings
-in which some rows are given to a class that does not exist; here it is a setting (default 0.2, ours). Hard rows are
-where wrong labels are: select=easy with share 0.8 drops only those.
+budget of one or two passes has no epochs to speak of. The first looks are then at a model that prefers some class: the
+other classes' rows have the furthest to go, and the region can be mostly one label. per_class=True is for that. It does
+not make a short training on hard rows alone succeed: cartography's authors too need easy rows for that.
+AUM's authors find the share to drop by two further trainings in which some rows are given to a class that does not
+exist; here it is a setting (default 0.2, ours). Hard rows are where wrong labels are: select=easy with share 0.8 drops
+only those.
 Cost: 1, after one training with six passes over the generated rows, which both methods share. Needs: no real rows.
 """
 
@@ -34,7 +38,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class CartographyConfig(WeightConfig):
+class TopRowsConfig(WeightConfig):
+    per_class: bool = setting(False, search=(True, False), note="the share is of each label's rows; not in the sources")
+
+
+@dataclass(frozen=True)
+class CartographyConfig(TopRowsConfig):
     select: Literal["ambiguous", "easy", "hard"] = setting(
         "ambiguous", search=("ambiguous", "easy", "hard"), note="region of the map that is kept"
     )
@@ -49,7 +58,7 @@ class CartographyConfig(WeightConfig):
 
 
 @dataclass(frozen=True)
-class AUMConfig(WeightConfig):
+class AUMConfig(TopRowsConfig):
     drop: float = setting(0.2, search=(0.05, 0.6), note="part of the rows that is dropped; 0 is CE")
 
     def __post_init__(self) -> None:
@@ -61,14 +70,18 @@ class AUMConfig(WeightConfig):
 class TopRows(StaticWeights):
     """The rows with the largest merit, at equal weights."""
 
+    Config = TopRowsConfig
+    config: TopRowsConfig
     requires = (DYNAMICS,)
 
     def table(self, context: Context) -> Array:
         import numpy as np
 
-        merit = self.merit(*context.scored(DYNAMICS))
-        kept: Array = np.zeros(len(merit))
-        kept[np.argsort(-merit, kind="stable")[: max(1, round(self.kept * len(merit)))]] = 1
+        labels, dynamics = context.scored(DYNAMICS)
+        merit, kept = self.merit(labels, dynamics), np.zeros(len(labels))
+        groups = [labels == label for label in np.unique(labels)] if self.config.per_class else [np.ones_like(kept) > 0]
+        for rows in map(np.flatnonzero, groups):
+            kept[rows[np.argsort(-merit[rows], kind="stable")[: max(1, round(self.kept * len(rows)))]]] = 1
         return np.asarray(kept / kept.mean())
 
     @property

@@ -6,6 +6,7 @@ rows of a batch that are worth a pass, and hands it a `Probe` for derivatives of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -30,9 +31,15 @@ class Budget:
     generated: int = 1000
     real: int = 300
 
+    @property
+    def rows(self) -> float:
+        """Generated rows of an update: an epoch's batches are of nearly equal sizes."""
+        generated = max(1, self.generated)
+        return generated / math.ceil(generated / self.batch_size)
+
     def share(self, rows: float) -> float:
         """So many rows passed forward and backward, relative to those of a cross-entropy cell."""
-        return rows / (self.updates * self.batch_size)
+        return rows / (self.updates * self.rows)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,13 @@ imbalance has norm=linear. Bounded for cost: 32 real rows per update, drawn anew
 (2 per class in that script). Dropout is off in the look-ahead. Stored weights are those on a batch mean: B softmax(w).
 Memory: `group` copies of the weights that train.
 Cost: 1 + 1 for the rows one by one + real_rows / group, in the updates after the first 3 of 13. Needs: gradients on the
-small real set. It is slower than its passes say: rows go through the model alone.
+small real set. It is slower than its passes say: rows go through the model alone. With one pass over the rows, as in
+preset quick, a row's weight is learnt from its one look-ahead, just before its one update.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -95,7 +97,9 @@ class Hu(WeightMethod):
     @classmethod
     def declared_cost(cls, config: MethodConfig, budget: Budget) -> float:
         assert isinstance(config, HuConfig)
-        return 1 + (1 - config.pretrain) * (1 + config.looked_at(budget) / min(config.group, budget.batch_size))
+        ahead = budget.updates - max(1, round(config.pretrain * budget.updates))
+        groups = math.ceil(budget.rows / config.group)
+        return 1 + ahead / budget.updates * (1 + groups * config.looked_at(budget) / budget.rows)
 
 
 def combination(tensors: Sequence[Tensor], factors: Sequence[float]) -> Tensor:

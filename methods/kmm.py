@@ -10,7 +10,8 @@ and a mean weight within (sqrt(n) - 1) / sqrt(n) of 1; here it is exactly 1, so 
 class, because the label shares of a generated set are chosen and not to be matched. The median distance is the usual
 choice of s. The convex programme is solved by accelerated projected gradients until its duality gap, which bounds the
 distance from the optimum, is below 1e-5 in units of the objective; solutions are sparse.
-Cost: 1, after one pass of the encoder over all rows. Needs: embeddings of the generated and the small real set.
+Cost: 1, after one pass of the encoder over all rows. Needs: embeddings of the generated and the small real set,
+and the labels of the latter unless per_class=False.
 """
 
 from __future__ import annotations

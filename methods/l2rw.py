@@ -9,6 +9,9 @@ Source: Ren, Zeng, Yang and Urtasun, "Learning to Reweight Examples for Robust D
 batch of real rows is as large as the usual batch (100 and 100 there), drawn anew for every update; weights sum to 1 and
 the losses are summed (stored weights are those on a batch mean: B w). Here gradients are taken with dropout off, and
 the update itself is the harness's AdamW. About half of a batch gets weight 0.
+While a model has learnt little, the gradients of a class's rows hardly differ, and real rows disagree with it about the
+class that it underrates: then all the weight is on one class, and on the other soon after. A short training can end
+where it began (tweets, preset quick: in 23 of 32 updates over 93 % of the weight on one class, accuracy 50 %).
 Cost: 1 + 2/3 for the derivative + the real rows. Needs: gradients on the small real set.
 """
 
@@ -28,7 +31,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class L2RWConfig(WeightConfig):
     real_rows: int | None = setting(
-        32, search=(16, 128), log=True, note="real rows per update, drawn anew; 100 with batches of 100 in Ren 2018"
+        32,
+        search=(16, 128),
+        log=True,
+        note="real rows per update, drawn anew; none: all; a batch of them in Ren 2018 and Shu 2019, all in Hu 2019",
     )
 
     def __post_init__(self) -> None:
@@ -60,4 +66,4 @@ class L2RW(WeightMethod):
     @classmethod
     def declared_cost(cls, config: MethodConfig, budget: Budget) -> float:
         assert isinstance(config, L2RWConfig)
-        return 1 + SLOPES + config.looked_at(budget) / budget.batch_size
+        return 1 + SLOPES + config.looked_at(budget) / budget.rows

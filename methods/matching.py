@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from methods.base import Context, RealUse, StaticWeights, WeightConfig, setting
+from methods.base import Context, MethodConfig, RealUse, StaticWeights, WeightConfig, setting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +26,13 @@ class Matching(StaticWeights):
 
     Config = MatchingConfig
     config: MatchingConfig
-    real_use = RealUse.TEXTS
+    real_use = RealUse.CLASSES
+
+    @classmethod
+    def own_use_of(cls, config: MethodConfig) -> RealUse:
+        """Matching each class by itself reads the real rows' labels."""
+        assert isinstance(config, MatchingConfig)
+        return RealUse.CLASSES if config.per_class else RealUse.TEXTS
 
     def table(self, context: Context) -> Array:
         import numpy as np

@@ -10,7 +10,8 @@ second-order graph; only V's own few weights are differentiated through. The upd
 Source: Shu et al., "Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting", NeurIPS 2019, and the released
 code, whose defaults these are: 100 hidden units, Adam with 1e-3 and weight decay 1e-4, virtual steps with the rate of
 its SGD, 0.1; no normalisation, so weights are below 1 throughout. The update itself here is the harness's AdamW, and
-gradients of the look-ahead are taken with dropout off.
+gradients of the look-ahead are taken with dropout off. V takes one step of Adam per update: weights are all near 1/2 at
+first, and 32 steps that agree take the weight of a loss of 2 to about 0.15; raise meta_lr for a short training.
 Cost: 1 + 1 for the virtual step + 2/3 for the derivative + the real rows. Needs: gradients on the small real set.
 """
 
@@ -85,4 +86,4 @@ class MetaWeightNet(WeightMethod):
     @classmethod
     def declared_cost(cls, config: MethodConfig, budget: Budget) -> float:
         assert isinstance(config, MetaWeightNetConfig)
-        return 2 + SLOPES + config.looked_at(budget) / budget.batch_size
+        return 2 + SLOPES + config.looked_at(budget) / budget.rows

@@ -13,7 +13,8 @@ Source: Kumar, Packer and Koller, "Self-Paced Learning for Latent Variable Model
 count at first and the threshold grows by 1.3 per round, as in the source, whose rounds are fits to convergence with
 losses over all rows; here they are shares of the updates, and losses are those of the update's own pass (dropout on).
 `grow` is ours. Shares of a batch need no scale of losses, hence the default; with a fixed threshold a batch may have
-no row below it, and its update is then momentum alone. No state: a threshold follows from the update and its batch.
+no row below it, and its update is then momentum alone. Labels play no part: while the model prefers some class, most of
+the easiest rows are that class's. No state: a threshold follows from the update and its batch.
 Cost: 1. Needs: nothing.
 """
 

@@ -10,7 +10,9 @@ Source: Meng, Huang, Zhang and Han, "Generating Training Data with Language Mode
 Understanding" (SuperGen), NeurIPS 2022, and the released code, whose defaults these are: smoothing 0.15, m 0.8,
 threshold 0.8, weight 10, full strength after 10 refreshes. There a refresh comes every 100 updates of some thousand;
 here 10 come evenly spread over the updates, and batches lose the rows that are not kept instead of being refilled.
-Their sum is divided by the share of the rows that is kept. No effective weight is stored, since the loss reads the
+Their sum is divided by the share of the rows that is kept. In a training of few updates the early passes are unsure:
+the filter keeps the half of each class that the model came to first, and the ensemble's term holds it where it was
+then, less sure than cross-entropy leaves it. No effective weight is stored, since the loss reads the
 whole distribution. With refreshes=0 and smoothing=0 it is `ce`.
 Cost: at most 1 + a third of `refreshes` passes over the generated rows; less as rows are dropped. Needs: nothing.
 """

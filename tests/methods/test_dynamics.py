@@ -54,6 +54,19 @@ def test_area_under_the_margin_is_its_definition(build, seen):
     assert build("aum", drop=0.3).table(shifted).tolist() == weights.tolist()
 
 
+@pytest.mark.parametrize(("entry", "settings"), [("cartography", {"share": 0.3}), ("aum", {"drop": 0.7})])
+def test_a_share_of_each_label(entry, settings, build, seen):
+    """per_class=True ranks the rows of a label among themselves."""
+    told, labels, dynamics = seen
+    method = build(entry, per_class=True, **settings)
+    weights, merits = method.table(told), method.merit(labels, dynamics)
+    assert weights.mean() == pytest.approx(1)
+    for label in range(3):
+        rows = np.flatnonzero(labels == label)
+        assert set(np.flatnonzero(weights[rows])) == kept(merits[rows].tolist(), round(0.3 * len(rows)))
+    assert weights.tolist() != build(entry, **settings).table(told).tolist()
+
+
 def test_one_look_has_no_variability(build, seen):
     """Nothing is then more ambiguous than anything else: rows are taken in their order."""
     told, _, dynamics = seen

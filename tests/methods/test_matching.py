@@ -10,7 +10,9 @@ import pytest
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 
-from methods.base import EMBEDDINGS, REAL_EMBEDDINGS, REAL_TOKENS, TOKENS
+from methods import discover
+from methods.base import EMBEDDINGS, REAL_EMBEDDINGS, REAL_TOKENS, TOKENS, RealUse
+from methods.density_ratio import bounded
 from methods.dsir import BUCKETS, buckets, log_importance
 from methods.kmm import duality_gap, kernels, matched
 
@@ -73,8 +75,37 @@ def test_density_ratio_is_clipped(build, context):
     cut, whole = (
         build("density-ratio", 2, clip=clip, per_class=False).table(world(context, shift=2.0)) for clip in (2.0, 1e6)
     )
-    assert (cut == cut.max()).sum() > 20
+    assert cut.max() == 2
+    assert (cut == 2).sum() > 20
     assert cut == pytest.approx(np.minimum(whole * cut.min() / whole.min(), cut.max()))
+
+
+@pytest.mark.parametrize("clip", [1.0, 3.0, 10.0])
+@pytest.mark.parametrize("shift", [3.0, 5.0, 20.0])
+def test_no_weight_is_above_the_clip(shift, clip, build, context):
+    """Also where the sets hardly overlap and the mean ratio is near 0; each class keeps its total."""
+    told = world(context, shift=shift)
+    weights = build("density-ratio", 2, clip=clip).table(told)
+    assert weights.max() <= clip * (1 + 1e-12)
+    assert weights.min() >= 0
+    for label in (0, 1):
+        assert weights[told.labels == label].mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("bound", [1.0, 2.5, 4.0, 100.0])
+def test_bounded_weights_are_scaled_ratios(bound):
+    """The scale that makes min(s r, bound) average 1, found by bisection; constants and huge ranges do no harm."""
+    log_ratio = np.random.default_rng(0).normal(scale=3, size=50)
+    low, high = -100.0, 100.0
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if np.minimum(np.exp(log_ratio + middle), bound).mean() < 1 else (low, middle)
+    expected = np.minimum(np.exp(log_ratio + low), bound) if bound > 1 else np.ones(50)
+    assert bounded(log_ratio, bound) == pytest.approx(expected)
+    assert bounded(log_ratio + 1e4, bound) == pytest.approx(expected)
+    wide = bounded(1e5 * log_ratio, bound)
+    assert wide.mean() == pytest.approx(1)
+    assert wide.max() <= bound * (1 + 1e-12)
 
 
 def test_density_ratio_says_when_texts_are_told_apart(build, context, caplog):
@@ -182,6 +213,14 @@ def test_dsir_draws_a_share_of_each_class_and_prefers_real_words(build, context)
         assert own.mean() == pytest.approx(1)
     assert weights[alike].mean() > 2 * weights[~alike].mean()
     assert build("dsir", 2, share=1.0).table(told).tolist() == [1.0] * 200
+
+
+@pytest.mark.parametrize("entry", MATCHING)
+def test_labels_of_real_rows_are_a_use_of_their_own(entry):
+    """Matching by class is told from matching texts alone."""
+    cls = discover()[entry]
+    assert cls.real_use_of(cls.Config()) is RealUse.CLASSES
+    assert cls.real_use_of(cls.Config(per_class=False)) is RealUse.TEXTS
 
 
 @pytest.mark.parametrize("entry", MATCHING)
