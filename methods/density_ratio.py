@@ -47,7 +47,7 @@ class DensityRatioConfig(MatchingConfig):
         if not 0 <= self.power <= 10:
             raise ValueError(f"power must lie in [0, 10], not {self.power}")
         if not 1 <= self.clip < inf:
-            raise ValueError(f"clip must be at least 1 and finite, not {self.clip}")
+            raise ValueError(f"clip must lie in [1, inf), not {self.clip}")
 
 
 @register("density-ratio")

@@ -41,7 +41,7 @@ class KMMConfig(MatchingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 1 <= self.bound < inf:
-            raise ValueError(f"bound must be larger than 1 and finite, not {self.bound}")
+            raise ValueError(f"bound must lie in [1, inf), not {self.bound}")
 
 
 @register("kmm")
