@@ -41,6 +41,7 @@ def run(
     finishes what runs, writes the report and then raises KeyboardInterrupt; twice stops at once.
     """
     from bench import grid
+    from bench.kept import checkers_of
     from bench.request import request
 
     given = [repr(methods), repr(tasks), *(f"{key}={value!r}" for key, value in {"seeds": seeds, **asked}.items())]
@@ -56,6 +57,8 @@ def run(
         save_models=save_models,
         command=f"bench.run({', '.join(given)})",
     )
+    named: dict[str, str | None] = {key: asked[key] for key in ("quality_checker", "diversity_checker") if key in asked}
+    asked |= checkers_of(named, Path(out))
     result = grid.run(request(methods=methods, tasks=tasks, seeds=seeds, **asked), options, say)
     if result.interrupted:
         raise KeyboardInterrupt

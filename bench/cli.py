@@ -121,6 +121,7 @@ def run(
 def grid_of(given: Mapping[str, Any]) -> tuple[Request, Options]:
     """What the parsed options of `run` ask for; what `--config` says is among them. Raises UserError."""
     from bench.grid import Options
+    from bench.kept import checkers_of
     from bench.lineage import KINDS
     from bench.request import request
 
@@ -130,6 +131,7 @@ def grid_of(given: Mapping[str, Any]) -> tuple[Request, Options]:
         "settings": values(given["settings"] or []),
         "plugins": [Path(file) for file in given["plugin"] or ()],
     }
+    asked |= checkers_of({key: given[key] for key in ("quality_checker", "diversity_checker")}, Path(given["out"]))
     how = {name: given[name] for name in signature(Options).parameters if name in given}
     how |= {
         "out": Path(given["out"]),
@@ -228,16 +230,21 @@ def train(
 
 @app.command()
 def predict(
-    model: Annotated[str, typer.Argument(help="A model's folder, hub id or wandb: artifact.")],
+    model: Annotated[str, typer.Argument(help="A model's folder, hub id, wandb: artifact or cell.")],
     file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines, Parquet, or a text per line.")],
     to: Annotated[Path, typer.Option(help="Where the predictions are written.")] = Path("predictions.csv"),
     as_submission: Annotated[bool, typer.Option("--submission", help="As Id,Prediction with -1 and 1.")] = False,
+    out: options.Out = Path("runs"),
 ) -> None:
     """Write the labels and probabilities that a saved model gives the texts of a file."""
+    from bench.kept import model_of
     from bench.predict import predict as predicted
     from bench.predict import write
+    from bench.train import labelled
 
-    write(predicted(model, file), to, as_submission=as_submission)
+    if as_submission and labelled(str(file)):
+        raise UserError(f"{file} has labels, but a submission is for texts without; leave out --submission")
+    write(predicted(model_of(model, out), file), to, as_submission=as_submission)
     say(f"predictions: {to}")
 
 

@@ -59,7 +59,8 @@ CheckerEncoder = Annotated[
     str | None, option(TRAINING, help="Another encoder for the checkers (default: the classifier's).")
 ]
 QualityChecker = Annotated[
-    str | None, option(TRAINING, help="A classifier in place of the quality checker: folder, hub id, wandb: artifact.")
+    str | None,
+    option(TRAINING, help="A classifier in place of the quality checker: folder, hub id, wandb: artifact, cell."),
 ]
 DiversityChecker = Annotated[str | None, option(TRAINING, help="A classifier in place of the diversity checker.")]
 Preset = Annotated[str, option(TRAINING, help="Training settings: quick, full, paper, scratch, smoke.")]

@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.grid import Options, Result, run
+from bench.kept import checkers_of, model_of
 from bench.predict import predict, submission, texts
 from bench.progress import Say
 from bench.recipe import Recipe, read
@@ -40,12 +41,12 @@ def train(path: Path, options: Options, say: Say) -> bool:
             raise UserError(f"{path}: do_predict is true, but there is no test_file")
         texts(Path(test))  # what cannot be read is said before anything trains
     if recipe.train:
-        result = run(asked(recipe, say), replace(options, save_models="full"), say)
+        result = run(asked(recipe, options.out, say), replace(options, save_models="full"), say)
         if not result.ok or options.dry_run:
             return result.ok
         model = str(keep(result, recipe, say))
     if recipe.predict and test is not None:
-        answer(model, test, recipe.output, say)
+        answer(model_of(model, options.out), test, recipe.output, say)
     return True
 
 
@@ -66,14 +67,18 @@ def replaceable(target: Path) -> None:
         raise UserError(f"{target} is there and holds no model; move it, or give another output_dir")
 
 
-def asked(recipe: Recipe, say: Say) -> Request:
-    """The grid of one cell. The whole validation file is the small real set; a test without labels tests nothing."""
+def asked(recipe: Recipe, store: Path, say: Say) -> Request:
+    """The grid of one cell; checkers may be cells of the store.
+
+    The whole validation file is the small real set; a test without labels tests nothing.
+    """
     rows: dict[Any, Any] = dict(recipe.rows)
     missing = [name for name, role in (("train_file", "generated"), ("validation_file", "real")) if role not in rows]
     if missing:
         raise UserError(f"no {' and no '.join(missing)}: one trains, the other is the small real set")
     if "test" in rows and not labelled(rows["test"]):
         say(f"{rows.pop('test')} has no labels: it is predicted, and a part of the validation rows is the test")
+    checkers = checkers_of(recipe.checkers, store)
     pool = load(FILES, source=FILES, places=rows).pool
     return request(
         methods=recipe.method,
@@ -84,8 +89,8 @@ def asked(recipe: Recipe, say: Say) -> Request:
         protocol=recipe.protocol,
         settings={**recipe.settings, **({"auxiliary": recipe.auxiliary} if recipe.auxiliary else {})},
         test_size="all",
-        quality_checker=recipe.checkers.get("quality"),
-        diversity_checker=recipe.checkers.get("diversity"),
+        quality_checker=checkers.get("quality"),
+        diversity_checker=checkers.get("diversity"),
         **rows,
     )
 

@@ -114,7 +114,7 @@ def broken(folder: Path, encoder: Path, change: str) -> Path:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("pickle", "pytorch_model.bin, which is a pickle"),
+        ("pickle", "pytorch_model.bin cannot be read as weights"),
         ("model.safetensors", "no weights"),
         ("config.json", "no config.json"),
         ("tokenizer", "no tokenizer"),
