@@ -1,0 +1,59 @@
+"""Commands about one model: `train` and `predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import options
+from bench.cli.common import say, typed
+from bench.errors import UserError
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="JSON or YAML with the keys of Hugging Face's run scripts.")],
+    workers: options.Workers = 1,
+    dry_run: options.DryRun = False,
+    out: options.Out = Path("runs"),
+    reports: options.Reports = Path("reports"),
+    track: options.Track = "none",
+    log_artifacts: options.LogArtifacts = False,
+) -> None:
+    """Train one cell as a configuration file says; keep its model, predict its test file."""
+    from bench.grid import Options
+    from bench.lineage import KINDS
+    from bench.train import train as train_one
+
+    how = Options(
+        out=out,
+        reports=reports,
+        workers=workers,
+        dry_run=dry_run,
+        command=typed(),
+        figures=False,
+        track=track,
+        artifacts=KINDS if log_artifacts else (),
+    )
+    if not train_one(config, how, say):
+        raise typer.Exit(1)
+
+
+def predict(
+    model: Annotated[str, typer.Argument(help="A model's folder, hub id, wandb: artifact or cell.")],
+    file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines, Parquet, or a text per line.")],
+    to: Annotated[Path, typer.Option(help="Where the predictions are written.")] = Path("predictions.csv"),
+    as_submission: Annotated[bool, typer.Option("--submission", help="As Id,Prediction with -1 and 1.")] = False,
+    out: options.Out = Path("runs"),
+) -> None:
+    """Write the labels and probabilities that a saved model gives the texts of a file."""
+    from bench.kept import model_of
+    from bench.predict import predict as predicted
+    from bench.predict import write
+    from bench.train import labelled
+
+    if as_submission and labelled(str(file)):
+        raise UserError(f"{file} has labels, but a submission is for texts without; leave out --submission")
+    write(predicted(model_of(model, out), file), to, as_submission=as_submission)
+    say(f"predictions: {to}")

@@ -1,0 +1,111 @@
+"""Commands that look at what there is: `validate` at data, `list`, `show`, `clean` and `weights` at a store."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import options
+from bench.cli.common import say
+
+
+class Listing(StrEnum):
+    """What `list` can list."""
+
+    METHODS = "methods"
+    TASKS = "tasks"
+    CELLS = "cells"
+
+
+def validate(
+    tasks: Annotated[str | None, typer.Argument(help="Names or paths, as in run --tasks.", show_default=False)] = None,
+    source: options.Source = None,
+    data_dir: options.DataDir = None,
+    generated: options.Generated = None,
+    real: options.Real = None,
+    test: options.Test = None,
+    encoder: Annotated[str | None, typer.Option(help="Whose tokens are counted (default: the preset's).")] = None,
+    preset: Annotated[str, typer.Option(help="Whose maximum length counts.")] = "quick",
+    test_size: options.TestSize = "default",
+) -> None:
+    """Show what a task's data are: roles, sizes, label shares, duplicates, what is removed, lengths."""
+    from bench.request import request
+    from bench.validate import validate as lines
+
+    asked = request(
+        methods="ce",
+        tasks=tasks,
+        source=source,
+        data_dir=data_dir,
+        generated=generated,
+        real=real,
+        test=test,
+        encoder=encoder,
+        preset=preset,
+        test_size=test_size,
+    )
+    for line in lines(asked):
+        say(line)
+
+
+def list_(
+    what: Listing,
+    out: options.Out = Path("runs"),
+    failed: Annotated[bool, typer.Option("--failed", help="Only cells that failed.")] = False,
+    plugin: options.Plugin = None,
+) -> None:
+    """List the methods, the tasks, or the cells of a store with their states."""
+    from bench import listing
+    from bench.request import load_plugins
+
+    load_plugins(plugin or ())
+    listings = {
+        Listing.METHODS: listing.methods,
+        Listing.TASKS: listing.tasks,
+        Listing.CELLS: lambda: listing.cells(out, failed),
+    }
+    for line in listings[what]():
+        say(line)
+
+
+def show(
+    cell: Annotated[list[str], typer.Argument(help='An id or its beginning, a folder, or "task method seed".')],
+    other: Annotated[str, typer.Option("--diff", help="Another cell: tell what differs instead.")] = "",
+    out: options.Out = Path("runs"),
+) -> None:
+    """Show one cell: what it is, metrics, curves, environment, the end of its log; or what differs between two."""
+    from bench import show as showing
+
+    folder = showing.find(out, " ".join(cell))
+    for line in showing.diff(folder, showing.find(out, other)) if other else showing.show(folder):
+        say(line)
+
+
+def clean(
+    out: options.Out = Path("runs"),
+    failed: Annotated[bool, typer.Option("--failed", help="Failed cells go too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove; without it nothing is.")] = False,
+) -> None:
+    """Show what a store's space goes to, and remove what nobody needs (--yes); done cells always stay."""
+    from bench.clean import clean as cleaning
+
+    for line in cleaning(out, failed=failed, remove=yes):
+        say(line)
+
+
+def weights(
+    cell: Annotated[str, typer.Argument(help="A finished cell: its folder, its id, or the start of its id.")],
+    out: options.Out = Path("runs"),
+    top: Annotated[int, typer.Option(min=0, help="How many of the heaviest and lightest rows.")] = 5,
+    with_texts: Annotated[
+        bool, typer.Option("--with-texts", help="Also their texts, as the encoder saw them.")
+    ] = False,
+) -> None:
+    """Look at a cell's weights: their distribution, what they find and go with, the heaviest and lightest rows."""
+    from bench.lens import weights as lines
+
+    for line in lines(out, cell, top=top, with_texts=with_texts):
+        say(line)
