@@ -37,7 +37,7 @@ from methods.base import (
 from tasks.draw import folds
 
 if TYPE_CHECKING:
-    from bench.plan import TaskPlan
+    from bench.taskplan import TaskPlan
 
 RoleName = Literal["generated", "real"]
 Array = np.ndarray[Any, Any]

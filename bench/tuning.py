@@ -20,12 +20,13 @@ from bench.jobs import CellJob, Role, TunedJob
 from bench.presets import Settings
 from bench.protocols import Fixed, Tuned
 from bench.request import Choice
+from bench.sections import record
 from bench.seeds import derive
 from bench.store import DONE, read_json, write_json
 from methods.base import MethodConfig
 
 if TYPE_CHECKING:
-    from bench.plan import TaskPlan
+    from bench.taskplan import TaskPlan
 
 # What is searched of the training itself, as factors of the preset's values.
 LEARNING_RATE, UPDATES = (1 / 3, 3.0), (0.5, 2.0)
@@ -51,7 +52,7 @@ def plan(made: TaskPlan, protocol: Tuned, choice: Choice, seed: int, roles: Mapp
         "folder": made.folder(spec, asked_for=True),
         "needs": tuple(sorted(needs)),
         "spec": spec,
-        "record": made.record(choice, spec, roles),
+        "record": record(made, choice, spec, roles),
         # Of all trials: what the method costs with its tuning counts them.
         "tables": {name: path for trial in trials for name, path in trial.tables.items()},
         "real_tables": {name: path for trial in trials for name, path in trial.real_tables.items()},
