@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,45 +20,30 @@ def run(
     tasks: str | Sequence[str] | None = None,
     *,
     seeds: int | str | Sequence[int] = 5,
-    out: str | Path = "runs",
-    reports: str | Path = "reports",
-    workers: int | None = None,
-    retry_failed: bool = False,
-    force: bool = False,
-    fail_fast: bool = False,
-    dry_run: bool = False,
-    figures: bool = True,
-    save_models: Literal["trained", "full"] | None = None,
     say: Callable[[str], None] = print,
-    **asked: Any,
+    **options: Any,
 ) -> pd.DataFrame:
     """Run a grid and return one row per task and method label; what is done already is not trained again.
 
-    `asked` takes the other arguments of `bench.request.request`: source, data_dir, generated, real, test, encoder,
-    preset, protocol, settings, test_size, limit, plugins. Raises `bench.errors.UserError` or `tasks.DataError` before
-    anything trains. A cell that fails does not raise: its method's row shows the cells that are missing. Ctrl-C once
-    finishes what runs, writes the report and then raises KeyboardInterrupt; twice stops at once.
+    `options` are those of `bench run`, with underscores:
+
+    - what is asked for, as in `bench.request.request`: source, data_dir, generated, real, test, test_size, limit,
+      encoder, checker_encoder, quality_checker, diversity_checker, preset, protocol, settings (a mapping), plugins;
+    - how it is run, as in `bench.grid.Options`: out, reports, workers, dry_run, retry_failed, force, fail_fast,
+      figures, save_models, track, artifacts, inputs;
+    - how it is judged: baseline, delta (points), correction ("holm" or "bh"), allow_mixed.
+
+    `say` gets each line of progress. Raises `bench.errors.UserError` or `tasks.DataError` before anything trains. A
+    cell that fails does not raise: its method's row shows the cells that are missing. Ctrl-C once finishes what runs,
+    writes the report and then raises KeyboardInterrupt; twice stops at once.
     """
     from bench import grid
-    from bench.kept import checkers_of
-    from bench.request import request
+    from bench.arguments import sort
 
-    given = [repr(methods), repr(tasks), *(f"{key}={value!r}" for key, value in {"seeds": seeds, **asked}.items())]
-    options = grid.Options(
-        out=Path(out),
-        reports=Path(reports),
-        workers=workers,
-        retry_failed=retry_failed,
-        force=force,
-        fail_fast=fail_fast,
-        dry_run=dry_run,
-        figures=figures,
-        save_models=save_models,
-        command=f"bench.run({', '.join(given)})",
-    )
-    named: dict[str, str | None] = {key: asked[key] for key in ("quality_checker", "diversity_checker") if key in asked}
-    asked |= checkers_of(named, Path(out))
-    result = grid.run(request(methods=methods, tasks=tasks, seeds=seeds, **asked), options, say)
+    given = {"seeds": seeds, **options}
+    words = [repr(methods), repr(tasks), *(f"{key}={value!r}" for key, value in given.items())]
+    asked, how = sort({"methods": methods, "tasks": tasks, **given}, f"bench.run({', '.join(words)})")
+    result = grid.run(asked, how, say)
     if result.interrupted:
         raise KeyboardInterrupt
     return result.frame()

@@ -52,6 +52,7 @@ class Result:
 
     manifest: dict[str, Any]
     store: Path
+    rules: leaderboard.Rules = leaderboard.USUAL
     leaderboard: Path | None = None
     failures: dict[str, str] = field(default_factory=dict)  # job id -> cause, of what failed or was not run
     interrupted: bool = False  # Ctrl-C came before all was done
@@ -63,7 +64,7 @@ class Result:
 
     def frame(self) -> pd.DataFrame:
         """The leaderboard as a table, one row per task and method label."""
-        return leaderboard.frame(self.manifest, self.store)
+        return leaderboard.frame(self.manifest, self.store, self.rules)
 
 
 def run(
@@ -84,7 +85,7 @@ def run(
     tracking.mirror(made, options.track, options.artifacts, options.inputs)
     manifest = describe(made, options.command)
     require_baseline(manifest, options.rules, "this grid")
-    result = Result(manifest, made.root)
+    result = Result(manifest, made.root, options.rules)
     if torchrun.follows():
         if not options.dry_run:
             torchrun.follow()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,6 +87,7 @@ def section(
         "notes": [
             *plan.data.notes,
             *([plan.protocol.note] if plan.protocol.note else []),
+            *chooses_nothing(plan, rows["generated"]),
             *(f"{name} checker: {Path(model).name}, trained elsewhere" for name, model in plan.asked.checkers.items()),
         ],
         "seeds": list(plan.asked.seeds),
@@ -112,6 +114,19 @@ def method(choice: Choice, roles: Mapping[str, Role], cells: Mapping[str, str], 
         "cells": cells,
         "needs": needs,
     }
+
+
+def chooses_nothing(plan: TaskPlan, generated: int) -> list[str]:
+    """A note where a protocol that selects epochs has one to select from."""
+    batch, updates = plan.settings.batch_size, plan.settings.updates
+    assert updates is not None, "settings are resolved before a section is made"
+    epoch = math.ceil(generated / batch)
+    if not plan.protocol.rule or updates > epoch:
+        return []
+    return [
+        f"nothing was chosen: {updates} updates are no more than one epoch ({epoch}), so that the last checkpoint is "
+        f"the only one; --set updates={3 * epoch} would be three epochs"
+    ]
 
 
 def selection_of(real_use: RealUse, roles: Mapping[str, Role]) -> str:

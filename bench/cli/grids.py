@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Mapping, Sequence
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +14,7 @@ from bench.argv import normalise
 from bench.cli import options
 from bench.cli.common import FLAGS, INTERRUPTED, SETTINGS, SEVERAL, say, typed
 from bench.errors import UserError
-from bench.leaderboard.rules import Correction, Rules
+from bench.leaderboard.rules import Correction
 
 if TYPE_CHECKING:
     from bench.grid import Options, Result
@@ -119,29 +118,19 @@ def sweep(
 
 def grid_of(given: Mapping[str, Any]) -> tuple[Request, Options]:
     """What the parsed options of `run` ask for; what `--config` says is among them. Raises UserError."""
-    from bench.grid import Options
-    from bench.kept import checkers_of
+    from bench.arguments import known, sort
     from bench.lineage import KINDS
-    from bench.request import request
 
-    asked = {name: given[name] for name in signature(request).parameters if name in given}
-    asked |= {
+    # What the command line calls or writes otherwise.
+    otherwise = {
         "seeds": given["seed"] or given["seeds"],
         "settings": values(given["settings"] or []),
-        "plugins": [Path(file) for file in given["plugin"] or ()],
-    }
-    asked |= checkers_of({key: given[key] for key in ("quality_checker", "diversity_checker")}, Path(given["out"]))
-    how = {name: given[name] for name in signature(Options).parameters if name in given}
-    how |= {
-        "out": Path(given["out"]),
-        "reports": Path(given["reports"]),
-        "command": typed(),
-        "rules": Rules(given["baseline"], given["delta"] / 100, Correction(given["correction"]), given["allow_mixed"]),
+        "plugins": given["plugin"] or (),
         "figures": not given["no_figures"],
-        "save_models": given["save_models"],
         "artifacts": KINDS if given["log_artifacts"] else (),
     }
-    return request(**asked), Options(**how)
+    alike = {name: value for name, value in given.items() if name in known()}
+    return sort({**alike, **otherwise}, typed())
 
 
 def finish(result: Result) -> None:

@@ -300,7 +300,7 @@ def test_the_python_call_from_a_script_without_a_main_guard(tmp_path: Path, tiny
     (tmp_path / "script.py").write_text(
         "import bench\n"
         f"asked = dict(seeds=2, preset='smoke', encoder={str(tiny_encoder)!r}, workers=1, figures=False)\n"
-        "asked['say'] = lambda line: None\n"
+        "asked |= dict(say=lambda line: None, baseline='dimp(clip=2.0)', delta=3, correction='bh')\n"
         "frame = bench.run('ce,dimp(clip=2)', 'twitter', **asked)\n"
         "print(frame.to_json(orient='records'))\n"
     )
@@ -314,7 +314,13 @@ def test_the_python_call_from_a_script_without_a_main_guard(tmp_path: Path, tiny
     )
     assert run.returncode == 0, run.stderr
     rows = json.loads(run.stdout)
-    assert {row["label"] for row in rows} == {"ce", "dimp(clip=2.0)"}
+    judged = {row["label"]: row["difference_accuracy"] for row in rows}
+    assert judged.keys() == {"ce", "dimp(clip=2.0)"}
+    assert judged["ce"] is not None
+    assert judged["dimp(clip=2.0)"] is None, "differences are to the baseline asked for"
+    report = (tmp_path / "reports" / "leaderboard.md").read_text()
+    assert "within 3 points" in report
+    assert "Benjamini" in report
 
 
 @pytest.mark.shared

@@ -218,3 +218,18 @@ def test_selection_looks_after_every_epoch_of_the_generated_set_whatever_is_trai
         assert [row["step"] + 1 for row in history(job) if "select_accuracy" in row] == [8, 16, 20]
         passes = read_json(job.folder / "timing.json")["passes"]
         assert passes["score_rows"] == len(job.test.ids) + len(job.scored.ids) + 3 * 30
+
+
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+def test_a_report_says_where_one_epoch_leaves_nothing_to_choose(tmp_path: Path, tiny_encoder: Path, name: str) -> None:
+    for updates, alone in (("8", True), ("9", False)):  # an epoch of the smoke preset is 8 updates
+        asked = request(
+            methods="ce",
+            protocol=name,
+            encoder=str(tiny_encoder),
+            preset="smoke",
+            seeds=1,
+            settings={"updates": updates},
+        )
+        notes = " ".join(plan(asked, tmp_path / "runs").sections[0]["notes"])
+        assert ("nothing was chosen: 8 updates" in notes) is (alone and name in SELECTING), updates

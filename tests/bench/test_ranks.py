@@ -16,11 +16,12 @@ import torch
 import methods
 from bench import ranks
 from bench.errors import UserError
-from bench.grid import Options, workers
+from bench.grid import Options, keep_models, workers
 from bench.plan import plan
 from bench.request import request
-from bench.store import read_json
+from bench.store import MODEL, read_json
 from methods.base import RealUse
+from tasks import load
 from tests.conftest import ROOT
 from tests.encoders import FAMILIES, make_encoder
 
@@ -69,13 +70,17 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         "1",
         "--preset",
         "smoke",
+        "--save-models",
+        "full",
         *settings,
     )
     two = torchrun(folder, "-m", "bench", *asked, "--encoder", str(encoder), "--no-figures", "--out", "two")
     assert two.returncode == 0, two.stdout + two.stderr
     assert two.stdout.count("cells done") == 1, "rank 0 alone speaks"
     one = request(methods=METHODS, protocol=PROTOCOL, seeds=1, preset="smoke", settings=SETTINGS, encoder=str(encoder))
-    outcomes = [run(job) for job in plan(one, folder / "one").jobs.values()]
+    made = plan(one, folder / "one")
+    keep_models(made, "full")
+    outcomes = [run(job) for job in made.jobs.values()]
     assert {outcome.state for outcome in outcomes} == {"done"}
     return folder / "one", folder / "two"
 
@@ -104,6 +109,32 @@ def test_two_ranks_do_what_one_process_does(stores: tuple[Path, Path]) -> None:
         assert a.get("selected") == pytest.approx(b.get("selected"), abs=1e-4)
         a, b = (read_json(place / "timing.json") for place in (folder, two[identity]))
         assert (a["passes"], a["updates"]) == (b["passes"], b["updates"]), label
+
+
+def test_two_ranks_keep_the_model_that_was_tested(stores: tuple[Path, Path]) -> None:
+    """The folder is whole, its weights are those of one process, and it gives the stored logits."""
+    from safetensors.torch import load_file
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    one, two = (sorted(root.glob(f"twitter/*/*/{MODEL}")) for root in stores)
+    assert [path.parent.name for path in one] == [path.parent.name for path in two]
+    assert len(two) == len(METHODS)
+    for a, b in zip(one, two, strict=True):
+        assert sorted(path.name for path in a.iterdir()) == sorted(path.name for path in b.iterdir())
+        weights, others = (load_file(path / "model.safetensors") for path in (a, b))
+        assert weights.keys() == others.keys()
+        for name, weight in weights.items():
+            assert torch.allclose(weight, others[name], atol=2e-4), (b, name)
+    texts = load("twitter").test
+    stored = pd.read_parquet(two[0].parent / "predictions.parquet").set_index("id")
+    tokenizer = AutoTokenizer.from_pretrained(two[0])
+    model = AutoModelForSequenceClassification.from_pretrained(two[0]).eval()
+    limit = read_json(two[0].parent / "spec.json")["settings"]["max_length"]
+    given = texts.take(np.arange(8))
+    inputs = tokenizer(given.texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+    with torch.inference_mode():
+        logits = model(**inputs).logits.numpy()
+    np.testing.assert_allclose(logits, stored.loc[given.ids, ["logit_0", "logit_1"]].to_numpy(), atol=1e-4)
 
 
 def test_rank_0_alone_writes(stores: tuple[Path, Path]) -> None:
