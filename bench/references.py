@@ -12,10 +12,10 @@ import shutil
 from pathlib import Path
 
 from bench.errors import UserError
+from bench.server import PATIENCE, silence
 
 SCHEME = "wandb:"
 FORM = re.compile(r"(?P<entity>[^/:]+)/(?P<project>[^/:]+)/(?P<name>[^/:]+):(?P<version>[^/:]+)(?:/(?P<file>.+))?")
-PATIENCE = 10  # seconds to wait for the server
 SEAL = ".artifact.json"  # written last: the download is whole
 
 
@@ -59,6 +59,8 @@ def download(name: str, kept: Path) -> Path:
     """Fetch an artifact into a folder named by the version that an alias stands for now."""
     import wandb
 
+    if why := silence():
+        raise UserError(f"{SCHEME}{name} cannot be had: {why}")
     try:
         found = wandb.Api(timeout=PATIENCE).artifact(name)
         target = kept.with_name(f"{kept.name.partition(':')[0]}:{found.version}")

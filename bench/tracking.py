@@ -17,6 +17,7 @@ from bench import lineage
 from bench.errors import UserError, unknown
 from bench.hashing import digest
 from bench.jobs import CellJob, MirrorJob
+from bench.server import PATIENCE, address, silence
 from bench.store import DONE, artefact_path, finish, read_json
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from bench.plan import Plan
 
 PROJECT = "counterweight"
-PATIENCE = 10  # seconds to wait for a server before a run is kept offline
-SENDING = 30  # seconds that it then has to take the end of a run
+SENDING = 30  # seconds that a server which took a run's beginning has to take its end
 TRACKERS = {"wandb": ("wandb",), "tensorboard": ("tensorboard", "tensorboardX")}  # name -> packages, one is needed
 _unreachable: list[str] = []  # why this process no longer asks the server
 
@@ -121,10 +121,9 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def logged_in() -> bool:
     """Whether there is a W&B key: in the environment or where `wandb login` leaves it. The server is not asked."""
-    import wandb
     from requests.utils import get_netrc_auth
 
-    return bool(os.environ.get("WANDB_API_KEY") or get_netrc_auth(wandb.Settings().base_url))
+    return bool(os.environ.get("WANDB_API_KEY") or get_netrc_auth(address()))
 
 
 def to_wandb(job: MirrorJob) -> list[str]:
@@ -132,11 +131,13 @@ def to_wandb(job: MirrorJob) -> list[str]:
     import wandb
 
     mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+    if mode == "online" and not _unreachable and (why := silence()):
+        _unreachable.append(f"W&B: {why}")
     if mode == "online" and not _unreachable:
         try:
             return as_run(job, mode)
         except Exception as error:  # the client raises many kinds; each means: the server did not take it
-            _unreachable.append(f"W&B does not answer ({' '.join(str(error).split())[:120]})")
+            _unreachable.append(f"W&B: the server did not take a run ({' '.join(str(error).split())[:120]})")
             wandb.teardown()  # else the service that waits for the server keeps the run's id
     notes = as_run(job, "offline" if mode == "online" else mode)
     kept = f"W&B runs are kept in {os.environ.get('WANDB_DIR', '.')}/wandb; `wandb sync` sends them"

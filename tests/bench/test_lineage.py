@@ -129,13 +129,23 @@ def test_a_server_that_falls_silent(
     monkeypatch.setattr(tracking, "SENDING", 1)
     server.silent_after = "UpsertBucket"
     told = tracking.build(replace(job, rows={}, model=False))["notes"]
-    assert "W&B does not answer" in told[0]
+    assert "the server did not take a run" in told[0]
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 1
     with Stub() as other:  # it is back
         for name, value in {**os.environ, "WANDB_BASE_URL": other.url}.items():
             monkeypatch.setenv(name, value)
         sync(tmp_path)
         assert other.runs["c0ffee"]["history"][-1]["accuracy"] == 0.75
+
+
+def test_whoever_logged_in_at_this_server_is_online(
+    server: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_API_KEY")
+    assert not tracking.logged_in()
+    place = server.url.removeprefix("http://").partition(":")[0]
+    (tmp_path / "home" / ".netrc").write_text(f"machine {place} login user password {KEY}\n", encoding="utf-8")
+    assert tracking.logged_in()
 
 
 @pytest.mark.parametrize("tracker", ["none", "tensorboard"])

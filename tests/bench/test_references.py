@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,21 @@ def test_downloaded_once_then_kept(server: Stub, tiny_encoder: Path, monkeypatch
     assert local(f"{NAME}/config.json").name == "config.json"
     with pytest.raises(UserError, match=r"no such file; it holds .*config\.json"):
         local(f"{NAME}/train.json")
+
+
+@pytest.mark.parametrize(("listens", "told"), [(False, "cannot be reached"), (True, "does not answer within 1 s")])
+def test_a_server_out_of_reach(
+    listens: bool, told: str, server: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.server.PATIENCE", 1)
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{place.getsockname()[1]}")
+        if listens:
+            place.listen(5)
+        with pytest.raises(UserError, match=told):
+            local(NAME)
+    assert not list((tmp_path / "kept").rglob("*"))
 
 
 def test_what_cannot_be_had(server: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
