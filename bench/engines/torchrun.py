@@ -82,12 +82,15 @@ class Team:
             self.store.set(self._failed(self.rank), repr(error))
             try:
                 self.store.wait([self._failed(rank) for rank in range(self.world)], GRACE)
+                # The others fail too when the one that gave up on them is gone.
+                self.in_step = not self.store.check([self._failed("alone")])
             except RuntimeError:
+                self.store.set(self._failed("alone"), repr(error))
                 self.in_step = False
             raise
 
-    def _failed(self, rank: int) -> str:
-        return f"failed/{self.trainings}/{rank}"
+    def _failed(self, who: int | str) -> str:
+        return f"failed/{self.trainings}/{who}"
 
 
 @contextmanager

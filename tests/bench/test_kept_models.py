@@ -85,12 +85,13 @@ def test_a_removed_model_leaves_the_cell_done(tmp_path: Path, tiny_encoder: Path
 
 
 def test_the_command_says_which_cells_have_no_model(
-    bench: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+    bench: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, tiny_encoder: Path
 ) -> None:
-    grid = ("run", "--methods", "ce", "--seeds", "1")
-    assert bench(*grid, tiny=True).returncode == 0
+    trained(tmp_path / "runs", None, tiny_encoder)
+    grid = ("run", "--methods", "ce", "--seeds", "1", "--train_layers=1", "--lr=1e-2")
     again = bench(*grid, "--save-models", "full", tiny=True)
     assert again.returncode == 0, again.stderr
+    assert "1 cells: 1 done before, 0 to do" in again.stdout
     assert "without such a model (--force trains them again): 1 cells, twitter ce seed 0" in again.stdout
     forced = bench(*grid, "--save-models", "full", "--force", tiny=True)
     assert "without such a model" not in forced.stdout

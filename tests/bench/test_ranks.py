@@ -169,6 +169,9 @@ def test_a_failure_of_one_rank_ends_the_run_and_one_of_all_does_not(tmp_path: Pa
     assert run.returncode != 0
     assert "FAILED twitter gce seed 0: RuntimeError: gce has had enough" in run.stdout
     assert "focal has had enough" in run.stderr
+    assert "a rank failed alone" in run.stderr
+    failed = {path.parent.parent.name for path in tmp_path.glob("runs/twitter/*/*/error.json")}
+    assert failed == {"gce", "focal"}, "what comes after is not begun"
     assert [path.parent.parent.name for path in tmp_path.glob("runs/twitter/*/*/metrics.json")] == ["ce"]
 
 
