@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.jobs import CellJob, MirrorJob
-from bench.references import named, origin
+from bench.references import is_reference, local, named, origin
 from bench.store import MODEL, write_text
 from tasks import Rows
 
@@ -35,9 +35,12 @@ def inputs(made: Plan, cell: CellJob) -> tuple[str, ...]:
         seen.add(identity)
         open_ += set(made.jobs[identity].needs) - seen
     checkpoints = [getattr(made.jobs[identity], "checkpoint", None) for identity in seen]
+    models = {point.name: point.path for point in checkpoints if point is not None}
     task, _ = made.planned[cell.id]
     places = [Path(place) for place in task.asked.places.values()]
-    found = map(origin, (*places, *{point.path for point in checkpoints if point is not None}))
+    # Pickled weights are loaded from a converted copy, which lies elsewhere than the artifact.
+    places += [local(name) if is_reference(name) else path for name, path in models.items()]
+    found = map(origin, places)
     return tuple(sorted({name for name in found if name is not None}))
 
 
