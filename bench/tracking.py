@@ -40,6 +40,8 @@ def check(tracker: str, cells: int, artifacts: Collection[str]) -> None:
     """Raises UserError where a tracker cannot be used for a grid of so many cells."""
     if artifacts and tracker != "wandb":
         raise UserError("artifacts are logged to W&B: --log-artifacts needs --track wandb")
+    for kind in set(artifacts) - set(lineage.KINDS):
+        raise unknown("kind of artifact", kind, lineage.KINDS)
     if tracker == "none":
         return
     if tracker not in TRACKERS:

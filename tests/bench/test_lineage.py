@@ -154,6 +154,22 @@ def test_artifacts_go_to_wandb_alone(tracker: str) -> None:
         tracking.check(tracker, 1, ["model"])
 
 
+def test_kinds_that_there_are() -> None:
+    with pytest.raises(UserError, match=r"modle.*model"):
+        tracking.check("wandb", 1, ["modle"])
+
+
+def test_a_key_that_the_client_refuses(
+    server: Stub, job: MirrorJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "oops-too-short")
+    told = tracking.build(replace(job, rows={}, model=False))["notes"]
+    assert "the server did not take a run" in told[0]
+    assert "oops" not in " ".join(told)
+    assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 1
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"oops-too-short" in path.read_bytes()]
+
+
 def test_names_that_wandb_takes() -> None:
     assert slug("twitter[noise=0.2,real=50]", "dimp(clip=2.0)", 1) == "twitter-noise-0.2-real-50-dimp-clip-2.0-seed-1"
     assert len(slug("x" * 500, 10**6)) <= 128
