@@ -11,7 +11,8 @@ import typer
 import yaml
 
 from bench.argv import normalise
-from bench.cli import FLAGS, SETTINGS, app, grid_of
+from bench.cli import FLAGS, SETTINGS, app
+from bench.cli.grids import grid_of
 from bench.grid import Options, run
 from bench.sweep import trials
 from tests.conftest import ROOT
