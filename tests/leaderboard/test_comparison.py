@@ -82,7 +82,7 @@ def test_one_seed(tmp_path):
         ("dimpp", "ce", None, "no method dimpp .* did you mean dimp?"),
         ("dimp", "zzzzz", None, "no method zzzzz .* there are: ce, dimp"),
         ("dimp", "ce", "twiter", "no task twiter .* did you mean twitter?"),
-        ("ce", "ce", None, "two different methods"),
+        ("ce", "ce", None, "takes two methods, not ce twice"),
     ],
 )
 def test_what_is_not_there(store, a, b, task, message):
