@@ -48,7 +48,8 @@ def done(job: Job) -> Work:
 
 def least(jobs: Iterable[Job], plan: Iterable[Job]) -> Work:
     """What finished jobs of a plan had to do at least: each training once, each text once per encoder and depth."""
-    texts = {job.folder: list(zip(job.texts, job.pairs or job.texts, strict=True)) for job in plan if has_texts(job)}  # type: ignore[attr-defined]
+    tables = [job for job in plan if isinstance(job, TokensJob)]
+    texts = {table.folder: list(zip(table.texts, table.pairs or table.texts, strict=True)) for table in tables}
     trained: set[str] = set()
     encoded: set[tuple[object, ...]] = set()
     total = Work()
@@ -64,11 +65,6 @@ def least(jobs: Iterable[Job], plan: Iterable[Job]) -> Work:
             depth = job.train_layers if isinstance(job, StatesJob) else None
             encoded.update((job.checkpoint.hash, depth, *text) for text in texts[job.tokens])
     return total + Work(encoded=len(encoded))
-
-
-def has_texts(job: Job) -> bool:
-    """Whether a job has texts of its own."""
-    return isinstance(job, TokensJob)
 
 
 def training(job: CellJob) -> Work:

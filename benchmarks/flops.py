@@ -6,12 +6,13 @@ blocks do, whose last one asks for the first token only. A pass forward and back
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bench.store import read_json
 
 Lengths = NDArray[np.int64]
 
@@ -29,7 +30,7 @@ class Shape:
     @classmethod
     def of(cls, folder: Path) -> Shape:
         """The sizes in a checkpoint's configuration."""
-        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        told = read_json(folder / "config.json")
         layers, width, inner = told["num_hidden_layers"], told["hidden_size"], told["intermediate_size"]
         embedded = (told["vocab_size"] + told["max_position_embeddings"]) * width
         return cls(

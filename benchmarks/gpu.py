@@ -6,7 +6,6 @@ measured bandwidth, whichever is longer.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,10 +16,10 @@ import numpy as np
 from bench.engines.local import devices
 from bench.errors import UserError
 from benchmarks import machine, page
-from benchmarks.cpu import Sizes, job, process, whole
+from benchmarks.cpu import Sizes, job, options, process, whole
 from benchmarks.encoders import BASE, make
 from benchmarks.flops import Shape, counted
-from benchmarks.work import Material, cells, grid
+from benchmarks.work import Material, cells, grid, trainings
 
 BYTES_PER_WEIGHT = 28  # of AdamW in float32: weight, gradient and two moments read, all but the gradient written
 SIDE = 8192  # of the matrices that give the peak
@@ -62,9 +61,7 @@ def compared(
     sizes = Sizes(seeds=seeds, updates=updates, methods=methods, encoder=str(encoder), preset=preset)
     material = Material.of(str(encoder), 128, sizes.test_rows)
     trained = cells(methods, seeds)
-    given = ["--methods", ",".join(methods), "--tasks", "twitter", "--source", material.source, "--seeds", str(seeds)]
-    given += ["--preset", preset, "--encoder", str(encoder), "--test-size", str(sizes.test_rows)]
-    given += ["--precision=bf16"] if bf16 else []
+    given = [*options(sizes, material), *(["--precision=bf16"] if bf16 else [])]
     walls: dict[str, float] = {}
     total = 0
     ideal = 0.0
@@ -96,9 +93,8 @@ def bound(store: Path, material: Material, shape: Shape, machine_rates: tuple[fl
     """Updates of all trainings in a store, and the seconds that their roofline and their evaluations take."""
     flops, traffic = machine_rates
     updates, seconds = 0, 0.0
-    for path in (*store.glob("[!.]*/*/*/timing.json"), *store.glob(".artefacts/checker/*/timing.json")):
-        timing = json.loads(path.read_text(encoding="utf-8"))
-        mean = counted(shape, material.lengths["generated"]) / len(material.lengths["generated"])
+    mean = counted(shape, material.lengths["generated"]) / len(material.lengths["generated"])
+    for _, timing in trainings(store):
         arithmetic = 3 * timing["passes"]["train_rows"] * mean / flops
         seconds += max(arithmetic, timing["updates"] * BYTES_PER_WEIGHT * shape.parameters / traffic)
         seconds += timing["passes"]["score_rows"] * mean / flops

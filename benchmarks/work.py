@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -10,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import psutil
 
 from bench.checkpoint import find
 from bench.request import request
+from bench.store import read_json
 from benchmarks.flops import Lengths, Shape, counted, executed
 from tasks import Rows, TaskData
 
@@ -129,12 +129,17 @@ def computed(output: str) -> str:
     return found[0] if found else ""
 
 
+def trainings(store: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Specification and timing of every cell and checker of a store."""
+    for path in (*store.glob("[!.]*/*/*/timing.json"), *store.glob(".artefacts/checker/*/timing.json")):
+        yield read_json(path.parent / "spec.json"), read_json(path)
+
+
 def operations(store: Path, material: Material, shape: Shape) -> dict[str, float]:
     """FLOPs of all trainings in a store, `counted` and `executed`, from the passes that each of them counted."""
     total = {"counted": 0.0, "executed": 0.0}
-    for path in (*store.glob("[!.]*/*/*/timing.json"), *store.glob(".artefacts/checker/*/timing.json")):
-        spec = json.loads((path.parent / "spec.json").read_text(encoding="utf-8"))
-        passes: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["passes"]
+    for spec, timing in trainings(store):
+        passes = timing["passes"]
         fitted = material.lengths["real" if spec["method"] == "real-only" else "generated"]
         scored = np.concatenate([material.lengths["test"], material.lengths["generated"]])
         layers = spec["settings"]["train_layers"]

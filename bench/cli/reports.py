@@ -10,7 +10,7 @@ import typer
 from bench.cli import options
 from bench.cli.common import say, typed
 from bench.errors import UserError
-from bench.leaderboard.rules import Correction, Rules
+from bench.leaderboard.rules import Correction
 
 
 def report(
@@ -28,6 +28,7 @@ def report(
 ) -> None:
     """Write the leaderboard of everything that one or more stores hold, without training."""
     from bench import report as reporting
+    from bench.arguments import rules
     from bench.grid import writable
 
     sources = stores or [out]
@@ -41,8 +42,8 @@ def report(
             raise typer.Exit(1)
         return
     writable(reports)
-    rules = Rules(baseline, delta / 100, correction, allow_mixed)
-    say(f"leaderboard: {reporting.write(sources, reports, rules, command=typed(), figures=not no_figures)}")
+    judged = rules({"baseline": baseline, "delta": delta, "correction": correction, "allow_mixed": allow_mixed})
+    say(f"leaderboard: {reporting.write(sources, reports, judged, command=typed(), figures=not no_figures)}")
 
 
 def compare(
@@ -55,9 +56,11 @@ def compare(
     allow_mixed: options.AllowMixed = False,
 ) -> None:
     """Compare two methods of a store, with everything that the verdict rests on."""
+    from bench.arguments import rules
     from bench.comparison import compare as lines
 
-    for line in lines(out, a, Rules(b, delta / 100, correction, allow_mixed), task=task):
+    judged = rules({"baseline": b, "delta": delta, "correction": correction, "allow_mixed": allow_mixed})
+    for line in lines(out, a, judged, task=task):
         say(line)
 
 
