@@ -13,11 +13,13 @@ from typing import Any, get_args
 
 from bench.errors import UserError, unknown
 from bench.grid import Options
+from bench.kept import checkers_of
 from bench.leaderboard import USUAL, Correction, Rules
 from bench.request import Request, request
 from bench.store import Kept
 
 PARTS: tuple[Callable[..., Any], ...] = (request, Options, Rules)
+CHECKERS = ("quality_checker", "diversity_checker")  # a cell of the store may be named, as `bench show` takes it
 MADE = {"command", "rules"}  # fields of Options that nobody gives by these names
 
 
@@ -41,7 +43,9 @@ def sort(given: Mapping[str, Any], command: str) -> tuple[Request, Options]:
     if how.get("workers") is not None and how["workers"] < 1:
         raise UserError(f"workers must be at least 1, not {how['workers']}")
     how |= {name: Path(how[name]) for name in ("out", "reports") if name in how}
-    return request(**asked), Options(**how, command=command, rules=rules(judged))
+    options = Options(**how, command=command, rules=rules(judged))
+    given_checkers = {name: asked[name] for name in CHECKERS if asked.get(name)}
+    return request(**{**asked, **checkers_of(given_checkers, options.out)}), options
 
 
 def rules(given: Mapping[str, Any]) -> Rules:
