@@ -17,7 +17,7 @@ import methods
 from bench.checkpoint import find, fits, outputs
 from bench.errors import UserError
 from bench.hashing import digest
-from bench.jobs import BoolArray, DynamicsJob, EmbeddingsJob, FoldsJob, IntArray, Job, Role, ScoresJob
+from bench.jobs import BoolArray, DynamicsJob, EmbeddingsJob, FoldsJob, IntArray, Job, LookedAt, Role, ScoresJob
 from bench.protocols import Fixed
 from bench.request import configure
 from bench.scores import label_order
@@ -170,10 +170,11 @@ class Dynamics(Checker):
     """What a reference makes of generated rows in the course of its training."""
 
     def job(self, plan: TaskPlan, seed: int, roles: Mapping[str, Role]) -> Job:
-        """Add a training that looks at the rows on its way."""
+        """Add the training, which looks at the rows on its way if it is still to come, and the job that sees to it."""
         cell = plan.cell(configure(methods.METHODS[self.reference], {}), Fixed(), seed, roles, asked_for=False)
         folder = plan.artefact("dynamics", [cell.spec.id, LOOKS])
-        job = DynamicsJob(f"dynamics/{folder.name}", folder, plan.made.root, cell.needs, cell, LOOKS)
+        cell = plan.made.jobs[cell.id] = replace(cell, looks=LookedAt(folder, LOOKS))
+        job = DynamicsJob(f"dynamics/{folder.name}", folder, plan.made.root, (*cell.needs, cell.id), cell)
         plan.made.add(job)
         return job
 

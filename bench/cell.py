@@ -19,6 +19,7 @@ import torch
 from bench import models, tokens
 from bench.artefacts import ARTEFACTS, Sought
 from bench.classifier import Classifier
+from bench.dynamics import Looks, leave
 from bench.hashing import project_hash, training_hash
 from bench.jobs import CellJob, IntArray, Role
 from bench.lookahead import ProbedRows
@@ -50,6 +51,7 @@ class Trained:
     train_seconds: float
     selected: dict[str, float]
     select_rows: int  # that were looked at to select
+    looks: Looks | None = None
 
 
 def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) -> dict[str, Any]:
@@ -64,8 +66,9 @@ def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) ->
     metrics["rows"] = len(test)
     if trained.selected:
         metrics["selected"] = trained.selected
+    looks = trained.looks
     timing = {
-        "seconds": time.perf_counter() - began,
+        "seconds": time.perf_counter() - began - (looks.seconds if looks else 0.0),
         "setup_seconds": trained.setup_seconds,
         "train_seconds": trained.train_seconds,
         "passes": {
@@ -77,6 +80,8 @@ def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) ->
         "updates": record.passes.updates,
     }
     write_json(job.folder / "timing.json", timing)
+    if looks is not None:
+        leave(looks, job, record, trained.setup_seconds + trained.train_seconds + looks.seconds)
     if job.keep is not None:
         models.save(job, classifier(job, Settings(**job.spec.settings)))
     finish(job.folder, metrics)
@@ -94,8 +99,9 @@ def train(job: CellJob) -> Trained:
         rows = training_rows(job, method.config)
         method.start(context(job, method, rows))
         watch = selection(job, trainer) if job.rule else None
+        looks = Looks(trainer, table(job, job.scored), job.scored.ids, job.looks.count) if job.looks else None
         ready = time.perf_counter()
-        record = trainer.fit(method, rows, looked_at(job, method), watch)
+        record = trainer.fit(method, rows, looked_at(job, method), watch or looks)
         if watch is not None:
             watch.restore()
         fitted = time.perf_counter()
@@ -106,8 +112,9 @@ def train(job: CellJob) -> Trained:
     if not (np.isfinite(test).all() and np.isfinite(scores).all()):
         last = {key: clean(value) for key, value in record.history[-1].items()}
         raise NonFiniteLossError(f"the last update left a model whose predictions are not finite: {last}")
+    training = fitted - ready - (looks.seconds if looks else 0.0)
     selected, looked = (watch.best, watch.looks * len(watch.labels)) if watch is not None else ({}, 0)
-    return Trained(record, test, scores, ready - began, fitted - ready, selected, looked)
+    return Trained(record, test, scores, ready - began, training, selected, looked, looks)
 
 
 def selection(job: CellJob, trainer: Trainer) -> Selection:

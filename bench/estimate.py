@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from bench.auxiliary import auxiliary
-from bench.jobs import CellJob, DynamicsJob, EmbeddingsJob, Job, Role, StatesJob, TokensJob
+from bench.jobs import CellJob, EmbeddingsJob, Job, Role, StatesJob, TokensJob
 from methods import METHODS
 from methods.hooks import Budget
 
@@ -44,8 +44,6 @@ def operations(job: Job, mean: dict[Path, float], rows: dict[Path, int]) -> floa
         return 2 * total * (blocks - job.train_layers) / blocks * mean[job.tokens] * rows[job.tokens]
     if isinstance(job, EmbeddingsJob):
         return 2 * size(job.checkpoint.path)[0] * mean[job.tokens] * rows[job.tokens]
-    if isinstance(job, DynamicsJob):
-        return operations(job.cell, mean, rows)
     if not isinstance(job, CellJob):
         return 0.0
     total, blocks = size(job.checkpoint.path)
@@ -57,7 +55,8 @@ def operations(job: Job, mean: dict[Path, float], rows: dict[Path, int]) -> floa
 
     source = job.real if job.spec.hyperparameters["train_on"] == "real" else job.generated
     steps = job.spec.settings["updates"] * job.spec.settings["batch_size"] * mean[source.tokens]
-    return trained * float(6 * steps * cost(job) + 2 * (tokens(job.scored) + tokens(job.test)))
+    looks = job.looks.count if job.looks else 0
+    return trained * float(6 * steps * cost(job) + 2 * ((1 + looks) * tokens(job.scored) + tokens(job.test)))
 
 
 def cost(job: CellJob) -> float:

@@ -135,6 +135,14 @@ class Role:
 
 
 @dataclass(frozen=True)
+class LookedAt:
+    """Where a cell leaves what it makes of the scored rows after `count` evenly spaced updates of its training."""
+
+    folder: Path
+    count: int
+
+
+@dataclass(frozen=True)
 class CellJob(Job):
     """Train one cell or checker."""
 
@@ -155,6 +163,7 @@ class CellJob(Job):
     section: str = ""  # what tells its section from others of the grid with the same task
     plugin: Path | None = None  # the user's file that defines the method
     keep: Kept | None = None  # what is kept of the trained model
+    looks: LookedAt | None = None
 
     @property
     def twin(self) -> Path:
@@ -174,11 +183,10 @@ class CellJob(Job):
 
 @dataclass(frozen=True)
 class DynamicsJob(Job):
-    """Train as a cell would, and keep what it makes of the scored rows on the way."""
+    """What a cell makes of the scored rows on the way: left by its training, or made by another one of the same."""
 
     kind = "dynamics"
     cell: CellJob
-    looks: int
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,7 @@ class TaskPlan(TaskRows):
             trials=(),
             plugin=file_of(choice.cls),
             keep=None,  # `bench.grid` says which cells keep their models
+            looks=None,  # the artefact that needs them says so
             **roles,
         )
         return self.made.jobs[self.made.add(job)]  # type: ignore[return-value]  # ids of cells name cells

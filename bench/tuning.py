@@ -9,7 +9,7 @@ read. The winner, by accuracy, then log-loss, then the earlier trial, is trained
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -26,6 +26,7 @@ from bench.store import DONE, read_json, write_json
 from methods.base import MethodConfig
 
 if TYPE_CHECKING:
+    from bench.cell import Trained
     from bench.taskplan import TaskPlan
 
 # What is searched of the training itself, as factors of the preset's values.
@@ -105,7 +106,7 @@ def short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def build(job: TunedJob) -> dict[str, Any]:
+def build(job: TunedJob, training: Callable[[CellJob], Trained] | None = None) -> dict[str, Any]:
     """Choose the best trial and train it with the test rows; `trials.json` has what was tried and how it did."""
     from bench import cell
 
@@ -129,7 +130,7 @@ def build(job: TunedJob) -> dict[str, Any]:
         real_tables=winner.real_tables,
         record={**job.record, "chosen": trials[best]},
     )
-    return cell.build(trained)
+    return cell.build(trained, training)
 
 
 def chosen(results: list[dict[str, Any]]) -> int:

@@ -38,7 +38,8 @@ def done(job: Job) -> Work:
     """What a worker did to finish a job, as it counted."""
     if isinstance(job, CellJob | DynamicsJob):
         timing = read_json(job.folder / "timing.json")
-        return Work(trainings=1, updates=timing["updates"], scored=timing["passes"]["score_rows"])
+        updates = timing["updates"]  # none where a cell left its dynamics on the way
+        return Work(trainings=int(updates > 0), updates=updates, scored=timing["passes"]["score_rows"])
     if isinstance(job, StatesJob | EmbeddingsJob):
         return Work(encoded=read_json(job.folder / DONE)["rows"])
     if isinstance(job, ScoresJob):
@@ -57,7 +58,7 @@ def least(jobs: Iterable[Job], plan: Iterable[Job]) -> Work:
         cell = job.cell if isinstance(job, DynamicsJob) else job
         if isinstance(cell, CellJob):
             total += training(cell) if cell.spec.id not in trained else Work()
-            total += Work(scored=job.looks * len(cell.scored.ids) if isinstance(job, DynamicsJob) else scored(cell))
+            total += Work(scored=looked_at(cell) if isinstance(job, DynamicsJob) else scored(cell))
             trained.add(cell.spec.id)
         elif isinstance(job, ScoresJob):
             total += Work(scored=len(job.ids))
@@ -81,6 +82,11 @@ def scored(job: CellJob) -> int:
         every = math.ceil(len(job.generated.ids) / job.spec.settings["batch_size"])
         looks = math.ceil(sum(updates for updates, _ in begun[last:]) / every)
     return len(job.test.ids) + len(job.scored.ids) + looks * (len(job.select.ids) if job.select is not None else 0)
+
+
+def looked_at(job: CellJob) -> int:
+    """Rows that a cell looks at in the course of its training."""
+    return job.looks.count * len(job.scored.ids) if job.looks else 0
 
 
 def phases(job: CellJob) -> list[tuple[int, bool]]:

@@ -60,6 +60,8 @@ BUILDERS: dict[str, Any] = {
     "mirror": tracking.build,
 }
 
+TRAIN = ("cell", "dynamics", "tuned")  # the builders that are told how to train
+
 
 def main(connection: Connection, device: str | None) -> None:
     """Serve jobs until told to stop with None, on one GPU if one is named. Dies with the process that started it."""

@@ -14,7 +14,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from bench.engines.local import POLL, Watcher, settle
 from bench.errors import UserError
@@ -120,19 +121,20 @@ def execute(queue: Queue, workers: int, watcher: Watcher) -> None:
 
     Raises UserError when the ranks are no longer in step.
     """
-    from bench import cell, worker
+    from bench import worker
 
     with team() as ranks:
 
-        def lead(job: CellJob) -> dict[str, Any]:
-            return cell.build(job, lambda shared: ranks.train(ranks.share(shared) or shared))
+        def training(job: CellJob) -> Trained:
+            return ranks.train(ranks.share(job) or job)
 
+        together = {kind: partial(worker.BUILDERS[kind], training=training) for kind in worker.TRAIN}
         try:
             while queue.open:
                 if (job := queue.take()) is None:
                     time.sleep(POLL)
                 else:
-                    outcome = worker.run(job, {**worker.BUILDERS, "cell": lead})
+                    outcome = worker.run(job, {**worker.BUILDERS, **together})
                     settle(queue, job, outcome, watcher)
                     if not ranks.in_step:
                         raise UserError(

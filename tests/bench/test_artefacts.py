@@ -161,8 +161,9 @@ def test_real_rows_that_several_seeds_draw_are_passed_once(tiny_encoder: Path, t
         assert all(np.allclose(a[name], b[name], atol=1e-6) for name in a)
 
 
-def test_dynamics_are_of_the_training_that_ce_is(run_here: Run) -> None:
-    """Six looks at all generated rows; the last is what the `ce` cell leaves. Both methods share them."""
+def test_dynamics_are_of_the_training_that_ce_is(run_here: Run, tmp_path: Path) -> None:
+    """Six looks at all generated rows; the last is what the `ce` cell leaves. Both methods share them, and none is
+    trained for them unless that cell was done before."""
     made = run_here(methods="ce,cartography,aum")
     folders = {cell(made, label).tables["dynamics"] for label in ("cartography", "aum")}
     (folder,) = folders
@@ -171,10 +172,23 @@ def test_dynamics_are_of_the_training_that_ce_is(run_here: Run) -> None:
     assert np.exp(table).sum(-1) == pytest.approx(np.ones((64, 6)), abs=1e-5)
     final = pd.read_parquet(cell(made, "ce").folder / "train_scores.parquet").set_index("id").loc[ids]
     assert table[:, -1] == pytest.approx(final.to_numpy(), abs=1e-5)
-    passes = json.loads((folder / "timing.json").read_text())["passes"]
+    cost = json.loads((folder / "timing.json").read_text())
     own = json.loads((cell(made, "ce").folder / "timing.json").read_text())["passes"]
-    assert passes["train_rows"] == own["train_rows"]
-    assert passes["score_rows"] == 6 * 64
+    assert cost["passes"] == {"train_rows": own["train_rows"], "score_rows": 6 * 64}
+    assert cost["updates"] == 0, "no update was made for them alone"
+    assert own["score_rows"] == 64 + 400, "the cell does not pay for them"
+
+    other = tmp_path / "other"
+    before = run_here(methods="ce", root=other)
+    stamp = (cell(before, "ce").folder / "metrics.json").stat().st_mtime_ns
+    after = run_here(methods="ce,cartography", root=other)
+    assert (cell(after, "ce").folder / "metrics.json").stat().st_mtime_ns == stamp
+    again = cell(after, "cartography").tables["dynamics"]
+    assert again.name == folder.name
+    assert np.array_equal(np.load(again / "dynamics.npy"), table)
+    assert json.loads((again / "timing.json").read_text())["updates"] == 8
+    plain, looked = (pd.read_parquet(cell(one, "ce").folder / "predictions.parquet") for one in (before, made))
+    pd.testing.assert_frame_equal(plain, looked, check_exact=True)
 
 
 def test_embeddings_are_the_mean_of_the_last_states(run_here: Run, tiny_encoder: Path) -> None:

@@ -145,6 +145,16 @@ def test_rank_0_alone_writes(stores: tuple[Path, Path]) -> None:
         assert ids.is_unique
 
 
+def test_trials_and_looks_are_trained_together_too(tmp_path: Path) -> None:
+    """What is a training, but no plain cell: ranks that are not told of it would wait for each other for ever."""
+    encoder = make_encoder(tmp_path / "encoder", "bert")
+    given = ("--seeds", "1", "--preset", "smoke", "--encoder", str(encoder), "--no-figures")
+    for asked, trainings in (("ce --protocol fixed", 1), ("ce,aum --protocol tuned(2)", 7)):
+        ran = torchrun(tmp_path, "-m", "bench", "run", "--methods", *asked.split(), *given)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        assert f"computed: {trainings} trainings" in ran.stdout
+
+
 BREAKS = """
 import os, sys
 import bench.cell
