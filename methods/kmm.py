@@ -106,14 +106,20 @@ def duality_gap(gradient: Array, weights: Array, bound: float) -> float:
 
 
 def projected(point: Array, bound: float) -> Array:
-    """(n,) the nearest point with 0 <= w <= bound and mean 1: clip(point - shift), the shift by bisection."""
+    """(n,) the nearest point with 0 <= w <= bound and mean 1: clip(point - shift, 0, bound).
+
+    The sum of that is piecewise linear in the shift: it bends where an entry leaves 0 or reaches the bound.
+    """
     import numpy as np
 
-    low, high = point.min() - bound, point.max()
-    for _ in range(100):
-        shift = (low + high) / 2
-        if np.clip(point - shift, 0, bound).mean() > 1:
-            low = shift
-        else:
-            high = shift
-    return np.asarray(np.clip(point - (low + high) / 2, 0, bound))
+    n = len(point)
+    if bound == 1:
+        return np.ones(n)
+    bends = np.concatenate([point, point - bound])
+    order = np.argsort(-bends, kind="stable")
+    bends = bends[order]
+    slopes = np.cumsum(np.repeat([1.0, -1.0], n)[order])  # beyond each bend, as the shift falls
+    sums = np.concatenate([[0.0], np.cumsum(-slopes[:-1] * np.diff(bends))])
+    last = int(np.searchsorted(sums, n)) - 1  # the bend from which the sum reaches n
+    shift = bends[last] - (n - sums[last]) / slopes[last]
+    return np.asarray(np.clip(point - shift, 0, bound))
