@@ -75,5 +75,6 @@ def training_hash() -> str:
 
 @functools.cache
 def project_hash() -> str:
-    """Hash of all code of the project, stored with a result for the record."""
-    return files_hash(sorted(path for name in ("bench", "methods", "tasks") for path in (ROOT / name).rglob("*.py")))
+    """Hash of all files of code of the project as they are, stored with a result for the record."""
+    paths = sorted(path for name in ("bench", "methods", "tasks") for path in (ROOT / name).rglob("*.py"))
+    return digest([[str(path.relative_to(ROOT)), file_hash(path)] for path in paths])
