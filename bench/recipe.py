@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bench.errors import UserError, unknown
 from bench.references import FORM, SCHEME
+from tasks.spec import read_yaml
 
 PREFIX = "single_label_classification"
 METHODS = {
@@ -88,15 +88,28 @@ class Recipe:
 
 
 def read(path: Path) -> Recipe:
-    """The recipe in a JSON or YAML file. Raises UserError."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read as a configuration: {' '.join(str(error).split())}") from error
+    """The recipe in a JSON or YAML file. Raises UserError and DataError."""
+    values = read_json(path) if path.suffix == ".json" else read_yaml(path)
     if not isinstance(values, Mapping):
         raise UserError(f"{path}: a configuration is a mapping of keys to values, not a {type(values).__name__}")
     return Reader(dict(values), path).recipe()
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file. Raises UserError for one that is not there, not JSON, or has a key twice."""
+
+    def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        for key, count in Counter(key for key, _ in pairs).items():
+            if count > 1:
+                raise ValueError(f"{key} is given twice")
+        return dict(pairs)
+
+    try:
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once_each)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path} cannot be read as a configuration: {error}") from error
 
 
 class Reader:

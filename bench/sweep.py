@@ -13,9 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bench.errors import UserError, unknown
+from tasks.spec import read_yaml
 
 METHODS = ("grid", "random", "bayes")
 DRAWS = 20  # trials of a file that draws and neither says how many nor is told
@@ -65,11 +64,8 @@ def trials(path: Path, count: int | None = None, seed: int = 0) -> tuple[list[li
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The sweep in a file."""
-    try:
-        sweep = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read as a sweep: {' '.join(str(error).split())}") from error
+    """The sweep in a file. Raises UserError, and DataError for what is no YAML."""
+    sweep = read_yaml(path)
     if not isinstance(sweep, dict) or not isinstance(sweep.get("parameters") or {}, dict):
         raise UserError(f"{path} is no sweep file: it needs a mapping with method and parameters")
     if sweep.get("method") not in METHODS:

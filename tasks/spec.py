@@ -196,15 +196,28 @@ def _read_spec(path: Path) -> TaskSpec:
         raise DataError(f"{path}: {_problem(error, TaskSpec, Sizes, Filter)}") from None
 
 
+class _OnceEach(yaml.SafeLoader):
+    """YAML without tags whose keys stand once: a loader that keeps the last of two hides a slip."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} is given twice", key.start_mark)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> Any:
-    """The value in a YAML file. Raises `DataError` for a file that is not there or not YAML."""
+    """The value in a YAML file. Raises `DataError` for a file that is not there, not YAML, or has a key twice."""
     if not path.is_file():
         raise missing(path)
     try:
-        return yaml.safe_load(path.read_bytes())
+        return yaml.load(path.read_bytes(), _OnceEach)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise DataError(f"{path}{line}: not valid YAML: {error.problem}") from None
+        wrong = "" if isinstance(error, yaml.constructor.ConstructorError) else "not valid YAML: "
+        raise DataError(f"{path}{line}: {wrong}{error.problem}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise DataError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     except OSError as error:

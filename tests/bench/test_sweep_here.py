@@ -68,6 +68,22 @@ def test_malformed_files(sweep: Any, told: str, tmp_path: Path) -> None:
         trials(written(tmp_path, sweep))
 
 
+def test_a_file_that_is_not_there_or_says_a_thing_twice(bench: Command, tmp_path: Path) -> None:
+    (tmp_path / "twice.yaml").write_text("method: grid\nmethod: random\n")
+    (tmp_path / "twice.json").write_text('{"seed": 1, "seed": 2}')
+    for command, told in (
+        (("sweep", "nope.yaml"), "no such file"),
+        (("sweep", "twice.yaml"), "twice.yaml, line 2: method is given twice"),
+        (("run", "--config", "twice.yaml"), "twice.yaml, line 2: method is given twice"),
+        (("train", "nope.json"), "nope.json: No such file or directory"),
+        (("train", "twice.json"), "seed is given twice"),
+    ):
+        ran = bench(*command)
+        assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+        assert told in ran.stderr
+        assert "Errno" not in ran.stderr
+
+
 def test_one_grid_that_shares_its_checkers(bench: Command, tmp_path: Path, tiny_encoder: Path) -> None:
     fixed = {"preset": "smoke", "encoder": str(tiny_encoder), "no_figures": True}
     parameters = {"methods": {"values": ["dimp", "real-only", "ce"]}, "seed": {"values": [0, 1]}}
