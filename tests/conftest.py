@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib.util
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests import warm
+
+ROOT = Path(__file__).parent.parent
+os.environ["PYTHONPATH"] = str(ROOT)  # for every process that a test starts
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("BENCH_TEST_DATA", ROOT.parent / "shared" / "data"))
 
 
@@ -50,17 +52,8 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bench(tmp_path: Path, tiny_encoder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """`bench("run", "--seeds", "1")` runs the command in an empty folder; `tiny=True` adds smoke preset and encoder."""
 
-    def command(*arguments: str, tiny: bool = False, **kwargs: object) -> subprocess.CompletedProcess[str]:
+    def command(*arguments: str, tiny: bool = False) -> subprocess.CompletedProcess[str]:
         extra = ["--preset", "smoke", "--encoder", str(tiny_encoder), "--workers", "1", "--no-figures"] if tiny else []
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-        return subprocess.run(
-            [sys.executable, "-m", "bench", *arguments, *extra],
-            cwd=tmp_path,
-            env=environment,
-            text=True,
-            capture_output=True,
-            timeout=240,
-            **kwargs,
-        )  # type: ignore[call-overload, no-any-return]
+        return warm.run([*arguments, *extra], tmp_path)
 
     return command

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +25,8 @@ from bench.jobs import Job, Outcome
 from bench.queue import Queue
 from bench.store import State, release
 
+# Of a process without threads that has imported what workers need; such a process is kept for all of them.
+CONTEXT = multiprocessing.get_context("forkserver")
 STARTS = 20  # times that a worker is asked for
 POLL = 0.5  # seconds between looks at a cell that another run is training
 
@@ -46,7 +48,7 @@ def default_workers() -> int:
 class Worker:
     """A process, the line to it, and what it is doing."""
 
-    process: ForkServerProcess
+    process: BaseProcess
     line: Connection
     device: str | None
     job: Job | None = None
@@ -168,11 +170,10 @@ def start(device: str | None) -> Worker:
 
 def launched(device: str | None) -> Worker:
     """A new worker process. Raises EOFError or ConnectionError where the fork server is dying."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["bench.worker"])
-    here, there = context.Pipe()
+    CONTEXT.set_forkserver_preload(["bench.worker"])
+    here, there = CONTEXT.Pipe()
     with without_main(), without_interrupts():
-        process = context.Process(target=serve, args=(there, device), daemon=True)
+        process = CONTEXT.Process(target=serve, args=(there, device), daemon=True)
         process.start()
     there.close()
     return Worker(process, here, device)

@@ -247,9 +247,11 @@ def test_a_store_that_cannot_be_written_is_an_error(bench: Command, tmp_path: Pa
     assert "file" in run.stderr
 
 
-def test_a_file_of_the_user_does_not_pass_for_a_package(bench: Command, tmp_path: Path) -> None:
+def test_a_file_of_the_user_does_not_pass_for_a_package(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text("")
-    run = bench("list", "tasks")
+    command = [sys.executable, "-m", "bench", "list", "tasks"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert run.returncode == 2
     assert "stands in the way" in run.stderr
 

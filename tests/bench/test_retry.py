@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
+from tests import warm
 from tests.commands import metrics
-from tests.conftest import ROOT
 
 FRAGILE = '''
 import os
@@ -34,13 +32,7 @@ def test_a_failure_stays_until_it_is_tried_again(tmp_path: Path, tiny_encoder: P
     grid = ("run", "--plugin", "fragile.py", "--methods", "ce,fragile", "--seeds", "2", *tiny)
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "bench", *grid, *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-            text=True,
-            capture_output=True,
-        )
+        return warm.run([*grid, *arguments], tmp_path, environment)
 
     first = run("--fail-fast", FULL="1")
     assert first.returncode == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator
+from copy import deepcopy
 from dataclasses import Field, fields
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -42,6 +43,7 @@ SHARED_FIELDS = {entry.name for entry in fields(WeightConfig)}
 ROWS, REAL = 64, 24  # generated and real rows of the cells in these tests
 ON_GENERATED = (QUALITY, DIVERSITY, DIVERSITY_OOF)  # artefacts by the rows that they are tables of
 ON_REAL = (QUALITY_OOF,)
+STARTED: dict[tuple[type[Method], MethodConfig, int], Method] = {}
 
 # Settings that do something only together, or only from a later update on.
 TOGETHER: dict[str, list[dict[str, Any]]] = {
@@ -107,12 +109,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def build_method(variant: Variant, n_classes: int = 3, **settings: Any) -> Method:
-    """A configured method, started; the real set is skewed towards the first class."""
+    """A configured method, started; the real set is skewed towards the first class. A start may take its time: once."""
     cls = REGISTRY[variant.name]
     config = cls.Config(**variant.settings, **settings)
-    method = cls(config)
-    method.start(make_context(n_classes, cls.real_use, cls.requires_of(config)))
-    return method
+    if (cls, config, n_classes) not in STARTED:
+        method = cls(config)
+        method.start(make_context(n_classes, cls.real_use, cls.requires_of(config)))
+        STARTED[cls, config, n_classes] = method
+    return deepcopy(STARTED[cls, config, n_classes])
 
 
 def make_context(
