@@ -60,12 +60,12 @@ def run_scaling(
 
 @app.command("presets")
 def run_presets(
-    first: Annotated[Path, typer.Argument(help="A store, of preset quick say.")],
-    second: Annotated[Path, typer.Argument(help="A store of the same task and methods by another preset.")],
+    first: Annotated[Path, typer.Argument(help="A store or a report's folder, of preset quick say.")],
+    second: Annotated[Path, typer.Argument(help="The same task and methods by another preset.")],
     task: Annotated[str, typer.Option(help="As the stores name it.")] = "twitter",
     page: Page = PAGE,
 ) -> None:
-    """Whether two stores rank methods alike: Kendall's tau, and every verdict that changes."""
+    """Whether two stores or reports rank methods alike: Kendall's tau, and every verdict that changes."""
     from benchmarks.presets import measure
 
     measure(first, second, task, page, typer.echo)

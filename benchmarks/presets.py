@@ -1,4 +1,4 @@
-"""Whether a cheap preset says what a dear one says: two stores of the same task and methods, side by side."""
+"""Whether a cheap preset says what a dear one says: two stores, or reports, of the same task and methods."""
 
 from __future__ import annotations
 
@@ -42,12 +42,13 @@ def measure(first: Path, second: Path, task: str, path: Path, say: Callable[[str
     page.put(path, f"Presets {names[0]} and {names[1]} on {task}", [told, page.table(head, rows)])
 
 
-def read(store: Path, task: str) -> pd.DataFrame:
-    """A store's leaderboard of a task, by method."""
-    found = frame(stored(store), store)
+def read(place: Path, task: str) -> pd.DataFrame:
+    """The leaderboard of a task, by method, from a store or from the folder of a report."""
+    report = place / "leaderboard.csv"
+    found = pd.read_csv(report) if report.exists() else frame(stored(place), place)
     found = found[found["task_ref"] == task]
     if found.empty or found["label"].duplicated().any():
-        raise UserError(f"{store}: {'no' if found.empty else 'more than one'} table of task {task}")
+        raise UserError(f"{place}: {'no' if found.empty else 'more than one'} table of task {task}")
     return found.set_index("label")
 
 

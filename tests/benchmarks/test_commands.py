@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from bench.errors import UserError
-from bench.manifest import save
+from bench.leaderboard import write_report
+from bench.manifest import save, stored
 from benchmarks import cpu, gpu, machine, naive, page, presets, scaling
 from benchmarks.__main__ import numbers
 from benchmarks.work import Run, cells
@@ -140,6 +141,9 @@ def test_presets_side_by_side(tmp_path: Path) -> None:
     presets.measure(stores[0], stores[0], "twitter", tmp_path / "performance.md", said.append)
     assert ": 1.00 (" in said[1]
     assert "0 verdicts change" in said[1]
+    write_report(stored(stores[1]), stores[1], tmp_path / "report", figures=False)
+    presets.measure(stores[0], tmp_path / "report", "twitter", tmp_path / "other.md", said.append)
+    assert said[2] == said[0], "a report that was kept says what its store did"
     with pytest.raises(UserError, match="no table of task news"):
         presets.measure(*stores, "news", tmp_path / "performance.md", said.append)
 
