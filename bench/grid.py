@@ -98,6 +98,8 @@ def run(
         save(manifest, made.root)
     records.save(made.records, made.root)
     queue, count, engine = queued(made), workers(options), torchrun if torchrun.launched() else local
+    if todo := missing(queue):
+        say(about(todo, made, count))
     progress = Progress(made, queue, count, say, fail_fast=options.fail_fast, command=options.command)
     try:
         with show(progress):
@@ -189,7 +191,7 @@ def queued(made: Plan) -> Queue:
 def summary(made: Plan, options: Options, say: Say) -> None:
     """The dry run: what there is, what would be done, and about how long it would take."""
     queue = queued(made)
-    open_jobs = [job for identity, job in queue.jobs.items() if queue.states[identity] in (State.MISSING, State.STALE)]
+    open_jobs = missing(queue)
     asked = Counter(str(state(made.jobs[identity].folder)) for identity in made.cells)
     say(f"cells: {len(made.cells)} ({', '.join(f'{count} {name}' for name, count in sorted(asked.items()))})")
     trainings = sum(isinstance(job, CellJob) for job in open_jobs)
@@ -198,8 +200,16 @@ def summary(made: Plan, options: Options, say: Say) -> None:
     built = ", ".join(f"{count} {kind}" for kind, count in sorted(artefacts.items())) or "none"
     say(f"trainings to do: {trainings} (of which checkers that are no cells of the grid: {extra})")
     say(f"artefacts to build: {built}")
-    count = workers(options)
-    about = estimate.spell(estimate.seconds(open_jobs, made.jobs.values(), count))
-    say(
-        f"estimate: about {about} on {count} worker{'s' * (count != 1)} (from counts; machines differ by a factor of 3)"
-    )
+    say(about(open_jobs, made, workers(options)))
+
+
+def missing(queue: Queue) -> list[Job]:
+    """The jobs that are still to do."""
+    return [job for identity, job in queue.jobs.items() if queue.states[identity] in (State.MISSING, State.STALE)]
+
+
+def about(jobs: Sequence[Job], made: Plan, count: int) -> str:
+    """What jobs of a plan will take."""
+    seconds = estimate.spell(estimate.seconds(jobs, made.jobs.values(), count))
+    many = "s" * (count != 1)
+    return f"estimate: about {seconds} on {count} worker{many} (from counts; machines differ by a factor of 3)"

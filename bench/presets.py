@@ -1,7 +1,6 @@
 """Presets: named training settings. A new preset is one entry; a new setting is one field.
 
-`quick` is the default on every machine: MiniLM with its top two blocks, pooler and head trained for 32 updates, one
-pass over a thousand rows.
+`quick` is the default on every machine: MiniLM with its top two blocks, pooler and head trained for 48 updates.
 `full` trains every layer. `paper` is the released configuration of Kuo et al. (ICLR 2025). `smoke` runs in
 seconds and is for tests of the machinery: its numbers mean nothing. `scratch` is for task `oracle`.
 """
@@ -19,10 +18,10 @@ MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 class Settings:
     """How every cell and checker of a task is trained; the unit of budget is the optimiser update."""
 
-    updates: int | None = 32  # U, the same for every method; None: from epochs
+    updates: int | None = 48  # U, the same for every method; None: from epochs
     epochs: float | None = None  # passes over the generated set, used when updates is None
     batch_size: int = 32
-    lr: float = 6e-4  # peak; linear to 0
+    lr: float = 3e-4  # peak; linear to 0
     warmup: float = 0.0  # share of the updates
     weight_decay: float = 0.0
     clip_norm: float | None = 1.0  # global gradient norm; None: no clipping

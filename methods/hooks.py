@@ -26,7 +26,7 @@ SLOPES = 2 / 3  # a derivative along one direction: twice the work of a pass for
 class Budget:
     """What a cell's cost depends on besides its settings. Defaults: preset `quick`, real set of the usual size."""
 
-    updates: int = 32
+    updates: int = 48
     batch_size: int = 32
     generated: int = 1000
     real: int = 300

@@ -90,16 +90,26 @@ class Team:
                 self.in_step = False
             raise
 
+    def gather(self) -> None:
+        """Wait until every rank has come here.
+
+        One that closes its connections while another still takes in its last message would abort that one.
+        """
+        self.store.set(f"there/{self.rank}", "")
+        self.store.wait([f"there/{rank}" for rank in range(self.world)], PATIENCE)
+
     def _failed(self, who: int | str) -> str:
         return f"failed/{self.trainings}/{who}"
 
 
 @contextmanager
 def team() -> Iterator[Team]:
-    """The ranks for as long as a grid runs."""
+    """The ranks for as long as a grid runs; they leave together."""
     import torch.distributed as dist
 
-    yield Team()
+    ranks = Team()
+    yield ranks
+    ranks.gather()
     dist.destroy_process_group()
 
 
