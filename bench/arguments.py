@@ -44,8 +44,8 @@ def sort(given: Mapping[str, Any], command: str) -> tuple[Request, Options]:
         raise UserError(f"workers must be at least 1, not {how['workers']}")
     how |= {name: Path(how[name]) for name in ("out", "reports") if name in how}
     options = Options(**how, command=command, rules=rules(judged))
-    given_checkers = {name: asked[name] for name in CHECKERS if asked.get(name)}
-    return request(**{**asked, **checkers_of(given_checkers, options.out)}), options
+    asked |= checkers_of({name: asked[name] for name in CHECKERS if name in asked}, options.out)
+    return request(**asked), options
 
 
 def rules(given: Mapping[str, Any]) -> Rules:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,14 +40,19 @@ class Looks:
 
     def __call__(self, step: int, last: bool) -> dict[str, float]:
         """Look if update `step` (from 0) is one to look after."""
-        began = time.perf_counter()
-        updates = self.trainer.settings.updates
-        assert updates is not None, "settings are resolved before a job is made"
-        if step + 1 in marks(updates, self.count):
+        if step + 1 in self.marks:
+            began = time.perf_counter()
             self.seen.append(torch.log_softmax(torch.from_numpy(self.trainer.logits(self.table)), dim=-1).numpy())
             self.trainer.classifier.train()
-        self.seconds += time.perf_counter() - began
+            self.seconds += time.perf_counter() - began
         return {}
+
+    @cached_property
+    def marks(self) -> set[int]:
+        """The updates after which to look, from 1: evenly spaced, the last one among them."""
+        updates = self.trainer.settings.updates
+        assert updates is not None, "settings are resolved before a job is made"
+        return {max(1, round(updates * (i + 1) / self.count)) for i in range(self.count)}
 
     def write(self, folder: Path, record: Record, seconds: float, *, alone: bool) -> dict[str, Any]:
         """Write `dynamics.npy` (n, looks, C) and `ids.npy` (n,), and what a training with these looks costs.
@@ -78,8 +84,3 @@ def build(job: DynamicsJob, training: Callable[[CellJob], Trained] | None = None
     trained = (training or cell.train)(replace(job.cell, test=part(job.cell.test, np.array([], np.int64))))
     assert trained.looks is not None, "the cell is asked to look"
     return trained.looks.write(job.folder, trained.record, time.perf_counter() - began, alone=True)
-
-
-def marks(updates: int, count: int) -> set[int]:
-    """The updates after which rows are looked at, from 1: evenly spaced, the last one among them."""
-    return {max(1, round(updates * (i + 1) / count)) for i in range(count)}
