@@ -22,7 +22,7 @@ from bench.protocols import Fixed
 from bench.request import configure
 from bench.scores import label_order
 from bench.spec import SCHEMA
-from bench.store import artefact_path, read_json
+from bench.store import State, artefact_path, read_json, state
 from methods.base import (
     DIVERSITY,
     DIVERSITY_OOF,
@@ -173,7 +173,9 @@ class Dynamics(Checker):
         """Add the training, which looks at the rows on its way if it is still to come, and the job that sees to it."""
         cell = plan.cell(configure(methods.METHODS[self.reference], {}), Fixed(), seed, roles, asked_for=False)
         folder = plan.artefact("dynamics", [cell.spec.id, LOOKS])
-        cell = plan.made.jobs[cell.id] = replace(cell, looks=LookedAt(folder, LOOKS))
+        cell = replace(cell, looks=LookedAt(folder, LOOKS))
+        if state(folder) is not State.DONE:  # else a cell that is made again has no need to look again
+            plan.made.jobs[cell.id] = cell
         job = DynamicsJob(f"dynamics/{folder.name}", folder, plan.made.root, (*cell.needs, cell.id), cell)
         plan.made.add(job)
         return job

@@ -189,6 +189,8 @@ def test_dynamics_are_of_the_training_that_ce_is(run_here: Run, tmp_path: Path) 
     assert json.loads((again / "timing.json").read_text())["updates"] == 8
     plain, looked = (pd.read_parquet(cell(one, "ce").folder / "predictions.parquet") for one in (before, made))
     pd.testing.assert_frame_equal(plain, looked, check_exact=True)
+    assert cell(made, "ce").looks is not None
+    assert cell(run_here(methods="ce,cartography", root=other), "ce").looks is None, "they are there"
 
 
 def test_embeddings_are_the_mean_of_the_last_states(run_here: Run, tiny_encoder: Path) -> None:
