@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bench import processes
 from bench.engines import local
 
 TIMEOUT = 240  # seconds
@@ -31,7 +32,7 @@ def run(
         said = [Path(scratch) / name for name in ("stdout", "stderr")]
         given = {**os.environ, "COLUMNS": "200", **(environment or {})}
         process = context.Process(target=command, args=(list(arguments), folder, given, said))
-        with local.without_main():
+        with processes.without_main():
             process.start()
         process.join(TIMEOUT)
         if process.exitcode is None:

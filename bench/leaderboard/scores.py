@@ -11,9 +11,10 @@ import contextlib
 import functools
 import hashlib
 import io
+import itertools
 import math
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import numpy as np
 
 from bench.errors import UserError
 from bench.hashing import files_hash
+from bench.processes import pool
 from bench.stats import metrics
 from bench.stats.metrics import METRICS, FloatArray, IntArray
 from bench.store import DONE, json_object, root_of, write_bytes
@@ -29,6 +31,7 @@ from bench.store import DONE, json_object, root_of, write_bytes
 FILE = ".scores.npz"
 PREDICTIONS = "predictions.parquet"
 TOLERANCE = 1e-6  # of stored metrics against the same from stored logits
+MANY, PART = 1_000, 250  # new cells that are worth the start of processes, and how many one of them gets at a time
 
 
 @dataclass(frozen=True)
@@ -102,10 +105,25 @@ class Shelf:
             raise UserError(f"cell {name}: {PREDICTIONS} cannot be read: {error}; run again") from error
         known = self.scores.get(key)
         if known is None or known.seal != seal:
-            known = scored(folder, name, told, seal)
-            self.scores[key] = known = replace(known, rows=self.one(known.rows))
-            self.new += 1
+            known = self.add(key, scored(folder, name, told, seal))
         return known
+
+    def add(self, key: str, score: Score) -> Score:
+        """Keep a new score."""
+        self.scores[key] = score = replace(score, rows=self.one(score.rows))
+        self.new += 1
+        return score
+
+    def ahead(self, folders: Sequence[Path]) -> None:
+        """Score by several processes what is not here, where that is much. What is wrong is left to `score` to tell."""
+        absent = [folder for folder in folders if str(folder.relative_to(self.root)) not in self.scores]
+        if len(absent) < MANY:
+            return
+        parts = [absent[start : start + PART] for start in range(0, len(absent), PART)]
+        with pool(len(parts)) as processes:
+            for found in processes.map(functools.partial(scores_of, self.root), parts):
+                for key, score in found.items():
+                    self.add(key, score)
 
     def one(self, rows: Examples) -> Examples:
         """The object that stands for these rows in this store."""
@@ -131,12 +149,21 @@ class Scores:
 
     def score(self, folder: Path, name: str) -> Score:
         """A finished cell's score; `name` is how errors call it."""
-        root = root_of(folder)
+        return self.shelf(root_of(folder)).score(folder, name)
+
+    def ahead(self, folders: Iterable[Path]) -> None:
+        """Score the finished ones of many cells at once."""
+        done = sorted((folder for folder in set(folders) if (folder / DONE).exists()), key=str)
+        for root, part in itertools.groupby(sorted(done, key=root_of), key=root_of):
+            self.shelf(root).ahead(list(part))
+
+    def shelf(self, root: Path) -> Shelf:
+        """The shelf of a store, with what is kept there."""
         if root not in self.shelves:
             kept = unpacked(root / FILE)
             tests = {id(score.rows): score.rows for score in kept.values()}
             self.shelves[root] = Shelf(root, kept, list(tests.values()))
-        return self.shelves[root].score(folder, name)
+        return self.shelves[root]
 
     def save(self) -> None:
         """Keep what is new."""
@@ -152,6 +179,15 @@ def scores() -> Iterator[Scores]:
         yield found
     finally:
         found.save()
+
+
+def scores_of(root: Path, folders: Sequence[Path]) -> dict[str, Score]:
+    """The scores of cells of one store, without those that have none to give."""
+    shelf = Shelf(root)
+    for folder in folders:
+        with contextlib.suppress(OSError, UserError):
+            shelf.score(folder, folder.name)
+    return shelf.scores
 
 
 def sealed(told: bytes, predictions: Path) -> str:

@@ -110,6 +110,7 @@ def build(manifest: Mapping[str, Any], store: Path, rules: Rules = USUAL) -> Tab
     """Read every cell of a manifest and compare the methods of each section with the baseline."""
     specs = manifest["sections"]
     with scores() as found:
+        found.ahead(store / name for spec in specs for method in spec["methods"] for name in method["cells"].values())
         made = [replace(build_section(spec, store, found, rules), axes=axes(spec, specs)) for spec in specs]
     sections = tuple(made)
     environments = [cell.environment for part in sections for row in part.rows for cell in row.cells.values()]

@@ -133,4 +133,7 @@ def test_histories(tmp_path, store):
     assert found["loss"][1] == pytest.approx(0.7 * 0.97)
     (store.root / path / "history.jsonl").write_text("{not json")
     assert training.history(store.root / path) == {}
-    assert training.stretched(list(range(1200))).tolist() == pytest.approx(np.arange(1200).reshape(60, 20).mean(1))
+    long = np.arange(2400.0).reshape(2, 1200)
+    assert training.stretched(long) == pytest.approx(long.reshape(2, 60, 20).mean(axis=2))
+    assert training.stretched(long[:, :7]) == pytest.approx(long[:, :7])
+    assert training.stretched(long[:, :100])[0, [0, -1]] == pytest.approx([0.5, 99.0])

@@ -63,6 +63,27 @@ def test_predictions_that_were_exchanged_are_noticed(store):
         rows(store)
 
 
+def test_several_processes_score_the_same(store, read, monkeypatch):
+    first = rows(store)
+    (store.root / scores.FILE).unlink()
+    read.clear()
+    monkeypatch.setattr(scores, "MANY", 6)
+    monkeypatch.setattr(scores, "PART", 4)
+    assert rows(store) == first
+    assert read == [], "another process reads them"
+    kept = scores.unpacked(store.root / scores.FILE)
+    assert len(kept) == 6
+    assert len({id(score.rows) for score in kept.values()}) == 1
+
+
+def test_what_is_wrong_is_told_though_several_processes_score(store, monkeypatch):
+    (store.root / cell(store) / scores.PREDICTIONS).write_bytes(b"cut")
+    monkeypatch.setattr(scores, "MANY", 6)
+    with pytest.raises(UserError, match=rf"cell {cell(store)}: predictions\.parquet cannot be read"):
+        rows(store)
+    assert len(scores.unpacked(store.root / scores.FILE)) == 5, "the others are kept"
+
+
 @pytest.mark.parametrize("content", ["[]", "{}", "{", '{"accuracy": NaN}'])
 def test_metrics_that_say_nothing_are_no_result(store, content):
     (store.root / cell(store) / "metrics.json").write_text(content)

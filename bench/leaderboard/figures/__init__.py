@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
-import os
 import re
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +19,7 @@ from bench.leaderboard.figures.weights import agreements, lens
 from bench.leaderboard.overall import overall
 from bench.leaderboard.parts.stress import curves as curves_of_stress
 from bench.leaderboard.table import Section, Table
+from bench.processes import pool
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,9 +73,8 @@ def draw(table: Table) -> tuple[Drawn, ...]:
     ]
     if len(parts) < MANY:
         return (*overviews(table), *itertools.chain.from_iterable(itertools.starmap(of_section, parts)))
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(min(len(os.sched_getaffinity(0)), len(parts)), mp_context=context) as pool:
-        drawn = [pool.submit(of_section, *part) for part in parts]
+    with pool(len(parts)) as processes:
+        drawn = [processes.submit(of_section, *part) for part in parts]
         return (*overviews(table), *itertools.chain.from_iterable(one.result() for one in drawn))
 
 

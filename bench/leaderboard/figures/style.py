@@ -83,12 +83,13 @@ def figure(
 
 
 def render(made: Figure) -> tuple[bytes, bytes]:
-    """The figure as SVG and as PNG, without dates; laid out once, and drawn once for each (`savefig` draws twice)."""
+    """The figure as SVG and as PNG, without dates; laid out once and drawn twice (`savefig` does both for each)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    made.draw_without_rendering()
-    made.set_layout_engine("none")
+    if (layout := made.get_layout_engine()) is not None:
+        layout.execute(made)
+        made.set_layout_engine("none")
     svg, png = io.BytesIO(), io.BytesIO()
     FigureCanvasSVG(made).print_svg(svg, metadata={"Date": None})
     made.dpi = DPI

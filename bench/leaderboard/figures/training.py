@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -33,9 +34,11 @@ def history(folder: Path) -> dict[str, list[float]]:
         return {}
 
 
-def stretched(values: list[float]) -> FloatArray:
-    """At most POINTS means over equal stretches."""
-    return np.array([part.mean() for part in np.array_split(np.array(values), min(len(values), POINTS))])
+def stretched(values: FloatArray) -> FloatArray:
+    """(S, T) values as at most POINTS means over equal stretches of the T updates."""
+    if values.shape[1] <= POINTS:
+        return values
+    return np.stack([part.mean(axis=1) for part in np.array_split(values, POINTS, axis=1)], axis=1)
 
 
 def curves_of(row: Row) -> dict[str, FloatArray]:
@@ -44,7 +47,7 @@ def curves_of(row: Row) -> dict[str, FloatArray]:
     if not found:
         return {}
     length = min(len(columns["step"]) for columns in found)
-    return {name: np.stack([stretched(columns[name][:length]) for columns in found]) for name in found[0]}
+    return {name: stretched(np.array([columns[name][:length] for columns in found])) for name in found[0]}
 
 
 def draw(axes: Axes, curve: dict[str, FloatArray], name: str, colour: str, *, band: bool) -> None:
@@ -59,10 +62,12 @@ def draw(axes: Axes, curve: dict[str, FloatArray], name: str, colour: str, *, ba
 
 def curves(section: Section, delta: float) -> Figure | None:
     """Loss above effective sample size for each method; the baseline is grey in the others' panels."""
-    found = {row.label: curve for row in section.rows if row.cells and (curve := curves_of(row))}
-    names = list(found)[:MOST]
-    if not names:
+    known = ((row.label, curve) for row in section.rows if row.cells and (curve := curves_of(row)))
+    found = dict(itertools.islice(known, MOST))
+    if not found:
         return None
+    names = list(found)
+    grey = next((curves_of(row) for row in section.rows if row.is_baseline), {})
     lines = -(-len(names) // PANELS)
     columns = -(-len(names) // lines)  # as few empty panels as can be
     made, grid = figure(0.5 + 3.1 * lines, 2 * lines, columns, width=1.0 + 1.9 * columns, share=True)
@@ -73,7 +78,8 @@ def curves(section: Section, delta: float) -> Figure | None:
             for axes in pair:
                 axes.set_visible(False)
             continue
-        panel(pair, found, names[place], section.baseline)
+        name = names[place]
+        panel(pair, name, found[name], {} if name == section.baseline else grey)
         pair[-1].set_xlabel("update")
         pair[-1].tick_params(labelbottom=True)
         for axes, (_, text, _) in zip(pair, MEASURES, strict=True):
@@ -82,11 +88,11 @@ def curves(section: Section, delta: float) -> Figure | None:
     return made
 
 
-def panel(pair: list[Axes], found: dict[str, dict[str, FloatArray]], name: str, baseline: str) -> None:
-    """One method's two axes."""
+def panel(pair: list[Axes], name: str, curve: dict[str, FloatArray], grey: dict[str, FloatArray]) -> None:
+    """One method's two axes, over the baseline's curves in grey."""
     for axes, (measure, _, colour) in zip(pair, MEASURES, strict=True):
-        if name != baseline and baseline in found:
-            draw(axes, found[baseline], measure, "#999999", band=False)
-        draw(axes, found[name], measure, colour, band=True)
+        if grey:
+            draw(axes, grey, measure, "#999999", band=False)
+        draw(axes, curve, measure, colour, band=True)
     pair[0].set_title(short(name, 21), fontsize=10)
     pair[1].set_ylim(0, 1.05)

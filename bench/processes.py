@@ -1,0 +1,37 @@
+"""Processes beside the command's own: fresh ones, which know nothing of the caller's script."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+
+
+@contextlib.contextmanager
+def without_main() -> Iterator[None]:
+    """Keep multiprocessing from running the caller's script again in each process: nothing of it is needed there."""
+    main = sys.modules["__main__"]
+    kept = {name: getattr(main, name) for name in ("__spec__", "__file__") if hasattr(main, name)}
+    try:
+        if "__spec__" in kept:
+            main.__spec__ = None
+        if "__file__" in kept:
+            del main.__file__
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(main, name, value)
+
+
+@contextlib.contextmanager
+def pool(parts: int) -> Iterator[ProcessPoolExecutor]:
+    """As many processes as there are cores, but not more than parts; they start as work is given to them."""
+    most = min(len(os.sched_getaffinity(0)), parts)
+    with (
+        without_main(),
+        ProcessPoolExecutor(most, mp_context=multiprocessing.get_context("forkserver")) as made,
+    ):
+        yield made
