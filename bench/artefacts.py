@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 import numpy as np
 
 import methods
+from bench import spans
 from bench.checkpoint import find, fits, outputs
 from bench.errors import UserError
 from bench.hashing import digest
@@ -228,9 +229,7 @@ class Tokens(OfTexts):
 
     def read(self, folder: Path, sought: Sought) -> Array:
         """(n, L) token ids, -1 beyond a text's end."""
-        lengths, flat = np.load(folder / "lengths.npy"), np.load(folder / "input_ids.npy")
-        table = np.full((len(lengths), lengths.max()), -1, np.int64)
-        table[np.arange(lengths.max()) < lengths[:, None]] = flat
+        table = spans.padded(np.load(folder / "input_ids.npy"), *spans.read(folder))
         return filled(table[sought.places[sought.places >= 0]], sought.places >= 0)
 
 

@@ -11,6 +11,7 @@ from transformers import AutoModel
 
 from bench.batches import by_length
 from bench.jobs import EmbeddingsJob
+from bench.spans import once
 from bench.store import finish, write_json
 from bench.tokens import load
 
@@ -21,6 +22,8 @@ def build(job: EmbeddingsJob) -> dict[str, Any]:
     """Write `embeddings.npy` (n, H) float32, in the order of the token arrays."""
     began = time.perf_counter()
     table = load(job.tokens)
+    first, own = once(table.start, table.length)
+    table = table.take(first)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = AutoModel.from_pretrained(
         job.checkpoint.path, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True
@@ -33,7 +36,7 @@ def build(job: EmbeddingsJob) -> dict[str, Any]:
             states = model(**inputs).last_hidden_state
             mask = inputs["attention_mask"][:, :, None]
             out[index] = ((states * mask).sum(1) / mask.sum(1)).cpu().numpy()
-    np.save(job.folder / "embeddings.npy", out)
+    np.save(job.folder / "embeddings.npy", out[own])
     passes = {"train_rows": 0, "score_rows": len(table)}
     write_json(job.folder / "timing.json", {"seconds": time.perf_counter() - began, "passes": passes})
     counts = {"rows": len(table), "width": out.shape[1]}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bench import spans
 from bench.errors import UserError, nearest
 from bench.manifest import stored
 from bench.stats.metrics import FloatArray, IntArray
@@ -153,12 +154,11 @@ def decoded(root: Path, spec: dict[str, Any], found: RowWeights) -> dict[int, st
 
     cell = next(root.glob(f"[!.]*/*/{spec['id']}"))
     ids = pd.read_parquet(cell / "train_scores.parquet", columns=["id"])["id"].to_numpy()  # in the order of the tokens
-    ends = np.cumsum(np.load(folder / "lengths.npy"))
     tokens = np.load(folder / "input_ids.npy", mmap_mode="r")
     tokenizer = AutoTokenizer.from_pretrained(find(spec["encoder"]).path, local_files_only=True)
-    place = dict(zip(ids.tolist(), zip(np.concatenate([[0], ends[:-1]]), ends, strict=True), strict=True))
+    place = dict(zip(ids.tolist(), zip(*spans.read(folder), strict=True), strict=True))
     texts: dict[int, str] = {}
     for row, origin in zip(found.ids.tolist(), origins(found.ids, found.record).tolist(), strict=True):
-        start, end = place[origin]
-        texts[row] = str(tokenizer.decode(tokens[start:end], skip_special_tokens=True))
+        start, length = place[origin]
+        texts[row] = str(tokenizer.decode(tokens[start : start + length], skip_special_tokens=True))
     return texts

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from bench.batches import by_length
 from bench.classifier import Classifier, block_list
 from bench.jobs import StatesJob
+from bench.spans import once
 from bench.store import finish
 from bench.tokens import TokenTable, load
 
@@ -53,6 +54,7 @@ def arriving(classifier: Classifier, job: StatesJob, inputs: dict[str, Tensor]) 
 def build(job: StatesJob) -> dict[str, Any]:
     """Write `states.npy` (T, H) float32 beside the counts, or only the word that cells must do without."""
     table = load(job.tokens)
+    table = table.take(once(table.start, table.length)[0])
     classifier = fresh(job, plain=True)
     width = int(classifier.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
     shape = (int(table.length.sum()), width)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench import spans
 from bench.errors import UserError
 from bench.jobs import IntArray, TokensJob
 from bench.store import DONE, finish, read_json
@@ -68,35 +69,44 @@ class TokenTable:
 
 
 def build(job: TokensJob) -> dict[str, Any]:
-    """Tokenise the job's texts into its folder. Returns the counts that are also its `metrics.json`."""
+    """Tokenise the job's texts into its folder, each once. Returns the counts that are also its `metrics.json`."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(job.checkpoint.path, local_files_only=True, trust_remote_code=False)
     if tokenizer.pad_token_id is None:
         raise UserError(f"encoder {job.checkpoint.name!r}: its tokenizer has no padding token")
-    encoded = tokenizer(job.texts, job.pairs, truncation=True, max_length=job.max_length, padding=False)
+    rows = list(zip(job.texts, job.pairs, strict=True)) if job.pairs else [(text,) for text in job.texts]
+    places = {row: place for place, row in enumerate(dict.fromkeys(rows))}
+    columns = [list(column) for column in zip(*places, strict=True)]
+    encoded = tokenizer(*columns, truncation=True, max_length=job.max_length, padding=False)
     lengths = np.array([len(row) for row in encoded["input_ids"]], dtype=np.int64)
     for name in ("input_ids", "token_type_ids"):
         if name in encoded:
             np.save(job.folder / f"{name}.npy", np.concatenate([np.asarray(row, np.int32) for row in encoded[name]]))
-    np.save(job.folder / "lengths.npy", lengths)
-    counts = {"rows": len(lengths), "tokens": int(lengths.sum()), "truncated": int((lengths >= job.max_length).sum())}
+    own = np.array([places[row] for row in rows])
+    spans.write(job.folder, lengths, own)
+    tokens, truncated = int(lengths[own].sum()), int((lengths[own] >= job.max_length).sum())
+    counts = {"rows": len(rows), "tokens": tokens, "truncated": truncated}
     padding = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
     finish(job.folder, {**counts, "padding": padding})
     return counts
 
 
 def load(folder: Path, states: Path | None = None) -> TokenTable:
-    """The table of a token artefact, memory-mapped; with `states`, of the activations kept for its tokens."""
-    lengths = np.load(folder / "lengths.npy")
+    """The table of a token artefact, memory-mapped; with `states`, of the activations kept for its tokens.
+
+    Raises UserError where those are of other tokens.
+    """
+    start, length = spans.read(folder)
     if states is None:
         names = [name for name in ("input_ids", "token_type_ids") if (folder / f"{name}.npy").exists()]
         part = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
     else:
         part = {"inputs_embeds": np.load(states / "states.npy", mmap_mode="r")}
-    start = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+        if len(part["inputs_embeds"]) != (start + length).max():
+            raise UserError(f"{states} is not of the tokens in {folder}; remove both, and run again")
     padding = read_json(folder / DONE)["padding"]
-    return TokenTable((part,), np.zeros(len(lengths), np.int64), start, lengths, padding)
+    return TokenTable((part,), np.zeros(len(length), np.int64), start, length, padding)
 
 
 def vocabulary(folders: Sequence[Path]) -> IntArray:
