@@ -16,11 +16,11 @@ import numpy as np
 import methods
 from bench import spans
 from bench.checkpoint import find, fits, outputs
+from bench.choices import configure
 from bench.errors import UserError
 from bench.hashing import digest
 from bench.jobs import BoolArray, DynamicsJob, EmbeddingsJob, FoldsJob, IntArray, Job, LookedAt, Role, ScoresJob
 from bench.protocols import Fixed
-from bench.request import configure
 from bench.scores import label_order
 from bench.spec import SCHEMA
 from bench.store import State, artefact_path, read_json, state
@@ -145,7 +145,7 @@ class Given(Checker):
 
     def job(self, plan: TaskPlan, seed: int, roles: Mapping[str, Role]) -> Job:
         """Add the scoring of the base rows, by the model's own tokenizer, and return it. Raises UserError."""
-        checkpoint = find(self.model)
+        checkpoint = find(self.model, "model")
         fits(checkpoint, plan.settings)
         order = label_order(
             outputs(read_json(checkpoint.path / "config.json"), self.model), plan.data.spec.labels, self.model

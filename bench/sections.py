@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.checkpoint import find
+from bench.choices import Choice
 from bench.jobs import Role
-from bench.request import Choice
 from bench.spec import SCHEMA, CellSpec
 from methods.base import QUALITY, RealUse, hyperparameters
 

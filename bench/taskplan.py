@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from bench import tuning
 from bench.artefacts import given
 from bench.checkpoint import Checkpoint
+from bench.choices import Choice, TaskChoice
 from bench.jobs import CellJob, Role
 from bench.presets import Settings
 from bench.protocols import Protocol, Tuned
-from bench.request import Choice, Request, TaskChoice
+from bench.request import Request
 from bench.sections import record, section
 from bench.spec import CellSpec, method_code
 from bench.store import State, artefact_path, cell_path, state

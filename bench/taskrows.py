@@ -11,12 +11,13 @@ import numpy as np
 
 from bench.artefacts import part
 from bench.checkpoint import Checkpoint
+from bench.choices import TaskChoice
 from bench.errors import UserError
 from bench.hashing import digest
 from bench.jobs import Role, StatesJob, TokensJob
 from bench.presets import Settings
 from bench.protocols import Protocol
-from bench.request import Request, TaskChoice
+from bench.request import Request
 from bench.spec import SCHEMA
 from bench.store import artefact_path
 from tasks import Rows, TaskData, stressed

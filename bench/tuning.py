@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
 
+from bench.choices import Choice
 from bench.errors import UserError
 from bench.jobs import CellJob, Role, TunedJob
 from bench.presets import Settings
 from bench.protocols import Fixed, Tuned
-from bench.request import Choice
 from bench.sections import record
 from bench.seeds import derive
 from bench.store import DONE, read_json, write_json

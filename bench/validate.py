@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from bench.checkpoint import find
+from bench.choices import TaskChoice
 from bench.errors import UserError
-from bench.request import Request, TaskChoice
+from bench.request import Request
 from tasks import Rows, TaskData, stressed
 
 COUNTED = 2000  # rows of a role whose tokens are counted, spread evenly over it

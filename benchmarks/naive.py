@@ -57,45 +57,65 @@ def cell(job: Job, number: int) -> dict[str, float]:
     """Seconds until the first update, of an update (median), and of a test row."""
     from statistics import median
 
-    import torch
-    from transformers import (
-        AutoModelForSequenceClassification,
-        AutoTokenizer,
-        DataCollatorWithPadding,
-        TrainerCallback,
-        TrainingArguments,
-        set_seed,
-    )
+    from transformers import AutoTokenizer, set_seed
 
     began = BEGAN if number == 0 else time.perf_counter()
     set_seed(number)
-
-    def model() -> Any:
-        return AutoModelForSequenceClassification.from_pretrained(job.encoder, num_labels=max(job.labels) + 1)
-
-    count = 0 if job.cached else AUXILIARY[job.method]
     tokenizer = AutoTokenizer.from_pretrained(job.encoder)
-    how: dict[str, Any] = (
-        {"padding": True} if job.padding is None else {"padding": "max_length", "max_length": job.padding}
-    )
-    limit = job.padding or job.max_length
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    others = [model().eval().to(device) for _ in range(count)]
-
-    def rows(texts: list[str], labels: list[int]) -> list[dict[str, Any]]:
-        found = tokenizer(texts, truncation=True, max_length=limit)
-        return [{**{k: found[k][i] for k in found}, "labels": label} for i, label in enumerate(labels)]
-
+    others = [model(job).eval().to(device()) for _ in range(0 if job.cached else AUXILIARY[job.method])]
     ends: list[float] = []
+    trainer = trainer_of(job, tokenizer, others, ends)
+    ready = time.perf_counter()
+    trainer.train()
+    trained = time.perf_counter()
+    if job.test_texts:
+        trainer.predict(rows(job, tokenizer, job.test_texts, job.test_labels))
+    tested = time.perf_counter()
+    steps = [b - a for a, b in itertools.pairwise(ends)] or [trained - ready]
+    return {
+        "start": ready - began,
+        "step": median(steps),
+        "row": (tested - trained) / max(1, len(job.test_texts)),
+        "whole": tested - began,
+    }
+
+
+def device() -> str:
+    """Where `Trainer` trains."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def model(job: Job) -> Any:
+    """A classifier on the job's encoder."""
+    from transformers import AutoModelForSequenceClassification
+
+    return AutoModelForSequenceClassification.from_pretrained(job.encoder, num_labels=max(job.labels) + 1)
+
+
+def rows(job: Job, tokenizer: Any, texts: list[str], labels: list[int]) -> list[dict[str, Any]]:
+    """Texts and labels as a `Trainer` takes them, without padding."""
+    found = tokenizer(texts, truncation=True, max_length=job.padding or job.max_length)
+    return [{**{k: found[k][i] for k in found}, "labels": label} for i, label in enumerate(labels)]
+
+
+def trainer_of(job: Job, tokenizer: Any, others: list[Any], ends: list[float]) -> Any:
+    """A `Trainer` of the job that adds the moment at which each step ends to `ends`."""
+    import torch
+    from transformers import DataCollatorWithPadding, TrainerCallback, TrainingArguments
+
+    cuda = device() == "cuda"
 
     class Clock(TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            if device == "cuda":
+            if cuda:
                 torch.cuda.synchronize()
             ends.append(time.perf_counter())
 
-    trainer = weighting(others)(
-        model=model(),
+    padding: dict[str, Any] = {"padding": "max_length", "max_length": job.padding} if job.padding else {"padding": True}
+    return weighting(others)(
+        model=model(job),
         args=TrainingArguments(
             output_dir="unused",
             max_steps=job.updates,
@@ -105,27 +125,14 @@ def cell(job: Job, number: int) -> dict[str, float]:
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
-            dataloader_pin_memory=device == "cuda",
+            dataloader_pin_memory=cuda,
             bf16=job.bf16,
         ),
-        train_dataset=rows(job.texts, job.labels),
-        data_collator=DataCollatorWithPadding(tokenizer, **how),
+        train_dataset=rows(job, tokenizer, job.texts, job.labels),
+        data_collator=DataCollatorWithPadding(tokenizer, **padding),
         processing_class=tokenizer,
         callbacks=[Clock()],
     )
-    ready = time.perf_counter()
-    trainer.train()
-    trained = time.perf_counter()
-    if job.test_texts:
-        trainer.predict(rows(job.test_texts, job.test_labels))
-    tested = time.perf_counter()
-    steps = [b - a for a, b in itertools.pairwise(ends)] or [trained - ready]
-    return {
-        "start": ready - began,
-        "step": median(steps),
-        "row": (tested - trained) / max(1, len(job.test_texts)),
-        "whole": tested - began,
-    }
 
 
 def weighting(others: list[Any]) -> Any:

@@ -44,7 +44,7 @@ def weights(job: CellJob) -> pd.DataFrame:
 
 def test_what_every_method_declares_is_what_it_passes(run_here: Run) -> None:
     """Passes counted over passes of `ce`, against the declared cost: equal, or below where rows are skipped."""
-    from bench.request import missing_package
+    from bench.choices import missing_package
 
     names = [OPTIONS.get(name, name) for name, cls in discover().items() if not missing_package(cls)]
     made = cells(run_here(methods=",".join(names)))

@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 
 from bench import records
+from bench.choices import choose_tasks
 from bench.jobs import CellJob
 from bench.plan import Plan, plan
-from bench.request import choose_tasks, request
+from bench.request import request
 from methods.base import Batch, Context, Losses, PointwiseLoss
 from methods.ce import CrossEntropy
 from tasks import load, stressed
