@@ -133,6 +133,6 @@ def test_an_encoder_that_is_nowhere_says_what_works_offline() -> None:
 
 
 def test_the_default_encoder_is_checked_by_its_hash(monkeypatch: pytest.MonkeyPatch, tiny_encoder: Path) -> None:
-    monkeypatch.setattr("bench.checkpoint.downloaded", lambda name: tiny_encoder)
+    monkeypatch.setattr("bench.checkpoint.downloaded", lambda name, kind: tiny_encoder)
     with pytest.raises(UserError, match="SHA-256"):
         find(MINILM)
