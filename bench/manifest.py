@@ -18,6 +18,7 @@ GRIDS = ".grids"
 ARTEFACTS = "artefacts"  # of a grid: the folders that its cells share, checkers that are no cells among them
 # What two grids must share for their cells to stand in one table.
 TRAINING = ("encoder_hash", "checker_encoder_hash", "preset", "protocol", "settings")
+GATHERED = ("seeds", "records", "checkers", "methods")  # what sections of one table have together
 SECTION = ("task_ref", "source", "sizes", "hashes", "given_checkers", *TRAINING)
 
 
@@ -98,7 +99,8 @@ def section_key(section: Mapping[str, Any]) -> str:
 
 
 def merge(known: dict[str, Any], section: Mapping[str, Any]) -> None:
-    """Add a section's methods and seeds to those known of the same task, data and training."""
+    """Add a later section's methods and seeds to those known of the same task, data and training, and what it says."""
+    known.update({name: told for name, told in section.items() if name not in GATHERED})
     known["seeds"] = sorted({*known["seeds"], *section["seeds"]})
     known["records"] = {**known.get("records", {}), **section.get("records", {})}
     for name, cells in section["checkers"].items():
@@ -106,7 +108,6 @@ def merge(known: dict[str, Any], section: Mapping[str, Any]) -> None:
     for method in section["methods"]:
         same = [entry for entry in known["methods"] if entry["label"] == method["label"]]
         if same:
-            same[0]["cells"] = {**same[0]["cells"], **method["cells"]}
-            same[0]["needs"] = {**same[0]["needs"], **method["needs"]}
+            same[0].update({**method, **{name: {**same[0][name], **method[name]} for name in ("cells", "needs")}})
         else:
             known["methods"].append(dict(method))

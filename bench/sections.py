@@ -72,6 +72,7 @@ def section(
         "given_checkers": {name: find(model).hash for name, model in plan.asked.checkers.items()},
         "protocol": plan.protocol.label,
         "settings": plan.settings.stored(),
+        "training": plan.asked.settings.stored(),  # the same as asked for: epochs are not yet updates
         "sizes": {
             "generated": len(data.generated),
             "real": rows["real"],

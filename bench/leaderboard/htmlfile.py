@@ -24,6 +24,7 @@ from bench.leaderboard.markdown import (
     limits,
     missing,
     reading,
+    tuned,
     without_result,
 )
 from bench.leaderboard.markdown import notes as markdown_notes
@@ -96,7 +97,7 @@ def section_value(section: Section, place: int, figures: Sequence[Drawn]) -> dic
         "before": blocks([conditions(section), *markdown_notes(section)]),
         "columns": columns,
         "rows": [row_value(row, columns) for row in section.rows],
-        "after": blocks([*checker(section), *without_result(section)]),
+        "after": blocks([*checker(section), *without_result(section), *tuned(section)]),
         "figures": [image(figure) for figure in figures if figure.section == place],
         "parts": [part_value(part) for part in section_parts(section)],
         "limits": blocks([limits(section)]),

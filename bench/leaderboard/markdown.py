@@ -14,9 +14,11 @@ from bench.leaderboard.overall import LEAST_TASKS, Overall, overall
 from bench.leaderboard.paired import ENVIRONMENT
 from bench.leaderboard.parts import Part, section_parts, table_parts
 from bench.leaderboard.table import Section, Table
-from bench.stats.verdict import points
+from bench.stats.verdict import exact_points
 
 T = TypeVar("T")
+# What Markdown takes for more than text: an underscore or a bracket only where it stands at the side of a word.
+SPECIAL = re.compile(r"[\\`*|]|<(?=[A-Za-z/!?])|(?<=\])\(|(?<!\w)_|_(?!\w)|~(?=~)|&(?=#?\w+;)")
 
 
 def as_markdown(table: Table, figures: Sequence[Drawn] = ()) -> str:
@@ -33,7 +35,7 @@ def as_markdown(table: Table, figures: Sequence[Drawn] = ()) -> str:
 
 def escape(text: Any) -> str:
     """Text that Markdown shows as it is, inside a table too; brackets are left alone unless they make a link."""
-    return re.sub(r"[\\`*|]|<(?=[A-Za-z/!?])|(?<=\])\(", r"\\\g<0>", " ".join(str(text).split()))
+    return SPECIAL.sub(r"\\\g<0>", " ".join(str(text).split()))
 
 
 def missing(table: Table) -> Iterator[str]:
@@ -57,7 +59,7 @@ def tuned(section: Section) -> Iterator[str]:
     """What was chosen for each method and seed, where settings were searched."""
     lines = [f"- {escape(label)}, seed {seed}: {escape(settings)}" for label, seed, settings in chosen(section)]
     if lines:
-        yield "Chosen settings:\n\n" + "\n".join(lines)
+        yield from ("Chosen settings:", "\n".join(lines))
 
 
 def heading(section: Section) -> str:
@@ -118,7 +120,7 @@ def grid(columns: Sequence[Column[T]], rows: Sequence[T]) -> str:
 def parts(found: Sequence[Part], level: str = "###") -> Iterator[str]:
     """Further tables, each under a title of its own."""
     for part in found:
-        yield from (f"{level} {part.title}", *part.before, grid(part.columns, part.rows), *part.after)
+        yield from (f"{level} {escape(part.title)}", *part.before, grid(part.columns, part.rows), *part.after)
 
 
 def across(group: Overall) -> str:
@@ -133,6 +135,8 @@ def beyond(group: Overall) -> Iterator[str]:
     if group.left_out:
         named = "; ".join(f"{escape(label)} ({', '.join(map(escape, gone))})" for label, gone in group.left_out.items())
         yield f"Not ranked, since a task is missing or incomplete: {named}."
+    if group.omitted:
+        yield f"Not summed up, since of several tables none is the task's plain one: {', '.join(group.omitted)}."
     claim = (
         "so few tasks license no claim about others"
         if len(group.tasks) < LEAST_TASKS
@@ -184,11 +188,12 @@ def limits(section: Section) -> str:
 def reading(table: Table) -> str:
     """How to read the columns."""
     rules = table.rules
-    delta, correction = points(rules.delta), rules.correction
+    delta, correction = exact_points(rules.delta), rules.correction
     return "\n".join(
         [
             "- **accuracy, macro-F1**: per cent, mean over seeds; the interval is for new seeds on the same test rows. "
-            "JSON, CSV and the page also have log-loss (nats) and the expected calibration error (15 bins, per cent).",
+            "JSON, CSV and the page also have log-loss (nats) and the expected calibration error "
+            "(15 bins; per cent on the page, a share in JSON and CSV).",
             f"- **Δ**: difference to {escape(rules.baseline)} in points on the same seeds and test rows; its 95 % "
             "interval is for new seeds and new test examples (both random, crossed), not corrected for the number of "
             "methods, and with few seeds rather too wide than too narrow.",

@@ -21,8 +21,8 @@ class Correction(StrEnum):
     def bounds(self) -> str:
         """What stays below 5 %."""
         return {
-            Correction.HOLM: "the chance of any false verdict",
-            Correction.BH: "the expected share of false ones among the verdicts better and worse",
+            Correction.HOLM: "the chance of any false *better* or *worse*",
+            Correction.BH: "the expected share of false ones among the verdicts *better* and *worse*",
         }[self]
 
 

@@ -93,6 +93,7 @@ class Section:
     classes: int
     test: Examples | None
     pairs: Pairs | None
+    root: Path  # what the paths of its cells and checkers are below
     axes: tuple[str, ...] = ()  # the values by which it differs from other sections of its task
 
 
@@ -143,6 +144,7 @@ def build_section(spec: Mapping[str, Any], store: Path, known: Scores, rules: Ru
         classes=reader.rows.classes if reader.rows else len(spec["labels"]),
         test=reader.rows,
         pairs=every,
+        root=store,
     )
 
 

@@ -8,6 +8,9 @@ from typing import Any
 from bench.leaderboard.columns import COLUMNS, Room, percent, shown
 from bench.leaderboard.table import Section, Table
 
+HEAD = """\
+% Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,graphicx}.
+% Differences: 95 % intervals for new seeds and new test examples."""
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -18,6 +21,8 @@ SPECIAL = {
     '"': r"\textquotedbl{}",
     "–": "--",
     "†": r"\dag{}",
+    "‡": r"\ddag{}",
+    "`": r"\textasciigrave{}",
     "Δ": r"$\Delta$",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
@@ -26,14 +31,13 @@ SPECIAL = {
 def escape(text: Any) -> str:
     """Text that LaTeX shows as it is; a minus before a number becomes one."""
     plain = " ".join(str(text).split())
-    shown = re.sub(r"""[\\~^<>|"–†Δ&%$#_{}]""", lambda match: SPECIAL[match[0]], plain)
+    shown = re.sub(r"""[\\~^<>|"`–†‡Δ&%$#_{}]""", lambda match: SPECIAL[match[0]], plain)
     return re.sub(r"(?<![\w.])-(?=\d)", "$-$", shown)
 
 
 def as_tex(table: Table) -> str:
-    """All sections; needs the package booktabs."""
-    head = "% Needs \\usepackage{booktabs,graphicx}. Differences: 95 % intervals for new seeds and new test examples."
-    return "\n\n".join([head, *(section_tex(section) for section in table.sections)]) + "\n"
+    """All sections; the first line says which packages they need."""
+    return "\n\n".join([HEAD, *(section_tex(section) for section in table.sections)]) + "\n"
 
 
 def section_tex(section: Section) -> str:
@@ -65,10 +69,12 @@ def caption(section: Section) -> str:
     """What the rows have in common."""
     spec = section.spec
     stand_in = "no human text: " if spec["stand_in"] else ""
+    fitted = any(row.spec.get("selection") == "fitted" for row in section.rows)
+    both = " ‡ real rows that both fit and select." if fitted else ""
     seeds = f"{len(spec['seeds'])} seed{'s' if len(spec['seeds']) > 1 else ''}"
     told = (
         f"{spec['title']} ({spec['task_ref']}; {stand_in}source {spec['source']}): {spec['encoder']}, preset "
         f"{spec['preset']}, protocol {spec['protocol']}, {seeds}, majority class "
-        f"{percent(spec['majority'])} %. † exploratory, not corrected."
+        f"{percent(spec['majority'])} %. † exploratory, not corrected." + both
     )
     return escape(told)

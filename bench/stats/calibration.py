@@ -80,9 +80,9 @@ class Rates(NamedTuple):
     power: float
     nulls: int
 
-    def error(self, share: float) -> float:
-        """Monte Carlo standard error of one of the shares."""
-        return math.sqrt(share * (1 - share) / self.nulls)
+    def error(self, share: float, most: int | None = None) -> float:
+        """Monte Carlo standard error of one of the shares, of at most so many nulls."""
+        return math.sqrt(share * (1 - share) / min(self.nulls, most or self.nulls))
 
 
 def wishart(rng: np.random.Generator, count: int, free: int, root: FloatArray) -> FloatArray:

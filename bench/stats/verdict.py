@@ -19,8 +19,17 @@ class Verdict:
 
 
 def points(value: float) -> str:
-    """A share in percentage points: `0.5 points`, `1 point`."""
-    number = f"{100 * value:.1f}".removesuffix(".0")
+    """A share in percentage points, to a tenth: `0.5 points`, `1 point`."""
+    return spelt(f"{100 * value:.1f}".removesuffix(".0"))
+
+
+def exact_points(value: float) -> str:
+    """A share in percentage points as somebody gave it: `0.25 points`."""
+    return spelt(f"{100 * value:.6g}")
+
+
+def spelt(number: str) -> str:
+    """A number of points with its unit."""
     return f"{number} point" + ("" if number == "1" else "s")
 
 
@@ -37,7 +46,7 @@ def verdict(found: Comparison, p: float, *, delta: float = DELTA, exploratory: b
     below 0.05. *undecided*: neither, with the difference that this design would detect with 80 % power.
     """
     if -delta <= found.low and found.high <= delta:
-        word, text = "equivalent", f"equivalent within {points(delta)}"
+        word, text = "equivalent", f"equivalent within {exact_points(delta)}"
     elif p < ALPHA:
         word = text = "better" if found.difference > 0 else "worse"
     else:
@@ -45,5 +54,5 @@ def verdict(found: Comparison, p: float, *, delta: float = DELTA, exploratory: b
     if exploratory:
         text += ", exploratory"
     if found.conditional:
-        text += " (one seed: these test rows only)"
+        text += " (one seed: these trained models only)"
     return Verdict(word, text)

@@ -71,7 +71,7 @@ def test_one_seed(tmp_path):
     store = FakeStore(tmp_path / "runs", rows=150, seeds=(4,))
     text = lines(store.method("ce").method("dimp", skill=1.1), "dimp", "ce")
     assert "For new test examples alone" in text
-    assert "one seed: these test rows only" in text
+    assert "one seed: these trained models only" in text
     assert "effect" not in text
     assert "seeds  " not in text.split("settle")[-1].split("These")[0]
 

@@ -141,7 +141,8 @@ def test_few_seeds(tmp_path, seeds):
     assert (row["accuracy"]["low"] is None) == one
     assert row["difference"]["conditional"] == one
     verdict = row["difference"]["verdict"]
-    assert verdict == "better (one seed: these test rows only)" if one else verdict.startswith(("better", "undecided"))
+    expected = "better (one seed: these trained models only)" if one else ("better", "undecided")
+    assert verdict == expected if one else verdict.startswith(expected)
     assert verdict in text
 
 

@@ -10,6 +10,7 @@ from bench.cli import main
 from bench.errors import UserError
 from bench.leaderboard import Rules
 from bench.leaderboard.table import build
+from bench.manifest import joined
 from bench.merge import merged
 from bench.store import write_json
 
@@ -127,3 +128,16 @@ def test_the_command_merges_and_checks(tmp_path, capsys):
         main(["report", "--from", "a", "nowhere"])
     assert stop.value.code == 2
     assert "no grid was run in nowhere" in capsys.readouterr().err
+
+
+def test_what_the_later_grid_says_of_a_method_is_right(tmp_path):
+    store = FakeStore(tmp_path / "runs", seeds=(0, 1)).method("dimp", hyperparameters={"clip": 10})
+    first = store.manifest()
+    later = json.loads(json.dumps(first))
+    later["sections"][0] |= {"title": "Another title", "seeds": [1]}
+    later["sections"][0]["methods"][0] |= {"hyperparameters": {"clip": 20}, "cells": {"1": "twitter/dimp/new"}}
+    (section,) = joined([first, later], "")["sections"]
+    (method,) = section["methods"]
+    assert (section["title"], section["seeds"]) == ("Another title", [0, 1])
+    assert method["hyperparameters"] == {"clip": 20}
+    assert method["cells"] == {"0": "twitter/dimp/0-0", "1": "twitter/dimp/new"}

@@ -6,7 +6,9 @@ from fake_store import FakeStore
 from scipy.stats import rankdata
 
 from bench.leaderboard import write_report
+from bench.leaderboard.columns import OVERALL
 from bench.leaderboard.figures.ranks import alike, critical_difference, ranks
+from bench.leaderboard.markdown import beyond
 from bench.leaderboard.overall import mean_gain, overall, ranks_of
 from bench.leaderboard.table import build
 from bench.stats.crossed import compare
@@ -100,3 +102,39 @@ def test_ranks_are_scipys():
     values = [0.5, 0.7, 0.7, 0.1, 0.5, 0.5]
     assert ranks_of(values) == rankdata([-value for value in values]).tolist()
     assert mean_gain([None]) is None
+
+
+def test_ties_of_the_same_hits_are_ties(tmp_path):
+    hits = {"ce": (30, 32, 47), "dimp": (31, 32, 46)}  # 109 of 150 both; the means differ in their last digit
+    stores = []
+    for name in ("a", "b"):
+        store = task(tmp_path, name, dict.fromkeys(hits, 1.0), rows=50)
+        for entry in store.section["methods"]:
+            for path, right in zip(entry["cells"].values(), hits[entry["label"]], strict=True):
+                logits = np.zeros((50, 2), np.float32)
+                logits[np.arange(50), np.where(np.arange(50) < right, store.labels, 1 - store.labels)] = 1
+                store.cell(path.removeprefix(f"{name}/"), logits)
+        stores.append(store)
+    (group,) = overall(table_of(tmp_path, *stores).sections)
+    assert [row.rank for row in group.rows] == [1.5, 1.5]
+
+
+def test_without_a_baseline_nothing_was_judged(tmp_path):
+    stores = [task(tmp_path, name, {"imp": 1.0, "dimp": 2.0}) for name in ("a", "b")]
+    (group,) = overall(table_of(tmp_path, *stores).sections)
+    assert {(row.wins, row.ties, row.losses) for row in group.rows} == {(0, 0, 0)}
+    ties = next(column for column in OVERALL if column.key == "ties")
+    assert [ties.render(row) for row in group.rows] == ["–", "–"]
+
+
+def test_a_task_of_several_tables_is_named_and_other_training_is_not_summed(tmp_path):
+    training = {"updates": 48, "lr": 0.0003}
+    a, b, c = (task(tmp_path, name, METHODS, training=training) for name in ("a", "b", "c"))
+    again = task(tmp_path, "again", METHODS, training=training, sizes={"test": 20})
+    again.section.update(task="a", task_ref="a")
+    table = table_of(tmp_path, a, b, c, again)
+    (group,) = overall(table.sections)
+    assert (group.tasks, group.omitted) == (("b", "c"), ("a",))
+    assert "none is the task's plain one: a." in "\n".join(beyond(group))
+    c.section["training"] = {**training, "updates": 4800}
+    assert overall(table_of(tmp_path, b, c).sections) == ()

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,10 @@ import pytest
 from fake_store import FakeStore
 
 from bench.leaderboard.figures import draw
-from bench.leaderboard.parts import section_parts, table_parts
+from bench.leaderboard.parts import section_parts, stress, table_parts
 from bench.leaderboard.parts.stress import curves
 from bench.leaderboard.render import FORMS
+from bench.leaderboard.rules import Correction
 from bench.leaderboard.table import build
 from bench.stats.crossed import compare
 
@@ -103,3 +105,79 @@ def test_sections_of_other_stress_are_no_points_of_a_curve(tmp_path):
     table.sections[1].spec["stress"]["noise_kind"] = "pair"
     (curve,) = curves(table)
     assert curve.values == (0.0, 0.2), "without noise every kind of noise is the same"
+
+
+def ends(root, *, plain=("ce", "dimp"), noisy=("ce", "dimp"), **options):
+    """Two sections, without and with noise, of methods that are asked for with options by label."""
+    stores = []
+    for name, labels in (("plain", plain), ("noisy", noisy)):
+        noise = {"noise": 0.2} if name == "noisy" else {}
+        ref = "twitter[noise=0.2]" if noise else "twitter"
+        store = FakeStore(root / name, task_ref=ref, stress=noise, rows=120)
+        for label in labels:
+            skill = 1.0 if name == "noisy" and label == "ce" else 2.0
+            store.method(label, skill=skill, **options.get(label, {}).get(name, options.get(label, {}).get("both", {})))
+        for entry in store.section["methods"]:
+            entry["cells"] = {seed: f"{name}/{path}" for seed, path in entry["cells"].items()}
+        stores.append(store)
+    return stores
+
+
+def stress_rows(root, stores):
+    (part,) = table_parts(build(stores[0].manifest(*stores[1:]), root))
+    return {row.label: row for row in part.rows}
+
+
+def test_a_curve_without_any_difference_is_drawn(tmp_path):
+    stores = ends(tmp_path, plain=("imp", "dimp"), noisy=("imp", "dimp"))
+    table = build(stores[0].manifest(*stores[1:]), tmp_path)
+    assert "stress-noise-1" in {figure.name for figure in draw(table)}
+
+
+def test_changes_of_other_seeds_or_environments_are_not_compared(tmp_path):
+    alike = stress_rows(tmp_path / "a", ends(tmp_path / "a"))
+    assert alike["dimp"].against is not None
+    elsewhere = ends(tmp_path / "b", dimp={"both": {"env": {"torch": "9.9"}}})
+    mixed = stress_rows(tmp_path / "b", elsewhere)["dimp"]
+    assert mixed.change is not None
+    assert (mixed.against, mixed.verdict) == (None, "–")
+    other = ends(tmp_path / "c")
+    for store in other:
+        store.section["seeds"] = [0, 1, 2, 5, 6, 7]
+        cells = store.section["methods"][1]["cells"]
+        store.section["methods"][1]["cells"] = {str(int(seed) + 5): path for seed, path in cells.items()}
+    row = stress_rows(tmp_path / "c", other)["dimp"]
+    assert (row.against, row.verdict) == (None, "–")
+
+
+def test_a_failed_method_keeps_its_place_among_changes(tmp_path, monkeypatch):
+    labels = ("ce", "dimp", "focal", "imp")
+    stores = ends(tmp_path, plain=labels, noisy=labels, **{name: {"noisy": {"failed": (1,)}} for name in labels[2:]})
+    given = []
+    holm = stress.CORRECTIONS[Correction.HOLM]
+    monkeypatch.setitem(stress.CORRECTIONS, Correction.HOLM, lambda p: given.append(list(p)) or holm(p))
+    row = stress_rows(tmp_path, stores)["dimp"]
+    (family,) = (p for p in given if row.against.p in p)
+    assert len(family) == 3
+    assert sum(map(math.isnan, family)) == 2
+
+
+def test_the_checkers_of_merged_stores_are_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store = FakeStore(tmp_path / "a").method("ce").method("dimp").weights("ce", "dimp")
+    quality = store.section["methods"][0]["cells"]
+    store.section["checkers"] = {"quality": quality}
+    alone = build(store.manifest(), store.root)
+    moved = FakeStore(tmp_path / "a")
+    moved.section = {
+        **store.section,
+        "checkers": {"quality": {seed: f"a/{path}" for seed, path in quality.items()}},
+        "methods": [
+            {**entry, "cells": {seed: f"a/{path}" for seed, path in entry["cells"].items()}}
+            for entry in store.section["methods"]
+        ],
+    }
+    merged = build(moved.manifest(), Path())
+    found = [{row.label: row.quality for row in section_parts(table.sections[0])[0].rows} for table in (alone, merged)]
+    assert found[0] == found[1]
+    assert not math.isnan(found[1]["dimp"])

@@ -12,7 +12,7 @@ from bench.stats.crossed import Comparison, compare, compare_accuracy, compare_m
 from bench.stats.interval import t_interval
 from bench.stats.metrics import confusion, macro_f1_of
 from bench.stats.multiple import benjamini_hochberg, holm
-from bench.stats.verdict import incomplete, points, verdict
+from bench.stats.verdict import exact_points, incomplete, points, verdict
 
 
 def random_scores(seed, seeds=5, rows=40, gap=0.1):
@@ -188,7 +188,7 @@ def result(difference, half, *, conditional=False):
         (result(0.03, 0.01), 0.06, "undecided (detectable: 3.4 points)"),  # lost to the correction
         (result(0.001, 0.004), 0.6, "equivalent within 1 point"),
         (result(0.005, 0.004), 0.01, "equivalent within 1 point"),  # significant and negligible
-        (result(0.03, 0.01, conditional=True), 0.01, "better (one seed: these test rows only)"),
+        (result(0.03, 0.01, conditional=True), 0.01, "better (one seed: these trained models only)"),
     ],
 )
 def test_verdicts(found, p, expected):
@@ -201,6 +201,9 @@ def test_verdict_words():
     assert incomplete(4, 5).text == "incomplete: 4/5"
     assert not incomplete(4, 5).word
     assert points(0.005) == "0.5 points"
+    assert exact_points(0.0025) == "0.25 points"
+    assert exact_points(0.01) == "1 point"
+    assert exact_points(0.0004) == "0.04 points"
 
 
 def test_effect_by_hand():

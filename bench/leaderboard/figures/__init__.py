@@ -51,11 +51,12 @@ class Drawn:
 FIGURES: tuple[Entry, ...] = (
     Entry(
         "gains",
-        "Differences to the baseline; intervals are not corrected, verdicts are; grey band: too small to care about",
+        "Differences to the baseline; better and worse are corrected over the core methods, intervals and methods with "
+        "† are not; grey band: too small to care about",
         gains,
     ),
     Entry("seeds", "Accuracy of each seed", dots),
-    Entry("pairs", "Every method against every other; marks are corrected over all pairs", heat),
+    Entry("pairs", "Every method against every other; ▲ and ▼ are corrected over all pairs", heat),
     Entry("curves", "Training loss and effective sample size (share of a batch)", curves),
     Entry("weights", "Weights of generated rows against probabilities of their labels, pooled over seeds", lens),
     Entry("agreement", "How far methods agree on which rows weigh more: rank correlation, mean over seeds", agreements),

@@ -30,7 +30,8 @@ def forest(axes: Axes, section: Section, delta: float, names: list[str]) -> None
         look, at = VERDICTS[word], names.index(row.label)
         axes.plot([100 * found.low, 100 * found.high], [at, at], color=look.colour, linewidth=2, zorder=2)
         axes.plot(100 * found.difference, at, look.marker, color=look.colour, markersize=8, zorder=3)
-    axes.set_yticks(range(len(names)), [short(name) for name in names])
+    exploratory = {row.label for row in section.rows if not row.spec["core"]}
+    axes.set_yticks(range(len(names)), [f"{short(name)} †" if name in exploratory else short(name) for name in names])
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel(f"difference of accuracy to {short(section.baseline)} (points)")

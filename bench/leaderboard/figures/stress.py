@@ -53,6 +53,8 @@ def line(
 ) -> None:
     """Means joined, intervals as a band; a point without a result is left out."""
     known = [at for at, point in enumerate(points) if point is not None]
+    if not known:
+        return
     mean, low, high = (100 * np.array(part) for part in zip(*(p for p in points if p is not None), strict=True))
     axes.plot(x[known], mean, "o-", color=colour, markersize=4.5, linewidth=1.6, label=short(label, 24))
     axes.fill_between(x[known], low, high, color=colour, alpha=0.1, linewidth=0)

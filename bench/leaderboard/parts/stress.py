@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from bench.leaderboard.columns import Column, gain, mean_and_interval
 from bench.leaderboard.paired import mixture, stacked
 from bench.leaderboard.parts.part import Part
+from bench.leaderboard.rules import Rules
 from bench.leaderboard.table import Row, Section, Table
 from bench.stats.crossed import Comparison, compare
 from bench.stats.interval import Interval, t_interval
@@ -38,6 +40,12 @@ class Curve:
         """The methods that have a result at two points or more, in the order of the first section."""
         rows = [row.label for section in self.sections for row in section.rows if row.cells]
         return [label for label in dict.fromkeys(rows) if rows.count(label) > 1]
+
+    @property
+    def planned(self) -> list[str]:
+        """The methods that were asked for at both ends, with or without a result."""
+        ends = [[row.label for row in section.rows] for section in (self.sections[0], self.sections[-1])]
+        return [label for label in ends[0] if label in ends[1]]
 
     def row(self, label: str, place: int) -> Row | None:
         """A method at one point."""
@@ -116,31 +124,50 @@ def point(row: StressRow, place: int) -> str:
 
 
 def rows(curve: Curve, table: Table) -> list[StressRow]:
-    """The methods along an axis; verdicts on their resistance are corrected over them."""
+    """The methods along an axis; verdicts on their resistance are corrected over all that were planned."""
     rules = table.rules
-    base = change_scores(curve, rules.baseline, rules.allow_mixed)
-    made = [stress_row(curve, label, base, rules.baseline, rules.allow_mixed) for label in curve.labels]
-    against = [row.against for row in made if row.against is not None]
-    corrected = iter(CORRECTIONS[rules.correction]([found.p for found in against]))
-    return [with_verdict(row, float(next(corrected)), rules.delta) if row.against else row for row in made]
+    base = change(curve, rules.baseline, rules.allow_mixed)
+    made = {label: stress_row(curve, label, base, rules) for label in curve.labels}
+    planned = [label for label in curve.planned if label != rules.baseline]
+    against = [row.against if (row := made.get(label)) else None for label in planned]
+    p = CORRECTIONS[rules.correction]([found.p if found else math.nan for found in against])
+    for label, found, corrected in zip(planned, against, p, strict=True):
+        if found is not None:
+            told = verdict(found, float(corrected), delta=rules.delta).text
+            made[label] = replace(made[label], verdict=told)
+    return list(made.values())
 
 
-def stress_row(curve: Curve, label: str, base: FloatArray | None, baseline: str, allow_mixed: bool) -> StressRow:
+def stress_row(curve: Curve, label: str, base: Change | None, rules: Rules) -> StressRow:
     """One method; changes need the same seeds and test rows at both ends."""
     places = [curve.row(label, place) for place in range(len(curve.values))]
-    change = change_scores(curve, label, allow_mixed)
-    comparable = change is not None and base is not None and label != baseline and change.shape == base.shape
+    own = change(curve, label, rules.allow_mixed)
+    against = own and base and label != rules.baseline and own.comparable(base, rules.allow_mixed)
     return StressRow(
         label=label,
         accuracy=tuple(row.accuracy if row else UNKNOWN for row in places),
         words=tuple(row.paired.verdict.word if row and row.paired else "" for row in places),
-        change=None if change is None else compare(change, np.zeros_like(change)),
-        against=compare(change, base) if comparable and change is not None and base is not None else None,
+        change=compare(own.scores, np.zeros_like(own.scores)) if own else None,
+        against=compare(own.scores, base.scores) if against and own and base else None,
     )
 
 
-def change_scores(curve: Curve, label: str, allow_mixed: bool) -> FloatArray | None:
-    """(S, N) right at the last value minus right at the first, None where the two are not the same design."""
+@dataclass(frozen=True)
+class Change:
+    """(S, N) right at the last value minus right at the first, and the method's rows there."""
+
+    first: Row
+    last: Row
+    scores: FloatArray
+
+    def comparable(self, other: Change, allow_mixed: bool) -> bool:
+        """Whether two methods changed on the same seeds and were made alike."""
+        alike = not (mixture(self.first, other.first) or mixture(self.last, other.last))
+        return self.first.seeds == other.first.seeds and (allow_mixed or alike)
+
+
+def change(curve: Curve, label: str, allow_mixed: bool) -> Change | None:
+    """What the axis does to a method's hits, None where its two ends are not the same design."""
     first, last = curve.row(label, 0), curve.row(label, len(curve.values) - 1)
     tests = curve.sections[0].test, curve.sections[-1].test
     if first is None or last is None or not (first.complete and last.complete) or first.seeds != last.seeds:
@@ -150,15 +177,7 @@ def change_scores(curve: Curve, label: str, allow_mixed: bool) -> FloatArray | N
     if not allow_mixed and mixture(first, last):
         return None
     right = [(stacked(row, row.seeds) == tests[0].labels).astype(np.float64) for row in (last, first)]
-    return np.asarray(right[0] - right[1])
-
-
-def with_verdict(row: StressRow, p: float, delta: float) -> StressRow:
-    """The row with the word on how its change compares with the baseline's."""
-    assert row.against is not None
-    return StressRow(
-        row.label, row.accuracy, row.words, row.change, row.against, verdict(row.against, p, delta=delta).text
-    )
+    return Change(first, last, np.asarray(right[0] - right[1]))
 
 
 def reading(curve: Curve, table: Table) -> str:
@@ -170,6 +189,6 @@ def reading(curve: Curve, table: Table) -> str:
             f"that value ▲ better than {base}, ▼ worse, = equivalent, no sign: undecided.",
             "- **change**: accuracy at the last value minus at the first, same seeds and test rows (crossed, as in the "
             f"leaderboard). **change − baseline's**: how much less the axis costs than it costs {base}; **holds up**: "
-            "the verdict on that, corrected over the methods of this table.",
+            "the verdict on that, better and worse corrected over the methods that were asked for.",
         ]
     )

@@ -93,11 +93,10 @@ def stored(folder: Path) -> bool:
 
 def of_cell(section: Section, seed: int, folder: Path) -> RowWeights | Absence:
     """The weights of one cell with what the section knows of its rows."""
-    root = folder.parents[2]
     record = section.spec.get("records", {}).get(str(seed), {}).get("generated")
     quality = section.spec.get("checkers", {}).get("quality", {}).get(str(seed))
     stamp = (folder / "weights.parquet").stat().st_mtime_ns
-    return known(folder, root, record, root / quality if quality else None, stamp)
+    return known(folder, folder.parents[2], record, section.root / quality if quality else None, stamp)
 
 
 @functools.lru_cache(maxsize=512)  # the table and the figures of a report look at the same cells
