@@ -36,7 +36,7 @@ from methods import discover
 from methods.base import Context, Method, MethodConfig, RealUse
 from methods.plugins import load_file
 
-VERSIONS = ("torch", "transformers", "accelerate", "numpy", "tokenizers")
+VERSIONS = ("torch", "transformers", "accelerate", "numpy", "scipy", "scikit-learn", "tokenizers")
 _classifiers: dict[tuple[Any, ...], Classifier] = {}
 
 

@@ -6,6 +6,7 @@ cells. Done cells never go, and neither does a folder that was finished and dama
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from collections.abc import Iterator
@@ -35,22 +36,26 @@ class Entry:
 def clean(root: Path, *, failed: bool, remove: bool) -> Iterator[str]:
     """Say what there is and what goes, and remove it if asked. Raises UserError while a run is at the store."""
     found = entries(root, failed=failed)
-    going = [entry for entry in found if entry.why]
-    busy = [entry.path for entry in found if entry.state == State.RUNNING]
-    if remove and busy:
-        raise UserError(f"a run is at {root} ({len(busy)} folders, such as {busy[0]}); clean when it is done")
-    yield from totals(found)
-    for entry in going:
-        yield f"{'removed' if remove else 'goes'}: {entry.path} ({entry.kind}, {entry.why}, {spell(size([entry]))})"
-    space = spell(size(going))
-    if remove:
-        with exclusive(root):
-            for entry in going:
-                shutil.rmtree(entry.path) if entry.path.is_dir() else entry.path.unlink(missing_ok=True)
+    with exclusive(root) if remove else contextlib.nullcontext():  # so that no run takes what has just been judged
+        found = entries(root, failed=failed) if remove else found
+        busy = [entry.path for entry in found if entry.state == State.RUNNING]
+        if remove and busy:
+            raise UserError(f"a run is at {root} ({len(busy)} folders, such as {busy[0]}); clean when it is done")
+        going = [entry for entry in found if entry.why]
+        told = [*totals(found), *(line(entry, removed=remove) for entry in going)]
+        space = spell(size(going))
+        for entry in going if remove else ():
+            shutil.rmtree(entry.path) if entry.path.is_dir() else entry.path.unlink(missing_ok=True)
+    yield from told
     if not going:
         yield "nothing to remove"
     elif not remove:
         yield f"{len(going)} of these would go ({space}); --yes removes them"
+
+
+def line(entry: Entry, *, removed: bool) -> str:
+    """What is told of something that goes."""
+    return f"{'removed' if removed else 'goes'}: {entry.path} ({entry.kind}, {entry.why}, {spell(size([entry]))})"
 
 
 def entries(root: Path, *, failed: bool) -> list[Entry]:

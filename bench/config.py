@@ -20,6 +20,7 @@ from tasks.spec import read_yaml
 
 OPTION = "config"
 SET = "set"
+REPEATED = ("plugin",)  # options that are given once for each value
 OTHER_WORD = {"seed": "seeds", "seeds": "seed"}  # one on the command line overrules the other in the file
 
 
@@ -70,7 +71,8 @@ def read(path: Path, known: Collection[str]) -> Iterator[tuple[str, str]]:
         name = hyphenated(str(key))
         if "." not in name and name not in known:
             raise unknown(f"key in {path}:", name, [*known, SET])
-        yield name, text(value, f"{path}: {key}")
+        repeated = value if name in REPEATED and isinstance(value, list) and value else [value]
+        yield from ((name, text(one, f"{path}: {key}")) for one in repeated)
 
 
 def text(value: Any, where: str) -> str:

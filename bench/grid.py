@@ -79,6 +79,8 @@ def run(
     `show` is entered while cells train: the live table of a terminal.
     """
     made = plan(asked, options.out)
+    if any(one.settings.precision == "fp16" for one in made.requests) and not local.devices():
+        raise UserError("precision=fp16 needs a GPU; bf16 trains on processors too")
     smoke = any(one.limit is not None for one in made.requests)
     if options.save_models is not None:
         keep_models(made, options.save_models)

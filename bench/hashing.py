@@ -13,15 +13,17 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 # What a cell's numbers are computed by.
 TRAINS = (
-    *(f"bench/{name}.py" for name in ("artefacts", "batches", "cell", "classifier", "dynamics", "embeddings")),
+    *(f"bench/{name}.py" for name in ("artefacts", "batches", "cell", "classifier", "dynamics", "embeddings", "folds")),
     *(
         f"bench/{name}.py"
-        for name in ("lookahead", "network", "packed", "ranks", "record", "seeds", "selection", "states")
+        for name in ("lookahead", "network", "packed", "ranks", "record", "scores", "seeds", "selection", "states")
     ),
-    *(f"bench/{name}.py" for name in ("spans", "tokens", "trainer")),
+    *(f"bench/{name}.py" for name in ("spans", "tokens", "trainer", "vocabulary")),
     "bench/stats/metrics.py",
     *(f"methods/{name}.py" for name in ("auxiliary", "base", "context", "hooks")),
 )
+# What every method imports: known to `training_hash`, or without a say in results.
+COMMON = {"builtins", "abc", *(f"methods.{name}" for name in ("base", "context", "hooks", "registry"))}
 ID_LENGTH = 20  # hex digits: 80 bits, far beyond any store's need
 
 
@@ -54,9 +56,25 @@ def source_hash(source: str) -> str:
 
 @functools.cache
 def class_hash(cls: type) -> str:
-    """Hash of the files that define a method class and the methods it derives from."""
-    family = {base for base in cls.__mro__ if base.__module__ not in ("builtins", "abc", "methods.base")}
-    return files_hash(sorted({Path(inspect.getfile(base)) for base in family}))
+    """Hash of the files that define a method class, its configuration and what they derive from and import."""
+    family = {base for base in (*cls.__mro__, *cls.Config.__mro__) if base.__module__ not in COMMON}  # type: ignore[attr-defined]
+    files: set[Path] = set()
+    waiting = [Path(inspect.getfile(base)) for base in family]
+    while waiting:
+        path = waiting.pop()
+        if path not in files:
+            files.add(path)
+            waiting += imported(path)
+    return files_hash(sorted(files))
+
+
+def imported(path: Path) -> list[Path]:
+    """The project's files of methods that a file imports, without those that `training_hash` knows."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    names |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    found = [(name, ROOT / f"{name.replace('.', '/')}.py") for name in sorted(names - COMMON)]
+    return [file for name, file in found if name.startswith("methods.") and file.is_file()]
 
 
 def files_hash(paths: list[Path]) -> str:

@@ -13,9 +13,10 @@ from bench.checkpoint import find, outputs
 from bench.errors import UserError
 from bench.store import read_json, write_text
 from tasks import FILES, load_spec
+from tasks.checks import checked_texts
 from tasks.columns import texts_of
 from tasks.course import numbered_lines
-from tasks.tables import READERS, read_table
+from tasks.tables import READERS, Table, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,9 +47,24 @@ def texts(file: Path) -> tuple[list[Any], list[str], list[str] | None]:
         return lines(file)
     table = read_table(file)
     text, pair = texts_of(table, load_spec(FILES), None)
-    first = [str(value) for value in table.column(text)]
-    second = [str(value) for value in table.column(pair)] if pair else None
-    return list(table.columns.get("id", range(1, len(table) + 1))), first, second
+    first = checked_texts(table, text)
+    second = checked_texts(table, pair) if pair else None
+    return identities(table), first, second
+
+
+def identities(table: Table) -> list[Any]:
+    """The ids of a table, from 1 where it has none. Raises DataError for one that is missing or there twice."""
+    if "id" not in table.columns:
+        return list(range(1, len(table) + 1))
+    seen = set()
+    found = [int(value) if isinstance(value, float) and value.is_integer() else value for value in table.column("id")]
+    for row, value in enumerate(found):
+        if value is None or value != value or value == "":
+            table.fail(row, "id is missing")
+        if value in seen:
+            table.fail(row, f"id {value} is that of an earlier row too")
+        seen.add(value)
+    return found
 
 
 def lines(file: Path) -> tuple[list[Any], list[str], None]:
@@ -99,12 +115,23 @@ def classify(folder: Path, texts: list[str], pairs: list[str] | None) -> np.ndar
     return out
 
 
+def writable(path: Path) -> None:
+    """Raise UserError for a path that no file can be written to."""
+    if path.is_dir():
+        raise UserError(f"--to {path} is a folder; give it the name of a file")
+    parent = next(folder for folder in path.absolute().parents if folder.exists())
+    if not parent.is_dir():
+        raise UserError(f"--to {path}: {parent} is a file, not a folder")
+
+
 def submission(frame: pd.DataFrame) -> str:
     """The course's file: `Id,Prediction` with -1 and 1, ids from 1. Raises UserError for other labels."""
     foreign = sorted({label for label in frame["label"] if str(label).casefold() not in POLARITY})
     if foreign:
         raise UserError(f"a submission knows negative and positive, not {', '.join(map(str, foreign))}")
     values = [POLARITY[str(label).casefold()] for label in frame["label"]]
+    if odd := [identity for identity in frame["id"] if not re.fullmatch(r"\d+", str(identity))]:
+        raise UserError(f"a submission has whole numbers as ids, not {odd[0]!r}")
     numbered = zip(frame["id"], values, strict=True)
     return "Id,Prediction\n" + "".join(f"{identity},{value}\n" for identity, value in numbered)
 

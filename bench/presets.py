@@ -11,6 +11,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+LEAST_LENGTH = 4  # tokens: the marks of a text or pair, and a word
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
@@ -38,6 +39,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name} must be above 0 and finite, not {value}")
+        if self.max_length < LEAST_LENGTH:
+            raise ValueError(f"max_length must be at least {LEAST_LENGTH}, not {self.max_length}: less holds no word")
         if self.train_layers != "all" and self.train_layers < 1:
             raise ValueError(f"train_layers must be at least 1, not {self.train_layers}")
         if not 0 <= self.warmup < 1:

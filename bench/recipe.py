@@ -108,7 +108,7 @@ def strict_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once_each)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read as a configuration: {error}") from error
 
 
@@ -131,12 +131,12 @@ class Reader:
             model=self.model(),
             method=self.method(),
             settings=self.settings(),
-            seed=int(self.take("seed", 42)),
+            seed=self.whole("seed", 42),
             protocol="paper-select" if self.flag("load_best_model_at_end") else "fixed",
             rows=self.rows(),
             checkers=self.checkers(),
             auxiliary=self.auxiliary(),
-            output=Path(self.take("output_dir", "output")),
+            output=Path(str(self.take("output_dir", "output"))),
             save_model=self.flag("save_model"),
             train=self.flag("do_train", default=True),
             predict=self.flag("do_predict"),
@@ -149,6 +149,23 @@ class Reader:
         if str(value).lower() not in ("true", "false"):
             raise UserError(f"{self.path}: {key} is true or false, not {value!r}")
         return str(value).lower() == "true"
+
+    def number(self, key: str, default: float) -> float:
+        """A number, also as text."""
+        value = self.take(key, default)
+        try:
+            if isinstance(value, bool):
+                raise TypeError
+            return float(value)
+        except (TypeError, ValueError):
+            raise UserError(f"{self.path}: {key} is a number, not {value!r}") from None
+
+    def whole(self, key: str, default: int) -> int:
+        """A whole number from 0."""
+        value = self.number(key, default)
+        if not value.is_integer() or value < 0:
+            raise UserError(f"{self.path}: {key} is a whole number from 0, not {value:g}")
+        return int(value)
 
     def artifact(self, key: str) -> str | None:
         """A model or data set, with the scheme that their keys leave out; text "None" means none."""
@@ -180,8 +197,7 @@ class Reader:
             value = self.take(key, DEFAULTS.get(key))
             if value is not None:
                 found[name] = value
-        norm = self.take("max_grad_norm", 1.0)
-        found["clip_norm"] = None if float(norm) == 0 else norm
+        found["clip_norm"] = self.number("max_grad_norm", 1.0) or None
         wanted = [name for name, key in (("fp16", "fp16"), ("bf16", "bf16")) if self.flag(key)]
         found["precision"] = wanted[0] if wanted else "no"
         found["warmup"] = self.warmup()
@@ -189,7 +205,7 @@ class Reader:
 
     def warmup(self) -> float:
         """Warm-up as a share of the updates."""
-        share, steps = float(self.take("warmup_ratio", 0)), float(self.take("warmup_steps", 0))
+        share, steps = self.number("warmup_ratio", 0), self.number("warmup_steps", 0)
         if steps >= 1:
             raise UserError(f"{self.path}: warmup_steps={steps:g}: give warmup_ratio, a share of the updates")
         return share or steps
@@ -222,8 +238,8 @@ class Reader:
 
     def auxiliary(self) -> str | None:
         """The contrastive term in the form of the tweet-polarity project."""
-        wanted, weight = self.flag("contrastive_learning"), float(self.take("contrastive_learning_weight", 0.1))
-        temperature = float(self.take("temperature", 0.05))
+        wanted, weight = self.flag("contrastive_learning"), self.number("contrastive_learning_weight", 0.1)
+        temperature = self.number("temperature", 0.05)
         if not wanted or weight == 0 or not math.isfinite(weight):
             return None
         return f"simcse(weight={weight},temperature={temperature},views=dropout)"

@@ -16,7 +16,7 @@ from bench.presets import PRESETS, Settings
 from bench.protocols import Protocol, protocols
 from bench.references import located
 from bench.refs import build
-from methods.base import DIVERSITY, QUALITY
+from methods.base import DIVERSITY, DIVERSITY_OOF, QUALITY, QUALITY_OOF
 from methods.plugins import PluginError, load_file
 from tasks import COURSE, FILES, SOURCES, Role, TaskData, is_course, load
 
@@ -87,6 +87,13 @@ def request(
     `diversity_checker` name models that were trained elsewhere (a folder, a hub id, wandb:entity/project/name:version).
     `plugins` are files with methods of one's own; `limit` is the most rows in each role, for a smoke run.
     """
+    texts = {"generated": generated, "real": real, "test": test, "data-dir": data_dir, "encoder": encoder}
+    texts |= {"protocol": protocol, "quality-checker": quality_checker, "diversity-checker": diversity_checker}
+    for name, given in texts.items():
+        if given is not None and not str(given).strip():
+            raise UserError(f"--{name} is empty; leave it out, or give it a value")
+    if data_dir is not None and not Path(data_dir).is_dir():
+        raise UserError(f"--data-dir {data_dir}: no such folder")
     load_plugins(plugins)
     if limit is not None and limit < 1:
         raise UserError(f"limit must be at least 1, not {limit}")
@@ -99,6 +106,7 @@ def request(
     models = {QUALITY: quality_checker, DIVERSITY: diversity_checker}
     training, own = divide(settings or {})
     chosen, left_out = choose(methods, own)
+    given_and_held_out(chosen, models)
     return Request(
         methods=chosen,
         tasks=choose_tasks(default_task(places) if tasks is None else tasks, places),
@@ -116,6 +124,17 @@ def request(
         left_out=left_out,
         limit=limit,
     )
+
+
+def given_and_held_out(chosen: Sequence[Choice], models: Mapping[str, str | None]) -> None:
+    """Raise UserError where a method needs out-of-fold scores of a checker that was trained elsewhere."""
+    for name, held_out, option in ((QUALITY, QUALITY_OOF, "quality"), (DIVERSITY, DIVERSITY_OOF, "diversity")):
+        for choice in chosen if models[name] else ():
+            if held_out in choice.cls.requires_of(choice.config):
+                raise UserError(
+                    f"{choice.label} needs scores of {option} checkers that are trained without the rows they score, "
+                    f"which the model of --{option}-checker is not known to be; leave out one of the two"
+                )
 
 
 def load_plugins(files: Sequence[str | Path]) -> None:
@@ -164,7 +183,7 @@ def row_limit(test_size: int | str | None) -> int | Literal["default"] | None:
     """The most test rows: a number, None (or "all") for no limit, or "default", the task's."""
     if test_size in ("default", "all", None):
         return "default" if test_size == "default" else None
-    if not str(test_size).isdigit() or int(test_size) < 1:
+    if not str(test_size).isdecimal() or int(test_size) < 1:
         raise UserError(f"test_size (--test-size) must be a number, all or default, not {test_size!r}")
     return int(test_size)
 

@@ -75,7 +75,8 @@ def read(path: Path) -> dict[str, Any]:
 
 def command(sweep: Mapping[str, Any], path: Path) -> list[str]:
     """The arguments that each trial has besides its parameters: what stands behind `bench run` and is no macro."""
-    words = [str(word) for word in sweep.get("command") or []]
+    given = sweep.get("command") or []
+    words = [str(word) for word in given] if isinstance(given, list) else []
     at = next((i for i, pair in enumerate(itertools.pairwise(words)) if pair == ("bench", "run")), None)
     if at is None:
         raise UserError(
@@ -86,7 +87,7 @@ def command(sweep: Mapping[str, Any], path: Path) -> list[str]:
 
 def values(name: str, entry: Any, path: Path) -> list[Any]:
     """What a parameter of a grid may be."""
-    if isinstance(entry, Mapping) and isinstance(entry.get("values"), list):
+    if isinstance(entry, Mapping) and isinstance(entry.get("values"), list) and entry["values"]:
         return list(entry["values"])
     if isinstance(entry, Mapping) and "value" in entry:
         return [entry["value"]]
@@ -106,7 +107,7 @@ def drawn(name: str, entry: Any, rng: random.Random, path: Path) -> Any:
         raise unknown(f"distribution of parameter {name}", str(kind), DISTRIBUTIONS)
     try:
         return DISTRIBUTIONS[kind](entry, rng)
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         text = [f"{key} is the text {entry[key]!r}" for key in ("min", "max") if isinstance(entry.get(key), str)]
         why = f"{text[0]}; YAML reads 1.0e-5 as a number, not 1e-5" if text else str(error)
         raise UserError(f"{path}: parameter {name!r} cannot be drawn from {kind} ({why})") from error

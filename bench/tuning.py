@@ -76,9 +76,13 @@ def drawn(config: MethodConfig, settings: Settings, method: str, number: int) ->
 
 
 def hyper(config: MethodConfig, method: str, number: int) -> MethodConfig:
-    """A method's searched hyper-parameters drawn; each has draws of its own, so a new one shifts no other."""
+    """A method's searched hyper-parameters drawn, but for those that are not at their default: somebody chose them.
+
+    Each has draws of its own, so a new one shifts no other.
+    """
     hints = get_type_hints(type(config))
-    searched = [entry for entry in fields(config) if entry.metadata.get("search") is not None]
+    free = [entry for entry in fields(config) if getattr(config, entry.name) == entry.default]
+    searched = [entry for entry in free if entry.metadata.get("search") is not None]
     for attempt in range(ATTEMPTS):
         values = {
             entry.name: draw(entry.metadata["search"], entry.metadata["log"], method, entry.name, number, attempt)

@@ -9,7 +9,7 @@ taken for noise. boost=both also raises rows that are right, by beta ^ e_i.
 Source: Zou et al., "FuseGen: PLM Fusion for Data-generation based Zero-shot Learning", EMNLP 2024, its self-boosting
 weight adjustment for one generator; the rest of the method is about generating. Default: errors only. They train 30
 times; `rounds` 2 is ours, to keep the cost at that of other methods.
-Cost: rounds * (1 + a pass of the encoder over the rows) + 1 (3.7 in preset quick). Needs: nothing.
+Cost: rounds * (1 + a pass of the encoder over the rows) + 1 (3.4 in preset quick). Needs: nothing.
 """
 
 from __future__ import annotations

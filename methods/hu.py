@@ -14,8 +14,8 @@ imbalance has norm=linear. Bounded for cost: 32 real rows per update, drawn anew
 (2 per class in that script). Dropout is off in the look-ahead. Stored weights are those on a batch mean: B softmax(w).
 Memory: `group` copies of the weights that train.
 Cost: 1 + 1 for the rows one by one + real_rows / group, in the updates after the first 3 of 13. Needs: gradients on the
-small real set. It is slower than its passes say: rows go through the model alone. With one pass over the rows, as in
-preset quick, a row's weight is learnt from its one look-ahead, just before its one update.
+small real set. It is slower than its passes say: rows go through the model alone. With one pass over the rows, a
+row's weight is learnt from its one look-ahead, just before its one update; preset quick makes one and a half.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ and until 0.875, theirs. There an epoch's batches are refilled with rows that st
 batches keep their place and lose rows, so that the number of updates and their rates are those of every method. The
 released code takes the mean over rows that stay, a larger step, and keeps the rescaling in the last epochs if their
 number times 0.875 is not whole; neither is so here. A batch that would lose all its rows keeps them all, at weight 1.
-With one pass over the rows, as in preset quick, it is `ce`.
+With one pass over the rows it is `ce`; preset quick makes one and a half, and few rows are skipped.
 Cost: below 1, down to about 1 - r/2 with many epochs; declared as 1. Needs: nothing.
 """
 

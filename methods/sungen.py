@@ -12,8 +12,8 @@ losses along grad L_outer. After the rounds the model is trained anew, like ever
 Source: Gao et al., "Self-Guided Noise-Free Data Generation for Efficient Zero-Shot Learning" (SunGen), ICLR 2023, and
 the released code: Adam on t with a cosine schedule and sigmoid, rate 0.25, 100 rounds of one epoch with a small LSTM;
 outer=real is its --use_dev_outer. Bounded for cost: 5 rounds of half the updates, at rate 1, so that t can move as far
-as it did in 15 of theirs; the outer loss on 256 rows, drawn anew each round. In preset quick a round is half a pass,
-over the same rows each time; length=1 is their epoch. Dropout is off in gradients.
+as it did in 15 of theirs; the outer loss on 256 rows, drawn anew each round. In preset quick a round is three quarters
+of a pass, over the same rows each time; length=0.67 is their epoch there. Dropout is off in gradients.
 Cost: 1 + per round: half a training, the outer rows, and 2/3 of a pass over the generated rows. Needs: nothing;
 outer=real: gradients on the small real set.
 """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.columns import Columns
+from tasks.columns import Columns, label_name
 from tasks.errors import DataError, listed, nearest, shown
 from tasks.rows import Rows
 from tasks.tables import Table
@@ -24,8 +24,8 @@ def checked_rows(table: Table, columns: Columns, known: Sequence[str], clean_lab
 
     Raises `DataError` for the first bad text, then for the first bad label.
     """
-    texts = _texts(table, columns.text)
-    pairs = None if columns.text_pair is None else _texts(table, columns.text_pair)
+    texts = checked_texts(table, columns.text)
+    pairs = None if columns.text_pair is None else checked_texts(table, columns.text_pair)
     labels = _labels(table, columns.label, known)
     record = {"label_clean": _labels(table, clean_label, known)} if clean_label in table.columns else {}
     return Rows(np.arange(len(table), dtype=np.int64), texts, pairs, labels, record)
@@ -37,7 +37,8 @@ def _labels(table: Table, column: str, known: Sequence[str]) -> NDArray[np.int64
     return np.array(labels, dtype=np.int64)
 
 
-def _texts(table: Table, column: str) -> list[str]:
+def checked_texts(table: Table, column: str) -> list[str]:
+    """The texts (n,) of a column. Raises `DataError` for the first that is missing, empty or no text."""
     values = table.column(column)
     for row, value in enumerate(values):
         if problem := _text_problem(value):
@@ -65,12 +66,12 @@ def _absent(value: Any) -> bool:
 
 def _label(table: Table, row: int, value: Any, names: Sequence[str], labels: Sequence[str]) -> int:
     """A label as an index into the task's `labels`; `names` is the order that integers in the file refer to."""
-    if _absent(value) or value == "":
+    if (name := label_name(value, None)) is None:
         table.fail(row, "label is missing")
-    name = str(value).strip() if isinstance(value, str | int) else None
-    if name in labels:
-        return labels.index(name)
-    index = _index(value)
+    for text in (str(value).strip(), name):
+        if text in labels:
+            return labels.index(text)
+    index = int(name) if name.isdecimal() else None
     # Labels that are numbers themselves (stars 1 to 5) are names, never positions.
     positions = not any(label.lstrip("-").isdecimal() for label in names)
     named = names[index] if positions and index is not None and 0 <= index < len(names) else None
@@ -78,14 +79,6 @@ def _label(table: Table, row: int, value: Any, names: Sequence[str], labels: Seq
         return labels.index(named)
     meaning = "" if named is None else f" ({named})"
     table.fail(row, f"label {shown(value)}{meaning} is not one of {listed(labels)}{nearest(value, labels)}")
-
-
-def _index(value: Any) -> int | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        return int(value) if value.strip().isdecimal() else None
-    return int(value) if isinstance(value, int) or (isinstance(value, float) and value.is_integer()) else None
 
 
 def checked_options(spec: TaskSpec, options: Mapping[str, object]) -> dict[str, float]:

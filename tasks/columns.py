@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,6 +34,7 @@ TEXTS = (
     "document",
     "body",
 )
+WHOLE = re.compile(r"-?\d+\.0+")
 LABELS = ("label", "labels", "class", "category", "target", "sentiment", "intent")
 
 
@@ -136,13 +138,16 @@ def _labels(table: Table, column: str, leave_out: Sequence[str]) -> dict[str, li
 
 
 def label_name(value: Any, names: Sequence[str] | None) -> str | None:
-    """A label as text; `names` is the order that integers refer to, where the file has one."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if names and isinstance(value, int) and 0 <= value < len(names):
-        return names[value]
+    """A label as text, None where there is none; `names` is the order that integers refer to, where the file has one.
+
+    Whole numbers are the same label in every format: 1, 1.0 and "1.0", which is what tables make of 1 beside a gap.
+    """
     text = "" if value is None or value != value else str(value).strip()
-    return text or None
+    if WHOLE.fullmatch(text):
+        text = text.partition(".")[0]
+    if names and not isinstance(value, bool | str) and text.isdecimal() and int(text) < len(names):
+        return names[int(text)]
+    return text if text and text.casefold() != "nan" else None
 
 
 def _subset(table: Table, rows: Mapping[str, list[int]], other: str, known: Mapping[str, list[int]]) -> None:

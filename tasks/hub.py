@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetBuilder
 
 TIMEOUT = 5.0  # seconds for the hub's first answer; the libraries' own retries go on for half a minute
+HELD_OUT = ("test",)  # splits that are never anything else
 PLACE = re.compile(
     r"(?P<id>[\w.-]+/[\w.-]+)(:(?P<config>[\w.-]*))?(:(?P<split>[\w.-]+))?(@(?P<revision>[\w./-]+))?", re.ASCII
 )
@@ -113,9 +114,13 @@ def _prepared(path: str, name: str, config: str | None, **options: Any) -> Datas
 
 
 def _rows(builder: DatasetBuilder, name: str, wanted: str | None, split: str) -> tuple[Dataset, str]:
-    """A split and its name: the one wanted, the one meant, or the only one. Raises DataError."""
+    """A split and its name: the one wanted, the one meant, or the only one that has no other meaning.
+
+    Raises DataError: rows that are called test are never read as training rows.
+    """
     splits = list(builder.info.splits or {})
-    chosen = wanted or (splits[0] if len(splits) == 1 else split)
+    only = splits[0] if len(splits) == 1 and (splits[0] not in HELD_OUT or split in HELD_OUT) else split
+    chosen = wanted or only
     if chosen not in splits:
         raise DataError(f"{name}: no split {chosen!r}; there are: {listed(splits)}")
     return builder.as_dataset(split=chosen), chosen  # type: ignore[return-value]

@@ -16,12 +16,18 @@ SPLITS = {"generated": "train", "real": "train", "test": "test", "validation": "
 
 
 def read_place(place: str, role: str, base: Path = Path()) -> Table:
-    """The rows of a file, of a folder in hub or course layout, or of a hub place. Paths are relative to `base`."""
+    """The rows of a file, of a folder in task, hub or course layout, or of a hub place, relative to `base`.
+
+    Raises `DataError` where the only rows of a folder are test rows, and those of another role are asked for.
+    """
     path = base / Path(place).expanduser()
     if is_course(path):
         return read_course(path)
     if path.is_dir():
-        return read_folder(path, None, None, SPLITS[role])
+        own = [] if role in SPLITS.values() else _fitting(sorted(entry.name for entry in path.iterdir()), role)
+        if len(own) > 1:
+            raise DataError(f"{path}: {listed(own)} are all {role} rows; keep one")
+        return read_place(own[0], role, path) if own else read_folder(path, None, None, SPLITS[role])
     found = hub_place(place)
     if path.exists() or path.suffix.lower() in READERS or found is None:
         return read_table(path)

@@ -19,11 +19,14 @@ from bench.cli.common import FLAGS, INTERRUPTED, SETTINGS, SEVERAL
 from bench.config import expand
 from bench.errors import UserError
 from tasks import DataError
+from tasks.errors import shown
 
 __all__ = ["FLAGS", "SETTINGS", "SEVERAL", "app", "known_keys", "main"]
 
 # What a disk answers that is full, read-only, somebody else's or broken: no reason for a traceback.
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+# ... and to names that cannot be any file's, or are not that of a folder or of a file.
+NAMES = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP)
 
 app = typer.Typer(
     add_completion=False,
@@ -59,9 +62,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     except typer.Exit as stop:
         code = stop.exit_code
     except OSError as error:
-        if error.errno not in DISK:
+        if error.errno not in (*DISK, *NAMES):
             raise
-        code = complain(f"{error.filename or 'a file'} cannot be written: {error.strerror}")
+        done = "written" if error.errno in DISK else "used"
+        code = complain(f"{shown(error.filename or 'a file')} cannot be {done}: {error.strerror}")
     except Exception as error:
         told = getattr(error, "format_message", None)  # an error of the parser
         if told is None:

@@ -50,10 +50,11 @@ def predict(
     """Write the labels and probabilities that a saved model gives the texts of a file."""
     from bench.kept import model_of
     from bench.predict import predict as predicted
-    from bench.predict import write
+    from bench.predict import writable, write
     from bench.train import labelled
 
     if as_submission and labelled(str(file)):
         raise UserError(f"{file} has labels, but a submission is for texts without; leave out --submission")
+    writable(to)
     write(predicted(model_of(model, out), file), to, as_submission=as_submission)
     say(f"predictions: {to}")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import methods
+from bench import hashing
 from bench.checkpoint import find
 from bench.errors import UserError
 from bench.hashing import source_hash
@@ -130,6 +132,13 @@ def test_an_encoder_that_is_nowhere_says_what_works_offline() -> None:
         find("nobody/no-such-encoder")
     with pytest.raises(UserError, match="neither a folder nor a hub id"):
         find("a/b/c/d")
+
+
+def test_the_code_of_a_method_is_that_of_the_files_it_imports_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What weights are computed with is in a cell's id, wherever it stands; what all methods share is not."""
+    monkeypatch.setattr(hashing, "files_hash", lambda paths: {path.name for path in paths})
+    assert hashing.class_hash.__wrapped__(methods.discover()["dimp"]) == {"importance.py", "calibration.py"}
+    assert hashing.class_hash.__wrapped__(methods.discover()["hu"]) == {"hu.py", "l2rw.py"}
 
 
 def test_the_default_encoder_is_checked_by_its_hash(monkeypatch: pytest.MonkeyPatch, tiny_encoder: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from bench.errors import UserError
 from bench.hashing import digest
 from bench.manifest import describe, save
 from bench.plan import Plan
-from bench.store import DONE, ERROR, LEASE, State, acquire, state, write_json
+from bench.store import DONE, ERROR, LEASE, State, acquire, exclusive, state, write_json
 from tests.bench.test_store_leases import dead_owner
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -77,6 +78,23 @@ def test_nothing_goes_while_a_run_is_at_the_store(store: Plan) -> None:
     assert acquire(store.root, store.root / "twitter" / "ce" / digest("now"))
     with pytest.raises(UserError, match="a run is at"):
         list(clean(store.root, failed=False, remove=True))
+
+
+def test_a_folder_that_a_run_takes_meanwhile_stays(store: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is removed is judged under the lock that a run needs to take a folder."""
+    stale = store.root / "twitter" / "ce" / digest("stale")
+    write_json(stale / LEASE, dead_owner())
+
+    @contextlib.contextmanager
+    def late(root: Path) -> Iterator[None]:
+        assert acquire(root, stale), "another run was a moment faster"
+        with exclusive(root):
+            yield
+
+    monkeypatch.setattr("bench.clean.exclusive", late)
+    with pytest.raises(UserError, match="a run is at"):
+        list(clean(store.root, failed=False, remove=True))
+    assert state(stale) is State.RUNNING
 
 
 def test_a_hard_link_takes_no_space(store: Plan) -> None:

@@ -57,6 +57,11 @@ def test_the_command_line_wins(tmp_path: Path, typed: tuple[str, ...], gone: str
     assert gone not in arguments(tmp_path / "grid.yaml", GRID, *typed)
 
 
+def test_plugins_are_given_one_by_one(tmp_path: Path) -> None:
+    found = arguments(tmp_path / "grid.yaml", "plugin: [a.py, b.py]\nmethods: ce\n")
+    assert found == ["run", "--plugin=a.py", "--plugin=b.py", "--methods=ce"]
+
+
 def test_without_a_file_nothing_changes() -> None:
     assert expand(["run", "--seeds", "2", "--config"], ["seeds"]) == ["run", "--seeds", "2", "--config"]
 
@@ -75,6 +80,9 @@ def test_without_a_file_nothing_changes() -> None:
         ("methods: []", "takes a value or a list"),
         ("set: [lr=1]", "set is a mapping"),
         ("methods: [ce", "line 1"),
+        ("tasks: {{ task }}", "line 1: a key is a word"),
+        ("? [a, b]\n: 1", "line 1: a key is a word"),
+        ("[" * 5000, "nested too deeply"),
         ("seeds: 3\n  x: [", "not valid YAML"),
     ],
 )

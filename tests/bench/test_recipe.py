@@ -93,6 +93,13 @@ def test_the_contrastive_term(tmp_path: Path) -> None:
         ({"model_name_or_path": None}, "no model"),
         ({"warmup_steps": 100}, "warmup_ratio"),
         ({"quality_checker_model": "a", "twomodelloss_wandb_model2": "b"}, "two quality checkers"),
+        ({"seed": "abc"}, "seed is a number, not 'abc'"),
+        ({"seed": [1]}, "seed is a number"),
+        ({"seed": 1.7}, "seed is a whole number"),
+        ({"seed": True}, "seed is a number"),
+        ({"max_grad_norm": "x"}, "max_grad_norm is a number"),
+        ({"warmup_ratio": "x"}, "warmup_ratio is a number"),
+        ({"contrastive_learning_weight": "x"}, "contrastive_learning_weight is a number"),
         (["a", "list"], "mapping"),
     ],
 )

@@ -23,6 +23,11 @@ def written(folder: Path, sweep: Any) -> Path:
     return path
 
 
+def random_lr(**entry: Any) -> dict[str, Any]:
+    """A sweep that draws a learning rate."""
+    return {"method": "random", "command": RUN, "parameters": {"lr": entry}}
+
+
 def test_a_grid_is_all_combinations(tmp_path: Path) -> None:
     parameters = {"seed": {"values": [0, 1]}, "methods": {"values": ["ce", "dimp"]}, "lr": {"value": 1e-4}}
     path = written(tmp_path, {"method": "grid", "parameters": parameters, "command": RUN})
@@ -57,7 +62,26 @@ def test_random_and_bayes_draw_within_their_ranges(tmp_path: Path) -> None:
         ({"method": "gird"}, "grid"),
         ({"method": "grid", "command": ["python", "train.py"]}, "its command must run"),
         ({"method": "grid", "command": RUN, "parameters": {"lr": {"min": 1, "max": 2}}}, "needs value or a list"),
-        ({"method": "random", "command": RUN, "parameters": {"lr": {"distribution": "unifrom"}}}, "uniform"),
+        ({"method": "grid", "command": 5}, "its command must run"),
+        ({"method": "grid", "command": RUN, "parameters": {"lr": {"values": []}}}, "needs value or a list"),
+        (random_lr(values=[]), "cannot be drawn"),
+        (
+            {
+                "method": "random",
+                "command": RUN,
+                "parameters": {"lr": {"min": 0.0, "max": 1.0, "q": 0, "distribution": "q_uniform"}},
+            },
+            "cannot be drawn",
+        ),
+        (
+            {
+                "method": "random",
+                "command": RUN,
+                "parameters": {"lr": {"min": 0, "max": 1000, "distribution": "log_uniform"}},
+            },
+            "cannot be drawn",
+        ),
+        (random_lr(distribution="unifrom"), "uniform"),
         ({"method": "random", "command": RUN, "parameters": {"lr": {"max": 2}}}, "cannot be drawn"),
         ({"method": "bayes", "command": RUN, "parameters": {"lr": {"min": "1e-5", "max": 2}}}, "YAML reads 1.0e-5"),
         ({"method": "grid", "command": RUN, "run_cap": "all"}, "run_cap must be a number"),

@@ -115,6 +115,9 @@ def test_predict_says_what_is_no_classifier(bench: Command, project: Path, tiny_
     ran = bench("predict", str(tiny_encoder), "val.json")
     assert ran.returncode == 2
     assert "no classifier" in ran.stderr
+    for place, told in ((".", "--to . is a folder"), ("val.json/x.csv", "is a file, not a folder")):
+        nowhere = bench("predict", str(tiny_encoder), "val.json", "--to", place)
+        assert (nowhere.returncode, told in nowhere.stderr) == (2, True), nowhere.stderr
     missing = bench("predict", "/no/such/folder", "val.json")
     assert missing.returncode == 2
     assert missing.stderr.startswith("error: model '/no/such/folder' is neither a folder nor a hub id")

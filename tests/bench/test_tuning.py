@@ -45,6 +45,13 @@ def test_every_method_can_be_drawn_within_its_ranges(name: str) -> None:
     assert found == [tuning.drawn(config, SETTINGS, name, number) for number in range(1, 9)]
 
 
+def test_what_was_given_is_not_searched() -> None:
+    config = discover()["dimp"].Config(clip=20.0)
+    found = [tuning.drawn(config, SETTINGS, "dimp", number)[0] for number in range(5)]
+    assert {own.clip for own in found} == {20.0}
+    assert len({own.gamma for own in found}) == 5
+
+
 def test_training_is_drawn_alike_for_every_method() -> None:
     """Trial for trial the same learning rates and updates, over a factor of 9 and of 4."""
     drawn = [

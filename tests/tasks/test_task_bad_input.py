@@ -243,6 +243,33 @@ def test_labels_that_are_numbers_are_names(made):
         load(path, source="local", data_dir=made)
 
 
+def test_whole_numbers_are_one_label_however_they_are_written(made):
+    """A table with a gap makes 1.0 of 1: in Parquet and JSON a float, in CSV the text."""
+    from tasks import DataError, load
+
+    def role(name):
+        return [{"text": f"{name} {i}", "label": i % 2} for i in range(40)]
+
+    write_json_lines(made / "real.jsonl", role("real"))
+    generated = role("generated")
+    columns = {"text": [row["text"] for row in generated], "label": [float(row["label"]) for row in generated]}
+    write_parquet(made / "g.parquet", columns)
+    write_json_lines(made / "g.jsonl", [{**row, "label": float(row["label"])} for row in generated])
+    lines = [f"{row['text']},{float(row['label'])}" for row in generated]
+    (made / "g.csv").write_text("\n".join(["text,label", *lines]), "utf-8")
+    write_json_lines(made / "whole.jsonl", generated)
+    places = {"real": str(made / "real.jsonl"), "test": str(made / "real.jsonl")}
+    found = [
+        load("files", places={"real": str(made / "real.jsonl"), "generated": str(made / name)})
+        for name in ("whole.jsonl", "g.parquet", "g.jsonl", "g.csv")
+    ]
+    assert {data.spec.labels for data in found} == {("0", "1")}
+    assert len({data.generated.content_hash() for data in found}) == 1
+    (made / "g.csv").write_text("text,label\na,0.0\nb,nan\nc,1.0\n", "utf-8")
+    with pytest.raises(DataError, match=r"g\.csv, row 2: label is missing"):
+        load("files", places={"real": places["real"], "generated": str(made / "g.csv")})
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl", "ndjson", "json", "csv", "tsv"])
 def test_every_format_reads_the_same_rows(made, suffix):
     path = made / f"good.{suffix}"

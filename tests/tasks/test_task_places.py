@@ -203,3 +203,22 @@ def test_bad_paths(own, tmp_path):
         load_spec(tmp_path / "empty")
     with pytest.raises(DataError, match=r"real\.jsonl: task mrpc takes pairs of texts .*columns: text, label"):
         load("mrpc", places={role: str(own / "real.jsonl") for role in ("generated", "real", "test")})
+
+
+def test_a_tasks_folder_serves_each_role_by_its_own_file(own):
+    """Its test rows never become training rows, though a folder in hub layout would have no other split."""
+    whole = load(own)
+    data = load("files", places=dict.fromkeys(("generated", "real", "test"), str(own)))
+    assert hashes(data) == hashes(whole)
+    (own / "generated.jsonl").write_text("")
+    with pytest.raises(DataError, match=r"generated\.csv, generated\.jsonl are all generated rows; keep one"):
+        load("twitter", places={"generated": str(own)})
+
+
+def test_a_folder_of_test_rows_alone_is_no_training_set(tmp_path):
+    (tmp_path / "held").mkdir()
+    csv(tmp_path / "held" / "test.csv", made_rows("test", BOTH))
+    for role in ("generated", "real"):
+        with pytest.raises(DataError, match="no split 'train'; there are: test"):
+            load("twitter", places={role: str(tmp_path / "held")})
+    assert len(load("twitter", places={"test": str(tmp_path / "held")}).test) == 120
