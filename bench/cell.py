@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import platform
@@ -268,11 +269,16 @@ def clean(value: float) -> float | None:
 def environment() -> dict[str, str]:
     """What a report compares before it pairs two cells."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    versions = {name: version(name).partition("+")[0] for name in VERSIONS}
     return {
         "code": training_hash(),
         "project": project_hash(),
         "device": device,
         "python": platform.python_version(),
-        **versions,
+        **versions(),
     }
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """The packages that cells are computed by, without what tells builds apart."""
+    return {name: version(name).partition("+")[0] for name in VERSIONS}

@@ -169,7 +169,7 @@ def writable(folder: Path) -> None:
 
 def queued(made: Plan) -> Queue:
     """The plan's jobs with the states that the store has; artefacts are looked at only if a cell still needs them."""
-    states = {identity: state(job.folder) for identity, job in made.jobs.items()}
+    states = {identity: present(job) for identity, job in made.jobs.items()}
     wanted: set[str] = set()
 
     def want(identity: str) -> None:
@@ -190,11 +190,18 @@ def queued(made: Plan) -> Queue:
     return Queue(jobs, {identity: running.get(states[identity], states[identity]) for identity in jobs}, causes)
 
 
+def present(job: Job) -> State:
+    """The state of a job, done where its twin is: a run takes that over."""
+    own = state(job.folder)
+    there = own in (State.MISSING, State.STALE) and job.twin is not None and state(job.twin) is State.DONE
+    return State.DONE if there else own
+
+
 def summary(made: Plan, options: Options, say: Say) -> None:
     """The dry run: what there is, what would be done, and about how long it would take."""
     queue = queued(made)
     open_jobs = missing(queue)
-    asked = Counter(str(state(made.jobs[identity].folder)) for identity in made.cells)
+    asked = Counter(str(present(made.jobs[identity])) for identity in made.cells)
     say(f"cells: {len(made.cells)} ({', '.join(f'{count} {name}' for name, count in sorted(asked.items()))})")
     trainings = sum(isinstance(job, CellJob) for job in open_jobs)
     extra = sum(isinstance(job, CellJob) and job.id not in made.cells for job in open_jobs)

@@ -230,8 +230,9 @@ def release(folder: Path, pid: int) -> None:
 
 def forget(folder: Path) -> None:
     """Remove a folder's result or failure, so that it is made again; one that is running is left alone."""
-    if state(folder) is not State.RUNNING:
-        shutil.rmtree(folder, ignore_errors=True)
+    with exclusive(root_of(folder)):
+        if state(folder) is not State.RUNNING:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def adopt(source: Path, target: Path, root: Path) -> bool:

@@ -27,8 +27,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet  # noqa: F401 - before the fork, as modeling_utils: else each worker spends two seconds on them
 import torch
 import transformers
+import transformers.modeling_utils
 
 from bench import cell, dynamics, embeddings, folds, scores, states, tokens, tracking, tuning
 from bench.jobs import Job, Outcome

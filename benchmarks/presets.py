@@ -35,7 +35,7 @@ def measure(first: Path, second: Path, task: str, path: Path, say: Callable[[str
     seeds = " and ".join(f"{int(frame['n_seeds'].max())}" for frame in (a, b))
     told = (
         f"Kendall's tau-b of the mean accuracies of {len(both)} methods: {tau.statistic:.2f} (p = {tau.pvalue:.3f}); "
-        f"{len(changed)} verdicts change. Seeds: {seeds}."
+        f"{len(changed)} verdict{'s change' if len(changed) != 1 else ' changes'}. Seeds: {seeds}."
     )
     say(told)
     head = ["method", *(f"accuracy, {name}" for name in names), *(f"against ce, {name}" for name in names), "changes"]

@@ -89,7 +89,7 @@ def test_an_unreadable_lease_is_nobodys(tmp_path: Path) -> None:
 
 
 def test_a_failed_cell_is_nobodys_until_it_is_forgotten(tmp_path: Path) -> None:
-    folder = tmp_path / "cell"
+    folder = tmp_path / "task" / "method" / "cell"
     write_json(folder / ERROR, {"type": "X", "message": "y"})
     assert not acquire(tmp_path, folder)
     forget(folder)
@@ -150,7 +150,7 @@ def test_of_many_contenders_one_gets_the_lease(tmp_path: Path) -> None:
 
 
 def test_a_finished_folder_is_adopted_once(tmp_path: Path) -> None:
-    source, target = tmp_path / "a", tmp_path / "b" / "c"
+    source, target = tmp_path / "a", tmp_path / "task" / "method" / "c"
     assert not adopt(source, target, tmp_path)
     write_json(source / DONE, {"accuracy": 1})
     assert adopt(source, target, tmp_path)

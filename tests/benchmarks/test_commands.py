@@ -136,7 +136,7 @@ def test_presets_side_by_side(tmp_path: Path) -> None:
     said: list[str] = []
     presets.measure(*stores, "twitter", tmp_path / "performance.md", said.append)
     assert f"of 3 methods: {agree / len(pairs):.2f} (" in said[0]
-    assert f"{changed} verdicts change" in said[0]
+    assert f"{changed} verdict{'s change' if changed != 1 else ' changes'}" in said[0]
     assert "| dimp |" in (tmp_path / "performance.md").read_text()
     presets.measure(stores[0], stores[0], "twitter", tmp_path / "performance.md", said.append)
     assert ": 1.00 (" in said[1]

@@ -99,7 +99,7 @@ def of_cell(section: Section, seed: int, folder: Path) -> RowWeights | Absence:
     return known(folder, folder.parents[2], record, section.root / quality if quality else None, stamp)
 
 
-@functools.lru_cache(maxsize=512)  # the table and the figures of a report look at the same cells
+@functools.lru_cache(maxsize=4096)  # the table and the figures of a section look at the same cells; some 70 kB each
 def known(folder: Path, root: Path, record: str | None, quality: Path | None, stamp: int) -> RowWeights | Absence:
     """`bench.weights.read`, once per cell and version of its file."""
     return read(folder, root, record, quality)
