@@ -126,8 +126,6 @@ def choose_task(ref: Ref) -> TaskChoice:
     for key, value in ref.options.items():
         where = f"{ref.name}[{key}]"
         if key in AXES:
-            if (axis := AXES[key].option_of) and axis not in ref.options:
-                raise UserError(f"{where} says how {axis} is made; give {axis} too")
             stress[key] = convert(value, AXES[key].kind, where)
             low, high = AXES[key].low, AXES[key].high
             if not isinstance(stress[key], str) and not low <= stress[key] <= high:

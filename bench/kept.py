@@ -34,8 +34,8 @@ def model_of(name: str, root: Path) -> str:
 
 
 def checkers_of(asked: Mapping[str, str | None], root: Path) -> dict[str, str | None]:
-    """`model_of` for each name."""
-    return {key: model_of(name, root) if name else None for key, name in asked.items()}
+    """`model_of` for each name that says something."""
+    return {key: model_of(name, root) if name and name.strip() else name for key, name in asked.items()}
 
 
 def command(cell: Path, root: Path) -> str:

@@ -19,7 +19,6 @@ from bench.cli.common import FLAGS, INTERRUPTED, SETTINGS, SEVERAL
 from bench.config import expand
 from bench.errors import UserError
 from tasks import DataError
-from tasks.errors import shown
 
 __all__ = ["FLAGS", "SETTINGS", "SEVERAL", "app", "known_keys", "main"]
 
@@ -27,6 +26,7 @@ __all__ = ["FLAGS", "SETTINGS", "SEVERAL", "app", "known_keys", "main"]
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 # ... and to names that cannot be any file's, or are not that of a folder or of a file.
 NAMES = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP)
+LONGEST = 200  # characters of a name that are told
 
 app = typer.Typer(
     add_completion=False,
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if error.errno not in (*DISK, *NAMES):
             raise
         done = "written" if error.errno in DISK else "used"
-        code = complain(f"{shown(error.filename or 'a file')} cannot be {done}: {error.strerror}")
+        code = complain(f"{str(error.filename or 'a file')[:LONGEST]} cannot be {done}: {error.strerror}")
     except Exception as error:
         told = getattr(error, "format_message", None)  # an error of the parser
         if told is None:

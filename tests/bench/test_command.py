@@ -206,7 +206,6 @@ BAD = [
     (("--quality-checker", ""), "--quality-checker is empty"),
     (("--data-dir", "nowhere"), "--data-dir nowhere: no such folder"),
     (("--methods", "imp(oof=True)", "--diversity-checker", "model"), "trained without the rows they score"),
-    (("--tasks", "twitter[noise_kind=pair]"), "give noise too"),
     (("--set", "max_length=1"), "max_length must be at least 4"),
     (("--tasks", "x" * 300), "x"),
     (("--generated", "x" * 300 + ".csv"), "too long"),

@@ -167,10 +167,12 @@ def test_two_tasks_of_one_name_are_refused(tmp_path: Path) -> None:
         request(tasks=f"twitter,{tmp_path / 'mine.yaml'}")
 
 
-def test_the_data_folder_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_data_folder_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("BENCH_DATA", "/somewhere")
     assert request(methods="ce").data_dir == Path("/somewhere")
-    assert request(methods="ce", data_dir="here").data_dir == Path("here")
+    assert request(methods="ce", data_dir=tmp_path).data_dir == tmp_path
+    with pytest.raises(UserError, match="--data-dir here: no such folder"):
+        request(methods="ce", data_dir="here")
 
 
 @pytest.mark.parametrize(

@@ -251,6 +251,7 @@ def test_whole_numbers_are_one_label_however_they_are_written(made):
         return [{"text": f"{name} {i}", "label": i % 2} for i in range(40)]
 
     write_json_lines(made / "real.jsonl", role("real"))
+    write_json_lines(made / "test.jsonl", role("test"))
     generated = role("generated")
     columns = {"text": [row["text"] for row in generated], "label": [float(row["label"]) for row in generated]}
     write_parquet(made / "g.parquet", columns)
@@ -258,16 +259,16 @@ def test_whole_numbers_are_one_label_however_they_are_written(made):
     lines = [f"{row['text']},{float(row['label'])}" for row in generated]
     (made / "g.csv").write_text("\n".join(["text,label", *lines]), "utf-8")
     write_json_lines(made / "whole.jsonl", generated)
-    places = {"real": str(made / "real.jsonl"), "test": str(made / "real.jsonl")}
+    places = {"real": str(made / "real.jsonl"), "test": str(made / "test.jsonl")}
     found = [
-        load("files", places={"real": str(made / "real.jsonl"), "generated": str(made / name)})
+        load("files", places={**places, "generated": str(made / name)})
         for name in ("whole.jsonl", "g.parquet", "g.jsonl", "g.csv")
     ]
     assert {data.spec.labels for data in found} == {("0", "1")}
     assert len({data.generated.content_hash() for data in found}) == 1
     (made / "g.csv").write_text("text,label\na,0.0\nb,nan\nc,1.0\n", "utf-8")
     with pytest.raises(DataError, match=r"g\.csv, row 2: label is missing"):
-        load("files", places={"real": places["real"], "generated": str(made / "g.csv")})
+        load("files", places={**places, "generated": str(made / "g.csv")})
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl", "ndjson", "json", "csv", "tsv"])
