@@ -89,16 +89,10 @@ def shown(share: float, found: Rates) -> str:
 
 def remark(found: Rates) -> str:
     """What is to be said of a line."""
-    if any(too_high(share, found) for share in (found.false_positive, found.family_wise)):
-        return "TOO MANY"
-    if found.max_t - 2 * found.error(found.max_t, MAX_T) > HIGHEST:
+    limited = ((found.false_positive, None), (found.family_wise, None), (found.max_t, MAX_T))
+    if any(share - 2 * found.error(share, most) > HIGHEST for share, most in limited):  # beyond Monte Carlo error
         return "TOO MANY"
     return "conservative" if found.false_positive + 2 * found.error(found.false_positive) < LOWEST else ""
-
-
-def too_high(share: float, found: Rates) -> bool:
-    """Above the limit by more than Monte Carlo error."""
-    return share - 2 * found.error(share) > HIGHEST
 
 
 def verdict(found: Sequence[Rates]) -> list[str]:

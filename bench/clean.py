@@ -35,9 +35,9 @@ class Entry:
 
 def clean(root: Path, *, failed: bool, remove: bool) -> Iterator[str]:
     """Say what there is and what goes, and remove it if asked. Raises UserError while a run is at the store."""
-    found = entries(root, failed=failed)
+    require_store(root)  # before the lock, which would make the folder
     with exclusive(root) if remove else contextlib.nullcontext():  # so that no run takes what has just been judged
-        found = entries(root, failed=failed) if remove else found
+        found = entries(root, failed=failed)
         busy = [entry.path for entry in found if entry.state == State.RUNNING]
         if remove and busy:
             raise UserError(f"a run is at {root} ({len(busy)} folders, such as {busy[0]}); clean when it is done")
@@ -53,6 +53,12 @@ def clean(root: Path, *, failed: bool, remove: bool) -> Iterator[str]:
         yield f"{len(going)} of these would go ({space}); --yes removes them"
 
 
+def require_store(root: Path) -> None:
+    """Raise UserError where a folder has neither grids nor artefacts."""
+    if not (root / GRIDS).is_dir() and not (root / SHARED).is_dir():
+        raise UserError(f"no store at {root}")
+
+
 def line(entry: Entry, *, removed: bool) -> str:
     """What is told of something that goes."""
     return f"{'removed' if removed else 'goes'}: {entry.path} ({entry.kind}, {entry.why}, {spell(size([entry]))})"
@@ -60,8 +66,6 @@ def line(entry: Entry, *, removed: bool) -> str:
 
 def entries(root: Path, *, failed: bool) -> list[Entry]:
     """Everything in a store, judged; folders that are not named by an id are not the store's. Raises UserError."""
-    if not (root / GRIDS).is_dir() and not (root / SHARED).is_dir():
-        raise UserError(f"no store at {root}")
     needed = wanted(root)
     folders = [(path, "cell") for path in sorted(root.glob("[!.]*/[!.]*/[!.]*"))]
     folders += [(path, path.parent.name) for path in sorted(root.glob(f"{SHARED}/*/[!.]*"))]

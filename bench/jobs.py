@@ -63,6 +63,11 @@ class TokensJob(Job):
     checkpoint: Checkpoint
     max_length: int
 
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """Each row's text or pair of texts: what is tokenised and encoded once."""
+        return list(zip(self.texts, *([self.pairs] if self.pairs else []), strict=True))
+
 
 @dataclass(frozen=True)
 class StatesJob(Job):

@@ -51,7 +51,9 @@ def tasks() -> Iterator[str]:
 
 
 def cells(root: Path, failed: bool) -> Iterator[str]:
-    """A line per cell of a store: state, folder, accuracy or cause."""
+    """A line per cell of a store: state, folder, accuracy or cause. Raises UserError where there is no folder."""
+    if not root.is_dir():
+        raise UserError(f"no store at {root}")
     for path in sorted(root.glob("[!.]*/*/*/spec.json")):
         found = state(path.parent)
         if failed and found is not State.FAILED:

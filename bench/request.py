@@ -128,12 +128,12 @@ def request(
 
 def given_and_held_out(chosen: Sequence[Choice], models: Mapping[str, str | None]) -> None:
     """Raise UserError where a method needs out-of-fold scores of a checker that was trained elsewhere."""
-    for name, held_out, option in ((QUALITY, QUALITY_OOF, "quality"), (DIVERSITY, DIVERSITY_OOF, "diversity")):
+    for name, held_out in ((QUALITY, QUALITY_OOF), (DIVERSITY, DIVERSITY_OOF)):
         for choice in chosen if models[name] else ():
             if held_out in choice.cls.requires_of(choice.config):
                 raise UserError(
-                    f"{choice.label} needs scores of {option} checkers that are trained without the rows they score, "
-                    f"which the model of --{option}-checker is not known to be; leave out one of the two"
+                    f"{choice.label} needs scores of {name} checkers that are trained without the rows they score, "
+                    f"which the model of --{name}-checker is not known to be; leave out one of the two"
                 )
 
 

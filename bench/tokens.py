@@ -75,7 +75,7 @@ def build(job: TokensJob) -> dict[str, Any]:
     tokenizer = AutoTokenizer.from_pretrained(job.checkpoint.path, local_files_only=True, trust_remote_code=False)
     if tokenizer.pad_token_id is None:
         raise UserError(f"encoder {job.checkpoint.name!r}: its tokenizer has no padding token")
-    rows = list(zip(job.texts, job.pairs, strict=True)) if job.pairs else [(text,) for text in job.texts]
+    rows = job.rows
     places = {row: place for place, row in enumerate(dict.fromkeys(rows))}
     columns = [list(column) for column in zip(*places, strict=True)]
     encoded = tokenizer(*columns, truncation=True, max_length=job.max_length, padding=False)

@@ -49,8 +49,7 @@ def done(job: Job) -> Work:
 
 def least(jobs: Iterable[Job], plan: Iterable[Job]) -> Work:
     """What finished jobs of a plan had to do at least: each training once, each text once per encoder and depth."""
-    tables = [job for job in plan if isinstance(job, TokensJob)]
-    texts = {table.folder: list(zip(table.texts, table.pairs or table.texts, strict=True)) for table in tables}
+    texts = {job.folder: job.rows for job in plan if isinstance(job, TokensJob)}
     trained: set[str] = set()
     encoded: set[tuple[object, ...]] = set()
     total = Work()

@@ -142,7 +142,7 @@ def label_name(value: Any, names: Sequence[str] | None) -> str | None:
 
     Whole numbers are the same label in every format: 1, 1.0 and "1.0", which is what tables make of 1 beside a gap.
     """
-    text = "" if value is None or value != value else str(value).strip()
+    text = "" if value is None else str(value).strip()
     if WHOLE.fullmatch(text):
         text = text.partition(".")[0]
     if names and not isinstance(value, bool | str) and text.isdecimal() and int(text) < len(names):

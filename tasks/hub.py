@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetBuilder
 
 TIMEOUT = 5.0  # seconds for the hub's first answer; the libraries' own retries go on for half a minute
-HELD_OUT = ("test",)  # splits that are never anything else
+TEST = "test"  # the split that is never anything else
 PLACE = re.compile(
     r"(?P<id>[\w.-]+/[\w.-]+)(:(?P<config>[\w.-]*))?(:(?P<split>[\w.-]+))?(@(?P<revision>[\w./-]+))?", re.ASCII
 )
@@ -119,8 +119,7 @@ def _rows(builder: DatasetBuilder, name: str, wanted: str | None, split: str) ->
     Raises DataError: rows that are called test are never read as training rows.
     """
     splits = list(builder.info.splits or {})
-    only = splits[0] if len(splits) == 1 and (splits[0] not in HELD_OUT or split in HELD_OUT) else split
-    chosen = wanted or only
+    chosen = wanted or (splits[0] if len(splits) == 1 and splits != [TEST] else split)
     if chosen not in splits:
         raise DataError(f"{name}: no split {chosen!r}; there are: {listed(splits)}")
     return builder.as_dataset(split=chosen), chosen  # type: ignore[return-value]

@@ -24,10 +24,8 @@ def read_place(place: str, role: str, base: Path = Path()) -> Table:
     if is_course(path):
         return read_course(path)
     if path.is_dir():
-        own = [] if role in SPLITS.values() else _fitting(sorted(entry.name for entry in path.iterdir()), role)
-        if len(own) > 1:
-            raise DataError(f"{path}: {listed(own)} are all {role} rows; keep one")
-        return read_place(own[0], role, path) if own else read_folder(path, None, None, SPLITS[role])
+        own = None if role in SPLITS.values() else _own(path, role)  # the hub knows test and validation too
+        return read_place(own, role, path) if own else read_folder(path, None, None, SPLITS[role])
     found = hub_place(place)
     if path.exists() or path.suffix.lower() in READERS or found is None:
         return read_table(path)
@@ -39,20 +37,23 @@ def read_place(place: str, role: str, base: Path = Path()) -> Table:
 
 def role_files(folder: Path) -> dict[str, str]:
     """Names of the files (or folders) of a task's folder by role. Raises DataError for two of one role, or none."""
-    names = sorted(entry.name for entry in folder.iterdir())
-    fitting = {role: _fitting(names, role) for role in ROLES}
-    for role, several in fitting.items():
-        if len(several) > 1:
-            raise DataError(f"{folder}: {listed(several)} are all {role} rows; keep one")
-    if not any(fitting.values()):
+    found = {role: name for role in ROLES if (name := _own(folder, role))}
+    if not found:
+        names = sorted(entry.name for entry in folder.iterdir())
         raise DataError(
             f"{folder} holds {listed(names)}; a task's folder has generated.*, real.* and, if there is one, test.* "
             f"({', '.join(READERS)})"
         )
-    return {role: found[0] for role, found in fitting.items() if found}
+    return found
 
 
-def _fitting(names: list[str], role: str) -> list[str]:
-    """The names that say a role: those that can be read, or else any, so that the error says what cannot."""
-    own = [name for name in names if Path(name).stem == role]
-    return [name for name in own if Path(name).suffix.lower() in ("", *READERS)] or own
+def _own(folder: Path, role: str) -> str | None:
+    """The name in a folder that says a role: one that can be read, or else any, so that the error says what cannot.
+
+    Raises DataError for several.
+    """
+    any_kind = sorted(entry.name for entry in folder.iterdir() if entry.stem == role)
+    own = [name for name in any_kind if Path(name).suffix.lower() in ("", *READERS)] or any_kind
+    if len(own) > 1:
+        raise DataError(f"{folder}: {listed(own)} are all {role} rows; keep one")
+    return own[0] if own else None

@@ -29,6 +29,19 @@ def start(tmp_path: Path, tiny_encoder: Path, *arguments: str) -> subprocess.Pop
     )
 
 
+def script(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+    """A script that somebody wrote without a main guard, run in a folder."""
+    (folder / "script.py").write_text(text)
+    return subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
 def wait_for(condition: Callable[[], object], seconds: float = 60) -> bool:
     """Wait until a condition holds."""
     end = time.monotonic() + seconds

@@ -10,7 +10,6 @@ import typer
 
 from bench.cli import options
 from bench.cli.common import say
-from bench.errors import UserError
 
 
 class Listing(StrEnum):
@@ -63,8 +62,6 @@ def list_(
     from bench.request import load_plugins
 
     load_plugins(plugin or ())
-    if what is Listing.CELLS and not out.is_dir():
-        raise UserError(f"no store at {out}")
     listings = {
         Listing.METHODS: listing.methods,
         Listing.TASKS: listing.tasks,

@@ -124,7 +124,7 @@ def improvement(row: Row) -> str:
     return NOTHING if found is None or math.isnan(found.improvement) else f"{100 * found.improvement:.0f}"
 
 
-def judged(row: OverallRow, count: int) -> str:
+def tally(row: OverallRow, count: int) -> str:
     """A number of verdicts, where the method got any."""
     return str(count) if row.wins + row.ties + row.losses else NOTHING
 
@@ -205,7 +205,7 @@ OVERALL: tuple[Column[OverallRow], ...] = (
     Column("rank", "mean rank", lambda row: f"{row.rank:.2f}"),
     Column("accuracy", "mean accuracy", lambda row: percent(row.accuracy)),
     Column("difference", "mean Δ accuracy [95 %]", lambda row: gain(row.gain)),
-    Column("wins", "better", lambda row: judged(row, row.wins)),
-    Column("ties", "neither", lambda row: judged(row, row.ties)),
-    Column("losses", "worse", lambda row: judged(row, row.losses)),
+    Column("wins", "better", lambda row: tally(row, row.wins)),
+    Column("ties", "neither", lambda row: tally(row, row.ties)),
+    Column("losses", "worse", lambda row: tally(row, row.losses)),
 )

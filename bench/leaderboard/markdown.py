@@ -136,7 +136,8 @@ def beyond(group: Overall) -> Iterator[str]:
         named = "; ".join(f"{escape(label)} ({', '.join(map(escape, gone))})" for label, gone in group.left_out.items())
         yield f"Not ranked, since a task is missing or incomplete: {named}."
     if group.omitted:
-        yield f"Not summed up, since of several tables none is the task's plain one: {', '.join(group.omitted)}."
+        named = ", ".join(map(escape, group.omitted))
+        yield f"Not summed up, since of several tables none is the task's plain one: {named}."
     claim = (
         "so few tasks license no claim about others"
         if len(group.tasks) < LEAST_TASKS

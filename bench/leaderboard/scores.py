@@ -115,10 +115,11 @@ class Shelf:
         return score
 
     def ahead(self, folders: Sequence[Path]) -> None:
-        """Score by several processes what is not here, where that is much. What is wrong is left to `score` to tell."""
+        """Score by several processes what is done and not here, where that is much. `score` tells what is wrong."""
         absent = [folder for folder in folders if str(folder.relative_to(self.root)) not in self.scores]
         if len(absent) < MANY:
             return
+        absent = [folder for folder in absent if (folder / DONE).exists()]
         parts = [absent[start : start + PART] for start in range(0, len(absent), PART)]
         with pool(len(parts)) as processes:
             for found in processes.map(functools.partial(scores_of, self.root), parts):
@@ -153,8 +154,7 @@ class Scores:
 
     def ahead(self, folders: Iterable[Path]) -> None:
         """Score the finished ones of many cells at once."""
-        done = sorted((folder for folder in set(folders) if (folder / DONE).exists()), key=str)
-        for root, part in itertools.groupby(sorted(done, key=root_of), key=root_of):
+        for root, part in itertools.groupby(sorted(dict.fromkeys(folders), key=root_of), key=root_of):
             self.shelf(root).ahead(list(part))
 
     def shelf(self, root: Path) -> Shelf:

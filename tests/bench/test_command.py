@@ -14,7 +14,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from tests.commands import metrics, start, wait_for, working
+from tests.commands import metrics, script, start, wait_for, working
 from tests.conftest import ROOT
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -310,20 +310,13 @@ def test_only_workers_need_torch(tmp_path: Path, tiny_encoder: Path) -> None:
 
 
 def test_the_python_call_from_a_script_without_a_main_guard(tmp_path: Path, tiny_encoder: Path) -> None:
-    (tmp_path / "script.py").write_text(
+    run = script(
+        tmp_path,
         "import bench\n"
         f"asked = dict(seeds=2, preset='smoke', encoder={str(tiny_encoder)!r}, workers=1, figures=False)\n"
         "asked |= dict(say=lambda line: None, baseline='dimp(clip=2.0)', delta=3, correction='bh')\n"
         "frame = bench.run('ce,dimp(clip=2)', 'twitter', **asked)\n"
-        "print(frame.to_json(orient='records'))\n"
-    )
-    run = subprocess.run(
-        [sys.executable, "script.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
+        "print(frame.to_json(orient='records'))\n",
     )
     assert run.returncode == 0, run.stderr
     rows = json.loads(run.stdout)

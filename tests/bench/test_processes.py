@@ -1,27 +1,15 @@
 """Processes of a pool know nothing of the script that asked for them."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
-ROOT = Path(__file__).parents[2]
+from tests.commands import script
 
 
 def test_a_script_without_a_main_guard_may_ask_for_processes(tmp_path):
-    (tmp_path / "script.py").write_text(
+    run = script(
+        tmp_path,
         "from bench.processes import pool\n"
         "with pool(2) as processes:\n"
         "    print(list(processes.map(abs, [-1, 2, -3])))\n"
-        "print(__file__)\n"
-    )
-    run = subprocess.run(
-        [sys.executable, "script.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
+        "print(__file__)\n",
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.split("\n")[0] == "[1, 2, 3]"

@@ -56,17 +56,23 @@ def test_parts_stand_in_every_form_that_has_room(table):
     assert {row["label"] for row in rows} == {"dimp", "focal"}
 
 
+def section(root, name, noise, methods):
+    """A section under noise (0: none), with the options of each method by label; its cells lie below `name`."""
+    ref = f"twitter[noise={noise}]" if noise else "twitter"
+    store = FakeStore(root / name, task_ref=ref, stress={"noise": noise} if noise else {}, rows=120)
+    for label, options in methods.items():
+        store.method(label, **options)
+    for entry in store.section["methods"]:
+        entry["cells"] = {seed: f"{name}/{path}" for seed, path in entry["cells"].items()}
+    return store
+
+
 def along(root, **by_value):
     """Sections at values of noise, with a skill for each of two methods."""
-    stores = []
-    for value, (ce, dimp) in by_value.items():
-        stress = {"noise": float(value[1:]) / 10} if value != "n0" else {}
-        ref = f"twitter[noise={stress['noise']}]" if stress else "twitter"
-        store = FakeStore(root / value, task_ref=ref, stress=stress, rows=120)
-        store.method("ce", skill=ce).method("dimp", skill=dimp)
-        for entry in store.section["methods"]:
-            entry["cells"] = {seed: f"{value}/{path}" for seed, path in entry["cells"].items()}
-        stores.append(store)
+    stores = [
+        section(root, value, float(value[1:]) / 10, {"ce": {"skill": ce}, "dimp": {"skill": dimp}})
+        for value, (ce, dimp) in by_value.items()
+    ]
     return build(stores[0].manifest(*stores[1:]), root)
 
 
@@ -107,20 +113,14 @@ def test_sections_of_other_stress_are_no_points_of_a_curve(tmp_path):
     assert curve.values == (0.0, 0.2), "without noise every kind of noise is the same"
 
 
-def ends(root, *, plain=("ce", "dimp"), noisy=("ce", "dimp"), **options):
-    """Two sections, without and with noise, of methods that are asked for with options by label."""
-    stores = []
-    for name, labels in (("plain", plain), ("noisy", noisy)):
-        noise = {"noise": 0.2} if name == "noisy" else {}
-        ref = "twitter[noise=0.2]" if noise else "twitter"
-        store = FakeStore(root / name, task_ref=ref, stress=noise, rows=120)
-        for label in labels:
-            skill = 1.0 if name == "noisy" and label == "ce" else 2.0
-            store.method(label, skill=skill, **options.get(label, {}).get(name, options.get(label, {}).get("both", {})))
-        for entry in store.section["methods"]:
-            entry["cells"] = {seed: f"{name}/{path}" for seed, path in entry["cells"].items()}
-        stores.append(store)
-    return stores
+def ends(root, labels=("ce", "dimp"), *, noisy=None, **both):
+    """Two sections, without and with noise: options by label of both, and those that the noisy one has besides."""
+    plain = {label: {"skill": 2.0, **both.get(label, {})} for label in labels}
+    lower = {"ce": {"skill": 1.0}, **(noisy or {})}
+    return [
+        section(root, "plain", 0, plain),
+        section(root, "noisy", 0.2, {label: {**options, **lower.get(label, {})} for label, options in plain.items()}),
+    ]
 
 
 def stress_rows(root, stores):
@@ -129,7 +129,7 @@ def stress_rows(root, stores):
 
 
 def test_a_curve_without_any_difference_is_drawn(tmp_path):
-    stores = ends(tmp_path, plain=("imp", "dimp"), noisy=("imp", "dimp"))
+    stores = ends(tmp_path, ("imp", "dimp"))
     table = build(stores[0].manifest(*stores[1:]), tmp_path)
     assert "stress-noise-1" in {figure.name for figure in draw(table)}
 
@@ -137,7 +137,7 @@ def test_a_curve_without_any_difference_is_drawn(tmp_path):
 def test_changes_of_other_seeds_or_environments_are_not_compared(tmp_path):
     alike = stress_rows(tmp_path / "a", ends(tmp_path / "a"))
     assert alike["dimp"].against is not None
-    elsewhere = ends(tmp_path / "b", dimp={"both": {"env": {"torch": "9.9"}}})
+    elsewhere = ends(tmp_path / "b", dimp={"env": {"torch": "9.9"}})
     mixed = stress_rows(tmp_path / "b", elsewhere)["dimp"]
     assert mixed.change is not None
     assert (mixed.against, mixed.verdict) == (None, "–")
@@ -152,7 +152,7 @@ def test_changes_of_other_seeds_or_environments_are_not_compared(tmp_path):
 
 def test_a_failed_method_keeps_its_place_among_changes(tmp_path, monkeypatch):
     labels = ("ce", "dimp", "focal", "imp")
-    stores = ends(tmp_path, plain=labels, noisy=labels, **{name: {"noisy": {"failed": (1,)}} for name in labels[2:]})
+    stores = ends(tmp_path, labels, noisy={name: {"failed": (1,)} for name in labels[2:]})
     given = []
     holm = stress.CORRECTIONS[Correction.HOLM]
     monkeypatch.setitem(stress.CORRECTIONS, Correction.HOLM, lambda p: given.append(list(p)) or holm(p))

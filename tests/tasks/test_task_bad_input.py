@@ -245,7 +245,6 @@ def test_labels_that_are_numbers_are_names(made):
 
 def test_whole_numbers_are_one_label_however_they_are_written(made):
     """A table with a gap makes 1.0 of 1: in Parquet and JSON a float, in CSV the text."""
-    from tasks import DataError, load
 
     def role(name):
         return [{"text": f"{name} {i}", "label": i % 2} for i in range(40)]

@@ -67,7 +67,7 @@ def curves(section: Section, delta: float) -> Figure | None:
     if not found:
         return None
     names = list(found)
-    grey = next((curves_of(row) for row in section.rows if row.is_baseline), {})
+    grey = found.get(section.baseline) or next((curves_of(row) for row in section.rows if row.is_baseline), {})
     lines = -(-len(names) // PANELS)
     columns = -(-len(names) // lines)  # as few empty panels as can be
     made, grid = figure(0.5 + 3.1 * lines, 2 * lines, columns, width=1.0 + 1.9 * columns, share=True)

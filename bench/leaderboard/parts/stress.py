@@ -129,9 +129,9 @@ def rows(curve: Curve, table: Table) -> list[StressRow]:
     base = change(curve, rules.baseline, rules.allow_mixed)
     made = {label: stress_row(curve, label, base, rules) for label in curve.labels}
     planned = [label for label in curve.planned if label != rules.baseline]
-    against = [row.against if (row := made.get(label)) else None for label in planned]
-    p = CORRECTIONS[rules.correction]([found.p if found else math.nan for found in against])
-    for label, found, corrected in zip(planned, against, p, strict=True):
+    differences = [row.against if (row := made.get(label)) else None for label in planned]
+    p = CORRECTIONS[rules.correction]([found.p if found else math.nan for found in differences])
+    for label, found, corrected in zip(planned, differences, p, strict=True):
         if found is not None:
             told = verdict(found, float(corrected), delta=rules.delta).text
             made[label] = replace(made[label], verdict=told)
@@ -142,13 +142,12 @@ def stress_row(curve: Curve, label: str, base: Change | None, rules: Rules) -> S
     """One method; changes need the same seeds and test rows at both ends."""
     places = [curve.row(label, place) for place in range(len(curve.values))]
     own = change(curve, label, rules.allow_mixed)
-    against = own and base and label != rules.baseline and own.comparable(base, rules.allow_mixed)
     return StressRow(
         label=label,
         accuracy=tuple(row.accuracy if row else UNKNOWN for row in places),
         words=tuple(row.paired.verdict.word if row and row.paired else "" for row in places),
         change=compare(own.scores, np.zeros_like(own.scores)) if own else None,
-        against=compare(own.scores, base.scores) if against and own and base else None,
+        against=against(own, base, rules.allow_mixed) if own and base else None,
     )
 
 
@@ -160,10 +159,14 @@ class Change:
     last: Row
     scores: FloatArray
 
-    def comparable(self, other: Change, allow_mixed: bool) -> bool:
-        """Whether two methods changed on the same seeds and were made alike."""
-        alike = not (mixture(self.first, other.first) or mixture(self.last, other.last))
-        return self.first.seeds == other.first.seeds and (allow_mixed or alike)
+
+def against(own: Change, base: Change, allow_mixed: bool) -> Comparison | None:
+    """A method's change minus the baseline's, None for the baseline and where seeds or environments are others."""
+    if own.first.is_baseline or own.first.seeds != base.first.seeds:
+        return None
+    if not allow_mixed and (mixture(own.first, base.first) or mixture(own.last, base.last)):
+        return None
+    return compare(own.scores, base.scores)
 
 
 def change(curve: Curve, label: str, allow_mixed: bool) -> Change | None:
