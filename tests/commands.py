@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -24,9 +26,28 @@ def start(tmp_path: Path, tiny_encoder: Path, *arguments: str) -> subprocess.Pop
     own = ("--preset", "smoke", "--encoder", str(tiny_encoder), "--no-figures")
     command = [sys.executable, "-m", "bench", *arguments, *own]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
+    with default_interrupts():
+        return subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+
+@contextmanager
+def default_interrupts() -> Iterator[None]:
+    """Children started in the body have Python's own handler of Ctrl-C.
+
+    A process inherits that a signal is ignored, and tests that run in the background of a shell ignore Ctrl-C.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def script(folder: Path, text: str) -> subprocess.CompletedProcess[str]:

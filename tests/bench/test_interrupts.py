@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.engines.local import first_interrupt
-from tests.commands import metrics, start, wait_for
+from tests.commands import default_interrupts, metrics, start, wait_for
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 GRID = ("run", "--methods", "ce,dimp,real-only", "--seeds", "4")
@@ -63,6 +63,7 @@ def test_an_interrupt_while_the_grid_is_planned_is_no_traceback(tmp_path: Path, 
     assert b"Traceback" not in err
 
 
+@default_interrupts()
 def test_the_first_interrupt_calls_and_the_second_raises() -> None:
     called: list[int] = []
     with first_interrupt(lambda: called.append(1)):
