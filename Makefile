@@ -31,16 +31,16 @@ lint: setup-dev
 	$(BIN)/mypy
 
 bench-report: setup
-	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m tests.performance.report
 
 # BENCH_DATA=FOLDER has the human-written data; each writes its section of reports/performance.md.
 bench-cpu: setup
-	$(BIN)/python -m benchmarks cpu
-	$(BIN)/python -m benchmarks quick
-	$(BIN)/python -m benchmarks scaling
+	$(BIN)/python -m tests.performance cpu
+	$(BIN)/python -m tests.performance quick
+	$(BIN)/python -m tests.performance scaling
 
 bench-gpu: setup
-	$(BIN)/python -m benchmarks gpu
+	$(BIN)/python -m tests.performance gpu
 
 clean:
 	rm -rf runs build *.egg-info

@@ -37,8 +37,8 @@ def run(
     cell that fails does not raise: its method's row shows the cells that are missing. Ctrl-C once finishes what runs,
     writes the report and then raises KeyboardInterrupt; twice stops at once.
     """
-    from bench import grid
-    from bench.arguments import sort
+    from bench.commands.arguments import sort
+    from bench.execution import grid
 
     given = {"seeds": seeds, **options}
     words = [repr(methods), repr(tasks), *(f"{key}={value!r}" for key, value in given.items())]

@@ -13,12 +13,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 # What a cell's numbers are computed by.
 TRAINS = (
-    *(f"bench/{name}.py" for name in ("artefacts", "batches", "cell", "classifier", "dynamics", "embeddings", "folds")),
-    *(
-        f"bench/{name}.py"
-        for name in ("lookahead", "network", "packed", "ranks", "record", "scores", "seeds", "selection", "states")
-    ),
-    *(f"bench/{name}.py" for name in ("spans", "tokens", "trainer", "vocabulary")),
+    *(f"bench/{name}" for name in ("training", "precomputed", "encoders", "data_parallel.py", "seeds.py")),
     "bench/stats/metrics.py",
     *(f"methods/{name}.py" for name in ("auxiliary", "base", "context", "hooks")),
 )
@@ -82,13 +77,18 @@ def files_hash(paths: list[Path]) -> str:
     return digest([[path.name, source_hash(path.read_text(encoding="utf-8"))] for path in paths])
 
 
+def python_files(path: Path) -> list[Path]:
+    """A file, or those of a folder."""
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
 @functools.cache
 def training_hash() -> str:
     """Hash of the code that every cell runs: a report does not pair cells that differ in it.
 
     A method's own code is in its cells' ids; a new method or a better table leaves this alone.
     """
-    return files_hash([ROOT / name for name in TRAINS])
+    return files_hash([path for name in TRAINS for path in python_files(ROOT / name)])
 
 
 @functools.cache

@@ -7,18 +7,24 @@ among the artefacts when nobody asked for it by name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from bench.checkpoint import Checkpoint
-from bench.spec import CellSpec
-from bench.store import Kept, State, artefact_path, cell_path
+from bench.arrays import BoolArray, IntArray
+from bench.encoders.checkpoints import Checkpoint
+from bench.hashing import class_hash, digest
+from bench.store.folders import State
+from bench.store.layout import Kept, artefact_path, cell_path
+from methods.base import Method
 
-IntArray = np.ndarray[Any, np.dtype[np.int64]]
-BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+def part(role: Role, which: BoolArray | IntArray) -> Role:
+    """Some of a role's rows: by a mask, or by their places."""
+    return replace(role, ids=role.ids[which], labels=role.labels[which], index=role.index[which])
 
 
 @dataclass(frozen=True)
@@ -199,3 +205,41 @@ class TunedJob(CellJob):
     """Train the best of its trials: cells that differ in their settings and are tested on the rows that select."""
 
     kind = "tuned"
+
+
+SCHEMA = 1  # of the store
+TRAINER_VERSION = 2  # raised by hand when the same spec would train differently; tests hold a golden trajectory
+
+
+@dataclass(frozen=True)
+class CellSpec:
+    """One (method, task, seed, encoder, preset, protocol, settings) run."""
+
+    task: str
+    method: str
+    hyperparameters: Mapping[str, Any]
+    seed: int
+    encoder_hash: str
+    preset: str
+    protocol: str
+    settings: Mapping[str, Any]  # with U as a number
+    data: Mapping[str, str]  # content hash of each role that is read: generated, real, scored, test
+    artefacts: Mapping[str, str]  # id of each artefact that is consumed
+    code: str  # of the method
+
+    @cached_property
+    def id(self) -> str:
+        """The cell's name in the store."""
+        return digest({"schema": SCHEMA, "trainer": TRAINER_VERSION, **asdict(self)})
+
+
+def method_code(cls: type[Method]) -> str:
+    """The identity of a method's code: its declared version and the hash of its files without docstrings."""
+    return f"{cls.version}:{class_hash(cls)}"
+
+
+def content(role: Role) -> str:
+    """Hash of a role's rows: the texts, which of them, and their labels."""
+    repeated = len(np.unique(role.index)) < len(role.index)  # then ids alone do not tell the texts
+    places = [role.index.tolist()] if repeated else []
+    return digest([role.texts, role.ids.tolist(), role.labels.tolist(), *places])

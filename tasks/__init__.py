@@ -10,11 +10,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from tasks.course import is_course
+from tasks.data import TaskData
 from tasks.errors import DataError
-from tasks.places import FILES
-from tasks.rows import Rows, TaskData, normalised
-from tasks.sources import COURSE, SOURCES, Role
+from tasks.roles import COURSE, FILES, Role, normalised
+from tasks.rows import Rows
+from tasks.sources.course import is_course
+from tasks.sources.registry import SOURCES
 from tasks.spec import TaskSpec, load_spec, task_names
 from tasks.stress import AXES, stressed
 
@@ -59,6 +60,6 @@ def load(
 
     Raises `DataError`, one line for the user, for anything wrong with the task, the arguments or the files.
     """
-    from tasks.loader import load_task  # here, because listing tasks must not wait for numpy
+    from tasks.loading.load import load_task  # here, because listing tasks must not wait for numpy
 
     return load_task(name, source, data_dir, options, test_size, places)

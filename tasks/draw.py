@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from tasks.rows import Rows
     from tasks.spec import TaskSpec
+from tasks.rows import Rows
+from tasks.spec import TaskSpec
 
 
 def draw(spec: TaskSpec, rows: Rows, seed: int | str, size: int, what: str, minimum: int) -> NDArray[np.int64]:
@@ -63,3 +65,7 @@ def folds(task: str, rows: Rows, seed: int | str, count: int) -> NDArray[np.int6
 def _rank_hash(task: str, seed: int | str, key: str) -> bytes:
     # A line end cannot occur in a task's name or in a normalised text, so the parts cannot run into each other.
     return hashlib.sha256(f"{task}\n{seed}\n{key}".encode()).digest()
+
+
+# The seed of the draws that no seed of a run may change.
+TEST_SEED = "test"

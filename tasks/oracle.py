@@ -20,7 +20,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.rows import Rows, TaskData
+from tasks.data import TaskData
+from tasks.rows import Rows
 from tasks.spec import TaskSpec
 
 WORDS = tuple(a + b + c for a, b, c in product(["b", "k", "l", "m"], ["a", "i", "o"], ["ba", "du", "go", "ne", "ri"]))

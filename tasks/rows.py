@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
-
-from tasks.errors import DataError
 
 if TYPE_CHECKING:
     from typing import Any
@@ -18,17 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-    from tasks.spec import TaskSpec
-
-# Fewer rows than this of a class, and nothing can be fitted or held out.
-MINIMUM_PER_CLASS = 2
-# Of the user's own real rows all are taken up to the task's default, fewer than this only if asked for.
-LEAST_REAL = 20
-
-
-def normalised(text: str) -> str:
-    """The form in which two texts are the same text: NFKC, case folded, white space collapsed to single spaces."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+from tasks.roles import normalised
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,56 +76,3 @@ class Rows:
 def _sha256(content: list[object]) -> str:
     # JSON, because it marks where a text ends: "ab", "c" and "a", "bc" must differ.
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-@dataclass(frozen=True, eq=False)
-class TaskData:
-    """A task's rows from one source. `pool` holds the real rows that small real sets are drawn from."""
-
-    spec: TaskSpec
-    source: str
-    generated: Rows
-    pool: Rows
-    test: Rows
-    validation: Rows | None
-    notes: tuple[str, ...]  # what was removed or replaced, for the report
-    stand_in: bool  # True where the real and test rows are not human text
-    default_real: int  # size of the small real set for this source
-    default_test: int  # number of test rows unless another number is asked for
-    where: str  # the task and its source, as errors name them
-    origins: Mapping[str, str]  # what each role's rows are (a file's name, a hub place with its commit)
-
-    def real(self, seed: int, size: int | None = None) -> Rows:
-        """The small real set of a seed, in file order; a larger size of the same seed contains it.
-
-        Raises `DataError` if the pool is too small, or the size for two rows of each class.
-        """
-        from tasks.draw import draw
-
-        size = self.default_real if size is None else size
-        what = f"{self.where}: real={size}"
-        if size > (n := len(self.pool)):
-            raise DataError(f"{what} asks for more real rows than the pool of {n}; [real={n}] takes them all")
-        return self.pool.take(draw(self.spec, self.pool, seed, size, what, MINIMUM_PER_CLASS))
-
-    def limited(self, most: int) -> TaskData:
-        """At most so many rows in each role. Raises `DataError` where they are too few for the classes."""
-        from tasks.draw import draw
-        from tasks.loader import TEST_SEED
-
-        what = f"task {self.spec.name} (source {self.source}): a test of {most} rows"
-        few = draw(self.spec, self.test, TEST_SEED, min(most, len(self.test)), what, 1)
-        real = min(most, self.default_real)
-        return replace(self, generated=self.generated_subset(most), default_real=real, test=self.test.take(few))
-
-    def generated_subset(self, size: int | None, seed: int = 0) -> Rows:
-        """A part of the generated set, in file order; a larger size of the same seed contains it.
-
-        All of it if `size` is None or not smaller. Raises `DataError` if the size is too small for two of each class.
-        """
-        from tasks.draw import draw
-
-        if size is None or size >= len(self.generated):
-            return self.generated
-        what = f"{self.where}: generated={size}"
-        return self.generated.take(draw(self.spec, self.generated, seed, size, what, MINIMUM_PER_CLASS))

@@ -13,8 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from tasks.data import TaskData
 from tasks.errors import DataError
-from tasks.rows import MINIMUM_PER_CLASS, Rows, TaskData
+from tasks.roles import MINIMUM_PER_CLASS
+from tasks.rows import Rows
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import warm
+from tests.helpers import warm
 
 ROOT = Path(__file__).parent.parent
 os.environ["PYTHONPATH"] = str(ROOT)  # for every process that a test starts
@@ -43,7 +43,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT with 2 layers of width 32, random weights and a vocabulary of letters and frequent words."""
-    from tests.encoders import make_bert
+    from tests.helpers.encoders import make_bert
 
     return make_bert(tmp_path_factory.mktemp("encoder"))
 

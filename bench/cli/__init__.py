@@ -13,10 +13,10 @@ from typing import Any
 
 import typer
 
-from bench.argv import normalise
 from bench.cli import grids, models, reports, stores
+from bench.cli.argv import normalise
 from bench.cli.common import FLAGS, INTERRUPTED, SETTINGS, SEVERAL
-from bench.config import expand
+from bench.cli.grid_file import expand
 from bench.errors import UserError
 from tasks import DataError
 
@@ -85,7 +85,7 @@ def known_keys() -> list[str]:
 
 def complain(message: str) -> int:
     """The one line that the user gets, and the exit code that goes with it."""
-    from bench.engines.torchrun import follows
+    from bench.execution.torchrun import follows
 
     if follows():
         time.sleep(5)  # torchrun ends all processes when one ends: the one that speaks goes first

@@ -7,7 +7,7 @@ import shlex
 import sys
 from dataclasses import fields
 
-from bench.presets import Settings
+from bench.config.settings import Settings
 
 INTERRUPTED = 130
 SETTINGS = tuple(f"--{entry.name.replace('_', '-')}" for entry in fields(Settings))

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.argv import normalise
 from bench.cli import options
+from bench.cli.argv import normalise
 from bench.cli.common import FLAGS, INTERRUPTED, SETTINGS, SEVERAL, say, typed
 from bench.errors import UserError
 from bench.leaderboard.rules import Correction
 
 if TYPE_CHECKING:
-    from bench.grid import Options, Result
-    from bench.request import Request
+    from bench.config.request import Request
+    from bench.execution.grid import Options, Result
 
 
 def run(
@@ -63,7 +63,7 @@ def run(
 
     What is done already is kept. Ctrl-C once finishes the cells that run and writes the report, twice stops at once.
     """
-    from bench.grid import run as run_grid
+    from bench.execution.grid import run as run_grid
 
     asked, how = grid_of(context.params)
     finish(run_grid(asked, how, say, display()))
@@ -78,7 +78,7 @@ def stress(
 
     The report is that of `run`: a table and a figure of the whole axis, then a section for each value.
     """
-    from bench.stress import along
+    from bench.config.stress_axis import along
 
     if any(argument.partition("=")[0] == "--tasks" for argument in context.args):
         raise UserError("stress takes one --task and its --axis, not --tasks")
@@ -101,8 +101,8 @@ def sweep(
     """
     from dataclasses import replace
 
-    from bench.grid import run as run_grid
-    from bench.sweep import trials
+    from bench.config.sweep_file import trials
+    from bench.execution.grid import run as run_grid
 
     found, told = trials(file, count, seed)
     command = context.find_root().command.commands["run"]  # type: ignore[attr-defined]
@@ -118,8 +118,8 @@ def sweep(
 
 def grid_of(given: Mapping[str, Any]) -> tuple[Request, Options]:
     """What the parsed options of `run` ask for; what `--config` says is among them. Raises UserError."""
-    from bench.arguments import known, sort
-    from bench.lineage import KINDS
+    from bench.commands.arguments import known, sort
+    from bench.tracking.lineage import KINDS
 
     # What the command line calls or writes otherwise.
     otherwise = {
@@ -156,6 +156,6 @@ def display() -> Any:
     """How a run is shown: as a live table on a terminal that can show one, else by its lines alone."""
     from rich.console import Console
 
-    from bench import live
+    from bench.execution import live_table as live
 
     return live.table if sys.stdout.isatty() and Console().is_interactive else contextlib.nullcontext

@@ -22,9 +22,9 @@ def train(
     log_artifacts: options.LogArtifacts = False,
 ) -> None:
     """Train one cell as a configuration file says; keep its model, predict its test file."""
-    from bench.grid import Options
-    from bench.lineage import KINDS
-    from bench.train import train as train_one
+    from bench.commands.train import train as train_one
+    from bench.execution.grid import Options
+    from bench.tracking.lineage import KINDS
 
     how = Options(
         out=out,
@@ -48,10 +48,10 @@ def predict(
     out: options.Out = Path("runs"),
 ) -> None:
     """Write the labels and probabilities that a saved model gives the texts of a file."""
-    from bench.kept import model_of
-    from bench.predict import predict as predicted
-    from bench.predict import writable, write
-    from bench.train import labelled
+    from bench.commands.predict import predict as predicted
+    from bench.commands.predict import writable, write
+    from bench.commands.train import labelled
+    from bench.store.find import model_of
 
     if as_submission and labelled(str(file)):
         raise UserError(f"{file} has labels, but a submission is for texts without; leave out --submission")

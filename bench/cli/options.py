@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from bench.leaderboard.rules import Correction
-from bench.store import Kept
+from bench.store.layout import Kept
 
 # The panels, in the order in which the options of `run` come.
 GRID, DATA, TRAINING, RUN, OUTPUT = "Grid", "Data", "Training", "Run", "Output"

@@ -27,9 +27,9 @@ def report(
     check: Annotated[bool, typer.Option("--check", help="Compare the written report with the store.")] = False,
 ) -> None:
     """Write the leaderboard of everything that one or more stores hold, without training."""
-    from bench import report as reporting
-    from bench.arguments import rules
-    from bench.grid import writable
+    from bench.commands import report as reporting
+    from bench.commands.arguments import rules
+    from bench.execution.grid import writable
 
     sources = stores or [out]
     if check:
@@ -56,8 +56,8 @@ def compare(
     allow_mixed: options.AllowMixed = False,
 ) -> None:
     """Compare two methods of a store, with everything that the verdict rests on."""
-    from bench.arguments import rules
-    from bench.comparison import compare as lines
+    from bench.commands.arguments import rules
+    from bench.commands.compare import compare as lines
 
     judged = rules({"baseline": b, "delta": delta, "correction": correction, "allow_mixed": allow_mixed})
     for line in lines(out, a, judged, task=task):
@@ -73,16 +73,16 @@ def calibrate(
     reports: options.Reports = Path("reports"),
 ) -> None:
     """Measure by simulation how often verdicts are wrong: false positives, coverage, power; or on real cells (--aa)."""
-    from bench.grid import writable
+    from bench.execution.grid import writable
 
     writable(reports)
     if same:
-        from bench.aa import aa
+        from bench.commands.calibrate_aa import aa
 
         if store is None:
             raise UserError("calibrate --aa needs the cells of a store: --from DIR")
         say(f"written: {aa(store, reports, say)}")
     else:
-        from bench.calibrate import calibrate as simulate
+        from bench.commands.calibrate import calibrate as simulate
 
         say(f"written: {simulate(reports, say, full=full, store=store)}")

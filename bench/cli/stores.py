@@ -32,8 +32,8 @@ def validate(
     test_size: options.TestSize = "default",
 ) -> None:
     """Show what a task's data are: roles, sizes, label shares, duplicates, what is removed, lengths."""
-    from bench.request import request
-    from bench.validate import validate as lines
+    from bench.commands.validate import validate as lines
+    from bench.config.request import request
 
     asked = request(
         methods="ce",
@@ -58,8 +58,8 @@ def list_(
     plugin: options.Plugin = None,
 ) -> None:
     """List the methods, the tasks, or the cells of a store with their states."""
-    from bench import listing
-    from bench.request import load_plugins
+    from bench.commands import list as listing
+    from bench.config.request import load_plugins
 
     load_plugins(plugin or ())
     listings = {
@@ -77,10 +77,11 @@ def show(
     out: options.Out = Path("runs"),
 ) -> None:
     """Show one cell: what it is, metrics, curves, environment, the end of its log; or what differs between two."""
-    from bench import show as showing
+    from bench.commands import show
+    from bench.store import find
 
-    folder = showing.find(out, " ".join(cell))
-    for line in showing.diff(folder, showing.find(out, other)) if other else showing.show(folder):
+    folder = find.find(out, " ".join(cell))
+    for line in show.diff(folder, find.find(out, other)) if other else show.show(folder):
         say(line)
 
 
@@ -90,7 +91,7 @@ def clean(
     yes: Annotated[bool, typer.Option("--yes", help="Remove; without it nothing is.")] = False,
 ) -> None:
     """Show what a store's space goes to, and remove what nobody needs (--yes); done cells always stay."""
-    from bench.clean import clean as cleaning
+    from bench.commands.clean import clean as cleaning
 
     for line in cleaning(out, failed=failed, remove=yes):
         say(line)
@@ -105,7 +106,7 @@ def weights(
     ] = False,
 ) -> None:
     """Look at a cell's weights: their distribution, what they find and go with, the heaviest and lightest rows."""
-    from bench.lens import weights as lines
+    from bench.commands.weights import weights as lines
 
     for line in lines(out, cell, top=top, with_texts=with_texts):
         say(line)

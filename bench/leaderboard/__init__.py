@@ -24,9 +24,9 @@ def write_report(
     `store` is the folder that the manifest's paths are relative to; `figures` take about half a second each. Raises
     UserError where a cell's files contradict each other or its test rows are not the section's.
     """
-    from bench.leaderboard.render import render
-    from bench.leaderboard.table import build
-    from bench.store import write_bytes
+    from bench.leaderboard.build import build
+    from bench.leaderboard.formats import render
+    from bench.store.files import write_bytes
 
     table = build(manifest, store, rules)
     for path, content in render(table, figures=figures).items():
@@ -38,7 +38,7 @@ def frame(manifest: dict[str, Any], store: Path, rules: Rules = USUAL) -> pd.Dat
     """The leaderboard as a DataFrame: one row per section and method label, nested values as `accuracy_mean`."""
     import pandas as pd
 
-    from bench.leaderboard.jsonfile import as_json, flatten
-    from bench.leaderboard.table import build
+    from bench.leaderboard.build import build
+    from bench.leaderboard.formats.to_json import as_json, flatten
 
     return pd.DataFrame([flatten(row) for row in as_json(build(manifest, store, rules))["rows"]])

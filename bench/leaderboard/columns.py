@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Generic, TypeVar
 
-from bench.leaderboard import values
-from bench.leaderboard.overall import Gain, OverallRow
-from bench.leaderboard.table import Row
+from bench.leaderboard import column_values as values
+from bench.leaderboard.compare.across_tasks import Gain, OverallRow
+from bench.leaderboard.results import Row
 from bench.stats.crossed import Comparison
 from bench.stats.interval import Interval
 

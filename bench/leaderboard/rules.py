@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+from bench.errors import UserError, nearest
 
 
 class Correction(StrEnum):
@@ -37,3 +41,10 @@ class Rules:
 
 
 USUAL = Rules()
+
+
+def require_baseline(manifest: Mapping[str, Any], rules: Rules, place: str) -> None:
+    """Raise UserError where the baseline is no method of a grid, unless it is the one that nobody asked for."""
+    known = sorted({entry["label"] for section in manifest["sections"] for entry in section["methods"]})
+    if rules.baseline != Rules.baseline and rules.baseline not in known:
+        raise UserError(f"no method {rules.baseline} in {place}{nearest(rules.baseline, known)}")

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri, stdtr
 
+from bench.arrays import FloatArray
 from bench.stats.crossed import POWER, Components, half_width, p_values
 from bench.stats.interval import LEVEL
-from bench.stats.metrics import FloatArray
 from bench.stats.multiple import max_t
 from bench.stats.pairwise import sure_correlation
 from bench.stats.verdict import ALPHA

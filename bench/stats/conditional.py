@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import bdtr, gammaln
 
-from bench.stats.metrics import BoolArray, FloatArray
+from bench.arrays import BoolArray, FloatArray
 
 
 class Discordant(NamedTuple):

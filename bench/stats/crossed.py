@@ -42,8 +42,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr, stdtridf, stdtrit
 
+from bench.arrays import FloatArray, IntArray
 from bench.stats.interval import LEVEL
-from bench.stats.metrics import FloatArray, IntArray, confusion, macro_f1_of, ratio
+from bench.stats.metrics import confusion, macro_f1_of, ratio
 
 POWER = 0.8  # of the detectable difference
 

@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.integer[Any]]
-BoolArray = NDArray[np.bool_]
+from bench.arrays import FloatArray, IntArray
 
 
 def predict(logits: NDArray[np.floating[Any]]) -> IntArray:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from bench.stats.metrics import FloatArray
+from bench.arrays import FloatArray
 
 
 def holm(p: Sequence[float]) -> FloatArray:

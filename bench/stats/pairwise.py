@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bench.arrays import FloatArray
 from bench.stats.crossed import Components, half_width, p_values
 from bench.stats.interval import LEVEL
-from bench.stats.metrics import FloatArray
 
 ROUNDING = 1e-12  # of a variance, relative to those that it is the difference of
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.plan import Plan, plan
-from bench.request import request
+from bench.config.request import request
+from bench.planning.plan import Plan
+from bench.planning.planner import plan
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def run_here(tiny_encoder: Path, tmp_path: Path) -> Callable[..., Plan]:
     """`run_here(methods="ce,dimp", seeds=1)` trains a tiny grid and returns its plan; every job must succeed."""
 
     def run(root: Path = tmp_path / "runs", **asked: object) -> Plan:
-        from bench.worker import run as run_job
+        from bench.execution.worker import run as run_job
 
         made = plan(request(**{"encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1, **asked}), root)  # type: ignore[arg-type]
         for job in made.jobs.values():

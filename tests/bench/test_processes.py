@@ -1,6 +1,6 @@
 """Processes of a pool know nothing of the script that asked for them."""
 
-from tests.commands import script
+from tests.helpers.background import script
 
 
 def test_a_script_without_a_main_guard_may_ask_for_processes(tmp_path):

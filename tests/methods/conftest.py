@@ -14,7 +14,7 @@ import torch
 from scipy.special import log_softmax
 from torch import Tensor
 
-from bench.artefacts import ARTEFACTS
+from bench.planning.requirements import ARTEFACTS
 from methods import discover
 from methods.base import (
     DIVERSITY,

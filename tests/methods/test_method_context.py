@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bench.cell import context
 from bench.jobs import Role
-from bench.trainer import TrainingRows
+from bench.training.inputs import context
+from bench.training.trainer import TrainingRows
 from methods import discover
 from methods.base import QUALITY
 

@@ -12,7 +12,7 @@ from typing import get_type_hints
 
 import pytest
 
-from bench.artefacts import ARTEFACTS
+from bench.planning.requirements import ARTEFACTS
 from methods import METHODS, discover, group, groups, register
 from methods.base import (
     DIVERSITY,

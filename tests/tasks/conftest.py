@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from task_files import made_rows, write_json_lines, write_task
+
+from tests.tasks.task_files import made_rows, write_json_lines, write_task
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
-from task_files import made_rows, write_json_lines, write_parquet, write_task
 
 from tasks import DataError, load
-from tasks.tables import read_table
+from tasks.sources.files import read_table
+from tests.tasks.task_files import made_rows, write_json_lines, write_parquet, write_task
 
 GOOD = [{"text": f"good {label} {i}", "label": label} for i in range(5) for label in ("negative", "positive")]
 

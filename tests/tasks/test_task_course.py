@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks import DataError, course, load, normalised
-from tasks.course import is_course, read_course
+from tasks import DataError, load, normalised
+from tasks.sources import course
+from tasks.sources.course import is_course, read_course
 
 WORDS = "so happy sad rain school today <user> <url> love hate the bus coffee never again".split()  # noqa: SIM905
 

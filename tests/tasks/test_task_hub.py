@@ -6,13 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import hub_stub
 import pytest
-from task_files import made_rows, write_json_lines, write_parquet
 
 import tasks
 from tasks import DataError, load, load_spec, task_names
-from tasks.hub import HubPlace, hub_place
+from tasks.sources.hub import HubPlace, hub_place
+from tests.tasks import hub_stub
+from tests.tasks.task_files import made_rows, write_json_lines, write_parquet
 
 ON_HUB = [name for name in task_names() if "hub" in load_spec(name).sources]
 PARTS = {"train": 160, "test": 20, "validation": 10}  # rows per class

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from task_files import made_rows, write_json_lines, write_parquet, write_task
 
 import tasks
 from tasks import DataError, load, load_spec, task_names
+from tests.tasks.task_files import made_rows, write_json_lines, write_parquet, write_task
 
 # Source `hub` has tests of its own.
 USABLE = [(name, source) for name in task_names() for source in load_spec(name).complete_sources() if source != "hub"]

@@ -5,9 +5,9 @@ import shutil
 
 import pandas as pd
 import pytest
-from task_files import made_rows, write_json_lines, write_parquet, write_task
 
 from tasks import DataError, load, load_spec
+from tests.tasks.task_files import made_rows, write_json_lines, write_parquet, write_task
 
 BOTH = {"negative": 60, "positive": 60}
 

@@ -7,10 +7,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from task_files import write_task
 
 import tasks
 from tasks import SOURCES, DataError, load_spec, task_names
+from tests.tasks.task_files import write_task
 
 PACKAGE = Path(tasks.__file__).parent
 ROOT = PACKAGE.parent
@@ -137,7 +137,7 @@ def test_the_package_holds_descriptions_and_bundled_data(tmp_path):
     source = tmp_path / "source"
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(PACKAGE, source / "tasks", ignore=ignore)
-    setup = "from setuptools import setup\nsetup(packages=['tasks'], package_data={'tasks': PATTERNS})\n"
+    setup = "import setuptools as s\ns.setup(packages=s.find_packages(), package_data={'tasks': PATTERNS})\n"
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
     (source / "setup.py").write_text(setup.replace("PATTERNS", repr(settings["package-data"]["tasks"])), "utf-8")
     command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path / "built")]
@@ -146,4 +146,4 @@ def test_the_package_holds_descriptions_and_bundled_data(tmp_path):
     assert {
         path.relative_to(tmp_path / "built") for path in (tmp_path / "built").rglob("*") if path.is_file()
     } == expected
-    assert "tasks" in settings["packages"]
+    assert "tasks*" in settings["packages"]["find"]["include"]

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.leaderboard.compare.across_tasks import overall
+from bench.leaderboard.extra_tables.stress import curves as curves_of_stress
 from bench.leaderboard.figures.forest import all_gains, gains
 from bench.leaderboard.figures.ranks import ranks
 from bench.leaderboard.figures.seeds import dots, heat
@@ -16,9 +18,7 @@ from bench.leaderboard.figures.stress import stress
 from bench.leaderboard.figures.style import render, styled
 from bench.leaderboard.figures.training import curves
 from bench.leaderboard.figures.weights import agreements, lens
-from bench.leaderboard.overall import overall
-from bench.leaderboard.parts.stress import curves as curves_of_stress
-from bench.leaderboard.table import Section, Table
+from bench.leaderboard.results import Section, Table
 from bench.processes import pool
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.leaderboard.figures.style import VERDICTS, figure, short, title
-from bench.leaderboard.table import Row, Section, Table
+from bench.leaderboard.results import Row, Section, Table
 from bench.stats.crossed import Comparison
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from bench.leaderboard.compare.across_tasks import LEAST_TASKS, Overall
 from bench.leaderboard.figures.style import BLUE, INK, figure, short, title
-from bench.leaderboard.overall import LEAST_TASKS, Overall
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

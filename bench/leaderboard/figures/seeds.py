@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.leaderboard.columns import signed
 from bench.leaderboard.figures.style import INK, VERDICTS, figure, short, title
-from bench.leaderboard.table import Section
+from bench.leaderboard.results import Section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

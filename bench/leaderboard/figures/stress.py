@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.leaderboard.extra_tables.stress import Curve
 from bench.leaderboard.figures.style import figure, short
-from bench.leaderboard.parts.stress import Curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.arrays import FloatArray
 from bench.leaderboard.figures.style import BLUE, GREEN, figure, short
-from bench.leaderboard.table import Row, Section
-from bench.stats.metrics import FloatArray
+from bench.leaderboard.results import Row, Section
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.arrays import FloatArray
+from bench.leaderboard.extra_tables.weights import of_row
 from bench.leaderboard.figures.style import figure, short
-from bench.leaderboard.parts.weights import of_row
-from bench.leaderboard.table import Section
-from bench.stats.metrics import FloatArray
-from bench.weights import RowWeights, agreement
+from bench.leaderboard.read.row_weights import RowWeights, agreement
+from bench.leaderboard.results import Section
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

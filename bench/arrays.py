@@ -1,0 +1,13 @@
+"""Names for the types of arrays; a comment at each use gives the shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = np.ndarray[Any, Any]
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.integer[Any]]
+BoolArray = NDArray[np.bool_]

@@ -1,0 +1,141 @@
+"""Labels and probabilities for a file of texts, by a saved model: a folder, a hub id, a W&B artifact or a cell."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.encoders.checkpoints import find, outputs
+from bench.errors import UserError
+from bench.store.files import read_json, write_text
+from tasks import FILES, load_spec
+from tasks.loading.checks import checked_texts
+from tasks.loading.columns import texts_of
+from tasks.sources.course import numbered_lines
+from tasks.sources.files import READERS, Table, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BATCH = 64
+COURSE_TEST = "test_data.txt"
+NUMBERED = re.compile(r"(\d+),(.*)", re.DOTALL)  # a line of the course's test file: id,tweet
+POLARITY = {"negative": -1, "positive": 1, "-1": -1, "1": 1}
+
+
+def predict(model: Path | str, file: Path) -> pd.DataFrame:
+    """One row per text: its id where the file has one, the label, and a probability per label. Raises UserError."""
+    checkpoint = find(str(model), "model")
+    labels = outputs(read_json(checkpoint.path / "config.json"), str(model))
+    ids, first, second = texts(file)
+    probabilities = classify(checkpoint.path, first, second)
+    import pandas as pd
+
+    frame = pd.DataFrame({"id": ids, "label": [labels[k] for k in probabilities.argmax(axis=1)]})
+    for k, label in enumerate(labels):
+        frame[f"p_{label}"] = probabilities[:, k]
+    return frame
+
+
+def texts(file: Path) -> tuple[list[Any], list[str], list[str] | None]:
+    """Ids (from 1 where the file has none), texts and, for pairs, second texts. Raises UserError or DataError."""
+    if file.suffix.lower() not in READERS:
+        return lines(file)
+    table = read_table(file)
+    text, pair = texts_of(table, load_spec(FILES), None)
+    first = checked_texts(table, text)
+    second = checked_texts(table, pair) if pair else None
+    return identities(table), first, second
+
+
+def identities(table: Table) -> list[Any]:
+    """The ids of a table, from 1 where it has none. Raises DataError for one that is missing or there twice."""
+    if "id" not in table.columns:
+        return list(range(1, len(table) + 1))
+    seen = set()
+    found = [int(value) if isinstance(value, float) and value.is_integer() else value for value in table.column("id")]
+    for row, value in enumerate(found):
+        if value is None or value != value or value == "":
+            table.fail(row, "id is missing")
+        if value in seen:
+            table.fail(row, f"id {value} is that of an earlier row too")
+        seen.add(value)
+    return found
+
+
+def lines(file: Path) -> tuple[list[Any], list[str], None]:
+    """A text per line; with `id,text` on every line the ids are taken off. Raises UserError or DataError."""
+    course = file.name == COURSE_TEST
+    found = [line for _, line in numbered_lines(file, whole=course)]
+    if not any(line.strip() for line in found):
+        raise UserError(f"{file}: no texts")
+    matches = [NUMBERED.fullmatch(line) for line in found]
+    numbered = [(int(match[1]), match[2]) for match in matches if match]
+    if not course and len(numbered) <= len(found) / 2:
+        return list(range(1, len(found) + 1)), found, None
+    if len(numbered) < len(found):
+        number = matches.index(None) + 1
+        raise UserError(f"{file}, line {number}: {found[number - 1][:40]!r} is not id,text as on the other lines")
+    ids, texts = [identity for identity, _ in numbered], [text for _, text in numbered]
+    if len(set(ids)) < len(ids):
+        twice = next(identity for identity, count in Counter(ids).items() if count > 1)
+        raise UserError(f"{file}: the id {twice} stands on several lines")
+    return ids, texts, None
+
+
+def classify(folder: Path, texts: list[str], pairs: list[str] | None) -> np.ndarray[Any, Any]:
+    """(n, C) probabilities."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    order = np.argsort([-len(text) for text in texts], kind="stable")  # like lengths together: little padding
+    out = np.zeros((len(texts), model.config.num_labels))
+    with torch.inference_mode():
+        for at in range(0, len(order), BATCH):
+            index = order[at : at + BATCH]
+            second = [pairs[i] for i in index] if pairs else None
+            limit = min(tokenizer.model_max_length, model.config.max_position_embeddings)
+            inputs = tokenizer(
+                [texts[i] for i in index],
+                second,
+                padding=True,
+                truncation=True,
+                max_length=limit,
+                return_tensors="pt",
+            ).to(device)
+            out[index] = model(**inputs).logits.softmax(dim=-1).double().cpu().numpy()
+    return out
+
+
+def writable(path: Path) -> None:
+    """Raise UserError for a path that no file can be written to."""
+    if path.is_dir():
+        raise UserError(f"--to {path} is a folder; give it the name of a file")
+    parent = next(folder for folder in path.absolute().parents if folder.exists())
+    if not parent.is_dir():
+        raise UserError(f"--to {path}: {parent} is a file, not a folder")
+
+
+def submission(frame: pd.DataFrame) -> str:
+    """The course's file: `Id,Prediction` with -1 and 1, ids from 1. Raises UserError for other labels."""
+    foreign = sorted({label for label in frame["label"] if str(label).casefold() not in POLARITY})
+    if foreign:
+        raise UserError(f"a submission knows negative and positive, not {', '.join(map(str, foreign))}")
+    values = [POLARITY[str(label).casefold()] for label in frame["label"]]
+    if odd := [identity for identity in frame["id"] if not re.fullmatch(r"\d+", str(identity))]:
+        raise UserError(f"a submission has whole numbers as ids, not {odd[0]!r}")
+    numbered = zip(frame["id"], values, strict=True)
+    return "Id,Prediction\n" + "".join(f"{identity},{value}\n" for identity, value in numbered)
+
+
+def write(frame: pd.DataFrame, path: Path, *, as_submission: bool) -> None:
+    """Write predictions as CSV or as the course's submission."""
+    write_text(path, submission(frame) if as_submission else frame.to_csv(index=False))

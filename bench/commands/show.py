@@ -1,0 +1,143 @@
+"""`bench show`: one cell whole, or what differs between two. Reads the store alone; no torch."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.store.files import read_json
+from bench.store.find import title
+from bench.store.folders import State, failure, state
+from bench.store.layout import DONE, LOG, MODEL
+
+BARS = "▁▂▃▄▅▆▇█"
+CURVE = 60  # characters of a curve
+TAIL = 10  # lines of the log
+# What of spec.json is told, in this order; the rest are hashes, which `--diff` compares.
+SPEC = ("task_ref", "label", "seed", "source", "encoder", "preset", "protocol", "real_use", "rows")
+CURVES = ("loss", "grad_norm", "weight_mean", "ess")
+GROUPS = {
+    "settings": ("task_ref", "label", "seed", "source", "encoder", "preset", "protocol", "hyperparameters", "settings"),
+    "data": ("data", "rows", "labels", "artefacts"),
+    "code": ("code", "encoder_hash"),
+}
+
+
+def show(folder: Path) -> Iterator[str]:
+    """Everything about one cell, in lines."""
+    spec, found = read_json(folder / "spec.json"), state(folder)
+    yield f"{title(spec)}: {found}{f' ({failure(folder)})' if found is State.FAILED else ''}"
+    yield f"folder: {folder}"
+    yield from block("cell", {key: spec[key] for key in SPEC if key in spec})
+    yield from block("hyper-parameters", spec["hyperparameters"])
+    yield from block("settings", spec["settings"])
+    yield from block("metrics", {k: v for k, v in optional(folder / DONE).items() if k != "files"})
+    yield from block("timing", optional(folder / "timing.json"))
+    yield from curves(folder / "history.jsonl")
+    yield from block("environment", optional(folder / "env.json"))
+    if (folder / MODEL).is_dir():
+        yield f"model: {folder / MODEL} ({', '.join(sorted(path.name for path in (folder / MODEL).iterdir()))})"
+    lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines() if (folder / LOG).exists() else []
+    if lines:
+        yield f"log (last {min(TAIL, len(lines))} of {len(lines)} lines):"
+        yield from (f"    {line}" for line in lines[-TAIL:])
+
+
+def optional(path: Path) -> dict[str, Any]:
+    """A JSON object, empty where a cell has none yet."""
+    return dict(read_json(path)) if path.exists() else {}
+
+
+def block(name: str, values: Mapping[str, Any]) -> Iterator[str]:
+    """A headed list of names and values, nothing where there are none."""
+    flat = flatten(values)
+    if flat:
+        width = max(map(len, flat))
+        yield f"{name}:"
+        yield from (f"    {key:{width}}  {number(value)}" for key, value in flat.items())
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings with dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def number(value: Any) -> str:
+    """A value as people read it."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def curves(path: Path) -> Iterator[str]:
+    """A line per curve of the training: its bars, and where it began and ended."""
+    import pandas as pd
+
+    if not path.exists():
+        return
+    history = pd.read_json(path, lines=True)
+    yield f"curves over {len(history)} updates:"
+    for name in (name for name in CURVES if name in history):
+        values = [float(value) for value in history[name].dropna()]
+        if values:
+            yield f"    {name:11}  {spark(values)}  {values[0]:.4g} to {values[-1]:.4g}"
+
+
+def spark(values: list[float], width: int = CURVE) -> str:
+    """A curve in one line; where there are more values than characters, each stands for the mean of its neighbours."""
+    count = min(width, len(values))
+    edges = [round(i * len(values) / count) for i in range(count + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
+    low, high = min(means), max(means)
+    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(BARS[round((mean - low) * scale)] for mean in means)
+
+
+def diff(a: Path, b: Path) -> Iterator[str]:
+    """What differs between two cells, and their metrics."""
+    one, other = (read_json(folder / "spec.json") for folder in (a, b))
+    yield f"a: {title(one)} ({a})"
+    yield f"b: {title(other)} ({b})"
+    for name, keys in GROUPS.items():
+        yield from differences(name, *({key: spec[key] for key in keys if key in spec} for spec in (one, other)))
+    yield from differences("versions", *(optional(folder / "env.json") for folder in (a, b)))
+    yield from compared(*(optional(folder / DONE) for folder in (a, b)))
+    yield from agreement(a, b)
+
+
+def differences(name: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]:
+    """The entries of a group in which two cells differ."""
+    flat_a, flat_b = flatten(a), flatten(b)
+    keys = [key for key in {**flat_a, **flat_b} if flat_a.get(key, "-") != flat_b.get(key, "-")]
+    yield f"{name}: {'the same' if not keys else ''}".rstrip()
+    width = max(map(len, keys), default=0)
+    yield from (f"    {k:{width}}  {number(flat_a.get(k, '-'))} | {number(flat_b.get(k, '-'))}" for k in keys)
+
+
+def compared(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]:
+    """The metrics of two cells side by side."""
+    names = [name for name in a if name in b and all(isinstance(x[name], float) for x in (a, b))]
+    yield f"metrics: {'not both are done' if not names else ''}".rstrip()
+    width = max(map(len, names), default=0)
+    yield from (f"    {n:{width}}  {a[n]:.4f} | {b[n]:.4f}  ({b[n] - a[n]:+.4f})" for n in names)
+
+
+def agreement(a: Path, b: Path) -> Iterator[str]:
+    """On how many test rows two cells predict the same class, where they were tested on the same rows."""
+    import pandas as pd
+
+    paths = [folder / "predictions.parquet" for folder in (a, b)]
+    if not all(path.exists() for path in paths):
+        return
+    one, other = (pd.read_parquet(path).set_index("id") for path in paths)
+    if not one["label"].equals(other["label"]) or list(one) != list(other):
+        yield "test rows: not the same"
+        return
+    logits = [frame.drop(columns="label").to_numpy() for frame in (one, other)]
+    apart = int((logits[0].argmax(axis=1) != logits[1].argmax(axis=1)).sum())
+    largest = float(abs(logits[0] - logits[1]).max()) if len(one) else math.nan
+    yield f"predictions: {apart} of {len(one)} test rows in another class; largest difference of a logit {largest:.3g}"

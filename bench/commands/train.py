@@ -1,0 +1,151 @@
+"""`bench train CONFIG`: one cell from a configuration of the tweet-polarity project, its model and its predictions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bench.commands.predict import predict, submission, texts
+from bench.config.recipe_file import Recipe, read
+from bench.config.request import Request, request
+from bench.errors import UserError
+from bench.execution.grid import Options, Result, run
+from bench.execution.progress import Say
+from bench.store.files import read_json, write_json, write_text
+from bench.store.find import checkers_of, model_of
+from bench.store.layout import DONE, MODEL
+from bench.wandb_artifacts import located, origin
+from tasks import load
+from tasks.loading.columns import LABELS
+from tasks.roles import FILES
+from tasks.sources.files import READERS
+from tasks.sources.places import read_place
+
+SUBMISSION, PREDICTIONS = "test_submission.txt", "predictions.csv"
+
+
+def train(path: Path, options: Options, say: Say) -> bool:
+    """Do what a configuration says. Returns whether all was done; raises UserError or DataError before that."""
+    recipe = read(path)
+    if recipe.ignored:
+        say(f"keys that change nothing here: {', '.join(recipe.ignored)}")
+    options = replace(options, artifacts=logged(recipe, options), inputs=inputs(recipe))
+    if recipe.save_model:
+        replaceable(recipe.output / MODEL)
+    recipe = replace(recipe, rows={role: merged(place, role, recipe.output) for role, place in recipe.rows.items()})
+    test, model = recipe.rows.get("test"), recipe.model
+    if recipe.predict:
+        if test is None:
+            raise UserError(f"{path}: do_predict is true, but there is no test_file")
+        texts(Path(test))  # what cannot be read is said before anything trains
+    if recipe.train:
+        result = run(asked(recipe, options.out, say), replace(options, save_models="full"), say)
+        if not result.ok or options.dry_run:
+            return result.ok
+        model = str(keep(result, recipe, say))
+    if recipe.predict and test is not None:
+        answer(model_of(model, options.out), test, recipe.output, say)
+    return True
+
+
+def logged(recipe: Recipe, options: Options) -> Collection[str]:
+    """The kinds of artifacts that are logged: a model that is saved goes to W&B where the run does."""
+    return {*options.artifacts, *(["model"] if recipe.save_model and options.track == "wandb" else [])}
+
+
+def inputs(recipe: Recipe) -> tuple[str, ...]:
+    """The W&B artifacts that the rows are from, before several become one file."""
+    places = [Path(located(place)) for places in recipe.rows.values() for place in places.split(",")]
+    return tuple(sorted({name for place in places if (name := origin(place)) is not None}))
+
+
+def replaceable(target: Path) -> None:
+    """Raise UserError where the model would replace something that is none."""
+    if target.exists() and not ((target / "config.json").exists() or (target.is_dir() and not any(target.iterdir()))):
+        raise UserError(f"{target} is there and holds no model; move it, or give another output_dir")
+
+
+def asked(recipe: Recipe, store: Path, say: Say) -> Request:
+    """The grid of one cell; checkers may be cells of the store.
+
+    The whole validation file is the small real set; a test without labels tests nothing.
+    """
+    rows: dict[Any, Any] = dict(recipe.rows)
+    missing = [name for name, role in (("train_file", "generated"), ("validation_file", "real")) if role not in rows]
+    if missing:
+        raise UserError(f"no {' and no '.join(missing)}: one trains, the other is the small real set")
+    if "test" in rows and not labelled(rows["test"]):
+        say(f"{rows.pop('test')} has no labels: it is predicted, and a part of the validation rows is the test")
+    checkers = checkers_of(recipe.checkers, store)
+    pool = load(FILES, source=FILES, places=rows).pool
+    return request(
+        methods=recipe.method,
+        tasks=f"{FILES}[real={len(pool)}]",
+        seeds=[recipe.seed],
+        encoder=recipe.model,
+        preset="full",
+        protocol=recipe.protocol,
+        settings={**recipe.settings, **({"auxiliary": recipe.auxiliary} if recipe.auxiliary else {})},
+        test_size="all",
+        quality_checker=checkers.get("quality"),
+        diversity_checker=checkers.get("diversity"),
+        **rows,
+    )
+
+
+def labelled(place: str) -> bool:
+    """Whether a file of rows has a column of labels with something in it; a text per line has none."""
+    if Path(place).suffix.lower() not in READERS:
+        return False
+    table = read_place(place, "test")
+    columns = [values for name, values in table.columns.items() if name.strip().lower() in LABELS]
+    return any(value not in (None, "") for values in columns for value in values)
+
+
+def merged(places: str, role: str, output: Path) -> str:
+    """One file of several places of a role (training rows and the rows that augment them), in the output folder."""
+    files = [str(located(place)) for place in places.split(",")]
+    if len(files) == 1:
+        return files[0]
+    tables = [read_place(file, role) for file in files]
+    shared = [name for name in tables[0].columns if all(name in table.columns for table in tables)]
+    rows = [
+        dict(zip(shared, row, strict=True)) for table in tables for row in zip(*map(table.column, shared), strict=True)
+    ]
+    path = output / f"{role}.jsonl"
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    return str(path)
+
+
+def keep(result: Result, recipe: Recipe, say: Say) -> Path:
+    """The finished cell's folder of the model, copied to the output folder where the configuration saves it."""
+    (section,) = result.manifest["sections"]
+    (cell,) = (result.store / path for method in section["methods"] for path in method["cells"].values())
+    metrics: Mapping[str, Any] = read_json(cell / DONE)
+    told = {name: metrics[name] for name in ("accuracy", "macro_f1", "log_loss", "rows")}
+    write_json(recipe.output / "results.json", {"cell": cell.name, "method": recipe.method, **told})
+    say(f"test accuracy {metrics['accuracy']:.4f} on {metrics['rows']} rows; results: {recipe.output / 'results.json'}")
+    if not recipe.save_model:
+        return Path(cell / MODEL)
+    target = recipe.output / MODEL
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(cell / MODEL, target)
+    say(f"model: {target}")
+    return target
+
+
+def answer(model: str, test: str, output: Path, say: Say) -> None:
+    """Predict a file: labels and probabilities, and the submission where the labels are polarities."""
+    frame = predict(model, Path(test))
+    write_text(output / PREDICTIONS, frame.to_csv(index=False))
+    say(f"predictions: {output / PREDICTIONS}")
+    try:
+        text = submission(frame)
+    except UserError:
+        return  # labels of another task: there is no such file
+    write_text(output / SUBMISSION, text)
+    say(f"submission: {output / SUBMISSION}")

@@ -1,0 +1,113 @@
+"""Sweep files without a server: the trials that `wandb agent` would be sent, as command lines of `bench run`.
+
+A grid's trials are all of its combinations. `random` draws, and so does `bayes`: it would learn from finished trials,
+which is the server's work. Draws are those of a seed. `run_cap` is the most trials, as it is for agents.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError, unknown
+from tasks.strict_yaml import read_yaml
+
+METHODS = ("grid", "random", "bayes")
+DRAWS = 20  # trials of a file that draws and neither says how many nor is told
+# How a value is drawn, by the name of the distribution: (parameter, random numbers) -> value.
+Draw = Callable[[Mapping[str, Any], random.Random], Any]
+DISTRIBUTIONS: dict[str, Draw] = {
+    "constant": lambda entry, rng: entry["value"],
+    "categorical": lambda entry, rng: rng.choices(entry["values"], entry.get("probabilities"))[0],
+    "int_uniform": lambda entry, rng: rng.randint(entry["min"], entry["max"]),
+    "uniform": lambda entry, rng: rng.uniform(entry["min"], entry["max"]),
+    "q_uniform": lambda entry, rng: rounded(rng.uniform(entry["min"], entry["max"]), entry),
+    "log_uniform": lambda entry, rng: math.exp(rng.uniform(entry["min"], entry["max"])),
+    "log_uniform_values": lambda entry, rng: math.exp(rng.uniform(math.log(entry["min"]), math.log(entry["max"]))),
+    "normal": lambda entry, rng: rng.gauss(entry.get("mu", 0.0), entry.get("sigma", 1.0)),
+}
+
+
+def rounded(value: float, entry: Mapping[str, Any]) -> float:
+    """To a multiple of the parameter's `q`."""
+    step = float(entry.get("q", 1))
+    return round(value / step) * step
+
+
+def trials(path: Path, count: int | None = None, seed: int = 0) -> tuple[list[list[str]], str]:
+    """The arguments of `bench run` for each trial, as an agent writes them, and what was made of the file, in words.
+
+    `count` is the most trials (None: what the file says). Raises UserError for a malformed file.
+    """
+    sweep = read(path)
+    most = count or sweep.get("run_cap")
+    if not (most is None or (isinstance(most, int) and most > 0)):
+        raise UserError(f"{path}: run_cap must be a number of trials, not {most!r}")
+    fixed, parameters = command(sweep, path), sweep.get("parameters") or {}
+    if sweep["method"] == "grid":
+        choices = [values(name, entry, path) for name, entry in parameters.items()]
+        every = [dict(zip(parameters, row, strict=True)) for row in itertools.product(*choices)]
+        chosen = every[:most]
+        told = f"{len(chosen)} of {len(every)} trials of a grid"
+    else:
+        rng = random.Random(seed)
+        draws = range(most or DRAWS)
+        chosen = [{name: drawn(name, entry, rng, path) for name, entry in parameters.items()} for _ in draws]
+        told = f"{len(chosen)} trials drawn at random, seed {seed}"
+        if sweep["method"] == "bayes":
+            told += "; the search of method bayes, which learns from finished trials, needs the server"
+    return [[*fixed, *(f"--{name}={trial[name]}" for name in sorted(trial))] for trial in chosen], f"{path}: {told}"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The sweep in a file. Raises UserError, and DataError for what is no YAML."""
+    sweep = read_yaml(path)
+    if not isinstance(sweep, dict) or not isinstance(sweep.get("parameters") or {}, dict):
+        raise UserError(f"{path} is no sweep file: it needs a mapping with method and parameters")
+    if sweep.get("method") not in METHODS:
+        raise unknown("sweep method", str(sweep.get("method")), METHODS)
+    return sweep
+
+
+def command(sweep: Mapping[str, Any], path: Path) -> list[str]:
+    """The arguments that each trial has besides its parameters: what stands behind `bench run` and is no macro."""
+    given = sweep.get("command") or []
+    words = [str(word) for word in given] if isinstance(given, list) else []
+    at = next((i for i, pair in enumerate(itertools.pairwise(words)) if pair == ("bench", "run")), None)
+    if at is None:
+        raise UserError(
+            f'{path}: its command must run the grid: ["${{env}}", "python", "-m", "bench", "run", "${{args}}"]'
+        )
+    return [word for word in words[at + 2 :] if not word.startswith("${")]
+
+
+def values(name: str, entry: Any, path: Path) -> list[Any]:
+    """What a parameter of a grid may be."""
+    if isinstance(entry, Mapping) and isinstance(entry.get("values"), list) and entry["values"]:
+        return list(entry["values"])
+    if isinstance(entry, Mapping) and "value" in entry:
+        return [entry["value"]]
+    raise UserError(f"{path}: parameter {name!r} of a grid needs value or a list of values, not {entry!r}")
+
+
+def drawn(name: str, entry: Any, rng: random.Random, path: Path) -> Any:
+    """One value of a parameter."""
+    if not isinstance(entry, Mapping):
+        raise UserError(f"{path}: parameter {name!r} needs value, values, or min and max, not {entry!r}")
+    numbers = [entry.get("min"), entry.get("max")]
+    guess = "int_uniform" if all(isinstance(number, int) for number in numbers) else "uniform"
+    kind = entry.get("distribution") or (
+        "constant" if "value" in entry else "categorical" if "values" in entry else guess
+    )
+    if kind not in DISTRIBUTIONS:
+        raise unknown(f"distribution of parameter {name}", str(kind), DISTRIBUTIONS)
+    try:
+        return DISTRIBUTIONS[kind](entry, rng)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        text = [f"{key} is the text {entry[key]!r}" for key in ("min", "max") if isinstance(entry.get(key), str)]
+        why = f"{text[0]}; YAML reads 1.0e-5 as a number, not 1e-5" if text else str(error)
+        raise UserError(f"{path}: parameter {name!r} cannot be drawn from {kind} ({why})") from error

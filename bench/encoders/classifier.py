@@ -1,0 +1,163 @@
+"""The classifier: a pretrained encoder with a classification head, of which the top blocks train.
+
+With `train_layers=k` the embeddings and all but the top k blocks are frozen and in evaluation mode *by definition*,
+so what they compute for a row never changes and may be computed once (`bench.states`).
+"""
+
+from __future__ import annotations
+
+import copy
+import operator
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForSequenceClassification
+
+from bench.arrays import IntArray
+from bench.encoders.checkpoints import Checkpoint
+from bench.encoders.occurring_tokens import use_occurring
+from bench.encoders.packed import use_packed
+from bench.errors import UserError
+
+# Where families of encoders keep their list of blocks, below the base model.
+BLOCKS = ("encoder.layer", "transformer.layer", "layers")
+# Parts of the base model that lie above its blocks.
+ABOVE = ("pooler", "final_norm")
+
+
+class Passed(nn.Module):
+    """Stands in for the embeddings when the states after the frozen blocks are given instead of tokens."""
+
+    def forward(self, *given: Tensor | None, inputs_embeds: Tensor | None = None, **_: object) -> Tensor:
+        return next(states for states in (inputs_embeds, *reversed(given)) if states is not None)
+
+
+class Classifier:
+    """A model that starts anew for each cell without being loaded anew.
+
+    `start(head_seed)` puts back the pretrained weights and draws the head; calling it gives logits (B, C) in float32.
+    Families that it knows compute no padding (`bench.packed`), unless `plain` is asked for. With a `vocabulary` (token
+    ids, ascending) it takes no other tokens, and trains no embedding but theirs (`bench.vocabulary`).
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        n_classes: int,
+        train_layers: int | Literal["all"],
+        *,
+        plain: bool = False,
+        vocabulary: IntArray | None = None,
+    ) -> None:
+        self.n_classes = n_classes
+        self.model, missing = load(checkpoint, n_classes)
+        self.base: nn.Module = self.model.get_submodule(str(self.model.base_model_prefix))
+        self.head = [self.model.get_submodule(name) for name in sorted({key.rpartition(".")[0] for key in missing})]
+        self.packed = not plain and use_packed(self.base)
+        self.embedding = None if vocabulary is None else use_occurring(self.model, vocabulary)
+        self.frozen: list[nn.Module] = []
+        if train_layers != "all":
+            self.frozen = self._freeze(checkpoint.name, train_layers)
+        self.trained = {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
+        self.pretrained = {name: weight.detach().clone() for name, weight in self.trained.items()}
+
+    def _freeze(self, name: str, train_layers: int) -> list[nn.Module]:
+        """Freeze what lies below the top blocks. Returns the modules that stay in evaluation mode."""
+        blocks = block_list(self.base, name)
+        if train_layers > len(blocks):
+            raise UserError(f"train_layers={train_layers}, but encoder {name!r} has {len(blocks)} blocks")
+        above = [module for key, module in self.base.named_children() if key in ABOVE]
+        trained = [*blocks[len(blocks) - train_layers :], *above]
+        keep = {id(weight) for module in trained for weight in module.parameters()}
+        for weight in self.base.parameters():
+            weight.requires_grad_(id(weight) in keep)
+        inside = {id(module) for top in trained for module in top.modules()}
+        return [module for module in self.base.modules() if id(module) not in inside]
+
+    @property
+    def output(self) -> nn.Linear:
+        """The head's last layer, whose input is the classifier's features (B, H)."""
+        wide = (module for top in self.head for module in top.modules() if isinstance(module, nn.Linear))
+        return [layer for layer in wide if layer.out_features == self.n_classes][-1]
+
+    def weights(self) -> dict[str, Tensor]:
+        """What trains, by the names and in the shapes of the whole model."""
+        named = {name: weight.detach() for name, weight in self.trained.items()}
+        if self.embedding is not None:
+            (name,) = (name for name, weight in self.trained.items() if weight is self.embedding.weight)
+            named[name] = self.embedding.expanded()
+        return named
+
+    def peer(self) -> Classifier:
+        """A second network with weights of its own in what trains; what is frozen is shared."""
+        frozen = {id(weight): weight for weight in self.model.parameters() if not weight.requires_grad}
+        return copy.deepcopy(self, {**frozen, id(self.pretrained): self.pretrained})
+
+    def start(self, head_seed: int) -> None:
+        """Pretrained weights again, and a head drawn from the seed alone."""
+        with torch.no_grad():
+            for name, weight in self.trained.items():
+                weight.copy_(self.pretrained[name])
+                weight.grad = None
+        torch.manual_seed(head_seed)
+        for module in self.head:
+            device = next(module.parameters()).device
+            module.cpu()  # so that a seed gives the same head on every device
+            for weight in module.parameters(recurse=False):
+                weight._is_hf_initialized = False  # type: ignore[attr-defined]  # else transformers leaves it as it is
+            with torch.no_grad():
+                self.model._init_weights(module)  # type: ignore[operator]
+            module.to(device)
+
+    def train(self) -> None:
+        """Dropout on in what trains, off below."""
+        self.model.train()
+        for module in self.frozen:
+            module.training = False
+
+    def eval(self) -> None:
+        """Dropout off."""
+        self.model.eval()
+
+    def use_states(self, train_layers: int) -> None:
+        """From now on take the states after the frozen blocks (`inputs_embeds`) in place of tokens."""
+        holder, _, leaf = (block_path(self.base) or "").rpartition(".")
+        parent = self.base.get_submodule(holder)
+        setattr(parent, leaf, getattr(parent, leaf)[-train_layers:])
+        self.base.embeddings = Passed()
+
+
+def load(checkpoint: Checkpoint, n_classes: int) -> tuple[nn.Module, set[str]]:
+    """The Hugging Face model in float32 and the names of weights that the checkpoint lacks (the head's)."""
+    model, report = AutoModelForSequenceClassification.from_pretrained(
+        checkpoint.path,
+        num_labels=n_classes,
+        dtype=torch.float32,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+    )
+    return model, {*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])}
+
+
+def block_path(base: nn.Module) -> str | None:
+    """Where the base model keeps its blocks, None for a family that is not known."""
+    for path in BLOCKS:
+        try:
+            if isinstance(operator.attrgetter(path)(base), nn.ModuleList):
+                return path
+        except AttributeError:
+            continue
+    return None
+
+
+def block_list(base: nn.Module, name: str) -> nn.ModuleList:
+    """The base model's blocks, lowest first. Raises UserError where they are not found or are one shared block."""
+    path = block_path(base)
+    if path is None:
+        raise UserError(f"encoder {name!r}: no list of blocks at {', '.join(BLOCKS)}; use train_layers=all")
+    blocks: nn.ModuleList = operator.attrgetter(path)(base)
+    return blocks

@@ -1,0 +1,231 @@
+"""Run a grid: plan it, train what is missing, report on it. The entry point behind `bench run` and `bench.run`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import leaderboard
+from bench.config.request import Request
+from bench.errors import UserError
+from bench.execution import pool as local
+from bench.execution import torchrun
+from bench.execution.progress import FailFast, Progress, Say
+from bench.execution.queue import Queue
+from bench.jobs import CellJob, Job
+from bench.leaderboard.rules import require_baseline
+from bench.planning import estimate, mirrors
+from bench.planning.describe import describe
+from bench.planning.plan import Plan
+from bench.planning.planner import plan
+from bench.store import row_records as records
+from bench.store.folders import State, adopt, failure, forget, state
+from bench.store.layout import MODEL, MODEL_FILES, Kept
+from bench.store.manifest import save
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a grid is run: nothing here changes a result."""
+
+    out: Path = Path("runs")
+    reports: Path = Path("reports")
+    workers: int | None = None
+    dry_run: bool = False
+    retry_failed: bool = False
+    force: bool = False
+    fail_fast: bool = False
+    command: str = ""
+    rules: leaderboard.Rules = leaderboard.USUAL
+    figures: bool = True
+    save_models: Kept | None = None
+    track: str = "none"
+    artifacts: Collection[str] = ()  # kinds that are logged to W&B: dataset, model
+    inputs: Sequence[str] = ()  # W&B artifacts that the rows were made of before
+
+
+@dataclass
+class Result:
+    """What a run came to."""
+
+    manifest: dict[str, Any]
+    store: Path
+    rules: leaderboard.Rules = leaderboard.USUAL
+    leaderboard: Path | None = None
+    failures: dict[str, str] = field(default_factory=dict)  # job id -> cause, of what failed or was not run
+    interrupted: bool = False  # Ctrl-C came before all was done
+
+    @property
+    def ok(self) -> bool:
+        """Whether every cell that was asked for is there."""
+        return not self.failures
+
+    def frame(self) -> pd.DataFrame:
+        """The leaderboard as a table, one row per task and method label."""
+        return leaderboard.frame(self.manifest, self.store, self.rules)
+
+
+def run(
+    asked: Request | Sequence[Request],
+    options: Options,
+    say: Say,
+    show: Callable[[Progress], AbstractContextManager[object]] = contextlib.nullcontext,
+) -> Result:
+    """Run a grid, or several as one. Raises UserError before anything trains; a cell that fails is told of and the rest
+    goes on.
+
+    `show` is entered while cells train: the live table of a terminal.
+    """
+    made = plan(asked, options.out)
+    if any(one.settings.precision == "fp16" for one in made.requests) and not local.devices():
+        raise UserError("precision=fp16 needs a GPU; bf16 trains on processors too")
+    smoke = any(one.limit is not None for one in made.requests)
+    if options.save_models is not None:
+        keep_models(made, options.save_models)
+    mirrors.mirror(made, options.track, options.artifacts, options.inputs)
+    manifest = describe(made, options.command)
+    require_baseline(manifest, options.rules, "this grid")
+    result = Result(manifest, made.root, options.rules)
+    if torchrun.follows():
+        if not options.dry_run:
+            torchrun.follow()
+        return result
+    if options.dry_run:
+        summary(made, options, say)
+        return result
+    prepare(made, options)
+    if not smoke:
+        save(manifest, made.root)
+    records.save(made.records, made.root)
+    queue, count, engine = queued(made), workers(options), torchrun if torchrun.launched() else local
+    if todo := missing(queue):
+        say(about(todo, made, count))
+    progress = Progress(made, queue, count, say, fail_fast=options.fail_fast, command=options.command)
+    try:
+        with show(progress):
+            engine.execute(queue, count, progress)
+    except FailFast:
+        say("stopped at the first failure (--fail-fast)")
+    result.failures = progress.failures()
+    result.interrupted = queue.closed and not result.ok
+    if not smoke:
+        result.leaderboard = leaderboard.write_report(
+            manifest, made.root, options.reports, options.rules, figures=options.figures
+        )
+    progress.finish(f"leaderboard: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
+    if without := [made.jobs[identity].title for identity in made.cells if lacks_model(made.jobs[identity])]:
+        told = f"{', '.join(without[:3])}{', ...' * (len(without) > 3)}"
+        say(f"done before and without such a model (--force trains them again): {len(without)} cells, {told}")
+    return result
+
+
+def keep_models(made: Plan, kept: Kept) -> None:
+    """Have the cells that were asked for keep their models."""
+    for identity in made.cells:
+        job = made.jobs[identity]
+        assert isinstance(job, CellJob), "cells are made by cell jobs"
+        made.jobs[identity] = replace(job, keep=kept)
+
+
+def lacks_model(job: Job) -> bool:
+    """Whether a cell is done without the model that it should have kept."""
+    if not isinstance(job, CellJob) or job.keep is None or state(job.folder) is not State.DONE:
+        return False
+    return not any((job.folder / MODEL / name).exists() for name in MODEL_FILES[job.keep])
+
+
+def workers(options: Options) -> int:
+    """How many processes train. Raises UserError where torchrun and the options both say."""
+    if torchrun.launched() and options.workers:
+        raise UserError("--workers are processes that train a cell each; under torchrun its processes share each cell")
+    return torchrun.count() if torchrun.launched() else options.workers or local.default_workers()
+
+
+def prepare(made: Plan, options: Options) -> None:
+    """Make the store ready: writable, failures and results that are to be made again forgotten, checkers adopted."""
+    for folder in (options.reports, made.root):
+        writable(folder)
+    for identity, job in made.jobs.items():
+        failed = state(job.folder) is State.FAILED
+        if (options.retry_failed and failed) or (options.force and identity in {*made.cells, *made.mirrors}):
+            forget(job.folder)
+            if job.twin is not None and options.force:
+                forget(job.twin)
+        elif job.twin is not None and not failed:
+            adopt(job.twin, job.folder, made.root)
+
+
+def writable(folder: Path) -> None:
+    """Make a folder. Raises UserError where that or writing into it is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"cannot write to {folder}: permission denied")
+
+
+def queued(made: Plan) -> Queue:
+    """The plan's jobs with the states that the store has; artefacts are looked at only if a cell still needs them."""
+    states = {identity: present(job) for identity, job in made.jobs.items()}
+    wanted: set[str] = set()
+
+    def want(identity: str) -> None:
+        if identity not in wanted:
+            wanted.add(identity)
+            if states[identity] is not State.DONE:
+                for need in made.jobs[identity].needs:
+                    want(need)
+
+    for identity in (*made.cells, *made.mirrors):
+        want(identity)
+    jobs = {identity: job for identity, job in made.jobs.items() if identity in wanted}
+    causes = {}
+    for identity, job in jobs.items():
+        if states[identity] is State.FAILED:
+            causes[identity] = f"{failure(job.folder)} (in an earlier run)"
+    running = {State.RUNNING: State.STALE}  # held by another run: the worker finds out, and waits for it
+    return Queue(jobs, {identity: running.get(states[identity], states[identity]) for identity in jobs}, causes)
+
+
+def present(job: Job) -> State:
+    """The state of a job, done where its twin is: a run takes that over."""
+    own = state(job.folder)
+    there = own in (State.MISSING, State.STALE) and job.twin is not None and state(job.twin) is State.DONE
+    return State.DONE if there else own
+
+
+def summary(made: Plan, options: Options, say: Say) -> None:
+    """The dry run: what there is, what would be done, and about how long it would take."""
+    queue = queued(made)
+    open_jobs = missing(queue)
+    asked = Counter(str(present(made.jobs[identity])) for identity in made.cells)
+    say(f"cells: {len(made.cells)} ({', '.join(f'{count} {name}' for name, count in sorted(asked.items()))})")
+    trainings = sum(isinstance(job, CellJob) for job in open_jobs)
+    extra = sum(isinstance(job, CellJob) and job.id not in made.cells for job in open_jobs)
+    artefacts = Counter(job.kind for job in open_jobs if job.kind != "cell")
+    built = ", ".join(f"{count} {kind}" for kind, count in sorted(artefacts.items())) or "none"
+    say(f"trainings to do: {trainings} (of which checkers that are no cells of the grid: {extra})")
+    say(f"artefacts to build: {built}")
+    say(about(open_jobs, made, workers(options)))
+
+
+def missing(queue: Queue) -> list[Job]:
+    """The jobs that are still to do."""
+    return [job for identity, job in queue.jobs.items() if queue.states[identity] in (State.MISSING, State.STALE)]
+
+
+def about(jobs: Sequence[Job], made: Plan, count: int) -> str:
+    """What jobs of a plan will take."""
+    seconds = estimate.spell(estimate.seconds(jobs, made.jobs.values(), count))
+    many = "s" * (count != 1)
+    return f"estimate: about {seconds} on {count} worker{many} (from counts; machines differ by a factor of 3)"

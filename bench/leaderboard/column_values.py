@@ -1,0 +1,47 @@
+"""What the forms for programs (JSON, CSV, the data frame) hold of a row. Numbers are shares; NaN becomes null."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+from bench.leaderboard.results import Paired
+from bench.stats.crossed import Comparison, Components
+from bench.stats.interval import Interval
+
+if TYPE_CHECKING:
+    from bench.leaderboard.results import Row
+
+
+def interval(found: Interval) -> dict[str, float]:
+    """Mean, sd and interval over seeds."""
+    return {key: value for key, value in asdict(found).items() if key != "n"}
+
+
+def judged(paired: Paired | None) -> dict[str, Any]:
+    """A difference of accuracy with its verdict; numbers are null where they are withheld."""
+    return {
+        **comparison("accuracy", paired),
+        "p_corrected": paired.p_corrected if paired else None,
+        "p_max_t": paired.p_max_t if paired else None,
+        "family": paired.family if paired else "",
+        "word": paired.verdict.word if paired else "",
+        "verdict": paired.verdict.text if paired else "",
+        "needed_seeds": paired.needed.seeds if paired and paired.needed else None,
+        "needed_examples": paired.needed.examples if paired and paired.needed else None,
+    }
+
+
+def comparison(metric: str, paired: Paired | None) -> dict[str, Any]:
+    """A comparison whose estimate is called by its metric; without a verdict there is no p either."""
+    found: Comparison | None = getattr(paired, metric, None)
+    value = {field.name: getattr(found, field.name, None) for field in fields(Comparison)}
+    estimate, components = value.pop("difference"), value.pop("components") or {}
+    variances = {f"s2_{name}": components.get(name) for name in Components._fields}
+    allowed = paired is not None and not paired.withheld
+    return {metric: estimate, **value, **variances, "p": value["p"] if allowed else None}
+
+
+def seconds(row: Row) -> dict[str, float]:
+    """Seconds to the millisecond."""
+    return {"own": round(row.costs.seconds, 3), "standalone": round(row.costs.seconds_standalone, 3)}

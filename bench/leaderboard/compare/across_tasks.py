@@ -1,0 +1,130 @@
+"""Methods over several tasks: means, wins and ranks. Tasks are few and fixed; nothing here speaks of other tasks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.leaderboard.results import Row, Section
+from bench.stats.crossed import Comparison
+
+# What tasks must share to be summed up.
+ALIKE = ("source", "encoder", "encoder_hash", "checker_encoder_hash", "preset", "protocol", "training")
+
+DIGITS = 12  # of a mean accuracy: means of the same number of hits differ in the last ones
+LEAST_TASKS = 8  # below, a test over tasks has no power worth mentioning
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Mean difference to the baseline over the tasks, with its 95 % interval."""
+
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class OverallRow:
+    """One method that is complete on every task. `rank`: mean over tasks, 1 is best, ties share."""
+
+    label: str
+    accuracy: float
+    gain: Gain | None
+    wins: int
+    ties: int
+    losses: int
+    rank: float
+
+
+@dataclass(frozen=True)
+class Overall:
+    """Tasks that were run alike. `left_out`: methods that lack a task, with the tasks that they lack; `omitted`: tasks
+    of which several tables could be meant."""
+
+    spec: dict[str, str]
+    tasks: tuple[str, ...]
+    rows: tuple[OverallRow, ...]
+    left_out: dict[str, tuple[str, ...]]
+    omitted: tuple[str, ...] = ()
+
+
+def overall(sections: Sequence[Section]) -> tuple[Overall, ...]:
+    """A summary for each group of two or more tasks that were run alike."""
+    groups: dict[tuple[str, ...], list[Section]] = {}
+    for section in sections:
+        groups.setdefault(tuple(str(section.spec.get(key) or "") for key in ALIKE), []).append(section)
+    found = (summary(dict(zip(ALIKE, key, strict=True)), group) for key, group in groups.items())
+    return tuple(one for one in found if one is not None)
+
+
+def one_each(sections: Sequence[Section]) -> dict[str, Section | None]:
+    """The section of each task, None where several could be meant.
+
+    Variants of a task are no tasks: of several sections the plain one counts, if there is just one of that kind.
+    """
+    found: dict[str, Section | None] = {}
+    for task in dict.fromkeys(map(task_of, sections)):
+        own = [section for section in sections if task_of(section) == task]
+        plain = own if len(own) == 1 else [section for section in own if section.spec["task_ref"] == task]
+        found[task] = plain[0] if len(plain) == 1 else None
+    return found
+
+
+def task_of(section: Section) -> str:
+    """The name of a section's data set."""
+    return str(section.spec["task"])
+
+
+def summary(spec: dict[str, str], group: Sequence[Section]) -> Overall | None:
+    """The rows of one group, None for fewer than two tasks or methods."""
+    chosen = one_each(group)
+    sections = [section for section in chosen.values() if section is not None]
+    labels = list(dict.fromkeys(row.label for section in sections for row in section.rows))
+    usable = [{row.label: row for row in section.rows if row.best is not None} for section in sections]
+    tasks = tuple(str(section.spec["task_ref"]) for section in sections)
+    lacking = {
+        label: tuple(task for task, rows in zip(tasks, usable, strict=True) if label not in rows) for label in labels
+    }
+    ranked = [label for label in labels if not lacking[label]]
+    if len(sections) < 2 or len(ranked) < 2:
+        return None
+    ranks = [ranks_of([round(rows[label].accuracy.mean, DIGITS) for label in ranked]) for rows in usable]
+    rows = [
+        overall_row(label, [rows[label] for rows in usable], sum(rank[i] for rank in ranks) / len(ranks))
+        for i, label in enumerate(ranked)
+    ]
+    rows.sort(key=lambda row: (row.rank, -row.accuracy, row.label))
+    left_out = {label: gone for label, gone in lacking.items() if gone}
+    return Overall(spec, tasks, tuple(rows), left_out, tuple(task for task, one in chosen.items() if one is None))
+
+
+def ranks_of(values: list[float]) -> list[float]:
+    """1 for the largest value; equal ones share the mean of their ranks."""
+    return [1 + sum(other > value for other in values) + (values.count(value) - 1) / 2 for value in values]
+
+
+def overall_row(label: str, rows: Sequence[Row], rank: float) -> OverallRow:
+    """One method over its tasks; a verdict that is neither better nor worse is a tie."""
+    words = [row.paired.verdict.word for row in rows if row.paired and row.paired.verdict.word]
+    wins, losses = words.count("better"), words.count("worse")
+    return OverallRow(
+        label=label,
+        accuracy=sum(row.accuracy.mean for row in rows) / len(rows),
+        gain=mean_gain([row.paired.accuracy if row.paired else None for row in rows]),
+        wins=wins,
+        ties=len(words) - wins - losses,
+        losses=losses,
+        rank=rank,
+    )
+
+
+def mean_gain(found: Sequence[Comparison | None]) -> Gain | None:
+    """Mean over tasks as strata: h = sqrt(sum of h_t^2) / T, each task's variances with quantiles of their own."""
+    known = [one for one in found if one is not None]
+    if len(known) < len(found):
+        return None
+    difference = sum(one.difference for one in known) / len(known)
+    half = math.sqrt(sum(((one.high - one.low) / 2) ** 2 for one in known)) / len(known)
+    return Gain(difference, difference - half, difference + half)

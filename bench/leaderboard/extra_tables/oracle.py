@@ -1,0 +1,168 @@
+"""Where the true processes are known: how well weights match the true ratio, and how far a classifier is from Bayes."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.arrays import FloatArray
+from bench.leaderboard.columns import Column, mean_and_interval, number, percent
+from bench.leaderboard.extra_tables.extra_table import Part
+from bench.leaderboard.extra_tables.weights import of_cell, over_seeds, stored
+from bench.leaderboard.read.row_weights import RowWeights, ess, rank_correlation
+from bench.leaderboard.read.scores import read_predictions
+from bench.leaderboard.results import Row, Section
+from bench.stats.interval import Interval, t_interval
+from bench.stats.metrics import log_probabilities
+from bench.store import row_records as records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NOTHING = "–"
+UNKNOWN = t_interval([])
+
+
+@dataclass(frozen=True)
+class Truth:
+    """How one cell's weights compare with P(y|x)/Q(y|x) of its rows; `log_error` is infinite for a weight of 0."""
+
+    rank: float  # Spearman's correlation
+    log_error: float  # root mean square of log w - log ratio
+    joint: float  # Spearman's correlation with P(x, y)/Q(x, y)
+    ess: float  # of the rows' mean weights, share
+    ess_true: float
+
+
+@dataclass(frozen=True)
+class OracleRow:
+    """One method over its seeds; the line of the Bayes classifier has no weights."""
+
+    label: str
+    n: int
+    accuracy: float
+    regret: Interval = UNKNOWN  # accuracy that Bayes has and the classifier has not, in expectation over labels
+    divergence: Interval = UNKNOWN  # mean KL(P(.|x) || p(.|x)), nats
+    rank: float = math.nan
+    log_error: float = math.nan
+    joint: float = math.nan
+    ess: float = math.nan
+    ess_true: float = math.nan
+
+
+def share(interval: Interval) -> str:
+    """Points with their interval."""
+    return NOTHING if math.isnan(interval.mean) else mean_and_interval(interval)
+
+
+def nats(interval: Interval) -> str:
+    """`0.31 [0.25, 0.37]`."""
+    if math.isnan(interval.low):
+        return number(interval.mean, 3)
+    return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+COLUMNS: tuple[Column[OracleRow], ...] = (
+    Column("label", "method", lambda row: row.label, numeric=False),
+    Column("oracle_accuracy", "accuracy", lambda row: percent(row.accuracy)),
+    Column("oracle_regret", "lost to Bayes, points [95 %]", lambda row: share(row.regret)),
+    Column("oracle_divergence", "KL to P, nats [95 %]", lambda row: nats(row.divergence)),
+    Column("oracle_rank", "ρ with P/Q", lambda row: number(row.rank, 2)),
+    Column("oracle_error", "log error", lambda row: number(row.log_error, 2)),
+    Column("oracle_joint", "ρ with joint ratio", lambda row: number(row.joint, 2)),
+    Column("oracle_ess", "ESS", lambda row: number(row.ess, 2)),
+    Column("oracle_ess_true", "ESS of P/Q", lambda row: number(row.ess_true, 2)),
+)
+READING = "\n".join(
+    [
+        "- **lost to Bayes**: accuracy of the Bayes classifier of P minus that of this one on the test texts, expected "
+        "over their labels. **KL to P**: mean Kullback-Leibler divergence of its probabilities from P(·|x).",
+        "- **ρ with P/Q**: Spearman's rank correlation of a row's mean weight with the true P(y|x)/Q(y|x) of its given "
+        "label, label noise in Q included. **log error**: root mean square of log w − log P/Q (0: the weights are the "
+        "ratio). **joint ratio**: P(x, y)/Q(x, y), which also corrects the texts. **ESS**: (Σw)²/Σw² over rows, share.",
+    ]
+)
+
+
+def part(section: Section) -> Part | None:
+    """The table, None where the truth is not known."""
+    rows = [made for row in section.rows if row.cells and (made := oracle_row(section, row)) is not None]
+    if not rows:
+        return None
+    first = next(iter(section.spec["records"].values()))
+    root = next(cell.folder for row in section.rows for cell in row.cells.values()).parents[2]
+    truth = test_truth(root, first["test"])
+    assert truth is not None, "methods were compared with it"
+    bayes = OracleRow("Bayes classifier of P", 0, float(np.exp(truth).max(axis=1).mean()))
+    return Part("oracle", "Against the truth", COLUMNS, [*rows, bayes], after=[READING])
+
+
+def oracle_row(section: Section, row: Row) -> OracleRow | None:
+    """One method, None where nothing is recorded of its test rows."""
+    distances, truths = [], []
+    for seed, cell in row.cells.items():
+        record = section.spec.get("records", {}).get(str(seed), {})
+        truth = test_truth(cell.folder.parents[2], record.get("test"))
+        if truth is None:
+            return None
+        distances.append(distance(truth, cell.folder))
+        weights = of_cell(section, seed, cell.folder) if stored(cell.folder) else None
+        if isinstance(weights, RowWeights) and (found := compared(weights)) is not None:
+            truths.append(found)
+    known = {name: float(np.mean([getattr(one, name) for one in truths])) for name in Truth.__annotations__ if truths}
+    return OracleRow(
+        label=row.label,
+        n=len(distances),
+        accuracy=row.accuracy.mean,
+        regret=over_seeds([regret for regret, _ in distances]),
+        divergence=over_seeds([divergence for _, divergence in distances]),
+        **known,
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def test_truth(root: Path, record_id: str | None) -> FloatArray | None:
+    """(N, C) log P(.|x) of test rows in order of id, None where it is not recorded."""
+    record = records.read(root, record_id)
+    return None if record is None else columns_of(record.sort_values("id"), "log_p")
+
+
+def columns_of(record: pd.DataFrame, name: str) -> FloatArray | None:
+    """(n, C) of the columns `name_0`, `name_1`, ...; None where there are none."""
+    found = [column for column in record if str(column).startswith(f"{name}_")]
+    return record[found].to_numpy(np.float64) if found else None
+
+
+def distance(truth: FloatArray, folder: Path) -> tuple[float, float]:
+    """Expected accuracy lost to Bayes, and mean divergence from P."""
+    _, logits = read_predictions(folder, folder.name)
+    posterior = np.exp(truth)
+    chosen = posterior[np.arange(len(posterior)), logits.argmax(axis=1)]
+    divergence = (posterior * (truth - log_probabilities(logits))).sum(axis=1)
+    return float((posterior.max(axis=1) - chosen).mean()), float(divergence.mean())
+
+
+def compared(rows: RowWeights) -> Truth | None:
+    """A cell's weights against the truth; None where Q is not known in closed form."""
+    if rows.record is None:
+        return None
+    log_p, log_q = columns_of(rows.record, "log_p"), columns_of(rows.record, "log_q")
+    if log_p is None or log_q is None:
+        return None
+    at = np.arange(len(rows.ids)), rows.label
+    ratio = log_p[at] - log_q[at]
+    with np.errstate(divide="ignore"):
+        error = np.log(rows.weight) - ratio
+    ranked = np.zeros_like(ratio) if rows.constant else rows.weight
+    return Truth(
+        rank=rank_correlation(ranked, ratio),
+        log_error=float(np.sqrt((error**2).mean())),
+        joint=rank_correlation(ranked, ratio + rows.record["log_x"].to_numpy()),
+        ess=ess(rows.weight),
+        ess_true=ess(np.exp(ratio)),
+    )

@@ -1,0 +1,197 @@
+"""Accuracy along an axis of stress: sections of one task that differ in one axis alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bench.arrays import FloatArray
+from bench.leaderboard.columns import Column, gain, mean_and_interval
+from bench.leaderboard.compare.baseline import mixture, stacked
+from bench.leaderboard.extra_tables.extra_table import Part
+from bench.leaderboard.results import Row, Section, Table
+from bench.leaderboard.rules import Rules
+from bench.stats.crossed import Comparison, compare
+from bench.stats.interval import Interval, t_interval
+from bench.stats.multiple import CORRECTIONS
+from bench.stats.verdict import verdict
+from tasks import AXES
+
+ALIKE = ("task", "source", "encoder", "encoder_hash", "preset", "protocol", "settings", "filters")
+SIGNS = {"better": " ▲", "worse": " ▼", "equivalent": " ="}
+NOTHING = "–"
+UNKNOWN = t_interval([])
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The sections along one axis, by rising value."""
+
+    axis: str
+    values: tuple[float, ...]
+    sections: tuple[Section, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """The methods that have a result at two points or more, in the order of the first section."""
+        rows = [row.label for section in self.sections for row in section.rows if row.cells]
+        return [label for label in dict.fromkeys(rows) if rows.count(label) > 1]
+
+    @property
+    def planned(self) -> list[str]:
+        """The methods that were asked for at both ends, with or without a result."""
+        ends = [[row.label for row in section.rows] for section in (self.sections[0], self.sections[-1])]
+        return [label for label in ends[0] if label in ends[1]]
+
+    def row(self, label: str, place: int) -> Row | None:
+        """A method at one point."""
+        return next((row for row in self.sections[place].rows if row.label == label and row.cells), None)
+
+
+@dataclass(frozen=True)
+class StressRow:
+    """One method along an axis: accuracy and verdict at each value, and what the axis does to it."""
+
+    label: str
+    accuracy: tuple[Interval, ...]
+    words: tuple[str, ...]
+    change: Comparison | None  # accuracy at the last value minus at the first
+    against: Comparison | None  # its change minus the baseline's
+    verdict: str = NOTHING
+
+
+def curves(table: Table) -> list[Curve]:
+    """Every axis along which two or more sections lie."""
+    axes = [name for name, axis in AXES.items() if axis.option_of is None]
+    return [curve for axis in axes for curve in along(axis, table.sections)]
+
+
+def along(axis: str, sections: Sequence[Section]) -> Iterator[Curve]:
+    """The curves of one axis. A section without the axis is the first point of every curve that it fits."""
+    options = {name for name, entry in AXES.items() if entry.option_of == axis}
+    groups: dict[str, dict[float, Section]] = {}
+    stressed = [section for section in sections if axis in section.spec.get("stress", {})]
+    for section in stressed:
+        groups.setdefault(key(section, {axis}), {})[value(section, axis)] = section
+    for section in (section for section in sections if section not in stressed):
+        for group in groups.values():
+            if key(section, set()) == key(next(iter(group.values())), {axis, *options}):
+                group.setdefault(value(section, axis), section)
+    for group in groups.values():
+        if len(group) > 1:
+            values = tuple(sorted(group))
+            yield Curve(axis, values, tuple(group[x] for x in values))
+
+
+def key(section: Section, without: set[str]) -> str:
+    """What the sections of a curve share."""
+    stress = {name: entry for name, entry in section.spec.get("stress", {}).items() if name not in without}
+    return repr([*(section.spec.get(name) for name in ALIKE), sorted(stress.items())])
+
+
+def value(section: Section, axis: str) -> float:
+    """Where a section lies on an axis; sizes are always known."""
+    spec: Mapping[str, Any] = section.spec
+    return float(spec.get("stress", {}).get(axis, spec["sizes"].get(axis, AXES[axis].default or 0)))
+
+
+def parts(table: Table) -> Iterator[Part]:
+    """A table per curve."""
+    for place, curve in enumerate(curves(table), 1):
+        title = f"Stress: {curve.sections[0].spec['title']} along {curve.axis}"
+        yield Part(f"stress-{place}", title, columns(curve), rows(curve, table), after=[reading(curve, table)])
+
+
+def columns(curve: Curve) -> list[Column[StressRow]]:
+    """A column per value, then what the axis does."""
+    found: list[Column[StressRow]] = [Column("label", "method", lambda row: row.label, numeric=False)]
+    for place, x in enumerate(curve.values):
+        found.append(Column(f"at_{place}", f"{curve.axis}={x:g}", lambda row, at=place: point(row, at)))  # type: ignore[misc]
+    found.append(Column("stress_change", "change, last − first [95 %]", lambda row: gain(row.change)))
+    found.append(Column("stress_against", "change − baseline's [95 %]", lambda row: gain(row.against)))
+    found.append(Column("stress_verdict", "holds up", lambda row: row.verdict, numeric=False))
+    return found
+
+
+def point(row: StressRow, place: int) -> str:
+    """Accuracy with its interval and the sign of its verdict."""
+    interval = row.accuracy[place]
+    return NOTHING if np.isnan(interval.mean) else mean_and_interval(interval) + SIGNS.get(row.words[place], "")
+
+
+def rows(curve: Curve, table: Table) -> list[StressRow]:
+    """The methods along an axis; verdicts on their resistance are corrected over all that were planned."""
+    rules = table.rules
+    base = change(curve, rules.baseline, rules.allow_mixed)
+    made = {label: stress_row(curve, label, base, rules) for label in curve.labels}
+    planned = [label for label in curve.planned if label != rules.baseline]
+    differences = [row.against if (row := made.get(label)) else None for label in planned]
+    p = CORRECTIONS[rules.correction]([found.p if found else math.nan for found in differences])
+    for label, found, corrected in zip(planned, differences, p, strict=True):
+        if found is not None:
+            told = verdict(found, float(corrected), delta=rules.delta).text
+            made[label] = replace(made[label], verdict=told)
+    return list(made.values())
+
+
+def stress_row(curve: Curve, label: str, base: Change | None, rules: Rules) -> StressRow:
+    """One method; changes need the same seeds and test rows at both ends."""
+    places = [curve.row(label, place) for place in range(len(curve.values))]
+    own = change(curve, label, rules.allow_mixed)
+    return StressRow(
+        label=label,
+        accuracy=tuple(row.accuracy if row else UNKNOWN for row in places),
+        words=tuple(row.paired.verdict.word if row and row.paired else "" for row in places),
+        change=compare(own.scores, np.zeros_like(own.scores)) if own else None,
+        against=against(own, base, rules.allow_mixed) if own and base else None,
+    )
+
+
+@dataclass(frozen=True)
+class Change:
+    """(S, N) right at the last value minus right at the first, and the method's rows there."""
+
+    first: Row
+    last: Row
+    scores: FloatArray
+
+
+def against(own: Change, base: Change, allow_mixed: bool) -> Comparison | None:
+    """A method's change minus the baseline's, None for the baseline and where seeds or environments are others."""
+    if own.first.is_baseline or own.first.seeds != base.first.seeds:
+        return None
+    if not allow_mixed and (mixture(own.first, base.first) or mixture(own.last, base.last)):
+        return None
+    return compare(own.scores, base.scores)
+
+
+def change(curve: Curve, label: str, allow_mixed: bool) -> Change | None:
+    """What the axis does to a method's hits, None where its two ends are not the same design."""
+    first, last = curve.row(label, 0), curve.row(label, len(curve.values) - 1)
+    tests = curve.sections[0].test, curve.sections[-1].test
+    if first is None or last is None or not (first.complete and last.complete) or first.seeds != last.seeds:
+        return None
+    if tests[0] is None or tests[1] is None or not tests[0].same(tests[1]):
+        return None
+    if not allow_mixed and mixture(first, last):
+        return None
+    right = [(stacked(row, row.seeds) == tests[0].labels).astype(np.float64) for row in (last, first)]
+    return Change(first, last, np.asarray(right[0] - right[1]))
+
+
+def reading(curve: Curve, table: Table) -> str:
+    """How to read the columns."""
+    base = table.rules.baseline
+    return "\n".join(
+        [
+            f"- **{curve.axis}**: {AXES[curve.axis].meaning}. Accuracy in per cent with its interval over seeds; at "
+            f"that value ▲ better than {base}, ▼ worse, = equivalent, no sign: undecided.",
+            "- **change**: accuracy at the last value minus at the first, same seeds and test rows (crossed, as in the "
+            f"leaderboard). **change − baseline's**: how much less the axis costs than it costs {base}; **holds up**: "
+            "the verdict on that, better and worse corrected over the methods that were asked for.",
+        ]
+    )

@@ -1,0 +1,20 @@
+"""Which settings a tuned section's methods were evaluated with: those of the best trial of each seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.leaderboard.results import Section
+from bench.store.files import read_json
+
+
+def chosen(section: Section) -> Iterator[tuple[str, int, str]]:
+    """(method label, seed, settings) of each finished cell; nothing where settings were not searched."""
+    if not str(section.spec["protocol"]).startswith("tuned"):
+        return
+    for row in section.rows:
+        for seed, cell in row.cells.items():
+            trial = read_json(cell.folder / "spec.json")["chosen"]
+            settings = {**trial["hyperparameters"], "lr": trial["lr"], "updates": trial["updates"]}
+            told = ", ".join(f"{name} {value}" for name, value in settings.items())
+            yield row.label, seed, f"{told} (trial {trial['number'] + 1}, held-out accuracy {trial['accuracy']:.3f})"

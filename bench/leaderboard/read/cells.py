@@ -1,0 +1,102 @@
+"""A cell as the report sees it: whether it is there, its predictions, its cost and where it was made."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.arrays import IntArray
+from bench.errors import UserError
+from bench.leaderboard.read.scores import Examples, Scores
+from bench.store.files import read_json
+from bench.store.folders import failure
+from bench.store.layout import DONE
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What making something took: forward-and-backward passes of one row, and seconds. NaN where it is not known."""
+
+    passes: float
+    seconds: float
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.passes + other.passes, self.seconds + other.seconds)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A finished cell: predicted classes (N,), metrics by name, cost without and with the artefacts it needs."""
+
+    predictions: IntArray
+    metrics: Mapping[str, float]
+    own: Cost
+    standalone: Cost
+    environment: dict[str, Any]
+    folder: Path
+
+    @property
+    def accuracy(self) -> float:
+        """Share of test rows that it gets right."""
+        return self.metrics["accuracy"]
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A cell without a result: `failed` with its cause, or not there, perhaps because what it needs failed."""
+
+    failed: bool
+    cause: str = field(default="")
+
+
+def read_cost(folder: Path) -> Cost:
+    """The cost in `timing.json`; scoring a row is a forward pass, a third of training on it."""
+    try:
+        timing = read_json(folder / "timing.json")
+    except FileNotFoundError:
+        return Cost(math.nan, math.nan)
+    passes = timing.get("passes", {})
+    rows = passes.get("train_rows", math.nan) + passes.get("score_rows", math.nan) / 3
+    return Cost(rows, timing.get("seconds", math.nan))
+
+
+class Reader:
+    """Reads the cells of one section; the first one fixes the test rows."""
+
+    def __init__(self, store: Path, scores: Scores) -> None:
+        self.store = store
+        self.scores = scores
+        self.rows: Examples | None = None
+        self.cost = functools.cache(read_cost)  # many cells need the same checkers
+
+    def read(self, name: str, needs: list[str]) -> Cell | Absent:
+        """The cell in the folder `name`, with the artefacts it needs."""
+        folder = self.store / name
+        if (folder / DONE).exists():
+            return self.done(folder, name, needs)
+        if cause := failure(folder):
+            return Absent(failed=True, cause=cause)
+        blocked = [f"needs {need}: {cause}" for need in needs if (cause := failure(self.store / need))]
+        return Absent(failed=False, cause="; ".join(blocked))
+
+    def done(self, folder: Path, name: str, needs: list[str]) -> Cell:
+        """A finished cell, checked against its own metrics and the section's test rows."""
+        score = self.scores.score(folder, name)
+        if self.rows is None:
+            self.rows = score.rows
+        if not score.rows.same(self.rows):
+            raise UserError(f"cell {name}: its test rows are not those of the other cells of its section")
+        environment = folder / "env.json"
+        own = self.cost(folder)
+        return Cell(
+            predictions=score.predictions,
+            metrics=score.metrics,
+            own=own,
+            standalone=sum((self.cost(self.store / need) for need in dict.fromkeys(needs)), own),
+            environment=read_json(environment) if environment.exists() else {},
+            folder=folder,
+        )

@@ -1,0 +1,45 @@
+"""A plan: jobs by id, and the sections of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from bench.config.request import Request
+from bench.jobs import Job, Role
+from tasks import Rows, TaskData
+
+
+class CellData(Protocol):
+    """What can be asked of the rows of a planned cell, for the data sets that trackers log."""
+
+    asked: Request
+    data: TaskData
+
+    def stressed(self, seed: int) -> TaskData: ...
+
+    def roles(self, seed: int) -> dict[str, Role]: ...
+
+    def rows(self, name: Literal["generated", "real"], role: Role) -> Rows: ...
+
+
+@dataclass
+class Plan:
+    """Jobs by id in the order in which they are best started, and the report's sections."""
+
+    root: Path
+    requests: Sequence[Request] = ()
+    jobs: dict[str, Job] = field(default_factory=dict)
+    sections: list[dict[str, Any]] = field(default_factory=list)
+    cells: dict[str, str] = field(default_factory=dict)  # job id -> label, of the cells that were asked for
+    named: set[str] = field(default_factory=set)  # ids of specs that are asked for and may be checkers too
+    mirrors: list[str] = field(default_factory=list)  # ids of the jobs that show these cells to a tracker
+    planned: dict[str, tuple[CellData, int]] = field(default_factory=dict)  # job id -> who planned it, and its seed
+    records: dict[str, Rows] = field(default_factory=dict)  # record id -> rows, of which workers never hear
+
+    def add(self, job: Job) -> str:
+        """Add a job, or find the one with its id."""
+        self.jobs.setdefault(job.id, job)
+        return job.id

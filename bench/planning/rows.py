@@ -1,0 +1,136 @@
+"""The rows of a task in a plan: who gets which, and the artefacts with their tokens and frozen-layer states."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from bench.config.protocols import Protocol
+from bench.config.request import Request
+from bench.config.settings import Settings
+from bench.config.task_choice import TaskChoice
+from bench.encoders.checkpoints import Checkpoint
+from bench.errors import UserError
+from bench.hashing import digest
+from bench.jobs import SCHEMA, Role, StatesJob, TokensJob, part
+from bench.store.layout import artefact_path
+from tasks import Rows, TaskData, stressed
+
+if TYPE_CHECKING:
+    from bench.planning.plan import Plan
+from bench.jobs import content
+
+
+class TaskRows:
+    """The rows of one task under its stress, for each seed and role, as one encoder reads them.
+
+    What is asked of it is added to a plan.
+    """
+
+    def __init__(
+        self, asked: Request, task: TaskChoice, data: TaskData, checkpoint: Checkpoint, protocol: Protocol, made: Plan
+    ) -> None:
+        self.asked, self.task, self.data, self.made = asked, task, data, made
+        self.checkpoint, self.protocol = checkpoint, protocol
+        # D_Q before any subset of a stress axis is drawn: what checkers score, whatever the axis.
+        self.base = data.generated_subset(asked.settings.generated_rows)
+        rows = min(len(self.base), task.stress.get("generated", len(self.base)))
+        self.settings: Settings = asked.settings.resolved(rows)
+        if rows < self.settings.batch_size:
+            raise UserError(
+                f"task {task.label}: {rows} generated rows are fewer than a batch of {self.settings.batch_size}; "
+                f"use --set batch_size={rows} or fewer"
+            )
+        self.needed: dict[Path, str] = {}  # artefact folder -> job id
+        self.records: dict[str, dict[str, str]] = {}  # seed -> role -> id of what is recorded of its rows
+        self.drawn: dict[int, dict[str, Role]] = {}  # roles by seed
+
+    def roles(self, seed: int) -> dict[str, Role]:
+        """The rows of each role for a seed, with the artefacts that hold their tokens and states."""
+        if seed not in self.drawn:
+            self.drawn[seed] = self.draw(seed)
+        return self.drawn[seed]
+
+    def draw(self, seed: int) -> dict[str, Role]:
+        """The roles of a seed, made."""
+        data = self.stressed(seed)
+        real = data.real(seed)
+        division, small = self.protocol.divide(data.spec, real, seed), self.small_role(real)
+        # Scored rows carry no labels: under noise theirs are the true ones, and a worker holds them.
+        scored, generated = replace(self.role(self.base), labels=np.full(len(self.base), -1)), data.generated
+        index = positions(self.base.ids, generated.origins)
+        roles = {
+            "scored": scored,
+            "generated": replace(scored, ids=generated.ids, labels=generated.labels, index=index),
+            "real": part(small, division.fitting),
+            "select": part(small, division.selecting),
+            "test": self.role(data.test),
+        }
+        recorded = {"generated": generated, **({"test": data.test} if data.test.record else {})}
+        self.records[str(seed)] = {name: content(roles[name]) for name in recorded}
+        self.made.records.update({content(roles[name]): rows for name, rows in recorded.items()})
+        return roles
+
+    def stressed(self, seed: int) -> TaskData:
+        """The task under its stress, with the base set for the generated one."""
+        return stressed(replace(self.data, generated=self.base), self.task.stress, seed)
+
+    def rows(self, name: Literal["generated", "real"], role: Role) -> Rows:
+        """The texts of a role, with the labels that it has here."""
+        pool = self.data.pool
+        texts = self.base.take(role.index) if name == "generated" else pool.take(positions(pool.ids, role.ids))
+        return replace(texts, labels=role.labels)
+
+    def small_role(self, real: Rows) -> Role:
+        """The role of a seed's small real set: rows of what all seeds of the grid draw, each of which is passed once.
+
+        Its identity is that of its own texts, whichever seeds are asked for beside it.
+        """
+        index, own = positions(self.real_rows.ids, real.ids), self.tokens_of(real, self.checkpoint).name
+        return replace(self.role(self.real_rows), ids=real.ids, labels=real.labels, index=index, texts=own)
+
+    @cached_property
+    def real_rows(self) -> Rows:
+        """The rows of the pool that any seed draws, in the pool's order."""
+        drawn = [self.stressed(seed).real(seed).ids for seed in self.asked.seeds]
+        return self.data.pool.take(np.isin(self.data.pool.ids, np.concatenate(drawn)))
+
+    def tokens_of(self, rows: Rows, checkpoint: Checkpoint) -> Path:
+        """The folder of the rows' token artefact."""
+        content = [rows.content_hash(with_labels=False), checkpoint.tokenizer_hash, self.settings.max_length]
+        return self.artefact("tokens", content)
+
+    def role(self, rows: Rows) -> Role:
+        """A role with its token artefact and, where lower layers are frozen, the states after them."""
+        tokens = self.tokens(rows, self.checkpoint)
+        layers = self.settings.train_layers
+        if layers == "all":
+            return Role(rows.ids, rows.labels, np.arange(len(rows)), tokens, None, tokens.name)
+        states = self.artefact("states", [tokens.name, self.checkpoint.hash, layers])
+        needs = (self.needed[tokens],)
+        self.needed[states] = self.made.add(
+            StatesJob(f"states/{states.name}", states, self.made.root, needs, tokens, self.checkpoint, layers)
+        )
+        return Role(rows.ids, rows.labels, np.arange(len(rows)), tokens, states, tokens.name)
+
+    def tokens(self, rows: Rows, checkpoint: Checkpoint) -> Path:
+        """The artefact with the rows' tokens, which is then needed."""
+        folder, length = self.tokens_of(rows, checkpoint), self.settings.max_length
+        self.needed[folder] = self.made.add(
+            TokensJob(f"tokens/{folder.name}", folder, self.made.root, (), rows.texts, rows.pairs, checkpoint, length)
+        )
+        return folder
+
+    def artefact(self, kind: str, content: list[Any]) -> Path:
+        """The folder of an artefact, found by what makes it."""
+        return artefact_path(self.made.root, kind, digest([SCHEMA, kind, *content]))
+
+
+def positions(ids: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Where each of `wanted` stands in `ids`."""
+    order = np.argsort(ids, kind="stable")
+    return np.asarray(order[np.searchsorted(ids, wanted, sorter=order)])

@@ -1,0 +1,24 @@
+"""Out-of-fold scores: what each fold's checker says of the rows that it was fitted without, in one table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from bench.jobs import FoldsJob
+from bench.store.files import read_json, write_json
+from bench.store.folders import finish
+
+
+def build(job: FoldsJob) -> dict[str, Any]:
+    """Write `train_scores.parquet` in id order, and as its cost that of all the trainings."""
+    scores = pd.concat([pd.read_parquet(part / "train_scores.parquet") for part in job.parts]).sort_values("id")
+    scores.to_parquet(job.folder / "train_scores.parquet", index=False)
+    timings = [read_json(part / "timing.json") for part in job.parts]
+    passes = {name: sum(timing["passes"][name] for timing in timings) for name in ("train_rows", "score_rows")}
+    seconds = sum(timing["seconds"] for timing in timings)
+    write_json(job.folder / "timing.json", {"seconds": seconds, "passes": passes})
+    counts = {"rows": len(scores), "folds": len(job.parts)}
+    finish(job.folder, counts)
+    return counts

@@ -1,0 +1,123 @@
+"""Token arrays: every text tokenised once, kept without padding, padded to the longest row of a batch at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.arrays import Array, IntArray
+from bench.errors import UserError
+from bench.jobs import TokensJob
+from bench.precomputed import token_spans as spans
+from bench.store.files import read_json
+from bench.store.folders import finish
+from bench.store.layout import DONE
+
+
+def by_length(lengths: IntArray, size: int) -> list[IntArray]:
+    """All rows once in batches of `size`, longest first: for passes whose order does not matter."""
+    order = np.argsort(-lengths, kind="stable")
+    return [order[at : at + size] for at in range(0, len(order), size)]
+
+
+@dataclass(frozen=True)
+class TokenTable:
+    """n rows of model inputs. Row i is `length[i]` consecutive entries, from `start[i]`, of the arrays of one part.
+
+    A part maps input names to flat arrays over all its tokens: `input_ids` (T,), perhaps `token_type_ids` (T,), or
+    `inputs_embeds` (T, H), the states after the frozen layers. Parts are shared, never copied, by `take` and `+`.
+    """
+
+    parts: tuple[Mapping[str, Array], ...]
+    part: IntArray  # (n,)
+    start: IntArray  # (n,)
+    length: IntArray  # (n,)
+    padding: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.length)
+
+    def take(self, index: IntArray) -> TokenTable:
+        """The rows at `index`, in that order."""
+        return TokenTable(self.parts, self.part[index], self.start[index], self.length[index], self.padding)
+
+    def __add__(self, other: TokenTable) -> TokenTable:
+        return TokenTable(
+            (*self.parts, *other.parts),
+            np.concatenate([self.part, other.part + len(self.parts)]),
+            np.concatenate([self.start, other.start]),
+            np.concatenate([self.length, other.length]),
+            self.padding,
+        )
+
+    def inputs(self, index: IntArray, width: int | None = None) -> dict[str, Tensor]:
+        """Padded model inputs of B rows: each input (B, L[, H]) with `attention_mask` (B, L), L the longest row.
+
+        `width` is a larger L: that of the whole batch where the rows are a part of one.
+        """
+        lengths = self.length[index]
+        mask = np.arange(width or lengths.max()) < lengths[:, None]
+        batch: dict[str, Tensor] = {"attention_mask": torch.from_numpy(mask.astype(np.int64))}
+        for name, first in self.parts[0].items():
+            flat = np.concatenate(
+                [self.parts[self.part[i]][name][self.start[i] : self.start[i] + self.length[i]] for i in index]
+            )
+            wide = np.int64 if first.dtype.kind == "i" else first.dtype
+            padded = np.full((*mask.shape, *first.shape[1:]), self.padding.get(name, 0), dtype=wide)
+            padded[mask] = flat
+            batch[name] = torch.from_numpy(padded)
+        return batch
+
+
+def build(job: TokensJob) -> dict[str, Any]:
+    """Tokenise the job's texts into its folder, each once. Returns the counts that are also its `metrics.json`."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(job.checkpoint.path, local_files_only=True, trust_remote_code=False)
+    if tokenizer.pad_token_id is None:
+        raise UserError(f"encoder {job.checkpoint.name!r}: its tokenizer has no padding token")
+    rows = job.rows
+    places = {row: place for place, row in enumerate(dict.fromkeys(rows))}
+    columns = [list(column) for column in zip(*places, strict=True)]
+    encoded = tokenizer(*columns, truncation=True, max_length=job.max_length, padding=False)
+    lengths = np.array([len(row) for row in encoded["input_ids"]], dtype=np.int64)
+    for name in ("input_ids", "token_type_ids"):
+        if name in encoded:
+            np.save(job.folder / f"{name}.npy", np.concatenate([np.asarray(row, np.int32) for row in encoded[name]]))
+    own = np.array([places[row] for row in rows])
+    spans.write(job.folder, lengths, own)
+    tokens, truncated = int(lengths[own].sum()), int((lengths[own] >= job.max_length).sum())
+    counts = {"rows": len(rows), "tokens": tokens, "truncated": truncated}
+    padding = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
+    finish(job.folder, {**counts, "padding": padding})
+    return counts
+
+
+def load(folder: Path, states: Path | None = None) -> TokenTable:
+    """The table of a token artefact, memory-mapped; with `states`, of the activations kept for its tokens.
+
+    Raises UserError where those are of other tokens.
+    """
+    start, length = spans.read(folder)
+    if states is None:
+        names = [name for name in ("input_ids", "token_type_ids") if (folder / f"{name}.npy").exists()]
+        part = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
+    else:
+        part = {"inputs_embeds": np.load(states / "states.npy", mmap_mode="r")}
+        if len(part["inputs_embeds"]) != (start + length).max():
+            raise UserError(f"{states} is not of the tokens in {folder}; remove both, and run again")
+    padding = read_json(folder / DONE)["padding"]
+    return TokenTable((part,), np.zeros(len(length), np.int64), start, length, padding)
+
+
+def vocabulary(folders: Sequence[Path]) -> IntArray:
+    """The ids, ascending, of the tokens in several token artefacts, padding among them."""
+    found = [np.unique(np.load(folder / "input_ids.npy", mmap_mode="r")) for folder in folders]
+    padding = [read_json(folder / DONE)["padding"]["input_ids"] for folder in folders]
+    return np.unique(np.concatenate([*found, padding])).astype(np.int64)

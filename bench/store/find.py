@@ -1,0 +1,81 @@
+"""Finding a cell of the store by its id, its folder or in words, and the model it keeps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError, nearest
+from bench.store.files import read_json
+from bench.store.folders import State, failure, state
+from bench.store.layout import MODEL, MODEL_FILES
+from bench.store.manifest import GRIDS, grids
+
+CELL = re.compile(r"[0-9a-f]{6,20}|\S.* \S+ \d+")  # the beginning of an id, or "task method seed"
+
+
+def model_of(name: str, root: Path) -> str:
+    """A model as it is named, or where it lies if the name is that of a cell as `bench show` takes it.
+
+    Raises UserError for a cell that is not in the store `root`, is not done, or keeps no whole model.
+    """
+    path = Path(name).expanduser()
+    if not (path / "spec.json").exists() and (path.exists() or not CELL.fullmatch(name)):
+        return name
+    cell = find(root, name)
+    found, name = state(cell), title(read_json(cell / "spec.json"))
+    if found is not State.DONE:
+        cause = f" ({failure(cell)})" if found is State.FAILED else ""
+        retry = " --retry-failed" if found is State.FAILED else ""
+        raise UserError(f"cell {name} is {found}{cause} and has no model; train it: {command(cell, root)}{retry}")
+    if not any((cell / MODEL / file).exists() for file in MODEL_FILES["full"]):
+        raise UserError(f"cell {name} keeps no whole model; train it again: {command(cell, root)} --force")
+    return str(cell / MODEL)
+
+
+def checkers_of(asked: Mapping[str, str | None], root: Path) -> dict[str, str | None]:
+    """`model_of` for each name that says something."""
+    return {key: model_of(name, root) if name and name.strip() else name for key, name in asked.items()}
+
+
+def command(cell: Path, root: Path) -> str:
+    """The command that trained a cell, as far as the store knows it, such that the model is kept."""
+    typed = "the command of its grid"
+    for grid in grids(root) if any((root / GRIDS).glob("*.json")) else ():
+        cells = (
+            path for section in grid["sections"] for method in section["methods"] for path in method["cells"].values()
+        )
+        if cell.name in (Path(path).name for path in cells):
+            typed = re.sub(r" --(save-models \S+|force|retry-failed)", "", grid["command"])
+    return typed if " train " in typed else f"{typed} --save-models full"
+
+
+def find(root: Path, name: str) -> Path:
+    """The folder of a cell: by path, by the first characters of its id, or by "task method seed".
+
+    Raises UserError where none or several fit; the message names the nearest or all of them.
+    """
+    if (Path(name) / "spec.json").exists():
+        return Path(name)
+    folders = [path.parent for path in sorted(root.glob("*/*/*/spec.json"))]
+    if not folders:
+        raise UserError(f"no cell in {root}")
+    by_id = [folder for folder in folders if folder.name.startswith(name)]
+    specs = {} if by_id else {folder: read_json(folder / "spec.json") for folder in folders}
+    words = " ".join(name.split())
+    found = by_id or [folder for folder, spec in specs.items() if title(spec) == words]
+    # A method's bare name stands for its one configuration, where there is but one.
+    found = found or [folder for folder, spec in specs.items() if title({**spec, "label": spec["method"]}) == words]
+    cells = [folder for folder in found if ".artefacts" not in folder.parts] or found
+    if not cells:
+        raise UserError(f"no cell {name!r} in {root}{nearest(name, sorted(set(map(title, specs.values()))))}")
+    if len({folder.name for folder in cells}) > 1:
+        raise UserError(f"{name!r} fits {len(cells)} cells; give an id: {', '.join(cell.name for cell in cells[:8])}")
+    return cells[0]
+
+
+def title(spec: Mapping[str, Any]) -> str:
+    """How a cell is asked for in words."""
+    return f"{spec['task_ref']} {spec['label']} {spec['seed']}"

@@ -1,0 +1,44 @@
+"""Records: what is known of a cell's rows and no method may see, such as labels before noise and true probabilities.
+
+The process that plans a grid writes them into the store; jobs do not name them, so a worker never holds one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.store.folders import State, finish, state
+from bench.store.layout import artefact_path
+from tasks import Rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILE = "record.parquet"
+
+
+def save(records: Mapping[str, Rows], root: Path) -> None:
+    """Write the records that the store lacks. Columns: id, label (the given one), and the record's, one per class."""
+    import pandas as pd
+
+    for identity, rows in records.items():
+        folder = artefact_path(root, "record", identity)
+        if state(folder) is State.DONE:
+            continue
+        columns = {"id": rows.ids, "label": rows.labels}
+        for name, values in rows.record.items():
+            wide = values.ndim > 1
+            columns.update({f"{name}_{k}": values[:, k] for k in range(values.shape[1])} if wide else {name: values})
+        folder.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(columns).to_parquet(folder / FILE, index=False)
+        finish(folder, {"rows": len(rows)})
+
+
+def read(root: Path, identity: str | None) -> pd.DataFrame | None:
+    """A record by id, None where there is none."""
+    import pandas as pd
+
+    path = artefact_path(root, "record", identity) / FILE if identity else None
+    return pd.read_parquet(path) if path is not None and path.exists() else None

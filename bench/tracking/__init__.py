@@ -1,0 +1,1 @@
+"""Finished cells sent to W&B or TensorBoard."""

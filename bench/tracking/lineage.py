@@ -1,0 +1,73 @@
+"""Where a cell comes from, for W&B: its rows and its model as artifacts, and the artifacts that it was made of.
+
+The rows are an artifact of type `dataset` in the layout that `bench train` reads (`wandb_dataset`): `train.json`,
+`val.json` (the small real set) and `test.json`, JSON lines. The model is what the cell keeps (`--save-models`), of type
+`model`. Equal content is one version, however many cells log it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.jobs import MirrorJob
+from bench.store.files import write_text
+from bench.store.layout import MODEL
+from bench.wandb_artifacts import named
+
+if TYPE_CHECKING:
+    import wandb
+
+
+DATASET, KINDS = "dataset", ("dataset", "model")
+UPLOAD = 600  # seconds that one artifact may take to arrive
+
+
+def log(run: wandb.Run, job: MirrorJob, spec: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
+    """Log a job's artifacts in its run and tie them to it. Returns lines that say what they are called.
+
+    An offline run holds them until `wandb sync`; it cannot name inputs, which then stand in its configuration alone.
+    """
+    import wandb
+
+    online, notes = not run.offline, []
+    for name in job.inputs if online else ():
+        run.use_artifact(name)
+    whole = {"cell": job.cell.name, **{key: spec[key] for key in ("task_ref", "source", "origins", "labels", "seed")}}
+    if job.rows:
+        for file, lines in job.rows.items():
+            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            write_text(job.folder / DATASET / file, text)
+        sizes = {file: len(lines) for file, lines in job.rows.items()}
+        data = wandb.Artifact(slug(spec["task_ref"], spec["seed"]), DATASET, metadata={**whole, "rows": sizes})
+        notes += put(run, data, job.folder / DATASET, ["latest"], used=True)
+    if job.model and (job.cell / MODEL).is_dir():
+        told = {key: spec[key] for key in ("label", "encoder", "preset", "protocol", "settings", "real_use")}
+        scores = {key: value for key, value in metrics.items() if isinstance(value, int | float)}
+        model = wandb.Artifact(
+            slug(spec["task_ref"], spec["label"], spec["seed"]), "model", metadata={**whole, **told, **scores}
+        )
+        notes += put(run, model, job.cell / MODEL, ["latest", f"cell-{job.cell.name}"], used=False)
+    return notes
+
+
+def put(run: wandb.Run, artifact: wandb.Artifact, folder: Path, aliases: list[str], *, used: bool) -> list[str]:
+    """Log a folder: online it has arrived then, offline a copy is kept for `wandb sync`."""
+    artifact.add_dir(str(folder), skip_cache=True, policy="mutable" if run.offline else "immutable")
+    logged = run.log_artifact(artifact, aliases=aliases)
+    if run.offline:
+        return []
+    logged.wait(UPLOAD)
+    if used:
+        run.use_artifact(logged)
+    return [f"W&B {artifact.type}: {named(logged.qualified_name)}"]
+
+
+def slug(*parts: object) -> str:
+    """An artifact's name, in the characters and the length that W&B allows."""
+    *names, seed = parts
+    text = re.sub(r"[^A-Za-z0-9_.]+", "-", "-".join(map(str, names))).strip("-")
+    return f"{text[:110]}-seed-{seed}"

@@ -1,0 +1,1 @@
+"""Training one cell: inputs, the loop, and what it writes."""

@@ -1,0 +1,138 @@
+"""What a cell trains on: classifier, rows, tables, and the context that its method sees."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from bench.arrays import Array
+from bench.config.settings import Settings
+from bench.encoders.classifier import Classifier
+from bench.jobs import CellJob, Role, method_code
+from bench.precomputed import tokens
+from bench.precomputed.tables import READERS, Sought
+from bench.precomputed.tokens import TokenTable
+from bench.seeds import derive
+from bench.store.files import read_json
+from bench.store.layout import DONE
+from bench.training.best_epoch import Selection
+from bench.training.probe import ProbedRows
+from bench.training.trainer import Trainer, TrainingRows
+from methods import discover
+from methods.base import Context, Method, MethodConfig, RealUse
+from methods.plugins import load_file
+
+_classifiers: dict[tuple[Any, ...], Classifier] = {}
+
+
+def selection(job: CellJob, trainer: Trainer) -> Selection:
+    """What chooses the checkpoint, by the rows and the rule of the job."""
+    assert job.select is not None, "a job with a rule has selection rows"
+    every = math.ceil(len(job.generated.ids) / job.spec.settings["batch_size"])
+    return Selection(trainer, table(job, job.select), job.select.labels, job.rule, every)
+
+
+def method_class(job: CellJob) -> type[Method]:
+    """The job's method. Raises RuntimeError where its code is no longer what the cell's id was made of."""
+    if job.plugin is not None:
+        load_file(job.plugin)
+    cls = discover()[job.spec.method]
+    if method_code(cls) != job.spec.code:
+        raise RuntimeError(f"the code of method {cls.name} changed after the grid was planned; run the command again")
+    return cls
+
+
+def classifier(job: CellJob, settings: Settings) -> Classifier:
+    """The worker's classifier of this kind; one is kept, so memory does not grow with the number of cells."""
+    embeds = settings.train_layers == "all" and settings.weight_decay == 0  # decay moves rows that never occur too
+    texts = tuple(sorted({role.tokens for role in read_roles(job)})) if embeds else ()
+    key = (job.checkpoint.hash, job.n_classes, settings.train_layers, texts, states_usable(job))
+    if key not in _classifiers:
+        _classifiers.clear()
+        vocabulary = tokens.vocabulary(texts) if embeds else None
+        made = Classifier(job.checkpoint, job.n_classes, settings.train_layers, vocabulary=vocabulary)
+        if key[-1] and settings.train_layers != "all":
+            made.use_states(settings.train_layers)
+        _classifiers[key] = made
+    return _classifiers[key]
+
+
+def read_roles(job: CellJob) -> list[Role]:
+    """The roles whose artefacts the cell reads; those of the others may not be there."""
+    return [getattr(job, name) for name in job.spec.data]
+
+
+def states_usable(job: CellJob) -> bool:
+    """Whether the states of all roles can stand in for tokens: one classifier takes either."""
+    states = [role.states for role in read_roles(job)]
+    return all(path is not None and read_json(path / DONE)["supported"] for path in states)
+
+
+def table(job: CellJob, role: Role) -> TokenTable:
+    """The model inputs of a role's rows."""
+    return tokens.load(role.tokens, role.states if states_usable(job) else None).take(role.index)
+
+
+def training_rows(job: CellJob, config: MethodConfig) -> TrainingRows:
+    """The rows that the method trains on, and how much each counts."""
+    parts = {"generated": [job.generated], "real": [job.real], "both": [job.generated, job.real]}[config.train_on]
+    inputs = table(job, parts[0])
+    for role in parts[1:]:
+        inputs = inputs + table(job, role)
+    ids = np.concatenate([role.ids for role in parts])
+    real = np.concatenate([np.full(len(role.ids), role is job.real) for role in parts])
+    tables = {name: READERS[name](folder, known(job, parts)) for name, folder in job.tables.items()}
+    return TrainingRows(
+        inputs, ids, np.concatenate([role.labels for role in parts]), real, shares(real, config.real_share), tables
+    )
+
+
+def known(job: CellJob, parts: list[Role]) -> Sought:
+    """How artefacts know the training rows: under the scored rows' ids, so that a duplicate has its text's score.
+
+    Real rows carry CE and never look at their rows of the tables.
+    """
+    places = np.concatenate([np.full(len(role.ids), -1) if role is job.real else role.index for role in parts])
+    return Sought(np.where(places < 0, -1, job.scored.ids[places]), places, job.n_classes)
+
+
+def looked_at(job: CellJob, method: Method) -> ProbedRows | None:
+    """The small real set, for a method that declares that it follows gradients on it."""
+    if method.own_use_of(method.config) is not RealUse.GRADIENT:
+        return None
+    return ProbedRows(table(job, job.real), job.real.labels, np.arange(len(job.real.ids)))
+
+
+def shares(real: np.ndarray[Any, np.dtype[np.bool_]], real_share: float | None) -> Array:
+    """(n,) factors of mean 1; with `real_share` s the real rows together carry s of the weight."""
+    if real_share is None:
+        return np.ones(len(real), np.float32)
+    part = real.mean()
+    return np.asarray(np.where(real, real_share / part, (1 - real_share) / (1 - part)), dtype=np.float32)
+
+
+def context(job: CellJob, method: Method, rows: TrainingRows) -> Context:
+    """What the method may know; label shares of the real rows only if it declares that it uses them."""
+    count = job.n_classes
+
+    def prior(role: Role) -> tuple[float, ...]:
+        return tuple(np.bincount(role.labels, minlength=count) / len(role.labels))
+
+    return Context(
+        n_classes=count,
+        n_rows=len(rows.ids),
+        updates=job.spec.settings["updates"],
+        generated_prior=prior(job.generated),
+        real_prior=prior(job.real) if method.own_use_of(method.config) is RealUse.PRIOR else None,
+        labels=rows.labels[~rows.real],
+        tables={name: scores[~rows.real] for name, scores in rows.tables.items()},
+        ids=rows.ids[~rows.real],
+        real_labels=job.real.labels if job.real_tables else None,
+        real_tables={
+            name: READERS[name](folder, Sought(job.real.ids, job.real.index, job.n_classes))
+            for name, folder in job.real_tables.items()
+        },
+        seed=derive("method", job.spec.task, job.spec.seed, method.name, "start"),
+    )

@@ -1,0 +1,88 @@
+"""One of the classifiers of a cell with its optimiser: passes of a batch, shared by ranks, and updates."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from transformers import get_linear_schedule_with_warmup
+
+from bench import data_parallel as ranks
+from bench.arrays import IntArray
+from bench.config.settings import Settings
+from bench.encoders.classifier import Classifier
+from bench.precomputed.tokens import TokenTable
+from bench.training.history import Passes
+from bench.training.probe import LookAhead, ProbedRows
+
+
+class Network:
+    """One of the classifiers that train side by side, and its optimiser of the phase."""
+
+    def __init__(self, classifier: Classifier, accelerator: Accelerator, head_seed: int) -> None:
+        self.classifier, self.accelerator, self.head_seed = classifier, accelerator, head_seed
+        self.start()
+        # Without Accelerate's wrapper for several processes: `bench.ranks` shares the batches.
+        self.model: nn.Module = accelerator.prepare_model(classifier.model, evaluation_mode=True)
+
+    def start(self) -> None:
+        """Pretrained weights and the head of the seed."""
+        self.classifier.start(self.head_seed)
+
+    def begin(self, settings: Settings, updates: int) -> None:
+        """A new optimiser and its schedule over so many updates."""
+        self.optimizer = self.accelerator.prepare_optimizer(adamw(self.classifier, settings))
+        warmup = round(settings.warmup * updates)
+        self.decay = get_linear_schedule_with_warmup(self.optimizer.optimizer, warmup, updates)
+        self.classifier.train()
+
+    def probe(self, generated: ProbedRows, real: ProbedRows | None, passes: Passes) -> LookAhead:
+        """Derivatives at this network's weights, with the optimiser of the phase."""
+        return LookAhead(self.classifier, self.optimizer.optimizer, generated, real, passes)
+
+    def logits(self, inputs: dict[str, Tensor]) -> Tensor:
+        """(B, C) in float32."""
+        moved = {name: value.to(self.accelerator.device) for name, value in inputs.items()}
+        logits: Tensor = self.model(**moved).logits
+        return logits.float()
+
+    def log_probs(self, table: TokenTable, index: IntArray) -> Tensor:
+        """(B, C) log-probabilities of a batch, of which each rank computes its part."""
+        own = ranks.part(len(index))
+        passed = own if own.start < own.stop else slice(0, 1)  # a rank without rows has gradients too: zero
+        inputs = table.inputs(index[passed], width=int(table.length[index].max()))
+        with ranks.dropout(passed, len(index), self.accelerator.device):
+            log_probs = torch.log_softmax(self.logits(inputs), dim=-1)
+        return ranks.whole(log_probs[: own.stop - own.start], own, len(index))
+
+    def encoded(self, table: TokenTable, index: IntArray) -> tuple[Tensor, Tensor]:
+        """`log_probs`, and the (B, H) features from which the head's last layer makes them."""
+        kept: list[Tensor] = []
+        hook = self.classifier.output.register_forward_pre_hook(lambda _, given: kept.append(given[0]))
+        try:
+            log_probs = self.log_probs(table, index)
+        finally:
+            hook.remove()
+        own = ranks.part(len(index))
+        return log_probs, ranks.whole(kept[0][: own.stop - own.start], own, len(index))
+
+    def update(self, clip_norm: float | None) -> Tensor:
+        """One step of the optimiser. Returns the norm () of the gradient before clipping."""
+        ranks.sum_gradients(self.classifier.trained.values())
+        norm = self.accelerator.clip_grad_norm_(self.classifier.trained.values(), clip_norm or math.inf)
+        self.optimizer.step()
+        self.decay.step()
+        self.optimizer.zero_grad()
+        return torch.as_tensor(norm)
+
+
+def adamw(classifier: Classifier, settings: Settings) -> torch.optim.Optimizer:
+    """AdamW without decay of biases and norms, as the field has it."""
+    weights = list(classifier.trained.values())
+    groups = [
+        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)

@@ -1,0 +1,71 @@
+"""What a cell writes: predictions, scores, weights, history, environment."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import platform
+from importlib.metadata import version
+
+import numpy as np
+import pandas as pd
+import torch
+
+from bench.arrays import Array
+from bench.hashing import project_hash, training_hash
+from bench.jobs import CellJob
+from bench.precomputed.tables import write_scores
+from bench.store.files import write_text
+from bench.training.history import Record
+
+VERSIONS = ("torch", "transformers", "accelerate", "numpy", "scipy", "scikit-learn", "tokenizers")
+
+
+def write_outcome(job: CellJob, record: Record, test: Array, scores: Array) -> None:
+    """Everything that reports are computed from."""
+    folder = job.folder
+    write_scores(folder / "predictions.parquet", job.test.ids, test, "logit", label=job.test.labels)
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    write_scores(folder / "train_scores.parquet", job.scored.ids, log_probs, "logp")
+    weights_table(record).to_parquet(folder / "weights.parquet", index=False)
+    lines = [{key: clean(value) for key, value in row.items()} for row in record.history]
+    write_text(folder / "history.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def weights_table(record: Record) -> pd.DataFrame:
+    """A row per visit: id, role, epoch, weight, and which network where there are two."""
+    visits = record.visits
+    sizes = [len(visit.ids) for visit in visits]
+    columns = {
+        "id": np.concatenate([visit.ids for visit in visits]),
+        "role": pd.Categorical(np.where(np.concatenate([visit.real for visit in visits]), "real", "generated")),
+        "epoch": np.repeat([visit.epoch for visit in visits], sizes),
+        "weight": torch.cat([visit.weight for visit in visits]).float().cpu().numpy(),
+    }
+    network = np.repeat([visit.network for visit in visits], sizes)
+    return pd.DataFrame({**columns, "network": network} if network.any() else columns)
+
+
+def clean(value: float) -> float | None:
+    """A number as JSON has it: NaN (no effective weight) is null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def environment() -> dict[str, str]:
+    """What a report compares before it pairs two cells."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return {
+        "code": training_hash(),
+        "project": project_hash(),
+        "device": device,
+        "python": platform.python_version(),
+        **versions(),
+    }
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """The packages that cells are computed by, without what tells builds apart."""
+    return {name: version(name).partition("+")[0] for name in VERSIONS}

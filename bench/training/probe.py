@@ -1,0 +1,173 @@
+"""Derivatives of losses in the space of the weights: `methods.hooks.Probe` for one network of a trainer.
+
+Nothing second-order is built: how a loss changes along a direction is one forward pass that carries the derivative
+along (`torch.func.jvp`), for all rows at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import functional_call, jvp
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from bench.arrays import IntArray
+from bench.encoders.classifier import Classifier
+from bench.precomputed.tokens import TokenTable
+from bench.training.history import Passes
+from methods.hooks import Direction, RowLoss
+
+GROUP = 64  # rows that go through the model together
+
+
+@dataclass(frozen=True)
+class ProbedRows:
+    """Rows that a probe may be asked about: `place` maps the ids it is asked with to rows of the table."""
+
+    table: TokenTable
+    labels: IntArray  # (n,)
+    ids: IntArray  # (n,)
+    place: dict[int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", {int(identity): row for row, identity in enumerate(self.ids)})
+
+    def rows(self, ids: Tensor) -> IntArray:
+        """(n,) rows of the table."""
+        return np.array([self.place[identity] for identity in ids.tolist()], dtype=np.int64)
+
+
+class LookAhead:
+    """The probe of one network. Leaves its mode, gradients and random numbers as they were."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        optimizer: torch.optim.Optimizer,
+        generated: ProbedRows,
+        real: ProbedRows | None,
+        passes: Passes,
+    ) -> None:
+        self.classifier, self.optimizer, self.passes = classifier, optimizer, passes
+        self.generated, self.real = generated, real
+        # Names as they are now: a model that takes states has fewer blocks than the one that was loaded.
+        names = {id(weight): name for name, weight in classifier.model.named_parameters()}
+        self.names = [names[id(weight)] for weight in classifier.trained.values()]
+
+    @property
+    def real_rows(self) -> int:
+        """Rows in the small real set."""
+        return len(self._rows(real=True).ids)
+
+    def gradient(
+        self,
+        ids: Tensor,
+        *,
+        real: bool = False,
+        loss: RowLoss | None = None,
+        weights: Tensor | None = None,
+        shift: Direction | None = None,
+    ) -> Direction:
+        """See `methods.hooks.Probe.gradient`."""
+        loss = loss or cross_entropy
+        leaves = [weight.detach() for weight in self.classifier.trained.values()]
+        if shift is not None:
+            leaves = [weight + move for weight, move in zip(leaves, shift, strict=True)]
+        leaves = [weight.requires_grad_() for weight in leaves]
+        total: list[Tensor] = []
+        with self._still(), torch.enable_grad():
+            for at, inputs, labels in self._groups(ids, real=real):
+                values = loss(self._log_probs(leaves, inputs), labels)
+                if weights is not None:
+                    values = values * weights.detach()[at].to(values)
+                found = torch.autograd.grad(values.sum() / len(ids), leaves, materialize_grads=True)
+                total = [sum_.add_(part) for sum_, part in zip(total, found, strict=True)] if total else [*found]
+        self.passes.add(len(ids), len(ids))
+        return total
+
+    def slopes(self, ids: Tensor, along: Direction) -> Tensor:
+        """See `methods.hooks.Probe.slopes`."""
+        point = tuple(weight.detach() for weight in self.classifier.trained.values())
+        found = []
+        # Of the attention kernels, only the plain one has a derivative along a direction.
+        with self._still(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+            for _, inputs, labels in self._groups(ids):
+
+                def losses(*weights: Tensor, inputs: dict[str, Tensor] = inputs, labels: Tensor = labels) -> Tensor:
+                    return cross_entropy(self._log_probs(weights, inputs), labels)
+
+                found.append(jvp(losses, point, tuple(along))[1])
+        self.passes.add(2 * len(ids))
+        return torch.cat(found)
+
+    def moves(self, ids: Tensor) -> list[Direction]:
+        """See `methods.hooks.Probe.moves`; without weight decay, which no row's loss has a part in."""
+        groups = {id(weight): group for group in self.optimizer.param_groups for weight in group["params"]}
+        trained = [(weight, groups[id(weight)]) for weight in self.classifier.trained.values()]
+        return [
+            [self._move(weight, group, slope) for (weight, group), slope in zip(trained, own, strict=True)]
+            for own in (self.gradient(row[None]) for row in ids)
+        ]
+
+    def _move(self, weight: Tensor, group: dict[str, Any], slope: Tensor) -> Tensor:
+        """Adam's displacement of one weight for a gradient, from its moments as they stand."""
+        state = self.optimizer.state.get(weight) or {"step": 0, "exp_avg": zeros(weight), "exp_avg_sq": zeros(weight)}
+        first, second = group["betas"]
+        step = float(state["step"]) + 1
+        scale = (second * state["exp_avg_sq"]).addcmul_(slope, slope, value=1 - second)
+        scale = scale.div_(1 - second**step).sqrt_().add_(group["eps"])
+        return torch.lerp(state["exp_avg"], slope, 1 - first).div_(scale).mul_(-group["lr"] / (1 - first**step))
+
+    def _rows(self, *, real: bool) -> ProbedRows:
+        if not real:
+            return self.generated
+        if self.real is None:
+            raise LookupError("the method looks at real rows but does not declare real_use = GRADIENT")
+        return self.real
+
+    def _groups(self, ids: Tensor, *, real: bool = False) -> Iterator[tuple[Tensor, dict[str, Tensor], Tensor]]:
+        """Groups of the rows: their places among the n, their model inputs and their labels."""
+        rows = self._rows(real=real)
+        device = next(iter(self.classifier.trained.values())).device
+        places = rows.rows(ids)
+        for at in np.array_split(np.arange(len(places)), max(1, math.ceil(len(places) / GROUP))):
+            inputs = {name: value.to(device) for name, value in rows.table.inputs(places[at]).items()}
+            yield (
+                torch.from_numpy(at).to(device),
+                inputs,
+                torch.from_numpy(rows.labels[places[at]]).to(device),
+            )
+
+    def _log_probs(self, weights: Direction, inputs: dict[str, Tensor]) -> Tensor:
+        """(n, C) with these weights in place of the network's own."""
+        named = dict(zip(self.names, weights, strict=True))
+        logits: Tensor = functional_call(self.classifier.model, named, (), inputs).logits
+        return logits.float().log_softmax(-1)
+
+    @contextlib.contextmanager
+    def _still(self) -> Iterator[None]:
+        """Dropout off, and back to training."""
+        training = self.classifier.model.training
+        self.classifier.eval()
+        try:
+            yield
+        finally:
+            if training:
+                self.classifier.train()
+
+
+def zeros(weight: Tensor) -> Tensor:
+    """The moments that Adam starts with."""
+    return torch.zeros_like(weight.detach())
+
+
+def cross_entropy(log_probs: Tensor, labels: Tensor) -> Tensor:
+    """(n,) -log p of the given labels."""
+    return -log_probs.gather(1, labels[:, None]).squeeze(1)

@@ -1,0 +1,66 @@
+"""A loaded task: its rows, and the draws of small real sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tasks.errors import DataError
+
+if TYPE_CHECKING:
+    from tasks.spec import TaskSpec
+from tasks.roles import MINIMUM_PER_CLASS
+from tasks.rows import Rows
+
+
+@dataclass(frozen=True, eq=False)
+class TaskData:
+    """A task's rows from one source. `pool` holds the real rows that small real sets are drawn from."""
+
+    spec: TaskSpec
+    source: str
+    generated: Rows
+    pool: Rows
+    test: Rows
+    validation: Rows | None
+    notes: tuple[str, ...]  # what was removed or replaced, for the report
+    stand_in: bool  # True where the real and test rows are not human text
+    default_real: int  # size of the small real set for this source
+    default_test: int  # number of test rows unless another number is asked for
+    where: str  # the task and its source, as errors name them
+    origins: Mapping[str, str]  # what each role's rows are (a file's name, a hub place with its commit)
+
+    def real(self, seed: int, size: int | None = None) -> Rows:
+        """The small real set of a seed, in file order; a larger size of the same seed contains it.
+
+        Raises `DataError` if the pool is too small, or the size for two rows of each class.
+        """
+        from tasks.draw import draw
+
+        size = self.default_real if size is None else size
+        what = f"{self.where}: real={size}"
+        if size > (n := len(self.pool)):
+            raise DataError(f"{what} asks for more real rows than the pool of {n}; [real={n}] takes them all")
+        return self.pool.take(draw(self.spec, self.pool, seed, size, what, MINIMUM_PER_CLASS))
+
+    def limited(self, most: int) -> TaskData:
+        """At most so many rows in each role. Raises `DataError` where they are too few for the classes."""
+        from tasks.draw import TEST_SEED, draw
+
+        what = f"task {self.spec.name} (source {self.source}): a test of {most} rows"
+        few = draw(self.spec, self.test, TEST_SEED, min(most, len(self.test)), what, 1)
+        real = min(most, self.default_real)
+        return replace(self, generated=self.generated_subset(most), default_real=real, test=self.test.take(few))
+
+    def generated_subset(self, size: int | None, seed: int = 0) -> Rows:
+        """A part of the generated set, in file order; a larger size of the same seed contains it.
+
+        All of it if `size` is None or not smaller. Raises `DataError` if the size is too small for two of each class.
+        """
+        from tasks.draw import draw
+
+        if size is None or size >= len(self.generated):
+            return self.generated
+        what = f"{self.where}: generated={size}"
+        return self.generated.take(draw(self.spec, self.generated, seed, size, what, MINIMUM_PER_CLASS))

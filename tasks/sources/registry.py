@@ -1,0 +1,175 @@
+"""Where a task's rows come from: one entry per source, each with the schema of its block in a task's YAML."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+
+from tasks.errors import DataError
+from tasks.roles import COURSE, FILES, SPLITS, ColumnRole, Role
+from tasks.sources.course import LARGEST, SIZES, read_course
+from tasks.sources.files import Table, read_table
+from tasks.sources.hub import hub_place, read_folder, read_hub
+from tasks.sources.places import read_place
+
+
+class Strict(BaseModel):
+    """A part of a task's YAML: immutable, and a key that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Split(Strict):
+    """Rows held out of the real rows where the source has no test set of its own."""
+
+    test: PositiveInt
+
+
+class Block(Strict):
+    """What a source says about a task: a place for each role, as text whose meaning is the source's."""
+
+    generated: str | None = None
+    real: str | None = None
+    test: str | None = None
+    validation: str | None = None
+    split: Split | None = None
+    title: str | None = None  # where the source holds another data set than the task's other sources
+    columns: dict[ColumnRole, str] = Field(default_factory=dict)  # called otherwise here
+    leave_out: tuple[str, ...] = ()  # labels whose rows are no part of the task
+
+    complete: ClassVar[bool] = True  # whether it must say where the test rows come from
+
+    @model_validator(mode="after")
+    def _test_rows_come_from_one_place(self) -> Block:
+        if self.test is not None and self.split is not None:
+            raise ValueError("real rows need either test or split, and not both")
+        if self.complete and self.real is not None and self.test is None and self.split is None:
+            raise ValueError("real rows need either test or split")
+        if self.complete and self.real is None and (self.test, self.validation, self.split) != (None, None, None):
+            raise ValueError("test, validation and split need real")
+        return self
+
+    def place(self, role: Role) -> str | None:
+        """Where the rows of a role are, None if the source has none."""
+        return getattr(self, role)  # type: ignore[no-any-return]
+
+
+class FilesBlock(Block):
+    """The user's files. Roles may come from elsewhere, and without a test set part of the real rows is held out."""
+
+    complete: ClassVar[bool] = False
+
+
+class HubBlock(Block):
+    """Places of the hub: `ORG/NAME[:CONFIG[:SPLIT]][@REVISION]`."""
+
+    @field_validator("generated", "real", "test", "validation")
+    @classmethod
+    def _written_as_a_place(cls, place: str | None) -> str | None:
+        if place is not None and hub_place(place) is None:
+            raise ValueError(f"{place!r} is not written ORG/NAME[:CONFIG[:SPLIT]][@REVISION]")
+        return place
+
+
+class CourseBlock(FilesBlock):
+    """Which files of the course's layout hold the real rows."""
+
+    @field_validator("real")
+    @classmethod
+    def _a_size(cls, place: str | None) -> str | None:
+        if place not in (None, LARGEST, *SIZES):
+            raise ValueError(f"{place!r} is none of {LARGEST}, {', '.join(SIZES)}")
+        return place
+
+
+class Source(ABC):
+    """One kind of place that rows come from."""
+
+    schema: ClassVar[type[Block]] = Block  # of its block in a YAML
+    stand_in: ClassVar[bool] = False  # True where the real and test rows are not human text
+
+    def has(self, block: Block, role: Role, data_dir: Path | None) -> bool:
+        """Whether to expect the rows of a role here; what is expected and missing is an error."""
+        return block.place(role) is not None
+
+    @abstractmethod
+    def read(self, block: Block, role: Role, data_dir: Path | None) -> Table:
+        """The rows of a role, unchecked. Raises `DataError` if they cannot be read."""
+
+
+class Bundled(Source):
+    """Files that are installed with this package."""
+
+    stand_in = True
+
+    def read(self, block: Block, role: Role, data_dir: Path | None) -> Table:
+        place = str(block.place(role))
+        return replace(read_table(Path(__file__).parent.parent / place), origin=place)
+
+
+class Local(Source):
+    """Files in the user's data folder, one folder per data set."""
+
+    def has(self, block: Block, role: Role, data_dir: Path | None) -> bool:
+        return block.place(role) is not None and self._path(block, role, data_dir).parent.is_dir()
+
+    def read(self, block: Block, role: Role, data_dir: Path | None) -> Table:
+        return replace(read_table(self._path(block, role, data_dir)), origin=str(block.place(role)))
+
+    def _path(self, block: Block, role: Role, data_dir: Path | None) -> Path:
+        return _data_folder("local", data_dir) / str(block.place(role))
+
+
+class Hub(Source):
+    """Data sets of the Hugging Face hub; a copy in the user's data folder, as `ORG/NAME`, comes first."""
+
+    schema = HubBlock
+
+    def read(self, block: Block, role: Role, data_dir: Path | None) -> Table:
+        place = hub_place(str(block.place(role)))
+        assert place is not None  # the schema has seen to it
+        copy = Path(data_dir).expanduser() / place.id if data_dir else None
+        if copy and copy.is_dir():
+            return read_folder(copy, place.config, place.split, SPLITS[role])
+        return read_hub(place, SPLITS[role])
+
+
+class Files(Source):
+    """The user's own files, beside the task's YAML or in its folder. `data_dir` is that folder here."""
+
+    schema = FilesBlock
+
+    def read(self, block: Block, role: Role, data_dir: Path | None) -> Table:
+        return read_place(str(block.place(role)), role, data_dir or Path())
+
+
+class Course(Source):
+    """The files of the tweet-polarity course in the user's data folder, a file per class."""
+
+    schema = CourseBlock
+
+    def read(self, block: Block, role: Role, data_dir: Path | None) -> Table:
+        return read_course(_data_folder(COURSE, data_dir), str(block.place(role)))
+
+
+def _data_folder(source: str, data_dir: Path | None) -> Path:
+    """The user's data folder. Raises DataError where none is given or there."""
+    if data_dir is None:
+        raise DataError(f"source {source} needs the data folder: give --data-dir or set BENCH_DATA")
+    folder = Path(data_dir).expanduser()
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such data folder; give --data-dir or set BENCH_DATA")
+    return folder
+
+
+SOURCES: dict[str, Source] = {
+    "bundled": Bundled(),
+    "local": Local(),
+    "hub": Hub(),
+    COURSE: Course(),
+    FILES: Files(),
+}

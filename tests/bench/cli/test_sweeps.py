@@ -1,0 +1,91 @@
+"""Every sweep file asks for runs that the command understands, written as a W&B agent writes them, and they run."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from bench.cli import FLAGS, SETTINGS, app
+from bench.cli.argv import normalise
+from bench.cli.grids import grid_of
+from bench.config.sweep_file import trials
+from bench.execution.grid import Options, run
+from tests.conftest import ROOT
+
+SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
+COMMAND = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
+
+
+def read(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def corners(path: Path) -> list[list[str]]:
+    """The arguments of each trial, of a search the ends of its ranges: by name, values as Python writes them."""
+    parameters = read(path)["parameters"]
+    names = sorted(parameters)
+
+    def choices(entry: dict[str, Any]) -> list[Any]:
+        return [entry["min"], entry["max"]] if "min" in entry else entry.get("values", [entry.get("value")])
+
+    rows = itertools.product(*(choices(parameters[name]) for name in names))
+    return [[f"--{name}={value}" for name, value in zip(names, row, strict=True)] for row in rows]
+
+
+def asked_by(*arguments: str) -> Any:
+    """The grid that a trial's arguments ask for."""
+    words = ["--track=wandb", *arguments]
+    return grid_of(COMMAND.make_context("run", normalise(words, FLAGS, SETTINGS)).params)[0]
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_each_trial_is_one_cell(path: Path) -> None:
+    seen = set()
+    for arguments in corners(path):
+        asked = asked_by(*arguments)
+        axes = (asked.methods, asked.tasks, asked.seeds, asked.protocols, asked.encoders)
+        assert [len(axis) for axis in axes] == [1] * len(axes)
+        seen.add((asked.methods[0].label, asked.tasks[0].label, asked.seeds, asked.settings))
+    assert len(seen) == len(corners(path)), "no two trials are the same cell"
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_with_and_without_the_server_trials_are_written_alike(path: Path) -> None:
+    found, _ = trials(path)
+    if read(path)["method"] == "grid":
+        assert sorted(found) == sorted(["--track=wandb", *trial] for trial in corners(path))
+    for arguments in found[:3]:
+        asked_by(*arguments)
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_what_the_server_needs(path: Path) -> None:
+    sweep = read(path)
+    assert sweep["command"] == ["${env}", "${interpreter}", "-m", "bench", "run", "--track=wandb", "${args}"]
+    assert (ROOT / sweep["program"]).exists()
+    if sweep["method"] == "bayes":
+        assert sweep["metric"]["goal"] == "maximize"
+        assert sweep["run_cap"] > 0
+        numbers = [entry[end] for entry in sweep["parameters"].values() for end in ("min", "max") if end in entry]
+        assert numbers
+        assert all(isinstance(number, float) for number in numbers), "1e-5 without a point is text in YAML"
+
+
+def test_a_trial_of_each_runs(tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ("--preset=smoke", f"--encoder={tiny_encoder}", "--source=bundled")
+    asked = [asked_by(*trials(path)[0][3], *small) for path in SWEEPS]
+    said: list[str] = []
+    ran = run(
+        asked, Options(out=Path("runs"), reports=Path("reports"), workers=1, figures=False, track="wandb"), said.append
+    )
+    assert ran.ok, said
+    assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == len(SWEEPS), "each cell is a run of its own"
+    searched = [read(path)["metric"]["name"] for path in SWEEPS if read(path)["method"] == "bayes"]
+    logged = [path.read_bytes() for path in (tmp_path / "wandb").glob("offline-run-*/*.wandb")]
+    assert all(any(name.encode() in run for run in logged) for name in searched)

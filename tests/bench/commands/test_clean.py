@@ -1,0 +1,130 @@
+"""`bench clean`: what goes and, more than that, what stays."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.commands.clean import clean, entries, size
+from bench.errors import UserError
+from bench.hashing import digest
+from bench.planning.describe import describe
+from bench.planning.plan import Plan
+from bench.store.files import write_json
+from bench.store.folders import State, acquire, state
+from bench.store.layout import DONE, ERROR, LEASE
+from bench.store.leases import exclusive
+from bench.store.manifest import save
+from tests.bench.store.test_leases import dead_owner
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def store(run_here: Callable[..., Plan], tiny_encoder: Path) -> Plan:
+    """A grid of `dimp` (with a checker) that is done, and its manifest."""
+    made = run_here(methods="dimp")
+    save(describe(made, "python -m bench run"), made.root)
+    return made
+
+
+def going(root: Path, failed: bool = False) -> dict[str, str]:
+    """Why what goes, by the name of the folder."""
+    return {entry.path.name: entry.why for entry in entries(root, failed=failed) if entry.why}
+
+
+def test_nothing_of_a_finished_grid_goes(store: Plan) -> None:
+    assert going(store.root) == {}
+    assert list(clean(store.root, failed=True, remove=True))[-1] == "nothing to remove"
+    assert all(state(job.folder) is State.DONE for job in store.jobs.values())
+
+
+def test_what_dead_and_failed_attempts_left_goes(store: Plan) -> None:
+    root = store.root
+    (cell,) = (store.jobs[identity].folder for identity in store.cells)
+    stale, half, failed, damaged = map(digest, ("stale", "half", "failed", "damaged"))
+    write_json(root / "twitter" / "ce" / stale / LEASE, dead_owner())
+    write_json(root / "twitter" / "ce" / half / "spec.json", {})
+    write_json(root / "twitter" / "ce" / failed / ERROR, {"type": "X", "message": "y"})
+    write_json(root / "twitter" / "ce" / damaged / DONE, {"files": {"predictions.parquet": 5}})
+    (cell / "metrics.json.77.part").write_text("")
+    (root / "twitter" / "ce" / ".adopted.77.part").mkdir()
+    expected = dict.fromkeys((stale, half, "metrics.json.77.part", ".adopted.77.part"), "half-written")
+    assert going(root) == expected
+    assert going(root, failed=True) == {**expected, failed: "failed"}
+    before = sorted(root.rglob("*"))
+    told = list(clean(root, failed=True, remove=False))
+    assert sorted(root.rglob("*")) == before, "nothing is removed without being asked"
+    assert told[-1].startswith("5 of these would go")
+    assert any(line.split()[:3] == ["cell", "damaged", "1"] for line in told)
+    list(clean(root, failed=True, remove=True))
+    assert {path.name for path in root.glob("twitter/ce/*")} == {damaged}
+    assert state(cell) is State.DONE
+
+
+def test_artefacts_of_no_grid_go(store: Plan) -> None:
+    orphan = store.root / ".artefacts" / "tokens" / digest("orphan")
+    write_json(orphan / DONE, {})
+    assert going(store.root) == {orphan.name: "no grid with cells here reads it"}
+    for identity in store.cells:
+        for path in store.jobs[identity].folder.iterdir():
+            path.unlink()
+        store.jobs[identity].folder.rmdir()
+    shared = {job.folder.name for identity, job in store.jobs.items() if identity not in store.cells}
+    assert set(going(store.root)) == {*shared, orphan.name}, "with its cells a grid's artefacts are nobody's"
+
+
+def test_nothing_goes_while_a_run_is_at_the_store(store: Plan) -> None:
+    assert acquire(store.root, store.root / "twitter" / "ce" / digest("now"))
+    with pytest.raises(UserError, match="a run is at"):
+        list(clean(store.root, failed=False, remove=True))
+
+
+def test_a_folder_that_a_run_takes_meanwhile_stays(store: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is removed is judged under the lock that a run needs to take a folder."""
+    stale = store.root / "twitter" / "ce" / digest("stale")
+    write_json(stale / LEASE, dead_owner())
+
+    @contextlib.contextmanager
+    def late(root: Path) -> Iterator[None]:
+        assert acquire(root, stale), "another run was a moment faster"
+        with exclusive(root):
+            yield
+
+    monkeypatch.setattr("bench.commands.clean.exclusive", late)
+    with pytest.raises(UserError, match="a run is at"):
+        list(clean(store.root, failed=False, remove=True))
+    assert state(stale) is State.RUNNING
+
+
+def test_a_hard_link_takes_no_space(store: Plan) -> None:
+    before = size(entries(store.root, failed=False))
+    (cell,) = (store.jobs[identity].folder for identity in store.cells)
+    (cell / "again.parquet").hardlink_to(cell / "predictions.parquet")
+    assert before == size(entries(store.root, failed=False)) > 0
+
+
+def test_folders_that_are_not_the_stores_stay(store: Plan) -> None:
+    mine = store.root / "papers" / "2026" / "draft"
+    mine.mkdir(parents=True)
+    (mine / "text.tex").write_text("text")
+    list(clean(store.root, failed=True, remove=True))
+    assert (mine / "text.tex").exists()
+
+
+def test_a_folder_that_is_no_store_is_left_alone(tmp_path: Path) -> None:
+    draft = tmp_path / "papers" / "2026" / digest("draft")
+    draft.mkdir(parents=True)
+    with pytest.raises(UserError, match="no store at"):
+        list(clean(tmp_path, failed=True, remove=True))
+    assert [path.name for path in tmp_path.rglob("*")] == ["papers", "2026", draft.name]
+
+
+def test_the_command_needs_a_store(bench: Command) -> None:
+    run = bench("clean")
+    assert run.returncode == 2
+    assert "no store at runs" in run.stderr

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from bench.commands.compare import compare
+from bench.errors import UserError
+from bench.leaderboard import Rules
+from bench.stats import conditional
+from bench.stats.crossed import compare as crossed
+from bench.store.files import write_json
+from tests.bench.leaderboard.fake_store import FakeStore
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = FakeStore(tmp_path / "runs", rows=150)
+    store.method("ce").method("dimp", skill=2.5).method("focal", skill=1.1).method("superloss", failed=[1])
+    store.method("imp", env={"torch": "1.0"}).method("gone", failed=store.seeds)
+    return store
+
+
+def lines(store, a, b, **options):
+    """The text of a comparison."""
+    write_json(store.root / ".grids" / "a.json", store.manifest())
+    task = options.pop("task", None)
+    return "\n".join(compare(store.root, a, Rules(b, **options), task=task))
+
+
+def test_numbers(store):
+    right = [
+        np.stack([store.correct(label, seed, skill) for seed in store.seeds])
+        for label, skill in (("dimp", 2.5), ("ce", 1.0))
+    ]
+    text = lines(store, "dimp", "ce")
+    found = crossed(*(part.astype(float) for part in right))
+    assert f"difference    +{100 * found.difference:.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]" in text
+    assert f"p             {found.p:.3g}, of this comparison alone" in text
+    assert "verdict       better" in text
+    assert "better at 3 of 3 seeds" in text
+    for one in conditional.per_seed(*right):
+        assert f"right alone: dimp {one.a_alone}, ce {one.b_alone}; exact McNemar p {one.p:.3g}" in text
+    assert f"exact permutation p {conditional.label_swap(*right):.3g}" in text
+    assert "would settle" not in text
+    assert "no human text" in text
+
+
+def test_the_other_way_round(store):
+    assert "verdict       worse" in lines(store, "ce", "dimp")
+
+
+def test_an_undecided_comparison_says_what_would_settle_it(store):
+    text = lines(store, "focal", "ce")
+    assert "undecided" in text
+    assert "What would settle it" in text
+    assert " in all" in text
+
+
+def test_incomplete_methods_have_no_verdict(store):
+    text = lines(store, "superloss", "ce")
+    assert "verdict       none: incomplete: 2/3" in text
+    assert text.count("McNemar") == 2
+    assert "would settle" not in text
+    assert "no difference: incomplete: 0/3" in lines(store, "gone", "ce")
+
+
+def test_other_environments_are_not_compared_unless_told(store):
+    assert "no difference: mixed environments: torch 1.0, 2.13.0" in lines(store, "imp", "ce")
+    assert "McNemar" in lines(store, "imp", "ce", allow_mixed=True)
+
+
+def test_one_seed(tmp_path):
+    store = FakeStore(tmp_path / "runs", rows=150, seeds=(4,))
+    text = lines(store.method("ce").method("dimp", skill=1.1), "dimp", "ce")
+    assert "For new test examples alone" in text
+    assert "one seed: these trained models only" in text
+    assert "effect" not in text
+    assert "seeds  " not in text.split("settle")[-1].split("These")[0]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "task", "message"),
+    [
+        ("dimpp", "ce", None, "no method dimpp .* did you mean dimp?"),
+        ("dimp", "zzzzz", None, "no method zzzzz .* there are: ce, dimp"),
+        ("dimp", "ce", "twiter", "no task twiter .* did you mean twitter?"),
+        ("ce", "ce", None, "takes two methods, not ce twice"),
+    ],
+)
+def test_what_is_not_there(store, a, b, task, message):
+    with pytest.raises(UserError, match=message):
+        lines(store, a, b, task=task)

@@ -1,0 +1,92 @@
+"""The course's folder from the command line: look at it, run on it, write the submission."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.commands.predict import texts
+from bench.errors import UserError
+from tasks import DataError
+from tests.helpers.encoders import BUNDLED
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Bundled tweets as the course's small files; the first of the positive ones stands in both and twice."""
+    lines = (BUNDLED / "twitter" / "reference.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    place = tmp_path / "tweets"
+    place.mkdir()
+    found = {name: [row["text"] for row in rows if row["label"] == name] for name in ("negative", "positive")}
+    (place / "train_pos.txt").write_text("\n".join([*found["positive"], found["positive"][0]]) + "\n")
+    (place / "train_neg.txt").write_text("\n".join([*found["negative"], found["positive"][0]]) + "\n")
+    (place / "test_data.txt").write_text("7,so happy, really\n9,this is awful\n12,fine\n")
+    return place
+
+
+def test_from_the_folder_to_the_submission(bench: Command, folder: Path, tmp_path: Path) -> None:
+    seen = bench("validate", "twitter", "--data-dir", "tweets")
+    assert seen.returncode == 0, seen.stderr
+    assert "source course" in seen.stdout
+    assert "1 repeat an earlier one of their class and are left out; 1 texts stand in both classes" in seen.stdout
+
+    grid = ("run", "--methods", "ce", "--tasks", "twitter[size=small]", "--seeds", "1", "--data-dir", "tweets")
+    ran = bench(*grid, "--save-models", "full", tiny=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    (model,) = tmp_path.glob("runs/twitter/ce/*/model")
+    spec = json.loads((model.parent / "spec.json").read_text())
+    assert (spec["source"], spec["task_ref"]) == ("course", "twitter[size=small]")
+
+    told = bench("predict", str(model), "tweets/test_data.txt", "--submission", "--to", "submission.csv")
+    assert told.returncode == 0, told.stderr
+    lines = (tmp_path / "submission.csv").read_text().splitlines()
+    assert lines[0] == "Id,Prediction"
+    assert [line.split(",")[0] for line in lines[1:]] == ["7", "9", "12"]
+    assert {line.split(",")[1] for line in lines[1:]} <= {"-1", "1"}
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (("validate", "twitter[size=ful]"), "did you mean 'full'"),
+        (("validate", "twitter[size=full]"), "no train_neg_full.txt and no train_pos_full.txt"),
+        (("run", "--tasks", "financial"), "no source course"),
+    ],
+)
+def test_one_line_for_what_is_not_there(bench: Command, folder: Path, command: tuple[str, ...], told: str) -> None:
+    ran = bench(*command, "--data-dir", "tweets")
+    assert ran.returncode == 2, ran.stdout
+    assert told in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("test_data.txt", b"1,one\ntwo\n3,three\n", "line 2: 'two' is not id,text"),
+        ("other.txt", b"1,one\ntwo\n3,three\n", "line 2: 'two' is not id,text"),
+        ("test_data.txt", b"a tweet\n", "line 1: 'a tweet' is not id,text"),
+        ("test_data.txt", b"1,one\n2,tw", "line 2: the last line has no line end"),
+        ("test_data.txt", b"1,one\n2,\xff\n", "line 2: not valid UTF-8"),
+        ("test_data.txt", b"1,one\n1,two\n", "the id 1 stands on several lines"),
+        ("test_data.txt", b"", "no texts"),
+        ("missing.txt", None, "No such file"),
+    ],
+)
+def test_damaged_texts(tmp_path: Path, name: str, content: bytes | None, told: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises((UserError, DataError), match=told):
+        texts(tmp_path / name)
+
+
+def test_texts_without_ids_are_numbered_from_1(tmp_path: Path) -> None:
+    (tmp_path / "some.txt").write_bytes("3,2,1 go\nso\u2028happy\nlast".encode())
+    assert texts(tmp_path / "some.txt") == ([1, 2, 3], ["3,2,1 go", "so\u2028happy", "last"], None)

@@ -1,0 +1,142 @@
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from bench.leaderboard import write_report
+from bench.store.files import write_json
+from tests.bench.leaderboard.fake_store import FakeStore
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store = FakeStore(tmp_path / "runs", rows=60)
+    store.method("ce").method("dimp", skill=2.0).method("focal")
+    write_json(store.root / ".grids" / "a.json", store.manifest())
+    return store
+
+
+def bench(capsys, *arguments):
+    """Exit code, standard output and standard error of a command."""
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    told = capsys.readouterr()
+    return stop.value.code, told.out, told.err
+
+
+def test_a_report_is_checked_against_its_store(store, capsys):
+    options = ("--baseline", "focal", "--delta", "2.5")
+    assert bench(capsys, "report", "--no-figures", *options)[0] == 0
+    assert "equivalent" in (store.root.parent / "reports" / "leaderboard.md").read_text()
+    assert json.loads((store.root.parent / "reports" / "leaderboard.json").read_text())["delta"] == 0.025
+    assert bench(capsys, "report", "--check")[:2] == (0, "reports: what runs gives\n")
+
+    cell = store.section["methods"][1]["cells"]["0"]
+    store.cell(cell, store.logits("other", 0, 0.5))
+    code, out, _ = bench(capsys, "report", "--check")
+    assert code == 1
+    assert "leaderboard.md: line " in out
+    assert "5 files differ" in out
+
+    (store.root.parent / "reports" / "leaderboard.tex").unlink()
+    assert "leaderboard.tex: missing" in bench(capsys, "report", "--check")[1]
+
+
+def test_the_report_of_a_grid_is_checked_as_that(store, capsys):
+    other = FakeStore(store.root, rows=60)
+    other.section["methods"] = store.section["methods"][:2]
+    manifest = other.manifest(command="python -m bench run --methods ce,dimp")
+    write_json(store.root / ".grids" / "b.json", manifest)
+    write_report(manifest, store.root, store.root.parent / "reports")
+    code, out, _ = bench(capsys, "report", "--check")
+    assert code == 0, out
+    figure = next((store.root.parent / "reports" / "figures").glob("*.png"))
+    figure.write_bytes(b"other")
+    assert f"figures/{figure.name}: other contents" in bench(capsys, "report", "--check")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("report", "--baseline", "dinp"), "no method dinp in runs; did you mean dimp?"),
+        (("report", "--check", "--reports", "nowhere"), "nowhere/leaderboard.json is not a report's"),
+        (("report", "--delta", "-1"), "delta"),
+        (("report", "--delta", "inf"), "delta"),
+        (("compare", "ce", "ce"), "not ce twice"),
+        (("stress", "--axis", "noise=0,0.2", "--tasks", "news"), "not --tasks"),
+        (("stress", "--axis", "noise=0,0.2", "--tasks=news"), "not --tasks"),
+        (("compare", "dimp", "cee"), "no method cee in runs; did you mean ce?"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(store, capsys, arguments, message):
+    code, _, err = bench(capsys, *arguments)
+    assert code == 2
+    assert message in err
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "{", '{"schema": 99, "sections": []}'])
+def test_a_grid_of_another_version_or_none_is_one_line(store, capsys, content):
+    (store.root / ".grids" / "b.json").write_text(content)
+    code, _, err = bench(capsys, "report")
+    assert code == 2
+    assert "runs/.grids/b.json is" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["timing.json", "env.json", "weights.parquet"])
+def test_a_damaged_file_of_a_cell_is_one_line(store, capsys, name):
+    cell = store.root / store.section["methods"][1]["cells"]["0"]
+    (cell / name).write_text("[]")
+    code, _, err = bench(capsys, "report", "--no-figures")
+    assert code == 2
+    assert f"{cell.relative_to(store.root.parent)}/{name}" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"task_ref": "twitter"}'])
+def test_a_damaged_cell_hides_no_other_from_the_list(store, capsys, content):
+    for method in store.section["methods"]:
+        for seed, cell in method["cells"].items():
+            spec = {"task_ref": "twitter", "label": method["label"], "seed": seed}
+            write_json(store.root / cell / "spec.json", spec)
+    (store.root / cell / "spec.json").write_text(content)
+    code, out, _ = bench(capsys, "list", "cells")
+    assert code == 0
+    assert len(out.splitlines()) == 9
+    assert f"{cell}/spec.json is" in out
+
+
+def test_without_a_command_the_help_is_all(capsys):
+    code, out, err = bench(capsys)
+    assert code == 2
+    assert "Usage" in out + err
+    assert "error" not in err
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_takes_nothing_is_one_line(store, capsys, monkeypatch, number):
+    write = Path.write_bytes
+
+    def full(path, content):
+        write(path, content[:100])
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    code, _, err = bench(capsys, "report", "--no-figures")
+    assert code == 2
+    assert err == f"error: reports/leaderboard.json cannot be written: {os.strerror(number)}\n"
+    assert not list(store.root.parent.rglob("*.part"))
+
+
+def test_compare_and_calibrate_from_the_command_line(store, capsys, monkeypatch):
+    from bench.commands import calibrate
+
+    monkeypatch.setattr(calibrate, "NULLS", {False: 200, True: 200})
+    assert "exact McNemar" in bench(capsys, "compare", "dimp", "ce")[1]
+    code, out, _ = bench(capsys, "calibrate", "--reports", "elsewhere")
+    assert code == 0
+    assert "written: elsewhere/calibration.md" in out

@@ -1,0 +1,86 @@
+"""`bench show`: a cell by id, folder or words; what differs between two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from bench.commands.show import diff, show, spark
+from bench.errors import UserError
+from bench.planning.plan import Plan
+from bench.store.files import read_json, write_json
+from bench.store.find import find
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
+    """A store with `ce` and `dimp(clip=2.0)` of two seeds."""
+    from bench.config.request import request
+    from bench.execution.worker import run
+    from bench.planning.planner import plan
+
+    folder = tmp_path_factory.mktemp("store")
+    asked = request(methods="ce,dimp(clip=2)", seeds=2, encoder=str(tiny_encoder), preset="smoke")
+    made: Plan = plan(asked, folder)
+    assert all(run(job).state == "done" for job in made.jobs.values())
+    return folder
+
+
+def test_a_cell_is_found_by_id_folder_and_words(root: Path) -> None:
+    folder = find(root, "twitter ce 1")
+    assert read_json(folder / "spec.json")["seed"] == 1
+    assert find(root, folder.name[:8]) == find(root, folder.name) == find(root, str(folder)) == folder
+    assert find(root, "twitter dimp 0") == find(root, "twitter dimp(clip=2.0) 0")
+    assert ".artefacts" in find(root, "twitter real-only 0").parts, "a checker can be looked at too"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("twitter cee 0", "did you mean twitter ce 0"), ("", "fits 4 cells"), ("zz", "no cell 'zz'")],
+)
+def test_what_is_not_one_cell_is_an_error(root: Path, name: str, told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        find(root, name)
+
+
+def test_everything_about_a_cell_is_shown(root: Path, tmp_path: Path) -> None:
+    folder = find(root, "twitter dimp(clip=2.0) 0")
+    text = "\n".join(show(folder))
+    metrics = read_json(folder / "metrics.json")
+    for told in ("twitter dimp(clip=2.0) 0: done", "clip ", "updates ", f"{metrics['accuracy']:.6g}", "torch", "loss "):
+        assert told in text
+    assert "curves over 8 updates" in text
+    write_json(tmp_path / "spec.json", read_json(folder / "spec.json"))
+    write_json(tmp_path / "error.json", {"type": "OSError", "message": "no disk"})
+    assert "failed (OSError: no disk)" in next(show(tmp_path))
+
+
+def test_the_difference_of_two_cells(root: Path) -> None:
+    ce, dimp = find(root, "twitter ce 0"), find(root, "twitter dimp(clip=2.0) 0")
+    lines = list(diff(ce, dimp))
+    assert any(line.split() == ["hyperparameters.clip", "-", "|", "2"] for line in lines)
+    assert any(line.strip().startswith("artefacts.quality") for line in lines)
+    assert "versions: the same" in lines
+    gain = read_json(dimp / "metrics.json")["accuracy"] - read_json(ce / "metrics.json")["accuracy"]
+    assert any(line.strip().startswith("accuracy") and f"({gain:+.4f})" in line for line in lines)
+    same = list(diff(ce, ce))
+    assert all(f"{group}: the same" in same for group in ("settings", "data", "code", "versions"))
+    assert same[-1] == "predictions: 0 of 400 test rows in another class; largest difference of a logit 0"
+
+
+def test_the_command_takes_words_apart(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["show", "twitter", "ce", "0", "--diff", "twitter ce 1", "--out", str(root)])
+    assert stop.value.code == 0
+    assert "seed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("values", "bars"), [([1.0], "▁"), ([0.0, 1.0], "▁█"), ([2.0, 2.0], "▁▁"), ([*range(120)], None)]
+)
+def test_a_curve_fits_its_width(values: list[float], bars: str | None) -> None:
+    drawn = spark([float(value) for value in values])
+    assert len(drawn) == min(60, len(values))
+    assert drawn == (bars or "".join(sorted(drawn)))

@@ -1,0 +1,134 @@
+"""The authors' workflow: a quality checker, DIMP with it, then the submission; and predictions of any file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.helpers.encoders import BUNDLED
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def rows(name: str) -> list[dict[str, object]]:
+    """Bundled tweets in the layout of the project: sentence1, label -1 or 1, id."""
+    text = (BUNDLED / "twitter" / name).read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in text.splitlines()]
+    polarity = {"negative": -1, "positive": 1}
+    return [{"sentence1": line["text"], "label": polarity[line["label"]], "id": i} for i, line in enumerate(lines)]
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_encoder: Path) -> Path:
+    """Its files: training, validation and test rows, and two configurations."""
+    generated, real = rows("generated.jsonl"), rows("reference.jsonl")
+    rng = np.random.default_rng(0)
+    parts = {"train": rng.permutation(generated)[:80], "val": rng.permutation(real)[:240]}
+    for name, part in parts.items():
+        (tmp_path / f"{name}.json").write_text("".join(json.dumps(row) + "\n" for row in part), encoding="utf-8")
+    (tmp_path / "test_data.txt").write_text("1,so happy, really\n2,this is awful\n3,fine\n", encoding="utf-8")
+    shared = {
+        "model_name_or_path": str(tiny_encoder),
+        "validation_file": "val.json",
+        "max_seq_length": 32,
+        "per_device_train_batch_size": 16,
+        "learning_rate": "1e-3",
+        "num_train_epochs": 1,
+        "pad_to_max_length": True,
+    }
+    checker = {**shared, "train_file": "train.json", "save_model": True, "output_dir": "checker"}
+    dimp = {
+        **shared,
+        "train_file": "train.json",
+        "test_file": "test_data.txt",
+        "problem_type": "single_label_classification_myloss_v2",
+        "twomodelloss_wandb_model2": "checker/model",
+        "do_predict": True,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "accuracy",
+        "output_dir": "dimp",
+    }
+    (tmp_path / "checker.json").write_text(json.dumps(checker), encoding="utf-8")
+    (tmp_path / "dimp.json").write_text(json.dumps(dimp), encoding="utf-8")
+    return tmp_path
+
+
+def test_two_steps_and_a_submission(bench: Command, project: Path) -> None:
+    first = bench("train", "checker.json")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert first.stdout.count("keys that change nothing here: pad_to_max_length") == 1
+    config = json.loads((project / "checker" / "model" / "config.json").read_text())
+    assert config["id2label"] == {"0": "-1", "1": "1"}
+
+    second = bench("train", "dimp.json")
+    assert second.returncode == 0, second.stdout + second.stderr
+    lines = (project / "dimp" / "test_submission.txt").read_text().splitlines()
+    assert lines[0] == "Id,Prediction"
+    assert [line.split(",")[0] for line in lines[1:]] == ["1", "2", "3"]
+    assert {line.split(",")[1] for line in lines[1:]} <= {"-1", "1"}
+    told = json.loads((project / "dimp" / "results.json").read_text())
+    (cell,) = (project / "runs").rglob(told["cell"])
+    spec = json.loads((cell / "spec.json").read_text())
+    assert (spec["method"], spec["protocol"], spec["seed"]) == ("dimp", "paper-select", 42)
+    assert not list((project / "runs" / ".artefacts").glob("checker/*")), "the given checker is used, none is trained"
+
+    again = bench("train", "dimp.json")
+    assert "1 done before" in again.stdout, "what is done is not trained again"
+
+    other = bench("predict", "checker/model", "val.json", "--to", "out.csv")
+    assert other.returncode == 0, other.stderr
+    frame = pd.read_csv(project / "out.csv")
+    assert list(frame) == ["id", "label", "p_-1", "p_1"]
+    np.testing.assert_allclose(frame[["p_-1", "p_1"]].sum(axis=1), 1.0, rtol=1e-6)
+    assert (frame["label"] == np.where(frame["p_1"] > frame["p_-1"], 1, -1)).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"learning_rat": 1}, "learning_rate"),
+        ({"train_file": "nothing.json"}, "nothing.json"),
+        ({"validation_file": None}, "no validation_file"),
+        ({"twomodelloss_wandb_model2": "wandb:a/b/c:v0"}, "WANDB_MODE is offline"),
+        ({"do_predict": True, "test_file": None}, "no test_file"),
+    ],
+)
+def test_bad_configurations_train_nothing(change: dict[str, object], told: str, bench: Command, project: Path) -> None:
+    given = json.loads((project / "dimp.json").read_text())
+    given["twomodelloss_wandb_model2"] = None
+    (project / "bad.json").write_text(json.dumps({**given, **change}), encoding="utf-8")
+    ran = bench("train", "bad.json")
+    assert ran.returncode == 2, ran.stdout
+    assert told in ran.stderr
+    assert ran.stderr.count("\n") == 1
+    assert not (project / "runs").exists()
+    assert not (project / "dimp").exists()
+
+
+def test_predict_says_what_is_no_classifier(bench: Command, project: Path, tiny_encoder: Path) -> None:
+    ran = bench("predict", str(tiny_encoder), "val.json")
+    assert ran.returncode == 2
+    assert "no classifier" in ran.stderr
+    for place, told in ((".", "--to . is a folder"), ("val.json/x.csv", "is a file, not a folder")):
+        nowhere = bench("predict", str(tiny_encoder), "val.json", "--to", place)
+        assert (nowhere.returncode, told in nowhere.stderr) == (2, True), nowhere.stderr
+    missing = bench("predict", "/no/such/folder", "val.json")
+    assert missing.returncode == 2
+    assert missing.stderr.startswith("error: model '/no/such/folder' is neither a folder nor a hub id")
+    assert not (project / "predictions.csv").exists()
+
+
+def test_what_is_no_model_is_not_replaced_by_one(bench: Command, project: Path) -> None:
+    (project / "checker" / "model").mkdir(parents=True)
+    (project / "checker" / "model" / "notes.txt").write_text("mine")
+    ran = bench("train", "checker.json")
+    assert ran.returncode == 2, ran.stdout
+    assert "checker/model is there and holds no model" in ran.stderr
+    assert sorted(path.name for path in (project / "checker").rglob("*")) == ["model", "notes.txt"]
+    assert not (project / "runs").exists()

@@ -1,0 +1,71 @@
+"""`bench validate`: every number recounted, and no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.commands.validate import validate
+from bench.config.request import request
+from tasks import DataError
+from tests.helpers.encoders import make_bert
+
+
+def lines(tiny_encoder: Path, **asked: object) -> list[str]:
+    return list(validate(request(methods="ce", encoder=str(tiny_encoder), preset="smoke", **asked)))  # type: ignore[arg-type]
+
+
+def write(path: Path, rows: list[tuple[str, str]]) -> str:
+    pd.DataFrame(rows, columns=["text", "label"]).to_csv(path, index=False)
+    return str(path)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> dict[str, str]:
+    """Generated: 40 rows, 3 of them a repetition, 1 with two labels, 2 also in the test; real 100; test 60."""
+    rows = {
+        role: [(f"{role} {label} {i}", label) for label in ("no", "yes") for i in range(count)]
+        for role, count in (("generated", 18), ("real", 50), ("test", 30))
+    }
+    rows["generated"] += [("generated no 0", "no"), ("Generated  no 1", "no"), ("generated no 2", "yes")]
+    rows["generated"] += [("test no 1", "no"), ("test no 2", "no")]
+    rows["real"][0] = ("word " * 50, "no")
+    return {role: write(tmp_path / f"{role}.csv", content) for role, content in rows.items()}
+
+
+def test_every_number_is_right(tiny_encoder: Path, places: dict[str, str]) -> None:
+    told = lines(tiny_encoder, **places)
+    assert told[0] == "files: texts, 2 classes; source files"
+    assert told[1] == (
+        "  generated: 39 rows (generated.csv); no 51.3%, yes 48.7%; 3 repeat an earlier text; "
+        "1 texts have more than one label"
+    )
+    assert told[2] == "  real: 100 rows (real.csv); no 50.0%, yes 50.0%"
+    assert told[3] == "  test: 60 rows (test.csv); no 50.0%, yes 50.0%"
+    assert told[4] == "  small real set: 100 rows; no 50.0%, yes 50.0%"
+    assert told[5] == "  removed 2 of 41 generated rows whose text is also in the test"
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_encoder)
+    counts = pd.Series([len(ids) for ids in tokenizer(pd.read_csv(places["real"])["text"].tolist())["input_ids"]])
+    middle, high = counts.quantile([0.5, 0.99])
+    expected = f"median {middle:.0f}, 99 % {high:.0f}, longest {counts.max()}; {(counts > 32).sum():,} are cut at 32"
+    assert told[7] == f"  tokens of {tiny_encoder.name}, real: {expected}"
+    assert (counts > 32).sum() == 1
+
+
+def test_stress_and_a_missing_encoder(tiny_encoder: Path) -> None:
+    told = list(validate(request(methods="ce", tasks="twitter[real=50,generated=200]", encoder="no/such-encoder")))
+    assert told[1].startswith("  generated: 200 rows")
+    assert told[4].startswith("  small real set: 50 rows")
+    assert told[-1].startswith("  tokens: not counted; encoder 'no/such-encoder'")
+    with pytest.raises(DataError, match="more real rows than the pool of 200"):
+        lines(tiny_encoder, tasks="twitter[real=201]")
+
+
+def test_an_encoder_without_a_tokenizer_file(tmp_path: Path) -> None:
+    folder = make_bert(tmp_path / "old")
+    (folder / "tokenizer.json").rename(folder / "vocab.txt")
+    assert lines(folder)[-1].endswith("has no tokenizer.json")

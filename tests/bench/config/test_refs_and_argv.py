@@ -1,0 +1,217 @@
+"""The grammar of references, the typing of options, and the command lines that agents send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.cli.argv import normalise
+from bench.config.expressions import Ref, parse
+from bench.config.request import request
+from bench.config.typed import build, label
+from bench.errors import UserError
+from tests.conftest import ROOT
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every kind of field that configs use."""
+
+    number: float = 1.0
+    bound: float | None = None
+    count: int = 3
+    flag: bool = False
+    shuffle: Literal["none", "class"] = "none"
+    layers: int | Literal["all"] = 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ce", [Ref("ce")]),
+        ("ce,focal", [Ref("ce"), Ref("focal")]),
+        (" dimp( clip = 20 , gamma=1 ) , ce ", [Ref("dimp", {"clip": "20", "gamma": "1"}), Ref("ce")]),
+        ("ce()", [Ref("ce")]),
+        (["ce", "imp(clip=2),dimp"], [Ref("ce"), Ref("imp", {"clip": "2"}), Ref("dimp")]),
+        ("ce(train-on=both)", [Ref("ce", {"train_on": "both"})]),
+        ("ce(train_on='both')", [Ref("ce", {"train_on": "both"})]),
+    ],
+)
+def test_references_are_parsed(text: str | list[str], expected: list[Ref]) -> None:
+    assert parse(text, "()") == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " , ", "dimp(clip=20", "dimp)clip=20(", "dimp(clip)", "dimp(=20)", "dimp(clip=)", "dimp[clip=20]", "(clip=2)",
+     "dimp(clip=1,clip=2)", "dimp(clip=20)x", "ce,,focal", "dimp clip=20"],
+)  # fmt: skip
+def test_malformed_references_are_refused(text: str) -> None:
+    with pytest.raises(UserError):
+        parse(text, "()")
+
+
+@given(st.text(alphabet="ab,()[]='\" 1.", max_size=20))
+def test_any_text_is_parsed_or_refused(text: str) -> None:
+    try:
+        found = parse(text, "()")
+    except UserError:
+        return
+    assert all(ref.name for ref in found)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"number": "1e-5"}, Config(number=1e-5)),
+        ({"number": "2"}, Config(number=2.0)),
+        ({"bound": "None"}, Config()),
+        ({"bound": "none"}, Config()),
+        ({"bound": "3"}, Config(bound=3.0)),
+        ({"count": "7"}, Config(count=7)),
+        ({"flag": "True"}, Config(flag=True)),
+        ({"flag": "false"}, Config()),
+        ({"shuffle": "none"}, Config()),
+        ({"shuffle": "class"}, Config(shuffle="class")),
+        ({"layers": "all"}, Config(layers="all")),
+        ({"layers": "4"}, Config(layers=4)),
+        ({"flag": True, "number": 3}, Config(flag=True, number=3.0)),
+    ],
+)
+def test_values_take_the_type_of_their_field(options: dict[str, object], expected: Config) -> None:
+    assert build(Config, options, "x") == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"numbr": "1"}, "'number'"),
+        ({"number": "many"}, "a number"),
+        ({"count": "1.5"}, "a whole number"),
+        ({"flag": "maybe"}, "true or false"),
+        ({"shuffle": "rows"}, "one of none, class"),
+        ({"count": True}, "a whole number"),
+        ({"number": "none"}, "a number"),
+    ],
+)
+def test_wrong_options_name_field_and_remedy(options: dict[str, object], told: str) -> None:
+    with pytest.raises(UserError, match="x") as caught:
+        build(Config, options, "x")
+    assert told in str(caught.value)
+
+
+def test_labels_hold_only_what_differs() -> None:
+    assert label("m", Config()) == "m"
+    assert label("m", Config(count=4, bound=2.0)) == "m(bound=2.0,count=4)"
+
+
+FLAGS = ("--dry-run", "--force")
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (["run", "--data_dir=x"], ["run", "--data-dir=x"]),
+        (["run", "--train_layers=2", "--lr", "1e-3"], ["run", "--set", "train-layers=2", "--set", "lr=1e-3"]),
+        (["--dry-run=True"], ["--dry-run"]),
+        (["--dry_run=False", "--force"], ["--force"]),
+        (["--dry-run=maybe"], ["--dry-run=maybe"]),
+        (["--seed=None"], []),
+        (["--tasks=['twitter', 'news']"], ["--tasks=twitter,news"]),
+        (["--dimp.clip=20"], ["--set", "dimp.clip=20"]),
+        (["--dimp.clip", "20", "x"], ["--set", "dimp.clip=20", "x"]),
+        (["--set", "dimp.clip=20"], ["--set", "dimp.clip=20"]),
+        (["--methods", "dimp(clip=20)"], ["--methods", "dimp(clip=20)"]),
+        (["--", "-x"], ["--", "-x"]),
+    ],
+)
+def test_arguments_of_agents_become_those_of_people(sent: list[str], read: list[str]) -> None:
+    assert normalise(sent, FLAGS, ("--lr", "--train-layers")) == read
+
+
+def test_the_same_reference_twice_is_one_entry() -> None:
+    asked = request(methods="dimp(clip=20,gamma=1),dimp(gamma=1.0,clip=20.0),dimp(clip=20)", tasks="twitter,twitter")
+    assert [choice.label for choice in asked.methods] == ["dimp(clip=20.0)"]
+    assert [task.label for task in asked.tasks] == ["twitter"]
+
+
+def test_settings_reach_training_and_methods() -> None:
+    asked = request(methods="dimp,imp", settings={"lr": "1e-5", "dimp.clip": "20", "train-layers": "all"})
+    assert asked.settings.lr == 1e-5
+    assert asked.settings.train_layers == "all"
+    assert [choice.label for choice in asked.methods] == ["dimp(clip=20.0)", "imp"]
+
+
+def test_a_method_that_workers_cannot_import_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import methods
+    from methods.base import Losses, Method
+
+    class Own(Method):
+        def losses(self, batch: object) -> Losses:
+            raise AssertionError
+
+    monkeypatch.setitem(methods.discover() and methods.METHODS, "own", Own)
+    Own.name = "own"
+    with pytest.raises(UserError, match="--plugin FILE"):
+        request(methods="own")
+
+
+def test_two_tasks_of_one_name_are_refused(tmp_path: Path) -> None:
+    text = (ROOT / "tasks" / "twitter.yaml").read_text(encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(text.replace("bundled/", f"{ROOT}/tasks/bundled/"), encoding="utf-8")
+    with pytest.raises(UserError, match="rename one"):
+        request(tasks=f"twitter,{tmp_path / 'mine.yaml'}")
+
+
+def test_the_data_folder_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BENCH_DATA", "/somewhere")
+    assert request(methods="ce").data_dir == Path("/somewhere")
+    assert request(methods="ce", data_dir=tmp_path).data_dir == tmp_path
+    with pytest.raises(UserError, match="--data-dir here: no such folder"):
+        request(methods="ce", data_dir="here")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"methods": "dimpp"}, "did you mean 'dimp'"),
+        ({"methods": "all(x=1)"}, "takes no options"),
+        ({"methods": "dimp(clipp=2)"}, "did you mean 'clip'"),
+        ({"methods": "dimp(clip=-1)"}, "clip"),
+        ({"tasks": "twiter"}, "twitter"),
+        ({"tasks": "twitter[nois=1]"}, "option of task twitter"),
+        ({"tasks": "twitter[real=0]"}, "at least 1"),
+        ({"tasks": "twitter[real=many]"}, "a whole number"),
+        ({"preset": "quik"}, "did you mean 'quick'"),
+        ({"protocol": "fxed"}, "did you mean 'fixed'"),
+        ({"source": "bundle"}, "did you mean 'bundled'"),
+        ({"settings": {"lrr": "1"}}, "did you mean 'lr'"),
+        ({"settings": {"lr": "-1"}}, "above 0"),
+        ({"settings": {"lr": "nan"}}, "finite"),
+        ({"settings": {"clip_norm": "inf"}}, "finite"),
+        ({"settings": {"weight_decay": "nan"}}, "finite"),
+        ({"seeds": "a,b"}, "3,7"),
+        ({"seeds": [1.5]}, "3,7"),
+        ({"seeds": True}, "3,7"),
+        ({"test_size": "some"}, "--test-size"),
+        ({"settings": {"dimpp.clip": "1"}}, "did you mean 'dimp'"),
+        ({"methods": "ce", "settings": {"dimp.clip": "1"}}, "not among the methods"),
+        ({"settings": {"updates": "none"}}, "updates or epochs"),
+        ({"seeds": 0}, "seeds"),
+        ({"seeds": [-1]}, "seeds"),
+        ({"seeds": 10**11}, "at most 10,000 seeds"),
+        ({"methods": "ce(real_share=0.5)"}, "train_on=both"),
+    ],
+)  # fmt: skip
+def test_wrong_requests_name_the_nearest_right_thing(arguments: dict[str, object], told: str) -> None:
+    from tasks import DataError
+
+    with pytest.raises((UserError, DataError)) as caught:
+        request(**arguments)  # type: ignore[arg-type]
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)

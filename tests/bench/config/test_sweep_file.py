@@ -1,0 +1,120 @@
+"""`bench sweep`: the trials of a sweep file as one grid, without a server."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bench.config.sweep_file import trials
+from bench.errors import UserError
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+RUN = ["${env}", "${interpreter}", "-m", "bench", "run", "--workers=1", "${args}"]
+
+
+def written(folder: Path, sweep: Any) -> Path:
+    path = folder / "sweep.yaml"
+    path.write_text(yaml.safe_dump(sweep), encoding="utf-8")
+    return path
+
+
+def random_lr(**entry: Any) -> dict[str, Any]:
+    """A sweep that draws a learning rate."""
+    return {"method": "random", "command": RUN, "parameters": {"lr": entry}}
+
+
+def test_a_grid_is_all_combinations(tmp_path: Path) -> None:
+    parameters = {"seed": {"values": [0, 1]}, "methods": {"values": ["ce", "dimp"]}, "lr": {"value": 1e-4}}
+    path = written(tmp_path, {"method": "grid", "parameters": parameters, "command": RUN})
+    found, told = trials(path)
+    assert "4 of 4 trials of a grid" in told
+    assert (found[:3], "3 of 4" in trials(path, 3)[1]) == (trials(path, 3)[0], True)
+    assert found[0] == ["--workers=1", "--lr=0.0001", "--methods=ce", "--seed=0"]
+
+
+def test_random_and_bayes_draw_within_their_ranges(tmp_path: Path) -> None:
+    parameters = {
+        "lr": {"distribution": "log_uniform_values", "min": 1e-5, "max": 1e-3},
+        "dimp.clip": {"min": 1.0, "max": 20.0},
+        "seed": {"min": 0, "max": 4},
+        "methods": {"value": "dimp"},
+    }
+    path = written(tmp_path, {"method": "bayes", "parameters": parameters, "command": RUN, "run_cap": 50})
+    lists, told = trials(path)
+    assert "50 trials drawn at random, seed 0; the search of method bayes" in told
+    found = [dict(word[2:].split("=") for word in trial) for trial in lists]
+    assert len(found) == 50
+    assert all(1e-5 <= float(trial["lr"]) <= 1e-3 and 1 <= float(trial["dimp.clip"]) <= 20 for trial in found)
+    assert {trial["seed"] for trial in found} == {"0", "1", "2", "3", "4"}
+    assert lists == trials(path, seed=0)[0] != trials(path, seed=1)[0]
+    assert lists[:7] == trials(path, count=7)[0]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "told"),
+    [
+        ([1], "no sweep file"),
+        ({"method": "gird"}, "grid"),
+        ({"method": "grid", "command": ["python", "train.py"]}, "its command must run"),
+        ({"method": "grid", "command": RUN, "parameters": {"lr": {"min": 1, "max": 2}}}, "needs value or a list"),
+        ({"method": "grid", "command": 5}, "its command must run"),
+        ({"method": "grid", "command": RUN, "parameters": {"lr": {"values": []}}}, "needs value or a list"),
+        (random_lr(values=[]), "cannot be drawn"),
+        (
+            {
+                "method": "random",
+                "command": RUN,
+                "parameters": {"lr": {"min": 0.0, "max": 1.0, "q": 0, "distribution": "q_uniform"}},
+            },
+            "cannot be drawn",
+        ),
+        (
+            {
+                "method": "random",
+                "command": RUN,
+                "parameters": {"lr": {"min": 0, "max": 1000, "distribution": "log_uniform"}},
+            },
+            "cannot be drawn",
+        ),
+        (random_lr(distribution="unifrom"), "uniform"),
+        ({"method": "random", "command": RUN, "parameters": {"lr": {"max": 2}}}, "cannot be drawn"),
+        ({"method": "bayes", "command": RUN, "parameters": {"lr": {"min": "1e-5", "max": 2}}}, "YAML reads 1.0e-5"),
+        ({"method": "grid", "command": RUN, "run_cap": "all"}, "run_cap must be a number"),
+    ],
+)
+def test_malformed_files(sweep: Any, told: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=told):
+        trials(written(tmp_path, sweep))
+
+
+def test_a_file_that_is_not_there_or_says_a_thing_twice(bench: Command, tmp_path: Path) -> None:
+    (tmp_path / "twice.yaml").write_text("method: grid\nmethod: random\n")
+    (tmp_path / "twice.json").write_text('{"seed": 1, "seed": 2}')
+    for command, told in (
+        (("sweep", "nope.yaml"), "no such file"),
+        (("sweep", "twice.yaml"), "twice.yaml, line 2: method is given twice"),
+        (("run", "--config", "twice.yaml"), "twice.yaml, line 2: method is given twice"),
+        (("train", "nope.json"), "nope.json: No such file or directory"),
+        (("train", "twice.json"), "seed is given twice"),
+    ):
+        ran = bench(*command)
+        assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+        assert told in ran.stderr
+        assert "Errno" not in ran.stderr
+
+
+def test_one_grid_that_shares_its_checkers(bench: Command, tmp_path: Path, tiny_encoder: Path) -> None:
+    fixed = {"preset": "smoke", "encoder": str(tiny_encoder), "no_figures": True}
+    parameters = {"methods": {"values": ["dimp", "real-only", "ce"]}, "seed": {"values": [0, 1]}}
+    parameters |= {name: {"value": value} for name, value in fixed.items()}
+    path = written(tmp_path, {"method": "grid", "parameters": parameters, "command": RUN})
+    ran = bench("sweep", str(path))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "6 cells: 0 done before" in ran.stdout
+    assert not list((tmp_path / "runs" / ".artefacts").glob("checker/*")), "the checkers are cells of other trials"
+    assert (tmp_path / "reports" / "leaderboard.md").read_text().count("| 2/2 |") == 3

@@ -1,0 +1,204 @@
+"""Shortcuts through encoders: the same logits and gradients as the whole model, in every family or not taken."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from bench.config.request import request
+from bench.config.settings import Settings
+from bench.encoders.checkpoints import find, fits
+from bench.encoders.classifier import Classifier, load
+from bench.encoders.packed import Layout, Masks, use_packed
+from bench.errors import UserError
+from bench.execution.worker import run
+from bench.jobs import CellJob, StatesJob, TokensJob
+from bench.planning.plan import Plan
+from bench.planning.planner import plan
+from bench.precomputed.tables import READERS
+from bench.store.files import read_json
+from tests.helpers.encoders import FAMILIES, make_encoder
+
+PACKED = {"bert", "roberta", "electra"}
+
+
+@pytest.fixture(scope="module", params=sorted(FAMILIES))
+def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny encoder of each family, dropout off."""
+    return make_encoder(tmp_path_factory.mktemp("family") / request.param, request.param, dropout=0.0)
+
+
+def gradients(model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Logits, and the gradient of a loss in them with respect to each weight."""
+    model.train()
+    model.zero_grad()
+    logits = model(**inputs).logits
+    (logits.log_softmax(-1)[:, 0].exp() * torch.arange(1, len(logits) + 1)).sum().backward()
+    return logits.detach(), {name: w.grad.clone() for name, w in model.named_parameters() if w.grad is not None}
+
+
+@pytest.mark.parametrize("lengths", [(9, 5, 1, 9), (7, 7, 7, 7)])
+def test_packed_blocks_give_logits_and_gradients_of_the_whole_model(encoder: Path, lengths: tuple[int, ...]) -> None:
+    model, _ = load(find(str(encoder)), 3)
+    mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
+    inputs = {"input_ids": torch.randint(5, 60, mask.shape) * mask, "attention_mask": mask}
+    logits, slopes = gradients(model, inputs)
+    base = getattr(model, model.base_model_prefix)
+    names = set(model.state_dict())
+    assert use_packed(base) is (encoder.name in PACKED)
+    found_logits, found = gradients(model, inputs)
+    assert torch.allclose(found_logits, logits, atol=1e-6)
+    assert found.keys() == slopes.keys()
+    assert all(torch.allclose(found[name], slopes[name], atol=1e-5) for name in slopes)
+    assert set(model.state_dict()) == names
+
+
+def test_a_family_whose_blocks_compute_something_else_is_left_alone(tmp_path: Path) -> None:
+    model, _ = load(find(str(make_encoder(tmp_path / "bert", "bert"))), 2)
+    encoder = model.bert.encoder
+    plain = type(encoder.layer[0].output).forward
+    encoder.layer[0].output.forward = lambda states, inputs: 2 * plain(encoder.layer[0].output, states, inputs)
+    assert not use_packed(model.bert)
+    assert "forward" not in vars(encoder)
+
+
+def test_masks_drop_the_share_and_keep_the_mean() -> None:
+    mask = torch.ones(8, 1, 50, 50, dtype=torch.bool)
+    layout = Layout.of(torch.zeros(8, 50, 64), mask)
+    torch.manual_seed(0)
+    masks = Masks(layout, True, torch.device("cpu"))
+    ones = torch.ones(400, 64)
+    drawn = torch.stack([masks.drop_tokens(ones, 0.1) for _ in range(40)])
+    n = drawn.numel()
+    assert drawn.unique().tolist() == pytest.approx([0, 1 / 0.9])
+    assert abs((drawn == 0).sum().item() - 0.1 * n) < 5 * (0.09 * n) ** 0.5
+    both = ((drawn[1:] == 0) & (drawn[:-1] == 0)).sum().item()
+    assert abs(both - 0.01 * drawn[1:].numel()) < 5 * (0.0099 * n) ** 0.5, "masks in a row are independent"
+    assert masks.drop(ones, 0.0) is ones
+    assert Masks(layout, False, torch.device("cpu")).drop(ones, 0.5) is ones
+
+
+def test_a_rank_drops_what_one_process_would(tmp_path: Path) -> None:
+    """Rows 2 to 4 of a batch of 5 alone, as the second of two ranks has them, dropout on."""
+    from bench import data_parallel as ranks
+
+    model, _ = load(find(str(make_encoder(tmp_path / "bert", "bert", dropout=0.3))), 2)
+    assert use_packed(model.bert)
+    model.train()
+    mask = (torch.arange(9) < torch.tensor([9, 3, 5, 9, 1])[:, None]).long()
+    inputs = {"input_ids": torch.randint(5, 60, mask.shape) * mask, "attention_mask": mask}
+    torch.manual_seed(3)
+    whole = model(**inputs).logits
+    torch.manual_seed(3)
+    with ranks.WholeMasks(slice(2, 5), 5):
+        part = model(**{name: value[2:] for name, value in inputs.items()}).logits
+    assert torch.allclose(part, whole[2:], atol=1e-6)
+    torch.manual_seed(4)
+    assert not torch.allclose(model(**inputs).logits, whole, atol=1e-3)
+
+
+def test_states_of_frozen_blocks_give_the_plain_logits_or_are_not_used(encoder: Path, tmp_path: Path) -> None:
+    checkpoint = find(str(encoder))
+    texts = ["a good day", "what a very long and rather bad day this was", "so so"]
+    tokens = TokensJob("t", tmp_path / "t", tmp_path, (), texts, None, checkpoint, 32)
+    states = StatesJob("s", tmp_path / "s", tmp_path, ("t",), tmp_path / "t", checkpoint, 1)
+    assert [run(tokens).state, run(states).state] == ["done", "done"]
+    told = read_json(tmp_path / "s" / "metrics.json")
+    assert told["supported"] is (told["difference"] <= 1e-5)
+    if told["supported"]:
+        from bench.precomputed import tokens as arrays
+
+        whole, short = Classifier(checkpoint, 2, 1), Classifier(checkpoint, 2, 1)
+        short.use_states(1)
+        out = []
+        for classifier, folder in ((whole, None), (short, tmp_path / "s")):
+            classifier.start(0)
+            classifier.eval()
+            inputs = arrays.load(tmp_path / "t", folder).inputs(np.arange(3))
+            out.append(classifier.model(**inputs).logits)
+        assert torch.allclose(*out, atol=1e-5)
+
+
+def test_a_grid_runs_with_every_family(encoder: Path, run_here: Callable[..., Plan]) -> None:
+    for layers in ("1", "all"):
+        made = run_here(methods="dimp", encoder=str(encoder), settings={"train_layers": layers})
+        assert len(made.cells) == 1
+
+
+def test_the_longest_text_is_as_long_as_the_positions_that_there_are(encoder: Path) -> None:
+    checkpoint = find(str(encoder))
+    model, _ = load(checkpoint, 2)
+    assert checkpoint.positions is not None
+    ids = torch.full((1, checkpoint.positions), 60)
+    assert model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.isfinite().all()
+    settings = Settings(max_length=checkpoint.positions, train_layers="all")
+    fits(checkpoint, settings)
+    with pytest.raises(UserError, match="positions"):
+        fits(checkpoint, replace(settings, max_length=checkpoint.positions + 1))
+    if encoder.name in ("roberta", "mpnet"):
+        with pytest.raises((IndexError, RuntimeError)):
+            model(input_ids=torch.full((1, checkpoint.positions + 1), 60))
+
+
+def test_several_encoders_are_sections_of_one_grid(tmp_path: Path) -> None:
+    """Whatever checkers use: each classifier's own encoder, or one that is named, with its own tokenizer."""
+    one, other, third = (str(make_encoder(tmp_path / name, name)) for name in ("roberta", "modernbert", "electra"))
+    asked = {"methods": "ce,imp,real-only", "preset": "smoke", "seeds": 1, "settings": {"updates": 2}}
+    for checker, trainings in ((None, 6), (third, 8), (one, 6)):
+        made = plan(request(encoder=f"{one},{other}", checker_encoder=checker, **asked), tmp_path / "runs")  # type: ignore[arg-type]
+        assert [section["encoder"] for section in made.sections] == [one, other]
+        jobs = [job for job in made.jobs.values() if isinstance(job, CellJob)]
+        assert len(jobs) == trainings
+        for job in jobs:
+            checkers = [other for other in jobs if other.folder in job.tables.values()]
+            assert {other.checkpoint.name for other in checkers} <= {checker or job.checkpoint.name}
+            assert set(job.spec.artefacts.values()) == {other.spec.id for other in checkers}
+            assert {job.generated.tokens, job.test.tokens} <= {need.folder for need in tokens_of(made, job)}
+        named = {section["checker_encoder"] for section in made.sections}
+        assert named == {None: {None}, third: {third}, one: {None, one}}[checker]
+    for job in made.jobs.values():
+        outcome = run(job)
+        assert outcome.state == "done", outcome.cause
+
+
+def tokens_of(made: Plan, job: CellJob) -> list[TokensJob]:
+    """The token artefacts that a job waits for, which its own tokenizer makes."""
+    needed = [made.jobs[need] for need in job.needs]
+    found = [need for need in needed if isinstance(need, TokensJob)]
+    assert {need.checkpoint.tokenizer_hash for need in found} == {job.checkpoint.tokenizer_hash}
+    return found
+
+
+def test_scores_in_another_order_of_classes_are_refused(run_here: Callable[..., Plan]) -> None:
+    from bench.precomputed.tables import Sought
+
+    made = run_here(methods="ce", settings={"updates": 1})
+    (job,) = (job for job in made.jobs.values() if isinstance(job, CellJob))
+    path = job.folder / "train_scores.parquet"
+    frame = pd.read_parquet(path)
+    ids = frame["id"].to_numpy()
+    sought = Sought(ids, ids, 2)
+    assert READERS["diversity"](job.folder, sought).shape == (len(ids), 2)
+    for columns, told in ((["id", "logp_1", "logp_0"], "in their order"), (["id", "logp_0"], "of 2 classes")):
+        frame[columns].to_parquet(path)
+        with pytest.raises(LookupError, match=told):
+            READERS["diversity"](job.folder, sought)
+
+
+@pytest.mark.parametrize("option", ["encoder", "checker_encoder"])
+def test_an_encoder_that_cannot_be_used_is_named(tmp_path: Path, tiny_encoder: Path, option: str) -> None:
+    broken = shutil.copytree(tiny_encoder, tmp_path / "broken")
+    (broken / "model.safetensors").unlink()
+    asked = {"preset": "smoke", "seeds": 1, "encoder": str(tiny_encoder)}
+    asked[option] = f"{tiny_encoder},{broken}" if option == "encoder" else str(broken)
+    with pytest.raises(UserError, match=r"encoder '.*broken': .* no weights"):
+        plan(request(**asked), tmp_path / "runs")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="an empty name"):
+        request(encoder="a,,b")

@@ -1,0 +1,98 @@
+"""Ctrl-C, with real signals: once finishes what runs and reports, twice stops at once; both can be resumed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.execution.pool import first_interrupt
+from tests.helpers.background import default_interrupts, metrics, start, wait_for
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+GRID = ("run", "--methods", "ce,dimp,real-only", "--seeds", "4")
+
+
+def leases(root: Path) -> list[Path]:
+    """Cells and artefacts that somebody still holds."""
+    return list(root.glob("runs/**/lease"))
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupted_run_loses_nothing(bench: Command, tmp_path: Path, tiny_encoder: Path, times: int) -> None:
+    process = start(tmp_path, tiny_encoder, *GRID, "--workers", "1")
+    assert wait_for(lambda: metrics(tmp_path) and leases(tmp_path))
+    os.killpg(process.pid, signal.SIGINT)
+    if times == 2:
+        assert process.stdout is not None
+        while b"Ctrl-C again stops now" not in process.stdout.readline():
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert b"Traceback" not in err
+    assert b"the same command goes on" in err
+    assert leases(tmp_path) == [], "nothing is held any more"
+    kept = metrics(tmp_path)
+    assert len(kept) < 12, "the signal came before the grid was done"
+    if times == 1:
+        assert b"finishing what runs" in out
+        assert b"not all is there" in out
+        assert b"--retry-failed" not in out, "nothing failed"
+        assert (tmp_path / "reports" / "leaderboard.md").exists()
+        started = [path for path in tmp_path.glob("runs/twitter/*/*") if path.is_dir()]
+        assert all((path / "metrics.json").exists() for path in started), "what ran was finished"
+    else:
+        assert not (tmp_path / "reports" / "leaderboard.md").exists()
+    again = bench(*GRID, tiny=True)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert all(metrics(tmp_path)[path] == stamp for path, stamp in kept.items())
+
+
+def test_an_interrupt_while_the_grid_is_planned_is_no_traceback(tmp_path: Path, tiny_encoder: Path) -> None:
+    process = start(tmp_path, tiny_encoder, *GRID, "--workers", "1")
+    assert wait_for(lambda: (tmp_path / "runs").exists())
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+
+
+@default_interrupts()
+def test_the_first_interrupt_calls_and_the_second_raises() -> None:
+    called: list[int] = []
+    with first_interrupt(lambda: called.append(1)):
+        signal.raise_signal(signal.SIGINT)
+        assert called == [1]
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert called == [1]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_ignored_interrupt_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with first_interrupt(lambda: pytest.fail("never called")):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_another_thread_leaves_signals_alone() -> None:
+    handlers: list[object] = []
+
+    def body() -> None:
+        with first_interrupt(lambda: None):
+            handlers.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    assert handlers == [signal.getsignal(signal.SIGINT)]

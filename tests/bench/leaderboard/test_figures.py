@@ -1,0 +1,139 @@
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from bench.leaderboard import USUAL, figures
+from bench.leaderboard.build import build
+from bench.leaderboard.compare.all_pairs import pairs
+from bench.leaderboard.figures import FIGURES, draw, files, forest, slugs, training
+from bench.leaderboard.formats.to_markdown import as_markdown
+from bench.stats.crossed import compare
+from bench.stats.multiple import holm
+from tests.bench.leaderboard.fake_store import FakeStore
+
+
+def table_of(*stores, **manifest):
+    return build(stores[0].manifest(*stores[1:], **manifest), stores[0].root)
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Every kind of row: compared, exploratory, incomplete, of another environment, with markup in its label."""
+    store = FakeStore(tmp_path / "runs", rows=120)
+    store.method("ce").method("dimp", skill=2.5).method("focal", skill=0.9).method("superloss", failed=[1])
+    store.method("imp", skill=2.0, env={"torch": "2.12.0"})
+    store.method("a$b$(x<y&z=" + "long" * 20 + ")", core=False, skill=1.5)
+    for entry in store.section["methods"][:3]:
+        for path in entry["cells"].values():
+            store.history(path)
+    return store.weights("dimp", "focal")
+
+
+def test_a_figure_of_each_kind_twice_the_same(store):
+    table = table_of(store)
+    found = draw(table)
+    assert [figure.name for figure in found] == [f"twitter-bundled-{entry.key}" for entry in FIGURES]
+    again = draw(table)
+    for one, two in zip(found, again, strict=True):
+        assert one.svg == two.svg
+        assert one.png == two.png
+        assert one.png.startswith(b"\x89PNG")
+        root = ET.fromstring(one.svg)
+        assert root.tag.endswith("svg")
+        assert b"<dc:date>" not in one.svg
+        assert not re.search(rb"(href|src)=\"(?!#)", one.svg), "nothing is loaded from elsewhere"
+
+
+def test_several_processes_draw_the_same(store, monkeypatch):
+    table = table_of(store, store)
+    expected = draw(table)
+    monkeypatch.setattr(figures, "MANY", 2)
+    assert draw(table) == expected
+
+
+def test_figures_stand_in_the_report(store):
+    table = table_of(store)
+    found = draw(table)
+    text = as_markdown(table, found)
+    names = {str(path) for path in files(found)}
+    links = re.findall(r"!\[[^]]+\]\((\S+)\)", text)
+    assert len(links) == len(FIGURES)
+    assert set(links) <= names
+
+
+def test_an_overview_from_two_sections_on(store, tmp_path):
+    other = FakeStore(store.root, rows=50, task_ref="news[noise=0.2]", source="local")
+    for label, skill in (("ce", 1.0), ("dimp", 3.0), ("only-here", 2.0)):
+        other.method(label, skill=skill, missing=other.seeds)
+        for seed, path in other.section["methods"][-1]["cells"].items():
+            new = path.replace("twitter", "news")
+            other.section["methods"][-1]["cells"][seed] = new
+            other.cell(new, other.logits(label, int(seed), skill))
+    table = table_of(store, other)
+    assert forest.all_gains(table) is not None
+    assert forest.all_gains(table_of(other)) is None
+    assert slugs(table) == ["twitter-bundled", "news-noise-0.2-local"]
+
+
+def test_sections_of_one_task_have_names_of_their_own(store):
+    assert slugs(table_of(store, store, store)) == ["twitter-bundled", "twitter-bundled-2", "twitter-bundled-3"]
+
+
+@pytest.mark.parametrize("methods", [{}, {"ce": (0, 1, 2)}, {"ce": (), "dimp": (0, 1, 2)}])
+def test_where_there_is_nothing_to_draw(tmp_path, methods):
+    store = FakeStore(tmp_path / "runs")
+    for label, failed in methods.items():
+        store.method(label, failed=failed)
+    kinds = [figure.name.rpartition("-")[2] for figure in draw(table_of(store))]
+    assert kinds == (["seeds"] if len(methods) == 2 else [])
+
+
+def test_one_seed(tmp_path):
+    store = FakeStore(tmp_path / "runs", seeds=(7,), rows=200)
+    store.method("ce").method("dimp", skill=3.0)
+    assert [figure.name for figure in draw(table_of(store))] == [
+        f"twitter-bundled-{key}" for key in ("gains", "seeds", "pairs")
+    ]
+
+
+def test_pairs_are_the_comparisons_of_two(store):
+    (section,) = table_of(store).sections
+    found = section.pairs
+    assert len(found.labels) == 4  # neither the incomplete one nor the one of another environment
+    assert found.labels[0] == "dimp"
+    right = {
+        label: np.stack([store.correct(label, seed, skill) for seed in store.seeds]).astype(float)
+        for label, skill in (("ce", 1.0), ("dimp", 2.5), ("focal", 0.9), (found.labels[1], 1.5))
+    }
+    upper = [(i, j) for i in range(4) for j in range(i + 1, 4)]
+    each = [compare(right[found.labels[i]], right[found.labels[j]]) for i, j in upper]
+    corrected = holm([one.p for one in each])
+    for (i, j), one, p in zip(upper, each, corrected, strict=True):
+        assert found.difference[i, j] == -found.difference[j, i] == pytest.approx(one.difference)
+        assert found.p[i, j] == found.p[j, i] == pytest.approx(p)
+        word = "undecided" if p >= 0.05 else "better" if one.difference > 0 else "worse"
+        assert found.words[i][j] == word
+
+
+def test_twins_are_equivalent(tmp_path):
+    store = FakeStore(tmp_path / "runs")
+    store.method("ce").method("twin")
+    store.section["methods"][1]["cells"] = store.section["methods"][0]["cells"]
+    (section,) = table_of(store).sections
+    assert section.pairs.words[0][1] == section.pairs.words[1][0] == "equivalent"
+    assert section.pairs.p[0, 1] == 1
+    assert pairs(section.rows[:1], section.test, USUAL) is None
+
+
+def test_histories(tmp_path, store):
+    path = next(iter(store.section["methods"][0]["cells"].values()))
+    found = training.history(store.root / path)
+    assert found["loss"][1] == pytest.approx(0.7 * 0.97)
+    (store.root / path / "history.jsonl").write_text("{not json")
+    assert training.history(store.root / path) == {}
+    long = np.arange(2400.0).reshape(2, 1200)
+    assert training.stretched(long) == pytest.approx(long.reshape(2, 60, 20).mean(axis=2))
+    assert training.stretched(long[:, :7]) == pytest.approx(long[:, :7])
+    assert training.stretched(long[:, :100])[0, [0, -1]] == pytest.approx([0.5, 99.0])

@@ -1,0 +1,163 @@
+import csv
+import html.parser
+import io
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from bench.leaderboard import frame, write_report
+from bench.leaderboard.columns import COLUMNS, Room
+from bench.leaderboard.formats.to_html import inline
+from bench.leaderboard.formats.to_latex import escape
+from tests.bench.leaderboard.fake_store import FakeStore
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+EVIL = "<script>alert('x')</script>&\"_$%\\"
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = FakeStore(tmp_path / "runs", rows=120, notes=[f"note {EVIL}"])
+    store.method("ce").method("dimp", skill=2.5).method("focal", skill=0.9).method("superloss", failed=[1])
+    store.fail(store.section["methods"][3]["cells"]["1"], message=EVIL)
+    store.method(f"imp({EVIL})", skill=1.2, core=False)
+    return store
+
+
+def written(store, **options):
+    """The folder of a report."""
+    return write_report(store.manifest(), store.root, store.root.parent / "reports", **options).parent
+
+
+def test_csv_holds_the_rows_of_the_frame(store):
+    text = (written(store, figures=False) / "leaderboard.csv").read_text()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    table = frame(store.manifest(), store.root)
+    assert list(rows[0]) == list(table.columns)
+    assert [row["label"] for row in rows] == table["label"].tolist()
+    assert float(rows[0]["difference_p"]) == table["difference_p"][0]
+    baseline = next(row for row in rows if row["label"] == "ce")
+    assert baseline["difference_p"] == ""
+
+
+def test_tex_is_escaped_and_complete(store):
+    text = (written(store, figures=False) / "leaderboard.tex").read_text()
+    body = text.split("\\midrule\n")[1].split("\\bottomrule")[0].splitlines()
+    printed = [column for column in COLUMNS if column.room is Room.PAPER]
+    assert len(body) == 5
+    for line in body:
+        assert line.endswith(r" \\")
+        assert len(re.findall(r"(?<!\\)&", line)) == len(printed) - 1
+        assert not re.search(r"(?<!\\)[%#_]|[<>–†]", line)
+    assert r"\begin{tabular}" in text
+    assert text.count("{") - text.count("\\{") == text.count("}") - text.count("\\}")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a_b & 5 %", r"a\_b \& 5 \%"),
+        ("+1.0 [-0.3, +2.0]", "+1.0 [$-$0.3, +2.0]"),
+        ("real-only", "real-only"),
+        ("< 0.001 †", r"\textless{} 0.001 \dag{}"),
+        ("\\x{y}~^$#|\n–", r"\textbackslash{}x\{y\}\textasciitilde{}\textasciicircum{}\$\#\textbar{} --"),
+    ],
+)
+def test_tex_escapes(text, expected):
+    assert escape(text) == expected
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_tex_compiles(store, tmp_path):
+    written(store, figures=False)
+    preamble = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}"
+    (tmp_path / "paper.tex").write_text(preamble + r"\begin{document}\input{reports/leaderboard}\end{document}" + "\n")
+    run = subprocess.run(["pdflatex", "-halt-on-error", "paper.tex"], cwd=tmp_path, capture_output=True, timeout=120)
+    assert run.returncode == 0, run.stdout
+
+
+class Page(html.parser.HTMLParser):
+    """Tags, attributes and the text outside scripts and styles."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.text, self.raw = [], [], "", 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        self.raw += tag in ("script", "style")
+
+    def handle_endtag(self, tag):
+        self.raw -= tag in ("script", "style")
+
+    def handle_data(self, data):
+        self.text += "" if self.raw else data
+
+
+def test_html_is_escaped_and_loads_nothing(store):
+    page = Page((written(store) / "leaderboard.html").read_text())
+    assert page.tags.count("script") == 1
+    assert page.text.count("alert('x')") >= 3  # label, note and cause, as text
+    addresses = [value for _, name, value in page.attributes if name in ("src", "href", "srcset", "action")]
+    assert addresses
+    assert all(value.startswith("data:image/svg+xml;base64,") for value in addresses)
+    assert page.tags.count("img") == 3  # no histories, so no curves
+    for part in ("degrees of freedom", "detectable at 80 % power", "variance, seed", "How to read it", "no human text"):
+        assert part in page.text
+
+
+def test_inline_markup():
+    text = r"**a \**b*\* \<c>** `d` \*e\* \<f> g_h & \`"
+    assert inline(text) == "<strong>a *<em>b</em>* &lt;c&gt;</strong> <code>d</code> *e* &lt;f&gt; g_h &amp; `"
+
+
+def chromium(path, fragment, *options):
+    """The page as the browser leaves it, and what the browser logged."""
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", *options]
+    run = subprocess.run(
+        [*command, "--virtual-time-budget=3000", "--dump-dom", f"file://{path}{fragment}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout, [line for line in run.stderr.splitlines() if "CONSOLE" in line]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian package `chromium`)")
+@pytest.mark.parametrize(
+    ("fragment", "expected", "hidden"),
+    [
+        ("", ["dimp", "imp", "superloss", "ce", "focal"], 0),
+        ("#sort=accuracy", ["focal", "ce", "superloss", "imp", "dimp"], 0),
+        ("#sort=label", ["ce", "dimp", "focal", "imp", "superloss"], 0),
+        ("#sort=-p&filter=IMP", None, 3),
+        ("#verdict=better", None, 3),
+    ],
+)
+def test_the_page_in_a_browser(store, fragment, expected, hidden):
+    dom, console = chromium(written(store, figures=False) / "leaderboard.html", fragment)
+    assert console == []
+    rows = re.findall(r'<tr data-label="(\w+)[^>]*?( hidden="")?>', dom)
+    assert len(rows) == 5
+    if expected:
+        assert [label for label, _ in rows] == expected
+    assert sum(bool(gone) for _, gone in rows) == hidden
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian package `chromium`)")
+def test_clicks_sort_and_errors_would_be_seen(store):
+    page = written(store, figures=False) / "leaderboard.html"
+    click = "document.querySelector('th[data-key=accuracy] button').click();"
+    text = page.read_text()
+    for clicks, first in ((1, "dimp"), (2, "focal")):
+        page.write_text(text.replace("</body>", f"<script>{click * clicks}</script></body>"))
+        dom, console = chromium(page, "")
+        assert console == []
+        assert re.findall(r'<tr data-label="(\w+)', dom)[0] == first
+    page.write_text(text.replace("</body>", "<script>nothing()</script></body>"))
+    assert len(chromium(page, "")[1]) == 1

@@ -1,0 +1,337 @@
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bench.errors import UserError
+from bench.leaderboard import Rules, frame, write_report
+from bench.leaderboard.columns import COLUMNS
+from bench.leaderboard.formats import FORMS
+from bench.leaderboard.read import provenance
+from bench.stats.crossed import compare
+from tests.bench.leaderboard.fake_store import FakeStore
+
+GOLDEN = Path(__file__).parent / "golden" / "leaderboard.md"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FakeStore(tmp_path / "runs")
+
+
+def report(store, manifest=None, **rules):
+    """The JSON and Markdown of a store, each read back from disk."""
+    reports = store.root.parent / "reports"
+    path = write_report(manifest or store.manifest(), store.root, reports, Rules(**rules), figures=False)
+    assert path == reports / "leaderboard.md"
+    assert {file.name for file in reports.iterdir()} == set(FORMS)
+    refused = {"parse_constant": lambda name: pytest.fail(f"{name} is not JSON")}
+    return json.loads((reports / "leaderboard.json").read_text(), **refused), path.read_text()
+
+
+def row_of(value, label):
+    """The only row with this label."""
+    (row,) = [row for row in value["rows"] if row["label"] == label]
+    return row
+
+
+def table_of(text):
+    """The first Markdown table as a list of dicts by column key."""
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    by_title = {column.title: column.key for column in COLUMNS}
+    keys = [by_title[title] for title in lines[0]]
+    return [dict(zip(keys, line, strict=True)) for line in lines[2:]]
+
+
+def test_numbers_by_hand(store):
+    store.method("ce").method("dimp", skill=2.5, real_use="checker", real_rows=100).method("focal", skill=1.2)
+    value, text = report(store)
+    right = {
+        label: np.stack([store.correct(label, seed, skill) for seed in store.seeds]).astype(float)
+        for label, skill in (("ce", 1.0), ("dimp", 2.5), ("focal", 1.2))
+    }
+    row = row_of(value, "dimp")
+    per_seed = right["dimp"].mean(1)
+    low, high = stats.t.interval(0.95, 2, per_seed.mean(), stats.sem(per_seed))
+    assert row["accuracy"] == pytest.approx(
+        {"mean": per_seed.mean(), "sd": per_seed.std(ddof=1), "low": low, "high": high}
+    )
+    found = {label: compare(right[label], right["ce"]) for label in ("dimp", "focal")}
+    difference = row["difference"]
+    assert difference["accuracy"] == pytest.approx(per_seed.mean() - right["ce"].mean())
+    assert (difference["low"], difference["high"]) == pytest.approx((found["dimp"].low, found["dimp"].high))
+    assert difference["p"] == pytest.approx(found["dimp"].p)
+    assert found["dimp"].p < found["focal"].p
+    assert difference["p_corrected"] == pytest.approx(2 * found["dimp"].p)
+    assert row_of(value, "focal")["difference"]["p_corrected"] == pytest.approx(
+        max(2 * found["dimp"].p, found["focal"].p)
+    )
+    assert (difference["seeds"], difference["examples"], difference["family"]) == (3, 40, "confirmatory")
+    shown = next(row for row in table_of(text) if row["label"] == "dimp")
+    assert shown["accuracy"] == f"{100 * per_seed.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    assert shown["real_rows"] == "100 (checker)"
+    assert shown["cells"] == "3/3"
+
+
+def test_rows_are_sorted_by_mean_then_label_and_empty_ones_last(store):
+    for label in ("b", "a"):
+        store.method(label)
+    store.section["methods"][0]["cells"] = store.section["methods"][1]["cells"]  # a tie
+    store.method("best", skill=4.0).method("broken", failed=store.seeds).method("ce", skill=-1.0)
+    value, text = report(store)
+    labels = [row["label"] for row in value["rows"]]
+    assert labels == ["best", "a", "b", "ce", "broken"]
+    assert [row["label"] for row in table_of(text)] == labels
+
+
+def test_identical_methods_are_equivalent(store):
+    store.method("ce").method("twin")
+    store.section["methods"][1]["cells"] = store.section["methods"][0]["cells"]
+    value, text = report(store)
+    difference = row_of(value, "twin")["difference"]
+    assert (difference["accuracy"], difference["low"], difference["p"], difference["word"]) == (0, 0, 1, "equivalent")
+    assert table_of(text)[1]["difference"] == "0.0 [0.0, 0.0]"
+
+
+def test_failed_and_missing_cells(store):
+    store.method("ce").method("dimp", failed=[1], needs={"2": ["checker/q"]}, missing=[2]).method("focal", skill=3.0)
+    store.fail("checker/q", message="no memory\nfor it")
+    value, text = report(store)
+    row = row_of(value, "dimp")
+    assert (row["n_seeds"], row["n_planned"], row["missing"]) == (1, 3, [2])
+    assert row["failed"] == {"1": "RuntimeError: loss is nan at update 7"}
+    assert row["difference"]["verdict"] == "incomplete: 1/3"
+    assert row["difference"]["word"] == ""
+    assert row["difference"]["seeds"] == 1
+    assert row["difference"]["p"] is row["difference"]["p_corrected"] is None
+    focal = row_of(value, "focal")["difference"]
+    assert focal["p_corrected"] == pytest.approx(min(1, 2 * focal["p"]))  # the family keeps its planned size
+    assert "- dimp, seed 1: failed: RuntimeError: loss is nan at update 7" in text
+    assert "- dimp, seed 2: missing: needs checker/q: RuntimeError: no memory for it" in text
+
+
+def test_an_incomplete_baseline_allows_no_verdict(store):
+    store.method("ce", failed=[0]).method("dimp", skill=3.0)
+    value, _ = report(store)
+    assert row_of(value, "dimp")["difference"]["verdict"] == "baseline incomplete: 2/3"
+    assert row_of(value, "dimp")["difference"]["seeds"] == 2
+
+
+def test_no_baseline(store):
+    store.method("dimp").method("focal")
+    value, _ = report(store)
+    assert row_of(value, "dimp")["difference"]["verdict"] == "no baseline ce"
+    assert row_of(value, "dimp")["passes"]["own"] is None
+    other, text = report(store, baseline="focal")
+    assert row_of(other, "focal")["difference"]["verdict"] == "baseline"
+    assert row_of(other, "dimp")["difference"]["p_corrected"] is not None
+    assert "baseline: focal" in text
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_few_seeds(tmp_path, seeds):
+    store = FakeStore(tmp_path / "runs", rows=200, seeds=seeds)
+    store.method("ce").method("dimp", skill=4.0)
+    value, text = report(store)
+    row, one = row_of(value, "dimp"), len(seeds) == 1
+    assert (row["accuracy"]["low"] is None) == one
+    assert row["difference"]["conditional"] == one
+    verdict = row["difference"]["verdict"]
+    expected = "better (one seed: these trained models only)" if one else ("better", "undecided")
+    assert verdict == expected if one else verdict.startswith(expected)
+    assert verdict in text
+
+
+def test_without_any_result(store):
+    store.method("ce", failed=store.seeds).method("dimp", missing=store.seeds)
+    value, text = report(store)
+    assert [row["accuracy"]["mean"] for row in value["rows"]] == [None, None]
+    assert "0/3" in text
+
+
+def test_exploratory_methods_are_marked_and_do_not_enlarge_the_family(store):
+    store.method("ce").method("dimp", skill=2.0).method("new", skill=2.0, core=False)
+    value, text = report(store)
+    core, new = row_of(value, "dimp")["difference"], row_of(value, "new")["difference"]
+    assert core["p_corrected"] == core["p"]
+    assert new["p_corrected"] is None
+    assert new["family"] == "exploratory"
+    assert "exploratory" in new["verdict"]
+    assert next(row for row in table_of(text) if row["label"] == "new")["p"].endswith("†")
+
+
+def test_a_class_that_is_never_predicted(store):
+    store.method("ce")
+    constant = np.tile(np.array([1.0, 0.0], np.float32), (40, 1))
+    store.method("flat", missing=store.seeds)
+    for path in store.section["methods"][1]["cells"].values():
+        store.cell(path, constant)
+    row = row_of(report(store)[0], "flat")
+    share = (store.labels == 0).mean()
+    assert row["macro_f1"]["mean"] == pytest.approx(2 * share / (1 + share) / 2)
+    assert row["macro_f1"]["sd"] == pytest.approx(0)
+
+
+def test_mixed_environments_are_not_paired_unless_told(store):
+    store.method("ce").method("dimp", skill=2.0, env={"torch": "2.12.0"}).method("focal", env={"python": "3.12.1"})
+    value, text = report(store)
+    row = row_of(value, "dimp")
+    assert row["difference"]["verdict"] == "mixed environments: torch 2.12.0, 2.13.0"
+    assert row["difference"]["accuracy"] is row["macro_f1_difference"]["macro_f1"] is None
+    assert row["accuracy"]["mean"] is not None
+    assert row_of(value, "focal")["difference"]["accuracy"] is not None  # Python's version does not matter
+    assert "- torch: 2.12.0, 2.13.0" in text
+    assert "were paired, as asked for" not in text
+    told, text = report(store, allow_mixed=True)
+    assert "were paired, as asked for" in text
+    assert row_of(told, "dimp")["difference"]["p_corrected"] is not None
+
+
+def test_a_mixed_baseline_withholds_everything(store):
+    store.method("ce").method("dimp")
+    store.put(store.section["methods"][0]["cells"]["0"], "env.json", {"code": "other"})
+    assert row_of(report(store)[0], "dimp")["difference"]["verdict"].startswith("mixed environments: code c0de, other")
+
+
+@pytest.mark.parametrize("changed", [{"accuracy": 0.99}, {"macro_f1": 0.1}, {"log_loss": 0.0}, {"rows": 41}])
+def test_metrics_that_the_predictions_contradict_are_refused(store, changed):
+    store.method("ce")
+    store.cell("twitter/ce/0-1", store.logits("ce", 1, 1.0), **changed)
+    with pytest.raises(UserError, match=rf"cell twitter/ce/0-1: metrics.json says {next(iter(changed))}"):
+        report(store)
+
+
+def test_cells_of_other_test_rows_are_refused(store):
+    store.method("ce")
+    store.cell("twitter/ce/0-2", store.logits("ce", 2, 1.0), labels=1 - store.labels)
+    with pytest.raises(UserError, match="cell twitter/ce/0-2: its test rows"):
+        report(store)
+
+
+def test_unreadable_predictions_are_refused(store):
+    store.method("ce")
+    (store.root / "twitter/ce/0-0/predictions.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"cell twitter/ce/0-0: predictions\.parquet cannot be read"):
+        report(store)
+
+
+def test_passes_and_seconds(store):
+    store.method("ce")
+    needs = {str(seed): ["checker/q", "checker/d", "checker/q"] for seed in store.seeds}
+    store.method("dimp", passes={"train_rows": 3000, "score_rows": 1500}, needs=needs)
+    for name in ("q", "d"):
+        store.cell(
+            f"checker/{name}", store.logits(name, 0, 1.0), passes={"train_rows": 1000, "score_rows": 0}, seconds=5
+        )
+    value, text = report(store)
+    assert row_of(value, "ce")["passes"] == {"own": 1, "standalone": 1}
+    assert row_of(value, "dimp")["passes"] == pytest.approx({"own": 3500 / 2000, "standalone": 5500 / 2000})
+    assert row_of(value, "dimp")["seconds"] == {"own": 12.346, "standalone": 22.346}
+    shown = next(row for row in table_of(text) if row["label"] == "dimp")
+    assert (shown["passes"], shown["passes_standalone"], shown["seconds"]) == ("1.75", "2.75", "12.3")
+
+
+def test_unknown_costs_of_an_artefact_are_not_zero(store):
+    store.method("ce").method("dimp", needs={"0": ["checker/none"]})
+    row = row_of(report(store)[0], "dimp")
+    assert row["passes"]["standalone"] is row["seconds"]["standalone"] is None
+    assert row["passes"]["own"] == 1
+
+
+@pytest.mark.parametrize(("skill", "warned"), [(3.0, False), (-6.0, True)])
+def test_the_quality_checker_stands_next_to_the_table(store, skill, warned):
+    store.method("ce")
+    for seed in (0, 1):
+        store.cell(f"checker/{seed}", store.logits("real-only", seed, skill))
+    store.section["checkers"] = {"quality": {"0": "checker/0", "1": "checker/1", "2": "checker/2"}}
+    value, text = report(store)
+    expected = np.mean([store.correct("real-only", seed, skill).mean() for seed in (0, 1)])
+    assert value["sections"][0]["quality_checker"] == {"n": 2, "accuracy": pytest.approx(expected)}
+    assert f"mean test accuracy {100 * expected:.1f} over 2 seeds" in text
+    assert ("Warning: the quality checker" in text) == warned
+
+
+def test_sources_have_tables_of_their_own(store, tmp_path):
+    other = FakeStore(
+        store.root, rows=30, source="local", stand_in=False, protocol="tuned(8)", task_ref="twitter[noise=0.2]"
+    )
+    store.method("ce")
+    other.seeds = (0, 1)
+    other.section["seeds"] = [0, 1]
+    other.method("dimp").method("ce")  # in folders that the first section does not use
+    value, text = report(store, store.manifest(other))
+    assert text.count("| method |") == 2
+    assert [row["source"] for row in value["rows"]].count("local") == 2
+    assert text.count("no human text") == 1
+    assert text.count("(untuned defaults)") == 1
+    assert "## Tweet polarity (twitter[noise=0.2], local)" in text
+
+
+def test_markdown_is_escaped_and_what_is_missing_is_named(store):
+    store.method("ce").method("a|b\nc(`x`=<i>*)[d](e)")
+    left_out = {"sungen": "too | dear"}
+    _, text = report(store, store.manifest(references_missing=["ce-prior"], left_out=left_out))
+    assert "a\\|b c(\\`x\\`=\\<i>\\*)[d]\\(e)" in text
+    assert "**References missing:** ce-prior." in text
+    assert "Left out: sungen (too \\| dear)." in text
+    assert "no claim beyond them" in text
+
+
+def test_frame(store):
+    store.method("ce").method("dimp", hyperparameters={"clip": 20}, failed=[0])
+    table = frame(store.manifest(), store.root)
+    assert sorted(table["label"]) == ["ce", "dimp"]
+    dimp = table.set_index("label").loc["dimp"]
+    assert dimp["hyperparameters"] == {"clip": 20}
+    assert dimp["difference_verdict"] == "incomplete: 2/3"
+    assert dimp["accuracy_mean"] == pytest.approx(np.mean([store.correct("dimp", s, 1.0).mean() for s in (1, 2)]))
+    assert math.isnan(table.set_index("label").loc["ce", "difference_accuracy"])
+
+
+def golden_store(root):
+    """The store of the committed report: every kind of row in it."""
+    store = FakeStore(root, rows=120, seeds=(0, 1, 2, 3, 4))
+    needs = {str(seed): [f".artefacts/checker/q{seed}"] for seed in store.seeds}
+    for seed in store.seeds:
+        store.cell(f".artefacts/checker/q{seed}", store.logits("real-only", seed, 1.3), seconds=8.0)
+    store.section["checkers"] = {"quality": {seed: paths[0] for seed, paths in needs.items()}}
+    checker = {"real_use": "checker", "real_rows": 100, "needs": needs}
+    store.method("ce").method("focal", skill=0.6).method("superloss", failed=[3])
+    store.method("dimp", skill=2.4, hyperparameters={"shuffle": "none"}, **checker).method(
+        "imp", skill=1.1, env={"torch": "2.12.0"}, **checker
+    )
+    store.method("dimp(clip=20)", skill=2.2, core=False, hyperparameters={"clip": 20}, **checker)
+    store.method("dimp(shuffle=class)", skill=1.3, core=False, hyperparameters={"shuffle": "class"}, **checker)
+    store.method("ce-mix", skill=1.6, real_use="train", real_rows=100)
+    return store
+
+
+def test_golden(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "package_version", lambda: "0.1.0")
+    store = golden_store(tmp_path / "runs")
+    _, text = report(store, store.manifest(references_missing=["ce-prior"]))
+    assert text == GOLDEN.read_text(), "if the change is meant, write the new text to tests/bench/leaderboard/golden"
+
+
+def test_same_cells_same_bytes(tmp_path):
+    store = golden_store(tmp_path / "runs")
+    found = []
+    for name in ("a", "b"):
+        write_report(store.manifest(), store.root, tmp_path / name)
+        found.append({path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.*")})
+    assert found[0] == found[1]
+
+
+def test_import_is_light_and_reports_need_no_torch():
+    code = (
+        "import sys; import bench.leaderboard; loaded = {'numpy', 'scipy', 'pandas', 'pyarrow'} & set(sys.modules);"
+        "assert not loaded, loaded;"
+        "sys.modules.update(dict.fromkeys(('torch', 'transformers', 'datasets', 'wandb')));"
+        "import bench.leaderboard.formats.to_markdown, bench.leaderboard.formats.to_json, bench.stats.verdict"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3], timeout=60)

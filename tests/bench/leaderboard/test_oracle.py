@@ -1,0 +1,133 @@
+"""The oracle: what theory fixes, on the way that every cell goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.config.request import request
+from bench.jobs import CellJob
+from bench.leaderboard.extra_tables.oracle import Truth, compared
+from bench.leaderboard.read.row_weights import RowWeights, read
+from bench.planning.plan import Plan
+from bench.planning.planner import plan
+from bench.store import row_records as records
+from bench.store.folders import finish
+from tasks import Rows, TaskData, load, stressed
+from tasks.oracle import Processes
+
+
+def posterior(rows: Rows, effect: np.ndarray) -> np.ndarray:
+    """P(south | x) by counting words, another way than the task's."""
+    from tasks.oracle import WORDS
+
+    counts = np.array([[text.split().count(word) for word in WORDS] for text in rows.texts])
+    return 1 / (1 + np.exp(-counts @ effect))
+
+
+@pytest.mark.parametrize("knobs", [{}, {"conditional": 0.5, "covariate": 0.0}])
+def test_the_record_is_the_closed_form(knobs: dict[str, float]) -> None:
+    data = load("oracle", options=knobs)
+    known = Processes.known(knobs.get("conditional", 1.0), knobs.get("covariate", 0.5))
+    for rows in (data.generated, data.test):
+        for name, effect in (("log_p", known.effect_p), ("log_q", known.effect_q)):
+            south = posterior(rows, effect)
+            assert np.exp(rows.record[name]) == pytest.approx(np.stack([1 - south, south], axis=1))
+    # Labels are drawn from them: as many of each kind as expected, within four standard errors.
+    for rows, name in ((data.generated, "log_q"), (data.test, "log_p"), (data.pool, "log_p")):
+        south = np.exp(rows.record[name][:, 1])
+        error = np.sqrt((south * (1 - south)).sum())
+        assert abs(rows.labels.sum() - south.sum()) < 4 * error
+
+
+def ratio(data: TaskData) -> np.ndarray:
+    """P(y|x)/Q(y|x) of the given labels."""
+    rows = data.generated
+    at = np.arange(len(rows)), rows.labels
+    return np.asarray(np.exp(rows.record["log_p"][at] - rows.record["log_q"][at]))
+
+
+def test_the_true_ratio_has_mean_one_over_q_and_is_one_where_p_is_q() -> None:
+    assert ratio(load("oracle", options={"conditional": 0.0})) == pytest.approx(1)
+    found = ratio(load("oracle", options={"conditional": 0.5}))
+    assert abs(found.mean() - 1) < 4 * found.std() / np.sqrt(len(found))
+    joint = load("oracle", options={"conditional": 0.5}).generated.record["log_x"]
+    assert abs(np.exp(joint).mean() - 1) < 4 * np.exp(joint).std() / np.sqrt(len(joint))
+
+
+@pytest.mark.parametrize("kind", ["uniform", "pair"])
+def test_noise_is_in_the_known_process(kind: str) -> None:
+    """Q(given | x) = sum over the true label of Q(true | x) P(given | true): by the share of flips in each class."""
+    data = load("oracle")
+    noisy = stressed(data, {"noise": 0.3, "noise_kind": kind}, 0).generated
+    before, after = data.generated.labels, noisy.labels
+    flip = [(after != before)[before == label].mean() for label in (0, 1)]
+    q = np.exp(data.generated.record["log_q"])
+    expected = q[:, 1] * (1 - flip[1]) + q[:, 0] * flip[0]
+    assert np.exp(noisy.record["log_q"][:, 1]) == pytest.approx(expected)
+
+
+def test_noise_that_looks_at_the_text_has_no_closed_form() -> None:
+    noisy = stressed(load("oracle"), {"noise": 0.3, "noise_kind": "instance"}, 0).generated
+    assert "log_q" not in noisy.record
+
+
+def planned(tmp_path: Path, task: str, **settings: object) -> tuple[Plan, dict[str, CellJob]]:
+    """An IMP cell with its checkers, by method."""
+    asked = request(methods="imp", tasks=task, seeds=1, preset="scratch", settings=settings)
+    made = plan(asked, tmp_path / "runs")
+    records.save(made.records, made.root)
+    return made, {job.spec.method: job for job in made.jobs.values() if isinstance(job, CellJob)}
+
+
+def build(made: Plan, but: tuple[str, ...] = ()) -> None:
+    """Run the jobs of a plan, cells of some methods left out."""
+    from bench.execution.worker import run
+
+    for job in made.jobs.values():
+        if not (isinstance(job, CellJob) and job.spec.method in but):
+            assert run(job).state == "done"
+
+
+def truth(made: Plan, job: CellJob) -> Truth:
+    """How the weights of a cell match the truth."""
+    weights = read(job.folder, made.root, made.sections[0]["records"]["0"]["generated"], None)
+    assert isinstance(weights, RowWeights)
+    found = compared(weights)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("task", ["oracle", "oracle[noise=0.2]"])
+def test_with_exact_checkers_imp_recovers_the_true_ratio(tmp_path: Path, task: str) -> None:
+    made, jobs = planned(tmp_path, task, updates=40)
+    rows = made.records[made.sections[0]["records"]["0"]["generated"]]
+    for method, name in (("real-only", "log_p"), ("ce", "log_q")):
+        folder = jobs[method].folder
+        folder.mkdir(parents=True)
+        scores = {f"logp_{k}": rows.record[name][:, k].astype(np.float32) for k in range(2)}
+        pd.DataFrame({"id": rows.ids, **scores}).to_parquet(folder / "train_scores.parquet", index=False)
+        finish(folder, {"accuracy": 0.0})
+    build(made)
+    found = truth(made, jobs["imp"])
+    assert found.rank == pytest.approx(1, abs=1e-6)
+    assert found.log_error < 1e-4
+    assert found.ess == pytest.approx(found.ess_true, rel=1e-3)
+
+
+def test_where_p_is_q_importance_weights_approach_one(tmp_path: Path) -> None:
+    """Both checkers learn the same process; the ratio of their probabilities is 1 but for what they could not learn."""
+    errors = {}
+    for name, task in (("equal", "oracle[conditional=0,covariate=0,real=2000]"), ("apart", "oracle[real=2000]")):
+        made, jobs = planned(tmp_path / name, task, updates=80)
+        build(made)
+        weights = read(jobs["imp"].folder, made.root, made.sections[0]["records"]["0"]["generated"], None)
+        assert isinstance(weights, RowWeights)
+        errors[name] = float(np.sqrt((np.log(weights.weight) ** 2).mean()))
+        if name == "apart":
+            assert truth(made, jobs["imp"]).rank > 0.6, "and where they differ the weights follow the true ratio"
+    assert errors["equal"] < 0.4
+    assert errors["equal"] < errors["apart"] / 3

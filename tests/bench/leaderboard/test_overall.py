@@ -1,0 +1,140 @@
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import rankdata
+
+from bench.leaderboard import write_report
+from bench.leaderboard.build import build
+from bench.leaderboard.columns import OVERALL
+from bench.leaderboard.compare.across_tasks import mean_gain, overall, ranks_of
+from bench.leaderboard.figures.ranks import alike, critical_difference, ranks
+from bench.leaderboard.formats.prose import beyond
+from bench.stats.crossed import compare
+from tests.bench.leaderboard.fake_store import FakeStore
+
+
+def task(root, name, methods, **section):
+    """A section whose cells lie in a folder of its own."""
+    store = FakeStore(root / name, task=name, task_ref=name, title=name, **section)
+    for label, skill in methods.items():
+        store.method(label, skill=skill, failed=[0] if skill is None else ())
+        cells = store.section["methods"][-1]["cells"]
+        store.section["methods"][-1]["cells"] = {seed: f"{name}/{path}" for seed, path in cells.items()}
+    return store
+
+
+def table_of(root, *stores):
+    return build(stores[0].manifest(*stores[1:]), root)
+
+
+METHODS = {"ce": 1.0, "dimp": 2.5, "focal": 0.8}
+
+
+def test_means_wins_and_ranks(tmp_path):
+    stores = [task(tmp_path, name, METHODS, rows=rows) for name, rows in (("a", 150), ("b", 80), ("c", 60))]
+    table = table_of(tmp_path, *stores)
+    (group,) = overall(table.sections)
+    assert group.tasks == ("a", "b", "c")
+    rows = {row.label: row for row in group.rows}
+    assert group.rows[0].label == "dimp"
+    assert (rows["dimp"].wins, rows["dimp"].losses) == (3, 0)
+    assert (rows["ce"].wins, rows["ce"].ties, rows["ce"].losses, rows["ce"].gain) == (0, 0, 0, None)
+    assert rows["focal"].wins + rows["focal"].ties + rows["focal"].losses == 3
+    each = []
+    for store in stores:
+        right = [np.stack([store.correct(n, s, METHODS[n]) for s in store.seeds]).astype(float) for n in ("dimp", "ce")]
+        each.append(compare(*right))
+    half = np.sqrt(sum(((one.high - one.low) / 2) ** 2 for one in each)) / 3
+    gain = rows["dimp"].gain
+    assert gain.difference == pytest.approx(np.mean([one.difference for one in each]))
+    assert gain.high - gain.low == pytest.approx(2 * half)
+    assert sum(row.rank for row in group.rows) == pytest.approx(1 + 2 + 3)
+
+
+def test_a_method_that_lacks_a_task_is_not_ranked(tmp_path):
+    stores = [task(tmp_path, "a", {**METHODS, "imp": 9.0}), task(tmp_path, "b", METHODS)]
+    (group,) = overall(table_of(tmp_path, *stores).sections)
+    assert {row.label for row in group.rows} == set(METHODS)
+    assert group.left_out == {"imp": ("b",)}
+    write_report(stores[0].manifest(stores[1]), tmp_path, tmp_path / "reports", figures=False)
+    text = (tmp_path / "reports" / "leaderboard.md").read_text()
+    assert "## Across tasks" in text
+    assert "Not ranked, since a task is missing or incomplete: imp (b)." in text
+    assert "seeds are not tasks" in text
+    page = (tmp_path / "reports" / "leaderboard.html").read_text()
+    assert page.count("<table>") == 3
+    value = json.loads((tmp_path / "reports" / "leaderboard.json").read_text())
+    assert value["overall"][0]["rows"][0]["label"] == "dimp"
+
+
+def test_variants_of_a_task_and_other_sources_are_no_tasks(tmp_path):
+    a = task(tmp_path, "a", METHODS)
+    noisy = task(tmp_path, "noisy", METHODS)
+    noisy.section.update(task="a", task_ref="a[noise=0.2]")
+    other = task(tmp_path, "b", METHODS, source="local")
+    assert overall(table_of(tmp_path, a, noisy).sections) == ()
+    assert overall(table_of(tmp_path, a, other).sections) == ()
+    third = task(tmp_path, "c", METHODS)
+    (group,) = overall(table_of(tmp_path, a, noisy, third, other).sections)
+    assert group.tasks == ("a", "c")
+
+
+@pytest.mark.parametrize(("methods", "tasks", "expected"), [(5, 10, 1.929), (2, 9, 0.653), (10, 30, 2.473)])
+def test_critical_difference_is_demsars(methods, tasks, expected):
+    assert critical_difference(methods, tasks) == pytest.approx(expected, abs=2e-3)
+
+
+def test_runs_that_cannot_be_told_apart():
+    assert alike([1.0, 1.5, 2.5, 4.0], 1.6) == [(0, 2), (2, 3)]
+    assert alike([1.0, 3.0, 5.0], 1.0) == []
+
+
+def test_a_diagram_from_eight_tasks_on(tmp_path):
+    stores = [task(tmp_path, f"t{i}", {**METHODS, "imp": 1.0}, rows=40, seeds=(0, 1)) for i in range(8)]
+    (group,) = overall(table_of(tmp_path, *stores).sections)
+    assert ranks(group) is not None
+    (group,) = overall(table_of(tmp_path, *stores[:7]).sections)
+    assert ranks(group) is None
+
+
+def test_ranks_are_scipys():
+    values = [0.5, 0.7, 0.7, 0.1, 0.5, 0.5]
+    assert ranks_of(values) == rankdata([-value for value in values]).tolist()
+    assert mean_gain([None]) is None
+
+
+def test_ties_of_the_same_hits_are_ties(tmp_path):
+    hits = {"ce": (30, 32, 47), "dimp": (31, 32, 46)}  # 109 of 150 both; the means differ in their last digit
+    stores = []
+    for name in ("a", "b"):
+        store = task(tmp_path, name, dict.fromkeys(hits, 1.0), rows=50)
+        for entry in store.section["methods"]:
+            for path, right in zip(entry["cells"].values(), hits[entry["label"]], strict=True):
+                logits = np.zeros((50, 2), np.float32)
+                logits[np.arange(50), np.where(np.arange(50) < right, store.labels, 1 - store.labels)] = 1
+                store.cell(path.removeprefix(f"{name}/"), logits)
+        stores.append(store)
+    (group,) = overall(table_of(tmp_path, *stores).sections)
+    assert [row.rank for row in group.rows] == [1.5, 1.5]
+
+
+def test_without_a_baseline_nothing_was_judged(tmp_path):
+    stores = [task(tmp_path, name, {"imp": 1.0, "dimp": 2.0}) for name in ("a", "b")]
+    (group,) = overall(table_of(tmp_path, *stores).sections)
+    assert {(row.wins, row.ties, row.losses) for row in group.rows} == {(0, 0, 0)}
+    ties = next(column for column in OVERALL if column.key == "ties")
+    assert [ties.render(row) for row in group.rows] == ["–", "–"]
+
+
+def test_a_task_of_several_tables_is_named_and_other_training_is_not_summed(tmp_path):
+    training = {"updates": 48, "lr": 0.0003}
+    a, b, c = (task(tmp_path, name, METHODS, training=training) for name in ("a", "b", "c"))
+    again = task(tmp_path, "again", METHODS, training=training, sizes={"test": 20})
+    again.section.update(task="a", task_ref="a")
+    table = table_of(tmp_path, a, b, c, again)
+    (group,) = overall(table.sections)
+    assert (group.tasks, group.omitted) == (("b", "c"), ("a",))
+    assert "none is the task's plain one: a." in "\n".join(beyond(group))
+    c.section["training"] = {**training, "updates": 4800}
+    assert overall(table_of(tmp_path, b, c).sections) == ()

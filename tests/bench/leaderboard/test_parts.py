@@ -1,0 +1,183 @@
+"""Further tables: they stand in every form of a report."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.leaderboard.build import build
+from bench.leaderboard.extra_tables import section_parts, stress, table_parts
+from bench.leaderboard.extra_tables.stress import curves
+from bench.leaderboard.figures import draw
+from bench.leaderboard.formats import FORMS
+from bench.leaderboard.rules import Correction
+from bench.stats.crossed import compare
+from tests.bench.leaderboard.fake_store import FakeStore
+
+
+@pytest.fixture
+def table(tmp_path):
+    store = FakeStore(tmp_path / "runs").method("ce").method("dimp").method("focal").weights("dimp", "focal")
+    return build(store.manifest(), store.root)
+
+
+def test_the_weights_of_a_section_recomputed(table):
+    (part,) = section_parts(table.sections[0])
+    row = next(row for row in part.rows if row.label == "dimp")
+    cells = next(entry for entry in table.sections[0].rows if entry.label == "dimp").cells
+    frames = [pd.read_parquet(cell.folder / "weights.parquet") for cell in cells.values()]
+    assert row.n == 3
+    assert row.mean == pytest.approx(np.mean([frame["weight"].mean() for frame in frames]))
+    assert row.largest == pytest.approx(max(frame["weight"].max() for frame in frames))
+    assert row.median == pytest.approx(np.mean([frame["weight"].median() for frame in frames]))
+    by_hand = []
+    for frame in frames:
+        mean = frame.groupby("id")["weight"].mean()
+        wrong = mean.index % 3 == 0
+        by_hand.append(np.mean([(a < b) + (a == b) / 2 for a in mean[wrong] for b in mean[~wrong]]))
+    assert row.wrong.mean == pytest.approx(np.mean(by_hand))
+    assert math.isnan(row.repeated.mean)
+    assert "weight_repeated" not in {column.key for column in part.columns}, "nothing is repeated here"
+
+
+def test_a_section_without_stored_weights_has_no_table(tmp_path):
+    store = FakeStore(tmp_path / "runs").method("ce")
+    assert section_parts(build(store.manifest(), store.root).sections[0]) == []
+
+
+def test_parts_stand_in_every_form_that_has_room(table):
+    forms = {name: form(table, ()) for name, form in FORMS.items()}
+    assert "### Weights" in forms["leaderboard.md"]
+    assert "<h3>Weights</h3>" in forms["leaderboard.html"]
+    rows = json.loads(forms["leaderboard.json"])["sections"][0]["parts"]["weights"]
+    assert {row["label"] for row in rows} == {"dimp", "focal"}
+
+
+def section(root, name, noise, methods):
+    """A section under noise (0: none), with the options of each method by label; its cells lie below `name`."""
+    ref = f"twitter[noise={noise}]" if noise else "twitter"
+    store = FakeStore(root / name, task_ref=ref, stress={"noise": noise} if noise else {}, rows=120)
+    for label, options in methods.items():
+        store.method(label, **options)
+    for entry in store.section["methods"]:
+        entry["cells"] = {seed: f"{name}/{path}" for seed, path in entry["cells"].items()}
+    return store
+
+
+def along(root, **by_value):
+    """Sections at values of noise, with a skill for each of two methods."""
+    stores = [
+        section(root, value, float(value[1:]) / 10, {"ce": {"skill": ce}, "dimp": {"skill": dimp}})
+        for value, (ce, dimp) in by_value.items()
+    ]
+    return build(stores[0].manifest(*stores[1:]), root)
+
+
+def test_a_curve_recomputed(tmp_path):
+    table = along(tmp_path, n4=(0.3, 2.5), n0=(2.0, 2.2), n2=(1.0, 2.4))
+    (curve,) = curves(table)
+    assert (curve.axis, curve.values) == ("noise", (0.0, 0.2, 0.4))
+    (part,) = table_parts(table)
+    rows = {row.label: row for row in part.rows}
+    right = {}
+    for label in ("ce", "dimp"):
+        first, last = (
+            next(row for row in section.rows if row.label == label)
+            for section in (curve.sections[0], curve.sections[-1])
+        )
+        labels = curve.sections[0].test.labels
+        hits = [
+            np.stack([row.cells[s].predictions == labels for s in row.seeds]).astype(float) for row in (last, first)
+        ]
+        right[label] = hits[0] - hits[1]
+        assert rows[label].change.difference == pytest.approx(last.accuracy.mean - first.accuracy.mean)
+        assert [i.mean for i in rows[label].accuracy][::2] == [first.accuracy.mean, last.accuracy.mean]
+    expected = compare(right["dimp"], right["ce"])
+    assert rows["dimp"].against.difference == pytest.approx(expected.difference)
+    assert rows["dimp"].against.p == pytest.approx(expected.p)
+    assert rows["dimp"].verdict == "better", "it holds up"
+    assert rows["ce"].against is None
+    assert "stress-noise-1" in {figure.name for figure in draw(table)}
+
+
+def test_sections_of_other_stress_are_no_points_of_a_curve(tmp_path):
+    table = along(tmp_path, n0=(1.0, 1.0), n2=(1.0, 1.0))
+    table.sections[1].spec["stress"]["duplicates"] = 0.5
+    assert curves(table) == [], "they differ in two axes"
+    table.sections[0].spec["stress"]["duplicates"] = 0.5
+    table.sections[1].spec["stress"]["noise_kind"] = "pair"
+    (curve,) = curves(table)
+    assert curve.values == (0.0, 0.2), "without noise every kind of noise is the same"
+
+
+def ends(root, labels=("ce", "dimp"), *, noisy=None, **both):
+    """Two sections, without and with noise: options by label of both, and those that the noisy one has besides."""
+    plain = {label: {"skill": 2.0, **both.get(label, {})} for label in labels}
+    lower = {"ce": {"skill": 1.0}, **(noisy or {})}
+    return [
+        section(root, "plain", 0, plain),
+        section(root, "noisy", 0.2, {label: {**options, **lower.get(label, {})} for label, options in plain.items()}),
+    ]
+
+
+def stress_rows(root, stores):
+    (part,) = table_parts(build(stores[0].manifest(*stores[1:]), root))
+    return {row.label: row for row in part.rows}
+
+
+def test_a_curve_without_any_difference_is_drawn(tmp_path):
+    stores = ends(tmp_path, ("imp", "dimp"))
+    table = build(stores[0].manifest(*stores[1:]), tmp_path)
+    assert "stress-noise-1" in {figure.name for figure in draw(table)}
+
+
+def test_changes_of_other_seeds_or_environments_are_not_compared(tmp_path):
+    alike = stress_rows(tmp_path / "a", ends(tmp_path / "a"))
+    assert alike["dimp"].against is not None
+    elsewhere = ends(tmp_path / "b", dimp={"env": {"torch": "9.9"}})
+    mixed = stress_rows(tmp_path / "b", elsewhere)["dimp"]
+    assert mixed.change is not None
+    assert (mixed.against, mixed.verdict) == (None, "–")
+    other = ends(tmp_path / "c")
+    for store in other:
+        store.section["seeds"] = [0, 1, 2, 5, 6, 7]
+        cells = store.section["methods"][1]["cells"]
+        store.section["methods"][1]["cells"] = {str(int(seed) + 5): path for seed, path in cells.items()}
+    row = stress_rows(tmp_path / "c", other)["dimp"]
+    assert (row.against, row.verdict) == (None, "–")
+
+
+def test_a_failed_method_keeps_its_place_among_changes(tmp_path, monkeypatch):
+    labels = ("ce", "dimp", "focal", "imp")
+    stores = ends(tmp_path, labels, noisy={name: {"failed": (1,)} for name in labels[2:]})
+    given = []
+    holm = stress.CORRECTIONS[Correction.HOLM]
+    monkeypatch.setitem(stress.CORRECTIONS, Correction.HOLM, lambda p: given.append(list(p)) or holm(p))
+    row = stress_rows(tmp_path, stores)["dimp"]
+    (family,) = (p for p in given if row.against.p in p)
+    assert len(family) == 3
+    assert sum(map(math.isnan, family)) == 2
+
+
+def test_the_checkers_of_merged_stores_are_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store = FakeStore(tmp_path / "a").method("ce").method("dimp").weights("ce", "dimp")
+    quality = store.section["methods"][0]["cells"]
+    store.section["checkers"] = {"quality": quality}
+    alone = build(store.manifest(), store.root)
+    moved = FakeStore(tmp_path / "a")
+    moved.section = {
+        **store.section,
+        "checkers": {"quality": {seed: f"a/{path}" for seed, path in quality.items()}},
+        "methods": [
+            {**entry, "cells": {seed: f"a/{path}" for seed, path in entry["cells"].items()}}
+            for entry in store.section["methods"]
+        ],
+    }
+    merged = build(moved.manifest(), Path())
+    found = [{row.label: row.quality for row in section_parts(table.sections[0])[0].rows} for table in (alone, merged)]
+    assert found[0] == found[1]
+    assert not math.isnan(found[1]["dimp"])

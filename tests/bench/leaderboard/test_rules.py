@@ -1,0 +1,163 @@
+"""Corrections, information gain, metrics and columns: what a report can be asked for, in every form."""
+
+import csv
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from statsmodels.stats.multitest import multipletests
+
+from bench.leaderboard import USUAL, Correction, Rules, columns, frame, write_report
+from bench.leaderboard.build import build
+from bench.leaderboard.columns import COLUMNS, Column
+from bench.leaderboard.formats import FORMS
+from bench.stats import metrics
+from bench.stats.crossed import compare
+from bench.stats.multiple import CORRECTIONS
+from bench.stats.needed import needed
+from tests.bench.leaderboard.fake_store import FakeStore
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = FakeStore(tmp_path / "runs", rows=150).method("ce")
+    return (
+        store.method("dimp", skill=1.7).method("focal", skill=1.4).method("imp", skill=1.6).method("broken", failed=[0])
+    )
+
+
+def rows_of(store, rules=USUAL):
+    (section,) = build(store.manifest(), store.root, rules).sections
+    return {row.label: row for row in section.rows}
+
+
+def test_every_correction_has_a_function_and_words():
+    assert {str(one) for one in Correction} == set(CORRECTIONS)
+    assert all(one.author and one.bounds for one in Correction)
+
+
+@pytest.mark.parametrize(("correction", "method"), [(Correction.HOLM, "holm"), (Correction.BH, "fdr_bh")])
+def test_the_family_is_corrected_as_asked(store, correction, method):
+    rows = rows_of(store, Rules(correction=correction))
+    family = ["dimp", "focal", "imp"]
+    raw = [rows[label].paired.accuracy.p for label in family]
+    expected = multipletests([*raw, 1.0], method=method)[1][:3]  # the broken method was planned, so it counts
+    assert [rows[label].paired.p_corrected for label in family] == pytest.approx(expected)
+    assert math.isnan(rows["broken"].paired.p_corrected)
+
+
+def test_the_report_names_its_correction(store, tmp_path):
+    for rules, name in ((Rules(), "Holm"), (Rules(correction=Correction.BH), "Benjamini and Hochberg")):
+        text = write_report(store.manifest(), store.root, tmp_path / name, rules, figures=False).read_text()
+        assert f"corrected by {name} over the core methods" in text
+        assert json.loads((tmp_path / name / "leaderboard.json").read_text())["correction"] == rules.correction
+
+
+def shuffled(store, **entry):
+    """The store with `dimp` beside its within-class shuffle."""
+    store.section["methods"][1]["hyperparameters"] = {"shuffle": "none", "clip": None}
+    return store.method(
+        "dimp(shuffle=class)", core=False, **{"hyperparameters": {"shuffle": "class", "clip": None}, **entry}
+    )
+
+
+def test_information_gain_is_the_method_minus_its_shuffle(store, tmp_path):
+    rows = rows_of(shuffled(store))
+    right = [
+        np.stack([store.correct(label, seed, skill) for seed in store.seeds]).astype(float)
+        for label, skill in (("dimp", 1.7), ("dimp(shuffle=class)", 1.0))
+    ]
+    expected = compare(*right)
+    gained = rows["dimp"].information
+    assert gained.accuracy == expected
+    assert gained.p_corrected == pytest.approx(expected.p)
+    assert gained.verdict.word == ("better" if expected.p < 0.05 else "undecided")
+    assert all(row.information is None for label, row in rows.items() if label != "dimp")
+    text = write_report(store.manifest(), store.root, tmp_path / "r", figures=False).read_text()
+    assert f"{100 * expected.difference:+.1f} [" in text.split("information gain [95 %]")[1]
+    table = frame(store.manifest(), store.root).set_index("label")
+    assert table.loc["dimp", "information_gain_accuracy"] == pytest.approx(expected.difference)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [({"failed": [1]}, "baseline incomplete: 2/3"), ({"env": {"torch": "1.0"}}, "mixed environments")],
+)
+def test_information_gain_needs_both(store, entry, said):
+    gained = rows_of(shuffled(store, **entry))["dimp"].information
+    assert gained.withheld.startswith(said)
+    assert gained.verdict.word == ""
+
+
+def test_other_settings_are_no_shuffle_of_it(store, tmp_path):
+    rows = rows_of(shuffled(store, hyperparameters={"shuffle": "class", "clip": 20}))
+    assert all(row.information is None for row in rows.values())
+    text = write_report(store.manifest(), store.root, tmp_path / "r", figures=False).read_text()
+    assert "information gain [95 %]" not in text, "a column without content is not shown"
+
+
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "log_loss", "ece"])
+def test_metrics_are_computed_from_the_logits(store, tmp_path, name):
+    expected = [getattr(metrics, name)(store.labels, store.logits("dimp", seed, 1.7)) for seed in store.seeds]
+    assert rows_of(store)["dimp"].metrics[name].mean == pytest.approx(np.mean(expected))
+    reports = write_report(store.manifest(), store.root, tmp_path / "r", figures=False).parent
+    table = {row["label"]: row for row in csv.DictReader(io.StringIO((reports / "leaderboard.csv").read_text()))}
+    assert float(table["dimp"][f"{name}_mean"]) == pytest.approx(np.mean(expected))
+    title = next(column.title for column in COLUMNS if column.key == name)
+    assert title in (reports / "leaderboard.html").read_text()
+
+
+def test_a_new_column_is_one_entry_for_every_form(store, tmp_path, monkeypatch):
+    extra = Column("letters", "letters of its name", lambda row: str(len(row.label)), lambda row: len(row.label))
+    for module in ("columns", *(f"formats.to_{name}" for name in ("csv", "html", "json", "latex", "markdown"))):
+        monkeypatch.setattr(f"bench.leaderboard.{module}.COLUMNS", (*columns.COLUMNS, extra), raising=False)
+    reports = write_report(store.manifest(), store.root, tmp_path / "r", figures=False).parent
+    for form in FORMS:
+        assert "letters" in (text := (reports / form).read_text()), form
+    value = json.loads((reports / "leaderboard.json").read_text())
+    assert all(row["letters"] == len(row["label"]) for row in value["rows"])
+    assert "letters of its name" in text
+
+
+def test_what_would_settle_an_undecided_verdict_is_told(store, tmp_path):
+    found = rows_of(store)["focal"].paired
+    assert found.verdict.word == "undecided"
+    assert found.needed == needed(found.accuracy, 0.01, 4)
+    assert rows_of(store, Rules(delta=0.9))["focal"].paired.needed is None
+    reports = write_report(store.manifest(), store.root, tmp_path / "r", figures=False).parent
+    row = next(row for row in json.loads((reports / "leaderboard.json").read_text())["rows"] if row["label"] == "focal")
+    assert row["difference"]["needed_seeds"] == found.needed.seeds
+    assert (
+        f"<dt>seeds in all that would settle it</dt><dd>{found.needed.seeds:,}"
+        in (reports / "leaderboard.html").read_text()
+    )
+
+
+def test_methods_of_other_seeds_stand_aside(tmp_path):
+    store = FakeStore(tmp_path / "runs", seeds=(0, 1, 2, 3, 4)).method("ce").method("dimp", skill=2.0).method("focal")
+    store.seeds = (0, 1, 2)
+    rows = rows_of(store.method("imp", skill=2.0))
+    assert rows["imp"].complete
+    assert rows["imp"].paired.accuracy.seeds == 3
+    assert rows["imp"].best is None
+    assert rows["dimp"].best is True
+    assert rows["imp"].paired.p_max_t <= 1
+
+
+def test_ties_everywhere(tmp_path):
+    store = FakeStore(tmp_path / "runs").method("ce").method("dimp").method("focal")
+    for entry in store.section["methods"]:
+        for path in entry["cells"].values():
+            store.cell(path, np.zeros((40, 2), np.float32))  # every logit alike: the first class, always
+    rows = rows_of(store)
+    share = float((store.labels == 0).mean())
+    for label in ("dimp", "focal"):
+        found = rows[label].paired
+        assert (found.accuracy.difference, found.accuracy.p, found.p_corrected, found.p_max_t) == (0, 1, 1, 1)
+        assert (found.verdict.word, found.macro_f1.p, found.accuracy.improvement) == ("equivalent", 1, 0.5)
+        assert math.isnan(found.accuracy.effect)
+    assert all(row.best and row.accuracy.mean == share for row in rows.values())
+    assert rows["ce"].metrics["log_loss"].mean == pytest.approx(math.log(2))
+    assert rows["ce"].metrics["ece"].mean == pytest.approx(abs(share - 0.5))

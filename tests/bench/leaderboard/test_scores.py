@@ -1,0 +1,143 @@
+"""The score cache: what has not changed is not read again, and nothing stale is ever shown."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from bench.errors import UserError
+from bench.leaderboard.build import build
+from bench.leaderboard.formats.to_json import as_json
+from bench.leaderboard.read import scores
+from tests.bench.leaderboard.fake_store import FakeStore
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FakeStore(tmp_path / "runs").method("ce").method("dimp", skill=2.0)
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """The names of the cells whose predictions are read."""
+    names, reader = [], scores.read_predictions
+    monkeypatch.setattr(scores, "read_predictions", lambda folder, name: names.append(name) or reader(folder, name))
+    return names
+
+
+def rows(store):
+    return as_json(build(store.manifest(), store.root))["rows"]
+
+
+def cell(store, method=1, seed="2"):
+    return store.section["methods"][method]["cells"][seed]
+
+
+def test_unchanged_cells_are_not_read_again(store, read):
+    first = rows(store)
+    assert len(read) == 6
+    read.clear()
+    assert rows(store) == first
+    assert read == []
+
+
+def test_changed_and_new_cells_alone_are_read(store, read):
+    rows(store)
+    store.method("focal")
+    store.cell(cell(store), store.logits("other", 2, 3.0))
+    read.clear()
+    found = {row["label"]: row["accuracy"]["mean"] for row in rows(store)}
+    assert sorted(read) == sorted([cell(store), *store.section["methods"][2]["cells"].values()])
+    right = [*(store.correct("dimp", seed, 2.0) for seed in (0, 1)), store.correct("other", 2, 3.0)]
+    assert found["dimp"] == pytest.approx(np.mean(right))
+
+
+def test_predictions_that_were_exchanged_are_noticed(store):
+    rows(store)
+    shutil.copy(store.root / cell(store, 0) / scores.PREDICTIONS, store.root / cell(store) / scores.PREDICTIONS)
+    with pytest.raises(UserError, match=f"cell {cell(store)}: metrics.json says"):
+        rows(store)
+    (store.root / cell(store) / scores.PREDICTIONS).unlink()
+    with pytest.raises(UserError, match=r"predictions\.parquet cannot be read"):
+        rows(store)
+
+
+def test_several_processes_score_the_same(store, read, monkeypatch):
+    first = rows(store)
+    (store.root / scores.FILE).unlink()
+    read.clear()
+    monkeypatch.setattr(scores, "MANY", 6)
+    monkeypatch.setattr(scores, "PART", 4)
+    assert rows(store) == first
+    assert read == [], "another process reads them"
+    kept = scores.unpacked(store.root / scores.FILE)
+    assert len(kept) == 6
+    assert len({id(score.rows) for score in kept.values()}) == 1
+
+
+def test_what_is_wrong_is_told_though_several_processes_score(store, monkeypatch):
+    (store.root / cell(store) / scores.PREDICTIONS).write_bytes(b"cut")
+    monkeypatch.setattr(scores, "MANY", 6)
+    with pytest.raises(UserError, match=rf"cell {cell(store)}: predictions\.parquet cannot be read"):
+        rows(store)
+    assert len(scores.unpacked(store.root / scores.FILE)) == 5, "the others are kept"
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "{", '{"accuracy": NaN}'])
+def test_metrics_that_say_nothing_are_no_result(store, content):
+    (store.root / cell(store) / "metrics.json").write_text(content)
+    with pytest.raises(UserError, match=r"metrics\.json"):
+        rows(store)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 damaged", None])
+def test_a_cache_that_is_no_use_is_made_again(store, read, content):
+    first = rows(store)
+    path = store.root / scores.FILE
+    path.unlink() if content is None else path.write_bytes(content)
+    read.clear()
+    assert rows(store) == first
+    assert len(read) == 6
+    read.clear()
+    assert rows(store) == first
+    assert read == []
+
+
+def test_other_code_scores_again(store, read, monkeypatch):
+    rows(store)
+    read.clear()
+    monkeypatch.setattr(scores, "version", lambda: "other")
+    rows(store)
+    assert len(read) == 6
+
+
+def test_scores_of_cells_that_are_gone_are_dropped(store):
+    rows(store)
+    shutil.rmtree(store.root / cell(store))
+    store.method("focal")
+    rows(store)
+    assert cell(store) not in scores.unpacked(store.root / scores.FILE)
+    assert cell(store, 2) in scores.unpacked(store.root / scores.FILE)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_store_that_cannot_be_written_is_reported(store):
+    store.root.chmod(0o500)
+    assert rows(store)
+    store.root.chmod(0o700)
+
+
+def test_an_unwritable_cache_costs_nothing_but_time(store):
+    (store.root / scores.FILE).mkdir()  # neither to be read nor to be replaced
+    assert rows(store) == rows(store)
+
+
+def test_test_sets_keep_their_own_rows(store, tmp_path, read):
+    other = FakeStore(store.root, rows=30, task="news", task_ref="news").method("focal")
+    manifest = store.manifest(other)
+    first = as_json(build(manifest, store.root))["rows"]
+    read.clear()
+    assert as_json(build(manifest, store.root))["rows"] == first
+    assert read == []
+    assert {row["label"]: row["difference"]["examples"] for row in first}["dimp"] == 40

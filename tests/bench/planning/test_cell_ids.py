@@ -1,0 +1,147 @@
+"""Cell ids: every part of a specification changes them, nothing else does."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+import methods
+from bench import hashing
+from bench.config.request import request
+from bench.config.settings import MINILM
+from bench.encoders.checkpoints import find
+from bench.errors import UserError
+from bench.hashing import source_hash
+from bench.jobs import CellSpec
+from bench.planning.planner import plan
+from bench.seeds import derive
+
+SPEC = CellSpec(
+    task="twitter",
+    method="dimp",
+    hyperparameters={"clip": None},
+    seed=0,
+    encoder_hash="e",
+    preset="quick",
+    protocol="fixed",
+    settings={"lr": 3e-4},
+    data={"generated": "g", "test": "t"},
+    artefacts={"quality": "q"},
+    code="1:abc",
+)
+OTHER: dict[str, object] = {
+    "seed": 1,
+    "hyperparameters": {"clip": 2.0},
+    "settings": {"lr": 1e-4},
+    "data": {"test": "t"},
+    "artefacts": {},
+}
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in fields(CellSpec)])
+def test_every_field_is_in_the_id(name: str) -> None:
+    assert replace(SPEC, **{name: OTHER.get(name, "other")}).id != SPEC.id
+
+
+def test_ids_do_not_depend_on_the_order_of_keys() -> None:
+    turned = replace(SPEC, data=dict(reversed(list(SPEC.data.items()))))
+    assert turned.id == SPEC.id
+
+
+def test_the_id_of_a_spec_is_stable() -> None:
+    """A golden id: if it changes, every store in the world is recomputed."""
+    assert SPEC.id == "e65aa45e05075726f8a1"
+
+
+def test_paths_are_not_in_ids(tiny_encoder: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(tiny_encoder, tmp_path / "moved")
+    ids = []
+    for encoder, root in ((tiny_encoder, tmp_path / "a"), (moved, tmp_path / "b")):
+        made = plan(request(methods="dimp", encoder=str(encoder), preset="smoke", seeds=1), root)
+        ids.append(list(made.jobs))
+    assert ids[0] == ids[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"settings": {"lr": "1e-3"}}, True),  # the preset's own value
+        ({"settings": {"lr": "2e-3"}}, False),
+        ({"seeds": [1]}, False),
+        ({"methods": "dimp(gamma=1.0)"}, True),
+        ({"methods": "dimp(gamma=0.5)"}, False),
+        ({"tasks": "twitter[real=50]"}, False),  # another quality checker
+        ({"tasks": "twitter[generated=50]"}, False),
+        ({"tasks": "financial"}, False),
+        ({"test_size": 100}, False),
+    ],
+)
+def test_what_changes_a_cell(tiny_encoder: Path, tmp_path: Path, change: dict[str, object], same: bool) -> None:
+    base = {"methods": "dimp", "encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1}
+    first, second = (set(plan(request(**asked), tmp_path).cells) for asked in (base, {**base, **change}))  # type: ignore[arg-type]
+    assert (first == second) is same
+
+
+def test_code_counts_and_comments_do_not() -> None:
+    code = 'def f(x):\n    """Doc."""\n    return x + 1\n'
+    assert source_hash(code) == source_hash("def f(x):  # why\n    return (x + 1)\n")
+    assert source_hash(code) != source_hash(code.replace("+ 1", "+ 2"))
+
+
+def test_seeds_by_axis_are_stable_and_apart() -> None:
+    assert derive("head", "twitter", 0) == derive("head", "twitter", 0)
+    values = {
+        derive(axis, task, seed) for axis in ("head", "order") for task in ("twitter", "news") for seed in range(5)
+    }
+    assert len(values) == 20
+    assert derive("order", "a", 11) != derive("order", "a1", 1)
+
+
+def broken(folder: Path, encoder: Path, change: str) -> Path:
+    """An encoder folder with something wrong."""
+    copy = shutil.copytree(encoder, folder)
+    if change == "pickle":
+        (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
+    elif change == "tokenizer":
+        for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
+            (copy / name).unlink(missing_ok=True)
+    else:
+        (copy / change).unlink()
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("pickle", "pytorch_model.bin cannot be read as weights"),
+        ("model.safetensors", "no weights"),
+        ("config.json", "no config.json"),
+        ("tokenizer", "no tokenizer"),
+    ],
+)
+def test_broken_encoders_are_told_from_good_ones(tmp_path: Path, tiny_encoder: Path, change: str, told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        find(str(broken(tmp_path / "broken", tiny_encoder, change)))
+
+
+def test_an_encoder_that_is_nowhere_says_what_works_offline() -> None:
+    with pytest.raises(UserError, match="--encoder DIR"):
+        find("nobody/no-such-encoder")
+    with pytest.raises(UserError, match="neither a folder nor a hub id"):
+        find("a/b/c/d")
+
+
+def test_the_code_of_a_method_is_that_of_the_files_it_imports_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What weights are computed with is in a cell's id, wherever it stands; what all methods share is not."""
+    monkeypatch.setattr(hashing, "files_hash", lambda paths: {path.name for path in paths})
+    assert hashing.class_hash.__wrapped__(methods.discover()["dimp"]) == {"importance.py", "calibration.py"}
+    assert hashing.class_hash.__wrapped__(methods.discover()["hu"]) == {"hu.py", "l2rw.py"}
+
+
+def test_the_default_encoder_is_checked_by_its_hash(monkeypatch: pytest.MonkeyPatch, tiny_encoder: Path) -> None:
+    monkeypatch.setattr("bench.encoders.checkpoints.downloaded", lambda name, kind: tiny_encoder)
+    with pytest.raises(UserError, match="SHA-256"):
+        find(MINILM)

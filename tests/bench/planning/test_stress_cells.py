@@ -1,0 +1,116 @@
+"""Stress in the grid: what is shared is trained once, records are kept, and no method can see them."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.config.request import request
+from bench.config.task_choice import choose_tasks
+from bench.jobs import CellJob
+from bench.planning.plan import Plan
+from bench.planning.planner import plan
+from bench.store import row_records as records
+from methods.base import Batch, Context, Losses, PointwiseLoss
+from methods.ce import CrossEntropy
+from tasks import load, stressed
+
+Run = Callable[..., Plan]
+
+
+def trainings(made: Plan) -> list[str]:
+    """The titles of all trainings, checkers included."""
+    return sorted(job.title for job in made.jobs.values() if isinstance(job, CellJob))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "expected"),
+    [
+        ("twitter,twitter[noise=0.2],twitter[noise=0.4]", {"ce": 3, "real-only": 1, "dimp": 3}),
+        ("twitter,twitter[duplicates=0.5]", {"ce": 2, "real-only": 1, "dimp": 2}),
+        ("twitter,twitter[real=20]", {"ce": 1, "real-only": 2, "dimp": 2}),
+        ("twitter,twitter[shift=3]", {"ce": 2, "real-only": 2, "dimp": 2}),
+        ("twitter,twitter[noise=0],twitter[noise_kind=pair,imbalance=1]", {"ce": 1, "real-only": 1, "dimp": 1}),
+    ],
+)
+def test_cells_that_an_axis_does_not_touch_are_run_once(
+    tmp_path: Path, tiny_encoder: Path, tasks: str, expected: dict[str, int]
+) -> None:
+    asked = request(methods="ce,real-only,dimp", tasks=tasks, seeds=2, encoder=str(tiny_encoder), preset="smoke")
+    titles = trainings(plan(asked, tmp_path / "runs"))
+    found = {name: sum(f" {name} seed" in title for title in titles) for name in expected}
+    assert found == {name: 2 * count for name, count in expected.items()}
+
+
+def test_references_are_written_one_way() -> None:
+    labels = [task.label for task in choose_tasks("twitter[noise_kind=pair,noise=0.20],twitter[real=7,noise=0]", {})]
+    assert labels == ["twitter[noise=0.2,noise_kind=pair]", "twitter[real=7]"]
+
+
+def test_duplicates_are_trained_on_with_the_scores_of_their_texts(run_here: Run) -> None:
+    made = run_here(methods="imp", tasks="twitter[duplicates=2]")
+    (job,) = [job for job in made.jobs.values() if isinstance(job, CellJob) and job.spec.method == "imp"]
+    records.save(made.records, made.root)
+    record = records.read(made.root, made.sections[0]["records"]["0"]["generated"])
+    assert record is not None
+    weights = pd.read_parquet(job.folder / "weights.parquet").merge(record, on="id", validate="many_to_one")
+    assert (weights["copy_of"] >= 0).any()
+    weights["text"] = np.where(weights["copy_of"] < 0, weights["id"], weights["copy_of"])
+    assert weights.groupby("text")["weight"].nunique().max() == 1, "the static weight is that of the text"
+    assert weights.groupby("text")["id"].nunique().max() > 1
+
+
+def test_the_record_holds_what_was_done(run_here: Run) -> None:
+    made = run_here(methods="ce", tasks="twitter[noise=0.3,generated=40]")
+    records.save(made.records, made.root)
+    found = records.read(made.root, made.sections[0]["records"]["0"]["generated"])
+    assert found is not None
+    rows = stressed(load("twitter"), {"generated": 40, "noise": 0.3}, 0)
+    assert (found["label"] != found["label_clean"]).sum() == 12
+    assert len(rows.generated) == len(found) == 40
+    assert records.read(made.root, None) is None
+
+
+def reachable(start: list[Any]) -> Iterator[Any]:
+    """Everything that can be reached from some objects, modules and classes aside."""
+    seen, queue = set[int](), list(start)
+    while queue:
+        value = queue.pop()
+        if id(value) in seen or isinstance(value, types.ModuleType | type):
+            continue
+        seen.add(id(value))
+        yield value
+        queue += gc.get_referents(value) if not isinstance(value, types.FunctionType) else []
+
+
+def test_a_method_that_looks_for_the_record_does_not_find_it(run_here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It searches its batch, its context and the variables of every function of the worker that called it."""
+    seen: list[Any] = []
+
+    def start(self: CrossEntropy, context: Context) -> None:
+        seen.append(context)
+
+    def losses(self: CrossEntropy, batch: Batch) -> Losses:
+        if len(seen) == 1:
+            frames = [frame.frame for frame in inspect.stack()]
+            top = next(i for i, frame in enumerate(frames) if frame.f_code.co_filename.endswith("worker.py"))
+            seen.extend(reachable([*seen, batch, *(frame.f_locals for frame in frames[: top + 1])]))
+        return PointwiseLoss.losses(self, batch)
+
+    monkeypatch.setattr(CrossEntropy, "start", start)
+    monkeypatch.setattr(CrossEntropy, "losses", losses)
+    made = run_here(methods="ce", tasks="twitter[noise=0.3]")
+    (rows,) = made.records.values()
+    arrays = [value for value in seen if isinstance(value, np.ndarray) and value.shape == (len(rows),)]
+    assert any(np.array_equal(value, rows.labels) for value in arrays), "it does look where the labels are"
+    clean = rows.record["label_clean"]
+    assert not any(np.array_equal(value, clean) for value in arrays)
+    assert not any(isinstance(value, str) and value == "label_clean" for value in seen)

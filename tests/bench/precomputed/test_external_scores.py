@@ -1,0 +1,96 @@
+"""Checkers that were trained elsewhere: their classes are matched by name, their scores are their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from bench.encoders.checkpoints import outputs
+from bench.errors import UserError
+from bench.jobs import ScoresJob
+from bench.planning.plan import Plan
+from bench.planning.requirements import label_order
+from tasks import load
+
+KIND = {"architectures": ["BertForSequenceClassification"]}
+
+
+def classifier(folder: Path, encoder: Path, names: list[str]) -> Path:
+    """A classifier with a random head, as Hugging Face saves it, with a tokenizer of its own."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    torch.manual_seed(1)
+    named = dict(enumerate(names))
+    model = AutoModelForSequenceClassification.from_pretrained(
+        encoder, id2label=named, label2id={name: k for k, name in named.items()}
+    )
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(encoder).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        (["negative", "positive"], (0, 1)),
+        (["POSITIVE", " Negative"], (1, 0)),
+        (["LABEL_0", "LABEL_1"], (0, 1)),
+    ],
+)
+def test_outputs_are_matched_by_name(names: list[str], order: tuple[int, ...]) -> None:
+    config = {**KIND, "id2label": {str(k): name for k, name in enumerate(names)}}
+    assert label_order(outputs(config, "m"), ("negative", "positive"), "m") == order
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"architectures": ["BertModel"]}, "no classifier"),
+        ({**KIND, "id2label": {"0": "a", "1": "b", "2": "c"}}, "3 classes"),
+        ({**KIND, "id2label": {"0": "bad", "1": "good"}}, "bad, good"),
+    ],
+)
+def test_other_classes_are_refused(config: dict[str, object], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        label_order(outputs(config, "m"), ("negative", "positive"), "m")
+
+
+def test_a_given_checker_weighs_as_its_own_predictions_say(
+    run_here: Callable[..., Plan], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    given = classifier(tmp_path / "checker", tiny_encoder, ["positive", "negative"])
+    plan = run_here(methods="quality-only", quality_checker=str(given), seeds=1)
+    assert sum(isinstance(job, ScoresJob) for job in plan.jobs.values()) == 1
+    assert len(plan.cells) == sum(job.kind == "cell" for job in plan.jobs.values()), "no checker is trained"
+
+    (identity,) = plan.cells
+    folder = plan.jobs[identity].folder
+    weights = pd.read_parquet(folder / "weights.parquet").set_index("id")["weight"]
+    data = load("twitter", source="bundled").generated
+    rows = data.take(np.searchsorted(data.ids, weights.index.to_numpy()))
+    model = AutoModelForSequenceClassification.from_pretrained(given).eval()
+    encoded = AutoTokenizer.from_pretrained(given)(
+        rows.texts, padding=True, truncation=True, max_length=32, return_tensors="pt"
+    )
+    with torch.inference_mode():
+        probabilities = model(**encoded).logits.softmax(-1).numpy()
+    expected = probabilities[np.arange(len(rows)), 1 - rows.labels]  # its outputs are in the other order
+    np.testing.assert_allclose(weights.to_numpy(), expected, rtol=1e-4)
+    assert "trained elsewhere" in " ".join(plan.sections[0]["notes"])
+
+
+def test_another_checker_is_another_cell(run_here: Callable[..., Plan], tiny_encoder: Path, tmp_path: Path) -> None:
+    given = classifier(tmp_path / "checker", tiny_encoder, ["negative", "positive"])
+    one = run_here(methods="quality-only", quality_checker=str(given), seeds=1)
+    weights = json.loads((given / "config.json").read_text())
+    (given / "config.json").write_text(json.dumps({**weights, "id2label": {"0": "positive", "1": "negative"}}))
+    other = run_here(methods="quality-only", quality_checker=str(given), seeds=1)
+    assert set(one.cells) != set(other.cells)

@@ -1,0 +1,95 @@
+"""Texts that a file repeats are tokenised, embedded and encoded once, and every row still has its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import AutoTokenizer
+
+from bench.errors import UserError
+from bench.execution.work import Work, done, least
+from bench.jobs import EmbeddingsJob, StatesJob, TokensJob
+from bench.planning.plan import Plan
+from bench.precomputed import token_spans as spans
+from bench.precomputed import tokens
+from bench.precomputed.tables import READERS, Sought
+from methods.base import EMBEDDINGS, TOKENS
+
+Run = Callable[..., Plan]
+WORDS = ("good", "bad", "a long day at work", "late again", "no coffee left", "rain and more rain")
+
+
+@pytest.fixture
+def made(run_here: Run, tmp_path: Path) -> Plan:
+    """A grid on files of 24 generated rows with 12 texts, whose first is that of every third row."""
+    texts = [WORDS[0] if n % 3 == 0 else f"{WORDS[n % 6]} {n // 2}" for n in range(24)]
+    generated = file(tmp_path / "generated.jsonl", texts)
+    others = [file(tmp_path / f"{name}.jsonl", [f"{name} {n}" for n in range(20)]) for name in ("real", "test")]
+    given = {"generated": generated, "real": others[0], "test": others[1]}
+    return run_here(methods="ce,kmm,dsir", **given, settings={"generated_rows": None})
+
+
+def file(path: Path, texts: list[str]) -> str:
+    rows = [{"text": text, "label": ("no", "yes")[n % 2]} for n, text in enumerate(texts)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def test_each_text_is_encoded_once(made: Plan) -> None:
+    jobs = made.jobs.values()
+    texts = {job.folder: set(job.texts) for job in jobs if isinstance(job, TokensJob)}
+    passes = [job for job in jobs if isinstance(job, StatesJob | EmbeddingsJob)]
+    spent = sum(map(done, jobs), Work())
+    assert spent == least(jobs, jobs)
+    assert spent.encoded == sum(len(texts[job.tokens]) for job in passes)
+
+
+def test_every_row_has_its_own_tokens_states_and_embedding(made: Plan) -> None:
+    jobs = {type(job): job for job in made.jobs.values() if getattr(job, "tokens", None) == generated(made).folder}
+    table = tokens.load(generated(made).folder)
+    tokenizer = AutoTokenizer.from_pretrained(generated(made).checkpoint.path)
+    for row, text in enumerate(generated(made).texts):
+        expected = tokenizer(text)["input_ids"]
+        assert table.inputs(np.array([row]))["input_ids"][0].tolist() == expected
+    states = tokens.load(generated(made).folder, jobs[StatesJob].folder)
+    n = len(generated(made).texts)
+    sought = Sought(np.arange(n), np.arange(n), 2)
+    embedded = READERS[EMBEDDINGS](jobs[EmbeddingsJob].folder, sought)
+    cut = READERS[TOKENS](generated(made).folder, sought)
+    first = {text: row for row, text in reversed(list(enumerate(generated(made).texts)))}
+    for row, text in enumerate(generated(made).texts):
+        assert table.start[row] == table.start[first[text]]
+        assert np.array_equal(embedded[row], embedded[first[text]])
+        assert cut[row][cut[row] >= 0].tolist() == tokenizer(text)["input_ids"]
+    assert len({one.tobytes() for one in embedded}) == len(first)
+    assert len(states.parts[0]["inputs_embeds"]) == sum(table.length[list(first.values())])
+
+
+def generated(made: Plan) -> TokensJob:
+    (job,) = (job for job in made.jobs.values() if isinstance(job, TokensJob) and len(job.texts) == 24)
+    return job
+
+
+def test_states_of_other_tokens_are_refused(made: Plan, tmp_path: Path) -> None:
+    folder = generated(made).folder
+    (tmp_path / "states").mkdir()
+    np.save(tmp_path / "states" / "states.npy", np.zeros((5, 4), np.float32))
+    with pytest.raises(UserError, match="is not of the tokens in"):
+        tokens.load(folder, tmp_path / "states")
+
+
+def test_spans_of_texts_that_do_not_repeat_need_no_file(tmp_path: Path) -> None:
+    spans.write(tmp_path, np.array([3, 2]), np.array([0, 1]))
+    assert not (tmp_path / spans.OWN).exists()
+    start, length = spans.read(tmp_path)
+    assert (start.tolist(), length.tolist()) == ([0, 3], [3, 2])
+    spans.write(tmp_path, np.array([3, 2]), np.array([0, 1, 0]))
+    start, length = spans.read(tmp_path)
+    assert (start.tolist(), length.tolist()) == ([0, 3, 0], [3, 2, 3])
+    first, own = spans.once(start, length)
+    assert (first.tolist(), own.tolist()) == ([0, 1], [0, 1, 0])
+    assert spans.padded(np.array([7, 8, 9, 4, 5]), start, length).tolist() == [[7, 8, 9], [4, 5, -1], [7, 8, 9]]

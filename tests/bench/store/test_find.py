@@ -1,0 +1,96 @@
+"""A cell where a model is named: as a checker, to predict with, in a configuration; and cells that keep none."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.encoders.checkpoints import find
+from bench.errors import UserError
+from bench.store.find import model_of
+from bench.store.folders import State, state
+from bench.store.manifest import grids
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def test_a_kept_cell_checks_and_predicts(bench: Command, tmp_path: Path) -> None:
+    assert bench("run", "--methods", "real-only", "--seeds", "1", "--save-models", "full", tiny=True).returncode == 0
+    (cell,) = tmp_path.glob("runs/twitter/real-only/*/")
+    (tmp_path / "some.txt").write_text("so happy\nthis is awful\n")
+    written = []
+    for name in (cell.name[:8], "twitter real-only 0", str(cell / "model")):
+        ran = bench("predict", name, "some.txt")
+        assert ran.returncode == 0, ran.stderr
+        written.append((tmp_path / "predictions.csv").read_text())
+    assert len(set(written)) == 1
+
+    ran = bench("run", "--methods", "dimp", "--seeds", "1", "--quality-checker", cell.name, tiny=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert not list(tmp_path.glob("runs/.artefacts/checker/*")), "the given checker is used, none is trained"
+    given = [grid["sections"][0]["given_checkers"] for grid in grids(tmp_path / "runs")]
+    assert list(given[-1].values()) == [find(str(cell / "model")).hash]
+
+    (without,) = tmp_path.glob("runs/twitter/dimp*/*/")
+    for command in (
+        ("predict", without.name, "some.txt", "--to", "none.csv"),
+        ("run", "--methods", "dimp", "--quality-checker", without.name),
+    ):
+        ran = bench(*command)
+        assert ran.returncode == 2
+        assert ran.stderr.count("\n") == 1
+        assert "keeps no whole model; train it again: python -m bench run --methods dimp --seeds 1" in ran.stderr
+        assert ran.stderr.rstrip().endswith("--save-models full --force")
+    assert not (tmp_path / "none.csv").exists()
+
+
+def test_a_configuration_may_name_a_cell(bench: Command, tmp_path: Path, tiny_encoder: Path) -> None:
+    pd.DataFrame({"text": [f"word {i} {k}" for i in range(60) for k in "ab"], "label": [-1, 1] * 60}).to_csv(
+        tmp_path / "rows.csv", index=False
+    )
+    common = {"model_name_or_path": str(tiny_encoder), "train_file": "rows.csv", "validation_file": "rows.csv"}
+    common |= {"max_seq_length": 16, "num_train_epochs": 1, "per_device_train_batch_size": 16}
+    (tmp_path / "one.json").write_text(json.dumps(common))
+    assert bench("train", "one.json").returncode == 0
+    (cell,) = tmp_path.glob("runs/files/ce/*/")
+    two = {**common, "problem_type": "single_label_classification_dimp", "quality_checker_model": cell.name[:9]}
+    (tmp_path / "two.json").write_text(json.dumps({**two, "output_dir": "two"}))
+    ran = bench("train", "two.json")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert not list(tmp_path.glob("runs/.artefacts/checker/*"))
+
+    (tmp_path / "some.txt").write_text("so happy\n")
+    only = {"model_name_or_path": cell.name, "do_train": False, "do_predict": True, "test_file": "some.txt"}
+    (tmp_path / "only.json").write_text(json.dumps({**only, "output_dir": "only"}))
+    ran = bench("train", "only.json")
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "only" / "test_submission.txt").read_text().startswith("Id,Prediction\n1,")
+
+    (tmp_path / "two.json").write_text(json.dumps({**two, "quality_checker_model": "abcdef012345"}))
+    ran = bench("train", "two.json")
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    assert "no cell 'abcdef012345'" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["bert-base-uncased", "vinai/bertweet-large", "wandb:a/b/c:v1", "gpt2", "some folder/m"]
+)
+def test_other_names_stay_what_they_are(name: str, tmp_path: Path) -> None:
+    assert model_of(name, tmp_path) == name
+
+
+def test_a_cell_that_failed(tmp_path: Path) -> None:
+    cell = tmp_path / "twitter" / "ce" / "0123456789abcdef0123"
+    cell.mkdir(parents=True)
+    (cell / "spec.json").write_text(json.dumps({"task_ref": "twitter", "label": "ce", "method": "ce", "seed": 0}))
+    (cell / "error.json").write_text(json.dumps({"type": "MemoryError", "message": "too much"}))
+    assert state(cell) is State.FAILED
+    with pytest.raises(
+        UserError, match=r"is failed \(MemoryError: too much\) and has no model; train it: .* --retry-failed"
+    ):
+        model_of("0123456789", tmp_path)

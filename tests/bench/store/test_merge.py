@@ -1,0 +1,143 @@
+"""Stores of several machines in one report; what does not match is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from bench.errors import UserError
+from bench.leaderboard import Rules
+from bench.leaderboard.build import build
+from bench.store.files import write_json
+from bench.store.manifest import joined
+from bench.store.merge import merged
+from tests.bench.leaderboard.fake_store import FakeStore
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def part(tmp_path, name, seeds, methods=("ce", "dimp"), *, env=None, code="1:abc", **section):
+    """A store of some seeds of a grid whose cells have the ids that any store gives them."""
+    store = FakeStore(tmp_path / name, seeds=seeds, **section)
+    for label in methods:
+        store.method(label, skill=2.0 if label == "dimp" else 1.0, env=env)
+        entry = store.section["methods"][-1]
+        for seed, old in list(entry["cells"].items()):
+            entry["cells"][seed] = new = f"twitter/{label}/{label}{seed}"
+            (store.root / old).rename(store.root / new)
+            store.put(new, "spec.json", {"code": code})
+    return store
+
+
+def saved(*stores):
+    """Their folders, with the manifests of their grids."""
+    for store in stores:
+        write_json(store.root / ".grids" / "a.json", store.manifest())
+    return [store.root for store in stores]
+
+
+def test_seeds_of_two_machines_are_one_table(tmp_path):
+    a, b = part(tmp_path, "a", (0, 1, 2)), part(tmp_path, "b", (3, 4))
+    manifest = merged(saved(a, b), allow_mixed=False)
+    (section,) = build(manifest, Path()).sections
+    whole = FakeStore(tmp_path / "whole", seeds=(0, 1, 2, 3, 4)).method("ce").method("dimp", skill=2.0)
+    (expected,) = build(whole.manifest(), whole.root).sections
+    for found, row in zip(section.rows, expected.rows, strict=True):
+        assert (found.label, found.seeds, found.accuracy) == (row.label, row.seeds, row.accuracy)
+        assert found.paired.accuracy == row.paired.accuracy
+        assert found.paired.verdict == row.paired.verdict
+
+
+def test_other_methods_and_tasks_are_added(tmp_path):
+    a, b = part(tmp_path, "a", (0, 1)), part(tmp_path, "b", (0, 1), ("focal",))
+    c = part(tmp_path, "c", (0, 1), task="news", task_ref="news", protocol="held-out")
+    manifest = merged(saved(a, b, c), allow_mixed=False)
+    assert [[entry["label"] for entry in one["methods"]] for one in manifest["sections"]] == [
+        ["ce", "dimp", "focal"],
+        ["ce", "dimp"],
+    ]
+
+
+def test_the_finished_one_of_two_cells_counts(tmp_path):
+    a, b = part(tmp_path, "a", (0, 1)), part(tmp_path, "b", (0, 1))
+    for store, seed in ((a, "0"), (b, "1")):
+        (store.root / store.section["methods"][1]["cells"][seed] / "metrics.json").unlink()
+    (section,) = build(merged(saved(a, b), allow_mixed=False), Path()).sections
+    assert all(row.complete for row in section.rows)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"hashes": {"generated": "9e4e", "test": "0dd"}}, "twitter: hashes.test 7e57 and 0dd; --allow-mixed"),
+        ({"protocol": "held-out"}, "protocol fixed and held-out"),
+        ({"preset": "full", "settings": {"updates": 48, "batch_size": 32, "lr": 1e-4}}, "settings.lr 0.0003 and 0.0"),
+    ],
+)
+def test_other_data_or_training_are_refused(tmp_path, section, message):
+    stores = saved(part(tmp_path, "a", (0, 1)), part(tmp_path, "b", (2, 3), **section))
+    with pytest.raises(UserError, match=f"a and .*b do not match: .*{message}"):
+        merged(stores, allow_mixed=False)
+    assert len(merged(stores, allow_mixed=True)["sections"]) == 2  # tables of their own
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"env": {"torch": "2.12.0"}}, "torch 2.13.0 and 2.12.0"),
+        ({"code": "2:abc"}, "code of ce 1:abc and 2:abc"),
+    ],
+)
+def test_other_code_or_versions_are_refused(tmp_path, options, message):
+    stores = saved(part(tmp_path, "a", (0, 1)), part(tmp_path, "b", (2, 3), **options))
+    with pytest.raises(UserError, match=message):
+        merged(stores, allow_mixed=False)
+    (section,) = build(merged(stores, allow_mixed=True), Path(), Rules(allow_mixed=True)).sections
+    assert [len(row.cells) for row in section.rows] == [4, 4]
+
+
+def test_two_cells_of_one_seed_are_refused(tmp_path):
+    a, b = part(tmp_path, "a", (0, 1)), part(tmp_path, "b", (1, 2))
+    entry = b.section["methods"][0]
+    (b.root / entry["cells"]["1"]).rename(b.root / "twitter/ce/other")
+    entry["cells"]["1"] = "twitter/ce/other"
+    with pytest.raises(UserError, match="ce, seed 1 is cell ce1 and other"):
+        merged(saved(a, b), allow_mixed=False)
+
+
+def test_a_store_that_has_more_than_the_other_matches(tmp_path):
+    a, b = part(tmp_path, "a", (0, 1)), part(tmp_path, "b", (2, 3))
+    full = part(tmp_path, "c", (0, 1), preset="full")
+    write_json(b.root / ".grids" / "b.json", full.manifest())
+    assert len(merged(saved(a, b), allow_mixed=False)["sections"]) == 2
+
+
+def test_the_command_merges_and_checks(tmp_path, capsys):
+    saved(part(tmp_path, "a", (0, 1)), part(tmp_path, "b", (2, 3)))
+    for extra in (["--no-figures"], ["--check"]):
+        with pytest.raises(SystemExit) as stop:
+            main(["report", "--from", "a", "b", *extra])
+        assert stop.value.code == 0, capsys.readouterr()
+    value = json.loads((tmp_path / "reports" / "leaderboard.json").read_text())
+    assert [row["n_seeds"] for row in value["rows"]] == [4, 4]
+    with pytest.raises(SystemExit) as stop:
+        main(["report", "--from", "a", "nowhere"])
+    assert stop.value.code == 2
+    assert "no grid was run in nowhere" in capsys.readouterr().err
+
+
+def test_what_the_later_grid_says_of_a_method_is_right(tmp_path):
+    store = FakeStore(tmp_path / "runs", seeds=(0, 1)).method("dimp", hyperparameters={"clip": 10})
+    first = store.manifest()
+    later = json.loads(json.dumps(first))
+    later["sections"][0] |= {"title": "Another title", "seeds": [1]}
+    later["sections"][0]["methods"][0] |= {"hyperparameters": {"clip": 20}, "cells": {"1": "twitter/dimp/new"}}
+    (section,) = joined([first, later], "")["sections"]
+    (method,) = section["methods"]
+    assert (section["title"], section["seeds"]) == ("Another title", [0, 1])
+    assert method["hyperparameters"] == {"clip": 20}
+    assert method["cells"] == {"0": "twitter/dimp/0-0", "1": "twitter/dimp/new"}

@@ -1,0 +1,67 @@
+"""W&B artifacts as models and data: the real client downloads them from a server on the loopback interface."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.encoders.checkpoints import find
+from bench.errors import UserError
+from bench.wandb_artifacts import local
+from tests.helpers.wandb_stub import ENTITY, PROJECT, Stub, logged_in
+
+pytestmark = pytest.mark.wandb_agent
+NAME = f"wandb:{ENTITY}/{PROJECT}/checker:v0"
+
+
+@pytest.fixture
+def server(tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
+    """A server that has the tiny encoder as an artifact, and a client that is logged in to it."""
+    with logged_in(tmp_path, monkeypatch) as stub:
+        stub.artifacts.folders["checker:v0"] = tiny_encoder
+        yield stub
+
+
+def test_downloaded_once_then_kept(server: Stub, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find(NAME).hash == find(str(tiny_encoder)).hash
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert find(NAME).hash == find(str(tiny_encoder)).hash, "a numbered version is not asked for again"
+    assert local(f"{NAME}/config.json").name == "config.json"
+    with pytest.raises(UserError, match=r"no such file; it holds .*config\.json"):
+        local(f"{NAME}/train.json")
+
+
+@pytest.mark.parametrize(("listens", "told"), [(False, "cannot be reached"), (True, "does not answer within 1 s")])
+def test_a_server_out_of_reach(
+    listens: bool, told: str, server: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.wandb_artifacts.PATIENCE", 1)
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{place.getsockname()[1]}")
+        if listens:
+            place.listen(5)
+        with pytest.raises(UserError, match=told):
+            local(NAME)
+    assert not list((tmp_path / "kept").rglob("*"))
+
+
+def test_what_cannot_be_had(server: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="not wandb:entity/project/name:version"):
+        local("wandb:checker")
+    with pytest.raises(UserError, match="cannot be had"):
+        local(NAME.replace("checker", "chequer"))
+    server.artifacts.damaged.add("config.json")
+    with pytest.raises(UserError, match=r"cannot be had: .*[Dd]igest"):
+        local(NAME)
+    assert not list((tmp_path / "kept").rglob("config.json")) or not list((tmp_path / "kept").glob("**/checker:v0"))
+    server.artifacts.damaged.clear()
+    shutil.rmtree(tmp_path / "wandb_cache_dir", ignore_errors=True)
+    assert find(NAME)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    with pytest.raises(UserError, match="WANDB_MODE is offline"):
+        local(NAME.replace("v0", "v1"))

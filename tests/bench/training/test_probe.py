@@ -1,0 +1,143 @@
+"""Derivatives in the space of the weights, against autograd, differences and the optimiser itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bench.encoders.checkpoints import find
+from bench.encoders.classifier import Classifier
+from bench.precomputed.tokens import TokenTable
+from bench.training.history import Passes
+from bench.training.probe import LookAhead, ProbedRows
+from tests.helpers.encoders import FAMILIES, make_encoder
+
+IDS = torch.tensor([40, 12, 7, 33, 5])
+
+
+def rows(ids: list[int], seed: int) -> ProbedRows:
+    """Rows of 4 to 9 random tokens with labels of two classes."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(4, 10, size=len(ids))
+    part = {"input_ids": rng.integers(5, 90, size=lengths.sum()).astype(np.int32)}
+    start = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    table = TokenTable((part,), np.zeros(len(ids), np.int64), start, lengths, {"input_ids": 0})
+    return ProbedRows(table, rng.integers(2, size=len(ids)), np.array(ids))
+
+
+def make_probe(encoder: Path, train_layers: int = 1, real: bool = True) -> LookAhead:
+    """A probe of a classifier in training mode, whose AdamW has made two steps."""
+    classifier = Classifier(find(str(encoder)), 2, train_layers)
+    classifier.start(0)
+    classifier.train()
+    optimizer = torch.optim.AdamW(classifier.trained.values(), lr=1e-2, weight_decay=0.0)
+    generated = rows([5, 7, 12, 33, 40], 1)
+    made = LookAhead(classifier, optimizer, generated, rows([0, 1, 2], 2) if real else None, Passes())
+    for _ in range(2):
+        for weight, slope in zip(classifier.trained.values(), made.gradient(IDS), strict=True):
+            weight.grad = slope
+        optimizer.step()
+        optimizer.zero_grad()
+    made.passes.forward = made.passes.backward = 0
+    return made
+
+
+def losses(probe: LookAhead, ids: torch.Tensor, chosen: ProbedRows) -> torch.Tensor:
+    """(n,) cross-entropy with dropout off, by the model's own forward pass."""
+    probe.classifier.eval()
+    at = chosen.rows(ids)
+    log_probs = probe.classifier.model(**chosen.table.inputs(at)).logits.log_softmax(1)
+    probe.classifier.train()
+    return torch.nn.functional.nll_loss(log_probs, torch.from_numpy(chosen.labels[at]), reduction="none")
+
+
+def moved(probe: LookAhead, direction: list[torch.Tensor], size: float) -> None:
+    """Move the model's weights along a direction."""
+    with torch.no_grad():
+        for weight, step in zip(probe.classifier.trained.values(), direction, strict=True):
+            weight.add_(step, alpha=size)
+
+
+def flat(direction: list[torch.Tensor]) -> torch.Tensor:
+    """One long vector."""
+    return torch.cat([part.flatten() for part in direction])
+
+
+def test_gradients_are_those_of_the_model(tiny_encoder: Path) -> None:
+    """Of weighted generated rows, and of real rows at a shifted point."""
+    probe = make_probe(tiny_encoder)
+    weights = torch.tensor([0.0, 1.0, 2.0, 3.0, 0.5])
+    trained = list(probe.classifier.trained.values())
+    expected = torch.autograd.grad((weights * losses(probe, IDS, probe.generated)).mean(), trained)
+    torch.testing.assert_close(flat(probe.gradient(IDS, weights=weights)), flat(expected), atol=1e-6, rtol=1e-4)
+    shift = [torch.randn_like(weight) / 10 for weight in trained]
+    found = probe.gradient(torch.arange(3), real=True, shift=shift)
+    moved(probe, shift, 1.0)
+    assert probe.real is not None
+    expected = torch.autograd.grad(losses(probe, torch.arange(3), probe.real).mean(), trained)
+    torch.testing.assert_close(flat(found), flat(expected), atol=1e-6, rtol=1e-4)
+    assert probe.passes.forward == probe.passes.backward == 5 + 3
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_slopes_are_inner_products_with_each_rows_gradient(family: str, tmp_path: Path) -> None:
+    """One derivative along a direction against the rows' gradients one by one, for every family of encoders."""
+    probe = make_probe(make_encoder(tmp_path / family, family))
+    along = [torch.randn_like(weight) for weight in probe.classifier.trained.values()]
+    found = probe.slopes(IDS, along)
+    assert (probe.passes.forward, probe.passes.backward) == (2 * 5, 0)
+    expected = torch.stack([flat(probe.gradient(row[None])) @ flat(along) for row in IDS])
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)
+
+
+def test_moves_are_the_steps_that_the_optimiser_makes(tiny_encoder: Path) -> None:
+    """AdamW itself, given one row's gradient."""
+    probe = make_probe(tiny_encoder)
+    found = flat(probe.moves(IDS[:2])[1])
+    trained = list(probe.classifier.trained.values())
+    before = flat(trained).detach().clone()
+    for weight, slope in zip(trained, probe.gradient(IDS[1:2]), strict=True):
+        weight.grad = slope
+    probe.optimizer.step()
+    torch.testing.assert_close(found, flat(trained).detach() - before, atol=1e-6, rtol=1e-3)
+
+
+def test_a_probe_leaves_no_trace(tiny_encoder: Path) -> None:
+    """Weights, gradients, random numbers and the training mode are as before."""
+    probe = make_probe(tiny_encoder)
+    trained = list(probe.classifier.trained.values())
+    before, state = flat(trained).detach().clone(), torch.random.get_rng_state()
+    first = probe.slopes(IDS, probe.gradient(IDS))
+    probe.moves(IDS)
+    assert torch.equal(probe.slopes(IDS, probe.gradient(IDS)), first)
+    assert torch.equal(flat(trained), before)
+    assert all(weight.grad is None and weight.requires_grad for weight in trained)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert probe.classifier.base.encoder.layer[1].training
+    assert not probe.classifier.base.encoder.layer[0].training
+
+
+def test_real_rows_are_for_who_declares_them(tiny_encoder: Path) -> None:
+    probe = make_probe(tiny_encoder, real=False)
+    with pytest.raises(LookupError, match="real_use = GRADIENT"):
+        probe.gradient(torch.arange(3), real=True)
+    with pytest.raises(LookupError, match="real_use = GRADIENT"):
+        _ = probe.real_rows
+
+
+def test_peers_share_what_is_frozen(tiny_encoder: Path) -> None:
+    """A second network has weights of its own where it trains, and only there."""
+    classifier = Classifier(find(str(tiny_encoder)), 2, 1)
+    peer = classifier.peer()
+    own = dict(classifier.model.named_parameters())
+    for name, weight in peer.model.named_parameters():
+        assert (weight is own[name]) == (not weight.requires_grad)
+    assert all(peer.trained[name] is dict(peer.model.named_parameters())[name] for name in peer.trained)
+    assert peer.pretrained is classifier.pretrained
+    classifier.start(1)
+    peer.start(2)
+    differs = [name for name in peer.trained if not torch.equal(peer.trained[name], classifier.trained[name])]
+    assert differs == ["classifier.weight"]

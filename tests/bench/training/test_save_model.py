@@ -1,0 +1,99 @@
+"""`--save-models`: what is kept is the model that made the predictions, and nobody's result depends on it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+
+from bench.config.request import request
+from bench.jobs import CellJob
+from bench.planning.planner import plan
+from bench.precomputed.tokens import load
+from bench.store.folders import State, state
+from bench.store.layout import MODEL
+from tests.helpers.encoders import make_encoder
+
+
+def trained(root: Path, kept: str | None, encoder: Path, method: str = "ce", layers: str = "1") -> CellJob:
+    """A cell trained here."""
+    from bench.execution.worker import run
+
+    asked = request(
+        methods=method, encoder=str(encoder), preset="smoke", seeds=1, settings={"train_layers": layers, "lr": "1e-2"}
+    )
+    made = plan(asked, root)
+    for identity, job in made.jobs.items():
+        wanted = replace(job, keep=kept) if identity in made.cells else job  # type: ignore[call-arg]
+        outcome = run(wanted)
+        assert outcome.state == "done", outcome.cause
+    cell = made.jobs[next(iter(made.cells))]
+    assert isinstance(cell, CellJob)
+    return cell
+
+
+@pytest.mark.parametrize(
+    ("family", "layers"), [("bert", "1"), ("bert", "all"), ("distilbert", "1"), ("modernbert", "1")]
+)
+def test_a_full_model_gives_the_stored_logits(tmp_path: Path, family: str, layers: str) -> None:
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    cell = trained(tmp_path / "runs", "full", make_encoder(tmp_path / "encoder", family), layers=layers)
+    model = AutoModelForSequenceClassification.from_pretrained(cell.folder / MODEL).eval()
+    assert model.config.id2label == dict(enumerate(cell.record["labels"]))
+    assert model.config.label2id == {name: i for i, name in enumerate(cell.record["labels"])}
+    stored = pd.read_parquet(cell.folder / "predictions.parquet").set_index("id")
+    table = load(cell.test.tokens).take(cell.test.index)
+    with torch.inference_mode():
+        logits = model(**table.inputs(np.arange(len(table)))).logits.numpy()
+    np.testing.assert_allclose(logits, stored.loc[cell.test.ids, ["logit_0", "logit_1"]].to_numpy(), atol=1e-4)
+    assert np.ptp(logits) > 1e-2, "a model that learnt something"
+    tokenizer = AutoTokenizer.from_pretrained(cell.folder / MODEL)
+    assert len(tokenizer("a text")["input_ids"]) > 2
+
+
+def test_what_trained_is_part_of_the_full_model(tmp_path: Path, tiny_encoder: Path) -> None:
+    full = trained(tmp_path / "a", "full", tiny_encoder)
+    part = trained(tmp_path / "b", "trained", tiny_encoder)
+    plain = trained(tmp_path / "c", None, tiny_encoder)
+    assert full.spec.id == part.spec.id == plain.spec.id, "what is kept is not in the id"
+    assert not (plain.folder / MODEL).exists()
+    whole, own = (
+        load_file(full.folder / MODEL / "model.safetensors"),
+        load_file(part.folder / MODEL / "trained.safetensors"),
+    )
+    assert 0 < len(own) < len(whole)
+    assert all(np.array_equal(whole[name], weight) for name, weight in own.items())
+    told = json.loads((part.folder / MODEL / "encoder.json").read_text())
+    assert told["encoder_hash"] == part.spec.encoder_hash
+    assert told["labels"] == part.record["labels"]
+
+
+def test_a_removed_model_leaves_the_cell_done(tmp_path: Path, tiny_encoder: Path) -> None:
+    cell = trained(tmp_path, "trained", tiny_encoder)
+    for path in (cell.folder / MODEL).iterdir():
+        path.unlink()
+    (cell.folder / MODEL).rmdir()
+    assert state(cell.folder) is State.DONE
+
+
+def test_the_command_says_which_cells_have_no_model(
+    bench: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, tiny_encoder: Path
+) -> None:
+    trained(tmp_path / "runs", None, tiny_encoder)
+    grid = ("run", "--methods", "ce", "--seeds", "1", "--train_layers=1", "--lr=1e-2")
+    again = bench(*grid, "--save-models", "full", tiny=True)
+    assert again.returncode == 0, again.stderr
+    assert "1 cells: 1 done before, 0 to do" in again.stdout
+    assert "without such a model (--force trains them again): 1 cells, twitter ce seed 0" in again.stdout
+    forced = bench(*grid, "--save-models", "full", "--force", tiny=True)
+    assert "without such a model" not in forced.stdout
+    assert list(tmp_path.glob("runs/twitter/ce/*/model/model.safetensors"))

@@ -1,0 +1,60 @@
+"""Whether a cheap preset says what a dear one says: two stores, or reports, of the same task and methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from scipy.stats import kendalltau
+
+from bench.errors import UserError
+from bench.leaderboard import frame
+from bench.store.manifest import stored
+from tests.performance import page
+
+
+def measure(first: Path, second: Path, task: str, path: Path, say: Callable[[str], None]) -> None:
+    """Write the section. Raises UserError where the stores have fewer than three methods in common."""
+    a, b = read(first, task), read(second, task)
+    both = a.merge(b, left_index=True, right_index=True, suffixes=("_a", "_b"))
+    if len(both) < 3:
+        raise UserError(f"{first} and {second} have {len(both)} methods of {task} in common; at least 3 are needed")
+    names = [frame["preset"].iloc[0] for frame in (a, b)]
+    tau = kendalltau(both["accuracy_mean_a"], both["accuracy_mean_b"])
+    changed = both[both["difference_word_a"].fillna("") != both["difference_word_b"].fillna("")]
+    rows = [
+        [
+            str(label),
+            *(f"{100 * row[f'accuracy_mean_{side}']:.1f}" for side in "ab"),
+            *(verdict(row, side) for side in "ab"),
+            "yes" if label in changed.index else "",
+        ]
+        for label, row in both.sort_values("accuracy_mean_b", ascending=False).iterrows()
+    ]
+    seeds = " and ".join(f"{int(frame['n_seeds'].max())}" for frame in (a, b))
+    told = (
+        f"Kendall's tau-b of the mean accuracies of {len(both)} methods: {tau.statistic:.2f} (p = {tau.pvalue:.3f}); "
+        f"{len(changed)} verdict{'s change' if len(changed) != 1 else ' changes'}. Seeds: {seeds}."
+    )
+    say(told)
+    head = ["method", *(f"accuracy, {name}" for name in names), *(f"against ce, {name}" for name in names), "changes"]
+    page.put(path, f"Presets {names[0]} and {names[1]} on {task}", [told, page.table(head, rows)])
+
+
+def read(place: Path, task: str) -> pd.DataFrame:
+    """The leaderboard of a task, by method, from a store or from the folder of a report."""
+    report = place / "leaderboard.csv"
+    found = pd.read_csv(report) if report.exists() else frame(stored(place), place)
+    found = found[found["task_ref"] == task]
+    if found.empty or found["label"].duplicated().any():
+        raise UserError(f"{place}: {'no' if found.empty else 'more than one'} table of task {task}")
+    return found.set_index("label")
+
+
+def verdict(row: pd.Series[float], side: str) -> str:
+    """Difference, interval and verdict."""
+    if pd.isna(row[f"difference_accuracy_{side}"]):
+        return "baseline"
+    mean, low, high = (100 * row[f"difference_{name}_{side}"] for name in ("accuracy", "low", "high"))
+    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}] {row[f'difference_word_{side}']}"

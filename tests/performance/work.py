@@ -1,0 +1,156 @@
+"""The rows that are measured, and the grid of ours that is run on them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from bench.config.request import request
+from bench.encoders.checkpoints import find
+from bench.store.files import read_json
+from tasks import Rows, TaskData
+from tests.performance.flops import Lengths, Shape, counted, executed
+
+ROOT = Path(__file__).parents[2]
+POLL = 0.2  # seconds between looks at memory
+Option = str | Path
+
+
+@dataclass(frozen=True)
+class Material:
+    """A task's rows with the lengths of their texts in tokens."""
+
+    source: str
+    encoder: str
+    folder: Path  # of the encoder
+    data: TaskData
+    lengths: dict[str, Lengths]  # generated, real, test
+
+    @classmethod
+    def of(cls, encoder: str | None, max_length: int, test_rows: int) -> Material:
+        """The human-written tweets if BENCH_DATA has them, else the bundled stand-in."""
+        from transformers import AutoTokenizer
+
+        source = "local" if os.environ.get("BENCH_DATA") else "bundled"
+        asked = request(tasks="twitter", source=source, encoder=encoder, test_size=test_rows)
+        data, checkpoint = asked.load(asked.tasks[0]), find(asked.encoders[0])
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, local_files_only=True)
+
+        def tokens(rows: Rows) -> Lengths:
+            found = tokenizer(rows.texts, truncation=True, max_length=max_length)["input_ids"]
+            return np.array([len(row) for row in found])
+
+        parts = {"generated": data.generated, "real": data.real(0), "test": data.test}
+        return cls(
+            source, asked.encoders[0], checkpoint.path, data, {name: tokens(rows) for name, rows in parts.items()}
+        )
+
+    def told(self) -> str:
+        """Which rows these are."""
+        human = "human-written test and real rows" if self.source == "local" else "bundled stand-in rows, not human"
+        sizes = ", ".join(
+            f"{len(found):,} {name} rows of {found.mean():.1f} tokens" for name, found in self.lengths.items()
+        )
+        return f"Task `twitter` ({human}): {sizes}; encoder {Path(self.encoder).name}."
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `bench run` took, all of it: wall-clock seconds, processor seconds, and the largest memory of a worker."""
+
+    wall: float
+    cpu: float
+    worker: int  # bytes
+    others: int  # bytes of the command itself and what else it starts
+    output: str
+
+
+def grid(folder: Path, *options: Option) -> Run:
+    """Run a grid as a user does, in a process of its own. Raises RuntimeError if it fails."""
+    command = [
+        sys.executable,
+        "-m",
+        "bench",
+        "run",
+        "--no-figures",
+        "--out",
+        folder / "runs",
+        "--reports",
+        folder / "reports",
+    ]
+    began = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as output:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        process = psutil.Popen(
+            [*map(str, command), *map(str, options)], stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=ROOT
+        )
+        seen: dict[int, tuple[int, float]] = {}  # process -> largest memory, processor seconds
+        watch = threading.Thread(target=look, args=(process, seen))
+        watch.start()
+        code = process.wait()
+        wall = time.perf_counter() - began
+        watch.join()
+        output.seek(0)
+        text = output.read()
+    if code:
+        raise RuntimeError(f"{' '.join(map(str, options))}: exit code {code}\n{text}")
+    sizes = sorted((memory for memory, _ in seen.values()), reverse=True)
+    return Run(wall, sum(cpu for _, cpu in seen.values()), sizes[0], sum(sizes[1:]), text)
+
+
+def look(process: psutil.Process, seen: dict[int, tuple[int, float]]) -> None:
+    """Note the memory and the processor seconds of a command's processes until it ends."""
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        try:
+            for one in (process, *process.children(recursive=True)):
+                times = one.cpu_times()
+                before = seen.get(one.pid, (0, 0.0))[0]
+                seen[one.pid] = (max(before, one.memory_info().rss), times.user + times.system)
+        except psutil.NoSuchProcess:
+            pass
+        time.sleep(POLL)
+
+
+def computed(output: str) -> str:
+    """The line of a run's output that says what it computed."""
+    found = re.search(r"^computed: .*$", output, re.MULTILINE)
+    return found[0] if found else ""
+
+
+def trainings(store: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Specification and timing of every cell and checker of a store."""
+    for path in (*store.glob("[!.]*/*/*/timing.json"), *store.glob(".artefacts/checker/*/timing.json")):
+        yield read_json(path.parent / "spec.json"), read_json(path)
+
+
+def operations(store: Path, material: Material, shape: Shape) -> dict[str, float]:
+    """FLOPs of all trainings in a store, `counted` and `executed`, from the passes that each of them counted."""
+    total = {"counted": 0.0, "executed": 0.0}
+    for spec, timing in trainings(store):
+        passes = timing["passes"]
+        fitted = material.lengths["real" if spec["method"] == "real-only" else "generated"]
+        scored = np.concatenate([material.lengths["test"], material.lengths["generated"]])
+        layers = spec["settings"]["train_layers"]
+        for name, count in (("counted", counted), ("executed", executed)):
+            of = [count(shape, rows, None if layers == "all" else layers) / len(rows) for rows in (fitted, scored)]
+            total[name] += 3 * passes["train_rows"] * of[0] + passes["score_rows"] * of[1]
+    return total
+
+
+def cells(methods: Sequence[str], seeds: int) -> list[str]:
+    """The trainings of a naive grid, by what they cost: every cell, and the checkers of the methods that ask any."""
+    kinds = {"focal": "ce", "superloss": "ce"}
+    grid_cells = [kinds.get(name, name) for name in methods for _ in range(seeds)]
+    return [*grid_cells, *["ce"] * (seeds if {"dimp", "imp"} & set(methods) else 0)]
