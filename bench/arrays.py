@@ -9,5 +9,5 @@ from numpy.typing import NDArray
 
 Array = np.ndarray[Any, Any]
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.integer[Any]]
+IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]

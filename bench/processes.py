@@ -1,4 +1,4 @@
-"""Processes beside the command's own: fresh ones, which know nothing of the caller's script."""
+"""Processes that do not run the caller's script again, and the GPUs that this process may use."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 
 @contextlib.contextmanager
@@ -35,3 +36,11 @@ def pool(parts: int) -> Iterator[ProcessPoolExecutor]:
         ProcessPoolExecutor(most, mp_context=multiprocessing.get_context("forkserver")) as made,
     ):
         yield made
+
+
+def devices() -> list[str]:
+    """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them; found without torch."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [entry.strip() for entry in named.split(",") if entry.strip() not in ("", "-1")]
+    return [str(i) for i, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]

@@ -85,7 +85,7 @@ def known_keys() -> list[str]:
 
 def complain(message: str) -> int:
     """The one line that the user gets, and the exit code that goes with it."""
-    from bench.execution.torchrun import follows
+    from bench.execution.engines.torchrun import follows
 
     if follows():
         time.sleep(5)  # torchrun ends all processes when one ends: the one that speaks goes first

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bench import leaderboard
 from bench.config.request import Request
 from bench.errors import UserError
-from bench.execution import pool as local
-from bench.execution import torchrun
+from bench.execution import engines
 from bench.execution.progress import FailFast, Progress, Say
 from bench.execution.queue import Queue
 from bench.jobs import CellJob, Job
@@ -24,6 +23,7 @@ from bench.planning import estimate, mirrors
 from bench.planning.describe import describe
 from bench.planning.plan import Plan
 from bench.planning.planner import plan
+from bench.processes import devices
 from bench.store import row_records as records
 from bench.store.folders import State, adopt, failure, forget, state
 from bench.store.layout import MODEL, MODEL_FILES, Kept
@@ -86,7 +86,7 @@ def run(
     `show` is entered while cells train: the live table of a terminal.
     """
     made = plan(asked, options.out)
-    if any(one.settings.precision == "fp16" for one in made.requests) and not local.devices():
+    if any(one.settings.precision == "fp16" for one in made.requests) and not devices():
         raise UserError("precision=fp16 needs a GPU; bf16 trains on processors too")
     smoke = any(one.limit is not None for one in made.requests)
     if options.save_models is not None:
@@ -95,9 +95,10 @@ def run(
     manifest = describe(made, options.command)
     require_baseline(manifest, options.rules, "this grid")
     result = Result(manifest, made.root, options.rules)
-    if torchrun.follows():
+    engine = engines.current()
+    if engine.follows():
         if not options.dry_run:
-            torchrun.follow()
+            engine.follow()
         return result
     if options.dry_run:
         summary(made, options, say)
@@ -106,7 +107,7 @@ def run(
     if not smoke:
         save(manifest, made.root)
     records.save(made.records, made.root)
-    queue, count, engine = queued(made), workers(options), torchrun if torchrun.launched() else local
+    queue, count = queued(made), engine.count(options.workers)
     if todo := missing(queue):
         say(about(todo, made, count))
     progress = Progress(made, queue, count, say, fail_fast=options.fail_fast, command=options.command)
@@ -141,13 +142,6 @@ def lacks_model(job: Job) -> bool:
     if not isinstance(job, CellJob) or job.keep is None or state(job.folder) is not State.DONE:
         return False
     return not any((job.folder / MODEL / name).exists() for name in MODEL_FILES[job.keep])
-
-
-def workers(options: Options) -> int:
-    """How many processes train. Raises UserError where torchrun and the options both say."""
-    if torchrun.launched() and options.workers:
-        raise UserError("--workers are processes that train a cell each; under torchrun its processes share each cell")
-    return torchrun.count() if torchrun.launched() else options.workers or local.default_workers()
 
 
 def prepare(made: Plan, options: Options) -> None:
@@ -216,7 +210,7 @@ def summary(made: Plan, options: Options, say: Say) -> None:
     built = ", ".join(f"{count} {kind}" for kind, count in sorted(artefacts.items())) or "none"
     say(f"trainings to do: {trainings} (of which checkers that are no cells of the grid: {extra})")
     say(f"artefacts to build: {built}")
-    say(about(open_jobs, made, workers(options)))
+    say(about(open_jobs, made, engines.current().count(options.workers)))
 
 
 def missing(queue: Queue) -> list[Job]:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench import processes
-from bench.execution import pool as local
+from bench.execution.engines import local
 
 TIMEOUT = 240  # seconds
 COMMAND = (

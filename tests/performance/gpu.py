@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.errors import UserError
-from bench.execution.pool import devices
+from bench.processes import devices
 from tests.performance import machine, page
 from tests.performance.cpu import Sizes, job, options, process, whole
 from tests.performance.encoders import BASE, make

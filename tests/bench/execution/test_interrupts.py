@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.execution.pool import first_interrupt
+from bench.execution.engines.local import first_interrupt
 from tests.helpers.background import default_interrupts, metrics, start, wait_for
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -17,7 +17,8 @@ import methods
 from bench import data_parallel as ranks
 from bench.config.request import request
 from bench.errors import UserError
-from bench.execution.grid import Options, keep_models, workers
+from bench.execution import engines
+from bench.execution.grid import keep_models
 from bench.planning.planner import plan
 from bench.store.files import read_json
 from bench.store.layout import MODEL
@@ -200,9 +201,10 @@ def test_what_is_wrong_is_told_once(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_workers_and_torchrun_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "any")
     monkeypatch.setenv("WORLD_SIZE", "4")
-    assert workers(Options()) == 4
+    engine = engines.current()
+    assert engine.count(None) == 4
     with pytest.raises(UserError, match="--workers"):
-        workers(Options(workers=2))
+        engine.count(2)
 
 
 def test_parts_of_a_batch_are_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,32 +17,36 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
-from typing import Protocol
 
+from bench.execution.engines.engine import POLL, Watcher, settle
 from bench.execution.queue import Queue
 from bench.jobs import Job, Outcome
-from bench.processes import without_main
+from bench.processes import devices, without_main
 from bench.store.folders import State
 from bench.store.leases import release
 
 # Of a process without threads that has imported what workers need; such a process is kept for all of them.
 CONTEXT = multiprocessing.get_context("forkserver")
 STARTS = 20  # times that a worker is asked for
-POLL = 0.5  # seconds between looks at a cell that another run is training
 
 
-def devices() -> list[str]:
-    """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them; found without torch."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        return [entry.strip() for entry in named.split(",") if entry.strip() not in ("", "-1")]
-    return [str(i) for i, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
+def launched() -> bool:
+    """Every process may start workers of its own."""
+    return True
 
 
-def default_workers() -> int:
-    """One per GPU; without GPUs, one per core this process may use."""
-    return len(devices()) or len(os.sched_getaffinity(0))
+def follows() -> bool:
+    """A worker is a process of its own kind, not a run of the command."""
+    return False
+
+
+def follow() -> None:
+    """Nothing: see `follows`."""
+
+
+def count(requested: int | None) -> int:
+    """As many workers as requested; else one per GPU or, without GPUs, one per core this process may use."""
+    return requested or len(devices()) or len(os.sched_getaffinity(0))
 
 
 @dataclass
@@ -59,16 +63,6 @@ class Worker:
         self.job = job
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.line.send(job)
-
-
-class Watcher(Protocol):
-    """Who is told how the jobs go."""
-
-    def tell(self, job: Job, found: State, outcome: Outcome | None) -> None:
-        """A job ended, here or (without an outcome) in another run. An exception stops the workers at once."""
-
-    def pulse(self) -> None:
-        """Some time has passed, at most `POLL` seconds."""
 
 
 def execute(queue: Queue, workers: int, watcher: Watcher) -> None:
@@ -147,29 +141,20 @@ def answer(queue: Queue, pool: list[Worker], worker: Worker, watcher: Watcher) -
     settle(queue, job, outcome, watcher)
 
 
-def settle(queue: Queue, job: Job, outcome: Outcome, watcher: Watcher) -> None:
-    """Take in what became of a job."""
-    if outcome.state is State.RUNNING:
-        queue.elsewhere(job)
-        return
-    queue.done(job) if outcome.state is State.DONE else queue.failed(job, outcome.cause)
-    watcher.tell(job, outcome.state, outcome)
-
-
 def start(device: str | None) -> Worker:
     """A new worker process from the preloaded fork server, for a GPU or for the CPU.
 
-    A fork server that was killed is asked in vain until the system has buried it; only then does a new one start.
+    After the fork server was killed, connections fail until it has been reaped; then a new one starts.
     """
     for _ in range(STARTS):
         try:
-            return launched(device)
+            return start_once(device)
         except (EOFError, ConnectionError):
             time.sleep(POLL)
-    return launched(device)
+    return start_once(device)
 
 
-def launched(device: str | None) -> Worker:
+def start_once(device: str | None) -> Worker:
     """A new worker process. Raises EOFError or ConnectionError where the fork server is dying."""
     CONTEXT.set_forkserver_preload(["bench.execution.worker"])
     here, there = CONTEXT.Pipe()

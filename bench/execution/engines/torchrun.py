@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError
-from bench.execution.pool import POLL, Watcher, settle
+from bench.execution.engines.engine import POLL, Watcher, settle
 from bench.execution.queue import Queue
 from bench.jobs import CellJob
 from bench.store.folders import State
@@ -40,8 +40,10 @@ def follows() -> bool:
     return launched() and os.environ.get("RANK", "0") != "0"
 
 
-def count() -> int:
-    """Processes that train together."""
+def count(requested: int | None) -> int:
+    """The processes that train together: torchrun's. Raises UserError where --workers are requested too."""
+    if requested:
+        raise UserError("--workers are processes that train a cell each; under torchrun its processes share each cell")
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
