@@ -18,11 +18,11 @@ from bench.arrays import BoolArray, IntArray
 from bench.encoders.checkpoints import Checkpoint
 from bench.hashing import class_hash, digest
 from bench.store.folders import State
-from bench.store.layout import Kept, artefact_path, cell_path
+from bench.store.layout import Kept, cell_path, precomputed_path
 from methods.base import Method
 
 
-def part(role: Role, which: BoolArray | IntArray) -> Role:
+def subset(role: RoleRows, which: BoolArray | IntArray) -> RoleRows:
     """Some of a role's rows: by a mask, or by their places."""
     return replace(role, ids=role.ids[which], labels=role.labels[which], index=role.index[which])
 
@@ -43,7 +43,7 @@ class Job:
         return f"{self.kind} {self.id}"
 
     @property
-    def twin(self) -> Path | None:
+    def other_folder(self) -> Path | None:
         """Another folder in which the same may lie."""
         return None
 
@@ -131,7 +131,7 @@ class FoldsJob(Job):
 
 
 @dataclass(frozen=True)
-class Role:
+class RoleRows:
     """n rows of one role for a cell: ids and labels, and the artefacts with their tokens and states.
 
     `index` picks the rows out of the artefacts, which may hold more.
@@ -146,7 +146,7 @@ class Role:
 
 
 @dataclass(frozen=True)
-class LookedAt:
+class SnapshotRequest:
     """Where a cell leaves what it makes of the scored rows after `count` evenly spaced updates of its training."""
 
     folder: Path
@@ -159,37 +159,37 @@ class CellJob(Job):
 
     kind = "cell"
     spec: CellSpec
-    record: Mapping[str, Any]  # spec.json: the specification with the names people use
+    spec_json: Mapping[str, Any]  # spec.json: the specification with the names people use
     checkpoint: Checkpoint
     n_classes: int
-    generated: Role
-    real: Role
-    scored: Role  # rows whose final log-probabilities are kept: the generated set before any subset is drawn
-    test: Role
+    generated: RoleRows
+    real: RoleRows
+    scored: RoleRows  # rows whose final log-probabilities are kept: the generated set before any subset is drawn
+    test: RoleRows
     tables: Mapping[str, Path] = field(default_factory=dict)  # artefact -> folder, of tables over generated rows
     real_tables: Mapping[str, Path] = field(default_factory=dict)  # the same over the small real set
-    select: Role | None = None  # rows that choose the checkpoint, or the trial
+    select: RoleRows | None = None  # rows that choose the checkpoint, or the trial
     trials: tuple[CellJob, ...] = ()  # see TunedJob
     rule: tuple[str, ...] = ()  # by which metrics, see `bench.protocols`
     section: str = ""  # what tells its section from others of the grid with the same task
     plugin: Path | None = None  # the user's file that defines the method
     keep: Kept | None = None  # what is kept of the trained model
-    looks: LookedAt | None = None
+    snapshots: SnapshotRequest | None = None
 
     @property
-    def twin(self) -> Path:
+    def other_folder(self) -> Path:
         """A checker that one grid trains as an artefact is a cell of another."""
         named = cell_path(self.root, self.spec.task, self.spec.method, self.spec.id)
-        return artefact_path(self.root, "checker", self.spec.id) if self.folder == named else named
+        return precomputed_path(self.root, "checker", self.spec.id) if self.folder == named else named
 
     @property
     def place(self) -> str:
         """The task, and what tells its section from others."""
-        return f"{self.record['task_ref']} {self.section}".strip()
+        return f"{self.spec_json['task_ref']} {self.section}".strip()
 
     @property
     def title(self) -> str:
-        return f"{self.place} {self.record['label']} seed {self.spec.seed}"
+        return f"{self.place} {self.spec_json['label']} seed {self.spec.seed}"
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ def method_code(cls: type[Method]) -> str:
     return f"{cls.version}:{class_hash(cls)}"
 
 
-def content(role: Role) -> str:
+def content(role: RoleRows) -> str:
     """Hash of a role's rows: the texts, which of them, and their labels."""
     repeated = len(np.unique(role.index)) < len(role.index)  # then ids alone do not tell the texts
     places = [role.index.tolist()] if repeated else []

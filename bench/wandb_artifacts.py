@@ -58,7 +58,7 @@ def download(name: str, kept: Path) -> Path:
     """Fetch an artifact into a folder named by the version that an alias stands for now."""
     import wandb
 
-    if why := silence():
+    if why := why_unreachable():
         raise UserError(f"{SCHEME}{name} cannot be had: {why}")
     try:
         found = wandb.Api(timeout=PATIENCE).artifact(name)
@@ -103,7 +103,7 @@ def address() -> str:
     return wandb.setup().settings.base_url
 
 
-def silence() -> str:
+def why_unreachable() -> str:
     """Why the server that the client would ask cannot be had; empty where it answers, whatever it says."""
     import requests
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tasks.errors import DataError
+from tasks.roles import MINIMUM_PER_CLASS
+from tasks.rows import Rows
 
 if TYPE_CHECKING:
     from tasks.spec import TaskSpec
-from tasks.roles import MINIMUM_PER_CLASS
-from tasks.rows import Rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.errors import DataError
+from tasks.rows import Rows
+from tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tasks.rows import Rows
     from tasks.spec import TaskSpec
-from tasks.rows import Rows
-from tasks.spec import TaskSpec
 
 
 def draw(spec: TaskSpec, rows: Rows, seed: int | str, size: int, what: str, minimum: int) -> NDArray[np.int64]:

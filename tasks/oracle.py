@@ -6,8 +6,8 @@ A text is LENGTH words drawn one by one. Real and test rows come from P, generat
     Q(x) = prod_i pi(x_i) exp(covariate t(x_i)) / Z  Q(south | x) = sigmoid(sum_i a(x_i) + conditional b(x_i))
 
 with pi, a, b, t drawn once and for all. A bag of words is enough to learn either, so what a classifier lacks is not
-capacity. The record of a row holds log P(y|x) and log Q(y|x) of every label and log P(x)/Q(x); label noise changes
-Q(y|x) accordingly (see `tasks.stress`), duplicates leave it as it is.
+capacity. Hidden columns hold log P(y|x) and log Q(y|x) of every label and log P(x)/Q(x); label noise changes Q(y|x)
+accordingly (see `tasks.stress`), duplicates leave it as it is.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ class Processes:
         return cls(words_p, words_q, a, a + conditional * b)
 
     def rows(self, role: str) -> Rows:
-        """The rows of a role, always the same, with their record."""
+        """The rows of a role, always the same, with their hidden columns."""
         rng = np.random.default_rng([SEED, *role.encode()])
         of_q = role == "generated"
         words = rng.choice(len(WORDS), size=(ROWS[role], LENGTH), p=np.exp(self.words_q if of_q else self.words_p))
         log_p, log_q = (log_posterior(effect[words].sum(axis=1)) for effect in (self.effect_p, self.effect_q))
         labels = (rng.random(ROWS[role]) < np.exp((log_q if of_q else log_p)[:, 1])).astype(np.int64)
-        record = {"log_p": log_p, "log_q": log_q, "log_x": (self.words_p - self.words_q)[words].sum(axis=1)}
+        hidden = {"log_p": log_p, "log_q": log_q, "log_x": (self.words_p - self.words_q)[words].sum(axis=1)}
         texts = [" ".join(WORDS[word] for word in text) for text in words]
-        return Rows(np.arange(ROWS[role], dtype=np.int64), texts, None, labels, record)
+        return Rows(np.arange(ROWS[role], dtype=np.int64), texts, None, labels, hidden)
 
 
 def log_posterior(odds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from tasks.roles import normalised
+
 if TYPE_CHECKING:
     from typing import Any
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
-
-from tasks.roles import normalised
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Rows:
     pairs: list[str] | None  # n second texts, None where an example is one text
     labels: NDArray[np.int64]  # (n,) index into the task's labels
     # What is known of the rows and no method may see: (n,) or (n, k) by name. No part of the content.
-    record: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    hidden: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -41,15 +41,15 @@ class Rows:
             index = index.astype(np.int64)
         chosen = np.arange(len(self), dtype=np.int64)[index]
         pairs = None if self.pairs is None else [self.pairs[i] for i in chosen]
-        record = {name: values[chosen] for name, values in self.record.items()}
-        return Rows(self.ids[chosen], [self.texts[i] for i in chosen], pairs, self.labels[chosen], record)
+        hidden = {name: values[chosen] for name, values in self.hidden.items()}
+        return Rows(self.ids[chosen], [self.texts[i] for i in chosen], pairs, self.labels[chosen], hidden)
 
     @property
     def origins(self) -> NDArray[np.int64]:
         """(n,) the id of the row that a row's text is from: its own, unless it is a duplicate."""
         import numpy as np
 
-        copy_of = self.record.get("copy_of", np.full(len(self), -1))
+        copy_of = self.hidden.get("copy_of", np.full(len(self), -1))
         return np.where(copy_of < 0, self.ids, copy_of)
 
     def content_hash(self, *, with_labels: bool = True) -> str:

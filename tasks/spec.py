@@ -33,7 +33,7 @@ class Knob(Strict):
     meaning: Text
 
 
-class Choice(Strict):
+class PlaceOption(Strict):
     """`task[name=value]` takes another place for the real rows of one source."""
 
     source: Text
@@ -66,14 +66,14 @@ class TaskSpec(Strict):
     labels: tuple[Text, ...] = ()  # none: those of the rows
     text: Text | None = None  # none: columns with usual names
     text_pair: Text | None = None
-    clean_label: Text | None = None  # column with the true label, where `label` may be wrong; see Rows.record
+    clean_label: Text | None = None  # column with the true label, where `label` may be wrong; see Rows.hidden
     citation: Text
     licence: Text
     sources: dict[str, Block] = Field(default_factory=dict)
     process: Literal["oracle"] | None = None  # the rows are drawn from it; there are no sources then
     sizes: Sizes
     filters: dict[str, Filter] = Field(default_factory=dict)
-    choices: dict[str, Choice] = Field(default_factory=dict)
+    choices: dict[str, PlaceOption] = Field(default_factory=dict)
     knobs: dict[str, Knob] = Field(default_factory=dict)  # of the process
 
     @model_validator(mode="after")
@@ -88,7 +88,7 @@ class TaskSpec(Strict):
         return self.text_pair is not None
 
     @property
-    def options(self) -> dict[str, Filter | Choice | Knob]:
+    def options(self) -> dict[str, Filter | PlaceOption | Knob]:
         """What `task[name=value]` may name, besides axes of stress."""
         return {**self.filters, **self.choices, **self.knobs}
 

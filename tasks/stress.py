@@ -1,7 +1,7 @@
 """Stress: controlled damage to a task's rows, part of a task reference: `twitter[noise=0.2,duplicates=0.5,real=100]`.
 
 Each axis is one entry of `AXES`. Draws depend on (task, seed, axis, text) alone and are nested: noise=0.2 flips every
-row that noise=0.1 of the same seed flips. What was done is kept per row in `Rows.record`, which no method sees:
+row that noise=0.1 of the same seed flips. What was done is kept per row in `Rows.hidden`, which no method sees:
 `label_clean`, the label before the noise, and `copy_of`, the id of the row that a duplicate repeats (-1: none).
 """
 
@@ -121,12 +121,12 @@ def flipped_labels(data: TaskData, share: float, draw: Draw) -> TaskData:
     changed = order[: round(share * len(rows))]
     labels = rows.labels.copy()
     labels[changed] = others[changed]
-    record = {"label_clean": rows.labels, **rows.record}
-    if "log_q" in record:
-        record["log_q"] = noisy_posterior(record["log_q"], rows.labels, labels)
+    hidden = {"label_clean": rows.labels, **rows.hidden}
+    if "log_q" in hidden:
+        hidden["log_q"] = noisy_posterior(hidden["log_q"], rows.labels, labels)
         if draw.stress.get("noise_kind") == "instance":
-            del record["log_q"]  # such flips are no function of label and Q(y|x) alone
-    return replace(data, generated=replace(rows, labels=labels, record=record))
+            del hidden["log_q"]  # such flips are no function of label and Q(y|x) alone
+    return replace(data, generated=replace(rows, labels=labels, hidden=hidden))
 
 
 def noisy_posterior(
@@ -194,11 +194,11 @@ def copied_rows(data: TaskData, share: float, draw: Draw) -> TaskData:
     rows = data.generated
     repeated = draw.order(rows, "duplicates")[: math.ceil(REPEATED * len(rows))]
     copies = np.resize(repeated, round(share * len(rows)))
-    record = {"copy_of": np.full(len(rows), -1, dtype=np.int64), **rows.record}
-    grown = replace(rows, record=record).take(np.concatenate([np.arange(len(rows)), copies]))
+    hidden = {"copy_of": np.full(len(rows), -1, dtype=np.int64), **rows.hidden}
+    grown = replace(rows, hidden=hidden).take(np.concatenate([np.arange(len(rows)), copies]))
     new = slice(len(rows), None)
     grown.ids[new] = rows.ids.max() + 1 + np.arange(len(copies))
-    grown.record["copy_of"][new] = rows.ids[copies]
+    grown.hidden["copy_of"][new] = rows.ids[copies]
     return replace(data, generated=grown)
 
 

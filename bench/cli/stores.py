@@ -33,9 +33,9 @@ def validate(
 ) -> None:
     """Show what a task's data are: roles, sizes, label shares, duplicates, what is removed, lengths."""
     from bench.commands.validate import validate as lines
-    from bench.config.request import request
+    from bench.config.request import make_request
 
-    asked = request(
+    asked = make_request(
         methods="ce",
         tasks=tasks,
         source=source,

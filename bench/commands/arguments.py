@@ -11,14 +11,14 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, get_args
 
-from bench.config.request import Request, request
+from bench.config.request import Request, make_request
 from bench.errors import UserError, unknown
 from bench.execution.grid import Options
 from bench.leaderboard import USUAL, Correction, Rules
 from bench.store.find import checkers_of
 from bench.store.layout import Kept
 
-PARTS: tuple[Callable[..., Any], ...] = (request, Options, Rules)
+PARTS: tuple[Callable[..., Any], ...] = (make_request, Options, Rules)
 CHECKERS = ("quality_checker", "diversity_checker")  # a cell of the store may be named, as `bench show` takes it
 MADE = {"command", "rules"}  # fields of Options that nobody gives by these names
 
@@ -45,7 +45,7 @@ def sort(given: Mapping[str, Any], command: str) -> tuple[Request, Options]:
     how |= {name: Path(how[name]) for name in ("out", "reports") if name in how}
     options = Options(**how, command=command, rules=rules(judged))
     asked |= checkers_of({name: asked[name] for name in CHECKERS if name in asked}, options.out)
-    return request(**asked), options
+    return make_request(**asked), options
 
 
 def rules(given: Mapping[str, Any]) -> Rules:

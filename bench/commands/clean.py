@@ -18,7 +18,7 @@ from bench.hashing import ID_LENGTH
 from bench.store.folders import State, state
 from bench.store.layout import DONE
 from bench.store.leases import exclusive
-from bench.store.manifest import ARTEFACTS, GRIDS, read
+from bench.store.manifest import GRIDS, PRECOMPUTED, read
 
 SHARED = ".artefacts"
 IDENTITY = re.compile(f"[0-9a-f]{{{ID_LENGTH}}}")
@@ -96,11 +96,11 @@ def wanted(root: Path) -> set[Path] | None:
     needed: set[Path] = set()
     for path in root.glob(f"{GRIDS}/*.json"):
         grid = read(path)
-        if ARTEFACTS not in grid:
+        if PRECOMPUTED not in grid:
             return None
         methods = [method for section in grid["sections"] for method in section["methods"]]
         if any((root / cell).is_dir() for method in methods for cell in method["cells"].values()):
-            needed |= {root / name for name in grid[ARTEFACTS]}
+            needed |= {root / name for name in grid[PRECOMPUTED]}
     return needed
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.commands.predict import predict, submission, texts
 from bench.config.recipe_file import Recipe, read
-from bench.config.request import Request, request
+from bench.config.request import Request, make_request
 from bench.errors import UserError
 from bench.execution.grid import Options, Result, run
 from bench.execution.progress import Say
@@ -82,7 +82,7 @@ def asked(recipe: Recipe, store: Path, say: Say) -> Request:
         say(f"{rows.pop('test')} has no labels: it is predicted, and a part of the validation rows is the test")
     checkers = checkers_of(recipe.checkers, store)
     pool = load(FILES, source=FILES, places=rows).pool
-    return request(
+    return make_request(
         methods=recipe.method,
         tasks=f"{FILES}[real={len(pool)}]",
         seeds=[recipe.seed],

@@ -25,7 +25,7 @@ from bench.leaderboard.read.row_weights import (
 from bench.precomputed import token_spans as spans
 from bench.store.files import read_json
 from bench.store.folders import State, state
-from bench.store.layout import artefact_path
+from bench.store.layout import precomputed_path
 from bench.store.manifest import stored
 
 
@@ -77,8 +77,8 @@ def section_of(root: Path, folder: Path) -> dict[str, Any]:
 def of(root: Path, section: dict[str, Any], seed: int, folder: Path) -> RowWeights | Absence:
     """The weights of a cell of a section."""
     quality = section["checkers"].get("quality", {}).get(str(seed))
-    record = section.get("records", {}).get(str(seed), {}).get("generated")
-    return read(folder, root, record, root / quality if quality else None)
+    hidden = section.get("records", {}).get(str(seed), {}).get("generated")
+    return read(folder, root, hidden, root / quality if quality else None)
 
 
 def distribution(found: RowWeights) -> Iterator[str]:
@@ -138,8 +138,8 @@ def shown(name: str, values: FloatArray, i: int) -> str:
 
 def flags(found: RowWeights, i: int, labels: Sequence[str]) -> str:
     """What is recorded of a row."""
-    wrong = found.wrong is not None and found.record is not None and found.wrong[i]
-    text = f", wrong: {labels[int(found.record['label_clean'].iloc[i])]}" if wrong and found.record is not None else ""
+    wrong = found.wrong is not None and found.hidden is not None and found.wrong[i]
+    text = f", wrong: {labels[int(found.hidden['label_clean'].iloc[i])]}" if wrong and found.hidden is not None else ""
     return text + (", text repeated" if found.repeated is not None and found.repeated[i] else "")
 
 
@@ -149,7 +149,7 @@ def decoded(root: Path, spec: dict[str, Any], found: RowWeights) -> dict[int, st
 
     from bench.encoders.checkpoints import find
 
-    folder = artefact_path(root, "tokens", spec["data"]["scored"])
+    folder = precomputed_path(root, "tokens", spec["data"]["scored"])
     if state(folder) is not State.DONE:
         raise UserError(f"{folder} is not there: the store does not have the texts any more")
     import pandas as pd
@@ -160,7 +160,7 @@ def decoded(root: Path, spec: dict[str, Any], found: RowWeights) -> dict[int, st
     tokenizer = AutoTokenizer.from_pretrained(find(spec["encoder"]).path, local_files_only=True)
     place = dict(zip(ids.tolist(), zip(*spans.read(folder), strict=True), strict=True))
     texts: dict[int, str] = {}
-    for row, origin in zip(found.ids.tolist(), origins(found.ids, found.record).tolist(), strict=True):
+    for row, origin in zip(found.ids.tolist(), origins(found.ids, found.hidden).tolist(), strict=True):
         start, length = place[origin]
         texts[row] = str(tokenizer.decode(tokens[start : start + length], skip_special_tokens=True))
     return texts

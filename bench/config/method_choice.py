@@ -19,7 +19,7 @@ MOST_COST = 10.0  # CE cells that a method in `all` may cost
 
 
 @dataclass(frozen=True)
-class Choice:
+class MethodChoice:
     """A configured method; `label` is its name with what differs from the defaults."""
 
     cls: type[Method]
@@ -34,10 +34,10 @@ class Choice:
 
 def choose(
     names: str | Sequence[str], own: Mapping[str, Mapping[str, Any]]
-) -> tuple[tuple[Choice, ...], dict[str, str]]:
+) -> tuple[tuple[MethodChoice, ...], dict[str, str]]:
     """The configured methods of an expression in order, each once, and what groups left out with the reason."""
     registry, groups = methods.discover(), methods.groups()
-    chosen: dict[tuple[str, MethodConfig], Choice] = {}
+    chosen: dict[tuple[str, MethodConfig], MethodChoice] = {}
     left_out: dict[str, str] = {}
     for ref in parse(names, "()"):
         if ref.name in groups:
@@ -69,10 +69,10 @@ def out_of_reach(cls: type[Method]) -> str:
     return "" if findable(cls) else f"workers cannot import it from {cls.__module__}; give its file: --plugin FILE.py"
 
 
-def configure(cls: type[Method], options: Mapping[str, Any]) -> Choice:
+def configure(cls: type[Method], options: Mapping[str, Any]) -> MethodChoice:
     """A method with its hyper-parameters converted and checked."""
     config = build(cls.Config, options, cls.name)
-    return Choice(cls, config, label(cls.name, config))
+    return MethodChoice(cls, config, label(cls.name, config))
 
 
 def obstacle(cls: type[Method]) -> str:

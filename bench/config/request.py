@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import methods
 from bench.config.auxiliary_term import with_auxiliary
-from bench.config.method_choice import Choice, choose
+from bench.config.method_choice import MethodChoice, choose
 from bench.config.protocols import Protocol, protocols
 from bench.config.settings import PRESETS, Settings
 from bench.config.task_choice import TaskChoice, choose_tasks
@@ -28,7 +28,7 @@ MOST_SEEDS = 10_000  # of a number of seeds: more is a slip of the keyboard
 class Request:
     """A grid: its axes and the training that all its cells share."""
 
-    methods: tuple[Choice, ...]
+    methods: tuple[MethodChoice, ...]
     tasks: tuple[TaskChoice, ...]
     seeds: tuple[int, ...]
     encoders: tuple[str, ...]
@@ -56,7 +56,7 @@ class Request:
         )
 
 
-def request(
+def make_request(
     *,
     methods: str | Sequence[str] = "all",
     tasks: str | Sequence[str] | None = None,
@@ -127,7 +127,7 @@ def request(
     )
 
 
-def given_and_held_out(chosen: Sequence[Choice], models: Mapping[str, str | None]) -> None:
+def given_and_held_out(chosen: Sequence[MethodChoice], models: Mapping[str, str | None]) -> None:
     """Raise UserError where a method needs out-of-fold scores of a checker that was trained elsewhere."""
     for name, held_out in ((QUALITY, QUALITY_OOF), (DIVERSITY, DIVERSITY_OOF)):
         for choice in chosen if models[name] else ():

@@ -22,9 +22,9 @@ from bench.leaderboard.rules import require_baseline
 from bench.planning import estimate, mirrors
 from bench.planning.describe import describe
 from bench.planning.plan import Plan
-from bench.planning.planner import plan
+from bench.planning.planner import make_plan
 from bench.processes import devices
-from bench.store import row_records as records
+from bench.store import hidden_columns
 from bench.store.folders import State, adopt, failure, forget, state
 from bench.store.layout import MODEL, MODEL_FILES, Kept
 from bench.store.manifest import save
@@ -85,32 +85,32 @@ def run(
 
     `show` is entered while cells train: the live table of a terminal.
     """
-    made = plan(asked, options.out)
-    if any(one.settings.precision == "fp16" for one in made.requests) and not devices():
+    plan = make_plan(asked, options.out)
+    if any(one.settings.precision == "fp16" for one in plan.requests) and not devices():
         raise UserError("precision=fp16 needs a GPU; bf16 trains on processors too")
-    smoke = any(one.limit is not None for one in made.requests)
+    smoke = any(one.limit is not None for one in plan.requests)
     if options.save_models is not None:
-        keep_models(made, options.save_models)
-    mirrors.mirror(made, options.track, options.artifacts, options.inputs)
-    manifest = describe(made, options.command)
+        keep_models(plan, options.save_models)
+    mirrors.mirror(plan, options.track, options.artifacts, options.inputs)
+    manifest = describe(plan, options.command)
     require_baseline(manifest, options.rules, "this grid")
-    result = Result(manifest, made.root, options.rules)
+    result = Result(manifest, plan.root, options.rules)
     engine = engines.current()
     if engine.follows():
         if not options.dry_run:
             engine.follow()
         return result
     if options.dry_run:
-        summary(made, options, say)
+        summary(plan, options, say)
         return result
-    prepare(made, options)
+    prepare(plan, options)
     if not smoke:
-        save(manifest, made.root)
-    records.save(made.records, made.root)
-    queue, count = queued(made), engine.count(options.workers)
+        save(manifest, plan.root)
+    hidden_columns.save(plan.hidden, plan.root)
+    queue, count = queued(plan), engine.count(options.workers)
     if todo := missing(queue):
-        say(about(todo, made, count))
-    progress = Progress(made, queue, count, say, fail_fast=options.fail_fast, command=options.command)
+        say(about(todo, plan, count))
+    progress = Progress(plan, queue, count, say, fail_fast=options.fail_fast, command=options.command)
     try:
         with show(progress):
             engine.execute(queue, count, progress)
@@ -120,21 +120,21 @@ def run(
     result.interrupted = queue.closed and not result.ok
     if not smoke:
         result.leaderboard = leaderboard.write_report(
-            manifest, made.root, options.reports, options.rules, figures=options.figures
+            manifest, plan.root, options.reports, options.rules, figures=options.figures
         )
     progress.finish(f"leaderboard: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
-    if without := [made.jobs[identity].title for identity in made.cells if lacks_model(made.jobs[identity])]:
+    if without := [plan.jobs[identity].title for identity in plan.cells if lacks_model(plan.jobs[identity])]:
         told = f"{', '.join(without[:3])}{', ...' * (len(without) > 3)}"
         say(f"done before and without such a model (--force trains them again): {len(without)} cells, {told}")
     return result
 
 
-def keep_models(made: Plan, kept: Kept) -> None:
+def keep_models(plan: Plan, kept: Kept) -> None:
     """Have the cells that were asked for keep their models."""
-    for identity in made.cells:
-        job = made.jobs[identity]
+    for identity in plan.cells:
+        job = plan.jobs[identity]
         assert isinstance(job, CellJob), "cells are made by cell jobs"
-        made.jobs[identity] = replace(job, keep=kept)
+        plan.jobs[identity] = replace(job, keep=kept)
 
 
 def lacks_model(job: Job) -> bool:
@@ -144,18 +144,18 @@ def lacks_model(job: Job) -> bool:
     return not any((job.folder / MODEL / name).exists() for name in MODEL_FILES[job.keep])
 
 
-def prepare(made: Plan, options: Options) -> None:
+def prepare(plan: Plan, options: Options) -> None:
     """Make the store ready: writable, failures and results that are to be made again forgotten, checkers adopted."""
-    for folder in (options.reports, made.root):
+    for folder in (options.reports, plan.root):
         writable(folder)
-    for identity, job in made.jobs.items():
+    for identity, job in plan.jobs.items():
         failed = state(job.folder) is State.FAILED
-        if (options.retry_failed and failed) or (options.force and identity in {*made.cells, *made.mirrors}):
+        if (options.retry_failed and failed) or (options.force and identity in {*plan.cells, *plan.mirrors}):
             forget(job.folder)
-            if job.twin is not None and options.force:
-                forget(job.twin)
-        elif job.twin is not None and not failed:
-            adopt(job.twin, job.folder, made.root)
+            if job.other_folder is not None and options.force:
+                forget(job.other_folder)
+        elif job.other_folder is not None and not failed:
+            adopt(job.other_folder, job.folder, plan.root)
 
 
 def writable(folder: Path) -> None:
@@ -168,21 +168,21 @@ def writable(folder: Path) -> None:
         raise UserError(f"cannot write to {folder}: permission denied")
 
 
-def queued(made: Plan) -> Queue:
+def queued(plan: Plan) -> Queue:
     """The plan's jobs with the states that the store has; artefacts are looked at only if a cell still needs them."""
-    states = {identity: present(job) for identity, job in made.jobs.items()}
+    states = {identity: present(job) for identity, job in plan.jobs.items()}
     wanted: set[str] = set()
 
     def want(identity: str) -> None:
         if identity not in wanted:
             wanted.add(identity)
             if states[identity] is not State.DONE:
-                for need in made.jobs[identity].needs:
+                for need in plan.jobs[identity].needs:
                     want(need)
 
-    for identity in (*made.cells, *made.mirrors):
+    for identity in (*plan.cells, *plan.mirrors):
         want(identity)
-    jobs = {identity: job for identity, job in made.jobs.items() if identity in wanted}
+    jobs = {identity: job for identity, job in plan.jobs.items() if identity in wanted}
     causes = {}
     for identity, job in jobs.items():
         if states[identity] is State.FAILED:
@@ -194,23 +194,25 @@ def queued(made: Plan) -> Queue:
 def present(job: Job) -> State:
     """The state of a job, done where its twin is: a run takes that over."""
     own = state(job.folder)
-    there = own in (State.MISSING, State.STALE) and job.twin is not None and state(job.twin) is State.DONE
+    there = (
+        own in (State.MISSING, State.STALE) and job.other_folder is not None and state(job.other_folder) is State.DONE
+    )
     return State.DONE if there else own
 
 
-def summary(made: Plan, options: Options, say: Say) -> None:
+def summary(plan: Plan, options: Options, say: Say) -> None:
     """The dry run: what there is, what would be done, and about how long it would take."""
-    queue = queued(made)
+    queue = queued(plan)
     open_jobs = missing(queue)
-    asked = Counter(str(present(made.jobs[identity])) for identity in made.cells)
-    say(f"cells: {len(made.cells)} ({', '.join(f'{count} {name}' for name, count in sorted(asked.items()))})")
+    asked = Counter(str(present(plan.jobs[identity])) for identity in plan.cells)
+    say(f"cells: {len(plan.cells)} ({', '.join(f'{count} {name}' for name, count in sorted(asked.items()))})")
     trainings = sum(isinstance(job, CellJob) for job in open_jobs)
-    extra = sum(isinstance(job, CellJob) and job.id not in made.cells for job in open_jobs)
+    extra = sum(isinstance(job, CellJob) and job.id not in plan.cells for job in open_jobs)
     artefacts = Counter(job.kind for job in open_jobs if job.kind != "cell")
     built = ", ".join(f"{count} {kind}" for kind, count in sorted(artefacts.items())) or "none"
     say(f"trainings to do: {trainings} (of which checkers that are no cells of the grid: {extra})")
     say(f"artefacts to build: {built}")
-    say(about(open_jobs, made, engines.current().count(options.workers)))
+    say(about(open_jobs, plan, engines.current().count(options.workers)))
 
 
 def missing(queue: Queue) -> list[Job]:
@@ -218,8 +220,8 @@ def missing(queue: Queue) -> list[Job]:
     return [job for identity, job in queue.jobs.items() if queue.states[identity] in (State.MISSING, State.STALE)]
 
 
-def about(jobs: Sequence[Job], made: Plan, count: int) -> str:
+def about(jobs: Sequence[Job], plan: Plan, count: int) -> str:
     """What jobs of a plan will take."""
-    seconds = estimate.spell(estimate.seconds(jobs, made.jobs.values(), count))
+    seconds = estimate.spell(estimate.seconds(jobs, plan.jobs.values(), count))
     many = "s" * (count != 1)
     return f"estimate: about {seconds} on {count} worker{many} (from counts; machines differ by a factor of 3)"

@@ -121,7 +121,7 @@ def footer(progress: Progress, rows: list[Row]) -> str:
     """All cells, what is built for them, and the time left."""
     if progress.queue.closed:
         return progress.closing()
-    queue, cells = progress.queue, progress.made.cells
+    queue, cells = progress.queue, progress.plan.cells
     open_ = [i for i, found in queue.states.items() if found not in ("done", "failed", "blocked")]
     others = sum(identity not in cells for identity in open_)
     first = f"; first {others} checkers and artefacts ({progress.running()} running)" if others else ""

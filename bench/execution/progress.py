@@ -54,17 +54,17 @@ class Row:
 class Progress:
     """Tells of each job as it ends, and counts."""
 
-    def __init__(self, made: Plan, queue: Queue, workers: int, say: Say, *, fail_fast: bool, command: str) -> None:
-        self.made, self.queue, self.say, self.fail_fast, self.command = made, queue, say, fail_fast, command
+    def __init__(self, plan: Plan, queue: Queue, workers: int, say: Say, *, fail_fast: bool, command: str) -> None:
+        self.plan, self.queue, self.say, self.fail_fast, self.command = plan, queue, say, fail_fast, command
         self.began = time.monotonic()
-        self.cached = {identity for identity in made.cells if queue.states.get(identity) is State.DONE}
+        self.cached = {identity for identity in plan.cells if queue.states.get(identity) is State.DONE}
         self.workers, self.trained, self.spent = workers, 0, 0.0  # trainings of this run, and their seconds
         self.built: list[Job] = []  # what this run's workers finished
         self.noted: set[str] = set()
         self.lines = True  # a line per finished cell; a live table does without
         self.warned = False
-        todo = len(made.cells) - len(self.cached)
-        say(f"{len(made.cells)} cells: {len(self.cached)} done before, {todo} to do on {workers} workers")
+        todo = len(plan.cells) - len(self.cached)
+        say(f"{len(plan.cells)} cells: {len(self.cached)} done before, {todo} to do on {workers} workers")
 
     def tell(self, job: Job, found: State, outcome: Outcome | None) -> None:
         """A job ended."""
@@ -108,8 +108,8 @@ class Progress:
 
     def position(self) -> str:
         """Cells settled of all, and time left at the pace so far."""
-        settled = sum(self.queue.states[i] in SETTLED for i in self.made.cells)
-        return f"[{settled}/{len(self.made.cells)}, {self.left()}]"
+        settled = sum(self.queue.states[i] in SETTLED for i in self.plan.cells)
+        return f"[{settled}/{len(self.plan.cells)}, {self.left()}]"
 
     def left(self) -> str:
         """Time left if trainings take what they took so far, in words; nobody knows before the first is done."""
@@ -132,7 +132,7 @@ class Progress:
     def rows(self) -> list[Row]:
         """The grid as it stands, a row per task and method in the order of the plan."""
         cells: dict[tuple[str, str], list[str]] = {}
-        for identity, label in self.made.cells.items():
+        for identity, label in self.plan.cells.items():
             job = self.queue.jobs[identity]
             assert isinstance(job, CellJob), "cells are made by cell jobs"
             cells.setdefault((job.place, label), []).append(identity)
@@ -154,7 +154,7 @@ class Progress:
 
     def counts(self) -> Counter[str]:
         """Cells that were asked for, by state at the end; `cached` were done before."""
-        found = Counter(str(self.queue.states[identity]) for identity in self.made.cells)
+        found = Counter(str(self.queue.states[identity]) for identity in self.plan.cells)
         found["cached"] = len(self.cached)
         return found
 
@@ -163,7 +163,7 @@ class Progress:
         states = self.queue.states
         bad = [i for i, found in states.items() if found in (State.FAILED, State.BLOCKED)]
         causes = {identity: self.queue.causes.get(identity, "") for identity in bad}
-        left = [i for i in self.made.cells if states[i] not in SETTLED]
+        left = [i for i in self.plan.cells if states[i] not in SETTLED]
         return {**causes, **dict.fromkeys(left, "not run")}
 
     def finish(self, last: str) -> None:
@@ -183,13 +183,13 @@ class Progress:
         if self.built:
             self.say(self.work())
         self.say(
-            f"{counts['done']}/{len(self.made.cells)} cells done ({counts['cached']} from before) in "
+            f"{counts['done']}/{len(self.plan.cells)} cells done ({counts['cached']} from before) in "
             f"{time.monotonic() - self.began:.0f} s; {last}"
         )
 
     def work(self) -> str:
         """What this run computed, against the least that gives its results."""
-        spent, needed = sum(map(done, self.built), Work()), least(self.built, self.made.jobs.values())
+        spent, needed = sum(map(done, self.built), Work()), least(self.built, self.plan.jobs.values())
         return f"computed: {spent}; {'nothing twice' if spent == needed else f'the least necessary: {needed}'}"
 
     def again(self) -> str:

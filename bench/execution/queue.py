@@ -63,7 +63,7 @@ class Queue:
         for identity in list(self.away):
             job = self.jobs[identity]
             found = state(job.folder)
-            if found is State.RUNNING or (job.twin is not None and state(job.twin) is State.RUNNING):
+            if found is State.RUNNING or (job.other_folder is not None and state(job.other_folder) is State.RUNNING):
                 continue
             self.away.discard(identity)
             if found is State.DONE:

@@ -86,7 +86,7 @@ def scored(job: CellJob) -> int:
 
 def looked_at(job: CellJob) -> int:
     """Rows that a cell looks at in the course of its training."""
-    return job.looks.count * len(job.scored.ids) if job.looks else 0
+    return job.snapshots.count * len(job.scored.ids) if job.snapshots else 0
 
 
 def phases(job: CellJob) -> list[tuple[int, bool]]:

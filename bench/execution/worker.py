@@ -110,7 +110,7 @@ def follow_parent() -> None:
 
 def run(job: Job, builders: Mapping[str, Any] = BUILDERS) -> Outcome:
     """Build one job under its lease. A failure is written down and returned, never raised."""
-    if not acquire(job.root, job.folder, job.twin):
+    if not acquire(job.root, job.folder, job.other_folder):
         found = made_elsewhere(job)
         if found is State.DONE:
             return Outcome(job.id, found, read_json(job.folder / DONE))
@@ -135,9 +135,9 @@ def run(job: Job, builders: Mapping[str, Any] = BUILDERS) -> Outcome:
 def made_elsewhere(job: Job) -> State:
     """The state of a job that is not this worker's to build; what is done under its other name is taken over."""
     found = state(job.folder)
-    if job.twin is None or found in (State.RUNNING, State.DONE, State.FAILED):
+    if job.other_folder is None or found in (State.RUNNING, State.DONE, State.FAILED):
         return found
-    return State.DONE if adopt(job.twin, job.folder, job.root) else State.RUNNING
+    return State.DONE if adopt(job.other_folder, job.folder, job.root) else State.RUNNING
 
 
 @contextlib.contextmanager

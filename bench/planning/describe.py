@@ -9,38 +9,38 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.config.method_choice import Choice
+from bench.config.method_choice import MethodChoice
 from bench.encoders.checkpoints import Checkpoint, find
-from bench.jobs import SCHEMA, CellSpec, Role
+from bench.jobs import SCHEMA, CellSpec, RoleRows
 from bench.planning.plan import Plan
-from bench.store.layout import artefact_path
-from bench.store.manifest import ARTEFACTS, joined
+from bench.store.layout import precomputed_path
+from bench.store.manifest import PRECOMPUTED, joined
 from methods.base import QUALITY, RealUse, hyperparameters
 
 if TYPE_CHECKING:
-    from bench.planning.rows import TaskRows
+    from bench.planning.rows import SectionRows
 
 
-def describe(made: Plan, command: str) -> dict[str, Any]:
+def describe(plan: Plan, command: str) -> dict[str, Any]:
     """The manifest: everything the report needs to know of the grid, or of several as one, as JSON."""
-    left_out = {name: reason for one in made.requests for name, reason in one.left_out.items()}
+    left_out = {name: reason for one in plan.requests for name, reason in one.left_out.items()}
     return {
-        **joined([{"sections": made.sections}], command),
+        **joined([{"sections": plan.sections}], command),
         "left_out": left_out,
-        ARTEFACTS: sorted(str(folder.relative_to(made.root)) for folder in shared(made)),
+        PRECOMPUTED: sorted(str(folder.relative_to(plan.root)) for folder in shared(plan)),
     }
 
 
-def shared(made: Plan) -> set[Path]:
+def shared(plan: Plan) -> set[Path]:
     """The folders of everything that a plan makes besides the cells that were asked for."""
-    folders = {job.folder for identity, job in made.jobs.items() if identity not in made.cells}
-    return folders | {artefact_path(made.root, "record", identity) for identity in made.records}
+    folders = {job.folder for identity, job in plan.jobs.items() if identity not in plan.cells}
+    return folders | {precomputed_path(plan.root, "record", identity) for identity in plan.hidden}
 
 
 FITS = {RealUse.CHECKER, RealUse.GRADIENT, RealUse.SELECT, RealUse.TRAIN}  # uses in which real rows fit something
 
 
-def record(plan: TaskRows, choice: Choice, spec: CellSpec, roles: Mapping[str, Role]) -> dict[str, Any]:
+def spec_json(task: SectionRows, choice: MethodChoice, spec: CellSpec, roles: Mapping[str, RoleRows]) -> dict[str, Any]:
     """spec.json: the specification, and the names by which people know its parts."""
     return {
         "schema": SCHEMA,
@@ -49,11 +49,11 @@ def record(plan: TaskRows, choice: Choice, spec: CellSpec, roles: Mapping[str, R
         "label": choice.label,
         "hyperparameters": dict(spec.hyperparameters),
         "task": spec.task,
-        "task_ref": plan.task.label,
-        "source": plan.data.source,
-        "origins": dict(plan.data.origins),
+        "task_ref": task.task.label,
+        "source": task.data.source,
+        "origins": dict(task.data.origins),
         "seed": spec.seed,
-        "encoder": plan.checkpoint.name,
+        "encoder": task.checkpoint.name,
         "encoder_hash": spec.encoder_hash,
         "preset": spec.preset,
         "protocol": spec.protocol,
@@ -61,65 +61,72 @@ def record(plan: TaskRows, choice: Choice, spec: CellSpec, roles: Mapping[str, R
         "data": dict(spec.data),
         "artefacts": dict(spec.artefacts),
         "code": spec.code,
-        "labels": list(plan.data.spec.labels),
+        "labels": list(task.data.spec.labels),
         "real_use": str(choice.real_use),
         "rows": {name: len(roles[name].ids) for name in spec.data},
     }
 
 
 def section(
-    plan: TaskRows, checker: Checkpoint, paths: Mapping[str, Any], needs: Mapping[str, Any], quality: Mapping[str, str]
+    task: SectionRows,
+    checker: Checkpoint,
+    paths: Mapping[str, Any],
+    needs: Mapping[str, Any],
+    quality: Mapping[str, str],
 ) -> dict[str, Any]:
     """What the report needs to know of this task beyond what the cells store."""
-    data = plan.stressed(plan.asked.seeds[0])
-    test, roles = data.test, plan.roles(plan.asked.seeds[0])
+    data = task.stressed(task.request.seeds[0])
+    test, roles = data.test, task.roles(task.request.seeds[0])
     rows = {name: len(role.ids) for name, role in roles.items()}
-    own = checker.hash == plan.checkpoint.hash
+    own = checker.hash == task.checkpoint.hash
     return {
-        "task": plan.task.name,
-        "task_ref": plan.task.label,
-        "title": plan.data.spec.title,
-        "labels": list(plan.data.spec.labels),
-        "source": plan.data.source,
-        "origins": dict(plan.data.origins),
-        "stand_in": plan.data.stand_in,
-        "encoder": plan.checkpoint.name,
-        "encoder_hash": plan.checkpoint.hash,
-        "preset": plan.asked.preset,
+        "task": task.task.name,
+        "task_ref": task.task.label,
+        "title": task.data.spec.title,
+        "labels": list(task.data.spec.labels),
+        "source": task.data.source,
+        "origins": dict(task.data.origins),
+        "stand_in": task.data.stand_in,
+        "encoder": task.checkpoint.name,
+        "encoder_hash": task.checkpoint.hash,
+        "preset": task.request.preset,
         "checker_encoder": None if own else checker.name,
         "checker_encoder_hash": None if own else checker.hash,
-        "given_checkers": {name: find(model).hash for name, model in plan.asked.checkers.items()},
-        "protocol": plan.protocol.label,
-        "settings": plan.settings.stored(),
-        "training": plan.asked.settings.stored(),  # the same as asked for: epochs are not yet updates
+        "given_checkers": {name: find(model).hash for name, model in task.request.checkers.items()},
+        "protocol": task.protocol.label,
+        "settings": task.settings.stored(),
+        "training": task.request.settings.stored(),  # the same as asked for: epochs are not yet updates
         "sizes": {
             "generated": len(data.generated),
             "real": rows["real"],
             **({"selection": rows["select"]} if rows["select"] else {}),
-            "pool": len(plan.data.pool),
+            "pool": len(task.data.pool),
             "test": len(test),
         },
         "hashes": {
             name: rows.content_hash()[:20]
-            for name, rows in (("generated", plan.base), ("pool", plan.data.pool), ("test", test))
+            for name, rows in (("generated", task.base), ("pool", task.data.pool), ("test", test))
         },
         "majority": float(np.bincount(test.labels).max() / len(test)),
         "notes": [
-            *plan.data.notes,
-            *([plan.protocol.note] if plan.protocol.note else []),
-            *chooses_nothing(plan, rows["generated"]),
-            *(f"{name} checker: {Path(model).name}, trained elsewhere" for name, model in plan.asked.checkers.items()),
+            *task.data.notes,
+            *([task.protocol.note] if task.protocol.note else []),
+            *chooses_nothing(task, rows["generated"]),
+            *(
+                f"{name} checker: {Path(model).name}, trained elsewhere"
+                for name, model in task.request.checkers.items()
+            ),
         ],
-        "seeds": list(plan.asked.seeds),
-        "filters": dict(plan.task.filters),
-        "stress": dict(plan.task.stress),
-        "records": plan.records,
+        "seeds": list(task.request.seeds),
+        "filters": dict(task.task.filters),
+        "stress": dict(task.task.stress),
+        "records": task.hidden_ids,
         "checkers": {QUALITY: dict(quality)} if quality else {},
-        "methods": [method(choice, roles, paths[choice.label], needs[choice.label]) for choice in plan.asked.methods],
+        "methods": [method(choice, roles, paths[choice.label], needs[choice.label]) for choice in task.request.methods],
     }
 
 
-def method(choice: Choice, roles: Mapping[str, Role], cells: Mapping[str, str], needs: Any) -> dict[str, Any]:
+def method(choice: MethodChoice, roles: Mapping[str, RoleRows], cells: Mapping[str, str], needs: Any) -> dict[str, Any]:
     """What the report needs to know of a configured method: its use of real rows, its cells, and what they need."""
     return {
         "label": choice.label,
@@ -136,12 +143,12 @@ def method(choice: Choice, roles: Mapping[str, Role], cells: Mapping[str, str], 
     }
 
 
-def chooses_nothing(plan: TaskRows, generated: int) -> list[str]:
+def chooses_nothing(task: SectionRows, generated: int) -> list[str]:
     """A note where a protocol that selects epochs has one to select from."""
-    batch, updates = plan.settings.batch_size, plan.settings.updates
+    batch, updates = task.settings.batch_size, task.settings.updates
     assert updates is not None, "settings are resolved before a section is made"
     epoch = math.ceil(generated / batch)
-    if not plan.protocol.rule or updates > epoch:
+    if not task.protocol.rule or updates > epoch:
         return []
     return [
         f"nothing was chosen: {updates} updates are no more than one epoch ({epoch}), so that the last checkpoint is "
@@ -149,7 +156,7 @@ def chooses_nothing(plan: TaskRows, generated: int) -> list[str]:
     ]
 
 
-def selection_of(real_use: RealUse, roles: Mapping[str, Role]) -> str:
+def selection_of(real_use: RealUse, roles: Mapping[str, RoleRows]) -> str:
     """How the rows that select stand to those that a method sees.
 
     none: nothing selects; apart: no method sees them; seen: they are the small real set; fitted: and this method, or

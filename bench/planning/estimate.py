@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from bench.config.auxiliary_term import auxiliary
-from bench.jobs import CellJob, EmbeddingsJob, Job, Role, StatesJob, TokensJob
+from bench.jobs import CellJob, EmbeddingsJob, Job, RoleRows, StatesJob, TokensJob
 from methods import METHODS
 from methods.hooks import Budget
 
@@ -50,12 +50,12 @@ def operations(job: Job, mean: dict[Path, float], rows: dict[Path, int]) -> floa
     layers = job.spec.settings["train_layers"]
     trained: float = total if layers == "all" else total * layers / blocks
 
-    def tokens(role: Role) -> float:
+    def tokens(role: RoleRows) -> float:
         return mean[role.tokens] * len(role.ids)
 
     source = job.real if job.spec.hyperparameters["train_on"] == "real" else job.generated
     steps = job.spec.settings["updates"] * job.spec.settings["batch_size"] * mean[source.tokens]
-    looks = job.looks.count if job.looks else 0
+    looks = job.snapshots.count if job.snapshots else 0
     return trained * float(6 * steps * cost(job) + 2 * ((1 + looks) * tokens(job.scored) + tokens(job.test)))
 
 

@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from bench.config.request import Request
-from bench.jobs import Job, Role
+from bench.jobs import Job, RoleRows
 from tasks import Rows, TaskData
 
 
 class CellData(Protocol):
     """What can be asked of the rows of a planned cell, for the data sets that trackers log."""
 
-    asked: Request
+    request: Request
     data: TaskData
 
     def stressed(self, seed: int) -> TaskData: ...
 
-    def roles(self, seed: int) -> dict[str, Role]: ...
+    def roles(self, seed: int) -> dict[str, RoleRows]: ...
 
-    def rows(self, name: Literal["generated", "real"], role: Role) -> Rows: ...
+    def rows(self, name: Literal["generated", "real"], role: RoleRows) -> Rows: ...
 
 
 @dataclass
@@ -34,10 +34,10 @@ class Plan:
     jobs: dict[str, Job] = field(default_factory=dict)
     sections: list[dict[str, Any]] = field(default_factory=list)
     cells: dict[str, str] = field(default_factory=dict)  # job id -> label, of the cells that were asked for
-    named: set[str] = field(default_factory=set)  # ids of specs that are asked for and may be checkers too
+    requested_ids: set[str] = field(default_factory=set)  # ids of specs that are asked for and may be checkers too
     mirrors: list[str] = field(default_factory=list)  # ids of the jobs that show these cells to a tracker
-    planned: dict[str, tuple[CellData, int]] = field(default_factory=dict)  # job id -> who planned it, and its seed
-    records: dict[str, Rows] = field(default_factory=dict)  # record id -> rows, of which workers never hear
+    cell_data: dict[str, tuple[CellData, int]] = field(default_factory=dict)  # job id -> who planned it, and its seed
+    hidden: dict[str, Rows] = field(default_factory=dict)  # record id -> rows, of which workers never hear
 
     def add(self, job: Job) -> str:
         """Add a job, or find the one with its id."""

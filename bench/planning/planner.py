@@ -15,36 +15,36 @@ from bench.encoders.checkpoints import find, fits
 from bench.errors import UserError
 from bench.jobs import Job
 from bench.planning.plan import Plan
-from bench.planning.section import TaskPlan
+from bench.planning.section import SectionPlanner
 from tasks import TaskData
 
 
-def plan(asked: Request | Sequence[Request], root: Path) -> Plan:
+def make_plan(requests: Request | Sequence[Request], root: Path) -> Plan:
     """The plan of a grid, or of several as one. Raises UserError or DataError before anything is made."""
     root = root.resolve()
     if root.exists() and not root.is_dir():
         raise UserError(f"the store {root} is not a folder")
-    made = Plan(root, [asked] if isinstance(asked, Request) else asked)
-    sections = [section for one in made.requests for section in sections_of(one, made)]
+    plan = Plan(root, [requests] if isinstance(requests, Request) else requests)
+    sections = [section for one in plan.requests for section in sections_of(one, plan)]
     for section in sections:
         section.announce()
     for section in sections:
         section.build()
-    made.jobs = ordered(made.jobs)
-    return made
+    plan.jobs = ordered(plan.jobs)
+    return plan
 
 
-def sections_of(asked: Request, made: Plan) -> list[TaskPlan]:
+def sections_of(request: Request, plan: Plan) -> list[SectionPlanner]:
     """The parts of a grid that share a task, an encoder and a protocol."""
-    encoders = tuple({checkpoint.hash: checkpoint for checkpoint in map(find, asked.encoders)}.values())
-    checker = find(asked.checker_encoder) if asked.checker_encoder else None
+    encoders = tuple({checkpoint.hash: checkpoint for checkpoint in map(find, request.encoders)}.values())
+    checker = find(request.checker_encoder) if request.checker_encoder else None
     for checkpoint in (*encoders, *((checker,) if checker else ())):
-        fits(checkpoint, asked.settings)
+        fits(checkpoint, request.settings)
     return [
-        TaskPlan(asked, task, data, checkpoint, checker or checkpoint, protocol, made)
-        for task, data in read(asked)
+        SectionPlanner(request, task, data, checkpoint, checker or checkpoint, protocol, plan)
+        for task, data in read(request)
         for checkpoint in encoders
-        for protocol in asked.protocols
+        for protocol in request.protocols
     ]
 
 
@@ -61,16 +61,16 @@ def ordered(jobs: Mapping[str, Job]) -> dict[str, Job]:
     return dict(sorted(jobs.items(), key=lambda item: stage[item[0]] if item[0] in waited else last))
 
 
-def read(asked: Request) -> list[tuple[TaskChoice, TaskData]]:
+def read(request: Request) -> list[tuple[TaskChoice, TaskData]]:
     """The tasks with their rows; sizes that change nothing are left out, so that what is the same has one name."""
     found: dict[tuple[str, str], tuple[TaskChoice, TaskData]] = {}
-    for task in asked.tasks:
-        data = asked.load(task)
+    for task in request.tasks:
+        data = request.load(task)
         stress = dict(task.stress)
-        if asked.limit is not None:
-            data = data.limited(asked.limit)
-            stress.update({key: min(stress[key], asked.limit) for key in ("real", "generated") if key in stress})
-        rows = min(len(data.generated), asked.settings.generated_rows or len(data.generated))
+        if request.limit is not None:
+            data = data.limited(request.limit)
+            stress.update({key: min(stress[key], request.limit) for key in ("real", "generated") if key in stress})
+        rows = min(len(data.generated), request.settings.generated_rows or len(data.generated))
         idle = {"real": stress.get("real") == data.default_real, "generated": stress.get("generated", 0) >= rows}
         stress = {key: value for key, value in stress.items() if not idle.get(key)}
         name = task_label(task.name, {**task.filters, **stress})

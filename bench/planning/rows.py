@@ -16,46 +16,45 @@ from bench.config.task_choice import TaskChoice
 from bench.encoders.checkpoints import Checkpoint
 from bench.errors import UserError
 from bench.hashing import digest
-from bench.jobs import SCHEMA, Role, StatesJob, TokensJob, part
-from bench.store.layout import artefact_path
+from bench.jobs import SCHEMA, RoleRows, StatesJob, TokensJob, content, subset
+from bench.store.layout import precomputed_path
 from tasks import Rows, TaskData, stressed
 
 if TYPE_CHECKING:
     from bench.planning.plan import Plan
-from bench.jobs import content
 
 
-class TaskRows:
+class SectionRows:
     """The rows of one task under its stress, for each seed and role, as one encoder reads them.
 
     What is asked of it is added to a plan.
     """
 
     def __init__(
-        self, asked: Request, task: TaskChoice, data: TaskData, checkpoint: Checkpoint, protocol: Protocol, made: Plan
+        self, request: Request, task: TaskChoice, data: TaskData, checkpoint: Checkpoint, protocol: Protocol, plan: Plan
     ) -> None:
-        self.asked, self.task, self.data, self.made = asked, task, data, made
+        self.request, self.task, self.data, self.plan = request, task, data, plan
         self.checkpoint, self.protocol = checkpoint, protocol
         # D_Q before any subset of a stress axis is drawn: what checkers score, whatever the axis.
-        self.base = data.generated_subset(asked.settings.generated_rows)
+        self.base = data.generated_subset(request.settings.generated_rows)
         rows = min(len(self.base), task.stress.get("generated", len(self.base)))
-        self.settings: Settings = asked.settings.resolved(rows)
+        self.settings: Settings = request.settings.resolved(rows)
         if rows < self.settings.batch_size:
             raise UserError(
                 f"task {task.label}: {rows} generated rows are fewer than a batch of {self.settings.batch_size}; "
                 f"use --set batch_size={rows} or fewer"
             )
-        self.needed: dict[Path, str] = {}  # artefact folder -> job id
-        self.records: dict[str, dict[str, str]] = {}  # seed -> role -> id of what is recorded of its rows
-        self.drawn: dict[int, dict[str, Role]] = {}  # roles by seed
+        self.job_of_folder: dict[Path, str] = {}  # artefact folder -> job id
+        self.hidden_ids: dict[str, dict[str, str]] = {}  # seed -> role -> id of its hidden columns
+        self.drawn: dict[int, dict[str, RoleRows]] = {}  # roles by seed
 
-    def roles(self, seed: int) -> dict[str, Role]:
+    def roles(self, seed: int) -> dict[str, RoleRows]:
         """The rows of each role for a seed, with the artefacts that hold their tokens and states."""
         if seed not in self.drawn:
             self.drawn[seed] = self.draw(seed)
         return self.drawn[seed]
 
-    def draw(self, seed: int) -> dict[str, Role]:
+    def draw(self, seed: int) -> dict[str, RoleRows]:
         """The roles of a seed, made."""
         data = self.stressed(seed)
         real = data.real(seed)
@@ -66,26 +65,26 @@ class TaskRows:
         roles = {
             "scored": scored,
             "generated": replace(scored, ids=generated.ids, labels=generated.labels, index=index),
-            "real": part(small, division.fitting),
-            "select": part(small, division.selecting),
+            "real": subset(small, division.fitting),
+            "select": subset(small, division.selecting),
             "test": self.role(data.test),
         }
-        recorded = {"generated": generated, **({"test": data.test} if data.test.record else {})}
-        self.records[str(seed)] = {name: content(roles[name]) for name in recorded}
-        self.made.records.update({content(roles[name]): rows for name, rows in recorded.items()})
+        with_hidden = {"generated": generated, **({"test": data.test} if data.test.hidden else {})}
+        self.hidden_ids[str(seed)] = {name: content(roles[name]) for name in with_hidden}
+        self.plan.hidden.update({content(roles[name]): rows for name, rows in with_hidden.items()})
         return roles
 
     def stressed(self, seed: int) -> TaskData:
         """The task under its stress, with the base set for the generated one."""
         return stressed(replace(self.data, generated=self.base), self.task.stress, seed)
 
-    def rows(self, name: Literal["generated", "real"], role: Role) -> Rows:
+    def rows(self, name: Literal["generated", "real"], role: RoleRows) -> Rows:
         """The texts of a role, with the labels that it has here."""
         pool = self.data.pool
         texts = self.base.take(role.index) if name == "generated" else pool.take(positions(pool.ids, role.ids))
         return replace(texts, labels=role.labels)
 
-    def small_role(self, real: Rows) -> Role:
+    def small_role(self, real: Rows) -> RoleRows:
         """The role of a seed's small real set: rows of what all seeds of the grid draw, each of which is passed once.
 
         Its identity is that of its own texts, whichever seeds are asked for beside it.
@@ -96,7 +95,7 @@ class TaskRows:
     @cached_property
     def real_rows(self) -> Rows:
         """The rows of the pool that any seed draws, in the pool's order."""
-        drawn = [self.stressed(seed).real(seed).ids for seed in self.asked.seeds]
+        drawn = [self.stressed(seed).real(seed).ids for seed in self.request.seeds]
         return self.data.pool.take(np.isin(self.data.pool.ids, np.concatenate(drawn)))
 
     def tokens_of(self, rows: Rows, checkpoint: Checkpoint) -> Path:
@@ -104,30 +103,30 @@ class TaskRows:
         content = [rows.content_hash(with_labels=False), checkpoint.tokenizer_hash, self.settings.max_length]
         return self.artefact("tokens", content)
 
-    def role(self, rows: Rows) -> Role:
+    def role(self, rows: Rows) -> RoleRows:
         """A role with its token artefact and, where lower layers are frozen, the states after them."""
         tokens = self.tokens(rows, self.checkpoint)
         layers = self.settings.train_layers
         if layers == "all":
-            return Role(rows.ids, rows.labels, np.arange(len(rows)), tokens, None, tokens.name)
+            return RoleRows(rows.ids, rows.labels, np.arange(len(rows)), tokens, None, tokens.name)
         states = self.artefact("states", [tokens.name, self.checkpoint.hash, layers])
-        needs = (self.needed[tokens],)
-        self.needed[states] = self.made.add(
-            StatesJob(f"states/{states.name}", states, self.made.root, needs, tokens, self.checkpoint, layers)
+        needs = (self.job_of_folder[tokens],)
+        self.job_of_folder[states] = self.plan.add(
+            StatesJob(f"states/{states.name}", states, self.plan.root, needs, tokens, self.checkpoint, layers)
         )
-        return Role(rows.ids, rows.labels, np.arange(len(rows)), tokens, states, tokens.name)
+        return RoleRows(rows.ids, rows.labels, np.arange(len(rows)), tokens, states, tokens.name)
 
     def tokens(self, rows: Rows, checkpoint: Checkpoint) -> Path:
         """The artefact with the rows' tokens, which is then needed."""
         folder, length = self.tokens_of(rows, checkpoint), self.settings.max_length
-        self.needed[folder] = self.made.add(
-            TokensJob(f"tokens/{folder.name}", folder, self.made.root, (), rows.texts, rows.pairs, checkpoint, length)
+        self.job_of_folder[folder] = self.plan.add(
+            TokensJob(f"tokens/{folder.name}", folder, self.plan.root, (), rows.texts, rows.pairs, checkpoint, length)
         )
         return folder
 
     def artefact(self, kind: str, content: list[Any]) -> Path:
         """The folder of an artefact, found by what makes it."""
-        return artefact_path(self.made.root, kind, digest([SCHEMA, kind, *content]))
+        return precomputed_path(self.plan.root, kind, digest([SCHEMA, kind, *content]))
 
 
 def positions(ids: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

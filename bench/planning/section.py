@@ -7,19 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.config.method_choice import Choice
+from bench.config.method_choice import MethodChoice
 from bench.config.protocols import Protocol, Tuned
 from bench.config.request import Request
 from bench.config.settings import Settings
 from bench.config.task_choice import TaskChoice
 from bench.encoders.checkpoints import Checkpoint
-from bench.jobs import CellJob, CellSpec, Role, content, method_code
+from bench.jobs import CellJob, CellSpec, RoleRows, content, method_code
 from bench.planning import tuning
 from bench.planning.cell_planner import CellPlanner
-from bench.planning.describe import record, section
+from bench.planning.describe import section, spec_json
 from bench.planning.requirements import given
 from bench.store.folders import State, state
-from bench.store.layout import artefact_path, cell_path
+from bench.store.layout import cell_path, precomputed_path
 from methods.base import QUALITY, RealUse, hyperparameters
 from methods.plugins import file_of
 from tasks import TaskData
@@ -30,123 +30,123 @@ if TYPE_CHECKING:
 READS_REAL = {RealUse.TEXTS, RealUse.CLASSES, RealUse.PRIOR, RealUse.GRADIENT, RealUse.SELECT}
 
 
-class TaskPlan(CellPlanner):
+class SectionPlanner(CellPlanner):
     """Adds the cells of one task, encoder and protocol, and what they need, to a plan: a section of the report."""
 
     def __init__(
         self,
-        asked: Request,
+        request: Request,
         task: TaskChoice,
         data: TaskData,
         checkpoint: Checkpoint,
         checker: Checkpoint,
         protocol: Protocol,
-        made: Plan,
+        plan: Plan,
     ) -> None:
-        super().__init__(asked, task, data, checkpoint, protocol, made)
-        self.artefacts = given(asked.checkers)
+        super().__init__(request, task, data, checkpoint, protocol, plan)
+        self.artefacts = given(request.checkers)
         # Checkers with another encoder have tokens and states of their own; no term is added to a checker's loss.
-        same = checker.hash == checkpoint.hash and asked.settings.auxiliary is None
-        plain = replace(asked, settings=replace(asked.settings, auxiliary=None))
-        self.checkers = self if same else TaskPlan(plain, task, data, checker, checker, protocol, made)
+        same = checker.hash == checkpoint.hash and request.settings.auxiliary is None
+        plain = replace(request, settings=replace(request.settings, auxiliary=None))
+        self.checkers = self if same else SectionPlanner(plain, task, data, checker, checker, protocol, plan)
 
     def announce(self) -> None:
         """Say which cells that need no others are asked for: a checker that is one of them lies among the cells."""
-        for choice in self.asked.methods:
+        for choice in self.request.methods:
             if not choice.cls.requires_of(choice.config):
-                for seed in self.asked.seeds:
-                    self.made.named.add(self.spec(choice, self.protocol, seed, self.roles(seed), {}).id)
+                for seed in self.request.seeds:
+                    self.plan.requested_ids.add(self.spec(choice, self.protocol, seed, self.roles(seed), {}).id)
 
     def build(self) -> None:
         """All cells of the task: seed by seed, so that early results are complete comparisons."""
-        paths: dict[str, dict[str, str]] = {choice.label: {} for choice in self.asked.methods}
-        needs: dict[str, dict[str, list[str]]] = {choice.label: {} for choice in self.asked.methods}
+        paths: dict[str, dict[str, str]] = {choice.label: {} for choice in self.request.methods}
+        needs: dict[str, dict[str, list[str]]] = {choice.label: {} for choice in self.request.methods}
         quality: dict[str, str] = {}
-        for seed in self.asked.seeds:
+        for seed in self.request.seeds:
             roles = self.roles(seed)
-            for choice in self.asked.methods:
+            for choice in self.request.methods:
                 job = self.asked_cell(choice, seed, roles)
                 paths[choice.label][str(seed)] = self.relative(job.folder)
                 # What every cell needs, tokens, is nobody's cost.
                 folders = (*job.tables.values(), *job.real_tables.values(), *(trial.folder for trial in job.trials))
                 needs[choice.label][str(seed)] = [
-                    self.relative(path) for path in folders if path not in self.checkers.needed
+                    self.relative(path) for path in folders if path not in self.checkers.job_of_folder
                 ]
-                if QUALITY in job.tables and QUALITY not in self.asked.checkers:  # a given one was never tested
+                if QUALITY in job.tables and QUALITY not in self.request.checkers:  # a given one was never tested
                     quality[str(seed)] = self.relative(job.tables[QUALITY])
-                self.made.cells[job.id] = choice.label
-                self.made.planned[job.id] = self, seed
-        self.made.sections.append(section(self, self.checkers.checkpoint, paths, needs, quality))
+                self.plan.cells[job.id] = choice.label
+                self.plan.cell_data[job.id] = self, seed
+        self.plan.sections.append(section(self, self.checkers.checkpoint, paths, needs, quality))
 
-    def asked_cell(self, choice: Choice, seed: int, roles: Mapping[str, Role]) -> CellJob:
+    def asked_cell(self, choice: MethodChoice, seed: int, roles: Mapping[str, RoleRows]) -> CellJob:
         """Add a cell of the table, with all that the protocol has trained for it."""
         if isinstance(self.protocol, Tuned):
-            return tuning.plan(self, self.protocol, choice, seed, roles)
-        return self.cell(choice, self.protocol, seed, roles, asked_for=True)
+            return tuning.add_trials(self, self.protocol, choice, seed, roles)
+        return self.cell(choice, self.protocol, seed, roles, requested=True)
 
     def relative(self, folder: Path) -> str:
         """A folder as reports name it: below the store's root."""
-        return str(folder.relative_to(self.made.root))
+        return str(folder.relative_to(self.plan.root))
 
     def cell(
         self,
-        choice: Choice,
+        choice: MethodChoice,
         protocol: Protocol,
         seed: int,
-        roles: Mapping[str, Role],
+        roles: Mapping[str, RoleRows],
         *,
-        asked_for: bool,
+        requested: bool,
         settings: Settings | None = None,
     ) -> CellJob:
         """Add a cell with its checkers and return it; `settings` are its own, where they are not the section's."""
-        made = {
+        jobs = {
             name: self.artefacts[name].job(self.checkers, seed, self.checkers.roles(seed))
             for name in choice.cls.requires_of(choice.config)
         }
-        identities = {name: self.artefacts[name].identity(job, self.checkers.roles(seed)) for name, job in made.items()}
+        identities = {name: self.artefacts[name].identity(job, self.checkers.roles(seed)) for name, job in jobs.items()}
         spec = self.spec(choice, protocol, seed, roles, identities, settings)
         read = [role for name, role in roles.items() if name in spec.data]
         folders = {path for role in read for path in (role.tokens, role.states) if path is not None}
         job = CellJob(
             id=f"cell/{spec.id}",
-            folder=self.folder(spec, asked_for),
-            root=self.made.root,
-            needs=tuple(sorted({self.needed[path] for path in folders} | {job.id for job in made.values()})),
+            folder=self.folder(spec, requested),
+            root=self.plan.root,
+            needs=tuple(sorted({self.job_of_folder[path] for path in folders} | {job.id for job in jobs.values()})),
             spec=spec,
-            record=record(self, choice, spec, roles),
+            spec_json=spec_json(self, choice, spec, roles),
             checkpoint=self.checkpoint,
             n_classes=len(self.data.spec.labels),
-            tables={name: job.folder for name, job in made.items() if self.artefacts[name].role == "generated"},
-            real_tables={name: job.folder for name, job in made.items() if self.artefacts[name].role == "real"},
+            tables={name: job.folder for name, job in jobs.items() if self.artefacts[name].role == "generated"},
+            real_tables={name: job.folder for name, job in jobs.items() if self.artefacts[name].role == "real"},
             rule=protocol.rule,
             section=self.axes(),
             trials=(),
             plugin=file_of(choice.cls),
             keep=None,  # `bench.grid` says which cells keep their models
-            looks=None,  # the artefact that needs them says so
+            snapshots=None,  # the table that needs them says so
             **roles,
         )
-        return self.made.jobs[self.made.add(job)]  # type: ignore[return-value]  # ids of cells name cells
+        return self.plan.jobs[self.plan.add(job)]  # type: ignore[return-value]  # ids of cells name cells
 
     def axes(self) -> str:
         """The encoder and the protocol, where the grid has several."""
-        encoder = [self.checkpoint.name] if len(self.asked.encoders) > 1 else []
-        protocol = [self.protocol.label] if len(self.asked.protocols) > 1 else []
+        encoder = [self.checkpoint.name] if len(self.request.encoders) > 1 else []
+        protocol = [self.protocol.label] if len(self.request.protocols) > 1 else []
         return " ".join(encoder + protocol)
 
-    def folder(self, spec: CellSpec, asked_for: bool) -> Path:
+    def folder(self, spec: CellSpec, requested: bool) -> Path:
         """Where a cell lies; a checker that nobody asks for by name is an artefact unless it is there as a cell."""
-        named = cell_path(self.made.root, spec.task, spec.method, spec.id)
-        if asked_for or spec.id in self.made.named or state(named) in (State.DONE, State.RUNNING):
+        named = cell_path(self.plan.root, spec.task, spec.method, spec.id)
+        if requested or spec.id in self.plan.requested_ids or state(named) in (State.DONE, State.RUNNING):
             return named
-        return artefact_path(self.made.root, "checker", spec.id)
+        return precomputed_path(self.plan.root, "checker", spec.id)
 
     def spec(
         self,
-        choice: Choice,
+        choice: MethodChoice,
         protocol: Protocol,
         seed: int,
-        roles: Mapping[str, Role],
+        roles: Mapping[str, RoleRows],
         artefacts: Mapping[str, str],
         settings: Settings | None = None,
     ) -> CellSpec:
@@ -164,7 +164,7 @@ class TaskPlan(CellPlanner):
             hyperparameters=hyperparameters(choice.config),
             seed=seed,
             encoder_hash=self.checkpoint.hash,
-            preset=self.asked.preset,
+            preset=self.request.preset,
             protocol=protocol.label,
             settings=(settings or self.settings).stored(),
             data=data,

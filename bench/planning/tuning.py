@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
 
-from bench.config.method_choice import Choice
+from bench.config.method_choice import MethodChoice
 from bench.config.protocols import Fixed, Tuned
 from bench.config.settings import Settings
 from bench.errors import UserError
-from bench.jobs import CellJob, Role, TunedJob
-from bench.planning.describe import record
+from bench.jobs import CellJob, RoleRows, TunedJob
+from bench.planning.describe import spec_json
 from bench.seeds import derive
 from methods.base import MethodConfig
 
@@ -32,33 +32,35 @@ LEARNING_RATE, UPDATES = (1 / 3, 3.0), (0.5, 2.0)
 ATTEMPTS = 20  # draws of settings that exclude each other, before the search is given up
 
 
-def plan(made: CellPlanner, protocol: Tuned, choice: Choice, seed: int, roles: Mapping[str, Role]) -> TunedJob:
+def add_trials(
+    planner: CellPlanner, protocol: Tuned, choice: MethodChoice, seed: int, roles: Mapping[str, RoleRows]
+) -> TunedJob:
     """Add a method's trials to a plan, and the job that trains the best of them."""
     # The rows that select are all that a trial is tested on.
     given = {**roles, "test": roles["select"]}
     trials = []
     for number in range(protocol.trials):
-        config, settings = drawn(choice.config, made.settings, choice.cls.name, number)
+        config, settings = drawn(choice.config, planner.settings, choice.cls.name, number)
         named = replace(choice, config=config, label=f"{choice.label} trial {number + 1}/{protocol.trials}")
-        trials.append(made.cell(named, Fixed(), seed, given, asked_for=False, settings=settings))
-    spec = made.spec(choice, protocol, seed, roles, {f"trial-{i}": job.spec.id for i, job in enumerate(trials)})
+        trials.append(planner.cell(named, Fixed(), seed, given, requested=False, settings=settings))
+    spec = planner.spec(choice, protocol, seed, roles, {f"trial-{i}": job.spec.id for i, job in enumerate(trials)})
     read = [role for name, role in roles.items() if name in spec.data]
-    own = {made.needed[path] for role in read for path in (role.tokens, role.states) if path is not None}
+    own = {planner.job_of_folder[path] for role in read for path in (role.tokens, role.states) if path is not None}
     needs = own | {job.id for job in trials} | {need for job in trials for need in job.needs}
     alike = {entry.name: getattr(trials[0], entry.name) for entry in fields(CellJob)}
     changed = {
         "id": f"cell/{spec.id}",
-        "folder": made.folder(spec, asked_for=True),
+        "folder": planner.folder(spec, requested=True),
         "needs": tuple(sorted(needs)),
         "spec": spec,
-        "record": record(made, choice, spec, roles),
+        "spec_json": spec_json(planner, choice, spec, roles),
         # Of all trials: what the method costs with its tuning counts them.
         "tables": {name: path for trial in trials for name, path in trial.tables.items()},
         "real_tables": {name: path for trial in trials for name, path in trial.real_tables.items()},
         "trials": tuple(trials),
     }
     job = TunedJob(**{**alike, **changed, **roles})
-    made.made.add(job)
+    planner.plan.add(job)
     return job
 
 

@@ -24,7 +24,7 @@ from methods.context import (
 )
 
 
-class Sought(NamedTuple):
+class RowLookup(NamedTuple):
     """The rows that a cell wants of a table: their ids, and their places in the token artefact; -1 for none."""
 
     ids: IntArray  # (n,)
@@ -45,7 +45,7 @@ def write_scores(path: Path, ids: IntArray, values: Array, name: str, **columns:
     pd.DataFrame({"id": ids, **columns, **classes}).sort_values("id").to_parquet(path, index=False)
 
 
-def read_scores(folder: Path, sought: Sought) -> Array:
+def read_scores(folder: Path, sought: RowLookup) -> Array:
     """(n, C) log-probabilities."""
     frame = pd.read_parquet(folder / "train_scores.parquet").set_index("id")
     if list(frame) != [f"logp_{k}" for k in range(sought.n_classes)]:
@@ -57,7 +57,7 @@ def read_scores(folder: Path, sought: Sought) -> Array:
     return filled(values, sought.ids >= 0)
 
 
-def read_dynamics(folder: Path, sought: Sought) -> Array:
+def read_dynamics(folder: Path, sought: RowLookup) -> Array:
     """(n, looks, C) log-probabilities."""
     ids, table = np.load(folder / "ids.npy"), np.load(folder / "dynamics.npy")
     order = np.argsort(ids)
@@ -65,19 +65,19 @@ def read_dynamics(folder: Path, sought: Sought) -> Array:
     return filled(table[found], sought.ids >= 0)
 
 
-def read_embeddings(folder: Path, sought: Sought) -> Array:
+def read_embeddings(folder: Path, sought: RowLookup) -> Array:
     """(n, H) float32."""
     table = np.load(folder / "embeddings.npy", mmap_mode="r")
     return filled(table[sought.places[sought.places >= 0]], sought.places >= 0)
 
 
-def read_tokens(folder: Path, sought: Sought) -> Array:
+def read_tokens(folder: Path, sought: RowLookup) -> Array:
     """(n, L) token ids, -1 beyond a text's end."""
     table = spans.padded(np.load(folder / "input_ids.npy"), *spans.read(folder))
     return filled(table[sought.places[sought.places >= 0]], sought.places >= 0)
 
 
-READERS: Mapping[str, Callable[[Path, Sought], Array]] = {
+READERS: Mapping[str, Callable[[Path, RowLookup], Array]] = {
     **dict.fromkeys((QUALITY, DIVERSITY, QUALITY_OOF, DIVERSITY_OOF), read_scores),
     DYNAMICS: read_dynamics,
     **dict.fromkeys((EMBEDDINGS, REAL_EMBEDDINGS), read_embeddings),

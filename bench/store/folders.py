@@ -75,7 +75,7 @@ def failure(folder: Path) -> str:
     return line if len(line) <= CAUSE_LENGTH else line[: CAUSE_LENGTH - 3] + "..."
 
 
-def acquire(root: Path, folder: Path, twin: Path | None = None) -> bool:
+def acquire(root: Path, folder: Path, other_folder: Path | None = None) -> bool:
     """Take the lease of a folder and empty it of what a dead attempt left. False: done, failed or held by another.
 
     `twin` is another folder for the same: where it is done or somebody is at it, there is nothing to do here.
@@ -83,7 +83,7 @@ def acquire(root: Path, folder: Path, twin: Path | None = None) -> bool:
     with exclusive(root):
         if state(folder) in (State.RUNNING, State.DONE, State.FAILED):
             return False
-        if twin is not None and state(twin) in (State.RUNNING, State.DONE):
+        if other_folder is not None and state(other_folder) in (State.RUNNING, State.DONE):
             return False
         shutil.rmtree(folder, ignore_errors=True)
         owner = {"pid": os.getpid(), "started": started(os.getpid()), "host": socket.gethostname()}

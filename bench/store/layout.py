@@ -21,7 +21,7 @@ def cell_path(root: Path, task: str, method: str, identity: str) -> Path:
     return root / task / method / identity
 
 
-def artefact_path(root: Path, kind: str, identity: str) -> Path:
+def precomputed_path(root: Path, kind: str, identity: str) -> Path:
     """Where an artefact lies; writers and readers both ask here."""
     return root / ".artefacts" / kind / identity
 

@@ -13,7 +13,7 @@ from bench.store.files import read_json, write_json
 
 SCHEMA = 1
 GRIDS = ".grids"
-ARTEFACTS = "artefacts"  # of a grid: the folders that its cells share, checkers that are no cells among them
+PRECOMPUTED = "artefacts"  # of a grid: the folders that its cells share, checkers that are no cells among them
 # What two grids must share for their cells to stand in one table.
 TRAINING = ("encoder_hash", "checker_encoder_hash", "preset", "protocol", "settings")
 GATHERED = ("seeds", "records", "checkers", "methods")  # what sections of one table have together

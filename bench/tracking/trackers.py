@@ -19,7 +19,7 @@ from bench.store.files import read_json
 from bench.store.folders import finish
 from bench.store.layout import DONE
 from bench.tracking import lineage
-from bench.wandb_artifacts import PATIENCE, address, silence
+from bench.wandb_artifacts import PATIENCE, address, why_unreachable
 
 if TYPE_CHECKING:
     from accelerate.tracking import GeneralTracker
@@ -104,7 +104,7 @@ def to_wandb(job: MirrorJob) -> list[str]:
     import wandb
 
     mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
-    if mode == "online" and not _unreachable and (why := silence()):
+    if mode == "online" and not _unreachable and (why := why_unreachable()):
         _unreachable.append(f"W&B: {why}")
     if mode == "online" and not _unreachable:
         try:

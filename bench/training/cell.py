@@ -16,10 +16,10 @@ from bench.stats.metrics import METRICS
 from bench.store.files import write_json
 from bench.store.folders import finish
 from bench.training import save_model as models
-from bench.training.history import NonFiniteLossError, Record
+from bench.training.history import History, NonFiniteLossError
 from bench.training.inputs import classifier, context, looked_at, method_class, selection, table, training_rows
 from bench.training.outputs import clean, environment, write_outcome
-from bench.training.snapshots import Looks, leave
+from bench.training.snapshots import Snapshots, leave
 from bench.training.trainer import Trainer
 
 
@@ -27,44 +27,44 @@ from bench.training.trainer import Trainer
 class Trained:
     """What a training leaves: its record, (n, C) logits, seconds, and the checkpoint that was selected, if any."""
 
-    record: Record
+    history: History
     test: Array
     scores: Array  # of the rows of role `scored`
     setup_seconds: float
     train_seconds: float
     selected: dict[str, float]
     select_rows: int  # that were looked at to select
-    looks: Looks | None = None
+    snapshots: Snapshots | None = None
 
 
 def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) -> dict[str, Any]:
     """Train (by `train`, unless told otherwise), evaluate and write one cell. Returns its metrics."""
     began = time.perf_counter()
-    write_json(job.folder / "spec.json", dict(job.record))
+    write_json(job.folder / "spec.json", dict(job.spec_json))
     write_json(job.folder / "env.json", environment())
     trained = (training or train)(job)
-    record, test = trained.record, trained.test
-    write_outcome(job, record, test, trained.scores)
+    history, test = trained.history, trained.test
+    write_outcome(job, history, test, trained.scores)
     metrics: dict[str, Any] = {name: metric(job.test.labels, test) for name, metric in METRICS.items()}
     metrics["rows"] = len(test)
     if trained.selected:
         metrics["selected"] = trained.selected
-    looks = trained.looks
+    snapshots = trained.snapshots
     timing = {
-        "seconds": time.perf_counter() - began - (looks.seconds if looks else 0.0),
+        "seconds": time.perf_counter() - began - (snapshots.seconds if snapshots else 0.0),
         "setup_seconds": trained.setup_seconds,
         "train_seconds": trained.train_seconds,
         "passes": {
-            "train_rows": record.passes.rows,
-            "forward_rows": record.passes.forward,
-            "backward_rows": record.passes.backward,
+            "train_rows": history.passes.rows,
+            "forward_rows": history.passes.forward,
+            "backward_rows": history.passes.backward,
             "score_rows": len(test) + len(trained.scores) + trained.select_rows,
         },
-        "updates": record.passes.updates,
+        "updates": history.passes.updates,
     }
     write_json(job.folder / "timing.json", timing)
-    if looks is not None:
-        leave(looks, job, record, trained.setup_seconds + trained.train_seconds + looks.seconds)
+    if snapshots is not None:
+        leave(snapshots, job, history, trained.setup_seconds + trained.train_seconds + snapshots.seconds)
     if job.keep is not None:
         models.save(job, classifier(job, Settings(**job.spec.settings)))
     finish(job.folder, metrics)
@@ -82,9 +82,11 @@ def train(job: CellJob) -> Trained:
         rows = training_rows(job, method.config)
         method.start(context(job, method, rows))
         watch = selection(job, trainer) if job.rule else None
-        looks = Looks(trainer, table(job, job.scored), job.scored.ids, job.looks.count) if job.looks else None
+        snapshots = (
+            Snapshots(trainer, table(job, job.scored), job.scored.ids, job.snapshots.count) if job.snapshots else None
+        )
         ready = time.perf_counter()
-        record = trainer.fit(method, rows, looked_at(job, method), watch or looks)
+        history = trainer.fit(method, rows, looked_at(job, method), watch or snapshots)
         if watch is not None:
             watch.restore()
         fitted = time.perf_counter()
@@ -93,8 +95,8 @@ def train(job: CellJob) -> Trained:
     finally:
         trainer.close()
     if not (np.isfinite(test).all() and np.isfinite(scores).all()):
-        last = {key: clean(value) for key, value in record.history[-1].items()}
+        last = {key: clean(value) for key, value in history.history[-1].items()}
         raise NonFiniteLossError(f"the last update left a model whose predictions are not finite: {last}")
-    training = fitted - ready - (looks.seconds if looks else 0.0)
+    training = fitted - ready - (snapshots.seconds if snapshots else 0.0)
     selected, looked = (watch.best, watch.looks * len(watch.labels)) if watch is not None else ({}, 0)
-    return Trained(record, test, scores, ready - began, training, selected, looked, looks)
+    return Trained(history, test, scores, ready - began, training, selected, looked, snapshots)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.jobs import CellJob, DynamicsJob, part
+from bench.jobs import CellJob, DynamicsJob, subset
 
 if TYPE_CHECKING:
     from bench.training.cell import Trained
@@ -24,6 +24,6 @@ def build(job: DynamicsJob, training: Callable[[CellJob], Trained] | None = None
     from bench.training import cell
 
     began = time.perf_counter()
-    trained = (training or cell.train)(replace(job.cell, test=part(job.cell.test, np.array([], np.int64))))
-    assert trained.looks is not None, "the cell is asked to look"
-    return trained.looks.write(job.folder, trained.record, time.perf_counter() - began, alone=True)
+    trained = (training or cell.train)(replace(job.cell, test=subset(job.cell.test, np.array([], np.int64))))
+    assert trained.snapshots is not None, "the cell is asked to look"
+    return trained.snapshots.write(job.folder, trained.history, time.perf_counter() - began, alone=True)

@@ -43,7 +43,7 @@ class Visit:
 
 
 @dataclass
-class Record:
+class History:
     """What a training run leaves: a row per update, the visits of the training rows, and all that was computed."""
 
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -55,10 +55,10 @@ class NonFiniteLossError(ArithmeticError):
     """The loss left the finite numbers; says at which update and how the weights stood."""
 
 
-def settle(record: Record) -> None:
+def settle(history: History) -> None:
     """Turn the tensors kept so far into numbers, and stop at the first loss or gradient that is not finite."""
-    first = next((i for i, row in enumerate(record.history) if "weight" in row), len(record.history))
-    for row in record.history[first:]:
+    first = next((i for i, row in enumerate(history.history) if "weight" in row), len(history.history))
+    for row in history.history[first:]:
         row["loss"], row["grad_norm"] = float(row["loss"]), float(row["grad_norm"])
         row.update(weight_statistics(row.pop("weight")))
         if not np.isfinite([row["loss"], row["grad_norm"]]).all():

@@ -10,9 +10,9 @@ import numpy as np
 from bench.arrays import Array
 from bench.config.settings import Settings
 from bench.encoders.classifier import Classifier
-from bench.jobs import CellJob, Role, method_code
+from bench.jobs import CellJob, RoleRows, method_code
 from bench.precomputed import tokens
-from bench.precomputed.tables import READERS, Sought
+from bench.precomputed.tables import READERS, RowLookup
 from bench.precomputed.tokens import TokenTable
 from bench.seeds import derive
 from bench.store.files import read_json
@@ -59,7 +59,7 @@ def classifier(job: CellJob, settings: Settings) -> Classifier:
     return _classifiers[key]
 
 
-def read_roles(job: CellJob) -> list[Role]:
+def read_roles(job: CellJob) -> list[RoleRows]:
     """The roles whose artefacts the cell reads; those of the others may not be there."""
     return [getattr(job, name) for name in job.spec.data]
 
@@ -70,7 +70,7 @@ def states_usable(job: CellJob) -> bool:
     return all(path is not None and read_json(path / DONE)["supported"] for path in states)
 
 
-def table(job: CellJob, role: Role) -> TokenTable:
+def table(job: CellJob, role: RoleRows) -> TokenTable:
     """The model inputs of a role's rows."""
     return tokens.load(role.tokens, role.states if states_usable(job) else None).take(role.index)
 
@@ -89,13 +89,13 @@ def training_rows(job: CellJob, config: MethodConfig) -> TrainingRows:
     )
 
 
-def known(job: CellJob, parts: list[Role]) -> Sought:
+def known(job: CellJob, parts: list[RoleRows]) -> RowLookup:
     """How artefacts know the training rows: under the scored rows' ids, so that a duplicate has its text's score.
 
     Real rows carry CE and never look at their rows of the tables.
     """
     places = np.concatenate([np.full(len(role.ids), -1) if role is job.real else role.index for role in parts])
-    return Sought(np.where(places < 0, -1, job.scored.ids[places]), places, job.n_classes)
+    return RowLookup(np.where(places < 0, -1, job.scored.ids[places]), places, job.n_classes)
 
 
 def looked_at(job: CellJob, method: Method) -> ProbedRows | None:
@@ -117,7 +117,7 @@ def context(job: CellJob, method: Method, rows: TrainingRows) -> Context:
     """What the method may know; label shares of the real rows only if it declares that it uses them."""
     count = job.n_classes
 
-    def prior(role: Role) -> tuple[float, ...]:
+    def prior(role: RoleRows) -> tuple[float, ...]:
         return tuple(np.bincount(role.labels, minlength=count) / len(role.labels))
 
     return Context(
@@ -131,7 +131,7 @@ def context(job: CellJob, method: Method, rows: TrainingRows) -> Context:
         ids=rows.ids[~rows.real],
         real_labels=job.real.labels if job.real_tables else None,
         real_tables={
-            name: READERS[name](folder, Sought(job.real.ids, job.real.index, job.n_classes))
+            name: READERS[name](folder, RowLookup(job.real.ids, job.real.index, job.n_classes))
             for name, folder in job.real_tables.items()
         },
         seed=derive("method", job.spec.task, job.spec.seed, method.name, "start"),

@@ -17,26 +17,26 @@ from bench.hashing import project_hash, training_hash
 from bench.jobs import CellJob
 from bench.precomputed.tables import write_scores
 from bench.store.files import write_text
-from bench.training.history import Record
+from bench.training.history import History
 
 VERSIONS = ("torch", "transformers", "accelerate", "numpy", "scipy", "scikit-learn", "tokenizers")
 
 
-def write_outcome(job: CellJob, record: Record, test: Array, scores: Array) -> None:
+def write_outcome(job: CellJob, history: History, test: Array, scores: Array) -> None:
     """Everything that reports are computed from."""
     folder = job.folder
     write_scores(folder / "predictions.parquet", job.test.ids, test, "logit", label=job.test.labels)
     shifted = scores - scores.max(axis=1, keepdims=True)
     log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     write_scores(folder / "train_scores.parquet", job.scored.ids, log_probs, "logp")
-    weights_table(record).to_parquet(folder / "weights.parquet", index=False)
-    lines = [{key: clean(value) for key, value in row.items()} for row in record.history]
+    weights_table(history).to_parquet(folder / "weights.parquet", index=False)
+    lines = [{key: clean(value) for key, value in row.items()} for row in history.history]
     write_text(folder / "history.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
 
-def weights_table(record: Record) -> pd.DataFrame:
+def weights_table(history: History) -> pd.DataFrame:
     """A row per visit: id, role, epoch, weight, and which network where there are two."""
-    visits = record.visits
+    visits = history.visits
     sizes = [len(visit.ids) for visit in visits]
     columns = {
         "id": np.concatenate([visit.ids for visit in visits]),

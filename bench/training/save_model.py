@@ -31,7 +31,7 @@ def save_trained(job: CellJob, classifier: Classifier, folder: Path) -> None:
     """`trained.safetensors` with the names of the whole model, and `encoder.json`."""
     weights = {name: weight.cpu().contiguous() for name, weight in classifier.weights().items()}
     save_file(weights, folder / "trained.safetensors", metadata={"format": "pt"})
-    told = {name: job.record[name] for name in ("encoder", "encoder_hash", "labels")}
+    told = {name: job.spec_json[name] for name in ("encoder", "encoder_hash", "labels")}
     write_json(folder / "encoder.json", {**told, "max_length": job.spec.settings["max_length"]})
 
 
@@ -42,7 +42,7 @@ def save_full(job: CellJob, classifier: Classifier, folder: Path) -> None:
         {name: weight.cpu() for name, weight in classifier.weights().items()}, strict=False
     )
     assert not unexpected, f"trained weights that the model does not have: {unexpected}"
-    labels = list(job.record["labels"])
+    labels = list(job.spec_json["labels"])
     model.config.id2label = dict(enumerate(labels))  # type: ignore[union-attr]
     model.config.label2id = {name: i for i, name in enumerate(labels)}  # type: ignore[union-attr]
     model.save_pretrained(folder)  # type: ignore[operator]

@@ -16,12 +16,12 @@ from bench.jobs import CellJob
 from bench.precomputed.tokens import TokenTable
 from bench.store.files import write_json
 from bench.store.folders import acquire, finish
-from bench.training.history import Record
+from bench.training.history import History
 from bench.training.trainer import Trainer
 
 
 @dataclass
-class Looks:
+class Snapshots:
     """Watches a training and keeps the log-probabilities of n rows after `count` evenly spaced updates of it."""
 
     trainer: Trainer
@@ -47,23 +47,23 @@ class Looks:
         assert updates is not None, "settings are resolved before a job is made"
         return {max(1, round(updates * (i + 1) / self.count)) for i in range(self.count)}
 
-    def write(self, folder: Path, record: Record, seconds: float, *, alone: bool) -> dict[str, Any]:
+    def write(self, folder: Path, history: History, seconds: float, *, alone: bool) -> dict[str, Any]:
         """Write `dynamics.npy` (n, looks, C) and `ids.npy` (n,), and what a training with these looks costs.
 
         `alone`: it was made for the looks, and is no cell's.
         """
         np.save(folder / "dynamics.npy", np.stack(self.seen, axis=1))
         np.save(folder / "ids.npy", self.ids)
-        passes = {"train_rows": record.passes.rows, "score_rows": (len(self.seen) + alone) * len(self.ids)}
-        updates = record.passes.updates if alone else 0
+        passes = {"train_rows": history.passes.rows, "score_rows": (len(self.seen) + alone) * len(self.ids)}
+        updates = history.passes.updates if alone else 0
         write_json(folder / "timing.json", {"seconds": seconds, "passes": passes, "updates": updates})
         counts = {"rows": len(self.ids), "looks": len(self.seen)}
         finish(folder, counts)
         return counts
 
 
-def leave(looks: Looks, job: CellJob, record: Record, seconds: float) -> None:
+def leave(looks: Snapshots, job: CellJob, history: History, seconds: float) -> None:
     """What a cell does with its looks, besides being a cell."""
-    assert job.looks is not None, "a cell that looked was asked to"
-    if acquire(job.root, job.looks.folder):
-        looks.write(job.looks.folder, record, seconds, alone=False)
+    assert job.snapshots is not None, "a cell that looked was asked to"
+    if acquire(job.root, job.snapshots.folder):
+        looks.write(job.snapshots.folder, history, seconds, alone=False)

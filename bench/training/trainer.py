@@ -22,7 +22,7 @@ from bench.encoders.classifier import Classifier
 from bench.precomputed.tokens import TokenTable, by_length
 from bench.seeds import derive
 from bench.training.batches import schedule
-from bench.training.history import Passes, Record, Visit, settle
+from bench.training.history import History, Passes, Visit, settle
 from bench.training.network import Network
 from bench.training.probe import LookAhead, ProbedRows
 from methods.base import Batch, Losses, Method
@@ -65,7 +65,7 @@ class TrainingRows:
 
 
 @dataclass(frozen=True)
-class Moment:
+class Step:
     """Where a training run stands at one update."""
 
     rows: TrainingRows
@@ -94,64 +94,64 @@ class Trainer:
 
     def fit(
         self, method: Method, rows: TrainingRows, real: ProbedRows | None = None, watch: Watch | None = None
-    ) -> Record:
+    ) -> History:
         """Run all phases. `real` is the small real set for a method that may look at it.
 
         What `watch` finds after an update of the model that counts goes into its history. Raises NonFiniteLossError.
         """
         assert self.settings.updates is not None, "settings are resolved before a cell is made"
-        record = Record()
+        history = History()
         rng = np.random.default_rng(derive("method", self.task, self.seed, method.name))
         phases = method.phases(self.settings.updates)
         last = max((number for number, phase in enumerate(phases) if phase.anew), default=0)
         end = sum(phase.updates for phase in phases[last:]) - 1
         for number, phase in enumerate(phases):
             if phase.anew:
-                record = Record(passes=record.passes)
+                history = History(passes=history.passes)
                 for network in self.networks:
                     network.start()
             for network in self.networks:
                 network.begin(self.settings, phase.updates)
-            probes = [network.probe(rows.generated(), real, record.passes) for network in self.networks]
+            probes = [network.probe(rows.generated(), real, history.passes) for network in self.networks]
             look = partial(looked, watch, end) if watch is not None and number >= last else None
-            self._train(method, rows.of(phase), phase.updates, record, probes, rng, look)
+            self._train(method, rows.of(phase), phase.updates, history, probes, rng, look)
             method.phase_end(number, probes[0])
-        return record
+        return history
 
     def _train(
         self,
         method: Method,
         rows: TrainingRows,
         updates: int,
-        record: Record,
+        history: History,
         probes: Sequence[LookAhead],
         rng: np.random.Generator,
         look: Callable[[int], dict[str, float]] | None,
     ) -> None:
         """The updates of one phase; steps and epochs count on from the phase before."""
-        first = len(record.history)
-        passed = record.visits[-1].epoch + 1 if record.visits else 0
+        first = len(history.history)
+        passed = history.visits[-1].epoch + 1 if history.visits else 0
         device, refreshes = self.accelerator.device, method.refreshes(updates)
         tensors = {name: torch.from_numpy(scores).to(device) for name, scores in rows.tables.items()}
         batches = schedule(rows.table.length, self.settings.batch_size, updates, self.task, self.seed)
         for step, (epoch, whole) in enumerate(batches, start=first):
             if step - first in refreshes:
-                self._refresh(method, rows, record)
+                self._refresh(method, rows, history)
             index = kept(method, rows, whole, (step, passed + epoch), rng)
             self._reseed(derive("dropout", self.task, self.seed, step))
-            moment = Moment(rows, tensors, index, step, passed + epoch, rng)
+            moment = Step(rows, tensors, index, step, passed + epoch, rng)
             found = self._losses(method, moment, probes)
-            record.passes.add(len(found) * len(index), len(found) * len(index))
-            record.passes.updates += 1
+            history.passes.add(len(found) * len(index), len(found) * len(index))
+            history.passes.updates += 1
             # Rows left out count in the size of the batch; the factor is exactly 1 where there are none.
             mean = torch.stack([loss.mean() for loss, _ in found]).sum() * (len(index) / len(whole))
             self.accelerator.backward(mean)
             lr = self.networks[0].decay.get_last_lr()[0]
             norms = [network.update(self.settings.clip_norm) for network in self.networks]
             visits = [visit(moment, whole, number, weight) for number, (_, weight) in enumerate(found)]
-            record.visits.extend(visits)
+            history.visits.extend(visits)
             # Tensors are kept as they are: reading one would wait for the device.
-            record.history.append(
+            history.history.append(
                 {
                     "step": step,
                     "epoch": moment.epoch,
@@ -162,19 +162,19 @@ class Trainer:
                 }
             )
             if look is not None:
-                record.history[-1].update(look(step))
+                history.history[-1].update(look(step))
             if (step - first) % CHECK_EVERY == CHECK_EVERY - 1 or step - first == updates - 1:
-                settle(record)
+                settle(history)
 
-    def _refresh(self, method: Method, rows: TrainingRows, record: Record) -> None:
+    def _refresh(self, method: Method, rows: TrainingRows, history: History) -> None:
         """Tell the method what the first network makes of all generated rows, dropout off."""
         index = np.flatnonzero(~rows.real)
         log_probs = torch.log_softmax(torch.from_numpy(self.logits(rows.table.take(index))), dim=-1)
-        record.passes.add(len(index))
+        history.passes.add(len(index))
         method.refresh(torch.from_numpy(rows.ids[index]), log_probs)
         self.networks[0].classifier.train()
 
-    def _losses(self, method: Method, moment: Moment, probes: Sequence[LookAhead]) -> list[tuple[Tensor, Tensor]]:
+    def _losses(self, method: Method, moment: Step, probes: Sequence[LookAhead]) -> list[tuple[Tensor, Tensor]]:
         """For each network (B,) losses with their graph and (B,) effective weights, NaN where the method has none."""
         rows, index, device = moment.rows, moment.index, self.accelerator.device
         labels = torch.from_numpy(rows.labels[index]).to(device)
@@ -208,7 +208,7 @@ class Trainer:
             combined(view, labels, share, generated, mine, term) for (view, term), mine in zip(passed, own, strict=True)
         ]
 
-    def _passed(self, network: Network, moment: Moment, passes: Passes) -> tuple[Tensor, Tensor | None]:
+    def _passed(self, network: Network, moment: Step, passes: Passes) -> tuple[Tensor, Tensor | None]:
         """(B, C) log-probabilities, and the auxiliary term () where the settings have one."""
         table, index = moment.rows.table, moment.index
         if self.auxiliary is None:
@@ -258,7 +258,7 @@ def looked(watch: Watch, end: int, step: int) -> dict[str, float]:
     return watch(step, step == end)
 
 
-def still(network: Network, moment: Moment, generated: Tensor, passes: Passes) -> Tensor:
+def still(network: Network, moment: Step, generated: Tensor, passes: Passes) -> Tensor:
     """Log-probabilities of a batch's generated rows without dropout or graph, by a second pass, which is counted."""
     network.classifier.eval()
     with torch.no_grad():
@@ -298,7 +298,7 @@ def combined(
     return loss if term is None else loss + term, weight.detach() * share
 
 
-def visit(moment: Moment, whole: IntArray, network: int, weight: Tensor) -> Visit:
+def visit(moment: Step, whole: IntArray, network: int, weight: Tensor) -> Visit:
     """The visit of a whole batch, given the weights of the rows that were passed."""
     rows = moment.rows
     if len(moment.index) < len(whole):

@@ -36,7 +36,7 @@ def build(job: TunedJob, training: Callable[[CellJob], Trained] | None = None) -
         spec=replace(winner.spec, data=job.spec.data),
         tables=winner.tables,
         real_tables=winner.real_tables,
-        record={**job.record, "chosen": trials[best]},
+        spec_json={**job.spec_json, "chosen": trials[best]},
     )
     return cell.build(trained, training)
 

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 def checked_rows(table: Table, columns: Columns, known: Sequence[str], clean_label: str | None = None) -> Rows:
-    """The rows (n,) of a table; label i is `known[i]`. The column `clean_label`, if it is there, goes into the record.
+    """The rows (n,) of a table; label i is `known[i]`. Methods never see the column `clean_label`.
 
     Raises `DataError` for the first bad text, then for the first bad label.
     """
     texts = checked_texts(table, columns.text)
     pairs = None if columns.text_pair is None else checked_texts(table, columns.text_pair)
     labels = _labels(table, columns.label, known)
-    record = {"label_clean": _labels(table, clean_label, known)} if clean_label in table.columns else {}
-    return Rows(np.arange(len(table), dtype=np.int64), texts, pairs, labels, record)
+    hidden = {"label_clean": _labels(table, clean_label, known)} if clean_label in table.columns else {}
+    return Rows(np.arange(len(table), dtype=np.int64), texts, pairs, labels, hidden)
 
 
 def _labels(table: Table, column: str, known: Sequence[str]) -> NDArray[np.int64]:

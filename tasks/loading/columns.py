@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DataError, listed, nearest
+from tasks.roles import ColumnRole
 from tasks.sources.files import Table
 
 if TYPE_CHECKING:
     from tasks.spec import TaskSpec
-from tasks.roles import ColumnRole
+
 
 PAIRS = (
     ("text", "text_pair"),

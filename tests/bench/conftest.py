@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.planning.plan import Plan
-from bench.planning.planner import plan
+from bench.planning.planner import make_plan
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def run_here(tiny_encoder: Path, tmp_path: Path) -> Callable[..., Plan]:
     def run(root: Path = tmp_path / "runs", **asked: object) -> Plan:
         from bench.execution.worker import run as run_job
 
-        made = plan(request(**{"encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1, **asked}), root)  # type: ignore[arg-type]
+        made = make_plan(make_request(**{"encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1, **asked}), root)  # type: ignore[arg-type]
         for job in made.jobs.values():
             outcome = run_job(job)
             assert outcome.state == "done", outcome.cause

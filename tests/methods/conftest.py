@@ -14,7 +14,7 @@ import torch
 from scipy.special import log_softmax
 from torch import Tensor
 
-from bench.planning.requirements import ARTEFACTS
+from bench.planning.requirements import REQUIREMENTS
 from methods import discover
 from methods.base import (
     DIVERSITY,
@@ -120,7 +120,7 @@ def build_method(variant: Variant, n_classes: int = 3, **settings: Any) -> Metho
 
 
 def make_context(
-    n_classes: int = 3, real_use: RealUse = RealUse.PRIOR, requires: Collection[str] = tuple(ARTEFACTS)
+    n_classes: int = 3, real_use: RealUse = RealUse.PRIOR, requires: Collection[str] = tuple(REQUIREMENTS)
 ) -> Context:
     """A cell with balanced classes and seeded checkers.
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bench.jobs import Role
+from bench.jobs import RoleRows
 from bench.training.inputs import context
 from bench.training.trainer import TrainingRows
 from methods import discover
@@ -28,7 +28,7 @@ def mixed_rows():
 def cell_of_three_classes():
     """As much of a cell as `context` reads."""
     nowhere = Path("nowhere")
-    generated, real = (Role(np.arange(n), np.arange(n) % 3, np.arange(n), nowhere, None) for n in (4, 6))
+    generated, real = (RoleRows(np.arange(n), np.arange(n) % 3, np.arange(n), nowhere, None) for n in (4, 6))
     return SimpleNamespace(
         n_classes=3,
         spec=SimpleNamespace(task="t", seed=0, settings={"updates": 7}),

@@ -12,7 +12,7 @@ from typing import get_type_hints
 
 import pytest
 
-from bench.planning.requirements import ARTEFACTS
+from bench.planning.requirements import REQUIREMENTS
 from methods import METHODS, discover, group, groups, register
 from methods.base import (
     DIVERSITY,
@@ -205,7 +205,7 @@ def test_declarations_are_valid(name):
     config = cls.Config()
     assert issubclass(cls, Method)
     assert not inspect.isabstract(cls)
-    assert set(cls.requires) <= set(ARTEFACTS)
+    assert set(cls.requires) <= set(REQUIREMENTS)
     assert cls.requires_of(config) == cls.requires
     assert isinstance(cls.real_use, RealUse)
     assert cls.pairing in ("full", "partial")

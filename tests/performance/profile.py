@@ -27,12 +27,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 def main() -> None:
     """Run the plan; the last cell is profiled."""
-    from bench.config.request import request
+    from bench.config.request import make_request
     from bench.execution import worker  # sets one thread before anything computes
     from bench.jobs import CellJob
-    from bench.planning.planner import plan
+    from bench.planning.planner import make_plan
 
-    made = plan(request(**json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))), Path(sys.argv[1]))
+    made = make_plan(make_request(**json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))), Path(sys.argv[1]))
     *before, last = sorted(made.jobs.values(), key=lambda job: isinstance(job, CellJob))
     for job in before:
         outcome = worker.run(job)

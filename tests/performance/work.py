@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.encoders.checkpoints import find
 from bench.store.files import read_json
 from tasks import Rows, TaskData
@@ -44,7 +44,7 @@ class Material:
         from transformers import AutoTokenizer
 
         source = "local" if os.environ.get("BENCH_DATA") else "bundled"
-        asked = request(tasks="twitter", source=source, encoder=encoder, test_size=test_rows)
+        asked = make_request(tasks="twitter", source=source, encoder=encoder, test_size=test_rows)
         data, checkpoint = asked.load(asked.tasks[0]), find(asked.encoders[0])
         tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, local_files_only=True)
 

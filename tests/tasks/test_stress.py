@@ -35,7 +35,7 @@ def trace(rows):
 
 
 def flipped(rows):
-    return rows.ids[rows.labels != rows.record["label_clean"]]
+    return rows.ids[rows.labels != rows.hidden["label_clean"]]
 
 
 def test_every_axis_with_a_value_is_tried_here():
@@ -79,16 +79,16 @@ def test_the_test_is_the_same_for_every_seed(data):
 @pytest.mark.parametrize("kind", NOISE)
 def test_noise_flips_the_share_and_records_the_label(data, kind):
     rows = stressed(data, {"noise": 0.25, "noise_kind": kind}, 0).generated
-    wrong = rows.labels != rows.record["label_clean"]
+    wrong = rows.labels != rows.hidden["label_clean"]
     assert wrong.sum() == round(0.25 * len(rows))
-    assert np.array_equal(rows.record["label_clean"], data.generated.labels)
+    assert np.array_equal(rows.hidden["label_clean"], data.generated.labels)
     assert set(rows.labels) == set(range(len(data.spec.labels)))
 
 
 def test_uniform_and_pair_noise_keep_the_shares_of_the_classes_and_go_where_they_say(data):
     for kind, steps in (("uniform", {1, 2, 3}), ("pair", {1})):
         rows = stressed(data, {"noise": 0.4, "noise_kind": kind}, 0).generated
-        clean, wrong = rows.record["label_clean"], rows.labels != rows.record["label_clean"]
+        clean, wrong = rows.hidden["label_clean"], rows.labels != rows.hidden["label_clean"]
         assert np.ptp(np.bincount(clean[wrong])) <= 1
         assert set((rows.labels - clean)[wrong] % 4) == steps
 
@@ -103,20 +103,20 @@ def test_instance_noise_prefers_the_texts_that_look_like_another_class():
         texts[mine] = f"{texts[other]} indeed"
     data = replace(load("twitter"), generated=replace(rows, texts=texts))
     found = stressed(data, {"noise": 0.1, "noise_kind": "instance"}, 0).generated
-    wrong = found.labels != found.record["label_clean"]
+    wrong = found.labels != found.hidden["label_clean"]
     assert wrong[odd].mean() > 2 * wrong.mean()
 
 
 def test_duplicates_are_copies_with_new_ids(data):
     rows = stressed(data, {"duplicates": 0.5, "noise": 0.2}, 0).generated
-    copies = rows.record["copy_of"] >= 0
+    copies = rows.hidden["copy_of"] >= 0
     assert copies.sum() == round(0.5 * len(data.generated))
     assert len(set(rows.ids)) == len(rows)
     place = {row: i for i, row in enumerate(rows.ids.tolist())}
-    sources = [place[row] for row in rows.record["copy_of"][copies]]
+    sources = [place[row] for row in rows.hidden["copy_of"][copies]]
     assert [rows.texts[i] for i in sources] == [rows.texts[i] for i in np.flatnonzero(copies)]
     assert np.array_equal(rows.labels[sources], rows.labels[copies]), "a copy of a wrong row is wrong"
-    assert np.array_equal(rows.record["label_clean"][sources], rows.record["label_clean"][copies])
+    assert np.array_equal(rows.hidden["label_clean"][sources], rows.hidden["label_clean"][copies])
     assert np.array_equal(rows.origins[copies], rows.ids[sources])
     assert len(set(sources)) == np.ceil(0.1 * len(data.generated))
 
@@ -140,15 +140,15 @@ def test_what_changes_nothing_is_left_out():
 
 def test_the_record_is_no_part_of_the_content(data):
     rows = data.generated
-    assert replace(rows, record={"label_clean": rows.labels}).content_hash() == rows.content_hash()
+    assert replace(rows, hidden={"label_clean": rows.labels}).content_hash() == rows.content_hash()
 
 
 def test_news_noisy_knows_which_labels_are_wrong(shared_data):
     """Human errors: the share that the data's description states, and the true label in the record alone."""
     data = load("news-noisy", source="local", data_dir=shared_data)
-    wrong = data.generated.labels != data.generated.record["label_clean"]
+    wrong = data.generated.labels != data.generated.hidden["label_clean"]
     assert wrong.mean() == pytest.approx(0.1975, abs=1e-3)
-    assert not data.test.record
+    assert not data.test.hidden
     assert not set(data.pool.keys) & set(data.generated.keys)
     more = stressed(data, {"noise": 0.3}, 0).generated
-    assert np.array_equal(more.record["label_clean"], data.generated.record["label_clean"]), "the truth stays the truth"
+    assert np.array_equal(more.hidden["label_clean"], data.generated.hidden["label_clean"]), "the truth stays the truth"

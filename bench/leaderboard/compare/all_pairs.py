@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.leaderboard.compare.baseline import mixture, stacked
 from bench.leaderboard.read.scores import Examples
+from bench.leaderboard.results import Pairs
 from bench.leaderboard.rules import Rules
 from bench.stats.multiple import CORRECTIONS, best_group
 from bench.stats.pairwise import one_sided, pairwise
@@ -17,7 +18,6 @@ from bench.stats.verdict import ALPHA
 
 if TYPE_CHECKING:
     from bench.leaderboard.results import Row
-from bench.leaderboard.results import Pairs
 
 
 def comparable(rows: Sequence[Row], allow_mixed: bool) -> list[Row]:

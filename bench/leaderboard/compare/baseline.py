@@ -11,17 +11,17 @@ import numpy as np
 
 from bench.arrays import IntArray
 from bench.leaderboard.read.scores import Examples
+from bench.leaderboard.results import Match, Paired
 from bench.leaderboard.rules import Rules
 from bench.stats.crossed import compare_accuracy, compare_macro_f1
 from bench.stats.multiple import CORRECTIONS, max_t
 from bench.stats.needed import needed
 from bench.stats.pairwise import covariances, sure_correlation
 from bench.stats.verdict import Verdict, incomplete, verdict
+from bench.store.layout import ENVIRONMENT
 
 if TYPE_CHECKING:
     from bench.leaderboard.results import Row
-from bench.leaderboard.results import Match, Paired
-from bench.store.layout import ENVIRONMENT
 
 
 def pair(rows: Sequence[Row], base: Row | None, test: Examples, rules: Rules) -> list[Paired]:

@@ -19,7 +19,7 @@ from bench.leaderboard.read.scores import read_predictions
 from bench.leaderboard.results import Row, Section
 from bench.stats.interval import Interval, t_interval
 from bench.stats.metrics import log_probabilities
-from bench.store import row_records as records
+from bench.store import hidden_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,8 +106,8 @@ def oracle_row(section: Section, row: Row) -> OracleRow | None:
     """One method, None where nothing is recorded of its test rows."""
     distances, truths = [], []
     for seed, cell in row.cells.items():
-        record = section.spec.get("records", {}).get(str(seed), {})
-        truth = test_truth(cell.folder.parents[2], record.get("test"))
+        hidden = section.spec.get("records", {}).get(str(seed), {})
+        truth = test_truth(cell.folder.parents[2], hidden.get("test"))
         if truth is None:
             return None
         distances.append(distance(truth, cell.folder))
@@ -128,14 +128,14 @@ def oracle_row(section: Section, row: Row) -> OracleRow | None:
 @functools.lru_cache(maxsize=64)
 def test_truth(root: Path, record_id: str | None) -> FloatArray | None:
     """(N, C) log P(.|x) of test rows in order of id, None where it is not recorded."""
-    record = records.read(root, record_id)
-    return None if record is None else columns_of(record.sort_values("id"), "log_p")
+    hidden = hidden_columns.read(root, record_id)
+    return None if hidden is None else columns_of(hidden.sort_values("id"), "log_p")
 
 
-def columns_of(record: pd.DataFrame, name: str) -> FloatArray | None:
+def columns_of(hidden: pd.DataFrame, name: str) -> FloatArray | None:
     """(n, C) of the columns `name_0`, `name_1`, ...; None where there are none."""
-    found = [column for column in record if str(column).startswith(f"{name}_")]
-    return record[found].to_numpy(np.float64) if found else None
+    found = [column for column in hidden if str(column).startswith(f"{name}_")]
+    return hidden[found].to_numpy(np.float64) if found else None
 
 
 def distance(truth: FloatArray, folder: Path) -> tuple[float, float]:
@@ -149,9 +149,9 @@ def distance(truth: FloatArray, folder: Path) -> tuple[float, float]:
 
 def compared(rows: RowWeights) -> Truth | None:
     """A cell's weights against the truth; None where Q is not known in closed form."""
-    if rows.record is None:
+    if rows.hidden is None:
         return None
-    log_p, log_q = columns_of(rows.record, "log_p"), columns_of(rows.record, "log_q")
+    log_p, log_q = columns_of(rows.hidden, "log_p"), columns_of(rows.hidden, "log_q")
     if log_p is None or log_q is None:
         return None
     at = np.arange(len(rows.ids)), rows.label
@@ -162,7 +162,7 @@ def compared(rows: RowWeights) -> Truth | None:
     return Truth(
         rank=rank_correlation(ranked, ratio),
         log_error=float(np.sqrt((error**2).mean())),
-        joint=rank_correlation(ranked, ratio + rows.record["log_x"].to_numpy()),
+        joint=rank_correlation(ranked, ratio + rows.hidden["log_x"].to_numpy()),
         ess=ess(rows.weight),
         ess_true=ess(np.exp(ratio)),
     )

@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.arrays import BoolArray, FloatArray, IntArray
 from bench.errors import UserError
-from bench.store import row_records as records
+from bench.store import hidden_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ class RowWeights:
     label: IntArray  # (n,) the given label, -1 where it is not stored
     quality: FloatArray  # (n,) P'(y|x) of the given label by the quality checker
     model: FloatArray  # (n,) p(y|x) of the given label by the trained model
-    record: pd.DataFrame | None  # of the rows, in their order
+    hidden: pd.DataFrame | None  # of the rows, in their order
     wrong: BoolArray | None  # (n,) the given label is known to be wrong
     repeated: BoolArray | None  # (n,) the text is there more than once, as a row or as its duplicate
 
@@ -68,10 +68,10 @@ def read(folder: Path, root: Path, record_id: str | None, quality: Path | None) 
         return Absence("no effective weight: its loss is not a function of the label's probability alone")
     mean = visits.groupby("id")["weight"].mean()
     ids = mean.index.to_numpy()
-    record = records.read(root, record_id)
-    record = None if record is None else record.set_index("id").reindex(ids)
-    label = np.full(len(ids), -1) if record is None else record["label"].to_numpy()
-    origin = origins(ids, record)
+    hidden = hidden_columns.read(root, record_id)
+    hidden = None if hidden is None else hidden.set_index("id").reindex(ids)
+    label = np.full(len(ids), -1) if hidden is None else hidden["label"].to_numpy()
+    origin = origins(ids, hidden)
     return RowWeights(
         ids=ids,
         weight=mean.to_numpy(np.float64),
@@ -79,23 +79,23 @@ def read(folder: Path, root: Path, record_id: str | None, quality: Path | None) 
         label=label,
         quality=given_probability(quality, origin, label),
         model=given_probability(folder, origin, label),
-        record=record,
-        wrong=some(record, "label_clean", lambda clean: clean != label),
-        repeated=some(record, "copy_of", lambda copy_of: (copy_of >= 0) | np.isin(ids, copy_of)),
+        hidden=hidden,
+        wrong=some(hidden, "label_clean", lambda clean: clean != label),
+        repeated=some(hidden, "copy_of", lambda copy_of: (copy_of >= 0) | np.isin(ids, copy_of)),
     )
 
 
-def origins(ids: IntArray, record: pd.DataFrame | None) -> IntArray:
+def origins(ids: IntArray, hidden: pd.DataFrame | None) -> IntArray:
     """(n,) ids under which the rows' texts are scored: those of the copied rows for duplicates."""
-    copy_of = np.full(len(ids), -1) if record is None or "copy_of" not in record else record["copy_of"].to_numpy()
+    copy_of = np.full(len(ids), -1) if hidden is None or "copy_of" not in hidden else hidden["copy_of"].to_numpy()
     return np.where(copy_of >= 0, copy_of, ids)
 
 
-def some(record: pd.DataFrame | None, column: str, mark: Any) -> BoolArray | None:
+def some(hidden: pd.DataFrame | None, column: str, mark: Any) -> BoolArray | None:
     """(n,) which rows a recorded column marks; None where it is not recorded or marks none or all of them."""
-    if record is None or column not in record:
+    if hidden is None or column not in hidden:
         return None
-    marked = np.asarray(mark(record[column].to_numpy()), dtype=np.bool_)
+    marked = np.asarray(mark(hidden[column].to_numpy()), dtype=np.bool_)
     return marked if 0 < marked.sum() < len(marked) else None
 
 

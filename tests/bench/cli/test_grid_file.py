@@ -9,7 +9,7 @@ import pytest
 from bench.cli import FLAGS, SETTINGS, known_keys
 from bench.cli.argv import normalise
 from bench.cli.grid_file import expand
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.errors import UserError
 from tasks import DataError
 from tests.conftest import ROOT
@@ -104,6 +104,6 @@ def test_a_file_that_is_not_there_names_its_neighbours(tmp_path: Path) -> None:
 def test_the_committed_grids_are_valid(path: Path) -> None:
     found = normalise(expand(["run", f"--config={path}"], known_keys()), FLAGS, SETTINGS)
     options = dict(entry[2:].split("=", 1) for entry in found if entry.startswith("--") and "=" in entry)
-    asked = request(**{name: options[name] for name in ("methods", "tasks", "source") if name in options})  # type: ignore[arg-type]
+    asked = make_request(**{name: options[name] for name in ("methods", "tasks", "source") if name in options})  # type: ignore[arg-type]
     assert asked.methods
     assert asked.tasks

@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.config.request import request
-from bench.planning.planner import plan
+from bench.config.request import make_request
+from bench.planning.planner import make_plan
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 COUNTS = {"generated": 40, "real": 75, "test": 30}
@@ -29,8 +29,8 @@ def files(tmp_path: Path) -> dict[str, Path]:
 
 
 def cells(tmp_path: Path, tiny_encoder: Path, **asked: object) -> set[str]:
-    grid = request(methods="core", seeds=2, preset="smoke", encoder=str(tiny_encoder), **asked)  # type: ignore[arg-type]
-    return set(plan(grid, tmp_path / "runs").cells)
+    grid = make_request(methods="core", seeds=2, preset="smoke", encoder=str(tiny_encoder), **asked)  # type: ignore[arg-type]
+    return set(make_plan(grid, tmp_path / "runs").cells)
 
 
 def test_cells_go_by_content_not_by_name_path_or_format(

@@ -17,13 +17,13 @@ from bench.store.find import find
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
     """A store with `ce` and `dimp(clip=2.0)` of two seeds."""
-    from bench.config.request import request
+    from bench.config.request import make_request
     from bench.execution.worker import run
-    from bench.planning.planner import plan
+    from bench.planning.planner import make_plan
 
     folder = tmp_path_factory.mktemp("store")
-    asked = request(methods="ce,dimp(clip=2)", seeds=2, encoder=str(tiny_encoder), preset="smoke")
-    made: Plan = plan(asked, folder)
+    asked = make_request(methods="ce,dimp(clip=2)", seeds=2, encoder=str(tiny_encoder), preset="smoke")
+    made: Plan = make_plan(asked, folder)
     assert all(run(job).state == "done" for job in made.jobs.values())
     return folder
 

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 from bench.commands.validate import validate
-from bench.config.request import request
+from bench.config.request import make_request
 from tasks import DataError
 from tests.helpers.encoders import make_bert
 
 
 def lines(tiny_encoder: Path, **asked: object) -> list[str]:
-    return list(validate(request(methods="ce", encoder=str(tiny_encoder), preset="smoke", **asked)))  # type: ignore[arg-type]
+    return list(validate(make_request(methods="ce", encoder=str(tiny_encoder), preset="smoke", **asked)))  # type: ignore[arg-type]
 
 
 def write(path: Path, rows: list[tuple[str, str]]) -> str:
@@ -57,7 +57,7 @@ def test_every_number_is_right(tiny_encoder: Path, places: dict[str, str]) -> No
 
 
 def test_stress_and_a_missing_encoder(tiny_encoder: Path) -> None:
-    told = list(validate(request(methods="ce", tasks="twitter[real=50,generated=200]", encoder="no/such-encoder")))
+    told = list(validate(make_request(methods="ce", tasks="twitter[real=50,generated=200]", encoder="no/such-encoder")))
     assert told[1].startswith("  generated: 200 rows")
     assert told[4].startswith("  small real set: 50 rows")
     assert told[-1].startswith("  tokens: not counted; encoder 'no/such-encoder'")

@@ -13,9 +13,9 @@ import pytest
 
 import methods
 from bench.commands.list import methods as listed
-from bench.config.request import load_plugins, request
+from bench.config.request import load_plugins, make_request
 from bench.errors import UserError
-from bench.planning.planner import plan
+from bench.planning.planner import make_plan
 from methods import plugins
 from tests.conftest import ROOT
 
@@ -55,10 +55,12 @@ def plugin(tmp_path: Path) -> Path:
 
 
 def test_a_plugin_is_listed_and_its_code_is_in_the_id(tmp_path: Path, plugin: Path, tiny_encoder: Path) -> None:
-    asked = request(methods="half,ce", plugins=[plugin], encoder=str(tiny_encoder), preset="smoke", seeds=1)
+    asked = make_request(methods="half,ce", plugins=[plugin], encoder=str(tiny_encoder), preset="smoke", seeds=1)
     load_plugins([plugin])  # again: nothing happens
     assert any(line.startswith("half: Half.") for line in listed())
-    half, ce = (plan(asked, tmp_path / "runs").jobs[identity] for identity in plan(asked, tmp_path / "runs").cells)
+    half, ce = (
+        make_plan(asked, tmp_path / "runs").jobs[identity] for identity in make_plan(asked, tmp_path / "runs").cells
+    )
     assert half.plugin == plugin
     assert ce.plugin is None
     other = tmp_path / "other" / "half.py"
@@ -66,7 +68,9 @@ def test_a_plugin_is_listed_and_its_code_is_in_the_id(tmp_path: Path, plugin: Pa
     other.write_text(CODE.replace("0.5", "0.25"))
     del methods.METHODS["half"]
     load_plugins([other])
-    again = plan(request(methods="half", encoder=str(tiny_encoder), preset="smoke", seeds=1), tmp_path / "runs")
+    again = make_plan(
+        make_request(methods="half", encoder=str(tiny_encoder), preset="smoke", seeds=1), tmp_path / "runs"
+    )
     assert next(iter(again.cells)) != half.id
 
 
@@ -87,7 +91,7 @@ def test_a_plugin_that_raises_is_one_line(tmp_path: Path, text: str, told: str) 
     path = tmp_path / "own.py"
     path.write_text(text)
     with pytest.raises(UserError) as caught:
-        request(methods="ce", plugins=[path])
+        make_request(methods="ce", plugins=[path])
     assert told in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -97,7 +101,7 @@ def test_a_plugin_that_raises_is_one_line(tmp_path: Path, text: str, told: str) 
 @pytest.mark.parametrize(("name", "told"), [("none.py", "no such file"), (".", "not a .py file")])
 def test_a_plugin_must_be_a_python_file(tmp_path: Path, name: str, told: str) -> None:
     with pytest.raises(UserError, match=told):
-        request(methods="ce", plugins=[tmp_path / name])
+        make_request(methods="ce", plugins=[tmp_path / name])
 
 
 def test_code_that_changed_after_planning_is_refused(tmp_path: Path, plugin: Path, tiny_encoder: Path) -> None:
@@ -105,7 +109,9 @@ def test_code_that_changed_after_planning_is_refused(tmp_path: Path, plugin: Pat
 
     from bench.training.inputs import method_class
 
-    made = plan(request(methods="half", plugins=[plugin], encoder=str(tiny_encoder), preset="smoke"), tmp_path)
+    made = make_plan(
+        make_request(methods="half", plugins=[plugin], encoder=str(tiny_encoder), preset="smoke"), tmp_path
+    )
     job = made.jobs[next(iter(made.cells))]
     assert method_class(job).name == "half"  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="changed after the grid was planned"):
@@ -144,4 +150,4 @@ def test_a_package_that_raises_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.syspath_prepend(str(tmp_path))
     plugins.installed.cache_clear()
     with pytest.raises(UserError, match=r"package own-dist offers methods in own_methods: OSError: broken"):
-        request(methods="ce")
+        make_request(methods="ce")

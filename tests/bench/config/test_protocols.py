@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from bench.config.protocols import PROTOCOLS, HeldOut, protocols
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.errors import UserError
 from bench.jobs import CellJob
 from bench.planning.plan import Plan
-from bench.planning.planner import plan
+from bench.planning.planner import make_plan
 from bench.stats.metrics import accuracy, log_loss
 from bench.store.files import read_json
 from tasks import DataError, Rows, load
@@ -88,8 +88,8 @@ def test_copies_of_a_text_are_not_held_out_from_each_other() -> None:
 )
 def test_what_a_protocol_cannot_do_is_one_line(tiny_encoder: Path, tmp_path: Path, asked: str, told: str) -> None:
     with pytest.raises((UserError, DataError), match=told.replace("(", r"\(")):
-        plan(
-            request(tasks="twitter[real=5]", protocol=asked, encoder=str(tiny_encoder), preset="smoke", seeds=1),
+        make_plan(
+            make_request(tasks="twitter[real=5]", protocol=asked, encoder=str(tiny_encoder), preset="smoke", seeds=1),
             tmp_path,
         )
 
@@ -100,8 +100,8 @@ def test_a_protocol_is_named_by_what_differs_and_once() -> None:
 
 
 def test_the_paper_preset_selects_as_the_paper_does() -> None:
-    assert [one.label for one in request(preset="paper").protocols] == ["paper-select"]
-    assert [one.label for one in request(preset="quick").protocols] == ["fixed"]
+    assert [one.label for one in make_request(preset="paper").protocols] == ["paper-select"]
+    assert [one.label for one in make_request(preset="quick").protocols] == ["fixed"]
 
 
 @pytest.mark.parametrize("name", SELECTING)
@@ -206,9 +206,9 @@ def test_checkers_see_what_methods_see_and_use_the_last_update(run_here: Run) ->
     visited = pd.read_parquet(quality.folder / "weights.parquet")["id"]
     assert not np.isin(job.select.ids, visited).any()
     asked = {"encoder": job.checkpoint.name, "preset": "smoke", "seeds": 1, "settings": EPOCHS}
-    fixed = plan(request(methods="ce", **asked), made.root)  # type: ignore[arg-type]
+    fixed = make_plan(make_request(methods="ce", **asked), made.root)  # type: ignore[arg-type]
     assert list(fixed.cells) == [f"cell/{diversity.spec.id}"], "the cell of `fixed` is the checker of every protocol"
-    both = plan(request(methods="ce,imp", protocol="held-out,fixed", **asked), made.root.parent / "both")  # type: ignore[arg-type]
+    both = make_plan(make_request(methods="ce,imp", protocol="held-out,fixed", **asked), made.root.parent / "both")  # type: ignore[arg-type]
     (named,) = [job for job in both.jobs.values() if job.id == f"cell/{diversity.spec.id}"]
     assert ".artefacts" not in str(named.folder)
 
@@ -224,7 +224,7 @@ def test_selection_looks_after_every_epoch_of_the_generated_set_whatever_is_trai
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))
 def test_a_report_says_where_one_epoch_leaves_nothing_to_choose(tmp_path: Path, tiny_encoder: Path, name: str) -> None:
     for updates, alone in (("8", True), ("9", False)):  # an epoch of the smoke preset is 8 updates
-        asked = request(
+        asked = make_request(
             methods="ce",
             protocol=name,
             encoder=str(tiny_encoder),
@@ -232,5 +232,5 @@ def test_a_report_says_where_one_epoch_leaves_nothing_to_choose(tmp_path: Path, 
             seeds=1,
             settings={"updates": updates},
         )
-        notes = " ".join(plan(asked, tmp_path / "runs").sections[0]["notes"])
+        notes = " ".join(make_plan(asked, tmp_path / "runs").sections[0]["notes"])
         assert ("nothing was chosen: 8 updates" in notes) is (alone and name in SELECTING), updates

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.config.recipe_file import METHODS, PREFIX, Recipe, read
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.errors import UserError
 
 # Its file for DIMP, key by key, as far as it is public.
@@ -69,7 +69,7 @@ def test_their_dimp_configuration(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", METHODS)
 def test_each_problem_type_is_a_method_that_there_is(ending: str, tmp_path: Path) -> None:
     found = translated(tmp_path, {"model_name_or_path": "m", "problem_type": PREFIX + ending.upper()})
-    asked = request(methods=found.method, settings=found.settings, seeds=[found.seed])
+    asked = make_request(methods=found.method, settings=found.settings, seeds=[found.seed])
     assert len(asked.methods) == 1
     assert asked.settings.batch_size == 128, "their default"
 
@@ -77,7 +77,7 @@ def test_each_problem_type_is_a_method_that_there_is(ending: str, tmp_path: Path
 def test_the_contrastive_term(tmp_path: Path) -> None:
     given = {"model_name_or_path": "m", "contrastive_learning": "True", "contrastive_learning_weight": 0.5}
     found = translated(tmp_path, given)
-    assert request(methods="ce", settings={**found.settings, "auxiliary": found.auxiliary}).settings.auxiliary
+    assert make_request(methods="ce", settings={**found.settings, "auxiliary": found.auxiliary}).settings.auxiliary
     assert found.auxiliary == "simcse(weight=0.5,temperature=0.05,views=dropout)"
 
 
@@ -111,7 +111,7 @@ def test_bad_configurations(values: Any, told: str, tmp_path: Path) -> None:
 
 def test_yaml_and_what_is_no_configuration(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("model_name_or_path: m\nlearning_rate: 1e-5\n")
-    assert request(methods="ce", settings=read(tmp_path / "c.yaml").settings).settings.lr == 1e-5
+    assert make_request(methods="ce", settings=read(tmp_path / "c.yaml").settings).settings.lr == 1e-5
     (tmp_path / "c.json").write_text("{")
     for name, told in (("c.json", "c.json cannot be read as"), ("missing.json", "missing.json: No such file")):
         with pytest.raises(UserError, match=told):

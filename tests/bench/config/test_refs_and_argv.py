@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench.cli.argv import normalise
 from bench.config.expressions import Ref, parse
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.config.typed import build, label
 from bench.errors import UserError
 from tests.conftest import ROOT
@@ -135,13 +135,15 @@ def test_arguments_of_agents_become_those_of_people(sent: list[str], read: list[
 
 
 def test_the_same_reference_twice_is_one_entry() -> None:
-    asked = request(methods="dimp(clip=20,gamma=1),dimp(gamma=1.0,clip=20.0),dimp(clip=20)", tasks="twitter,twitter")
+    asked = make_request(
+        methods="dimp(clip=20,gamma=1),dimp(gamma=1.0,clip=20.0),dimp(clip=20)", tasks="twitter,twitter"
+    )
     assert [choice.label for choice in asked.methods] == ["dimp(clip=20.0)"]
     assert [task.label for task in asked.tasks] == ["twitter"]
 
 
 def test_settings_reach_training_and_methods() -> None:
-    asked = request(methods="dimp,imp", settings={"lr": "1e-5", "dimp.clip": "20", "train-layers": "all"})
+    asked = make_request(methods="dimp,imp", settings={"lr": "1e-5", "dimp.clip": "20", "train-layers": "all"})
     assert asked.settings.lr == 1e-5
     assert asked.settings.train_layers == "all"
     assert [choice.label for choice in asked.methods] == ["dimp(clip=20.0)", "imp"]
@@ -158,22 +160,22 @@ def test_a_method_that_workers_cannot_import_is_refused(monkeypatch: pytest.Monk
     monkeypatch.setitem(methods.discover() and methods.METHODS, "own", Own)
     Own.name = "own"
     with pytest.raises(UserError, match="--plugin FILE"):
-        request(methods="own")
+        make_request(methods="own")
 
 
 def test_two_tasks_of_one_name_are_refused(tmp_path: Path) -> None:
     text = (ROOT / "tasks" / "twitter.yaml").read_text(encoding="utf-8")
     (tmp_path / "mine.yaml").write_text(text.replace("bundled/", f"{ROOT}/tasks/bundled/"), encoding="utf-8")
     with pytest.raises(UserError, match="rename one"):
-        request(tasks=f"twitter,{tmp_path / 'mine.yaml'}")
+        make_request(tasks=f"twitter,{tmp_path / 'mine.yaml'}")
 
 
 def test_the_data_folder_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("BENCH_DATA", "/somewhere")
-    assert request(methods="ce").data_dir == Path("/somewhere")
-    assert request(methods="ce", data_dir=tmp_path).data_dir == tmp_path
+    assert make_request(methods="ce").data_dir == Path("/somewhere")
+    assert make_request(methods="ce", data_dir=tmp_path).data_dir == tmp_path
     with pytest.raises(UserError, match="--data-dir here: no such folder"):
-        request(methods="ce", data_dir="here")
+        make_request(methods="ce", data_dir="here")
 
 
 @pytest.mark.parametrize(
@@ -212,6 +214,6 @@ def test_wrong_requests_name_the_nearest_right_thing(arguments: dict[str, object
     from tasks import DataError
 
     with pytest.raises((UserError, DataError)) as caught:
-        request(**arguments)  # type: ignore[arg-type]
+        make_request(**arguments)  # type: ignore[arg-type]
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)

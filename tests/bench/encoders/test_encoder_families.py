@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.config.settings import Settings
 from bench.encoders.checkpoints import find, fits
 from bench.encoders.classifier import Classifier, load
@@ -21,7 +21,7 @@ from bench.errors import UserError
 from bench.execution.worker import run
 from bench.jobs import CellJob, StatesJob, TokensJob
 from bench.planning.plan import Plan
-from bench.planning.planner import plan
+from bench.planning.planner import make_plan
 from bench.precomputed.tables import READERS
 from bench.store.files import read_json
 from tests.helpers.encoders import FAMILIES, make_encoder
@@ -152,7 +152,7 @@ def test_several_encoders_are_sections_of_one_grid(tmp_path: Path) -> None:
     one, other, third = (str(make_encoder(tmp_path / name, name)) for name in ("roberta", "modernbert", "electra"))
     asked = {"methods": "ce,imp,real-only", "preset": "smoke", "seeds": 1, "settings": {"updates": 2}}
     for checker, trainings in ((None, 6), (third, 8), (one, 6)):
-        made = plan(request(encoder=f"{one},{other}", checker_encoder=checker, **asked), tmp_path / "runs")  # type: ignore[arg-type]
+        made = make_plan(make_request(encoder=f"{one},{other}", checker_encoder=checker, **asked), tmp_path / "runs")  # type: ignore[arg-type]
         assert [section["encoder"] for section in made.sections] == [one, other]
         jobs = [job for job in made.jobs.values() if isinstance(job, CellJob)]
         assert len(jobs) == trainings
@@ -177,14 +177,14 @@ def tokens_of(made: Plan, job: CellJob) -> list[TokensJob]:
 
 
 def test_scores_in_another_order_of_classes_are_refused(run_here: Callable[..., Plan]) -> None:
-    from bench.precomputed.tables import Sought
+    from bench.precomputed.tables import RowLookup
 
     made = run_here(methods="ce", settings={"updates": 1})
     (job,) = (job for job in made.jobs.values() if isinstance(job, CellJob))
     path = job.folder / "train_scores.parquet"
     frame = pd.read_parquet(path)
     ids = frame["id"].to_numpy()
-    sought = Sought(ids, ids, 2)
+    sought = RowLookup(ids, ids, 2)
     assert READERS["diversity"](job.folder, sought).shape == (len(ids), 2)
     for columns, told in ((["id", "logp_1", "logp_0"], "in their order"), (["id", "logp_0"], "of 2 classes")):
         frame[columns].to_parquet(path)
@@ -199,6 +199,6 @@ def test_an_encoder_that_cannot_be_used_is_named(tmp_path: Path, tiny_encoder: P
     asked = {"preset": "smoke", "seeds": 1, "encoder": str(tiny_encoder)}
     asked[option] = f"{tiny_encoder},{broken}" if option == "encoder" else str(broken)
     with pytest.raises(UserError, match=r"encoder '.*broken': .* no weights"):
-        plan(request(**asked), tmp_path / "runs")  # type: ignore[arg-type]
+        make_plan(make_request(**asked), tmp_path / "runs")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="an empty name"):
-        request(encoder="a,,b")
+        make_request(encoder="a,,b")

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.execution.grid import queued
 from bench.execution.live_table import screen, table, visible
 from bench.execution.progress import Progress
 from bench.planning.plan import Plan
-from bench.planning.planner import plan
+from bench.planning.planner import make_plan
 from bench.store.files import write_json
 from bench.store.folders import State
 from bench.store.layout import DONE
@@ -25,7 +25,7 @@ def progress_of(tiny_encoder: Path, tmp_path: Path) -> Callable[..., Progress]:
     """`progress_of(methods=..., done=2)`: the progress of a grid of which some cells are done already."""
 
     def make(done: int = 0, **asked: object) -> Progress:
-        made: Plan = plan(request(**{"encoder": str(tiny_encoder), "preset": "smoke", **asked}), tmp_path)  # type: ignore[arg-type]
+        made: Plan = make_plan(make_request(**{"encoder": str(tiny_encoder), "preset": "smoke", **asked}), tmp_path)  # type: ignore[arg-type]
         for identity in list(made.cells)[:done]:
             write_json(made.jobs[identity].folder / DONE, {"accuracy": 0.75})
         return Progress(made, queued(made), 2, lambda line: None, fail_fast=False, command="python -m bench run")
@@ -43,7 +43,7 @@ def text_of(progress: Progress, width: int, height: int) -> list[str]:
 def test_the_rows_count_every_state(progress_of: Callable[..., Progress]) -> None:
     progress = progress_of(methods="ce,dimp", seeds=3, done=3)  # seed 0 of both, seed 1 of ce
     queue = progress.queue
-    cells = [queue.jobs[identity] for identity in progress.made.cells]
+    cells = [queue.jobs[identity] for identity in progress.plan.cells]
     queue.states[cells[3].id] = State.RUNNING
     queue.failed(cells[4], "a cause")
     ce, dimp = progress.rows()
@@ -60,8 +60,8 @@ def test_the_rows_count_every_state(progress_of: Callable[..., Progress]) -> Non
 def test_a_thousand_cells_stay_on_the_screen(progress_of: Callable[..., Progress]) -> None:
     methods = ",".join(f"dimp(clip={clip})" for clip in range(1, 26))
     progress = progress_of(methods=methods, tasks="twitter[real=20],twitter[real=30]", seeds=20)
-    assert len(progress.made.cells) == 1000
-    last = list(progress.made.cells)[-1]
+    assert len(progress.plan.cells) == 1000
+    last = list(progress.plan.cells)[-1]
     progress.queue.states[last] = State.RUNNING
     for width, height in ((200, 50), (100, 24), (80, 10), (40, 12), (20, 8)):
         lines = text_of(progress, width, height)

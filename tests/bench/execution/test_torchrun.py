@@ -15,11 +15,11 @@ import torch
 
 import methods
 from bench import data_parallel as ranks
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.grid import keep_models
-from bench.planning.planner import plan
+from bench.planning.planner import make_plan
 from bench.store.files import read_json
 from bench.store.layout import MODEL
 from methods.base import RealUse
@@ -79,8 +79,10 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     two = torchrun(folder, "-m", "bench", *asked, "--encoder", str(encoder), "--no-figures", "--out", "two")
     assert two.returncode == 0, two.stdout + two.stderr
     assert two.stdout.count("cells done") == 1, "rank 0 alone speaks"
-    one = request(methods=METHODS, protocol=PROTOCOL, seeds=1, preset="smoke", settings=SETTINGS, encoder=str(encoder))
-    made = plan(one, folder / "one")
+    one = make_request(
+        methods=METHODS, protocol=PROTOCOL, seeds=1, preset="smoke", settings=SETTINGS, encoder=str(encoder)
+    )
+    made = make_plan(one, folder / "one")
     keep_models(made, "full")
     outcomes = [run(job) for job in made.jobs.values()]
     assert {outcome.state for outcome in outcomes} == {"done"}

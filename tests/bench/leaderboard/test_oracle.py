@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.jobs import CellJob
 from bench.leaderboard.extra_tables.oracle import Truth, compared
 from bench.leaderboard.read.row_weights import RowWeights, read
 from bench.planning.plan import Plan
-from bench.planning.planner import plan
-from bench.store import row_records as records
+from bench.planning.planner import make_plan
+from bench.store import hidden_columns
 from bench.store.folders import finish
 from tasks import Rows, TaskData, load, stressed
 from tasks.oracle import Processes
@@ -35,10 +35,10 @@ def test_the_record_is_the_closed_form(knobs: dict[str, float]) -> None:
     for rows in (data.generated, data.test):
         for name, effect in (("log_p", known.effect_p), ("log_q", known.effect_q)):
             south = posterior(rows, effect)
-            assert np.exp(rows.record[name]) == pytest.approx(np.stack([1 - south, south], axis=1))
+            assert np.exp(rows.hidden[name]) == pytest.approx(np.stack([1 - south, south], axis=1))
     # Labels are drawn from them: as many of each kind as expected, within four standard errors.
     for rows, name in ((data.generated, "log_q"), (data.test, "log_p"), (data.pool, "log_p")):
-        south = np.exp(rows.record[name][:, 1])
+        south = np.exp(rows.hidden[name][:, 1])
         error = np.sqrt((south * (1 - south)).sum())
         assert abs(rows.labels.sum() - south.sum()) < 4 * error
 
@@ -47,14 +47,14 @@ def ratio(data: TaskData) -> np.ndarray:
     """P(y|x)/Q(y|x) of the given labels."""
     rows = data.generated
     at = np.arange(len(rows)), rows.labels
-    return np.asarray(np.exp(rows.record["log_p"][at] - rows.record["log_q"][at]))
+    return np.asarray(np.exp(rows.hidden["log_p"][at] - rows.hidden["log_q"][at]))
 
 
 def test_the_true_ratio_has_mean_one_over_q_and_is_one_where_p_is_q() -> None:
     assert ratio(load("oracle", options={"conditional": 0.0})) == pytest.approx(1)
     found = ratio(load("oracle", options={"conditional": 0.5}))
     assert abs(found.mean() - 1) < 4 * found.std() / np.sqrt(len(found))
-    joint = load("oracle", options={"conditional": 0.5}).generated.record["log_x"]
+    joint = load("oracle", options={"conditional": 0.5}).generated.hidden["log_x"]
     assert abs(np.exp(joint).mean() - 1) < 4 * np.exp(joint).std() / np.sqrt(len(joint))
 
 
@@ -65,21 +65,21 @@ def test_noise_is_in_the_known_process(kind: str) -> None:
     noisy = stressed(data, {"noise": 0.3, "noise_kind": kind}, 0).generated
     before, after = data.generated.labels, noisy.labels
     flip = [(after != before)[before == label].mean() for label in (0, 1)]
-    q = np.exp(data.generated.record["log_q"])
+    q = np.exp(data.generated.hidden["log_q"])
     expected = q[:, 1] * (1 - flip[1]) + q[:, 0] * flip[0]
-    assert np.exp(noisy.record["log_q"][:, 1]) == pytest.approx(expected)
+    assert np.exp(noisy.hidden["log_q"][:, 1]) == pytest.approx(expected)
 
 
 def test_noise_that_looks_at_the_text_has_no_closed_form() -> None:
     noisy = stressed(load("oracle"), {"noise": 0.3, "noise_kind": "instance"}, 0).generated
-    assert "log_q" not in noisy.record
+    assert "log_q" not in noisy.hidden
 
 
 def planned(tmp_path: Path, task: str, **settings: object) -> tuple[Plan, dict[str, CellJob]]:
     """An IMP cell with its checkers, by method."""
-    asked = request(methods="imp", tasks=task, seeds=1, preset="scratch", settings=settings)
-    made = plan(asked, tmp_path / "runs")
-    records.save(made.records, made.root)
+    asked = make_request(methods="imp", tasks=task, seeds=1, preset="scratch", settings=settings)
+    made = make_plan(asked, tmp_path / "runs")
+    hidden_columns.save(made.hidden, made.root)
     return made, {job.spec.method: job for job in made.jobs.values() if isinstance(job, CellJob)}
 
 
@@ -104,11 +104,11 @@ def truth(made: Plan, job: CellJob) -> Truth:
 @pytest.mark.parametrize("task", ["oracle", "oracle[noise=0.2]"])
 def test_with_exact_checkers_imp_recovers_the_true_ratio(tmp_path: Path, task: str) -> None:
     made, jobs = planned(tmp_path, task, updates=40)
-    rows = made.records[made.sections[0]["records"]["0"]["generated"]]
+    rows = made.hidden[made.sections[0]["records"]["0"]["generated"]]
     for method, name in (("real-only", "log_p"), ("ce", "log_q")):
         folder = jobs[method].folder
         folder.mkdir(parents=True)
-        scores = {f"logp_{k}": rows.record[name][:, k].astype(np.float32) for k in range(2)}
+        scores = {f"logp_{k}": rows.hidden[name][:, k].astype(np.float32) for k in range(2)}
         pd.DataFrame({"id": rows.ids, **scores}).to_parquet(folder / "train_scores.parquet", index=False)
         finish(folder, {"accuracy": 0.0})
     build(made)

@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 from bench.jobs import CellJob
 from bench.leaderboard.read.row_weights import Absence, RowWeights, agreement, auroc, ess, rank_correlation, read
 from bench.planning.plan import Plan
-from bench.store import row_records as records
+from bench.store import hidden_columns
 
 Run = Callable[..., Plan]
 
@@ -53,11 +53,11 @@ def test_ess_counts_rows() -> None:
 @pytest.fixture(scope="module")
 def grid(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """A trained grid with wrong labels and duplicates, and its records."""
-    from bench.config.request import request
+    from bench.config.request import make_request
     from bench.execution.worker import run
-    from bench.planning.planner import plan
+    from bench.planning.planner import make_plan
 
-    asked = request(
+    asked = make_request(
         methods="ce,dimp,quality-only,bootstrap,real-only",
         tasks="twitter[noise=0.3,duplicates=0.5]",
         seeds=1,
@@ -65,9 +65,9 @@ def grid(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
         preset="smoke",
         settings={"updates": 12},
     )
-    made = plan(asked, tmp_path_factory.mktemp("weights") / "runs")
+    made = make_plan(asked, tmp_path_factory.mktemp("weights") / "runs")
     assert all(run(job).state == "done" for job in made.jobs.values())
-    records.save(made.records, made.root)
+    hidden_columns.save(made.hidden, made.root)
     return made
 
 
@@ -81,13 +81,13 @@ def weights_of(made: Plan, method: str) -> RowWeights | Absence:
 def test_rows_are_joined_with_their_record_and_scores(grid: Plan) -> None:
     found = weights_of(grid, "quality-only")
     assert isinstance(found, RowWeights)
-    (rows,) = grid.records.values()
+    (rows,) = grid.hidden.values()
     place = {row: i for i, row in enumerate(rows.ids.tolist())}
     at = [place[row] for row in found.ids.tolist()]
     assert np.array_equal(found.label, rows.labels[at])
     assert found.wrong is not None
     assert found.repeated is not None
-    assert np.array_equal(found.wrong, (rows.labels != rows.record["label_clean"])[at])
+    assert np.array_equal(found.wrong, (rows.labels != rows.hidden["label_clean"])[at])
     texts = pd.Series(rows.texts)
     assert np.array_equal(found.repeated, texts.duplicated(keep=False)[at])
     # The weight of this method is P'(y|x): two ways to the same number, for duplicates too.

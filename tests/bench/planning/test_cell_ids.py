@@ -10,13 +10,13 @@ import pytest
 
 import methods
 from bench import hashing
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.config.settings import MINILM
 from bench.encoders.checkpoints import find
 from bench.errors import UserError
 from bench.hashing import source_hash
 from bench.jobs import CellSpec
-from bench.planning.planner import plan
+from bench.planning.planner import make_plan
 from bench.seeds import derive
 
 SPEC = CellSpec(
@@ -60,7 +60,7 @@ def test_paths_are_not_in_ids(tiny_encoder: Path, tmp_path: Path) -> None:
     moved = shutil.copytree(tiny_encoder, tmp_path / "moved")
     ids = []
     for encoder, root in ((tiny_encoder, tmp_path / "a"), (moved, tmp_path / "b")):
-        made = plan(request(methods="dimp", encoder=str(encoder), preset="smoke", seeds=1), root)
+        made = make_plan(make_request(methods="dimp", encoder=str(encoder), preset="smoke", seeds=1), root)
         ids.append(list(made.jobs))
     assert ids[0] == ids[1]
 
@@ -81,7 +81,7 @@ def test_paths_are_not_in_ids(tiny_encoder: Path, tmp_path: Path) -> None:
 )
 def test_what_changes_a_cell(tiny_encoder: Path, tmp_path: Path, change: dict[str, object], same: bool) -> None:
     base = {"methods": "dimp", "encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1}
-    first, second = (set(plan(request(**asked), tmp_path).cells) for asked in (base, {**base, **change}))  # type: ignore[arg-type]
+    first, second = (set(make_plan(make_request(**asked), tmp_path).cells) for asked in (base, {**base, **change}))  # type: ignore[arg-type]
     assert (first == second) is same
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.errors import UserError
 from bench.jobs import CellJob
-from bench.planning.planner import plan
+from bench.planning.planner import make_plan
 from tasks import DataError
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -19,7 +19,9 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def cell(root: Path, encoder: Path, **asked: object) -> CellJob:
     """The first cell of a plan."""
-    made = plan(request(**{"methods": "ce-mix", "encoder": str(encoder), "preset": "smoke", "seeds": 1, **asked}), root)  # type: ignore[arg-type]
+    made = make_plan(
+        make_request(**{"methods": "ce-mix", "encoder": str(encoder), "preset": "smoke", "seeds": 1, **asked}), root
+    )  # type: ignore[arg-type]
     job = made.jobs[next(iter(made.cells))]
     assert isinstance(job, CellJob)
     return job
@@ -44,7 +46,7 @@ def test_a_limit_beyond_the_data_changes_nothing(tmp_path: Path, tiny_encoder: P
 
 def test_a_limit_is_checked(tmp_path: Path, tiny_encoder: Path) -> None:
     with pytest.raises(UserError, match="at least 1"):
-        request(limit=0)
+        make_request(limit=0)
     with pytest.raises(DataError, match="is too small for 2 rows of each class"):
         cell(tmp_path, tiny_encoder, limit=3)
 

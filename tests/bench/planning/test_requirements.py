@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.errors import UserError
 from bench.jobs import CellJob, FoldsJob, StatesJob, TokensJob
 from bench.planning.plan import Plan
-from bench.planning.planner import plan
+from bench.planning.planner import make_plan
 from bench.planning.requirements import FOLDS
 from bench.precomputed.tables import READERS
 from tasks import load
@@ -42,8 +42,10 @@ def out_of_fold(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) ->
     """A finished grid of methods that read out-of-fold scores."""
     from bench.execution.worker import run
 
-    asked = request(methods="ce,imp(oof=True),dimp(calibrate=True)", encoder=str(tiny_encoder), preset="smoke", seeds=1)
-    made = plan(asked, tmp_path_factory.mktemp("store"))
+    asked = make_request(
+        methods="ce,imp(oof=True),dimp(calibrate=True)", encoder=str(tiny_encoder), preset="smoke", seeds=1
+    )
+    made = make_plan(asked, tmp_path_factory.mktemp("store"))
     for job in made.jobs.values():
         outcome = run(job)
         assert outcome.state == "done", outcome.cause
@@ -125,16 +127,16 @@ def test_a_generated_set_below_a_batch_is_said_before_training(tiny_encoder: Pat
     asked = {"methods": "ce", "encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1}
     told = r"twitter\[generated=7\]: 7 generated rows are fewer than a batch of 8; use --set batch_size=7"
     with pytest.raises(UserError, match=told):
-        plan(request(**asked, tasks="twitter[generated=7]"), tmp_path)  # type: ignore[arg-type]
-    plan(request(**asked, tasks="twitter[generated=8]"), tmp_path)  # type: ignore[arg-type]
+        make_plan(make_request(**asked, tasks="twitter[generated=7]"), tmp_path)  # type: ignore[arg-type]
+    make_plan(make_request(**asked, tasks="twitter[generated=8]"), tmp_path)  # type: ignore[arg-type]
 
 
 def test_too_few_rows_for_folds_is_said_before_training(tiny_encoder: Path, tmp_path: Path) -> None:
-    asked = request(
+    asked = make_request(
         methods="dimp(calibrate=True)", tasks="twitter[real=4]", encoder=str(tiny_encoder), preset="smoke", seeds=1
     )
     with pytest.raises(UserError, match=r"twitter\[real=4\]: 4 real rows cannot be cut into 5 folds"):
-        plan(asked, tmp_path)
+        make_plan(asked, tmp_path)
 
 
 def test_real_rows_that_several_seeds_draw_are_passed_once(tiny_encoder: Path, tmp_path: Path) -> None:
@@ -143,8 +145,8 @@ def test_real_rows_that_several_seeds_draw_are_passed_once(tiny_encoder: Path, t
     from bench.training.inputs import table
 
     def planned(seeds: int) -> tuple[dict[str, CellJob], int]:
-        asked = request(methods="real-only,dimp", encoder=str(tiny_encoder), preset="smoke", seeds=seeds)
-        made = plan(asked, tmp_path / "runs")
+        asked = make_request(methods="real-only,dimp", encoder=str(tiny_encoder), preset="smoke", seeds=seeds)
+        made = make_plan(asked, tmp_path / "runs")
         jobs = made.jobs.values()
         assert all(run(job).state == "done" for job in jobs if isinstance(job, TokensJob | StatesJob))
         cells = {job.id: job for job in jobs if isinstance(job, CellJob)}
@@ -191,8 +193,8 @@ def test_dynamics_are_of_the_training_that_ce_is(run_here: Run, tmp_path: Path) 
     assert json.loads((again / "timing.json").read_text())["updates"] == 8
     plain, looked = (pd.read_parquet(cell(one, "ce").folder / "predictions.parquet") for one in (before, made))
     pd.testing.assert_frame_equal(plain, looked, check_exact=True)
-    assert cell(made, "ce").looks is not None
-    assert cell(run_here(methods="ce,cartography", root=other), "ce").looks is None, "they are there"
+    assert cell(made, "ce").snapshots is not None
+    assert cell(run_here(methods="ce,cartography", root=other), "ce").snapshots is None, "they are there"
 
 
 def test_embeddings_are_the_mean_of_the_last_states(run_here: Run, tiny_encoder: Path) -> None:
@@ -200,7 +202,7 @@ def test_embeddings_are_the_mean_of_the_last_states(run_here: Run, tiny_encoder:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    from bench.precomputed.tables import Sought
+    from bench.precomputed.tables import RowLookup
 
     job = cell(run_here(methods="kmm"), "kmm")
     model, tokenizer = AutoModel.from_pretrained(tiny_encoder).eval(), AutoTokenizer.from_pretrained(tiny_encoder)
@@ -209,7 +211,7 @@ def test_embeddings_are_the_mean_of_the_last_states(run_here: Run, tiny_encoder:
         ("embeddings", job.tables["embeddings"], job.generated, data.generated),
         ("real-embeddings", job.real_tables["real-embeddings"], job.real, data.pool),
     ):
-        found = READERS[name](folder, Sought(role.ids, role.index, 2))
+        found = READERS[name](folder, RowLookup(role.ids, role.index, 2))
         texts = dict(zip(rows.ids, rows.texts, strict=True))
         for i in (0, 7, len(role.ids) - 1):
             inputs = tokenizer(texts[role.ids[i]], truncation=True, max_length=32, return_tensors="pt")
@@ -217,7 +219,7 @@ def test_embeddings_are_the_mean_of_the_last_states(run_here: Run, tiny_encoder:
                 expected = model(**inputs).last_hidden_state[0].mean(0).numpy()
             assert found[i] == pytest.approx(expected, abs=1e-5)
     one, two = (
-        plan(request(methods="kmm", encoder=str(tiny_encoder), preset="smoke", seeds=seeds), Path("nowhere"))
+        make_plan(make_request(methods="kmm", encoder=str(tiny_encoder), preset="smoke", seeds=seeds), Path("nowhere"))
         for seeds in ([0], [0, 1])
     )
     assert set(one.cells) < set(two.cells)

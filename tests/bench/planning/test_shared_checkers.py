@@ -6,11 +6,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.execution.grid import queued
 from bench.jobs import CellJob
 from bench.planning.plan import Plan
-from bench.planning.planner import plan
+from bench.planning.planner import make_plan
 from bench.store.folders import State, acquire, finish, state
 from tests.helpers.background import start
 
@@ -25,15 +25,15 @@ def one(made: Plan, method: str) -> CellJob:
 
 def test_a_checker_and_a_cell_of_one_id_are_twins(tmp_path: Path, tiny_encoder: Path) -> None:
     asked = {"encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1}
-    cell = one(plan(request(methods="real-only", **asked), tmp_path), "real-only")  # type: ignore[arg-type]
-    made = plan(request(methods="dimp", **asked), tmp_path)  # type: ignore[arg-type]
+    cell = one(make_plan(make_request(methods="real-only", **asked), tmp_path), "real-only")  # type: ignore[arg-type]
+    made = make_plan(make_request(methods="dimp", **asked), tmp_path)  # type: ignore[arg-type]
     checker = one(made, "real-only")
     assert cell.id == checker.id
-    assert (cell.twin, checker.twin) == (checker.folder, cell.folder)
+    assert (cell.other_folder, checker.other_folder) == (checker.folder, cell.folder)
 
     from bench.execution.worker import run
 
-    assert acquire(tmp_path, cell.folder, cell.twin)
+    assert acquire(tmp_path, cell.folder, cell.other_folder)
     assert run(checker).state is State.RUNNING, "somebody is at it under the other name"
     assert not checker.folder.exists()
     queue = queued(made)
@@ -44,7 +44,7 @@ def test_a_checker_and_a_cell_of_one_id_are_twins(tmp_path: Path, tiny_encoder: 
     (cell.folder / "lease").unlink()
     assert run(checker).summary["accuracy"] == 0.5, "taken over, not trained"
     assert state(checker.folder) is State.DONE
-    assert not acquire(tmp_path, cell.folder, cell.twin)
+    assert not acquire(tmp_path, cell.folder, cell.other_folder)
 
 
 def test_two_grids_at_once_train_a_checker_once(tmp_path: Path, tiny_encoder: Path) -> None:

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.config.task_choice import choose_tasks
 from bench.jobs import CellJob
 from bench.planning.plan import Plan
-from bench.planning.planner import plan
-from bench.store import row_records as records
+from bench.planning.planner import make_plan
+from bench.store import hidden_columns
 from methods.base import Batch, Context, Losses, PointwiseLoss
 from methods.ce import CrossEntropy
 from tasks import load, stressed
@@ -44,8 +44,8 @@ def trainings(made: Plan) -> list[str]:
 def test_cells_that_an_axis_does_not_touch_are_run_once(
     tmp_path: Path, tiny_encoder: Path, tasks: str, expected: dict[str, int]
 ) -> None:
-    asked = request(methods="ce,real-only,dimp", tasks=tasks, seeds=2, encoder=str(tiny_encoder), preset="smoke")
-    titles = trainings(plan(asked, tmp_path / "runs"))
+    asked = make_request(methods="ce,real-only,dimp", tasks=tasks, seeds=2, encoder=str(tiny_encoder), preset="smoke")
+    titles = trainings(make_plan(asked, tmp_path / "runs"))
     found = {name: sum(f" {name} seed" in title for title in titles) for name in expected}
     assert found == {name: 2 * count for name, count in expected.items()}
 
@@ -58,10 +58,10 @@ def test_references_are_written_one_way() -> None:
 def test_duplicates_are_trained_on_with_the_scores_of_their_texts(run_here: Run) -> None:
     made = run_here(methods="imp", tasks="twitter[duplicates=2]")
     (job,) = [job for job in made.jobs.values() if isinstance(job, CellJob) and job.spec.method == "imp"]
-    records.save(made.records, made.root)
-    record = records.read(made.root, made.sections[0]["records"]["0"]["generated"])
-    assert record is not None
-    weights = pd.read_parquet(job.folder / "weights.parquet").merge(record, on="id", validate="many_to_one")
+    hidden_columns.save(made.hidden, made.root)
+    hidden = hidden_columns.read(made.root, made.sections[0]["records"]["0"]["generated"])
+    assert hidden is not None
+    weights = pd.read_parquet(job.folder / "weights.parquet").merge(hidden, on="id", validate="many_to_one")
     assert (weights["copy_of"] >= 0).any()
     weights["text"] = np.where(weights["copy_of"] < 0, weights["id"], weights["copy_of"])
     assert weights.groupby("text")["weight"].nunique().max() == 1, "the static weight is that of the text"
@@ -70,13 +70,13 @@ def test_duplicates_are_trained_on_with_the_scores_of_their_texts(run_here: Run)
 
 def test_the_record_holds_what_was_done(run_here: Run) -> None:
     made = run_here(methods="ce", tasks="twitter[noise=0.3,generated=40]")
-    records.save(made.records, made.root)
-    found = records.read(made.root, made.sections[0]["records"]["0"]["generated"])
+    hidden_columns.save(made.hidden, made.root)
+    found = hidden_columns.read(made.root, made.sections[0]["records"]["0"]["generated"])
     assert found is not None
     rows = stressed(load("twitter"), {"generated": 40, "noise": 0.3}, 0)
     assert (found["label"] != found["label_clean"]).sum() == 12
     assert len(rows.generated) == len(found) == 40
-    assert records.read(made.root, None) is None
+    assert hidden_columns.read(made.root, None) is None
 
 
 def reachable(start: list[Any]) -> Iterator[Any]:
@@ -108,9 +108,9 @@ def test_a_method_that_looks_for_the_record_does_not_find_it(run_here: Run, monk
     monkeypatch.setattr(CrossEntropy, "start", start)
     monkeypatch.setattr(CrossEntropy, "losses", losses)
     made = run_here(methods="ce", tasks="twitter[noise=0.3]")
-    (rows,) = made.records.values()
+    (rows,) = made.hidden.values()
     arrays = [value for value in seen if isinstance(value, np.ndarray) and value.shape == (len(rows),)]
     assert any(np.array_equal(value, rows.labels) for value in arrays), "it does look where the labels are"
-    clean = rows.record["label_clean"]
+    clean = rows.hidden["label_clean"]
     assert not any(np.array_equal(value, clean) for value in arrays)
     assert not any(isinstance(value, str) and value == "label_clean" for value in seen)

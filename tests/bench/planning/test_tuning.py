@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from bench.config.protocols import protocols
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.config.settings import PRESETS
 from bench.errors import UserError
 from bench.jobs import CellJob, TunedJob
@@ -20,7 +20,7 @@ from bench.leaderboard import write_report
 from bench.planning import tuning
 from bench.planning.describe import describe
 from bench.planning.plan import Plan
-from bench.planning.planner import plan
+from bench.planning.planner import make_plan
 from bench.store.files import read_json
 from bench.training import tuned as winner
 from methods import discover
@@ -82,7 +82,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Plan:
     from bench.execution.worker import run
 
     root = tmp_path_factory.mktemp("store")
-    asked = request(
+    asked = make_request(
         methods="ce,dimp",
         protocol=f"tuned({TRIALS})",
         encoder=str(tiny_encoder),
@@ -90,7 +90,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Plan:
         seeds=1,
         test_size=100,
     )
-    made = plan(asked, root)
+    made = make_plan(asked, root)
     for job in made.jobs.values():
         outcome = run(job)
         assert outcome.state == "done", outcome.cause
@@ -124,7 +124,7 @@ def test_test_rows_do_not_change_the_choice(tuned: Plan, tiny_encoder: Path) -> 
     A checker is a cell with a test of its own, whose id moves with the test rows; its training does not.
     """
     asked = {"protocol": f"tuned({TRIALS})", "encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1}
-    other = plan(request(methods="ce,dimp", test_size=50, **asked), tuned.root)  # type: ignore[arg-type]
+    other = make_plan(make_request(methods="ce,dimp", test_size=50, **asked), tuned.root)  # type: ignore[arg-type]
     for label, job in tables(other).items():
         known = tables(tuned)[label]
         assert job.id != known.id
@@ -177,7 +177,7 @@ def test_the_table_shows_what_was_chosen_and_what_it_cost(tuned: Plan) -> None:
 def test_nothing_is_tried_twice(tuned: Plan, tiny_encoder: Path, run_here: Callable[..., Plan]) -> None:
     """More trials of the same grid start with those that are there."""
     asked = {"methods": "ce", "encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1, "test_size": 100}
-    more = plan(request(protocol=f"tuned({TRIALS + 2})", **asked), tuned.root)  # type: ignore[arg-type]
+    more = make_plan(make_request(protocol=f"tuned({TRIALS + 2})", **asked), tuned.root)  # type: ignore[arg-type]
     ids = [trial.id for trial in tables(more)["ce"].trials]
     assert ids[:TRIALS] == [trial.id for trial in tables(tuned)["ce"].trials]
     assert len(set(ids)) == TRIALS + 2

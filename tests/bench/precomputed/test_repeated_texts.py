@@ -16,7 +16,7 @@ from bench.jobs import EmbeddingsJob, StatesJob, TokensJob
 from bench.planning.plan import Plan
 from bench.precomputed import token_spans as spans
 from bench.precomputed import tokens
-from bench.precomputed.tables import READERS, Sought
+from bench.precomputed.tables import READERS, RowLookup
 from methods.base import EMBEDDINGS, TOKENS
 
 Run = Callable[..., Plan]
@@ -57,7 +57,7 @@ def test_every_row_has_its_own_tokens_states_and_embedding(made: Plan) -> None:
         assert table.inputs(np.array([row]))["input_ids"][0].tolist() == expected
     states = tokens.load(generated(made).folder, jobs[StatesJob].folder)
     n = len(generated(made).texts)
-    sought = Sought(np.arange(n), np.arange(n), 2)
+    sought = RowLookup(np.arange(n), np.arange(n), 2)
     embedded = READERS[EMBEDDINGS](jobs[EmbeddingsJob].folder, sought)
     cut = READERS[TOKENS](generated(made).folder, sought)
     first = {text: row for row, text in reversed(list(enumerate(generated(made).texts)))}

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.errors import UserError
 from bench.jobs import CellJob
 from bench.planning.plan import Plan
-from bench.planning.planner import plan
+from bench.planning.planner import make_plan
 from bench.training.network import Network
 from tests.helpers.encoders import FAMILIES, make_encoder
 
@@ -23,8 +23,9 @@ Run = Callable[..., Plan]
 def asked(encoder: Path, term: str | None, methods: str = "ce,dimp,co-teaching") -> dict[str, CellJob]:
     """The jobs of a grid with a term, by label; checkers under the name of their method."""
     settings = {} if term is None else {"auxiliary": term}
-    made = plan(
-        request(methods=methods, encoder=str(encoder), preset="smoke", seeds=1, settings=settings), encoder / "runs"
+    made = make_plan(
+        make_request(methods=methods, encoder=str(encoder), preset="smoke", seeds=1, settings=settings),
+        encoder / "runs",
     )
     jobs = [job for job in made.jobs.values() if isinstance(job, CellJob)]
     return {made.cells.get(job.id, f"checker {job.spec.method}"): job for job in jobs}

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.jobs import CellJob
 from bench.planning.estimate import cost
 from bench.planning.plan import Plan
-from bench.planning.planner import plan
+from bench.planning.planner import make_plan
 from methods import discover
 from methods.hooks import Budget
 
@@ -131,14 +131,14 @@ def test_ids_hold_the_real_rows_of_who_reads_them(tiny_encoder: Path, tmp_path: 
     """Another small real set is another cell for look-ahead on it, not for SunGen's robust loss."""
 
     def ids(tasks: str) -> dict[str, str]:
-        asked = request(
+        asked = make_request(
             methods="l2rw,hu,meta-weight-net,sungen,sungen(outer=real),real-finetune,co-teaching",
             tasks=tasks,
             encoder=str(tiny_encoder),
             preset="smoke",
             seeds=1,
         )
-        return {label: job.spec.id for label, job in cells(plan(asked, tmp_path)).items()}
+        return {label: job.spec.id for label, job in cells(make_plan(asked, tmp_path)).items()}
 
     first, second = ids("twitter"), ids("twitter[real=40]")
     same = {label for label in first if first[label] == second[label]}
@@ -148,10 +148,10 @@ def test_ids_hold_the_real_rows_of_who_reads_them(tiny_encoder: Path, tmp_path: 
 def test_a_group_names_what_it_leaves_out_for_its_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     """More than ten CE cells: not in `all`, said why; asked for by name it is there."""
     monkeypatch.setattr(discover()["sungen"], "declared_cost", classmethod(lambda cls, config, budget: 12.5))
-    asked = request(methods="all", seeds=1)
+    asked = make_request(methods="all", seeds=1)
     assert asked.left_out["sungen"] == "it costs 12.5 CE cells; name it to run it"
     assert "sungen" not in {choice.cls.name for choice in asked.methods}
-    assert [choice.cls.name for choice in request(methods="sungen", seeds=1).methods] == ["sungen"]
+    assert [choice.cls.name for choice in make_request(methods="sungen", seeds=1).methods] == ["sungen"]
 
 
 def test_no_method_of_all_costs_more_than_ten_cells() -> None:

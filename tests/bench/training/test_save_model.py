@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.jobs import CellJob
-from bench.planning.planner import plan
+from bench.planning.planner import make_plan
 from bench.precomputed.tokens import load
 from bench.store.folders import State, state
 from bench.store.layout import MODEL
@@ -26,10 +26,10 @@ def trained(root: Path, kept: str | None, encoder: Path, method: str = "ce", lay
     """A cell trained here."""
     from bench.execution.worker import run
 
-    asked = request(
+    asked = make_request(
         methods=method, encoder=str(encoder), preset="smoke", seeds=1, settings={"train_layers": layers, "lr": "1e-2"}
     )
-    made = plan(asked, root)
+    made = make_plan(asked, root)
     for identity, job in made.jobs.items():
         wanted = replace(job, keep=kept) if identity in made.cells else job  # type: ignore[call-arg]
         outcome = run(wanted)
@@ -48,8 +48,8 @@ def test_a_full_model_gives_the_stored_logits(tmp_path: Path, family: str, layer
 
     cell = trained(tmp_path / "runs", "full", make_encoder(tmp_path / "encoder", family), layers=layers)
     model = AutoModelForSequenceClassification.from_pretrained(cell.folder / MODEL).eval()
-    assert model.config.id2label == dict(enumerate(cell.record["labels"]))
-    assert model.config.label2id == {name: i for i, name in enumerate(cell.record["labels"])}
+    assert model.config.id2label == dict(enumerate(cell.spec_json["labels"]))
+    assert model.config.label2id == {name: i for i, name in enumerate(cell.spec_json["labels"])}
     stored = pd.read_parquet(cell.folder / "predictions.parquet").set_index("id")
     table = load(cell.test.tokens).take(cell.test.index)
     with torch.inference_mode():
@@ -74,7 +74,7 @@ def test_what_trained_is_part_of_the_full_model(tmp_path: Path, tiny_encoder: Pa
     assert all(np.array_equal(whole[name], weight) for name, weight in own.items())
     told = json.loads((part.folder / MODEL / "encoder.json").read_text())
     assert told["encoder_hash"] == part.spec.encoder_hash
-    assert told["labels"] == part.record["labels"]
+    assert told["labels"] == part.spec_json["labels"]
 
 
 def test_a_removed_model_leaves_the_cell_done(tmp_path: Path, tiny_encoder: Path) -> None:

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 import torch
 
-from bench.config.request import request
+from bench.config.request import make_request
 from bench.jobs import CellJob
 from bench.planning.plan import Plan
-from bench.planning.planner import plan
+from bench.planning.planner import make_plan
 from bench.seeds import derive
 from bench.store.folders import forget
 from tests.helpers.encoders import make_bert
@@ -77,8 +77,8 @@ def test_a_plain_loop_gives_the_same_losses(tmp_path: Path) -> None:
 
     encoder = make_bert(tmp_path / "still", dropout=0.0)
     settings = {"train_layers": "all", "updates": 20}
-    made = plan(
-        request(methods="dimp", encoder=str(encoder), preset="smoke", seeds=1, settings=settings), tmp_path / "r"
+    made = make_plan(
+        make_request(methods="dimp", encoder=str(encoder), preset="smoke", seeds=1, settings=settings), tmp_path / "r"
     )
     assert all(run(job).state == "done" for job in made.jobs.values())
     job = cells(made)["dimp"]
@@ -204,8 +204,9 @@ def test_real_rows_carry_cross_entropy_and_their_share(run_here: Run) -> None:
 def test_a_loss_that_is_not_finite_fails_with_its_update(tiny_encoder: Path, tmp_path: Path) -> None:
     from bench.execution.worker import run
 
-    made = plan(
-        request(methods="ce", encoder=str(tiny_encoder), preset="smoke", seeds=1, settings={"lr": "1e30"}), tmp_path
+    made = make_plan(
+        make_request(methods="ce", encoder=str(tiny_encoder), preset="smoke", seeds=1, settings={"lr": "1e30"}),
+        tmp_path,
     )
     outcomes = [run(job) for job in made.jobs.values()]
     assert outcomes[-1].state == "failed"
@@ -226,14 +227,14 @@ def test_statistics_are_of_the_weights_that_there_are() -> None:
 
 def test_stress_shares_what_it_does_not_touch(tiny_encoder: Path, tmp_path: Path) -> None:
     """A smaller generated set is another ce, but the same real-only; a smaller real set the other way round."""
-    asked = request(
+    asked = make_request(
         methods="ce,real-only",
         tasks="twitter,twitter[generated=40],twitter[real=30]",
         encoder=str(tiny_encoder),
         preset="smoke",
         seeds=1,
     )
-    made = plan(asked, tmp_path)
+    made = make_plan(asked, tmp_path)
     assert sorted(made.cells.values()) == ["ce", "ce", "real-only", "real-only"]
     shared = made.sections[0]["methods"]
     assert shared[0]["cells"] == made.sections[2]["methods"][0]["cells"]
@@ -244,7 +245,9 @@ def test_a_model_broken_by_the_last_update_is_a_failure(tiny_encoder: Path, tmp_
     from bench.execution.worker import run
 
     settings = {"lr": "1e30", "updates": "1"}
-    made = plan(request(methods="ce", encoder=str(tiny_encoder), preset="smoke", seeds=1, settings=settings), tmp_path)
+    made = make_plan(
+        make_request(methods="ce", encoder=str(tiny_encoder), preset="smoke", seeds=1, settings=settings), tmp_path
+    )
     outcome = [run(job) for job in made.jobs.values()][-1]
     assert outcome.state == "failed"
     assert "NonFiniteLossError" in outcome.cause
@@ -260,6 +263,6 @@ def test_minilm_learns(tmp_path: Path) -> None:
     path = packaged()
     assert path is not None
     assert find(MINILM).hash == find(str(path)).hash
-    made = plan(request(methods="ce", seeds=1, settings={"updates": "16", "generated_rows": "200"}), tmp_path)
+    made = make_plan(make_request(methods="ce", seeds=1, settings={"updates": "16", "generated_rows": "200"}), tmp_path)
     outcomes = [run(job) for job in made.jobs.values()]
     assert outcomes[-1].summary["accuracy"] > 0.55

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.store.folders import State, finish, state
-from bench.store.layout import artefact_path
+from bench.store.layout import precomputed_path
 from tasks import Rows
 
 if TYPE_CHECKING:
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 FILE = "record.parquet"
 
 
-def save(records: Mapping[str, Rows], root: Path) -> None:
+def save(hidden: Mapping[str, Rows], root: Path) -> None:
     """Write the records that the store lacks. Columns: id, label (the given one), and the record's, one per class."""
     import pandas as pd
 
-    for identity, rows in records.items():
-        folder = artefact_path(root, "record", identity)
+    for identity, rows in hidden.items():
+        folder = precomputed_path(root, "record", identity)
         if state(folder) is State.DONE:
             continue
         columns = {"id": rows.ids, "label": rows.labels}
-        for name, values in rows.record.items():
+        for name, values in rows.hidden.items():
             wide = values.ndim > 1
             columns.update({f"{name}_{k}": values[:, k] for k in range(values.shape[1])} if wide else {name: values})
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,5 +40,5 @@ def read(root: Path, identity: str | None) -> pd.DataFrame | None:
     """A record by id, None where there is none."""
     import pandas as pd
 
-    path = artefact_path(root, "record", identity) / FILE if identity else None
+    path = precomputed_path(root, "record", identity) / FILE if identity else None
     return pd.read_parquet(path) if path is not None and path.exists() else None
