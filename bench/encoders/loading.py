@@ -1,0 +1,100 @@
+"""Loading a pretrained encoder under a classification head. Only the head may be new: all else must be loaded.
+
+`transformers` draws whatever it does not find in the weights at random and says so in a log that workers keep quiet, so
+what it reports is checked here: a tensor of the encoder that is absent, misnamed or of another shape is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModelForSequenceClassification
+
+from bench.encoders.checkpoints import Checkpoint
+from bench.encoders.weight_files import tensors, wrapper
+from bench.errors import UserError
+
+SHOWN = 3  # names of tensors in a message
+# BERT's pooler lies in the base model but belongs to the head: models trained on masked words alone come without it.
+POOLER = "pooler."
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model, the modules of its head that are not pretrained, and what the user should know about the loading."""
+
+    model: nn.Module  # a Hugging Face model for sequence classification, float32, in evaluation mode
+    new: tuple[str, ...]  # modules by name: their weights are random until a seed draws them
+    notes: tuple[str, ...]
+
+
+def load(checkpoint: Checkpoint, n_classes: int) -> Loaded:
+    """The encoder with a head of `n_classes` outputs. Raises UserError where a tensor of the encoder is not loaded."""
+    stored = tensors(checkpoint.path)
+    prefix = wrapper(stored)
+    model, report = AutoModelForSequenceClassification.from_pretrained(
+        checkpoint.path,
+        num_labels=n_classes,
+        dtype=torch.float32,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        ignore_mismatched_sizes=True,  # a head of another size is replaced; what else does not fit is refused below
+        output_loading_info=True,
+        key_mapping={f"^{re.escape(prefix)}": ""} if prefix else None,
+    )
+    shapes = {name: (file, wanted) for name, file, wanted in report["mismatched_keys"]}
+    absent = {*report["missing_keys"], *shapes}
+    base = f"{model.base_model_prefix}."
+    if lost := sorted(name for name in absent if name.startswith(base) and not name.startswith(base + POOLER)):
+        raise UserError(refusal(checkpoint.name, model, lost, shapes, report["unexpected_keys"]))
+    notes = [f"{checkpoint.name}: the prefix {prefix!r} of all names of tensors is left out"] if prefix else []
+    unused = sorted(name for name in report["unexpected_keys"] if name.startswith(base) or block(name))
+    if unused:
+        notes.append(
+            f"{checkpoint.name}: {len(unused)} tensors of the weights are not used, since config.json does not ask for "
+            f"them ({listed(unused)})"
+        )
+    return Loaded(model, tuple(sorted({name.rpartition(".")[0] for name in absent})), tuple(notes))
+
+
+def refusal(
+    name: str,
+    model: Any,
+    lost: list[str],
+    shapes: Mapping[str, tuple[Iterable[int], Iterable[int]]],
+    unexpected: Iterable[str],
+) -> str:
+    """The error of an encoder whose tensors `lost` would be random, with the likeliest cause."""
+    base = f"{model.base_model_prefix}."
+    total = sum(key.startswith(base) for key in model.state_dict())
+    start = f"encoder {name!r}: {len(lost)} of its {total} tensors are not in its weights ({listed(lost)})"
+    misfits = [key for key in lost if key in shapes]
+    if misfits:
+        file, wanted = (list(shape) for shape in shapes[misfits[0]])
+        return f"{start}: {misfits[0]} has shape {file}, config.json asks for {wanted}; use the weights' own config"
+    other = sorted(unexpected)
+    if not other:
+        return f"{start}: they are of a smaller model or cut; use their own config.json or download them again"
+    ends = [key for key in other if key.endswith(lost[0].removeprefix(base))]
+    if ends:
+        strange = ends[0].removesuffix(lost[0].removeprefix(base))
+        return f"{start}: the weights have {ends[0]}; save them without the prefix {strange!r}"
+    kind = model.config.model_type
+    return f"{start}: the weights have {listed(other)}, which is no {kind} model; use the weights' own config.json"
+
+
+def block(name: str) -> bool:
+    """Whether a tensor belongs to one of the encoder's numbered blocks."""
+    return re.search(r"\blayers?\.\d+\.", name) is not None
+
+
+def listed(names: list[str]) -> str:
+    """The first names, and how many more there are."""
+    rest = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")

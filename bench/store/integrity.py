@@ -1,0 +1,83 @@
+"""Whether a finished folder still holds what was written: sizes, contents and the name of the folder itself.
+
+`metrics.json` is written last and marks a folder as finished. Beside the results it holds the size and a digest of
+every other file, the folder's own name (so that a folder copied over another one is noticed), and a seal over all of
+this. Folders of earlier versions have sizes alone, which are then all that is checked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from bench.hashing import digest
+from bench.store.layout import DONE, LEASE, LOG
+
+FILES, DIGESTS, FOLDER, SEAL = "files", "digests", "folder", "seal"
+INTERNAL = (FILES, DIGESTS, FOLDER, SEAL)  # keys of metrics.json that are no results
+BLOCK = 2**20  # bytes read at once
+_known: dict[tuple[Path, int, int], str] = {}  # (file, mtime in ns, size) -> digest: a file is read once per process
+
+
+def sealed(folder: Path, results: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of `metrics.json` for a folder whose other files are written."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name not in (LEASE, LOG, DONE))
+    content = {
+        **results,
+        FILES: {path.name: path.stat().st_size for path in files},
+        DIGESTS: {path.name: content_hash(path) for path in files},
+        FOLDER: folder.name,
+    }
+    return {**content, SEAL: seal(content)}
+
+
+def damage(folder: Path) -> str:
+    """What is wrong with a finished folder, in one line; empty if nothing is."""
+    try:
+        content = json.loads((folder / DONE).read_text(encoding="utf-8"))
+        return problem(folder, content)
+    except OSError as error:
+        return f"{Path(error.filename or folder).name} cannot be read: {error.strerror}"
+    except (ValueError, TypeError, AttributeError):
+        return f"{DONE} is not that of a finished cell"
+
+
+def problem(folder: Path, content: Mapping[str, Any]) -> str:
+    """`damage`, given the content of `metrics.json`. Raises OSError for a file that is gone."""
+    digests = content.get(DIGESTS, {})
+    if SEAL in content and content[SEAL] != seal(content):
+        return f"{DONE} was changed after it was written"
+    if content.get(FOLDER, folder.name) != folder.name:
+        return f"it is a copy of {content[FOLDER]}"
+    for name, size in content.get(FILES, {}).items():
+        path = folder / name
+        if (found := path.stat().st_size) != size:
+            return f"{name} has {found:,} bytes, {size:,} were written"
+        if name in digests and content_hash(path) != digests[name]:
+            return f"{name} was changed after it was written"
+    return ""
+
+
+def seal(content: Mapping[str, Any]) -> str:
+    """A digest of the content of `metrics.json` without its seal."""
+    return digest({name: value for name, value in content.items() if name != SEAL})
+
+
+def content_hash(path: Path) -> str:
+    """XXH3 (128 bits, hex) of a file, read again only if its size or time of change is another than before.
+
+    Accidents are what it guards against, not forgery; it is as fast as the disk.
+    """
+    status = path.stat()
+    key = (path, status.st_mtime_ns, status.st_size)
+    if key not in _known:
+        with path.open("rb") as file:
+            state = xxhash.xxh3_128()
+            while block := file.read(BLOCK):
+                state.update(block)
+        _known[key] = state.hexdigest()
+    return _known[key]

@@ -1,0 +1,74 @@
+"""Headers of safetensors files: what they hold, and every kind of file that is none."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from bench.encoders.weight_files import header, tensors, wrapper
+from bench.errors import UserError
+
+WEIGHTS = {"a.weight": torch.zeros(2, 3), "a.bias": torch.zeros(3), "scale": torch.tensor(1.0)}
+
+
+def test_names_and_shapes_are_those_that_were_saved(tmp_path: Path) -> None:
+    save_file(WEIGHTS, tmp_path / "model-1.safetensors", metadata={"format": "pt"})
+    save_file({"b": torch.zeros(0, 4)}, tmp_path / "model-2.safetensors")
+    assert tensors(tmp_path) == {**{name: tuple(value.shape) for name, value in WEIGHTS.items()}, "b": (0, 4)}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "it is empty"),
+        (b"12345", "it has only 5 bytes"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 43215\n", "Git LFS pointer"),
+        (b"<!DOCTYPE html><html></html>", "web page"),
+        (struct.pack("<Q", 2**60) + b"{}", "announce a header of"),
+        (struct.pack("<Q", 4) + b"{}{}", "header cannot be read"),
+        (struct.pack("<Q", 2) + b"[]", "header cannot be read"),
+        (struct.pack("<Q", 17) + b'{"a": {"b": "c"}}', "an entry is malformed"),
+        (struct.pack("<Q", 100_000) + b"[" * 100_000, "header cannot be read"),
+    ],
+)
+def test_a_file_that_is_no_safetensors_is_one_line(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=reason) as error:
+        header(path)
+    assert str(path) in str(error.value)
+    assert len(str(error.value)) < 400
+
+
+def test_a_cut_file_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file(WEIGHTS, path)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(UserError, match="cut or damaged"):
+        header(path)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=200), st.booleans())
+def test_no_bytes_are_a_traceback(tmp_path: Path, content: bytes, framed: bool) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", len(content)) + content if framed else content)
+    try:
+        header(path)
+    except UserError:
+        return
+    assert json.loads(content) is not None, "only a real header is accepted"
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_fsdp_wrapped_module."])
+def test_a_wrapper_is_a_prefix_of_every_name(prefix: str) -> None:
+    assert wrapper(prefix + name for name in WEIGHTS) == prefix
+    assert wrapper([*(prefix + name for name in WEIGHTS), "other"]) == ""
+    assert wrapper(WEIGHTS) == wrapper([]) == ""
