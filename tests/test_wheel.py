@@ -93,7 +93,8 @@ def test_an_editable_installation_is_the_checkout(wheels: dict[str, Path]) -> No
     """Python finds the checkout's own `bench`, so what `test_init_in_a_checkout` shows holds for it."""
     folder = wheels["editable"].parent
     zipfile.ZipFile(wheels["editable"]).extractall(folder)
-    code = f"import site; site.addsitedir({str(folder)!r}); import bench; print(bench.__file__)"
+    find = "from importlib.util import find_spec; print(find_spec('bench').origin)"
+    code = f"import site; site.addsitedir({str(folder)!r}); {find}"
     found = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code], cwd="/", text=True, capture_output=True, check=True
     )
