@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from tests import architecture
 from tests.architecture import PACKAGES, PAGE, ROOT, first_line, packages
 
 MAX_LINES, MAX_MODULES = 320, 15
+LIGHT = ("cli", "commands", "config", "planning", "store", "leaderboard")
 FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 # Commands that run a grid need no file: `bench.cli.grids` calls `bench.execution.grid`.
 GRIDS = {"run", "stress", "sweep"}
@@ -77,6 +80,23 @@ def test_imports_keep_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The layers in pyproject.toml, and no circle; `make lint` shows which import breaks them."""
     monkeypatch.chdir(ROOT)
     assert lint_imports(no_cache=True) == 0
+
+
+def test_planning_and_reports_load_no_framework() -> None:
+    """Importing these packages takes a fraction of a second because nothing in them imports torch and the like."""
+    folders = [f"bench/{name}" for name in LIGHT] + ["methods", "tasks"]
+    paths = [
+        path.relative_to(ROOT).with_suffix("")
+        for path in FILES
+        if str(path.relative_to(ROOT)).startswith(tuple(folders))
+    ]
+    names = [".".join(path.parts).removesuffix(".__init__") for path in paths]
+    code = (
+        "import importlib, sys; sys.modules.update(dict.fromkeys(('torch', 'transformers', 'datasets', 'wandb')));"
+        f"[importlib.import_module(name) for name in {names}]"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_page_is_current() -> None:
