@@ -25,7 +25,7 @@ GRIDS = {"run", "stress", "sweep"}
 # Names that several modules of a package may define.
 INTERFACES = {
     "build": "a builder of jobs, called by its kind in `BUILDERS`",
-    "part": "a table of a report, called by its place in `SECTION_PARTS`",
+    "part": "an extra table of a report, called through a list",
     "draw": "a figure, or all of them",
     "read": "what a module of the store or of `config` is about, called with the module's name",
     "save": "its counterpart",
