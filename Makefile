@@ -1,4 +1,4 @@
-# Two targets do everything on a machine that has only Python: `make leaderboard` and `make test`.
+# On a machine that has only Python, `make leaderboard` runs a grid and `make test` runs the tests.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -34,7 +34,7 @@ lint: setup-dev
 bench-report: setup
 	$(BIN)/python -m tests.performance.report
 
-# BENCH_DATA=FOLDER has the human-written data; each writes its section of reports/performance.md.
+# Each command writes its section of reports/performance.md. BENCH_DATA=FOLDER: the folder with the human-written data.
 bench-cpu: setup
 	$(BIN)/python -m tests.performance cpu
 	$(BIN)/python -m tests.performance quick
@@ -44,4 +44,4 @@ bench-gpu: setup
 	$(BIN)/python -m tests.performance gpu
 
 clean:
-	rm -rf runs build *.egg-info
+	rm -rf runs build dist *.egg-info

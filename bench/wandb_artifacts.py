@@ -89,8 +89,15 @@ def origin(path: Path) -> str | None:
 
 
 def cache() -> Path:
-    """Where downloads are kept: BENCH_CACHE, or the user's cache folder."""
-    return Path(os.environ.get("BENCH_CACHE") or Path.home() / ".cache" / "counterweight")
+    """The folder of downloads and converted encoders: BENCH_CACHE, or one in the user's cache.
+
+    The folder of the project's former distribution name goes on being used where only that one exists.
+    """
+    if folder := os.environ.get("BENCH_CACHE"):
+        return Path(folder)
+    current = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "data-weighting-bench"
+    former = Path.home() / ".cache" / "counterweight"
+    return former if former.is_dir() and not current.is_dir() else current
 
 
 PATIENCE = 10  # seconds to wait for it

@@ -1,6 +1,6 @@
-"""Methods from elsewhere: a file that the user names, and packages that offer some under an entry-point group.
+"""Methods from outside this package: a file that the user names, or an installed package with an entry point.
 
-[project.entry-points."counterweight.methods"]
+[project.entry-points."data_weighting_bench.methods"]
 mine = "my_package.methods"
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from methods.base import Method
 from methods.registry import METHODS
 
-GROUP = "counterweight.methods"
+GROUPS = ("data_weighting_bench.methods", "counterweight.methods")  # the second is the former name
 _files: dict[str, Path] = {}  # module name -> the file that was loaded under it
 
 
@@ -29,14 +29,16 @@ class PluginError(ValueError):
 @functools.cache
 def installed() -> tuple[EntryPoint, ...]:
     """Import the modules that packages offer, and return their entry points. Raises PluginError."""
-    found = tuple(sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)))
-    for entry in found:
+    # A package that serves old and new versions offers the same module in both groups: it counts once.
+    offered = {(entry.name, entry.value): entry for group in GROUPS for entry in entry_points(group=group)}
+    entries = tuple(offered[key] for key in sorted(offered))
+    for entry in entries:
         try:
             importlib.import_module(entry.module)
         except (Exception, SystemExit) as error:
             package = entry.dist.name if entry.dist else "?"
             raise PluginError(f"package {package} offers methods in {entry.module}: {reason(error)}") from error
-    return found
+    return entries
 
 
 def load_file(path: Path) -> None:

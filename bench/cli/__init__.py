@@ -49,6 +49,7 @@ app.command()(reports.report)
 app.command()(reports.compare)
 app.command()(stores.weights)
 app.command()(reports.calibrate)
+app.command()(stores.init)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

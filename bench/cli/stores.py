@@ -20,6 +20,12 @@ class Listing(StrEnum):
     CELLS = "cells"
 
 
+class Starter(StrEnum):
+    """What `init` can copy."""
+
+    SWEEPS = "sweeps"
+
+
 def validate(
     tasks: Annotated[str | None, typer.Argument(help="Names or paths, as in run --tasks.", show_default=False)] = None,
     source: options.Source = None,
@@ -109,4 +115,14 @@ def weights(
     from bench.commands.weights import weights as lines
 
     for line in lines(out, cell, top=top, with_texts=with_texts):
+        say(line)
+
+
+def init(
+    what: Annotated[Starter, typer.Argument(help="W&B sweeps, grids and recipes, into ./sweeps.")],
+) -> None:
+    """Copy files that come with the package into the working directory, to be edited and run."""
+    from bench.commands import init
+
+    for line in {Starter.SWEEPS: init.sweeps}[what]():
         say(line)

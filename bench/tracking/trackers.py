@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from accelerate.tracking import GeneralTracker
 
 
-PROJECT = "counterweight"
+PROJECT = "data-weighting-bench"
 SENDING = 30  # seconds that a server which took a run's beginning has to take its end
 TRACKERS = {"wandb": ("wandb",), "tensorboard": ("tensorboard", "tensorboardX")}  # name -> packages, one is needed
 _unreachable: list[str] = []  # why this process no longer asks the server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 
 from bench.encoders.checkpoints import find
 from bench.errors import UserError
-from bench.wandb_artifacts import local
+from bench.wandb_artifacts import cache, local
 from tests.helpers.wandb_stub import ENTITY, PROJECT, Stub, logged_in
 
 pytestmark = pytest.mark.wandb_agent
@@ -65,3 +66,16 @@ def test_what_cannot_be_had(server: Stub, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("WANDB_MODE", "offline")
     with pytest.raises(UserError, match="WANDB_MODE is offline"):
         local(NAME.replace("v0", "v1"))
+
+
+def test_a_download_of_the_former_cache_folder_is_found(server: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Path(os.environ["HOME"])
+    monkeypatch.delenv("BENCH_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert cache() == home / ".cache" / "data-weighting-bench"
+    assert local(NAME).is_relative_to(cache())
+    cache().rename(home / ".cache" / "counterweight")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert local(NAME).is_relative_to(home / ".cache" / "counterweight"), "it is not downloaded again"
+    cache().with_name("data-weighting-bench").mkdir()
+    assert cache().name == "data-weighting-bench"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Any
+
+from bench.version import VERSION
 
 VERSIONS = ("code", "python", "torch", "transformers", "accelerate", "tokenizers", "numpy", "device")
 
@@ -22,12 +23,4 @@ def provenance(environments: Iterable[Mapping[str, Any]]) -> Provenance:
     """Collect `env.json` of all cells."""
     found = list(environments)
     values = {key: sorted({str(env[key]) for env in found if key in env}) for key in VERSIONS}
-    return Provenance(package_version(), {key: seen for key, seen in values.items() if seen})
-
-
-def package_version() -> str:
-    """The installed version, `unknown` when run from a checkout that is not installed."""
-    try:
-        return metadata.version("counterweight")
-    except metadata.PackageNotFoundError:
-        return "unknown"
+    return Provenance(VERSION, {key: seen for key, seen in values.items() if seen})

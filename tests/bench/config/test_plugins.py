@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -43,6 +43,7 @@ def registry_as_it_was() -> Iterator[None]:
     for registry, kept in ((methods.METHODS, before), (plugins._files, files)):
         registry.clear()
         registry.update(kept)  # type: ignore[arg-type]
+    sys.modules.pop("own_methods", None)
     plugins.installed.cache_clear()
 
 
@@ -118,13 +119,13 @@ def test_code_that_changed_after_planning_is_refused(tmp_path: Path, plugin: Pat
         method_class(replace(job, spec=replace(job.spec, code="1:old")))  # type: ignore[attr-defined, arg-type]
 
 
-def installed_package(folder: Path, code: str) -> None:
-    """A distribution as pip leaves it, which offers the methods of one module."""
+def installed_package(folder: Path, code: str, groups: Sequence[str] = plugins.GROUPS[:1]) -> None:
+    """A distribution as pip leaves it, which offers the methods of one module in some entry-point groups."""
     (folder / "own_methods.py").write_text(code)
     info = folder / "own_dist-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own-dist\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[counterweight.methods]\nown = own_methods\n")
+    (info / "entry_points.txt").write_text("".join(f"[{group}]\nown = own_methods\n" for group in groups))
 
 
 def test_files_and_packages_reach_the_workers(tmp_path: Path, plugin: Path, tiny_encoder: Path) -> None:
@@ -143,6 +144,26 @@ def test_files_and_packages_reach_the_workers(tmp_path: Path, plugin: Path, tiny
     weights = {path.parts[-3]: pd.read_parquet(path)["weight"] for path in tmp_path.glob("runs/*/*/*/weights.parquet")}
     assert weights["half"].unique().tolist() == [0.5]
     assert weights["third"].unique() == pytest.approx([1 / 3])
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        ["data_weighting_bench.methods"],
+        ["counterweight.methods"],
+        ["counterweight.methods", "data_weighting_bench.methods"],
+    ],
+    ids=["current", "former", "both"],
+)
+def test_the_entry_point_group_may_have_its_former_name(
+    groups: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed_package(tmp_path, CODE, groups)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plugins.installed.cache_clear()
+    assert [entry.module for entry in plugins.installed()] == ["own_methods"], "in both groups, it still counts once"
+    assert plugins.findable(methods.METHODS["half"])
+    assert sum(line.startswith("half: ") for line in listed()) == 1
 
 
 def test_a_package_that_raises_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -312,7 +312,7 @@ def golden_store(root):
 
 
 def test_golden(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "package_version", lambda: "0.1.0")
+    monkeypatch.setattr(provenance, "VERSION", "0.1.0")
     store = golden_store(tmp_path / "runs")
     _, text = report(store, store.manifest(references_missing=["ce-prior"]))
     assert text == GOLDEN.read_text(), "if the change is meant, write the new text to tests/bench/leaderboard/golden"

@@ -1,0 +1,33 @@
+"""`bench init`: copies files that come with the package into the working directory, to be edited and run there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import tasks
+from bench.errors import UserError
+from bench.hashing import ROOT
+
+# A link to the folder of that name beside the packages; in a wheel, its files.
+SWEEPS = ROOT / "bench" / "sweeps"
+BUNDLED = "tasks/bundled/"  # how recipes name the bundled rows, relative to a checkout
+
+
+def sweeps(target: Path = Path("sweeps")) -> Iterator[str]:
+    """Copy the W&B sweeps, grids and recipes; yield, for each kind, its files and the command that runs one.
+
+    Recipes name the bundled rows by a path in a checkout; a copy gets their path in the installed package.
+    Raises UserError where `target` exists.
+    """
+    if target.exists():
+        raise UserError(f"{target} exists already and is not overwritten: move it, or run init in another folder")
+    shutil.copytree(SWEEPS, target)
+    rows = (Path(tasks.__file__).parent / "bundled").as_posix()
+    for path in target.glob("recipes/*.json"):
+        path.write_text(path.read_text(encoding="utf-8").replace(BUNDLED, f"{rows}/"), encoding="utf-8")
+    yield f"{target}/*.yaml, sweeps: wandb sweep {target}/methods.yaml"
+    yield f"    or, without a W&B server: python -m bench sweep {target}/methods.yaml"
+    yield f"{target}/grids/*.yaml, grids: python -m bench run --config {target}/grids/clipping.yaml"
+    yield f"{target}/recipes/*.json, single trainings: python -m bench train {target}/recipes/twitter_val.json"
