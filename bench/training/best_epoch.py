@@ -26,7 +26,7 @@ class Selection:
     labels: IntArray  # (n,)
     rule: tuple[str, ...]
     every: int
-    looks: int = 0
+    evaluations: int = 0
     best: dict[str, float] = field(default_factory=dict)  # update and epoch of the best look, from 1, and metrics
     kept: dict[str, Tensor] = field(default_factory=dict)
 
@@ -34,7 +34,7 @@ class Selection:
         """The selection rows' metrics where an epoch ends at update `step` (from 0) or all ends, nothing elsewhere."""
         if (step + 1) % self.every and not last:
             return {}
-        self.looks += 1
+        self.evaluations += 1
         logits = self.trainer.logits(self.table)
         self.trainer.classifier.train()
         found = {"accuracy": accuracy(self.labels, logits), "log_loss": log_loss(self.labels, logits)}

@@ -95,8 +95,8 @@ def train(job: CellJob) -> Trained:
     finally:
         trainer.close()
     if not (np.isfinite(test).all() and np.isfinite(scores).all()):
-        last = {key: clean(value) for key, value in history.history[-1].items()}
+        last = {key: clean(value) for key, value in history.updates[-1].items()}
         raise NonFiniteLossError(f"the last update left a model whose predictions are not finite: {last}")
     training = fitted - ready - (snapshots.seconds if snapshots else 0.0)
-    selected, looked = (watch.best, watch.looks * len(watch.labels)) if watch is not None else ({}, 0)
+    selected, looked = (watch.best, watch.evaluations * len(watch.labels)) if watch is not None else ({}, 0)
     return Trained(history, test, scores, ready - began, training, selected, looked, snapshots)

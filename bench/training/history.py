@@ -42,28 +42,30 @@ class Visit:
     weight: Tensor
 
 
+class NonFiniteLossError(ArithmeticError):
+    """A loss or gradient is not finite; the message has the update, the loss and the weights of its batch."""
+
+
 @dataclass
 class History:
     """What a training run leaves: a row per update, the visits of the training rows, and all that was computed."""
 
-    history: list[dict[str, Any]] = field(default_factory=list)
+    updates: list[dict[str, Any]] = field(default_factory=list)
     visits: list[Visit] = field(default_factory=list)
     passes: Passes = field(default_factory=Passes)
 
+    def to_numbers(self) -> None:
+        """Turn the tensors of the latest updates into numbers.
 
-class NonFiniteLossError(ArithmeticError):
-    """The loss left the finite numbers; says at which update and how the weights stood."""
-
-
-def settle(history: History) -> None:
-    """Turn the tensors kept so far into numbers, and stop at the first loss or gradient that is not finite."""
-    first = next((i for i, row in enumerate(history.history) if "weight" in row), len(history.history))
-    for row in history.history[first:]:
-        row["loss"], row["grad_norm"] = float(row["loss"]), float(row["grad_norm"])
-        row.update(weight_statistics(row.pop("weight")))
-        if not np.isfinite([row["loss"], row["grad_norm"]]).all():
-            told = ", ".join(f"{key} {row[key]:.4g}" for key in row if key not in ("step", "epoch"))
-            raise NonFiniteLossError(f"loss or gradient not finite at update {row['step'] + 1}: {told}")
+        Raises NonFiniteLossError at the first loss or gradient that is not finite.
+        """
+        first = next((i for i, row in enumerate(self.updates) if "weight" in row), len(self.updates))
+        for row in self.updates[first:]:
+            row["loss"], row["grad_norm"] = float(row["loss"]), float(row["grad_norm"])
+            row.update(weight_statistics(row.pop("weight")))
+            if not np.isfinite([row["loss"], row["grad_norm"]]).all():
+                numbers = ", ".join(f"{key} {row[key]:.4g}" for key in row if key not in ("step", "epoch"))
+                raise NonFiniteLossError(f"loss or gradient not finite at update {row['step'] + 1}: {numbers}")
 
 
 def weight_statistics(weight: Tensor) -> dict[str, float]:

@@ -18,8 +18,8 @@ from bench.seeds import derive
 from bench.store.files import read_json
 from bench.store.layout import DONE
 from bench.training.best_epoch import Selection
-from bench.training.probe import ProbedRows
-from bench.training.trainer import Trainer, TrainingRows
+from bench.training.rows import ProbedRows, TrainingRows
+from bench.training.trainer import Trainer
 from methods import discover
 from methods.base import Context, Method, MethodConfig, RealUse
 from methods.plugins import load_file

@@ -9,13 +9,14 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from transformers import get_linear_schedule_with_warmup
 
-from bench import data_parallel as ranks
+from bench import data_parallel
 from bench.arrays import IntArray
 from bench.config.settings import Settings
 from bench.encoders.classifier import Classifier
 from bench.precomputed.tokens import TokenTable
 from bench.training.history import Passes
-from bench.training.probe import LookAhead, ProbedRows
+from bench.training.probe import LookAhead
+from bench.training.rows import ProbedRows
 
 
 class Network:
@@ -24,23 +25,22 @@ class Network:
     def __init__(self, classifier: Classifier, accelerator: Accelerator, head_seed: int) -> None:
         self.classifier, self.accelerator, self.head_seed = classifier, accelerator, head_seed
         self.start()
-        # Without Accelerate's wrapper for several processes: `bench.ranks` shares the batches.
+        # Without Accelerate's wrapper for several processes: `bench.data_parallel` shares the batches.
         self.model: nn.Module = accelerator.prepare_model(classifier.model, evaluation_mode=True)
 
     def start(self) -> None:
         """Pretrained weights and the head of the seed."""
         self.classifier.start(self.head_seed)
 
-    def begin(self, settings: Settings, updates: int) -> None:
-        """A new optimiser and its schedule over so many updates."""
+    def begin(
+        self, settings: Settings, updates: int, generated: ProbedRows, real: ProbedRows | None, passes: Passes
+    ) -> None:
+        """Begin a phase: a new optimiser, its schedule over so many updates, and a probe of this network's weights."""
         self.optimizer = self.accelerator.prepare_optimizer(adamw(self.classifier, settings))
         warmup = round(settings.warmup * updates)
         self.decay = get_linear_schedule_with_warmup(self.optimizer.optimizer, warmup, updates)
+        self.probe = LookAhead(self.classifier, self.optimizer.optimizer, generated, real, passes)
         self.classifier.train()
-
-    def probe(self, generated: ProbedRows, real: ProbedRows | None, passes: Passes) -> LookAhead:
-        """Derivatives at this network's weights, with the optimiser of the phase."""
-        return LookAhead(self.classifier, self.optimizer.optimizer, generated, real, passes)
 
     def logits(self, inputs: dict[str, Tensor]) -> Tensor:
         """(B, C) in float32."""
@@ -50,12 +50,12 @@ class Network:
 
     def log_probs(self, table: TokenTable, index: IntArray) -> Tensor:
         """(B, C) log-probabilities of a batch, of which each rank computes its part."""
-        own = ranks.part(len(index))
+        own = data_parallel.part(len(index))
         passed = own if own.start < own.stop else slice(0, 1)  # a rank without rows has gradients too: zero
         inputs = table.inputs(index[passed], width=int(table.length[index].max()))
-        with ranks.dropout(passed, len(index), self.accelerator.device):
+        with data_parallel.dropout(passed, len(index), self.accelerator.device):
             log_probs = torch.log_softmax(self.logits(inputs), dim=-1)
-        return ranks.whole(log_probs[: own.stop - own.start], own, len(index))
+        return data_parallel.whole(log_probs[: own.stop - own.start], own, len(index))
 
     def encoded(self, table: TokenTable, index: IntArray) -> tuple[Tensor, Tensor]:
         """`log_probs`, and the (B, H) features from which the head's last layer makes them."""
@@ -65,12 +65,12 @@ class Network:
             log_probs = self.log_probs(table, index)
         finally:
             hook.remove()
-        own = ranks.part(len(index))
-        return log_probs, ranks.whole(kept[0][: own.stop - own.start], own, len(index))
+        own = data_parallel.part(len(index))
+        return log_probs, data_parallel.whole(kept[0][: own.stop - own.start], own, len(index))
 
     def update(self, clip_norm: float | None) -> Tensor:
         """One step of the optimiser. Returns the norm () of the gradient before clipping."""
-        ranks.sum_gradients(self.classifier.trained.values())
+        data_parallel.sum_gradients(self.classifier.trained.values())
         norm = self.accelerator.clip_grad_norm_(self.classifier.trained.values(), clip_norm or math.inf)
         self.optimizer.step()
         self.decay.step()

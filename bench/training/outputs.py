@@ -30,7 +30,7 @@ def write_outcome(job: CellJob, history: History, test: Array, scores: Array) ->
     log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     write_scores(folder / "train_scores.parquet", job.scored.ids, log_probs, "logp")
     weights_table(history).to_parquet(folder / "weights.parquet", index=False)
-    lines = [{key: clean(value) for key, value in row.items()} for row in history.history]
+    lines = [{key: clean(value) for key, value in row.items()} for row in history.updates]
     write_text(folder / "history.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,30 +17,12 @@ from torch import Tensor
 from torch.func import functional_call, jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from bench.arrays import IntArray
 from bench.encoders.classifier import Classifier
-from bench.precomputed.tokens import TokenTable
 from bench.training.history import Passes
+from bench.training.rows import ProbedRows
 from methods.hooks import Direction, RowLoss
 
 GROUP = 64  # rows that go through the model together
-
-
-@dataclass(frozen=True)
-class ProbedRows:
-    """Rows that a probe may be asked about: `place` maps the ids it is asked with to rows of the table."""
-
-    table: TokenTable
-    labels: IntArray  # (n,)
-    ids: IntArray  # (n,)
-    place: dict[int, int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "place", {int(identity): row for row, identity in enumerate(self.ids)})
-
-    def rows(self, ids: Tensor) -> IntArray:
-        """(n,) rows of the table."""
-        return np.array([self.place[identity] for identity in ids.tolist()], dtype=np.int64)
 
 
 class LookAhead:

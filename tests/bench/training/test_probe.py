@@ -12,7 +12,8 @@ from bench.encoders.checkpoints import find
 from bench.encoders.classifier import Classifier
 from bench.precomputed.tokens import TokenTable
 from bench.training.history import Passes
-from bench.training.probe import LookAhead, ProbedRows
+from bench.training.probe import LookAhead
+from bench.training.rows import ProbedRows
 from tests.helpers.encoders import FAMILIES, make_encoder
 
 IDS = torch.tensor([40, 12, 7, 33, 5])
