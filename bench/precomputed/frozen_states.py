@@ -7,6 +7,7 @@ reproduce the plain logits is left alone: its artefact says so and cells run the
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,11 @@ from torch import Tensor, nn
 
 from bench.encoders.classifier import Classifier, block_list
 from bench.jobs import StatesJob
+from bench.precomputed.inference import BATCH, available_device, batched
 from bench.precomputed.token_spans import once
 from bench.precomputed.tokens import TokenTable, by_length, load
 from bench.store.folders import finish
 
-BATCH = 64  # rows of one forward pass
 PROBE = 8  # rows of the self-test
 TOLERANCE = 1e-5  # largest difference of logits that the shortcut may make
 LIMIT = 2 * 1024**3  # bytes of one artefact; beyond, cells run the whole model
@@ -57,11 +58,10 @@ def build(job: StatesJob) -> dict[str, Any]:
     classifier = fresh(job, plain=True)
     width = int(classifier.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
     shape = (int(table.length.sum()), width)
-    with torch.inference_mode():
-        difference = self_test(job, classifier, table)
-        supported = difference <= TOLERANCE and 4 * shape[0] * shape[1] <= LIMIT
-        if supported:
-            write_states(job, classifier, table, shape)
+    difference = self_test(job, classifier, table)
+    supported = difference <= TOLERANCE and 4 * shape[0] * shape[1] <= LIMIT
+    if supported:
+        write_states(job, classifier, table, shape)
     counts = {"rows": len(table) if supported else 0, "supported": supported, "difference": difference}
     finish(job.folder, counts)
     return counts
@@ -72,13 +72,15 @@ def fresh(job: StatesJob, *, plain: bool) -> Classifier:
     classifier = Classifier(job.checkpoint, 2, job.train_layers, plain=plain)
     classifier.start(0)
     classifier.eval()
-    classifier.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    classifier.model.to(available_device())
     return classifier
 
 
+@torch.inference_mode()
 def self_test(job: StatesJob, plain: Classifier, table: TokenTable) -> float:
     """Largest difference between the logits of the whole model and those from states, on the first rows."""
-    inputs = on_device(plain, table.inputs(np.arange(min(PROBE, len(table)))))
+    device = available_device()
+    inputs = {name: value.to(device) for name, value in table.inputs(np.arange(min(PROBE, len(table)))).items()}
     expected = plain.model(**inputs).logits
     short = fresh(job, plain=False)  # as cells have it
     try:
@@ -90,20 +92,15 @@ def self_test(job: StatesJob, plain: Classifier, table: TokenTable) -> float:
     return float((logits - expected).abs().max())
 
 
-def on_device(classifier: Classifier, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Model inputs where the model is."""
-    device = next(classifier.model.parameters()).device
-    return {name: value.to(device) for name, value in inputs.items()}
-
-
 def write_states(job: StatesJob, classifier: Classifier, table: TokenTable, shape: tuple[int, int]) -> None:
     """The states of every token, in the order of the token arrays."""
     path = job.folder / "states.npy"
     out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     with path.open("r+b") as file:  # claim the space now: a full disk is then an error and not a signal
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    for index in by_length(table.length, BATCH):
-        states = arriving(classifier, job, on_device(classifier, table.inputs(index))).cpu().numpy()
+    batches = by_length(table.length, BATCH)
+    for index, result in batched(partial(arriving, classifier, job), table.inputs, batches, available_device()):
+        states = result.cpu().numpy()
         for row, i in enumerate(index):
             out[table.start[i] : table.start[i] + table.length[i]] = states[row, : table.length[i]]
     out.flush()

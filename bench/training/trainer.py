@@ -18,6 +18,7 @@ from bench.arrays import Array
 from bench.config.auxiliary_term import auxiliary
 from bench.config.settings import Settings
 from bench.encoders.classifier import Classifier
+from bench.precomputed.inference import BATCH, batched, in_order
 from bench.precomputed.tokens import TokenTable, by_length
 from bench.seeds import derive
 from bench.training.batches import schedule
@@ -30,7 +31,6 @@ from methods.base import Method
 # Called after an update: its number, from 0, and whether it is the last one -> what the history records of it.
 Watch = Callable[[int, bool], dict[str, float]]
 CHECK_EVERY = 16  # updates between checks of the losses: each check waits for the device
-EVALUATION_BATCH = 64
 
 
 class Trainer:
@@ -168,14 +168,12 @@ class Trainer:
 
         Ranks take the batches in turn.
         """
-        network = self.networks[0]
+        network, device = self.networks[0], self.accelerator.device
         network.classifier.eval()
-        out = torch.zeros(len(table), network.classifier.n_classes, device=self.accelerator.device)
-        with torch.inference_mode():
-            batches = by_length(table.length, EVALUATION_BATCH)
-            for index in batches[data_parallel.rank() :: data_parallel.world()]:
-                out[torch.from_numpy(index).to(out.device)] = network.logits(table.inputs(index))
-        return np.asarray(data_parallel.total(out).cpu().numpy())
+        batches = by_length(table.length, BATCH)[data_parallel.rank() :: data_parallel.world()]
+        results = batched(network.logits, table.inputs, batches, device)
+        logits = in_order(results, len(table), network.classifier.n_classes, device)
+        return np.asarray(data_parallel.total(logits).cpu().numpy())
 
     def close(self) -> None:
         """Leave no state in the process: the next cell may want another precision."""
