@@ -6,9 +6,7 @@ safetensors once, and everything else reads those.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import pickle
 import re
 import shutil
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UserError
 from bench.hashing import digest, file_hash
+from bench.store.files import whole_folder
 from bench.wandb_artifacts import cache
 
 if TYPE_CHECKING:
@@ -43,15 +42,10 @@ def converted(folder: Path) -> Path:
         from safetensors.torch import save_file
 
         weights = {name: tensor for file in files for name, tensor in _weights(file).items()}
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        save_file(weights, part / "model.safetensors", metadata={"format": "pt"})
-        for path in beside:
-            shutil.copy(path, part)
-        with contextlib.suppress(OSError):  # another process was faster
-            os.replace(part, target)
-        shutil.rmtree(part, ignore_errors=True)
+        with whole_folder(target) as part:
+            save_file(weights, part / "model.safetensors", metadata={"format": "pt"})
+            for path in beside:
+                shutil.copy(path, part)
     return target
 
 

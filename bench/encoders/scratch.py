@@ -7,15 +7,14 @@ It is written once into the user's cache, without torch; the same bytes on every
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import string
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from bench.hashing import digest
+from bench.store.files import whole_folder
+from bench.wandb_artifacts import cache
 
 NAME = "scratch"
 VERSION = 1  # raise it when the weights change
@@ -24,17 +23,11 @@ WIDTH, HIDDEN, POSITIONS = 64, 128, 128
 
 def folder() -> Path:
     """Its checkpoint, made if it is not there."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "counterweight"
-    made = cache / f"{NAME}-{digest([VERSION, vocabulary()])}"
-    if not made.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=cache))
-        write(part)
-        try:
-            os.replace(part, made)
-        except OSError:  # another process was faster
-            shutil.rmtree(part)
-    return made
+    checkpoint = cache() / f"{NAME}-{digest([VERSION, vocabulary()])}"
+    if not checkpoint.is_dir():
+        with whole_folder(checkpoint) as part:
+            write(part)
+    return checkpoint
 
 
 def vocabulary() -> list[str]:

@@ -6,7 +6,6 @@ that `transformers.AutoModelForSequenceClassification.from_pretrained` and `Auto
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -14,17 +13,14 @@ from transformers import AutoTokenizer
 
 from bench.encoders.classifier import Classifier, load
 from bench.jobs import CellJob
-from bench.store.files import write_json
+from bench.store.files import whole_folder, write_json
 from bench.store.layout import MODEL
 
 
 def save(job: CellJob, classifier: Classifier) -> None:
     """Keep a trained model; the folder is there when all of it is."""
-    part = job.folder / f"{MODEL}.part"
-    part.mkdir(exist_ok=True)
-    {"trained": save_trained, "full": save_full}[job.keep or "full"](job, classifier, part)
-    shutil.rmtree(job.folder / MODEL, ignore_errors=True)
-    part.rename(job.folder / MODEL)
+    with whole_folder(job.folder / MODEL) as folder:
+        {"trained": save_trained, "full": save_full}[job.keep or "full"](job, classifier, folder)
 
 
 def save_trained(job: CellJob, classifier: Classifier, folder: Path) -> None:
