@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions as Output
 
-from bench import data_parallel as ranks
+from bench import data_parallel
 
 # Families whose blocks are those of BERT: attention.self.{query,key,value}, attention.output, intermediate, output.
 FAMILIES = ("BertEncoder", "RobertaEncoder", "XLMRobertaEncoder", "ElectraEncoder")
@@ -117,7 +117,7 @@ class Masks:
     def _scale(self, shape: torch.Size, share: float) -> Tensor:
         """Factors of a given shape (B, ...): 0, or 1 / (1 - share)."""
         assert self.generator is not None
-        own, rows = ranks.shared(shape[0])
+        own, rows = data_parallel.place_in_batch(shape[0])
         whole = (rows, *shape[1:])
         count = math.prod(whole)
         bits = self.generator.random_raw(math.ceil(count / 2)).view(np.int32)[:count].reshape(whole)

@@ -1,4 +1,4 @@
-"""Embeddings: the mean over a text's tokens of the pretrained encoder's last states, once per text and encoder."""
+"""Embeddings of texts: the mean over tokens of the pretrained encoder's last states, once per text and encoder."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from transformers import AutoModel
 
 from bench.jobs import EmbeddingsJob
 from bench.precomputed.inference import BATCH, available_device, batched, in_order
-from bench.precomputed.token_spans import once
+from bench.precomputed.token_spans import unique_texts
 from bench.precomputed.tokens import by_length, load
 from bench.store.files import write_json
 from bench.store.folders import finish
 
 
 def build(job: EmbeddingsJob) -> dict[str, Any]:
-    """Write `embeddings.npy` (n, H) float32, in the order of the token arrays."""
+    """Write `embeddings.npy` (n, H) float32, in the order of the token table's rows. Returns the counts."""
     began = time.perf_counter()
     table = load(job.tokens)
-    first, own = once(table.start, table.length)
+    first, text_of_row = unique_texts(table.start, table.length)
     table = table.take(first)
     device = available_device()
     model = AutoModel.from_pretrained(
@@ -37,7 +37,7 @@ def build(job: EmbeddingsJob) -> dict[str, Any]:
 
     results = batched(mean_state, table.inputs, by_length(table.length, BATCH), device)
     embeddings = in_order(results, len(table), model.config.hidden_size, device).cpu().numpy()
-    np.save(job.folder / "embeddings.npy", embeddings[own])
+    np.save(job.folder / "embeddings.npy", embeddings[text_of_row])
     passes = {"train_rows": 0, "score_rows": len(table)}
     write_json(job.folder / "timing.json", {"seconds": time.perf_counter() - began, "passes": passes})
     counts = {"rows": len(table), "width": embeddings.shape[1]}

@@ -1,6 +1,6 @@
-"""Scores of a checker that was trained elsewhere: a classifier in a folder, from the hub, or a W&B artifact.
+"""Scores of a checker that bench did not train: a classifier in a folder, from the hub, or a W&B artifact.
 
-Its file is that of a checker trained here, so that a cell does not know the difference.
+The file has the format of a checker that bench trained, so that cells read both in the same way.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def build(job: ScoresJob) -> dict[str, Any]:
-    """Write (n, C) log-probabilities in the task's order of labels."""
+    """Write (n, C) log-probabilities in the task's order of labels.
+
+    Returns the counts. Raises ValueError for a model that lacks weights.
+    """
     import torch
 
     from bench.encoders.classifier import load

@@ -1,4 +1,4 @@
-"""What a training run leaves behind: its updates, the visits of its rows, and the passes that it took."""
+"""The history of a training: its updates, the visits of its rows, and the passes that it took."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.arrays import BoolArray, IntArray
 
 @dataclass
 class Passes:
-    """Rows that went through a network, rows whose gradient came back, and updates; of all that was trained."""
+    """Counts of all that was trained: rows passed forward, rows passed backward, and updates."""
 
     forward: int = 0
     backward: int = 0
@@ -27,13 +27,13 @@ class Passes:
 
     @property
     def rows(self) -> float:
-        """The same work as rows forward and backward: the way back is taken as twice the way there."""
+        """The same work in rows passed forward and backward; backward counts as twice forward."""
         return (self.forward + 2 * self.backward) / 3
 
 
 @dataclass(frozen=True)
 class Visit:
-    """B rows of one update: their effective weights in one of the networks, 0 for those left out."""
+    """The B rows of one update and their effective weights in one network, 0 for rows left out."""
 
     ids: IntArray
     real: BoolArray
@@ -48,7 +48,7 @@ class NonFiniteLossError(ArithmeticError):
 
 @dataclass
 class History:
-    """What a training run leaves: a row per update, the visits of the training rows, and all that was computed."""
+    """The history of a training: an entry per update, the visits of the training rows, and all passes."""
 
     updates: list[dict[str, Any]] = field(default_factory=list)
     visits: list[Visit] = field(default_factory=list)
@@ -59,17 +59,17 @@ class History:
 
         Raises NonFiniteLossError at the first loss or gradient that is not finite.
         """
-        first = next((i for i, row in enumerate(self.updates) if "weight" in row), len(self.updates))
-        for row in self.updates[first:]:
-            row["loss"], row["grad_norm"] = float(row["loss"]), float(row["grad_norm"])
-            row.update(weight_statistics(row.pop("weight")))
-            if not np.isfinite([row["loss"], row["grad_norm"]]).all():
-                numbers = ", ".join(f"{key} {row[key]:.4g}" for key in row if key not in ("step", "epoch"))
-                raise NonFiniteLossError(f"loss or gradient not finite at update {row['step'] + 1}: {numbers}")
+        first = next((i for i, update in enumerate(self.updates) if "weight" in update), len(self.updates))
+        for update in self.updates[first:]:
+            update["loss"], update["grad_norm"] = float(update["loss"]), float(update["grad_norm"])
+            update.update(weight_statistics(update.pop("weight")))
+            if not np.isfinite([update["loss"], update["grad_norm"]]).all():
+                numbers = ", ".join(f"{key} {update[key]:.4g}" for key in update if key not in ("step", "epoch"))
+                raise NonFiniteLossError(f"loss or gradient not finite at update {update['step'] + 1}: {numbers}")
 
 
 def weight_statistics(weight: Tensor) -> dict[str, float]:
-    """Mean, largest and effective sample size (share of the rows) of a batch's weights, of those that there are."""
+    """Mean, largest, and effective sample size (share of the rows) of a batch's weights; NaN weights do not count."""
     known = weight[~weight.isnan()]
     if not len(known):
         return dict.fromkeys(("weight_mean", "weight_max", "ess"), math.nan)

@@ -1,4 +1,4 @@
-"""One of the classifiers of a cell with its optimiser: passes of a batch, shared by ranks, and updates."""
+"""A classifier of a cell with its optimiser: forward passes of a batch, which ranks share, and updates."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from bench.training.rows import ProbedRows
 
 
 class Network:
-    """One of the classifiers that train side by side, and its optimiser of the phase."""
+    """One of the classifiers that train side by side, with its optimiser and its probe of the phase."""
 
     def __init__(self, classifier: Classifier, accelerator: Accelerator, head_seed: int) -> None:
         self.classifier, self.accelerator, self.head_seed = classifier, accelerator, head_seed
         self.start()
-        # Without Accelerate's wrapper for several processes: `bench.data_parallel` shares the batches.
+        # evaluation_mode: no wrapper for several processes, since `bench.data_parallel` shares the batches.
         self.model: nn.Module = accelerator.prepare_model(classifier.model, evaluation_mode=True)
 
     def start(self) -> None:
-        """Pretrained weights and the head of the seed."""
+        """Reset to the pretrained weights and the head of the seed."""
         self.classifier.start(self.head_seed)
 
     def begin(
@@ -49,24 +49,24 @@ class Network:
         return logits.float()
 
     def log_probs(self, table: TokenTable, index: IntArray) -> Tensor:
-        """(B, C) log-probabilities of a batch, of which each rank computes its part."""
-        own = data_parallel.part(len(index))
-        passed = own if own.start < own.stop else slice(0, 1)  # a rank without rows has gradients too: zero
+        """(B, C) log-probabilities of a batch; each rank computes its own rows."""
+        own = data_parallel.own_rows(len(index))
+        passed = own if own.start < own.stop else slice(0, 1)  # a rank without rows passes one, for gradients of zero
         inputs = table.inputs(index[passed], width=int(table.length[index].max()))
         with data_parallel.dropout(passed, len(index), self.accelerator.device):
             log_probs = torch.log_softmax(self.logits(inputs), dim=-1)
-        return data_parallel.whole(log_probs[: own.stop - own.start], own, len(index))
+        return data_parallel.gather(log_probs[: own.stop - own.start], own, len(index))
 
     def encoded(self, table: TokenTable, index: IntArray) -> tuple[Tensor, Tensor]:
-        """`log_probs`, and the (B, H) features from which the head's last layer makes them."""
-        kept: list[Tensor] = []
-        hook = self.classifier.output.register_forward_pre_hook(lambda _, given: kept.append(given[0]))
+        """`log_probs`, and the (B, H) features that enter the head's last layer."""
+        features: list[Tensor] = []
+        hook = self.classifier.output.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0]))
         try:
             log_probs = self.log_probs(table, index)
         finally:
             hook.remove()
-        own = data_parallel.part(len(index))
-        return log_probs, data_parallel.whole(kept[0][: own.stop - own.start], own, len(index))
+        own = data_parallel.own_rows(len(index))
+        return log_probs, data_parallel.gather(features[0][: own.stop - own.start], own, len(index))
 
     def update(self, clip_norm: float | None) -> Tensor:
         """One step of the optimiser. Returns the norm () of the gradient before clipping."""
@@ -79,7 +79,7 @@ class Network:
 
 
 def adamw(classifier: Classifier, settings: Settings) -> torch.optim.Optimizer:
-    """AdamW without decay of biases and norms, as the field has it."""
+    """AdamW without weight decay of biases and norms, as is usual."""
     weights = list(classifier.trained.values())
     groups = [
         {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": settings.weight_decay},

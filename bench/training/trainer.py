@@ -173,7 +173,7 @@ class Trainer:
         batches = by_length(table.length, BATCH)[data_parallel.rank() :: data_parallel.world()]
         results = batched(network.logits, table.inputs, batches, device)
         logits = in_order(results, len(table), network.classifier.n_classes, device)
-        return np.asarray(data_parallel.total(logits).cpu().numpy())
+        return np.asarray(data_parallel.sum_over_ranks(logits).cpu().numpy())
 
     def close(self) -> None:
         """Leave no state in the process: the next cell may want another precision."""

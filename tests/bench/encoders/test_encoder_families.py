@@ -87,7 +87,7 @@ def test_masks_drop_the_share_and_keep_the_mean() -> None:
 
 def test_a_rank_drops_what_one_process_would(tmp_path: Path) -> None:
     """Rows 2 to 4 of a batch of 5 alone, as the second of two ranks has them, dropout on."""
-    from bench import data_parallel as ranks
+    from bench import data_parallel
 
     model, _ = load(find(str(make_encoder(tmp_path / "bert", "bert", dropout=0.3))), 2)
     assert use_packed(model.bert)
@@ -97,7 +97,7 @@ def test_a_rank_drops_what_one_process_would(tmp_path: Path) -> None:
     torch.manual_seed(3)
     whole = model(**inputs).logits
     torch.manual_seed(3)
-    with ranks.WholeMasks(slice(2, 5), 5):
+    with data_parallel.WholeMasks(slice(2, 5), 5):
         part = model(**{name: value[2:] for name, value in inputs.items()}).logits
     assert torch.allclose(part, whole[2:], atol=1e-6)
     torch.manual_seed(4)

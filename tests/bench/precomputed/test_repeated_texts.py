@@ -14,8 +14,7 @@ from bench.errors import UserError
 from bench.execution.work import Work, done, least
 from bench.jobs import EmbeddingsJob, StatesJob, TokensJob
 from bench.planning.plan import Plan
-from bench.precomputed import token_spans as spans
-from bench.precomputed import tokens
+from bench.precomputed import token_spans, tokens
 from bench.precomputed.tables import READERS, RowLookup
 from methods.base import EMBEDDINGS, TOKENS
 
@@ -78,18 +77,18 @@ def test_states_of_other_tokens_are_refused(made: Plan, tmp_path: Path) -> None:
     folder = generated(made).folder
     (tmp_path / "states").mkdir()
     np.save(tmp_path / "states" / "states.npy", np.zeros((5, 4), np.float32))
-    with pytest.raises(UserError, match="is not of the tokens in"):
+    with pytest.raises(UserError, match="do not belong to the tokens in"):
         tokens.load(folder, tmp_path / "states")
 
 
 def test_spans_of_texts_that_do_not_repeat_need_no_file(tmp_path: Path) -> None:
-    spans.write(tmp_path, np.array([3, 2]), np.array([0, 1]))
-    assert not (tmp_path / spans.OWN).exists()
-    start, length = spans.read(tmp_path)
+    token_spans.write(tmp_path, np.array([3, 2]), np.array([0, 1]))
+    assert not (tmp_path / token_spans.TEXT_OF_ROW).exists()
+    start, length = token_spans.read(tmp_path)
     assert (start.tolist(), length.tolist()) == ([0, 3], [3, 2])
-    spans.write(tmp_path, np.array([3, 2]), np.array([0, 1, 0]))
-    start, length = spans.read(tmp_path)
+    token_spans.write(tmp_path, np.array([3, 2]), np.array([0, 1, 0]))
+    start, length = token_spans.read(tmp_path)
     assert (start.tolist(), length.tolist()) == ([0, 3, 0], [3, 2, 3])
-    first, own = spans.once(start, length)
+    first, own = token_spans.unique_texts(start, length)
     assert (first.tolist(), own.tolist()) == ([0, 1], [0, 1, 0])
-    assert spans.padded(np.array([7, 8, 9, 4, 5]), start, length).tolist() == [[7, 8, 9], [4, 5, -1], [7, 8, 9]]
+    assert token_spans.padded(np.array([7, 8, 9, 4, 5]), start, length).tolist() == [[7, 8, 9], [4, 5, -1], [7, 8, 9]]
