@@ -59,7 +59,7 @@ def test_weights_in_parts_that_share_memory(folder: Path) -> None:
     found = load_file(find(str(folder)).path / "model.safetensors")
     assert all(torch.equal(found[name], whole[name]) for name in names)
     (folder / "pytorch_model-00002-of-00002.bin").unlink()
-    with pytest.raises(UserError, match=r"names pytorch_model-00002-of-00002\.bin, which is not there"):
+    with pytest.raises(UserError, match=r"names pytorch_model-00002-of-00002\.bin, but the folder has no such file"):
         find(str(folder))
 
 
@@ -85,7 +85,7 @@ def test_a_malicious_pickle_is_one_line(
     ):
         ran = bench(*command)
         assert ran.returncode == 2, ran.stdout
-        assert "pytorch_model.bin is not loaded: it asks for posix.mkdir" in ran.stderr
+        assert "pytorch_model.bin is not loaded: it calls posix.mkdir" in ran.stderr
         assert ran.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists(), "the payload never ran"
     assert not (tmp_path / "predictions.csv").exists()
@@ -99,7 +99,7 @@ def test_a_malicious_pickle_is_one_line(
         (lambda path: path.write_bytes(path.read_bytes()[:5000]), "damaged or cut off"),
         (lambda path: path.write_bytes(b""), "damaged or cut off"),
         (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1"), "damaged or cut off"),
-        (lambda path: torch.save([torch.zeros(2)], path), "holds a list without weights"),
+        (lambda path: torch.save([torch.zeros(2)], path), "has a list without weights"),
         (lambda path: torch.save({"state_dict": {"a": torch.zeros(2)}}, path), "state_dict is a dict, not a weight"),
     ],
 )
