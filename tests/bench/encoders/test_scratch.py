@@ -1,4 +1,4 @@
-"""The encoder `scratch`: written once, to the cache that downloads are in too."""
+"""The encoder `scratch`: written once, to the same cache as downloads."""
 
 from __future__ import annotations
 
