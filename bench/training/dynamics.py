@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def build(job: DynamicsJob, training: Callable[[CellJob], Trained] | None = None) -> dict[str, Any]:
-    """Train a cell that is done without snapshots once more, for the snapshots alone."""
+    """Train a cell that is done without snapshots once more, to take them."""
     from bench.training import cell
 
     began = time.perf_counter()

@@ -85,7 +85,10 @@ class Trainer:
         watch: Watch | None,
         end: int,
     ) -> None:
-        """The updates of one phase. Steps and epochs count on from the phase before; `end` is the last step."""
+        """The updates of one phase. Steps and epochs count on from the phase before.
+
+        `end` is the last update of the model that is evaluated.
+        """
         first = len(history.updates)
         first_epoch = history.visits[-1].epoch + 1 if history.visits else 0
         device, refreshes = self.accelerator.device, method.refreshes(updates)
