@@ -1,4 +1,4 @@
-"""Names for the types of arrays; a comment at each use gives the shape."""
+"""Types of arrays. A comment where one is declared gives the shape."""
 
 from __future__ import annotations
 

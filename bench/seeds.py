@@ -1,7 +1,8 @@
-"""Random seeds by axis: each is a function of the names it belongs to, so a new method, task or option shifts none.
+"""Random seeds by axis: each is a function of names, so a new method, task or option changes no other seed.
 
-Axes in use: `head` (task, seed: initialisation), `order` (task, seed, epoch: batches), `dropout` (task, seed, update),
-`method` (task, seed, method: a method's own draws). Draws of rows are ranked by hash in `tasks`.
+Axes in use: `head` (task, seed: initialisation), `order` (task, seed, epoch: batches), `dropout` and `auxiliary` (task,
+seed, update), `method` (task, seed, method: a method's own draws), `tune` (the settings of trials). Draws of rows are
+ranked by hash in `tasks`.
 """
 
 from __future__ import annotations

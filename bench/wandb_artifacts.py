@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 from bench.errors import UserError
+from bench.store.files import whole_folder
 
 SCHEME = "wandb:"
 FORM = re.compile(r"(?P<entity>[^/:]+)/(?P<project>[^/:]+)/(?P<name>[^/:]+):(?P<version>[^/:]+)(?:/(?P<file>.+))?")
@@ -65,15 +66,13 @@ def download(name: str, kept: Path) -> Path:
         target = kept.with_name(f"{kept.name.partition(':')[0]}:{found.version}")
         if (target / SEAL).exists():
             return target
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        found.download(root=str(part))
-        found.verify(root=str(part))
+        shutil.rmtree(target, ignore_errors=True)  # without its seal it is not whole
+        with whole_folder(target) as part:
+            found.download(root=str(part))
+            found.verify(root=str(part))
+            (part / SEAL).write_text(json.dumps({"artifact": found.qualified_name, "digest": found.digest}))
     except (wandb.errors.Error, ValueError, OSError) as error:
         raise UserError(f"{SCHEME}{name} cannot be had: {' '.join(str(error).split())[:300]}") from error
-    (part / SEAL).write_text(json.dumps({"artifact": found.qualified_name, "digest": found.digest}))
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(part, target)
     return target
 
 

@@ -20,8 +20,10 @@ from tasks.sources.files import READERS, Table, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor
 
-BATCH = 64
+    from bench.arrays import IntArray
+
 COURSE_TEST = "test_data.txt"
 NUMBERED = re.compile(r"(\d+),(.*)", re.DOTALL)  # a line of the course's test file: id,tweet
 POLARITY = {"negative": -1, "positive": 1, "-1": -1, "1": 1}
@@ -92,27 +94,26 @@ def classify(folder: Path, texts: list[str], pairs: list[str] | None) -> np.ndar
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+    from bench.precomputed.inference import BATCH, available_device, batched, in_order
+    from bench.precomputed.tokens import by_length
+
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = available_device()
     model.to(device)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    order = np.argsort([-len(text) for text in texts], kind="stable")  # like lengths together: little padding
-    out = np.zeros((len(texts), model.config.num_labels))
-    with torch.inference_mode():
-        for at in range(0, len(order), BATCH):
-            index = order[at : at + BATCH]
-            second = [pairs[i] for i in index] if pairs else None
-            limit = min(tokenizer.model_max_length, model.config.max_position_embeddings)
-            inputs = tokenizer(
-                [texts[i] for i in index],
-                second,
-                padding=True,
-                truncation=True,
-                max_length=limit,
-                return_tensors="pt",
-            ).to(device)
-            out[index] = model(**inputs).logits.softmax(dim=-1).double().cpu().numpy()
-    return out
+    limit = min(tokenizer.model_max_length, model.config.max_position_embeddings)
+
+    def inputs(index: IntArray) -> dict[str, Tensor]:
+        columns = [[column[i] for i in index] for column in (texts, pairs) if column]
+        return dict(tokenizer(*columns, padding=True, truncation=True, max_length=limit, return_tensors="pt"))
+
+    def probabilities(batch: dict[str, Tensor]) -> Tensor:
+        logits: Tensor = model(**batch).logits
+        return logits.softmax(dim=-1)
+
+    batches = by_length(np.array([len(text) for text in texts]), BATCH)
+    results = batched(probabilities, inputs, batches, device)
+    return np.asarray(in_order(results, len(texts), model.config.num_labels, device).double().cpu().numpy())
 
 
 def writable(path: Path) -> None:

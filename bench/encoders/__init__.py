@@ -1,1 +1,1 @@
-"""Pretrained encoders: found, checked, loaded, and made faster without changing what they compute."""
+"""Pretrained encoders: finding, checking and loading them, and speed-ups that do not change their results."""

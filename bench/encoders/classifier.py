@@ -1,7 +1,7 @@
 """The classifier: a pretrained encoder with a classification head, of which the top blocks train.
 
-With `train_layers=k` the embeddings and all but the top k blocks are frozen and in evaluation mode *by definition*,
-so what they compute for a row never changes and may be computed once (`bench.states`).
+With `train_layers=k` the embeddings and all but the top k blocks are frozen and in evaluation mode *by definition*, so
+their outputs for a row never change and can be computed once (`bench.precomputed.frozen_states`).
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from bench.encoders.occurring_tokens import use_occurring
 from bench.encoders.packed import use_packed
 from bench.errors import UserError
 
-# Where families of encoders keep their list of blocks, below the base model.
+# Attributes of the base model, by family of encoders, that hold its list of blocks.
 BLOCKS = ("encoder.layer", "transformer.layer", "layers")
-# Parts of the base model that lie above its blocks.
+# Parts of the base model above its blocks.
 ABOVE = ("pooler", "final_norm")
 
 
-class Passed(nn.Module):
-    """Stands in for the embeddings when the states after the frozen blocks are given instead of tokens."""
+class StatesAsEmbeddings(nn.Module):
+    """Replaces the embeddings when the model's inputs are the states after the frozen blocks: it returns them."""
 
-    def forward(self, *given: Tensor | None, inputs_embeds: Tensor | None = None, **_: object) -> Tensor:
-        return next(states for states in (inputs_embeds, *reversed(given)) if states is not None)
+    def forward(self, *inputs: Tensor | None, inputs_embeds: Tensor | None = None, **_: object) -> Tensor:
+        return next(states for states in (inputs_embeds, *reversed(inputs)) if states is not None)
 
 
 class Classifier:
-    """A model that starts anew for each cell without being loaded anew.
+    """A model that is loaded once and reset for each cell.
 
-    `start(head_seed)` puts back the pretrained weights and draws the head; calling it gives logits (B, C) in float32.
-    Families that it knows compute no padding (`bench.packed`), unless `plain` is asked for. With a `vocabulary` (token
-    ids, ascending) it takes no other tokens, and trains no embedding but theirs (`bench.vocabulary`).
+    `start(head_seed)` resets the pretrained weights and draws the head. Unless `plain`, encoders of BERT's family skip
+    padding (`bench.encoders.packed`). With a `vocabulary` (token ids, ascending) the model takes no other tokens and
+    trains no other embeddings (`bench.encoders.occurring_tokens`).
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Classifier:
         self.pretrained = {name: weight.detach().clone() for name, weight in self.trained.items()}
 
     def _freeze(self, name: str, train_layers: int) -> list[nn.Module]:
-        """Freeze what lies below the top blocks. Returns the modules that stay in evaluation mode."""
+        """Freeze all below the top blocks. Returns the modules that stay in evaluation mode."""
         blocks = block_list(self.base, name)
         if train_layers > len(blocks):
             raise UserError(f"train_layers={train_layers}, but encoder {name!r} has {len(blocks)} blocks")
@@ -78,24 +78,24 @@ class Classifier:
     @property
     def output(self) -> nn.Linear:
         """The head's last layer, whose input is the classifier's features (B, H)."""
-        wide = (module for top in self.head for module in top.modules() if isinstance(module, nn.Linear))
-        return [layer for layer in wide if layer.out_features == self.n_classes][-1]
+        linear = (module for top in self.head for module in top.modules() if isinstance(module, nn.Linear))
+        return [layer for layer in linear if layer.out_features == self.n_classes][-1]
 
     def weights(self) -> dict[str, Tensor]:
-        """What trains, by the names and in the shapes of the whole model."""
-        named = {name: weight.detach() for name, weight in self.trained.items()}
+        """The weights that train, by the names and in the shapes of the whole model."""
+        weights = {name: weight.detach() for name, weight in self.trained.items()}
         if self.embedding is not None:
             (name,) = (name for name, weight in self.trained.items() if weight is self.embedding.weight)
-            named[name] = self.embedding.expanded()
-        return named
+            weights[name] = self.embedding.expanded()
+        return weights
 
     def peer(self) -> Classifier:
-        """A second network with weights of its own in what trains; what is frozen is shared."""
+        """A second network: it has its own weights where they train, and shares the frozen ones."""
         frozen = {id(weight): weight for weight in self.model.parameters() if not weight.requires_grad}
         return copy.deepcopy(self, {**frozen, id(self.pretrained): self.pretrained})
 
     def start(self, head_seed: int) -> None:
-        """Pretrained weights again, and a head drawn from the seed alone."""
+        """Reset the pretrained weights, and draw the head from the seed alone."""
         with torch.no_grad():
             for name, weight in self.trained.items():
                 weight.copy_(self.pretrained[name])
@@ -105,13 +105,13 @@ class Classifier:
             device = next(module.parameters()).device
             module.cpu()  # so that a seed gives the same head on every device
             for weight in module.parameters(recurse=False):
-                weight._is_hf_initialized = False  # type: ignore[attr-defined]  # else transformers leaves it as it is
+                weight._is_hf_initialized = False  # type: ignore[attr-defined]  # else transformers does not draw it
             with torch.no_grad():
                 self.model._init_weights(module)  # type: ignore[operator]
             module.to(device)
 
     def train(self) -> None:
-        """Dropout on in what trains, off below."""
+        """Dropout on in the parts that train, off below."""
         self.model.train()
         for module in self.frozen:
             module.training = False
@@ -121,15 +121,15 @@ class Classifier:
         self.model.eval()
 
     def use_states(self, train_layers: int) -> None:
-        """From now on take the states after the frozen blocks (`inputs_embeds`) in place of tokens."""
+        """Drop the frozen blocks: from now on the inputs are the states after them (`inputs_embeds`), not tokens."""
         holder, _, leaf = (block_path(self.base) or "").rpartition(".")
         parent = self.base.get_submodule(holder)
         setattr(parent, leaf, getattr(parent, leaf)[-train_layers:])
-        self.base.embeddings = Passed()
+        self.base.embeddings = StatesAsEmbeddings()
 
 
 def load(checkpoint: Checkpoint, n_classes: int) -> tuple[nn.Module, set[str]]:
-    """The Hugging Face model in float32 and the names of weights that the checkpoint lacks (the head's)."""
+    """The Hugging Face model in float32, and the names of the weights (the head's) that the checkpoint lacks."""
     model, report = AutoModelForSequenceClassification.from_pretrained(
         checkpoint.path,
         num_labels=n_classes,
@@ -144,7 +144,7 @@ def load(checkpoint: Checkpoint, n_classes: int) -> tuple[nn.Module, set[str]]:
 
 
 def block_path(base: nn.Module) -> str | None:
-    """Where the base model keeps its blocks, None for a family that is not known."""
+    """The attribute of the base model that holds its blocks, None for an unknown family."""
     for path in BLOCKS:
         try:
             if isinstance(operator.attrgetter(path)(base), nn.ModuleList):
@@ -155,7 +155,7 @@ def block_path(base: nn.Module) -> str | None:
 
 
 def block_list(base: nn.Module, name: str) -> nn.ModuleList:
-    """The base model's blocks, lowest first. Raises UserError where they are not found or are one shared block."""
+    """The base model's blocks, lowest first. Raises UserError for an unknown family, or blocks that share weights."""
     path = block_path(base)
     if path is None:
         raise UserError(f"encoder {name!r}: no list of blocks at {', '.join(BLOCKS)}; use train_layers=all")

@@ -1,12 +1,11 @@
-"""The blocks of BERT's family over the real tokens of a batch alone, and of the last block only what the head reads.
+"""A forward pass of BERT's family that skips padding, and in the last block all that the head does not read.
 
-The encoder's own weights and modules are used, so that names, saving and everything above stay as they are; what
-changes is the order of the arithmetic, by rounding. Three savings, each exact:
+It uses the encoder's own weights and modules, so names, saving and the layers above do not change; results differ by
+rounding, since the order of the arithmetic does. Three savings, each exact:
 
-- Linear layers, norms and activations see the T tokens of a batch in one (T, H) matrix; padding exists in attention
-  alone.
-- A classification head reads the first token, so the last block asks one query per row. Its keys and values are
-  never made for all tokens: q (W x + b) is (q W) x + q b, and a weighted sum of W x is W applied to the weighted sum.
+- Linear layers, norms and activations see the T tokens of a batch in one (T, H) matrix; only attention sees padding.
+- A classification head reads the first token, so the last block needs one query per row. Its keys and values are
+  not computed for all tokens: q (W x + b) is (q W) x + q b, and a weighted sum of W x is W applied to the weighted sum.
 - On the CPU dropout masks come from a fast generator with 32 random bits per value: the distribution of
   `torch.dropout`, from other random numbers, which torch's generator seeds.
 """
@@ -24,27 +23,27 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions as Output
 
-from bench import data_parallel as ranks
+from bench import data_parallel
 
 # Families whose blocks are those of BERT: attention.self.{query,key,value}, attention.output, intermediate, output.
 FAMILIES = ("BertEncoder", "RobertaEncoder", "XLMRobertaEncoder", "ElectraEncoder")
 Drop = Callable[[Tensor, float], Tensor]
-TOLERANCE = 1e-5  # largest difference on the probe, as a share of the largest state
+TOLERANCE = 1e-5  # largest difference on the test batch, as a share of the largest state
 
 
 def use_packed(base: nn.Module) -> bool:
-    """Give a base model's encoder the packed forward pass if that leaves a probe's states alone. Returns whether."""
+    """Give a base model's encoder the packed forward pass, if a test batch has the same states. Returns whether."""
     encoder: Any = getattr(base, "encoder", None)
     if type(encoder).__name__ not in FAMILIES:
         return False
     ids = torch.arange(16).reshape(2, 8) % int(base.config.vocab_size)  # type: ignore[union-attr, arg-type]
-    probe = {"input_ids": ids, "attention_mask": torch.tensor([[1] * 8, [1] * 5 + [0] * 3])}
+    batch = {"input_ids": ids, "attention_mask": torch.tensor([[1] * 8, [1] * 5 + [0] * 3])}
     base.eval()
     with torch.inference_mode():
-        expected = base(**probe).last_hidden_state[:, 0]
-        encoder.forward = MethodType(forward, encoder)  # an instance's own: names of weights stay as they are
+        expected = base(**batch).last_hidden_state[:, 0]
+        encoder.forward = MethodType(forward, encoder)  # of this instance only: names of weights do not change
         try:
-            difference = (base(**probe).last_hidden_state[:, 0] - expected).abs().max()
+            difference = (base(**batch).last_hidden_state[:, 0] - expected).abs().max()
             if float(difference / expected.abs().max()) <= TOLERANCE:
                 return True
         except (TypeError, ValueError, AttributeError, RuntimeError):
@@ -55,11 +54,11 @@ def use_packed(base: nn.Module) -> bool:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the T real tokens of a batch stand: rows (B, L) flattened, or nowhere special if `index` is None."""
+    """The places of the T tokens of a batch, without padding, among its rows (B, L), flattened."""
 
     shape: tuple[int, int]  # B, L
-    index: Tensor | None  # (T,) places in B * L; None: all of them
-    bias: Tensor | None  # (B, 1, 1, L) added to attention scores: 0, or the lowest number where there is no token
+    index: Tensor | None  # (T,) places in B * L; None: all places, padding included
+    bias: Tensor | None  # (B, 1, 1, L) added to attention scores: 0 for tokens, the lowest number for padding
 
     @classmethod
     def of(cls, states: Tensor, mask: Tensor | None) -> Layout:
@@ -69,7 +68,7 @@ class Layout:
             return cls(shape, None, None)
         real = mask[:, 0, 0] if mask.dtype == torch.bool else mask[:, 0, 0] == 0
         bias = torch.zeros(real.shape, device=real.device).masked_fill_(~real, torch.finfo(torch.float32).min)
-        # To count tokens is to wait for the device: a GPU computes the little padding of length buckets instead.
+        # Counting tokens would wait for the device: a GPU computes the little padding of length buckets instead.
         index = real.flatten().nonzero().squeeze(1) if states.device.type == "cpu" else None
         return cls(shape, index, bias[:, None, None])
 
@@ -79,7 +78,7 @@ class Layout:
         return flat if self.index is None else flat[self.index]
 
     def pad(self, packed: Tensor) -> Tensor:
-        """(T, N) to (B, L, N), zeros where there is no token."""
+        """(T, N) to (B, L, N), zeros for padding."""
         if self.index is not None:
             whole = packed.new_zeros(self.shape[0] * self.shape[1], packed.shape[1])
             packed = whole.index_copy(0, self.index, packed)
@@ -87,10 +86,10 @@ class Layout:
 
 
 class Masks:
-    """Dropout by masks that a fast generator makes, seeded anew for each forward pass.
+    """Dropout masks of one forward pass, from a fast generator with a seed of its own.
 
-    A mask is drawn for the padded rows of the whole batch, of which ranks may share the rows: what happens to a row
-    does not depend on who computes it.
+    A mask is drawn for the padded rows of the whole batch, even if ranks share its rows: a row's mask is the same
+    whichever rank computes it.
     """
 
     def __init__(self, layout: Layout, training: bool, device: torch.device) -> None:
@@ -100,7 +99,7 @@ class Masks:
             self.generator = np.random.SFC64(int(torch.randint(2**63 - 1, ())))
 
     def drop(self, values: Tensor, share: float) -> Tensor:
-        """(B, ...), each value 0 with probability `share`, else divided by 1 - share."""
+        """(B, ...), each value 0 with probability `share`, otherwise divided by 1 - share."""
         if not self.training or share == 0:
             return values
         if self.generator is None:
@@ -108,16 +107,16 @@ class Masks:
         return values * self._scale(values.shape, share).to(values.dtype)
 
     def drop_tokens(self, values: Tensor, share: float) -> Tensor:
-        """The same for (T, N) values of tokens."""
+        """`drop` for (T, N) values of tokens."""
         if self.generator is None or share == 0:
             return self.drop(values, share)
         padded = torch.Size((*self.layout.shape, values.shape[1]))
         return values * self.layout.pack(self._scale(padded, share)).to(values.dtype)
 
     def _scale(self, shape: torch.Size, share: float) -> Tensor:
-        """Factors of a given shape (B, ...): 0, or 1 / (1 - share)."""
+        """Factors of the given shape (B, ...): 0, or 1 / (1 - share)."""
         assert self.generator is not None
-        own, rows = ranks.shared(shape[0])
+        own, rows = data_parallel.place_in_batch(shape[0])
         whole = (rows, *shape[1:])
         count = math.prod(whole)
         bits = self.generator.random_raw(math.ceil(count / 2)).view(np.int32)[:count].reshape(whole)
@@ -132,11 +131,12 @@ def forward(self: Any, hidden_states: Tensor, attention_mask: Tensor | None = No
     states = layout.pack(hidden_states)
     for block in self.layer[:-1]:
         attended = attention(block.attention.self, states, layout, masks)
-        states = rest(block, attended, states, masks.drop_tokens)
+        states = after_attention(block, attended, states, masks.drop_tokens)
     block = self.layer[-1]
-    every = layout.pad(states)
-    first = every[:, 0]
-    states = rest(block, first_attention(block.attention.self, every, first, layout, masks), first, masks.drop)
+    padded = layout.pad(states)
+    first = padded[:, 0]
+    attended = first_attention(block.attention.self, padded, first, layout, masks)
+    states = after_attention(block, attended, first, masks.drop)
     return Output(last_hidden_state=states[:, None])
 
 
@@ -153,32 +153,33 @@ def attention(module: Any, states: Tensor, layout: Layout, masks: Masks) -> Tens
     return layout.pack(context.transpose(1, 2).flatten(2))
 
 
-def first_attention(module: Any, every: Tensor, first: Tensor, layout: Layout, masks: Masks) -> Tensor:
+def first_attention(module: Any, padded: Tensor, first: Tensor, layout: Layout, masks: Masks) -> Tensor:
     """Attention of each row's first token (B, H) to its padded row (B, L, H); returns (B, H)."""
     width = module.attention_head_size
 
     def by_head(values: Tensor) -> Tensor:
-        return values.reshape(-1, width, *values.shape[1:])  # an output dimension of H as (heads, width)
+        return values.reshape(-1, width, *values.shape[1:])  # the output dimension H as (heads, width)
 
     query = module.query(first).reshape(len(first), -1, width).transpose(0, 1)  # (heads, B, width)
-    asked = query @ by_head(module.key.weight)  # (heads, B, H)
+    query_key = query @ by_head(module.key.weight)  # (heads, B, H)
     offset = query @ by_head(module.key.bias)[:, :, None]  # (heads, B, 1)
-    scores = (asked.transpose(0, 1) @ every.transpose(1, 2) + offset.transpose(0, 1)) * width**-0.5  # (B, heads, L)
+    products = query_key.transpose(0, 1) @ padded.transpose(1, 2)  # (B, heads, L)
+    scores = (products + offset.transpose(0, 1)) * width**-0.5
     bias = None if layout.bias is None else layout.bias[:, 0]
     weights = masks.drop(softmax(scores, bias), module.dropout.p)
-    summed = (weights @ every).transpose(0, 1)  # (heads, B, H)
+    summed = (weights @ padded).transpose(0, 1)  # (heads, B, H)
     context = summed @ by_head(module.value.weight).transpose(1, 2)  # (heads, B, width)
     context = context + weights.sum(-1).t()[:, :, None] * by_head(module.value.bias)[:, None]
     return context.transpose(0, 1).flatten(1)
 
 
 def softmax(scores: Tensor, bias: Tensor | None) -> Tensor:
-    """Attention weights, 0 where there is no token."""
+    """Attention weights, 0 for padding."""
     return (scores if bias is None else scores + bias).softmax(-1)
 
 
-def rest(block: Any, attended: Tensor, states: Tensor, drop: Drop) -> Tensor:
-    """What a block does after attention, for any (N, H) tokens."""
+def after_attention(block: Any, attended: Tensor, states: Tensor, drop: Drop) -> Tensor:
+    """The part of a block after attention, for any (N, H) tokens."""
     middle = residual(block.attention.output, attended, states, drop)
     return residual(block.output, block.intermediate(middle), middle, drop)
 

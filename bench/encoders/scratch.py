@@ -1,21 +1,19 @@
-"""The encoder `scratch`: a tiny BERT with random weights, made on the spot, which learns a bag of made-up words.
+"""The encoder `scratch`: a tiny BERT with random weights, which learns bags of the made-up words of task `oracle`.
 
-One block of width 64, positions and dropout at zero, whole words of task `oracle` (any other text is spelled out).
-It is written once into the user's cache, without torch; the same bytes on every machine.
+One block of width 64, with zero position embeddings and no dropout. Its vocabulary has the words of `oracle`; any other
+text is spelled out. It is written to the cache once, without torch, with the same bytes on every machine.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import string
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from bench.hashing import digest
+from bench.store.files import whole_folder
 from bench.wandb_artifacts import cache
 
 NAME = "scratch"
@@ -24,18 +22,12 @@ WIDTH, HIDDEN, POSITIONS = 64, 128, 128
 
 
 def folder() -> Path:
-    """Its checkpoint, made if it is not there."""
-    parent = cache()
-    made = parent / f"{NAME}-{digest([VERSION, vocabulary()])}"
-    if not made.is_dir():
-        parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=parent))
-        write(part)
-        try:
-            os.replace(part, made)
-        except OSError:  # another process was faster
-            shutil.rmtree(part)
-    return made
+    """The folder of its checkpoint, written if the cache does not have it."""
+    checkpoint = cache() / f"{NAME}-{digest([VERSION, vocabulary()])}"
+    if not checkpoint.is_dir():
+        with whole_folder(checkpoint) as part:
+            write(part)
+    return checkpoint
 
 
 def vocabulary() -> list[str]:
@@ -48,7 +40,7 @@ def vocabulary() -> list[str]:
 
 
 def write(path: Path) -> None:
-    """Configuration, tokenizer and weights."""
+    """Write configuration, tokenizer and weights."""
     from safetensors.numpy import save_file
 
     words = vocabulary()
@@ -72,7 +64,7 @@ def write(path: Path) -> None:
 
 
 def weights(words: int) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
-    """Random matrices of variance 1 / inputs; attention starts even, so that every word has the same say."""
+    """Random matrices of variance 1 / inputs; small queries and keys give every word nearly the same attention."""
     rng = np.random.default_rng(0)
     block = "encoder.layer.0"
     shapes = {
@@ -85,12 +77,12 @@ def weights(words: int) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.flo
         f"{block}.output.dense": (WIDTH, HIDDEN),
         "pooler.dense": (WIDTH, WIDTH),
     }
-    made = {f"{name}.weight": rng.normal(size=shape) / np.sqrt(shape[1]) for name, shape in shapes.items()}
+    values = {f"{name}.weight": rng.normal(size=shape) / np.sqrt(shape[1]) for name, shape in shapes.items()}
     for name in ("query", "key"):
-        made[f"{block}.attention.self.{name}.weight"] *= 0.1
-    made["embeddings.position_embeddings.weight"] = np.zeros((POSITIONS, WIDTH))
-    made["embeddings.token_type_embeddings.weight"] = np.zeros((2, WIDTH))
-    made |= {f"{name}.bias": np.zeros(shape[0]) for name, shape in shapes.items() if "embeddings" not in name}
+        values[f"{block}.attention.self.{name}.weight"] *= 0.1
+    values["embeddings.position_embeddings.weight"] = np.zeros((POSITIONS, WIDTH))
+    values["embeddings.token_type_embeddings.weight"] = np.zeros((2, WIDTH))
+    values |= {f"{name}.bias": np.zeros(shape[0]) for name, shape in shapes.items() if "embeddings" not in name}
     for norm in ("embeddings.LayerNorm", f"{block}.attention.output.LayerNorm", f"{block}.output.LayerNorm"):
-        made |= {f"{norm}.weight": np.ones(WIDTH), f"{norm}.bias": np.zeros(WIDTH)}
-    return {name: values.astype(np.float32) for name, values in made.items()}
+        values |= {f"{norm}.weight": np.ones(WIDTH), f"{norm}.bias": np.zeros(WIDTH)}
+    return {name: value.astype(np.float32) for name, value in values.items()}

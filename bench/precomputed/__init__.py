@@ -1,1 +1,1 @@
-"""What is computed once and shared by cells: tokens, frozen states, embeddings, checker scores."""
+"""Precomputed tables, which cells share: tokens, frozen states, embeddings, checker scores."""

@@ -1,6 +1,6 @@
-"""Scores of a checker that was trained elsewhere: a classifier in a folder, from the hub, or a W&B artifact.
+"""Scores of a checker that bench did not train: a classifier in a folder, from the hub, or a W&B artifact.
 
-Its file is that of a checker trained here, so that a cell does not know the difference.
+The file has the format of a checker that bench trained, so that cells read both in the same way.
 """
 
 from __future__ import annotations
@@ -12,16 +12,20 @@ import numpy as np
 from bench.store.folders import finish
 
 if TYPE_CHECKING:
-    from bench.jobs import ScoresJob
+    from torch import Tensor
 
-BATCH = 64
+    from bench.jobs import ScoresJob
 
 
 def build(job: ScoresJob) -> dict[str, Any]:
-    """Write (n, C) log-probabilities in the task's order of labels."""
+    """Write (n, C) log-probabilities in the task's order of labels.
+
+    Returns the counts. Raises ValueError for a model that lacks weights.
+    """
     import torch
 
     from bench.encoders.classifier import load
+    from bench.precomputed.inference import BATCH, available_device, batched, in_order
     from bench.precomputed.tables import write_scores
     from bench.precomputed.tokens import by_length
     from bench.precomputed.tokens import load as load_tokens
@@ -30,13 +34,15 @@ def build(job: ScoresJob) -> dict[str, Any]:
     model, missing = load(job.checkpoint, len(job.order))
     if missing:
         raise ValueError(f"{job.checkpoint.name} lacks the weights {', '.join(sorted(missing))}")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = available_device()
     model.to(device).eval()
-    logits = torch.zeros(len(table), len(job.order), device=device)
-    with torch.inference_mode():
-        for index in by_length(table.length, BATCH):
-            inputs = {name: value.to(device) for name, value in table.inputs(index).items()}
-            logits[torch.from_numpy(index)] = model(**inputs).logits.float()
+
+    def forward(inputs: dict[str, Tensor]) -> Tensor:
+        logits: Tensor = model(**inputs).logits
+        return logits.float()
+
+    results = batched(forward, table.inputs, by_length(table.length, BATCH), device)
+    logits = in_order(results, len(table), len(job.order), device)
     log_probs = torch.log_softmax(logits, dim=-1)[:, list(job.order)].cpu().numpy()
     write_scores(job.folder / "train_scores.parquet", np.asarray(job.ids), log_probs, "logp")
     counts = {"rows": len(table)}

@@ -1,12 +1,13 @@
-"""What the frozen lower blocks make of each row, computed once per text and encoder and kept as an artefact.
+"""Frozen states: the outputs of the frozen lower blocks for each token, once per text and encoder.
 
-Every cell and checker of a task then starts from these states. A family of encoders for which the shortcut does not
-reproduce the plain logits is left alone: its artefact says so and cells run the whole model.
+Every cell and checker of a task starts from these states instead of running the lower blocks. If an encoder's logits
+from states differ from its plain logits, no states are stored, `metrics.json` says so, and cells run the whole model.
 """
 
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,26 +16,27 @@ from torch import Tensor, nn
 
 from bench.encoders.classifier import Classifier, block_list
 from bench.jobs import StatesJob
-from bench.precomputed.token_spans import once
+from bench.precomputed.inference import BATCH, available_device, batched
+from bench.precomputed.token_spans import unique_texts
 from bench.precomputed.tokens import TokenTable, by_length, load
 from bench.store.folders import finish
 
-BATCH = 64  # rows of one forward pass
 PROBE = 8  # rows of the self-test
-TOLERANCE = 1e-5  # largest difference of logits that the shortcut may make
-LIMIT = 2 * 1024**3  # bytes of one artefact; beyond, cells run the whole model
+TOLERANCE = 1e-5  # largest difference of logits in the self-test
+FAILED = 1e9  # difference of an encoder whose forward pass does not take states
+LIMIT = 2 * 1024**3  # bytes of states.npy; cells run the whole model where it would be larger
 
 
 class Reached(Exception):  # noqa: N818 - a signal that stops the forward pass, not an error
-    """Carries the states that arrive at the first block that trains."""
+    """Raised at the first block that trains, with the states (B, L, H) that enter it."""
 
     def __init__(self, states: Tensor) -> None:
         super().__init__()
         self.states = states
 
 
-def arriving(classifier: Classifier, job: StatesJob, inputs: dict[str, Tensor]) -> Tensor:
-    """(B, L, H) states that reach the first block that trains; what lies above is not computed."""
+def compute_states(classifier: Classifier, job: StatesJob, inputs: dict[str, Tensor]) -> Tensor:
+    """(B, L, H) states that enter the first block that trains; the blocks above are not computed."""
     first = block_list(classifier.base, job.checkpoint.name)[-job.train_layers]
 
     def stop(_: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
@@ -47,63 +49,59 @@ def arriving(classifier: Classifier, job: StatesJob, inputs: dict[str, Tensor]) 
         return reached.states
     finally:
         handle.remove()
-    raise RuntimeError("the forward pass never came to the first block that trains")
+    raise RuntimeError("the forward pass did not reach the first block that trains")
 
 
 def build(job: StatesJob) -> dict[str, Any]:
-    """Write `states.npy` (T, H) float32 beside the counts, or only the word that cells must do without."""
+    """Write `states.npy` (T, H) float32, unless the encoder does not support it. Returns the counts."""
     table = load(job.tokens)
-    table = table.take(once(table.start, table.length)[0])
+    table = table.take(unique_texts(table.start, table.length)[0])
     classifier = fresh(job, plain=True)
     width = int(classifier.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
     shape = (int(table.length.sum()), width)
-    with torch.inference_mode():
-        difference = self_test(job, classifier, table)
-        supported = difference <= TOLERANCE and 4 * shape[0] * shape[1] <= LIMIT
-        if supported:
-            write_states(job, classifier, table, shape)
+    difference = self_test(job, classifier, table)
+    supported = difference <= TOLERANCE and 4 * shape[0] * shape[1] <= LIMIT
+    if supported:
+        write_states(job, classifier, table, shape)
     counts = {"rows": len(table) if supported else 0, "supported": supported, "difference": difference}
     finish(job.folder, counts)
     return counts
 
 
 def fresh(job: StatesJob, *, plain: bool) -> Classifier:
-    """The encoder with an arbitrary but fixed head, in evaluation mode, on the device that is there."""
+    """The encoder with an arbitrary but fixed head, in evaluation mode, on the available device."""
     classifier = Classifier(job.checkpoint, 2, job.train_layers, plain=plain)
     classifier.start(0)
     classifier.eval()
-    classifier.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    classifier.model.to(available_device())
     return classifier
 
 
+@torch.inference_mode()
 def self_test(job: StatesJob, plain: Classifier, table: TokenTable) -> float:
     """Largest difference between the logits of the whole model and those from states, on the first rows."""
-    inputs = on_device(plain, table.inputs(np.arange(min(PROBE, len(table)))))
+    device = available_device()
+    inputs = {name: value.to(device) for name, value in table.inputs(np.arange(min(PROBE, len(table)))).items()}
     expected = plain.model(**inputs).logits
-    short = fresh(job, plain=False)  # as cells have it
+    short = fresh(job, plain=False)  # as in cells
     try:
-        states = arriving(plain, job, inputs)
+        states = compute_states(plain, job, inputs)
         short.use_states(job.train_layers)
         logits = short.model(inputs_embeds=states, attention_mask=inputs["attention_mask"]).logits
     except (TypeError, ValueError, AttributeError, RuntimeError, KeyError, IndexError):
-        return 1e9  # a family whose forward pass does not allow it
+        return FAILED
     return float((logits - expected).abs().max())
 
 
-def on_device(classifier: Classifier, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Model inputs where the model is."""
-    device = next(classifier.model.parameters()).device
-    return {name: value.to(device) for name, value in inputs.items()}
-
-
 def write_states(job: StatesJob, classifier: Classifier, table: TokenTable, shape: tuple[int, int]) -> None:
-    """The states of every token, in the order of the token arrays."""
+    """Write the states of every token, in the order of the token arrays."""
     path = job.folder / "states.npy"
     out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     with path.open("r+b") as file:  # claim the space now: a full disk is then an error and not a signal
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    for index in by_length(table.length, BATCH):
-        states = arriving(classifier, job, on_device(classifier, table.inputs(index))).cpu().numpy()
+    batches = by_length(table.length, BATCH)
+    for index, result in batched(partial(compute_states, classifier, job), table.inputs, batches, available_device()):
+        states = result.cpu().numpy()
         for row, i in enumerate(index):
             out[table.start[i] : table.start[i] + table.length[i]] = states[row, : table.length[i]]
     out.flush()

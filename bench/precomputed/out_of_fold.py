@@ -1,4 +1,4 @@
-"""Out-of-fold scores: what each fold's checker says of the rows that it was fitted without, in one table."""
+"""Out-of-fold scores: each row is scored by the checker that was fitted without its fold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.store.folders import finish
 
 
 def build(job: FoldsJob) -> dict[str, Any]:
-    """Write `train_scores.parquet` in id order, and as its cost that of all the trainings."""
+    """Join the folds' scores in one `train_scores.parquet` in id order; its cost is that of all the trainings."""
     scores = pd.concat([pd.read_parquet(part / "train_scores.parquet") for part in job.parts]).sort_values("id")
     scores.to_parquet(job.folder / "train_scores.parquet", index=False)
     timings = [read_json(part / "timing.json") for part in job.parts]

@@ -1,4 +1,4 @@
-"""Reading the tables that methods require."""
+"""Reading the precomputed tables that methods require."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.arrays import Array, BoolArray, IntArray
-from bench.precomputed import token_spans as spans
+from bench.precomputed import token_spans
 from methods.context import (
     DIVERSITY,
     DIVERSITY_OOF,
@@ -25,56 +25,58 @@ from methods.context import (
 
 
 class RowLookup(NamedTuple):
-    """The rows that a cell wants of a table: their ids, and their places in the token artefact; -1 for none."""
+    """The rows of a precomputed table that a cell reads, -1 for rows without an entry."""
 
-    ids: IntArray  # (n,)
-    places: IntArray  # (n,)
+    ids: IntArray  # (n,) for tables of scores
+    places: IntArray  # (n,) in the token table, for tables in its order
     n_classes: int
 
 
-def filled(values: Array, where: BoolArray) -> Array:
-    """(n, ...) `values` in the rows where a mask (n,) is true, 0 elsewhere."""
+def fill_rows(values: Array, where: BoolArray) -> Array:
+    """(n, ...) `values` in the rows where a mask (n,) is true, 0 in the others."""
     out = np.zeros((len(where), *values.shape[1:]), values.dtype)
     out[where] = values
     return out
 
 
 def write_scores(path: Path, ids: IntArray, values: Array, name: str, **columns: IntArray) -> None:
-    """A table in id order: id, further columns, and one float32 column per class."""
+    """Write a table in id order: id, further columns, and one float32 column per class."""
     classes = {f"{name}_{k}": values[:, k] for k in range(values.shape[1])}
     pd.DataFrame({"id": ids, **columns, **classes}).sort_values("id").to_parquet(path, index=False)
 
 
-def read_scores(folder: Path, sought: RowLookup) -> Array:
-    """(n, C) log-probabilities."""
+def read_scores(folder: Path, lookup: RowLookup) -> Array:
+    """(n, C) log-probabilities. Raises LookupError for other classes, or scores that are missing or not finite."""
     frame = pd.read_parquet(folder / "train_scores.parquet").set_index("id")
-    if list(frame) != [f"logp_{k}" for k in range(sought.n_classes)]:
-        found = ", ".join(map(str, frame))
-        raise LookupError(f"{folder} has scores of {found}, not of {sought.n_classes} classes in their order")
-    values = frame.reindex(sought.ids[sought.ids >= 0]).to_numpy(np.float32)
+    if list(frame) != [f"logp_{k}" for k in range(lookup.n_classes)]:
+        columns = ", ".join(map(str, frame))
+        raise LookupError(
+            f"{folder} has the columns {columns}, not one for each of {lookup.n_classes} classes in their order"
+        )
+    values = frame.reindex(lookup.ids[lookup.ids >= 0]).to_numpy(np.float32)
     if not np.isfinite(values).all():
-        raise LookupError(f"{folder} lacks finite scores for some of the {len(sought.ids)} rows")
-    return filled(values, sought.ids >= 0)
+        raise LookupError(f"{folder} has no finite scores for some of the {len(lookup.ids)} rows")
+    return fill_rows(values, lookup.ids >= 0)
 
 
-def read_dynamics(folder: Path, sought: RowLookup) -> Array:
-    """(n, looks, C) log-probabilities."""
+def read_dynamics(folder: Path, lookup: RowLookup) -> Array:
+    """(n, snapshots, C) log-probabilities."""
     ids, table = np.load(folder / "ids.npy"), np.load(folder / "dynamics.npy")
     order = np.argsort(ids)
-    found = order[np.searchsorted(ids, sought.ids[sought.ids >= 0], sorter=order)]
-    return filled(table[found], sought.ids >= 0)
+    rows = order[np.searchsorted(ids, lookup.ids[lookup.ids >= 0], sorter=order)]
+    return fill_rows(table[rows], lookup.ids >= 0)
 
 
-def read_embeddings(folder: Path, sought: RowLookup) -> Array:
+def read_embeddings(folder: Path, lookup: RowLookup) -> Array:
     """(n, H) float32."""
     table = np.load(folder / "embeddings.npy", mmap_mode="r")
-    return filled(table[sought.places[sought.places >= 0]], sought.places >= 0)
+    return fill_rows(table[lookup.places[lookup.places >= 0]], lookup.places >= 0)
 
 
-def read_tokens(folder: Path, sought: RowLookup) -> Array:
+def read_tokens(folder: Path, lookup: RowLookup) -> Array:
     """(n, L) token ids, -1 beyond a text's end."""
-    table = spans.padded(np.load(folder / "input_ids.npy"), *spans.read(folder))
-    return filled(table[sought.places[sought.places >= 0]], sought.places >= 0)
+    table = token_spans.padded(np.load(folder / "input_ids.npy"), *token_spans.read(folder))
+    return fill_rows(table[lookup.places[lookup.places >= 0]], lookup.places >= 0)
 
 
 READERS: Mapping[str, Callable[[Path, RowLookup], Array]] = {

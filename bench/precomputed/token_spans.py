@@ -1,4 +1,4 @@
-"""Where each row's tokens stand in a token artefact; rows with the same text share them."""
+"""Where each row's tokens begin and end in a token table; rows with the same text share them."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ import numpy as np
 
 from bench.arrays import IntArray
 
-OWN = "rows.npy"  # (n,) which text each row has; only there where texts repeat
+TEXT_OF_ROW = "rows.npy"  # (n,) index of each row's text; written only if texts repeat
 
 
-def write(folder: Path, lengths: IntArray, own: IntArray) -> None:
-    """Keep the lengths (k,) of the texts and which of them each row (n,) has."""
+def write(folder: Path, lengths: IntArray, text_of_row: IntArray) -> None:
+    """Write the lengths (k,) of the texts, in tokens, and the index (n,) of each row's text."""
     np.save(folder / "lengths.npy", lengths)
-    if len(own) > len(lengths):
-        np.save(folder / OWN, own)
+    if len(text_of_row) > len(lengths):
+        np.save(folder / TEXT_OF_ROW, text_of_row)
 
 
 def read(folder: Path) -> tuple[IntArray, IntArray]:
-    """Start and length (n,) of each row in the artefact's flat arrays."""
+    """Start and length (n,) of each row in the flat arrays of a token table."""
     length = np.load(folder / "lengths.npy")
     start = np.concatenate([[0], np.cumsum(length)[:-1]])
-    if not (folder / OWN).exists():
+    if not (folder / TEXT_OF_ROW).exists():
         return start, length
-    own = np.load(folder / OWN)
-    return start[own], length[own]
+    text_of_row = np.load(folder / TEXT_OF_ROW)
+    return start[text_of_row], length[text_of_row]
 
 
-def once(start: IntArray, length: IntArray) -> tuple[IntArray, IntArray]:
-    """A row for each text (k,), and which of these each row (n,) has."""
-    _, first, own = np.unique(np.stack([start, length]), axis=1, return_index=True, return_inverse=True)
-    return first, own.reshape(-1)
+def unique_texts(start: IntArray, length: IntArray) -> tuple[IntArray, IntArray]:
+    """The first row (k,) of each text, and the index (n,) of each row's text among these."""
+    _, first, text_of_row = np.unique(np.stack([start, length]), axis=1, return_index=True, return_inverse=True)
+    return first, text_of_row.reshape(-1)
 
 
 def padded(flat: np.ndarray[Any, Any], start: IntArray, length: IntArray) -> IntArray:
     """(n, L) integers of a flat array, -1 beyond a row's end."""
-    place = np.arange(length.max(initial=0))
-    within = place < length[:, None]
+    offset = np.arange(length.max(initial=0))
+    within = offset < length[:, None]
     table = np.full(within.shape, -1, np.int64)
-    table[within] = flat[(start[:, None] + place)[within]]
+    table[within] = flat[(start[:, None] + offset)[within]]
     return table

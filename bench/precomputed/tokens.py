@@ -1,4 +1,4 @@
-"""Token arrays: every text tokenised once, kept without padding, padded to the longest row of a batch at the end."""
+"""Token tables: every text is tokenised once and stored without padding; batches are padded to their longest row."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torch import Tensor
 from bench.arrays import Array, IntArray
 from bench.errors import UserError
 from bench.jobs import TokensJob
-from bench.precomputed import token_spans as spans
+from bench.precomputed import token_spans
 from bench.store.files import read_json
 from bench.store.folders import finish
 from bench.store.layout import DONE
 
 
 def by_length(lengths: IntArray, size: int) -> list[IntArray]:
-    """All rows once in batches of `size`, longest first: for passes whose order does not matter."""
+    """Batches of `size` rows, longest first, each row once: for passes whose order does not matter."""
     order = np.argsort(-lengths, kind="stable")
     return [order[at : at + size] for at in range(0, len(order), size)]
 
@@ -59,7 +59,7 @@ class TokenTable:
     def inputs(self, index: IntArray, width: int | None = None) -> dict[str, Tensor]:
         """Padded model inputs of B rows: each input (B, L[, H]) with `attention_mask` (B, L), L the longest row.
 
-        `width` is a larger L: that of the whole batch where the rows are a part of one.
+        `width` sets a larger L: that of the whole batch if the rows are a part of it.
         """
         lengths = self.length[index]
         mask = np.arange(width or lengths.max()) < lengths[:, None]
@@ -68,31 +68,34 @@ class TokenTable:
             flat = np.concatenate(
                 [self.parts[self.part[i]][name][self.start[i] : self.start[i] + self.length[i]] for i in index]
             )
-            wide = np.int64 if first.dtype.kind == "i" else first.dtype
-            padded = np.full((*mask.shape, *first.shape[1:]), self.padding.get(name, 0), dtype=wide)
+            dtype = np.int64 if first.dtype.kind == "i" else first.dtype
+            padded = np.full((*mask.shape, *first.shape[1:]), self.padding.get(name, 0), dtype=dtype)
             padded[mask] = flat
             batch[name] = torch.from_numpy(padded)
         return batch
 
 
 def build(job: TokensJob) -> dict[str, Any]:
-    """Tokenise the job's texts into its folder, each once. Returns the counts that are also its `metrics.json`."""
+    """Tokenise the job's texts, each once, and write their arrays. Returns the counts.
+
+    Raises UserError for a tokenizer without a padding token.
+    """
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(job.checkpoint.path, local_files_only=True, trust_remote_code=False)
     if tokenizer.pad_token_id is None:
         raise UserError(f"encoder {job.checkpoint.name!r}: its tokenizer has no padding token")
     rows = job.rows
-    places = {row: place for place, row in enumerate(dict.fromkeys(rows))}
-    columns = [list(column) for column in zip(*places, strict=True)]
+    text_index = {row: i for i, row in enumerate(dict.fromkeys(rows))}
+    columns = [list(column) for column in zip(*text_index, strict=True)]
     encoded = tokenizer(*columns, truncation=True, max_length=job.max_length, padding=False)
     lengths = np.array([len(row) for row in encoded["input_ids"]], dtype=np.int64)
     for name in ("input_ids", "token_type_ids"):
         if name in encoded:
             np.save(job.folder / f"{name}.npy", np.concatenate([np.asarray(row, np.int32) for row in encoded[name]]))
-    own = np.array([places[row] for row in rows])
-    spans.write(job.folder, lengths, own)
-    tokens, truncated = int(lengths[own].sum()), int((lengths[own] >= job.max_length).sum())
+    text_of_row = np.array([text_index[row] for row in rows])
+    token_spans.write(job.folder, lengths, text_of_row)
+    tokens, truncated = int(lengths[text_of_row].sum()), int((lengths[text_of_row] >= job.max_length).sum())
     counts = {"rows": len(rows), "tokens": tokens, "truncated": truncated}
     padding = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
     finish(job.folder, {**counts, "padding": padding})
@@ -100,24 +103,26 @@ def build(job: TokensJob) -> dict[str, Any]:
 
 
 def load(folder: Path, states: Path | None = None) -> TokenTable:
-    """The table of a token artefact, memory-mapped; with `states`, of the activations kept for its tokens.
+    """The token table in a folder, memory-mapped; with `states`, a folder of frozen states, these in place of tokens.
 
-    Raises UserError where those are of other tokens.
+    Raises UserError for states that belong to other tokens.
     """
-    start, length = spans.read(folder)
+    start, length = token_spans.read(folder)
     if states is None:
         names = [name for name in ("input_ids", "token_type_ids") if (folder / f"{name}.npy").exists()]
         part = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
     else:
         part = {"inputs_embeds": np.load(states / "states.npy", mmap_mode="r")}
         if len(part["inputs_embeds"]) != (start + length).max():
-            raise UserError(f"{states} is not of the tokens in {folder}; remove both, and run again")
+            raise UserError(
+                f"the states in {states} do not belong to the tokens in {folder}; remove both and run again"
+            )
     padding = read_json(folder / DONE)["padding"]
     return TokenTable((part,), np.zeros(len(length), np.int64), start, length, padding)
 
 
 def vocabulary(folders: Sequence[Path]) -> IntArray:
-    """The ids, ascending, of the tokens in several token artefacts, padding among them."""
-    found = [np.unique(np.load(folder / "input_ids.npy", mmap_mode="r")) for folder in folders]
+    """The ids, ascending, of the tokens that occur in several token tables, padding among them."""
+    occurring = [np.unique(np.load(folder / "input_ids.npy", mmap_mode="r")) for folder in folders]
     padding = [read_json(folder / DONE)["padding"]["input_ids"] for folder in folders]
-    return np.unique(np.concatenate([*found, padding])).astype(np.int64)
+    return np.unique(np.concatenate([*occurring, padding])).astype(np.int64)

@@ -1,9 +1,12 @@
-"""Whole-or-nothing writes, and JSON files."""
+"""Writes of files and folders that are whole or not there, and JSON files."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,27 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:  # a full disk names no file, and what is cut off would stay on it
         part.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+@contextlib.contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A new, empty folder to write to, which is moved to `target` when the block ends. After an error it is removed.
+
+    A reader sees all of the folder or none of it. A `target` that is not empty stays, since another process was faster:
+    whoever wants to replace a folder removes it first. Raises OSError.
+    """
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        try:
+            os.replace(part, target)
+        except OSError:
+            if not target.is_dir():
+                raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from bench.store.files import read_json, write_json
+from bench.store.files import read_json, whole_folder, write_json
 from bench.store.layout import DONE, ERROR, LEASE, LOG, root_of
 from bench.store.leases import alive, exclusive, read_lease, started
 
@@ -106,11 +106,8 @@ def adopt(source: Path, target: Path, root: Path) -> bool:
         if state(target) in (State.DONE, State.RUNNING):
             return False
         shutil.rmtree(target, ignore_errors=True)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, part, copy_function=link_or_copy)
-        os.replace(part, target)
+        with whole_folder(target) as part:
+            shutil.copytree(source, part, copy_function=link_or_copy, dirs_exist_ok=True)
         return True
 
 

@@ -1,1 +1,1 @@
-"""Training one cell: inputs, the loop, and what it writes."""
+"""Training one cell: its inputs, the loop and its outputs."""

@@ -1,4 +1,4 @@
-"""Which rows are in which batch: shuffled, of nearly equal sizes, and of similar lengths."""
+"""The batches of a training: rows shuffled, in nearly equal sizes, and of similar lengths."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from bench.arrays import IntArray
 from bench.seeds import derive
 
-# Batches whose rows are sorted by length together: enough for little padding, few enough for batches to stay random.
+# Batches whose rows are sorted by length together: enough for little padding, few enough to keep batches random.
 WINDOW = 16
 
 
 def epoch(lengths: IntArray, size: int, seed: int) -> list[IntArray]:
     """One pass over n rows in ceil(n / size) random batches whose sizes differ by at most one.
 
-    Rows are shuffled, sorted by length within windows of batches, and the batches shuffled. Equal sizes because the
-    last 4 rows of 100 would otherwise have the say of 32.
+    Rows are shuffled, then sorted by length within windows of batches, then the batches are shuffled. Equal sizes: each
+    of 4 rows in a last batch would weigh eight times as much as one of 32.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(lengths))
@@ -32,7 +32,7 @@ def epoch(lengths: IntArray, size: int, seed: int) -> list[IntArray]:
 
 
 def schedule(lengths: IntArray, size: int, updates: int, task: str, seed: int) -> Iterator[tuple[int, IntArray]]:
-    """(epoch, rows) of each of `updates` batches; a smaller set is cycled.
+    """(epoch, rows) of each of `updates` batches; a smaller set is passed over several times.
 
     Depends on task, seed and the rows alone, so methods that train on the same rows see the same batches.
     """

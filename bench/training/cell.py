@@ -1,4 +1,4 @@
-"""One cell: a pure function of its specification and the artefacts it names; writes its folder."""
+"""Training one cell: a pure function of its specification and the precomputed tables that it names."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from bench.jobs import CellJob
 from bench.stats.metrics import METRICS
 from bench.store.files import write_json
 from bench.store.folders import finish
-from bench.training import save_model as models
+from bench.training import save_model
 from bench.training.history import History, NonFiniteLossError
-from bench.training.inputs import classifier, context, looked_at, method_class, selection, table, training_rows
-from bench.training.outputs import clean, environment, write_outcome
-from bench.training.snapshots import Snapshots, leave
+from bench.training.inputs import classifier, context, method_class, probed_real_rows, selection, table, training_rows
+from bench.training.outputs import clean, environment, write_results
+from bench.training.snapshots import Snapshots, save_snapshots
 from bench.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves: its record, (n, C) logits, seconds, and the checkpoint that was selected, if any."""
+    """The result of a training: its history, (n, C) logits, seconds, and the selected checkpoint, if any."""
 
     history: History
-    test: Array
-    scores: Array  # of the rows of role `scored`
+    test: Array  # logits of the test rows
+    scores: Array  # logits of the rows of role `scored`
     setup_seconds: float
     train_seconds: float
     selected: dict[str, float]
-    select_rows: int  # that were looked at to select
+    select_rows: int  # rows scored in order to select
     snapshots: Snapshots | None = None
 
 
 def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) -> dict[str, Any]:
-    """Train (by `train`, unless told otherwise), evaluate and write one cell. Returns its metrics."""
+    """Train, evaluate and write one cell, with `training` in place of `train` if given. Returns its metrics."""
     began = time.perf_counter()
     write_json(job.folder / "spec.json", dict(job.spec_json))
     write_json(job.folder / "env.json", environment())
     trained = (training or train)(job)
     history, test = trained.history, trained.test
-    write_outcome(job, history, test, trained.scores)
+    write_results(job, history, test, trained.scores)
     metrics: dict[str, Any] = {name: metric(job.test.labels, test) for name, metric in METRICS.items()}
     metrics["rows"] = len(test)
     if trained.selected:
@@ -64,15 +64,15 @@ def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) ->
     }
     write_json(job.folder / "timing.json", timing)
     if snapshots is not None:
-        leave(snapshots, job, history, trained.setup_seconds + trained.train_seconds + snapshots.seconds)
+        save_snapshots(snapshots, job, history, trained.setup_seconds + trained.train_seconds + snapshots.seconds)
     if job.keep is not None:
-        models.save(job, classifier(job, Settings(**job.spec.settings)))
+        save_model.save(job, classifier(job, Settings(**job.spec.settings)))
     finish(job.folder, metrics)
     return {**metrics, "seconds": timing["seconds"]}
 
 
 def train(job: CellJob) -> Trained:
-    """Train and evaluate, and write nothing: what every rank does. Raises NonFiniteLossError."""
+    """Train and evaluate one cell, without writing: every rank runs this. Raises NonFiniteLossError."""
     began = time.perf_counter()
     settings = Settings(**job.spec.settings)
     cls = method_class(job)
@@ -86,7 +86,7 @@ def train(job: CellJob) -> Trained:
             Snapshots(trainer, table(job, job.scored), job.scored.ids, job.snapshots.count) if job.snapshots else None
         )
         ready = time.perf_counter()
-        history = trainer.fit(method, rows, looked_at(job, method), watch or snapshots)
+        history = trainer.fit(method, rows, probed_real_rows(job, method), watch or snapshots)
         if watch is not None:
             watch.restore()
         fitted = time.perf_counter()
@@ -95,8 +95,8 @@ def train(job: CellJob) -> Trained:
     finally:
         trainer.close()
     if not (np.isfinite(test).all() and np.isfinite(scores).all()):
-        last = {key: clean(value) for key, value in history.history[-1].items()}
-        raise NonFiniteLossError(f"the last update left a model whose predictions are not finite: {last}")
-    training = fitted - ready - (snapshots.seconds if snapshots else 0.0)
-    selected, looked = (watch.best, watch.looks * len(watch.labels)) if watch is not None else ({}, 0)
-    return Trained(history, test, scores, ready - began, training, selected, looked, snapshots)
+        last = {key: clean(value) for key, value in history.updates[-1].items()}
+        raise NonFiniteLossError(f"the model after the last update has predictions that are not finite: {last}")
+    seconds = fitted - ready - (snapshots.seconds if snapshots else 0.0)
+    selected, select_rows = (watch.best, watch.evaluations * len(watch.labels)) if watch is not None else ({}, 0)
+    return Trained(history, test, scores, ready - began, seconds, selected, select_rows, snapshots)

@@ -1,7 +1,7 @@
-"""Training dynamics: what plain cross-entropy makes of every generated row at evenly spaced updates of its training.
+"""Training dynamics: log-probabilities of every generated row at evenly spaced updates of plain cross-entropy.
 
-The training is the `ce` cell's: it leaves them on its way, where they are planned before it is trained. A look is with
-dropout off; one or two passes over the rows visit each of them too rarely to tell anything.
+They are snapshots of the `ce` cell's training, which saves them on its way if they are planned before it is trained.
+A snapshot scores all rows with dropout off; the training itself visits a row once or twice, too rarely for dynamics.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def build(job: DynamicsJob, training: Callable[[CellJob], Trained] | None = None) -> dict[str, Any]:
-    """Train a cell that was done without looks once more, for them alone."""
+    """Train a cell that is done without snapshots once more, to take them."""
     from bench.training import cell
 
     began = time.perf_counter()
     trained = (training or cell.train)(replace(job.cell, test=subset(job.cell.test, np.array([], np.int64))))
-    assert trained.snapshots is not None, "the cell is asked to look"
+    assert trained.snapshots is not None, "the cell has a snapshot request"
     return trained.snapshots.write(job.folder, trained.history, time.perf_counter() - began, alone=True)

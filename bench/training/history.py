@@ -1,4 +1,4 @@
-"""What a training run leaves behind: its updates, the visits of its rows, and the passes that it took."""
+"""The history of a training: its updates, the visits of its rows, and the passes that it took."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.arrays import BoolArray, IntArray
 
 @dataclass
 class Passes:
-    """Rows that went through a network, rows whose gradient came back, and updates; of all that was trained."""
+    """Counts of all that was trained: rows passed forward, rows passed backward, and updates."""
 
     forward: int = 0
     backward: int = 0
@@ -27,13 +27,13 @@ class Passes:
 
     @property
     def rows(self) -> float:
-        """The same work as rows forward and backward: the way back is taken as twice the way there."""
+        """The same work in rows passed forward and backward; backward counts as twice forward."""
         return (self.forward + 2 * self.backward) / 3
 
 
 @dataclass(frozen=True)
 class Visit:
-    """B rows of one update: their effective weights in one of the networks, 0 for those left out."""
+    """The B rows of one update and their effective weights in one network, 0 for rows left out."""
 
     ids: IntArray
     real: BoolArray
@@ -42,32 +42,34 @@ class Visit:
     weight: Tensor
 
 
+class NonFiniteLossError(ArithmeticError):
+    """A loss or gradient is not finite; the message has the update, the loss and the weights of its batch."""
+
+
 @dataclass
 class History:
-    """What a training run leaves: a row per update, the visits of the training rows, and all that was computed."""
+    """The history of a training: an entry per update, the visits of the training rows, and all passes."""
 
-    history: list[dict[str, Any]] = field(default_factory=list)
+    updates: list[dict[str, Any]] = field(default_factory=list)
     visits: list[Visit] = field(default_factory=list)
     passes: Passes = field(default_factory=Passes)
 
+    def to_numbers(self) -> None:
+        """Turn the tensors of the latest updates into numbers.
 
-class NonFiniteLossError(ArithmeticError):
-    """The loss left the finite numbers; says at which update and how the weights stood."""
-
-
-def settle(history: History) -> None:
-    """Turn the tensors kept so far into numbers, and stop at the first loss or gradient that is not finite."""
-    first = next((i for i, row in enumerate(history.history) if "weight" in row), len(history.history))
-    for row in history.history[first:]:
-        row["loss"], row["grad_norm"] = float(row["loss"]), float(row["grad_norm"])
-        row.update(weight_statistics(row.pop("weight")))
-        if not np.isfinite([row["loss"], row["grad_norm"]]).all():
-            told = ", ".join(f"{key} {row[key]:.4g}" for key in row if key not in ("step", "epoch"))
-            raise NonFiniteLossError(f"loss or gradient not finite at update {row['step'] + 1}: {told}")
+        Raises NonFiniteLossError at the first loss or gradient that is not finite.
+        """
+        first = next((i for i, update in enumerate(self.updates) if "weight" in update), len(self.updates))
+        for update in self.updates[first:]:
+            update["loss"], update["grad_norm"] = float(update["loss"]), float(update["grad_norm"])
+            update.update(weight_statistics(update.pop("weight")))
+            if not np.isfinite([update["loss"], update["grad_norm"]]).all():
+                numbers = ", ".join(f"{key} {update[key]:.4g}" for key in update if key not in ("step", "epoch"))
+                raise NonFiniteLossError(f"loss or gradient not finite at update {update['step'] + 1}: {numbers}")
 
 
 def weight_statistics(weight: Tensor) -> dict[str, float]:
-    """Mean, largest and effective sample size (share of the rows) of a batch's weights, of those that there are."""
+    """Mean, largest, and effective sample size (share of the rows) of a batch's weights; NaN weights do not count."""
     known = weight[~weight.isnan()]
     if not len(known):
         return dict.fromkeys(("weight_mean", "weight_max", "ess"), math.nan)

@@ -1,4 +1,4 @@
-"""What a cell trains on: classifier, rows, tables, and the context that its method sees."""
+"""The inputs of a cell's training: classifier, rows, tables, and the context that its method sees."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from bench.seeds import derive
 from bench.store.files import read_json
 from bench.store.layout import DONE
 from bench.training.best_epoch import Selection
-from bench.training.probe import ProbedRows
-from bench.training.trainer import Trainer, TrainingRows
+from bench.training.rows import ProbedRows, TrainingRows
+from bench.training.trainer import Trainer
 from methods import discover
 from methods.base import Context, Method, MethodConfig, RealUse
 from methods.plugins import load_file
@@ -28,14 +28,14 @@ _classifiers: dict[tuple[Any, ...], Classifier] = {}
 
 
 def selection(job: CellJob, trainer: Trainer) -> Selection:
-    """What chooses the checkpoint, by the rows and the rule of the job."""
+    """The selection of a checkpoint, by the rows and the rule of the job."""
     assert job.select is not None, "a job with a rule has selection rows"
     every = math.ceil(len(job.generated.ids) / job.spec.settings["batch_size"])
     return Selection(trainer, table(job, job.select), job.select.labels, job.rule, every)
 
 
 def method_class(job: CellJob) -> type[Method]:
-    """The job's method. Raises RuntimeError where its code is no longer what the cell's id was made of."""
+    """The job's method. Raises RuntimeError if its code differs from the code that is in the cell's id."""
     if job.plugin is not None:
         load_file(job.plugin)
     cls = discover()[job.spec.method]
@@ -45,27 +45,27 @@ def method_class(job: CellJob) -> type[Method]:
 
 
 def classifier(job: CellJob, settings: Settings) -> Classifier:
-    """The worker's classifier of this kind; one is kept, so memory does not grow with the number of cells."""
-    embeds = settings.train_layers == "all" and settings.weight_decay == 0  # decay moves rows that never occur too
+    """The worker's classifier for a cell. Only the last one stays in memory, whatever the number of cells."""
+    embeds = settings.train_layers == "all" and settings.weight_decay == 0  # decay moves embeddings that never occur
     texts = tuple(sorted({role.tokens for role in read_roles(job)})) if embeds else ()
     key = (job.checkpoint.hash, job.n_classes, settings.train_layers, texts, states_usable(job))
     if key not in _classifiers:
         _classifiers.clear()
         vocabulary = tokens.vocabulary(texts) if embeds else None
-        made = Classifier(job.checkpoint, job.n_classes, settings.train_layers, vocabulary=vocabulary)
+        model = Classifier(job.checkpoint, job.n_classes, settings.train_layers, vocabulary=vocabulary)
         if key[-1] and settings.train_layers != "all":
-            made.use_states(settings.train_layers)
-        _classifiers[key] = made
+            model.use_states(settings.train_layers)
+        _classifiers[key] = model
     return _classifiers[key]
 
 
 def read_roles(job: CellJob) -> list[RoleRows]:
-    """The roles whose artefacts the cell reads; those of the others may not be there."""
+    """The roles whose precomputed tables the cell reads; the tables of other roles may be missing."""
     return [getattr(job, name) for name in job.spec.data]
 
 
 def states_usable(job: CellJob) -> bool:
-    """Whether the states of all roles can stand in for tokens: one classifier takes either."""
+    """Whether all roles have states that can replace their tokens: a classifier takes either states or tokens."""
     states = [role.states for role in read_roles(job)]
     return all(path is not None and read_json(path / DONE)["supported"] for path in states)
 
@@ -76,29 +76,29 @@ def table(job: CellJob, role: RoleRows) -> TokenTable:
 
 
 def training_rows(job: CellJob, config: MethodConfig) -> TrainingRows:
-    """The rows that the method trains on, and how much each counts."""
+    """The rows that the method trains on, their shares, and their rows of the precomputed tables."""
     parts = {"generated": [job.generated], "real": [job.real], "both": [job.generated, job.real]}[config.train_on]
     inputs = table(job, parts[0])
     for role in parts[1:]:
         inputs = inputs + table(job, role)
     ids = np.concatenate([role.ids for role in parts])
     real = np.concatenate([np.full(len(role.ids), role is job.real) for role in parts])
-    tables = {name: READERS[name](folder, known(job, parts)) for name, folder in job.tables.items()}
+    tables = {name: READERS[name](folder, table_lookup(job, parts)) for name, folder in job.tables.items()}
     return TrainingRows(
         inputs, ids, np.concatenate([role.labels for role in parts]), real, shares(real, config.real_share), tables
     )
 
 
-def known(job: CellJob, parts: list[RoleRows]) -> RowLookup:
-    """How artefacts know the training rows: under the scored rows' ids, so that a duplicate has its text's score.
+def table_lookup(job: CellJob, parts: list[RoleRows]) -> RowLookup:
+    """Where to find each training row in the precomputed tables.
 
-    Real rows carry CE and never look at their rows of the tables.
+    A duplicate is looked up under the row that it copies. Real rows carry CE and need no table.
     """
     places = np.concatenate([np.full(len(role.ids), -1) if role is job.real else role.index for role in parts])
     return RowLookup(np.where(places < 0, -1, job.scored.ids[places]), places, job.n_classes)
 
 
-def looked_at(job: CellJob, method: Method) -> ProbedRows | None:
+def probed_real_rows(job: CellJob, method: Method) -> ProbedRows | None:
     """The small real set, for a method that declares that it follows gradients on it."""
     if method.own_use_of(method.config) is not RealUse.GRADIENT:
         return None
@@ -109,12 +109,12 @@ def shares(real: np.ndarray[Any, np.dtype[np.bool_]], real_share: float | None) 
     """(n,) factors of mean 1; with `real_share` s the real rows together carry s of the weight."""
     if real_share is None:
         return np.ones(len(real), np.float32)
-    part = real.mean()
-    return np.asarray(np.where(real, real_share / part, (1 - real_share) / (1 - part)), dtype=np.float32)
+    fraction = real.mean()
+    return np.asarray(np.where(real, real_share / fraction, (1 - real_share) / (1 - fraction)), dtype=np.float32)
 
 
 def context(job: CellJob, method: Method, rows: TrainingRows) -> Context:
-    """What the method may know; label shares of the real rows only if it declares that it uses them."""
+    """The context that the method sees; label shares of the real rows only if it declares that it uses them."""
     count = job.n_classes
 
     def prior(role: RoleRows) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""One of the classifiers of a cell with its optimiser: passes of a batch, shared by ranks, and updates."""
+"""A classifier of a cell with its optimiser: forward passes of a batch, which ranks share, and updates."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from transformers import get_linear_schedule_with_warmup
 
-from bench import data_parallel as ranks
+from bench import data_parallel
 from bench.arrays import IntArray
 from bench.config.settings import Settings
 from bench.encoders.classifier import Classifier
 from bench.precomputed.tokens import TokenTable
 from bench.training.history import Passes
-from bench.training.probe import LookAhead, ProbedRows
+from bench.training.probe import LookAhead
+from bench.training.rows import ProbedRows
 
 
 class Network:
-    """One of the classifiers that train side by side, and its optimiser of the phase."""
+    """One of the classifiers that train side by side, with its optimiser and its probe of the phase."""
 
     def __init__(self, classifier: Classifier, accelerator: Accelerator, head_seed: int) -> None:
         self.classifier, self.accelerator, self.head_seed = classifier, accelerator, head_seed
         self.start()
-        # Without Accelerate's wrapper for several processes: `bench.ranks` shares the batches.
+        # evaluation_mode: no wrapper for several processes, since `bench.data_parallel` shares the batches.
         self.model: nn.Module = accelerator.prepare_model(classifier.model, evaluation_mode=True)
 
     def start(self) -> None:
-        """Pretrained weights and the head of the seed."""
+        """Reset to the pretrained weights and the head of the seed."""
         self.classifier.start(self.head_seed)
 
-    def begin(self, settings: Settings, updates: int) -> None:
-        """A new optimiser and its schedule over so many updates."""
+    def begin(
+        self, settings: Settings, updates: int, generated: ProbedRows, real: ProbedRows | None, passes: Passes
+    ) -> None:
+        """Begin a phase: a new optimiser, its schedule over so many updates, and a probe of this network's weights."""
         self.optimizer = self.accelerator.prepare_optimizer(adamw(self.classifier, settings))
         warmup = round(settings.warmup * updates)
         self.decay = get_linear_schedule_with_warmup(self.optimizer.optimizer, warmup, updates)
+        self.probe = LookAhead(self.classifier, self.optimizer.optimizer, generated, real, passes)
         self.classifier.train()
-
-    def probe(self, generated: ProbedRows, real: ProbedRows | None, passes: Passes) -> LookAhead:
-        """Derivatives at this network's weights, with the optimiser of the phase."""
-        return LookAhead(self.classifier, self.optimizer.optimizer, generated, real, passes)
 
     def logits(self, inputs: dict[str, Tensor]) -> Tensor:
         """(B, C) in float32."""
@@ -49,28 +49,28 @@ class Network:
         return logits.float()
 
     def log_probs(self, table: TokenTable, index: IntArray) -> Tensor:
-        """(B, C) log-probabilities of a batch, of which each rank computes its part."""
-        own = ranks.part(len(index))
-        passed = own if own.start < own.stop else slice(0, 1)  # a rank without rows has gradients too: zero
+        """(B, C) log-probabilities of a batch; each rank computes its own rows."""
+        own = data_parallel.own_rows(len(index))
+        passed = own if own.start < own.stop else slice(0, 1)  # a rank without rows passes one, for gradients of zero
         inputs = table.inputs(index[passed], width=int(table.length[index].max()))
-        with ranks.dropout(passed, len(index), self.accelerator.device):
+        with data_parallel.dropout(passed, len(index), self.accelerator.device):
             log_probs = torch.log_softmax(self.logits(inputs), dim=-1)
-        return ranks.whole(log_probs[: own.stop - own.start], own, len(index))
+        return data_parallel.gather(log_probs[: own.stop - own.start], own, len(index))
 
     def encoded(self, table: TokenTable, index: IntArray) -> tuple[Tensor, Tensor]:
-        """`log_probs`, and the (B, H) features from which the head's last layer makes them."""
-        kept: list[Tensor] = []
-        hook = self.classifier.output.register_forward_pre_hook(lambda _, given: kept.append(given[0]))
+        """`log_probs`, and the (B, H) features that enter the head's last layer."""
+        features: list[Tensor] = []
+        hook = self.classifier.output.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0]))
         try:
             log_probs = self.log_probs(table, index)
         finally:
             hook.remove()
-        own = ranks.part(len(index))
-        return log_probs, ranks.whole(kept[0][: own.stop - own.start], own, len(index))
+        own = data_parallel.own_rows(len(index))
+        return log_probs, data_parallel.gather(features[0][: own.stop - own.start], own, len(index))
 
     def update(self, clip_norm: float | None) -> Tensor:
         """One step of the optimiser. Returns the norm () of the gradient before clipping."""
-        ranks.sum_gradients(self.classifier.trained.values())
+        data_parallel.sum_gradients(self.classifier.trained.values())
         norm = self.accelerator.clip_grad_norm_(self.classifier.trained.values(), clip_norm or math.inf)
         self.optimizer.step()
         self.decay.step()
@@ -79,7 +79,7 @@ class Network:
 
 
 def adamw(classifier: Classifier, settings: Settings) -> torch.optim.Optimizer:
-    """AdamW without decay of biases and norms, as the field has it."""
+    """AdamW without weight decay of biases and norms, as is usual."""
     weights = list(classifier.trained.values())
     groups = [
         {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": settings.weight_decay},

@@ -1,4 +1,4 @@
-"""What a cell writes: predictions, scores, weights, history, environment."""
+"""The files of a cell: predictions, scores, weights, history, environment."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from bench.training.history import History
 VERSIONS = ("torch", "transformers", "accelerate", "numpy", "scipy", "scikit-learn", "tokenizers")
 
 
-def write_outcome(job: CellJob, history: History, test: Array, scores: Array) -> None:
-    """Everything that reports are computed from."""
+def write_results(job: CellJob, history: History, test: Array, scores: Array) -> None:
+    """Write the files that reports are computed from, from (n, C) logits of the test rows and of the scored rows."""
     folder = job.folder
     write_scores(folder / "predictions.parquet", job.test.ids, test, "logit", label=job.test.labels)
     shifted = scores - scores.max(axis=1, keepdims=True)
     log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     write_scores(folder / "train_scores.parquet", job.scored.ids, log_probs, "logp")
     weights_table(history).to_parquet(folder / "weights.parquet", index=False)
-    lines = [{key: clean(value) for key, value in row.items()} for row in history.history]
+    lines = [{key: clean(value) for key, value in row.items()} for row in history.updates]
     write_text(folder / "history.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def weights_table(history: History) -> pd.DataFrame:
-    """A row per visit: id, role, epoch, weight, and which network where there are two."""
+    """A row per visit: id, role, epoch, weight and, where there are two networks, the network."""
     visits = history.visits
     sizes = [len(visit.ids) for visit in visits]
     columns = {
@@ -49,12 +49,12 @@ def weights_table(history: History) -> pd.DataFrame:
 
 
 def clean(value: float) -> float | None:
-    """A number as JSON has it: NaN (no effective weight) is null."""
+    """A number for JSON: null in place of NaN (no effective weight) and infinity."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def environment() -> dict[str, str]:
-    """What a report compares before it pairs two cells."""
+    """The code, device and versions of a training: a report compares them before it pairs two cells."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     return {
         "code": training_hash(),
@@ -67,5 +67,5 @@ def environment() -> dict[str, str]:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """The packages that cells are computed by, without what tells builds apart."""
+    """The versions of the packages that compute cells, without the suffix of a build (`+cpu`)."""
     return {name: version(name).partition("+")[0] for name in VERSIONS}

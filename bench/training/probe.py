@@ -1,7 +1,7 @@
-"""Derivatives of losses in the space of the weights: `methods.hooks.Probe` for one network of a trainer.
+"""Derivatives of losses with respect to the weights: `methods.hooks.Probe` for one network of a trainer.
 
-Nothing second-order is built: how a loss changes along a direction is one forward pass that carries the derivative
-along (`torch.func.jvp`), for all rows at once.
+No second-order graph is built: the derivative of a loss along a direction is one forward pass in forward mode
+(`torch.func.jvp`), for all rows at once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,34 +17,16 @@ from torch import Tensor
 from torch.func import functional_call, jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from bench.arrays import IntArray
 from bench.encoders.classifier import Classifier
-from bench.precomputed.tokens import TokenTable
 from bench.training.history import Passes
+from bench.training.rows import ProbedRows
 from methods.hooks import Direction, RowLoss
 
 GROUP = 64  # rows that go through the model together
 
 
-@dataclass(frozen=True)
-class ProbedRows:
-    """Rows that a probe may be asked about: `place` maps the ids it is asked with to rows of the table."""
-
-    table: TokenTable
-    labels: IntArray  # (n,)
-    ids: IntArray  # (n,)
-    place: dict[int, int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "place", {int(identity): row for row, identity in enumerate(self.ids)})
-
-    def rows(self, ids: Tensor) -> IntArray:
-        """(n,) rows of the table."""
-        return np.array([self.place[identity] for identity in ids.tolist()], dtype=np.int64)
-
-
 class LookAhead:
-    """The probe of one network. Leaves its mode, gradients and random numbers as they were."""
+    """The probe of one network. It leaves the network's mode, gradients and random numbers unchanged."""
 
     def __init__(
         self,
@@ -57,7 +38,7 @@ class LookAhead:
     ) -> None:
         self.classifier, self.optimizer, self.passes = classifier, optimizer, passes
         self.generated, self.real = generated, real
-        # Names as they are now: a model that takes states has fewer blocks than the one that was loaded.
+        # The model's names, not those of `trained`: a model that takes states has fewer blocks than were loaded.
         names = {id(weight): name for name, weight in classifier.model.named_parameters()}
         self.names = [names[id(weight)] for weight in classifier.trained.values()]
 
@@ -82,33 +63,33 @@ class LookAhead:
             leaves = [weight + move for weight, move in zip(leaves, shift, strict=True)]
         leaves = [weight.requires_grad_() for weight in leaves]
         total: list[Tensor] = []
-        with self._still(), torch.enable_grad():
+        with self._dropout_off(), torch.enable_grad():
             for at, inputs, labels in self._groups(ids, real=real):
                 values = loss(self._log_probs(leaves, inputs), labels)
                 if weights is not None:
                     values = values * weights.detach()[at].to(values)
-                found = torch.autograd.grad(values.sum() / len(ids), leaves, materialize_grads=True)
-                total = [sum_.add_(part) for sum_, part in zip(total, found, strict=True)] if total else [*found]
+                gradient = torch.autograd.grad(values.sum() / len(ids), leaves, materialize_grads=True)
+                total = [sum_.add_(part) for sum_, part in zip(total, gradient, strict=True)] if total else [*gradient]
         self.passes.add(len(ids), len(ids))
         return total
 
     def slopes(self, ids: Tensor, along: Direction) -> Tensor:
         """See `methods.hooks.Probe.slopes`."""
         point = tuple(weight.detach() for weight in self.classifier.trained.values())
-        found = []
-        # Of the attention kernels, only the plain one has a derivative along a direction.
-        with self._still(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        slopes = []
+        # Only the plain attention kernel has a derivative in forward mode.
+        with self._dropout_off(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
             for _, inputs, labels in self._groups(ids):
 
                 def losses(*weights: Tensor, inputs: dict[str, Tensor] = inputs, labels: Tensor = labels) -> Tensor:
                     return cross_entropy(self._log_probs(weights, inputs), labels)
 
-                found.append(jvp(losses, point, tuple(along))[1])
+                slopes.append(jvp(losses, point, tuple(along))[1])
         self.passes.add(2 * len(ids))
-        return torch.cat(found)
+        return torch.cat(slopes)
 
     def moves(self, ids: Tensor) -> list[Direction]:
-        """See `methods.hooks.Probe.moves`; without weight decay, which no row's loss has a part in."""
+        """See `methods.hooks.Probe.moves`; without weight decay, which does not depend on a row's loss."""
         groups = {id(weight): group for group in self.optimizer.param_groups for weight in group["params"]}
         trained = [(weight, groups[id(weight)]) for weight in self.classifier.trained.values()]
         return [
@@ -117,7 +98,7 @@ class LookAhead:
         ]
 
     def _move(self, weight: Tensor, group: dict[str, Any], slope: Tensor) -> Tensor:
-        """Adam's displacement of one weight for a gradient, from its moments as they stand."""
+        """Adam's displacement of one weight for the gradient `slope`, from its present moments."""
         state = self.optimizer.state.get(weight) or {"step": 0, "exp_avg": zeros(weight), "exp_avg_sq": zeros(weight)}
         first, second = group["betas"]
         step = float(state["step"]) + 1
@@ -129,11 +110,11 @@ class LookAhead:
         if not real:
             return self.generated
         if self.real is None:
-            raise LookupError("the method looks at real rows but does not declare real_use = GRADIENT")
+            raise LookupError("the method reads gradients of real rows but does not declare real_use = GRADIENT")
         return self.real
 
     def _groups(self, ids: Tensor, *, real: bool = False) -> Iterator[tuple[Tensor, dict[str, Tensor], Tensor]]:
-        """Groups of the rows: their places among the n, their model inputs and their labels."""
+        """The n rows in groups: their places among the n, their model inputs and their labels."""
         rows = self._rows(real=real)
         device = next(iter(self.classifier.trained.values())).device
         places = rows.rows(ids)
@@ -152,8 +133,8 @@ class LookAhead:
         return logits.float().log_softmax(-1)
 
     @contextlib.contextmanager
-    def _still(self) -> Iterator[None]:
-        """Dropout off, and back to training."""
+    def _dropout_off(self) -> Iterator[None]:
+        """A context without dropout; afterwards the model trains again if it did before."""
         training = self.classifier.model.training
         self.classifier.eval()
         try:
@@ -164,7 +145,7 @@ class LookAhead:
 
 
 def zeros(weight: Tensor) -> Tensor:
-    """The moments that Adam starts with."""
+    """Adam's first moments, which are zero."""
     return torch.zeros_like(weight.detach())
 
 

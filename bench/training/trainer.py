@@ -1,79 +1,36 @@
 """The training loop: U updates of AdamW on the plain mean of a method's per-example losses.
 
-Every method goes through this loop; two cells of a task and seed differ in what their methods answer to its questions.
+Every method goes through this loop. Two cells of a task and seed differ only in what their methods return from the
+hooks of `methods.base.Method`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from bench import data_parallel as ranks
-from bench.arrays import Array, BoolArray, IntArray
+from bench import data_parallel
+from bench.arrays import Array
 from bench.config.auxiliary_term import auxiliary
 from bench.config.settings import Settings
 from bench.encoders.classifier import Classifier
+from bench.precomputed.inference import BATCH, batched, in_order
 from bench.precomputed.tokens import TokenTable, by_length
 from bench.seeds import derive
 from bench.training.batches import schedule
-from bench.training.history import History, Passes, Visit, settle
+from bench.training.history import History
+from bench.training.losses import Step, make_visit, method_losses, row_losses, rows_to_pass
 from bench.training.network import Network
-from bench.training.probe import LookAhead, ProbedRows
-from methods.base import Batch, Losses, Method
-from methods.hooks import Phase
+from bench.training.rows import ProbedRows, TrainingRows
+from methods.base import Method
 
-# Update, from 0, and whether it is the last of its phase -> what was found after it.
+# Called after an update: its number, from 0, and whether it is the last one -> what the history records of it.
 Watch = Callable[[int, bool], dict[str, float]]
-CHECK_EVERY = 16  # updates between looks at the losses: each look waits for the device
-EVALUATION_BATCH = 64
-
-
-@dataclass(frozen=True)
-class TrainingRows:
-    """n rows to train on. Real rows carry plain CE; `share` (n,) multiplies each row's loss."""
-
-    table: TokenTable
-    ids: IntArray  # (n,) row numbers within the row's role
-    labels: IntArray  # (n,)
-    real: BoolArray  # (n,)
-    share: Array  # (n,) float32
-    tables: dict[str, Array] = field(default_factory=dict)  # artefact -> (n, C) log-probabilities
-
-    def of(self, phase: Phase) -> TrainingRows:
-        """The rows of a phase. Raises ValueError if there are none."""
-        wanted = {"all": np.ones_like(self.real), "generated": ~self.real, "real": self.real}[phase.rows]
-        if not wanted.any():
-            raise ValueError(f"a phase trains on {phase.rows} rows, of which the cell has none")
-        return self.take(np.flatnonzero(wanted))
-
-    def take(self, index: IntArray) -> TrainingRows:
-        """The rows at `index`, in that order."""
-        columns = {name: getattr(self, name)[index] for name in ("ids", "labels", "real", "share")}
-        tables = {name: scores[index] for name, scores in self.tables.items()}
-        return replace(self, table=self.table.take(index), tables=tables, **columns)
-
-    def generated(self) -> ProbedRows:
-        """What a probe may be asked about."""
-        index = np.flatnonzero(~self.real)
-        return ProbedRows(self.table.take(index), self.labels[index], self.ids[index])
-
-
-@dataclass(frozen=True)
-class Step:
-    """Where a training run stands at one update."""
-
-    rows: TrainingRows
-    tables: dict[str, Tensor]  # artefact -> (n, C) log-probabilities
-    index: IntArray  # (B,) rows of the batch that are passed
-    step: int
-    epoch: int
-    rng: np.random.Generator
+CHECK_EVERY = 16  # updates between checks of the losses: each check waits for the device
 
 
 class Trainer:
@@ -84,8 +41,8 @@ class Trainer:
         self.settings, self.task, self.seed = settings, task, seed
         self.auxiliary = None if settings.auxiliary is None else auxiliary(settings.auxiliary)
         peers = [(classifier.peer(), derive("head", task, seed, number)) for number in range(1, networks)]
-        every = [(classifier, derive("head", task, seed)), *peers]
-        self.networks = [Network(member, self.accelerator, head_seed) for member, head_seed in every]
+        members = [(classifier, derive("head", task, seed)), *peers]
+        self.networks = [Network(member, self.accelerator, head_seed) for member, head_seed in members]
 
     @property
     def classifier(self) -> Classifier:
@@ -95,27 +52,27 @@ class Trainer:
     def fit(
         self, method: Method, rows: TrainingRows, real: ProbedRows | None = None, watch: Watch | None = None
     ) -> History:
-        """Run all phases. `real` is the small real set for a method that may look at it.
+        """Run all phases. `real` is the small real set, for a method that follows gradients on it.
 
-        What `watch` finds after an update of the model that counts goes into its history. Raises NonFiniteLossError.
+        `watch` is called after each update of the model that is evaluated. Raises NonFiniteLossError.
         """
         assert self.settings.updates is not None, "settings are resolved before a cell is made"
-        history = History()
+        history, generated = History(), rows.generated()
         rng = np.random.default_rng(derive("method", self.task, self.seed, method.name))
         phases = method.phases(self.settings.updates)
-        last = max((number for number, phase in enumerate(phases) if phase.anew), default=0)
-        end = sum(phase.updates for phase in phases[last:]) - 1
+        # The model that is evaluated begins at the last phase that starts from the pretrained weights.
+        begin = max((number for number, phase in enumerate(phases) if phase.anew), default=0)
+        end = sum(phase.updates for phase in phases[begin:]) - 1
         for number, phase in enumerate(phases):
             if phase.anew:
                 history = History(passes=history.passes)
                 for network in self.networks:
                     network.start()
             for network in self.networks:
-                network.begin(self.settings, phase.updates)
-            probes = [network.probe(rows.generated(), real, history.passes) for network in self.networks]
-            look = partial(looked, watch, end) if watch is not None and number >= last else None
-            self._train(method, rows.of(phase), phase.updates, history, probes, rng, look)
-            method.phase_end(number, probes[0])
+                network.begin(self.settings, phase.updates, generated, real, history.passes)
+            phase_watch = watch if number >= begin else None
+            self._train(method, rows.of(phase), phase.updates, history, rng, phase_watch, end)
+            method.phase_end(number, self.networks[0].probe)
         return history
 
     def _train(
@@ -124,104 +81,83 @@ class Trainer:
         rows: TrainingRows,
         updates: int,
         history: History,
-        probes: Sequence[LookAhead],
         rng: np.random.Generator,
-        look: Callable[[int], dict[str, float]] | None,
+        watch: Watch | None,
+        end: int,
     ) -> None:
-        """The updates of one phase; steps and epochs count on from the phase before."""
-        first = len(history.history)
-        passed = history.visits[-1].epoch + 1 if history.visits else 0
+        """The updates of one phase. Steps and epochs count on from the phase before.
+
+        `end` is the last update of the model that is evaluated.
+        """
+        first = len(history.updates)
+        first_epoch = history.visits[-1].epoch + 1 if history.visits else 0
         device, refreshes = self.accelerator.device, method.refreshes(updates)
-        tensors = {name: torch.from_numpy(scores).to(device) for name, scores in rows.tables.items()}
+        tables = {name: torch.from_numpy(scores).to(device) for name, scores in rows.tables.items()}
         batches = schedule(rows.table.length, self.settings.batch_size, updates, self.task, self.seed)
-        for step, (epoch, whole) in enumerate(batches, start=first):
-            if step - first in refreshes:
+        for number, (pass_number, batch) in enumerate(batches, start=first):
+            epoch = first_epoch + pass_number
+            if number - first in refreshes:
                 self._refresh(method, rows, history)
-            index = kept(method, rows, whole, (step, passed + epoch), rng)
-            self._reseed(derive("dropout", self.task, self.seed, step))
-            moment = Step(rows, tensors, index, step, passed + epoch, rng)
-            found = self._losses(method, moment, probes)
-            history.passes.add(len(found) * len(index), len(found) * len(index))
-            history.passes.updates += 1
-            # Rows left out count in the size of the batch; the factor is exactly 1 where there are none.
-            mean = torch.stack([loss.mean() for loss, _ in found]).sum() * (len(index) / len(whole))
-            self.accelerator.backward(mean)
-            lr = self.networks[0].decay.get_last_lr()[0]
-            norms = [network.update(self.settings.clip_norm) for network in self.networks]
-            visits = [visit(moment, whole, number, weight) for number, (_, weight) in enumerate(found)]
-            history.visits.extend(visits)
-            # Tensors are kept as they are: reading one would wait for the device.
-            history.history.append(
-                {
-                    "step": step,
-                    "epoch": moment.epoch,
-                    "lr": lr,
-                    "loss": mean.detach() / len(found),
-                    "grad_norm": torch.stack(norms).max(),
-                    "weight": torch.cat([entry.weight for entry in visits]),
-                }
-            )
-            if look is not None:
-                history.history[-1].update(look(step))
-            if (step - first) % CHECK_EVERY == CHECK_EVERY - 1 or step - first == updates - 1:
-                settle(history)
+            passed = rows_to_pass(method, rows, batch, number, epoch, rng)
+            self._update(method, Step(rows, tables, batch, passed, number, epoch, rng, device), history)
+            if watch is not None:
+                history.updates[-1].update(watch(number, number == end))
+            if (number - first) % CHECK_EVERY == CHECK_EVERY - 1 or number - first == updates - 1:
+                history.to_numbers()
+
+    def _update(self, method: Method, step: Step, history: History) -> None:
+        """One update of every network: forward, the method's losses, backward, AdamW, and the history of it."""
+        self._reseed(derive("dropout", self.task, self.seed, step.number))
+        outputs = [self._forward(network, step) for network in self.networks]
+        own = method_losses(method, step, self.networks, [log_probs for log_probs, _ in outputs])
+        results = [
+            row_losses(step, log_probs, losses, term) for (log_probs, term), losses in zip(outputs, own, strict=True)
+        ]
+        # Rows left out count in the size of the batch; the factor is exactly 1 where there are none.
+        means = torch.stack([losses.mean() for losses, _ in results])
+        loss = means.sum() * (len(step.passed) / len(step.batch))
+        self.accelerator.backward(loss)
+        lr = self.networks[0].decay.get_last_lr()[0]
+        norms = [network.update(self.settings.clip_norm) for network in self.networks]
+
+        visits = [make_visit(step, number, weights) for number, (_, weights) in enumerate(results)]
+        history.visits.extend(visits)
+        history.passes.add(len(results) * len(step.passed), len(results) * len(step.passed))
+        history.passes.updates += 1
+        # Tensors are stored as they are: reading a number would wait for the device.
+        history.updates.append(
+            {
+                "step": step.number,
+                "epoch": step.epoch,
+                "lr": lr,
+                "loss": loss.detach() / len(results),
+                "grad_norm": torch.stack(norms).max(),
+                "weight": torch.cat([visit.weight for visit in visits]),
+            }
+        )
+
+    def _forward(self, network: Network, step: Step) -> tuple[Tensor, Tensor | None]:
+        """(P, C) log-probabilities, and the auxiliary term () where the settings have one."""
+        table, index = step.rows.table, step.passed
+        if self.auxiliary is None:
+            return network.log_probs(table, index), None
+        seed = derive("auxiliary", self.task, self.seed, step.number)
+        log_probs, features = network.encoded(table, index)
+
+        def second_features() -> Tensor:
+            self._reseed(seed)
+            network.probe.passes.add(len(index), len(index))
+            return network.encoded(table, index)[1]
+
+        return log_probs, self.auxiliary.term(features, second_features, seed)
 
     def _refresh(self, method: Method, rows: TrainingRows, history: History) -> None:
-        """Tell the method what the first network makes of all generated rows, dropout off."""
+        """Give the method the first network's log-probabilities of all generated rows, dropout off."""
         index = np.flatnonzero(~rows.real)
         log_probs = torch.log_softmax(torch.from_numpy(self.logits(rows.table.take(index))), dim=-1)
         history.passes.add(len(index))
         method.refresh(torch.from_numpy(rows.ids[index]), log_probs)
-        self.networks[0].classifier.train()
-
-    def _losses(self, method: Method, moment: Step, probes: Sequence[LookAhead]) -> list[tuple[Tensor, Tensor]]:
-        """For each network (B,) losses with their graph and (B,) effective weights, NaN where the method has none."""
-        rows, index, device = moment.rows, moment.index, self.accelerator.device
-        labels = torch.from_numpy(rows.labels[index]).to(device)
-        share = torch.from_numpy(rows.share[index]).to(device)
-        generated = torch.from_numpy(np.flatnonzero(~rows.real[index])).to(device)
-        passed = [
-            self._passed(network, moment, probe.passes) for network, probe in zip(self.networks, probes, strict=True)
-        ]
-        views = [view for view, _ in passed]
-        own: Sequence[Losses | None] = [None] * len(views)
-        if len(generated):
-            at = torch.from_numpy(index).to(device)[generated]
-            own = method.joint(
-                [
-                    Batch(
-                        ids=torch.from_numpy(rows.ids[index]).to(device)[generated],
-                        labels=labels[generated],
-                        log_probs=view[generated],
-                        logp=view[generated].gather(1, labels[generated][:, None]).squeeze(1),
-                        tables={name: scores[at] for name, scores in moment.tables.items()},
-                        step=moment.step,
-                        epoch=moment.epoch,
-                        rng=moment.rng,
-                        lookahead=probe,
-                        evaluate=partial(still, network, moment, generated, probe.passes),
-                    )
-                    for network, view, probe in zip(self.networks, views, probes, strict=True)
-                ]
-            )
-        return [
-            combined(view, labels, share, generated, mine, term) for (view, term), mine in zip(passed, own, strict=True)
-        ]
-
-    def _passed(self, network: Network, moment: Step, passes: Passes) -> tuple[Tensor, Tensor | None]:
-        """(B, C) log-probabilities, and the auxiliary term () where the settings have one."""
-        table, index = moment.rows.table, moment.index
-        if self.auxiliary is None:
-            return network.log_probs(table, index), None
-        seed = derive("auxiliary", self.task, self.seed, moment.step)
-        log_probs, features = network.encoded(table, index)
-
-        def again() -> Tensor:
-            self._reseed(seed)
-            passes.add(len(index), len(index))
-            return network.encoded(table, index)[1]
-
-        return log_probs, self.auxiliary.term(features, again, seed)
+        self.classifier.train()
 
     def _reseed(self, seed: int) -> None:
         """`torch.manual_seed`, without the millisecond that it spends on generators of devices that are not used."""
@@ -235,13 +171,12 @@ class Trainer:
 
         Ranks take the batches in turn.
         """
-        network = self.networks[0]
+        network, device = self.networks[0], self.accelerator.device
         network.classifier.eval()
-        out = torch.zeros(len(table), network.classifier.n_classes, device=self.accelerator.device)
-        with torch.inference_mode():
-            for index in by_length(table.length, EVALUATION_BATCH)[ranks.rank() :: ranks.world()]:
-                out[torch.from_numpy(index).to(out.device)] = network.logits(table.inputs(index))
-        return np.asarray(ranks.total(out).cpu().numpy())
+        batches = by_length(table.length, BATCH)[data_parallel.rank() :: data_parallel.world()]
+        results = batched(network.logits, table.inputs, batches, device)
+        logits = in_order(results, len(table), network.classifier.n_classes, device)
+        return np.asarray(data_parallel.sum_over_ranks(logits).cpu().numpy())
 
     def close(self) -> None:
         """Leave no state in the process: the next cell may want another precision."""
@@ -251,57 +186,3 @@ class Trainer:
             self.accelerator.unwrap_model(network.model, keep_fp32_wrapper=False)
         self.accelerator.free_memory()
         AcceleratorState._reset_state(True)
-
-
-def looked(watch: Watch, end: int, step: int) -> dict[str, float]:
-    """What is found after an update of the model that counts, whose last one is `end`."""
-    return watch(step, step == end)
-
-
-def still(network: Network, moment: Step, generated: Tensor, passes: Passes) -> Tensor:
-    """Log-probabilities of a batch's generated rows without dropout or graph, by a second pass, which is counted."""
-    network.classifier.eval()
-    with torch.no_grad():
-        log_probs = network.log_probs(moment.rows.table, moment.index)
-    network.classifier.train()
-    passes.add(len(log_probs))
-    return log_probs[generated]
-
-
-def kept(
-    method: Method, rows: TrainingRows, index: IntArray, when: tuple[int, int], rng: np.random.Generator
-) -> IntArray:
-    """The rows of a batch that are passed at (step, epoch): real ones, and the generated ones that the method wants."""
-    generated = ~rows.real[index]
-    wanted = method.keep(rows.ids[index][generated], *when, rng)
-    if wanted is None:
-        return index
-    passed = ~generated
-    passed[generated] = wanted
-    return index[passed]
-
-
-def combined(
-    log_probs: Tensor, labels: Tensor, share: Tensor, generated: Tensor, own: Losses | None, term: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """(B,) losses and weights of a batch: plain CE, which is what real rows carry, and the method's own elsewhere.
-
-    A `term` () is added to the mean of the losses.
-    """
-    loss = -log_probs.gather(1, labels[:, None]).squeeze(1)
-    weight = torch.ones_like(loss)
-    if own is not None:
-        effective = own.weight if own.weight is not None else torch.full_like(own.loss, torch.nan)
-        loss = loss.index_copy(0, generated, own.loss)
-        weight = weight.index_copy(0, generated, effective.detach())
-    loss = loss * share
-    return loss if term is None else loss + term, weight.detach() * share
-
-
-def visit(moment: Step, whole: IntArray, network: int, weight: Tensor) -> Visit:
-    """The visit of a whole batch, given the weights of the rows that were passed."""
-    rows = moment.rows
-    if len(moment.index) < len(whole):
-        passed = torch.from_numpy(np.flatnonzero(np.isin(whole, moment.index))).to(weight.device)
-        weight = weight.new_zeros(len(whole)).index_copy(0, passed, weight)
-    return Visit(rows.ids[whole], rows.real[whole], moment.epoch, network, weight)

@@ -1,4 +1,4 @@
-"""Training the best of the trials of a tuned cell."""
+"""Training a tuned cell with the settings of its best trial."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ if TYPE_CHECKING:
 
 
 def build(job: TunedJob, training: Callable[[CellJob], Trained] | None = None) -> dict[str, Any]:
-    """Choose the best trial and train it with the test rows; `trials.json` has what was tried and how it did."""
+    """Train the best trial's settings and evaluate on the test rows; `trials.json` has all trials and their results."""
     from bench.training import cell
 
     results = [read_json(trial.folder / DONE) for trial in job.trials]
-    best = chosen(results)
+    best = best_trial(results)
     winner = job.trials[best]
     trials = [
         {
             "number": number,
             **changes(trial, job.trials[0]),
-            "accuracy": found["accuracy"],
-            "log_loss": found["log_loss"],
+            "accuracy": metrics["accuracy"],
+            "log_loss": metrics["log_loss"],
         }
-        for number, (trial, found) in enumerate(zip(job.trials, results, strict=True))
+        for number, (trial, metrics) in enumerate(zip(job.trials, results, strict=True))
     ]
     write_json(job.folder / "trials.json", {"chosen": best, "trials": trials})
-    trained = replace(
+    tuned_cell = replace(
         job,
         spec=replace(winner.spec, data=job.spec.data),
         tables=winner.tables,
         real_tables=winner.real_tables,
         spec_json={**job.spec_json, "chosen": trials[best]},
     )
-    return cell.build(trained, training)
+    return cell.build(tuned_cell, training)
 
 
-def chosen(results: list[dict[str, Any]]) -> int:
-    """Which trial did best on the rows that select."""
+def best_trial(results: list[dict[str, Any]]) -> int:
+    """The trial, from 0, with the best accuracy on the selection rows; then log-loss and the earlier trial decide."""
     return min(range(len(results)), key=lambda i: (-results[i]["accuracy"], results[i]["log_loss"], i))
 
 
 def changes(trial: CellJob, defaults: CellJob) -> dict[str, Any]:
-    """The settings of a trial that are searched: those that differ from the first trial's, and the training's."""
-    theirs = defaults.spec.hyperparameters
-    differ = {name: value for name, value in trial.spec.hyperparameters.items() if value != theirs[name]}
-    return {"lr": trial.spec.settings["lr"], "updates": trial.spec.settings["updates"], "hyperparameters": differ}
+    """A trial's learning rate, updates, and the hyper-parameters that differ from the first trial, the defaults."""
+    default = defaults.spec.hyperparameters
+    changed = {name: value for name, value in trial.spec.hyperparameters.items() if value != default[name]}
+    return {"lr": trial.spec.settings["lr"], "updates": trial.spec.settings["updates"], "hyperparameters": changed}

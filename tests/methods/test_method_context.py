@@ -10,7 +10,7 @@ import pytest
 
 from bench.jobs import RoleRows
 from bench.training.inputs import context
-from bench.training.trainer import TrainingRows
+from bench.training.rows import TrainingRows
 from methods import discover
 from methods.base import QUALITY
 

@@ -1,4 +1,4 @@
-"""Shortcuts through encoders: the same logits and gradients as the whole model, in every family or not taken."""
+"""Shortcuts through encoders: in every family either the logits and gradients of the whole model, or not used."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def test_packed_blocks_give_logits_and_gradients_of_the_whole_model(encoder: Pat
     base = getattr(model, model.base_model_prefix)
     names = set(model.state_dict())
     assert use_packed(base) is (encoder.name in PACKED)
-    found_logits, found = gradients(model, inputs)
-    assert torch.allclose(found_logits, logits, atol=1e-6)
-    assert found.keys() == slopes.keys()
-    assert all(torch.allclose(found[name], slopes[name], atol=1e-5) for name in slopes)
+    packed_logits, packed = gradients(model, inputs)
+    assert torch.allclose(packed_logits, logits, atol=1e-6)
+    assert packed.keys() == slopes.keys()
+    assert all(torch.allclose(packed[name], slopes[name], atol=1e-5) for name in slopes)
     assert set(model.state_dict()) == names
 
 
-def test_a_family_whose_blocks_compute_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_family_with_other_blocks_is_not_packed(tmp_path: Path) -> None:
     model, _ = load(find(str(make_encoder(tmp_path / "bert", "bert"))), 2)
     encoder = model.bert.encoder
     plain = type(encoder.layer[0].output).forward
@@ -86,8 +86,8 @@ def test_masks_drop_the_share_and_keep_the_mean() -> None:
 
 
 def test_a_rank_drops_what_one_process_would(tmp_path: Path) -> None:
-    """Rows 2 to 4 of a batch of 5 alone, as the second of two ranks has them, dropout on."""
-    from bench import data_parallel as ranks
+    """Only rows 2 to 4 of a batch of 5, which the second of two ranks computes, dropout on."""
+    from bench import data_parallel
 
     model, _ = load(find(str(make_encoder(tmp_path / "bert", "bert", dropout=0.3))), 2)
     assert use_packed(model.bert)
@@ -97,7 +97,7 @@ def test_a_rank_drops_what_one_process_would(tmp_path: Path) -> None:
     torch.manual_seed(3)
     whole = model(**inputs).logits
     torch.manual_seed(3)
-    with ranks.WholeMasks(slice(2, 5), 5):
+    with data_parallel.WholeMasks(slice(2, 5), 5):
         part = model(**{name: value[2:] for name, value in inputs.items()}).logits
     assert torch.allclose(part, whole[2:], atol=1e-6)
     torch.manual_seed(4)
@@ -110,10 +110,10 @@ def test_states_of_frozen_blocks_give_the_plain_logits_or_are_not_used(encoder: 
     tokens = TokensJob("t", tmp_path / "t", tmp_path, (), texts, None, checkpoint, 32)
     states = StatesJob("s", tmp_path / "s", tmp_path, ("t",), tmp_path / "t", checkpoint, 1)
     assert [run(tokens).state, run(states).state] == ["done", "done"]
-    told = read_json(tmp_path / "s" / "metrics.json")
-    assert told["supported"] is (told["difference"] <= 1e-5)
-    if told["supported"]:
-        from bench.precomputed import tokens as arrays
+    content = read_json(tmp_path / "s" / "metrics.json")
+    assert content["supported"] is (content["difference"] <= 1e-5)
+    if content["supported"]:
+        from bench.precomputed.tokens import load as load_tokens
 
         whole, short = Classifier(checkpoint, 2, 1), Classifier(checkpoint, 2, 1)
         short.use_states(1)
@@ -121,18 +121,18 @@ def test_states_of_frozen_blocks_give_the_plain_logits_or_are_not_used(encoder: 
         for classifier, folder in ((whole, None), (short, tmp_path / "s")):
             classifier.start(0)
             classifier.eval()
-            inputs = arrays.load(tmp_path / "t", folder).inputs(np.arange(3))
+            inputs = load_tokens(tmp_path / "t", folder).inputs(np.arange(3))
             out.append(classifier.model(**inputs).logits)
         assert torch.allclose(*out, atol=1e-5)
 
 
 def test_a_grid_runs_with_every_family(encoder: Path, run_here: Callable[..., Plan]) -> None:
     for layers in ("1", "all"):
-        made = run_here(methods="dimp", encoder=str(encoder), settings={"train_layers": layers})
-        assert len(made.cells) == 1
+        plan = run_here(methods="dimp", encoder=str(encoder), settings={"train_layers": layers})
+        assert len(plan.cells) == 1
 
 
-def test_the_longest_text_is_as_long_as_the_positions_that_there_are(encoder: Path) -> None:
+def test_the_longest_text_has_as_many_tokens_as_there_are_positions(encoder: Path) -> None:
     checkpoint = find(str(encoder))
     model, _ = load(checkpoint, 2)
     assert checkpoint.positions is not None
@@ -148,57 +148,57 @@ def test_the_longest_text_is_as_long_as_the_positions_that_there_are(encoder: Pa
 
 
 def test_several_encoders_are_sections_of_one_grid(tmp_path: Path) -> None:
-    """Whatever checkers use: each classifier's own encoder, or one that is named, with its own tokenizer."""
+    """Checkers use each classifier's own encoder or `checker_encoder`, always with its own tokenizer."""
     one, other, third = (str(make_encoder(tmp_path / name, name)) for name in ("roberta", "modernbert", "electra"))
-    asked = {"methods": "ce,imp,real-only", "preset": "smoke", "seeds": 1, "settings": {"updates": 2}}
+    options = {"methods": "ce,imp,real-only", "preset": "smoke", "seeds": 1, "settings": {"updates": 2}}
     for checker, trainings in ((None, 6), (third, 8), (one, 6)):
-        made = make_plan(make_request(encoder=f"{one},{other}", checker_encoder=checker, **asked), tmp_path / "runs")  # type: ignore[arg-type]
-        assert [section["encoder"] for section in made.sections] == [one, other]
-        jobs = [job for job in made.jobs.values() if isinstance(job, CellJob)]
+        plan = make_plan(make_request(encoder=f"{one},{other}", checker_encoder=checker, **options), tmp_path / "runs")  # type: ignore[arg-type]
+        assert [section["encoder"] for section in plan.sections] == [one, other]
+        jobs = [job for job in plan.jobs.values() if isinstance(job, CellJob)]
         assert len(jobs) == trainings
         for job in jobs:
             checkers = [other for other in jobs if other.folder in job.tables.values()]
             assert {other.checkpoint.name for other in checkers} <= {checker or job.checkpoint.name}
             assert set(job.spec.artefacts.values()) == {other.spec.id for other in checkers}
-            assert {job.generated.tokens, job.test.tokens} <= {need.folder for need in tokens_of(made, job)}
-        named = {section["checker_encoder"] for section in made.sections}
+            assert {job.generated.tokens, job.test.tokens} <= {need.folder for need in tokens_of(plan, job)}
+        named = {section["checker_encoder"] for section in plan.sections}
         assert named == {None: {None}, third: {third}, one: {None, one}}[checker]
-    for job in made.jobs.values():
+    for job in plan.jobs.values():
         outcome = run(job)
         assert outcome.state == "done", outcome.cause
 
 
-def tokens_of(made: Plan, job: CellJob) -> list[TokensJob]:
-    """The token artefacts that a job waits for, which its own tokenizer makes."""
-    needed = [made.jobs[need] for need in job.needs]
-    found = [need for need in needed if isinstance(need, TokensJob)]
-    assert {need.checkpoint.tokenizer_hash for need in found} == {job.checkpoint.tokenizer_hash}
-    return found
+def tokens_of(plan: Plan, job: CellJob) -> list[TokensJob]:
+    """The token tables that a job waits for, made by its own tokenizer."""
+    needed = [plan.jobs[need] for need in job.needs]
+    tables = [need for need in needed if isinstance(need, TokensJob)]
+    assert {need.checkpoint.tokenizer_hash for need in tables} == {job.checkpoint.tokenizer_hash}
+    return tables
 
 
 def test_scores_in_another_order_of_classes_are_refused(run_here: Callable[..., Plan]) -> None:
     from bench.precomputed.tables import RowLookup
 
-    made = run_here(methods="ce", settings={"updates": 1})
-    (job,) = (job for job in made.jobs.values() if isinstance(job, CellJob))
+    plan = run_here(methods="ce", settings={"updates": 1})
+    (job,) = (job for job in plan.jobs.values() if isinstance(job, CellJob))
     path = job.folder / "train_scores.parquet"
     frame = pd.read_parquet(path)
     ids = frame["id"].to_numpy()
-    sought = RowLookup(ids, ids, 2)
-    assert READERS["diversity"](job.folder, sought).shape == (len(ids), 2)
-    for columns, told in ((["id", "logp_1", "logp_0"], "in their order"), (["id", "logp_0"], "of 2 classes")):
+    lookup = RowLookup(ids, ids, 2)
+    assert READERS["diversity"](job.folder, lookup).shape == (len(ids), 2)
+    for columns, message in ((["id", "logp_1", "logp_0"], "in their order"), (["id", "logp_0"], "of 2 classes")):
         frame[columns].to_parquet(path)
-        with pytest.raises(LookupError, match=told):
-            READERS["diversity"](job.folder, sought)
+        with pytest.raises(LookupError, match=message):
+            READERS["diversity"](job.folder, lookup)
 
 
 @pytest.mark.parametrize("option", ["encoder", "checker_encoder"])
 def test_an_encoder_that_cannot_be_used_is_named(tmp_path: Path, tiny_encoder: Path, option: str) -> None:
     broken = shutil.copytree(tiny_encoder, tmp_path / "broken")
     (broken / "model.safetensors").unlink()
-    asked = {"preset": "smoke", "seeds": 1, "encoder": str(tiny_encoder)}
-    asked[option] = f"{tiny_encoder},{broken}" if option == "encoder" else str(broken)
+    options = {"preset": "smoke", "seeds": 1, "encoder": str(tiny_encoder)}
+    options[option] = f"{tiny_encoder},{broken}" if option == "encoder" else str(broken)
     with pytest.raises(UserError, match=r"encoder '.*broken': .* no weights"):
-        make_plan(make_request(**asked), tmp_path / "runs")  # type: ignore[arg-type]
+        make_plan(make_request(**options), tmp_path / "runs")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="an empty name"):
         make_request(encoder="a,,b")

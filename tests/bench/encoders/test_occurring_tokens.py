@@ -1,4 +1,4 @@
-"""Embeddings of the tokens that occur: training goes as with the whole vocabulary, to the last of its rows."""
+"""Embeddings of the tokens that occur: training gives the weights that the whole vocabulary gives, in every row."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def trajectory(classifier: Classifier) -> list[float]:
-    """Losses of a few updates with quality weights in the manner of DIMP, gradients clipped as cells have it."""
+    """Losses of a few updates with quality weights as in DIMP, and gradients clipped as in cells."""
     classifier.start(3)
     classifier.eval()
     optimizer = adamw(classifier, Settings(lr=1e-2))
@@ -47,7 +47,7 @@ def trajectory(classifier: Classifier) -> list[float]:
     return losses
 
 
-def test_training_goes_as_with_the_whole_vocabulary(encoder: Path) -> None:
+def test_training_gives_the_weights_of_the_whole_vocabulary(encoder: Path) -> None:
     checkpoint = find(str(encoder))
     whole, few = Classifier(checkpoint, 3, "all"), Classifier(checkpoint, 3, "all", vocabulary=IDS)
     assert isinstance(few.embedding, Occurring)
@@ -59,11 +59,13 @@ def test_training_goes_as_with_the_whole_vocabulary(encoder: Path) -> None:
         torch.testing.assert_close(found[name], expected[name], atol=1e-5, rtol=0, msg=name)
     (name,) = (name for name, weight in few.trained.items() if weight is few.embedding.weight)
     absent = np.setdiff1d(np.arange(len(few.embedding.whole)), IDS)
-    assert torch.equal(found[name][absent], whole.pretrained[name][absent]), "rows that never occur stay as they came"
+    assert torch.equal(found[name][absent], whole.pretrained[name][absent]), (
+        "rows of tokens that never occur do not change"
+    )
     assert not torch.equal(found[name], whole.pretrained[name])
 
 
-def test_a_token_that_was_not_foreseen_is_an_error(tiny_encoder: Path) -> None:
+def test_an_unexpected_token_is_an_error(tiny_encoder: Path) -> None:
     classifier = Classifier(find(str(tiny_encoder)), 2, "all", vocabulary=IDS)
     with pytest.raises(IndexError):
         classifier.model(input_ids=torch.tensor([[5, 6]]), attention_mask=torch.ones(1, 2).long())

@@ -1,4 +1,4 @@
-"""Weights that are pickles: the same model as its safetensors, and nothing but weights is ever loaded."""
+"""Pickled weights: the same model as its safetensors, and only weights are ever loaded."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.bench.precomputed.test_external_scores import classifier
 
 @pytest.fixture
 def folder(tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A classifier as older versions saved it: pickled, with the trainer's other pickle beside."""
+    """A classifier as older versions saved it: pickled, with the trainer's other pickle in its folder."""
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    made = classifier(tmp_path / "pickled", tiny_encoder, ["negative", "positive"])
-    torch.save(load_file(made / "model.safetensors"), made / "pytorch_model.bin")
-    (made / "model.safetensors").unlink()
-    (made / "training_args.bin").write_bytes(b"no weights, and never looked at")
-    return made
+    checkpoint = classifier(tmp_path / "pickled", tiny_encoder, ["negative", "positive"])
+    torch.save(load_file(checkpoint / "model.safetensors"), checkpoint / "pytorch_model.bin")
+    (checkpoint / "model.safetensors").unlink()
+    (checkpoint / "training_args.bin").write_bytes(b"no weights, and never read")
+    return checkpoint
 
 
 def test_it_predicts_as_its_safetensors_do(folder: Path, tiny_encoder: Path, tmp_path: Path) -> None:
@@ -59,12 +59,12 @@ def test_weights_in_parts_that_share_memory(folder: Path) -> None:
     found = load_file(find(str(folder)).path / "model.safetensors")
     assert all(torch.equal(found[name], whole[name]) for name in names)
     (folder / "pytorch_model-00002-of-00002.bin").unlink()
-    with pytest.raises(UserError, match=r"names pytorch_model-00002-of-00002\.bin, which is not there"):
+    with pytest.raises(UserError, match=r"names pytorch_model-00002-of-00002\.bin, but the folder has no such file"):
         find(str(folder))
 
 
 class Payload:
-    """What a malicious checkpoint holds: unpickled without care, it makes a file."""
+    """An object in a malicious checkpoint: unpickled without care, it makes a folder."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -85,7 +85,7 @@ def test_a_malicious_pickle_is_one_line(
     ):
         ran = bench(*command)
         assert ran.returncode == 2, ran.stdout
-        assert "pytorch_model.bin is not loaded: it asks for posix.mkdir" in ran.stderr
+        assert "pytorch_model.bin is not loaded: it calls posix.mkdir" in ran.stderr
         assert ran.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists(), "the payload never ran"
     assert not (tmp_path / "predictions.csv").exists()
@@ -94,17 +94,19 @@ def test_a_malicious_pickle_is_one_line(
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "message"),
     [
         (lambda path: path.write_bytes(path.read_bytes()[:5000]), "damaged or cut off"),
         (lambda path: path.write_bytes(b""), "damaged or cut off"),
         (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1"), "damaged or cut off"),
-        (lambda path: torch.save([torch.zeros(2)], path), "holds a list without weights"),
+        (lambda path: torch.save([torch.zeros(2)], path), "has a list without weights"),
         (lambda path: torch.save({"state_dict": {"a": torch.zeros(2)}}, path), "state_dict is a dict, not a weight"),
     ],
 )
-def test_what_is_no_weights(folder: Path, tmp_path: Path, damage: Callable[[Path], object], told: str) -> None:
+def test_other_content_is_an_error(
+    folder: Path, tmp_path: Path, damage: Callable[[Path], object], message: str
+) -> None:
     damage(folder / "pytorch_model.bin")
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         find(str(folder))
     assert not list((tmp_path / "cache").rglob("model.safetensors"))

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import methods
-from bench import data_parallel as ranks
+from bench import data_parallel
 from bench.config.request import make_request
 from bench.errors import UserError
 from bench.execution import engines
@@ -211,12 +211,12 @@ def test_workers_and_torchrun_exclude_each_other(monkeypatch: pytest.MonkeyPatch
 
 def test_parts_of_a_batch_are_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for world in (1, 2, 3, 8):
-        monkeypatch.setattr(ranks, "world", lambda world=world: world)
+        monkeypatch.setattr(data_parallel, "world", lambda world=world: world)
         for n in (1, 2, 7, 32):
             rows: list[int] = []
             for rank in range(world):
-                monkeypatch.setattr(ranks, "rank", lambda rank=rank: rank)
-                rows += range(n)[ranks.part(n)]
+                monkeypatch.setattr(data_parallel, "rank", lambda rank=rank: rank)
+                rows += range(n)[data_parallel.own_rows(n)]
             assert rows == list(range(n))
 
 
@@ -234,6 +234,6 @@ def test_parts_are_dropped_out_as_the_whole(tmp_path: Path, family: str) -> None
     whole = model(**inputs).logits
     for at in (slice(0, 3), slice(3, 7)):
         torch.manual_seed(3)
-        with ranks.WholeMasks(at, 7):
+        with data_parallel.WholeMasks(at, 7):
             part = model(**{name: value[at] for name, value in inputs.items()}).logits
         assert torch.allclose(part, whole[at], atol=1e-5)

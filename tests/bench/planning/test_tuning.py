@@ -22,7 +22,7 @@ from bench.planning.describe import describe
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
 from bench.store.files import read_json
-from bench.training import tuned as winner
+from bench.training.tuned import best_trial
 from methods import discover
 
 SETTINGS = PRESETS["smoke"].settings
@@ -157,9 +157,9 @@ def test_ties_go_to_the_earlier_trial() -> None:
         {"accuracy": 0.6, "log_loss": 0.7},
         {"accuracy": 0.6, "log_loss": 0.7},
     ]
-    assert winner.chosen(results) == 1
+    assert best_trial(results) == 1
     results[2]["log_loss"] = 0.6
-    assert winner.chosen(results) == 2
+    assert best_trial(results) == 2
 
 
 def test_the_table_shows_what_was_chosen_and_what_it_cost(tuned: Plan) -> None:

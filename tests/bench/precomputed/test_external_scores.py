@@ -1,4 +1,4 @@
-"""Checkers that were trained elsewhere: their classes are matched by name, their scores are their own."""
+"""Checkers that bench did not train: their classes are matched by name, and their scores are used as they are."""
 
 from __future__ import annotations
 
@@ -49,25 +49,25 @@ def test_outputs_are_matched_by_name(names: list[str], order: tuple[int, ...]) -
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "message"),
     [
         ({"architectures": ["BertModel"]}, "no classifier"),
         ({**KIND, "id2label": {"0": "a", "1": "b", "2": "c"}}, "3 classes"),
         ({**KIND, "id2label": {"0": "bad", "1": "good"}}, "bad, good"),
     ],
 )
-def test_other_classes_are_refused(config: dict[str, object], told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_other_classes_are_refused(config: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         label_order(outputs(config, "m"), ("negative", "positive"), "m")
 
 
-def test_a_given_checker_weighs_as_its_own_predictions_say(
+def test_weights_are_the_predictions_of_the_users_checker(
     run_here: Callable[..., Plan], tiny_encoder: Path, tmp_path: Path
 ) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    given = classifier(tmp_path / "checker", tiny_encoder, ["positive", "negative"])
-    plan = run_here(methods="quality-only", quality_checker=str(given), seeds=1)
+    checker = classifier(tmp_path / "checker", tiny_encoder, ["positive", "negative"])
+    plan = run_here(methods="quality-only", quality_checker=str(checker), seeds=1)
     assert sum(isinstance(job, ScoresJob) for job in plan.jobs.values()) == 1
     assert len(plan.cells) == sum(job.kind == "cell" for job in plan.jobs.values()), "no checker is trained"
 
@@ -76,8 +76,8 @@ def test_a_given_checker_weighs_as_its_own_predictions_say(
     weights = pd.read_parquet(folder / "weights.parquet").set_index("id")["weight"]
     data = load("twitter", source="bundled").generated
     rows = data.take(np.searchsorted(data.ids, weights.index.to_numpy()))
-    model = AutoModelForSequenceClassification.from_pretrained(given).eval()
-    encoded = AutoTokenizer.from_pretrained(given)(
+    model = AutoModelForSequenceClassification.from_pretrained(checker).eval()
+    encoded = AutoTokenizer.from_pretrained(checker)(
         rows.texts, padding=True, truncation=True, max_length=32, return_tensors="pt"
     )
     with torch.inference_mode():
@@ -88,9 +88,9 @@ def test_a_given_checker_weighs_as_its_own_predictions_say(
 
 
 def test_another_checker_is_another_cell(run_here: Callable[..., Plan], tiny_encoder: Path, tmp_path: Path) -> None:
-    given = classifier(tmp_path / "checker", tiny_encoder, ["negative", "positive"])
-    one = run_here(methods="quality-only", quality_checker=str(given), seeds=1)
-    weights = json.loads((given / "config.json").read_text())
-    (given / "config.json").write_text(json.dumps({**weights, "id2label": {"0": "positive", "1": "negative"}}))
-    other = run_here(methods="quality-only", quality_checker=str(given), seeds=1)
+    checker = classifier(tmp_path / "checker", tiny_encoder, ["negative", "positive"])
+    one = run_here(methods="quality-only", quality_checker=str(checker), seeds=1)
+    weights = json.loads((checker / "config.json").read_text())
+    (checker / "config.json").write_text(json.dumps({**weights, "id2label": {"0": "positive", "1": "negative"}}))
+    other = run_here(methods="quality-only", quality_checker=str(checker), seeds=1)
     assert set(one.cells) != set(other.cells)

@@ -1,4 +1,4 @@
-"""Texts that a file repeats are tokenised, embedded and encoded once, and every row still has its own."""
+"""Texts that a file repeats are tokenised, embedded and encoded once, and every row has the results of its text."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from bench.errors import UserError
 from bench.execution.work import Work, done, least
 from bench.jobs import EmbeddingsJob, StatesJob, TokensJob
 from bench.planning.plan import Plan
-from bench.precomputed import token_spans as spans
-from bench.precomputed import tokens
+from bench.precomputed import token_spans, tokens
 from bench.precomputed.tables import READERS, RowLookup
 from methods.base import EMBEDDINGS, TOKENS
 
@@ -24,13 +23,13 @@ WORDS = ("good", "bad", "a long day at work", "late again", "no coffee left", "r
 
 
 @pytest.fixture
-def made(run_here: Run, tmp_path: Path) -> Plan:
+def plan(run_here: Run, tmp_path: Path) -> Plan:
     """A grid on files of 24 generated rows with 12 texts, whose first is that of every third row."""
     texts = [WORDS[0] if n % 3 == 0 else f"{WORDS[n % 6]} {n // 2}" for n in range(24)]
     generated = file(tmp_path / "generated.jsonl", texts)
     others = [file(tmp_path / f"{name}.jsonl", [f"{name} {n}" for n in range(20)]) for name in ("real", "test")]
-    given = {"generated": generated, "real": others[0], "test": others[1]}
-    return run_here(methods="ce,kmm,dsir", **given, settings={"generated_rows": None})
+    files = {"generated": generated, "real": others[0], "test": others[1]}
+    return run_here(methods="ce,kmm,dsir", **files, settings={"generated_rows": None})
 
 
 def file(path: Path, texts: list[str]) -> str:
@@ -39,8 +38,8 @@ def file(path: Path, texts: list[str]) -> str:
     return str(path)
 
 
-def test_each_text_is_encoded_once(made: Plan) -> None:
-    jobs = made.jobs.values()
+def test_each_text_is_encoded_once(plan: Plan) -> None:
+    jobs = plan.jobs.values()
     texts = {job.folder: set(job.texts) for job in jobs if isinstance(job, TokensJob)}
     passes = [job for job in jobs if isinstance(job, StatesJob | EmbeddingsJob)]
     spent = sum(map(done, jobs), Work())
@@ -48,20 +47,20 @@ def test_each_text_is_encoded_once(made: Plan) -> None:
     assert spent.encoded == sum(len(texts[job.tokens]) for job in passes)
 
 
-def test_every_row_has_its_own_tokens_states_and_embedding(made: Plan) -> None:
-    jobs = {type(job): job for job in made.jobs.values() if getattr(job, "tokens", None) == generated(made).folder}
-    table = tokens.load(generated(made).folder)
-    tokenizer = AutoTokenizer.from_pretrained(generated(made).checkpoint.path)
-    for row, text in enumerate(generated(made).texts):
+def test_every_row_has_its_own_tokens_states_and_embedding(plan: Plan) -> None:
+    jobs = {type(job): job for job in plan.jobs.values() if getattr(job, "tokens", None) == generated(plan).folder}
+    table = tokens.load(generated(plan).folder)
+    tokenizer = AutoTokenizer.from_pretrained(generated(plan).checkpoint.path)
+    for row, text in enumerate(generated(plan).texts):
         expected = tokenizer(text)["input_ids"]
         assert table.inputs(np.array([row]))["input_ids"][0].tolist() == expected
-    states = tokens.load(generated(made).folder, jobs[StatesJob].folder)
-    n = len(generated(made).texts)
-    sought = RowLookup(np.arange(n), np.arange(n), 2)
-    embedded = READERS[EMBEDDINGS](jobs[EmbeddingsJob].folder, sought)
-    cut = READERS[TOKENS](generated(made).folder, sought)
-    first = {text: row for row, text in reversed(list(enumerate(generated(made).texts)))}
-    for row, text in enumerate(generated(made).texts):
+    states = tokens.load(generated(plan).folder, jobs[StatesJob].folder)
+    n = len(generated(plan).texts)
+    lookup = RowLookup(np.arange(n), np.arange(n), 2)
+    embedded = READERS[EMBEDDINGS](jobs[EmbeddingsJob].folder, lookup)
+    cut = READERS[TOKENS](generated(plan).folder, lookup)
+    first = {text: row for row, text in reversed(list(enumerate(generated(plan).texts)))}
+    for row, text in enumerate(generated(plan).texts):
         assert table.start[row] == table.start[first[text]]
         assert np.array_equal(embedded[row], embedded[first[text]])
         assert cut[row][cut[row] >= 0].tolist() == tokenizer(text)["input_ids"]
@@ -69,27 +68,27 @@ def test_every_row_has_its_own_tokens_states_and_embedding(made: Plan) -> None:
     assert len(states.parts[0]["inputs_embeds"]) == sum(table.length[list(first.values())])
 
 
-def generated(made: Plan) -> TokensJob:
-    (job,) = (job for job in made.jobs.values() if isinstance(job, TokensJob) and len(job.texts) == 24)
+def generated(plan: Plan) -> TokensJob:
+    (job,) = (job for job in plan.jobs.values() if isinstance(job, TokensJob) and len(job.texts) == 24)
     return job
 
 
-def test_states_of_other_tokens_are_refused(made: Plan, tmp_path: Path) -> None:
-    folder = generated(made).folder
+def test_states_of_other_tokens_are_refused(plan: Plan, tmp_path: Path) -> None:
+    folder = generated(plan).folder
     (tmp_path / "states").mkdir()
     np.save(tmp_path / "states" / "states.npy", np.zeros((5, 4), np.float32))
-    with pytest.raises(UserError, match="is not of the tokens in"):
+    with pytest.raises(UserError, match="do not belong to the tokens in"):
         tokens.load(folder, tmp_path / "states")
 
 
 def test_spans_of_texts_that_do_not_repeat_need_no_file(tmp_path: Path) -> None:
-    spans.write(tmp_path, np.array([3, 2]), np.array([0, 1]))
-    assert not (tmp_path / spans.OWN).exists()
-    start, length = spans.read(tmp_path)
+    token_spans.write(tmp_path, np.array([3, 2]), np.array([0, 1]))
+    assert not (tmp_path / token_spans.TEXT_OF_ROW).exists()
+    start, length = token_spans.read(tmp_path)
     assert (start.tolist(), length.tolist()) == ([0, 3], [3, 2])
-    spans.write(tmp_path, np.array([3, 2]), np.array([0, 1, 0]))
-    start, length = spans.read(tmp_path)
+    token_spans.write(tmp_path, np.array([3, 2]), np.array([0, 1, 0]))
+    start, length = token_spans.read(tmp_path)
     assert (start.tolist(), length.tolist()) == ([0, 3, 0], [3, 2, 3])
-    first, own = spans.once(start, length)
-    assert (first.tolist(), own.tolist()) == ([0, 1], [0, 1, 0])
-    assert spans.padded(np.array([7, 8, 9, 4, 5]), start, length).tolist() == [[7, 8, 9], [4, 5, -1], [7, 8, 9]]
+    first, text_of_row = token_spans.unique_texts(start, length)
+    assert (first.tolist(), text_of_row.tolist()) == ([0, 1], [0, 1, 0])
+    assert token_spans.padded(np.array([7, 8, 9, 4, 5]), start, length).tolist() == [[7, 8, 9], [4, 5, -1], [7, 8, 9]]

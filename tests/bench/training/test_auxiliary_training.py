@@ -1,4 +1,4 @@
-"""The auxiliary term in the training loop: what it adds, to whom, and that weight 0 is nothing at all."""
+"""The auxiliary term in the training loop: its size, the cells that have it, and that weight 0 is no term."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tests.helpers.encoders import FAMILIES, make_encoder
 Run = Callable[..., Plan]
 
 
-def asked(encoder: Path, term: str | None, methods: str = "ce,dimp,co-teaching") -> dict[str, CellJob]:
+def jobs_of(encoder: Path, term: str | None, methods: str = "ce,dimp,co-teaching") -> dict[str, CellJob]:
     """The jobs of a grid with a term, by label; checkers under the name of their method."""
     settings = {} if term is None else {"auxiliary": term}
-    made = make_plan(
+    plan = make_plan(
         make_request(methods=methods, encoder=str(encoder), preset="smoke", seeds=1, settings=settings),
         encoder / "runs",
     )
-    jobs = [job for job in made.jobs.values() if isinstance(job, CellJob)]
-    return {made.cells.get(job.id, f"checker {job.spec.method}"): job for job in jobs}
+    jobs = [job for job in plan.jobs.values() if isinstance(job, CellJob)]
+    return {plan.cells.get(job.id, f"checker {job.spec.method}"): job for job in jobs}
 
 
 def test_a_term_is_in_every_cell_and_in_no_checker(tiny_encoder: Path) -> None:
-    plain, with_term = asked(tiny_encoder, None), asked(tiny_encoder, "simcse")
+    plain, with_term = jobs_of(tiny_encoder, None), jobs_of(tiny_encoder, "simcse")
     assert set(plain) == set(with_term)
     same = {label for label in plain if plain[label].spec.id == with_term[label].spec.id}
     assert same == {"checker real-only"}
@@ -42,22 +42,22 @@ def test_a_term_is_in_every_cell_and_in_no_checker(tiny_encoder: Path) -> None:
 
 @pytest.mark.parametrize("term", ["simcse(weight=0)", "simcse(weight=0.0,temperature=0.1)", "none"])
 def test_weight_0_is_the_same_cell(term: str, tiny_encoder: Path) -> None:
-    """Not just the same numbers: nothing is trained again."""
-    plain, with_term = asked(tiny_encoder, None), asked(tiny_encoder, term)
+    """Not just the same numbers: the same id, so nothing is trained again."""
+    plain, with_term = jobs_of(tiny_encoder, None), jobs_of(tiny_encoder, term)
     assert {label: job.spec.id for label, job in plain.items()} == {
         label: job.spec.id for label, job in with_term.items()
     }
 
 
 def test_a_term_has_one_spelling(tiny_encoder: Path) -> None:
-    """Defaults and the order of settings do not make another cell."""
-    first = asked(tiny_encoder, "simcse(temperature=0.1, weight=0.1)")["ce"].spec
+    """Defaults and the order of settings do not change the cell."""
+    first = jobs_of(tiny_encoder, "simcse(temperature=0.1, weight=0.1)")["ce"].spec
     assert first.settings["auxiliary"] == "simcse(temperature=0.1)"
-    assert first.id == asked(tiny_encoder, "simcse(temperature=1e-1)")["ce"].spec.id
+    assert first.id == jobs_of(tiny_encoder, "simcse(temperature=1e-1)")["ce"].spec.id
 
 
 @pytest.mark.parametrize(
-    ("term", "told"),
+    ("term", "message"),
     [
         ("simces", "simcse"),
         ("simcse(weigth=1)", "weight"),
@@ -65,31 +65,30 @@ def test_a_term_has_one_spelling(tiny_encoder: Path) -> None:
         ("simcse(views=three)", "passes, dropout"),
     ],
 )
-def test_a_wrong_term_is_told(term: str, told: str, tiny_encoder: Path) -> None:
-    with pytest.raises(UserError, match=told):
-        asked(tiny_encoder, term)
+def test_a_wrong_term_is_an_error(term: str, message: str, tiny_encoder: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        jobs_of(tiny_encoder, term)
 
 
 @pytest.mark.parametrize(("term", "passes"), [("simcse", 2), ("simcse(views=dropout)", 1)])
 def test_the_term_is_added_and_counted(term: str, passes: int, run_here: Run) -> None:
-    """The first loss is that without a term plus about weight times log B, for a head that knows nothing; a second
-    pass is paid for."""
+    """With an untrained head the term adds about weight times log B to the first loss. A second pass is counted."""
 
     def first(settings: dict[str, str]) -> tuple[float, int]:
-        made = run_here(methods="ce", settings=settings)
-        (folder,) = [job.folder for job in made.jobs.values() if isinstance(job, CellJob)]
+        plan = run_here(methods="ce", settings=settings)
+        (folder,) = [job.folder for job in plan.jobs.values() if isinstance(job, CellJob)]
         history = (folder / "history.jsonl").read_text().splitlines()
         return json.loads(history[0])["loss"], json.loads((folder / "timing.json").read_text())["passes"]["train_rows"]
 
     plain, rows = first({})
-    found, passed = first({"auxiliary": term})
-    assert 0.02 < (found - plain) / torch.tensor(8.0).log() < 0.2
+    with_term, passed = first({"auxiliary": term})
+    assert 0.02 < (with_term - plain) / torch.tensor(8.0).log() < 0.2
     assert passed == passes * rows
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_features_make_the_logits(family: str, tmp_path: Path) -> None:
-    """What is contrasted is the input of the head's last layer, in every family of encoders."""
+    """The term contrasts the inputs of the head's last layer, in every family of encoders."""
     from accelerate import Accelerator
 
     from bench.encoders.checkpoints import find

@@ -1,4 +1,4 @@
-"""Derivatives in the space of the weights, against autograd, differences and the optimiser itself."""
+"""Derivatives with respect to the weights, compared with autograd and with the optimiser itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from bench.encoders.checkpoints import find
 from bench.encoders.classifier import Classifier
 from bench.precomputed.tokens import TokenTable
 from bench.training.history import Passes
-from bench.training.probe import LookAhead, ProbedRows
+from bench.training.probe import LookAhead
+from bench.training.rows import ProbedRows
 from tests.helpers.encoders import FAMILIES, make_encoder
 
 IDS = torch.tensor([40, 12, 7, 33, 5])
@@ -35,14 +36,14 @@ def make_probe(encoder: Path, train_layers: int = 1, real: bool = True) -> LookA
     classifier.train()
     optimizer = torch.optim.AdamW(classifier.trained.values(), lr=1e-2, weight_decay=0.0)
     generated = rows([5, 7, 12, 33, 40], 1)
-    made = LookAhead(classifier, optimizer, generated, rows([0, 1, 2], 2) if real else None, Passes())
+    probe = LookAhead(classifier, optimizer, generated, rows([0, 1, 2], 2) if real else None, Passes())
     for _ in range(2):
-        for weight, slope in zip(classifier.trained.values(), made.gradient(IDS), strict=True):
+        for weight, slope in zip(classifier.trained.values(), probe.gradient(IDS), strict=True):
             weight.grad = slope
         optimizer.step()
         optimizer.zero_grad()
-    made.passes.forward = made.passes.backward = 0
-    return made
+    probe.passes.forward = probe.passes.backward = 0
+    return probe
 
 
 def losses(probe: LookAhead, ids: torch.Tensor, chosen: ProbedRows) -> torch.Tensor:
@@ -105,7 +106,7 @@ def test_moves_are_the_steps_that_the_optimiser_makes(tiny_encoder: Path) -> Non
     torch.testing.assert_close(found, flat(trained).detach() - before, atol=1e-6, rtol=1e-3)
 
 
-def test_a_probe_leaves_no_trace(tiny_encoder: Path) -> None:
+def test_a_probe_changes_nothing(tiny_encoder: Path) -> None:
     """Weights, gradients, random numbers and the training mode are as before."""
     probe = make_probe(tiny_encoder)
     trained = list(probe.classifier.trained.values())
@@ -120,7 +121,7 @@ def test_a_probe_leaves_no_trace(tiny_encoder: Path) -> None:
     assert not probe.classifier.base.encoder.layer[0].training
 
 
-def test_real_rows_are_for_who_declares_them(tiny_encoder: Path) -> None:
+def test_only_a_method_that_declares_it_reads_real_rows(tiny_encoder: Path) -> None:
     probe = make_probe(tiny_encoder, real=False)
     with pytest.raises(LookupError, match="real_use = GRADIENT"):
         probe.gradient(torch.arange(3), real=True)
@@ -128,8 +129,8 @@ def test_real_rows_are_for_who_declares_them(tiny_encoder: Path) -> None:
         _ = probe.real_rows
 
 
-def test_peers_share_what_is_frozen(tiny_encoder: Path) -> None:
-    """A second network has weights of its own where it trains, and only there."""
+def test_networks_share_frozen_weights(tiny_encoder: Path) -> None:
+    """A second network has its own copy of the weights that train, and of no others."""
     classifier = Classifier(find(str(tiny_encoder)), 2, 1)
     peer = classifier.peer()
     own = dict(classifier.model.named_parameters())

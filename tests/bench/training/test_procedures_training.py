@@ -1,4 +1,4 @@
-"""Procedures in the training loop: every registered method once, for what it costs and what it leaves."""
+"""Procedures in the training loop: every registered method once, its cost and its files."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Run = Callable[..., Plan]
 OPTIONS = {"hu": "hu(pretrain=0.25)", "sungen": "sungen(rounds=2)"}  # so that their loops turn in eight updates
 
 
-def cells(made: Plan) -> dict[str, CellJob]:
+def cells(plan: Plan) -> dict[str, CellJob]:
     """The cells of a one-seed plan by method label."""
-    return {made.cells[job.id]: job for job in made.jobs.values() if isinstance(job, CellJob) and job.id in made.cells}
+    return {plan.cells[job.id]: job for job in plan.jobs.values() if isinstance(job, CellJob) and job.id in plan.cells}
 
 
 def read(job: CellJob, name: str) -> dict[str, object]:
@@ -34,7 +34,7 @@ def read(job: CellJob, name: str) -> dict[str, object]:
 
 
 def losses(job: CellJob) -> list[float]:
-    """The training loss of each update of the model that counts."""
+    """The training loss of each update of the model that is evaluated."""
     return [json.loads(line)["loss"] for line in (job.folder / "history.jsonl").read_text().splitlines()]
 
 
@@ -43,14 +43,14 @@ def weights(job: CellJob) -> pd.DataFrame:
     return pd.read_parquet(job.folder / "weights.parquet")
 
 
-def test_what_every_method_declares_is_what_it_passes(run_here: Run) -> None:
+def test_every_method_costs_what_it_declares(run_here: Run) -> None:
     """Passes counted over passes of `ce`, against the declared cost: equal, or below where rows are skipped."""
     from bench.config.method_choice import missing_package
 
     names = [OPTIONS.get(name, name) for name, cls in discover().items() if not missing_package(cls)]
-    made = cells(run_here(methods=",".join(names)))
-    counted = {label: read(job, "timing.json")["passes"]["train_rows"] for label, job in made.items()}  # type: ignore[index]
-    for label, job in made.items():
+    jobs = cells(run_here(methods=",".join(names)))
+    counted = {label: read(job, "timing.json")["passes"]["train_rows"] for label, job in jobs.items()}  # type: ignore[index]
+    for label, job in jobs.items():
         declared = cost(job)
         relative = counted[label] / counted["ce"]
         assert relative <= declared * 1.01, label
@@ -59,22 +59,22 @@ def test_what_every_method_declares_is_what_it_passes(run_here: Run) -> None:
 
 
 def test_networks_side_by_side(run_here: Run) -> None:
-    """Without rows left out, the first of two networks is the `ce` cell; both networks' weights are kept."""
-    made = cells(run_here(methods="ce,co-teaching(rate=0),co-teaching(rate=0.5)"))
-    a, b = (pd.read_parquet(made[label].folder / "predictions.parquet") for label in ("ce", "co-teaching(rate=0.0)"))
+    """Without rows left out, the first of two networks is the `ce` cell; both networks' weights are stored."""
+    jobs = cells(run_here(methods="ce,co-teaching(rate=0),co-teaching(rate=0.5)"))
+    a, b = (pd.read_parquet(jobs[label].folder / "predictions.parquet") for label in ("ce", "co-teaching(rate=0.0)"))
     np.testing.assert_allclose(a, b, atol=1e-6)
-    assert "network" not in weights(made["ce"])
-    kept = weights(made["co-teaching(rate=0.5)"])
-    assert kept.groupby("network").size().tolist() == [64, 64]
-    first, second = (kept[kept["network"] == number] for number in (0, 1))
+    assert "network" not in weights(jobs["ce"])
+    visits = weights(jobs["co-teaching(rate=0.5)"])
+    assert visits.groupby("network").size().tolist() == [64, 64]
+    first, second = (visits[visits["network"] == number] for number in (0, 1))
     assert first["id"].tolist() == second["id"].tolist()
     assert first["weight"].tolist() != second["weight"].tolist()
 
 
 def test_phases_follow_each_other_on_their_rows(run_here: Run) -> None:
     """First the updates of a shorter `ce`, then real rows at the full rate again."""
-    made = cells(run_here(methods="ce,real-finetune"))
-    job = made["real-finetune"]
+    jobs = cells(run_here(methods="ce,real-finetune"))
+    job = jobs["real-finetune"]
     visits = weights(job)
     roles = visits.groupby("epoch")["role"].unique().map(list).tolist()
     assert roles[0] == ["generated"]
@@ -82,25 +82,25 @@ def test_phases_follow_each_other_on_their_rows(run_here: Run) -> None:
     history = [json.loads(line) for line in (job.folder / "history.jsonl").read_text().splitlines()]
     assert [row["step"] for row in history] == list(range(8))
     assert [row["lr"] for row in history[:4]] == [row["lr"] for row in history[4:]]
-    assert losses(job)[0] == pytest.approx(losses(made["ce"])[0], abs=1e-6)
+    assert losses(job)[0] == pytest.approx(losses(jobs["ce"])[0], abs=1e-6)
 
 
-def test_rounds_leave_no_trace_but_their_weights(run_here: Run) -> None:
-    """What counts starts as `ce` does: same rows and dropout; its history and weights are of that training alone."""
-    made = cells(run_here(methods="ce,sungen(rounds=2),sungen(outer=real,rounds=1)"))
-    ce = made["ce"]
+def test_only_the_weights_of_rounds_reach_the_last_training(run_here: Run) -> None:
+    """The last training starts as `ce` does: same rows and dropout. History and weights have no other training."""
+    jobs = cells(run_here(methods="ce,sungen(rounds=2),sungen(outer=real,rounds=1)"))
+    ce = jobs["ce"]
     for label in ("sungen(rounds=2)", "sungen(outer=real,rounds=1)"):
-        visits = weights(made[label])
+        visits = weights(jobs[label])
         assert visits[["id", "epoch"]].equals(weights(ce)[["id", "epoch"]])
         assert visits["weight"].between(0, 1).all()
         assert visits["weight"].nunique() > 1
         shares = visits["weight"].to_numpy().reshape(8, 8).mean(1)
-        ratio = losses(made[label])[0] / losses(ce)[0]  # near chance every row's loss is about the same
+        ratio = losses(jobs[label])[0] / losses(ce)[0]  # near chance every row's loss is about the same
         assert ratio == pytest.approx(shares[0], rel=0.2)
 
 
 def test_skipped_rows_are_visits_of_weight_0(run_here: Run) -> None:
-    """Batches keep their size in the books, and the sum of the weights stays that of the rows, about."""
+    """Batches are stored with all their rows, and the sum of the weights stays about that of the rows."""
     job = cells(run_here(methods="infobatch(until=1.0)", settings={"updates": "24"}))["infobatch(until=1.0)"]
     visits = weights(job)
     assert len(visits) == 24 * 8
@@ -111,8 +111,8 @@ def test_skipped_rows_are_visits_of_weight_0(run_here: Run) -> None:
 
 
 @pytest.mark.parametrize("method", ["l2rw", "hu(pretrain=0.25)", "meta-weight-net"])
-def test_states_serve_the_look_ahead(method: str, run_here: Run, tmp_path: Path) -> None:
-    """Weights that follow gradients are those of the whole model, cached states or not."""
+def test_states_do_not_change_look_ahead(method: str, run_here: Run, tmp_path: Path) -> None:
+    """Weights from gradients are those of the whole model, with cached states or without."""
     from bench.execution.worker import run
 
     (job,) = cells(run_here(methods=method)).values()
@@ -127,18 +127,18 @@ def test_states_serve_the_look_ahead(method: str, run_here: Run, tmp_path: Path)
     assert np.std(found) > 0
 
 
-def test_ids_hold_the_real_rows_of_who_reads_them(tiny_encoder: Path, tmp_path: Path) -> None:
+def test_real_rows_are_in_the_ids_of_methods_that_read_them(tiny_encoder: Path, tmp_path: Path) -> None:
     """Another small real set is another cell for look-ahead on it, not for SunGen's robust loss."""
 
     def ids(tasks: str) -> dict[str, str]:
-        asked = make_request(
+        request = make_request(
             methods="l2rw,hu,meta-weight-net,sungen,sungen(outer=real),real-finetune,co-teaching",
             tasks=tasks,
             encoder=str(tiny_encoder),
             preset="smoke",
             seeds=1,
         )
-        return {label: job.spec.id for label, job in cells(make_plan(asked, tmp_path)).items()}
+        return {label: job.spec.id for label, job in cells(make_plan(request, tmp_path)).items()}
 
     first, second = ids("twitter"), ids("twitter[real=40]")
     same = {label for label in first if first[label] == second[label]}
@@ -146,11 +146,11 @@ def test_ids_hold_the_real_rows_of_who_reads_them(tiny_encoder: Path, tmp_path: 
 
 
 def test_a_group_names_what_it_leaves_out_for_its_cost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More than ten CE cells: not in `all`, said why; asked for by name it is there."""
+    """A method that costs more than ten CE cells is not in `all`, with the reason; named itself, it runs."""
     monkeypatch.setattr(discover()["sungen"], "declared_cost", classmethod(lambda cls, config, budget: 12.5))
-    asked = make_request(methods="all", seeds=1)
-    assert asked.left_out["sungen"] == "it costs 12.5 CE cells; name it to run it"
-    assert "sungen" not in {choice.cls.name for choice in asked.methods}
+    request = make_request(methods="all", seeds=1)
+    assert request.left_out["sungen"] == "it costs 12.5 CE cells; name it to run it"
+    assert "sungen" not in {choice.cls.name for choice in request.methods}
     assert [choice.cls.name for choice in make_request(methods="sungen", seeds=1).methods] == ["sungen"]
 
 
@@ -159,9 +159,9 @@ def test_no_method_of_all_costs_more_than_ten_cells() -> None:
     assert max(cls.declared_cost(cls.Config(), Budget()) for cls in discover().values()) <= 10
 
 
-def test_selection_looks_at_the_model_that_counts(run_here: Run) -> None:
-    """After each of its epochs and its last update; rounds and the seam between phases are not looked at."""
-    asked = {"methods": "real-finetune,sungen(rounds=1)", "protocol": "held-out", "settings": {"updates": "12"}}
-    for job in cells(run_here(**asked)).values():
+def test_selection_evaluates_the_last_training_only(run_here: Run) -> None:
+    """After each of its epochs and its last update, not in earlier rounds or between phases."""
+    options = {"methods": "real-finetune,sungen(rounds=1)", "protocol": "held-out", "settings": {"updates": "12"}}
+    for job in cells(run_here(**options)).values():
         history = [json.loads(line) for line in (job.folder / "history.jsonl").read_text().splitlines()]
         assert [row["step"] for row in history if "select_accuracy" in row] == [7, 11]

@@ -1,4 +1,4 @@
-"""`--save-models`: what is kept is the model that made the predictions, and nobody's result depends on it."""
+"""`--save-models`: the saved model is the one that made the predictions, and no result depends on saving it."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from bench.store.layout import MODEL
 from tests.helpers.encoders import make_encoder
 
 
-def trained(root: Path, kept: str | None, encoder: Path, method: str = "ce", layers: str = "1") -> CellJob:
+def trained(root: Path, saved: str | None, encoder: Path, method: str = "ce", layers: str = "1") -> CellJob:
     """A cell trained here."""
     from bench.execution.worker import run
 
-    asked = make_request(
+    request = make_request(
         methods=method, encoder=str(encoder), preset="smoke", seeds=1, settings={"train_layers": layers, "lr": "1e-2"}
     )
-    made = make_plan(asked, root)
-    for identity, job in made.jobs.items():
-        wanted = replace(job, keep=kept) if identity in made.cells else job  # type: ignore[call-arg]
+    plan = make_plan(request, root)
+    for identity, job in plan.jobs.items():
+        wanted = replace(job, keep=saved) if identity in plan.cells else job  # type: ignore[call-arg]
         outcome = run(wanted)
         assert outcome.state == "done", outcome.cause
-    cell = made.jobs[next(iter(made.cells))]
+    cell = plan.jobs[next(iter(plan.cells))]
     assert isinstance(cell, CellJob)
     return cell
 
@@ -60,11 +60,11 @@ def test_a_full_model_gives_the_stored_logits(tmp_path: Path, family: str, layer
     assert len(tokenizer("a text")["input_ids"]) > 2
 
 
-def test_what_trained_is_part_of_the_full_model(tmp_path: Path, tiny_encoder: Path) -> None:
+def test_the_trained_weights_are_those_of_the_full_model(tmp_path: Path, tiny_encoder: Path) -> None:
     full = trained(tmp_path / "a", "full", tiny_encoder)
     part = trained(tmp_path / "b", "trained", tiny_encoder)
     plain = trained(tmp_path / "c", None, tiny_encoder)
-    assert full.spec.id == part.spec.id == plain.spec.id, "what is kept is not in the id"
+    assert full.spec.id == part.spec.id == plain.spec.id, "saving a model does not change the id"
     assert not (plain.folder / MODEL).exists()
     whole, own = (
         load_file(full.folder / MODEL / "model.safetensors"),
@@ -72,9 +72,9 @@ def test_what_trained_is_part_of_the_full_model(tmp_path: Path, tiny_encoder: Pa
     )
     assert 0 < len(own) < len(whole)
     assert all(np.array_equal(whole[name], weight) for name, weight in own.items())
-    told = json.loads((part.folder / MODEL / "encoder.json").read_text())
-    assert told["encoder_hash"] == part.spec.encoder_hash
-    assert told["labels"] == part.spec_json["labels"]
+    content = json.loads((part.folder / MODEL / "encoder.json").read_text())
+    assert content["encoder_hash"] == part.spec.encoder_hash
+    assert content["labels"] == part.spec_json["labels"]
 
 
 def test_a_removed_model_leaves_the_cell_done(tmp_path: Path, tiny_encoder: Path) -> None:

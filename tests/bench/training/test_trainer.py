@@ -1,4 +1,4 @@
-"""What a cell trains: the same mathematics as a plain loop, the same rows for everyone, nothing left behind."""
+"""Training a cell: the mathematics of a plain loop, the same rows for all methods, and no state that stays."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ GOLDEN = Path(__file__).parent / "golden" / "trajectory.json"
 Run = Callable[..., Plan]
 
 
-def cells(made: Plan) -> dict[str, CellJob]:
+def cells(plan: Plan) -> dict[str, CellJob]:
     """The cells of a one-seed plan by method label; checkers that are no cells of the grid under `checker <method>`."""
-    jobs = [job for job in made.jobs.values() if isinstance(job, CellJob)]
-    return {made.cells.get(job.id, f"checker {job.spec.method}"): job for job in jobs}
+    jobs = [job for job in plan.jobs.values() if isinstance(job, CellJob)]
+    return {plan.cells.get(job.id, f"checker {job.spec.method}"): job for job in jobs}
 
 
 def losses(job: CellJob) -> list[float]:
@@ -41,7 +41,7 @@ def weights(job: CellJob) -> pd.DataFrame:
 
 
 def test_the_golden_trajectory(run_here: Run) -> None:
-    """The losses of a fixed cell. If they change on purpose, raise TRAINER_VERSION and write the file anew."""
+    """The losses of a fixed cell. If they change on purpose, raise TRAINER_VERSION and write the file again."""
     from bench.jobs import TRAINER_VERSION
 
     found = losses(cells(run_here(methods="dimp"))["dimp"])
@@ -77,11 +77,11 @@ def test_a_plain_loop_gives_the_same_losses(tmp_path: Path) -> None:
 
     encoder = make_bert(tmp_path / "still", dropout=0.0)
     settings = {"train_layers": "all", "updates": 20}
-    made = make_plan(
+    plan = make_plan(
         make_request(methods="dimp", encoder=str(encoder), preset="smoke", seeds=1, settings=settings), tmp_path / "r"
     )
-    assert all(run(job).state == "done" for job in made.jobs.values())
-    job = cells(made)["dimp"]
+    assert all(run(job).state == "done" for job in plan.jobs.values())
+    job = cells(plan)["dimp"]
 
     rows = load("twitter").generated_subset(64)
     tokenizer = AutoTokenizer.from_pretrained(encoder)
@@ -117,12 +117,12 @@ def test_a_plain_loop_gives_the_same_losses(tmp_path: Path) -> None:
 
 
 def test_methods_of_full_pairing_see_the_same_batches_and_dropout(run_here: Run) -> None:
-    made = cells(run_here(methods="ce,focal(gamma=0),imp(gamma=0),dimp(gamma=0),superloss,ce-prior"))
-    visits = [weights(job)[["id", "epoch"]] for label, job in made.items() if not label.startswith("checker")]
+    jobs = cells(run_here(methods="ce,focal(gamma=0),imp(gamma=0),dimp(gamma=0),superloss,ce-prior"))
+    visits = [weights(job)[["id", "epoch"]] for label, job in jobs.items() if not label.startswith("checker")]
     assert all(visit.equals(visits[0]) for visit in visits)
     for same in ("focal(gamma=0.0)", "imp(gamma=0.0)", "dimp(gamma=0.0)"):
-        assert losses(made[same]) == pytest.approx(losses(made["ce"]), abs=1e-6), same
-    assert losses(made["superloss"]) != losses(made["ce"])
+        assert losses(jobs[same]) == pytest.approx(losses(jobs["ce"]), abs=1e-6), same
+    assert losses(jobs["superloss"]) != losses(jobs["ce"])
 
 
 def test_imp_weights_are_the_ratio_of_its_checkers(run_here: Run) -> None:
@@ -139,22 +139,22 @@ def test_imp_weights_are_the_ratio_of_its_checkers(run_here: Run) -> None:
 
 def test_checkers_are_the_references_trained_once(run_here: Run) -> None:
     """ce, imp, dimp, quality-only and real-only are five trainings: the checkers are two of them."""
-    made = run_here(methods="ce,imp,dimp,quality-only,real-only", seeds=2)
-    trained = [job for job in made.jobs.values() if isinstance(job, CellJob)]
+    plan = run_here(methods="ce,imp,dimp,quality-only,real-only", seeds=2)
+    trained = [job for job in plan.jobs.values() if isinstance(job, CellJob)]
     assert len(trained) == 2 * 5
-    assert not (made.root / ".artefacts" / "checker").exists()
-    alone = run_here(methods="dimp", root=made.root.parent / "alone")
+    assert not (plan.root / ".artefacts" / "checker").exists()
+    alone = run_here(methods="dimp", root=plan.root.parent / "alone")
     assert set(cells(alone)) == {"dimp", "checker real-only"}
 
 
-def test_a_cell_is_the_same_whatever_ran_before_it(run_here: Run, tmp_path: Path) -> None:
-    made = cells(run_here(methods="ce,dimp"))
-    before = losses(made["ce"])
+def test_a_cell_does_not_depend_on_the_cells_before_it(run_here: Run, tmp_path: Path) -> None:
+    jobs = cells(run_here(methods="ce,dimp"))
+    before = losses(jobs["ce"])
     from bench.execution.worker import run
 
-    forget(made["ce"].folder)
-    assert run(made["ce"]).state == "done"
-    assert losses(made["ce"]) == before
+    forget(jobs["ce"].folder)
+    assert run(jobs["ce"]).state == "done"
+    assert losses(jobs["ce"]) == before
 
 
 def test_only_top_blocks_pooler_and_head_train(tiny_encoder: Path) -> None:
@@ -189,11 +189,11 @@ def test_a_started_classifier_forgets_what_it_learnt(tiny_encoder: Path) -> None
 
 
 def test_real_rows_carry_cross_entropy_and_their_share(run_here: Run) -> None:
-    made = cells(run_here(methods="ce-mix,quality-only(train_on=both,real_share=0.5)", settings={"updates": "24"}))
-    plain = weights(made["ce-mix"])
+    jobs = cells(run_here(methods="ce-mix,quality-only(train_on=both,real_share=0.5)", settings={"updates": "24"}))
+    plain = weights(jobs["ce-mix"])
     assert (plain["weight"] == 1).all()
     assert set(plain["role"]) == {"real", "generated"}
-    job = made["quality-only(train_on=both,real_share=0.5)"]
+    job = jobs["quality-only(train_on=both,real_share=0.5)"]
     shared = weights(job)
     real = shared[shared["role"] == "real"]["weight"]
     assert real.nunique() == 1
@@ -204,19 +204,19 @@ def test_real_rows_carry_cross_entropy_and_their_share(run_here: Run) -> None:
 def test_a_loss_that_is_not_finite_fails_with_its_update(tiny_encoder: Path, tmp_path: Path) -> None:
     from bench.execution.worker import run
 
-    made = make_plan(
+    plan = make_plan(
         make_request(methods="ce", encoder=str(tiny_encoder), preset="smoke", seeds=1, settings={"lr": "1e30"}),
         tmp_path,
     )
-    outcomes = [run(job) for job in made.jobs.values()]
+    outcomes = [run(job) for job in plan.jobs.values()]
     assert outcomes[-1].state == "failed"
-    told = json.loads((list(made.jobs.values())[-1].folder / "error.json").read_text())
-    assert told["type"] == "NonFiniteLossError"
-    assert "at update" in told["message"]
-    assert "weight_mean" in told["message"]
+    content = json.loads((list(plan.jobs.values())[-1].folder / "error.json").read_text())
+    assert content["type"] == "NonFiniteLossError"
+    assert "at update" in content["message"]
+    assert "weight_mean" in content["message"]
 
 
-def test_statistics_are_of_the_weights_that_there_are() -> None:
+def test_statistics_leave_out_missing_weights() -> None:
     from bench.training.history import weight_statistics
 
     some = weight_statistics(torch.tensor([1.0, 3.0, float("nan")]))
@@ -227,28 +227,28 @@ def test_statistics_are_of_the_weights_that_there_are() -> None:
 
 def test_stress_shares_what_it_does_not_touch(tiny_encoder: Path, tmp_path: Path) -> None:
     """A smaller generated set is another ce, but the same real-only; a smaller real set the other way round."""
-    asked = make_request(
+    request = make_request(
         methods="ce,real-only",
         tasks="twitter,twitter[generated=40],twitter[real=30]",
         encoder=str(tiny_encoder),
         preset="smoke",
         seeds=1,
     )
-    made = make_plan(asked, tmp_path)
-    assert sorted(made.cells.values()) == ["ce", "ce", "real-only", "real-only"]
-    shared = made.sections[0]["methods"]
-    assert shared[0]["cells"] == made.sections[2]["methods"][0]["cells"]
-    assert shared[1]["cells"] == made.sections[1]["methods"][1]["cells"]
+    plan = make_plan(request, tmp_path)
+    assert sorted(plan.cells.values()) == ["ce", "ce", "real-only", "real-only"]
+    shared = plan.sections[0]["methods"]
+    assert shared[0]["cells"] == plan.sections[2]["methods"][0]["cells"]
+    assert shared[1]["cells"] == plan.sections[1]["methods"][1]["cells"]
 
 
 def test_a_model_broken_by_the_last_update_is_a_failure(tiny_encoder: Path, tmp_path: Path) -> None:
     from bench.execution.worker import run
 
     settings = {"lr": "1e30", "updates": "1"}
-    made = make_plan(
+    plan = make_plan(
         make_request(methods="ce", encoder=str(tiny_encoder), preset="smoke", seeds=1, settings=settings), tmp_path
     )
-    outcome = [run(job) for job in made.jobs.values()][-1]
+    outcome = [run(job) for job in plan.jobs.values()][-1]
     assert outcome.state == "failed"
     assert "NonFiniteLossError" in outcome.cause
 
@@ -263,6 +263,6 @@ def test_minilm_learns(tmp_path: Path) -> None:
     path = packaged()
     assert path is not None
     assert find(MINILM).hash == find(str(path)).hash
-    made = make_plan(make_request(methods="ce", seeds=1, settings={"updates": "16", "generated_rows": "200"}), tmp_path)
-    outcomes = [run(job) for job in made.jobs.values()]
+    plan = make_plan(make_request(methods="ce", seeds=1, settings={"updates": "16", "generated_rows": "200"}), tmp_path)
+    outcomes = [run(job) for job in plan.jobs.values()]
     assert outcomes[-1].summary["accuracy"] > 0.55
