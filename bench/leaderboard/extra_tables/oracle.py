@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.arrays import FloatArray
 from bench.leaderboard.columns import Column, mean_and_interval, number, percent
-from bench.leaderboard.extra_tables.extra_table import Part
+from bench.leaderboard.extra_tables.extra_table import ExtraTable
 from bench.leaderboard.extra_tables.weights import of_cell, over_seeds, stored
 from bench.leaderboard.read.row_weights import RowWeights, ess, rank_correlation
 from bench.leaderboard.read.scores import read_predictions
@@ -89,7 +89,7 @@ READING = "\n".join(
 )
 
 
-def part(section: Section) -> Part | None:
+def oracle_table(section: Section) -> ExtraTable | None:
     """The table, None where the truth is not known."""
     rows = [made for row in section.rows if row.cells and (made := oracle_row(section, row)) is not None]
     if not rows:
@@ -99,7 +99,7 @@ def part(section: Section) -> Part | None:
     truth = test_truth(root, first["test"])
     assert truth is not None, "methods were compared with it"
     bayes = OracleRow("Bayes classifier of P", 0, float(np.exp(truth).max(axis=1).mean()))
-    return Part("oracle", "Against the truth", COLUMNS, [*rows, bayes], after=[READING])
+    return ExtraTable("oracle", "Against the truth", COLUMNS, [*rows, bayes], after=[READING])
 
 
 def oracle_row(section: Section, row: Row) -> OracleRow | None:

@@ -12,7 +12,7 @@ import numpy as np
 from bench.arrays import FloatArray
 from bench.leaderboard.columns import Column, gain, mean_and_interval
 from bench.leaderboard.compare.baseline import mixture, stacked
-from bench.leaderboard.extra_tables.extra_table import Part
+from bench.leaderboard.extra_tables.extra_table import ExtraTable
 from bench.leaderboard.results import Row, Section, Table
 from bench.leaderboard.rules import Rules
 from bench.stats.crossed import Comparison, compare
@@ -99,11 +99,11 @@ def value(section: Section, axis: str) -> float:
     return float(spec.get("stress", {}).get(axis, spec["sizes"].get(axis, AXES[axis].default or 0)))
 
 
-def parts(table: Table) -> Iterator[Part]:
+def stress_tables(table: Table) -> Iterator[ExtraTable]:
     """A table per curve."""
     for place, curve in enumerate(curves(table), 1):
         title = f"Stress: {curve.sections[0].spec['title']} along {curve.axis}"
-        yield Part(f"stress-{place}", title, columns(curve), rows(curve, table), after=[reading(curve, table)])
+        yield ExtraTable(f"stress-{place}", title, columns(curve), rows(curve, table), after=[reading(curve, table)])
 
 
 def columns(curve: Curve) -> list[Column[StressRow]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.leaderboard.columns import Column, mean_and_interval, number
-from bench.leaderboard.extra_tables.extra_table import Part
+from bench.leaderboard.extra_tables.extra_table import ExtraTable
 from bench.leaderboard.read.row_weights import Absence, RowWeights, ess, finds, rank_correlation, read, thirds
 from bench.leaderboard.results import Row, Section
 from bench.stats.interval import Interval, t_interval
@@ -70,7 +70,7 @@ READING = "\n".join(
 )
 
 
-def part(section: Section) -> Part | None:
+def weight_table(section: Section) -> ExtraTable | None:
     """The table, None where no cell has stored weights."""
     rows = [weight_row(row, found) for row in section.rows if (found := of_row(section, row))]
     if all(row.why for row in rows):
@@ -78,7 +78,7 @@ def part(section: Section) -> Part | None:
     empty = {"wrong": [row.wrong.mean for row in rows], "repeated": [row.repeated.mean for row in rows]}
     absent = {f"weight_{name}" for name, values in empty.items() if np.isnan(values).all()}
     columns = [column for column in COLUMNS if column.key not in absent]
-    return Part("weights", "Weights", columns, rows, after=[READING])
+    return ExtraTable("weights", "Weights", columns, rows, after=[READING])
 
 
 def of_row(section: Section, row: Row) -> dict[int, RowWeights | Absence]:

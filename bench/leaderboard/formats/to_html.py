@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.leaderboard.columns import COLUMNS, NOTHING, OVERALL, Column, shown
 from bench.leaderboard.compare.across_tasks import Overall, overall
-from bench.leaderboard.extra_tables import Part, section_parts, table_parts
+from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
 from bench.leaderboard.figures import Drawn
 from bench.leaderboard.formats.prose import (
     across,
@@ -51,7 +51,7 @@ def as_html(table: Table, figures: Sequence[Drawn] = ()) -> str:
     return template.render(
         missing=blocks(missing(table)),
         overall=[overall_value(group) for group in overall(table.sections)],
-        parts=[part_value(part) for part in table_parts(table)],
+        extra_tables=[extra_value(extra) for extra in report_tables(table)],
         figures=[image(figure) for figure in figures if figure.section is None],
         sections=[section_value(section, place, figures) for place, section in enumerate(table.sections)],
         verdicts=sorted({word(row) for section in table.sections for row in section.rows} - {""}),
@@ -71,16 +71,16 @@ def overall_value(group: Overall) -> dict[str, Any]:
     }
 
 
-def part_value(part: Part) -> dict[str, Any]:
-    """What the template needs of a further table."""
+def extra_value(table: ExtraTable) -> dict[str, Any]:
+    """What the template needs of an extra table."""
     return {
-        "title": part.title,
-        "before": blocks(part.before),
-        "columns": part.columns,
+        "title": table.title,
+        "before": blocks(table.before),
+        "columns": table.columns,
         "rows": [
-            {"label": row.label, "word": "", "cells": cells(part.columns, row), "details": []} for row in part.rows
+            {"label": row.label, "word": "", "cells": cells(table.columns, row), "details": []} for row in table.rows
         ],
-        "after": blocks(part.after),
+        "after": blocks(table.after),
     }
 
 
@@ -99,7 +99,7 @@ def section_value(section: Section, place: int, figures: Sequence[Drawn]) -> dic
         "rows": [row_value(row, columns) for row in section.rows],
         "after": blocks([*checker(section), *without_result(section), *tuned(section)]),
         "figures": [image(figure) for figure in figures if figure.section == place],
-        "parts": [part_value(part) for part in section_parts(section)],
+        "extra_tables": [extra_value(extra) for extra in section_tables(section)],
         "limits": blocks([limits(section)]),
     }
 

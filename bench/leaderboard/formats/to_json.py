@@ -1,4 +1,7 @@
-"""`leaderboard.json`: everything that the leaderboard knows, for programs. Numbers are shares; NaN is null."""
+"""`leaderboard.json`: all results of a report, for programs. Numbers are shares; NaN is null.
+
+The extra tables are under `parts`: those of the whole report at the top, those of a section in the section.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 from bench.leaderboard.columns import COLUMNS
 from bench.leaderboard.compare.across_tasks import overall
-from bench.leaderboard.extra_tables import section_parts, table_parts
+from bench.leaderboard.extra_tables import report_tables, section_tables
 from bench.leaderboard.results import Row, Section, Table
 
 SCHEMA = 1
@@ -26,7 +29,7 @@ def as_json(table: Table) -> dict[str, Any]:
         "references_missing": list(table.manifest.get("references_missing", [])),
         "provenance": {"counterweight": table.provenance.package, **table.provenance.cells},
         "overall": [asdict(group) for group in overall(table.sections)],
-        "parts": {part.key: [asdict(row) for row in part.rows] for part in table_parts(table)},
+        "parts": {extra.key: [asdict(row) for row in extra.rows] for extra in report_tables(table)},
         "sections": [section_json(section) for section in table.sections],
         "rows": [row_json(section, row) for section in table.sections for row in section.rows],
     }
@@ -41,7 +44,7 @@ def section_json(section: Section) -> dict[str, Any]:
         **{key: spec[key] for key in (*SECTION, *known) if key in spec},
         "baseline": section.baseline,
         "quality_checker": {"n": section.quality.n, "accuracy": section.quality.accuracy},
-        "parts": {part.key: [asdict(row) for row in part.rows] for part in section_parts(section)},
+        "parts": {extra.key: [asdict(row) for row in extra.rows] for extra in section_tables(section)},
     }
 
 

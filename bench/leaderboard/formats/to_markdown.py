@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.leaderboard.columns import COLUMNS, OVERALL, Column, Room, shown
 from bench.leaderboard.compare.across_tasks import overall
-from bench.leaderboard.extra_tables import Part, section_parts, table_parts
+from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
 from bench.leaderboard.figures import FOLDER, Drawn
 from bench.leaderboard.formats.prose import (
     T,
@@ -32,9 +32,14 @@ def as_markdown(table: Table, figures: Sequence[Drawn] = ()) -> str:
     blocks = ["# Leaderboard", *missing(table)]
     for group in overall(table.sections):
         blocks += ["## Across tasks", across(group), grid(OVERALL, group.rows), *beyond(group)]
-    blocks += [*parts(table_parts(table), "##"), *images(figures, None)]
+    blocks += [*extra_blocks(report_tables(table), "##"), *images(figures, None)]
     for place, section in enumerate(table.sections):
-        blocks += [*section_blocks(section), *images(figures, place), *parts(section_parts(section)), limits(section)]
+        blocks += [
+            *section_blocks(section),
+            *images(figures, place),
+            *extra_blocks(section_tables(section)),
+            limits(section),
+        ]
     blocks += ["## How to read it", reading(table), "## Provenance", *footer(table)]
     return "\n\n".join(blocks) + "\n"
 
@@ -61,7 +66,7 @@ def grid(columns: Sequence[Column[T]], rows: Sequence[T]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def parts(found: Sequence[Part], level: str = "###") -> Iterator[str]:
-    """Further tables, each under a title of its own."""
-    for part in found:
-        yield from (f"{level} {escape(part.title)}", *part.before, grid(part.columns, part.rows), *part.after)
+def extra_blocks(tables: Sequence[ExtraTable], level: str = "###") -> Iterator[str]:
+    """Extra tables, each under a title of its own."""
+    for table in tables:
+        yield from (f"{level} {escape(table.title)}", *table.before, grid(table.columns, table.rows), *table.after)
