@@ -6,7 +6,7 @@ import pytest
 
 from bench.leaderboard import USUAL, figures
 from bench.leaderboard.build import build
-from bench.leaderboard.compare.all_pairs import pairs
+from bench.leaderboard.compare.all_pairs import compare_pairs
 from bench.leaderboard.figures import FIGURES, draw, files, forest, slugs, training
 from bench.leaderboard.formats.to_markdown import as_markdown
 from bench.stats.crossed import compare
@@ -124,7 +124,7 @@ def test_twins_are_equivalent(tmp_path):
     (section,) = table_of(store).sections
     assert section.pairs.words[0][1] == section.pairs.words[1][0] == "equivalent"
     assert section.pairs.p[0, 1] == 1
-    assert pairs(section.rows[:1], section.test, USUAL) is None
+    assert compare_pairs(section.rows[:1], section.test, USUAL) is None
 
 
 def test_histories(tmp_path, store):

@@ -56,7 +56,7 @@ def test_changed_and_new_cells_alone_are_read(store, read):
 def test_predictions_that_were_exchanged_are_noticed(store):
     rows(store)
     shutil.copy(store.root / cell(store, 0) / scores.PREDICTIONS, store.root / cell(store) / scores.PREDICTIONS)
-    with pytest.raises(UserError, match=f"cell {cell(store)}: metrics.json says"):
+    with pytest.raises(UserError, match=f"cell {cell(store)}: accuracy is .* in metrics.json"):
         rows(store)
     (store.root / cell(store) / scores.PREDICTIONS).unlink()
     with pytest.raises(UserError, match=r"predictions\.parquet cannot be read"):
@@ -71,9 +71,9 @@ def test_several_processes_score_the_same(store, read, monkeypatch):
     monkeypatch.setattr(scores, "PART", 4)
     assert rows(store) == first
     assert read == [], "another process reads them"
-    kept = scores.unpacked(store.root / scores.FILE)
-    assert len(kept) == 6
-    assert len({id(score.rows) for score in kept.values()}) == 1
+    cached = scores.from_npz(store.root / scores.FILE)
+    assert len(cached) == 6
+    assert len({id(score.rows) for score in cached.values()}) == 1
 
 
 def test_what_is_wrong_is_told_though_several_processes_score(store, monkeypatch):
@@ -81,7 +81,7 @@ def test_what_is_wrong_is_told_though_several_processes_score(store, monkeypatch
     monkeypatch.setattr(scores, "MANY", 6)
     with pytest.raises(UserError, match=rf"cell {cell(store)}: predictions\.parquet cannot be read"):
         rows(store)
-    assert len(scores.unpacked(store.root / scores.FILE)) == 5, "the others are kept"
+    assert len(scores.from_npz(store.root / scores.FILE)) == 5, "the others are kept"
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "{", '{"accuracy": NaN}'])
@@ -117,8 +117,8 @@ def test_scores_of_cells_that_are_gone_are_dropped(store):
     shutil.rmtree(store.root / cell(store))
     store.method("focal")
     rows(store)
-    assert cell(store) not in scores.unpacked(store.root / scores.FILE)
-    assert cell(store, 2) in scores.unpacked(store.root / scores.FILE)
+    assert cell(store) not in scores.from_npz(store.root / scores.FILE)
+    assert cell(store, 2) in scores.from_npz(store.root / scores.FILE)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
