@@ -1,4 +1,4 @@
-"""Every file of a report, from the one table object. A new form is one entry in `FORMS`."""
+"""The files of a report, all from the same results. A new format is one entry in `FORMS`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.leaderboard.results import Table
 
 
 def json_text(table: Table) -> str:
-    """`leaderboard.json`, indented; NaN has become null, since no reader agrees on it."""
+    """`leaderboard.json`, indented; NaN is null, since JSON readers disagree on NaN."""
     return json.dumps(as_json(table), indent=1, allow_nan=False) + "\n"
 
 
@@ -30,7 +30,7 @@ FORMS: Mapping[str, Callable[[Table, tuple[Drawn, ...]], str]] = {
 
 
 def render(table: Table, *, figures: bool = True) -> dict[Path, bytes]:
-    """Paths relative to the reports' folder, and contents; for the same cells always the same bytes."""
+    """Paths relative to the report's folder, and contents; the same bytes for the same cells."""
     drawn = draw(table) if figures else ()
     texts = {Path(name): form(table, drawn).encode() for name, form in FORMS.items()}
     return {**files(drawn), **texts}

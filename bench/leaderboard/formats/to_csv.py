@@ -1,4 +1,4 @@
-"""`leaderboard.csv`: the rows of `leaderboard.json`, flat; what is not known is empty, objects are JSON."""
+"""`leaderboard.csv`: the rows of `leaderboard.json`, flat. Null is an empty cell; objects and lists are JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.leaderboard.results import Table
 
 
 def as_csv(table: Table) -> str:
-    """One line per section and method label."""
+    """One line per section and method."""
     rows = [flatten(row) for row in as_json(table)["rows"]]
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
@@ -23,5 +23,5 @@ def as_csv(table: Table) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as a cell."""
+    """A value as CSV writes it: objects and lists as JSON."""
     return json.dumps(value) if isinstance(value, dict | list) else value

@@ -17,7 +17,7 @@ from bench.leaderboard.results import Row, Section, Table
 SCHEMA = 1
 SECTION = ("task", "task_ref", "source", "stand_in", "encoder", "checker_encoder", "preset", "protocol", "sizes")
 METHOD = ("method", "label", "hyperparameters", "core", "real_use", "real_rows", "select_rows", "selection", "pairing")
-WHOLE = ("hyperparameters", "failed", "sizes")  # objects that stay one value in a flat row
+WHOLE = ("hyperparameters", "failed", "sizes")  # objects that stay one value in the CSV and the data frame
 
 
 def as_json(table: Table) -> dict[str, Any]:
@@ -37,11 +37,11 @@ def as_json(table: Table) -> dict[str, Any]:
 
 
 def section_json(section: Section) -> dict[str, Any]:
-    """What the rows of a section have in common."""
+    """A section: what its rows have in common, and its extra tables."""
     spec = section.spec
-    known = ("title", "labels", "encoder_hash", "settings", "origins", "hashes", "majority", "notes", "seeds")
+    more = ("title", "labels", "encoder_hash", "settings", "origins", "hashes", "majority", "notes", "seeds")
     return {
-        **{key: spec[key] for key in (*SECTION, *known) if key in spec},
+        **{key: spec[key] for key in (*SECTION, *more) if key in spec},
         "baseline": section.baseline,
         "quality_checker": {"n": section.quality.n, "accuracy": section.quality.accuracy},
         "parts": {extra.key: [asdict(row) for row in extra.rows] for extra in section_tables(section)},
@@ -49,7 +49,7 @@ def section_json(section: Section) -> dict[str, Any]:
 
 
 def row_json(section: Section, row: Row) -> dict[str, Any]:
-    """One method label in one section."""
+    """One method in one section."""
     return {
         **{key: section.spec.get(key) for key in SECTION},
         **{key: row.spec.get(key) for key in METHOD},
@@ -62,7 +62,7 @@ def row_json(section: Section, row: Row) -> dict[str, Any]:
 
 
 def clean(value: Any) -> Any:
-    """The same value as JSON has it: NaN and infinity are null, tuples lists."""
+    """The value as JSON: NaN and infinity become null, tuples become lists."""
     if isinstance(value, dict):
         return {str(key): clean(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

@@ -10,7 +10,7 @@ import pytest
 
 from bench.config.request import make_request
 from bench.jobs import CellJob
-from bench.leaderboard.extra_tables.oracle import Truth, compared
+from bench.leaderboard.extra_tables.oracle import Truth, against_truth
 from bench.leaderboard.read.row_weights import RowWeights, read
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
@@ -96,7 +96,7 @@ def truth(made: Plan, job: CellJob) -> Truth:
     """How the weights of a cell match the truth."""
     weights = read(job.folder, made.root, made.sections[0]["records"]["0"]["generated"], None)
     assert isinstance(weights, RowWeights)
-    found = compared(weights)
+    found = against_truth(weights)
     assert found is not None
     return found
 

@@ -9,7 +9,7 @@ from bench.leaderboard.build import build
 from bench.leaderboard.columns import OVERALL
 from bench.leaderboard.compare.across_tasks import mean_gain, overall, ranks_of
 from bench.leaderboard.figures.ranks import alike, critical_difference, ranks
-from bench.leaderboard.formats.prose import beyond
+from bench.leaderboard.formats.prose import after_across
 from bench.stats.crossed import compare
 from tests.bench.leaderboard.fake_store import FakeStore
 
@@ -60,8 +60,8 @@ def test_a_method_that_lacks_a_task_is_not_ranked(tmp_path):
     write_report(stores[0].manifest(stores[1]), tmp_path, tmp_path / "reports", figures=False)
     text = (tmp_path / "reports" / "leaderboard.md").read_text()
     assert "## Across tasks" in text
-    assert "Not ranked, since a task is missing or incomplete: imp (b)." in text
-    assert "seeds are not tasks" in text
+    assert "Not ranked, because a task is missing or incomplete: imp (b)." in text
+    assert "With only 2 tasks, do not generalise to others." in text
     page = (tmp_path / "reports" / "leaderboard.html").read_text()
     assert page.count("<table>") == 3
     value = json.loads((tmp_path / "reports" / "leaderboard.json").read_text())
@@ -135,6 +135,6 @@ def test_a_task_of_several_tables_is_named_and_other_training_is_not_summed(tmp_
     table = table_of(tmp_path, a, b, c, again)
     (group,) = overall(table.sections)
     assert (group.tasks, group.omitted) == (("b", "c"), ("a",))
-    assert "none is the task's plain one: a." in "\n".join(beyond(group))
+    assert "unclear which of several sections stands for the task: a." in "\n".join(after_across(group))
     c.section["training"] = {**training, "updates": 4800}
     assert overall(table_of(tmp_path, b, c).sections) == ()

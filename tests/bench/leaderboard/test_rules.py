@@ -130,7 +130,7 @@ def test_what_would_settle_an_undecided_verdict_is_told(store, tmp_path):
     row = next(row for row in json.loads((reports / "leaderboard.json").read_text())["rows"] if row["label"] == "focal")
     assert row["difference"]["needed_seeds"] == found.needed.seeds
     assert (
-        f"<dt>seeds in all that would settle it</dt><dd>{found.needed.seeds:,}"
+        f"<dt>seeds in total that would settle it</dt><dd>{found.needed.seeds:,}"
         in (reports / "leaderboard.html").read_text()
     )
 
