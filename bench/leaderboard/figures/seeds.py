@@ -76,7 +76,7 @@ def heat(section: Section, delta: float) -> Figure | None:
         label.set_horizontalalignment("right" if max(map(len, names)) > 5 else "center")
     axes.tick_params(axis="y", rotation=0)
     axes.grid(visible=False)
-    axes.set_xlabel("▲ row is better   ▼ row is worse   = equivalent   no mark: undecided")
+    axes.set_xlabel("▲ row better   ▼ row worse   = equivalent\nno mark: undecided")
     title(axes, f"{section.spec['title']}: accuracy of row minus column (points)")
     return plot
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BINS = 10
 MOST = 14  # methods; more could not be told apart
 TICKS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # linear up to the second, then logarithmic
-SIDES = (("quality", "probability of the label by the quality checker"), ("model", "... by the trained model"))
+SIDES = (("quality", "label's probability: quality checker"), ("model", "label's probability: trained model"))
 
 
 def varying(section: Section) -> dict[str, dict[int, RowWeights]]:
@@ -104,7 +104,7 @@ def agreements(section: Section, delta: float) -> Figure | None:
         text.set_horizontalalignment("right")
     axes.tick_params(axis="y", rotation=0)
     axes.grid(visible=False)
-    axes.set_title("Rank correlation between the weights of two methods")
+    axes.set_title("Rank correlation of weights")
     return plot
 
 
