@@ -28,8 +28,8 @@ def write_report(
     from bench.leaderboard.formats import render
     from bench.store.files import write_bytes
 
-    table = build(manifest, store, rules)
-    for path, content in render(table, figures=figures).items():
+    report = build(manifest, store, rules)
+    for path, content in render(report, figures=figures).items():
         write_bytes(reports / path, content)
     return reports / "leaderboard.md"
 

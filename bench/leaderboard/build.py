@@ -16,7 +16,7 @@ from bench.leaderboard.compare.shuffle import information_gains
 from bench.leaderboard.read.cells import Absent, Cell, Reader
 from bench.leaderboard.read.provenance import provenance
 from bench.leaderboard.read.scores import Examples, Scores, open_scores
-from bench.leaderboard.results import Costs, Pairs, Quality, Row, Section, Table
+from bench.leaderboard.results import Costs, Pairs, Quality, Report, Row, Section
 from bench.leaderboard.rules import USUAL, Rules
 from bench.stats.interval import t_interval
 from bench.stats.metrics import METRICS
@@ -29,7 +29,7 @@ AXES = ("encoder", "checker_encoder", "preset", "protocol")
 COST_REFERENCE = "ce"  # passes are shown as multiples of what this method needs
 
 
-def build(manifest: Mapping[str, Any], store: Path, rules: Rules = USUAL) -> Table:
+def build(manifest: Mapping[str, Any], store: Path, rules: Rules = USUAL) -> Report:
     """Read every cell of a manifest and compare the methods of each section with the baseline."""
     specs = manifest["sections"]
     with open_scores() as scores:
@@ -39,7 +39,7 @@ def build(manifest: Mapping[str, Any], store: Path, rules: Rules = USUAL) -> Tab
             replace(build_section(spec, store, scores, rules), axes=differing_axes(spec, specs)) for spec in specs
         )
     environments = [cell.environment for section in sections for row in section.rows for cell in row.cells.values()]
-    return Table(manifest, sections, provenance(environments), rules)
+    return Report(manifest, sections, provenance(environments), rules)
 
 
 def differing_axes(spec: Mapping[str, Any], specs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The results of a report, from which every format is rendered.
 
-A `Table` has sections, a `Section` has a `Row` per method, and a row has the method's cells, metrics and comparisons.
+A `Report` has sections, a `Section` has a `Row` per method, and a row has the method's cells, metrics and comparisons.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bench.store.layout import ENVIRONMENT
 
 
 @dataclass(frozen=True)
-class Table:
+class Report:
     """A whole report: all sections, with the rules by which methods were compared."""
 
     manifest: Mapping[str, Any]

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 
 from bench.leaderboard.extra_tables import oracle, stress, weights
 from bench.leaderboard.extra_tables.extra_table import ExtraTable
-from bench.leaderboard.results import Section, Table
+from bench.leaderboard.results import Report, Section
 
 __all__ = ["ExtraTable", "report_tables", "section_tables"]
 
 SECTION_TABLES: tuple[Callable[[Section], ExtraTable | None], ...] = (oracle.oracle_table, weights.weight_table)
-REPORT_TABLES: tuple[Callable[[Table], Iterator[ExtraTable]], ...] = (stress.stress_tables,)
+REPORT_TABLES: tuple[Callable[[Report], Iterator[ExtraTable]], ...] = (stress.stress_tables,)
 
 
 def section_tables(section: Section) -> list[ExtraTable]:
@@ -22,6 +22,6 @@ def section_tables(section: Section) -> list[ExtraTable]:
     return [table for make in SECTION_TABLES if (table := make(section)) is not None]
 
 
-def report_tables(table: Table) -> list[ExtraTable]:
+def report_tables(report: Report) -> list[ExtraTable]:
     """The extra tables of the whole report, shown before its sections."""
-    return [extra for make in REPORT_TABLES for extra in make(table)]
+    return [extra for make in REPORT_TABLES for extra in make(report)]

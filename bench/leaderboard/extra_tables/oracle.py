@@ -86,7 +86,7 @@ READING = "\n".join(
         "- This task is simulated: P is the true distribution of real rows, Q that of generated rows.",
         "- **lost to Bayes**: accuracy of the Bayes classifier of P minus that of this classifier on the test texts, "
         "expected over their labels. **KL to P**: mean Kullback-Leibler divergence of its probabilities from P(·|x).",
-        "- **ρ with P/Q**: Spearman's rank correlation of a row's mean weight with the true P(y|x)/Q(y|x) of its given "
+        "- **ρ with P/Q**: Spearman's rank correlation of a row's mean weight with the true P(y|x)/Q(y|x) of its "
         "label; Q includes label noise. **log error**: root mean square of log w − log P/Q; 0 if the weights are the "
         "ratio. **joint ratio**: P(x, y)/Q(x, y), which also corrects the distribution of texts. **ESS**: effective "
         "sample size, (Σw)²/Σw² over rows, as a share.",

@@ -13,7 +13,7 @@ from bench.arrays import FloatArray
 from bench.leaderboard.columns import Column, gain, mean_and_interval
 from bench.leaderboard.compare.baseline import mixture, stacked
 from bench.leaderboard.extra_tables.extra_table import ExtraTable
-from bench.leaderboard.results import Row, Section, Table
+from bench.leaderboard.results import Report, Row, Section
 from bench.leaderboard.rules import Rules
 from bench.stats.crossed import Comparison, compare
 from bench.stats.interval import Interval, t_interval
@@ -65,10 +65,10 @@ class StressRow:
     verdict: str = NOTHING  # on `against`
 
 
-def curves(table: Table) -> list[Curve]:
+def curves(report: Report) -> list[Curve]:
     """The curves of all axes; a curve has two or more sections."""
     axes = [name for name, axis in AXES.items() if axis.option_of is None]
-    return [curve for axis in axes for curve in along(axis, table.sections)]
+    return [curve for axis in axes for curve in along(axis, report.sections)]
 
 
 def along(axis: str, sections: Sequence[Section]) -> Iterator[Curve]:
@@ -100,11 +100,11 @@ def value(section: Section, axis: str) -> float:
     return float(spec.get("stress", {}).get(axis, spec["sizes"].get(axis, AXES[axis].default or 0)))
 
 
-def stress_tables(table: Table) -> Iterator[ExtraTable]:
+def stress_tables(report: Report) -> Iterator[ExtraTable]:
     """A table per curve."""
-    for place, curve in enumerate(curves(table), 1):
+    for place, curve in enumerate(curves(report), 1):
         title = f"Stress: {curve.sections[0].spec['title']} along {curve.axis}"
-        yield ExtraTable(f"stress-{place}", title, columns(curve), rows(curve, table), after=[reading(curve, table)])
+        yield ExtraTable(f"stress-{place}", title, columns(curve), rows(curve, report), after=[reading(curve, report)])
 
 
 def columns(curve: Curve) -> list[Column[StressRow]]:
@@ -124,9 +124,9 @@ def point(row: StressRow, place: int) -> str:
     return NOTHING if np.isnan(interval.mean) else mean_and_interval(interval) + SIGNS.get(row.words[place], "")
 
 
-def rows(curve: Curve, table: Table) -> list[StressRow]:
+def rows(curve: Curve, report: Report) -> list[StressRow]:
     """The methods along an axis; the verdicts on `against` are corrected over all methods planned at both ends."""
-    rules = table.rules
+    rules = report.rules
     base = change(curve, rules.baseline, rules.allow_mixed)
     by_label = {label: stress_row(curve, label, base, rules) for label in curve.labels}
     planned = [label for label in curve.planned if label != rules.baseline]
@@ -184,9 +184,9 @@ def change(curve: Curve, label: str, allow_mixed: bool) -> Change | None:
     return Change(first, last, np.asarray(right[0] - right[1]))
 
 
-def reading(curve: Curve, table: Table) -> str:
+def reading(curve: Curve, report: Report) -> str:
     """How to read the columns."""
-    base = table.rules.baseline
+    base = report.rules.baseline
     return "\n".join(
         [
             f"- **{curve.axis}**: {AXES[curve.axis].meaning}. Each column: accuracy in per cent with its 95 % interval "
@@ -195,6 +195,6 @@ def reading(curve: Curve, table: Table) -> str:
             "- **change**: accuracy at the last value minus at the first, on the same seeds and test rows; its "
             "interval is for new seeds and new test examples (crossed). **change − baseline's**: the method's change "
             f"minus that of {base}; above zero, the method loses less. **holds up**: the verdict on it; *better* and "
-            f"*worse* are corrected by {table.rules.correction.author} over the methods planned at both ends.",
+            f"*worse* are corrected by {report.rules.correction.author} over the methods planned at both ends.",
         ]
     )

@@ -18,7 +18,7 @@ from bench.leaderboard.figures.stress import stress
 from bench.leaderboard.figures.style import render, styled
 from bench.leaderboard.figures.training import curves
 from bench.leaderboard.figures.weights import agreements, lens
-from bench.leaderboard.results import Section, Table
+from bench.leaderboard.results import Report, Section
 from bench.processes import pool
 
 if TYPE_CHECKING:
@@ -70,30 +70,30 @@ STRESS = "Accuracy along an axis of stress, and difference to the baseline, with
 RANKS = "Mean rank of each method over tasks, with the critical difference of Nemenyi's test"
 
 
-def draw(table: Table) -> tuple[Drawn, ...]:
+def draw(report: Report) -> tuple[Drawn, ...]:
     """All figures: overviews, then those of each section. Several processes draw `MANY` sections or more."""
     arguments = [
-        (section, place, slug, table.rules.delta)
-        for place, (section, slug) in enumerate(zip(table.sections, slugs(table), strict=True))
+        (section, place, slug, report.rules.delta)
+        for place, (section, slug) in enumerate(zip(report.sections, slugs(report), strict=True))
     ]
     if len(arguments) < MANY:
-        return (*overviews(table), *itertools.chain.from_iterable(itertools.starmap(of_section, arguments)))
+        return (*overviews(report), *itertools.chain.from_iterable(itertools.starmap(of_section, arguments)))
     with pool(len(arguments)) as processes:
         drawn = [processes.submit(of_section, *one) for one in arguments]
-        return (*overviews(table), *itertools.chain.from_iterable(figures.result() for figures in drawn))
+        return (*overviews(report), *itertools.chain.from_iterable(figures.result() for figures in drawn))
 
 
-def overviews(table: Table) -> list[Drawn]:
+def overviews(report: Report) -> list[Drawn]:
     """The figures of the whole report."""
     drawn = []
     with styled():
-        if (figure := all_gains(table)) is not None:
+        if (figure := all_gains(report)) is not None:
             drawn.append(Drawn(None, "all-gains", OVERVIEW, *render(figure)))
-        for place, group in enumerate(overall(table.sections), 1):
+        for place, group in enumerate(overall(report.sections), 1):
             if (figure := ranks(group)) is not None:
                 drawn.append(Drawn(None, f"ranks-{place}", RANKS, *render(figure)))
-        for place, curve in enumerate(curves_of_stress(table), 1):
-            figure = stress(curve, table.rules.baseline)
+        for place, curve in enumerate(curves_of_stress(report), 1):
+            figure = stress(curve, report.rules.baseline)
             drawn.append(Drawn(None, f"stress-{curve.axis}-{place}", STRESS, *render(figure)))
     return drawn
 
@@ -108,10 +108,10 @@ def of_section(section: Section, place: int, slug: str, delta: float) -> list[Dr
         ]
 
 
-def slugs(table: Table) -> list[str]:
+def slugs(report: Report) -> list[str]:
     """A file name per section; further sections of the same task and source get a number."""
     names: list[str] = []
-    for section in table.sections:
+    for section in report.sections:
         plain = re.sub(r"[^a-z0-9.]+", "-", f"{section.spec['task_ref']}-{section.spec['source']}".lower()).strip("-.")
         same = sum(re.fullmatch(rf"{re.escape(plain)}(-\d+)?", name) is not None for name in names)
         names.append(plain if not same else f"{plain}-{same + 1}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.leaderboard.figures.style import VERDICTS, figure, short, title
-from bench.leaderboard.results import Row, Section, Table
+from bench.leaderboard.results import Report, Row, Section
 from bench.stats.crossed import Comparison
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def forest(axes: Axes, section: Section, delta: float, names: list[str]) -> None
     axes.axvline(0, color="#555555", linewidth=1, zorder=1)
     for row, result in differences(section):
         word = row.paired.verdict.word if row.paired else ""
-        look, at = VERDICTS[word], names.index(row.label)
-        axes.plot([100 * result.low, 100 * result.high], [at, at], color=look.colour, linewidth=2, zorder=2)
-        axes.plot(100 * result.difference, at, look.marker, color=look.colour, markersize=8, zorder=3)
+        style, at = VERDICTS[word], names.index(row.label)
+        axes.plot([100 * result.low, 100 * result.high], [at, at], color=style.colour, linewidth=2, zorder=2)
+        axes.plot(100 * result.difference, at, style.marker, color=style.colour, markersize=8, zorder=3)
     exploratory = {row.label for row in section.rows if not row.spec["core"]}
     axes.set_yticks(range(len(names)), [f"{short(name)} †" if name in exploratory else short(name) for name in names])
     axes.set_ylim(-0.6, len(names) - 0.4)
@@ -42,8 +42,8 @@ def legend(plot: Figure, words: set[str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, linewidth=2, label=word or "no verdict")
-        for word, look in VERDICTS.items()
+        Line2D([], [], color=style.colour, marker=style.marker, linewidth=2, label=word or "no verdict")
+        for word, style in VERDICTS.items()
         if word in words
     ]
     plot.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
@@ -66,9 +66,9 @@ def gains(section: Section, delta: float) -> Figure | None:
     return plot
 
 
-def all_gains(table: Table) -> Figure | None:
+def all_gains(report: Report) -> Figure | None:
     """A panel per section, side by side, methods ordered by mean difference; None for fewer than two panels."""
-    sections = [section for section in table.sections if differences(section)]
+    sections = [section for section in report.sections if differences(section)]
     if len(sections) < 2:
         return None
     by_label: dict[str, list[float]] = {}
@@ -83,12 +83,12 @@ def all_gains(table: Table) -> Figure | None:
         if place >= len(sections):
             axes.set_visible(False)
             continue
-        forest(axes, sections[place], table.rules.delta, names)
+        forest(axes, sections[place], report.rules.delta, names)
         axes.set_xlabel("points")
         details = ", ".join([sections[place].spec["source"], *sections[place].axes])
         axes.set_title(f"{short(sections[place].spec['task_ref'], 24)}\n{short(details, 32)}", fontsize=10)
         if place % columns:
             axes.set_yticklabels([])
-    plot.suptitle(f"Difference of accuracy to {short(table.rules.baseline)} (points), 95 % intervals")
+    plot.suptitle(f"Difference of accuracy to {short(report.rules.baseline)} (points), 95 % intervals")
     legend(plot, set().union(*map(words, sections)))
     return plot

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST = 12  # methods; more could not be told apart
+MOST = 12  # methods; more would be hard to distinguish
 
 
 def stress(curve: Curve, baseline: str) -> Figure:

@@ -22,7 +22,7 @@ LABEL = 30  # characters shown of a method's label
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#7F7F7F", "#222222"
 
 
-class Look(NamedTuple):
+class Style(NamedTuple):
     """Colour, marker and sign of a verdict."""
 
     colour: str
@@ -31,11 +31,11 @@ class Look(NamedTuple):
 
 
 VERDICTS = {
-    "better": Look(BLUE, "^", "▲"),
-    "worse": Look(ORANGE, "v", "▼"),
-    "equivalent": Look(GREEN, "s", "="),
-    "undecided": Look(GREY, "o", ""),
-    "": Look("#BBBBBB", "x", ""),
+    "better": Style(BLUE, "^", "▲"),
+    "worse": Style(ORANGE, "v", "▼"),
+    "equivalent": Style(GREEN, "s", "="),
+    "undecided": Style(GREY, "o", ""),
+    "": Style("#BBBBBB", "x", ""),
 }
 RC = {
     "figure.facecolor": "white",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BINS = 10
-MOST = 14  # methods; more could not be told apart
+MOST = 14  # methods; more would be hard to distinguish
 TICKS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # linear up to the second, then logarithmic
 SIDES = (("quality", "label's probability: quality checker"), ("model", "label's probability: trained model"))
 

@@ -6,20 +6,20 @@ from collections.abc import Iterator
 
 from bench.leaderboard.columns import COLUMNS, visible
 from bench.leaderboard.formats.prose import escape
-from bench.leaderboard.results import Table
+from bench.leaderboard.results import Report
 from bench.leaderboard.rules import Rules
 from bench.stats.verdict import exact_points
 
 
-def reading(table: Table) -> str:
+def reading(report: Report) -> str:
     """A list of explanations; those of columns that no section shows are left out."""
-    visible_keys = {column.key for section in table.sections for column in visible(COLUMNS, section.rows)}
+    visible_keys = {column.key for section in report.sections for column in visible(COLUMNS, section.rows)}
     entries = [
-        *terms(table.rules),
-        *comparisons(table),
-        *(information(table.rules) if "information_gain" in visible_keys else ()),
+        *terms(report.rules),
+        *comparisons(report),
+        *(information(report.rules) if "information_gain" in visible_keys else ()),
     ]
-    return "\n".join(f"- {entry}" for entry in (*entries, *costs(table), *closing()))
+    return "\n".join(f"- {entry}" for entry in (*entries, *costs(report), *closing()))
 
 
 def terms(rules: Rules) -> Iterator[str]:
@@ -37,9 +37,9 @@ def terms(rules: Rules) -> Iterator[str]:
     )
 
 
-def comparisons(table: Table) -> Iterator[str]:
+def comparisons(report: Report) -> Iterator[str]:
     """Differences, p-values, verdicts and the best group."""
-    rules = table.rules
+    rules = report.rules
     yield (
         f"**Δ**: difference to {escape(rules.baseline)} in points, on the same seeds and test rows. Its 95 % interval "
         "is for new seeds and new test examples: both are random effects, and they are crossed. It is not corrected "
@@ -54,7 +54,7 @@ def comparisons(table: Table) -> Iterator[str]:
         f"**verdict**: *equivalent*: the 95 % interval of Δ accuracy lies within {exact_points(rules.delta)} of zero. "
         "*better*, *worse*: not equivalent, and p < 0.05. *undecided*: neither; *detectable* is the true difference "
         "that this design would find with 80 % power, before correction. A method with missing cells gets no verdict."
-        + mixed(table)
+        + mixed(report)
     )
     yield (
         "**best group**: *no*: some other method is significantly better. *yes*: no other method is shown to be "
@@ -66,9 +66,9 @@ def comparisons(table: Table) -> Iterator[str]:
     )
 
 
-def mixed(table: Table) -> str:
+def mixed(report: Report) -> str:
     """What *mixed environments* means, where a method has this in place of a verdict."""
-    withheld = [row.paired.withheld for section in table.sections for row in section.rows if row.paired]
+    withheld = [row.paired.withheld for section in report.sections for row in section.rows if row.paired]
     if not any(reason.startswith("mixed environments") for reason in withheld):
         return ""
     return (
@@ -86,9 +86,9 @@ def information(rules: Rules) -> Iterator[str]:
     )
 
 
-def costs(table: Table) -> Iterator[str]:
+def costs(report: Report) -> Iterator[str]:
     """Human-labelled rows, passes and seconds."""
-    fitted = any(row.spec.get("selection") == "fitted" for section in table.sections for row in section.rows)
+    fitted = any(row.spec.get("selection") == "fitted" for section in report.sections for row in section.rows)
     yield (
         "**real rows (use)**: how many human-labelled rows the method sees, and what for. *checker*: through the "
         "scores of the quality checker, a classifier trained on them. *select*: to choose the checkpoint or settings."

@@ -10,7 +10,7 @@ from typing import Any
 from bench.leaderboard.columns import percent
 from bench.leaderboard.compare.across_tasks import LEAST_TASKS, Overall
 from bench.leaderboard.formats.tuned_settings import chosen
-from bench.leaderboard.results import Section, Table
+from bench.leaderboard.results import Report, Section
 from bench.store.layout import ENVIRONMENT
 
 # What Markdown would read as markup: an underscore only at the edge of a word, a bracket only after a link's text.
@@ -27,16 +27,16 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
-def opening(table: Table) -> Iterator[str]:
+def opening(report: Report) -> Iterator[str]:
     """Where the terms are explained, which reference methods are missing, and which methods the grid left out."""
     yield (
         "A cell is one training: one method with one seed on one task. *How to read it*, at the end, explains every "
         "column."
     )
-    references = table.manifest.get("references_missing", [])
+    references = report.manifest.get("references_missing", [])
     if references:
         yield f"**References missing:** {', '.join(map(escape, references))}."
-    left_out = table.manifest.get("left_out", {})
+    left_out = report.manifest.get("left_out", {})
     if left_out:
         yield "Left out: " + "; ".join(f"{escape(name)} ({escape(why)})" for name, why in left_out.items()) + "."
 
@@ -172,18 +172,18 @@ def limits(section: Section) -> str:
     )
 
 
-def footer(table: Table) -> Iterator[str]:
+def footer(report: Report) -> Iterator[str]:
     """Versions, hashes of the data, and the command that wrote the report."""
-    versions = {"counterweight": [table.provenance.package], **table.provenance.cells}
+    versions = {"counterweight": [report.provenance.package], **report.provenance.cells}
     lines = [f"- {key}: {escape(', '.join(values))}" for key, values in versions.items()]
-    for section in table.sections:
+    for section in report.sections:
         spec = section.spec
         hashes = {**spec["hashes"], "encoder": spec["encoder_hash"]}
         values = ", ".join(f"{escape(name)} {escape(value)}" for name, value in hashes.items())
         origins = "".join(f"; {escape(role)} rows from {escape(at)}" for role, at in spec.get("origins", {}).items())
         lines.append(f"- {escape(spec['task_ref'])}, hashes: {values}{origins}")
     yield "\n".join(lines)
-    if table.rules.allow_mixed and any(len(versions.get(key, [])) > 1 for key in ENVIRONMENT):
+    if report.rules.allow_mixed and any(len(versions.get(key, [])) > 1 for key in ENVIRONMENT):
         yield "**Cells made by different code, versions or devices were compared (`--allow-mixed`).**"
     yield "Written by:"
-    yield "    " + " ".join(str(table.manifest["command"]).split())
+    yield "    " + " ".join(str(report.manifest["command"]).split())

@@ -8,12 +8,12 @@ import json
 from typing import Any
 
 from bench.leaderboard.formats.to_json import as_json, flatten
-from bench.leaderboard.results import Table
+from bench.leaderboard.results import Report
 
 
-def as_csv(table: Table) -> str:
+def as_csv(report: Report) -> str:
     """One line per section and method."""
-    rows = [flatten(row) for row in as_json(table)["rows"]]
+    rows = [flatten(row) for row in as_json(report)["rows"]]
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")

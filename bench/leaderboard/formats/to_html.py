@@ -30,7 +30,7 @@ from bench.leaderboard.formats.prose import (
     tuned,
     without_result,
 )
-from bench.leaderboard.results import Row, Section, Table
+from bench.leaderboard.results import Report, Row, Section
 from bench.stats.crossed import Comparison
 from bench.stats.needed import MOST_EXAMPLES, MOST_SEEDS
 
@@ -43,22 +43,22 @@ MARKS = re.compile(r"\\(&[a-z0-9#]+;|.)|\*\*((?:\\.|[^\\])+?)\*\*|\*((?:\\.|[^*\
 TAGS = {2: "strong", 3: "em", 4: "code"}
 
 
-def as_html(table: Table, figures: Sequence[Drawn] = ()) -> str:
+def as_html(report: Report, figures: Sequence[Drawn] = ()) -> str:
     """The whole report; the same text for the same cells."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
-        opening=blocks(opening(table)),
-        overall=[overall_value(group) for group in overall(table.sections)],
-        extra_tables=[extra_value(extra) for extra in report_tables(table)],
+        opening=blocks(opening(report)),
+        overall=[overall_value(group) for group in overall(report.sections)],
+        extra_tables=[extra_value(extra) for extra in report_tables(report)],
         figures=[image(figure) for figure in figures if figure.section is None],
-        sections=[section_value(section, place, figures) for place, section in enumerate(table.sections)],
-        verdicts=sorted({word(row) for section in table.sections for row in section.rows} - {""}),
-        reading=blocks([reading(table)]),
-        footer=blocks(list(footer(table))[:-2]),
-        command=" ".join(str(table.manifest["command"]).split()),
+        sections=[section_value(section, place, figures) for place, section in enumerate(report.sections)],
+        verdicts=sorted({word(row) for section in report.sections for row in section.rows} - {""}),
+        reading=blocks([reading(report)]),
+        footer=blocks(list(footer(report))[:-2]),
+        command=" ".join(str(report.manifest["command"]).split()),
     )
 
 

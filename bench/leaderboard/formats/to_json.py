@@ -12,7 +12,7 @@ from typing import Any
 from bench.leaderboard.columns import COLUMNS
 from bench.leaderboard.compare.across_tasks import overall
 from bench.leaderboard.extra_tables import report_tables, section_tables
-from bench.leaderboard.results import Row, Section, Table
+from bench.leaderboard.results import Report, Row, Section
 
 SCHEMA = 1
 SECTION = ("task", "task_ref", "source", "stand_in", "encoder", "checker_encoder", "preset", "protocol", "sizes")
@@ -20,18 +20,18 @@ METHOD = ("method", "label", "hyperparameters", "core", "real_use", "real_rows",
 WHOLE = ("hyperparameters", "failed", "sizes")  # objects that stay one value in the CSV and the data frame
 
 
-def as_json(table: Table) -> dict[str, Any]:
+def as_json(report: Report) -> dict[str, Any]:
     """The JSON value of a report."""
     value = {
         "schema": SCHEMA,
-        "command": table.manifest["command"],
-        **asdict(table.rules),
-        "references_missing": list(table.manifest.get("references_missing", [])),
-        "provenance": {"counterweight": table.provenance.package, **table.provenance.cells},
-        "overall": [asdict(group) for group in overall(table.sections)],
-        "parts": {extra.key: [asdict(row) for row in extra.rows] for extra in report_tables(table)},
-        "sections": [section_json(section) for section in table.sections],
-        "rows": [row_json(section, row) for section in table.sections for row in section.rows],
+        "command": report.manifest["command"],
+        **asdict(report.rules),
+        "references_missing": list(report.manifest.get("references_missing", [])),
+        "provenance": {"counterweight": report.provenance.package, **report.provenance.cells},
+        "overall": [asdict(group) for group in overall(report.sections)],
+        "parts": {extra.key: [asdict(row) for row in extra.rows] for extra in report_tables(report)},
+        "sections": [section_json(section) for section in report.sections],
+        "rows": [row_json(section, row) for section in report.sections for row in section.rows],
     }
     return dict(clean(value))
 

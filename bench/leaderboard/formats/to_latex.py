@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.leaderboard.columns import COLUMNS, Room, percent, visible
 from bench.leaderboard.formats.prose import plural
-from bench.leaderboard.results import Section, Table
+from bench.leaderboard.results import Report, Section
 from bench.leaderboard.rules import Rules
 
 HEAD = """\
@@ -37,9 +37,9 @@ def escape(value: Any) -> str:
     return re.sub(r"(?<![\w.])-(?=\d)", "$-$", text)
 
 
-def as_tex(table: Table) -> str:
+def as_tex(report: Report) -> str:
     """A table per section, after a comment that names the LaTeX packages they need."""
-    return "\n\n".join([HEAD, *(section_tex(section, table.rules) for section in table.sections)]) + "\n"
+    return "\n\n".join([HEAD, *(section_tex(section, report.rules) for section in report.sections)]) + "\n"
 
 
 def section_tex(section: Section, rules: Rules) -> str:

@@ -24,21 +24,21 @@ from bench.leaderboard.formats.prose import (
     tuned,
     without_result,
 )
-from bench.leaderboard.results import Section, Table
+from bench.leaderboard.results import Report, Section
 
 T = TypeVar("T")
 
 
-def as_markdown(table: Table, figures: Sequence[Drawn] = ()) -> str:
+def as_markdown(report: Report, figures: Sequence[Drawn] = ()) -> str:
     """The whole report with links to its figures; the same text for the same cells."""
-    blocks = ["# Leaderboard", *opening(table)]
-    for group in overall(table.sections):
+    blocks = ["# Leaderboard", *opening(report)]
+    for group in overall(report.sections):
         blocks += ["## Across tasks", across(group), grid(OVERALL, group.rows), *after_across(group)]
-    blocks += [*extra_blocks(report_tables(table), "##"), *images(figures, None)]
-    for place, section in enumerate(table.sections):
+    blocks += [*extra_blocks(report_tables(report), "##"), *images(figures, None)]
+    for place, section in enumerate(report.sections):
         blocks += [*section_blocks(section), *images(figures, place)]
         blocks += [*extra_blocks(section_tables(section)), limits(section)]
-    blocks += ["## How to read it", reading(table), "## Provenance", *footer(table)]
+    blocks += ["## How to read it", reading(report), "## Provenance", *footer(report)]
     return "\n\n".join(blocks) + "\n"
 
 

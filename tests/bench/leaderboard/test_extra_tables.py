@@ -103,7 +103,7 @@ def test_a_curve_recomputed(tmp_path):
     assert "stress-noise-1" in {figure.name for figure in draw(table)}
 
 
-def test_sections_of_other_stress_are_no_points_of_a_curve(tmp_path):
+def test_sections_with_other_stress_are_not_points_of_a_curve(tmp_path):
     table = along(tmp_path, n0=(1.0, 1.0), n2=(1.0, 1.0))
     table.sections[1].spec["stress"]["duplicates"] = 0.5
     assert curves(table) == [], "they differ in two axes"
@@ -114,7 +114,7 @@ def test_sections_of_other_stress_are_no_points_of_a_curve(tmp_path):
 
 
 def ends(root, labels=("ce", "dimp"), *, noisy=None, **both):
-    """Two sections, without and with noise: options by label of both, and those that the noisy one has besides."""
+    """Two sections, without and with noise: options of both by label, and more for the noisy one."""
     plain = {label: {"skill": 2.0, **both.get(label, {})} for label in labels}
     lower = {"ce": {"skill": 1.0}, **(noisy or {})}
     return [
@@ -134,7 +134,7 @@ def test_a_curve_without_any_difference_is_drawn(tmp_path):
     assert "stress-noise-1" in {figure.name for figure in draw(table)}
 
 
-def test_changes_of_other_seeds_or_environments_are_not_compared(tmp_path):
+def test_changes_with_different_seeds_or_environments_are_not_compared(tmp_path):
     alike = stress_rows(tmp_path / "a", ends(tmp_path / "a"))
     assert alike["dimp"].against is not None
     elsewhere = ends(tmp_path / "b", dimp={"env": {"torch": "9.9"}})
@@ -150,7 +150,7 @@ def test_changes_of_other_seeds_or_environments_are_not_compared(tmp_path):
     assert (row.against, row.verdict) == (None, "–")
 
 
-def test_a_failed_method_keeps_its_place_among_changes(tmp_path, monkeypatch):
+def test_a_failed_method_counts_in_the_correction_of_changes(tmp_path, monkeypatch):
     labels = ("ce", "dimp", "focal", "imp")
     stores = ends(tmp_path, labels, noisy={name: {"failed": (1,)} for name in labels[2:]})
     given = []
