@@ -45,6 +45,6 @@ def ranks(group: Overall) -> Figure | None:
     axes.set_yticks(range(len(values)), [short(row.label) for row in group.rows])
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.set_xticks(range(1, len(values) + 1))
-    axes.set_xlabel(f"mean rank; bars join methods that differ by less than {least:.2f}, the critical difference")
+    axes.set_xlabel(f"mean rank; bars join methods that differ by at most {least:.2f}, the critical difference")
     title(axes, f"Mean ranks over {len(group.tasks)} tasks")
     return diagram

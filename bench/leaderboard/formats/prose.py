@@ -66,7 +66,7 @@ def after_across(group: Overall) -> Iterator[str]:
     claim = (
         f"With only {plural(count, 'task')}, do not generalise to others."
         if count < LEAST_TASKS
-        else "They are not a random sample of tasks, so do not generalise to others."
+        else "These tasks are not a random sample of all tasks, so do not generalise to others."
     )
     yield (
         f"*Intervals are for new seeds and new test examples of these {plural(count, 'task')}, and ranks describe "
