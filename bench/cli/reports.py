@@ -36,8 +36,9 @@ def report(
         found = list(reporting.check(sources, reports))
         for line in found:
             say(line)
-        told = ", ".join(map(str, sources))
-        say(f"{reports}: {f'{len(found)} files differ from {told}' if found else f'what {told} gives'}")
+        names = ", ".join(f"{source}/" for source in sources)
+        differ = f"{len(found)} file{' differs' if len(found) == 1 else 's differ'} from what {names} gives"
+        say(f"{reports}/: {differ}" if found else f"{reports}/ is up to date with {names}")
         if found:
             raise typer.Exit(1)
         return

@@ -1,6 +1,6 @@
-"""The leaderboard: what a grid's cells say about its methods, as Markdown, JSON, figures and a table.
+"""The report: the methods of a grid compared, as Markdown, HTML, JSON, CSV, TeX and figures.
 
-Importing this package is cheap; NumPy, SciPy and pandas load when a report is made.
+Importing this package is cheap; NumPy, SciPy and pandas load when a report is written.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ __all__ = ["USUAL", "Correction", "Rules", "frame", "write_report"]
 def write_report(
     manifest: dict[str, Any], store: Path, reports: Path, rules: Rules = USUAL, *, figures: bool = True
 ) -> Path:
-    """Write the leaderboard in all its forms for the cells of a manifest. Returns the path of `leaderboard.md`.
+    """Write the report on the cells of a manifest in all formats. Returns the path of `leaderboard.md`.
 
-    `store` is the folder that the manifest's paths are relative to; `figures` take about half a second each. Raises
-    UserError where a cell's files contradict each other or its test rows are not the section's.
+    `store`: the folder that the manifest's paths are relative to. Each figure takes about half a second.
+    Raises UserError where a cell's files contradict each other, or its test rows are not those of its section.
     """
     from bench.leaderboard.build import build
     from bench.leaderboard.formats import render
     from bench.store.files import write_bytes
 
-    table = build(manifest, store, rules)
-    for path, content in render(table, figures=figures).items():
+    report = build(manifest, store, rules)
+    for path, content in render(report, figures=figures).items():
         write_bytes(reports / path, content)
     return reports / "leaderboard.md"
 
 
 def frame(manifest: dict[str, Any], store: Path, rules: Rules = USUAL) -> pd.DataFrame:
-    """The leaderboard as a DataFrame: one row per section and method label, nested values as `accuracy_mean`."""
+    """The leaderboard as a DataFrame: one row per section and method, nested values as `accuracy_mean`."""
     import pandas as pd
 
     from bench.leaderboard.build import build

@@ -1,4 +1,4 @@
-"""The table object that every form of the leaderboard is rendered from."""
+"""Build the results of a report: read the cells of a manifest, then compare the methods of each section."""
 
 from __future__ import annotations
 
@@ -10,53 +10,56 @@ from typing import Any
 
 import numpy as np
 
-from bench.leaderboard.compare.all_pairs import pairs
-from bench.leaderboard.compare.baseline import pair
-from bench.leaderboard.compare.shuffle import information
+from bench.leaderboard.compare.all_pairs import compare_pairs
+from bench.leaderboard.compare.baseline import compare_with_baseline
+from bench.leaderboard.compare.shuffle import information_gains
 from bench.leaderboard.read.cells import Absent, Cell, Reader
 from bench.leaderboard.read.provenance import provenance
-from bench.leaderboard.read.scores import Examples, Scores, scores
-from bench.leaderboard.results import Costs, Pairs, Quality, Row, Section, Table
+from bench.leaderboard.read.scores import Examples, Scores, open_scores
+from bench.leaderboard.results import Costs, Pairs, Quality, Report, Row, Section
 from bench.leaderboard.rules import USUAL, Rules
 from bench.stats.interval import t_interval
 from bench.stats.metrics import METRICS
 from bench.store.files import read_json
 from bench.store.layout import DONE
 
-BOUNDS = {**dict.fromkeys(METRICS, (0.0, 1.0)), "log_loss": (0.0, math.inf)}  # which a t interval knows nothing of
+# Values that a metric can take: t intervals are cut there.
+BOUNDS = {**dict.fromkeys(METRICS, (0.0, 1.0)), "log_loss": (0.0, math.inf)}
 AXES = ("encoder", "checker_encoder", "preset", "protocol")
-COST_REFERENCE = "ce"  # costs are told as multiples of one such cell
+COST_REFERENCE = "ce"  # passes are shown as multiples of what this method needs
 
 
-def build(manifest: Mapping[str, Any], store: Path, rules: Rules = USUAL) -> Table:
+def build(manifest: Mapping[str, Any], store: Path, rules: Rules = USUAL) -> Report:
     """Read every cell of a manifest and compare the methods of each section with the baseline."""
     specs = manifest["sections"]
-    with scores() as found:
-        found.ahead(store / name for spec in specs for method in spec["methods"] for name in method["cells"].values())
-        made = [replace(build_section(spec, store, found, rules), axes=axes(spec, specs)) for spec in specs]
-    sections = tuple(made)
-    environments = [cell.environment for part in sections for row in part.rows for cell in row.cells.values()]
-    return Table(manifest, sections, provenance(environments), rules)
+    with open_scores() as scores:
+        names = (name for spec in specs for method in spec["methods"] for name in method["cells"].values())
+        scores.compute(store / name for name in names)
+        sections = tuple(
+            replace(build_section(spec, store, scores, rules), axes=differing_axes(spec, specs)) for spec in specs
+        )
+    environments = [cell.environment for section in sections for row in section.rows for cell in row.cells.values()]
+    return Report(manifest, sections, provenance(environments), rules)
 
 
-def axes(spec: Mapping[str, Any], specs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """A section's values on the axes on which the sections of its task and source differ."""
+def differing_axes(spec: Mapping[str, Any], specs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """A section's values on those of `AXES` where the sections of its task and source differ."""
     alike = [other for other in specs if all(other[key] == spec[key] for key in ("task_ref", "source"))]
     differing = [key for key in AXES if len({other.get(key) for other in alike}) > 1]
     return tuple(str(spec[key]) for key in differing if spec.get(key))
 
 
-def build_section(spec: Mapping[str, Any], store: Path, known: Scores, rules: Rules) -> Section:
+def build_section(spec: Mapping[str, Any], store: Path, scores: Scores, rules: Rules) -> Section:
     """One section's rows, sorted by mean accuracy, then label; methods without any result come last."""
-    reader = Reader(store, known)
+    reader = Reader(store, scores)
     rows = [read_row(entry, spec["seeds"], reader) for entry in spec["methods"]]
     reference = find(rows, COST_REFERENCE)
-    rows = [replace(row, costs=relative(row, reference), is_baseline=row.label == rules.baseline) for row in rows]
+    rows = [replace(row, costs=costs(row, reference), is_baseline=row.label == rules.baseline) for row in rows]
     rows.sort(key=lambda row: (math.isnan(row.accuracy.mean), -row.accuracy.mean, row.label))
-    every = None
+    pairs = None
     if reader.rows is not None:
-        every = pairs(rows, reader.rows, rules)
-        rows = compared(rows, reader.rows, every, rules)
+        pairs = compare_pairs(rows, reader.rows, rules)
+        rows = with_comparisons(rows, reader.rows, pairs, rules)
     return Section(
         spec=spec,
         rows=tuple(rows),
@@ -64,30 +67,30 @@ def build_section(spec: Mapping[str, Any], store: Path, known: Scores, rules: Ru
         baseline=rules.baseline,
         classes=reader.rows.classes if reader.rows else len(spec["labels"]),
         test=reader.rows,
-        pairs=every,
+        pairs=pairs,
         root=store,
     )
 
 
-def compared(rows: Sequence[Row], test: Examples, every: Pairs | None, rules: Rules) -> list[Row]:
-    """The rows with what comparisons say of them."""
-    paired = pair(rows, find(rows, rules.baseline), test, rules)
-    gained = information(rows, test, rules)
+def with_comparisons(rows: Sequence[Row], test: Examples, pairs: Pairs | None, rules: Rules) -> list[Row]:
+    """The rows with their comparisons: to the baseline, to their shuffle, and whether they are in the best group."""
+    to_baseline = compare_with_baseline(rows, find(rows, rules.baseline), test, rules)
+    to_shuffle = information_gains(rows, test, rules)
     return [
         replace(
             row,
-            paired=found,
-            information=gained.get(row.label),
-            best=row.label in every.best if every is not None and row.label in every.labels else None,
+            paired=paired,
+            information=to_shuffle.get(row.label),
+            best=row.label in pairs.best if pairs is not None and row.label in pairs.labels else None,
         )
-        for row, found in zip(rows, paired, strict=True)
+        for row, paired in zip(rows, to_baseline, strict=True)
     ]
 
 
 def read_row(spec: Mapping[str, Any], seeds: Sequence[int], reader: Reader) -> Row:
-    """The cells of one method and what they say without any other method."""
+    """The cells of one method with its metrics; costs and comparisons need other rows and follow later."""
     needs = spec.get("needs", {})
-    # In a report over several grids a method is complete when the seeds that it was asked for are there.
+    # In a report over several grids a method is complete when all seeds of its own grid have a result.
     seeds = [seed for seed in seeds if str(seed) in spec["cells"]]
     read = {seed: reader.read(spec["cells"][str(seed)], needs.get(str(seed), [])) for seed in seeds}
     cells = {seed: cell for seed, cell in read.items() if isinstance(cell, Cell)}
@@ -105,18 +108,18 @@ def read_row(spec: Mapping[str, Any], seeds: Sequence[int], reader: Reader) -> R
 
 
 def find(rows: Sequence[Row], name: str) -> Row | None:
-    """The row with this label."""
+    """The row with this label; None if there is none."""
     return next((row for row in rows if row.label == name), None)
 
 
 def mean(values: Iterable[float]) -> float:
-    """Mean, NaN of nothing."""
-    found = list(values)
-    return float(np.mean(found)) if found else math.nan
+    """The mean; NaN of no values."""
+    numbers = list(values)
+    return float(np.mean(numbers)) if numbers else math.nan
 
 
-def relative(row: Row, reference: Row | None) -> Costs:
-    """A row's costs; passes are relative to the reference's over the seeds that both have."""
+def costs(row: Row, reference: Row | None) -> Costs:
+    """A row's costs; passes are divided by the reference's, over the seeds that both have."""
     shared = [seed for seed in row.cells if reference is not None and seed in reference.cells]
     unit = sum(reference.cells[seed].own.passes for seed in shared) if reference is not None and shared else math.nan
     if not unit > 0:
@@ -130,7 +133,7 @@ def relative(row: Row, reference: Row | None) -> Costs:
 
 
 def quality(spec: Mapping[str, Any], store: Path) -> Quality:
-    """Mean test accuracy of the section's quality checkers that are there."""
+    """Mean test accuracy of the section's quality checkers that are finished."""
     folders = [store / name for name in spec.get("checkers", {}).get("quality", {}).values()]
-    found = [read_json(folder / DONE)["accuracy"] for folder in folders if (folder / DONE).exists()]
-    return Quality(len(found), mean(found))
+    accuracies = [read_json(folder / DONE)["accuracy"] for folder in folders if (folder / DONE).exists()]
+    return Quality(len(accuracies), mean(accuracies))

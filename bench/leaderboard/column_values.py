@@ -1,4 +1,4 @@
-"""What the forms for programs (JSON, CSV, the data frame) hold of a row. Numbers are shares; NaN becomes null."""
+"""A row's values in the formats for programs (JSON, CSV, the data frame). Numbers are shares; NaN becomes null."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from bench.leaderboard.results import Row
 
 
-def interval(found: Interval) -> dict[str, float]:
-    """Mean, sd and interval over seeds."""
-    return {key: value for key, value in asdict(found).items() if key != "n"}
+def interval(metric: Interval) -> dict[str, float]:
+    """Mean, standard deviation and interval over seeds."""
+    return {key: value for key, value in asdict(metric).items() if key != "n"}
 
 
-def judged(paired: Paired | None) -> dict[str, Any]:
-    """A difference of accuracy with its verdict; numbers are null where they are withheld."""
+def difference(paired: Paired | None) -> dict[str, Any]:
+    """A difference of accuracy with its verdict; p-values are null where the verdict is withheld."""
     return {
         **comparison("accuracy", paired),
         "p_corrected": paired.p_corrected if paired else None,
@@ -33,9 +33,9 @@ def judged(paired: Paired | None) -> dict[str, Any]:
 
 
 def comparison(metric: str, paired: Paired | None) -> dict[str, Any]:
-    """A comparison whose estimate is called by its metric; without a verdict there is no p either."""
-    found: Comparison | None = getattr(paired, metric, None)
-    value = {field.name: getattr(found, field.name, None) for field in fields(Comparison)}
+    """A comparison, with its difference under the metric's name; p is null where the verdict is withheld."""
+    result: Comparison | None = getattr(paired, metric, None)
+    value = {field.name: getattr(result, field.name, None) for field in fields(Comparison)}
     estimate, components = value.pop("difference"), value.pop("components") or {}
     variances = {f"s2_{name}": components.get(name) for name in Components._fields}
     allowed = paired is not None and not paired.withheld
@@ -43,5 +43,5 @@ def comparison(metric: str, paired: Paired | None) -> dict[str, Any]:
 
 
 def seconds(row: Row) -> dict[str, float]:
-    """Seconds to the millisecond."""
+    """Mean seconds per cell, to the millisecond."""
     return {"own": round(row.costs.seconds, 3), "standalone": round(row.costs.seconds_standalone, 3)}

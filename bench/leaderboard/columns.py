@@ -1,4 +1,4 @@
-"""The columns of the leaderboard, in order. A new column, in every form, is one entry in `COLUMNS`."""
+"""The columns of the leaderboard, in order. A new column, in every format, is one entry in `COLUMNS`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from bench.leaderboard.results import Row
 from bench.stats.crossed import Comparison
 from bench.stats.interval import Interval
 
-NOTHING = "–"
-
+NOTHING = "–"  # shown where there is no value
 
 T = TypeVar("T")
 
 
 class Room(IntEnum):
-    """How much room a form needs at least to show a column."""
+    """How much room a format has: TeX tables for a paper the least, the HTML page the most."""
 
     PAPER = 1
     TEXT = 2
@@ -30,9 +29,10 @@ class Room(IntEnum):
 
 @dataclass(frozen=True)
 class Column(Generic[T]):
-    """A column: `render` makes plain text of a row, which each format escapes for itself.
+    """A column of a table.
 
-    `value`, where there is one, is what JSON, CSV and the data frame hold under `key`; they have room for everything.
+    `render` gives the plain text of a row, which each format escapes for itself. `value`, if any, gives what JSON, CSV
+    and the data frame hold under `key`. `room`: the least room that a format needs to show the column.
     """
 
     key: str
@@ -43,8 +43,8 @@ class Column(Generic[T]):
     room: Room = Room.PAPER
 
 
-def shown(columns: Sequence[Column[T]], rows: Sequence[T], room: Room = Room.PAGE) -> list[Column[T]]:
-    """The columns that fit and say something of at least one row."""
+def visible(columns: Sequence[Column[T]], rows: Sequence[T], room: Room = Room.PAGE) -> list[Column[T]]:
+    """The columns that a format has room for and that have a value in at least one row."""
     return [column for column in columns if column.room <= room and any(column.render(row) != NOTHING for row in rows)]
 
 
@@ -60,19 +60,21 @@ def signed(value: float) -> str:
 
 
 def mean_and_interval(interval: Interval) -> str:
-    """`84.3 [82.1, 86.5]`, without the brackets for one seed."""
+    """`84.3 [82.1, 86.5]` in per cent; for one seed without the interval."""
     if math.isnan(interval.low):
         return percent(interval.mean)
     return f"{percent(interval.mean)} [{percent(interval.low)}, {percent(interval.high)}]"
 
 
-def gain(found: Comparison | Gain | None) -> str:
-    """A difference with its interval."""
-    return NOTHING if found is None else f"{signed(found.difference)} [{signed(found.low)}, {signed(found.high)}]"
+def gain(result: Comparison | Gain | None) -> str:
+    """A difference with its interval, in points."""
+    if result is None:
+        return NOTHING
+    return f"{signed(result.difference)} [{signed(result.low)}, {signed(result.high)}]"
 
 
 def p_value(row: Row) -> str:
-    """The p that the verdict rests on; † marks one that is not corrected."""
+    """The p-value that the verdict rests on; † marks an exploratory one, which is not corrected."""
     paired = row.paired
     if paired is None or paired.accuracy is None or paired.withheld:
         return NOTHING
@@ -83,26 +85,26 @@ def p_value(row: Row) -> str:
 
 def information(row: Row) -> str:
     """`+1.2 [-0.3, +2.7], undecided`: the method minus its within-class shuffle."""
-    found = row.information
-    if found is None:
+    paired = row.information
+    if paired is None:
         return NOTHING
-    said = found.verdict.word or found.withheld
-    return f"{gain(found.accuracy)}, {said}" if found.accuracy else said
+    word = paired.verdict.word or paired.withheld
+    return f"{gain(paired.accuracy)}, {word}" if paired.accuracy else word
 
 
 def number(value: float, digits: int) -> str:
-    """A number of fixed digits."""
+    """A number with this many decimals."""
     return NOTHING if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def numbers(found: Interval) -> str:
-    """`0.523 [0.498, 0.548]`, without the brackets for one seed."""
-    bounds = "" if math.isnan(found.low) else f" [{found.low:.3f}, {found.high:.3f}]"
-    return number(found.mean, 3) + bounds
+def numbers(interval: Interval) -> str:
+    """`0.523 [0.498, 0.548]`; for one seed without the interval."""
+    bounds = "" if math.isnan(interval.low) else f" [{interval.low:.3f}, {interval.high:.3f}]"
+    return number(interval.mean, 3) + bounds
 
 
 def real_rows(row: Row) -> str:
-    """How many human-labelled rows the method sees, and what for; ‡ marks rows that both fit and select."""
+    """How many human-labelled rows the method sees and what for; ‡ if the same rows both fit and select."""
     spec = row.spec
     use = [] if spec["real_use"] == "none" else [spec["real_use"]]
     if spec.get("selection", "none") in ("seen", "fitted"):
@@ -114,18 +116,18 @@ def real_rows(row: Row) -> str:
 
 
 def best(row: Row) -> str:
-    """Whether the method may be the best of its section."""
+    """Whether the method is in the best group of its section."""
     return NOTHING if row.best is None else "yes" if row.best else "no"
 
 
 def improvement(row: Row) -> str:
-    """Probability of improvement in per cent."""
-    found = row.paired.accuracy if row.paired else None
-    return NOTHING if found is None or math.isnan(found.improvement) else f"{100 * found.improvement:.0f}"
+    """Probability of improvement over the baseline, in per cent."""
+    result = row.paired.accuracy if row.paired else None
+    return NOTHING if result is None or math.isnan(result.improvement) else f"{100 * result.improvement:.0f}"
 
 
 def tally(row: OverallRow, count: int) -> str:
-    """A number of verdicts, where the method got any."""
+    """A number of verdicts, for methods that have verdicts."""
     return str(count) if row.wins + row.ties + row.losses else NOTHING
 
 
@@ -163,7 +165,7 @@ COLUMNS: tuple[Column[Row], ...] = (
         "difference",
         "Δ accuracy [95 %]",
         lambda row: gain(row.paired.accuracy if row.paired else None),
-        lambda row: values.judged(row.paired),
+        lambda row: values.difference(row.paired),
     ),
     Column("p", "p", p_value),
     Column("verdict", "verdict", lambda row: row.paired.verdict.text if row.paired else NOTHING, numeric=False),
@@ -180,7 +182,7 @@ COLUMNS: tuple[Column[Row], ...] = (
         "information_gain",
         "information gain [95 %]",
         information,
-        lambda row: values.judged(row.information),
+        lambda row: values.difference(row.information),
         room=Room.TEXT,
     ),
     Column("real_rows", "real rows (use)", real_rows, numeric=False),
@@ -191,10 +193,10 @@ COLUMNS: tuple[Column[Row], ...] = (
         lambda row: {"own": row.costs.passes, "standalone": row.costs.passes_standalone},
     ),
     Column("passes_standalone", "passes, standalone", lambda row: number(row.costs.passes_standalone, 2)),
-    Column("seconds", "s", lambda row: number(row.costs.seconds, 1), values.seconds, room=Room.TEXT),
+    Column("seconds", "seconds", lambda row: number(row.costs.seconds, 1), values.seconds, room=Room.TEXT),
     Column(
         "seconds_standalone",
-        "s, standalone",
+        "seconds, standalone",
         lambda row: number(row.costs.seconds_standalone, 1),
         room=Room.TEXT,
     ),

@@ -1,4 +1,7 @@
-"""The results that every format of the report is rendered from."""
+"""The results of a report, from which every format is rendered.
+
+A `Report` has sections, a `Section` has a `Row` per method, and a row has the method's cells, metrics and comparisons.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,95 @@ from bench.store.layout import ENVIRONMENT
 
 
 @dataclass(frozen=True)
-class Paired:
-    """A method's differences to another's. `p_corrected` is NaN outside the family, or where there is no verdict.
+class Report:
+    """A whole report: all sections, with the rules by which methods were compared."""
 
-    `p_max_t`: the same by step-down max-T, for information. `family`: *confirmatory* (core methods, corrected over all
-    that were planned), *exploratory* (the rest, uncorrected) or empty (the baseline). `withheld` says why there is no
-    difference, or no verdict on it. `needed`: what would settle an undecided one.
+    manifest: Mapping[str, Any]
+    sections: tuple[Section, ...]
+    provenance: Provenance
+    rules: Rules
+
+
+@dataclass(frozen=True)
+class Section:
+    """All methods on one task, source, encoder, preset, protocol and sizes, best first. `spec`: its manifest entry."""
+
+    spec: Mapping[str, Any]
+    rows: tuple[Row, ...]
+    quality: Quality
+    baseline: str
+    classes: int
+    test: Examples | None
+    pairs: Pairs | None
+    root: Path  # the folder that the paths of its cells and checkers are relative to
+    axes: tuple[str, ...] = ()  # its values where the sections of the task differ, e.g. ("full", "fixed")
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Mean test accuracy of the quality checkers over `n` seeds; NaN if there are none."""
+
+    n: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method in one section. `spec`: its manifest entry; `metrics`: means and intervals over seeds, by name."""
+
+    spec: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    cells: Mapping[int, Cell]
+    absent: Mapping[int, Absent]
+    metrics: Mapping[str, Interval]
+    costs: Costs
+    is_baseline: bool = False
+    paired: Paired | None = None
+    information: Paired | None = None  # against its within-class shuffle, where that is there
+    best: bool | None = None  # in the best group of its section; None where it cannot be compared
+
+    @property
+    def accuracy(self) -> Interval:
+        """Mean accuracy with its interval over seeds."""
+        return self.metrics["accuracy"]
+
+    @property
+    def label(self) -> str:
+        """The method with the hyper-parameters that differ from its defaults."""
+        return str(self.spec["label"])
+
+    @cached_property
+    def environments(self) -> dict[str, set[str]]:
+        """Code, versions and device of the cells: values by key, for the keys that two rows must share to be paired."""
+        cells = [cell.environment for cell in self.cells.values()]
+        return {key: {str(environment.get(key, "unknown")) for environment in cells} for key in ENVIRONMENT}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned seed has a result."""
+        return len(self.cells) == len(self.seeds)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Passes as multiples of a `ce` cell's, and mean seconds. Standalone: with the precomputed tables it needs."""
+
+    passes: float
+    passes_standalone: float
+    seconds: float
+    seconds_standalone: float
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A method compared with another one (the baseline, or its own within-class shuffle), and the verdict.
+
+    `p_corrected`: corrected over the family; NaN for exploratory methods and where there is no verdict.
+    `p_max_t`: the same by step-down max-T, for information; no verdict uses it.
+    `family`: *confirmatory* (core methods, corrected over all that were planned), *exploratory* (all other methods, not
+    corrected), *information* (against the shuffle, corrected over these comparisons) or empty (the baseline).
+    `withheld`: why there is no difference or no verdict; empty otherwise.
+    `needed`: how many seeds or test rows would settle an undecided comparison.
     """
 
     accuracy: Comparison | None
@@ -42,7 +128,7 @@ class Paired:
 
 @dataclass(frozen=True)
 class Match:
-    """The differences of two rows on their common seeds, and why they do not count (`withheld`, empty if they do)."""
+    """Differences of two rows on their common seeds. `withheld`: why they allow no verdict; empty if they do."""
 
     accuracy: Comparison | None = None
     macro_f1: Comparison | None = None
@@ -50,16 +136,16 @@ class Match:
 
     @property
     def p(self) -> float:
-        """Uncorrected p; NaN where there is none that counts."""
+        """Uncorrected p-value of accuracy; NaN without a difference or where a verdict is withheld."""
         return math.nan if self.accuracy is None or self.withheld else self.accuracy.p
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """(M, M) differences of accuracy, row minus column, of complete methods of the same seeds and environment.
+    """All pairs of the M complete methods that share seeds and environment; arrays are (M, M), row minus column.
 
-    `p`: corrected over the M (M - 1)/2 pairs. `words`: better, worse, equivalent or undecided. `best`:
-    the labels of the methods that may be the best, with an error of at most 5 % for the section.
+    `difference`: of accuracy. `p`: corrected over the M (M - 1)/2 pairs. `words`: better, worse, equivalent or
+    undecided. `best`: labels of the best group; the best method is missing from it with probability at most 5 %.
     """
 
     labels: tuple[str, ...]
@@ -67,83 +153,3 @@ class Pairs:
     p: FloatArray
     words: tuple[tuple[str, ...], ...]
     best: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Costs:
-    """Passes as multiples of a `ce` cell's, and mean seconds; standalone: with every artefact that is needed."""
-
-    passes: float
-    passes_standalone: float
-    seconds: float
-    seconds_standalone: float
-
-
-@dataclass(frozen=True)
-class Row:
-    """One method label in one section. `spec` is its entry in the manifest, `metrics` what its seeds say, by name."""
-
-    spec: Mapping[str, Any]
-    seeds: tuple[int, ...]
-    cells: Mapping[int, Cell]
-    absent: Mapping[int, Absent]
-    metrics: Mapping[str, Interval]
-    costs: Costs
-    is_baseline: bool = False
-    paired: Paired | None = None
-    information: Paired | None = None  # against its within-class shuffle, where that is there
-    best: bool | None = None  # may be the best of its section; None where it cannot be compared
-
-    @property
-    def accuracy(self) -> Interval:
-        """Accuracy over its seeds."""
-        return self.metrics["accuracy"]
-
-    @property
-    def label(self) -> str:
-        """The method with the hyper-parameters that differ from its defaults."""
-        return str(self.spec["label"])
-
-    @cached_property
-    def environments(self) -> dict[str, set[str]]:
-        """What the cells were made by, as far as it decides whether they are paired."""
-        found = [cell.environment for cell in self.cells.values()]
-        return {key: {str(one.get(key, "unknown")) for one in found} for key in ENVIRONMENT}
-
-    @property
-    def complete(self) -> bool:
-        """Whether every planned seed has a result."""
-        return len(self.cells) == len(self.seeds)
-
-
-@dataclass(frozen=True)
-class Quality:
-    """Test accuracy of the quality checkers, mean over `n` seeds (NaN if none is there)."""
-
-    n: int
-    accuracy: float
-
-
-@dataclass(frozen=True)
-class Section:
-    """The methods of one task, source, encoder, preset, protocol and sizes, best first. `spec`: its manifest entry."""
-
-    spec: Mapping[str, Any]
-    rows: tuple[Row, ...]
-    quality: Quality
-    baseline: str
-    classes: int
-    test: Examples | None
-    pairs: Pairs | None
-    root: Path  # what the paths of its cells and checkers are below
-    axes: tuple[str, ...] = ()  # the values by which it differs from other sections of its task
-
-
-@dataclass(frozen=True)
-class Table:
-    """The whole report."""
-
-    manifest: Mapping[str, Any]
-    sections: tuple[Section, ...]
-    provenance: Provenance
-    rules: Rules

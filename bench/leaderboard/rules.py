@@ -1,4 +1,4 @@
-"""How a report judges differences: what they are to, what is too small to care about, how they are corrected."""
+"""The rules by which a report compares methods: baseline, equivalence margin, correction."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from bench.errors import UserError, nearest
 
 
 class Correction(StrEnum):
-    """What the p-values of a family are corrected by; the functions are in `bench.stats.multiple`."""
+    """How the p-values of a family are corrected; the functions are in `bench.stats.multiple`."""
 
     HOLM = "holm"
     BH = "bh"
 
     @property
     def author(self) -> str:
-        """Who a sentence says it is corrected by."""
+        """The name of the correction in a sentence: corrected by ..."""
         return {Correction.HOLM: "Holm", Correction.BH: "Benjamini and Hochberg"}[self]
 
     @property
     def bounds(self) -> str:
-        """What stays below 5 %."""
+        """The error rate that the correction keeps at 5 % or less."""
         return {
             Correction.HOLM: "the chance of any false *better* or *worse*",
             Correction.BH: "the expected share of false ones among the verdicts *better* and *worse*",
@@ -32,7 +32,11 @@ class Correction(StrEnum):
 
 @dataclass(frozen=True)
 class Rules:
-    """`delta`: a share (0.01 is one point). `allow_mixed` pairs cells of different code, versions or device."""
+    """What methods are compared with, and how.
+
+    `delta`: the equivalence margin as a share; 0.01 is one point. `allow_mixed`: whether cells made by different code,
+    versions or devices are paired.
+    """
 
     baseline: str = "ce"
     delta: float = 0.01
@@ -44,7 +48,7 @@ USUAL = Rules()
 
 
 def require_baseline(manifest: Mapping[str, Any], rules: Rules, place: str) -> None:
-    """Raise UserError where the baseline is no method of a grid, unless it is the one that nobody asked for."""
+    """Raise UserError where the grid has no such baseline; the default one may be missing."""
     known = sorted({entry["label"] for section in manifest["sections"] for entry in section["methods"]})
     if rules.baseline != Rules.baseline and rules.baseline not in known:
         raise UserError(f"no method {rules.baseline} in {place}{nearest(rules.baseline, known)}")

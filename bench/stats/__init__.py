@@ -1,1 +1,1 @@
-"""Metrics from stored logits, and what differences between two methods are worth."""
+"""Metrics of logits, and inference on the difference between two methods."""

@@ -1,4 +1,4 @@
-"""Do these trained models differ on the population that the test rows come from? Nothing here speaks of new seeds."""
+"""Do these trained models differ on the population of the test rows? The tests say nothing about new seeds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.arrays import BoolArray, FloatArray
 
 
 class Discordant(NamedTuple):
-    """Rows that one model alone gets right, and the exact two-sided p of McNemar's test (1 without such rows)."""
+    """Numbers of rows that only one of two models gets right, and the exact two-sided p of McNemar's test."""
 
     a_alone: int
     b_alone: int
@@ -19,18 +19,21 @@ class Discordant(NamedTuple):
 
 
 def mcnemar(a: BoolArray, b: BoolArray) -> Discordant:
-    """Compare the correctness (N,) of two models: under the null a discordant row is a fair coin (McNemar, 1947)."""
+    """Compare the correctness (N,) of two models (McNemar, 1947); p is 1 without discordant rows.
+
+    Under the null, each model is the correct one in a discordant row with probability 1/2.
+    """
     a_alone, b_alone = int((a & ~b).sum()), int((b & ~a).sum())
     tail = float(bdtr(min(a_alone, b_alone), a_alone + b_alone, 0.5)) if a_alone + b_alone else 1.0
     return Discordant(a_alone, b_alone, min(1.0, 2 * tail))
 
 
 def label_swap(a: BoolArray, b: BoolArray) -> float:
-    """Exact two-sided p of swapping the two methods' names per example, jointly over all seeds.
+    """Exact two-sided p of the permutation test that swaps the two methods per example, in all seeds together.
 
-    For correctness (S, N) the statistic is the sum of D = a - b. An example's D keep their dependence over seeds,
-    since they change sign together; so the null distribution is that of sum_n +-t_n with t_n = |sum_s D_sn|, a
-    convolution of scaled binomials. Flipping each D on its own instead would treat seeds as new examples.
+    For correctness (S, N) the statistic is the sum of D = a - b. All D of an example change sign together, which keeps
+    their dependence over seeds. So the null distribution is that of sum_n +-t_n with t_n = |sum_s D_sn|, a convolution
+    of scaled binomials. Changing the sign of each D on its own would treat seeds as new examples.
     """
     total = (a.astype(np.int64) - b).sum(axis=0)
     sizes = np.bincount(np.abs(total))

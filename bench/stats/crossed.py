@@ -21,9 +21,9 @@ at least nominal coverage for two independent variance estimates, as the tests c
 
     h^2 = t_{S-1}^2 A + t_{N-1}^2 B,    A = s2_seed/S,    B = max(s2_example/N - s2_interaction/(SN), 0)
 
-and h is never below the half-width for the trained models as they are, t_{N-1} sqrt(s2_example/N), since
-var(mean of D) >= E[s2_example]/N; this also covers V <= 0 and seeds whose means agree by accident. The p-value is the
-level at which h reaches the difference. With many seeds, or one dominant variance, all of these agree.
+and h is at least the half-width for the given trained models, t_{N-1} sqrt(s2_example/N), since
+var(mean of D) >= E[s2_example]/N. This also covers V <= 0 and seeds whose means agree by accident. The p-value is the
+level at which h equals the absolute difference. With many seeds, or one dominant variance, all of these agree.
 
 Macro-F1 is no mean over examples, so D is replaced by the difference of its jackknife influence values
 
@@ -61,13 +61,13 @@ class Components(NamedTuple):
 class Comparison:
     """A - B: estimate, 95 % interval and p-value.
 
-    `df` are the degrees of freedom at which `difference +- t_{0.975, df} se` is the interval (NaN if se is 0), and
-    `detectable` is the true difference that this design finds at 5 % with 80 % power. `conditional`: there is only
-    one seed, so everything holds for these trained models and speaks of new examples alone.
-
-    `effect` is the difference in units of the standard deviation that one more such comparison has: a new seed, tested
-    on N new examples (NaN for one seed, or where nothing varies). `improvement` is the estimated probability that A
-    comes out above B there, ties counted half: the normal distribution function of `effect`.
+    `df`: the degrees of freedom at which `difference +- t_{0.975, df} se` is the interval; NaN if se is 0.
+    `detectable`: the true difference that this design finds at 5 % with 80 % power.
+    `conditional`: there is only one seed, so the results are for these trained models and new examples only.
+    `effect`: the difference divided by the standard deviation of one more such comparison, which has a new seed and N
+    new examples; NaN for one seed, or if nothing varies.
+    `improvement`: the estimated probability that A scores above B there, ties counted half; the normal distribution
+    function of `effect`.
     """
 
     difference: float
@@ -86,7 +86,7 @@ class Comparison:
 
 
 def components(scores: FloatArray) -> Components:
-    """The variances of scores (..., S, N)."""
+    """The sample variances of scores (..., S, N)."""
     seeds, examples = scores.shape[-2:]
     mean = scores.mean(axis=(-2, -1), keepdims=True)
     seed, example = scores.mean(axis=-1, keepdims=True), scores.mean(axis=-2, keepdims=True)
@@ -99,45 +99,45 @@ def components(scores: FloatArray) -> Components:
     return Components(s2_seed, s2_example, np.asarray(residual / ((seeds - 1) * (examples - 1))))
 
 
-def parts(found: Components, seeds: int, examples: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """A, B and the floor of the module's docstring."""
+def terms(variances: Components, seeds: int, examples: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """A, B and the smallest variance allowed, as in the docstring of this module."""
     if seeds == 1:
-        return np.zeros_like(found.example), found.example / examples, found.example / examples
-    residual = found.interaction / (seeds * examples)
-    floor = np.maximum(found.example / examples, residual)
-    return found.seed / seeds, np.maximum(found.example / examples - residual, 0.0), floor
+        return np.zeros_like(variances.example), variances.example / examples, variances.example / examples
+    residual = variances.interaction / (seeds * examples)
+    floor = np.maximum(variances.example / examples, residual)
+    return variances.seed / seeds, np.maximum(variances.example / examples - residual, 0.0), floor
 
 
-def half_width(found: Components, seeds: int, examples: int, tail: float | FloatArray) -> FloatArray:
+def half_width(variances: Components, seeds: int, examples: int, tail: float | FloatArray) -> FloatArray:
     """h with quantiles that leave the probability `tail` above them (0.025 for a 95 % interval)."""
-    by_seed, by_example, floor = parts(found, seeds, examples)
+    by_seed, by_example, floor = terms(variances, seeds, examples)
     square_n = stdtrit(examples - 1, tail) ** 2
     square_s = stdtrit(seeds - 1, tail) ** 2 if seeds > 1 else 0.0
     return np.sqrt(np.maximum(square_s * by_seed + square_n * by_example, square_n * floor))
 
 
-def p_values(difference: FloatArray, found: Components, seeds: int, examples: int) -> FloatArray:
-    """(...) two-sided levels at which the intervals just reach zero, by bisection on their logarithms."""
+def p_values(difference: FloatArray, variances: Components, seeds: int, examples: int) -> FloatArray:
+    """Two-sided p-values (...): the levels at which the intervals just reach zero, by bisection on the logarithm."""
     size = np.abs(difference)
     low, high = np.full(size.shape, math.log(1e-300)), np.zeros(size.shape)
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(64):
             middle = (low + high) / 2
-            wider = half_width(found, seeds, examples, np.exp(middle) / 2) > size
+            wider = half_width(variances, seeds, examples, np.exp(middle) / 2) > size
             low, high = np.where(wider, middle, low), np.where(wider, high, middle)
     return np.where(size == 0.0, 1.0, np.exp(high))
 
 
-def once_more(difference: float, found: Components, seeds: int, examples: int) -> tuple[float, float]:
+def once_more(difference: float, variances: Components, seeds: int, examples: int) -> tuple[float, float]:
     """`effect` and `improvement` of a `Comparison`.
 
-    The mean difference of one new seed on N new examples varies by var(a) + (var(b) + var(e))/N, of which
+    The mean difference of one new seed on N new examples has the variance var(a) + (var(b) + var(e))/N, of which
     s2_seed + (s2_example - s2_interaction/S)/N is an unbiased estimate.
     """
     if seeds == 1:
         return math.nan, math.nan
-    own = max(float(found.example - found.interaction / seeds), 0.0)
-    sd = math.sqrt(float(found.seed) + own / examples)
+    own = max(float(variances.example - variances.interaction / seeds), 0.0)
+    sd = math.sqrt(float(variances.seed) + own / examples)
     if sd == 0.0:
         return math.nan, 0.5 + math.copysign(0.5, difference) if difference else 0.5
     return difference / sd, float(ndtr(difference / sd))
@@ -146,8 +146,8 @@ def once_more(difference: float, found: Components, seeds: int, examples: int) -
 def compare(a: FloatArray, b: FloatArray) -> Comparison:
     """Compare per-example scores (S, N) of two methods, paired by seed and example.
 
-    Methods with the same scores differ by 0 with p = 1. Raises ValueError for fewer than two examples or shapes that
-    do not match.
+    Methods with the same scores have difference 0 and p = 1. Raises ValueError for fewer than two examples or shapes
+    that do not match.
     """
     if a.shape != b.shape or a.ndim != 2:
         raise ValueError(f"scores must be two arrays (seeds, examples) of one shape, got {a.shape} and {b.shape}")
@@ -155,25 +155,25 @@ def compare(a: FloatArray, b: FloatArray) -> Comparison:
     if seeds < 1 or examples < 2:
         raise ValueError(f"a comparison needs a seed and two examples, got {seeds} and {examples}")
     scores = np.asarray(a, np.float64) - np.asarray(b, np.float64)
-    found = components(scores)
+    variances = components(scores)
     difference = float(scores.mean())
-    by_seed, by_example, floor = parts(found, seeds, examples)
+    by_seed, by_example, floor = terms(variances, seeds, examples)
     se = math.sqrt(max(float(by_seed + by_example), float(floor)))
     tail = (1 - LEVEL) / 2
-    half = float(half_width(found, seeds, examples, tail))
-    effect, improvement = once_more(difference, found, seeds, examples)
+    half = float(half_width(variances, seeds, examples, tail))
+    effect, improvement = once_more(difference, variances, seeds, examples)
     return Comparison(
         difference=difference,
         low=difference - half,
         high=difference + half,
-        p=float(p_values(np.asarray(difference), found, seeds, examples)),
+        p=float(p_values(np.asarray(difference), variances, seeds, examples)),
         df=float(stdtridf(1 - tail, half / se)) if se > 0 else math.nan,
         se=se,
         seeds=seeds,
         examples=examples,
         conditional=seeds == 1,
-        components={name: float(value) for name, value in found._asdict().items()},
-        detectable=half + float(half_width(found, seeds, examples, 1 - POWER)),
+        components={name: float(value) for name, value in variances._asdict().items()},
+        detectable=half + float(half_width(variances, seeds, examples, 1 - POWER)),
         effect=effect,
         improvement=improvement,
     )
@@ -190,10 +190,10 @@ def compare_macro_f1(labels: IntArray, a: IntArray, b: IntArray, classes: int) -
 
 
 def macro_f1_influence(labels: IntArray, predictions: IntArray, classes: int) -> FloatArray:
-    """(S, N) influence values of macro-F1, whose mean over examples is each seed's macro-F1.
+    """Influence values (S, N) of macro-F1; their mean over examples is each seed's macro-F1.
 
-    Leaving out an example changes at most two F1 = 2 TP / (labelled + predicted): a hit takes 2 from both sides of
-    its class, a miss takes 1 from the denominators of its label and of its prediction.
+    Leaving out an example changes at most two of the F1 = 2 TP / (labelled + predicted). A correct one takes 2 from
+    numerator and denominator of its class; a wrong one takes 1 from the denominators of its label and its prediction.
     """
     counts = confusion(labels, predictions, classes)
     hits = 2 * np.diagonal(counts, axis1=1, axis2=2)

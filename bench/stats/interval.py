@@ -14,7 +14,7 @@ LEVEL = 0.95  # of every interval in the reports
 
 @dataclass(frozen=True)
 class Interval:
-    """What n seeds say about a metric; `sd`, `low` and `high` are NaN for one seed, everything is for none."""
+    """Mean, sd and interval of a metric over n seeds; sd and interval are NaN for one seed, everything is for none."""
 
     n: int
     mean: float
@@ -28,8 +28,8 @@ def t_interval(
 ) -> Interval:
     """mean +- t_{(1 + level)/2, n - 1} sd / sqrt(n), sd with n - 1 in its denominator.
 
-    It speaks of new seeds on the same test rows; differences between methods are the business of `crossed`. It is cut
-    at `bounds`, the values that the metric can take: its coverage stays the same.
+    The interval is for new seeds on the same test rows; see `crossed` for differences between methods. It is cut at
+    `bounds`, the range of values that the metric can take, which does not change its coverage.
     """
     n = len(values)
     mean = float(np.mean(values)) if n else math.nan

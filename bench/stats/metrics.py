@@ -1,4 +1,4 @@
-"""Metrics of stored test logits: accuracy, macro-F1, log-loss, expected calibration error.
+"""Metrics of test logits: accuracy, macro-F1, log-loss, expected calibration error.
 
 Labels are integers (N,), logits (N, C). The building blocks take logits (..., N, C) or predictions (..., N), so that
 all seeds of a method are computed at once. A tie between classes goes to the lower index.
@@ -16,7 +16,7 @@ from bench.arrays import FloatArray, IntArray
 
 
 def predict(logits: NDArray[np.floating[Any]]) -> IntArray:
-    """(..., N) predicted classes of logits (..., N, C)."""
+    """Predicted classes (..., N) of logits (..., N, C)."""
     return np.asarray(logits.argmax(axis=-1))
 
 
@@ -29,13 +29,13 @@ def log_probabilities(logits: NDArray[np.floating[Any]]) -> FloatArray:
 def confusion(labels: IntArray, predictions: IntArray, classes: int) -> IntArray:
     """Counts (..., C, C) of [true class, predicted class] for predictions (..., N)."""
     flat = predictions.reshape(-1, predictions.shape[-1])
-    cell = np.arange(len(flat))[:, None] * classes**2 + labels * classes + flat
-    counts = np.bincount(cell.ravel(), minlength=len(flat) * classes**2)
+    index = np.arange(len(flat))[:, None] * classes**2 + labels * classes + flat
+    counts = np.bincount(index.ravel(), minlength=len(flat) * classes**2)
     return counts.reshape(*predictions.shape[:-1], classes, classes)
 
 
 def ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> FloatArray:
-    """Quotient that is 0 where the denominator is 0."""
+    """The quotient, 0 where the denominator is 0."""
     out: FloatArray = np.zeros(np.shape(numerator))
     np.divide(numerator, denominator, out=out, where=denominator != 0)
     return out
@@ -52,12 +52,12 @@ def macro_f1_of(counts: IntArray) -> FloatArray:
 
 
 def accuracy(labels: IntArray, logits: NDArray[np.floating[Any]]) -> float:
-    """Share of rows whose highest logit is the label's."""
+    """Share of rows whose label has the highest logit."""
     return float((predict(logits) == labels).mean())
 
 
 def macro_f1(labels: IntArray, logits: NDArray[np.floating[Any]]) -> float:
-    """Mean over the task's classes of F1; see `macro_f1_of` for classes that do not occur."""
+    """F1 averaged over the classes of the task; see `macro_f1_of` for classes that do not occur."""
     return float(macro_f1_of(confusion(labels, predict(logits), logits.shape[-1])))
 
 
@@ -78,7 +78,7 @@ def ece(labels: IntArray, logits: NDArray[np.floating[Any]], bins: int = 15) -> 
     return float(np.abs(np.bincount(index, weights=gap, minlength=bins)).sum() / len(labels))
 
 
-# Every metric of a cell. A new one is one entry here, and one in the leaderboard's columns if it is to be shown.
+# All metrics of a cell. A new one is one entry here, and one in the leaderboard's columns to show it.
 METRICS: Mapping[str, Callable[[IntArray, NDArray[np.floating[Any]]], float]] = {
     "accuracy": accuracy,
     "macro_f1": macro_f1,

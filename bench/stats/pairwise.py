@@ -1,4 +1,4 @@
-"""All pairs of M methods at once, from Gram matrices instead of M^2 passes over the scores."""
+"""Compare all pairs of M methods at once, from Gram matrices instead of M^2 passes over the scores."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from bench.arrays import FloatArray
 from bench.stats.crossed import Components, half_width, p_values
 from bench.stats.interval import LEVEL
 
-ROUNDING = 1e-12  # of a variance, relative to those that it is the difference of
+ROUNDING = 1e-12  # differences this small are rounding errors; variances relative to the terms subtracted
 
 
 class Pairwise(NamedTuple):
-    """(M, M) of row minus column: mean difference, half-width of its 95 % interval, uncorrected p."""
+    """Row minus column, each (M, M): mean difference, half-width of its 95 % interval, uncorrected p."""
 
     difference: FloatArray
     half: FloatArray
@@ -23,7 +23,7 @@ class Pairwise(NamedTuple):
 
 
 def covariances(scores: FloatArray) -> Components:
-    """(M, M) covariances between methods of seed means, example means and residuals of scores (M, S, N)."""
+    """Covariances (M, M) between methods of scores (M, S, N): of seed means, of example means, and of residuals."""
     methods, seeds, examples = scores.shape
     mean = scores.mean(axis=(1, 2))
     seed, example = scores.mean(axis=2) - mean[:, None], scores.mean(axis=1) - mean[:, None]
@@ -38,7 +38,7 @@ def covariances(scores: FloatArray) -> Components:
 
 
 def of_differences(covariance: FloatArray) -> FloatArray:
-    """(M, M) variances of differences; what is rounding error alone is 0, so that twins differ by nothing."""
+    """Variances (M, M) of differences. Rounding errors are set to 0, so that identical methods do not differ."""
     own = np.diagonal(covariance)
     size = own[:, None] + own
     variance = size - 2 * covariance
@@ -46,26 +46,26 @@ def of_differences(covariance: FloatArray) -> FloatArray:
 
 
 def pairwise(scores: FloatArray) -> Pairwise:
-    """Compare every two of the methods with scores (M, S, N), paired by seed and example; see `crossed`."""
+    """Compare all pairs of methods by their scores (M, S, N), paired by seed and example; see `crossed`."""
     seeds, examples = scores.shape[1:]
-    found = Components(*(of_differences(part) for part in covariances(scores)))
+    variances = Components(*(of_differences(covariance) for covariance in covariances(scores)))
     mean = scores.mean(axis=(1, 2))
     difference = mean[:, None] - mean
     difference = np.where(np.abs(difference) > ROUNDING, difference, 0.0)
-    half = half_width(found, seeds, examples, (1 - LEVEL) / 2)
-    return Pairwise(difference, half, p_values(difference, found, seeds, examples))
+    half = half_width(variances, seeds, examples, (1 - LEVEL) / 2)
+    return Pairwise(difference, half, p_values(difference, variances, seeds, examples))
 
 
-def one_sided(found: Pairwise) -> FloatArray:
-    """(M, M) one-sided p of "column is better than row"."""
-    return np.where(found.difference < 0, found.p / 2, 1 - found.p / 2)
+def one_sided(pairs: Pairwise) -> FloatArray:
+    """One-sided p (M, M) of "column is better than row"."""
+    return np.where(pairs.difference < 0, pairs.p / 2, 1 - pairs.p / 2)
 
 
 def sure_correlation(covariance: Components, seeds: int, examples: int) -> FloatArray:
-    """(..., M, M) correlations of M mean differences as far as they are known well: through the examples.
+    """Correlations (..., M, M) of M mean differences, counting only the correlation through the examples.
 
-    What the differences share through a handful of seeds cannot be estimated, and taking the estimate for the truth
-    makes corrections too lenient (9 % families with a false verdict at 3 seeds); seeds count as independent.
+    A few seeds cannot estimate the correlation through seeds. Using that estimate as the truth makes corrections too
+    lenient: at 3 seeds, 9 % of families have a false verdict. So seed effects count as independent.
     """
     own = np.eye(covariance.example.shape[-1])
     seed = np.nan_to_num(covariance.seed) * own / seeds

@@ -1,4 +1,4 @@
-"""From a comparison to a word: better, worse, equivalent or undecided."""
+"""The verdict on a comparison: better, worse, equivalent or undecided."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from bench.stats.crossed import Comparison
 
 ALPHA = 0.05
-DELTA = 0.01  # differences below one point are too small to care about
+DELTA = 0.01  # equivalence margin: differences below one point are too small to matter
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`word` to select by, `text` to read; `word` is empty where nothing may be concluded."""
+    """`word`: for filters, empty where nothing may be concluded. `text`: for readers."""
 
     word: str
     text: str
@@ -24,7 +24,7 @@ def points(value: float) -> str:
 
 
 def exact_points(value: float) -> str:
-    """A share in percentage points as somebody gave it: `0.25 points`."""
+    """A share in percentage points, not rounded: `0.25 points`."""
     return spelt(f"{100 * value:.6g}")
 
 
@@ -34,25 +34,25 @@ def spelt(number: str) -> str:
 
 
 def incomplete(done: int, planned: int) -> Verdict:
-    """A method without all of its seeds gets no verdict: what failed may not have failed at random."""
+    """No verdict for a method with missing seeds: trainings may not have failed at random."""
     return Verdict("", f"incomplete: {done}/{planned}")
 
 
-def verdict(found: Comparison, p: float, *, delta: float = DELTA, exploratory: bool = False) -> Verdict:
-    """What a comparison of complete methods says.
+def verdict(result: Comparison, p: float, *, delta: float = DELTA, exploratory: bool = False) -> Verdict:
+    """The verdict on a comparison of complete methods.
 
-    *equivalent*: the 95 % interval lies within +-delta, so a difference that matters is excluded; this goes before a
-    significant but negligible difference. *better*, *worse*: `p` (corrected over the family, where there is one) is
-    below 0.05. *undecided*: neither, with the difference that this design would detect with 80 % power.
+    *equivalent*: the 95 % interval lies within +-delta, which excludes a difference that matters; this also holds for
+    a significant but negligible difference. *better*, *worse*: `p` (corrected over the family, if there is one) is
+    below 0.05. *undecided*: neither; the text has the difference that this design would detect with 80 % power.
     """
-    if -delta <= found.low and found.high <= delta:
+    if -delta <= result.low and result.high <= delta:
         word, text = "equivalent", f"equivalent within {exact_points(delta)}"
     elif p < ALPHA:
-        word = text = "better" if found.difference > 0 else "worse"
+        word = text = "better" if result.difference > 0 else "worse"
     else:
-        word, text = "undecided", f"undecided (detectable: {points(found.detectable)})"
+        word, text = "undecided", f"undecided (detectable: {points(result.detectable)})"
     if exploratory:
         text += ", exploratory"
-    if found.conditional:
+    if result.conditional:
         text += " (one seed: these trained models only)"
     return Verdict(word, text)

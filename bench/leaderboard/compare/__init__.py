@@ -1,1 +1,1 @@
-"""Comparisons of methods: with the baseline, in all pairs, with their shuffles, across tasks."""
+"""Compare methods: with the baseline, in all pairs, with their own shuffle, across tasks."""

@@ -1,4 +1,7 @@
-"""Methods over several tasks: means, wins and ranks. Tasks are few and fixed; nothing here speaks of other tasks."""
+"""Summaries of methods over several tasks: means, wins and ranks.
+
+The tasks are few and fixed, so intervals and ranks hold for these tasks and not for others.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ from dataclasses import dataclass
 from bench.leaderboard.results import Row, Section
 from bench.stats.crossed import Comparison
 
-# What tasks must share to be summed up.
+# Sections must agree in these to be summarised together.
 ALIKE = ("source", "encoder", "encoder_hash", "checker_encoder_hash", "preset", "protocol", "training")
 
-DIGITS = 12  # of a mean accuracy: means of the same number of hits differ in the last ones
-LEAST_TASKS = 8  # below, a test over tasks has no power worth mentioning
+DIGITS = 12  # of a mean accuracy; means of equal numbers of hits may differ in later digits
+LEAST_TASKS = 8  # with fewer, a test over tasks has hardly any power
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class OverallRow:
-    """One method that is complete on every task. `rank`: mean over tasks, 1 is best, ties share."""
+    """One method that is complete on every task. `rank`: mean over tasks; 1 is best, ties share the mean rank."""
 
     label: str
     accuracy: float
@@ -40,8 +43,11 @@ class OverallRow:
 
 @dataclass(frozen=True)
 class Overall:
-    """Tasks that were run alike. `left_out`: methods that lack a task, with the tasks that they lack; `omitted`: tasks
-    of which several tables could be meant."""
+    """A summary over tasks with the same settings.
+
+    `left_out`: methods that are missing or incomplete on some task, with those tasks. `omitted`: tasks for which it is
+    unclear which of several sections counts.
+    """
 
     spec: dict[str, str]
     tasks: tuple[str, ...]
@@ -51,25 +57,26 @@ class Overall:
 
 
 def overall(sections: Sequence[Section]) -> tuple[Overall, ...]:
-    """A summary for each group of two or more tasks that were run alike."""
+    """A summary for each group of two or more tasks with the same settings (`ALIKE`)."""
     groups: dict[tuple[str, ...], list[Section]] = {}
     for section in sections:
         groups.setdefault(tuple(str(section.spec.get(key) or "") for key in ALIKE), []).append(section)
-    found = (summary(dict(zip(ALIKE, key, strict=True)), group) for key, group in groups.items())
-    return tuple(one for one in found if one is not None)
+    summaries = (summary(dict(zip(ALIKE, key, strict=True)), group) for key, group in groups.items())
+    return tuple(one for one in summaries if one is not None)
 
 
 def one_each(sections: Sequence[Section]) -> dict[str, Section | None]:
-    """The section of each task, None where several could be meant.
+    """The section that counts for each task; None if that is unclear.
 
-    Variants of a task are no tasks: of several sections the plain one counts, if there is just one of that kind.
+    A variant such as `a[noise=0.2]` is not a task of its own: of several sections of a task the one without options
+    counts, if there is exactly one.
     """
-    found: dict[str, Section | None] = {}
+    chosen: dict[str, Section | None] = {}
     for task in dict.fromkeys(map(task_of, sections)):
         own = [section for section in sections if task_of(section) == task]
         plain = own if len(own) == 1 else [section for section in own if section.spec["task_ref"] == task]
-        found[task] = plain[0] if len(plain) == 1 else None
-    return found
+        chosen[task] = plain[0] if len(plain) == 1 else None
+    return chosen
 
 
 def task_of(section: Section) -> str:
@@ -78,7 +85,7 @@ def task_of(section: Section) -> str:
 
 
 def summary(spec: dict[str, str], group: Sequence[Section]) -> Overall | None:
-    """The rows of one group, None for fewer than two tasks or methods."""
+    """The summary of one group; None for fewer than two tasks or methods."""
     chosen = one_each(group)
     sections = [section for section in chosen.values() if section is not None]
     labels = list(dict.fromkeys(row.label for section in sections for row in section.rows))
@@ -96,17 +103,17 @@ def summary(spec: dict[str, str], group: Sequence[Section]) -> Overall | None:
         for i, label in enumerate(ranked)
     ]
     rows.sort(key=lambda row: (row.rank, -row.accuracy, row.label))
-    left_out = {label: gone for label, gone in lacking.items() if gone}
+    left_out = {label: missing for label, missing in lacking.items() if missing}
     return Overall(spec, tasks, tuple(rows), left_out, tuple(task for task, one in chosen.items() if one is None))
 
 
 def ranks_of(values: list[float]) -> list[float]:
-    """1 for the largest value; equal ones share the mean of their ranks."""
+    """Ranks of values, 1 for the largest; equal values share the mean of their ranks."""
     return [1 + sum(other > value for other in values) + (values.count(value) - 1) / 2 for value in values]
 
 
 def overall_row(label: str, rows: Sequence[Row], rank: float) -> OverallRow:
-    """One method over its tasks; a verdict that is neither better nor worse is a tie."""
+    """One method over its tasks; a verdict other than better or worse counts as a tie."""
     words = [row.paired.verdict.word for row in rows if row.paired and row.paired.verdict.word]
     wins, losses = words.count("better"), words.count("worse")
     return OverallRow(
@@ -120,10 +127,13 @@ def overall_row(label: str, rows: Sequence[Row], rank: float) -> OverallRow:
     )
 
 
-def mean_gain(found: Sequence[Comparison | None]) -> Gain | None:
-    """Mean over tasks as strata: h = sqrt(sum of h_t^2) / T, each task's variances with quantiles of their own."""
-    known = [one for one in found if one is not None]
-    if len(known) < len(found):
+def mean_gain(comparisons: Sequence[Comparison | None]) -> Gain | None:
+    """Mean difference over T tasks (fixed strata), with the half-width h = sqrt(sum of h_t^2) / T.
+
+    The h_t are those of the tasks, so the variances of each task keep their own quantiles. None if a task has none.
+    """
+    known = [one for one in comparisons if one is not None]
+    if len(known) < len(comparisons):
         return None
     difference = sum(one.difference for one in known) / len(known)
     half = math.sqrt(sum(((one.high - one.low) / 2) ** 2 for one in known)) / len(known)

@@ -1,4 +1,4 @@
-"""Every method of a section against every other one."""
+"""Compare every method of a section with every other one, and find the group of methods that may be the best."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
     from bench.leaderboard.results import Row
 
 
+def compare_pairs(rows: Sequence[Row], test: Examples, rules: Rules) -> Pairs | None:
+    """All pairs of the section's comparable rows, in their order; None for fewer than two."""
+    chosen = comparable(rows, rules.allow_mixed)
+    if len(chosen) < 2:
+        return None
+    scores = np.stack([stacked(row, row.seeds) == test.labels for row in chosen]).astype(np.float64)
+    result = pairwise(scores)
+    upper = np.triu_indices(len(chosen), 1)
+    p = np.ones_like(result.p)
+    p[upper] = CORRECTIONS[rules.correction](result.p[upper].tolist())
+    p = np.minimum(p, p.T)
+    low, high = result.difference - result.half, result.difference + result.half
+    words = np.where(p < ALPHA, np.where(result.difference > 0, "better", "worse"), "undecided")
+    words = np.where((low >= -rules.delta) & (high <= rules.delta), "equivalent", words)
+    labels = tuple(row.label for row in chosen)
+    best = frozenset(compress(labels, best_group(one_sided(result), ALPHA).tolist()))
+    return Pairs(labels, result.difference, p, tuple(map(tuple, words.tolist())), best)
+
+
 def comparable(rows: Sequence[Row], allow_mixed: bool) -> list[Row]:
-    """The complete rows whose seeds and environments are those of most of them."""
+    """The largest set of complete rows that share seeds and, unless mixing is allowed, code, versions and device."""
     complete = [row for row in rows if row.complete and row.cells]
-    alike = [
+    groups = [
         [other for other in complete if other.seeds == row.seeds and (allow_mixed or not mixture(row, other))]
         for row in complete
     ]
-    return max(alike, key=len, default=[])
-
-
-def pairs(rows: Sequence[Row], test: Examples, rules: Rules) -> Pairs | None:
-    """All pairs of the section's comparable rows, in their order; None for fewer than two."""
-    kept = comparable(rows, rules.allow_mixed)
-    if len(kept) < 2:
-        return None
-    scores = np.stack([stacked(row, row.seeds) == test.labels for row in kept]).astype(np.float64)
-    found = pairwise(scores)
-    upper = np.triu_indices(len(kept), 1)
-    p = np.ones_like(found.p)
-    p[upper] = CORRECTIONS[rules.correction](found.p[upper].tolist())
-    p = np.minimum(p, p.T)
-    low, high = found.difference - found.half, found.difference + found.half
-    words = np.where(p < ALPHA, np.where(found.difference > 0, "better", "worse"), "undecided")
-    words = np.where((low >= -rules.delta) & (high <= rules.delta), "equivalent", words)
-    labels = tuple(row.label for row in kept)
-    best = frozenset(compress(labels, best_group(one_sided(found), ALPHA).tolist()))
-    return Pairs(labels, found.difference, p, tuple(map(tuple, words.tolist())), best)
+    return max(groups, key=len, default=[])

@@ -1,4 +1,4 @@
-"""Every method of a section against the baseline, on the seeds and test rows that both have."""
+"""Compare every method of a section with the baseline, on the seeds and test rows that both have."""
 
 from __future__ import annotations
 
@@ -24,25 +24,28 @@ if TYPE_CHECKING:
     from bench.leaderboard.results import Row
 
 
-def pair(rows: Sequence[Row], base: Row | None, test: Examples, rules: Rules) -> list[Paired]:
-    """One `Paired` per row. The family's size is the number of planned core methods, whatever became of their cells."""
+def compare_with_baseline(rows: Sequence[Row], base: Row | None, test: Examples, rules: Rules) -> list[Paired]:
+    """One `Paired` per row.
+
+    p-values are corrected over all core methods that were planned, whether or not their cells have a result.
+    """
     matches = [match(row, base, test, rules) for row in rows]
-    p = [found.p for found in matches]
+    p = [one.p for one in matches]
     core = [i for i, row in enumerate(rows) if row.spec["core"] and row is not base]
     corrected = np.full(len(rows), math.nan)
     corrected[core] = CORRECTIONS[rules.correction]([p[i] for i in core])
-    judgements = [
-        judged(found, family(row, base), float(corrected[i]), rules.delta, len(core))
-        for i, (row, found) in enumerate(zip(rows, matches, strict=True))
+    results = [
+        judge(one, family(row, base), float(corrected[i]), rules.delta, len(core))
+        for i, (row, one) in enumerate(zip(rows, matches, strict=True))
     ]
     if base is not None:
-        for i, value in zip(core, stepped([rows[i] for i in core], [p[i] for i in core], base, test), strict=True):
-            judgements[i] = replace(judgements[i], p_max_t=value)
-    return judgements
+        for i, value in zip(core, step_down([rows[i] for i in core], [p[i] for i in core], base, test), strict=True):
+            results[i] = replace(results[i], p_max_t=value)
+    return results
 
 
 def match(row: Row, base: Row | None, test: Examples, rules: Rules) -> Match:
-    """Compare a row with the baseline, as far as it can be compared."""
+    """Compare one row with the baseline; `withheld` says what prevents a comparison or a verdict."""
     if row is base:
         return Match(withheld="baseline")
     if base is None:
@@ -62,41 +65,43 @@ def match(row: Row, base: Row | None, test: Examples, rules: Rules) -> Match:
     return Match(compare_accuracy(test.labels, a, b), compare_macro_f1(test.labels, a, b, test.classes), reason)
 
 
+def judge(one: Match, kind: str, corrected: float, delta: float, size: int) -> Paired:
+    """The verdict on a match of this family (`kind`), which has `size` comparisons.
+
+    It rests on the p-value `corrected` over the family, except for exploratory methods, which are not corrected.
+    """
+    if one.accuracy is None or one.withheld:
+        return Paired(one.accuracy, one.macro_f1, math.nan, kind, Verdict("", one.withheld), one.withheld)
+    exploratory = kind == "exploratory"
+    word = verdict(one.accuracy, one.p if exploratory else corrected, delta=delta, exploratory=exploratory)
+    more = needed(one.accuracy, delta, 1 if exploratory else size) if word.word == "undecided" else None
+    return Paired(one.accuracy, one.macro_f1, corrected, kind, word, needed=more)
+
+
 def family(row: Row, base: Row | None) -> str:
-    """Which family of comparisons a row is in."""
+    """The family of comparisons that a row belongs to; empty for the baseline."""
     return "" if row is base else "confirmatory" if row.spec["core"] else "exploratory"
 
 
-def stepped(rows: Sequence[Row], p: Sequence[float], base: Row, test: Examples) -> list[float]:
-    """Step-down max-T over a family; a comparison that could not be made counts as independent."""
-    made = [i for i, value in enumerate(p) if not math.isnan(value)]
-    compared = [base, *(rows[i] for i in made)]
-    shared = sorted(set.intersection(*(set(row.cells) for row in compared)))
+def step_down(rows: Sequence[Row], p: Sequence[float], base: Row, test: Examples) -> list[float]:
+    """p-values by step-down max-T over a family; a comparison without a p-value counts as independent of the others."""
+    compared = [i for i, value in enumerate(p) if not math.isnan(value)]
+    all_rows = [base, *(rows[i] for i in compared)]
+    shared = sorted(set.intersection(*(set(row.cells) for row in all_rows)))
     correlation = np.eye(len(rows))
-    if made and shared:
-        right = np.stack([stacked(row, shared) == test.labels for row in compared])
+    if compared and shared:
+        right = np.stack([stacked(row, shared) == test.labels for row in all_rows])
         scores = right[1:].astype(np.float64) - right[0]
-        correlation[np.ix_(made, made)] = sure_correlation(covariances(scores), *scores.shape[1:])
+        correlation[np.ix_(compared, compared)] = sure_correlation(covariances(scores), *scores.shape[1:])
     return [float(value) for value in max_t(p, correlation)] if len(rows) else []
-
-
-def judged(found: Match, kind: str, corrected: float, delta: float, size: int) -> Paired:
-    """What may be said of a match; `corrected`, of a family of this size, is looked at unless it is exploratory."""
-    if found.accuracy is None or found.withheld:
-        told = Verdict("", found.withheld)
-        return Paired(found.accuracy, found.macro_f1, math.nan, kind, told, found.withheld)
-    exploratory = kind == "exploratory"
-    word = verdict(found.accuracy, found.p if exploratory else corrected, delta=delta, exploratory=exploratory)
-    more = needed(found.accuracy, delta, 1 if exploratory else size) if word.word == "undecided" else None
-    return Paired(found.accuracy, found.macro_f1, corrected, kind, word, needed=more)
 
 
 def mixture(row: Row, base: Row) -> str:
     """What differs between the environments of two rows' cells, e.g. `torch 2.12.0, 2.13.0`; empty if nothing."""
     values = {key: sorted(row.environments[key] | base.environments[key]) for key in ENVIRONMENT}
-    return "; ".join(f"{key} {', '.join(found)}" for key, found in values.items() if len(found) > 1)
+    return "; ".join(f"{key} {', '.join(versions)}" for key, versions in values.items() if len(versions) > 1)
 
 
 def stacked(row: Row, seeds: Sequence[int]) -> IntArray:
-    """Predictions (S, N)."""
+    """Predicted classes (S, N) of a row's cells at these seeds."""
     return np.stack([row.cells[seed].predictions for seed in seeds])

@@ -1,7 +1,7 @@
-"""Information gain: a weight method minus itself with its weights shuffled within class.
+"""Information gain: a weight method compared with itself, its weights shuffled among the rows of a class.
 
-The shuffled method has the same schedule and the same weights, but not on the rows that they were meant for: what is
-left of a gain is what the method knows about rows.
+The shuffled method has the same schedule and the same weights, but on random rows of the class. So the difference is
+due to which rows get which weight.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bench.leaderboard.compare.baseline import judged, match
+from bench.leaderboard.compare.baseline import judge, match
 from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.results import Paired
 from bench.leaderboard.rules import Rules
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from bench.leaderboard.results import Row
 
 
-def information(rows: Sequence[Row], test: Examples, rules: Rules) -> Mapping[str, Paired]:
-    """By label, each method that stands beside its within-class shuffle; corrected over these comparisons."""
+def information_gains(rows: Sequence[Row], test: Examples, rules: Rules) -> Mapping[str, Paired]:
+    """By label, the methods of which the section has the within-class shuffle; corrected over these comparisons."""
     matches = {
         row.label: match(row, shuffled, test, rules) for row in rows if (shuffled := shuffle_of(row, rows)) is not None
     }
-    corrected = CORRECTIONS[rules.correction]([found.p for found in matches.values()])
+    corrected = CORRECTIONS[rules.correction]([one.p for one in matches.values()])
     return {
-        label: judged(found, "information", float(p), rules.delta, len(matches))
-        for (label, found), p in zip(matches.items(), corrected, strict=True)
+        label: judge(one, "information", float(p), rules.delta, len(matches))
+        for (label, one), p in zip(matches.items(), corrected, strict=True)
     }
 
 

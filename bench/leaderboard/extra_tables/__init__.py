@@ -1,24 +1,27 @@
-"""Further tables of a report. A new one is a small file that makes a `Part`, and one entry here."""
+"""Extra tables of a report, beside the leaderboard itself.
+
+A new one is a small file that makes an `ExtraTable`, and one entry here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
 from bench.leaderboard.extra_tables import oracle, stress, weights
-from bench.leaderboard.extra_tables.extra_table import Part
-from bench.leaderboard.results import Section, Table
+from bench.leaderboard.extra_tables.extra_table import ExtraTable
+from bench.leaderboard.results import Report, Section
 
-__all__ = ["Part", "section_parts", "table_parts"]
+__all__ = ["ExtraTable", "report_tables", "section_tables"]
 
-SECTION_PARTS: tuple[Callable[[Section], Part | None], ...] = (oracle.part, weights.part)  # None: nothing to show
-TABLE_PARTS: tuple[Callable[[Table], Iterator[Part]], ...] = (stress.parts,)
-
-
-def section_parts(section: Section) -> list[Part]:
-    """The tables below a section's own."""
-    return [part for make in SECTION_PARTS if (part := make(section)) is not None]
+SECTION_TABLES: tuple[Callable[[Section], ExtraTable | None], ...] = (oracle.oracle_table, weights.weight_table)
+REPORT_TABLES: tuple[Callable[[Report], Iterator[ExtraTable]], ...] = (stress.stress_tables,)
 
 
-def table_parts(table: Table) -> list[Part]:
-    """The tables before all sections."""
-    return [part for make in TABLE_PARTS for part in make(table)]
+def section_tables(section: Section) -> list[ExtraTable]:
+    """The extra tables of one section, shown below its leaderboard; those without content are left out."""
+    return [table for make in SECTION_TABLES if (table := make(section)) is not None]
+
+
+def report_tables(report: Report) -> list[ExtraTable]:
+    """The extra tables of the whole report, shown before its sections."""
+    return [extra for make in REPORT_TABLES for extra in make(report)]

@@ -1,4 +1,4 @@
-"""What a further table of a report is."""
+"""The type of the report's extra tables."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A table with what to know of it. `rows` are dataclasses, `before` and `after` Markdown paragraphs or lists."""
+class ExtraTable:
+    """A table with the text around it. `rows` are dataclasses, `before` and `after` Markdown paragraphs or lists."""
 
     key: str
     title: str

@@ -1,4 +1,7 @@
-"""Where the true processes are known: how well weights match the true ratio, and how far a classifier is from Bayes."""
+"""Extra table of the task `oracle`, whose true distributions P (real) and Q (generated) are known.
+
+It shows how well weights match the true ratio P/Q, and how far each classifier is from the Bayes classifier.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import numpy as np
 
 from bench.arrays import FloatArray
 from bench.leaderboard.columns import Column, mean_and_interval, number, percent
-from bench.leaderboard.extra_tables.extra_table import Part
+from bench.leaderboard.extra_tables.extra_table import ExtraTable
 from bench.leaderboard.extra_tables.weights import of_cell, over_seeds, stored
 from bench.leaderboard.read.row_weights import RowWeights, ess, rank_correlation
 from bench.leaderboard.read.scores import read_predictions
@@ -30,7 +33,7 @@ UNKNOWN = t_interval([])
 
 @dataclass(frozen=True)
 class Truth:
-    """How one cell's weights compare with P(y|x)/Q(y|x) of its rows; `log_error` is infinite for a weight of 0."""
+    """One cell's weights compared with P(y|x)/Q(y|x) of its rows. `log_error` is infinite for a weight of 0."""
 
     rank: float  # Spearman's correlation
     log_error: float  # root mean square of log w - log ratio
@@ -41,12 +44,12 @@ class Truth:
 
 @dataclass(frozen=True)
 class OracleRow:
-    """One method over its seeds; the line of the Bayes classifier has no weights."""
+    """One method over its n seeds; the row of the Bayes classifier has no weights."""
 
     label: str
     n: int
     accuracy: float
-    regret: Interval = UNKNOWN  # accuracy that Bayes has and the classifier has not, in expectation over labels
+    regret: Interval = UNKNOWN  # accuracy of Bayes minus the classifier's, in expectation over labels
     divergence: Interval = UNKNOWN  # mean KL(P(.|x) || p(.|x)), nats
     rank: float = math.nan
     log_error: float = math.nan
@@ -56,7 +59,7 @@ class OracleRow:
 
 
 def share(interval: Interval) -> str:
-    """Points with their interval."""
+    """A share in per cent, or a difference in points, with its interval."""
     return NOTHING if math.isnan(interval.mean) else mean_and_interval(interval)
 
 
@@ -80,40 +83,42 @@ COLUMNS: tuple[Column[OracleRow], ...] = (
 )
 READING = "\n".join(
     [
-        "- **lost to Bayes**: accuracy of the Bayes classifier of P minus that of this one on the test texts, expected "
-        "over their labels. **KL to P**: mean Kullback-Leibler divergence of its probabilities from P(·|x).",
-        "- **ρ with P/Q**: Spearman's rank correlation of a row's mean weight with the true P(y|x)/Q(y|x) of its given "
-        "label, label noise in Q included. **log error**: root mean square of log w − log P/Q (0: the weights are the "
-        "ratio). **joint ratio**: P(x, y)/Q(x, y), which also corrects the texts. **ESS**: (Σw)²/Σw² over rows, share.",
+        "- This task is simulated: P is the true distribution of real rows, Q that of generated rows.",
+        "- **lost to Bayes**: accuracy of the Bayes classifier of P minus that of this classifier on the test texts, "
+        "expected over their labels. **KL to P**: mean Kullback-Leibler divergence of its probabilities from P(·|x).",
+        "- **ρ with P/Q**: Spearman's rank correlation of a row's mean weight with the true P(y|x)/Q(y|x) of its "
+        "label; Q includes label noise. **log error**: root mean square of log w − log P/Q; 0 if the weights are the "
+        "ratio. **joint ratio**: P(x, y)/Q(x, y), which also corrects the distribution of texts. **ESS**: effective "
+        "sample size, (Σw)²/Σw² over rows, as a share.",
     ]
 )
 
 
-def part(section: Section) -> Part | None:
-    """The table, None where the truth is not known."""
-    rows = [made for row in section.rows if row.cells and (made := oracle_row(section, row)) is not None]
+def oracle_table(section: Section) -> ExtraTable | None:
+    """The table; None where the true distributions are not known."""
+    rows = [entry for row in section.rows if row.cells and (entry := oracle_row(section, row)) is not None]
     if not rows:
         return None
     first = next(iter(section.spec["records"].values()))
     root = next(cell.folder for row in section.rows for cell in row.cells.values()).parents[2]
     truth = test_truth(root, first["test"])
-    assert truth is not None, "methods were compared with it"
+    assert truth is not None, "rows are made only where it is known"
     bayes = OracleRow("Bayes classifier of P", 0, float(np.exp(truth).max(axis=1).mean()))
-    return Part("oracle", "Against the truth", COLUMNS, [*rows, bayes], after=[READING])
+    return ExtraTable("oracle", "Compared with the true distributions", COLUMNS, [*rows, bayes], after=[READING])
 
 
 def oracle_row(section: Section, row: Row) -> OracleRow | None:
-    """One method, None where nothing is recorded of its test rows."""
+    """One method; None where the true distribution of its test rows is not known."""
     distances, truths = [], []
     for seed, cell in row.cells.items():
-        hidden = section.spec.get("records", {}).get(str(seed), {})
-        truth = test_truth(cell.folder.parents[2], hidden.get("test"))
+        hidden_ids = section.spec.get("records", {}).get(str(seed), {})
+        truth = test_truth(cell.folder.parents[2], hidden_ids.get("test"))
         if truth is None:
             return None
         distances.append(distance(truth, cell.folder))
         weights = of_cell(section, seed, cell.folder) if stored(cell.folder) else None
-        if isinstance(weights, RowWeights) and (found := compared(weights)) is not None:
-            truths.append(found)
+        if isinstance(weights, RowWeights) and (truth_of_cell := against_truth(weights)) is not None:
+            truths.append(truth_of_cell)
     known = {name: float(np.mean([getattr(one, name) for one in truths])) for name in Truth.__annotations__ if truths}
     return OracleRow(
         label=row.label,
@@ -126,20 +131,20 @@ def oracle_row(section: Section, row: Row) -> OracleRow | None:
 
 
 @functools.lru_cache(maxsize=64)
-def test_truth(root: Path, record_id: str | None) -> FloatArray | None:
-    """(N, C) log P(.|x) of test rows in order of id, None where it is not recorded."""
-    hidden = hidden_columns.read(root, record_id)
+def test_truth(root: Path, hidden_id: str | None) -> FloatArray | None:
+    """(N, C) log P(.|x) of test rows in order of id; None where it is not known."""
+    hidden = hidden_columns.read(root, hidden_id)
     return None if hidden is None else columns_of(hidden.sort_values("id"), "log_p")
 
 
 def columns_of(hidden: pd.DataFrame, name: str) -> FloatArray | None:
     """(n, C) of the columns `name_0`, `name_1`, ...; None where there are none."""
-    found = [column for column in hidden if str(column).startswith(f"{name}_")]
-    return hidden[found].to_numpy(np.float64) if found else None
+    columns = [column for column in hidden if str(column).startswith(f"{name}_")]
+    return hidden[columns].to_numpy(np.float64) if columns else None
 
 
 def distance(truth: FloatArray, folder: Path) -> tuple[float, float]:
-    """Expected accuracy lost to Bayes, and mean divergence from P."""
+    """One cell: expected accuracy lost to Bayes, and mean divergence from P in nats."""
     _, logits = read_predictions(folder, folder.name)
     posterior = np.exp(truth)
     chosen = posterior[np.arange(len(posterior)), logits.argmax(axis=1)]
@@ -147,8 +152,8 @@ def distance(truth: FloatArray, folder: Path) -> tuple[float, float]:
     return float((posterior.max(axis=1) - chosen).mean()), float(divergence.mean())
 
 
-def compared(rows: RowWeights) -> Truth | None:
-    """A cell's weights against the truth; None where Q is not known in closed form."""
+def against_truth(rows: RowWeights) -> Truth | None:
+    """A cell's weights compared with the true ratio; None where Q is not known in closed form."""
     if rows.hidden is None:
         return None
     log_p, log_q = columns_of(rows.hidden, "log_p"), columns_of(rows.hidden, "log_q")

@@ -1,4 +1,4 @@
-"""Accuracy along an axis of stress: sections of one task that differ in one axis alone."""
+"""Extra table of a report: accuracy along an axis of stress, from sections of a task that differ in it alone."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from bench.arrays import FloatArray
 from bench.leaderboard.columns import Column, gain, mean_and_interval
 from bench.leaderboard.compare.baseline import mixture, stacked
-from bench.leaderboard.extra_tables.extra_table import Part
-from bench.leaderboard.results import Row, Section, Table
+from bench.leaderboard.extra_tables.extra_table import ExtraTable
+from bench.leaderboard.results import Report, Row, Section
 from bench.leaderboard.rules import Rules
 from bench.stats.crossed import Comparison, compare
 from bench.stats.interval import Interval, t_interval
@@ -21,6 +21,7 @@ from bench.stats.multiple import CORRECTIONS
 from bench.stats.verdict import verdict
 from tasks import AXES
 
+# Sections of one curve agree in these.
 ALIKE = ("task", "source", "encoder", "encoder_hash", "preset", "protocol", "settings", "filters")
 SIGNS = {"better": " ▲", "worse": " ▼", "equivalent": " ="}
 NOTHING = "–"
@@ -29,7 +30,7 @@ UNKNOWN = t_interval([])
 
 @dataclass(frozen=True)
 class Curve:
-    """The sections along one axis, by rising value."""
+    """The sections along one axis, in ascending order of its value."""
 
     axis: str
     values: tuple[float, ...]
@@ -37,41 +38,41 @@ class Curve:
 
     @property
     def labels(self) -> list[str]:
-        """The methods that have a result at two points or more, in the order of the first section."""
+        """The methods with results at two points or more, in the order of the first section."""
         rows = [row.label for section in self.sections for row in section.rows if row.cells]
         return [label for label in dict.fromkeys(rows) if rows.count(label) > 1]
 
     @property
     def planned(self) -> list[str]:
-        """The methods that were asked for at both ends, with or without a result."""
+        """The methods planned at both ends, with or without a result."""
         ends = [[row.label for row in section.rows] for section in (self.sections[0], self.sections[-1])]
         return [label for label in ends[0] if label in ends[1]]
 
     def row(self, label: str, place: int) -> Row | None:
-        """A method at one point."""
+        """A method at one point; None if it has no result there."""
         return next((row for row in self.sections[place].rows if row.label == label and row.cells), None)
 
 
 @dataclass(frozen=True)
 class StressRow:
-    """One method along an axis: accuracy and verdict at each value, and what the axis does to it."""
+    """One method along an axis: accuracy and verdict at each value, and its change from the first value to the last."""
 
     label: str
     accuracy: tuple[Interval, ...]
     words: tuple[str, ...]
     change: Comparison | None  # accuracy at the last value minus at the first
     against: Comparison | None  # its change minus the baseline's
-    verdict: str = NOTHING
+    verdict: str = NOTHING  # on `against`
 
 
-def curves(table: Table) -> list[Curve]:
-    """Every axis along which two or more sections lie."""
+def curves(report: Report) -> list[Curve]:
+    """The curves of all axes; a curve has two or more sections."""
     axes = [name for name, axis in AXES.items() if axis.option_of is None]
-    return [curve for axis in axes for curve in along(axis, table.sections)]
+    return [curve for axis in axes for curve in along(axis, report.sections)]
 
 
 def along(axis: str, sections: Sequence[Section]) -> Iterator[Curve]:
-    """The curves of one axis. A section without the axis is the first point of every curve that it fits."""
+    """The curves of one axis. A section without stress on it is the unstressed point of every curve it matches."""
     options = {name for name, entry in AXES.items() if entry.option_of == axis}
     groups: dict[str, dict[float, Section]] = {}
     stressed = [section for section in sections if axis in section.spec.get("stress", {})]
@@ -88,58 +89,58 @@ def along(axis: str, sections: Sequence[Section]) -> Iterator[Curve]:
 
 
 def key(section: Section, without: set[str]) -> str:
-    """What the sections of a curve share."""
+    """A key that is equal for the sections of one curve."""
     stress = {name: entry for name, entry in section.spec.get("stress", {}).items() if name not in without}
     return repr([*(section.spec.get(name) for name in ALIKE), sorted(stress.items())])
 
 
 def value(section: Section, axis: str) -> float:
-    """Where a section lies on an axis; sizes are always known."""
+    """A section's value on an axis: its stress, else its number of rows for axes of sizes, else the default."""
     spec: Mapping[str, Any] = section.spec
     return float(spec.get("stress", {}).get(axis, spec["sizes"].get(axis, AXES[axis].default or 0)))
 
 
-def parts(table: Table) -> Iterator[Part]:
+def stress_tables(report: Report) -> Iterator[ExtraTable]:
     """A table per curve."""
-    for place, curve in enumerate(curves(table), 1):
+    for place, curve in enumerate(curves(report), 1):
         title = f"Stress: {curve.sections[0].spec['title']} along {curve.axis}"
-        yield Part(f"stress-{place}", title, columns(curve), rows(curve, table), after=[reading(curve, table)])
+        yield ExtraTable(f"stress-{place}", title, columns(curve), rows(curve, report), after=[reading(curve, report)])
 
 
 def columns(curve: Curve) -> list[Column[StressRow]]:
-    """A column per value, then what the axis does."""
-    found: list[Column[StressRow]] = [Column("label", "method", lambda row: row.label, numeric=False)]
+    """A column per value, then the change from the first value to the last."""
+    columns: list[Column[StressRow]] = [Column("label", "method", lambda row: row.label, numeric=False)]
     for place, x in enumerate(curve.values):
-        found.append(Column(f"at_{place}", f"{curve.axis}={x:g}", lambda row, at=place: point(row, at)))  # type: ignore[misc]
-    found.append(Column("stress_change", "change, last − first [95 %]", lambda row: gain(row.change)))
-    found.append(Column("stress_against", "change − baseline's [95 %]", lambda row: gain(row.against)))
-    found.append(Column("stress_verdict", "holds up", lambda row: row.verdict, numeric=False))
-    return found
+        columns.append(Column(f"at_{place}", f"{curve.axis}={x:g}", lambda row, at=place: point(row, at)))  # type: ignore[misc]
+    columns.append(Column("stress_change", "change, last − first [95 %]", lambda row: gain(row.change)))
+    columns.append(Column("stress_against", "change − baseline's [95 %]", lambda row: gain(row.against)))
+    columns.append(Column("stress_verdict", "holds up", lambda row: row.verdict, numeric=False))
+    return columns
 
 
 def point(row: StressRow, place: int) -> str:
-    """Accuracy with its interval and the sign of its verdict."""
+    """Accuracy with its interval, and the sign of the verdict against the baseline."""
     interval = row.accuracy[place]
     return NOTHING if np.isnan(interval.mean) else mean_and_interval(interval) + SIGNS.get(row.words[place], "")
 
 
-def rows(curve: Curve, table: Table) -> list[StressRow]:
-    """The methods along an axis; verdicts on their resistance are corrected over all that were planned."""
-    rules = table.rules
+def rows(curve: Curve, report: Report) -> list[StressRow]:
+    """The methods along an axis; the verdicts on `against` are corrected over all methods planned at both ends."""
+    rules = report.rules
     base = change(curve, rules.baseline, rules.allow_mixed)
-    made = {label: stress_row(curve, label, base, rules) for label in curve.labels}
+    by_label = {label: stress_row(curve, label, base, rules) for label in curve.labels}
     planned = [label for label in curve.planned if label != rules.baseline]
-    differences = [row.against if (row := made.get(label)) else None for label in planned]
-    p = CORRECTIONS[rules.correction]([found.p if found else math.nan for found in differences])
-    for label, found, corrected in zip(planned, differences, p, strict=True):
-        if found is not None:
-            told = verdict(found, float(corrected), delta=rules.delta).text
-            made[label] = replace(made[label], verdict=told)
-    return list(made.values())
+    differences = [row.against if (row := by_label.get(label)) else None for label in planned]
+    p = CORRECTIONS[rules.correction]([one.p if one else math.nan for one in differences])
+    for label, difference, corrected in zip(planned, differences, p, strict=True):
+        if difference is not None:
+            text = verdict(difference, float(corrected), delta=rules.delta).text
+            by_label[label] = replace(by_label[label], verdict=text)
+    return list(by_label.values())
 
 
 def stress_row(curve: Curve, label: str, base: Change | None, rules: Rules) -> StressRow:
-    """One method; changes need the same seeds and test rows at both ends."""
+    """One method along the axis; a change needs the same seeds and test rows at both ends."""
     places = [curve.row(label, place) for place in range(len(curve.values))]
     own = change(curve, label, rules.allow_mixed)
     return StressRow(
@@ -153,7 +154,7 @@ def stress_row(curve: Curve, label: str, base: Change | None, rules: Rules) -> S
 
 @dataclass(frozen=True)
 class Change:
-    """(S, N) right at the last value minus right at the first, and the method's rows there."""
+    """A method's rows at the first and the last value, and (S, N) hits at the last minus hits at the first."""
 
     first: Row
     last: Row
@@ -161,7 +162,7 @@ class Change:
 
 
 def against(own: Change, base: Change, allow_mixed: bool) -> Comparison | None:
-    """A method's change minus the baseline's, None for the baseline and where seeds or environments are others."""
+    """A method's change minus the baseline's; None for the baseline and where seeds or environments differ."""
     if own.first.is_baseline or own.first.seeds != base.first.seeds:
         return None
     if not allow_mixed and (mixture(own.first, base.first) or mixture(own.last, base.last)):
@@ -170,7 +171,7 @@ def against(own: Change, base: Change, allow_mixed: bool) -> Comparison | None:
 
 
 def change(curve: Curve, label: str, allow_mixed: bool) -> Change | None:
-    """What the axis does to a method's hits, None where its two ends are not the same design."""
+    """A method's change along the axis; None unless seeds, test rows and environment are the same at both ends."""
     first, last = curve.row(label, 0), curve.row(label, len(curve.values) - 1)
     tests = curve.sections[0].test, curve.sections[-1].test
     if first is None or last is None or not (first.complete and last.complete) or first.seeds != last.seeds:
@@ -183,15 +184,17 @@ def change(curve: Curve, label: str, allow_mixed: bool) -> Change | None:
     return Change(first, last, np.asarray(right[0] - right[1]))
 
 
-def reading(curve: Curve, table: Table) -> str:
+def reading(curve: Curve, report: Report) -> str:
     """How to read the columns."""
-    base = table.rules.baseline
+    base = report.rules.baseline
     return "\n".join(
         [
-            f"- **{curve.axis}**: {AXES[curve.axis].meaning}. Accuracy in per cent with its interval over seeds; at "
-            f"that value ▲ better than {base}, ▼ worse, = equivalent, no sign: undecided.",
-            "- **change**: accuracy at the last value minus at the first, same seeds and test rows (crossed, as in the "
-            f"leaderboard). **change − baseline's**: how much less the axis costs than it costs {base}; **holds up**: "
-            "the verdict on that, better and worse corrected over the methods that were asked for.",
+            f"- **{curve.axis}**: {AXES[curve.axis].meaning}. Each column: accuracy in per cent with its 95 % interval "
+            f"over seeds, and the verdict against {base} there: ▲ better, ▼ worse, = equivalent, no sign: undecided "
+            "or no verdict.",
+            "- **change**: accuracy at the last value minus at the first, on the same seeds and test rows; its "
+            "interval is for new seeds and new test examples (crossed). **change − baseline's**: the method's change "
+            f"minus that of {base}; above zero, the method loses less. **holds up**: the verdict on it; *better* and "
+            f"*worse* are corrected by {report.rules.correction.author} over the methods planned at both ends.",
         ]
     )

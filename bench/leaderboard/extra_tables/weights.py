@@ -1,4 +1,4 @@
-"""What the effective weights of a section's methods look like, and what they know."""
+"""Extra table of a section: distribution of each method's effective weights, and how well they find wrong labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.leaderboard.columns import Column, mean_and_interval, number
-from bench.leaderboard.extra_tables.extra_table import Part
+from bench.leaderboard.extra_tables.extra_table import ExtraTable
 from bench.leaderboard.read.row_weights import Absence, RowWeights, ess, finds, rank_correlation, read, thirds
 from bench.leaderboard.results import Row, Section
 from bench.stats.interval import Interval, t_interval
@@ -26,7 +26,7 @@ UNKNOWN = t_interval([])
 
 @dataclass(frozen=True)
 class WeightRow:
-    """The weights of one method, mean over its n seeds; NaN where something is not known, `why` if all of it is not."""
+    """The weights of one method, mean over its n seeds. NaN: not known; `why`: the reason if there are no weights."""
 
     label: str
     n: int
@@ -58,31 +58,34 @@ COLUMNS: tuple[Column[WeightRow], ...] = (
     Column("weight_model", "ρ with p", lambda row: number(row.model, 2)),
 )
 
-READING = "\n".join(
-    [
-        "- Effective weights on cross-entropy, -d(loss)/d(log p), of generated rows as they were trained on; mean over "
-        "seeds. **ESS**: effective sample size, (Σw)²/Σw² as a share of the visits.",
-        "- **AUROC wrong labels, duplicates**: per cent, chance that a row whose label is known to be wrong (or whose "
-        "text is there more than once) has a lower mean weight than another; 50 is chance. No method sees this record.",
-        "- **ρ**: Spearman's rank correlation of a row's mean weight with the quality checker's P'(y|x) and with the "
-        "trained model's own p(y|x).",
-    ]
+READING = (
+    "- **weights**: how much a generated row counts when it is visited in training: its effective weight on "
+    "cross-entropy, −d(loss)/d(log p). Mean, 5 % quantile, median, 95 % quantile and maximum over visits; mean over "
+    "seeds, except the maximum.",
+    "- **ESS**: effective sample size, (Σw)²/Σw² as a share of the visits, in the first and last third of training.",
+    "- **ρ**: Spearman's rank correlation of a row's mean weight with the probability of its label: P'(y|x) by the "
+    "quality checker, p(y|x) by the trained model itself.",
+)
+READING_AUROC = (
+    "- **AUROC**: probability in per cent that a row with a wrong label (or a text that occurs more than once) has a "
+    "lower mean weight than another row; 50 is chance. No method sees which rows these are."
 )
 
 
-def part(section: Section) -> Part | None:
-    """The table, None where no cell has stored weights."""
-    rows = [weight_row(row, found) for row in section.rows if (found := of_row(section, row))]
+def weight_table(section: Section) -> ExtraTable | None:
+    """The table; None where no cell has stored weights."""
+    rows = [weight_row(row, by_seed) for row in section.rows if (by_seed := of_row(section, row))]
     if all(row.why for row in rows):
         return None
     empty = {"wrong": [row.wrong.mean for row in rows], "repeated": [row.repeated.mean for row in rows]}
     absent = {f"weight_{name}" for name, values in empty.items() if np.isnan(values).all()}
     columns = [column for column in COLUMNS if column.key not in absent]
-    return Part("weights", "Weights", columns, rows, after=[READING])
+    reading = READING if len(absent) == len(empty) else (*READING, READING_AUROC)
+    return ExtraTable("weights", "Weights", columns, rows, after=["\n".join(reading)])
 
 
 def of_row(section: Section, row: Row) -> dict[int, RowWeights | Absence]:
-    """By seed, the weights of a method's finished cells that stored any."""
+    """The weights of a method by seed, for the finished cells that stored them."""
     return {seed: of_cell(section, seed, cell.folder) for seed, cell in row.cells.items() if stored(cell.folder)}
 
 
@@ -92,50 +95,52 @@ def stored(folder: Path) -> bool:
 
 
 def of_cell(section: Section, seed: int, folder: Path) -> RowWeights | Absence:
-    """The weights of one cell with what the section knows of its rows."""
-    record = section.spec.get("records", {}).get(str(seed), {}).get("generated")
+    """The weights of one cell, with the hidden columns of its rows and the scores of its quality checker."""
+    hidden_id = section.spec.get("records", {}).get(str(seed), {}).get("generated")
     quality = section.spec.get("checkers", {}).get("quality", {}).get(str(seed))
     stamp = (folder / "weights.parquet").stat().st_mtime_ns
-    return known(folder, folder.parents[2], record, section.root / quality if quality else None, stamp)
+    return read_once(folder, folder.parents[2], hidden_id, section.root / quality if quality else None, stamp)
 
 
-@functools.lru_cache(maxsize=4096)  # the table and the figures of a section look at the same cells; some 70 kB each
-def known(folder: Path, root: Path, record: str | None, quality: Path | None, stamp: int) -> RowWeights | Absence:
-    """`bench.weights.read`, once per cell and version of its file."""
-    return read(folder, root, record, quality)
+@functools.lru_cache(maxsize=4096)  # tables and figures of a section read the same cells; about 70 kB each
+def read_once(
+    folder: Path, root: Path, hidden_id: str | None, quality: Path | None, stamp: int
+) -> RowWeights | Absence:
+    """`row_weights.read`, once per cell and version of its file (`stamp`)."""
+    return read(folder, root, hidden_id, quality)
 
 
 def weight_row(row: Row, by_seed: dict[int, RowWeights | Absence]) -> WeightRow:
-    """One method's line."""
-    found = [rows for rows in by_seed.values() if isinstance(rows, RowWeights)]
-    if not found:
+    """The row of one method."""
+    cells = [rows for rows in by_seed.values() if isinstance(rows, RowWeights)]
+    if not cells:
         return WeightRow(row.label, 0, why=next(one.why for one in by_seed.values() if isinstance(one, Absence)))
-    quantiles = np.mean([np.quantile(rows.visits, [0.05, 0.5, 0.95]) for rows in found], axis=0)
-    sizes = np.mean([[ess(visits) for visits in thirds(rows.visits)] for rows in found], axis=0)
+    quantiles = np.mean([np.quantile(rows.visits, [0.05, 0.5, 0.95]) for rows in cells], axis=0)
+    sizes = np.mean([[ess(visits) for visits in thirds(rows.visits)] for rows in cells], axis=0)
     return WeightRow(
         label=row.label,
-        n=len(found),
-        mean=float(np.mean([rows.visits.mean() for rows in found])),
+        n=len(cells),
+        mean=float(np.mean([rows.visits.mean() for rows in cells])),
         low=float(quantiles[0]),
         median=float(quantiles[1]),
         high=float(quantiles[2]),
-        largest=max(float(rows.visits.max()) for rows in found),
+        largest=max(float(rows.visits.max()) for rows in cells),
         ess_first=float(sizes[0]),
         ess_last=float(sizes[2]),
-        wrong=over_seeds([finds(rows, rows.wrong) for rows in found]),
-        repeated=over_seeds([finds(rows, rows.repeated) for rows in found]),
-        quality=float(np.mean([varied(rows, rows.quality) for rows in found])),
-        model=float(np.mean([varied(rows, rows.model) for rows in found])),
+        wrong=over_seeds([finds(rows, rows.wrong) for rows in cells]),
+        repeated=over_seeds([finds(rows, rows.repeated) for rows in cells]),
+        quality=float(np.mean([correlation(rows, rows.quality) for rows in cells])),
+        model=float(np.mean([correlation(rows, rows.model) for rows in cells])),
     )
 
 
-def varied(rows: RowWeights, other: FloatArray) -> float:
-    """Rank correlation of the weights with something else, NaN for constant weights."""
+def correlation(rows: RowWeights, other: FloatArray) -> float:
+    """Rank correlation of the weights with other values of the rows; NaN for constant weights."""
     return math.nan if rows.constant else rank_correlation(rows.weight, other)
 
 
 def over_seeds(values: Sequence[float]) -> Interval:
-    """Mean and interval, of nothing where a seed lacks its value."""
+    """Mean and interval over seeds; NaN if a seed has no value."""
     return t_interval([] if np.isnan(values).any() else values)
 
 

@@ -18,19 +18,19 @@ from bench.leaderboard.figures.stress import stress
 from bench.leaderboard.figures.style import render, styled
 from bench.leaderboard.figures.training import curves
 from bench.leaderboard.figures.weights import agreements, lens
-from bench.leaderboard.results import Section, Table
+from bench.leaderboard.results import Report, Section
 from bench.processes import pool
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FOLDER = "figures"
-MANY = 4  # sections that are worth the start of processes
+MANY = 4  # number of sections from which several processes draw
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A figure of each section: `draw(section, delta)` gives None where there is nothing to show."""
+    """A figure of each section: `draw(section, delta)` returns it, or None if there is nothing to show."""
 
     key: str
     caption: str
@@ -39,7 +39,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure as files; `section` is its place in the table, None for a figure of the whole table."""
+    """A drawn figure. `section`: the place of its section in the report, None for figures of the whole report."""
 
     section: int | None
     name: str
@@ -51,71 +51,75 @@ class Drawn:
 FIGURES: tuple[Entry, ...] = (
     Entry(
         "gains",
-        "Differences to the baseline; better and worse are corrected over the core methods, intervals and methods with "
-        "† are not; grey band: too small to care about",
+        "Difference of accuracy to the baseline. The verdicts better and worse are corrected over the core methods; "
+        "intervals and methods marked † are not. Grey band: differences too small to matter",
         gains,
     ),
-    Entry("seeds", "Accuracy of each seed", dots),
-    Entry("pairs", "Every method against every other; ▲ and ▼ are corrected over all pairs", heat),
-    Entry("curves", "Training loss and effective sample size (share of a batch)", curves),
-    Entry("weights", "Weights of generated rows against probabilities of their labels, pooled over seeds", lens),
-    Entry("agreement", "How far methods agree on which rows weigh more: rank correlation, mean over seeds", agreements),
+    Entry("seeds", "Accuracy of each method by seed", dots),
+    Entry("pairs", "Every method compared with every other; the verdicts ▲ and ▼ are corrected over all pairs", heat),
+    Entry("curves", "Training loss and effective sample size (ESS, share of a batch) by update", curves),
+    Entry("weights", "Weight of generated rows by the probability of their label, all seeds together", lens),
+    Entry(
+        "agreement",
+        "How much methods agree on which rows get more weight: rank correlation, mean over seeds",
+        agreements,
+    ),
 )
-OVERVIEW = "Differences to the baseline on every task, with 95 % intervals"
-STRESS = "Accuracy along an axis of stress and difference to the baseline, with 95 % bands"
-RANKS = "Mean ranks over tasks, with the critical difference of Nemenyi's test"
+OVERVIEW = "Difference of accuracy to the baseline in every section, with 95 % intervals"
+STRESS = "Accuracy along an axis of stress, and difference to the baseline, with 95 % intervals"
+RANKS = "Mean rank of each method over tasks, with the critical difference of Nemenyi's test"
 
 
-def draw(table: Table) -> tuple[Drawn, ...]:
-    """All figures of a report: the overviews, then each section's. From `MANY` sections on, in several processes."""
-    parts = [
-        (section, place, slug, table.rules.delta)
-        for place, (section, slug) in enumerate(zip(table.sections, slugs(table), strict=True))
+def draw(report: Report) -> tuple[Drawn, ...]:
+    """All figures: overviews, then those of each section. Several processes draw `MANY` sections or more."""
+    arguments = [
+        (section, place, slug, report.rules.delta)
+        for place, (section, slug) in enumerate(zip(report.sections, slugs(report), strict=True))
     ]
-    if len(parts) < MANY:
-        return (*overviews(table), *itertools.chain.from_iterable(itertools.starmap(of_section, parts)))
-    with pool(len(parts)) as processes:
-        drawn = [processes.submit(of_section, *part) for part in parts]
-        return (*overviews(table), *itertools.chain.from_iterable(one.result() for one in drawn))
+    if len(arguments) < MANY:
+        return (*overviews(report), *itertools.chain.from_iterable(itertools.starmap(of_section, arguments)))
+    with pool(len(arguments)) as processes:
+        drawn = [processes.submit(of_section, *one) for one in arguments]
+        return (*overviews(report), *itertools.chain.from_iterable(figures.result() for figures in drawn))
 
 
-def overviews(table: Table) -> list[Drawn]:
-    """The figures of the whole table."""
-    found = []
+def overviews(report: Report) -> list[Drawn]:
+    """The figures of the whole report."""
+    drawn = []
     with styled():
-        if (made := all_gains(table)) is not None:
-            found.append(Drawn(None, "all-gains", OVERVIEW, *render(made)))
-        for place, group in enumerate(overall(table.sections), 1):
-            if (made := ranks(group)) is not None:
-                found.append(Drawn(None, f"ranks-{place}", RANKS, *render(made)))
-        for place, curve in enumerate(curves_of_stress(table), 1):
-            made = stress(curve, table.rules.baseline)
-            found.append(Drawn(None, f"stress-{curve.axis}-{place}", STRESS, *render(made)))
-    return found
+        if (figure := all_gains(report)) is not None:
+            drawn.append(Drawn(None, "all-gains", OVERVIEW, *render(figure)))
+        for place, group in enumerate(overall(report.sections), 1):
+            if (figure := ranks(group)) is not None:
+                drawn.append(Drawn(None, f"ranks-{place}", RANKS, *render(figure)))
+        for place, curve in enumerate(curves_of_stress(report), 1):
+            figure = stress(curve, report.rules.baseline)
+            drawn.append(Drawn(None, f"stress-{curve.axis}-{place}", STRESS, *render(figure)))
+    return drawn
 
 
 def of_section(section: Section, place: int, slug: str, delta: float) -> list[Drawn]:
     """The figures of one section."""
     with styled():
         return [
-            Drawn(place, f"{slug}-{entry.key}", entry.caption, *render(made))
+            Drawn(place, f"{slug}-{entry.key}", entry.caption, *render(figure))
             for entry in FIGURES
-            if (made := entry.draw(section, delta)) is not None
+            if (figure := entry.draw(section, delta)) is not None
         ]
 
 
-def slugs(table: Table) -> list[str]:
-    """A file name per section, numbered from the second of a kind on."""
-    found: list[str] = []
-    for section in table.sections:
+def slugs(report: Report) -> list[str]:
+    """A file name per section; further sections of the same task and source get a number."""
+    names: list[str] = []
+    for section in report.sections:
         plain = re.sub(r"[^a-z0-9.]+", "-", f"{section.spec['task_ref']}-{section.spec['source']}".lower()).strip("-.")
-        same = sum(re.fullmatch(rf"{re.escape(plain)}(-\d+)?", name) is not None for name in found)
-        found.append(plain if not same else f"{plain}-{same + 1}")
-    return found
+        same = sum(re.fullmatch(rf"{re.escape(plain)}(-\d+)?", name) is not None for name in names)
+        names.append(plain if not same else f"{plain}-{same + 1}")
+    return names
 
 
 def files(figures: tuple[Drawn, ...]) -> dict[Path, bytes]:
-    """Paths relative to the reports' folder, and contents."""
+    """Paths relative to the report's folder, and contents."""
     return {
         Path(FOLDER, f"{figure.name}.{kind}"): content
         for figure in figures

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.leaderboard.figures.style import VERDICTS, figure, short, title
-from bench.leaderboard.results import Row, Section, Table
+from bench.leaderboard.results import Report, Row, Section
 from bench.stats.crossed import Comparison
 
 if TYPE_CHECKING:
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 PANELS = 3  # tasks side by side
 
 
-def compared(section: Section) -> list[tuple[Row, Comparison]]:
-    """The rows that have a difference, best last: axes count from below."""
+def differences(section: Section) -> list[tuple[Row, Comparison]]:
+    """The rows that have a difference, best last because the y axis starts at the bottom."""
     rows = [(row, row.paired.accuracy) for row in section.rows if row.paired and row.paired.accuracy]
     return sorted(rows, key=lambda pair: pair[1].difference)
 
 
 def forest(axes: Axes, section: Section, delta: float, names: list[str]) -> None:
-    """One panel; `names` are the labels of the y axis from below, more than the section's where others have more."""
+    """Draw one panel. `names`: labels of the y axis from the bottom; other sections may add methods to them."""
     axes.axvspan(-100 * delta, 100 * delta, color="#F0F0F0", zorder=0)
     axes.axvline(0, color="#555555", linewidth=1, zorder=1)
-    for row, found in compared(section):
+    for row, result in differences(section):
         word = row.paired.verdict.word if row.paired else ""
-        look, at = VERDICTS[word], names.index(row.label)
-        axes.plot([100 * found.low, 100 * found.high], [at, at], color=look.colour, linewidth=2, zorder=2)
-        axes.plot(100 * found.difference, at, look.marker, color=look.colour, markersize=8, zorder=3)
+        style, at = VERDICTS[word], names.index(row.label)
+        axes.plot([100 * result.low, 100 * result.high], [at, at], color=style.colour, linewidth=2, zorder=2)
+        axes.plot(100 * result.difference, at, style.marker, color=style.colour, markersize=8, zorder=3)
     exploratory = {row.label for row in section.rows if not row.spec["core"]}
     axes.set_yticks(range(len(names)), [f"{short(name)} †" if name in exploratory else short(name) for name in names])
     axes.set_ylim(-0.6, len(names) - 0.4)
@@ -37,58 +37,58 @@ def forest(axes: Axes, section: Section, delta: float, names: list[str]) -> None
     axes.set_xlabel(f"difference of accuracy to {short(section.baseline)} (points)")
 
 
-def key(made: Figure, words: set[str]) -> None:
-    """The legend of the verdicts that occur, below the figure."""
+def legend(plot: Figure, words: set[str]) -> None:
+    """Add a legend of the verdicts that occur, below the figure."""
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, linewidth=2, label=word or "no verdict")
-        for word, look in VERDICTS.items()
+        Line2D([], [], color=style.colour, marker=style.marker, linewidth=2, label=word or "no verdict")
+        for word, style in VERDICTS.items()
         if word in words
     ]
-    made.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    plot.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
 
 
 def words(section: Section) -> set[str]:
-    """The verdicts of a section's differences."""
-    return {row.paired.verdict.word for row, _ in compared(section) if row.paired}
+    """The verdicts that occur in a section."""
+    return {row.paired.verdict.word for row, _ in differences(section) if row.paired}
 
 
 def gains(section: Section, delta: float) -> Figure | None:
-    """The section's forest plot, None where nothing is compared."""
-    rows = compared(section)
+    """The section's forest plot; None if no method is compared with the baseline."""
+    rows = differences(section)
     if not rows:
         return None
-    made, [[axes]] = figure(1.3 + 0.33 * len(rows))
+    plot, [[axes]] = figure(1.3 + 0.33 * len(rows))
     forest(axes, section, delta, [row.label for row, _ in rows])
-    title(axes, f"{section.spec['title']}: gains over {section.baseline} with 95 % intervals")
-    key(made, words(section))
-    return made
+    title(axes, f"{section.spec['title']}: difference of accuracy to {section.baseline}, 95 % intervals")
+    legend(plot, words(section))
+    return plot
 
 
-def all_gains(table: Table) -> Figure | None:
-    """Every section's panel side by side, methods in the order of their mean gain; None for fewer than two panels."""
-    sections = [section for section in table.sections if compared(section)]
+def all_gains(report: Report) -> Figure | None:
+    """A panel per section, side by side, methods ordered by mean difference; None for fewer than two panels."""
+    sections = [section for section in report.sections if differences(section)]
     if len(sections) < 2:
         return None
-    differences: dict[str, list[float]] = {}
-    for row, found in (pair for section in sections for pair in compared(section)):
-        differences.setdefault(row.label, []).append(found.difference)
-    names = sorted(differences, key=lambda label: (sum(differences[label]) / len(differences[label]), label))
+    by_label: dict[str, list[float]] = {}
+    for row, result in (pair for section in sections for pair in differences(section)):
+        by_label.setdefault(row.label, []).append(result.difference)
+    names = sorted(by_label, key=lambda label: (sum(by_label[label]) / len(by_label[label]), label))
     lines = -(-len(sections) // PANELS)
     columns = min(PANELS, len(sections))
-    made, grid = figure(0.8 + lines * (1.1 + 0.28 * len(names)), lines, columns, width=3.0 * columns + 1.5)
+    plot, grid = figure(0.8 + lines * (1.1 + 0.28 * len(names)), lines, columns, width=3.0 * columns + 1.5)
     panels = [axes for line in grid for axes in line]
     for place, axes in enumerate(panels):
         if place >= len(sections):
             axes.set_visible(False)
             continue
-        forest(axes, sections[place], table.rules.delta, names)
+        forest(axes, sections[place], report.rules.delta, names)
         axes.set_xlabel("points")
-        told = ", ".join([sections[place].spec["source"], *sections[place].axes])
-        axes.set_title(f"{short(sections[place].spec['task_ref'], 24)}\n{short(told, 32)}", fontsize=10)
+        details = ", ".join([sections[place].spec["source"], *sections[place].axes])
+        axes.set_title(f"{short(sections[place].spec['task_ref'], 24)}\n{short(details, 32)}", fontsize=10)
         if place % columns:
             axes.set_yticklabels([])
-    made.suptitle(f"Gains over {short(table.rules.baseline)} with 95 % intervals")
-    key(made, set().union(*map(words, sections)))
-    return made
+    plot.suptitle(f"Difference of accuracy to {short(report.rules.baseline)} (points), 95 % intervals")
+    legend(plot, set().union(*map(words, sections)))
+    return plot

@@ -1,4 +1,4 @@
-"""Critical-difference diagram: mean ranks over many tasks, and which of them a test over tasks cannot tell apart."""
+"""Critical-difference diagram: mean ranks over tasks, with bars over methods that do not differ significantly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def critical_difference(methods: int, tasks: int) -> float:
 
 
 def alike(ranks: list[float], least: float) -> list[tuple[int, int]]:
-    """First and last place of each longest run of sorted ranks that lie within `least` of each other."""
+    """First and last place of each maximal run of sorted ranks that differ by at most `least`."""
     runs: list[tuple[int, int]] = []
     for first, rank in enumerate(ranks):
         last = max(place for place, other in enumerate(ranks) if other - rank <= least)
@@ -31,13 +31,13 @@ def alike(ranks: list[float], least: float) -> list[tuple[int, int]]:
 
 
 def ranks(group: Overall) -> Figure | None:
-    """The diagram of one summary, None for fewer than eight tasks."""
+    """The diagram of one summary; None for fewer than `LEAST_TASKS` tasks."""
     if len(group.tasks) < LEAST_TASKS:
         return None
     values = [row.rank for row in group.rows]
     least = critical_difference(len(values), len(group.tasks))
     runs = alike(values, least)
-    made, [[axes]] = figure(1.4 + 0.32 * len(values))
+    diagram, [[axes]] = figure(1.4 + 0.32 * len(values))
     for place, (first, last) in enumerate(runs):
         x = len(values) + 0.4 + 0.03 * len(values) * place
         axes.plot([x, x], [first, last], color=BLUE, linewidth=4)
@@ -45,6 +45,6 @@ def ranks(group: Overall) -> Figure | None:
     axes.set_yticks(range(len(values)), [short(row.label) for row in group.rows])
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.set_xticks(range(1, len(values) + 1))
-    axes.set_xlabel(f"mean rank (bars join methods within {least:.2f}, the critical difference)")
+    axes.set_xlabel(f"mean rank; bars join methods that differ by at most {least:.2f}, the critical difference")
     title(axes, f"Mean ranks over {len(group.tasks)} tasks")
-    return made
+    return diagram

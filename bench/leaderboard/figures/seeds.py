@@ -1,4 +1,4 @@
-"""Seed-paired dots, and the heat map of all pairs."""
+"""Two figures: the accuracy of each seed, and a heat map of all pairs of methods."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bench.leaderboard.results import Section
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURED = 8  # seeds that have a colour of their own
-MOST = 16  # methods in a heat map that can still be read
+COLOURED = 8  # up to this many seeds, each has its own colour
+MOST = 16  # methods in a heat map; more would not be readable
 
 
 def dots(section: Section, delta: float) -> Figure | None:
-    """Each seed's accuracy per method, joined over the methods: parallel lines are a difference that seeds share."""
+    """Accuracy per method, with a line per seed: where lines are parallel, all seeds show the same difference."""
     import seaborn as sns
 
     rows = [row for row in section.rows if row.cells][::-1]
@@ -26,7 +26,7 @@ def dots(section: Section, delta: float) -> Figure | None:
         return None
     seeds = sorted({seed for row in rows for seed in row.cells})
     colours = sns.color_palette("colorblind", len(seeds)) if len(seeds) <= COLOURED else ["#8A8A8A"] * len(seeds)
-    made, [[axes]] = figure(1.5 + 0.36 * len(rows))
+    plot, [[axes]] = figure(1.5 + 0.36 * len(rows))
     for seed, colour in zip(seeds, colours, strict=True):
         x = [100 * row.cells[seed].accuracy if seed in row.cells else np.nan for row in rows]
         axes.plot(x, range(len(rows)), "o-", color=colour, linewidth=0.9, markersize=5, alpha=0.85, label=str(seed))
@@ -36,25 +36,25 @@ def dots(section: Section, delta: float) -> Figure | None:
     axes.set_yticks(range(len(rows)), [short(row.label) for row in rows])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("test accuracy (per cent); bar: mean")
-    title(axes, f"{section.spec['title']}: accuracy of each seed")
+    title(axes, f"{section.spec['title']}: accuracy by seed")
     if 1 < len(seeds) <= COLOURED:
-        made.legend(title="seed", loc="outside right center", frameon=False)
-    return made
+        plot.legend(title="seed", loc="outside right center", frameon=False)
+    return plot
 
 
 def heat(section: Section, delta: float) -> Figure | None:
-    """Differences of accuracy, row minus column, with the verdict of each pair."""
+    """Heat map of differences of accuracy, row minus column, with the verdict of each pair."""
     import seaborn as sns
 
-    found = section.pairs
-    if found is None:
+    pairs = section.pairs
+    if pairs is None:
         return None
-    count = min(len(found.labels), MOST)
-    value = 100 * found.difference[:count, :count]
-    text = [[cell(found.difference[i, j], found.words[i][j], i == j) for j in range(count)] for i in range(count)]
-    names = [short(label) for label in found.labels[:count]]
+    count = min(len(pairs.labels), MOST)
+    value = 100 * pairs.difference[:count, :count]
+    text = [[cell(pairs.difference[i, j], pairs.words[i][j], i == j) for j in range(count)] for i in range(count)]
+    names = [short(label) for label in pairs.labels[:count]]
     bound = max(float(np.abs(value).max()), 1.0)
-    made, [[axes]] = figure(2.2 + 0.42 * count, width=3.0 + 0.62 * count)
+    plot, [[axes]] = figure(2.2 + 0.42 * count, width=3.0 + 0.62 * count)
     sns.heatmap(
         value,
         ax=axes,
@@ -76,9 +76,9 @@ def heat(section: Section, delta: float) -> Figure | None:
         label.set_horizontalalignment("right" if max(map(len, names)) > 5 else "center")
     axes.tick_params(axis="y", rotation=0)
     axes.grid(visible=False)
-    axes.set_xlabel("▲ row is better   ▼ row is worse   = equivalent   no mark: undecided")
-    title(axes, f"{section.spec['title']}: row minus column (points)")
-    return made
+    axes.set_xlabel("▲ row better   ▼ row worse   = equivalent\nno mark: undecided")
+    title(axes, f"{section.spec['title']}: accuracy of row minus column (points)")
+    return plot
 
 
 def cell(value: float, word: str, own: bool) -> str:

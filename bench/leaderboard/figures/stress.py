@@ -1,4 +1,4 @@
-"""Accuracy along an axis of stress, and the difference to the baseline, with 95 % bands."""
+"""Figure of an axis of stress: accuracy and difference to the baseline by the axis's value."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST = 12  # methods that can still be told apart
+MOST = 12  # methods; more would be hard to distinguish
 
 
 def stress(curve: Curve, baseline: str) -> Figure:
-    """Two panels with a line per method."""
+    """Two panels with a line per method; bands are 95 % intervals."""
     import seaborn as sns
 
     labels = curve.labels[:MOST]
-    made, [[left, right]] = figure(4.4, columns=2, width=10.5)
+    plot, [[left, right]] = figure(4.4, columns=2, width=10.5)
     colours = dict(zip(labels, sns.color_palette("husl", len(labels)), strict=True))
     x = np.array(curve.values)
     for place, label in enumerate(labels):
@@ -39,9 +39,9 @@ def stress(curve: Curve, baseline: str) -> Figure:
         axes.set_xlabel(curve.axis)
         axes.set_xticks(x, [f"{value:g}" for value in x])
     handles, names = left.get_legend_handles_labels()
-    made.legend(handles, names, loc="outside right center", frameon=False)
-    made.suptitle(f"{curve.sections[0].spec['title']} along {curve.axis}: 95 % bands (left: new seeds)")
-    return made
+    plot.legend(handles, names, loc="outside right center", frameon=False)
+    plot.suptitle(f"{curve.sections[0].spec['title']} along {curve.axis}; bands: 95 % intervals (left: for new seeds)")
+    return plot
 
 
 def line(
@@ -51,10 +51,10 @@ def line(
     label: str,
     colour: tuple[float, ...],
 ) -> None:
-    """Means joined, intervals as a band; a point without a result is left out."""
+    """Draw a line through the means and a band of the intervals; points without a result are left out."""
     known = [at for at, point in enumerate(points) if point is not None]
     if not known:
         return
-    mean, low, high = (100 * np.array(part) for part in zip(*(p for p in points if p is not None), strict=True))
+    mean, low, high = (100 * np.array(values) for values in zip(*(p for p in points if p is not None), strict=True))
     axes.plot(x[known], mean, "o-", color=colour, markersize=4.5, linewidth=1.6, label=short(label, 24))
     axes.fill_between(x[known], low, high, color=colour, alpha=0.1, linewidth=0)

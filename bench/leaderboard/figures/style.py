@@ -1,7 +1,7 @@
-"""How figures look, and how they become bytes that are the same on every writing.
+"""The style of figures, and how they are rendered to the same bytes every time.
 
-An opaque white card, so that a page may be light or dark; the colours are Okabe and Ito's, and a verdict has a marker
-of its own besides its colour.
+The background is white and opaque, for light and dark pages. Colours are those of Okabe and Ito; each verdict also has
+its own marker.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 WIDTH = 8.0  # inches
 DPI = 144  # of the PNG
-LABEL = 30  # characters of a method's label
+LABEL = 30  # characters shown of a method's label
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#7F7F7F", "#222222"
 
 
-class Look(NamedTuple):
+class Style(NamedTuple):
     """Colour, marker and sign of a verdict."""
 
     colour: str
@@ -31,11 +31,11 @@ class Look(NamedTuple):
 
 
 VERDICTS = {
-    "better": Look(BLUE, "^", "▲"),
-    "worse": Look(ORANGE, "v", "▼"),
-    "equivalent": Look(GREEN, "s", "="),
-    "undecided": Look(GREY, "o", ""),
-    "": Look("#BBBBBB", "x", ""),
+    "better": Style(BLUE, "^", "▲"),
+    "worse": Style(ORANGE, "v", "▼"),
+    "equivalent": Style(GREEN, "s", "="),
+    "undecided": Style(GREY, "o", ""),
+    "": Style("#BBBBBB", "x", ""),
 }
 RC = {
     "figure.facecolor": "white",
@@ -60,7 +60,7 @@ RC = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw in this style, without a display."""
+    """A context in which figures have this style; needs no display."""
     import matplotlib as mpl
     import seaborn as sns
 
@@ -72,36 +72,36 @@ def styled() -> Iterator[None]:
 def figure(
     height: float, rows: int = 1, columns: int = 1, *, width: float = WIDTH, share: bool | Literal["all"] = False
 ) -> tuple[Figure, list[list[Axes]]]:
-    """A figure outside pyplot, which keeps no global state, and its axes by row."""
+    """A figure and its axes by row, made without pyplot, so that there is no global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(width, height))
-    FigureCanvasAgg(made)
-    axes = made.subplots(rows, columns, squeeze=False, sharex=share, sharey="row" if share else False)
-    return made, axes.tolist()
+    new = Figure(figsize=(width, height))
+    FigureCanvasAgg(new)
+    axes = new.subplots(rows, columns, squeeze=False, sharex=share, sharey="row" if share else False)
+    return new, axes.tolist()
 
 
-def render(made: Figure) -> tuple[bytes, bytes]:
-    """The figure as SVG and as PNG, without dates; laid out once and drawn twice (`savefig` does both for each)."""
+def render(drawn: Figure) -> tuple[bytes, bytes]:
+    """The figure as SVG and as PNG, without dates. Laid out once for both; `savefig` would do it for each."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    if (layout := made.get_layout_engine()) is not None:
-        layout.execute(made)
-        made.set_layout_engine("none")
+    if (layout := drawn.get_layout_engine()) is not None:
+        layout.execute(drawn)
+        drawn.set_layout_engine("none")
     svg, png = io.BytesIO(), io.BytesIO()
-    FigureCanvasSVG(made).print_svg(svg, metadata={"Date": None})
-    made.dpi = DPI
-    FigureCanvasAgg(made).print_png(png, metadata={"Software": None})
+    FigureCanvasSVG(drawn).print_svg(svg, metadata={"Date": None})
+    drawn.dpi = DPI
+    FigureCanvasAgg(drawn).print_png(png, metadata={"Software": None})
     return svg.getvalue(), png.getvalue()
 
 
 def short(label: str, most: int = LABEL) -> str:
-    """A label that leaves room for the figure."""
+    """A label cut to `most` characters."""
     return label if len(label) <= most else label[: most - 1] + "…"
 
 
 def title(axes: Axes, text: str) -> None:
-    """A title that does not run out of the figure."""
+    """Set a title, shortened to fit the figure."""
     axes.set_title(textwrap.shorten(text, 90, placeholder=" …"))

@@ -1,4 +1,4 @@
-"""Training curves from each cell's history: loss and effective sample size, one panel per method."""
+"""Figure of training curves: loss and effective sample size by update, a panel per method."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-POINTS = 60  # of a curve; longer histories are averaged over stretches of updates
+POINTS = 60  # of a curve; longer histories are averaged over runs of updates
 PANELS = 5  # methods side by side
-MOST = 10  # methods that are drawn, best first
+MOST = 10  # methods drawn, best first
 MEASURES = (("loss", "loss", BLUE), ("ess", "ESS", GREEN))
 
 
 def history(folder: Path) -> dict[str, list[float]]:
-    """Columns of `history.jsonl`; empty where there is none or it cannot be read."""
+    """Columns of `history.jsonl`; empty if it is missing or cannot be read."""
     try:
         rows: list[dict[str, Any]] = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
         names = ("step", *(name for name, _, _ in MEASURES))
@@ -35,23 +35,23 @@ def history(folder: Path) -> dict[str, list[float]]:
 
 
 def stretched(values: FloatArray) -> FloatArray:
-    """(S, T) values as at most POINTS means over equal stretches of the T updates."""
+    """(S, T) values averaged to at most POINTS values per row, over runs of about equal length."""
     if values.shape[1] <= POINTS:
         return values
-    return np.stack([part.mean(axis=1) for part in np.array_split(values, POINTS, axis=1)], axis=1)
+    return np.stack([run.mean(axis=1) for run in np.array_split(values, POINTS, axis=1)], axis=1)
 
 
 def curves_of(row: Row) -> dict[str, FloatArray]:
-    """name -> (S, T) of the row's seeds, cut to the shortest; empty without histories."""
-    found = [columns for cell in row.cells.values() if (columns := history(cell.folder)) and columns["step"]]
-    if not found:
+    """(S, T) by name for the row's S seeds, cut to the shortest history; empty without histories."""
+    histories = [columns for cell in row.cells.values() if (columns := history(cell.folder)) and columns["step"]]
+    if not histories:
         return {}
-    length = min(len(columns["step"]) for columns in found)
-    return {name: stretched(np.array([columns[name][:length] for columns in found])) for name in found[0]}
+    length = min(len(columns["step"]) for columns in histories)
+    return {name: stretched(np.array([columns[name][:length] for columns in histories])) for name in histories[0]}
 
 
 def draw(axes: Axes, curve: dict[str, FloatArray], name: str, colour: str, *, band: bool) -> None:
-    """Mean over seeds, with their range as a band."""
+    """Draw the mean over seeds, with their range as a band."""
     x, y = curve["step"].mean(axis=0) + 1, curve[name]
     if np.isnan(y).all():
         return
@@ -61,35 +61,37 @@ def draw(axes: Axes, curve: dict[str, FloatArray], name: str, colour: str, *, ba
 
 
 def curves(section: Section, delta: float) -> Figure | None:
-    """Loss above effective sample size for each method; the baseline is grey in the others' panels."""
+    """Loss and, below it, effective sample size of each method; other panels show the baseline in grey."""
     known = ((row.label, curve) for row in section.rows if row.cells and (curve := curves_of(row)))
-    found = dict(itertools.islice(known, MOST))
-    if not found:
+    by_label = dict(itertools.islice(known, MOST))
+    if not by_label:
         return None
-    names = list(found)
-    grey = found.get(section.baseline) or next((curves_of(row) for row in section.rows if row.is_baseline), {})
+    names = list(by_label)
+    grey = by_label.get(section.baseline) or next((curves_of(row) for row in section.rows if row.is_baseline), {})
     lines = -(-len(names) // PANELS)
-    columns = -(-len(names) // lines)  # as few empty panels as can be
-    made, grid = figure(0.5 + 3.1 * lines, 2 * lines, columns, width=1.0 + 1.9 * columns, share=True)
+    columns = -(-len(names) // lines)  # with as few empty panels as possible
+    plot, grid = figure(0.5 + 3.1 * lines, 2 * lines, columns, width=1.0 + 1.9 * columns, share=True)
     for place in range(lines * columns):
         line, column = divmod(place, columns)
-        pair = [grid[2 * line + part][column] for part in range(len(MEASURES))]
+        pair = [grid[2 * line + offset][column] for offset in range(len(MEASURES))]
         if place >= len(names):
             for axes in pair:
                 axes.set_visible(False)
             continue
         name = names[place]
-        panel(pair, name, found[name], {} if name == section.baseline else grey)
+        panel(pair, name, by_label[name], {} if name == section.baseline else grey)
         pair[-1].set_xlabel("update")
         pair[-1].tick_params(labelbottom=True)
         for axes, (_, text, _) in zip(pair, MEASURES, strict=True):
             axes.set_ylabel("" if column else text)
-    made.suptitle(f"{section.spec['title']}: training, mean and range over seeds (grey: {short(section.baseline)})")
-    return made
+    plot.suptitle(
+        f"{section.spec['title']}: training curves, mean and range over seeds (grey: {short(section.baseline)})"
+    )
+    return plot
 
 
 def panel(pair: list[Axes], name: str, curve: dict[str, FloatArray], grey: dict[str, FloatArray]) -> None:
-    """One method's two axes, over the baseline's curves in grey."""
+    """Draw the two axes of one method, with the baseline's curves in grey behind."""
     for axes, (measure, _, colour) in zip(pair, MEASURES, strict=True):
         if grey:
             draw(axes, grey, measure, "#999999", band=False)

@@ -1,4 +1,4 @@
-"""Weights against what checker and model think of a row, and how far methods agree on which rows matter."""
+"""Two figures of weights: by the probability of a row's label, and how much methods agree on the weights of rows."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BINS = 10
-MOST = 14  # methods that can still be told apart
-TICKS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # logarithmic from the second one on
-SIDES = (("quality", "quality checker's P'(y|x)"), ("model", "trained model's p(y|x)"))
+MOST = 14  # methods; more would be hard to distinguish
+TICKS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # linear up to the second, then logarithmic
+SIDES = (("quality", "label's probability: quality checker"), ("model", "label's probability: trained model"))
 
 
 def varying(section: Section) -> dict[str, dict[int, RowWeights]]:
-    """label -> seed -> weights, of the methods that weight rows differently; best first."""
-    found = {row.label: of_row(section, row) for row in section.rows}
-    kept = {
+    """Weights by label and seed, of the methods whose weights differ between rows; best first."""
+    weights = {row.label: of_row(section, row) for row in section.rows}
+    varied = {
         label: {seed: rows for seed, rows in seeds.items() if isinstance(rows, RowWeights) and not rows.constant}
-        for label, seeds in found.items()
+        for label, seeds in weights.items()
     }
-    return {label: seeds for label, seeds in kept.items() if seeds}
+    return {label: seeds for label, seeds in varied.items() if seeds}
 
 
 def lens(section: Section, delta: float) -> Figure | None:
-    """Mean weight, relative to the method's mean, of the rows in each tenth of a probability's range."""
+    """Mean weight of the rows in each tenth of a probability's range, divided by the method's mean weight."""
     import seaborn as sns
 
     known = {
@@ -44,7 +44,7 @@ def lens(section: Section, delta: float) -> Figure | None:
     methods = dict(list(known.items())[:MOST])
     if not methods:
         return None
-    made, [axes] = figure(4.2, columns=2, width=9.5, share=True)
+    plot, [axes] = figure(4.2, columns=2, width=9.5, share=True)
     colours = sns.color_palette("husl", len(methods))
     for panel, (name, text) in zip(axes, SIDES, strict=True):
         for colour, (label, seeds) in zip(colours, methods.items(), strict=True):
@@ -57,14 +57,14 @@ def lens(section: Section, delta: float) -> Figure | None:
         panel.set_xlim(0, 1)
     axes[0].set_ylabel("weight / mean weight")
     handles, labels = axes[1].get_legend_handles_labels()
-    made.legend(handles, labels, loc="outside right center", frameon=False)
-    made.suptitle(f"{section.spec['title']}: weights against probabilities of the given label")
-    return made
+    plot.legend(handles, labels, loc="outside right center", frameon=False)
+    plot.suptitle(f"{section.spec['title']}: weight of a row by the probability of its label")
+    return plot
 
 
 def curve(axes: Axes, pairs: list[tuple[FloatArray, FloatArray]], label: str, colour: tuple[float, ...]) -> None:
-    """One method's line over the bins that have rows; nothing where the probabilities are not known."""
-    x, y = (np.concatenate(part) for part in zip(*((p, w / w.mean()) for p, w in pairs), strict=True))
+    """Draw one method's line over the bins that have rows; nothing where probabilities are not known."""
+    x, y = (np.concatenate(values) for values in zip(*((p, w / w.mean()) for p, w in pairs), strict=True))
     known = ~np.isnan(x)
     place = np.minimum((x[known] * BINS).astype(int), BINS - 1)
     count, total = np.bincount(place, minlength=BINS), np.bincount(place, y[known], minlength=BINS)
@@ -73,7 +73,7 @@ def curve(axes: Axes, pairs: list[tuple[FloatArray, FloatArray]], label: str, co
 
 
 def agreements(section: Section, delta: float) -> Figure | None:
-    """Rank correlation of the methods' weights over rows, mean over seeds."""
+    """Heat map of the rank correlation between the weights of two methods, mean over seeds."""
     import seaborn as sns
 
     methods = dict(list(varying(section).items())[:MOST])
@@ -82,7 +82,7 @@ def agreements(section: Section, delta: float) -> Figure | None:
     value = np.array([[between(a, b) for b in methods.values()] for a in methods.values()])
     names = [short(label, 24) for label in methods]
     size = 2.6 + 0.55 * len(names)
-    made, [[axes]] = figure(size - 0.4, width=size + 0.6)
+    plot, [[axes]] = figure(size - 0.4, width=size + 0.6)
     sns.heatmap(
         value,
         ax=axes,
@@ -105,10 +105,10 @@ def agreements(section: Section, delta: float) -> Figure | None:
     axes.tick_params(axis="y", rotation=0)
     axes.grid(visible=False)
     axes.set_title("Rank correlation of weights")
-    return made
+    return plot
 
 
 def between(a: dict[int, RowWeights], b: dict[int, RowWeights]) -> float:
-    """Mean agreement over the seeds that both have."""
+    """Mean rank correlation over the seeds that both have."""
     shared = [agreement(a[seed], b[seed]) for seed in a if seed in b]
     return float(np.mean(shared)) if shared else float("nan")

@@ -1,4 +1,4 @@
-"""Every file of a report, from the one table object. A new form is one entry in `FORMS`."""
+"""The files of a report, all from the same results. A new format is one entry in `FORMS`."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from bench.leaderboard.formats.to_html import as_html
 from bench.leaderboard.formats.to_json import as_json
 from bench.leaderboard.formats.to_latex import as_tex
 from bench.leaderboard.formats.to_markdown import as_markdown
-from bench.leaderboard.results import Table
+from bench.leaderboard.results import Report
 
 
-def json_text(table: Table) -> str:
-    """`leaderboard.json`, indented; NaN has become null, since no reader agrees on it."""
-    return json.dumps(as_json(table), indent=1, allow_nan=False) + "\n"
+def json_text(report: Report) -> str:
+    """`leaderboard.json`, indented; NaN is null, since JSON readers disagree on NaN."""
+    return json.dumps(as_json(report), indent=1, allow_nan=False) + "\n"
 
 
-FORMS: Mapping[str, Callable[[Table, tuple[Drawn, ...]], str]] = {
-    "leaderboard.json": lambda table, figures: json_text(table),
-    "leaderboard.csv": lambda table, figures: as_csv(table),
-    "leaderboard.tex": lambda table, figures: as_tex(table),
+FORMS: Mapping[str, Callable[[Report, tuple[Drawn, ...]], str]] = {
+    "leaderboard.json": lambda report, figures: json_text(report),
+    "leaderboard.csv": lambda report, figures: as_csv(report),
+    "leaderboard.tex": lambda report, figures: as_tex(report),
     "leaderboard.html": as_html,
     "leaderboard.md": as_markdown,
 }
 
 
-def render(table: Table, *, figures: bool = True) -> dict[Path, bytes]:
-    """Paths relative to the reports' folder, and contents; for the same cells always the same bytes."""
-    drawn = draw(table) if figures else ()
-    texts = {Path(name): form(table, drawn).encode() for name, form in FORMS.items()}
+def render(report: Report, *, figures: bool = True) -> dict[Path, bytes]:
+    """Paths relative to the report's folder, and contents; the same bytes for the same cells."""
+    drawn = draw(report) if figures else ()
+    texts = {Path(name): form(report, drawn).encode() for name, form in FORMS.items()}
     return {**files(drawn), **texts}

@@ -1,4 +1,4 @@
-"""`leaderboard.csv`: the rows of `leaderboard.json`, flat; what is not known is empty, objects are JSON."""
+"""`leaderboard.csv`: the rows of `leaderboard.json`, flat. Null is an empty cell; objects and lists are JSON."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import json
 from typing import Any
 
 from bench.leaderboard.formats.to_json import as_json, flatten
-from bench.leaderboard.results import Table
+from bench.leaderboard.results import Report
 
 
-def as_csv(table: Table) -> str:
-    """One line per section and method label."""
-    rows = [flatten(row) for row in as_json(table)["rows"]]
+def as_csv(report: Report) -> str:
+    """One line per section and method."""
+    rows = [flatten(row) for row in as_json(report)["rows"]]
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -23,5 +23,5 @@ def as_csv(table: Table) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as a cell."""
+    """A value as CSV writes it: objects and lists as JSON."""
     return json.dumps(value) if isinstance(value, dict | list) else value

@@ -1,6 +1,6 @@
-"""`leaderboard.html`: one file that needs nothing else, not even the network.
+"""`leaderboard.html`: the report as one file that loads nothing else, with tables that sort and filter.
 
-Its words are those of the Markdown report, turned into HTML by `inline`; everything else is escaped by the template.
+Its sentences are those of the Markdown report, turned into HTML by `inline`; the template escapes everything else.
 """
 
 from __future__ import annotations
@@ -12,26 +12,27 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.leaderboard.columns import COLUMNS, NOTHING, OVERALL, Column, shown
+from bench.leaderboard.columns import COLUMNS, NOTHING, OVERALL, Column, visible
 from bench.leaderboard.compare.across_tasks import Overall, overall
-from bench.leaderboard.extra_tables import Part, section_parts, table_parts
+from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
 from bench.leaderboard.figures import Drawn
+from bench.leaderboard.formats.explain import reading
 from bench.leaderboard.formats.prose import (
     across,
-    beyond,
+    after_across,
     checker,
     conditions,
     footer,
     heading,
     limits,
-    missing,
-    reading,
+    notes,
+    opening,
     tuned,
     without_result,
 )
-from bench.leaderboard.formats.prose import notes as markdown_notes
-from bench.leaderboard.results import Row, Section, Table
+from bench.leaderboard.results import Report, Row, Section
 from bench.stats.crossed import Comparison
+from bench.stats.needed import MOST_EXAMPLES, MOST_SEEDS
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -42,76 +43,76 @@ MARKS = re.compile(r"\\(&[a-z0-9#]+;|.)|\*\*((?:\\.|[^\\])+?)\*\*|\*((?:\\.|[^*\
 TAGS = {2: "strong", 3: "em", 4: "code"}
 
 
-def as_html(table: Table, figures: Sequence[Drawn] = ()) -> str:
-    """The whole report; for the same cells always the same text."""
+def as_html(report: Report, figures: Sequence[Drawn] = ()) -> str:
+    """The whole report; the same text for the same cells."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
-        missing=blocks(missing(table)),
-        overall=[overall_value(group) for group in overall(table.sections)],
-        parts=[part_value(part) for part in table_parts(table)],
+        opening=blocks(opening(report)),
+        overall=[overall_value(group) for group in overall(report.sections)],
+        extra_tables=[extra_value(extra) for extra in report_tables(report)],
         figures=[image(figure) for figure in figures if figure.section is None],
-        sections=[section_value(section, place, figures) for place, section in enumerate(table.sections)],
-        verdicts=sorted({word(row) for section in table.sections for row in section.rows} - {""}),
-        reading=blocks([reading(table)]),
-        footer=blocks(list(footer(table))[:-2]),
-        command=" ".join(str(table.manifest["command"]).split()),
+        sections=[section_value(section, place, figures) for place, section in enumerate(report.sections)],
+        verdicts=sorted({word(row) for section in report.sections for row in section.rows} - {""}),
+        reading=blocks([reading(report)]),
+        footer=blocks(list(footer(report))[:-2]),
+        command=" ".join(str(report.manifest["command"]).split()),
     )
 
 
 def overall_value(group: Overall) -> dict[str, Any]:
-    """What the template needs of a summary across tasks."""
+    """A summary across tasks, for the template."""
     return {
         "before": blocks([across(group)]),
         "columns": OVERALL,
         "rows": [{"label": row.label, "word": "", "cells": cells(OVERALL, row), "details": []} for row in group.rows],
-        "after": blocks(beyond(group)),
+        "after": blocks(after_across(group)),
     }
 
 
-def part_value(part: Part) -> dict[str, Any]:
-    """What the template needs of a further table."""
+def extra_value(table: ExtraTable) -> dict[str, Any]:
+    """An extra table, for the template."""
     return {
-        "title": part.title,
-        "before": blocks(part.before),
-        "columns": part.columns,
+        "title": table.title,
+        "before": blocks(table.before),
+        "columns": table.columns,
         "rows": [
-            {"label": row.label, "word": "", "cells": cells(part.columns, row), "details": []} for row in part.rows
+            {"label": row.label, "word": "", "cells": cells(table.columns, row), "details": []} for row in table.rows
         ],
-        "after": blocks(part.after),
+        "after": blocks(table.after),
     }
 
 
 def cells(columns: Sequence[Column[T]], row: T) -> list[tuple[Column[T], str, str]]:
-    """Each column with its text and the value to sort it by."""
+    """A row's cells: the column, its text, and the value to sort by."""
     return [(column, text := column.render(row), sort_value(column, text)) for column in columns]
 
 
 def section_value(section: Section, place: int, figures: Sequence[Drawn]) -> dict[str, Any]:
-    """What the template needs of a section."""
-    columns = shown(COLUMNS, section.rows)
+    """A section, for the template."""
+    columns = visible(COLUMNS, section.rows)
     return {
         "heading": inline(heading(section)),
-        "before": blocks([conditions(section), *markdown_notes(section)]),
+        "before": blocks([conditions(section), *notes(section)]),
         "columns": columns,
         "rows": [row_value(row, columns) for row in section.rows],
         "after": blocks([*checker(section), *without_result(section), *tuned(section)]),
         "figures": [image(figure) for figure in figures if figure.section == place],
-        "parts": [part_value(part) for part in section_parts(section)],
+        "extra_tables": [extra_value(extra) for extra in section_tables(section)],
         "limits": blocks([limits(section)]),
     }
 
 
 def row_value(row: Row, columns: Sequence[Column[Row]]) -> dict[str, Any]:
-    """A row's cells with the values to sort them by, its verdict and the details of its test."""
-    found = row.paired.accuracy if row.paired else None
+    """A method's row, for the template: cells, verdict and the details of its comparison."""
+    result = row.paired.accuracy if row.paired else None
     return {
         "label": row.label,
         "word": word(row),
         "cells": cells(columns, row),
-        "details": list(details(row, found)) if found else [],
+        "details": list(details(row, result)) if result else [],
     }
 
 
@@ -130,33 +131,34 @@ def sort_value(column: Column[Any], text: str) -> str:
     return str(float(number[0]) / 2) if text.startswith("<") else number[0]
 
 
-def details(row: Row, found: Comparison) -> Iterable[tuple[str, str]]:
+def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:
     """Names and values of everything that the verdict rests on."""
-    judged = row.paired is not None and not row.paired.withheld
+    allowed = row.paired is not None and not row.paired.withheld
     values: list[tuple[str, float, str]] = [
-        ("difference", 100 * found.difference, "+.3f"),
-        ("standard error", 100 * found.se, ".3f"),
-        ("degrees of freedom", found.df, ".1f"),
-        ("p, not corrected", found.p if judged else math.nan, ".3g"),
+        ("difference (points)", 100 * result.difference, "+.3f"),
+        ("standard error (points)", 100 * result.se, ".3f"),
+        ("degrees of freedom", result.df, ".1f"),
+        ("p, not corrected", result.p if allowed else math.nan, ".3g"),
         ("p, corrected", row.paired.p_corrected if row.paired else math.nan, ".3g"),
-        ("p, step-down max-T", row.paired.p_max_t if row.paired else math.nan, ".3g"),
-        ("detectable at 80 % power", 100 * found.detectable, ".2f"),
-        ("effect (sd of one more seed)", found.effect, "+.2f"),
-        ("P(better), one more seed", found.improvement, ".3f"),
-        *((f"variance, {name}", value, ".3g") for name, value in found.components.items()),
+        ("p, step-down max-T (for information)", row.paired.p_max_t if row.paired else math.nan, ".3g"),
+        ("detectable at 80 % power (points)", 100 * result.detectable, ".2f"),
+        ("effect size (in sd with one more seed)", result.effect, "+.2f"),
+        ("P(better) with one more seed", result.improvement, ".3f"),
+        *((f"variance, {name}", value, ".3g") for name, value in result.components.items()),
     ]
-    yield "seeds × test rows", f"{found.seeds} × {found.examples:,}"
+    yield "seeds × test rows", f"{result.seeds} × {result.examples:,}"
     for name, value, form in values:
         yield name, NOTHING if math.isnan(value) else format(value, form)
     more = row.paired.needed if row.paired else None
-    for name, enough in (("seeds", more.seeds), ("test rows", more.examples)) if more else ():
-        yield f"{name} in all that would settle it", f"{enough:,}" if enough else "no number"
-    if found.conditional:
-        yield "holds for", "these trained models: one seed"
+    counts = (("seeds", more.seeds, MOST_SEEDS), ("test rows", more.examples, MOST_EXAMPLES)) if more else ()
+    for name, enough, most in counts:
+        yield f"{name} in total that would settle it", f"{enough:,}" if enough else f"not even {most:,}"
+    if result.conditional:
+        yield "holds for", "these trained models only (one seed)"
 
 
 def image(figure: Drawn) -> dict[str, str]:
-    """An SVG as an image of its own, so that its ids and styles stay apart from the page's."""
+    """A figure as an embedded image, so that ids and styles of its SVG do not clash with the page's."""
     return {"caption": figure.caption, "data": base64.b64encode(figure.svg).decode()}
 
 
@@ -170,14 +172,14 @@ def inline(text: str) -> Markup:
         tag = TAGS[match.lastindex or 2]
         return f"<{tag}>{MARKS.sub(mark, match[match.lastindex or 2])}</{tag}>"
 
-    return Markup(MARKS.sub(mark, str(escape(text))))  # what is marked up here has been escaped
+    return Markup(MARKS.sub(mark, str(escape(text))))  # safe: the text was escaped before its markup was added
 
 
 def blocks(texts: Iterable[str]) -> list[dict[str, Any]]:
-    """Paragraphs and lists of Markdown blocks."""
-    found = []
+    """Markdown paragraphs and lists, for the template."""
+    values = []
     for text in texts:
         lines = text.splitlines()
         items = lines if lines and all(line.startswith("- ") for line in lines) else []
-        found.append({"items": [inline(item[2:]) for item in items], "text": inline(text)})
-    return found
+        values.append({"items": [inline(item[2:]) for item in items], "text": inline(text)})
+    return values

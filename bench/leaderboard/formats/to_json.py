@@ -1,4 +1,7 @@
-"""`leaderboard.json`: everything that the leaderboard knows, for programs. Numbers are shares; NaN is null."""
+"""`leaderboard.json`: all results of a report, for programs. Numbers are shares; NaN is null.
+
+The extra tables are under `parts`: those of the whole report at the top, those of a section in the section.
+"""
 
 from __future__ import annotations
 
@@ -8,45 +11,45 @@ from typing import Any
 
 from bench.leaderboard.columns import COLUMNS
 from bench.leaderboard.compare.across_tasks import overall
-from bench.leaderboard.extra_tables import section_parts, table_parts
-from bench.leaderboard.results import Row, Section, Table
+from bench.leaderboard.extra_tables import report_tables, section_tables
+from bench.leaderboard.results import Report, Row, Section
 
 SCHEMA = 1
 SECTION = ("task", "task_ref", "source", "stand_in", "encoder", "checker_encoder", "preset", "protocol", "sizes")
 METHOD = ("method", "label", "hyperparameters", "core", "real_use", "real_rows", "select_rows", "selection", "pairing")
-WHOLE = ("hyperparameters", "failed", "sizes")  # objects that stay one value in a flat row
+WHOLE = ("hyperparameters", "failed", "sizes")  # objects that stay one value in the CSV and the data frame
 
 
-def as_json(table: Table) -> dict[str, Any]:
+def as_json(report: Report) -> dict[str, Any]:
     """The JSON value of a report."""
     value = {
         "schema": SCHEMA,
-        "command": table.manifest["command"],
-        **asdict(table.rules),
-        "references_missing": list(table.manifest.get("references_missing", [])),
-        "provenance": {"counterweight": table.provenance.package, **table.provenance.cells},
-        "overall": [asdict(group) for group in overall(table.sections)],
-        "parts": {part.key: [asdict(row) for row in part.rows] for part in table_parts(table)},
-        "sections": [section_json(section) for section in table.sections],
-        "rows": [row_json(section, row) for section in table.sections for row in section.rows],
+        "command": report.manifest["command"],
+        **asdict(report.rules),
+        "references_missing": list(report.manifest.get("references_missing", [])),
+        "provenance": {"counterweight": report.provenance.package, **report.provenance.cells},
+        "overall": [asdict(group) for group in overall(report.sections)],
+        "parts": {extra.key: [asdict(row) for row in extra.rows] for extra in report_tables(report)},
+        "sections": [section_json(section) for section in report.sections],
+        "rows": [row_json(section, row) for section in report.sections for row in section.rows],
     }
     return dict(clean(value))
 
 
 def section_json(section: Section) -> dict[str, Any]:
-    """What the rows of a section have in common."""
+    """A section: what its rows have in common, and its extra tables."""
     spec = section.spec
-    known = ("title", "labels", "encoder_hash", "settings", "origins", "hashes", "majority", "notes", "seeds")
+    more = ("title", "labels", "encoder_hash", "settings", "origins", "hashes", "majority", "notes", "seeds")
     return {
-        **{key: spec[key] for key in (*SECTION, *known) if key in spec},
+        **{key: spec[key] for key in (*SECTION, *more) if key in spec},
         "baseline": section.baseline,
         "quality_checker": {"n": section.quality.n, "accuracy": section.quality.accuracy},
-        "parts": {part.key: [asdict(row) for row in part.rows] for part in section_parts(section)},
+        "parts": {extra.key: [asdict(row) for row in extra.rows] for extra in section_tables(section)},
     }
 
 
 def row_json(section: Section, row: Row) -> dict[str, Any]:
-    """One method label in one section."""
+    """One method in one section."""
     return {
         **{key: section.spec.get(key) for key in SECTION},
         **{key: row.spec.get(key) for key in METHOD},
@@ -59,7 +62,7 @@ def row_json(section: Section, row: Row) -> dict[str, Any]:
 
 
 def clean(value: Any) -> Any:
-    """The same value as JSON has it: NaN and infinity are null, tuples lists."""
+    """The value as JSON: NaN and infinity become null, tuples become lists."""
     if isinstance(value, dict):
         return {str(key): clean(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

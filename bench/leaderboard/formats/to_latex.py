@@ -1,16 +1,18 @@
-"""`leaderboard.tex`: a table per section with booktabs, to be read into a paper by `\\input`."""
+"""`leaderboard.tex`: a table per section with booktabs, for a paper that reads it by `\\input`."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from bench.leaderboard.columns import COLUMNS, Room, percent, shown
-from bench.leaderboard.results import Section, Table
+from bench.leaderboard.columns import COLUMNS, Room, percent, visible
+from bench.leaderboard.formats.prose import plural
+from bench.leaderboard.results import Report, Section
+from bench.leaderboard.rules import Rules
 
 HEAD = """\
 % Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,graphicx}.
-% Differences: 95 % intervals for new seeds and new test examples."""
+% Differences: 95 % intervals for new seeds and new test examples, not corrected for the number of methods."""
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -28,21 +30,21 @@ SPECIAL = {
 }
 
 
-def escape(text: Any) -> str:
-    """Text that LaTeX shows as it is; a minus before a number becomes one."""
-    plain = " ".join(str(text).split())
-    shown = re.sub(r"""[\\~^<>|"`–†‡Δ&%$#_{}]""", lambda match: SPECIAL[match[0]], plain)
-    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", shown)
+def escape(value: Any) -> str:
+    """Text that LaTeX shows as it is; a hyphen before a number becomes a minus."""
+    line = " ".join(str(value).split())
+    text = re.sub(r"""[\\~^<>|"`–†‡Δ&%$#_{}]""", lambda match: SPECIAL[match[0]], line)
+    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", text)
 
 
-def as_tex(table: Table) -> str:
-    """All sections; the first line says which packages they need."""
-    return "\n\n".join([HEAD, *(section_tex(section) for section in table.sections)]) + "\n"
+def as_tex(report: Report) -> str:
+    """A table per section, after a comment that names the LaTeX packages they need."""
+    return "\n\n".join([HEAD, *(section_tex(section, report.rules) for section in report.sections)]) + "\n"
 
 
-def section_tex(section: Section) -> str:
+def section_tex(section: Section, rules: Rules) -> str:
     """One table, as wide as the text."""
-    printed = shown(COLUMNS, section.rows, Room.PAPER)
+    printed = visible(COLUMNS, section.rows, Room.PAPER)
     columns = "".join("r" if column.numeric else "l" for column in printed)
     lines = [" & ".join(escape(column.title) for column in printed)]
     lines += [" & ".join(escape(column.render(row)) for column in printed) for row in section.rows]
@@ -50,7 +52,7 @@ def section_tex(section: Section) -> str:
     return "\n".join(
         [
             r"\begin{table}",
-            rf"\caption{{{caption(section)}}}",
+            rf"\caption{{{caption(section, rules)}}}",
             r"\centering",
             r"\resizebox{\textwidth}{!}{%",
             rf"\begin{{tabular}}{{{columns}}}",
@@ -65,16 +67,16 @@ def section_tex(section: Section) -> str:
     )
 
 
-def caption(section: Section) -> str:
-    """What the rows have in common."""
+def caption(section: Section, rules: Rules) -> str:
+    """What the rows have in common, and what the signs mean."""
     spec = section.spec
-    stand_in = "no human text: " if spec["stand_in"] else ""
+    stand_in = "; stand-in data, no human text" if spec["stand_in"] else ""
     fitted = any(row.spec.get("selection") == "fitted" for row in section.rows)
-    both = " ‡ real rows that both fit and select." if fitted else ""
-    seeds = f"{len(spec['seeds'])} seed{'s' if len(spec['seeds']) > 1 else ''}"
-    told = (
-        f"{spec['title']} ({spec['task_ref']}; {stand_in}source {spec['source']}): {spec['encoder']}, preset "
-        f"{spec['preset']}, protocol {spec['protocol']}, {seeds}, majority class "
-        f"{percent(spec['majority'])} %. † exploratory, not corrected." + both
+    text = (
+        f"{spec['title']} ({spec['task_ref']}, source {spec['source']}{stand_in}). Encoder {spec['encoder']}, preset "
+        f"{spec['preset']}, protocol {spec['protocol']}, {plural(len(spec['seeds']), 'seed')}, majority class "
+        f"{percent(spec['majority'])} %. Δ: difference to {section.baseline} in points. p: corrected by "
+        f"{rules.correction.author} over the core methods; † exploratory, not corrected."
+        + (" ‡ The same real rows both fit and select." if fitted else "")
     )
-    return escape(told)
+    return escape(text)

@@ -1,53 +1,62 @@
-"""`leaderboard.md`."""
+"""`leaderboard.md`: the report for people, in Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
-from bench.leaderboard.columns import COLUMNS, OVERALL, Column, Room, shown
+from bench.leaderboard.columns import COLUMNS, OVERALL, Column, Room, visible
 from bench.leaderboard.compare.across_tasks import overall
-from bench.leaderboard.extra_tables import Part, section_parts, table_parts
+from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
 from bench.leaderboard.figures import FOLDER, Drawn
+from bench.leaderboard.formats.explain import reading
 from bench.leaderboard.formats.prose import (
-    T,
     across,
-    beyond,
+    after_across,
     checker,
     conditions,
     escape,
     footer,
     heading,
     limits,
-    missing,
     notes,
-    reading,
+    opening,
     tuned,
     without_result,
 )
-from bench.leaderboard.results import Section, Table
+from bench.leaderboard.results import Report, Section
+
+T = TypeVar("T")
 
 
-def as_markdown(table: Table, figures: Sequence[Drawn] = ()) -> str:
-    """The whole report with links to its figures; for the same cells always the same text."""
-    blocks = ["# Leaderboard", *missing(table)]
-    for group in overall(table.sections):
-        blocks += ["## Across tasks", across(group), grid(OVERALL, group.rows), *beyond(group)]
-    blocks += [*parts(table_parts(table), "##"), *images(figures, None)]
-    for place, section in enumerate(table.sections):
-        blocks += [*section_blocks(section), *images(figures, place), *parts(section_parts(section)), limits(section)]
-    blocks += ["## How to read it", reading(table), "## Provenance", *footer(table)]
+def as_markdown(report: Report, figures: Sequence[Drawn] = ()) -> str:
+    """The whole report with links to its figures; the same text for the same cells."""
+    blocks = ["# Leaderboard", *opening(report)]
+    for group in overall(report.sections):
+        blocks += ["## Across tasks", across(group), grid(OVERALL, group.rows), *after_across(group)]
+    blocks += [*extra_blocks(report_tables(report), "##"), *images(figures, None)]
+    for place, section in enumerate(report.sections):
+        blocks += [*section_blocks(section), *images(figures, place)]
+        blocks += [*extra_blocks(section_tables(section)), limits(section)]
+    blocks += ["## How to read it", reading(report), "## Provenance", *footer(report)]
     return "\n\n".join(blocks) + "\n"
 
 
 def section_blocks(section: Section) -> list[str]:
-    """Heading, conditions, warnings, table and what is missing from it."""
+    """Heading, conditions, warnings, the table of methods, and the cells without a result."""
     before = [f"## {heading(section)}", conditions(section), *notes(section)]
-    table = grid(shown(COLUMNS, section.rows, Room.TEXT), section.rows)
+    table = grid(visible(COLUMNS, section.rows, Room.TEXT), section.rows)
     return [*before, table, *checker(section), *without_result(section), *tuned(section)]
 
 
+def extra_blocks(tables: Sequence[ExtraTable], level: str = "###") -> Iterator[str]:
+    """Extra tables, each under a title of its own."""
+    for table in tables:
+        yield from (f"{level} {escape(table.title)}", *table.before, grid(table.columns, table.rows), *table.after)
+
+
 def images(figures: Sequence[Drawn], section: int | None) -> Iterator[str]:
-    """Links to the figures of a section, or of the whole table."""
+    """Links to the figures of a section, by its place; None: of the whole report."""
     for figure in figures:
         if figure.section == section:
             yield f"![{escape(figure.caption)}]({FOLDER}/{figure.name}.png)"
@@ -59,9 +68,3 @@ def grid(columns: Sequence[Column[T]], rows: Sequence[T]) -> str:
     lines.append(["---:" if column.numeric else "---" for column in columns])
     lines += [[escape(column.render(row)) for column in columns] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def parts(found: Sequence[Part], level: str = "###") -> Iterator[str]:
-    """Further tables, each under a title of its own."""
-    for part in found:
-        yield from (f"{level} {escape(part.title)}", *part.before, grid(part.columns, part.rows), *part.after)

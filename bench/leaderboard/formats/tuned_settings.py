@@ -1,4 +1,4 @@
-"""Which settings a tuned section's methods were evaluated with: those of the best trial of each seed."""
+"""The settings that tuning chose: those of the best trial of each method and seed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from bench.store.files import read_json
 
 
 def chosen(section: Section) -> Iterator[tuple[str, int, str]]:
-    """(method label, seed, settings) of each finished cell; nothing where settings were not searched."""
+    """(method label, seed, settings) of each finished cell; nothing for protocols that do not tune."""
     if not str(section.spec["protocol"]).startswith("tuned"):
         return
     for row in section.rows:
         for seed, cell in row.cells.items():
             trial = read_json(cell.folder / "spec.json")["chosen"]
             settings = {**trial["hyperparameters"], "lr": trial["lr"], "updates": trial["updates"]}
-            told = ", ".join(f"{name} {value}" for name, value in settings.items())
-            yield row.label, seed, f"{told} (trial {trial['number'] + 1}, held-out accuracy {trial['accuracy']:.3f})"
+            text = ", ".join(f"{name} {value}" for name, value in settings.items())
+            yield row.label, seed, f"{text} (trial {trial['number'] + 1}, held-out accuracy {trial['accuracy']:.3f})"

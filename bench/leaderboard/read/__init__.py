@@ -1,1 +1,1 @@
-"""From finished cells to numbers."""
+"""Read finished cells: predictions, metrics, cost, weights and versions."""

@@ -1,4 +1,4 @@
-"""A cell as the report sees it: whether it is there, its predictions, its cost and where it was made."""
+"""Read a cell for the report: its predictions, metrics, cost and environment, or why it has no result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.store.layout import DONE
 
 @dataclass(frozen=True)
 class Cost:
-    """What making something took: forward-and-backward passes of one row, and seconds. NaN where it is not known."""
+    """What a training cost: rows passed forward and backward, and seconds. NaN where it is not known."""
 
     passes: float
     seconds: float
@@ -30,7 +30,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Cell:
-    """A finished cell: predicted classes (N,), metrics by name, cost without and with the artefacts it needs."""
+    """A finished cell: predicted classes (N,), metrics, cost without and with the precomputed tables it needs."""
 
     predictions: IntArray
     metrics: Mapping[str, float]
@@ -41,13 +41,13 @@ class Cell:
 
     @property
     def accuracy(self) -> float:
-        """Share of test rows that it gets right."""
+        """Share of test rows that are classified correctly."""
         return self.metrics["accuracy"]
 
 
 @dataclass(frozen=True)
 class Absent:
-    """A cell without a result: `failed` with its cause, or not there, perhaps because what it needs failed."""
+    """A cell without a result: `failed` with its cause, or missing, perhaps because something it needs failed."""
 
     failed: bool
     cause: str = field(default="")
@@ -65,7 +65,7 @@ def read_cost(folder: Path) -> Cost:
 
 
 class Reader:
-    """Reads the cells of one section; the first one fixes the test rows."""
+    """Reads the cells of one section; all must have the test rows of the first one."""
 
     def __init__(self, store: Path, scores: Scores) -> None:
         self.store = store
@@ -74,7 +74,7 @@ class Reader:
         self.cost = functools.cache(read_cost)  # many cells need the same checkers
 
     def read(self, name: str, needs: list[str]) -> Cell | Absent:
-        """The cell in the folder `name`, with the artefacts it needs."""
+        """The cell in the folder `name`. `needs`: folders of its precomputed tables. Raises UserError (see `done`)."""
         folder = self.store / name
         if (folder / DONE).exists():
             return self.done(folder, name, needs)
@@ -84,7 +84,7 @@ class Reader:
         return Absent(failed=False, cause="; ".join(blocked))
 
     def done(self, folder: Path, name: str, needs: list[str]) -> Cell:
-        """A finished cell, checked against its own metrics and the section's test rows."""
+        """A finished cell. Raises UserError if its metrics contradict its predictions, or its test rows are others."""
         score = self.scores.score(folder, name)
         if self.rows is None:
             self.rows = score.rows

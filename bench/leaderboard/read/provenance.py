@@ -1,4 +1,4 @@
-"""What the cells say of the code and versions that made them."""
+"""The code, versions and devices that trained the cells of a report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VERSIONS = ("code", "python", "torch", "transformers", "accelerate", "tokenizers
 
 @dataclass(frozen=True)
 class Provenance:
-    """`package`: the version of Counterweight that wrote the report; `cells`: all values found, per key, sorted."""
+    """`package`: the version that wrote the report. `cells`: all values of the cells, sorted, by key."""
 
     package: str
     cells: dict[str, list[str]]
@@ -21,6 +21,6 @@ class Provenance:
 
 def provenance(environments: Iterable[Mapping[str, Any]]) -> Provenance:
     """Collect `env.json` of all cells."""
-    found = list(environments)
-    values = {key: sorted({str(env[key]) for env in found if key in env}) for key in VERSIONS}
-    return Provenance(VERSION, {key: seen for key, seen in values.items() if seen})
+    all_environments = list(environments)
+    values = {key: sorted({str(one[key]) for one in all_environments if key in one}) for key in VERSIONS}
+    return Provenance(VERSION, {key: versions for key, versions in values.items() if versions})

@@ -1,7 +1,7 @@
-"""Weights under a lens: what the effective weights of a cell look like, which rows get them, and what they know.
+"""The effective weights of a cell's generated rows, with measures of what the weights know about the rows.
 
-Everything is computed from what cells store; no method has a branch of its own. A row's weight is the mean over its
-visits during training.
+A row's weight is the mean over its visits during training. All of it is computed from the files of a cell, for every
+method in the same way.
 """
 
 from __future__ import annotations
@@ -26,34 +26,38 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 class RowWeights:
     """The n generated rows that a cell visited, by id, and its V visits in the order of training.
 
-    NaN stands for what is not stored; `wrong` and `repeated` are None unless something is known and some rows are.
+    NaN: not stored. `wrong` and `repeated` are None if it is not known which rows are, or if none or all are.
     """
 
     ids: IntArray  # (n,)
     weight: FloatArray  # (n,) mean over the row's visits
     visits: FloatArray  # (V,)
-    label: IntArray  # (n,) the given label, -1 where it is not stored
-    quality: FloatArray  # (n,) P'(y|x) of the given label by the quality checker
-    model: FloatArray  # (n,) p(y|x) of the given label by the trained model
-    hidden: pd.DataFrame | None  # of the rows, in their order
-    wrong: BoolArray | None  # (n,) the given label is known to be wrong
-    repeated: BoolArray | None  # (n,) the text is there more than once, as a row or as its duplicate
+    label: IntArray  # (n,) the row's label, -1 where it is not stored
+    quality: FloatArray  # (n,) P'(y|x) of the row's label by the quality checker
+    model: FloatArray  # (n,) p(y|x) of the row's label by the trained model
+    hidden: pd.DataFrame | None  # hidden columns of the rows, in their order
+    wrong: BoolArray | None  # (n,) the row's label is known to be wrong
+    repeated: BoolArray | None  # (n,) the text occurs more than once: the row is a duplicate or has one
 
     @property
     def constant(self) -> bool:
-        """Whether all rows have one weight, so that there is nothing to rank."""
+        """Whether all rows have the same weight, so that they cannot be ranked."""
         return bool(np.ptp(self.weight) <= 1e-6 * np.abs(self.weight).max())
 
 
 @dataclass(frozen=True)
 class Absence:
-    """Why a cell has no weights to look at."""
+    """Why a cell has no weights."""
 
     why: str
 
 
-def read(folder: Path, root: Path, record_id: str | None, quality: Path | None) -> RowWeights | Absence:
-    """The weights of a finished cell; `record_id` and `quality` (a cell's folder) say more of the rows, if given."""
+def read(folder: Path, root: Path, hidden_id: str | None, quality: Path | None) -> RowWeights | Absence:
+    """The weights of a finished cell.
+
+    `hidden_id`: the hidden columns of its rows in the store `root`. `quality`: the folder of its quality checker.
+    Raises UserError for an unreadable file.
+    """
     import pandas as pd
 
     try:
@@ -68,7 +72,7 @@ def read(folder: Path, root: Path, record_id: str | None, quality: Path | None) 
         return Absence("no effective weight: its loss is not a function of the label's probability alone")
     mean = visits.groupby("id")["weight"].mean()
     ids = mean.index.to_numpy()
-    hidden = hidden_columns.read(root, record_id)
+    hidden = hidden_columns.read(root, hidden_id)
     hidden = None if hidden is None else hidden.set_index("id").reindex(ids)
     label = np.full(len(ids), -1) if hidden is None else hidden["label"].to_numpy()
     origin = origins(ids, hidden)
@@ -77,8 +81,8 @@ def read(folder: Path, root: Path, record_id: str | None, quality: Path | None) 
         weight=mean.to_numpy(np.float64),
         visits=visits["weight"].to_numpy(np.float64),
         label=label,
-        quality=given_probability(quality, origin, label),
-        model=given_probability(folder, origin, label),
+        quality=label_probability(quality, origin, label),
+        model=label_probability(folder, origin, label),
         hidden=hidden,
         wrong=some(hidden, "label_clean", lambda clean: clean != label),
         repeated=some(hidden, "copy_of", lambda copy_of: (copy_of >= 0) | np.isin(ids, copy_of)),
@@ -86,21 +90,21 @@ def read(folder: Path, root: Path, record_id: str | None, quality: Path | None) 
 
 
 def origins(ids: IntArray, hidden: pd.DataFrame | None) -> IntArray:
-    """(n,) ids under which the rows' texts are scored: those of the copied rows for duplicates."""
+    """(n,) ids under which the rows' texts are scored; a duplicate is scored under the row that it copies."""
     copy_of = np.full(len(ids), -1) if hidden is None or "copy_of" not in hidden else hidden["copy_of"].to_numpy()
     return np.where(copy_of >= 0, copy_of, ids)
 
 
 def some(hidden: pd.DataFrame | None, column: str, mark: Any) -> BoolArray | None:
-    """(n,) which rows a recorded column marks; None where it is not recorded or marks none or all of them."""
+    """(n,) which rows a hidden column marks; None if there is no such column, or it marks none or all of them."""
     if hidden is None or column not in hidden:
         return None
     marked = np.asarray(mark(hidden[column].to_numpy()), dtype=np.bool_)
     return marked if 0 < marked.sum() < len(marked) else None
 
 
-def given_probability(folder: Path | None, origin: IntArray, label: IntArray) -> FloatArray:
-    """(n,) probability of the given labels by the final scores of a cell, NaN where there are none."""
+def label_probability(folder: Path | None, origin: IntArray, label: IntArray) -> FloatArray:
+    """(n,) probability of the rows' labels by the final scores of a cell; NaN where there are none."""
     import pandas as pd
 
     path = None if folder is None else folder / "train_scores.parquet"
@@ -111,13 +115,13 @@ def given_probability(folder: Path | None, origin: IntArray, label: IntArray) ->
 
 
 def ess(weight: FloatArray) -> float:
-    """Effective sample size (sum w)^2 / sum w^2 as a share of the number of weights."""
+    """Effective sample size (sum w)^2 / sum w^2, as a share of the number of weights."""
     squares = float((weight**2).sum())
     return float(weight.sum()) ** 2 / squares / len(weight) if squares > 0 else 0.0
 
 
 def auroc(score: FloatArray, positive: BoolArray) -> float:
-    """Chance that a positive row scores higher than a negative one, ties counted as half (Mann and Whitney)."""
+    """Probability that a positive row scores higher than a negative one; ties count half (Mann and Whitney, 1947)."""
     from scipy.stats import rankdata
 
     count = int(positive.sum())
@@ -126,7 +130,7 @@ def auroc(score: FloatArray, positive: BoolArray) -> float:
 
 
 def rank_correlation(a: FloatArray, b: FloatArray) -> float:
-    """Spearman's rank correlation over the rows where both are known; NaN where one of them is constant."""
+    """Spearman's rank correlation over the rows where both are known; NaN if one of them is constant."""
     from scipy.stats import rankdata
 
     known = ~(np.isnan(a) | np.isnan(b))
@@ -144,7 +148,7 @@ def agreement(a: RowWeights, b: RowWeights) -> float:
 
 
 def finds(rows: RowWeights, positive: BoolArray | None) -> float:
-    """AUROC of a low weight for marked rows; NaN where nothing is marked, or the weights are all the same."""
+    """AUROC of a low weight for marked rows; NaN if no row is marked, or all weights are the same."""
     return float("nan") if positive is None or rows.constant else auroc(-rows.weight, positive)
 
 

@@ -1,8 +1,7 @@
-"""What test logits come to, computed once per cell and kept beside the store's cells in `.scores.npz`.
+"""Predicted classes and metrics of cells, computed from their logits once and cached in the store's `.scores.npz`.
 
-A kept score counts as long as the cell's seal is the same: its `metrics.json`, and size and time of its predictions.
-It is thrown away with the code that computed it. Nothing but time is lost where the file is missing or cannot be
-written.
+A cached score is used while the cell's seal is unchanged (its `metrics.json`, and size and time of its predictions)
+and the code that computes scores is the same. If the file is missing or cannot be written, only time is lost.
 """
 
 from __future__ import annotations
@@ -32,20 +31,20 @@ from bench.store.layout import DONE, root_of
 
 FILE = ".scores.npz"
 PREDICTIONS = "predictions.parquet"
-TOLERANCE = 1e-6  # of stored metrics against the same from stored logits
-MANY, PART = 1_000, 250  # new cells that are worth the start of processes, and how many one of them gets at a time
+TOLERANCE = 1e-6  # between a stored metric and the same metric computed from the stored logits
+MANY, PART = 1_000, 250  # number of new cells from which several processes score, and cells per task of a process
 
 
 @dataclass(frozen=True)
 class Examples:
-    """The test rows of a section, which all of its cells share. ids and labels (N,)."""
+    """The test rows of a section, shared by all its cells: ids and labels (N,)."""
 
     ids: IntArray
     labels: IntArray
     classes: int
 
     def same(self, other: Examples) -> bool:
-        """Whether two cells were tested on the same rows and classes."""
+        """Whether these are the same rows with the same labels and classes."""
         return self is other or (
             self.classes == other.classes
             and np.array_equal(self.ids, other.ids)
@@ -55,7 +54,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Score:
-    """Test rows, predicted classes (N,) and `METRICS` of a cell with this seal."""
+    """Test rows, predicted classes (N,) and `METRICS` of a cell; valid while the cell has this seal."""
 
     seal: str
     rows: Examples
@@ -64,7 +63,7 @@ class Score:
 
 
 def read_predictions(folder: Path, name: str) -> tuple[Examples, FloatArray]:
-    """The test rows and logits (N, C) of a cell. Raises UserError where the file is not what it should be."""
+    """The test rows and logits (N, C) of a cell. Raises UserError for an unreadable file or infinite or NaN logits."""
     import pyarrow.parquet as pq
 
     try:
@@ -75,61 +74,61 @@ def read_predictions(folder: Path, name: str) -> tuple[Examples, FloatArray]:
     except (OSError, KeyError, ValueError) as error:
         raise UserError(f"cell {name}: {PREDICTIONS} cannot be read: {error}; remove it and run again") from error
     if not np.isfinite(logits).all():
-        raise UserError(f"cell {name}: logits that are not finite")
+        raise UserError(f"cell {name}: {PREDICTIONS} has logits that are not finite; remove the cell and run again")
     return rows, logits
 
 
 def check(name: str, stored: dict[str, Any], computed: dict[str, float]) -> None:
-    """Raise UserError where a stored metric is not that of the stored logits, or none is stored."""
+    """Raise UserError if no metric is stored, or a stored one is not that of the stored logits."""
     if not stored.keys() & computed.keys():
         raise UserError(f"cell {name}: {DONE} has no metric; remove it and run again")
     for key, value in computed.items():
         if key in stored and not math.isclose(stored[key], value, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
-            raise UserError(f"cell {name}: {DONE} says {key} = {stored[key]}, {PREDICTIONS} {value}")
+            raise UserError(f"cell {name}: {key} is {stored[key]} in {DONE}, but {value} from {PREDICTIONS}")
 
 
 @dataclass
-class Shelf:
-    """The scores of one store, by the cells' folders below it; `new` counts those computed since it was read."""
+class StoreScores:
+    """The scores of one store by cell folder, relative to `root`. `new`: how many are not yet in the file."""
 
     root: Path
     scores: dict[str, Score] = field(default_factory=dict)
-    tests: list[Examples] = field(default_factory=list)  # one object for cells of the same test rows
+    tests: list[Examples] = field(default_factory=list)  # each set of test rows once
     new: int = 0
 
     def score(self, folder: Path, name: str) -> Score:
-        """A finished cell's score, computed if it is not there or its seal is another. Raises UserError."""
+        """A finished cell's score, computed if it is not cached or its seal changed. Raises UserError."""
         key = str(folder.relative_to(self.root))
-        told = (folder / DONE).read_bytes()
+        stored = (folder / DONE).read_bytes()
         try:
-            seal = sealed(told, folder / PREDICTIONS)
+            seal = seal_of(stored, folder / PREDICTIONS)
         except OSError as error:
             raise UserError(f"cell {name}: {PREDICTIONS} cannot be read: {error}; run again") from error
         known = self.scores.get(key)
         if known is None or known.seal != seal:
-            known = self.add(key, scored(folder, name, told, seal))
+            known = self.add(key, score_cell(folder, name, stored, seal))
         return known
 
     def add(self, key: str, score: Score) -> Score:
-        """Keep a new score."""
-        self.scores[key] = score = replace(score, rows=self.one(score.rows))
+        """Add a new score."""
+        self.scores[key] = score = replace(score, rows=self.shared(score.rows))
         self.new += 1
         return score
 
-    def ahead(self, folders: Sequence[Path]) -> None:
-        """Score by several processes what is done and not here, where that is much. `score` tells what is wrong."""
+    def compute(self, folders: Sequence[Path]) -> None:
+        """Score many finished cells in several processes; does nothing for few. Errors are left to `score`."""
         absent = [folder for folder in folders if str(folder.relative_to(self.root)) not in self.scores]
         if len(absent) < MANY:
             return
         absent = [folder for folder in absent if (folder / DONE).exists()]
-        parts = [absent[start : start + PART] for start in range(0, len(absent), PART)]
-        with pool(len(parts)) as processes:
-            for found in processes.map(functools.partial(scores_of, self.root), parts):
-                for key, score in found.items():
+        batches = [absent[start : start + PART] for start in range(0, len(absent), PART)]
+        with pool(len(batches)) as processes:
+            for scores in processes.map(functools.partial(scores_of, self.root), batches):
+                for key, score in scores.items():
                     self.add(key, score)
 
-    def one(self, rows: Examples) -> Examples:
-        """The object that stands for these rows in this store."""
+    def shared(self, rows: Examples) -> Examples:
+        """The one object that all cells with these test rows share."""
         for test in self.tests:
             if test.same(rows):
                 return test
@@ -137,106 +136,106 @@ class Shelf:
         return rows
 
     def save(self) -> None:
-        """Write what is new; the scores of cells that are gone go too."""
+        """Write the file if there are new scores; scores of deleted cells are dropped."""
         if self.new:
-            kept = {key: score for key, score in self.scores.items() if (self.root / key / DONE).exists()}
+            existing = {key: score for key, score in self.scores.items() if (self.root / key / DONE).exists()}
             with contextlib.suppress(OSError):
-                write_bytes(self.root / FILE, packed(kept))
+                write_bytes(self.root / FILE, to_npz(existing))
 
 
 class Scores:
-    """The shelves of the stores that a report reads."""
+    """The scores of all stores that a report reads."""
 
     def __init__(self) -> None:
-        self.shelves: dict[Path, Shelf] = {}
+        self.stores: dict[Path, StoreScores] = {}
 
     def score(self, folder: Path, name: str) -> Score:
-        """A finished cell's score; `name` is how errors call it."""
-        return self.shelf(root_of(folder)).score(folder, name)
+        """A finished cell's score; errors name the cell by `name`."""
+        return self.of_store(root_of(folder)).score(folder, name)
 
-    def ahead(self, folders: Iterable[Path]) -> None:
-        """Score the finished ones of many cells at once."""
-        for root, part in itertools.groupby(sorted(dict.fromkeys(folders), key=root_of), key=root_of):
-            self.shelf(root).ahead(list(part))
+    def compute(self, folders: Iterable[Path]) -> None:
+        """Score many cells ahead of time; those without a result are skipped."""
+        for root, group in itertools.groupby(sorted(dict.fromkeys(folders), key=root_of), key=root_of):
+            self.of_store(root).compute(list(group))
 
-    def shelf(self, root: Path) -> Shelf:
-        """The shelf of a store, with what is kept there."""
-        if root not in self.shelves:
-            kept = unpacked(root / FILE)
-            tests = {id(score.rows): score.rows for score in kept.values()}
-            self.shelves[root] = Shelf(root, kept, list(tests.values()))
-        return self.shelves[root]
+    def of_store(self, root: Path) -> StoreScores:
+        """The scores of one store, read from its file at first use."""
+        if root not in self.stores:
+            cached = from_npz(root / FILE)
+            tests = {id(score.rows): score.rows for score in cached.values()}
+            self.stores[root] = StoreScores(root, cached, list(tests.values()))
+        return self.stores[root]
 
     def save(self) -> None:
-        """Keep what is new."""
-        for shelf in self.shelves.values():
-            shelf.save()
+        """Write new scores to the files of their stores."""
+        for store in self.stores.values():
+            store.save()
 
 
 @contextlib.contextmanager
-def scores() -> Iterator[Scores]:
-    """Scores that are kept afterwards, also those computed before an error."""
-    found = Scores()
+def open_scores() -> Iterator[Scores]:
+    """The scores of stores, saved at the end, also after an error."""
+    scores = Scores()
     try:
-        yield found
+        yield scores
     finally:
-        found.save()
+        scores.save()
 
 
 def scores_of(root: Path, folders: Sequence[Path]) -> dict[str, Score]:
-    """The scores of cells of one store, without those that have none to give."""
-    shelf = Shelf(root)
+    """The scores of cells of one store; cells that cannot be scored are left out."""
+    store = StoreScores(root)
     for folder in folders:
         with contextlib.suppress(OSError, UserError):
-            shelf.score(folder, folder.name)
-    return shelf.scores
+            store.score(folder, folder.name)
+    return store.scores
 
 
-def sealed(told: bytes, predictions: Path) -> str:
-    """What changes when a cell is made again or its predictions are touched."""
-    there = predictions.stat()
-    return hashlib.sha256(told + f"{there.st_size} {there.st_mtime_ns}".encode()).hexdigest()
+def seal_of(stored: bytes, predictions: Path) -> str:
+    """A hash that changes when the cell is trained again or its predictions are touched; `stored`: its metrics."""
+    status = predictions.stat()
+    return hashlib.sha256(stored + f"{status.st_size} {status.st_mtime_ns}".encode()).hexdigest()
 
 
-def scored(folder: Path, name: str, told: bytes, seal: str) -> Score:
+def score_cell(folder: Path, name: str, stored: bytes, seal: str) -> Score:
     """Read and score a cell. Raises UserError where its files contradict each other."""
     rows, logits = read_predictions(folder, name)
     computed = {key: metric(rows.labels, logits) for key, metric in METRICS.items()}
-    check(name, json_object(told, folder / DONE), {**computed, "rows": len(logits)})
+    check(name, json_object(stored, folder / DONE), {**computed, "rows": len(logits)})
     return Score(seal, rows, logits.argmax(axis=1).astype(np.int16), computed)
 
 
 @functools.cache
 def version() -> str:
-    """The code that scores depend on."""
+    """Hash of the code that scores depend on."""
     return files_hash([Path(metrics.__file__), Path(__file__)])
 
 
-def packed(scores: dict[str, Score]) -> bytes:
-    """Scores as one npz: those of the same test rows in the same arrays."""
+def to_npz(scores: dict[str, Score]) -> bytes:
+    """Scores as one npz file; cells with the same test rows share arrays."""
     groups: dict[int, list[str]] = {}
     for key, score in scores.items():
         groups.setdefault(id(score.rows), []).append(key)
     arrays: dict[str, Any] = {"version": version(), "groups": len(groups)}
     for place, keys in enumerate(groups.values()):
-        part = [scores[key] for key in keys]
-        rows = part[0].rows
+        members = [scores[key] for key in keys]
+        rows = members[0].rows
         arrays |= {
             f"ids_{place}": rows.ids,
             f"labels_{place}": rows.labels,
             f"classes_{place}": rows.classes,
             f"keys_{place}": np.array(keys),
-            f"seals_{place}": np.array([score.seal for score in part]),
-            f"predictions_{place}": np.stack([score.predictions for score in part]),
-            f"metrics_{place}": np.array([[score.metrics[name] for name in METRICS] for score in part]),
+            f"seals_{place}": np.array([score.seal for score in members]),
+            f"predictions_{place}": np.stack([score.predictions for score in members]),
+            f"metrics_{place}": np.array([[score.metrics[name] for name in METRICS] for score in members]),
         }
     content = io.BytesIO()
     np.savez(content, **arrays)
     return content.getvalue()
 
 
-def unpacked(path: Path) -> dict[str, Score]:
-    """The scores in a file; none where it is not there, damaged, or another code's."""
+def from_npz(path: Path) -> dict[str, Score]:
+    """The scores in a file; none if it is missing, damaged, or written by other code."""
     try:
         with np.load(path, allow_pickle=False) as file:
             if str(file["version"]) != version():
@@ -247,7 +246,7 @@ def unpacked(path: Path) -> dict[str, Score]:
 
 
 def group(file: Any, place: int) -> Iterator[tuple[str, Score]]:
-    """The cells of one set of test rows, which they share."""
+    """The scores of all cells with one set of test rows."""
     rows = Examples(file[f"ids_{place}"], file[f"labels_{place}"], int(file[f"classes_{place}"]))
     names = ("keys", "seals", "predictions", "metrics")
     for key, seal, predictions, values in zip(*(file[f"{name}_{place}"] for name in names), strict=True):

@@ -33,7 +33,7 @@ def test_a_report_is_checked_against_its_store(store, capsys):
     assert bench(capsys, "report", "--no-figures", *options)[0] == 0
     assert "equivalent" in (store.root.parent / "reports" / "leaderboard.md").read_text()
     assert json.loads((store.root.parent / "reports" / "leaderboard.json").read_text())["delta"] == 0.025
-    assert bench(capsys, "report", "--check")[:2] == (0, "reports: what runs gives\n")
+    assert bench(capsys, "report", "--check")[:2] == (0, "reports/ is up to date with runs/\n")
 
     cell = store.section["methods"][1]["cells"]["0"]
     store.cell(cell, store.logits("other", 0, 0.5))

@@ -6,7 +6,7 @@ import pytest
 
 from bench.leaderboard import USUAL, figures
 from bench.leaderboard.build import build
-from bench.leaderboard.compare.all_pairs import pairs
+from bench.leaderboard.compare.all_pairs import compare_pairs
 from bench.leaderboard.figures import FIGURES, draw, files, forest, slugs, training
 from bench.leaderboard.formats.to_markdown import as_markdown
 from bench.stats.crossed import compare
@@ -31,7 +31,7 @@ def store(tmp_path):
     return store.weights("dimp", "focal")
 
 
-def test_a_figure_of_each_kind_twice_the_same(store):
+def test_each_figure_has_the_same_bytes_twice(store):
     table = table_of(store)
     found = draw(table)
     assert [figure.name for figure in found] == [f"twitter-bundled-{entry.key}" for entry in FIGURES]
@@ -53,7 +53,7 @@ def test_several_processes_draw_the_same(store, monkeypatch):
     assert draw(table) == expected
 
 
-def test_figures_stand_in_the_report(store):
+def test_the_report_links_its_figures(store):
     table = table_of(store)
     found = draw(table)
     text = as_markdown(table, found)
@@ -63,7 +63,7 @@ def test_figures_stand_in_the_report(store):
     assert set(links) <= names
 
 
-def test_an_overview_from_two_sections_on(store, tmp_path):
+def test_two_sections_have_an_overview(store, tmp_path):
     other = FakeStore(store.root, rows=50, task_ref="news[noise=0.2]", source="local")
     for label, skill in (("ce", 1.0), ("dimp", 3.0), ("only-here", 2.0)):
         other.method(label, skill=skill, missing=other.seeds)
@@ -77,12 +77,12 @@ def test_an_overview_from_two_sections_on(store, tmp_path):
     assert slugs(table) == ["twitter-bundled", "news-noise-0.2-local"]
 
 
-def test_sections_of_one_task_have_names_of_their_own(store):
+def test_sections_of_one_task_have_different_names(store):
     assert slugs(table_of(store, store, store)) == ["twitter-bundled", "twitter-bundled-2", "twitter-bundled-3"]
 
 
 @pytest.mark.parametrize("methods", [{}, {"ce": (0, 1, 2)}, {"ce": (), "dimp": (0, 1, 2)}])
-def test_where_there_is_nothing_to_draw(tmp_path, methods):
+def test_nothing_to_draw(tmp_path, methods):
     store = FakeStore(tmp_path / "runs")
     for label, failed in methods.items():
         store.method(label, failed=failed)
@@ -117,14 +117,14 @@ def test_pairs_are_the_comparisons_of_two(store):
         assert found.words[i][j] == word
 
 
-def test_twins_are_equivalent(tmp_path):
+def test_identical_methods_are_equivalent(tmp_path):
     store = FakeStore(tmp_path / "runs")
-    store.method("ce").method("twin")
+    store.method("ce").method("same")
     store.section["methods"][1]["cells"] = store.section["methods"][0]["cells"]
     (section,) = table_of(store).sections
     assert section.pairs.words[0][1] == section.pairs.words[1][0] == "equivalent"
     assert section.pairs.p[0, 1] == 1
-    assert pairs(section.rows[:1], section.test, USUAL) is None
+    assert compare_pairs(section.rows[:1], section.test, USUAL) is None
 
 
 def test_histories(tmp_path, store):

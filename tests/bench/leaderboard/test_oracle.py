@@ -1,4 +1,4 @@
-"""The oracle: what theory fixes, on the way that every cell goes."""
+"""The task `oracle`, whose true distributions are known: weights and classifiers compared with theory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from bench.config.request import make_request
 from bench.jobs import CellJob
-from bench.leaderboard.extra_tables.oracle import Truth, compared
+from bench.leaderboard.extra_tables.oracle import Truth, against_truth
 from bench.leaderboard.read.row_weights import RowWeights, read
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
@@ -21,7 +21,7 @@ from tasks.oracle import Processes
 
 
 def posterior(rows: Rows, effect: np.ndarray) -> np.ndarray:
-    """P(south | x) by counting words, another way than the task's."""
+    """P(south | x) by counting words, computed in another way than by the task."""
     from tasks.oracle import WORDS
 
     counts = np.array([[text.split().count(word) for word in WORDS] for text in rows.texts])
@@ -29,7 +29,7 @@ def posterior(rows: Rows, effect: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("knobs", [{}, {"conditional": 0.5, "covariate": 0.0}])
-def test_the_record_is_the_closed_form(knobs: dict[str, float]) -> None:
+def test_hidden_columns_are_the_closed_form(knobs: dict[str, float]) -> None:
     data = load("oracle", options=knobs)
     known = Processes.known(knobs.get("conditional", 1.0), knobs.get("covariate", 0.5))
     for rows in (data.generated, data.test):
@@ -44,7 +44,7 @@ def test_the_record_is_the_closed_form(knobs: dict[str, float]) -> None:
 
 
 def ratio(data: TaskData) -> np.ndarray:
-    """P(y|x)/Q(y|x) of the given labels."""
+    """P(y|x)/Q(y|x) of the rows' labels."""
     rows = data.generated
     at = np.arange(len(rows)), rows.labels
     return np.asarray(np.exp(rows.hidden["log_p"][at] - rows.hidden["log_q"][at]))
@@ -59,7 +59,7 @@ def test_the_true_ratio_has_mean_one_over_q_and_is_one_where_p_is_q() -> None:
 
 
 @pytest.mark.parametrize("kind", ["uniform", "pair"])
-def test_noise_is_in_the_known_process(kind: str) -> None:
+def test_q_includes_label_noise(kind: str) -> None:
     """Q(given | x) = sum over the true label of Q(true | x) P(given | true): by the share of flips in each class."""
     data = load("oracle")
     noisy = stressed(data, {"noise": 0.3, "noise_kind": kind}, 0).generated
@@ -70,64 +70,64 @@ def test_noise_is_in_the_known_process(kind: str) -> None:
     assert np.exp(noisy.hidden["log_q"][:, 1]) == pytest.approx(expected)
 
 
-def test_noise_that_looks_at_the_text_has_no_closed_form() -> None:
+def test_noise_that_depends_on_the_text_has_no_closed_form() -> None:
     noisy = stressed(load("oracle"), {"noise": 0.3, "noise_kind": "instance"}, 0).generated
     assert "log_q" not in noisy.hidden
 
 
 def planned(tmp_path: Path, task: str, **settings: object) -> tuple[Plan, dict[str, CellJob]]:
     """An IMP cell with its checkers, by method."""
-    asked = make_request(methods="imp", tasks=task, seeds=1, preset="scratch", settings=settings)
-    made = make_plan(asked, tmp_path / "runs")
-    hidden_columns.save(made.hidden, made.root)
-    return made, {job.spec.method: job for job in made.jobs.values() if isinstance(job, CellJob)}
+    request = make_request(methods="imp", tasks=task, seeds=1, preset="scratch", settings=settings)
+    plan = make_plan(request, tmp_path / "runs")
+    hidden_columns.save(plan.hidden, plan.root)
+    return plan, {job.spec.method: job for job in plan.jobs.values() if isinstance(job, CellJob)}
 
 
-def build(made: Plan, but: tuple[str, ...] = ()) -> None:
-    """Run the jobs of a plan, cells of some methods left out."""
+def build(plan: Plan, but: tuple[str, ...] = ()) -> None:
+    """Run the jobs of a plan, except the cells of the methods in `but`."""
     from bench.execution.worker import run
 
-    for job in made.jobs.values():
+    for job in plan.jobs.values():
         if not (isinstance(job, CellJob) and job.spec.method in but):
             assert run(job).state == "done"
 
 
-def truth(made: Plan, job: CellJob) -> Truth:
-    """How the weights of a cell match the truth."""
-    weights = read(job.folder, made.root, made.sections[0]["records"]["0"]["generated"], None)
+def truth(plan: Plan, job: CellJob) -> Truth:
+    """The weights of a cell compared with the true ratio."""
+    weights = read(job.folder, plan.root, plan.sections[0]["records"]["0"]["generated"], None)
     assert isinstance(weights, RowWeights)
-    found = compared(weights)
+    found = against_truth(weights)
     assert found is not None
     return found
 
 
 @pytest.mark.parametrize("task", ["oracle", "oracle[noise=0.2]"])
 def test_with_exact_checkers_imp_recovers_the_true_ratio(tmp_path: Path, task: str) -> None:
-    made, jobs = planned(tmp_path, task, updates=40)
-    rows = made.hidden[made.sections[0]["records"]["0"]["generated"]]
+    plan, jobs = planned(tmp_path, task, updates=40)
+    rows = plan.hidden[plan.sections[0]["records"]["0"]["generated"]]
     for method, name in (("real-only", "log_p"), ("ce", "log_q")):
         folder = jobs[method].folder
         folder.mkdir(parents=True)
         scores = {f"logp_{k}": rows.hidden[name][:, k].astype(np.float32) for k in range(2)}
         pd.DataFrame({"id": rows.ids, **scores}).to_parquet(folder / "train_scores.parquet", index=False)
         finish(folder, {"accuracy": 0.0})
-    build(made)
-    found = truth(made, jobs["imp"])
+    build(plan)
+    found = truth(plan, jobs["imp"])
     assert found.rank == pytest.approx(1, abs=1e-6)
     assert found.log_error < 1e-4
     assert found.ess == pytest.approx(found.ess_true, rel=1e-3)
 
 
 def test_where_p_is_q_importance_weights_approach_one(tmp_path: Path) -> None:
-    """Both checkers learn the same process; the ratio of their probabilities is 1 but for what they could not learn."""
+    """Both checkers learn the same process; the ratio of their probabilities is 1 up to errors of learning."""
     errors = {}
     for name, task in (("equal", "oracle[conditional=0,covariate=0,real=2000]"), ("apart", "oracle[real=2000]")):
-        made, jobs = planned(tmp_path / name, task, updates=80)
-        build(made)
-        weights = read(jobs["imp"].folder, made.root, made.sections[0]["records"]["0"]["generated"], None)
+        plan, jobs = planned(tmp_path / name, task, updates=80)
+        build(plan)
+        weights = read(jobs["imp"].folder, plan.root, plan.sections[0]["records"]["0"]["generated"], None)
         assert isinstance(weights, RowWeights)
         errors[name] = float(np.sqrt((np.log(weights.weight) ** 2).mean()))
         if name == "apart":
-            assert truth(made, jobs["imp"]).rank > 0.6, "and where they differ the weights follow the true ratio"
+            assert truth(plan, jobs["imp"]).rank > 0.6, "and where they differ the weights follow the true ratio"
     assert errors["equal"] < 0.4
     assert errors["equal"] < errors["apart"] / 3

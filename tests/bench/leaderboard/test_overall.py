@@ -9,7 +9,7 @@ from bench.leaderboard.build import build
 from bench.leaderboard.columns import OVERALL
 from bench.leaderboard.compare.across_tasks import mean_gain, overall, ranks_of
 from bench.leaderboard.figures.ranks import alike, critical_difference, ranks
-from bench.leaderboard.formats.prose import beyond
+from bench.leaderboard.formats.prose import after_across
 from bench.stats.crossed import compare
 from tests.bench.leaderboard.fake_store import FakeStore
 
@@ -60,15 +60,15 @@ def test_a_method_that_lacks_a_task_is_not_ranked(tmp_path):
     write_report(stores[0].manifest(stores[1]), tmp_path, tmp_path / "reports", figures=False)
     text = (tmp_path / "reports" / "leaderboard.md").read_text()
     assert "## Across tasks" in text
-    assert "Not ranked, since a task is missing or incomplete: imp (b)." in text
-    assert "seeds are not tasks" in text
+    assert "Not ranked, because a task is missing or incomplete: imp (b)." in text
+    assert "With only 2 tasks, do not generalise to others." in text
     page = (tmp_path / "reports" / "leaderboard.html").read_text()
     assert page.count("<table>") == 3
     value = json.loads((tmp_path / "reports" / "leaderboard.json").read_text())
     assert value["overall"][0]["rows"][0]["label"] == "dimp"
 
 
-def test_variants_of_a_task_and_other_sources_are_no_tasks(tmp_path):
+def test_variants_of_a_task_and_other_sources_do_not_count_as_tasks(tmp_path):
     a = task(tmp_path, "a", METHODS)
     noisy = task(tmp_path, "noisy", METHODS)
     noisy.section.update(task="a", task_ref="a[noise=0.2]")
@@ -85,7 +85,7 @@ def test_critical_difference_is_demsars(methods, tasks, expected):
     assert critical_difference(methods, tasks) == pytest.approx(expected, abs=2e-3)
 
 
-def test_runs_that_cannot_be_told_apart():
+def test_runs_of_ranks_that_do_not_differ_significantly():
     assert alike([1.0, 1.5, 2.5, 4.0], 1.6) == [(0, 2), (2, 3)]
     assert alike([1.0, 3.0, 5.0], 1.0) == []
 
@@ -119,7 +119,7 @@ def test_ties_of_the_same_hits_are_ties(tmp_path):
     assert [row.rank for row in group.rows] == [1.5, 1.5]
 
 
-def test_without_a_baseline_nothing_was_judged(tmp_path):
+def test_without_a_baseline_there_are_no_verdicts(tmp_path):
     stores = [task(tmp_path, name, {"imp": 1.0, "dimp": 2.0}) for name in ("a", "b")]
     (group,) = overall(table_of(tmp_path, *stores).sections)
     assert {(row.wins, row.ties, row.losses) for row in group.rows} == {(0, 0, 0)}
@@ -127,7 +127,7 @@ def test_without_a_baseline_nothing_was_judged(tmp_path):
     assert [ties.render(row) for row in group.rows] == ["–", "–"]
 
 
-def test_a_task_of_several_tables_is_named_and_other_training_is_not_summed(tmp_path):
+def test_a_task_with_several_sections_is_named_and_other_settings_are_not_summarised(tmp_path):
     training = {"updates": 48, "lr": 0.0003}
     a, b, c = (task(tmp_path, name, METHODS, training=training) for name in ("a", "b", "c"))
     again = task(tmp_path, "again", METHODS, training=training, sizes={"test": 20})
@@ -135,6 +135,6 @@ def test_a_task_of_several_tables_is_named_and_other_training_is_not_summed(tmp_
     table = table_of(tmp_path, a, b, c, again)
     (group,) = overall(table.sections)
     assert (group.tasks, group.omitted) == (("b", "c"), ("a",))
-    assert "none is the task's plain one: a." in "\n".join(beyond(group))
+    assert "unclear which of several sections stands for the task: a." in "\n".join(after_across(group))
     c.section["training"] = {**training, "updates": 4800}
     assert overall(table_of(tmp_path, b, c).sections) == ()

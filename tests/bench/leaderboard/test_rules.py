@@ -1,4 +1,4 @@
-"""Corrections, information gain, metrics and columns: what a report can be asked for, in every form."""
+"""Corrections, information gain, metrics and columns, in every format of a report."""
 
 import csv
 import io
@@ -39,7 +39,7 @@ def test_every_correction_has_a_function_and_words():
 
 
 @pytest.mark.parametrize(("correction", "method"), [(Correction.HOLM, "holm"), (Correction.BH, "fdr_bh")])
-def test_the_family_is_corrected_as_asked(store, correction, method):
+def test_the_family_is_corrected_by_the_chosen_correction(store, correction, method):
     rows = rows_of(store, Rules(correction=correction))
     family = ["dimp", "focal", "imp"]
     raw = [rows[label].paired.accuracy.p for label in family]
@@ -70,10 +70,10 @@ def test_information_gain_is_the_method_minus_its_shuffle(store, tmp_path):
         for label, skill in (("dimp", 1.7), ("dimp(shuffle=class)", 1.0))
     ]
     expected = compare(*right)
-    gained = rows["dimp"].information
-    assert gained.accuracy == expected
-    assert gained.p_corrected == pytest.approx(expected.p)
-    assert gained.verdict.word == ("better" if expected.p < 0.05 else "undecided")
+    gain = rows["dimp"].information
+    assert gain.accuracy == expected
+    assert gain.p_corrected == pytest.approx(expected.p)
+    assert gain.verdict.word == ("better" if expected.p < 0.05 else "undecided")
     assert all(row.information is None for label, row in rows.items() if label != "dimp")
     text = write_report(store.manifest(), store.root, tmp_path / "r", figures=False).read_text()
     assert f"{100 * expected.difference:+.1f} [" in text.split("information gain [95 %]")[1]
@@ -82,16 +82,16 @@ def test_information_gain_is_the_method_minus_its_shuffle(store, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("entry", "said"),
+    ("entry", "reason"),
     [({"failed": [1]}, "baseline incomplete: 2/3"), ({"env": {"torch": "1.0"}}, "mixed environments")],
 )
-def test_information_gain_needs_both(store, entry, said):
-    gained = rows_of(shuffled(store, **entry))["dimp"].information
-    assert gained.withheld.startswith(said)
-    assert gained.verdict.word == ""
+def test_information_gain_needs_both(store, entry, reason):
+    gain = rows_of(shuffled(store, **entry))["dimp"].information
+    assert gain.withheld.startswith(reason)
+    assert gain.verdict.word == ""
 
 
-def test_other_settings_are_no_shuffle_of_it(store, tmp_path):
+def test_a_shuffle_with_other_settings_does_not_count(store, tmp_path):
     rows = rows_of(shuffled(store, hyperparameters={"shuffle": "class", "clip": 20}))
     assert all(row.information is None for row in rows.values())
     text = write_report(store.manifest(), store.root, tmp_path / "r", figures=False).read_text()
@@ -109,7 +109,7 @@ def test_metrics_are_computed_from_the_logits(store, tmp_path, name):
     assert title in (reports / "leaderboard.html").read_text()
 
 
-def test_a_new_column_is_one_entry_for_every_form(store, tmp_path, monkeypatch):
+def test_a_new_column_is_one_entry_for_every_format(store, tmp_path, monkeypatch):
     extra = Column("letters", "letters of its name", lambda row: str(len(row.label)), lambda row: len(row.label))
     for module in ("columns", *(f"formats.to_{name}" for name in ("csv", "html", "json", "latex", "markdown"))):
         monkeypatch.setattr(f"bench.leaderboard.{module}.COLUMNS", (*columns.COLUMNS, extra), raising=False)
@@ -121,7 +121,7 @@ def test_a_new_column_is_one_entry_for_every_form(store, tmp_path, monkeypatch):
     assert "letters of its name" in text
 
 
-def test_what_would_settle_an_undecided_verdict_is_told(store, tmp_path):
+def test_the_report_says_what_would_settle_an_undecided_verdict(store, tmp_path):
     found = rows_of(store)["focal"].paired
     assert found.verdict.word == "undecided"
     assert found.needed == needed(found.accuracy, 0.01, 4)
@@ -130,12 +130,12 @@ def test_what_would_settle_an_undecided_verdict_is_told(store, tmp_path):
     row = next(row for row in json.loads((reports / "leaderboard.json").read_text())["rows"] if row["label"] == "focal")
     assert row["difference"]["needed_seeds"] == found.needed.seeds
     assert (
-        f"<dt>seeds in all that would settle it</dt><dd>{found.needed.seeds:,}"
+        f"<dt>seeds in total that would settle it</dt><dd>{found.needed.seeds:,}"
         in (reports / "leaderboard.html").read_text()
     )
 
 
-def test_methods_of_other_seeds_stand_aside(tmp_path):
+def test_methods_with_other_seeds_are_not_in_the_best_group(tmp_path):
     store = FakeStore(tmp_path / "runs", seeds=(0, 1, 2, 3, 4)).method("ce").method("dimp", skill=2.0).method("focal")
     store.seeds = (0, 1, 2)
     rows = rows_of(store.method("imp", skill=2.0))

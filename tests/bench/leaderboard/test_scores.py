@@ -1,4 +1,4 @@
-"""The score cache: what has not changed is not read again, and nothing stale is ever shown."""
+"""The score cache: unchanged cells are not read again, and changed ones always are."""
 
 import os
 import shutil
@@ -42,7 +42,7 @@ def test_unchanged_cells_are_not_read_again(store, read):
     assert read == []
 
 
-def test_changed_and_new_cells_alone_are_read(store, read):
+def test_only_changed_and_new_cells_are_read(store, read):
     rows(store)
     store.method("focal")
     store.cell(cell(store), store.logits("other", 2, 3.0))
@@ -53,10 +53,10 @@ def test_changed_and_new_cells_alone_are_read(store, read):
     assert found["dimp"] == pytest.approx(np.mean(right))
 
 
-def test_predictions_that_were_exchanged_are_noticed(store):
+def test_exchanged_predictions_are_noticed(store):
     rows(store)
     shutil.copy(store.root / cell(store, 0) / scores.PREDICTIONS, store.root / cell(store) / scores.PREDICTIONS)
-    with pytest.raises(UserError, match=f"cell {cell(store)}: metrics.json says"):
+    with pytest.raises(UserError, match=f"cell {cell(store)}: accuracy is .* in metrics.json"):
         rows(store)
     (store.root / cell(store) / scores.PREDICTIONS).unlink()
     with pytest.raises(UserError, match=r"predictions\.parquet cannot be read"):
@@ -71,28 +71,28 @@ def test_several_processes_score_the_same(store, read, monkeypatch):
     monkeypatch.setattr(scores, "PART", 4)
     assert rows(store) == first
     assert read == [], "another process reads them"
-    kept = scores.unpacked(store.root / scores.FILE)
-    assert len(kept) == 6
-    assert len({id(score.rows) for score in kept.values()}) == 1
+    cached = scores.from_npz(store.root / scores.FILE)
+    assert len(cached) == 6
+    assert len({id(score.rows) for score in cached.values()}) == 1
 
 
-def test_what_is_wrong_is_told_though_several_processes_score(store, monkeypatch):
+def test_errors_are_reported_when_several_processes_score(store, monkeypatch):
     (store.root / cell(store) / scores.PREDICTIONS).write_bytes(b"cut")
     monkeypatch.setattr(scores, "MANY", 6)
     with pytest.raises(UserError, match=rf"cell {cell(store)}: predictions\.parquet cannot be read"):
         rows(store)
-    assert len(scores.unpacked(store.root / scores.FILE)) == 5, "the others are kept"
+    assert len(scores.from_npz(store.root / scores.FILE)) == 5, "the others are cached"
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "{", '{"accuracy": NaN}'])
-def test_metrics_that_say_nothing_are_no_result(store, content):
+def test_a_cell_without_metrics_is_refused(store, content):
     (store.root / cell(store) / "metrics.json").write_text(content)
     with pytest.raises(UserError, match=r"metrics\.json"):
         rows(store)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 damaged", None])
-def test_a_cache_that_is_no_use_is_made_again(store, read, content):
+def test_a_damaged_cache_is_written_again(store, read, content):
     first = rows(store)
     path = store.root / scores.FILE
     path.unlink() if content is None else path.write_bytes(content)
@@ -117,8 +117,8 @@ def test_scores_of_cells_that_are_gone_are_dropped(store):
     shutil.rmtree(store.root / cell(store))
     store.method("focal")
     rows(store)
-    assert cell(store) not in scores.unpacked(store.root / scores.FILE)
-    assert cell(store, 2) in scores.unpacked(store.root / scores.FILE)
+    assert cell(store) not in scores.from_npz(store.root / scores.FILE)
+    assert cell(store, 2) in scores.from_npz(store.root / scores.FILE)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -128,7 +128,7 @@ def test_a_store_that_cannot_be_written_is_reported(store):
     store.root.chmod(0o700)
 
 
-def test_an_unwritable_cache_costs_nothing_but_time(store):
+def test_an_unwritable_cache_only_costs_time(store):
     (store.root / scores.FILE).mkdir()  # neither to be read nor to be replaced
     assert rows(store) == rows(store)
 

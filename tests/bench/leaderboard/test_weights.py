@@ -1,4 +1,4 @@
-"""What weights know, recomputed by hand, and the command that shows it."""
+"""What weights know about rows, recomputed by hand, and the command `bench weights`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Run = Callable[..., Plan]
 
 
 def counted(score: np.ndarray, positive: np.ndarray) -> float:
-    """AUROC by looking at every pair."""
+    """AUROC by comparing every pair."""
     pairs = [(a > b) + (a == b) / 2 for a in score[positive] for b in score[~positive]]
     return float(np.mean(pairs))
 
@@ -52,12 +52,12 @@ def test_ess_counts_rows() -> None:
 
 @pytest.fixture(scope="module")
 def grid(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
-    """A trained grid with wrong labels and duplicates, and its records."""
+    """A trained grid with wrong labels and duplicates, with its hidden columns."""
     from bench.config.request import make_request
     from bench.execution.worker import run
     from bench.planning.planner import make_plan
 
-    asked = make_request(
+    request = make_request(
         methods="ce,dimp,quality-only,bootstrap,real-only",
         tasks="twitter[noise=0.3,duplicates=0.5]",
         seeds=1,
@@ -65,20 +65,20 @@ def grid(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
         preset="smoke",
         settings={"updates": 12},
     )
-    made = make_plan(asked, tmp_path_factory.mktemp("weights") / "runs")
-    assert all(run(job).state == "done" for job in made.jobs.values())
-    hidden_columns.save(made.hidden, made.root)
-    return made
+    plan = make_plan(request, tmp_path_factory.mktemp("weights") / "runs")
+    assert all(run(job).state == "done" for job in plan.jobs.values())
+    hidden_columns.save(plan.hidden, plan.root)
+    return plan
 
 
-def weights_of(made: Plan, method: str) -> RowWeights | Absence:
-    (job,) = [job for job in made.jobs.values() if isinstance(job, CellJob) and job.spec.method == method]
-    section = made.sections[0]
-    quality = made.root / section["checkers"]["quality"]["0"]
-    return read(job.folder, made.root, section["records"]["0"]["generated"], quality)
+def weights_of(plan: Plan, method: str) -> RowWeights | Absence:
+    (job,) = [job for job in plan.jobs.values() if isinstance(job, CellJob) and job.spec.method == method]
+    section = plan.sections[0]
+    quality = plan.root / section["checkers"]["quality"]["0"]
+    return read(job.folder, plan.root, section["records"]["0"]["generated"], quality)
 
 
-def test_rows_are_joined_with_their_record_and_scores(grid: Plan) -> None:
+def test_rows_are_joined_with_their_hidden_columns_and_scores(grid: Plan) -> None:
     found = weights_of(grid, "quality-only")
     assert isinstance(found, RowWeights)
     (rows,) = grid.hidden.values()
@@ -95,7 +95,7 @@ def test_rows_are_joined_with_their_record_and_scores(grid: Plan) -> None:
     assert agreement(found, found) == pytest.approx(1)
 
 
-def test_methods_without_an_effective_weight_say_so(grid: Plan) -> None:
+def test_methods_without_an_effective_weight_give_the_reason(grid: Plan) -> None:
     absent, other = weights_of(grid, "bootstrap"), weights_of(grid, "real-only")
     assert isinstance(absent, Absence)
     assert "no effective weight" in absent.why

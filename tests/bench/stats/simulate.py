@@ -12,7 +12,7 @@ def gaussian(rng, nulls, seeds, examples, sd, *, total=0.15, shared=0.3):
 
 
 def right(rng, nulls, seeds, examples, sd, *, accuracy=0.75, own=0.3):
-    """Correctness (2, R, S, N) of two methods: hard examples are hard for both, each has its own luck per seed.
+    """Correctness (2, R, S, N) of two methods: hard examples are hard for both, each has its own noise per seed.
 
     The latent score is normal with variance 1: difficulty of the example, the method's own view of it (variance
     `own`), a part per seed; `sd` is the sd of the accuracy over seeds, in shares.

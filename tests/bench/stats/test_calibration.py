@@ -26,7 +26,7 @@ def test_draws_are_those_of_whole_grids(seeds):
     drawn = draw(rng, 20_000, design, 4)
     assert drawn.mean.shape == (20_000, 4)
     for name in Components._fields:
-        expected, found = getattr(components(whole), name), getattr(drawn.found, name)
+        expected, found = getattr(components(whole), name), getattr(drawn.variances, name)
         assert found.mean(axis=0) == pytest.approx(expected.mean(), rel=0.04), name
         assert found.var(axis=0) == pytest.approx(expected.var(), rel=0.1), name
     assert drawn.mean.var(axis=0) == pytest.approx(whole.mean(axis=(1, 2)).var(), rel=0.05)

@@ -69,7 +69,7 @@ def at(found, seeds, examples):
     return float(half_width(expected(found, seeds, examples), seeds, examples, 0.025))
 
 
-def test_what_is_needed_is_the_fewest():
+def test_needed_is_the_smallest_sufficient_number():
     found = undecided()
     assert verdict(found, found.p).word == "undecided"
     more = needed(found, 0.01)
@@ -84,7 +84,7 @@ def test_a_family_needs_more():
     assert needed(found, 0.01, 20).seeds > found.seeds
 
 
-def test_the_expected_variances_of_the_same_size_are_the_found_ones():
+def test_expected_variances_at_the_same_size_are_the_estimates():
     d = np.random.default_rng(0).normal(size=(4, 300)) + np.array([0.3, -0.3, 0.1, 0.2])[:, None] + np.arange(300) % 3
     found = compare(d, np.zeros_like(d))
     for name, value in expected(found, found.seeds, found.examples)._asdict().items():
@@ -98,14 +98,14 @@ def test_rows_do_not_help_against_seeds():
     assert needed(found, 0.01).seeds > 4
 
 
-def test_one_seed_says_nothing_of_seeds():
+def test_one_seed_gives_no_needed_number_of_seeds():
     a, b = random_correct(0, 1, 300, gap=0.03)
     more = needed(compare(a.astype(float), b.astype(float)), 0.01)
     assert more.seeds is None
     assert more.examples > 300
 
 
-def test_a_difference_of_nothing_can_be_found_equivalent():
+def test_a_difference_of_zero_can_become_equivalent():
     found = dataclasses.replace(undecided(), difference=0.0)
     more = needed(found, 0.01)
     assert at(found, found.seeds, more.examples) <= 0.01

@@ -56,7 +56,7 @@ def mean_squares(rng, seeds, examples, sd, draws=50_000):
 
 
 @pytest.mark.parametrize(("seeds", "sd"), [(3, 0.025), (5, 0.025)])
-def test_where_satterthwaite_rejects_too_often_this_does_not(seeds, sd):
+def test_error_rates_hold_where_satterthwaite_rejects_too_often(seeds, sd):
     examples = 5_000
     difference, square, free = mean_squares(np.random.default_rng(seeds), seeds, examples, sd)
     v = np.maximum(square @ [1, 1, -1], 1e-12)

@@ -173,7 +173,7 @@ def test_a_planned_comparison_that_failed_still_counts():
 
 
 def result(difference, half, *, conditional=False):
-    """A comparison with what a verdict looks at."""
+    """A comparison with the fields that a verdict uses."""
     return Comparison(
         difference, difference - half, difference + half, 0.5, 5.0, half / 2, 5, 400, conditional, {}, 0.034
     )

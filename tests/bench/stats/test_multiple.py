@@ -16,12 +16,12 @@ def test_max_t_of_independent_estimates_is_sidaks():
     assert found == pytest.approx(expected, rel=0.05)
 
 
-def test_max_t_of_one_estimate_in_many_guises_corrects_nothing():
+def test_max_t_of_copies_of_one_estimate_corrects_nothing():
     assert max_t([0.02, 0.03], np.ones((2, 2))) == pytest.approx([0.02, 0.03], rel=0.15)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_max_t_never_exceeds_holm_and_keeps_failures(seed):
+def test_max_t_never_exceeds_holm_and_counts_failures(seed):
     rng = np.random.default_rng(seed)
     p = [*rng.random(6) ** 3, math.nan]
     found, bound = max_t(p, 0.5 * np.eye(7) + 0.5), holm(p)

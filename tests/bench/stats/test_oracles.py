@@ -1,4 +1,4 @@
-"""Other people's implementations on random inputs."""
+"""Agreement with the implementations of other packages on random inputs."""
 
 import warnings
 
@@ -42,7 +42,7 @@ def test_variances_are_those_of_a_mixed_model(seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_ranks_that_nemenyis_test_tells_apart(seed):
+def test_ranks_that_differ_by_nemenyis_test(seed):
     rng = np.random.default_rng(seed)
     tasks, methods = 12, 5
     scores = rng.normal(size=(tasks, methods)) + np.array([2.0, 1.6, 0.4, 0.0, -1.0])
@@ -57,7 +57,7 @@ def test_ranks_that_nemenyis_test_tells_apart(seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_holm_is_the_one_of_scikit_posthocs(seed):
+def test_holm_is_that_of_scikit_posthocs(seed):
     groups = list(np.random.default_rng(seed).normal(size=(4, 20)) + np.arange(4)[:, None] / 3)
     upper = np.triu_indices(4, 1)
     raw, corrected = (posthocs.posthoc_ttest(groups, p_adjust=how).to_numpy()[upper] for how in (None, "holm"))

@@ -1,4 +1,4 @@
-"""Further tables: they stand in every form of a report."""
+"""Extra tables: they appear in every format of a report."""
 
 import json
 import math
@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bench.leaderboard.build import build
-from bench.leaderboard.extra_tables import section_parts, stress, table_parts
+from bench.leaderboard.extra_tables import report_tables, section_tables, stress
 from bench.leaderboard.extra_tables.stress import curves
 from bench.leaderboard.figures import draw
 from bench.leaderboard.formats import FORMS
@@ -25,8 +25,8 @@ def table(tmp_path):
 
 
 def test_the_weights_of_a_section_recomputed(table):
-    (part,) = section_parts(table.sections[0])
-    row = next(row for row in part.rows if row.label == "dimp")
+    (extra,) = section_tables(table.sections[0])
+    row = next(row for row in extra.rows if row.label == "dimp")
     cells = next(entry for entry in table.sections[0].rows if entry.label == "dimp").cells
     frames = [pd.read_parquet(cell.folder / "weights.parquet") for cell in cells.values()]
     assert row.n == 3
@@ -40,15 +40,15 @@ def test_the_weights_of_a_section_recomputed(table):
         by_hand.append(np.mean([(a < b) + (a == b) / 2 for a in mean[wrong] for b in mean[~wrong]]))
     assert row.wrong.mean == pytest.approx(np.mean(by_hand))
     assert math.isnan(row.repeated.mean)
-    assert "weight_repeated" not in {column.key for column in part.columns}, "nothing is repeated here"
+    assert "weight_repeated" not in {column.key for column in extra.columns}, "nothing is repeated here"
 
 
 def test_a_section_without_stored_weights_has_no_table(tmp_path):
     store = FakeStore(tmp_path / "runs").method("ce")
-    assert section_parts(build(store.manifest(), store.root).sections[0]) == []
+    assert section_tables(build(store.manifest(), store.root).sections[0]) == []
 
 
-def test_parts_stand_in_every_form_that_has_room(table):
+def test_extra_tables_appear_in_every_format_that_has_room(table):
     forms = {name: form(table, ()) for name, form in FORMS.items()}
     assert "### Weights" in forms["leaderboard.md"]
     assert "<h3>Weights</h3>" in forms["leaderboard.html"]
@@ -80,8 +80,8 @@ def test_a_curve_recomputed(tmp_path):
     table = along(tmp_path, n4=(0.3, 2.5), n0=(2.0, 2.2), n2=(1.0, 2.4))
     (curve,) = curves(table)
     assert (curve.axis, curve.values) == ("noise", (0.0, 0.2, 0.4))
-    (part,) = table_parts(table)
-    rows = {row.label: row for row in part.rows}
+    (extra,) = report_tables(table)
+    rows = {row.label: row for row in extra.rows}
     right = {}
     for label in ("ce", "dimp"):
         first, last = (
@@ -103,7 +103,7 @@ def test_a_curve_recomputed(tmp_path):
     assert "stress-noise-1" in {figure.name for figure in draw(table)}
 
 
-def test_sections_of_other_stress_are_no_points_of_a_curve(tmp_path):
+def test_sections_with_other_stress_are_not_points_of_a_curve(tmp_path):
     table = along(tmp_path, n0=(1.0, 1.0), n2=(1.0, 1.0))
     table.sections[1].spec["stress"]["duplicates"] = 0.5
     assert curves(table) == [], "they differ in two axes"
@@ -114,7 +114,7 @@ def test_sections_of_other_stress_are_no_points_of_a_curve(tmp_path):
 
 
 def ends(root, labels=("ce", "dimp"), *, noisy=None, **both):
-    """Two sections, without and with noise: options by label of both, and those that the noisy one has besides."""
+    """Two sections, without and with noise: options of both by label, and more for the noisy one."""
     plain = {label: {"skill": 2.0, **both.get(label, {})} for label in labels}
     lower = {"ce": {"skill": 1.0}, **(noisy or {})}
     return [
@@ -124,8 +124,8 @@ def ends(root, labels=("ce", "dimp"), *, noisy=None, **both):
 
 
 def stress_rows(root, stores):
-    (part,) = table_parts(build(stores[0].manifest(*stores[1:]), root))
-    return {row.label: row for row in part.rows}
+    (extra,) = report_tables(build(stores[0].manifest(*stores[1:]), root))
+    return {row.label: row for row in extra.rows}
 
 
 def test_a_curve_without_any_difference_is_drawn(tmp_path):
@@ -134,7 +134,7 @@ def test_a_curve_without_any_difference_is_drawn(tmp_path):
     assert "stress-noise-1" in {figure.name for figure in draw(table)}
 
 
-def test_changes_of_other_seeds_or_environments_are_not_compared(tmp_path):
+def test_changes_with_different_seeds_or_environments_are_not_compared(tmp_path):
     alike = stress_rows(tmp_path / "a", ends(tmp_path / "a"))
     assert alike["dimp"].against is not None
     elsewhere = ends(tmp_path / "b", dimp={"env": {"torch": "9.9"}})
@@ -150,7 +150,7 @@ def test_changes_of_other_seeds_or_environments_are_not_compared(tmp_path):
     assert (row.against, row.verdict) == (None, "–")
 
 
-def test_a_failed_method_keeps_its_place_among_changes(tmp_path, monkeypatch):
+def test_a_failed_method_counts_in_the_correction_of_changes(tmp_path, monkeypatch):
     labels = ("ce", "dimp", "focal", "imp")
     stores = ends(tmp_path, labels, noisy={name: {"failed": (1,)} for name in labels[2:]})
     given = []
@@ -178,6 +178,6 @@ def test_the_checkers_of_merged_stores_are_found(tmp_path, monkeypatch):
         ],
     }
     merged = build(moved.manifest(), Path())
-    found = [{row.label: row.quality for row in section_parts(table.sections[0])[0].rows} for table in (alone, merged)]
+    found = [{row.label: row.quality for row in section_tables(table.sections[0])[0].rows} for table in (alone, merged)]
     assert found[0] == found[1]
     assert not math.isnan(found[1]["dimp"])

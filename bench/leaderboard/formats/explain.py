@@ -1,0 +1,111 @@
+"""How to read the leaderboard: each term and column in plain sentences, with the exact rules behind verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.leaderboard.columns import COLUMNS, visible
+from bench.leaderboard.formats.prose import escape
+from bench.leaderboard.results import Report
+from bench.leaderboard.rules import Rules
+from bench.stats.verdict import exact_points
+
+
+def reading(report: Report) -> str:
+    """A list of explanations; those of columns that no section shows are left out."""
+    visible_keys = {column.key for section in report.sections for column in visible(COLUMNS, section.rows)}
+    entries = [
+        *terms(report.rules),
+        *comparisons(report),
+        *(information(report.rules) if "information_gain" in visible_keys else ()),
+    ]
+    return "\n".join(f"- {entry}" for entry in (*entries, *costs(report), *closing()))
+
+
+def terms(rules: Rules) -> Iterator[str]:
+    """Section, cell, baseline and the metrics."""
+    plain = " (cross-entropy on the generated rows, without weights)" if rules.baseline == "ce" else ""
+    yield (
+        "**section**: one table: methods on one task, with one source of rows, encoder, preset and protocol. "
+        "**cells**: one training per seed; *4/5* means that 4 of 5 planned cells have a result."
+    )
+    yield f"**baseline**: the method that all others are compared with, here {escape(rules.baseline)}{plain}."
+    yield (
+        "**accuracy, macro-F1**: per cent, mean over seeds. The 95 % interval is for new seeds on the same test rows. "
+        "**sd**: standard deviation over seeds. JSON, CSV and the HTML page also have log-loss (nats) and the expected "
+        "calibration error (15 bins; per cent on the page, a share in JSON and CSV)."
+    )
+
+
+def comparisons(report: Report) -> Iterator[str]:
+    """Differences, p-values, verdicts and the best group."""
+    rules = report.rules
+    yield (
+        f"**Δ**: difference to {escape(rules.baseline)} in points, on the same seeds and test rows. Its 95 % interval "
+        "is for new seeds and new test examples: both are random effects, and they are crossed. It is not corrected "
+        "for the number of methods. With few seeds it is too wide rather than too narrow."
+    )
+    yield (
+        f"**p**: p-value of Δ accuracy, corrected by {rules.correction.author} over the core methods that were planned "
+        f"for the section (confirmatory). This keeps {rules.correction.bounds} at 5 % or less. †: exploratory; not a "
+        "core method, p not corrected."
+    )
+    yield (
+        f"**verdict**: *equivalent*: the 95 % interval of Δ accuracy lies within {exact_points(rules.delta)} of zero. "
+        "*better*, *worse*: not equivalent, and p < 0.05. *undecided*: neither; *detectable* is the true difference "
+        "that this design would find with 80 % power, before correction. A method with missing cells gets no verdict."
+        + mixed(report)
+    )
+    yield (
+        "**best group**: *no*: some other method is significantly better. *yes*: no other method is shown to be "
+        "better, which is no praise. The rule: of M comparable methods (no cell missing, same seeds, code and "
+        "versions), each is tested against the M − 1 others, one-sided at 5 % / (M − 1), so the best method is wrongly "
+        "called *no* with a chance of at most 5 %. *no* does not tell which method is better, and is not corrected "
+        "over the methods that are called *no*. So the baseline can be *no* although every verdict against it is "
+        "*undecided*."
+    )
+
+
+def mixed(report: Report) -> str:
+    """What *mixed environments* means, where a method has this in place of a verdict."""
+    withheld = [row.paired.withheld for section in report.sections for row in section.rows if row.paired]
+    if not any(reason.startswith("mixed environments") for reason in withheld):
+        return ""
+    return (
+        " *mixed environments*: the cells were made by different code, versions or devices, so they are not compared "
+        "(`--allow-mixed` compares them)."
+    )
+
+
+def information(rules: Rules) -> Iterator[str]:
+    """The information gain."""
+    yield (
+        "**information gain**: what a method's weights know about single rows, beyond the distribution of the weights. "
+        "It is Δ accuracy between the method and itself with `shuffle=class`, which shuffles the weights among rows of "
+        f"the same class. Its verdict is corrected by {rules.correction.author} over these comparisons."
+    )
+
+
+def costs(report: Report) -> Iterator[str]:
+    """Human-labelled rows, passes and seconds."""
+    fitted = any(row.spec.get("selection") == "fitted" for section in report.sections for row in section.rows)
+    yield (
+        "**real rows (use)**: how many human-labelled rows the method sees, and what for. *checker*: through the "
+        "scores of the quality checker, a classifier trained on them. *select*: to choose the checkpoint or settings."
+        + (" ‡: the same rows both fit and select." if fitted else "")
+    )
+    yield (
+        "**passes**: rows passed through the model to train a cell, relative to a `ce` cell; scoring a row counts as a "
+        "third of training on it. **seconds**: per cell, on the machine that trained it. **standalone**: includes what "
+        "the method needs precomputed, such as its checkers."
+    )
+
+
+def closing() -> Iterator[str]:
+    """The probability of improvement, and what seeds are."""
+    yield (
+        "**P(better)** (HTML page, JSON, CSV): estimated probability that the method scores above the baseline when "
+        "both are trained with one more seed and tested on as many new examples. It is Φ of the effect size, which is "
+        "Δ accuracy divided by the standard deviation of one such difference."
+    )
+    yield "Seeds repeat a training on one data set. They are not further data sets."
