@@ -12,10 +12,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForSequenceClassification
 
 from bench.arrays import IntArray
 from bench.encoders.checkpoints import Checkpoint
+from bench.encoders.loading import load, output_layer
 from bench.encoders.occurring_tokens import use_occurring
 from bench.encoders.packed import use_packed
 from bench.errors import UserError
@@ -51,9 +51,11 @@ class Classifier:
         vocabulary: IntArray | None = None,
     ) -> None:
         self.n_classes = n_classes
-        self.model, missing = load(checkpoint, n_classes)
+        loaded = load(checkpoint, n_classes)
+        self.model = loaded.model
         self.base: nn.Module = self.model.get_submodule(str(self.model.base_model_prefix))
-        self.head = [self.model.get_submodule(name) for name in sorted({key.rpartition(".")[0] for key in missing})]
+        # The last layer is always drawn: an encoder that is a classifier already has one for labels of its own.
+        self.head = [self.model.get_submodule(name) for name in sorted({*loaded.new, loaded.output})]
         self.packed = not plain and use_packed(self.base)
         self.embedding = None if vocabulary is None else use_occurring(self.model, vocabulary)
         self.frozen: list[nn.Module] = []
@@ -78,8 +80,9 @@ class Classifier:
     @property
     def output(self) -> nn.Linear:
         """The head's last layer, whose input is the classifier's features (B, H)."""
-        linear = (module for top in self.head for module in top.modules() if isinstance(module, nn.Linear))
-        return [layer for layer in linear if layer.out_features == self.n_classes][-1]
+        layer = self.model.get_submodule(output_layer(self.model, self.n_classes))
+        assert isinstance(layer, nn.Linear), "`output_layer` names a linear layer"
+        return layer
 
     def weights(self) -> dict[str, Tensor]:
         """The weights that train, by the names and in the shapes of the whole model."""
@@ -126,21 +129,6 @@ class Classifier:
         parent = self.base.get_submodule(holder)
         setattr(parent, leaf, getattr(parent, leaf)[-train_layers:])
         self.base.embeddings = StatesAsEmbeddings()
-
-
-def load(checkpoint: Checkpoint, n_classes: int) -> tuple[nn.Module, set[str]]:
-    """The Hugging Face model in float32, and the names of the weights (the head's) that the checkpoint lacks."""
-    model, report = AutoModelForSequenceClassification.from_pretrained(
-        checkpoint.path,
-        num_labels=n_classes,
-        dtype=torch.float32,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-    )
-    return model, {*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])}
 
 
 def block_path(base: nn.Module) -> str | None:

@@ -28,9 +28,15 @@ POOLER = "pooler."
 class Loaded:
     """A model, the modules of its head that are not pretrained, and what the user should know about the loading."""
 
-    model: nn.Module  # a Hugging Face model for sequence classification, float32, in evaluation mode
+    model: Any  # a Hugging Face model for sequence classification, float32, in evaluation mode
     new: tuple[str, ...]  # modules by name: their weights are random until a seed draws them
+    output: str  # the last layer of the head by name, new or not
     notes: tuple[str, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a classifier: nothing is new."""
+        return not self.new
 
 
 def load(checkpoint: Checkpoint, n_classes: int) -> Loaded:
@@ -60,7 +66,27 @@ def load(checkpoint: Checkpoint, n_classes: int) -> Loaded:
             f"{checkpoint.name}: {len(unused)} tensors of the weights are not used, since config.json does not ask for "
             f"them ({listed(unused)})"
         )
-    return Loaded(model, tuple(sorted({name.rpartition(".")[0] for name in absent})), tuple(notes))
+    new = tuple(sorted({name.rpartition(".")[0] for name in absent}))
+    return Loaded(model, new, output_layer(model, n_classes), tuple(notes))
+
+
+def load_classifier(checkpoint: Checkpoint, n_classes: int) -> Loaded:
+    """A trained classifier. Raises UserError where any of its weights is not loaded, those of its head too."""
+    loaded = load(checkpoint, n_classes)
+    if not loaded.whole:
+        raise UserError(
+            f"model {checkpoint.name!r} is not a whole classifier: its weights lack {listed(list(loaded.new))}; "
+            "`bench run --save-models full` saves whole models"
+        )
+    return loaded
+
+
+def output_layer(model: Any, n_classes: int) -> str:
+    """The name of the head's last layer: the last linear one of `n_classes` outputs outside the base model."""
+    base = f"{model.base_model_prefix}."
+    linear = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    names: list[str] = [name for name, layer in linear if layer.out_features == n_classes and not name.startswith(base)]
+    return names[-1]
 
 
 def refusal(

@@ -6,14 +6,14 @@ import time
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
-from transformers import AutoModel
 
+from bench.encoders.loading import load
 from bench.jobs import EmbeddingsJob
 from bench.precomputed.inference import BATCH, available_device, batched, in_order
 from bench.precomputed.token_spans import unique_texts
-from bench.precomputed.tokens import by_length, load
+from bench.precomputed.tokens import by_length
+from bench.precomputed.tokens import load as load_tokens
 from bench.store.files import write_json
 from bench.store.folders import finish
 
@@ -21,14 +21,12 @@ from bench.store.folders import finish
 def build(job: EmbeddingsJob) -> dict[str, Any]:
     """Write `embeddings.npy` (n, H) float32, in the order of the token table's rows. Returns the counts."""
     began = time.perf_counter()
-    table = load(job.tokens)
+    table = load_tokens(job.tokens)
     first, text_of_row = unique_texts(table.start, table.length)
     table = table.take(first)
     device = available_device()
-    model = AutoModel.from_pretrained(
-        job.checkpoint.path, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True
-    )
-    model.eval().to(device)
+    classifier = load(job.checkpoint, 2).model
+    model = classifier.get_submodule(str(classifier.base_model_prefix)).eval().to(device)
 
     def mean_state(inputs: dict[str, Tensor]) -> Tensor:
         states: Tensor = model(**inputs).last_hidden_state

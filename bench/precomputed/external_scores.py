@@ -20,20 +20,18 @@ if TYPE_CHECKING:
 def build(job: ScoresJob) -> dict[str, Any]:
     """Write (n, C) log-probabilities in the task's order of labels.
 
-    Returns the counts. Raises ValueError for a model that lacks weights.
+    Returns the counts. Raises UserError for a model that lacks weights.
     """
     import torch
 
-    from bench.encoders.classifier import load
+    from bench.encoders.loading import load_classifier
     from bench.precomputed.inference import BATCH, available_device, batched, in_order
     from bench.precomputed.tables import write_scores
     from bench.precomputed.tokens import by_length
     from bench.precomputed.tokens import load as load_tokens
 
     table = load_tokens(job.tokens)
-    model, missing = load(job.checkpoint, len(job.order))
-    if missing:
-        raise ValueError(f"{job.checkpoint.name} lacks the weights {', '.join(sorted(missing))}")
+    model = load_classifier(job.checkpoint, len(job.order)).model
     device = available_device()
     model.to(device).eval()
 

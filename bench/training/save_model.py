@@ -11,7 +11,8 @@ from pathlib import Path
 from safetensors.torch import save_file
 from transformers import AutoTokenizer
 
-from bench.encoders.classifier import Classifier, load
+from bench.encoders.classifier import Classifier
+from bench.encoders.loading import load
 from bench.jobs import CellJob
 from bench.store.files import whole_folder, write_json
 from bench.store.layout import MODEL
@@ -33,7 +34,7 @@ def save_trained(job: CellJob, classifier: Classifier, folder: Path) -> None:
 
 def save_full(job: CellJob, classifier: Classifier, folder: Path) -> None:
     """Write the whole model with the trained weights; loaded again, as the one that trained may lack lower layers."""
-    model, _ = load(job.checkpoint, job.n_classes)
+    model = load(job.checkpoint, job.n_classes).model
     _, unexpected = model.load_state_dict(
         {name: weight.cpu() for name, weight in classifier.weights().items()}, strict=False
     )

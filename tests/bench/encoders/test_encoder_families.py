@@ -15,7 +15,8 @@ import torch
 from bench.config.request import make_request
 from bench.config.settings import Settings
 from bench.encoders.checkpoints import find, fits
-from bench.encoders.classifier import Classifier, load
+from bench.encoders.classifier import Classifier
+from bench.encoders.loading import load
 from bench.encoders.packed import Layout, Masks, use_packed
 from bench.errors import UserError
 from bench.execution.worker import run
@@ -46,7 +47,7 @@ def gradients(model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> tuple[
 
 @pytest.mark.parametrize("lengths", [(9, 5, 1, 9), (7, 7, 7, 7)])
 def test_packed_blocks_give_logits_and_gradients_of_the_whole_model(encoder: Path, lengths: tuple[int, ...]) -> None:
-    model, _ = load(find(str(encoder)), 3)
+    model = load(find(str(encoder)), 3).model
     mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
     inputs = {"input_ids": torch.randint(5, 60, mask.shape) * mask, "attention_mask": mask}
     logits, slopes = gradients(model, inputs)
@@ -61,7 +62,7 @@ def test_packed_blocks_give_logits_and_gradients_of_the_whole_model(encoder: Pat
 
 
 def test_a_family_with_other_blocks_is_not_packed(tmp_path: Path) -> None:
-    model, _ = load(find(str(make_encoder(tmp_path / "bert", "bert"))), 2)
+    model = load(find(str(make_encoder(tmp_path / "bert", "bert"))), 2).model
     encoder = model.bert.encoder
     plain = type(encoder.layer[0].output).forward
     encoder.layer[0].output.forward = lambda states, inputs: 2 * plain(encoder.layer[0].output, states, inputs)
@@ -89,7 +90,7 @@ def test_a_rank_drops_what_one_process_would(tmp_path: Path) -> None:
     """Only rows 2 to 4 of a batch of 5, which the second of two ranks computes, dropout on."""
     from bench import data_parallel
 
-    model, _ = load(find(str(make_encoder(tmp_path / "bert", "bert", dropout=0.3))), 2)
+    model = load(find(str(make_encoder(tmp_path / "bert", "bert", dropout=0.3))), 2).model
     assert use_packed(model.bert)
     model.train()
     mask = (torch.arange(9) < torch.tensor([9, 3, 5, 9, 1])[:, None]).long()
@@ -134,7 +135,7 @@ def test_a_grid_runs_with_every_family(encoder: Path, run_here: Callable[..., Pl
 
 def test_the_longest_text_has_as_many_tokens_as_there_are_positions(encoder: Path) -> None:
     checkpoint = find(str(encoder))
-    model, _ = load(checkpoint, 2)
+    model = load(checkpoint, 2).model
     assert checkpoint.positions is not None
     ids = torch.full((1, checkpoint.positions), 60)
     assert model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.isfinite().all()

@@ -224,9 +224,9 @@ def test_parts_of_a_batch_are_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None
 def test_parts_are_dropped_out_as_the_whole(tmp_path: Path, family: str) -> None:
     """Without this two ranks would draw other masks than one process, and their results could not be compared."""
     from bench.encoders.checkpoints import find
-    from bench.encoders.classifier import load
+    from bench.encoders.loading import load
 
-    model, _ = load(find(str(make_encoder(tmp_path / family, family))), 2)
+    model = load(find(str(make_encoder(tmp_path / family, family))), 2).model
     model.train()
     inputs = {"input_ids": torch.randint(5, 60, (7, 9)), "attention_mask": torch.ones(7, 9, dtype=torch.long)}
     inputs["attention_mask"][1, 5:] = 0
