@@ -39,6 +39,11 @@ class Plan:
     cell_data: dict[str, tuple[CellData, int]] = field(default_factory=dict)  # job id -> who planned it, and its seed
     hidden: dict[str, Rows] = field(default_factory=dict)  # record id -> rows, of which workers never hear
 
+    @property
+    def smoke(self) -> bool:
+        """Whether some request limits its rows (--limit): a smoke run, which is not reported."""
+        return any(request.limit is not None for request in self.requests)
+
     def add(self, job: Job) -> str:
         """Add a job, or find the one with its id."""
         self.jobs.setdefault(job.id, job)
