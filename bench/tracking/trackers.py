@@ -10,12 +10,12 @@ import importlib.util
 import json
 import math
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError, unknown
 from bench.jobs import MirrorJob
-from bench.store.files import read_json
+from bench.store.files import flatten, read_json
 from bench.store.folders import finish
 from bench.store.layout import DONE
 from bench.tracking import lineage
@@ -67,7 +67,8 @@ def send(tracker: GeneralTracker, job: MirrorJob) -> None:
     """Tell a tracker what a cell's folder holds."""
     tracker.start()
     spec, metrics = read_json(job.cell / "spec.json"), read_json(job.cell / DONE)
-    tracker.store_init_configuration(flat({**spec, "cell": job.cell.name, "inputs": list(job.inputs)}))
+    configuration = flatten({**spec, "cell": job.cell.name, "inputs": list(job.inputs)})
+    tracker.store_init_configuration({key: plain(value) for key, value in configuration.items()})
     last = 0
     for line in (job.cell / "history.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
@@ -77,19 +78,10 @@ def send(tracker: GeneralTracker, job: MirrorJob) -> None:
     tracker.log({key: value for key, value in final.items() if isinstance(value, int | float)}, step=last + 1)
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as `settings.lr`; lists as text."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            found.update(flat(value, f"{prefix}{key}."))
-        elif (
-            value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
-        ):
-            found[f"{prefix}{key}"] = value
-        else:
-            found[f"{prefix}{key}"] = str(value)
-    return found
+def plain(value: Any) -> Any:
+    """A value that every tracker stores: lists and non-finite numbers become text."""
+    simple = value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
+    return value if simple else str(value)
 
 
 def logged_in() -> bool:

@@ -102,7 +102,7 @@ def test_other_environments_share_a_row_without_verdict(tmp_path, env):
 def test_other_code_of_a_method_is_refused(tmp_path):
     """Environments do not show it: a method's code is in the ids of its cells alone."""
     stores = saved(part(tmp_path, "a", (0, 1)), part(tmp_path, "b", (2, 3), code="2:abc"))
-    with pytest.raises(UserError, match="twitter, ce: .*a/.* and .*b/.* different code .*1:abc and 2:abc"):
+    with pytest.raises(UserError, match=r"twitter, ce: .*a/.* and .*b/.* different code .*1:abc and 2:abc"):
         merged(stores, allow_mixed=False)
     (section,) = build(merged(stores, allow_mixed=True), Path()).sections
     assert [len(row.cells) for row in section.rows] == [4, 4]
