@@ -51,8 +51,8 @@ class Options:
     figures: bool = True
     save_models: Kept | None = None
     track: str = "none"
-    artifacts: Collection[str] = ()  # kinds of W&B artifacts to log: dataset, model
-    inputs: Sequence[str] = ()  # W&B artifacts from which the rows were made beforehand
+    artifacts: Collection[str] = ()  # kinds that are logged to W&B: dataset, model
+    inputs: Sequence[str] = ()  # W&B artifacts that the rows were made of before
 
 
 @dataclass
