@@ -1,4 +1,4 @@
-"""Content hashes: of JSON values, files and code. Everything that names a cell or an artefact comes from here."""
+"""Content hashes of JSON values, files and code. The ids of cells and precomputed tables are made here."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-# What a cell's numbers are computed by.
+# The code that computes a cell's results.
 TRAINS = (
     *(f"bench/{name}" for name in ("training", "precomputed", "encoders", "data_parallel.py", "seeds.py")),
     "bench/stats/metrics.py",
     *(f"methods/{name}.py" for name in ("auxiliary", "base", "context", "hooks")),
 )
-# What every method imports: known to `training_hash`, or without a say in results.
+# Modules that every method imports: part of `training_hash`, or without effect on results.
 COMMON = {"builtins", "abc", *(f"methods.{name}" for name in ("base", "context", "hooks", "registry"))}
 ID_LENGTH = 20  # hex digits: 80 bits, far beyond any store's need
 
 
 def digest(value: Any) -> str:
-    """The id of a JSON value: sha256 of its canonical text, shortened. Floats are written by repr, keys sorted."""
+    """The id of a JSON value: sha256 of its canonical text, shortened. Keys are sorted, floats written by repr."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
@@ -35,7 +35,7 @@ def file_hash(path: Path) -> str:
 
 
 def source_hash(source: str) -> str:
-    """Hash of Python source that comments, layout and docstrings do not change."""
+    """Hash of Python source without comments, layout and docstrings."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -51,7 +51,7 @@ def source_hash(source: str) -> str:
 
 @functools.cache
 def class_hash(cls: type) -> str:
-    """Hash of the files that define a method class, its configuration and what they derive from and import."""
+    """Hash of the files that define a method class and its configuration, their bases, and the methods they import."""
     family = {base for base in (*cls.__mro__, *cls.Config.__mro__) if base.__module__ not in COMMON}  # type: ignore[attr-defined]
     files: set[Path] = set()
     waiting = [Path(inspect.getfile(base)) for base in family]
@@ -64,35 +64,35 @@ def class_hash(cls: type) -> str:
 
 
 def imported(path: Path) -> list[Path]:
-    """The project's files of methods that a file imports, without those that `training_hash` knows."""
+    """The files in `methods/` that a file imports, without those that are part of `training_hash`."""
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     names = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
     names |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    found = [(name, ROOT / f"{name.replace('.', '/')}.py") for name in sorted(names - COMMON)]
-    return [file for name, file in found if name.startswith("methods.") and file.is_file()]
+    files = [(name, ROOT / f"{name.replace('.', '/')}.py") for name in sorted(names - COMMON)]
+    return [file for name, file in files if name.startswith("methods.") and file.is_file()]
 
 
 def files_hash(paths: list[Path]) -> str:
-    """One hash of several Python files' code; their names count, their folders do not."""
+    """One hash of the code of several Python files. Their names are part of it, their folders are not."""
     return digest([[path.name, source_hash(path.read_text(encoding="utf-8"))] for path in paths])
 
 
 def python_files(path: Path) -> list[Path]:
-    """A file, or those of a folder."""
+    """The Python files of a folder, or the one file itself."""
     return sorted(path.rglob("*.py")) if path.is_dir() else [path]
 
 
 @functools.cache
 def training_hash() -> str:
-    """Hash of the code that every cell runs: a report does not pair cells that differ in it.
+    """Hash of the code that every cell runs. Reports do not compare cells that differ in it.
 
-    A method's own code is in its cells' ids; a new method or a better table leaves this alone.
+    A method's own code is in the ids of its cells instead, so a new method does not change this hash.
     """
     return files_hash([path for name in TRAINS for path in python_files(ROOT / name)])
 
 
 @functools.cache
 def project_hash() -> str:
-    """Hash of all files of code of the project as they are, stored with a result for the record."""
+    """Hash of all Python files of the project, byte for byte. Stored with each result for information."""
     paths = sorted(path for name in ("bench", "methods", "tasks") for path in (ROOT / name).rglob("*.py"))
     return digest([[str(path.relative_to(ROOT)), file_hash(path)] for path in paths])

@@ -1,7 +1,7 @@
-"""Jobs as values: what a worker builds, where it goes, and what must be there first.
+"""Jobs as values: what a worker computes, the folder it goes to, and the jobs that must be done first.
 
-A plan is a set of jobs. Token arrays and frozen-layer states are artefacts; a checker is a cell like any other, kept
-among the artefacts when nobody asked for it by name.
+A plan is a set of jobs. Token arrays, frozen states and other precomputed tables are jobs of their own kinds. A checker
+is a cell like any other; it lies among the precomputed tables unless its method was requested too.
 """
 
 from __future__ import annotations
@@ -21,10 +21,69 @@ from bench.store.folders import State
 from bench.store.layout import Kept, cell_path, precomputed_path
 from methods.base import Method
 
+SCHEMA = 1  # of the store
+TRAINER_VERSION = 2  # raised by hand when the same spec would train differently; tests hold a golden trajectory
+
+# What a cell is, and its rows.
+
+
+@dataclass(frozen=True)
+class CellSpec:
+    """One (method, task, seed, encoder, preset, protocol, settings) run. The id is a hash of all fields."""
+
+    task: str
+    method: str
+    hyperparameters: Mapping[str, Any]
+    seed: int
+    encoder_hash: str
+    preset: str
+    protocol: str
+    settings: Mapping[str, Any]  # with U, the updates, as a number
+    data: Mapping[str, str]  # content hash of each role that is read: generated, real, scored, test, select
+    table_ids: Mapping[str, str]  # id of each precomputed table that the method reads
+    code: str  # of the method
+
+    @cached_property
+    def id(self) -> str:
+        """The cell's name in the store."""
+        values = asdict(self)
+        values["artefacts"] = values.pop("table_ids")  # the key on disk, and so in the ids of all finished cells
+        return digest({"schema": SCHEMA, "trainer": TRAINER_VERSION, **values})
+
+
+def method_code(cls: type[Method]) -> str:
+    """The identity of a method's code: its declared version and the hash of its files without docstrings."""
+    return f"{cls.version}:{class_hash(cls)}"
+
+
+@dataclass(frozen=True)
+class RoleRows:
+    """n rows of one role for a cell: ids, labels, and the folders with their tokens and frozen states.
+
+    `index` is the place of each row in the tables of these folders, which may hold more rows.
+    """
+
+    ids: IntArray  # (n,)
+    labels: IntArray  # (n,)
+    index: IntArray  # (n,)
+    tokens: Path
+    states: Path | None
+    texts: str = ""  # hash of the texts of these rows, whatever else the folders hold
+
 
 def subset(role: RoleRows, which: BoolArray | IntArray) -> RoleRows:
-    """Some of a role's rows: by a mask, or by their places."""
+    """Some of a role's rows, chosen by a mask or by their places."""
     return replace(role, ids=role.ids[which], labels=role.labels[which], index=role.index[which])
+
+
+def content(role: RoleRows) -> str:
+    """Hash of a role's rows: the texts, which of them, and their labels."""
+    repeated = len(np.unique(role.index)) < len(role.index)  # then the ids alone do not determine the texts
+    places = [role.index.tolist()] if repeated else []
+    return digest([role.texts, role.ids.tolist(), role.labels.tolist(), *places])
+
+
+# Jobs of every kind, and their outcomes.
 
 
 @dataclass(frozen=True)
@@ -39,18 +98,18 @@ class Job:
 
     @property
     def title(self) -> str:
-        """How the job is called in progress lines."""
+        """The name of the job in progress lines."""
         return f"{self.kind} {self.id}"
 
     @property
     def other_folder(self) -> Path | None:
-        """Another folder in which the same may lie."""
+        """The other folder that may hold this result, see `CellJob.other_folder`."""
         return None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job in a worker: done, failed, or running elsewhere. Here, because the parent reads it too."""
+    """How a job ended in a worker: done, failed, or running elsewhere. It is sent to the parent process."""
 
     id: str
     state: State
@@ -59,95 +118,12 @@ class Outcome:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class TokensJob(Job):
-    """Tokenise the n texts of one role."""
-
-    kind = "tokens"
-    texts: list[str]
-    pairs: list[str] | None
-    checkpoint: Checkpoint
-    max_length: int
-
-    @property
-    def rows(self) -> list[tuple[str, ...]]:
-        """Each row's text or pair of texts: what is tokenised and encoded once."""
-        return list(zip(self.texts, *([self.pairs] if self.pairs else []), strict=True))
-
-
-@dataclass(frozen=True)
-class StatesJob(Job):
-    """Run the frozen lower part of an encoder over token arrays, once."""
-
-    kind = "states"
-    tokens: Path
-    checkpoint: Checkpoint
-    train_layers: int
-
-
-@dataclass(frozen=True)
-class MirrorJob(Job):
-    """Show a finished cell to a tracker, once."""
-
-    kind = "mirror"
-    tracker: str
-    cell: Path
-    cell_title: str
-    inputs: tuple[str, ...] = ()  # artifacts that the cell was made of
-    rows: Mapping[str, list[dict[str, str]]] = field(default_factory=dict)  # to log: file -> rows
-    model: bool = False  # whether to log the model that the cell keeps
-
-    @property
-    def title(self) -> str:
-        return f"{self.tracker} run of {self.cell_title}"
-
-
-@dataclass(frozen=True)
-class ScoresJob(Job):
-    """Let a classifier that was trained elsewhere score the n rows of one role."""
-
-    kind = "scores"
-    tokens: Path
-    ids: IntArray  # (n,)
-    checkpoint: Checkpoint
-    order: tuple[int, ...]  # (C,) the output that stands for each label of the task
-
-
-@dataclass(frozen=True)
-class EmbeddingsJob(Job):
-    """Run the whole pretrained encoder over token arrays, once."""
-
-    kind = "embeddings"
-    tokens: Path
-    checkpoint: Checkpoint
-
-
-@dataclass(frozen=True)
-class FoldsJob(Job):
-    """Put together what checkers say of the rows that each was fitted without."""
-
-    kind = "folds"
-    parts: tuple[Path, ...]
-
-
-@dataclass(frozen=True)
-class RoleRows:
-    """n rows of one role for a cell: ids and labels, and the artefacts with their tokens and states.
-
-    `index` picks the rows out of the artefacts, which may hold more.
-    """
-
-    ids: IntArray  # (n,)
-    labels: IntArray  # (n,)
-    index: IntArray  # (n,)
-    tokens: Path
-    states: Path | None
-    texts: str = ""  # what the rows hold by hash, whatever else the artefacts hold
+# Trainings.
 
 
 @dataclass(frozen=True)
 class SnapshotRequest:
-    """Where a cell leaves what it makes of the scored rows after `count` evenly spaced updates of its training."""
+    """Asks a cell to save snapshots: the folder, and how many evenly spaced updates to take one after."""
 
     folder: Path
     count: int
@@ -164,27 +140,27 @@ class CellJob(Job):
     n_classes: int
     generated: RoleRows
     real: RoleRows
-    scored: RoleRows  # rows whose final log-probabilities are kept: the generated set before any subset is drawn
+    scored: RoleRows  # rows whose final log-probabilities are saved: the generated set before any stress
     test: RoleRows
-    tables: Mapping[str, Path] = field(default_factory=dict)  # artefact -> folder, of tables over generated rows
-    real_tables: Mapping[str, Path] = field(default_factory=dict)  # the same over the small real set
+    tables: Mapping[str, Path] = field(default_factory=dict)  # folder of each required table over generated rows
+    real_tables: Mapping[str, Path] = field(default_factory=dict)  # the same for the small real set
     select: RoleRows | None = None  # rows that choose the checkpoint, or the trial
     trials: tuple[CellJob, ...] = ()  # see TunedJob
-    rule: tuple[str, ...] = ()  # by which metrics, see `bench.protocols`
-    section: str = ""  # what tells its section from others of the grid with the same task
+    rule: tuple[str, ...] = ()  # metrics that choose the checkpoint, in order, see `bench.config.protocols`
+    section: str = ""  # encoder and protocol, where the grid has several of them
     plugin: Path | None = None  # the user's file that defines the method
-    keep: Kept | None = None  # what is kept of the trained model
+    keep: Kept | None = None  # which weights of the trained model are saved
     snapshots: SnapshotRequest | None = None
 
     @property
     def other_folder(self) -> Path:
-        """A checker that one grid trains as an artefact is a cell of another."""
-        named = cell_path(self.root, self.spec.task, self.spec.method, self.spec.id)
-        return precomputed_path(self.root, "checker", self.spec.id) if self.folder == named else named
+        """The other folder that may hold this result: a cell may have been trained as a checker, and the reverse."""
+        as_cell = cell_path(self.root, self.spec.task, self.spec.method, self.spec.id)
+        return precomputed_path(self.root, "checker", self.spec.id) if self.folder == as_cell else as_cell
 
     @property
     def place(self) -> str:
-        """The task, and what tells its section from others."""
+        """The task, with the encoder and the protocol where the grid has several of them."""
         return f"{self.spec_json['task_ref']} {self.section}".strip()
 
     @property
@@ -193,53 +169,92 @@ class CellJob(Job):
 
 
 @dataclass(frozen=True)
+class TunedJob(CellJob):
+    """Train the best of its trials: cells that differ in their settings and are tested on the selecting rows."""
+
+    kind = "tuned"
+
+
+@dataclass(frozen=True)
 class DynamicsJob(Job):
-    """What a cell makes of the scored rows on the way: left by its training, or made by another one of the same."""
+    """Snapshots of a cell's training: saved by that training, or by a second one if the cell was done before."""
 
     kind = "dynamics"
     cell: CellJob
 
 
-@dataclass(frozen=True)
-class TunedJob(CellJob):
-    """Train the best of its trials: cells that differ in their settings and are tested on the rows that select."""
-
-    kind = "tuned"
-
-
-SCHEMA = 1  # of the store
-TRAINER_VERSION = 2  # raised by hand when the same spec would train differently; tests hold a golden trajectory
+# Precomputed tables.
 
 
 @dataclass(frozen=True)
-class CellSpec:
-    """One (method, task, seed, encoder, preset, protocol, settings) run."""
+class TokensJob(Job):
+    """Tokenise the n texts of one role."""
 
-    task: str
-    method: str
-    hyperparameters: Mapping[str, Any]
-    seed: int
-    encoder_hash: str
-    preset: str
-    protocol: str
-    settings: Mapping[str, Any]  # with U as a number
-    data: Mapping[str, str]  # content hash of each role that is read: generated, real, scored, test
-    artefacts: Mapping[str, str]  # id of each artefact that is consumed
-    code: str  # of the method
+    kind = "tokens"
+    texts: list[str]
+    pairs: list[str] | None
+    checkpoint: Checkpoint
+    max_length: int
 
-    @cached_property
-    def id(self) -> str:
-        """The cell's name in the store."""
-        return digest({"schema": SCHEMA, "trainer": TRAINER_VERSION, **asdict(self)})
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """Each row's text or pair of texts. Equal rows are tokenised and encoded once."""
+        return list(zip(self.texts, *([self.pairs] if self.pairs else []), strict=True))
 
 
-def method_code(cls: type[Method]) -> str:
-    """The identity of a method's code: its declared version and the hash of its files without docstrings."""
-    return f"{cls.version}:{class_hash(cls)}"
+@dataclass(frozen=True)
+class StatesJob(Job):
+    """Run the frozen lower part of an encoder over token arrays, once."""
+
+    kind = "states"
+    tokens: Path
+    checkpoint: Checkpoint
+    train_layers: int
 
 
-def content(role: RoleRows) -> str:
-    """Hash of a role's rows: the texts, which of them, and their labels."""
-    repeated = len(np.unique(role.index)) < len(role.index)  # then ids alone do not tell the texts
-    places = [role.index.tolist()] if repeated else []
-    return digest([role.texts, role.ids.tolist(), role.labels.tolist(), *places])
+@dataclass(frozen=True)
+class EmbeddingsJob(Job):
+    """Run the whole pretrained encoder over token arrays, once."""
+
+    kind = "embeddings"
+    tokens: Path
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True)
+class ScoresJob(Job):
+    """Score the n rows of one role with a classifier that was trained before."""
+
+    kind = "scores"
+    tokens: Path
+    ids: IntArray  # (n,)
+    checkpoint: Checkpoint
+    order: tuple[int, ...]  # (C,) the output for each label of the task
+
+
+@dataclass(frozen=True)
+class FoldsJob(Job):
+    """Join the out-of-fold scores: each checker scores the rows that it was not trained on."""
+
+    kind = "folds"
+    parts: tuple[Path, ...]
+
+
+# What is sent to trackers.
+
+
+@dataclass(frozen=True)
+class MirrorJob(Job):
+    """Log a finished cell to a tracker, once."""
+
+    kind = "mirror"
+    tracker: str
+    cell: Path
+    cell_title: str
+    inputs: tuple[str, ...] = ()  # W&B artifacts that the cell was made from
+    rows: Mapping[str, list[dict[str, str]]] = field(default_factory=dict)  # rows to log: file -> rows
+    model: bool = False  # whether to log the cell's saved model
+
+    @property
+    def title(self) -> str:
+        return f"{self.tracker} run of {self.cell_title}"

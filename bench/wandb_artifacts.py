@@ -1,6 +1,6 @@
-"""`wandb:entity/project/name:version` wherever a model or a data set is named: downloaded, checked, then a folder.
+"""W&B artifacts as models and data sets, written `wandb:entity/project/name:version`. Each is downloaded to a folder.
 
-A data set's file is named behind it: `wandb:entity/project/name:version/train.json`.
+A file of a data set follows its version: `wandb:entity/project/name:version/train.json`.
 """
 
 from __future__ import annotations
@@ -16,51 +16,51 @@ from bench.store.files import whole_folder
 
 SCHEME = "wandb:"
 FORM = re.compile(r"(?P<entity>[^/:]+)/(?P<project>[^/:]+)/(?P<name>[^/:]+):(?P<version>[^/:]+)(?:/(?P<file>.+))?")
-SEAL = ".artifact.json"  # written last: the download is whole
+SEAL = ".artifact.json"  # written last: shows that a download is whole
 
 
-def is_reference(name: str | Path) -> bool:
-    """Whether a name asks for a W&B artifact."""
+def is_artifact(name: str | Path) -> bool:
+    """Whether a name is that of a W&B artifact."""
     return str(name).startswith(SCHEME)
 
 
 def located(place: str) -> str | Path:
-    """A place as it is, or where the artifact lies that it names. Raises UserError."""
-    return local(place) if is_reference(place) else place
+    """The local folder or file of a W&B artifact; any other place is returned as it is. Raises UserError."""
+    return local(place) if is_artifact(place) else place
 
 
-def local(reference: str) -> Path:
-    """The folder (or file) of an artifact, downloaded unless it is kept already.
+def local(name: str) -> Path:
+    """The folder (or file) of a W&B artifact, downloaded unless the cache has it.
 
-    Raises UserError: malformed, unknown, damaged on the way, or not kept and the server out of reach.
+    Raises UserError for a name that is malformed or unknown, a damaged download, or a server that does not answer.
     """
-    parts = FORM.fullmatch(reference.removeprefix(SCHEME))
+    parts = FORM.fullmatch(name.removeprefix(SCHEME))
     if parts is None:
-        raise UserError(f"{reference!r} is not wandb:entity/project/name:version")
-    folder = artifact(reference, parts)
+        raise UserError(f"{name!r} is not of the form wandb:entity/project/name:version")
+    folder = artifact(name, parts)
     path = folder / (parts["file"] or "")
     if not path.exists():
-        held = ", ".join(sorted(file.name for file in folder.iterdir() if file.name != SEAL))
-        raise UserError(f"{reference}: the artifact has no such file; it holds {held}")
+        files = ", ".join(sorted(file.name for file in folder.iterdir() if file.name != SEAL))
+        raise UserError(f"{name}: the W&B artifact has no such file; it has {files}")
     return path
 
 
-def artifact(reference: str, parts: re.Match[str]) -> Path:
-    """The folder of an artifact."""
-    kept = cache() / parts["entity"] / parts["project"] / f"{parts['name']}:{parts['version']}"
-    if re.fullmatch(r"v\d+", parts["version"]) and (kept / SEAL).exists():
-        return kept  # a numbered version never changes
+def artifact(name: str, parts: re.Match[str]) -> Path:
+    """The folder of a W&B artifact; `parts` are those of its name."""
+    folder = cache() / parts["entity"] / parts["project"] / f"{parts['name']}:{parts['version']}"
+    if re.fullmatch(r"v\d+", parts["version"]) and (folder / SEAL).exists():
+        return folder  # a numbered version never changes
     if os.environ.get("WANDB_MODE") in ("offline", "disabled"):
-        raise UserError(f"{reference} is not kept in {cache()} and WANDB_MODE is {os.environ['WANDB_MODE']}")
-    return download("{entity}/{project}/{name}:{version}".format(**parts.groupdict()), kept)
+        raise UserError(f"{name} is not in {cache()}, and WANDB_MODE={os.environ['WANDB_MODE']} forbids to download it")
+    return download("{entity}/{project}/{name}:{version}".format(**parts.groupdict()), folder)
 
 
 def download(name: str, kept: Path) -> Path:
-    """Fetch an artifact into a folder named by the version that an alias stands for now."""
+    """Download a W&B artifact to a folder like `kept`, named by its version where the name has an alias."""
     import wandb
 
     if why := why_unreachable():
-        raise UserError(f"{SCHEME}{name} cannot be had: {why}")
+        raise UserError(f"{SCHEME}{name} is not available: {why}")
     try:
         found = wandb.Api(timeout=PATIENCE).artifact(name)
         target = kept.with_name(f"{kept.name.partition(':')[0]}:{found.version}")
@@ -77,7 +77,7 @@ def download(name: str, kept: Path) -> Path:
 
 
 def named(artifact: str) -> str:
-    """How an artifact is referred to here."""
+    """The name of a W&B artifact as options take it."""
     return f"{SCHEME}{artifact}"
 
 
@@ -99,25 +99,28 @@ def cache() -> Path:
     return former if former.is_dir() and not current.is_dir() else current
 
 
-PATIENCE = 10  # seconds to wait for it
+PATIENCE = 10  # seconds to wait for the server
 
 
 def address() -> str:
-    """The server that the client asks: of the environment, of its settings, or W&B's own."""
+    """The URL of the client's server: of the environment, of its settings, or W&B's own."""
     import wandb
 
     return wandb.setup().settings.base_url
 
 
 def why_unreachable() -> str:
-    """Why the server that the client would ask cannot be had; empty where it answers, whatever it says."""
+    """Why the client's server cannot be reached, empty if it answers.
+
+    Checked before the client is used, which would wait longer and report less.
+    """
     import requests
 
     url = address()
     try:
         requests.head(url, timeout=PATIENCE)
     except requests.exceptions.SSLError:
-        return ""  # it does answer, and the client has certificates of its own
+        return ""  # it answers, and the client has certificates of its own
     except requests.Timeout:
         return f"{url} does not answer within {PATIENCE} s"
     except requests.RequestException:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.store.files import read_json
+from bench.store.files import flatten, read_json
 from bench.store.find import title
 from bench.store.folders import State, failure, state
 from bench.store.layout import DONE, LOG, MODEL
@@ -58,14 +58,6 @@ def block(name: str, values: Mapping[str, Any]) -> Iterator[str]:
         width = max(map(len, flat))
         yield f"{name}:"
         yield from (f"    {key:{width}}  {number(value)}" for key, value in flat.items())
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings with dotted names."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat
 
 
 def number(value: Any) -> str:

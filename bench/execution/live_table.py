@@ -1,6 +1,6 @@
-"""The live table of a run on a terminal: a row per task and method, and a line with what is left.
+"""The live table of a run on a terminal: a row per task and method, and a line with the time left.
 
-It never grows beyond the screen: of a long grid it shows the rows in which something happens.
+It never grows beyond the screen: of a long grid it shows the rows with running or failed cells.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from bench.execution.progress import Progress, Row
+from bench.execution.progress import SETTLED, Progress, Row
+from bench.words import plural
 
 REFRESHES = 2  # per second; each takes time from the workers
-AROUND = 6  # lines of the screen that are not rows: head, foot and the line of the shell
-WIDE = 78  # columns from which every state has one of its own
+AROUND = 6  # lines of the screen that are not rows: head, foot and the shell's prompt
+WIDE = 78  # characters from which each state gets a column of its own
 STYLES = {"done": "green", "cached": "dim", "running": "cyan", "failed": "red", "blocked": "yellow", "waiting": "dim"}
 
 
 @contextlib.contextmanager
 def table(progress: Progress, console: Console | None = None) -> Iterator[None]:
-    """Show the run's table while the body runs; what the run says meanwhile is printed above it."""
+    """Show the run's table while the body runs; lines that the run prints appear above it."""
     console = console or Console()
     before, progress.say, progress.lines = progress.say, lambda line: console.print(Text(line)), False
     try:
@@ -40,59 +41,60 @@ def table(progress: Progress, console: Console | None = None) -> Iterator[None]:
 
 
 def screen(progress: Progress, width: int, height: int) -> Group:
-    """What stands on a screen of so many columns and lines."""
+    """The table and its last lines, for a screen of `width` characters and `height` lines."""
     rows = progress.rows()
     shown = visible(rows, max(1, height - AROUND))
-    made = wide(shown) if width >= WIDE else narrow(shown)
+    grid = wide(shown) if width >= WIDE else narrow(shown)
     lines = [Text(f" {footer(progress, rows)}")]
     if len(shown) < len(rows):
-        lines.insert(0, Text(f" {len(rows) - len(shown)} more rows: {told(hidden(rows, shown))}", "dim"))
+        lines.insert(0, Text(f" {plural(len(rows) - len(shown), 'more row')}: {in_words(hidden(rows, shown))}", "dim"))
     for line in lines:
-        line.truncate(width - len("^C "), overflow="ellipsis")  # what the terminal echoes must not begin a line
-    return Group(made, *lines)
+        # Terminals echo "^C" after the last line; without room for it they would begin another line.
+        line.truncate(width - len("^C "), overflow="ellipsis")
+    return Group(grid, *lines)
 
 
 def wide(rows: list[Row]) -> Table:
     """A column per state."""
-    made = frame()
+    grid = frame()
     for word, style in STYLES.items():
-        made.add_column(word, justify="right", style=style, no_wrap=True)
-    made.add_column("accuracy", justify="right", no_wrap=True)
+        grid.add_column(word, justify="right", style=style, no_wrap=True)
+    grid.add_column("accuracy", justify="right", no_wrap=True)
     for row in rows:
-        made.add_row(Text(row.task), Text(row.label), *(str(row.counts[word] or "") for word in STYLES), percent(row))
-    return made
+        grid.add_row(Text(row.task), Text(row.label), *(str(row.counts[word] or "") for word in STYLES), percent(row))
+    return grid
 
 
 def narrow(rows: list[Row]) -> Table:
-    """One column for what is there of all, and what went wrong."""
-    made = frame()
-    made.add_column("cells", no_wrap=True)
-    made.add_column("acc.", justify="right", no_wrap=True)
+    """One column with the finished cells of all, and how many failed, are blocked or running."""
+    grid = frame()
+    grid.add_column("cells", no_wrap=True)
+    grid.add_column("acc.", justify="right", no_wrap=True)
     for row in rows:
-        cells = Text(f"{row.there}/{row.cells}")
-        if lost := row.counts["failed"] + row.counts["blocked"]:
-            cells.append(f" {lost} lost", STYLES["failed"])
+        cells = Text(f"{row.finished}/{row.cells}")
+        if failed := row.counts["failed"] + row.counts["blocked"]:
+            cells.append(f" {failed} failed", STYLES["failed"])
         elif row.counts["running"]:
             cells.append(f" +{row.counts['running']}", STYLES["running"])
-        made.add_row(Text(row.task), Text(row.label), cells, percent(row))
-    return made
+        grid.add_row(Text(row.task), Text(row.label), cells, percent(row))
+    return grid
 
 
 def frame() -> Table:
-    """A table with the names of the rows, which are cut where there is no room; texts are never read as markup."""
-    made = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
-    made.add_column("task", no_wrap=True, overflow="ellipsis")
-    made.add_column("method", no_wrap=True, overflow="ellipsis")
-    return made
+    """A table with columns for the task and the method; long names are cut. Brackets in names are not markup."""
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+    grid.add_column("task", no_wrap=True, overflow="ellipsis")
+    grid.add_column("method", no_wrap=True, overflow="ellipsis")
+    return grid
 
 
 def percent(row: Row) -> str:
-    """The mean accuracy so far."""
+    """The mean accuracy of the finished cells in percent, empty without any."""
     return "" if row.accuracy is None else f"{100 * row.accuracy:.1f}"
 
 
 def visible(rows: list[Row], most: int) -> list[Row]:
-    """At most so many rows in their order: those at work or in trouble first, then those not begun, then the rest."""
+    """At most `most` rows in their order, chosen by state: running, failed, blocked, waiting, then finished."""
 
     def rank(index: int) -> tuple[int, int]:
         counts = rows[index].counts
@@ -112,18 +114,20 @@ def total(rows: list[Row]) -> Counter[str]:
     return sum((row.counts for row in rows), Counter[str]())
 
 
-def told(counts: Counter[str]) -> str:
-    """Counts in words."""
+def in_words(counts: Counter[str]) -> str:
+    """Cells by state as a phrase: `3 done, 1 running`."""
     return ", ".join(f"{counts[word]} {word}" for word in STYLES if counts[word])
 
 
 def footer(progress: Progress, rows: list[Row]) -> str:
-    """All cells, what is built for them, and the time left."""
+    """The number of cells, the checkers and precomputed tables that come first, and the time left."""
     if progress.queue.closed:
         return progress.closing()
     queue, cells = progress.queue, progress.plan.cells
-    open_ = [i for i, found in queue.states.items() if found not in ("done", "failed", "blocked")]
-    others = sum(identity not in cells for identity in open_)
-    first = f"; first {others} checkers and artefacts ({progress.running()} running)" if others else ""
-    left = f"; {progress.left()}; Ctrl-C finishes what runs" if open_ else ""
-    return f"{len(cells)} cells: {told(total(rows))}{first}{left}"
+    unsettled = [i for i, state in queue.states.items() if state not in SETTLED]
+    parts = [f"{plural(len(cells), 'cell')}: {in_words(total(rows))}"]
+    if others := sum(identity not in cells for identity in unsettled):
+        parts.append(f"{plural(others, 'job')} to prepare them ({progress.running()} running)")
+    if unsettled:
+        parts += [progress.left(), "Ctrl-C finishes running jobs"]
+    return "; ".join(part for part in parts if part)

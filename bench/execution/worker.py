@@ -1,7 +1,7 @@
-"""A warm worker: one process, one thread, the models loaded once, jobs one after the other.
+"""A warm worker: one process of one thread that loads each model once and runs jobs one after the other.
 
-This module is preloaded by the fork server, so it sets the number of threads before anything computes: with more
-threads than cores every worker waits for the others.
+The fork server preloads this module, so it sets the number of threads before anything computes: with more threads than
+cores every worker waits for the others.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet  # noqa: F401 - before the fork, as modeling_utils: else each worker spends two seconds on them
+import pyarrow.parquet  # noqa: F401 - imported before the fork, like modeling_utils: saves each worker two seconds
 import torch
 import transformers
 import transformers.modeling_utils
@@ -48,13 +48,13 @@ torch.set_num_threads(1)
 torch.set_num_interop_threads(1)
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
-# Tensors of one batch after the other are of like sizes: glibc is to keep their memory, not to map and clear it anew.
+# Batches follow each other with tensors of similar sizes: glibc shall keep their memory instead of mapping it anew.
 # (-3: M_MMAP_THRESHOLD at its highest, -1: M_TRIM_THRESHOLD; other C libraries have no mallopt.)
 with contextlib.suppress(OSError, AttributeError):
     mallopt = ctypes.CDLL(None).mallopt
     mallopt(-3, 32 << 20), mallopt(-1, 256 << 20)
-LARGE = 2**30  # bytes resident from which a worker gives back between jobs what lies free among its memory
-# What is imported by now stays: collections between cells need not look at it, nor copy the fork server's pages.
+LARGE = 2**30  # bytes resident from which a worker returns its free memory to the system between jobs
+# All objects so far stay: collections between cells then skip them, and do not copy the fork server's pages.
 gc.collect()
 gc.freeze()
 
@@ -70,38 +70,38 @@ BUILDERS: dict[str, Any] = {
     "mirror": tracking.build,
 }
 
-TRAIN = ("cell", "dynamics", "tuned")  # the builders that are told how to train
+TRAIN = ("cell", "dynamics", "tuned")  # the builders that take a function `training`
 
 
 def main(connection: Connection, device: str | None) -> None:
-    """Serve jobs until told to stop with None, on one GPU if one is named. Dies with the process that started it."""
+    """Run jobs from a pipe until it sends None, on one GPU if one is named. Ends when the parent process ends."""
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to decide on
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=follow_parent, daemon=True).start()
     with contextlib.suppress(EOFError):
         while (job := connection.recv()) is not None:
             connection.send(run(job))
             if resident() > LARGE:
-                give_back()
+                return_memory()
 
 
 def resident() -> int:
-    """Bytes of this process in memory, 0 where the system does not tell."""
+    """Bytes of this process in memory, 0 where the system has no /proc."""
     with contextlib.suppress(OSError):
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return 0
 
 
-def give_back() -> None:
-    """Return free memory to the system: over many cells of other sizes the heap breaks up and would only grow."""
+def return_memory() -> None:
+    """Return free memory to the system: over many cells of different sizes the heap fragments and would only grow."""
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def follow_parent() -> None:
-    """End at once when the parent is gone, however it went."""
+    """End this process at once when its parent ends, for whatever reason."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "a worker is started by multiprocessing"
     parent.join()
@@ -109,12 +109,12 @@ def follow_parent() -> None:
 
 
 def run(job: Job, builders: Mapping[str, Any] = BUILDERS) -> Outcome:
-    """Build one job under its lease. A failure is written down and returned, never raised."""
+    """Run one job under its lease. A failure is written to `error.json` and returned, never raised."""
     if not acquire(job.root, job.folder, job.other_folder):
-        found = made_elsewhere(job)
-        if found is State.DONE:
-            return Outcome(job.id, found, read_json(job.folder / DONE))
-        return Outcome(job.id, found, cause=failure(job.folder) if found is State.FAILED else "")
+        existing = state_elsewhere(job)
+        if existing is State.DONE:
+            return Outcome(job.id, existing, read_json(job.folder / DONE))
+        return Outcome(job.id, existing, cause=failure(job.folder) if existing is State.FAILED else "")
     began = time.perf_counter()
     with heartbeat(job.folder), log_to(job), contextlib.ExitStack() as output:
         log = output.enter_context((job.folder / LOG).open("a", encoding="utf-8"))
@@ -124,25 +124,25 @@ def run(job: Job, builders: Mapping[str, Any] = BUILDERS) -> Outcome:
             summary = builders[job.kind](job)
         except Exception as error:
             traceback.print_exc(file=log)
-            message = str(error).replace(f"{job.root}/", "")  # reports travel, and name folders below the store
+            message = str(error).replace(f"{job.root}/", "")  # reports quote it, and must not name local folders
             cause = f"{type(error).__name__}: {message}".split("\n")[0]
-            told = {"type": type(error).__name__, "message": message, "traceback": traceback.format_exc()}
-            write_json(job.folder / ERROR, {**told, "job": job.title})
+            details = {"type": type(error).__name__, "message": message, "traceback": traceback.format_exc()}
+            write_json(job.folder / ERROR, {**details, "job": job.title})
             return Outcome(job.id, State.FAILED, cause=cause, seconds=time.perf_counter() - began)
     return Outcome(job.id, State.DONE, summary, seconds=time.perf_counter() - began)
 
 
-def made_elsewhere(job: Job) -> State:
-    """The state of a job that is not this worker's to build; what is done under its other name is taken over."""
-    found = state(job.folder)
-    if job.other_folder is None or found in (State.RUNNING, State.DONE, State.FAILED):
-        return found
+def state_elsewhere(job: Job) -> State:
+    """The state of a job whose lease this worker did not get; a result in the job's other folder is taken over."""
+    own = state(job.folder)
+    if job.other_folder is None or own in (State.RUNNING, State.DONE, State.FAILED):
+        return own
     return State.DONE if adopt(job.other_folder, job.folder, job.root) else State.RUNNING
 
 
 @contextlib.contextmanager
 def log_to(job: Job) -> Any:
-    """Warnings and log records of the job go to its own `log.txt`."""
+    """Write warnings and log messages of the job to its own `log.txt`."""
     handler = logging.FileHandler(job.folder / LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()

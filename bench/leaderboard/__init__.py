@@ -39,6 +39,6 @@ def frame(manifest: dict[str, Any], store: Path, rules: Rules = USUAL) -> pd.Dat
     import pandas as pd
 
     from bench.leaderboard.build import build
-    from bench.leaderboard.formats.to_json import as_json, flatten
+    from bench.leaderboard.formats.to_json import as_json, flat_row
 
-    return pd.DataFrame([flatten(row) for row in as_json(build(manifest, store, rules))["rows"]])
+    return pd.DataFrame([flat_row(row) for row in as_json(build(manifest, store, rules))["rows"]])

@@ -1,4 +1,7 @@
-"""What requirements and tuning ask of whoever plans cells: rows, and cells made of them."""
+"""The interface through which requirements and tuning plan cells; `bench.planning.section` implements it.
+
+A cell needs tables and a checker's table needs a cell: with this base class the modules need no circle of imports.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from bench.planning.rows import SectionRows
 
 
 class CellPlanner(SectionRows, ABC):
-    """Plans the rows of a section, and its cells."""
+    """The rows of a section, and its cells."""
 
     @abstractmethod
     def cell(
@@ -27,7 +30,7 @@ class CellPlanner(SectionRows, ABC):
         requested: bool,
         settings: Settings | None = None,
     ) -> CellJob:
-        """Add a cell with its checkers and return it; `settings` are its own, where they are not the section's."""
+        """Add a cell with its checkers and return it; `settings` replace those of the section."""
 
     @abstractmethod
     def spec(
@@ -36,11 +39,11 @@ class CellPlanner(SectionRows, ABC):
         protocol: Protocol,
         seed: int,
         roles: Mapping[str, RoleRows],
-        artefacts: Mapping[str, str],
+        table_ids: Mapping[str, str],
         settings: Settings | None = None,
     ) -> CellSpec:
         """The identity of a cell: hashes of only what its method and protocol read."""
 
     @abstractmethod
     def folder(self, spec: CellSpec, requested: bool) -> Path:
-        """Where a cell lies."""
+        """The folder of a cell."""

@@ -1,4 +1,4 @@
-"""What a plan tells of itself: `spec.json` of a cell, and a section of the manifest, from which reports are made."""
+"""A plan as JSON: the `spec.json` of each cell, and the manifest with its sections, from which reports are made."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def describe(plan: Plan, command: str) -> dict[str, Any]:
-    """The manifest: everything the report needs to know of the grid, or of several as one, as JSON."""
-    left_out = {name: reason for one in plan.requests for name, reason in one.left_out.items()}
+    """The manifest: all that a report needs to know about a grid, or about several as one."""
+    left_out = {name: reason for request in plan.requests for name, reason in request.left_out.items()}
     return {
         **joined([{"sections": plan.sections}], command),
         "left_out": left_out,
@@ -32,16 +32,16 @@ def describe(plan: Plan, command: str) -> dict[str, Any]:
 
 
 def shared(plan: Plan) -> set[Path]:
-    """The folders of everything that a plan makes besides the cells that were asked for."""
+    """The folders of all jobs of a plan except the requested cells: tables, checkers and hidden columns."""
     folders = {job.folder for identity, job in plan.jobs.items() if identity not in plan.cells}
     return folders | {precomputed_path(plan.root, "record", identity) for identity in plan.hidden}
 
 
-FITS = {RealUse.CHECKER, RealUse.GRADIENT, RealUse.SELECT, RealUse.TRAIN}  # uses in which real rows fit something
+FITS = {RealUse.CHECKER, RealUse.GRADIENT, RealUse.SELECT, RealUse.TRAIN}  # something is trained on real rows
 
 
-def spec_json(task: SectionRows, choice: MethodChoice, spec: CellSpec, roles: Mapping[str, RoleRows]) -> dict[str, Any]:
-    """spec.json: the specification, and the names by which people know its parts."""
+def spec_json(rows: SectionRows, choice: MethodChoice, spec: CellSpec, roles: Mapping[str, RoleRows]) -> dict[str, Any]:
+    """spec.json: the specification, with the names that people use for its parts."""
     return {
         "schema": SCHEMA,
         "id": spec.id,
@@ -49,85 +49,89 @@ def spec_json(task: SectionRows, choice: MethodChoice, spec: CellSpec, roles: Ma
         "label": choice.label,
         "hyperparameters": dict(spec.hyperparameters),
         "task": spec.task,
-        "task_ref": task.task.label,
-        "source": task.data.source,
-        "origins": dict(task.data.origins),
+        "task_ref": rows.task.label,
+        "source": rows.data.source,
+        "origins": dict(rows.data.origins),
         "seed": spec.seed,
-        "encoder": task.checkpoint.name,
+        "encoder": rows.checkpoint.name,
         "encoder_hash": spec.encoder_hash,
         "preset": spec.preset,
         "protocol": spec.protocol,
         "settings": dict(spec.settings),
         "data": dict(spec.data),
-        "artefacts": dict(spec.artefacts),
+        "artefacts": dict(spec.table_ids),
         "code": spec.code,
-        "labels": list(task.data.spec.labels),
+        "labels": list(rows.data.spec.labels),
         "real_use": str(choice.real_use),
         "rows": {name: len(roles[name].ids) for name in spec.data},
     }
 
 
 def section(
-    task: SectionRows,
+    rows: SectionRows,
     checker: Checkpoint,
     paths: Mapping[str, Any],
     needs: Mapping[str, Any],
     quality: Mapping[str, str],
 ) -> dict[str, Any]:
-    """What the report needs to know of this task beyond what the cells store."""
-    data = task.stressed(task.request.seeds[0])
-    test, roles = data.test, task.roles(task.request.seeds[0])
-    rows = {name: len(role.ids) for name, role in roles.items()}
-    own = checker.hash == task.checkpoint.hash
+    """A section of the manifest: all that a report needs to know besides the files of the cells.
+
+    By method label and seed, `paths` are the folders of the cells and `needs` those of the tables, checkers and trials
+    that they need; `quality` are the folders of quality checkers by seed.
+    """
+    data = rows.stressed(rows.request.seeds[0])
+    test, roles = data.test, rows.roles(rows.request.seeds[0])
+    counts = {name: len(role.ids) for name, role in roles.items()}
+    own = checker.hash == rows.checkpoint.hash
     return {
-        "task": task.task.name,
-        "task_ref": task.task.label,
-        "title": task.data.spec.title,
-        "labels": list(task.data.spec.labels),
-        "source": task.data.source,
-        "origins": dict(task.data.origins),
-        "stand_in": task.data.stand_in,
-        "encoder": task.checkpoint.name,
-        "encoder_hash": task.checkpoint.hash,
-        "preset": task.request.preset,
+        "task": rows.task.name,
+        "task_ref": rows.task.label,
+        "title": rows.data.spec.title,
+        "labels": list(rows.data.spec.labels),
+        "source": rows.data.source,
+        "origins": dict(rows.data.origins),
+        "stand_in": rows.data.stand_in,
+        "encoder": rows.checkpoint.name,
+        "encoder_hash": rows.checkpoint.hash,
+        "preset": rows.request.preset,
         "checker_encoder": None if own else checker.name,
         "checker_encoder_hash": None if own else checker.hash,
-        "given_checkers": {name: find(model).hash for name, model in task.request.checkers.items()},
-        "protocol": task.protocol.label,
-        "settings": task.settings.stored(),
-        "training": task.request.settings.stored(),  # the same as asked for: epochs are not yet updates
+        "given_checkers": {name: find(model).hash for name, model in rows.request.checkers.items()},
+        "protocol": rows.protocol.label,
+        "settings": rows.settings.stored(),
+        "training": rows.request.settings.stored(),  # the same as requested: epochs are not yet updates
         "sizes": {
             "generated": len(data.generated),
-            "real": rows["real"],
-            **({"selection": rows["select"]} if rows["select"] else {}),
-            "pool": len(task.data.pool),
+            "real": counts["real"],
+            **({"selection": counts["select"]} if counts["select"] else {}),
+            "pool": len(rows.data.pool),
             "test": len(test),
         },
         "hashes": {
-            name: rows.content_hash()[:20]
-            for name, rows in (("generated", task.base), ("pool", task.data.pool), ("test", test))
+            name: part.content_hash()[:20]
+            for name, part in (("generated", rows.base), ("pool", rows.data.pool), ("test", test))
         },
         "majority": float(np.bincount(test.labels).max() / len(test)),
         "notes": [
-            *task.data.notes,
-            *([task.protocol.note] if task.protocol.note else []),
-            *chooses_nothing(task, rows["generated"]),
+            *rows.data.notes,
+            *([rows.protocol.note] if rows.protocol.note else []),
+            *no_choice_note(rows, counts["generated"]),
             *(
                 f"{name} checker: {Path(model).name}, trained elsewhere"
-                for name, model in task.request.checkers.items()
+                for name, model in rows.request.checkers.items()
             ),
         ],
-        "seeds": list(task.request.seeds),
-        "filters": dict(task.task.filters),
-        "stress": dict(task.task.stress),
-        "records": task.hidden_ids,
+        "seeds": list(rows.request.seeds),
+        "filters": dict(rows.task.filters),
+        "stress": dict(rows.task.stress),
+        "records": rows.hidden_ids,
         "checkers": {QUALITY: dict(quality)} if quality else {},
-        "methods": [method(choice, roles, paths[choice.label], needs[choice.label]) for choice in task.request.methods],
+        "methods": [method(choice, roles, paths[choice.label], needs[choice.label]) for choice in rows.request.methods],
     }
 
 
 def method(choice: MethodChoice, roles: Mapping[str, RoleRows], cells: Mapping[str, str], needs: Any) -> dict[str, Any]:
-    """What the report needs to know of a configured method: its use of real rows, its cells, and what they need."""
+    """A method of a section: its settings, its use of real rows, its cells, and the folders that they need."""
     return {
         "label": choice.label,
         "method": choice.cls.name,
@@ -143,12 +147,12 @@ def method(choice: MethodChoice, roles: Mapping[str, RoleRows], cells: Mapping[s
     }
 
 
-def chooses_nothing(task: SectionRows, generated: int) -> list[str]:
-    """A note where a protocol that selects epochs has one to select from."""
-    batch, updates = task.settings.batch_size, task.settings.updates
+def no_choice_note(rows: SectionRows, generated: int) -> list[str]:
+    """A note if a protocol selects among epochs but the training has only one."""
+    batch, updates = rows.settings.batch_size, rows.settings.updates
     assert updates is not None, "settings are resolved before a section is made"
     epoch = math.ceil(generated / batch)
-    if not task.protocol.rule or updates > epoch:
+    if not rows.protocol.rule or updates > epoch:
         return []
     return [
         f"nothing was chosen: {updates} updates are no more than one epoch ({epoch}), so that the last checkpoint is "
@@ -157,10 +161,10 @@ def chooses_nothing(task: SectionRows, generated: int) -> list[str]:
 
 
 def selection_of(real_use: RealUse, roles: Mapping[str, RoleRows]) -> str:
-    """How the rows that select stand to those that a method sees.
+    """Whether the method has seen the rows that select its checkpoint.
 
-    none: nothing selects; apart: no method sees them; seen: they are the small real set; fitted: and this method, or
-    its checker, was trained on them.
+    none: there are no such rows; apart: no method sees them; seen: they are the small real set; fitted: this method or
+    its checker was trained on them as well.
     """
     selecting = roles["select"].ids
     if not len(selecting):

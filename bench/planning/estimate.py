@@ -1,23 +1,26 @@
-"""A rough estimate of a plan's cost from counts alone: multiplications per token, tokens, cores."""
+"""A rough estimate of a plan's duration from counts alone: parameters, tokens, updates, workers."""
 
 from __future__ import annotations
 
-import json
-import math
-import re
-import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from bench.config.auxiliary_term import auxiliary
 from bench.jobs import CellJob, EmbeddingsJob, Job, RoleRows, StatesJob, TokensJob
+from bench.store.files import read_json
 from methods import METHODS
 from methods.hooks import Budget
 
 RATE = 60e9  # floating-point operations per second of one worker: a laptop core
 CHARACTERS = 4.3  # per token of English text
 START = 10.0  # seconds until the first worker is warm
+# What families call the width, the inner width and the number of their blocks in config.json.
+WIDTH = ("hidden_size", "dim", "d_model")
+INNER = ("intermediate_size", "hidden_dim", "d_ff")
+BLOCKS = ("num_hidden_layers", "n_layers", "num_layers")
+BASE = (768, 12)  # width and blocks of an encoder whose configuration does not name them: BERT base
 
 
 def seconds(jobs: Iterable[Job], everything: Iterable[Job], workers: int) -> float:
@@ -31,14 +34,17 @@ def seconds(jobs: Iterable[Job], everything: Iterable[Job], workers: int) -> flo
 
 
 def tokens_per_row(job: TokensJob) -> float:
-    """Mean tokens of a text, guessed from its characters."""
+    """Mean tokens of a text, estimated from its characters."""
     pairs = job.pairs or [""] * len(job.texts)
     lengths = [min(job.max_length, (len(a) + len(b)) / CHARACTERS + 2) for a, b in zip(job.texts, pairs, strict=True)]
     return sum(lengths) / len(lengths)
 
 
-def operations(job: Job, mean: dict[Path, float], rows: dict[Path, int]) -> float:
-    """Floating-point operations of a job: 2 per parameter and token forward, 4 more backward."""
+def operations(job: Job, mean: Mapping[Path, float], rows: Mapping[Path, int]) -> float:
+    """Floating-point operations of a job: 2 per parameter and token forward, 4 more backward.
+
+    `mean` and `rows` are the tokens per row and the number of rows of each folder with token arrays.
+    """
     if isinstance(job, StatesJob):
         total, blocks = size(job.checkpoint.path)
         return 2 * total * (blocks - job.train_layers) / blocks * mean[job.tokens] * rows[job.tokens]
@@ -55,8 +61,8 @@ def operations(job: Job, mean: dict[Path, float], rows: dict[Path, int]) -> floa
 
     source = job.real if job.spec.hyperparameters["train_on"] == "real" else job.generated
     steps = job.spec.settings["updates"] * job.spec.settings["batch_size"] * mean[source.tokens]
-    looks = job.snapshots.count if job.snapshots else 0
-    return trained * float(6 * steps * cost(job) + 2 * ((1 + looks) * tokens(job.scored) + tokens(job.test)))
+    snapshots = job.snapshots.count if job.snapshots else 0
+    return trained * float(6 * steps * cost(job) + 2 * ((1 + snapshots) * tokens(job.scored) + tokens(job.test)))
 
 
 def cost(job: CellJob) -> float:
@@ -70,20 +76,22 @@ def cost(job: CellJob) -> float:
 
 @cache
 def size(folder: Path) -> tuple[float, int]:
-    """Parameters in an encoder's blocks and the number of blocks, from the headers of its weight files."""
-    total, blocks = 0.0, set()
-    for path in folder.glob("*.safetensors"):
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length))
-        for name, entry in header.items():
-            block = re.search(r"layers?\.(\d+)\.", name)
-            if block:
-                blocks.add(block[1])
-                total += math.prod(entry["shape"])
-    return total, max(1, len(blocks))
+    """Parameters in an encoder's blocks and the number of blocks, from its config.json.
+
+    A block has four matrices (h, h) for attention and two (h, inner) behind it; biases and norms are left out.
+    """
+    config = read_json(folder / "config.json")
+    width = first(config, WIDTH, BASE[0])
+    blocks = first(config, BLOCKS, BASE[1])
+    inner = first(config, INNER, 4 * width)
+    return float(blocks * (4 * width**2 + 2 * width * inner)), blocks
+
+
+def first(config: Mapping[str, Any], names: Iterable[str], default: int) -> int:
+    """The first of some entries that a configuration has."""
+    return next((int(config[name]) for name in names if config.get(name)), default)
 
 
 def spell(value: float) -> str:
-    """Seconds as people say them."""
+    """Seconds in words: `42 s`, `12 min`, `3.5 h`."""
     return f"{value:.0f} s" if value < 90 else f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"

@@ -11,7 +11,7 @@ from bench.hashing import digest
 from bench.jobs import CellJob, MirrorJob
 from bench.store.layout import precomputed_path
 from bench.tracking.trackers import check, in_sweep
-from bench.wandb_artifacts import is_reference, local, origin
+from bench.wandb_artifacts import is_artifact, local, origin
 from tasks import Rows
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def source_artifacts(plan: Plan, cell: CellJob) -> tuple[str, ...]:
-    """The W&B artifacts that a cell was made of: its encoder, checkers that it needs, and rows that were given."""
+    """The W&B artifacts that a cell is made from: its encoder, its checkers' encoders, and the user's rows."""
     open_, seen = [cell.id], set[str]()
     while open_:
         identity = open_.pop()
@@ -27,37 +27,36 @@ def source_artifacts(plan: Plan, cell: CellJob) -> tuple[str, ...]:
         open_ += set(plan.jobs[identity].needs) - seen
     checkpoints = [getattr(plan.jobs[identity], "checkpoint", None) for identity in seen]
     models = {point.name: point.path for point in checkpoints if point is not None}
-    task, _ = plan.cell_data[cell.id]
-    places = [Path(place) for place in task.request.places.values()]
-    # Pickled weights are loaded from a converted copy, which lies elsewhere than the artifact.
-    places += [local(name) if is_reference(name) else path for name, path in models.items()]
-    found = map(origin, places)
-    return tuple(sorted({name for name in found if name is not None}))
+    data, _ = plan.cell_data[cell.id]
+    places = [Path(place) for place in data.request.places.values()]
+    # Pickled weights are loaded from a converted copy, which is outside the folder of the W&B artifact.
+    places += [local(name) if is_artifact(name) else path for name, path in models.items()]
+    return tuple(sorted({name for name in map(origin, places) if name is not None}))
 
 
 def logged_rows(plan: Plan, identity: str) -> dict[str, list[dict[str, str]]]:
-    """What a cell trains on, its small real set and its test: file -> rows, with the labels as they are there."""
-    task, seed = plan.cell_data[identity]
-    data, labels = task.stressed(seed), task.data.spec.labels
-    generated = task.rows("generated", task.roles(seed)["generated"])
+    """A cell's generated rows, small real set and test rows: file -> rows, with the labels that the cell has."""
+    section, seed = plan.cell_data[identity]
+    data, labels = section.stressed(seed), section.data.spec.labels
+    generated = section.rows("generated", section.roles(seed)["generated"])
     return {
-        "train.json": written(generated, labels),
-        "val.json": written(data.real(seed), labels),
-        "test.json": written(data.test, labels),
+        "train.json": as_lines(generated, labels),
+        "val.json": as_lines(data.real(seed), labels),
+        "test.json": as_lines(data.test, labels),
     }
 
 
-def written(given: Rows, labels: Sequence[str]) -> list[dict[str, str]]:
-    """Rows as they are read again: text, its pair, and the label's name."""
-    columns = {"text": given.texts, **({"text_pair": given.pairs} if given.pairs else {})}
-    columns["label"] = [labels[label] for label in given.labels]
+def as_lines(rows: Rows, labels: Sequence[str]) -> list[dict[str, str]]:
+    """Rows as a file of them is read: text, its pair, and the label's name."""
+    columns = {"text": rows.texts, **({"text_pair": rows.pairs} if rows.pairs else {})}
+    columns["label"] = [labels[label] for label in rows.labels]
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def mirror(plan: Plan, tracker: str, artifacts: Collection[str] = (), inputs: Sequence[str] = ()) -> None:
-    """Add to a plan a mirror of each cell that was asked for; tracker `none` has none. Raises UserError.
+    """Add to a plan a job that logs each requested cell to a tracker, unless that is `none`. Raises UserError.
 
-    `artifacts` are kinds that are logged, `inputs` W&B artifacts that the cells' rows were made of before.
+    `artifacts` are the kinds of W&B artifacts to log, `inputs` W&B artifacts from which the cells' rows were made.
     """
     check(tracker, len(plan.cells), artifacts)
     run = os.environ.get("WANDB_RUN_ID", "") if in_sweep() else ""
@@ -80,4 +79,4 @@ def mirror(plan: Plan, tracker: str, artifacts: Collection[str] = (), inputs: Se
         )
         jobs[job.id] = job
     plan.mirrors = list(jobs)
-    plan.jobs = {**jobs, **plan.jobs}  # in front: a cell is mirrored as soon as it is done
+    plan.jobs = {**jobs, **plan.jobs}  # first in the order: a cell is logged as soon as it is done

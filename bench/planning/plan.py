@@ -13,7 +13,7 @@ from tasks import Rows, TaskData
 
 
 class CellData(Protocol):
-    """What can be asked of the rows of a planned cell, for the data sets that trackers log."""
+    """The rows of planned cells, for the data sets that trackers log. A `SectionPlanner` is one."""
 
     request: Request
     data: TaskData
@@ -33,13 +33,18 @@ class Plan:
     requests: Sequence[Request] = ()
     jobs: dict[str, Job] = field(default_factory=dict)
     sections: list[dict[str, Any]] = field(default_factory=list)
-    cells: dict[str, str] = field(default_factory=dict)  # job id -> label, of the cells that were asked for
-    requested_ids: set[str] = field(default_factory=set)  # ids of specs that are asked for and may be checkers too
-    mirrors: list[str] = field(default_factory=list)  # ids of the jobs that show these cells to a tracker
-    cell_data: dict[str, tuple[CellData, int]] = field(default_factory=dict)  # job id -> who planned it, and its seed
-    hidden: dict[str, Rows] = field(default_factory=dict)  # record id -> rows, of which workers never hear
+    cells: dict[str, str] = field(default_factory=dict)  # job id -> label, of the requested cells
+    requested_ids: set[str] = field(default_factory=set)  # spec ids of requested cells that may be checkers too
+    mirrors: list[str] = field(default_factory=list)  # ids of the jobs that log these cells to a tracker
+    cell_data: dict[str, tuple[CellData, int]] = field(default_factory=dict)  # job id -> its section, its seed
+    hidden: dict[str, Rows] = field(default_factory=dict)  # id of hidden columns -> rows; workers never get them
+
+    @property
+    def smoke(self) -> bool:
+        """Whether some request limits its rows (--limit): a smoke run, which is not reported."""
+        return any(request.limit is not None for request in self.requests)
 
     def add(self, job: Job) -> str:
-        """Add a job, or find the one with its id."""
+        """Add a job unless the plan has its id already; return the id."""
         self.jobs.setdefault(job.id, job)
         return job.id

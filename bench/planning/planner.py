@@ -1,6 +1,6 @@
-"""The grid as a value: which jobs there are, what each needs, and what the report is to cover.
+"""From requests to a plan: its jobs, their needs, and the sections of the report.
 
-Nothing is trained or written here, and torch is not needed: `--dry-run` is this and no more.
+Planning trains nothing, writes nothing and needs no torch; `--dry-run` ends after it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from tasks import TaskData
 
 
 def make_plan(requests: Request | Sequence[Request], root: Path) -> Plan:
-    """The plan of a grid, or of several as one. Raises UserError or DataError before anything is made."""
+    """The plan of a grid, or of several as one. Raises UserError or DataError."""
     root = root.resolve()
     if root.exists() and not root.is_dir():
         raise UserError(f"the store {root} is not a folder")
     plan = Plan(root, [requests] if isinstance(requests, Request) else requests)
-    sections = [section for one in plan.requests for section in sections_of(one, plan)]
+    sections = [section for request in plan.requests for section in sections_of(request, plan)]
     for section in sections:
         section.announce()
     for section in sections:
@@ -35,7 +35,7 @@ def make_plan(requests: Request | Sequence[Request], root: Path) -> Plan:
 
 
 def sections_of(request: Request, plan: Plan) -> list[SectionPlanner]:
-    """The parts of a grid that share a task, an encoder and a protocol."""
+    """The sections of a grid: one per task, encoder and protocol."""
     encoders = tuple({checkpoint.hash: checkpoint for checkpoint in map(find, request.encoders)}.values())
     checker = find(request.checker_encoder) if request.checker_encoder else None
     for checkpoint in (*encoders, *((checker,) if checker else ())):
@@ -49,21 +49,21 @@ def sections_of(request: Request, plan: Plan) -> list[SectionPlanner]:
 
 
 def ordered(jobs: Mapping[str, Job]) -> dict[str, Job]:
-    """What others wait for first, stage by stage, then the rest: no worker is idle for want of what others could make.
+    """Jobs that others need come first, stage by stage, then the rest: so the fewest workers wait.
 
-    Within a stage jobs stay in the order in which they were added, each after what it needs.
+    Within a stage jobs stay in the order in which they were added, each after its needs.
     """
     stage: dict[str, int] = {}
     for identity, job in jobs.items():
         stage[identity] = 1 + max((stage[need] for need in job.needs), default=0)
-    waited = {need for job in jobs.values() for need in job.needs}
+    needed = {need for job in jobs.values() for need in job.needs}
     last = len(jobs)
-    return dict(sorted(jobs.items(), key=lambda item: stage[item[0]] if item[0] in waited else last))
+    return dict(sorted(jobs.items(), key=lambda item: stage[item[0]] if item[0] in needed else last))
 
 
 def read(request: Request) -> list[tuple[TaskChoice, TaskData]]:
-    """The tasks with their rows; sizes that change nothing are left out, so that what is the same has one name."""
-    found: dict[tuple[str, str], tuple[TaskChoice, TaskData]] = {}
+    """The tasks with their rows. Sizes that change nothing leave a task's name, so that equal tasks are one."""
+    tasks: dict[tuple[str, str], tuple[TaskChoice, TaskData]] = {}
     for task in request.tasks:
         data = request.load(task)
         stress = dict(task.stress)
@@ -74,5 +74,5 @@ def read(request: Request) -> list[tuple[TaskChoice, TaskData]]:
         idle = {"real": stress.get("real") == data.default_real, "generated": stress.get("generated", 0) >= rows}
         stress = {key: value for key, value in stress.items() if not idle.get(key)}
         name = task_label(task.name, {**task.filters, **stress})
-        found.setdefault((name, str(task.location)), (replace(task, stress=stress, label=name), data))
-    return list(found.values())
+        tasks.setdefault((name, str(task.location)), (replace(task, stress=stress, label=name), data))
+    return list(tasks.values())

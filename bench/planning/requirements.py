@@ -1,7 +1,7 @@
-"""What a method may list in `requires`, and the jobs that make it: one entry per artefact.
+"""The precomputed tables that a method may list in `requires`, and the jobs that make them: one entry per table.
 
-An artefact is a table with a row per generated row or per row of the small real set. A checker is the training of a
-reference in its defaults: the same cell where the grid asks for it, an artefact where it does not.
+A table has a row per generated row or per row of the small real set. A checker is the training of a reference method in
+its defaults. If the grid requests that method too, the checker is its cell; otherwise it is a cell of its own.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from bench.jobs import SCHEMA, DynamicsJob, EmbeddingsJob, FoldsJob, Job, RoleRo
 from bench.store.files import read_json
 from bench.store.folders import State, state
 from bench.store.layout import precomputed_path
+from bench.words import plural
 from methods.base import (
     DIVERSITY,
     DIVERSITY_OOF,
@@ -37,63 +38,62 @@ from methods.base import (
 from tasks.draw import folds
 
 if TYPE_CHECKING:
-    from bench.jobs import ScoresJob
     from bench.planning.cell_planner import CellPlanner
 
 
 TableRole = Literal["generated", "real"]
-FOLDS = 5  # of out-of-fold checkers; five is what cleanlab and scikit-learn cross-validate with
-LOOKS = 6  # at the rows in the course of a training: enough for a spread, and their cost is that of one more training
+FOLDS = 5  # of out-of-fold checkers, as cleanlab and scikit-learn cross-validate by default
+SNAPSHOTS = 6  # of a training: enough to measure a spread, at about the cost of one more training
 
 
 class Requirement(Protocol):
-    """How a required table is made; `bench.precomputed.tables` reads it."""
+    """Plans a required table; `bench.precomputed.tables` reads it."""
 
     @property
     def role(self) -> TableRole:
-        """Whose rows it is a table of."""
+        """The role that the table has a row for each row of."""
         ...
 
     def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
-        """Add what makes it to a plan, and return the last of it."""
+        """Add the jobs that make the table to a plan, and return the last one."""
         ...
 
-    def identity(self, job: Job, roles: Mapping[str, RoleRows]) -> str:
-        """What stands for it in the id of a cell that reads it."""
+    def table_id(self, job: Job, roles: Mapping[str, RoleRows]) -> str:
+        """The id of the table in the specification of a cell that reads it."""
         ...
 
 
 @dataclass(frozen=True)
 class Checker:
-    """What a reference says of generated rows when it is trained once."""
+    """Scores of rows by a reference method, `method`, trained once."""
 
-    reference: str
+    method: str
     role: TableRole = "generated"
 
     def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add the training to the plan and return it."""
-        return planner.cell(configure(methods.METHODS[self.reference], {}), Fixed(), seed, roles, requested=False)
+        return planner.cell(configure(methods.METHODS[self.method], {}), Fixed(), seed, roles, requested=False)
 
-    def identity(self, job: Job, roles: Mapping[str, RoleRows]) -> str:
-        """The checkers' own."""
+    def table_id(self, job: Job, roles: Mapping[str, RoleRows]) -> str:
+        """The id of the checker's own cell."""
         return job.folder.name
 
 
 @dataclass(frozen=True)
 class OutOfFold(Checker):
-    """What a reference says of the rows that it trains on, when each fold of them is left to a training without it."""
+    """Out-of-fold scores of a reference method: each row is scored by a training without the row's fold."""
 
     def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
-        """Add a training per fold, and the job that puts their scores together."""
-        choice = configure(methods.METHODS[self.reference], {})
+        """Add a training per fold, and the job that joins their scores."""
+        choice = configure(methods.METHODS[self.method], {})
         parts = []
         for k, (rest, held) in enumerate(self.splits(planner, seed, roles[self.role])):
-            named = replace(choice, label=f"{choice.label} without fold {k + 1}/{FOLDS}")
-            # Rows are scored once, however often a stress repeats them. The test is the fold too: an artefact has no
-            # business with the test rows.
+            without = replace(choice, label=f"{choice.label} without fold {k + 1}/{FOLDS}")
+            # Rows are scored once, however often a stress repeats them. The fold is the test too: a checker never
+            # reads the test rows.
             scored = held if self.role == "real" else subset(roles["scored"], np.unique(held.index))
-            given = {**roles, self.role: rest, "scored": scored, "test": held}
-            parts.append(planner.cell(named, Fixed(), seed, given, requested=False))
+            fold_roles = {**roles, self.role: rest, "scored": scored, "test": held}
+            parts.append(planner.cell(without, Fixed(), seed, fold_roles, requested=False))
         needs = tuple(job.id for job in parts)
         folder = precomputed_path(planner.plan.root, "folds", digest([SCHEMA, "folds", *needs]))
         job = FoldsJob(f"folds/{folder.name}", folder, planner.plan.root, needs, tuple(job.folder for job in parts))
@@ -101,24 +101,24 @@ class OutOfFold(Checker):
         return job
 
     def splits(self, planner: CellPlanner, seed: int, role: RoleRows) -> list[tuple[RoleRows, RoleRows]]:
-        """For each fold the rows without it and its own. Raises UserError where there are too few rows."""
+        """For each fold, the rows outside and the rows inside it. Raises UserError for too few rows."""
         fold = folds(planner.task.spec.name, planner.rows(self.role, role), seed, FOLDS)
         if len(np.unique(fold)) < FOLDS:
             raise UserError(
-                f"task {planner.task.label}: {len(role.ids)} {self.role} rows cannot be cut into {FOLDS} folds, which "
-                f"out-of-fold scores need; give it at least {FOLDS} different texts"
+                f"task {planner.task.label}: {plural(len(role.ids), f'{self.role} row')} cannot be cut into the "
+                f"{FOLDS} folds that out-of-fold scores need; use at least {FOLDS} different texts"
             )
         return [(subset(role, fold != k), subset(role, fold == k)) for k in range(FOLDS)]
 
 
 @dataclass(frozen=True)
 class ExternalChecker(Checker):
-    """What a classifier that the user names says of generated rows; `reference` is what it stands in for."""
+    """Scores of generated rows by the user's own classifier `model`, in place of the checker `method`."""
 
     model: str = ""
 
     def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
-        """Add the scoring of the base rows, by the model's own tokenizer, and return it. Raises UserError."""
+        """Add the scoring of the base rows, with the model's own tokenizer. Raises UserError for an unfit model."""
         checkpoint = find(self.model, "model")
         fits(checkpoint, planner.settings)
         order = label_order(
@@ -142,14 +142,14 @@ class ExternalChecker(Checker):
 
 @dataclass(frozen=True)
 class Dynamics(Checker):
-    """What a reference makes of generated rows in the course of its training."""
+    """Snapshots of a reference method's training: its scores of generated rows at evenly spaced updates."""
 
     def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
-        """Add the training, which looks at the rows on its way if it is still to come, and the job that sees to it."""
-        cell = planner.cell(configure(methods.METHODS[self.reference], {}), Fixed(), seed, roles, requested=False)
-        folder = planner.artefact("dynamics", [cell.spec.id, LOOKS])
-        cell = replace(cell, snapshots=SnapshotRequest(folder, LOOKS))
-        if state(folder) is not State.DONE:  # else a cell that is made again has no need to look again
+        """Add the training, which saves the snapshots if it is still to come, and the job that makes sure of them."""
+        cell = planner.cell(configure(methods.METHODS[self.method], {}), Fixed(), seed, roles, requested=False)
+        folder = planner.table_folder("dynamics", [cell.spec.id, SNAPSHOTS])
+        cell = replace(cell, snapshots=SnapshotRequest(folder, SNAPSHOTS))
+        if state(folder) is not State.DONE:  # else a cell that is trained again need not save them again
             planner.plan.jobs[cell.id] = cell
         job = DynamicsJob(f"dynamics/{folder.name}", folder, planner.plan.root, (*cell.needs, cell.id), cell)
         planner.plan.add(job)
@@ -158,23 +158,23 @@ class Dynamics(Checker):
 
 @dataclass(frozen=True)
 class TextTable:
-    """What is made of a role's texts alone: the folder may hold further texts, the identity knows only these."""
+    """A table that depends on a role's texts alone. Its folder may hold further texts; its id covers only these."""
 
     role: TableRole
 
-    def identity(self, job: Job, roles: Mapping[str, RoleRows]) -> str:
-        """The texts; the encoder and its tokenizer are in a cell's id anyway."""
+    def table_id(self, job: Job, roles: Mapping[str, RoleRows]) -> str:
+        """The hash of the texts; the encoder and its tokenizer are in a cell's id anyway."""
         return roles[self.role].texts
 
 
 @dataclass(frozen=True)
 class Embeddings(TextTable):
-    """The pretrained encoder's view of texts."""
+    """Embeddings of texts by the pretrained encoder."""
 
     def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
-        """Add one pass over the texts."""
+        """Add one pass of the encoder over the texts."""
         tokens = roles[self.role].tokens
-        folder = planner.artefact("embeddings", [tokens.name, planner.checkpoint.hash])
+        folder = planner.table_folder("embeddings", [tokens.name, planner.checkpoint.hash])
         needs = (planner.job_of_folder[tokens],)
         job = EmbeddingsJob(f"embeddings/{folder.name}", folder, planner.plan.root, needs, tokens, planner.checkpoint)
         planner.plan.add(job)
@@ -183,15 +183,15 @@ class Embeddings(TextTable):
 
 @dataclass(frozen=True)
 class Tokens(TextTable):
-    """The texts as the encoder's tokenizer cuts them."""
+    """Tokens of texts by the encoder's tokenizer."""
 
     def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
-        """Every role's tokens are in the plan already."""
+        """The job of the role's tokens, which is in the plan already."""
         return planner.plan.jobs[planner.job_of_folder[roles[self.role].tokens]]
 
 
-def given(checkers: Mapping[str, str]) -> dict[str, Requirement]:
-    """The artefacts, with the user's models for those that he names."""
+def requirements(checkers: Mapping[str, str]) -> dict[str, Requirement]:
+    """Each table's requirement; `checkers` are the user's own models by the name of the table that they replace."""
     models = {name: ExternalChecker(name, model=model) for name, model in checkers.items()}
     return {**REQUIREMENTS, **models}
 
@@ -210,17 +210,17 @@ REQUIREMENTS: dict[str, Requirement] = {
 
 
 def label_order(outputs: Sequence[str], labels: Sequence[str], name: str) -> tuple[int, ...]:
-    """(C,) which of a model's outputs stands for each label of the task.
+    """(C,) the place of each label of the task among a model's outputs.
 
-    Outputs are matched by name; a model whose outputs have no names (LABEL_0, ...) is taken to have the task's order.
-    Raises UserError for other classes.
+    Outputs are matched by name. Outputs without names (LABEL_0, ...) are taken to be in the task's order. Raises
+    UserError for other classes.
     """
     if len(outputs) != len(labels):
-        raise UserError(f"{name} tells {len(outputs)} classes apart ({', '.join(outputs)}), the task {len(labels)}")
+        raise UserError(f"{name} has {len(outputs)} classes ({', '.join(outputs)}), the task {len(labels)}")
     if all(re.fullmatch(r"LABEL_\d+", output) for output in outputs):
         return tuple(range(len(outputs)))
-    plain = [output.strip().casefold() for output in outputs]
+    own = [output.strip().casefold() for output in outputs]
     wanted = [label.strip().casefold() for label in labels]
-    if sorted(plain) != sorted(wanted):
+    if sorted(own) != sorted(wanted):
         raise UserError(f"{name} has the classes {', '.join(outputs)}, the task {', '.join(labels)}")
-    return tuple(plain.index(label) for label in wanted)
+    return tuple(own.index(label) for label in wanted)

@@ -1,4 +1,4 @@
-"""The rows of a task in a plan: who gets which, and the artefacts with their tokens and frozen-layer states."""
+"""The rows of a task in a plan: the rows of each role, and the folders of their tokens and frozen states."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class SectionRows:
     """The rows of one task under its stress, for each seed and role, as one encoder reads them.
 
-    What is asked of it is added to a plan.
+    The jobs that tokenise and encode the rows are added to the plan.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class SectionRows:
     ) -> None:
         self.request, self.task, self.data, self.plan = request, task, data, plan
         self.checkpoint, self.protocol = checkpoint, protocol
-        # D_Q before any subset of a stress axis is drawn: what checkers score, whatever the axis.
+        # The generated set before stress; checkers always score all of it.
         self.base = data.generated_subset(request.settings.generated_rows)
         rows = min(len(self.base), task.stress.get("generated", len(self.base)))
         self.settings: Settings = request.settings.resolved(rows)
@@ -44,22 +44,22 @@ class SectionRows:
                 f"task {task.label}: {rows} generated rows are fewer than a batch of {self.settings.batch_size}; "
                 f"use --set batch_size={rows} or fewer"
             )
-        self.job_of_folder: dict[Path, str] = {}  # artefact folder -> job id
+        self.job_of_folder: dict[Path, str] = {}  # folder of tokens or states -> job id
         self.hidden_ids: dict[str, dict[str, str]] = {}  # seed -> role -> id of its hidden columns
         self.drawn: dict[int, dict[str, RoleRows]] = {}  # roles by seed
 
     def roles(self, seed: int) -> dict[str, RoleRows]:
-        """The rows of each role for a seed, with the artefacts that hold their tokens and states."""
+        """The rows of each role for a seed, with the folders of their tokens and states."""
         if seed not in self.drawn:
             self.drawn[seed] = self.draw(seed)
         return self.drawn[seed]
 
     def draw(self, seed: int) -> dict[str, RoleRows]:
-        """The roles of a seed, made."""
+        """Draw the roles of a seed."""
         data = self.stressed(seed)
         real = data.real(seed)
         division, small = self.protocol.divide(data.spec, real, seed), self.small_role(real)
-        # Scored rows carry no labels: under noise theirs are the true ones, and a worker holds them.
+        # Scored rows get no labels: before noise theirs are the true ones, which a worker must not hold.
         scored, generated = replace(self.role(self.base), labels=np.full(len(self.base), -1)), data.generated
         index = positions(self.base.ids, generated.origins)
         roles = {
@@ -75,41 +75,42 @@ class SectionRows:
         return roles
 
     def stressed(self, seed: int) -> TaskData:
-        """The task under its stress, with the base set for the generated one."""
+        """The task under its stress, which is applied to the base set."""
         return stressed(replace(self.data, generated=self.base), self.task.stress, seed)
 
     def rows(self, name: Literal["generated", "real"], role: RoleRows) -> Rows:
-        """The texts of a role, with the labels that it has here."""
+        """The texts of a role, with the role's labels."""
         pool = self.data.pool
         texts = self.base.take(role.index) if name == "generated" else pool.take(positions(pool.ids, role.ids))
         return replace(texts, labels=role.labels)
 
     def small_role(self, real: Rows) -> RoleRows:
-        """The role of a seed's small real set: rows of what all seeds of the grid draw, each of which is passed once.
+        """The role of a seed's small real set.
 
-        Its identity is that of its own texts, whichever seeds are asked for beside it.
+        The rows of all seeds share a folder, so that each text is encoded once; `texts` is the hash of this seed's
+        texts alone, so that the other seeds of a grid do not change it.
         """
         index, own = positions(self.real_rows.ids, real.ids), self.tokens_of(real, self.checkpoint).name
         return replace(self.role(self.real_rows), ids=real.ids, labels=real.labels, index=index, texts=own)
 
     @cached_property
     def real_rows(self) -> Rows:
-        """The rows of the pool that any seed draws, in the pool's order."""
+        """The rows of the pool that some seed of the grid draws, in the pool's order."""
         drawn = [self.stressed(seed).real(seed).ids for seed in self.request.seeds]
         return self.data.pool.take(np.isin(self.data.pool.ids, np.concatenate(drawn)))
 
     def tokens_of(self, rows: Rows, checkpoint: Checkpoint) -> Path:
-        """The folder of the rows' token artefact."""
+        """The folder of the rows' tokens."""
         content = [rows.content_hash(with_labels=False), checkpoint.tokenizer_hash, self.settings.max_length]
-        return self.artefact("tokens", content)
+        return self.table_folder("tokens", content)
 
     def role(self, rows: Rows) -> RoleRows:
-        """A role with its token artefact and, where lower layers are frozen, the states after them."""
+        """A role with its tokens and, where lower layers are frozen, the states after them; both are planned."""
         tokens = self.tokens(rows, self.checkpoint)
         layers = self.settings.train_layers
         if layers == "all":
             return RoleRows(rows.ids, rows.labels, np.arange(len(rows)), tokens, None, tokens.name)
-        states = self.artefact("states", [tokens.name, self.checkpoint.hash, layers])
+        states = self.table_folder("states", [tokens.name, self.checkpoint.hash, layers])
         needs = (self.job_of_folder[tokens],)
         self.job_of_folder[states] = self.plan.add(
             StatesJob(f"states/{states.name}", states, self.plan.root, needs, tokens, self.checkpoint, layers)
@@ -117,19 +118,19 @@ class SectionRows:
         return RoleRows(rows.ids, rows.labels, np.arange(len(rows)), tokens, states, tokens.name)
 
     def tokens(self, rows: Rows, checkpoint: Checkpoint) -> Path:
-        """The artefact with the rows' tokens, which is then needed."""
+        """Plan the rows' tokens and return their folder."""
         folder, length = self.tokens_of(rows, checkpoint), self.settings.max_length
         self.job_of_folder[folder] = self.plan.add(
             TokensJob(f"tokens/{folder.name}", folder, self.plan.root, (), rows.texts, rows.pairs, checkpoint, length)
         )
         return folder
 
-    def artefact(self, kind: str, content: list[Any]) -> Path:
-        """The folder of an artefact, found by what makes it."""
+    def table_folder(self, kind: str, content: list[Any]) -> Path:
+        """The folder of a precomputed table, named by the hash of its inputs."""
         return precomputed_path(self.plan.root, kind, digest([SCHEMA, kind, *content]))
 
 
 def positions(ids: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Where each of `wanted` stands in `ids`."""
+    """The place of each of `wanted` in `ids`."""
     order = np.argsort(ids, kind="stable")
     return np.asarray(order[np.searchsorted(ids, wanted, sorter=order)])

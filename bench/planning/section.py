@@ -1,4 +1,4 @@
-"""The cells of one task, encoder and protocol, and what they need: a section of the report."""
+"""Planning a section of the report: the cells of one task, encoder and protocol, and the jobs that they need."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.jobs import CellJob, CellSpec, RoleRows, content, method_code
 from bench.planning import tuning
 from bench.planning.cell_planner import CellPlanner
 from bench.planning.describe import section, spec_json
-from bench.planning.requirements import given
+from bench.planning.requirements import requirements
 from bench.store.folders import State, state
 from bench.store.layout import cell_path, precomputed_path
 from methods.base import QUALITY, RealUse, hyperparameters
@@ -31,7 +31,7 @@ READS_REAL = {RealUse.TEXTS, RealUse.CLASSES, RealUse.PRIOR, RealUse.GRADIENT, R
 
 
 class SectionPlanner(CellPlanner):
-    """Adds the cells of one task, encoder and protocol, and what they need, to a plan: a section of the report."""
+    """Adds the cells of one task, encoder and protocol, and the jobs that they need, to a plan."""
 
     def __init__(
         self,
@@ -44,14 +44,14 @@ class SectionPlanner(CellPlanner):
         plan: Plan,
     ) -> None:
         super().__init__(request, task, data, checkpoint, protocol, plan)
-        self.artefacts = given(request.checkers)
-        # Checkers with another encoder have tokens and states of their own; no term is added to a checker's loss.
+        self.requirements = requirements(request.checkers)
+        # Checkers with another encoder have tokens and states of their own. No auxiliary term is in a checker's loss.
         same = checker.hash == checkpoint.hash and request.settings.auxiliary is None
         plain = replace(request, settings=replace(request.settings, auxiliary=None))
         self.checkers = self if same else SectionPlanner(plain, task, data, checker, checker, protocol, plan)
 
     def announce(self) -> None:
-        """Say which cells that need no others are asked for: a checker that is one of them lies among the cells."""
+        """Note the requested cells that need no checkers: a checker that is one of them is planned as that cell."""
         for choice in self.request.methods:
             if not choice.cls.requires_of(choice.config):
                 for seed in self.request.seeds:
@@ -65,27 +65,27 @@ class SectionPlanner(CellPlanner):
         for seed in self.request.seeds:
             roles = self.roles(seed)
             for choice in self.request.methods:
-                job = self.asked_cell(choice, seed, roles)
+                job = self.requested_cell(choice, seed, roles)
                 paths[choice.label][str(seed)] = self.relative(job.folder)
-                # What every cell needs, tokens, is nobody's cost.
+                # Tokens and states serve every cell, so they are no method's cost.
                 folders = (*job.tables.values(), *job.real_tables.values(), *(trial.folder for trial in job.trials))
                 needs[choice.label][str(seed)] = [
                     self.relative(path) for path in folders if path not in self.checkers.job_of_folder
                 ]
-                if QUALITY in job.tables and QUALITY not in self.request.checkers:  # a given one was never tested
+                if QUALITY in job.tables and QUALITY not in self.request.checkers:  # the user's own was not tested
                     quality[str(seed)] = self.relative(job.tables[QUALITY])
                 self.plan.cells[job.id] = choice.label
                 self.plan.cell_data[job.id] = self, seed
         self.plan.sections.append(section(self, self.checkers.checkpoint, paths, needs, quality))
 
-    def asked_cell(self, choice: MethodChoice, seed: int, roles: Mapping[str, RoleRows]) -> CellJob:
-        """Add a cell of the table, with all that the protocol has trained for it."""
+    def requested_cell(self, choice: MethodChoice, seed: int, roles: Mapping[str, RoleRows]) -> CellJob:
+        """Add a cell of the report, and the trials of a protocol that tunes."""
         if isinstance(self.protocol, Tuned):
             return tuning.add_trials(self, self.protocol, choice, seed, roles)
         return self.cell(choice, self.protocol, seed, roles, requested=True)
 
     def relative(self, folder: Path) -> str:
-        """A folder as reports name it: below the store's root."""
+        """A folder as reports name it: relative to the store."""
         return str(folder.relative_to(self.plan.root))
 
     def cell(
@@ -98,13 +98,11 @@ class SectionPlanner(CellPlanner):
         requested: bool,
         settings: Settings | None = None,
     ) -> CellJob:
-        """Add a cell with its checkers and return it; `settings` are its own, where they are not the section's."""
-        jobs = {
-            name: self.artefacts[name].job(self.checkers, seed, self.checkers.roles(seed))
-            for name in choice.cls.requires_of(choice.config)
-        }
-        identities = {name: self.artefacts[name].identity(job, self.checkers.roles(seed)) for name, job in jobs.items()}
-        spec = self.spec(choice, protocol, seed, roles, identities, settings)
+        """Add a cell with its checkers and return it; `settings` replace those of the section."""
+        required = {name: self.requirements[name] for name in choice.cls.requires_of(choice.config)}
+        jobs = {name: entry.job(self.checkers, seed, self.checkers.roles(seed)) for name, entry in required.items()}
+        table_ids = {name: required[name].table_id(job, self.checkers.roles(seed)) for name, job in jobs.items()}
+        spec = self.spec(choice, protocol, seed, roles, table_ids, settings)
         read = [role for name, role in roles.items() if name in spec.data]
         folders = {path for role in read for path in (role.tokens, role.states) if path is not None}
         job = CellJob(
@@ -116,29 +114,29 @@ class SectionPlanner(CellPlanner):
             spec_json=spec_json(self, choice, spec, roles),
             checkpoint=self.checkpoint,
             n_classes=len(self.data.spec.labels),
-            tables={name: job.folder for name, job in jobs.items() if self.artefacts[name].role == "generated"},
-            real_tables={name: job.folder for name, job in jobs.items() if self.artefacts[name].role == "real"},
+            tables={name: job.folder for name, job in jobs.items() if required[name].role == "generated"},
+            real_tables={name: job.folder for name, job in jobs.items() if required[name].role == "real"},
             rule=protocol.rule,
             section=self.axes(),
             trials=(),
             plugin=file_of(choice.cls),
-            keep=None,  # `bench.grid` says which cells keep their models
-            snapshots=None,  # the table that needs them says so
+            keep=None,  # set by `bench.execution.prepare`
+            snapshots=None,  # set by the requirement that reads them
             **roles,
         )
         return self.plan.jobs[self.plan.add(job)]  # type: ignore[return-value]  # ids of cells name cells
 
     def axes(self) -> str:
-        """The encoder and the protocol, where the grid has several."""
+        """The names of the encoder and the protocol, each only if the grid has several."""
         encoder = [self.checkpoint.name] if len(self.request.encoders) > 1 else []
         protocol = [self.protocol.label] if len(self.request.protocols) > 1 else []
         return " ".join(encoder + protocol)
 
     def folder(self, spec: CellSpec, requested: bool) -> Path:
-        """Where a cell lies; a checker that nobody asks for by name is an artefact unless it is there as a cell."""
-        named = cell_path(self.plan.root, spec.task, spec.method, spec.id)
-        if requested or spec.id in self.plan.requested_ids or state(named) in (State.DONE, State.RUNNING):
-            return named
+        """The folder of a cell. A checker that was not requested lies among the tables, unless it exists as a cell."""
+        as_cell = cell_path(self.plan.root, spec.task, spec.method, spec.id)
+        if requested or spec.id in self.plan.requested_ids or state(as_cell) in (State.DONE, State.RUNNING):
+            return as_cell
         return precomputed_path(self.plan.root, "checker", spec.id)
 
     def spec(
@@ -147,7 +145,7 @@ class SectionPlanner(CellPlanner):
         protocol: Protocol,
         seed: int,
         roles: Mapping[str, RoleRows],
-        artefacts: Mapping[str, str],
+        table_ids: Mapping[str, str],
         settings: Settings | None = None,
     ) -> CellSpec:
         """The identity of a cell: hashes of only what its method and protocol read."""
@@ -168,6 +166,6 @@ class SectionPlanner(CellPlanner):
             protocol=protocol.label,
             settings=(settings or self.settings).stored(),
             data=data,
-            artefacts=dict(artefacts),
+            table_ids=dict(table_ids),
             code=method_code(choice.cls),
         )

@@ -1,9 +1,9 @@
-"""Tuning on equal terms, protocol `tuned(k)`: k settings for every method, the best of them by held-out real rows.
+"""Equal tuning for every method, protocol `tuned(k)`: k trials each, of which held-out real rows choose the best.
 
-The first trial is the method's defaults; the others draw each of its searched hyper-parameters, and learning rate and
-updates, which all methods draw alike: trial 3 has the same of these for every method. A trial is a cell that is trained
-on generated rows and the fitting part of the small real set, its test is the selecting part: test rows are not even
-read. The winner, by accuracy, then log-loss, then the earlier trial, is trained once more and then tested.
+The first trial has the method's defaults. The others draw each searched hyper-parameter, the learning rate and the
+number of updates; the last two are the same for all methods in a trial of the same number. A trial is a cell that is
+trained on generated rows and the fitting part of the small real set, and tested on the selecting part: it never reads
+test rows. The best trial, by accuracy, then log-loss, then order, is trained once more and then tested.
 """
 
 from __future__ import annotations
@@ -27,58 +27,58 @@ from methods.base import MethodConfig
 if TYPE_CHECKING:
     from bench.planning.cell_planner import CellPlanner
 
-# What is searched of the training itself, as factors of the preset's values.
+# Ranges of the training's own settings, as factors of the preset's values.
 LEARNING_RATE, UPDATES = (1 / 3, 3.0), (0.5, 2.0)
-ATTEMPTS = 20  # draws of settings that exclude each other, before the search is given up
+ATTEMPTS = 20  # draws for a trial, since some settings exclude each other
 
 
 def add_trials(
     planner: CellPlanner, protocol: Tuned, choice: MethodChoice, seed: int, roles: Mapping[str, RoleRows]
 ) -> TunedJob:
     """Add a method's trials to a plan, and the job that trains the best of them."""
-    # The rows that select are all that a trial is tested on.
-    given = {**roles, "test": roles["select"]}
+    # A trial is tested on the selecting rows alone.
+    trial_roles = {**roles, "test": roles["select"]}
     trials = []
     for number in range(protocol.trials):
         config, settings = drawn(choice.config, planner.settings, choice.cls.name, number)
-        named = replace(choice, config=config, label=f"{choice.label} trial {number + 1}/{protocol.trials}")
-        trials.append(planner.cell(named, Fixed(), seed, given, requested=False, settings=settings))
+        trial = replace(choice, config=config, label=f"{choice.label} trial {number + 1}/{protocol.trials}")
+        trials.append(planner.cell(trial, Fixed(), seed, trial_roles, requested=False, settings=settings))
     spec = planner.spec(choice, protocol, seed, roles, {f"trial-{i}": job.spec.id for i, job in enumerate(trials)})
     read = [role for name, role in roles.items() if name in spec.data]
     own = {planner.job_of_folder[path] for role in read for path in (role.tokens, role.states) if path is not None}
     needs = own | {job.id for job in trials} | {need for job in trials for need in job.needs}
-    alike = {entry.name: getattr(trials[0], entry.name) for entry in fields(CellJob)}
+    common = {entry.name: getattr(trials[0], entry.name) for entry in fields(CellJob)}
     changed = {
         "id": f"cell/{spec.id}",
         "folder": planner.folder(spec, requested=True),
         "needs": tuple(sorted(needs)),
         "spec": spec,
         "spec_json": spec_json(planner, choice, spec, roles),
-        # Of all trials: what the method costs with its tuning counts them.
+        # The tables of all trials: the method's cost with its tuning counts them.
         "tables": {name: path for trial in trials for name, path in trial.tables.items()},
         "real_tables": {name: path for trial in trials for name, path in trial.real_tables.items()},
         "trials": tuple(trials),
     }
-    job = TunedJob(**{**alike, **changed, **roles})
+    job = TunedJob(**{**common, **changed, **roles})
     planner.plan.add(job)
     return job
 
 
 def drawn(config: MethodConfig, settings: Settings, method: str, number: int) -> tuple[MethodConfig, Settings]:
-    """The settings of a trial, from 0, whose settings are those given."""
+    """The settings of trial `number`. Trial 0 has `config` and `settings` unchanged."""
     if number == 0:
         return config, settings
-    assert settings.updates is not None, "settings are resolved before a cell is made"
+    assert settings.updates is not None, "settings are resolved before a cell is planned"
     lr = settings.lr * draw(LEARNING_RATE, True, "training", "lr", number)
     updates = max(1, round(settings.updates * draw(UPDATES, True, "training", "updates", number)))
-    # Four digits are all that a table shows, and what one can type again.
+    # Four significant digits: reports show them all, so that a trial can be typed again.
     return hyper(config, method, number), replace(settings, lr=short(lr), updates=updates)
 
 
 def hyper(config: MethodConfig, method: str, number: int) -> MethodConfig:
-    """A method's searched hyper-parameters drawn, but for those that are not at their default: somebody chose them.
+    """Draw a method's searched hyper-parameters. Those that differ from their default stay: the user set them.
 
-    Each has draws of its own, so a new one shifts no other.
+    Each has its own random numbers, so a new hyper-parameter leaves the others as they were. Raises UserError.
     """
     hints = get_type_hints(type(config))
     free = [entry for entry in fields(config) if getattr(config, entry.name) == entry.default]
@@ -91,18 +91,20 @@ def hyper(config: MethodConfig, method: str, number: int) -> MethodConfig:
         try:
             return replace(config, **{name: round(v) if hints[name] is int else v for name, v in values.items()})
         except ValueError:
-            continue  # settings that exclude each other
-    raise UserError(f"tuned: no valid setting of {method} among {ATTEMPTS} draws from its ranges")
+            continue  # these settings exclude each other
+    raise UserError(
+        f"protocol tuned: {ATTEMPTS} draws from the ranges of {method} gave no valid setting; fix one of them"
+    )
 
 
 def draw(search: tuple[Any, ...], log: bool, *names: str | int) -> Any:
-    """One of the choices, or a number of the range, uniform or on a logarithmic scale."""
+    """Draw from `search`: one of several choices, or a number from a range, uniform or on a logarithmic scale."""
     rng = np.random.default_rng(derive("tune", *names))
     if len(search) != 2 or any(isinstance(end, bool | str) or end is None for end in search):
         return search[int(rng.integers(len(search)))]
     low, high = search
-    found = math.exp(rng.uniform(math.log(low), math.log(high))) if log else rng.uniform(low, high)
-    return min(max(short(found), low), high)
+    value = math.exp(rng.uniform(math.log(low), math.log(high))) if log else rng.uniform(low, high)
+    return min(max(short(value), low), high)
 
 
 def short(value: float) -> float:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ from bench.errors import UserError
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file at once: a reader sees the old content or the new. Raises OSError, naming the file."""
+    """Write a file atomically: readers see the old content or the new. Raises OSError, which names the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(content)
         os.replace(part, path)
-    except OSError as error:  # a full disk names no file, and what is cut off would stay on it
+    except OSError as error:  # of a full disk names no file; the part file would stay on it
         part.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from error
 
@@ -47,22 +47,34 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_bytes` of UTF-8."""
+    """Write a text as UTF-8, atomically."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
-    """`write_text` of indented JSON; NaN is refused, since no reader agrees on it."""
+    """Write indented JSON atomically. Raises ValueError for NaN, which JSON readers treat differently."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
+def flatten(values: Mapping[str, Any], separator: str = ".", whole: Collection[str] = ()) -> dict[str, Any]:
+    """Nested mappings as one, with joined keys: `settings.lr`. Mappings whose key is in `whole` stay values."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and key not in whole:
+            flat |= {f"{key}{separator}{name}": entry for name, entry in flatten(value, separator, whole).items()}
+        else:
+            flat[key] = value
+    return flat
+
+
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file. Raises UserError, naming the file, if it holds none."""
+    """The JSON object in a file. Raises UserError, which names the file, if it holds no JSON object."""
     return json_object(path.read_bytes(), path)
 
 
 def json_object(content: bytes, path: Path) -> dict[str, Any]:
-    """The JSON object that a file of the store holds; where one is gone, its cell is made again. Raises UserError."""
+    """The JSON object in `content`, the bytes of the file `path`. Raises UserError; the cell of a removed file is
+    computed again."""
     try:
         value = json.loads(content)
         if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Finding a cell of the store by its id, its folder or in words, and the model it keeps."""
+"""Finding a cell of the store by its id, its folder or its title, and its saved model."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ CELL = re.compile(r"[0-9a-f]{6,20}|\S.* \S+ \d+")  # the beginning of an id, or 
 
 
 def model_of(name: str, root: Path) -> str:
-    """A model as it is named, or where it lies if the name is that of a cell as `bench show` takes it.
+    """The folder of a cell's model if `name` is a cell as `bench show` takes it; other names are returned as they are.
 
-    Raises UserError for a cell that is not in the store `root`, is not done, or keeps no whole model.
+    Raises UserError for a cell that is not in the store `root`, is not done, or has no whole model saved.
     """
     path = Path(name).expanduser()
     if not (path / "spec.json").exists() and (path.exists() or not CELL.fullmatch(name)):
         return name
     cell = find(root, name)
-    found, name = state(cell), title(read_json(cell / "spec.json"))
-    if found is not State.DONE:
-        cause = f" ({failure(cell)})" if found is State.FAILED else ""
-        retry = " --retry-failed" if found is State.FAILED else ""
-        raise UserError(f"cell {name} is {found}{cause} and has no model; train it: {command(cell, root)}{retry}")
+    now, name = state(cell), title(read_json(cell / "spec.json"))
+    if now is not State.DONE:
+        cause = f" ({failure(cell)})" if now is State.FAILED else ""
+        retry = " --retry-failed" if now is State.FAILED else ""
+        raise UserError(f"cell {name} is {now}{cause} and has no model; train it: {command(cell, root)}{retry}")
     if not any((cell / MODEL / file).exists() for file in MODEL_FILES["full"]):
         raise UserError(f"cell {name} keeps no whole model; train it again: {command(cell, root)} --force")
     return str(cell / MODEL)
 
 
-def checkers_of(asked: Mapping[str, str | None], root: Path) -> dict[str, str | None]:
-    """`model_of` for each name that says something."""
-    return {key: model_of(name, root) if name and name.strip() else name for key, name in asked.items()}
+def checkers_of(names: Mapping[str, str | None], root: Path) -> dict[str, str | None]:
+    """`model_of` for each name that is not empty."""
+    return {key: model_of(name, root) if name and name.strip() else name for key, name in names.items()}
 
 
 def command(cell: Path, root: Path) -> str:
-    """The command that trained a cell, as far as the store knows it, such that the model is kept."""
+    """The command that trains a cell and saves its model, from the grid that it belongs to."""
     typed = "the command of its grid"
     for grid in grids(root) if any((root / GRIDS).glob("*.json")) else ():
         cells = (
@@ -53,9 +53,9 @@ def command(cell: Path, root: Path) -> str:
 
 
 def find(root: Path, name: str) -> Path:
-    """The folder of a cell: by path, by the first characters of its id, or by "task method seed".
+    """The folder of a cell: by path, by the first characters of its id, or by its title "task method seed".
 
-    Raises UserError where none or several fit; the message names the nearest or all of them.
+    Raises UserError if no cell or several cells match; the message names the nearest or all of them.
     """
     if (Path(name) / "spec.json").exists():
         return Path(name)
@@ -66,7 +66,7 @@ def find(root: Path, name: str) -> Path:
     specs = {} if by_id else {folder: read_json(folder / "spec.json") for folder in folders}
     words = " ".join(name.split())
     found = by_id or [folder for folder, spec in specs.items() if title(spec) == words]
-    # A method's bare name stands for its one configuration, where there is but one.
+    # A method's bare name means its only configuration, if there is only one.
     found = found or [folder for folder, spec in specs.items() if title({**spec, "label": spec["method"]}) == words]
     cells = [folder for folder in found if ".artefacts" not in folder.parts] or found
     if not cells:
@@ -77,5 +77,5 @@ def find(root: Path, name: str) -> Path:
 
 
 def title(spec: Mapping[str, Any]) -> str:
-    """How a cell is asked for in words."""
+    """The title of a cell: "task method seed"."""
     return f"{spec['task_ref']} {spec['label']} {spec['seed']}"

@@ -1,12 +1,12 @@
-"""The store: a folder per cell or artefact, its state, its lease, and writes that are whole or not there.
+"""The folders of a store: their states, and how they are taken, finished, removed and linked.
 
     runs/<task>/<method>/<id>/       a cell
-    runs/<task>/<method>/<id>/model/ its trained model, where that was asked for
-    runs/.artefacts/<kind>/<id>/     what cells share
-    runs/.grids/<id>.json            what was asked for, to report on it again
+    runs/<task>/<method>/<id>/model/ its trained model, if it was requested
+    runs/.artefacts/<kind>/<id>/     a precomputed table, which cells share
+    runs/.grids/<id>.json            the manifest of a grid, for its report
 
 `metrics.json` is written last and atomically: its presence means done. It holds the sizes of the files beside it, so
-that a folder damaged later is made again instead of read.
+that a damaged folder is computed again instead of read.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from bench.store.files import read_json, whole_folder, write_json
 from bench.store.layout import DONE, ERROR, LEASE, LOG, root_of
 from bench.store.leases import alive, exclusive, read_lease, started
 
-CAUSE_LENGTH = 300  # characters of an error message that are repeated
+CAUSE_LENGTH = 300  # characters of an error message that other texts quote
 
 
 class State(StrEnum):
-    """What a folder of the store says about its cell; `blocked` is known to the grid alone."""
+    """The state of a cell or precomputed table. Its folder shows all but `blocked`, which only a queue knows."""
 
     MISSING = "missing"
     RUNNING = "running"
@@ -39,14 +39,14 @@ class State(StrEnum):
 
 
 def finish(folder: Path, metrics: Mapping[str, Any]) -> None:
-    """Mark a folder as done: its metrics, and the sizes of its files."""
+    """Mark a folder as done: write its metrics and the sizes of its files."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name not in (LEASE, LOG))
     sizes = {path.name: path.stat().st_size for path in files}
     write_json(folder / DONE, {**metrics, "files": sizes})
 
 
 def whole(folder: Path) -> bool:
-    """Whether a folder that is marked as done still has the files that it was finished with."""
+    """Whether a finished folder still has all its files in their sizes."""
     try:
         sizes = json.loads((folder / DONE).read_text(encoding="utf-8")).get("files", {})
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
@@ -55,7 +55,7 @@ def whole(folder: Path) -> bool:
 
 
 def state(folder: Path) -> State:
-    """The state of a cell or artefact folder."""
+    """The state of the folder of a cell or precomputed table."""
     if (folder / DONE).exists():
         return State.DONE if whole(folder) else State.STALE
     if (folder / ERROR).exists():
@@ -67,18 +67,18 @@ def state(folder: Path) -> State:
 
 
 def failure(folder: Path) -> str:
-    """Why a folder's cell failed, in one line; empty where nothing failed."""
+    """Why a folder's cell failed, in one line; empty if it did not fail."""
     if (folder / DONE).exists() or not (folder / ERROR).exists():
         return ""
-    told = read_json(folder / ERROR)
-    line = " ".join(f"{told.get('type', 'error')}: {told.get('message', '')}".split())
+    error = read_json(folder / ERROR)
+    line = " ".join(f"{error.get('type', 'error')}: {error.get('message', '')}".split())
     return line if len(line) <= CAUSE_LENGTH else line[: CAUSE_LENGTH - 3] + "..."
 
 
 def acquire(root: Path, folder: Path, other_folder: Path | None = None) -> bool:
-    """Take the lease of a folder and empty it of what a dead attempt left. False: done, failed or held by another.
+    """Take the lease of a folder and remove the files of a dead attempt. False if it is done, failed or running.
 
-    `twin` is another folder for the same: where it is done or somebody is at it, there is nothing to do here.
+    `other_folder` may hold the same result: False as well if that one is done or running.
     """
     with exclusive(root):
         if state(folder) in (State.RUNNING, State.DONE, State.FAILED):
@@ -92,14 +92,14 @@ def acquire(root: Path, folder: Path, other_folder: Path | None = None) -> bool:
 
 
 def forget(folder: Path) -> None:
-    """Remove a folder's result or failure, so that it is made again; one that is running is left alone."""
+    """Remove a folder's result or failure, so that it is computed again; a running one stays."""
     with exclusive(root_of(folder)):
         if state(folder) is not State.RUNNING:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def adopt(source: Path, target: Path, root: Path) -> bool:
-    """Make a finished folder also stand at `target` (hard links where the disk allows). False if not finished."""
+    """Link or copy a finished folder to `target`. False if `source` is not done, or `target` is done or running."""
     if state(source) is not State.DONE or state(target) is State.DONE:
         return False
     with exclusive(root):
@@ -112,7 +112,7 @@ def adopt(source: Path, target: Path, root: Path) -> bool:
 
 
 def link_or_copy(source: str, target: str) -> None:
-    """A hard link, or a copy where links are not possible."""
+    """A hard link, or a copy where the file system has no links."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,6 +1,6 @@
-"""Records: what is known of a cell's rows and no method may see, such as labels before noise and true probabilities.
+"""Hidden columns: facts about a cell's rows that no method may see, such as labels before noise, true probabilities.
 
-The process that plans a grid writes them into the store; jobs do not name them, so a worker never holds one.
+The process that plans a grid writes them to the store. Jobs do not name them, so no worker ever holds them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ FILE = "record.parquet"
 
 
 def save(hidden: Mapping[str, Rows], root: Path) -> None:
-    """Write the records that the store lacks. Columns: id, label (the given one), and the record's, one per class."""
+    """Write the hidden columns that the store lacks, by the ids of `hidden`.
+
+    Columns: id, label (as methods see it), and the hidden ones; an (n, C) array has a column per class.
+    """
     import pandas as pd
 
     for identity, rows in hidden.items():
@@ -37,7 +40,7 @@ def save(hidden: Mapping[str, Rows], root: Path) -> None:
 
 
 def read(root: Path, identity: str | None) -> pd.DataFrame | None:
-    """A record by id, None where there is none."""
+    """Hidden columns by id, None if the store has none."""
     import pandas as pd
 
     path = precomputed_path(root, "record", identity) / FILE if identity else None

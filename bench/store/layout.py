@@ -1,4 +1,4 @@
-"""Where things lie in a store, and what their files are called."""
+"""The folders of a store and the names of their files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-ENVIRONMENT = ("code", "torch", "transformers", "device")  # what two cells must share to be paired
+ENVIRONMENT = ("code", "torch", "transformers", "device")  # of env.json: cells that differ here are not compared
 DONE, ERROR, LEASE, LOG = "metrics.json", "error.json", "lease", "log.txt"
-Kept = Literal["trained", "full"]  # of a model: the weights that trained, or a whole Hugging Face folder
-MODEL = "model"  # where it is in a cell's folder, and the files of which one shows that it is there
+Kept = Literal["trained", "full"]  # of a model: the trained weights, or a whole Hugging Face folder
+MODEL = "model"  # folder of a saved model in a cell's folder; one of its files in MODEL_FILES shows that it is whole
 MODEL_FILES: Mapping[Kept, tuple[str, ...]] = {
     "trained": ("trained.safetensors", "config.json"),
     "full": ("config.json",),
@@ -17,15 +17,15 @@ MODEL_FILES: Mapping[Kept, tuple[str, ...]] = {
 
 
 def cell_path(root: Path, task: str, method: str, identity: str) -> Path:
-    """Where a cell lies; writers and readers both ask here."""
+    """The folder of a cell, for writers and readers."""
     return root / task / method / identity
 
 
 def precomputed_path(root: Path, kind: str, identity: str) -> Path:
-    """Where an artefact lies; writers and readers both ask here."""
+    """The folder of a precomputed table, for writers and readers."""
     return root / ".artefacts" / kind / identity
 
 
 def root_of(folder: Path) -> Path:
-    """The store that a cell or artefact lies in."""
+    """The store of a cell's or precomputed table's folder."""
     return folder.parents[2]

@@ -1,4 +1,4 @@
-"""Leases: which process is working on a folder, and whether it is alive."""
+"""Leases: a file names the process that computes a folder, so that no other one does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEARTBEAT, EXPIRY = 15.0, 60.0  # seconds
 
 
 def read_lease(path: Path) -> dict[str, Any] | None:
-    """Who holds a lease; an unreadable one is held by nobody (`{}`), a missing one is None."""
+    """The owner of a lease: `{}` (nobody) for an unreadable file, None for a missing one."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -29,7 +29,7 @@ def read_lease(path: Path) -> dict[str, Any] | None:
 
 
 def alive(path: Path, lease: dict[str, Any]) -> bool:
-    """On this host the process itself is asked, at once; elsewhere a heartbeat of the last minute counts."""
+    """Whether a lease's owner lives: on this host, its process; on other hosts, by a heartbeat of the last minute."""
     if "pid" not in lease:
         return False
     if lease.get("host") == socket.gethostname():
@@ -40,9 +40,9 @@ def alive(path: Path, lease: dict[str, Any]) -> bool:
 
 
 def started(pid: int) -> str | None:
-    """When a living process started, None if there is none: a reused pid has another start.
+    """The start time of a living process, None if there is none. It tells a reused pid from the former process.
 
-    On Linux in clock ticks since a named boot, which setting the clock does not move.
+    On Linux in clock ticks since a named boot, so that changes of the clock do not matter.
     """
     import psutil
 
@@ -60,7 +60,7 @@ def started(pid: int) -> str | None:
 
 @contextlib.contextmanager
 def exclusive(root: Path) -> Iterator[None]:
-    """Hold the store's lock, for the moment in which a lease is read and taken."""
+    """Hold the store's lock in the body, in which a lease is read and taken."""
     root.mkdir(parents=True, exist_ok=True)
     with (root / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -69,7 +69,7 @@ def exclusive(root: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def heartbeat(folder: Path) -> Iterator[None]:
-    """Keep the lease fresh while the body runs, and give it back afterwards."""
+    """Renew the lease while the body runs, and remove it afterwards."""
     stop = threading.Event()
 
     def beat() -> None:
@@ -86,7 +86,7 @@ def heartbeat(folder: Path) -> Iterator[None]:
 
 
 def release(folder: Path, pid: int) -> None:
-    """Take the lease from a process of this host that was ended while it held it."""
+    """Remove the lease of a process of this host that was killed while it held it."""
     lease = read_lease(folder / LEASE) or {}
     if lease.get("pid") == pid and lease.get("host") == socket.gethostname():
         (folder / LEASE).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Where a cell comes from, for W&B: its rows and its model as artifacts, and the artifacts that it was made of.
+"""W&B artifacts of a cell: its rows and its model are logged, and the artifacts that it was made from are linked.
 
-The rows are an artifact of type `dataset` in the layout that `bench train` reads (`wandb_dataset`): `train.json`,
-`val.json` (the small real set) and `test.json`, JSON lines. The model is what the cell keeps (`--save-models`), of type
+The rows are a W&B artifact of type `dataset` in the layout that `bench train` reads (`wandb_dataset`): `train.json`,
+`val.json` (the small real set) and `test.json`, JSON lines. The saved model (`--save-models`) is one of type
 `model`. Equal content is one version, however many cells log it.
 """
 
@@ -23,39 +23,39 @@ if TYPE_CHECKING:
 
 
 DATASET, KINDS = "dataset", ("dataset", "model")
-UPLOAD = 600  # seconds that one artifact may take to arrive
+UPLOAD = 600  # seconds that the upload of one W&B artifact may take
 
 
 def log(run: wandb.Run, job: MirrorJob, spec: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
-    """Log a job's artifacts in its run and tie them to it. Returns lines that say what they are called.
+    """Log a job's W&B artifacts in its run and link its inputs. Returns lines with their names, to be printed.
 
-    An offline run holds them until `wandb sync`; it cannot name inputs, which then stand in its configuration alone.
+    An offline run keeps them until `wandb sync`. It cannot link inputs, whose names are then in its configuration only.
     """
     import wandb
 
     online, notes = not run.offline, []
     for name in job.inputs if online else ():
         run.use_artifact(name)
-    whole = {"cell": job.cell.name, **{key: spec[key] for key in ("task_ref", "source", "origins", "labels", "seed")}}
+    common = {"cell": job.cell.name, **{key: spec[key] for key in ("task_ref", "source", "origins", "labels", "seed")}}
     if job.rows:
         for file, lines in job.rows.items():
             text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
             write_text(job.folder / DATASET / file, text)
         sizes = {file: len(lines) for file, lines in job.rows.items()}
-        data = wandb.Artifact(slug(spec["task_ref"], spec["seed"]), DATASET, metadata={**whole, "rows": sizes})
+        data = wandb.Artifact(slug(spec["task_ref"], spec["seed"]), DATASET, metadata={**common, "rows": sizes})
         notes += put(run, data, job.folder / DATASET, ["latest"], used=True)
     if job.model and (job.cell / MODEL).is_dir():
-        told = {key: spec[key] for key in ("label", "encoder", "preset", "protocol", "settings", "real_use")}
+        settings = {key: spec[key] for key in ("label", "encoder", "preset", "protocol", "settings", "real_use")}
         scores = {key: value for key, value in metrics.items() if isinstance(value, int | float)}
         model = wandb.Artifact(
-            slug(spec["task_ref"], spec["label"], spec["seed"]), "model", metadata={**whole, **told, **scores}
+            slug(spec["task_ref"], spec["label"], spec["seed"]), "model", metadata={**common, **settings, **scores}
         )
         notes += put(run, model, job.cell / MODEL, ["latest", f"cell-{job.cell.name}"], used=False)
     return notes
 
 
 def put(run: wandb.Run, artifact: wandb.Artifact, folder: Path, aliases: list[str], *, used: bool) -> list[str]:
-    """Log a folder: online it has arrived then, offline a copy is kept for `wandb sync`."""
+    """Log a folder: online, wait for its upload; offline, a copy is kept for `wandb sync`. Returns lines to print."""
     artifact.add_dir(str(folder), skip_cache=True, policy="mutable" if run.offline else "immutable")
     logged = run.log_artifact(artifact, aliases=aliases)
     if run.offline:
@@ -67,7 +67,7 @@ def put(run: wandb.Run, artifact: wandb.Artifact, folder: Path, aliases: list[st
 
 
 def slug(*parts: object) -> str:
-    """An artifact's name, in the characters and the length that W&B allows."""
+    """The name of a W&B artifact, in the characters and the length that W&B allows."""
     *names, seed = parts
     text = re.sub(r"[^A-Za-z0-9_.]+", "-", "-".join(map(str, names))).strip("-")
     return f"{text[:110]}-seed-{seed}"

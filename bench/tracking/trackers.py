@@ -1,7 +1,7 @@
-"""Mirrors of finished cells: W&B and TensorBoard, through Accelerate's trackers.
+"""Logging finished cells to W&B and TensorBoard, through Accelerate's trackers.
 
-The store is the truth and a mirror is made from what a cell's folder holds, so a server that is slow or gone never
-touches a training, and a cell that was finished before is mirrored without being trained again.
+A run of a tracker is made from the files of a finished cell. So a slow or missing server never affects a training, and
+a cell that was finished before is logged without another training.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import importlib.util
 import json
 import math
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError, unknown
 from bench.jobs import MirrorJob
-from bench.store.files import read_json
+from bench.store.files import flatten, read_json
 from bench.store.folders import finish
 from bench.store.layout import DONE
 from bench.tracking import lineage
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 
 
 PROJECT = "data-weighting-bench"
-SENDING = 30  # seconds that a server which took a run's beginning has to take its end
+SENDING = 30  # seconds that the server has to accept the rest of a run that it accepted at first
 TRACKERS = {"wandb": ("wandb",), "tensorboard": ("tensorboard", "tensorboardX")}  # name -> packages, one is needed
-_unreachable: list[str] = []  # why this process no longer asks the server
+_unreachable: list[str] = []  # why this process no longer contacts the server
 
 
 def in_sweep() -> bool:
-    """Whether a W&B agent started this process: it has then fixed the id of the one run that there is."""
+    """Whether a W&B agent started this process. The agent fixes the id of the process's only run."""
     return "WANDB_SWEEP_ID" in os.environ
 
 
 def check(tracker: str, cells: int, artifacts: Collection[str]) -> None:
-    """Raises UserError where a tracker cannot be used for a grid of so many cells."""
+    """Raise UserError if a tracker cannot be used for a grid of `cells` cells with these kinds of W&B artifacts."""
     if artifacts and tracker != "wandb":
-        raise UserError("artifacts are logged to W&B: --log-artifacts needs --track wandb")
+        raise UserError("only W&B has artifacts: --log-artifacts needs --track wandb")
     for kind in set(artifacts) - set(lineage.KINDS):
-        raise unknown("kind of artifact", kind, lineage.KINDS)
+        raise unknown("kind of W&B artifact", kind, lineage.KINDS)
     if tracker == "none":
         return
     if tracker not in TRACKERS:
@@ -50,24 +50,27 @@ def check(tracker: str, cells: int, artifacts: Collection[str]) -> None:
     if not any(importlib.util.find_spec(name) for name in packages):
         raise UserError(f"--track {tracker} needs the package {packages[0]}: pip install {packages[0]}")
     if tracker == "wandb" and in_sweep() and cells > 1:
-        raise UserError(f"in a W&B sweep one trial is one run and so one cell; this trial asks for {cells} cells")
+        raise UserError(
+            f"in a W&B sweep a trial is one run of one cell, not of {cells} cells; give one method, task and seed"
+        )
 
 
 def build(job: MirrorJob) -> dict[str, Any]:
-    """Send one finished cell: configuration, every update, the final metrics, artifacts where asked for."""
+    """Log one finished cell: configuration, every update, the final metrics, and the requested W&B artifacts."""
     from accelerate import PartialState
 
-    PartialState()  # Accelerate's trackers speak for the main process, and ask it which that is
+    PartialState()  # Accelerate's trackers log in the main process only, and need the state to know which it is
     notes = SENDERS[job.tracker](job)
     finish(job.folder, {"notes": notes})
     return {"notes": notes}
 
 
 def send(tracker: GeneralTracker, job: MirrorJob) -> None:
-    """Tell a tracker what a cell's folder holds."""
+    """Log a cell's files to a tracker."""
     tracker.start()
     spec, metrics = read_json(job.cell / "spec.json"), read_json(job.cell / DONE)
-    tracker.store_init_configuration(flat({**spec, "cell": job.cell.name, "inputs": list(job.inputs)}))
+    configuration = flatten({**spec, "cell": job.cell.name, "inputs": list(job.inputs)})
+    tracker.store_init_configuration({key: plain(value) for key, value in configuration.items()})
     last = 0
     for line in (job.cell / "history.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
@@ -77,30 +80,21 @@ def send(tracker: GeneralTracker, job: MirrorJob) -> None:
     tracker.log({key: value for key, value in final.items() if isinstance(value, int | float)}, step=last + 1)
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as `settings.lr`; lists as text."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            found.update(flat(value, f"{prefix}{key}."))
-        elif (
-            value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
-        ):
-            found[f"{prefix}{key}"] = value
-        else:
-            found[f"{prefix}{key}"] = str(value)
-    return found
+def plain(value: Any) -> Any:
+    """A value that every tracker stores: lists and non-finite numbers become text."""
+    simple = value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
+    return value if simple else str(value)
 
 
 def logged_in() -> bool:
-    """Whether there is a W&B key: in the environment or where `wandb login` leaves it. The server is not asked."""
+    """Whether there is a W&B key, in the environment or from `wandb login`. The server is not contacted."""
     from requests.utils import get_netrc_auth
 
     return bool(os.environ.get("WANDB_API_KEY") or get_netrc_auth(address()))
 
 
 def to_wandb(job: MirrorJob) -> list[str]:
-    """A W&B run: online where the user is logged in and the server takes it, else offline for `wandb sync`."""
+    """Log a W&B run: online if the user is logged in and the server accepts it, else offline for `wandb sync`."""
     import wandb
 
     mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
@@ -109,16 +103,16 @@ def to_wandb(job: MirrorJob) -> list[str]:
     if mode == "online" and not _unreachable:
         try:
             return as_run(job, mode)
-        except Exception as error:  # the client raises many kinds; each means: the server did not take it
-            _unreachable.append(f"W&B: the server did not take a run ({' '.join(str(error).split())[:120]})")
-            wandb.teardown()  # else the service that waits for the server keeps the run's id
+        except Exception as error:  # the client raises many kinds; each means that the server did not accept the run
+            _unreachable.append(f"W&B: the server did not accept a run ({' '.join(str(error).split())[:120]})")
+            wandb.teardown()  # otherwise the client's service process keeps the run's id
     notes = as_run(job, "offline" if mode == "online" else mode)
-    kept = f"W&B runs are kept in {os.environ.get('WANDB_DIR', '.')}/wandb; `wandb sync` sends them"
-    return [*_unreachable, *notes, *([] if mode == "disabled" else [kept])]
+    where = f"W&B runs are kept in {os.environ.get('WANDB_DIR', '.')}/wandb; `wandb sync` sends them"
+    return [*_unreachable, *notes, *([] if mode == "disabled" else [where])]
 
 
 def as_run(job: MirrorJob, mode: str) -> list[str]:
-    """Send a cell and its artifacts as one run. Returns what is to be told; raises what the client does, in time."""
+    """Log a cell and its W&B artifacts as one run. Returns lines to print; raises the client's errors in time."""
     import wandb
     from accelerate.tracking import WandBTracker
 
@@ -137,7 +131,7 @@ def as_run(job: MirrorJob, mode: str) -> list[str]:
 
 
 def to_tensorboard(job: MirrorJob) -> list[str]:
-    """Event files below `.tensorboard` in the store."""
+    """Write event files below `.tensorboard` in the store."""
     from accelerate.tracking import TensorBoardTracker
 
     spec = read_json(job.cell / "spec.json")

@@ -27,18 +27,18 @@ def server(tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) 
         yield stub
 
 
-def test_downloaded_once_then_kept(server: Stub, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_artifact_is_downloaded_once(server: Stub, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find(NAME).hash == find(str(tiny_encoder)).hash
     monkeypatch.setenv("WANDB_MODE", "offline")
-    assert find(NAME).hash == find(str(tiny_encoder)).hash, "a numbered version is not asked for again"
+    assert find(NAME).hash == find(str(tiny_encoder)).hash, "a numbered version is downloaded once"
     assert local(f"{NAME}/config.json").name == "config.json"
-    with pytest.raises(UserError, match=r"no such file; it holds .*config\.json"):
+    with pytest.raises(UserError, match=r"no such file; it has .*config\.json"):
         local(f"{NAME}/train.json")
 
 
-@pytest.mark.parametrize(("listens", "told"), [(False, "cannot be reached"), (True, "does not answer within 1 s")])
-def test_a_server_out_of_reach(
-    listens: bool, told: str, server: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("listens", "message"), [(False, "cannot be reached"), (True, "does not answer within 1 s")])
+def test_a_server_that_does_not_answer_is_one_line(
+    listens: bool, message: str, server: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bench.wandb_artifacts.PATIENCE", 1)
     with socket.socket() as place:
@@ -46,13 +46,15 @@ def test_a_server_out_of_reach(
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{place.getsockname()[1]}")
         if listens:
             place.listen(5)
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=message):
             local(NAME)
     assert not list((tmp_path / "kept").rglob("*"))
 
 
-def test_what_cannot_be_had(server: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="not wandb:entity/project/name:version"):
+def test_malformed_unknown_and_damaged_artifacts_are_refused(
+    server: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="not of the form wandb:entity/project/name:version"):
         local("wandb:checker")
     with pytest.raises(UserError, match="cannot be had"):
         local(NAME.replace("checker", "chequer"))
@@ -64,7 +66,7 @@ def test_what_cannot_be_had(server: Stub, tmp_path: Path, monkeypatch: pytest.Mo
     shutil.rmtree(tmp_path / "wandb_cache_dir", ignore_errors=True)
     assert find(NAME)
     monkeypatch.setenv("WANDB_MODE", "offline")
-    with pytest.raises(UserError, match="WANDB_MODE is offline"):
+    with pytest.raises(UserError, match="WANDB_MODE=offline"):
         local(NAME.replace("v0", "v1"))
 
 

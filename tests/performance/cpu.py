@@ -80,7 +80,7 @@ def measure(sizes: Sizes, path: Path, say: Callable[[str], None]) -> None:
             "second models asked twice, or scores computed again; ours executed "
             f"{work['executed'] / work['counted']:.0%} of them, {share(work['executed'], ours, top)} of the peak. "
             f"Largest worker: {max(run.worker for run in runs) / 2**30:.2f} GiB.",
-            f"Ours {computed(runs[-1].output)}.",
+            f"Ours computed {computed(runs[-1].output)}.",
         ],
     )
 

@@ -75,8 +75,7 @@ def test_the_grid_against_trainers(tmp_path: Path, encoder: Path) -> None:
         *(f"one Trainer process per cell, {padding}" for padding in cpu.PADDINGS),
         "one warm Trainer loop, dynamic padding, scores cached",
     ]
-    assert "computed: 3 trainings, 24 updates" in text
-    assert "nothing twice" in text
+    assert "Ours computed 3 trainings." in text
 
 
 @pytest.mark.usefixtures("_here")

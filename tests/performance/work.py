@@ -124,9 +124,9 @@ def look(process: psutil.Process, seen: dict[int, tuple[int, float]]) -> None:
 
 
 def computed(output: str) -> str:
-    """The line of a run's output that says what it computed."""
-    found = re.search(r"^computed: .*$", output, re.MULTILINE)
-    return found[0] if found else ""
+    """The number of trainings in the last line of a run's output, as `18 trainings`."""
+    found = re.search(r"cells? done .*, ([\d,]+ trainings?), in", output)
+    return found[1] if found else ""
 
 
 def trainings(store: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Ways to run the jobs of a plan, one file each: processes of this machine, or the processes that torchrun started."""
+"""Ways to run the jobs of a plan, one file each: worker processes of this machine, or the ranks of torchrun."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from bench.execution.engines.engine import Engine
 
 __all__ = ["ENGINES", "Engine", "current"]
 
-# The first whose processes these are is used, so the general one is last.
+# The first engine whose `launched` is true is used, so the general one is last.
 ENGINES: Mapping[str, Engine] = {"torchrun": torchrun, "local": local}
 
 
 def current() -> Engine:
-    """The engine that this process was started for."""
+    """The engine for which this process was started."""
     return next(engine for engine in ENGINES.values() if engine.launched())

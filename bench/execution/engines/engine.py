@@ -1,4 +1,4 @@
-"""What an engine is: a module that runs the jobs of a queue, with the functions of `Engine`."""
+"""The interface of engines. An engine is a module with the functions of `Engine` that runs the jobs of a queue."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from bench.execution.queue import Queue
 from bench.jobs import Job, Outcome
 from bench.store.folders import State
 
-POLL = 0.5  # seconds between two checks of a cell that another run is training
+POLL = 0.5  # seconds between two checks of a job that another run is computing
 
 
 class Watcher(Protocol):
-    """Who is told how the jobs go."""
+    """Follows the jobs of a run, for instance to print them."""
 
-    def tell(self, job: Job, found: State, outcome: Outcome | None) -> None:
-        """A job ended, here or (without an outcome) in another run. An exception stops the workers at once."""
+    def tell(self, job: Job, state: State, outcome: Outcome | None) -> None:
+        """Called when a job ended, here or (without an outcome) in another run. An exception stops the workers."""
 
     def pulse(self) -> None:
-        """Some time has passed, at most `POLL` seconds."""
+        """Called at least every `POLL` seconds between jobs."""
 
 
 class Engine(Protocol):
@@ -28,22 +28,22 @@ class Engine(Protocol):
         """Whether this process was started for this engine."""
 
     def follows(self) -> bool:
-        """Whether this process trains what another one tells it, and plans and reports nothing itself."""
+        """Whether this process only helps another one to train, and plans and reports nothing itself."""
 
     def follow(self) -> None:
-        """Train what the leading process says, until it has no more work."""
+        """Take part in the trainings that the leading process starts, until it has no more work."""
 
     def count(self, requested: int | None) -> int:
-        """The number of workers; `requested` is that of --workers. Raises UserError where it cannot be chosen."""
+        """The number of workers; `requested` is that of --workers. Raises UserError for an engine that fixes it."""
 
     def execute(self, queue: Queue, workers: int, watcher: Watcher) -> None:
-        """Run every job of the queue that can run."""
+        """Run every job of the queue whose needs can be met."""
 
 
 def settle(queue: Queue, job: Job, outcome: Outcome, watcher: Watcher) -> None:
-    """Record in the queue how a job ended, and tell the watcher."""
+    """Note in the queue how a job ended, and call the watcher; a job that runs elsewhere is waited for."""
     if outcome.state is State.RUNNING:
-        queue.elsewhere(job)
+        queue.runs_elsewhere(job)
         return
     queue.done(job) if outcome.state is State.DONE else queue.failed(job, outcome.cause)
     watcher.tell(job, outcome.state, outcome)

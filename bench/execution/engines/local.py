@@ -1,7 +1,7 @@
-"""The local engine: a pool of warm worker processes that take jobs as soon as what they need is there.
+"""The local engine: a pool of warm worker processes. A job is handed out as soon as all that it needs is done.
 
-The parent imports no torch: it holds the queue, the workers the models. A worker that dies takes its cell with it
-(the lease is then stale) and is replaced.
+The parent holds the queue and imports no torch; the workers hold the models. When a worker dies, its job failed (the
+lease is stale) and a new worker replaces it.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ from bench.processes import devices, without_main
 from bench.store.folders import State
 from bench.store.leases import release
 
-# Of a process without threads that has imported what workers need; such a process is kept for all of them.
+# Workers are forked from one process without threads that has imported torch and all else that they need.
 CONTEXT = multiprocessing.get_context("forkserver")
-STARTS = 20  # times that a worker is asked for
+STARTS = 20  # attempts to start a worker
 
 
 def launched() -> bool:
-    """Every process may start workers of its own."""
+    """True: any process may start workers."""
     return True
 
 
 def follows() -> bool:
-    """A worker is a process of its own kind, not a run of the command."""
+    """False: workers are forked, and do not run the command."""
     return False
 
 
 def follow() -> None:
-    """Nothing: see `follows`."""
+    """Never called, see `follows`."""
 
 
 def count(requested: int | None) -> int:
-    """As many workers as requested; else one per GPU or, without GPUs, one per core this process may use."""
+    """The requested number of workers; else one per GPU or, without GPUs, one per core this process may use."""
     return requested or len(devices()) or len(os.sched_getaffinity(0))
 
 
 @dataclass
 class Worker:
-    """A process, the line to it, and what it is doing."""
+    """A worker process, the pipe to it, and its current job."""
 
     process: BaseProcess
     line: Connection
@@ -59,17 +59,17 @@ class Worker:
     job: Job | None = None
 
     def give(self, job: Job) -> None:
-        """Hand over a job; that the worker is dead shows when its answer is awaited."""
+        """Send a job. Whether the worker is dead is found out in `answer`."""
         self.job = job
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.line.send(job)
 
 
 def execute(queue: Queue, workers: int, watcher: Watcher) -> None:
-    """Run every job of the queue that can run.
+    """Run every job of the queue whose needs can be met.
 
-    The first Ctrl-C closes the queue: what runs is finished. The second raises KeyboardInterrupt, which like any
-    exception ends the workers at once; their leases are given back, so that nobody waits for them.
+    The first Ctrl-C closes the queue: running jobs are finished. The second raises KeyboardInterrupt, which like any
+    exception ends the workers at once; their leases are removed, so that no other run waits for them.
     """
     gpus: list[str | None] = [*devices()] or [None]
     pool: list[Worker] = []
@@ -82,7 +82,7 @@ def execute(queue: Queue, workers: int, watcher: Watcher) -> None:
 
 
 def serve_queue(queue: Queue, pool: list[Worker], watcher: Watcher) -> None:
-    """Hand out jobs and take in answers until nothing is left to wait for."""
+    """Hand out jobs and take in outcomes until no job is open."""
     while queue.open:
         for worker in pool:
             if worker.job is None and (job := queue.take()) is not None:
@@ -98,9 +98,9 @@ def serve_queue(queue: Queue, pool: list[Worker], watcher: Watcher) -> None:
 
 @contextlib.contextmanager
 def first_interrupt(call: Callable[[], None]) -> Iterator[None]:
-    """Within the body the first Ctrl-C makes a call; the second does what Ctrl-C did before.
+    """Within the body the first Ctrl-C calls `call`; the second has the handler that was set before.
 
-    Where Ctrl-C is ignored (a job in the background of a shell) or cannot be caught (another thread), nothing changes.
+    Nothing changes where Ctrl-C is ignored (a job in the background of a shell) or cannot be caught (another thread).
     """
     before = signal.getsignal(signal.SIGINT)
     if before in (signal.SIG_IGN, None) or threading.current_thread() is not threading.main_thread():
@@ -119,10 +119,10 @@ def first_interrupt(call: Callable[[], None]) -> Iterator[None]:
 
 
 def answer(queue: Queue, pool: list[Worker], worker: Worker, watcher: Watcher) -> None:
-    """Take in what a worker sent, or that it died."""
+    """Take in the outcome that a worker sent, or replace the worker if it died."""
     job, worker.job = worker.job, None
     try:
-        # A worker whose fork server died looks dead while it lives: never wait for what it has not sent.
+        # After its fork server died, a living worker looks dead: `recv` would wait for an outcome not sent yet.
         if not worker.line.poll():
             raise EOFError
         outcome: Outcome = worker.line.recv()
@@ -137,7 +137,7 @@ def answer(queue: Queue, pool: list[Worker], worker: Worker, watcher: Watcher) -
             queue.failed(job, f"its worker died ({how}); the same command runs it again")
             watcher.tell(job, State.STALE, None)
         return
-    assert job is not None, "a worker answers only what it was asked"
+    assert job is not None, "a worker sends an outcome only for a job"
     settle(queue, job, outcome, watcher)
 
 
@@ -166,7 +166,7 @@ def start_once(device: str | None) -> Worker:
 
 
 def serve(line: Connection, device: str | None) -> None:
-    """The worker's entry point; what needs torch is imported on its side."""
+    """The worker's entry point. Torch is imported here, in the worker, and not in the parent."""
     from bench.execution.worker import main
 
     main(line, device)
@@ -174,8 +174,8 @@ def serve(line: Connection, device: str | None) -> None:
 
 @contextlib.contextmanager
 def without_interrupts() -> Iterator[None]:
-    """Processes started meanwhile never hear Ctrl-C: it is for the parent to decide what becomes of them."""
-    resource_tracker.ensure_running()  # it would unblock the signal when it starts, so it starts first
+    """Processes started in the body ignore Ctrl-C: the parent decides when they end."""
+    resource_tracker.ensure_running()  # started before, since its start unblocks the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -184,7 +184,7 @@ def without_interrupts() -> Iterator[None]:
 
 
 def stop(pool: list[Worker]) -> None:
-    """End idle workers politely and busy ones at once, whose leases are given back."""
+    """Ask idle workers to end; kill busy ones and remove their leases."""
     for worker in pool:
         with contextlib.suppress(BrokenPipeError, OSError):
             worker.line.send(None) if worker.job is None else worker.process.kill()

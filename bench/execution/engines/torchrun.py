@@ -1,10 +1,10 @@
-"""The data-parallel engine: processes that torchrun started train the cells of a grid together, one after another.
+"""The data-parallel engine: the processes (ranks) that torchrun started train each cell of a grid together.
 
     torchrun --nproc_per_node 2 -m bench run --methods core
 
-Rank 0 plans, builds what is no training, writes and speaks. The others are told of each training and do their part of
-its batches (`bench.ranks`). A failure that every rank meets is the cell's, and the grid goes on; one that a rank has
-for itself ends the run, because the others wait for it inside a batch.
+Rank 0 plans, runs the jobs that are no trainings, writes and prints. The other ranks receive each training and compute
+their part of its batches (`bench.data_parallel`). An exception on all ranks is a failure of the cell, and the grid goes
+on; an exception on one rank ends the run, because the others wait for it inside a batch.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from bench.store.folders import State
 if TYPE_CHECKING:
     from bench.training.cell import Trained
 
-PATIENCE = timedelta(days=7)  # for what rank 0 does alone
-GRACE = timedelta(seconds=5)  # in which ranks that fail together all notice
+PATIENCE = timedelta(days=7)  # how long ranks wait while rank 0 works alone
+GRACE = timedelta(seconds=5)  # within which ranks must fail for it to count as a failure of all
 
 
 def launched() -> bool:
@@ -36,19 +36,19 @@ def launched() -> bool:
 
 
 def follows() -> bool:
-    """Whether this process waits for what rank 0 tells it."""
+    """Whether this process is a rank that waits for trainings from rank 0."""
     return launched() and os.environ.get("RANK", "0") != "0"
 
 
 def count(requested: int | None) -> int:
-    """The processes that train together: torchrun's. Raises UserError where --workers are requested too."""
+    """The number of ranks, which torchrun fixes. Raises UserError where --workers is given too."""
     if requested:
-        raise UserError("--workers are processes that train a cell each; under torchrun its processes share each cell")
+        raise UserError("leave --workers out: under torchrun all its processes train each cell together")
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 class Team:
-    """The ranks, joined; `share` and `train` are called by all of them in the same order."""
+    """The group of ranks. All of them call `share` and `train` in the same order."""
 
     def __init__(self) -> None:
         import torch
@@ -67,7 +67,7 @@ class Team:
         self.in_step = True
 
     def share(self, job: CellJob | None) -> CellJob | None:
-        """What rank 0 has to train next, None at the end."""
+        """The next training, which rank 0 sends to all; None at the end."""
         import torch.distributed as dist
 
         box = [job]
@@ -75,7 +75,7 @@ class Team:
         return box[0]
 
     def train(self, job: CellJob) -> Trained:
-        """Train with the others. An exception leaves the ranks in step if all of them have one."""
+        """Train with the other ranks. `in_step` stays true after an exception only if every rank raised one."""
         from bench.training.cell import train
 
         self.trainings += 1
@@ -85,7 +85,7 @@ class Team:
             self.store.set(self._failed(self.rank), repr(error))
             try:
                 self.store.wait([self._failed(rank) for rank in range(self.world)], GRACE)
-                # The others fail too when the one that gave up on them is gone.
+                # A rank that gave up waiting said so; the others then fail only because it is gone.
                 self.in_step = not self.store.check([self._failed("alone")])
             except RuntimeError:
                 self.store.set(self._failed("alone"), repr(error))
@@ -93,9 +93,9 @@ class Team:
             raise
 
     def gather(self) -> None:
-        """Wait until every rank has come here.
+        """Wait until every rank has called this.
 
-        One that closes its connections while another still takes in its last message would abort that one.
+        If a rank closed its connections while another was still receiving its last message, it would abort that one.
         """
         self.store.set(f"there/{self.rank}", "")
         self.store.wait([f"there/{rank}" for rank in range(self.world)], PATIENCE)
@@ -106,7 +106,7 @@ class Team:
 
 @contextmanager
 def team() -> Iterator[Team]:
-    """The ranks for as long as a grid runs; they leave together."""
+    """The group of ranks while a grid runs; it is dissolved when all have finished."""
     import torch.distributed as dist
 
     ranks = Team()
@@ -116,8 +116,8 @@ def team() -> Iterator[Team]:
 
 
 def follow() -> None:
-    """What every rank but 0 does until rank 0 has no more work. Raises what this rank alone could not do."""
-    import bench.execution.worker  # noqa: F401  # one thread, quiet libraries
+    """Train with rank 0 until it has no more work. Raises an exception that no other rank had."""
+    import bench.execution.worker  # noqa: F401  # sets one thread and quiet libraries
 
     with team() as ranks:
         while (job := ranks.share(None)) is not None:
@@ -129,9 +129,9 @@ def follow() -> None:
 
 
 def execute(queue: Queue, workers: int, watcher: Watcher) -> None:
-    """Run every job of the queue that can run, as rank 0; `workers` is the number of ranks.
+    """Run every job of the queue whose needs can be met, as rank 0; `workers` is the number of ranks.
 
-    Raises UserError when the ranks are no longer in step.
+    Raises UserError after an exception on one rank alone.
     """
     from bench.execution import worker
 
@@ -150,11 +150,11 @@ def execute(queue: Queue, workers: int, watcher: Watcher) -> None:
                     settle(queue, job, outcome, watcher)
                     if not ranks.in_step:
                         raise UserError(
-                            f"a rank failed alone and {workers - 1} wait for it: {outcome.cause}; "
-                            "what is done is kept, and the same command with --retry-failed goes on"
+                            f"one rank of {workers} failed alone, and the others wait for it: {outcome.cause}; "
+                            "finished cells are kept, and the same command with --retry-failed continues"
                         )
-                for found in queue.revisit():
-                    watcher.tell(found, State.DONE, None)
+                for finished in queue.revisit():
+                    watcher.tell(finished, State.DONE, None)
                 watcher.pulse()
         finally:
             if ranks.in_step:

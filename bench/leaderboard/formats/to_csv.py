@@ -7,13 +7,13 @@ import io
 import json
 from typing import Any
 
-from bench.leaderboard.formats.to_json import as_json, flatten
+from bench.leaderboard.formats.to_json import as_json, flat_row
 from bench.leaderboard.results import Report
 
 
 def as_csv(report: Report) -> str:
     """One line per section and method."""
-    rows = [flatten(row) for row in as_json(report)["rows"]]
+    rows = [flat_row(row) for row in as_json(report)["rows"]]
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")

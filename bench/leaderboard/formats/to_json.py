@@ -13,6 +13,7 @@ from bench.leaderboard.columns import COLUMNS
 from bench.leaderboard.compare.across_tasks import overall
 from bench.leaderboard.extra_tables import report_tables, section_tables
 from bench.leaderboard.results import Report, Row, Section
+from bench.store.files import flatten
 
 SCHEMA = 1
 SECTION = ("task", "task_ref", "source", "stand_in", "encoder", "checker_encoder", "preset", "protocol", "sizes")
@@ -70,12 +71,6 @@ def clean(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def flatten(row: dict[str, Any]) -> dict[str, Any]:
+def flat_row(row: dict[str, Any]) -> dict[str, Any]:
     """A row of `leaderboard.json` with nested keys joined: `accuracy_mean`, `difference_p_corrected`."""
-    flat: dict[str, Any] = {}
-    for key, value in row.items():
-        if isinstance(value, dict) and key not in WHOLE:
-            flat.update({f"{key}_{name}": entry for name, entry in flatten(value).items()})
-        else:
-            flat[key] = value
-    return flat
+    return flatten(row, "_", WHOLE)

@@ -80,8 +80,8 @@ def test_a_checker_becomes_the_cell_that_it_is(bench: Command, tmp_path: Path) -
 def test_a_dry_run_counts_and_writes_nothing(bench: Command, tmp_path: Path) -> None:
     run = bench("run", "--methods", "dimp,imp", "--seeds", "2", "--dry-run=True", tiny=True)
     assert run.returncode == 0, run.stderr
-    assert "cells: 4 (4 missing)" in run.stdout
-    assert "trainings to do: 8 (of which checkers that are no cells of the grid: 4)" in run.stdout
+    assert "4 cells: 4 missing" in run.stdout
+    assert "8 trainings, 4 of them checkers" in run.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -142,7 +142,7 @@ def test_two_runs_at_once_share_the_work(bench: Command, tmp_path: Path, tiny_en
     lines = [line for text in said for line in text.splitlines() if " done   " in line]
     trained = [line for line in lines if "accuracy" in line]  # others say that another run did it
     assert len(trained) == 8, "each cell is trained, and none twice"
-    assert all("(by another run)" in line for line in lines if line not in trained)
+    assert all("(trained by another run)" in line for line in lines if line not in trained)
 
 
 def test_a_damaged_artefact_is_made_again(bench: Command, tmp_path: Path) -> None:

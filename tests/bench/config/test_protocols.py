@@ -196,7 +196,7 @@ def test_checkers_see_what_methods_see_and_use_the_last_update(run_here: Run) ->
     found = cells(made)
     job = found["imp"]
     quality, diversity = found["checker real-only"], found["checker ce"]
-    assert dict(job.spec.artefacts) == {"quality": quality.spec.id, "diversity": diversity.spec.id}
+    assert dict(job.spec.table_ids) == {"quality": quality.spec.id, "diversity": diversity.spec.id}
     for checker in (quality, diversity):
         assert checker.spec.protocol == "fixed"
         assert "selected" not in read_json(checker.folder / "metrics.json")

@@ -160,7 +160,7 @@ def test_several_encoders_are_sections_of_one_grid(tmp_path: Path) -> None:
         for job in jobs:
             checkers = [other for other in jobs if other.folder in job.tables.values()]
             assert {other.checkpoint.name for other in checkers} <= {checker or job.checkpoint.name}
-            assert set(job.spec.artefacts.values()) == {other.spec.id for other in checkers}
+            assert set(job.spec.table_ids.values()) == {other.spec.id for other in checkers}
             assert {job.generated.tokens, job.test.tokens} <= {need.folder for need in tokens_of(plan, job)}
         named = {section["checker_encoder"] for section in plan.sections}
         assert named == {None: {None}, third: {third}, one: {None, one}}[checker]

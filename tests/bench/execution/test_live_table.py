@@ -1,4 +1,4 @@
-"""The live table: what it counts, and that it stays on the screen whatever the grid and the terminal."""
+"""The live table counts every state and fits on the screen, whatever the grid and the terminal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from bench.config.request import make_request
-from bench.execution.grid import queued
 from bench.execution.live_table import screen, table, visible
+from bench.execution.prepare import make_queue
 from bench.execution.progress import Progress
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
@@ -24,11 +24,11 @@ from bench.store.layout import DONE
 def progress_of(tiny_encoder: Path, tmp_path: Path) -> Callable[..., Progress]:
     """`progress_of(methods=..., done=2)`: the progress of a grid of which some cells are done already."""
 
-    def make(done: int = 0, **asked: object) -> Progress:
-        made: Plan = make_plan(make_request(**{"encoder": str(tiny_encoder), "preset": "smoke", **asked}), tmp_path)  # type: ignore[arg-type]
-        for identity in list(made.cells)[:done]:
-            write_json(made.jobs[identity].folder / DONE, {"accuracy": 0.75})
-        return Progress(made, queued(made), 2, lambda line: None, fail_fast=False, command="python -m bench run")
+    def make(done: int = 0, **options: object) -> Progress:
+        plan: Plan = make_plan(make_request(**{"encoder": str(tiny_encoder), "preset": "smoke", **options}), tmp_path)  # type: ignore[arg-type]
+        for identity in list(plan.cells)[:done]:
+            write_json(plan.jobs[identity].folder / DONE, {"accuracy": 0.75})
+        return Progress(plan, make_queue(plan), 2, lambda line: None, fail_fast=False, command="python -m bench run")
 
     return make
 
@@ -52,7 +52,7 @@ def test_the_rows_count_every_state(progress_of: Callable[..., Progress]) -> Non
     lines = text_of(progress, 100, 20)
     assert " ".join(lines[0].split()) == "task method done cached running failed blocked waiting accuracy"
     assert lines[2].split() == ["twitter", "ce", "2", "1", "75.0"]
-    assert "1 lost" in "\n".join(text_of(progress, 50, 20))
+    assert "1 failed" in "\n".join(text_of(progress, 50, 20))
     queue.close()
     assert "Ctrl-C again stops now" in text_of(progress, 100, 20)[-1]
 
@@ -67,10 +67,10 @@ def test_a_thousand_cells_stay_on_the_screen(progress_of: Callable[..., Progress
         lines = text_of(progress, width, height)
         assert len(lines) < height
         assert max(map(len, lines)) <= width
-    assert visible(progress.rows(), 1)[0].counts["running"] == 1, "what runs is what is shown"
+    assert visible(progress.rows(), 1)[0].counts["running"] == 1, "rows with running cells are shown first"
 
 
-def test_failures_stand_above_the_table_and_brackets_are_no_markup(progress_of: Callable[..., Progress]) -> None:
+def test_failures_are_printed_above_the_table_and_brackets_are_not_markup(progress_of: Callable[..., Progress]) -> None:
     progress = progress_of(methods="ce,focal", tasks="twitter[real=20]", seeds=1)
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=100, height=20, color_system=None)
@@ -81,4 +81,4 @@ def test_failures_stand_above_the_table_and_brackets_are_no_markup(progress_of: 
         progress.tell(job, State.FAILED, None)
     assert "[Errno 28]" in out.getvalue()
     assert "twitter[real=20]" in out.getvalue()
-    assert progress.lines, "the lines come back when the table goes"
+    assert progress.lines, "lines are printed again after the table"

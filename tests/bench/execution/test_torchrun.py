@@ -18,10 +18,11 @@ from bench import data_parallel
 from bench.config.request import make_request
 from bench.errors import UserError
 from bench.execution import engines
-from bench.execution.grid import keep_models
+from bench.execution.prepare import keep_models
 from bench.planning.planner import make_plan
 from bench.store.files import read_json
 from bench.store.layout import MODEL
+from bench.words import plural
 from methods.base import RealUse
 from tasks import load
 from tests.conftest import ROOT
@@ -78,7 +79,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     )
     two = torchrun(folder, "-m", "bench", *asked, "--encoder", str(encoder), "--no-figures", "--out", "two")
     assert two.returncode == 0, two.stdout + two.stderr
-    assert two.stdout.count("cells done") == 1, "rank 0 alone speaks"
+    assert two.stdout.count("cells done") == 1, "rank 0 alone prints"
     one = make_request(
         methods=METHODS, protocol=PROTOCOL, seeds=1, preset="smoke", settings=SETTINGS, encoder=str(encoder)
     )
@@ -156,7 +157,7 @@ def test_trials_and_looks_are_trained_together_too(tmp_path: Path) -> None:
     for asked, trainings in (("ce --protocol fixed", 1), ("ce,aum --protocol tuned(2)", 7)):
         ran = torchrun(tmp_path, "-m", "bench", "run", "--methods", *asked.split(), *given)
         assert ran.returncode == 0, ran.stdout + ran.stderr
-        assert f"computed: {trainings} trainings" in ran.stdout
+        assert f", {plural(trainings, 'training')}, in " in ran.stdout
 
 
 BREAKS = """
@@ -183,7 +184,7 @@ def test_a_failure_of_one_rank_ends_the_run_and_one_of_all_does_not(tmp_path: Pa
     assert run.returncode != 0
     assert "FAILED twitter gce seed 0: RuntimeError: gce has had enough" in run.stdout
     assert "focal has had enough" in run.stderr
-    assert "a rank failed alone" in run.stderr
+    assert "one rank of 2 failed alone" in run.stderr
     failed = {path.parent.parent.name for path in tmp_path.glob("runs/twitter/*/*/error.json")}
     assert failed == {"gce", "focal"}, "what comes after is not begun"
     assert [path.parent.parent.name for path in tmp_path.glob("runs/twitter/*/*/metrics.json")] == ["ce"]

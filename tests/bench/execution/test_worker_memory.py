@@ -1,4 +1,4 @@
-"""A worker's memory: what lies free among a broken-up heap goes back to the system."""
+"""A worker's memory: the free parts of a fragmented heap are returned to the system."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-# Every other block is freed, so that nothing can be cut off the end of the heap.
-BROKEN_UP = """
+# Every other block is freed, so that the end of the heap stays in use.
+FRAGMENTED = """
 import torch
 from bench.execution import worker
 blocks = [torch.ones(250_000) for _ in range(400)]
@@ -16,14 +16,14 @@ full = worker.resident()
 last = blocks[-1]
 del blocks[::2]
 kept = worker.resident()
-worker.give_back()
+worker.return_memory()
 print(full, kept, worker.resident(), len(blocks), float(last[0]))
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's heap, and /proc to look at it")
-def test_free_memory_goes_back_to_the_system() -> None:
-    done = subprocess.run([sys.executable, "-c", BROKEN_UP], capture_output=True, text=True, check=True)
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs glibc and /proc")
+def test_free_memory_is_returned_to_the_system() -> None:
+    done = subprocess.run([sys.executable, "-c", FRAGMENTED], capture_output=True, text=True, check=True)
     full, kept, after, *_ = (float(part) for part in done.stdout.split())
     half = 200 * 250_000 * 4
     assert kept > full - half / 2, "freed blocks are kept for the next ones"

@@ -29,7 +29,7 @@ SPEC = CellSpec(
     protocol="fixed",
     settings={"lr": 3e-4},
     data={"generated": "g", "test": "t"},
-    artefacts={"quality": "q"},
+    table_ids={"quality": "q"},
     code="1:abc",
 )
 OTHER: dict[str, object] = {
@@ -37,7 +37,7 @@ OTHER: dict[str, object] = {
     "hyperparameters": {"clip": 2.0},
     "settings": {"lr": 1e-4},
     "data": {"test": "t"},
-    "artefacts": {},
+    "table_ids": {},
 }
 
 

@@ -135,7 +135,7 @@ def test_too_few_rows_for_folds_is_said_before_training(tiny_encoder: Path, tmp_
     asked = make_request(
         methods="dimp(calibrate=True)", tasks="twitter[real=4]", encoder=str(tiny_encoder), preset="smoke", seeds=1
     )
-    with pytest.raises(UserError, match=r"twitter\[real=4\]: 4 real rows cannot be cut into 5 folds"):
+    with pytest.raises(UserError, match=r"twitter\[real=4\]: 4 real rows cannot be cut into the 5 folds"):
         make_plan(asked, tmp_path)
 
 

@@ -128,8 +128,8 @@ def test_test_rows_do_not_change_the_choice(tuned: Plan, tiny_encoder: Path) -> 
     for label, job in tables(other).items():
         known = tables(tuned)[label]
         assert job.id != known.id
-        assert [replace(trial.spec, artefacts={}).id for trial in job.trials] == [
-            replace(trial.spec, artefacts={}).id for trial in known.trials
+        assert [replace(trial.spec, table_ids={}).id for trial in job.trials] == [
+            replace(trial.spec, table_ids={}).id for trial in known.trials
         ]
 
 

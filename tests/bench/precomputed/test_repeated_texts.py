@@ -11,12 +11,12 @@ import pytest
 from transformers import AutoTokenizer
 
 from bench.errors import UserError
-from bench.execution.work import Work, done, least
 from bench.jobs import EmbeddingsJob, StatesJob, TokensJob
 from bench.planning.plan import Plan
 from bench.precomputed import token_spans, tokens
 from bench.precomputed.tables import READERS, RowLookup
 from methods.base import EMBEDDINGS, TOKENS
+from tests.bench.execution.work import Work, done, least
 
 Run = Callable[..., Plan]
 WORDS = ("good", "bad", "a long day at work", "late again", "no coffee left", "rain and more rain")

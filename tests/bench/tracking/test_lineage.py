@@ -131,7 +131,7 @@ def test_a_server_that_falls_silent(
     monkeypatch.setattr(tracking, "SENDING", 1)
     server.silent_after = "UpsertBucket"
     told = tracking.build(replace(job, rows={}, model=False))["notes"]
-    assert "the server did not take a run" in told[0]
+    assert "the server did not accept a run" in told[0]
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 1
     with Stub() as other:  # it is back
         for name, value in {**os.environ, "WANDB_BASE_URL": other.url}.items():
@@ -166,7 +166,7 @@ def test_a_key_that_the_client_refuses(
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "oops-too-short")
     told = tracking.build(replace(job, rows={}, model=False))["notes"]
-    assert "the server did not take a run" in told[0]
+    assert "the server did not accept a run" in told[0]
     assert "oops" not in " ".join(told)
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 1
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"oops-too-short" in path.read_bytes()]

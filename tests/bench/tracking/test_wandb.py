@@ -95,7 +95,7 @@ def test_a_trial_that_is_finished_is_not_trained_again(
     assert server.runs["trial7"]["exitcode"] == 0
     two = bench("run", "--methods", "ce,focal", "--seeds", "1", "--track", "wandb", tiny=True)
     assert two.returncode == 2
-    assert "one trial is one run" in two.stderr
+    assert "a trial is one run of one cell" in two.stderr
 
 
 def test_a_server_that_does_not_answer_costs_nothing(

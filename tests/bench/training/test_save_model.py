@@ -92,8 +92,8 @@ def test_the_command_says_which_cells_have_no_model(
     grid = ("run", "--methods", "ce", "--seeds", "1", "--train_layers=1", "--lr=1e-2")
     again = bench(*grid, "--save-models", "full", tiny=True)
     assert again.returncode == 0, again.stderr
-    assert "1 cells: 1 done before, 0 to do" in again.stdout
-    assert "without such a model (--force trains them again): 1 cells, twitter ce seed 0" in again.stdout
+    assert "1 cell: 1 done before, 0 to do" in again.stdout
+    assert "1 cell done before, without a model (--force trains again): twitter ce seed 0" in again.stdout
     forced = bench(*grid, "--save-models", "full", "--force", tiny=True)
-    assert "without such a model" not in forced.stdout
+    assert "without a model" not in forced.stdout
     assert list(tmp_path.glob("runs/twitter/ce/*/model/model.safetensors"))

@@ -1,5 +1,6 @@
-"""The work of a run, counted twice: the least that its plan needs, and what its workers did. Equal, or something was
-computed twice.
+"""The work of a grid, counted twice: the least that its plan needs, and what its workers did.
+
+The two are equal unless something was computed twice.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from methods import METHODS
 
 @dataclass(frozen=True)
 class Work:
-    """Trainings, their optimiser updates, rows that trained classifiers scored, texts that went through an encoder as
-    it came (its frozen blocks, or all of it)."""
+    """Numbers of trainings, of their optimiser updates, of rows that trained classifiers scored, and of texts that the
+    pretrained encoder (its frozen blocks, or all of it) encoded."""
 
     trainings: int = 0
     updates: int = 0
@@ -27,19 +28,15 @@ class Work:
     def __add__(self, other: Work) -> Work:
         return Work(*(getattr(self, name) + getattr(other, name) for name in NAMES))
 
-    def __str__(self) -> str:
-        words = ("trainings", "updates", "rows scored", "texts encoded")
-        return ", ".join(f"{getattr(self, name):,} {word}" for name, word in zip(NAMES, words, strict=True))
-
 
 NAMES = tuple(entry.name for entry in fields(Work))
 
 
 def done(job: Job) -> Work:
-    """What a worker did to finish a job, as it counted."""
+    """The work of a finished job, as its worker counted it."""
     if isinstance(job, CellJob | DynamicsJob):
         timing = read_json(job.folder / "timing.json")
-        updates = timing["updates"]  # none where a cell left its dynamics on the way
+        updates = timing["updates"]  # 0 for snapshots that a cell saved during its own training
         return Work(trainings=int(updates > 0), updates=updates, scored=timing["passes"]["score_rows"])
     if isinstance(job, StatesJob | EmbeddingsJob):
         return Work(encoded=read_json(job.folder / DONE)["rows"])
@@ -49,7 +46,7 @@ def done(job: Job) -> Work:
 
 
 def least(jobs: Iterable[Job], plan: Iterable[Job]) -> Work:
-    """What finished jobs of a plan had to do at least: each training once, each text once per encoder and depth."""
+    """The least work for finished jobs of a plan: each training once, each text once per encoder and depth."""
     texts = {job.folder: job.rows for job in plan if isinstance(job, TokensJob)}
     trained: set[str] = set()
     encoded: set[tuple[object, ...]] = set()
@@ -58,7 +55,7 @@ def least(jobs: Iterable[Job], plan: Iterable[Job]) -> Work:
         cell = job.cell if isinstance(job, DynamicsJob) else job
         if isinstance(cell, CellJob):
             total += training(cell) if cell.spec.id not in trained else Work()
-            total += Work(scored=looked_at(cell) if isinstance(job, DynamicsJob) else scored(cell))
+            total += Work(scored=snapshot_rows(cell) if isinstance(job, DynamicsJob) else scored(cell))
             trained.add(cell.spec.id)
         elif isinstance(job, ScoresJob):
             total += Work(scored=len(job.ids))
@@ -69,28 +66,28 @@ def least(jobs: Iterable[Job], plan: Iterable[Job]) -> Work:
 
 
 def training(job: CellJob) -> Work:
-    """The updates that a method asks for."""
+    """One training and the updates that its method declares."""
     return Work(trainings=1, updates=sum(updates for updates, _ in phases(job)))
 
 
 def scored(job: CellJob) -> int:
-    """Rows that a cell evaluates: test, scored rows, and those that select, at the end of each epoch that counts."""
-    looks = 0
+    """Rows that a cell scores: test and scored rows once, selecting rows after each epoch that can be chosen."""
+    epochs = 0
     if job.rule:
-        begun = phases(job)
-        last = max((number for number, (_, anew) in enumerate(begun) if anew), default=0)
+        plan = phases(job)
+        last = max((number for number, (_, anew) in enumerate(plan) if anew), default=0)
         every = math.ceil(len(job.generated.ids) / job.spec.settings["batch_size"])
-        looks = math.ceil(sum(updates for updates, _ in begun[last:]) / every)
-    return len(job.test.ids) + len(job.scored.ids) + looks * (len(job.select.ids) if job.select is not None else 0)
+        epochs = math.ceil(sum(updates for updates, _ in plan[last:]) / every)
+    return len(job.test.ids) + len(job.scored.ids) + epochs * (len(job.select.ids) if job.select is not None else 0)
 
 
-def looked_at(job: CellJob) -> int:
-    """Rows that a cell looks at in the course of its training."""
+def snapshot_rows(job: CellJob) -> int:
+    """Rows that a cell scores for the snapshots of its training."""
     return job.snapshots.count * len(job.scored.ids) if job.snapshots else 0
 
 
 def phases(job: CellJob) -> list[tuple[int, bool]]:
-    """Updates of each phase, and whether it starts anew; of a tuned cell those of its best trial."""
+    """Updates of each phase, and whether it starts anew; for a tuned cell those of its best trial."""
     spec = job.spec
     if isinstance(job, TunedJob):
         spec = job.trials[read_json(job.folder / "trials.json")["chosen"]].spec

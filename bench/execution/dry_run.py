@@ -1,0 +1,53 @@
+"""The dry run: which cells are done, which jobs a run would compute, and about how long that would take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from bench.execution.prepare import current_state, make_queue, unfinished
+from bench.execution.progress import Say
+from bench.jobs import CellJob, Job, MirrorJob, TunedJob
+from bench.planning import estimate
+from bench.planning.plan import Plan
+from bench.words import plural
+
+TABLES = {
+    "tokens": "token table",
+    "states": "frozen-state table",
+    "embeddings": "embedding table",
+    "scores": "score table",
+    "folds": "out-of-fold table",
+    "dynamics": "snapshot table",
+}
+
+
+def summary(plan: Plan, workers: int, say: Say) -> None:
+    """Print the dry run of a plan, a line each: cells, trainings, precomputed tables, logged runs, duration."""
+    jobs = unfinished(make_queue(plan))
+    states = Counter(str(current_state(plan.jobs[identity])) for identity in plan.cells)
+    counts = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
+    say(f"{plural(len(plan.cells), 'cell')}: {counts}")
+    say(trainings(jobs, plan))
+    tables = Counter(TABLES[job.kind] for job in jobs if job.kind in TABLES)
+    say(f"to precompute: {', '.join(plural(count, noun) for noun, count in sorted(tables.items())) or 'nothing'}")
+    if trackers := [job.tracker for job in jobs if isinstance(job, MirrorJob)]:
+        say(f"to log: {plural(len(trackers), 'run')} to {trackers[0]}")
+    say(duration(jobs, plan, workers))
+
+
+def trainings(jobs: Sequence[Job], plan: Plan) -> str:
+    """How many trainings there are, and which of them are no cells of the grid: `6 trainings, 2 of them checkers`."""
+    ids = {job.id for job in jobs if isinstance(job, CellJob)}
+    trials = {trial.id for job in plan.jobs.values() if isinstance(job, TunedJob) for trial in job.trials} & ids
+    checkers = ids - trials - set(plan.cells)
+    kinds = (("checker", checkers), ("trial", trials))
+    parts = [f"{len(members):,} of them {noun}s" for noun, members in kinds if len(members) > 1]
+    parts += [f"1 of them a {noun}" for noun, members in kinds if len(members) == 1]
+    return ", ".join([plural(len(ids), "training"), *parts])
+
+
+def duration(jobs: Sequence[Job], plan: Plan, workers: int) -> str:
+    """The estimated time that jobs of a plan take."""
+    time = estimate.spell(estimate.seconds(jobs, plan.jobs.values(), workers))
+    return f"estimate: about {time} on {plural(workers, 'worker')} (machines differ by a factor of 3)"

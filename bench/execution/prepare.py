@@ -1,0 +1,84 @@
+"""From a plan to a queue: which models are saved, which results are made again, and which jobs are still to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bench.execution.queue import Queue
+from bench.jobs import CellJob, Job
+from bench.planning.plan import Plan
+from bench.store.folders import State, adopt, failure, forget, state
+from bench.store.layout import MODEL, MODEL_FILES, Kept
+
+
+def keep_models(plan: Plan, kept: Kept) -> None:
+    """Make the requested cells of a plan save their models."""
+    for identity in plan.cells:
+        job = plan.jobs[identity]
+        assert isinstance(job, CellJob), "cells are made by cell jobs"
+        plan.jobs[identity] = replace(job, keep=kept)
+
+
+def cells_without_model(plan: Plan) -> list[str]:
+    """The titles of cells that should have saved a model but were finished without one, in an earlier run."""
+    return [plan.jobs[identity].title for identity in plan.cells if lacks_model(plan.jobs[identity])]
+
+
+def lacks_model(job: Job) -> bool:
+    """Whether a cell is done without the model that it should have saved."""
+    if not isinstance(job, CellJob) or job.keep is None or state(job.folder) is not State.DONE:
+        return False
+    return not any((job.folder / MODEL / name).exists() for name in MODEL_FILES[job.keep])
+
+
+def prepare_store(plan: Plan, *, retry_failed: bool, force: bool) -> None:
+    """Remove the results that are to be made again, and take over those that lie in a job's other folder.
+
+    `retry_failed` removes failures, `force` the results of requested cells too.
+    """
+    for identity, job in plan.jobs.items():
+        failed = state(job.folder) is State.FAILED
+        if (retry_failed and failed) or (force and identity in {*plan.cells, *plan.mirrors}):
+            forget(job.folder)
+            if job.other_folder is not None and force:
+                forget(job.other_folder)
+        elif job.other_folder is not None and not failed:
+            adopt(job.other_folder, job.folder, plan.root)
+
+
+def make_queue(plan: Plan) -> Queue:
+    """The plan's jobs with their states in the store, without jobs that only finished cells need."""
+    states = {identity: current_state(job) for identity, job in plan.jobs.items()}
+    wanted: set[str] = set()
+
+    def want(identity: str) -> None:
+        if identity not in wanted:
+            wanted.add(identity)
+            if states[identity] is not State.DONE:
+                for need in plan.jobs[identity].needs:
+                    want(need)
+
+    for identity in (*plan.cells, *plan.mirrors):
+        want(identity)
+    jobs = {identity: job for identity, job in plan.jobs.items() if identity in wanted}
+    causes = {
+        identity: f"{failure(job.folder)} (in an earlier run)"
+        for identity, job in jobs.items()
+        if states[identity] is State.FAILED
+    }
+    # A job that another run holds is tried like a stale one: its worker finds the lease, and the queue waits for it.
+    running = {State.RUNNING: State.STALE}
+    return Queue(jobs, {identity: running.get(states[identity], states[identity]) for identity in jobs}, causes)
+
+
+def current_state(job: Job) -> State:
+    """The state of a job's folder; done if the result lies in the job's other folder, where a run takes it over."""
+    own = state(job.folder)
+    if own in (State.MISSING, State.STALE) and job.other_folder is not None and state(job.other_folder) is State.DONE:
+        return State.DONE
+    return own
+
+
+def unfinished(queue: Queue) -> list[Job]:
+    """The jobs of a queue that are still to do."""
+    return [job for identity, job in queue.jobs.items() if queue.states[identity] in (State.MISSING, State.STALE)]
