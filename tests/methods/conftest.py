@@ -222,7 +222,7 @@ def build() -> Callable[..., Method]:
 
 @pytest.fixture
 def context() -> Callable[..., Context]:
-    """`context(n_classes=3, real_use=PRIOR, requires=both)`: what `start` is told."""
+    """`context(n_classes=3, real_use=PRIOR, requires=both)`: the context that `start` receives."""
     return make_context
 
 
