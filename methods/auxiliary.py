@@ -59,8 +59,9 @@ class SimCSE:
         import torch
 
         generator = torch.Generator(features.device).manual_seed(seed)
-        kept = [torch.rand(features.shape, generator=generator, device=features.device) >= self.rate for _ in range(2)]
-        first, second = (features * mask / (1 - self.rate) for mask in kept)
+        shape, device = features.shape, features.device
+        masks = [torch.rand(shape, generator=generator, device=device) >= self.rate for _ in range(2)]
+        first, second = (features * mask / (1 - self.rate) for mask in masks)
         return self.weight * contrast(first, second, self.temperature)
 
 

@@ -1,4 +1,4 @@
-"""Methods that look at a training before they weigh: data maps, the area under the margin, self-boosting."""
+"""Methods whose weights come from snapshots of a training: data maps, the area under the margin, self-boosting."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_share_of_each_label(entry, settings, build, seen):
     assert weights.tolist() != build(entry, **settings).table(cell_context).tolist()
 
 
-def test_one_look_has_no_variability(build, seen):
+def test_one_snapshot_has_no_variability(build, seen):
     """Nothing is then more ambiguous than anything else: rows are taken in their order."""
     cell_context, _, dynamics = seen
     once = replace(cell_context, tables={DYNAMICS: dynamics[:, :1]})

@@ -1,4 +1,4 @@
-"""What may be switched on in IMP and DIMP: normalisation, calibration, out-of-fold and evaluation-mode denominators."""
+"""The options of IMP and DIMP: normalisation, calibration, out-of-fold and evaluation-mode denominators."""
 
 from __future__ import annotations
 
