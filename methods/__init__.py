@@ -1,4 +1,4 @@
-"""Data-weighting methods: one file per method or close family. See `methods.base` for the contract."""
+"""Data-weighting methods, one file per method or close family. `methods.base` explains how to write one."""
 
 from methods.discovery import discover, group, groups
 from methods.registry import METHODS, register

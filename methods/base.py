@@ -1,14 +1,34 @@
-"""What a weighting method is: one frozen config and one class that turns a batch into per-example losses.
+"""The base classes of weighting methods. A method is a frozen config and a class that turns a batch into losses.
 
-Three shapes share the base:
+    # methods/halved.py, the only new file; it imports from methods.base and methods.registry
+    @register("halved")
+    class Halved(WeightMethod):
+        "Cross-entropy in which rows that the model classifies wrongly count half."
 
-- `PointwiseLoss`: a loss of the given label's log-probability (or, if it says so, of the whole distribution);
-- `WeightMethod`: detached weights on cross-entropy;
-- a procedure: either of them, or `Method`, with some of the hooks of `Method` overridden (see `methods.hooks`).
+        def weights(self, batch: Batch) -> Tensor:
+            wrong = batch.log_probs.argmax(1) != batch.labels  # (B,)
+            return 1 - 0.5 * wrong.to(batch.logp)
 
-Every loss of p_y alone has the gradient of cross-entropy with a detached weight w = -d(loss)/d(log p_y). That
-*effective weight* is what the harness stores for every method, so that all of them can be compared row by row.
-Tensors are float32 and on the training device; nothing here imports torch at module level.
+Derive from the first of these classes that fits:
+
+- `StaticWeights`: weights known before training. Write `table(context)`.
+- `WeightMethod`: detached weights on cross-entropy, computed per batch. Write `weights(batch)`.
+- `PointwiseLoss`: a loss of p_y, the probability of the given label. Write `loss(logp, batch)`.
+- `Method`: any other loss. Write `losses(batch)`.
+
+A method that needs more than one loss per batch also overrides hooks of `Method`. The training loop calls:
+
+    start(context)                                    once, before training
+    phases(updates)                                   once; for each phase:
+        refreshes(updates)                                once
+        refresh(ids, log_probs)                           before each update that `refreshes` names
+        keep(ids, step, epoch, rng)                       for each batch, before its rows pass through the network
+        losses(batch), or joint(batches)                  for each batch with generated rows: once per update
+        phase_end(number, probe)                          after the last update
+
+Every loss of p_y alone has the gradient of cross-entropy with a detached weight w = -d(loss)/d(log p_y). This
+*effective weight* is stored for every method, so that methods can be compared row by row. Tensors are float32 and on
+the training device. A method imports torch inside its functions, because listing methods must not load it.
 """
 
 from __future__ import annotations
@@ -42,39 +62,22 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = [  # with what a method needs to know of `methods.context`
-    "DIVERSITY",
-    "DIVERSITY_OOF",
-    "DYNAMICS",
-    "EMBEDDINGS",
-    "LOG_WEIGHT_BOUND",
-    "QUALITY",
-    "QUALITY_OOF",
-    "REAL_EMBEDDINGS",
-    "REAL_TOKENS",
-    "TOKENS",
-    "Batch",
-    "Context",
-    "Losses",
-    "Method",
-    "MethodConfig",
-    "PointwiseLoss",
-    "RealUse",
-    "StaticWeights",
-    "WeightConfig",
-    "WeightMethod",
-    "hyperparameters",
-    "lowest",
-    "setting",
+# A method file imports all that it needs from here and from `methods.hooks`.
+# fmt: off
+__all__ = [
+    "DIVERSITY", "DIVERSITY_OOF", "DYNAMICS", "EMBEDDINGS", "LOG_WEIGHT_BOUND", "QUALITY", "QUALITY_OOF",
+    "REAL_EMBEDDINGS", "REAL_TOKENS", "TOKENS", "Batch", "Context", "Losses", "Method", "MethodConfig", "PointwiseLoss",
+    "RealUse", "StaticWeights", "WeightConfig", "WeightMethod", "hyperparameters", "lowest", "setting",
 ]
+# fmt: on
 
-# A guard, not a setting: exp(40) is larger than any weight that training survives, and small enough that its product
-# with a loss and its square in the norm of the gradient stay finite in float32.
+# A guard against overflow, not a setting. exp(40) is larger than any weight that training survives. Its product with a
+# loss, and its square in the norm of the gradient, are still finite in float32.
 LOG_WEIGHT_BOUND = 40.0
 
 
 class RealUse(StrEnum):
-    """What a method does with the small real set; a column of every report."""
+    """How a method uses the small real set; a column of every report."""
 
     NONE = "none"
     TEXTS = "texts"
@@ -93,13 +96,13 @@ def setting(
     log: bool = False,
     note: str = "",
 ) -> Any:
-    """A config field: its default, the range (two numbers) or choices that `tuned` searches, and where it is from."""
+    """A field of a config: its default, the range (two numbers) or choices that `tuned` searches, and its source."""
     return field(default=default, metadata={"search": search, "log": log, "note": note})
 
 
 @dataclass(frozen=True)
 class MethodConfig:
-    """Hyper-parameters that every method has."""
+    """The hyper-parameters that every method has. A method's own config derives from it and adds fields."""
 
     train_on: Literal["generated", "both", "real"] = setting(
         "generated", note="rows that are trained on; real rows always carry plain cross-entropy"
@@ -118,7 +121,7 @@ class MethodConfig:
 
 @dataclass(frozen=True)
 class WeightConfig(MethodConfig):
-    """Hyper-parameters of every method that weights cross-entropy."""
+    """The hyper-parameters of every method that weights cross-entropy."""
 
     shuffle: Literal["none", "class", "all"] = setting(
         "none", note="control: the batch's weights permuted among its rows, within each class or over all of them"
@@ -126,87 +129,87 @@ class WeightConfig(MethodConfig):
 
 
 class Method(ABC):
-    """One entry of the registry. Declares what it needs; the runner never asks for a method by name."""
+    """One entry of the registry. It declares what it needs; no other code depends on a method's name."""
 
     name: ClassVar[str] = ""  # set by `register`
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     version: ClassVar[int] = 1  # raise it when the results of the same hyper-parameters change
     groups: ClassVar[tuple[str, ...]] = ()  # besides `all`: core, references, paper
-    requires: ClassVar[tuple[str, ...]] = ()  # artefacts at the default settings
+    requires: ClassVar[tuple[str, ...]] = ()  # precomputed tables (see `methods.context`) at the default settings
     packages: ClassVar[tuple[str, ...]] = ()  # optional packages that must be importable
     real_use: ClassVar[RealUse] = RealUse.NONE
-    pairing: ClassVar[Literal["full", "partial"]] = "full"  # full: visits exactly D_Q once per epoch
+    pairing: ClassVar[Literal["full", "partial"]] = "full"  # full: each generated row is visited once per epoch
     networks: ClassVar[int] = 1  # trained side by side; the first is the one that is evaluated
 
     def __init__(self, config: MethodConfig | None = None) -> None:
         self.config = config if config is not None else self.Config()
 
     def start(self, context: Context) -> None:  # noqa: B027 - most methods keep no state
-        """Called once before the first update; stateful methods reset themselves here."""
+        """Called once before the first update. A method with state sets it here, not in `__init__`."""
 
     @abstractmethod
     def losses(self, batch: Batch) -> Losses:
-        """Per-example losses and effective weights of one batch."""
+        """(B,) losses and (B,) effective weights of one batch; the update descends the mean of the losses."""
 
     def joint(self, batches: Sequence[Batch]) -> Sequence[Losses]:
-        """Losses of each network's view of the same rows; networks that look at each other override this."""
+        """The losses of each network, from one batch per network with the same rows. For `networks` > 1."""
         return [self.losses(batch) for batch in batches]
 
     def phases(self, updates: int) -> Sequence[Phase]:
-        """The trainings that make up a cell whose budget is `updates`; the model that the last one leaves counts."""
+        """The trainings that make up a cell of `updates` updates; the model after the last one is evaluated."""
         return (Phase(updates),)
 
     def phase_end(self, number: int, probe: Probe) -> None:  # noqa: B027 - most methods have one phase
-        """Called after each phase, from 0."""
+        """Called after phase `number`, from 0; `probe` takes derivatives at the weights that the phase ended with."""
 
     def refreshes(self, updates: int) -> Collection[int]:
-        """The updates of a phase before which `refresh` is called."""
+        """The updates, from 0 in each phase, before which `refresh` is called; `updates` is the phase's number."""
         return ()
 
     def refresh(self, ids: Tensor, log_probs: Tensor) -> None:  # noqa: B027 - see `refreshes`
-        """Told (n,) ids and (n, C) log-probabilities of all generated rows of the phase, dropout off."""
+        """Receive (n,) ids and (n, C) log-probabilities, dropout off, of all generated rows of the phase."""
 
     def keep(
         self, ids: np.ndarray[Any, Any], step: int, epoch: int, rng: np.random.Generator
     ) -> np.ndarray[Any, Any] | None:
-        """(B,) which generated rows of a batch are worth a pass, at least one; None is all.
+        """(B,) mask of the generated rows (B,) of a batch that pass through the network: at least one; None keeps all.
 
-        The update still descends the sum of losses over the size of the whole batch: a row left out adds nothing.
+        A row that is left out counts as a loss of 0: the sum of the losses is divided by the size of the whole batch.
         """
         return None
 
     @classmethod
     def declared_cost(cls, config: MethodConfig, budget: Budget) -> float:
-        """Forward and backward passes relative to cross-entropy, without artefacts; what is counted is at most this."""
+        """Forward and backward passes relative to cross-entropy, without precomputed tables; an upper bound."""
         return float(cls.networks)
 
     @classmethod
     def own_use_of(cls, config: MethodConfig) -> RealUse:
-        """How a configured method uses real rows besides training on them."""
+        """How a configured method uses real rows, apart from training on them."""
         return cls.real_use
 
     @classmethod
     def requires_of(cls, config: MethodConfig) -> tuple[str, ...]:
-        """The artefacts that a configured method reads."""
+        """The precomputed tables that a configured method reads."""
         return cls.requires
 
     @classmethod
     def real_use_of(cls, config: MethodConfig) -> RealUse:
-        """The use to report: training on real rows outweighs every other."""
+        """The use to report: TRAIN if the method trains on real rows, whatever else it does with them."""
         return cls.own_use_of(config) if config.train_on == "generated" else RealUse.TRAIN
 
     @classmethod
     def pairing_of(cls, config: MethodConfig) -> Literal["full", "partial"]:
-        """`full` where batch order and dropout are those of every other method that visits D_Q once per epoch."""
+        """`full` if batch order and dropout are those of every other method with `full`: differences are paired."""
         return cls.pairing if config.train_on == "generated" else "partial"
 
 
 class PointwiseLoss(Method):
-    """A loss of the given label's log-probability. One that reads the whole distribution derives from `Method`."""
+    """A loss of the given label's log-probability alone. Its effective weight is found by differentiation."""
 
     @abstractmethod
     def loss(self, logp: Tensor, batch: Batch) -> Tensor:
-        """(B,) loss as a differentiable function of `logp` (B,); called once per batch, so it may keep state."""
+        """(B,) loss as a differentiable function of `logp` (B,). Called once per batch, so it may change state."""
 
     def losses(self, batch: Batch) -> Losses:
         import torch
@@ -215,7 +218,7 @@ class PointwiseLoss(Method):
             leaf = batch.logp.detach().requires_grad_()
             value = self.loss(leaf, batch)
             (slope,) = torch.autograd.grad(value.sum(), leaf)
-        # The value of the loss with the gradient of weighted cross-entropy: the two agree by the chain rule.
+        # The value is that of the loss, the gradient that of weighted cross-entropy: equal by the chain rule.
         surrogate = slope * batch.logp
         return Losses(value.detach() + (surrogate - surrogate.detach()), -slope)
 
@@ -228,18 +231,18 @@ class WeightMethod(Method):
 
     @abstractmethod
     def weights(self, batch: Batch) -> Tensor:
-        """(B,) weights; their gradient is never followed."""
+        """(B,) weights. They are detached: no gradient flows through them."""
 
     def losses(self, batch: Batch) -> Losses:
         return self.weighted(batch, self.weights(batch))
 
     def weighted(self, batch: Batch, weight: Tensor) -> Losses:
-        """Cross-entropy with (B,) weights, shuffled if the configuration says so."""
+        """Cross-entropy with (B,) weights, which the control `shuffle` permutes."""
         weight = self._shuffled(weight.detach(), batch)
         return Losses(-weight * batch.logp, weight)
 
     def _shuffled(self, weight: Tensor, batch: Batch) -> Tensor:
-        """The same weights on other rows of the batch: clipping and moments stay, what the weights know goes."""
+        """(B,) the same weights on other rows: their distribution stays, their information about rows is lost."""
         if self.config.shuffle == "none":
             return weight
         import numpy as np
@@ -255,26 +258,26 @@ class WeightMethod(Method):
 
     @staticmethod
     def bounded_exp(log_weight: Tensor, upper: float | None = None) -> Tensor:
-        """exp of log-weights, finite for any input; `upper` is the largest weight allowed."""
+        """(B,) exp of log-weights, finite for any input; `upper` is the largest weight."""
         weight = log_weight.clamp(-LOG_WEIGHT_BOUND, LOG_WEIGHT_BOUND).exp()
         return weight if upper is None else weight.clamp(max=upper)
 
 
 class StaticWeights(WeightMethod):
-    """Weights on cross-entropy that are known before training: one per generated row."""
+    """Weights on cross-entropy that are known before training, one per generated row."""
 
     def start(self, context: Context) -> None:
-        """Compute the weights once. A training on real rows alone has none to compute."""
+        """Compute all weights. In a training on real rows alone there are none."""
         import torch
 
-        assert context.ids is not None, "the runner names the rows"
+        assert context.ids is not None, "the cell gives the ids of its rows"
         self.by_id = torch.zeros(int(context.ids.max(initial=-1)) + 1, dtype=torch.float64)
         if len(context.ids):
             self.by_id[torch.from_numpy(context.ids)] = torch.from_numpy(self.table(context)).double()
 
     @abstractmethod
     def table(self, context: Context) -> Array:
-        """(n,) weights of the context's generated rows, in its order."""
+        """(n,) weights of the generated rows, in the order of `context.ids`."""
 
     def weights(self, batch: Batch) -> Tensor:
         """(B,) the weights of the batch's rows."""
@@ -283,14 +286,14 @@ class StaticWeights(WeightMethod):
 
 
 def lowest(values: Tensor, share: float) -> Tensor:
-    """(B,) mask of the `share` of rows with the smallest values: rounded up, and with the border's ties.
+    """(B,) mask of the `share` of rows with the smallest values, rounded up; rows tied with the last one are in too.
 
-    Ties are in because no row's fate may depend on its place in the batch.
+    Ties are included so that no row's selection depends on its place in the batch.
     """
-    count = max(1, math.ceil(share * len(values) - 1e-9))  # 0.1 * 30 is not 3 in every arithmetic
+    count = max(1, math.ceil(share * len(values) - 1e-9))  # rounding can make 0.1 * 30 larger than 3
     return values <= values.kthvalue(min(count, len(values))).values
 
 
 def hyperparameters(config: MethodConfig) -> dict[str, Any]:
-    """Every field of a config with its value, in the order of declaration."""
+    """The fields of a config with their values, in the order of declaration."""
     return {entry.name: getattr(config, entry.name) for entry in fields(config)}

@@ -1,14 +1,15 @@
-"""Bootstrapping: the target is the given label mixed with what the model itself says.
+"""Bootstrapping: cross-entropy to a mixture of the given label and the model's own prediction.
 
     soft    loss = mean_i  -sum_c [beta y_ic + (1 - beta) p_ic] log p_ic
     hard    loss = mean_i  -beta log p(y_i | x_i) - (1 - beta) log max_c p_ic
 
-y is the one-hot label. The gradient of `soft` runs through p in the target too, which adds the entropy of the
-prediction as a regulariser; stopping it there would be another method. Neither is a function of p(y_i | x_i) alone, so
-no effective weight is stored.
+y is the one-hot label. The gradient of `soft` also flows through p in the target, which adds the entropy of the
+prediction as a regulariser; with a detached target it would be another method. Neither loss is a function of
+p(y_i | x_i) alone, so no effective weight is stored.
 Source: Reed, Lee, Anguelov, Szegedy, Erhan and Rabinovich, "Training Deep Neural Networks on Noisy Labels with
-Bootstrapping", ICLR 2015 workshop. Defaults: beta 0.95 for soft and 0.8 for hard, as there. `warmup` is ours, and off:
-from the first update on the model's own guess is no better than chance, and a share of updates with beta = 1 helps.
+Bootstrapping", ICLR 2015 workshop. Defaults: beta 0.95 for soft and 0.8 for hard, as in the source. `warmup` is ours
+and off by default: in the first updates the model's own prediction is no better than chance, and a share of updates
+with beta = 1 helps.
 Cost: 1. Needs: nothing.
 """
 
@@ -21,7 +22,7 @@ from typing import Literal
 from methods.base import Batch, Context, Losses, Method, MethodConfig, setting
 from methods.registry import register
 
-BETA = {"soft": 0.95, "hard": 0.8}  # the source's
+BETA = {"soft": 0.95, "hard": 0.8}  # of the source
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,13 @@ class BootstrapConfig(MethodConfig):
 
 @register("bootstrap")
 class Bootstrap(Method):
-    """Cross-entropy with the given label and the model's own prediction."""
+    """Cross-entropy to the given label mixed with the model's own prediction."""
 
     Config = BootstrapConfig
     config: BootstrapConfig
 
     def start(self, context: Context) -> None:
-        """Find the first update that listens to the model."""
+        """Find the first update that mixes in the model's prediction."""
         self.first_mixed = math.ceil(self.config.warmup * context.updates)
 
     def losses(self, batch: Batch) -> Losses:

@@ -1,9 +1,9 @@
-"""The temperature of a checker: how much surer or less sure it should be than it is.
+"""Temperature scaling: the factor by which a checker's log-probabilities must be divided to be calibrated.
 
     T = argmin_T  mean_i -log softmax(log P(. | x_i) / T)_{y_i}
 
-Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017. The rows must be ones that the checker
-was not fitted on. A checker of a hundred rows is often too sure; then T > 1, and its weights come closer together.
+Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017. The checker must not have been fitted on the
+rows. A checker fitted on a hundred rows is often overconfident; then T > 1, and its weights move closer together.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-WIDEST = 20.0  # T lies between 1/20 and 20: with all rows right, or no better than chance, there is no smallest loss
+WIDEST = 20.0  # T is in [1/20, 20]: the loss has no minimum if all rows are right, or no more than by chance
 
 
 def temperature(labels: Array, log_probs: Array) -> float:
-    """T of (m,) labels and (m, C) log-probabilities: unique, because the loss is convex in 1 / T."""
+    """T from (m,) labels and (m, C) log-probabilities. It is unique, because the loss is convex in 1 / T."""
     import numpy as np
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax

@@ -1,16 +1,16 @@
-"""Cross-entropy, and what differs from it only in the rows that are trained on and how much they count.
+"""Cross-entropy, and the baselines that differ from it only in which rows are trained on and how much they count.
 
     loss = mean_i  -log p(y_i | x_i)        effective weight 1
 
-    ce          generated rows only: what every other method is compared with
-    real-only   the small real set only: what the real rows are worth on their own
+    ce          generated rows only: the baseline that every other method is compared with
+    real-only   the small real set only: how good the real rows are on their own
     ce-mix      both, every row counted once (pooled cross-entropy)
     alpha-mix   both, weighted: (1 - a) mean over real rows + a mean over generated rows, with real_share = 1 - a
 
 Source: the negative log-likelihood; alpha-mix is from Jain, Montanari and Sasoglu, "Scaling laws for learning with real
-and surrogate data", NeurIPS 2024, who choose a on held-out real rows. Default: real_share 0.5, neither set outweighs
-the other; to be tuned. With `real_share` equal to the real rows' part of all rows it is `ce-mix`; towards 1 it becomes
-`real-only`, towards 0 `ce`.
+and surrogate data", NeurIPS 2024, who choose a on held-out real rows. Default: real_share 0.5, with which neither set
+outweighs the other; it should be tuned. If `real_share` equals the real rows' share of all rows, alpha-mix is `ce-mix`;
+towards 1 it becomes `real-only`, towards 0 `ce`.
 Cost: 1 by definition. Needs: nothing; all but `ce` read the labels of the small real set.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def redeclared(name: str, default: Any, **metadata: Any) -> Any:
-    """A field of the base with another default, and what else is declared of it as there unless given."""
+    """A field of `MethodConfig` with another default; the rest of its declaration stays unless given in `metadata`."""
     (inherited,) = (entry for entry in fields(MethodConfig) if entry.name == name)
     return field(default=default, metadata={**inherited.metadata, **metadata})
 
@@ -68,7 +68,7 @@ class RealOnly(CrossEntropy):
 
 @register("ce-mix")
 class Mix(CrossEntropy):
-    """Plain cross-entropy on generated and real rows pooled."""
+    """Plain cross-entropy on generated and real rows together."""
 
     Config = MixConfig
     groups = ("core", "references")
@@ -76,7 +76,7 @@ class Mix(CrossEntropy):
 
 @register("alpha-mix")
 class AlphaMix(CrossEntropy):
-    """Cross-entropy on generated and real rows, each set with a part of the weight that is chosen."""
+    """Cross-entropy on generated and real rows; the real rows carry a chosen part of the weight."""
 
     Config = AlphaMixConfig
     groups = ()

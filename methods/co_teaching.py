@@ -1,19 +1,19 @@
-"""Co-teaching: two networks, each trained on the rows that the other finds easy.
+"""Co-teaching: two networks, each trained on the rows that the other one finds easy.
 
     loss = mean over the chosen rows of -log p(y_i | x_i)        for each network
-    chosen: the 1 - r_t of a batch with the smallest loss in the other network (rounded up; ties are in)
+    chosen: the share 1 - r_t of a batch with the smallest loss in the other network (rounded up; ties are in)
     r_t = rate * min(1, t / (ramp T)) at update t of T
 
-A wrong label looks hard to both for different reasons, so one network filters the errors of the other.
+A wrong label is hard for both networks, but for different reasons, so each filters the errors of the other.
 Source: Han et al., "Co-teaching: Robust Training of Deep Neural Networks with Extremely Noisy Labels", NeurIPS 2018.
-Defaults: rate 0.2, as in their code, where it is the share of wrong labels and known; nobody knows it for generated
-text. It is reached after 10 of 200 epochs there, hence ramp 0.05; with an exponent of 1, the only one in their results.
-Ten epochs teach a network the easy rows, and 0.05 of a short training (2 updates of preset quick) does not: then a
-larger ramp is nearer to the source's purpose.
-The released code divides a mean by the number of chosen rows once more; this does not. The networks differ in their
-heads and in dropout, since an encoder starts from the same pretrained weights twice. The first network is the one that
-is evaluated; both networks' weights are stored. Chosen rows share the weight of the batch (B / chosen each).
-Cost: 2. Needs: a second set of the weights that train.
+Defaults: rate 0.2, as in the released code. There it is the share of wrong labels, which is known; for generated text
+nobody knows it. There the rate is reached after 10 of 200 epochs, hence ramp 0.05, with an exponent of 1, the only one
+in their results. Ten epochs teach a network the easy rows, but 0.05 of a short training (2 updates in preset quick)
+does not: there a larger ramp is closer to the source's purpose.
+The released code divides a mean by the number of chosen rows once more; this file does not. The networks differ in
+their heads and in dropout, because an encoder starts from the same pretrained weights both times. The first network is
+evaluated; both networks' weights are stored. The chosen rows share the weight of the batch (B / chosen each).
+Cost: 2. Needs: memory for a second set of the trained weights.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ class CoTeachingConfig(WeightConfig):
 
 @register("co-teaching")
 class CoTeaching(WeightMethod):
-    """Each network picks the rows of the other."""
+    """Two networks; each chooses the rows that the other trains on."""
 
     Config = CoTeachingConfig
     config: CoTeachingConfig
     networks = 2
 
     def start(self, context: Context) -> None:
-        """Keep the number of updates, which the ramp is a part of."""
+        """Store the number of updates, of which the ramp is a part."""
         self.updates = context.updates
 
     def weights(self, batch: Batch) -> Tensor:
-        """(B,) B / k for the k rows that this network finds easy, else 0: what it teaches its peer."""
+        """(B,) B / k for the k rows that this network finds easy, else 0. The other network trains with them."""
         rate = self.config.rate * min(1.0, batch.step / (self.config.ramp * self.updates))
         chosen = lowest(-batch.logp.detach(), 1 - rate).to(batch.logp.dtype)
         return chosen / chosen.mean()

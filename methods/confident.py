@@ -1,30 +1,30 @@
-"""Confident learning: which labels are wrong, by models that have not seen the rows; drop those rows.
+"""Confident learning: find wrong labels with models that were not fitted on the rows, and drop these rows.
 
-    t_j      mean of p_i(j) over the rows with label j: how sure of class j is normal
+    t_j      mean of p_i(j) over the rows with label j: the usual confidence in class j
     g_i      argmax of p_i(j) over the classes j with p_i(j) >= t_j; none if there is no such class
-    C[k, j]  rows with label k and g_i = j: the confident joint
+    C[k, j]  the number of rows with label k and g_i = j: the confident joint
     Q[k, j]  C[k, j] / sum_j C[k, j] * n_k / n: estimated share of rows labelled k that are truly j
-    loss = mean_i  w_i * -log p(y_i | x_i)        w_i = 0 if row i is pruned, constant or per class if it is kept
+    loss = mean_i  w_i * -log p(y_i | x_i)        w_i = 0 if row i is pruned, constant or per class otherwise
 
     confident-learning   p_i = Q'(. | x_i), by a classifier fitted on the other folds of the generated set
         prune=noise-rate   of the rows labelled k, the n Q[k, j] with the largest p_i(j) - p_i(k), for every j != k
         prune=class        of the rows labelled k, the n sum_{j != k} Q[k, j] with the smallest p_i(k)
-        prune=both         those that both name
+        prune=both         the rows that both rules prune
         prune=joint        the rows that C counts off its diagonal
-        kept rows weigh sum_k Q[k, y_i] / Q[y_i, y_i], or n / kept with reweight=False
-    confident            p_i = P'(. | x_i), the quality checker's, which has seen no generated row
-        pruned where g_i is another class; where there is none, kept, or pruned with unsure=drop
-        kept rows weigh n / kept
+        the other rows weigh sum_k Q[k, y_i] / Q[y_i, y_i], or n / (their number) with reweight=False
+    confident            p_i = P'(. | x_i), the quality checker, which was fitted on no generated row
+        pruned: rows whose g_i is another class; rows without g_i are pruned only with unsure=drop
+        the other rows weigh n / (their number)
 
-The thresholds let a checker that is less sure of one class, or underconfident altogether, still dispute labels. A row
-whose label is its most likely class is never pruned.
+The thresholds matter if a checker is less confident of one class, or underconfident altogether: it can still dispute
+labels. A row whose label is its most likely class is never pruned.
 Source: Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR 2021.
-Defaults: those of their package cleanlab: pruning by noise rate, never where the prediction agrees with the label, and
-weights 1 / P(label k | truly k), so that a class that lost rows keeps its size. Written from the paper's formulas:
-cleanlab is AGPL, so it is not imported; tests compare with it where it is installed. `confident` is ours: with a
-trusted checker no folds are needed, and real labels are.
-Cost: 1, after 5 trainings on four fifths of the generated set (confident-learning), or with P' at hand (confident).
-Needs: out-of-fold Q', no real rows; P' for `confident`.
+Defaults: those of their package cleanlab: pruning by noise rate, never against the most likely class, and weights
+1 / P(label k | truly k), so that a class that lost rows keeps its size. This is written from the paper's formulas:
+cleanlab is AGPL, so it is not imported; tests compare with it where it is installed. `confident` is ours: a checker
+fitted on trusted rows needs no folds, but it needs real labels.
+Cost: 1, after 5 trainings on four fifths of the generated set (confident-learning), or with P' available (confident).
+Needs: out-of-fold Q' and no real rows (confident-learning); P' (confident).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-SLACK = 1e-6  # below a threshold that still counts as reaching it: rows that are all alike reach their own mean
+SLACK = 1e-6  # a value so little below a threshold reaches it: equal rows must reach their own mean
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ConfidentLearningConfig(WeightConfig):
 
 @register("confident")
 class Confident(StaticWeights):
-    """Rows that the quality checker does not dispute."""
+    """Cross-entropy on the rows whose labels the quality checker does not dispute."""
 
     Config = ConfidentConfig
     config: ConfidentConfig
@@ -78,7 +78,7 @@ class Confident(StaticWeights):
 
 @register("confident-learning")
 class ConfidentLearning(StaticWeights):
-    """Rows whose labels models that were fitted without them do not confidently dispute."""
+    """Cross-entropy on the rows whose labels out-of-fold checkers do not confidently dispute."""
 
     Config = ConfidentLearningConfig
     config: ConfidentLearningConfig
@@ -99,7 +99,7 @@ class ConfidentLearning(StaticWeights):
         return np.asarray(kept * by_class[labels])
 
     def pruned(self, labels: Array, probs: Array, joint: Array, guess: Array) -> Array:
-        """(n,) mask of the rows that are dropped."""
+        """(n,) mask of the rows to drop."""
         by_rate = prune_by_noise_rate(labels, probs, joint)
         by_class = prune_by_class(labels, probs, joint)
         chosen: Array = {
@@ -113,7 +113,7 @@ class ConfidentLearning(StaticWeights):
 
 
 def probabilities(context: Context, artefact: str) -> tuple[Array, Array]:
-    """(n,) labels and (n, C) probabilities of a checker, in float64."""
+    """(n,) labels, and (n, C) probabilities of a checker in float64."""
     import numpy as np
 
     labels, log_probs = context.scored(artefact)
@@ -121,7 +121,7 @@ def probabilities(context: Context, artefact: str) -> tuple[Array, Array]:
 
 
 def spread(kept: Array, judge: str) -> Array:
-    """(n,) weights of mean 1: equal for the rows that are kept. Raises ValueError if that is none."""
+    """(n,) weights of mean 1: equal for the rows of the mask (n,), 0 elsewhere. Raises ValueError for an empty mask."""
     if not kept.any():
         raise ValueError(f"{judge} disputes the label of every one of {len(kept)} generated rows")
     weights: Array = kept * (len(kept) / kept.sum())
@@ -129,11 +129,11 @@ def spread(kept: Array, judge: str) -> Array:
 
 
 def confident_joint(labels: Array, probs: Array) -> tuple[Array, Array]:
-    """(C, C) counts of label and confident class, and (n,) the latter, -1 where no class reaches its threshold."""
+    """(C, C) counts of label and confident class, and (n,) the confident class; -1 if none reaches its threshold."""
     import numpy as np
 
     classes = probs.shape[1]
-    # A class without rows has no threshold, so no row is taken for one of it.
+    # A class without rows has no threshold, so no row is assigned to it.
     thresholds = np.array([probs[labels == j, j].mean() if (labels == j).any() else np.inf for j in range(classes)])
     reached = probs >= thresholds - SLACK
     guess = np.where(reached.any(1), np.where(reached, probs, -1).argmax(1), -1)
@@ -143,9 +143,9 @@ def confident_joint(labels: Array, probs: Array) -> tuple[Array, Array]:
 
 
 def calibrated(counts: Array, labels: Array) -> Array:
-    """(C, C) joint of label and true class, summing to 1: rows scaled to the labels' counts.
+    """(C, C) joint distribution of label and true class, summing to 1. Its rows are scaled to the counts of the labels.
 
-    A label of which no row is confident of anything is taken as right.
+    If no row of a label has a confident class, the label is taken as right.
     """
     import numpy as np
 
@@ -155,7 +155,7 @@ def calibrated(counts: Array, labels: Array) -> Array:
 
 
 def prune_by_noise_rate(labels: Array, probs: Array, joint: Array) -> Array:
-    """(n,) mask: for each label k and class j, the rows that lean most towards j."""
+    """(n,) mask: for each label k and class j, the rows of k that lean most towards j."""
     import numpy as np
 
     pruned = np.zeros(len(labels), dtype=bool)
@@ -168,7 +168,7 @@ def prune_by_noise_rate(labels: Array, probs: Array, joint: Array) -> Array:
 
 
 def prune_by_class(labels: Array, probs: Array, joint: Array) -> Array:
-    """(n,) mask: for each label, the rows that are least like it."""
+    """(n,) mask: for each label, its rows with the smallest probability of it."""
     import numpy as np
 
     pruned = np.zeros(len(labels), dtype=bool)

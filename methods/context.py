@@ -1,6 +1,7 @@
-"""What a method sees: its cell before training starts, and a batch of it; and what it answers.
+"""What the training loop gives a method, `Context` and `Batch`, and what a method returns, `Losses`.
 
-Tensors are float32 and on the training device; nothing here imports torch at module level.
+Tensors are float32 and on the training device; arrays are numpy. Letters in shapes: n generated rows that the cell
+trains on, m rows of the small real set, B rows of a batch, C classes, T snapshots, H embedding size, L token positions.
 """
 
 from __future__ import annotations
@@ -17,51 +18,50 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-# Artefacts a method may list in `requires`: tables with a row per generated row, or per row of the small real set.
-QUALITY = "quality"  # log P'(.|x) of generated rows: the classifier fitted on the small real set
-DIVERSITY = "diversity"  # log Q'(.|x) of generated rows: the classifier fitted on the generated set
-QUALITY_OOF = "quality-oof"  # log P'(.|x) of real rows, each by a classifier that was fitted without it
-DIVERSITY_OOF = "diversity-oof"  # log Q'(.|x) of generated rows, each by a classifier that was fitted without it
-EMBEDDINGS, REAL_EMBEDDINGS = "embeddings", "real-embeddings"  # (H,) mean of the pretrained encoder's last states
-DYNAMICS = "dynamics"  # (T, C) log-probabilities of generated rows at T moments of training Q'
-TOKENS, REAL_TOKENS = "tokens", "real-tokens"  # (L,) token ids, -1 beyond a text's end
+# The precomputed tables that a method may list in `requires`. Each has a row per generated row (n) or real row (m).
+QUALITY = "quality"  # (n, C) log P'(.|x): the classifier fitted on the small real set
+DIVERSITY = "diversity"  # (n, C) log Q'(.|x): the classifier fitted on the generated set
+QUALITY_OOF = "quality-oof"  # (m, C) log P'(.|x), out of fold: each row by a classifier fitted without it
+DIVERSITY_OOF = "diversity-oof"  # (n, C) log Q'(.|x), out of fold
+EMBEDDINGS, REAL_EMBEDDINGS = "embeddings", "real-embeddings"  # (n or m, H) the pretrained encoder's mean last state
+DYNAMICS = "dynamics"  # (n, T, C) log-probabilities at T evenly spaced updates of the training of Q'
+TOKENS, REAL_TOKENS = "tokens", "real-tokens"  # (n or m, L) token ids, -1 after a text's end
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a method knows about its cell before training starts.
+    """What a method knows about its cell before training starts, passed to `start`.
 
-    `generated_prior` and `real_prior` are label shares (sum 1); `real_prior` is of the small real set. `ids`, `labels`
-    and `tables` are of the n generated rows that are trained on, in one order; `real_labels` and `real_tables` of the
-    m rows of the small real set. The tables are those in `requires`.
+    The n generated rows that are trained on have one order in `ids`, `labels` and `tables`; the m rows of the small
+    real set have one order in `real_labels` and `real_tables`. Only the tables in `requires` are there.
     """
 
     n_classes: int
-    n_rows: int
-    updates: int
-    generated_prior: tuple[float, ...]
-    real_prior: tuple[float, ...] | None  # None unless the method declares real_use = PRIOR
+    n_rows: int  # rows that the cell trains on, real ones included
+    updates: int  # of the cell
+    generated_prior: tuple[float, ...]  # (C,) label shares of the generated rows, sum 1
+    real_prior: tuple[float, ...] | None  # (C,) of the small real set; None unless real_use = PRIOR is declared
     labels: Array | None = None  # (n,) int64
-    tables: Mapping[str, Array] = field(default_factory=dict)  # artefact -> (n, C) log-probabilities, or as it says
+    tables: Mapping[str, Array] = field(default_factory=dict)  # by name, for instance QUALITY: (n, C)
     ids: Array | None = None  # (n,) int64, the row numbers that `Batch.ids` holds
     real_labels: Array | None = None  # (m,) int64, None unless a table of the real rows is required
-    real_tables: Mapping[str, Array] = field(default_factory=dict)  # likewise, artefact -> (m, C) of the real rows
-    seed: int = 0  # for random numbers outside batches
+    real_tables: Mapping[str, Array] = field(default_factory=dict)  # by name, for instance QUALITY_OOF: (m, C)
+    seed: int = 0  # for random numbers that do not belong to a batch
 
-    def scored(self, artefact: str) -> tuple[Array, Array]:
-        """(n,) labels of the generated rows and the artefact's table. Raises LookupError if it is not required."""
-        if self.labels is None or artefact not in self.tables:
-            raise LookupError(undeclared(artefact))
-        return self.labels, self.tables[artefact]
+    def scored(self, table: str) -> tuple[Array, Array]:
+        """(n,) labels of the generated rows, and a table of these rows. Raises LookupError if it is not required."""
+        if self.labels is None or table not in self.tables:
+            raise LookupError(undeclared(table))
+        return self.labels, self.tables[table]
 
-    def real_scored(self, artefact: str) -> tuple[Array, Array]:
-        """(m,) labels of the small real set and the artefact's table. Raises LookupError if it is not required."""
-        if self.real_labels is None or artefact not in self.real_tables:
-            raise LookupError(undeclared(artefact))
-        return self.real_labels, self.real_tables[artefact]
+    def real_scored(self, table: str) -> tuple[Array, Array]:
+        """(m,) labels of the small real set, and a table of these rows. Raises LookupError if it is not required."""
+        if self.real_labels is None or table not in self.real_tables:
+            raise LookupError(undeclared(table))
+        return self.real_labels, self.real_tables[table]
 
     def per_row(self, value: float) -> Tensor:
-        """A float32 number for each generated row, to be indexed by `Batch.ids`: (largest id + 1,)."""
+        """(largest id + 1,) float32 filled with `value`: state per generated row, to be indexed by `Batch.ids`."""
         import torch
 
         count = 0 if self.ids is None or not len(self.ids) else int(self.ids.max()) + 1
@@ -70,54 +70,54 @@ class Context:
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch of B generated rows over C classes, as a method sees it."""
+    """B generated rows of one update as a method sees them. Real rows of the batch always carry plain cross-entropy."""
 
     ids: Tensor  # (B,) int64, the row numbers in the generated set
-    labels: Tensor  # (B,) int64, the given label
+    labels: Tensor  # (B,) int64, the given labels
     log_probs: Tensor  # (B, C) log p(.|x) of the model being trained, dropout on, with its graph
-    logp: Tensor  # (B,) log p(y|x) of the given label, with its graph
-    tables: Mapping[str, Tensor]  # artefact in `requires` -> (B, C) log-probabilities
-    step: int  # update, from 0
+    logp: Tensor  # (B,) log p(y|x) of the given labels, with its graph
+    tables: Mapping[str, Tensor]  # the required tables of the generated rows, by name: (B, C) or as the table's rows
+    step: int  # update, from 0, counted on over phases unless a phase starts anew
     epoch: int  # pass over the training rows, from 0
-    rng: np.random.Generator  # the method's own random numbers: using them shifts nobody else's
-    lookahead: Probe | None = None
-    evaluate: Callable[[], Tensor] | None = None  # (B, C) log p(.|x) without dropout or graph, by a second pass
+    rng: np.random.Generator  # the method's own: drawing from it changes no other random numbers
+    lookahead: Probe | None = None  # see `probe`
+    evaluate: Callable[[], Tensor] | None = None  # () -> (B, C) log p(.|x) without dropout or graph, by a second pass
 
     @property
     def quality_logp(self) -> Tensor:
-        """(B,) log P'(y|x) of the given label."""
+        """(B,) log P'(y|x) of the given labels."""
         return self.given(QUALITY)
 
     def evaluated(self) -> Tensor:
-        """(B,) log p(y|x) of the given label in evaluation mode; costs a forward pass."""
+        """(B,) log p(y|x) of the given labels in evaluation mode; costs a forward pass."""
         assert self.evaluate is not None, "the trainer gives every batch its second pass"
         return self.evaluate().gather(1, self.labels[:, None]).squeeze(1)
 
     @property
     def probe(self) -> Probe:
-        """Derivatives of losses at the present weights of the network that made this batch's log-probabilities."""
+        """Derivatives of losses at the weights with which `log_probs` was computed. Raises LookupError without one."""
         if self.lookahead is None:
             raise LookupError("this batch comes without a probe")
         return self.lookahead
 
-    def scores(self, artefact: str) -> Tensor:
-        """(B, C) log-probabilities of a checker. Raises LookupError if the method does not require it."""
-        if artefact not in self.tables:
-            raise LookupError(undeclared(artefact))
-        return self.tables[artefact]
+    def scores(self, table: str) -> Tensor:
+        """(B, C) log-probabilities of a checker. Raises LookupError if the method does not require the table."""
+        if table not in self.tables:
+            raise LookupError(undeclared(table))
+        return self.tables[table]
 
-    def given(self, artefact: str) -> Tensor:
-        """(B,) log-probabilities that a checker has for the given labels."""
-        return self.scores(artefact).gather(1, self.labels[:, None]).squeeze(1)
+    def given(self, table: str) -> Tensor:
+        """(B,) log-probabilities of a checker for the given labels. Raises LookupError as `scores`."""
+        return self.scores(table).gather(1, self.labels[:, None]).squeeze(1)
 
 
-def undeclared(artefact: str) -> str:
-    """The complaint about a method that reads more than it asked for."""
-    return f"the method reads {artefact} scores but does not list {artefact!r} in `requires`"
+def undeclared(table: str) -> str:
+    """The error text for a method that reads a table without requiring it."""
+    return f"the method reads the table {table!r} but does not list it in `requires`"
 
 
 class Losses(NamedTuple):
-    """What a method returns for a batch."""
+    """The losses of one batch."""
 
     loss: Tensor  # (B,) per-example loss with its graph; the update descends its plain mean
-    weight: Tensor | None  # (B,) detached effective weight on CE; None where the loss is not a function of p_y
+    weight: Tensor | None  # (B,) detached effective weight on CE; None if the loss is not a function of p_y alone

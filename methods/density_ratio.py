@@ -1,17 +1,18 @@
-"""Density ratio: weight generated rows by how much likelier their text is among real ones.
+"""Density ratio: generated rows are weighted by how much more likely their text is among real ones.
 
     loss = mean_i  w_i * -log p(y_i | x_i)        w_i = min(s r_i, clip), of mean 1 over the rows with label y_i
     r_i = (d_i / (1 - d_i)) ^ power        d_i = P(real | x_i); s scales the rows of a label
 
-d is a logistic regression on the pretrained encoder's standardised embeddings that tells real from generated rows, one
-per class (per_class=False: one for all), out of fold (5) and scaled to the held-out rows (Platt): a classifier that has
-seen a row, or is too sure, gives nearly all the weight to a few rows.
+d is a logistic regression that distinguishes real from generated rows by the pretrained encoder's standardised
+embeddings. There is one for each class (per_class=False: one for all). Its predictions are out of fold (5) and scaled
+on held-out rows (Platt), because a classifier that was fitted on a row, or is overconfident, gives nearly all the
+weight to a few rows.
 Source: the ratio of densities by classification (Bickel, Bruckner and Scheffer, "Discriminative Learning under
 Covariate Shift", JMLR 2009); the exponent is from Shimodaira, JSPI 2000. Defaults: power 1; clip 10 is ours.
-Per class it moves p(x | y) towards the real rows and leaves the label shares, which `ce-prior` is for. LLM text is
-often easy to tell: few rows then carry most of the weight, and training is as on so few rows (on tweets 200 of 1000 in
-effect); `power` below 1 or a smaller `clip` gives some of them back. With an area under the curve near 1 the ratio is a
-guess, and the log says so.
+Per class, the weights move p(x | y) towards the real rows and keep the label shares, which `ce-prior` corrects. Text of
+language models is often easy to recognise. Then few rows carry most of the weight, and training is like training on
+that few rows (on tweets effectively 200 of 1000); `power` below 1 or a smaller `clip` spreads the weight again. With an
+area under the curve near 1 the ratio is a guess, and the cell's log warns of it.
 Cost: 1, after one pass of the encoder over all rows. Needs: embeddings of the generated and the small real set, and the
 labels of the latter unless per_class=False.
 """
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 FOLDS = 5
-LEAST = 600.0  # nats below the largest log ratio: its exponential and one over it are numbers
-TELLING = 0.98  # area under the curve from which the ratio is a guess
+LEAST = 600.0  # nats below the largest log ratio, at most: exp of that does not underflow, nor does its inverse
+TELLING = 0.98  # area under the curve above which the ratio is a guess
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class DensityRatioConfig(MatchingConfig):
 
 @register("density-ratio")
 class DensityRatio(Matching):
-    """Rows that look like real ones."""
+    """Cross-entropy weighted towards generated rows that resemble real ones."""
 
     Config = DensityRatioConfig
     config: DensityRatioConfig
@@ -64,16 +65,17 @@ class DensityRatio(Matching):
 
 
 def bounded(log_ratio: Array, bound: float) -> Array:
-    """(n,) weights of mean 1 in proportion to the ratios, but for those that are cut to the bound, which is 1 or more.
+    """(n,) weights of mean 1, proportional to the ratios; those above `bound` are cut to it. `bound` is 1 or more.
 
-    Cutting the ratios themselves would bound nothing: where sets hardly overlap their mean over the rows is near 0.
+    The weights are bounded, not the ratios: if the two sets hardly overlap, the mean ratio over the rows is near 0, and
+    bounded ratios would not give bounded weights.
     """
     import numpy as np
 
     n, order = len(log_ratio), np.argsort(-log_ratio, kind="stable")
     ratio = np.exp(np.maximum(log_ratio[order] - log_ratio.max(), -LEAST))
-    rest = np.cumsum(ratio[::-1])[::-1]  # of a row and all that are smaller
-    left = n - bound * np.arange(n)  # of the total weight, if all larger rows are cut
+    rest = np.cumsum(ratio[::-1])[::-1]  # the sum over a row and all smaller ones
+    left = n - bound * np.arange(n)  # the weight that remains if all larger rows are cut
     count = int(np.argmax(left * ratio <= bound * rest))  # the first row that is not cut; there is one, for bound >= 1
     weights = np.full(n, bound)
     weights[order[count:]] = ratio[count:] * left[count] / rest[count]
@@ -81,7 +83,7 @@ def bounded(log_ratio: Array, bound: float) -> Array:
 
 
 def log_density_ratio(generated: Array, real: Array) -> Array:
-    """(n,) log p(x | real) / p(x | generated) of (n, H) generated rows, calibrated, each from folds without it."""
+    """(n,) log p(x | real) / p(x | generated) of (n, H) generated rows, out of fold, calibrated; real rows (m, H)."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score

@@ -1,4 +1,4 @@
-"""Finding methods: the files of this package, and what installed packages offer."""
+"""Finds all methods: those in the files of this package, and those of installed packages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from methods.registry import METHODS
 
 
 def discover() -> dict[str, type[Method]]:
-    """Import every file of this package, and what installed packages offer; the registry by name, sorted.
+    """All methods by name, sorted, after importing every file of this package and the plugins that are installed.
 
     Raises `methods.plugins.PluginError` for an installed package that cannot be used.
     """
@@ -22,11 +22,11 @@ def discover() -> dict[str, type[Method]]:
 
 
 def group(name: str) -> list[str]:
-    """The names in a group (`all`, or one that methods declare), sorted; empty if there is none."""
+    """The sorted names of the methods in a group: `all`, or one that methods declare. Empty for an unknown group."""
     return [key for key, cls in discover().items() if name == "all" or name in cls.groups]
 
 
 def groups() -> list[str]:
-    """The names of all groups."""
+    """The names of all groups, `all` first."""
     declared = {entry for cls in discover().values() for entry in cls.groups}
     return ["all", *sorted(declared)]

@@ -1,18 +1,18 @@
-"""DSIR: keep generated rows whose words are those of real text, by importance resampling of hashed n-grams.
+"""DSIR: keep the generated rows whose words are those of real text, by importance resampling of hashed n-grams.
 
     loss = mean_i  w_i * -log p(y_i | x_i)        w_i = n / k for the k = share * n rows drawn, 0 for the rest
-    drawn: the k largest log W_i + G_i        G_i Gumbel noise, so that rows are drawn without replacement by W
+    drawn: the k largest log W_i + G_i        G_i is Gumbel noise: rows are drawn by W without replacement
     log W_i = sum_b count_ib (log P_b - log Q_b)        over the hashed 1- and 2-grams b of row i
     P_b, Q_b = (count of b + smoothing) / (all counts + 10000 smoothing) in the real and in the generated rows
 
-Source: Xie et al., "Data Selection for Language Models via Importance Resampling", NeurIPS 2023: 10,000 buckets. It was
-made to choose among millions of documents; what differs for a few hundred short ones: smoothing 1 (theirs is 1e-8, with
-which a bucket that the small real set lacks outweighs all that it has), no least length, drawing within each class
-(per_class=False: over all, which lets the label shares drift), and words are the tokens of the encoder's tokenizer.
-Default: share 0.5, ours. As in the source, log W is a sum: long texts have the largest and the smallest, and Gumbel
-noise matters only between texts whose scores are within a few nats.
-Cost: 1 with the tokens at hand. Needs: the tokens of the generated and the small real set, and the labels of the latter
-unless per_class=False; no encoder.
+Source: Xie et al., "Data Selection for Language Models via Importance Resampling", NeurIPS 2023, with 10,000 buckets.
+The source chooses among millions of documents. Differences for a few hundred short ones: smoothing 1 (theirs is 1e-8,
+with which a bucket that the small real set lacks outweighs all others); no minimum length; drawing within each class
+(per_class=False draws over all rows, so that the label shares can drift); words are the tokens of the encoder's
+tokenizer. Default: share 0.5, ours. As in the source, log W is a sum: long texts have the largest and the smallest
+values, and Gumbel noise only matters between texts whose scores differ by a few nats.
+Cost: 1 with the tokens available. Needs: the tokens of the generated and the small real set, and the labels of the
+latter unless per_class=False; no encoder.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 BUCKETS = 10_000
-SPREAD = 2_654_435_761, 40_503  # odd multipliers that scatter neighbouring token ids over the buckets
+SPREAD = 2_654_435_761, 40_503  # odd multipliers: neighbouring token ids fall into distant buckets
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class DSIRConfig(MatchingConfig):
 
 @register("dsir")
 class DSIR(Matching):
-    """A draw of the rows that use the words of real text."""
+    """Cross-entropy on a draw of the rows that use the words of real text."""
 
     Config = DSIRConfig
     config: DSIRConfig
@@ -69,7 +69,7 @@ class DSIR(Matching):
 
 
 def buckets(tokens: Array) -> Array:
-    """(n, 2 L - 1) the bucket of every 1- and 2-gram of (n, L) token ids, -1 where a text has ended."""
+    """(n, 2 L - 1) the bucket of every 1- and 2-gram of (n, L) token ids; -1 after a text's end."""
     import numpy as np
 
     ids = tokens.astype(np.int64)
@@ -79,12 +79,12 @@ def buckets(tokens: Array) -> Array:
 
 
 def log_importance(generated: Array, real: Array, smoothing: float) -> Array:
-    """(n,) log W of (n, G) generated rows of buckets, towards (m, G') real ones."""
+    """(n,) log W of (n, G) generated rows of buckets; the real rows are (m, G')."""
     import numpy as np
 
     def log_shares(rows: Array) -> Array:
         counts = np.bincount(rows[rows >= 0], minlength=BUCKETS) + smoothing
         return np.asarray(np.log(counts / counts.sum()))
 
-    difference = np.append(log_shares(real) - log_shares(generated), 0.0)  # the last is for what is no n-gram
+    difference = np.append(log_shares(real) - log_shares(generated), 0.0)  # the last entry is for -1: no n-gram
     return np.asarray(difference[generated].sum(1))

@@ -1,23 +1,24 @@
-"""Training dynamics: choose rows by how plain cross-entropy came to see them in the course of its training.
+"""Training dynamics: choose rows by how their labels' probabilities change in the course of a plain training.
 
-    p_it, z_it   probability of row i's label, and log-probabilities, at look t of T = 6
+    p_it, z_it   probability of row i's label, and log-probabilities, in snapshot t of T = 6
     confidence   mean_t p_it          variability   std_t p_it (of the population)
     AUM          mean_t ( z_it[y_i] - max_{c != y_i} z_it[c] )        area under the margin
-    loss = mean_i  w_i * -log p(y_i | x_i)        w_i = n / kept if row i is kept, else 0
+    loss = mean_i  w_i * -log p(y_i | x_i)        w_i = n / k for the k chosen rows, else 0
 
-    cartography   keeps the share with the largest variability (select=ambiguous), the largest confidence (easy), or the
-                  smallest (hard)
+    cartography   chooses the share with the largest variability (select=ambiguous), the largest confidence (easy), or
+                  the smallest confidence (hard)
     aum           drops the share with the smallest AUM
-    per_class=True: the same share of the rows of each label; the default, as in both sources, is blind to labels
+    per_class=True: the same share of the rows of each label. The default, as in both sources, ignores labels
 
 Source: Swayamdipta et al., "Dataset Cartography: Mapping and Diagnosing Datasets with Training Dynamics", EMNLP 2020
 (default: the third that is most ambiguous); Pleiss et al., "Identifying Mislabeled Data using the Area Under the Margin
-Ranking", NeurIPS 2020. Both look once per epoch, in training; here rows are looked at six times, with dropout off, as a
-budget of one or two passes has no epochs to speak of. The first looks are then at a model that prefers some class: the
-other classes' rows have the furthest to go, and the region can be mostly one label. per_class=True is for that. It does
-not make a short training on hard rows alone succeed: cartography's authors too need easy rows for that.
+Ranking", NeurIPS 2020. Both record rows once per epoch, during training. Here there are six snapshots of all rows, with
+dropout off, because a budget of one or two passes has too few epochs. The first snapshots then show a model that
+prefers some class. Rows of the other classes change most, and the chosen region can consist of mostly one label; use
+per_class=True against that. It does not make a short training on hard rows alone succeed: cartography's authors also
+need easy rows for that.
 AUM's authors find the share to drop by two further trainings in which some rows are given to a class that does not
-exist; here it is a setting (default 0.2, ours). Hard rows are where wrong labels are: select=easy with share 0.8 drops
+exist; here it is a setting (default 0.2, ours). Wrong labels are among the hard rows: select=easy with share 0.8 drops
 only those.
 Cost: 1, after one training with six passes over the generated rows, which both methods share. Needs: no real rows.
 """
@@ -68,7 +69,7 @@ class AUMConfig(TopRowsConfig):
 
 
 class TopRows(StaticWeights):
-    """The rows with the largest merit, at equal weights."""
+    """Base of both: cross-entropy on the rows with the largest merit, at equal weights."""
 
     Config = TopRowsConfig
     config: TopRowsConfig
@@ -87,16 +88,16 @@ class TopRows(StaticWeights):
     @property
     @abstractmethod
     def kept(self) -> float:
-        """The part of the rows that is kept."""
+        """The share of the rows that is chosen."""
 
     @abstractmethod
     def merit(self, labels: Array, dynamics: Array) -> Array:
-        """(n,) from (n,) labels and (n, T, C) log-probabilities."""
+        """(n,) merit of each row, from (n,) labels and (n, T, C) log-probabilities."""
 
 
 @register("cartography")
 class Cartography(TopRows):
-    """A region of the data map."""
+    """Cross-entropy on one region of the data map."""
 
     Config = CartographyConfig
     config: CartographyConfig
@@ -115,7 +116,7 @@ class Cartography(TopRows):
 
 @register("aum")
 class AUM(TopRows):
-    """Rows with a large area under the margin."""
+    """Cross-entropy on the rows with a large area under the margin."""
 
     Config = AUMConfig
     config: AUMConfig

@@ -5,10 +5,10 @@
     with detach=true    (1 - p)^gamma
 
 Source: Lin, Goyal, Girshick, He and Dollar, ICCV 2017, their loss before alpha is added (Eq. 4), with the softmax
-probability of the given label in place of their sigmoid. Default: gamma 2 and the full gradient, as there and in the
-field since; 0 is cross-entropy. The authors of DIMP-Loss (Kuo et al., ICLR 2025) compare with something else: their
-released code defaults to gamma 1 and stops the gradient through the factor. `focal(gamma=1,detach=True)` is theirs.
-Expect harm from wrong labels: a mislabelled example is one that the model fits badly, so its weight goes up.
+probability of the given label in place of their sigmoid. Default: gamma 2 and the full gradient, as in the source and
+in later work; gamma 0 is cross-entropy. The authors of DIMP-Loss (Kuo et al., ICLR 2025) compare with another variant:
+their released code defaults to gamma 1 and stops the gradient through the factor: `focal(gamma=1,detach=True)`.
+Wrong labels do harm here: the model fits a mislabelled example badly, so its weight goes up.
 Cost: 1. Needs: nothing.
 """
 
@@ -44,10 +44,10 @@ class Focal(PointwiseLoss):
     groups = ("core", "paper")
 
     def loss(self, logp: Tensor, batch: Batch) -> Tensor:
-        """(B,) focal loss, with a finite slope everywhere."""
+        """(B,) focal loss. Its slope is finite everywhere."""
         import torch
 
-        # For gamma < 1 the power's slope is infinite at p = 1, where the loss has slope 0. The clamp cuts it there.
+        # For gamma < 1 the slope of the power is infinite at p = 1, where that of the loss is 0; the clamp avoids it.
         missing = (-torch.expm1(logp)).clamp(min=torch.finfo(logp.dtype).tiny)
         factor = missing**self.config.gamma
         return -(factor.detach() if self.config.detach else factor) * logp

@@ -1,14 +1,14 @@
-"""FuseGen's self-boosting: train, weigh rows by how well the model fits them, train anew.
+"""FuseGen's self-boosting: train, weight the rows by how well the model fits them, train again from the start.
 
     w_i <- w_i * beta ^ (-e_i)  if the model gets row i wrong, else w_i        then scaled to mean 1
     e_i = 1 - p(y_i | x_i), dropout off        beta = 1 + sqrt(2 ln(n / rounds))
     loss = mean_i  w_i * -log p(y_i | x_i)        of the last of `rounds` + 1 trainings, w = 1 in the first
 
-Rows that models go on getting wrong lose weight, the reverse of AdaBoost: with generated labels, what does not fit is
-taken for noise. boost=both also raises rows that are right, by beta ^ e_i.
+Rows that models get wrong again and again lose weight, contrary to AdaBoost: with generated labels, a row that does not
+fit is taken for noise. boost=both also raises the weight of rows that are right, by beta ^ e_i.
 Source: Zou et al., "FuseGen: PLM Fusion for Data-generation based Zero-shot Learning", EMNLP 2024, its self-boosting
-weight adjustment for one generator; the rest of the method is about generating. Default: errors only. They train 30
-times; `rounds` 2 is ours, to keep the cost at that of other methods.
+weight adjustment for one generator; the rest of the method is about generating data. Default: boost=errors. The source
+trains 30 times; `rounds` 2 is ours, to keep the cost close to that of other methods.
 Cost: rounds * (1 + a pass of the encoder over the rows) + 1 (3.4 in preset quick). Needs: nothing.
 """
 
@@ -40,13 +40,13 @@ class FuseGenConfig(WeightConfig):
 
 @register("fusegen")
 class FuseGen(WeightMethod):
-    """Rows that model after model gets wrong count less."""
+    """Cross-entropy in which rows that model after model gets wrong count less."""
 
     Config = FuseGenConfig
     config: FuseGenConfig
 
     def start(self, context: Context) -> None:
-        """Every weight at 1."""
+        """Set every weight to 1."""
         import torch
 
         self.weight = context.per_row(1.0)
@@ -57,7 +57,7 @@ class FuseGen(WeightMethod):
 
     @property
     def rounds(self) -> int:
-        """None where there is nothing to weigh."""
+        """Trainings that weights come from; 0 if there are no generated rows to weight."""
         return 0 if self.config.train_on == "real" else self.config.rounds
 
     def phases(self, updates: int) -> Sequence[Phase]:
@@ -67,7 +67,7 @@ class FuseGen(WeightMethod):
         return (updates - 1,) if self.round < self.rounds else ()
 
     def refresh(self, ids: Tensor, log_probs: Tensor) -> None:
-        """Weights of the next training, by what this one makes of the rows before its last update."""
+        """Compute the weights of the next training from this one's predictions before its last update."""
         assert self.labels is not None, "rows have labels"
         labels = self.weight.new_zeros(len(self.weight), dtype=self.labels.dtype).index_copy(0, self.ids, self.labels)
         given = labels[ids].to(log_probs.device)

@@ -1,15 +1,16 @@
-"""Generalised cross-entropy: between cross-entropy and the mean absolute error, optionally truncated.
+"""Generalised cross-entropy: a loss between cross-entropy and the mean absolute error, optionally truncated.
 
     loss = mean_i  (1 - p^q) / q,  p = p(y_i | x_i)        effective weight p^q
     q -> 0 is -log p, q = 1 is 1 - p (half of the absolute error between softmax and one-hot label)
     truncated at k    the loss of p = k wherever p <= k: there the weight is 0
 
 Source: Zhang and Sabuncu, "Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels",
-NeurIPS 2018. Defaults: q 0.7, plain; `truncate=0.5` is their second loss. They begin to prune at epoch 40 of 120,
-which is `start` 1/3, and look at the pruned rows again every ten epochs; here each batch is pruned by the p that its
-own forward pass gives, so a row can come back at once and nothing is remembered.
-Badly fitted rows count less, wrong labels among them; so do right labels before the model knows them: expect a slow
-start from p = 1/C with many classes, and with k above 1/C a model that has learnt little by `start` loses most rows.
+NeurIPS 2018. Defaults: q 0.7, without truncation; `truncate=0.5` is their second loss. They begin to prune at epoch 40
+of 120, which is `start` 1/3, and check the pruned rows again every ten epochs. Here each batch is pruned by the p of
+its own forward pass, so a row can return at once and nothing is stored.
+Rows that the model fits badly count less. Wrong labels are among them, but so are right labels that the model has not
+learnt yet: expect a slow start from p = 1/C with many classes. With k above 1/C, a model that has learnt little by
+`start` loses most rows.
 Cost: 1. Needs: nothing.
 """
 
@@ -54,11 +55,11 @@ class GCE(PointwiseLoss):
     config: GCEConfig
 
     def start(self, context: Context) -> None:
-        """Find the first update that is truncated."""
+        """Find the first update in which rows are truncated."""
         self.first_truncated = math.ceil(self.config.start * context.updates)
 
     def loss(self, logp: Tensor, batch: Batch) -> Tensor:
-        """(B,) generalised cross-entropy; its slope is -p^q, or 0 below the truncation."""
+        """(B,) generalised cross-entropy. Its slope is -p^q, or 0 below the truncation."""
         import torch
 
         q, k = self.config.q, self.config.truncate

@@ -1,7 +1,11 @@
-"""What a procedure can ask of the training loop: phases, look-ahead, and the budget that its cost depends on.
+"""What a method can get from the training loop besides batches: several phases, derivatives of losses, a declared cost.
 
-The loop knows no method: it asks each for its phases, for the updates at which it wants the state of all rows, for the
-rows of a batch that are worth a pass, and hands it a `Probe` for derivatives of losses. Defaults in `methods.base`.
+`Phase` is what `Method.phases` returns. `Probe` is `Batch.probe`, and an argument of `Method.phase_end`. `Budget` is an
+argument of `Method.declared_cost`. For example, weights by the agreement of each row's gradient with real rows:
+
+    def weights(self, batch: Batch) -> Tensor:
+        real = batch.probe.gradient(some_real(batch.probe, 32, batch.rng), real=True)
+        return batch.probe.slopes(batch.ids, real).clamp(min=0)
 """
 
 from __future__ import annotations
@@ -15,57 +19,59 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-Direction = Sequence["Tensor"]  # in the space of the weights: one tensor per weight that trains, of its shape
+Direction = Sequence["Tensor"]  # in the space of the weights: for each trained weight a tensor of its shape
 RowLoss = Callable[["Tensor", "Tensor"], "Tensor"]  # (n, C) log-probabilities and (n,) labels -> (n,) losses
 
-FORWARD = 1 / 3  # of the cost of a pass forward and backward
-SLOPES = 2 / 3  # a derivative along one direction: twice the work of a pass forward
+# Costs, relative to a pass forward and backward.
+FORWARD = 1 / 3  # a forward pass
+SLOPES = 2 / 3  # a derivative along one direction: twice the work of a forward pass
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a cell's cost depends on besides its settings. Defaults: preset `quick`, real set of the usual size."""
+    """The numbers that a cell's cost depends on, besides the method's config. Defaults: preset `quick`."""
 
     updates: int = 48
     batch_size: int = 32
-    generated: int = 1000
-    real: int = 300
+    generated: int = 1000  # rows
+    real: int = 300  # rows of the small real set
 
     @property
     def rows(self) -> float:
-        """Generated rows of an update: an epoch's batches are of nearly equal sizes."""
+        """Generated rows of an update, on average: an epoch's batches have nearly equal sizes."""
         generated = max(1, self.generated)
         return generated / math.ceil(generated / self.batch_size)
 
     def share(self, rows: float) -> float:
-        """So many rows passed forward and backward, relative to those of a cross-entropy cell."""
+        """The cost of `rows` rows passed forward and backward, relative to that of a whole cross-entropy cell."""
         return rows / (self.updates * self.rows)
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One training: updates with an optimiser and a learning-rate schedule of their own.
+    """One training of a cell: updates with an optimiser and a learning-rate schedule of their own.
 
-    `anew`: from the pretrained weights and the cell's first head, with its batches and dropout, instead of from where
-    the last phase ended. What came before then leaves no trace in the cell but the method's own state, and its cost.
+    A phase continues from the weights of the phase before. With `anew` it starts from the pretrained weights and the
+    cell's initial head, with the same batches and dropout. Then the phases before it leave only the method's own state
+    and their cost.
     """
 
     updates: int
-    rows: Literal["all", "generated", "real"] = "all"  # of those that the cell trains on
+    rows: Literal["all", "generated", "real"] = "all"  # which of the rows that the cell trains on
     anew: bool = False
 
 
 class Probe(Protocol):
-    """Derivatives of losses at the model's present weights, in float32 and with dropout off. Every pass is counted.
+    """Derivatives of losses at the network's present weights, in float32 and with dropout off. All passes are counted.
 
-    Rows are named by their ids as in `Batch.ids`, or with `real=True` by their place 0, 1, ... in the small real set,
-    which only a method that declares `real_use = GRADIENT` may read (LookupError). Memory: a few copies of the weights
-    that train; rows go through the model in small groups.
+    `ids` (n,) are those of `Batch.ids`. With `real=True` they are positions 0, 1, ... in the small real set, which a
+    method may use only if it declares `real_use = GRADIENT`; otherwise LookupError is raised. Memory: a few copies of
+    the trained weights, because rows go through the model in small groups.
     """
 
     @property
     def real_rows(self) -> int:
-        """Rows in the small real set."""
+        """The number of rows in the small real set."""
         ...
 
     def gradient(
@@ -77,20 +83,26 @@ class Probe(Protocol):
         weights: Tensor | None = None,
         shift: Direction | None = None,
     ) -> Direction:
-        """Gradient of mean_i weights_i loss_i over n rows (cross-entropy, weight 1), at the weights plus `shift`."""
+        """Gradient of mean_i weights_i loss_i over n rows, at the network's weights plus `shift`.
+
+        `loss` is cross-entropy and `weights` (n,) are 1 by default. Cost: n rows forward and backward.
+        """
         ...
 
     def slopes(self, ids: Tensor, along: Direction) -> Tensor:
-        """(n,) derivative of each row's cross-entropy along a direction: its gradient's inner product with it."""
+        """(n,) the inner product of each row's cross-entropy gradient with a direction. Cost: 2/3 of n rows."""
         ...
 
     def moves(self, ids: Tensor) -> list[Direction]:
-        """Where the optimiser would go from here for each of n rows alone, its moments included: n directions."""
+        """For each of n rows, the step that the optimiser would make for this row alone, its moments included.
+
+        Returns n directions, without weight decay. Cost: n rows forward and backward, one by one.
+        """
         ...
 
 
 def some_real(probe: Probe, rows: int | None, rng: np.random.Generator) -> Tensor:
-    """(m,) places of `rows` real rows drawn without replacement; all of them, in order, if there are no more."""
+    """Positions (m,) of m = `rows` real rows, drawn without replacement. All, in order, if None or too many."""
     import torch
 
     if rows is None or rows >= probe.real_rows:

@@ -1,21 +1,23 @@
-"""Weights learnt with the model, row by row: the weighting of "learning data manipulation" (Hu et al.).
+"""Learning data weights: one weight per row, learnt together with the model from its effect on real rows (Hu et al.).
 
     loss = sum_i  softmax(w)_i * -log p(y_i | x_i)        over a batch; norm=linear: w_i / sum_j w_j
     w_i <- max(w_i / w_decay - g_i, 1e-5)        for the rows of the batch, before the update
     g_i = d L_real(theta + sum_j w_j delta_j) / d w_i = <delta_i, grad L_real(theta + sum_j w_j delta_j)>
 
-delta_i is the step that the optimiser (Adam, its moments included) would make for row i alone; rows look ahead in
-groups. Weights stay with their row from one epoch to the next.
+delta_i is the step that the optimiser (Adam, with its moments) would make for row i alone. j runs over a group of rows
+that look ahead together. A row keeps its weight from one epoch to the next.
 Source: Hu, Tan, Salakhutdinov, Mitchell and Xing, "Learning Data Manipulation for Augmentation and Weighting", NeurIPS
-2019, and the released code, whose behaviour this is: a divisor `w_decay` (a row without signal falls to 0), groups of
-8, weights 1 at an optimiser's first step. Defaults: their script for text with few examples (SST-5): w_init 1,
-w_decay 5, softmax, 3 of 13 epochs of plain cross-entropy first, here the same part of the updates; their script for
-imbalance has norm=linear. Bounded for cost: 32 real rows per update, drawn anew, where they take the whole real set
-(2 per class in that script). Dropout is off in the look-ahead. Stored weights are those on a batch mean: B softmax(w).
-Memory: `group` copies of the weights that train.
+2019, and the released code, whose behaviour this is: a divisor `w_decay` (the weight of a row without signal falls to
+0), groups of 8, weights 1 at an optimiser's first step. Defaults: their script for text with few examples (SST-5):
+w_init 1, w_decay 5, softmax, and plain cross-entropy in the first 3 of 13 epochs, here in the same part of the updates.
+Their script for imbalance has norm=linear. To bound the cost, each update uses 32 real rows, drawn anew, where the
+source uses the whole real set (2 per class in that script). Dropout is off in the look-ahead. Stored weights are those
+on a batch mean: B softmax(w).
+Memory: `group` copies of the trained weights.
 Cost: 1 + 1 for the rows one by one + real_rows / group, in the updates after the first 3 of 13. Needs: gradients on the
-small real set. It is slower than its passes say: rows go through the model alone. With one pass over the rows, a
-row's weight is learnt from its one look-ahead, just before its one update; preset quick makes one and a half.
+small real set. It takes more time than its passes suggest, because rows go through the model alone. With one pass over
+the rows, a row's weight is learnt from one look-ahead, just before the row's only update; preset quick makes one and a
+half passes.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from methods.registry import register
 if TYPE_CHECKING:
     from torch import Tensor
 
-LEAST = 1e-5  # of a weight before it is normalised
+LEAST = 1e-5  # the smallest weight, before normalisation
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class HuConfig(L2RWConfig):
 
 @register("hu")
 class Hu(WeightMethod):
-    """One learnt weight per row, by a look-ahead with Adam."""
+    """Cross-entropy with one learnt weight per row, by a look-ahead with Adam."""
 
     Config = HuConfig
     config: HuConfig
@@ -66,15 +68,15 @@ class Hu(WeightMethod):
     real_use = RealUse.GRADIENT
 
     def start(self, context: Context) -> None:
-        """Every row's weight at its start."""
+        """Set every row's weight to `w_init`."""
         self.learnt = context.per_row(self.config.w_init)
         self.first = round(self.config.pretrain * context.updates)
 
     def weights(self, batch: Batch) -> Tensor:
-        """(B,) of mean 1."""
+        """(B,) weights of mean 1."""
         import torch
 
-        if batch.step < max(1, self.first):  # an optimiser without moments has no step to look ahead with
+        if batch.step < max(1, self.first):  # without moments the optimiser has no step to look ahead with
             return torch.ones_like(batch.logp)
         self.learnt = self.learnt.to(batch.ids.device)
         real = some_real(batch.probe, self.config.real_rows, batch.rng)
@@ -85,7 +87,7 @@ class Hu(WeightMethod):
         return share * len(share)
 
     def updated(self, batch: Batch, ids: Tensor, real: Tensor) -> Tensor:
-        """(G,) new weights of a group of rows."""
+        """(G,) the new weights of a group of G rows."""
         import torch
 
         weight, moves = self.learnt[ids], batch.probe.moves(ids)
@@ -103,7 +105,7 @@ class Hu(WeightMethod):
 
 
 def combination(tensors: Sequence[Tensor], factors: Sequence[float]) -> Tensor:
-    """The sum of tensors of one shape times a factor each."""
+    """The sum of tensors of one shape, each times its factor."""
     total = tensors[0] * factors[0]
     for tensor, factor in zip(tensors[1:], factors[1:], strict=True):
         total.add_(tensor, alpha=factor)
@@ -111,7 +113,7 @@ def combination(tensors: Sequence[Tensor], factors: Sequence[float]) -> Tensor:
 
 
 def inner(a: Direction, b: Direction) -> Tensor:
-    """() inner product of two directions."""
+    """() the inner product of two directions."""
     import torch
 
     return torch.stack([one.flatten().dot(other.flatten()) for one, other in zip(a, b, strict=True)]).sum()

@@ -1,26 +1,28 @@
-"""Importance weighting towards the real distribution: IMP-Loss, DIMP-Loss and the ablation without a denominator.
+"""Importance weighting towards the real distribution: IMP-Loss, DIMP-Loss, and the ablation without a denominator.
 
     loss = mean_i  w_i * -log p(y_i | x_i)        w detached, plain batch mean
     imp            w_i = (P'(y_i | x_i) / Q'(y_i | x_i)) ^ gamma        static
-    dimp           w_i = (P'(y_i | x_i) / p(y_i | x_i)) ^ gamma         moves with the model p being trained
+    dimp           w_i = (P'(y_i | x_i) / p(y_i | x_i)) ^ gamma         changes with the model p being trained
     quality-only   w_i = P'(y_i | x_i) ^ gamma                          static
 
 P' is the quality checker (fitted on the small real set), Q' the diversity checker (fitted on the generated set).
 Source: Kuo et al., "Not All LLM-Generated Data Are Equal", ICLR 2025 (IMP in its section 3, DIMP in its section 4,
 quality-only as the ablation "without diversity checker"), and the authors' released code, whose behaviour is the
 default: gamma 1 (an exponent of the code, not in the paper's formulas; 0 is cross-entropy), no normalisation, no
-clipping. The code divides probabilities, here it is a difference of logs, so that a vanishing p gives a large weight
-and not 0/0. What is ours, each off by default:
+clipping. The code divides probabilities. Here it is a difference of logs, so that a vanishing p gives a large weight
+instead of 0/0. These options are ours; each is off by default:
 
-    clip=20                  the largest weight; it can reach thousands where the model is sure of another label
-    normalize=batch          weights divided by their mean over the batch, after clipping: the mean weight differs from
-                             1 and moves (K P' at the start of dimp), and with it the step size
+    clip=20                  the largest weight; without it weights can reach thousands, where the model is sure of
+                             another label
+    normalize=batch          weights divided by their mean over the batch, after clipping. Otherwise the mean weight
+                             differs from 1 and changes (K P' at the start of dimp), and with it the step size
     calibrate=True           P' at the temperature that fits the small real set best, out of fold
-    oof=True                 imp: Q' of each row by a checker that did not train on it; one that did knows the row by
-                             heart, Q' goes to 1 and the weight to P'
-    eval_denominator=True    dimp: p from a pass in evaluation mode; dropout alone makes weights of equal models spread
+    oof=True                 imp: Q' of each row by a checker that was not trained on it. A checker that was trained on
+                             the row remembers it: Q' goes to 1 and the weight to P'
+    eval_denominator=True    dimp: p from a pass in evaluation mode. Dropout alone makes the weights of equal models
+                             differ
 
-Cost: 1 with the checkers' scores at hand; 4/3 with eval_denominator; calibrate and oof take 5 trainings each before.
+Cost: 1 with the checkers' scores available; 4/3 with eval_denominator; calibrate and oof each take 5 trainings before.
 Needs: P' for all three, Q' for imp.
 """
 
@@ -80,7 +82,7 @@ class DIMPConfig(ImportanceConfig):
 
 @register("quality-only")
 class QualityOnly(WeightMethod):
-    """Quality checker alone; the base of the other two, which divide it by something."""
+    """Cross-entropy weighted by the quality checker alone; base of the other two, which divide by something."""
 
     Config = ImportanceConfig
     config: ImportanceConfig
@@ -94,18 +96,18 @@ class QualityOnly(WeightMethod):
         return (*cls.requires, QUALITY_OOF) if config.calibrate else cls.requires
 
     def start(self, context: Context) -> None:
-        """Fit the quality checker's temperature, if that is asked for."""
+        """Fit the quality checker's temperature if `calibrate` is on."""
         self.temperature = temperature(*context.real_scored(QUALITY_OOF)) if self.config.calibrate else 1.0
 
     def quality(self, batch: Batch) -> Tensor:
-        """(B,) log P'(y|x), calibrated or as it is."""
+        """(B,) log P'(y|x), calibrated if `calibrate` is on."""
         if self.temperature == 1:
             return batch.quality_logp
         scaled = (batch.scores(QUALITY) / self.temperature).log_softmax(1)
         return scaled.gather(1, batch.labels[:, None]).squeeze(1)
 
     def log_ratio(self, batch: Batch) -> Tensor:
-        """(B,) log of the ratio for each example's given label."""
+        """(B,) log of the ratio at each example's given label."""
         return self.quality(batch)
 
     def weights(self, batch: Batch) -> Tensor:
@@ -116,7 +118,7 @@ class QualityOnly(WeightMethod):
 
 @register("imp")
 class IMP(QualityOnly):
-    """Quality checker over diversity checker."""
+    """Cross-entropy weighted by the quality checker over the diversity checker."""
 
     Config = IMPConfig
     config: IMPConfig
@@ -134,7 +136,7 @@ class IMP(QualityOnly):
 
 @register("dimp")
 class DIMP(QualityOnly):
-    """Quality checker over the model itself."""
+    """Cross-entropy weighted by the quality checker over the model itself."""
 
     Config = DIMPConfig
     config: DIMPConfig
@@ -145,5 +147,5 @@ class DIMP(QualityOnly):
         return 1 + FORWARD if config.eval_denominator else 1.0
 
     def log_ratio(self, batch: Batch) -> Tensor:
-        # By default the denominator is from the loss's own forward pass, in training mode (dropout on), as released.
+        # By default the denominator is from the forward pass of the loss, with dropout on, as in the released code.
         return self.quality(batch) - (batch.evaluated() if self.config.eval_denominator else batch.logp.detach())

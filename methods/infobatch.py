@@ -1,17 +1,18 @@
-"""InfoBatch: skip some of the easy rows, and let those that stay stand for them.
+"""InfoBatch: skip some of the easy rows, and raise the weight of the other easy rows in return.
 
     loss = mean_i  w_i * -log p(y_i | x_i)        over a batch, a skipped row counting 0
     easy: the row's loss at its last visit is below the mean of those losses at the start of the epoch
-    an easy row is skipped with probability r; else w_i = 1 / (1 - r). All other rows: w_i = 1
+    an easy row is skipped with probability r; otherwise w_i = 1 / (1 - r). All other rows: w_i = 1
     no row is skipped in the first epoch, nor after the first `until` of the updates
 
-In expectation the gradient is that of cross-entropy on the same batches, for fewer passes: a method of speed.
+In expectation the gradient is that of cross-entropy on the same batches, with fewer passes: the method saves time.
 Source: Qin et al., "InfoBatch: Lossless Training Speed Up by Unbiased Dynamic Data Pruning", ICLR 2024. Defaults: r 0.5
-and until 0.875, theirs. There an epoch's batches are refilled with rows that stay, and there are fewer updates; here
-batches keep their place and lose rows, so that the number of updates and their rates are those of every method. The
-released code takes the mean over rows that stay, a larger step, and keeps the rescaling in the last epochs if their
-number times 0.875 is not whole; neither is so here. A batch that would lose all its rows keeps them all, at weight 1.
-With one pass over the rows it is `ce`; preset quick makes one and a half, and few rows are skipped.
+and until 0.875, as in the source. In the source an epoch's batches are filled up with other rows, and there are fewer
+updates. Here batches keep their position and become smaller, so that the number of updates and their learning rates are
+those of every method. The released code takes the mean over the remaining rows, a larger step, and still rescales in
+the last epochs if their number times 0.875 is not whole; this file does neither. A batch that would lose all its rows
+keeps them all, with weight 1. With one pass over the rows it is `ce`; preset quick makes one and a half passes, and few
+rows are skipped.
 Cost: below 1, down to about 1 - r/2 with many epochs; declared as 1. Needs: nothing.
 """
 
@@ -44,14 +45,14 @@ class InfoBatchConfig(WeightConfig):
 
 @register("infobatch")
 class InfoBatch(WeightMethod):
-    """Easy rows half as often, at twice the weight."""
+    """Cross-entropy that visits easy rows half as often, at twice the weight."""
 
     Config = InfoBatchConfig
     config: InfoBatchConfig
     pairing = "partial"
 
     def start(self, context: Context) -> None:
-        """No row has been visited: none is easy."""
+        """Forget all visits: no row is easy yet."""
         self.last = context.per_row(math.nan)
         self.stop = self.config.until * context.updates
         self.epoch, self.threshold, self.pruning = 0, -math.inf, False
@@ -59,7 +60,7 @@ class InfoBatch(WeightMethod):
     def keep(
         self, ids: np.ndarray[Any, Any], step: int, epoch: int, rng: np.random.Generator
     ) -> np.ndarray[Any, Any] | None:
-        """(B,) all but the easy rows that are skipped."""
+        """(B,) mask of all rows but the easy ones that are skipped."""
         if epoch != self.epoch:
             self.epoch, self.threshold = epoch, float(self.last.nanmean())
         self.pruning = self.config.r > 0 and step < self.stop
@@ -71,7 +72,7 @@ class InfoBatch(WeightMethod):
         return stays if self.pruning else None  # type: ignore[no-any-return]
 
     def weights(self, batch: Batch) -> Tensor:
-        """(B,) 1, or 1 / (1 - r) for an easy row; the losses of this visit are kept."""
+        """(B,) 1, or 1 / (1 - r) for an easy row. Stores the losses of this visit."""
         import torch
 
         self.last = self.last.to(batch.ids.device)

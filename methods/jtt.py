@@ -3,14 +3,15 @@
     loss = mean_i  w_i * -log p(y_i | x_i)        w_i = (1 + extra [i in E]) / (1 + extra |E| / n)
     E = rows whose given label is not the most likely one under Q'
 
-Source: Liu et al., "Just Train Twice: Improving Group Robustness without Training Group Information", ICML 2021: the
-second model is trained on the rows and `extra` further copies of each error, which in expectation is this weight (mean
-1 over the rows). Default: extra 4, theirs for MultiNLI; 6 for CivilComments, 20 to 100 for images. Their first model is
-stopped after 1 to 60 epochs, chosen on a labelled validation set; here it is the diversity checker, plain
-cross-entropy for the same number of updates as everything else, and both trainings have the same learning rate.
-It was made for clean labels and hidden minorities. Under label noise the errors of the first model are the wrong
-labels, and they are what it favours: a negative control. A method that does not beat it has not found the noise.
-Cost: 1 with the checker's scores at hand. Needs: Q'.
+Source: Liu et al., "Just Train Twice: Improving Group Robustness without Training Group Information", ICML 2021. There
+the second model is trained on the rows and `extra` further copies of each error, which in expectation is this weight
+(mean 1 over the rows). Default: extra 4, theirs for MultiNLI; they take 6 for CivilComments, 20 to 100 for images.
+Their first model is stopped after 1 to 60 epochs, chosen on a labelled validation set. Here it is the diversity
+checker: plain cross-entropy for the same number of updates as all trainings, and both have the same learning rate.
+The method was made for clean labels and hidden minorities. Under label noise the errors of the first model are the
+wrong labels, and the method favours them. It is a negative control: a method that does not beat it has not found the
+noise.
+Cost: 1 with the checker's scores available. Needs: Q'.
 """
 
 from __future__ import annotations
@@ -39,19 +40,19 @@ class JTTConfig(WeightConfig):
 
 @register("jtt")
 class JTT(WeightMethod):
-    """More weight on the errors of plain cross-entropy."""
+    """Cross-entropy with more weight on the errors of plain cross-entropy."""
 
     Config = JTTConfig
     config: JTTConfig
     requires = (DIVERSITY,)
 
     def start(self, context: Context) -> None:
-        """Count the errors, so that weights average 1 over the generated rows."""
+        """Count the errors, so that the weights average 1 over the generated rows."""
         labels, log_probs = context.scored(DIVERSITY)
         errors = float((log_probs.argmax(1) != labels).mean()) if len(labels) else 0.0
         self.mean = 1 + self.config.extra * errors
 
     def weights(self, batch: Batch) -> Tensor:
-        """(B,) one of two values."""
+        """(B,) one of two values: larger for an error."""
         wrong = batch.scores(DIVERSITY).argmax(1) != batch.labels
         return (1 + self.config.extra * wrong.to(batch.logp.dtype)) / self.mean

@@ -1,15 +1,15 @@
-"""Kernel mean matching: weights under which the generated rows' mean embedding is that of the real rows.
+"""Kernel mean matching: weights with which the generated rows have the same mean embedding as the real rows.
 
     loss = mean_i  w_i * -log p(y_i | x_i)
     w = argmin  || mean_i w_i phi(x_i) - mean_j phi(r_j) ||^2        0 <= w_i <= bound, mean_i w_i = 1
 
 x are the generated rows of a class, r the real ones (per_class=False: of all classes), phi the feature map of the
-Gaussian kernel exp(-|a - b|^2 / (2 s^2)) on the pretrained encoder's embeddings, s their median distance.
-Source: Huang et al., "Correcting Sample Selection Bias by Unlabeled Data", NeurIPS 2006, whose defaults are bound 1000
-and a mean weight within (sqrt(n) - 1) / sqrt(n) of 1; here it is exactly 1, so that the step size is that of `ce`. Per
-class, because the label shares of a generated set are chosen and not to be matched. The median distance is the usual
-choice of s. The convex programme is solved by accelerated projected gradients until its duality gap, which bounds the
-distance from the optimum, is below 1e-5 in units of the objective; solutions are sparse.
+Gaussian kernel exp(-|a - b|^2 / (2 s^2)) on the pretrained encoder's embeddings, s the median distance of the rows.
+Source: Huang et al., "Correcting Sample Selection Bias by Unlabeled Data", NeurIPS 2006. Their defaults are bound 1000
+and a mean weight within (sqrt(n) - 1) / sqrt(n) of 1; here the mean is exactly 1, so that the step size is that of
+`ce`. Rows are matched per class, because the label shares of a generated set are chosen and should not be matched. The
+median distance is the usual choice of s. The convex problem is solved by accelerated projected gradients until its
+duality gap, which bounds the distance from the optimum, is below 1e-5 in units of the objective. Solutions are sparse.
 Cost: 1, after one pass of the encoder over all rows. Needs: embeddings of the generated and the small real set,
 and the labels of the latter unless per_class=False.
 """
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-GAP = 1e-5  # of the objective, whose kernel is at most 1
+GAP = 1e-5  # in units of the objective, whose kernel is at most 1
 STEPS = 20_000
-MOST = 20_000  # rows of one class: the kernel matrix has the square of it
+MOST = 20_000  # rows of one class: the kernel matrix has the square of this number of entries
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class KMMConfig(MatchingConfig):
 
 @register("kmm")
 class KMM(Matching):
-    """Weights that move the generated rows' mean embedding onto the real rows'."""
+    """Cross-entropy with weights that move the generated rows' mean embedding to that of the real rows."""
 
     Config = KMMConfig
     config: KMMConfig
@@ -59,7 +59,7 @@ class KMM(Matching):
 
 
 def kernels(generated: Array, real: Array) -> tuple[Array, Array]:
-    """(n, n) kernel among generated rows, and (n,) each one's mean kernel with the real rows."""
+    """(n, n) kernel among the generated rows, and (n,) the mean kernel of each with the real rows."""
     import numpy as np
     from scipy.spatial.distance import cdist
 
@@ -85,7 +85,7 @@ def matched(kernel: Array, target: Array, bound: float) -> Array:
         if duality_gap(kernel @ weights / n - target, weights, bound) < GAP:
             return weights
         moved = projected(ahead - step * (kernel @ ahead / n - target), bound)
-        if (ahead - moved) @ (moved - weights) > 0:  # the momentum points uphill: start it anew
+        if (ahead - moved) @ (moved - weights) > 0:  # the momentum points uphill: restart it
             pace = 1.0
         faster = (1 + (1 + 4 * pace**2) ** 0.5) / 2
         ahead = moved + (pace - 1) / faster * (moved - weights)
@@ -94,7 +94,7 @@ def matched(kernel: Array, target: Array, bound: float) -> Array:
 
 
 def duality_gap(gradient: Array, weights: Array, bound: float) -> float:
-    """How far the objective can be above its minimum: mean_i g_i (w_i - v_i) for the v that the gradient favours."""
+    """A bound on how far the objective is above its minimum: mean_i g_i (w_i - v_i), v the best for gradient g."""
     import numpy as np
 
     favoured = np.zeros(len(weights))
@@ -108,7 +108,7 @@ def duality_gap(gradient: Array, weights: Array, bound: float) -> float:
 def projected(point: Array, bound: float) -> Array:
     """(n,) the nearest point with 0 <= w <= bound and mean 1: clip(point - shift, 0, bound).
 
-    The sum of that is piecewise linear in the shift: it bends where an entry leaves 0 or reaches the bound.
+    The sum of its entries is piecewise linear in the shift; it bends where an entry leaves 0 or reaches the bound.
     """
     import numpy as np
 

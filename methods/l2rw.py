@@ -3,15 +3,15 @@
     loss = sum_i  w_i * -log p(y_i | x_i)        w_i = max(u_i, 0) / sum_j max(u_j, 0), all 0 if no u_j is positive
     u_i = -d L_real(theta - a sum_j e_j grad l_j(theta)) / d e_i  at e = 0  =  a <grad l_i(theta), grad L_real(theta)>
 
-u looks one step of plain SGD ahead; its size a cancels. No second-order graph is needed: the inner products of all rows
-of a batch are one derivative of their losses along grad L_real.
-Source: Ren, Zeng, Yang and Urtasun, "Learning to Reweight Examples for Robust Deep Learning", ICML 2018. Defaults: the
-batch of real rows is as large as the usual batch (100 and 100 there), drawn anew for every update; weights sum to 1 and
-the losses are summed (stored weights are those on a batch mean: B w). Here gradients are taken with dropout off, and
-the update itself is the harness's AdamW. About half of a batch gets weight 0.
-While a model has learnt little, the gradients of a class's rows hardly differ, and real rows disagree with it about the
-class that it underrates: then all the weight is on one class, and on the other soon after. A short training can end
-where it began (tweets, preset quick: accuracy 50 % on one of three seeds, 71 % on the others).
+u looks one step of plain SGD ahead; its step size a cancels. No second-order graph is needed: the inner products of all
+rows of a batch are one derivative of their losses along grad L_real.
+Source: Ren, Zeng, Yang and Urtasun, "Learning to Reweight Examples for Robust Deep Learning", ICML 2018. Defaults: as
+many real rows as rows in a batch (100 and 100 there), drawn anew for every update; weights sum to 1 and the losses are
+summed (stored weights are those on a batch mean: B w). Here gradients are taken with dropout off, and the update itself
+is the harness's AdamW. About half of a batch gets weight 0.
+While a model has learnt little, the gradients of a class's rows hardly differ, and real rows disagree with the model
+about the class that it underrates. Then all the weight is on one class, and soon after on the other. A short training
+can end where it began (tweets, preset quick: accuracy 50 % on one of three seeds, 71 % on the others).
 Cost: 1 + 2/3 for the derivative + the real rows. Needs: gradients on the small real set.
 """
 
@@ -43,20 +43,20 @@ class L2RWConfig(WeightConfig):
             raise ValueError(f"real_rows must be larger than 0, not {self.real_rows}")
 
     def looked_at(self, budget: Budget) -> int:
-        """Real rows of one look-ahead."""
+        """The number of real rows of one look-ahead."""
         return budget.real if self.real_rows is None else min(self.real_rows, budget.real)
 
 
 @register("l2rw")
 class L2RW(WeightMethod):
-    """Agreement with the gradient of real rows."""
+    """Cross-entropy weighted by agreement with the gradient of real rows."""
 
     Config = L2RWConfig
     config: L2RWConfig
     real_use = RealUse.GRADIENT
 
     def weights(self, batch: Batch) -> Tensor:
-        """(B,) of mean 1 with zeros, or all 0."""
+        """(B,) weights of mean 1, about half of them 0; or all 0."""
         probe = batch.probe
         real = probe.gradient(some_real(probe, self.config.real_rows, batch.rng), real=True)
         agreement = probe.slopes(batch.ids, real).clamp(min=0).to(batch.logp)

@@ -5,8 +5,8 @@
 The given label's target is 1 - epsilon + epsilon / C, as in torch's `cross_entropy(label_smoothing=epsilon)`. The loss
 reads the whole distribution, so no effective weight is stored.
 Source: Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, "Rethinking the Inception Architecture for Computer Vision", CVPR
-2016. Default: epsilon 0.1, theirs. SuperGen (Meng et al., NeurIPS 2022), which trains on text from language models,
-takes 0.15: `label-smoothing(epsilon=0.15)`.
+2016. Default: epsilon 0.1, as in the source. SuperGen (Meng et al., NeurIPS 2022), which trains on text from language
+models, takes 0.15: `label-smoothing(epsilon=0.15)`.
 Cost: 1. Needs: nothing.
 """
 
@@ -32,7 +32,7 @@ class LabelSmoothingConfig(MethodConfig):
 
 @register("label-smoothing")
 class LabelSmoothing(Method):
-    """Cross-entropy with a softened label."""
+    """Cross-entropy to a smoothed label."""
 
     Config = LabelSmoothingConfig
     config: LabelSmoothingConfig

@@ -1,4 +1,4 @@
-"""Base of the methods that move the generated rows' texts towards the real ones', class by class or all at once."""
+"""Base of the methods that weight generated rows so that their texts resemble real ones, per class or all at once."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MatchingConfig(WeightConfig):
-    """Fields of every matching method."""
+    """The hyper-parameters of every matching method."""
 
     per_class: bool = setting(True, search=(True, False), note="each class is matched by itself")
 
 
 class Matching(StaticWeights):
-    """Compares two tables, which `requires` names: first that of the generated rows, then that of the real ones."""
+    """Compares the two tables in `requires`: first that of the generated rows, then that of the real rows."""
 
     Config = MatchingConfig
     config: MatchingConfig
@@ -30,7 +30,7 @@ class Matching(StaticWeights):
 
     @classmethod
     def own_use_of(cls, config: MethodConfig) -> RealUse:
-        """Matching each class by itself reads the real rows' labels."""
+        """Matching per class reads the real rows' labels; otherwise only their texts are read."""
         assert isinstance(config, MatchingConfig)
         return RealUse.CLASSES if config.per_class else RealUse.TEXTS
 
@@ -47,13 +47,13 @@ class Matching(StaticWeights):
 
     @abstractmethod
     def matched(self, generated: Array, real: Array, rng: np.random.Generator) -> Array:
-        """(n,) weights of n generated rows that are compared with m real ones. Raises ValueError for too many."""
+        """(n,) weights of n generated rows, by comparison with m real ones. Raises ValueError for too many rows."""
 
 
 def groups(labels: Array, real_labels: Array, per_class: bool) -> list[tuple[Array, Array]]:
-    """(positions of generated rows, positions of real rows) that are compared: of each class present, or of all.
+    """Pairs of positions, of generated and of real rows, to compare: one pair for each class present, or one for all.
 
-    Raises ValueError for a class that has too few real rows to be compared with.
+    Raises ValueError if a class has fewer than 2 real rows.
     """
     import numpy as np
 

@@ -1,17 +1,17 @@
-"""Meta-Weight-Net: a small network maps a row's loss to its weight, and learns from what the weights do to real rows.
+"""Meta-Weight-Net: a small network maps a row's loss to its weight, and learns from the weights' effect on real rows.
 
     loss = mean_i  V(l_i; phi) * l_i        l_i = -log p(y_i | x_i), V detached
     V: 1 - hidden - 1, ReLU, sigmoid
     theta' = theta - a grad mean_i V(l_i; phi) l_i(theta)        a virtual step of plain SGD
     phi  <-  Adam on L_real(theta')        d L_real(theta') / d V_i = -a/B <grad l_i(theta), grad L_real(theta')>
 
-The inner products of all rows are one derivative of their losses along grad L_real(theta'), exact and without a
-second-order graph; only V's own few weights are differentiated through. The update uses V after its step.
+The inner products of all rows are one derivative of their losses along grad L_real(theta'): exact, and without a
+second-order graph. Only V's own few weights are differentiated through. The update uses V after its step.
 Source: Shu et al., "Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting", NeurIPS 2019, and the released
 code, whose defaults these are: 100 hidden units, Adam with 1e-3 and weight decay 1e-4, virtual steps with the rate of
-its SGD, 0.1; no normalisation, so weights are below 1 throughout. The update itself here is the harness's AdamW, and
-gradients of the look-ahead are taken with dropout off. V takes one step of Adam per update: weights are all near 1/2 at
-first, and 32 steps that agree take the weight of a loss of 2 to about 0.15; raise meta_lr for a short training.
+its SGD, 0.1; no normalisation, so weights are always below 1. Here the update itself is the harness's AdamW, and
+gradients of the look-ahead are taken with dropout off. V takes one step of Adam per update. All weights are near 1/2 at
+first, and 32 steps in one direction move the weight of a loss of 2 to about 0.15; raise meta_lr for a short training.
 Cost: 1 + 1 for the virtual step + 2/3 for the derivative + the real rows. Needs: gradients on the small real set.
 """
 
@@ -44,14 +44,14 @@ class MetaWeightNetConfig(L2RWConfig):
 
 @register("meta-weight-net")
 class MetaWeightNet(WeightMethod):
-    """A learnt mapping from loss to weight."""
+    """Cross-entropy with weights from a learnt mapping of the loss."""
 
     Config = MetaWeightNetConfig
     config: MetaWeightNetConfig
     real_use = RealUse.GRADIENT
 
     def start(self, context: Context) -> None:
-        """A fresh network, in double precision: it is tiny."""
+        """Create the network, in double precision, which is cheap because it is tiny."""
         import torch
 
         with torch.random.fork_rng(devices=[]):
@@ -62,7 +62,7 @@ class MetaWeightNet(WeightMethod):
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=self.config.meta_lr, weight_decay=1e-4)
 
     def weights(self, batch: Batch) -> Tensor:
-        """(B,) between 0 and 1."""
+        """(B,) weights between 0 and 1."""
         import torch
 
         loss = -batch.logp.detach()[:, None].double()
@@ -76,7 +76,7 @@ class MetaWeightNet(WeightMethod):
         return refreshed.to(batch.logp)
 
     def effect(self, batch: Batch, weight: Tensor) -> Tensor:
-        """(B,) derivative of the real rows' loss after the virtual step with respect to each weight."""
+        """(B,) derivative of the real rows' loss after the virtual step, with respect to each weight (B,)."""
         probe, rate = batch.probe, self.config.inner_lr
         step = [-rate * slope for slope in probe.gradient(batch.ids, weights=weight)]
         real = some_real(probe, self.config.real_rows, batch.rng)

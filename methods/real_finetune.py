@@ -1,12 +1,12 @@
-"""Generated rows first, then real rows: the plain way to use both.
+"""Train on generated rows first, then on real rows: the simple way to use both.
 
     first 1 - part of the updates: cross-entropy on the generated rows
     last part of the updates: cross-entropy on the small real set, from where the first phase ended
 
-Each phase is a training of its own, with a new optimiser and its own learning-rate schedule from the full rate to 0.
-Together they have the updates of every other method.
-Source: sequential fine-tuning, as in STILTs (Phang, Fevry and Bowman, "Sentence Encoders on STILTs", 2018) or as the
-usual baseline of work on generated data; no one paper to follow. Default: half of the updates each; ours. With
+Each phase is a training of its own, with a new optimiser and a learning-rate schedule from the full rate to 0. Together
+they have as many updates as every other method.
+Source: sequential fine-tuning, as in STILTs (Phang, Fevry and Bowman, "Sentence Encoders on STILTs", 2018) and as a
+usual baseline of work on generated data; no single paper is followed. Default: half of the updates each; ours. With
 train_on=generated it is `ce`, with train_on=real `real-only`.
 Cost: 1. Needs: it trains on the small real set.
 """
@@ -34,7 +34,7 @@ class RealFinetuneConfig(MixConfig):
 
 @register("real-finetune")
 class RealFinetune(CrossEntropy):
-    """Cross-entropy on generated rows, then on real ones."""
+    """Cross-entropy on generated rows, then on real rows."""
 
     Config = RealFinetuneConfig
     config: RealFinetuneConfig

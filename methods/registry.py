@@ -1,4 +1,4 @@
-"""The registry of methods: filled by the decorator, found by importing the package's files and what others offer."""
+"""The registry of methods, `METHODS`, and the class decorator `register` that adds a method to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ METHODS: dict[str, type[Method]] = {}
 
 
 def register(name: str) -> Callable[[type[Method]], type[Method]]:
-    """Class decorator: make a method known under `name`: lower case with hyphens, and taken once."""
+    """Class decorator: add a method under `name`: lower case with hyphens, or ValueError; a name can be used once."""
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise ValueError(f"a method's name is written in lower case with hyphens, not {name!r}")
 

@@ -1,14 +1,14 @@
-"""Symmetric cross-entropy: cross-entropy plus the same with prediction and label exchanged.
+"""Symmetric cross-entropy: cross-entropy plus reverse cross-entropy, in which prediction and label are exchanged.
 
     loss = mean_i  alpha * -log p + beta * -A (1 - p),  p = p(y_i | x_i)        A = log(floor)
     effective weight    alpha - beta A p
 
-The reverse term is -sum_c p_c log y_c over the one-hot label y, whose zeros are replaced by `floor`: A (1 - p) is all
-that is left of the sum. It is bounded, so a wrong label cannot pull without limit; alpha keeps the pull of a right one.
+The reverse term is -sum_c p_c log y_c over the one-hot label y, with `floor` in place of its zeros; the sum reduces to
+-A (1 - p). It is bounded, so the effect of a wrong label is limited; alpha keeps the effect of a right label.
 Source: Wang, Ma, Chen, Luo, Yi and Bailey, "Symmetric Cross Entropy for Robust Learning with Noisy Labels", ICCV 2019,
-and the authors' code for floor 1e-4 (A = -9.2). Defaults: alpha 0.1 and beta 1, theirs for their set of ten classes.
-The two depend on the data, by a factor of 60: alpha 6 and beta 0.1 are theirs for a hundred classes. Tune both.
-Weights reach alpha + 9.2 beta, so gradients are clipped more often than those of cross-entropy.
+and the authors' code for floor 1e-4 (A = -9.2). Defaults: alpha 0.1 and beta 1, theirs for their data set of ten
+classes. Both depend on the data, by a factor of 60: alpha 6 and beta 0.1 are theirs for a hundred classes. Tune both.
+Weights reach alpha + 9.2 beta, so gradients are clipped more often than with cross-entropy.
 Cost: 1. Needs: nothing.
 """
 

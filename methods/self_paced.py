@@ -1,20 +1,21 @@
-"""Self-paced learning: rows whose loss is below a threshold that grows until all of them count.
+"""Self-paced learning: train on rows whose loss is below a threshold, which grows until all rows count.
 
     loss = mean_i  v_i l_i,  l_i = -log p(y_i | x_i)        v detached
     hard      v_i = 1 if l_i < lam_t else 0
     linear    v_i = max(0, 1 - l_i / lam_t)
 
-    lam=none    lam_t is the smallest loss outside the s_t easiest rows of the batch (rounded up; ties are in), where
-                s_t rises evenly from `first` to 1 over the first `grow` of the updates; then every v is 1
+    lam=none    lam_t is the smallest loss outside the s_t easiest rows of the batch (rounded up; ties are in); this
+                share rises evenly from `first` to 1 over the first `grow` of the updates; then every v is 1
     lam=x       lam_t = x * factor^r in round r = 0, ..., 9 of the updates, in equal parts
 
 Source: Kumar, Packer and Koller, "Self-Paced Learning for Latent Variable Models", NeurIPS 2010 (hard; their K is
 1 / lam); linear is from Jiang et al., "Easy Samples First", ACM Multimedia 2014. Defaults: about half of the rows
-count at first and the threshold grows by 1.3 per round, as in the source, whose rounds are fits to convergence with
+count at first and the threshold grows by 1.3 per round, as in the source. There, rounds are fits to convergence with
 losses over all rows; here they are shares of the updates, and losses are those of the update's own pass (dropout on).
-`grow` is ours. Shares of a batch need no scale of losses, hence the default; with a fixed threshold a batch may have
-no row below it, and its update is then momentum alone. Labels play no part: while the model prefers some class, most of
-the easiest rows are that class's. No state: a threshold follows from the update and its batch.
+`grow` is ours. A share of the batch does not depend on the scale of losses, hence the default. With a fixed threshold a
+batch may have no row below it; its update is then momentum alone. Labels are ignored: while the model prefers some
+class, most of the easiest rows belong to that class. There is no state: a threshold depends only on the update and its
+batch.
 Cost: 1. Needs: nothing.
 """
 
@@ -59,17 +60,17 @@ class SelfPacedConfig(WeightConfig):
 
 @register("self-paced")
 class SelfPaced(WeightMethod):
-    """Easy rows first."""
+    """Cross-entropy on easy rows first, on all rows later."""
 
     Config = SelfPacedConfig
     config: SelfPacedConfig
 
     def start(self, context: Context) -> None:
-        """Keep the number of updates, which the schedule runs over."""
+        """Store the number of updates, which the schedule needs."""
         self.updates = context.updates
 
     def weights(self, batch: Batch) -> Tensor:
-        """(B,) 0 or 1, or between the two for linear."""
+        """(B,) 0 or 1 (hard), or between 0 and 1 (linear)."""
         loss = -batch.logp.detach()
         threshold = self.threshold(loss, batch.step)
         if self.config.kind == "hard":
@@ -77,7 +78,7 @@ class SelfPaced(WeightMethod):
         return (1 - loss / threshold).clamp(min=0)
 
     def threshold(self, loss: Tensor, step: int) -> Tensor:
-        """() lam of an update; infinite once every row counts."""
+        """() the threshold lam_t of an update; infinite once every row counts."""
         if self.config.lam is not None:
             return loss.new_tensor(self.config.lam * self.config.factor ** (ROUNDS * step // self.updates))
         progress = min(1.0, step / (self.config.grow * self.updates))

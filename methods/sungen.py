@@ -1,19 +1,21 @@
-"""SunGen: weights learnt by training again and again, so that a noise-robust loss on generated rows falls.
+"""SunGen: learn weights over several trainings, so that a noise-robust loss on generated rows falls.
 
     loss = mean_i  w_i * -log p(y_i | x_i)        w_i = sigmoid(t_i), t_i = 0 at first, in all trainings
-    a round: train anew with the weights as they are; then one step of Adam on t along
+    a round: train from the start with the present weights; then one step of Adam on t along
         d L_outer / d t_i  ~  -<grad l_i(theta), grad L_outer(theta)> w_i (1 - w_i) / sum_j w_j
     outer=robust    L_outer = mean over rows drawn from the `trusted` share of the generated rows with the largest w
                     of -sum_c p(c|x) log q(c), q = softmax(10 onehot(y)): up to constants 1 - p(y|x). No real rows
     outer=real      L_outer = cross-entropy on rows of the small real set
 
-The gradient is that of one plain step of the weights (theta after training), for all rows one derivative of their
-losses along grad L_outer. After the rounds the model is trained anew, like every other, with the weights learnt.
+The gradient is that of one plain step of the weights (theta after training). For all rows it is one derivative of their
+losses along grad L_outer. After the rounds the model is trained from the start, like every other, with the learnt
+weights.
 Source: Gao et al., "Self-Guided Noise-Free Data Generation for Efficient Zero-Shot Learning" (SunGen), ICLR 2023, and
 the released code: Adam on t with a cosine schedule and sigmoid, rate 0.25, 100 rounds of one epoch with a small LSTM;
-outer=real is its --use_dev_outer. Bounded for cost: 5 rounds of half the updates, at rate 1, so that t can move as far
-as it did in 15 of theirs; the outer loss on 256 rows, drawn anew each round. In preset quick a round is three quarters
-of a pass, over the same rows each time; length=0.67 is their epoch there. Dropout is off in gradients.
+outer=real is its --use_dev_outer. To bound the cost there are 5 rounds of half the updates here, at rate 1, so that t
+can move as far as in 15 of their rounds, and the outer loss is on 256 rows, drawn anew each round. In preset quick a
+round is three quarters of a pass, over the same rows each time; length=0.67 is one epoch there, as in the source.
+Dropout is off in gradients.
 Cost: 1 + per round: half a training, the outer rows, and 2/3 of a pass over the generated rows. Needs: nothing;
 outer=real: gradients on the small real set.
 """
@@ -67,7 +69,7 @@ class SunGenConfig(WeightConfig):
 
 @register("sungen")
 class SunGen(WeightMethod):
-    """Weights learnt over several trainings."""
+    """Cross-entropy with one weight per row, learnt over several trainings."""
 
     Config = SunGenConfig
     config: SunGenConfig
@@ -79,7 +81,7 @@ class SunGen(WeightMethod):
         return RealUse.GRADIENT if config.outer == "real" else RealUse.NONE
 
     def start(self, context: Context) -> None:
-        """Every weight at 1/2."""
+        """Set every weight to 1/2."""
         import numpy as np
         import torch
 
@@ -94,11 +96,11 @@ class SunGen(WeightMethod):
         return (*[inner] * rounds, Phase(updates, anew=rounds > 0))
 
     def weights(self, batch: Batch) -> Tensor:
-        """(B,) between 0 and 1."""
+        """(B,) weights between 0 and 1."""
         return self.score.detach()[batch.ids.cpu()].sigmoid().to(batch.logp)
 
     def phase_end(self, number: int, probe: Probe) -> None:
-        """A step of Adam on the scores; not after the training that counts."""
+        """Take a step of Adam on the scores t; not after the training that is evaluated."""
         import torch
 
         if number >= self.config.rounds:
@@ -112,7 +114,7 @@ class SunGen(WeightMethod):
         self.optimizer.step()
 
     def outer_gradient(self, probe: Probe, weight: Tensor) -> Direction:
-        """Gradient of the outer loss, given the (n,) weights of the rows `ids`."""
+        """Gradient of the outer loss; `weight` (n,) are the weights of the rows `ids`."""
         if self.config.outer == "real":
             return probe.gradient(some_real(probe, self.config.outer_rows, self.rng), real=True)
         count = math.ceil(self.config.trusted * len(weight))
@@ -128,7 +130,7 @@ class SunGen(WeightMethod):
 
 
 def robust(log_probs: Tensor, labels: Tensor) -> Tensor:
-    """(n,) -sum_c p_c log q_c with q a softened one-hot of the label: bounded, so wrong labels cannot dominate."""
+    """(n,) -sum_c p_c log q_c with q a softened one-hot label. It is bounded, so wrong labels cannot dominate."""
     import torch
 
     target = SHARPNESS * torch.nn.functional.one_hot(labels, log_probs.shape[1]).to(log_probs)

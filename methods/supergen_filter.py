@@ -1,19 +1,19 @@
-"""Temporal ensembling and a filter by it, as SuperGen trains on generated text.
+"""SuperGen's training: temporal ensembling, and a filter that keeps the rows on whose labels the ensemble agrees.
 
-    loss = mean over the kept rows of  LS(x_i, y_i) + c_t KL(e_i || p(.|x_i))
+    loss = mean over the selected rows of  LS(x_i, y_i) + c_t KL(e_i || p(.|x_i))
     e_i  <- m e_i + (1 - m) p(.|x_i)  at each refresh, dropout off; read as e_i / (1 - m^t) after t refreshes
-    kept: y_i is the most likely class under e_i, with probability above `threshold`; in a class of which fewer than 16
-          rows remain, also those above its median. Before the first refresh: all rows
+    selected: y_i is the most likely class under e_i, with probability above `threshold`; in a class with fewer than 16
+              such rows, also those above its median. Before the first refresh: all rows
     c_t = weight * exp(-5 (1 - min(1, t / 10))^2), 0 before the first refresh;  LS: smoothed cross-entropy
 
 Source: Meng, Huang, Zhang and Han, "Generating Training Data with Language Models: Towards Zero-Shot Language
 Understanding" (SuperGen), NeurIPS 2022, and the released code, whose defaults these are: smoothing 0.15, m 0.8,
-threshold 0.8, weight 10, full strength after 10 refreshes. There a refresh comes every 100 updates of some thousand;
-here 10 come evenly spread over the updates, and batches lose the rows that are not kept instead of being refilled.
-Their sum is divided by the share of the rows that is kept. In a training of few updates the early passes are unsure:
-the filter keeps the half of each class that the model came to first, and the ensemble's term holds it where it was
-then, less sure than cross-entropy leaves it. No effective weight is stored, since the loss reads the
-whole distribution. With refreshes=0 and smoothing=0 it is `ce`.
+threshold 0.8, weight 10, full strength after 10 refreshes. There a refresh comes every 100 updates of some thousand.
+Here 10 refreshes are evenly spread over the updates, and batches lose the rows that are not selected instead of being
+filled up; the sum of a batch's losses is divided by the share of rows that is selected. In a training of few updates
+the early passes are unsure. Then the filter selects the half of each class that the model learnt first, and the
+ensemble's term keeps the model as it was then, less sure than after cross-entropy. No effective weight is stored,
+because the loss reads the whole distribution. With refreshes=0 and smoothing=0 it is `ce`.
 Cost: at most 1 + a third of `refreshes` passes over the generated rows; less as rows are dropped. Needs: nothing.
 """
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-FEW = 16  # rows of a class below which half of the class is kept
+FEW = 16  # with fewer selected rows of a class, half of the class is selected
 RAMP = 10  # refreshes until the ensemble's term has its full weight
 
 
@@ -57,14 +57,14 @@ class SuperGenConfig(MethodConfig):
 
 @register("supergen-filter")
 class SuperGenFilter(Method):
-    """Rows whose label an ensemble over time agrees with."""
+    """Smoothed cross-entropy on rows whose label an ensemble over time agrees with."""
 
     Config = SuperGenConfig
     config: SuperGenConfig
     pairing = "partial"
 
     def start(self, context: Context) -> None:
-        """No ensemble yet, and every row kept."""
+        """Start without an ensemble, with every row selected."""
         import torch
 
         self.kept = context.per_row(1.0) > 0
@@ -75,12 +75,12 @@ class SuperGenFilter(Method):
         self.count, self.share = 0, 1.0
 
     def refreshes(self, updates: int) -> Collection[int]:
-        """Evenly spread, none before the first update."""
+        """Updates spread evenly over the training, without the first."""
         count = self.config.refreshes
         return {round(updates * number / (count + 1)) for number in range(1, count + 1)} - {0}
 
     def refresh(self, ids: Tensor, log_probs: Tensor) -> None:
-        """Fold a pass into the ensemble, and filter."""
+        """Add a pass to the ensemble, and select rows by it."""
         momentum = self.config.momentum
         self.count += 1
         self.ensemble[ids] = momentum * self.ensemble[ids] + (1 - momentum) * log_probs.exp()
@@ -95,13 +95,13 @@ class SuperGenFilter(Method):
         self.share = float(kept.float().mean())
 
     def averaged(self, ids: Tensor) -> Tensor:
-        """(n, C) the ensemble's probabilities; the early passes do not weigh less for having come from 0."""
+        """(n, C) the ensemble's probabilities, corrected for its start at 0."""
         return self.ensemble[ids] / (1 - self.config.momentum**self.count)
 
     def keep(
         self, ids: np.ndarray[Any, Any], step: int, epoch: int, rng: np.random.Generator
     ) -> np.ndarray[Any, Any] | None:
-        """(B,) the rows that the ensemble agrees with; a batch without any is passed whole and adds 0."""
+        """(B,) mask of the selected rows. A batch without any passes whole, and its losses are 0."""
         kept: np.ndarray[Any, Any] = self.kept[ids].numpy()
         return kept if kept.any() else None
 

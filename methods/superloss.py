@@ -1,16 +1,16 @@
-"""SuperLoss: examples with a large loss count less, as if the easy ones came first.
+"""SuperLoss: examples with a large loss count less, as in a curriculum that begins with easy ones.
 
     loss = mean_i  (l - tau) s + lam (log s)^2,  l = -log p(y_i | x_i)
     s(l) = exp(-W(max(-2/e, (l - tau) / lam) / 2))        W: Lambert's function; s is the effective weight, in (0, e]
 
-Source: Castells, Weinzaepfel and Revaud, NeurIPS 2020: the objective and its minimum over the confidence s in closed
-form. s is a constant for the gradient, which loses nothing: at the minimum the slope through s is 0.
-Defaults: tau = log C, the loss of a uniform guess, is the source's fixed choice for classification; a running mean
-differs little according to its authors, and would add state and depend on the order of batches. With lam = 1 no
-example reaches the bound e for two classes; for three those with p > 0.70 do, for four p > 0.52, and only the others
-are told apart. lam = 1 and decay = 0.9 are what public implementations use for few classes (lam 0.25 for CIFAR-100);
-a running mean includes the current batch and starts as its mean.
-Values are shifted by tau and may be negative: never compare them with cross-entropy.
+Source: Castells, Weinzaepfel and Revaud, NeurIPS 2020: the objective, and its minimum over the confidence s in closed
+form. s is a constant for the gradient, which is exact: at the minimum the slope through s is 0.
+Defaults: tau = log C, the loss of a uniform guess, is the source's fixed choice for classification. According to its
+authors a running mean differs little; it would add state and depend on the order of batches. With lam = 1 no example
+reaches the bound e for two classes. For three classes those with p > 0.70 do, for four those with p > 0.52; they all
+have the same weight, and only the others differ. lam = 1 and decay = 0.9 are what public implementations use for few
+classes (lam 0.25 for CIFAR-100). A running mean includes the current batch and starts as its mean.
+Values are shifted by tau and may be negative: do not compare them with cross-entropy.
 Cost: 1, plus Lambert's function on the CPU. Needs: nothing.
 """
 
@@ -57,11 +57,11 @@ class SuperLoss(PointwiseLoss):
     groups = ("core",)
 
     def start(self, context: Context) -> None:
-        """Set tau for the number of classes and forget the losses seen."""
+        """Set tau to log C, and forget the losses so far."""
         self.tau, self.seen = math.log(context.n_classes), 0
 
     def loss(self, logp: Tensor, batch: Batch) -> Tensor:
-        """(B,) SuperLoss; its slope is -s."""
+        """(B,) SuperLoss. Its slope is -s."""
         from scipy.special import lambertw
 
         entropy = -logp.detach().double().cpu().numpy()
@@ -72,7 +72,7 @@ class SuperLoss(PointwiseLoss):
         return (-logp - self.tau) * log_s.exp() + self.config.lam * log_s**2
 
     def _follow(self, mean: float, rows: int) -> None:
-        """Move tau towards the mean loss of a batch; the first batch sets it."""
+        """Move tau towards the mean loss of a batch of `rows` rows; the first batch sets it."""
         first = self.seen == 0
         self.seen += rows
         step = rows / self.seen if first or self.config.tau == "mean" else 1 - self.config.decay

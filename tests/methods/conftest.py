@@ -41,7 +41,7 @@ torch.set_num_threads(1)  # the batches are tiny; more threads only wait for eac
 REGISTRY = discover()
 SHARED_FIELDS = {entry.name for entry in fields(WeightConfig)}
 ROWS, REAL = 64, 24  # generated and real rows of the cells in these tests
-ON_GENERATED = (QUALITY, DIVERSITY, DIVERSITY_OOF)  # artefacts by the rows that they are tables of
+ON_GENERATED = (QUALITY, DIVERSITY, DIVERSITY_OOF)  # tables of the generated rows
 ON_REAL = (QUALITY_OOF,)
 STARTED: dict[tuple[type[Method], MethodConfig, int], Method] = {}
 
@@ -64,7 +64,7 @@ class Variant(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """A batch and the leaves it was made of."""
+    """A batch and its leaf tensors."""
 
     batch: Batch
     logits: Tensor  # (B, C), requires grad
@@ -131,18 +131,18 @@ def make_context(
 
     def drawn(names: tuple[str, ...], rows: int) -> dict[str, Any]:
         logits = rng.normal(scale=2, size=(len(names), rows, n_classes))
-        made = dict(zip(names, log_softmax(logits, axis=2).astype(np.float32), strict=True))
-        return {name: table for name, table in made.items() if name in requires}
+        tables = dict(zip(names, log_softmax(logits, axis=2).astype(np.float32), strict=True))
+        return {name: table for name, table in tables.items() if name in requires}
 
     def texts(names: tuple[str, str], rows: int) -> dict[str, Any]:
         lengths = rng.integers(3, 9, size=(rows, 1))
         tokens = np.where(np.arange(8) < lengths, rng.integers(0, 40, size=(rows, 8)), -1)
-        made = {names[0]: rng.normal(size=(rows, 6)).astype(np.float32), names[1]: tokens}
-        return {name: table for name, table in made.items() if name in requires}
+        tables = {names[0]: rng.normal(size=(rows, 6)).astype(np.float32), names[1]: tokens}
+        return {name: table for name, table in tables.items() if name in requires}
 
     def dynamics() -> dict[str, Any]:
-        made = log_softmax(rng.normal(scale=2, size=(ROWS, 6, n_classes)), axis=2).astype(np.float32)
-        return {DYNAMICS: made} if DYNAMICS in requires else {}
+        tables = log_softmax(rng.normal(scale=2, size=(ROWS, 6, n_classes)), axis=2).astype(np.float32)
+        return {DYNAMICS: tables} if DYNAMICS in requires else {}
 
     return Context(
         n_classes=n_classes,
@@ -222,7 +222,7 @@ def build() -> Callable[..., Method]:
 
 @pytest.fixture
 def context() -> Callable[..., Context]:
-    """`context(n_classes=3, real_use=PRIOR, requires=both)`: what `start` is told."""
+    """`context(n_classes=3, real_use=PRIOR, requires=both)`: the context that `start` receives."""
     return make_context
 
 

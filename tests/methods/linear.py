@@ -1,4 +1,4 @@
-"""A probe of a linear classifier: what the look-ahead of a trainer does, written out for a model of one matrix."""
+"""A probe of a linear classifier: the look-ahead of the trainer, written out for a model of one matrix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods that look at a training before they weigh: data maps, the area under the margin, self-boosting."""
+"""Methods whose weights come from snapshots of a training: data maps, the area under the margin, self-boosting."""
 
 from __future__ import annotations
 
@@ -29,48 +29,48 @@ def kept(merits, count):
 
 @pytest.mark.parametrize("select", ["ambiguous", "easy", "hard"])
 def test_data_maps_are_their_definition(select, build, seen):
-    told, labels, dynamics = seen
+    cell_context, labels, dynamics = seen
     given = [[np.exp(look[y]) for look in row] for row, y in zip(dynamics, labels, strict=True)]
     merits = {
         "ambiguous": [np.sqrt(np.mean([(p - np.mean(row)) ** 2 for p in row])) for row in given],
         "easy": [np.mean(row) for row in given],
         "hard": [-np.mean(row) for row in given],
     }[select]
-    weights = build("cartography", select=select, share=0.3).table(told)
+    weights = build("cartography", select=select, share=0.3).table(cell_context)
     assert set(np.flatnonzero(weights)) == kept(merits, 15)
     assert weights.mean() == pytest.approx(1)
 
 
 def test_area_under_the_margin_is_its_definition(build, seen):
-    told, labels, dynamics = seen
+    cell_context, labels, dynamics = seen
     merits = [
         np.mean([look[y] - max(z for c, z in enumerate(look) if c != y) for look in row])
         for row, y in zip(dynamics, labels, strict=True)
     ]
-    weights = build("aum", drop=0.3).table(told)
+    weights = build("aum", drop=0.3).table(cell_context)
     assert set(np.flatnonzero(weights)) == kept(merits, 35)
     assert weights.mean() == pytest.approx(1)
-    shifted = replace(told, tables={DYNAMICS: dynamics + np.random.default_rng(1).normal(size=(50, 6, 1))})
+    shifted = replace(cell_context, tables={DYNAMICS: dynamics + np.random.default_rng(1).normal(size=(50, 6, 1))})
     assert build("aum", drop=0.3).table(shifted).tolist() == weights.tolist()
 
 
 @pytest.mark.parametrize(("entry", "settings"), [("cartography", {"share": 0.3}), ("aum", {"drop": 0.7})])
 def test_a_share_of_each_label(entry, settings, build, seen):
     """per_class=True ranks the rows of a label among themselves."""
-    told, labels, dynamics = seen
+    cell_context, labels, dynamics = seen
     method = build(entry, per_class=True, **settings)
-    weights, merits = method.table(told), method.merit(labels, dynamics)
+    weights, merits = method.table(cell_context), method.merit(labels, dynamics)
     assert weights.mean() == pytest.approx(1)
     for label in range(3):
         rows = np.flatnonzero(labels == label)
         assert set(np.flatnonzero(weights[rows])) == kept(merits[rows].tolist(), round(0.3 * len(rows)))
-    assert weights.tolist() != build(entry, **settings).table(told).tolist()
+    assert weights.tolist() != build(entry, **settings).table(cell_context).tolist()
 
 
-def test_one_look_has_no_variability(build, seen):
+def test_one_snapshot_has_no_variability(build, seen):
     """Nothing is then more ambiguous than anything else: rows are taken in their order."""
-    told, _, dynamics = seen
-    once = replace(told, tables={DYNAMICS: dynamics[:, :1]})
+    cell_context, _, dynamics = seen
+    once = replace(cell_context, tables={DYNAMICS: dynamics[:, :1]})
     assert np.flatnonzero(build("cartography", share=0.2).table(once)).tolist() == list(range(10))
 
 

@@ -1,4 +1,4 @@
-"""What may be switched on in IMP and DIMP: normalisation, calibration, out-of-fold and evaluation-mode denominators."""
+"""The options of IMP and DIMP: normalisation, calibration, out-of-fold and evaluation-mode denominators."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def test_calibrated_weights_are_those_of_the_scaled_checker(build, sample, conte
     """P' ** (1 / T), normalised again; the given label's part of it is the weight."""
     batch = sample(dtype=DOUBLE).batch
     labels, log_probs = overconfident(2.0)
-    told = replace(context(), real_labels=labels, real_tables={QUALITY_OOF: log_probs})
+    cell_context = replace(context(), real_labels=labels, real_tables={QUALITY_OOF: log_probs})
     method = build("quality-only", calibrate=True)
-    method.start(told)
+    method.start(cell_context)
     flat = (batch.tables[QUALITY].detach().exp()) ** (1 / temperature(labels, log_probs))
     expected = (flat / flat.sum(1, keepdim=True)).gather(1, batch.labels[:, None]).squeeze(1)
     close(method.losses(batch).weight, expected)

@@ -39,8 +39,8 @@ def batch_of(sample, probe: LinearProbe, ids: torch.Tensor = IDS, step: int = 0)
     """A batch whose log-probabilities are those of the probe's model."""
     points, labels = probe.rows(ids)
     logits = probe.log_probs(probe.weights, points)
-    made = sample(logits, labels, size=len(ids), dtype=torch.float64).batch
-    return replace(made, ids=ids, lookahead=probe, step=step)
+    batch = sample(logits, labels, size=len(ids), dtype=torch.float64).batch
+    return replace(batch, ids=ids, lookahead=probe, step=step)
 
 
 @pytest.mark.parametrize("rate", [1e-3, 1.0])
@@ -239,6 +239,6 @@ def test_per_row_numbers_are_indexed_by_id():
     """Ids need not be consecutive; without generated rows there is nothing to index."""
     import numpy as np
 
-    made = Context(2, 3, 5, (0.5, 0.5), None, ids=np.array([7, 2, 4])).per_row(0.5)
-    assert made.tolist() == [0.5] * 8
+    state = Context(2, 3, 5, (0.5, 0.5), None, ids=np.array([7, 2, 4])).per_row(0.5)
+    assert state.tolist() == [0.5] * 8
     assert len(Context(2, 3, 5, (0.5, 0.5), None, ids=np.array([], dtype=np.int64)).per_row(0.5)) == 0

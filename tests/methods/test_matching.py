@@ -41,7 +41,7 @@ def texts(context, seed=0, rows=200, real=100):
     alike = np.arange(rows) % 3 == 0
     generated[alike, :4] = rng.integers(1000, 1020, size=(int(alike.sum()), 4))
     generated[::2, 10:] = -1
-    told = replace(
+    cell_context = replace(
         context(2),
         labels=np.arange(rows) // 2 % 2,
         ids=np.arange(rows),
@@ -49,25 +49,25 @@ def texts(context, seed=0, rows=200, real=100):
         real_labels=np.arange(real) % 2,
         real_tables={REAL_TOKENS: rng.integers(1000, 1020, size=(real, 8))},
     )
-    return told, alike
+    return cell_context, alike
 
 
 def test_density_ratio_is_the_ratio_of_densities(build, context):
     """Of two Gaussians shifted by 1 the log ratio is x - 1/2: slope and order are found, out of fold."""
-    told = world(context, rows=4000, real=4000)
-    found = np.log(build("density-ratio", 2, clip=50.0).table(told))
-    slope, _ = np.polyfit(told.tables[EMBEDDINGS][:, 0], found, 1)
+    cell_context = world(context, rows=4000, real=4000)
+    found = np.log(build("density-ratio", 2, clip=50.0).table(cell_context))
+    slope, _ = np.polyfit(cell_context.tables[EMBEDDINGS][:, 0], found, 1)
     assert slope == pytest.approx(1, abs=0.1)
     for label in (0, 1):
-        assert np.exp(found[told.labels == label]).mean() == pytest.approx(1)
+        assert np.exp(found[cell_context.labels == label]).mean() == pytest.approx(1)
 
 
 def test_density_ratio_moves_the_mean_to_the_real_rows(build, context):
     """The weighted generated mean is where the real rows are; with power 0 nothing moves."""
-    told = world(context, rows=2000, real=1000)
-    points = told.tables[EMBEDDINGS][:, 0]
-    assert np.average(points, weights=build("density-ratio", 2).table(told)) == pytest.approx(1, abs=0.25)
-    assert build("density-ratio", 2, power=0.0).table(told).tolist() == [1.0] * 2000
+    cell_context = world(context, rows=2000, real=1000)
+    points = cell_context.tables[EMBEDDINGS][:, 0]
+    assert np.average(points, weights=build("density-ratio", 2).table(cell_context)) == pytest.approx(1, abs=0.25)
+    assert build("density-ratio", 2, power=0.0).table(cell_context).tolist() == [1.0] * 2000
 
 
 def test_density_ratio_is_clipped(build, context):
@@ -84,12 +84,12 @@ def test_density_ratio_is_clipped(build, context):
 @pytest.mark.parametrize("shift", [3.0, 5.0, 20.0])
 def test_no_weight_is_above_the_clip(shift, clip, build, context):
     """Also where the sets hardly overlap and the mean ratio is near 0; each class keeps its total."""
-    told = world(context, shift=shift)
-    weights = build("density-ratio", 2, clip=clip).table(told)
+    cell_context = world(context, shift=shift)
+    weights = build("density-ratio", 2, clip=clip).table(cell_context)
     assert weights.max() <= clip * (1 + 1e-12)
     assert weights.min() >= 0
     for label in (0, 1):
-        assert weights[told.labels == label].mean() == pytest.approx(1)
+        assert weights[cell_context.labels == label].mean() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("bound", [1.0, 2.5, 4.0, 100.0])
@@ -164,19 +164,19 @@ def test_kernels_are_gaussian_at_the_median_distance():
 
 def test_kernel_mean_matching_brings_the_sets_together(build, context):
     """The weighted distance of the mean embeddings is far below the plain one; a bound of 1 changes nothing."""
-    told = world(context)
+    cell_context = world(context)
     for label in (0, 1):
-        own, theirs = told.labels == label, told.real_labels == label
-        a, b = told.tables[EMBEDDINGS][own], told.real_tables[REAL_EMBEDDINGS][theirs]
+        own, theirs = cell_context.labels == label, cell_context.real_labels == label
+        a, b = cell_context.tables[EMBEDDINGS][own], cell_context.real_tables[REAL_EMBEDDINGS][theirs]
         kernel, target = kernels(a, b)
-        weights = build("kmm", 2).table(told)[own]
+        weights = build("kmm", 2).table(cell_context)[own]
         ones, n = np.ones(len(weights)), len(weights)
 
         def distance(w, kernel=kernel, target=target, n=n):
             return w @ kernel @ w / n**2 - 2 * w @ target / n
 
         assert distance(weights) < distance(ones) - 0.05
-    assert build("kmm", 2, bound=1.0).table(told) == pytest.approx(np.ones(400))
+    assert build("kmm", 2, bound=1.0).table(cell_context) == pytest.approx(np.ones(400))
 
 
 def test_dsir_scores_are_its_definition():
@@ -205,19 +205,19 @@ def test_ngrams_end_with_the_text():
 
 
 def test_dsir_draws_a_share_of_each_class_and_prefers_real_words(build, context):
-    told, alike = texts(context)
-    weights = build("dsir", 2, share=0.3).table(told)
+    cell_context, alike = texts(context)
+    weights = build("dsir", 2, share=0.3).table(cell_context)
     for label in (0, 1):
-        own = weights[told.labels == label]
+        own = weights[cell_context.labels == label]
         assert (own > 0).sum() == 30
         assert own.mean() == pytest.approx(1)
     assert weights[alike].mean() > 2 * weights[~alike].mean()
-    assert build("dsir", 2, share=1.0).table(told).tolist() == [1.0] * 200
+    assert build("dsir", 2, share=1.0).table(cell_context).tolist() == [1.0] * 200
 
 
 @pytest.mark.parametrize("entry", MATCHING)
 def test_labels_of_real_rows_are_a_use_of_their_own(entry):
-    """Matching by class is told from matching texts alone."""
+    """Matching by class differs from matching texts alone."""
     cls = discover()[entry]
     assert cls.real_use_of(cls.Config()) is RealUse.CLASSES
     assert cls.real_use_of(cls.Config(per_class=False)) is RealUse.TEXTS
@@ -226,10 +226,12 @@ def test_labels_of_real_rows_are_a_use_of_their_own(entry):
 @pytest.mark.parametrize("entry", MATCHING)
 def test_no_generated_rows_and_no_real_rows_of_a_class(entry, build, context):
     """Training on real rows alone has nothing to weight; a class that cannot be compared is named."""
-    told = texts(context)[0] if entry == "dsir" else world(context)
-    tables = {name: table[:0] for name, table in told.tables.items()}
-    build(entry, 2, train_on="real").start(replace(told, labels=told.labels[:0], ids=told.ids[:0], tables=tables))
-    lacking = replace(told, real_labels=np.zeros_like(told.real_labels))
+    cell_context = texts(context)[0] if entry == "dsir" else world(context)
+    tables = {name: table[:0] for name, table in cell_context.tables.items()}
+    build(entry, 2, train_on="real").start(
+        replace(cell_context, labels=cell_context.labels[:0], ids=cell_context.ids[:0], tables=tables)
+    )
+    lacking = replace(cell_context, real_labels=np.zeros_like(cell_context.real_labels))
     with pytest.raises(ValueError, match="class 1 has 0 real rows"):
         build(entry, 2).start(lacking)
     build(entry, 2, per_class=False).start(lacking)

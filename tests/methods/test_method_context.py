@@ -1,4 +1,4 @@
-"""What a cell tells a method before training: generated rows only, and only the checkers that it requires."""
+"""The context of a cell: generated rows only, and only the tables that the method requires."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def cell_of_three_classes():
 
 def test_tables_hold_the_generated_rows(mixed_rows, cell_of_three_classes):
     """Real rows carry no scores and are left out; labels and scores keep one order."""
-    made = context(cell_of_three_classes, discover()["confident"](), mixed_rows)
-    labels, scores = made.scored(QUALITY)
+    cell_context = context(cell_of_three_classes, discover()["confident"](), mixed_rows)
+    labels, scores = cell_context.scored(QUALITY)
     assert labels.tolist() == [0, 1, 1, 0]
     assert scores[:, 0].tolist() == [0, 3, 9, 12]
-    assert made.ids.tolist() == [0, 1, 3, 4]
-    assert (made.n_rows, made.updates) == (5, 7)
+    assert cell_context.ids.tolist() == [0, 1, 3, 4]
+    assert (cell_context.n_rows, cell_context.updates) == (5, 7)
 
 
 def test_label_shares_of_the_real_rows_are_for_who_declares_them(mixed_rows, cell_of_three_classes):

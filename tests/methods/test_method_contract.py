@@ -1,4 +1,4 @@
-"""What every registered method owes the harness, at its defaults and at the ends of what is searched."""
+"""The contract of every registered method, at its defaults and at the ends of the ranges that `tuned` searches."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def reordered(batch, rows):
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 @pytest.mark.parametrize("n_classes", [2, 3, 4])
 def test_losses_and_weights_are_well_formed(variant, n_classes, dtype, build, sample, all_finite):
-    """One loss and one non-negative detached weight per row, from no more than the declared artefacts."""
+    """One loss and one non-negative detached weight per row, from no more than the declared tables."""
     method = build(variant, n_classes)
-    made = sample(n_classes=n_classes, dtype=dtype, requires=method.requires_of(method.config))
-    loss, weight = method.losses(made.batch)
+    case = sample(n_classes=n_classes, dtype=dtype, requires=method.requires_of(method.config))
+    loss, weight = method.losses(case.batch)
     assert loss.shape == (16,)
     assert loss.dtype == dtype
     assert loss.requires_grad
@@ -57,13 +57,13 @@ def test_losses_and_weights_are_well_formed(variant, n_classes, dtype, build, sa
 def test_effective_weight_is_the_slope_of_the_loss(variant, dtype, build, sample, gradient, close):
     """The gradient of the mean loss is that of cross-entropy with the stored weights: w (p - onehot) / B."""
     method = build(variant)
-    made = sample(dtype=dtype)
-    weight = method.losses(made.batch).weight
+    case = sample(dtype=dtype)
+    weight = method.losses(case.batch).weight
     if weight is None:
         pytest.skip("not a loss of p_y alone")
-    onehot = torch.nn.functional.one_hot(made.batch.labels, 3)
-    expected = weight[:, None] * (made.logits.softmax(1) - onehot) / 16
-    close(gradient(made, build(variant)), expected.detach(), 1e-5 if dtype == torch.float32 else 1e-10)
+    onehot = torch.nn.functional.one_hot(case.batch.labels, 3)
+    expected = weight[:, None] * (case.logits.softmax(1) - onehot) / 16
+    close(gradient(case, build(variant)), expected.detach(), 1e-5 if dtype == torch.float32 else 1e-10)
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
@@ -76,9 +76,9 @@ def test_extreme_logits_stay_finite(variant, extreme, n_classes, dtype, build, s
     logits = {"scaled": None, "low": -hit, "high": hit, "opposed": 2 * hit - 1e4}[extreme]
     sure, unsure = hit.log_softmax(1), (-hit).log_softmax(1)
     for quality, diversity in [(sure, unsure), (unsure, sure), (sure, sure)]:
-        made = sample(logits, labels, quality, diversity, n_classes=n_classes, scale=1e3, dtype=dtype)
-        loss, weight = build(variant, n_classes).losses(made.batch)
-        slope = gradient(made, build(variant, n_classes))
+        case = sample(logits, labels, quality, diversity, n_classes=n_classes, scale=1e3, dtype=dtype)
+        loss, weight = build(variant, n_classes).losses(case.batch)
+        slope = gradient(case, build(variant, n_classes))
         assert all_finite(loss, loss.mean(), slope, slope.square().sum().sqrt())
         assert weight is None or all_finite(weight)
 
@@ -88,21 +88,21 @@ def test_finite_along_the_whole_range_of_log_probabilities(variant, build, sampl
     for logp in (0.0, -1e-45, -1e-38, -1e-20, -1e-8, -1e-3, -1.0, -87.0, -104.0, -1e3, -1e4):
         rest = np.log(-np.expm1(logp)) if logp < 0 else -200.0
         logits = torch.tensor([[logp, rest]] * 4)
-        made = sample(logits, torch.zeros(4, dtype=torch.int64), n_classes=2, size=4)
-        loss, weight = build(variant, 2).losses(made.batch)
-        assert all_finite(loss, gradient(made, build(variant, 2))), logp
+        case = sample(logits, torch.zeros(4, dtype=torch.int64), n_classes=2, size=4)
+        loss, weight = build(variant, 2).losses(case.batch)
+        assert all_finite(loss, gradient(case, build(variant, 2))), logp
         assert weight is None or all_finite(weight), logp
 
 
 def test_shift_of_the_logits_changes_nothing(variant, build, sample, gradient, close):
     """Adding a constant to a row's logits leaves its loss, weight and gradient."""
-    made = sample(dtype=torch.float64)
-    moved = sample(made.logits + torch.linspace(-30, 30, 16)[:, None], made.batch.labels, dtype=torch.float64)
-    before, after = build(variant).losses(made.batch), build(variant).losses(moved.batch)
+    case = sample(dtype=torch.float64)
+    moved = sample(case.logits + torch.linspace(-30, 30, 16)[:, None], case.batch.labels, dtype=torch.float64)
+    before, after = build(variant).losses(case.batch), build(variant).losses(moved.batch)
     close(after.loss, before.loss)
     if before.weight is not None:
         close(after.weight, before.weight)
-    close(gradient(moved, build(variant)), gradient(made, build(variant)))
+    close(gradient(moved, build(variant)), gradient(case, build(variant)))
 
 
 def test_duplicated_batch_has_the_same_mean_loss(variant, build, sample, close):
@@ -136,11 +136,11 @@ def test_start_resets_all_state(variant, build, sample, context):
 
 def test_no_gradient_reaches_the_checkers(variant, build, sample):
     """The checkers' scores are data, even if a caller leaves them attached to a graph."""
-    made = sample()
-    build(variant).losses(made.batch).loss.mean().backward()
-    assert made.quality.grad is None
-    assert made.diversity.grad is None
-    assert made.logits.grad is not None
+    case = sample()
+    build(variant).losses(case.batch).loss.mean().backward()
+    assert case.quality.grad is None
+    assert case.diversity.grad is None
+    assert case.logits.grad is not None
 
 
 def test_works_without_a_surrounding_graph(variant, build, sample):

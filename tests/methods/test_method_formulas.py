@@ -54,12 +54,12 @@ def test_methods_reduce_to_cross_entropy(build, sample, gradient, close):
     close(build("ce").losses(plain.batch).loss, expected)
     close(gradient(plain, build("ce")), expected_gradient)
     for name, settings, quality, diversity in as_cross_entropy(sample).values():
-        made = sample(quality=quality, diversity=diversity, dtype=DOUBLE)
-        loss, weight = build(name, **settings).losses(made.batch)
+        case = sample(quality=quality, diversity=diversity, dtype=DOUBLE)
+        loss, weight = build(name, **settings).losses(case.batch)
         close(loss, expected)
         if weight is not None:
             close(weight, torch.ones(16, dtype=DOUBLE))
-        close(gradient(made, build(name, **settings)), expected_gradient)
+        close(gradient(case, build(name, **settings)), expected_gradient)
 
 
 def test_prior_correction_without_a_shift_is_cross_entropy(build, sample, context, close):
@@ -97,19 +97,19 @@ def test_prior_correction_drops_a_class_the_real_set_lacks(build, sample, contex
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
 def test_dimp_descends_the_ratio(gamma, build, sample, gradient, close):
     """gamma = 1: its gradient is that of sum P'/p; in general that of P'^gamma p^-gamma / gamma."""
-    made = sample(dtype=DOUBLE)
-    ratio = (made.batch.quality_logp.detach() - made.batch.logp).mul(gamma).exp() / gamma
-    (expected,) = torch.autograd.grad(ratio.mean(), made.logits, retain_graph=True)
-    close(gradient(made, build("dimp", gamma=gamma)), expected)
+    case = sample(dtype=DOUBLE)
+    ratio = (case.batch.quality_logp.detach() - case.batch.logp).mul(gamma).exp() / gamma
+    (expected,) = torch.autograd.grad(ratio.mean(), case.logits, retain_graph=True)
+    close(gradient(case, build("dimp", gamma=gamma)), expected)
 
 
 def test_dimp_detaches_its_weight(build, sample, gradient, close):
     """With the weight attached, each row's gradient would be 1 + CE times as large."""
-    made = sample(dtype=DOUBLE)
-    attached = (made.batch.quality_logp.detach() - made.batch.logp).exp() * -made.batch.logp
-    (wrong,) = torch.autograd.grad(attached.mean(), made.logits, retain_graph=True)
+    case = sample(dtype=DOUBLE)
+    attached = (case.batch.quality_logp.detach() - case.batch.logp).exp() * -case.batch.logp
+    (wrong,) = torch.autograd.grad(attached.mean(), case.logits, retain_graph=True)
     right = gradient(sample(dtype=DOUBLE), build("dimp"))
-    close(wrong, right * (1 - made.batch.logp.detach())[:, None])
+    close(wrong, right * (1 - case.batch.logp.detach())[:, None])
     assert (wrong - right).abs().max() > 0.01
 
 
@@ -118,22 +118,22 @@ def test_dimp_weight_averages_one_over_the_models_labels(build, sample, close):
     logits = sample(dtype=DOUBLE).logits
     total = torch.zeros(16, dtype=DOUBLE)
     for label in range(N_CLASSES):
-        made = sample(logits, torch.full((16,), label), dtype=DOUBLE)
-        total += made.batch.logp.detach().exp() * build("dimp").losses(made.batch).weight
+        case = sample(logits, torch.full((16,), label), dtype=DOUBLE)
+        total += case.batch.logp.detach().exp() * build("dimp").losses(case.batch).weight
     close(total, torch.ones(16, dtype=DOUBLE))
 
 
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
 def test_importance_losses_as_released(gamma, build, sample, close):
     """The released code works with probabilities: mean of -(ratio)^gamma log p, recomputed in numpy."""
-    made = sample(dtype=DOUBLE)
-    rows, labels = np.arange(16), made.batch.labels.numpy()
-    log_model = log_softmax(made.logits.detach().numpy(), axis=1)[rows, labels]
-    quality = np.exp(made.quality.detach().numpy())[rows, labels]
-    diversity = np.exp(made.diversity.detach().numpy())[rows, labels]
+    case = sample(dtype=DOUBLE)
+    rows, labels = np.arange(16), case.batch.labels.numpy()
+    log_model = log_softmax(case.logits.detach().numpy(), axis=1)[rows, labels]
+    quality = np.exp(case.quality.detach().numpy())[rows, labels]
+    diversity = np.exp(case.diversity.detach().numpy())[rows, labels]
     ratios = {"imp": quality / diversity, "dimp": quality / np.exp(log_model), "quality-only": quality}
     for name, ratio in ratios.items():
-        loss, weight = build(name, gamma=gamma).losses(made.batch)
+        loss, weight = build(name, gamma=gamma).losses(case.batch)
         close(weight, torch.from_numpy(ratio**gamma))
         close(loss.mean(), torch.tensor(np.mean(-(ratio**gamma) * log_model)))
 
@@ -150,34 +150,34 @@ def test_clip_is_the_largest_weight(build, sample, close):
 @pytest.mark.parametrize("gamma", [0.25, 0.5, 1.0, 2.0, 5.0])
 def test_focal_is_its_formula(gamma, build, sample, gradient, close):
     """Value and gradient from probabilities; the detached form keeps the value and drops part of the gradient."""
-    made = sample(dtype=DOUBLE)
-    p = made.logits.softmax(1).gather(1, made.batch.labels[:, None]).squeeze(1)
+    case = sample(dtype=DOUBLE)
+    p = case.logits.softmax(1).gather(1, case.batch.labels[:, None]).squeeze(1)
     expected = -((1 - p) ** gamma) * p.log()
-    (slope,) = torch.autograd.grad(expected.mean(), made.logits, retain_graph=True)
-    close(build("focal", gamma=gamma).losses(made.batch).loss, expected)
-    close(gradient(made, build("focal", gamma=gamma)), slope)
+    (slope,) = torch.autograd.grad(expected.mean(), case.logits, retain_graph=True)
+    close(build("focal", gamma=gamma).losses(case.batch).loss, expected)
+    close(gradient(case, build("focal", gamma=gamma)), slope)
     stopped = -((1 - p.detach()) ** gamma) * p.log()
-    (slope,) = torch.autograd.grad(stopped.mean(), made.logits, retain_graph=True)
+    (slope,) = torch.autograd.grad(stopped.mean(), case.logits, retain_graph=True)
     detached = build("focal", gamma=gamma, detach=True)
-    close(detached.losses(made.batch).loss, expected)
-    close(detached.losses(made.batch).weight, (1 - p.detach()) ** gamma)
-    close(gradient(made, detached), slope)
+    close(detached.losses(case.batch).loss, expected)
+    close(detached.losses(case.batch).weight, (1 - p.detach()) ** gamma)
+    close(gradient(case, detached), slope)
 
 
 def test_focal_as_the_authors_of_dimp_compare_with_it(build, sample, close):
     """gamma 1, detached, in numpy: the batch mean of -(1 - p) log p."""
-    made = sample(dtype=DOUBLE)
-    log_model = log_softmax(made.logits.detach().numpy(), axis=1)[np.arange(16), made.batch.labels.numpy()]
-    loss, weight = build("focal", gamma=1.0, detach=True).losses(made.batch)
+    case = sample(dtype=DOUBLE)
+    log_model = log_softmax(case.logits.detach().numpy(), axis=1)[np.arange(16), case.batch.labels.numpy()]
+    loss, weight = build("focal", gamma=1.0, detach=True).losses(case.batch)
     close(loss.mean(), torch.tensor(np.mean(-(1 - np.exp(log_model)) * log_model)))
     close(weight, torch.from_numpy(1 - np.exp(log_model)))
 
 
 def test_focal_at_known_points(build, given_probabilities, gradient):
     """Slope with respect to the given label's logit at gamma 2."""
-    made = given_probabilities(torch.tensor([0.05, 0.5, 0.9], dtype=DOUBLE))
-    full = 3 * gradient(made, build("focal", 2))[:, 0]
-    detached = 3 * gradient(made, build("focal", 2, detach=True))[:, 0]
+    case = given_probabilities(torch.tensor([0.05, 0.5, 0.9], dtype=DOUBLE))
+    full = 3 * gradient(case, build("focal", 2))[:, 0]
+    detached = 3 * gradient(case, build("focal", 2, detach=True))[:, 0]
     assert full.tolist() == pytest.approx([-1.128, -0.298, -0.0029], abs=6e-4)
     assert detached.tolist() == pytest.approx([-0.857, -0.125, -0.0010], abs=6e-4)
 

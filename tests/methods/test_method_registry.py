@@ -1,4 +1,4 @@
-"""The registry, and what every entry declares."""
+"""The registry, and the declarations of every method."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from methods.hooks import Budget
 CORE = ["ce", "ce-mix", "ce-prior", "dimp", "focal", "imp", "quality-only", "real-only", "superloss"]
 ROOT = Path(__file__).resolve().parents[2]
 
-# name: how real rows are used, pairing, artefacts, all at the defaults
+# name: how real rows are used, pairing, tables, all at the defaults
 DECLARED = {
     "ce": (RealUse.NONE, "full", ()),
     "ce-mix": (RealUse.TRAIN, "partial", ()),
@@ -200,7 +200,7 @@ def test_source_is_documented(name):
 
 
 def test_declarations_are_valid(name):
-    """Artefacts, uses, pairing and costs come from the contract's vocabulary."""
+    """Tables, uses, pairing and costs come from the contract's vocabulary."""
     cls = discover()[name]
     config = cls.Config()
     assert issubclass(cls, Method)
@@ -218,7 +218,7 @@ def test_declarations_are_valid(name):
 
 @pytest.mark.parametrize("entry", sorted(DECLARED))
 def test_declarations(entry):
-    """Use of real rows, pairing, artefacts, cost."""
+    """Use of real rows, pairing, tables, cost."""
     cls = discover()[entry]
     config = cls.Config()
     assert (cls.real_use_of(config), cls.pairing_of(config), cls.requires) == DECLARED[entry]

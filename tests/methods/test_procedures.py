@@ -115,7 +115,7 @@ def test_infobatch_never_empties_a_batch(build, sample):
 
 
 def ensemble(build, context, **settings):
-    """A filter that has seen two passes over 48 rows of three classes, and what it was told."""
+    """A filter that has seen two passes over 48 rows of three classes, and these passes."""
     method = build("supergen-filter", **settings)
     logits = torch.randn(2, 48, 3, generator=torch.Generator().manual_seed(3)) * 3
     for own in logits:

@@ -15,21 +15,21 @@ from methods import discover
 DOUBLE = torch.float64
 
 
-def given(made):
+def given(case):
     """(B,) p of the given label, from a plain softmax."""
-    return made.logits.detach().softmax(1).gather(1, made.batch.labels[:, None]).squeeze(1)
+    return case.logits.detach().softmax(1).gather(1, case.batch.labels[:, None]).squeeze(1)
 
 
 @pytest.mark.parametrize("q", [0.1, 0.3, 0.7, 1.0])
 def test_gce_has_the_gradient_of_weighted_cross_entropy(q, build, sample, gradient, close):
     """The formula from probabilities, and the gradient with a detached weight p^q."""
-    made = sample(dtype=DOUBLE)
-    p = given(made)
-    loss, weight = build("gce", q=q).losses(made.batch)
+    case = sample(dtype=DOUBLE)
+    p = given(case)
+    loss, weight = build("gce", q=q).losses(case.batch)
     close(loss, (1 - p**q) / q)
     close(weight, p**q)
-    (expected,) = torch.autograd.grad((p**q * -made.batch.logp).mean(), made.logits, retain_graph=True)
-    close(gradient(made, build("gce", q=q)), expected)
+    (expected,) = torch.autograd.grad((p**q * -case.batch.logp).mean(), case.logits, retain_graph=True)
+    close(gradient(case, build("gce", q=q)), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, DOUBLE], ids=str)
@@ -41,19 +41,19 @@ def test_gce_with_a_small_q_is_cross_entropy(dtype, build, sample, close):
 
 def test_gce_at_one_is_half_the_absolute_error(build, sample, close):
     """|onehot - p| summed over classes is 2 (1 - p)."""
-    made = sample(dtype=DOUBLE)
-    onehot = torch.nn.functional.one_hot(made.batch.labels, 3)
-    absolute = (onehot - made.logits.detach().softmax(1)).abs().sum(1)
-    close(2 * build("gce", q=1.0).losses(made.batch).loss, absolute)
+    case = sample(dtype=DOUBLE)
+    onehot = torch.nn.functional.one_hot(case.batch.labels, 3)
+    absolute = (onehot - case.logits.detach().softmax(1)).abs().sum(1)
+    close(2 * build("gce", q=1.0).losses(case.batch).loss, absolute)
 
 
 @pytest.mark.parametrize("q", [0.2, 0.7, 1.0])
 def test_gce_is_bounded(q, build, sample):
     """Between 0 and 1/q, and summed over all labels within the bounds that make it robust."""
-    made = sample(dtype=DOUBLE, scale=3.0)
+    case = sample(dtype=DOUBLE, scale=3.0)
     total = torch.zeros(16, dtype=DOUBLE)
     for label in range(3):
-        loss = build("gce", q=q).losses(sample(made.logits, torch.full((16,), label), dtype=DOUBLE).batch).loss.detach()
+        loss = build("gce", q=q).losses(sample(case.logits, torch.full((16,), label), dtype=DOUBLE).batch).loss.detach()
         assert loss.min() >= 0
         assert loss.max() <= 1 / q
         total += loss
@@ -64,16 +64,16 @@ def test_gce_is_bounded(q, build, sample):
 @pytest.mark.parametrize("q", [0.0, 0.7, 1.0])
 def test_gce_truncated_ignores_badly_fitted_rows(q, build, sample, gradient, close):
     """Rows with p <= k have the loss of k and no gradient, all others are as without truncation."""
-    made = sample(dtype=DOUBLE)
-    beyond = given(made) <= 0.4
+    case = sample(dtype=DOUBLE)
+    beyond = given(case) <= 0.4
     assert 0 < beyond.sum() < 16
-    plain = build("gce", q=q).losses(made.batch)
+    plain = build("gce", q=q).losses(case.batch)
     truncated = build("gce", q=q, truncate=0.4, start=0.0)
-    loss, weight = truncated.losses(made.batch)
+    loss, weight = truncated.losses(case.batch)
     at_k = (1 - 0.4**q) / q if q > 0 else -math.log(0.4)
     close(loss, torch.where(beyond, torch.full_like(loss, at_k), plain.loss))
     close(weight, torch.where(beyond, 0.0, plain.weight))
-    assert gradient(made, truncated)[beyond].abs().max() == 0
+    assert gradient(case, truncated)[beyond].abs().max() == 0
 
 
 def test_gce_truncates_from_its_start_on(build, sample):
@@ -86,24 +86,24 @@ def test_gce_truncates_from_its_start_on(build, sample):
 
 def test_sce_reverse_term_is_the_sum_over_the_label(build, sample, close):
     """-sum_c p_c log(max(y_c, floor)) = -A (1 - p), in numpy, and its slope."""
-    made = sample(dtype=DOUBLE)
-    p = softmax(made.logits.detach().numpy(), axis=1)
-    onehot = np.eye(3)[made.batch.labels.numpy()]
+    case = sample(dtype=DOUBLE)
+    p = softmax(case.logits.detach().numpy(), axis=1)
+    onehot = np.eye(3)[case.batch.labels.numpy()]
     reverse = -(p * np.log(np.clip(onehot, 1e-4, 1))).sum(1)
-    loss, weight = build("sce", alpha=0.0, beta=1.0).losses(made.batch)
+    loss, weight = build("sce", alpha=0.0, beta=1.0).losses(case.batch)
     close(loss, torch.from_numpy(reverse))
-    close(loss, -math.log(1e-4) * (1 - given(made)))
-    close(weight, -math.log(1e-4) * given(made))
+    close(loss, -math.log(1e-4) * (1 - given(case)))
+    close(weight, -math.log(1e-4) * given(case))
 
 
 def test_sce_adds_up(build, sample, gradient, close):
     """alpha times cross-entropy plus beta times the reverse term, values and gradients; linear in both."""
-    made = sample(dtype=DOUBLE)
+    case = sample(dtype=DOUBLE)
     parts = [build("sce", alpha=2.5, beta=0.0), build("sce", alpha=0.0, beta=0.3)]
-    close(parts[0].losses(made.batch).loss, -2.5 * made.batch.logp)
+    close(parts[0].losses(case.batch).loss, -2.5 * case.batch.logp)
     both = build("sce", alpha=2.5, beta=0.3)
-    close(both.losses(made.batch).loss, sum(part.losses(made.batch).loss for part in parts))
-    close(gradient(made, both), sum(gradient(made, part) for part in parts))
+    close(both.losses(case.batch).loss, sum(part.losses(case.batch).loss for part in parts))
+    close(gradient(case, both), sum(gradient(case, part) for part in parts))
 
 
 def test_sce_needs_one_of_its_terms():
@@ -115,40 +115,40 @@ def test_sce_needs_one_of_its_terms():
 @pytest.mark.parametrize("beta", [0.3, 0.95])
 def test_soft_bootstrap_is_its_formula(beta, build, sample, gradient, close):
     """Autograd of the sum over classes with p attached; stopping the gradient there would be another method."""
-    made = sample(dtype=DOUBLE)
-    p = made.logits.softmax(1)
-    target = beta * torch.nn.functional.one_hot(made.batch.labels, 3).double() + (1 - beta) * p
+    case = sample(dtype=DOUBLE)
+    p = case.logits.softmax(1)
+    target = beta * torch.nn.functional.one_hot(case.batch.labels, 3).double() + (1 - beta) * p
     expected = -(target * p.log()).sum(1)
-    (slope,) = torch.autograd.grad(expected.mean(), made.logits, retain_graph=True)
-    (stopped,) = torch.autograd.grad(-(target.detach() * p.log()).sum(1).mean(), made.logits, retain_graph=True)
+    (slope,) = torch.autograd.grad(expected.mean(), case.logits, retain_graph=True)
+    (stopped,) = torch.autograd.grad(-(target.detach() * p.log()).sum(1).mean(), case.logits, retain_graph=True)
     method = build("bootstrap", beta=beta)
-    close(method.losses(made.batch).loss, expected)
-    close(gradient(made, method), slope)
+    close(method.losses(case.batch).loss, expected)
+    close(gradient(case, method), slope)
     assert (slope - stopped).abs().max() > 1e-4
-    assert method.losses(made.batch).weight is None
+    assert method.losses(case.batch).weight is None
 
 
 def test_hard_bootstrap_is_cross_entropy_with_a_mixed_target(build, sample, gradient, close):
     """torch's cross-entropy with a target that is part label, part predicted class."""
-    made = sample(dtype=DOUBLE)
-    guess = made.logits.detach().argmax(1)
+    case = sample(dtype=DOUBLE)
+    guess = case.logits.detach().argmax(1)
     onehot = torch.eye(3, dtype=DOUBLE)
-    target = 0.8 * onehot[made.batch.labels] + 0.2 * onehot[guess]
-    expected = torch.nn.functional.cross_entropy(made.logits, target, reduction="none")
-    (slope,) = torch.autograd.grad(expected.mean(), made.logits, retain_graph=True)
+    target = 0.8 * onehot[case.batch.labels] + 0.2 * onehot[guess]
+    expected = torch.nn.functional.cross_entropy(case.logits, target, reduction="none")
+    (slope,) = torch.autograd.grad(expected.mean(), case.logits, retain_graph=True)
     method = build("bootstrap", kind="hard")
-    close(method.losses(made.batch).loss, expected)
-    close(gradient(made, method), slope)
+    close(method.losses(case.batch).loss, expected)
+    close(gradient(case, method), slope)
 
 
 def test_hard_bootstrap_of_right_predictions_is_cross_entropy(build, sample, gradient, close):
     """Where the model agrees with the label there is nothing to mix."""
     logits = sample(dtype=DOUBLE).logits
-    made = sample(logits, logits.argmax(1), dtype=DOUBLE)
+    case = sample(logits, logits.argmax(1), dtype=DOUBLE)
     for beta in (0.0, 0.5, 0.8):
         method = build("bootstrap", kind="hard", beta=beta)
-        close(method.losses(made.batch).loss, -made.batch.logp)
-        close(gradient(made, method), gradient(made, build("ce")))
+        close(method.losses(case.batch).loss, -case.batch.logp)
+        close(gradient(case, method), gradient(case, build("ce")))
 
 
 @pytest.mark.parametrize(("kind", "beta"), [("soft", 0.95), ("hard", 0.8)])
@@ -171,12 +171,12 @@ def test_bootstrap_listens_after_its_warmup(build, sample):
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_label_smoothing_is_torchs(epsilon, n_classes, build, sample, gradient, close):
     """Values and gradients of `cross_entropy(label_smoothing=epsilon)`."""
-    made = sample(dtype=DOUBLE, n_classes=n_classes)
+    case = sample(dtype=DOUBLE, n_classes=n_classes)
     expected = torch.nn.functional.cross_entropy(
-        made.logits, made.batch.labels, reduction="none", label_smoothing=epsilon
+        case.logits, case.batch.labels, reduction="none", label_smoothing=epsilon
     )
-    (slope,) = torch.autograd.grad(expected.mean(), made.logits, retain_graph=True)
+    (slope,) = torch.autograd.grad(expected.mean(), case.logits, retain_graph=True)
     method = build("label-smoothing", n_classes, epsilon=epsilon)
-    close(method.losses(made.batch).loss, expected)
-    close(gradient(made, method), slope)
-    assert method.losses(made.batch).weight is None
+    close(method.losses(case.batch).loss, expected)
+    close(gradient(case, method), slope)
+    assert method.losses(case.batch).weight is None

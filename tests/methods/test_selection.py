@@ -15,7 +15,7 @@ from methods.base import DIVERSITY, DIVERSITY_OOF, QUALITY, Context
 DOUBLE = torch.float64
 
 
-def scored_rows(artefact, size=400, n_classes=3, seed=0, trust=1.5, noise=0.3):
+def scored_rows(table, size=400, n_classes=3, seed=0, trust=1.5, noise=0.3):
     """Labels and a checker that leans to the true class, with some labels wrong; as a context."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(n_classes, size=size)
@@ -23,14 +23,14 @@ def scored_rows(artefact, size=400, n_classes=3, seed=0, trust=1.5, noise=0.3):
     logits = rng.normal(size=(size, n_classes)) + trust * np.eye(n_classes)[truth]
     logits[:, 0] += 0.7  # sure of one class more often than of the others
     prior = tuple(np.bincount(labels, minlength=n_classes) / size)
-    return Context(n_classes, size, 10, prior, None, labels, {artefact: log_softmax(logits, axis=1)}, np.arange(size))
+    return Context(n_classes, size, 10, prior, None, labels, {table: log_softmax(logits, axis=1)}, np.arange(size))
 
 
-def weights_of(method, context, artefact, sample):
+def weights_of(method, context, table, sample):
     """(n,) weights of all rows of a context in one batch."""
     method.start(context)
-    labels, log_probs = torch.from_numpy(context.labels), torch.from_numpy(context.tables[artefact])
-    tables = {"quality": log_probs} if artefact == QUALITY else {"diversity": log_probs}
+    labels, log_probs = torch.from_numpy(context.labels), torch.from_numpy(context.tables[table])
+    tables = {"quality": log_probs} if table == QUALITY else {"diversity": log_probs}
     n_classes = context.n_classes
     return method.losses(sample(None, labels, **tables, n_classes=n_classes, size=len(labels)).batch).weight
 
@@ -245,21 +245,21 @@ def test_jtt_is_training_on_copies(extra, build, sample, close):
 
 
 @pytest.mark.parametrize(
-    ("entry", "artefact"), [("confident", QUALITY), ("confident-learning", DIVERSITY_OOF), ("jtt", DIVERSITY)]
+    ("entry", "table"), [("confident", QUALITY), ("confident-learning", DIVERSITY_OOF), ("jtt", DIVERSITY)]
 )
-def test_weights_follow_the_rows(entry, artefact, build, sample):
+def test_weights_follow_the_rows(entry, table, build, sample):
     """A data set in another order has the same weights in that order."""
-    context = scored_rows(artefact)
+    context = scored_rows(table)
     order = np.random.default_rng(1).permutation(len(context.labels))
-    moved = replace(context, labels=context.labels[order], tables={artefact: context.tables[artefact][order]})
-    before = weights_of(build(entry), context, artefact, sample)
-    torch.testing.assert_close(weights_of(build(entry), moved, artefact, sample), before[order])
+    moved = replace(context, labels=context.labels[order], tables={table: context.tables[table][order]})
+    before = weights_of(build(entry), context, table, sample)
+    torch.testing.assert_close(weights_of(build(entry), moved, table, sample), before[order])
 
 
 @pytest.mark.parametrize(
-    ("entry", "artefact"), [("confident", QUALITY), ("confident-learning", DIVERSITY_OOF), ("jtt", DIVERSITY)]
+    ("entry", "table"), [("confident", QUALITY), ("confident-learning", DIVERSITY_OOF), ("jtt", DIVERSITY)]
 )
-def test_no_generated_rows_is_no_error(entry, artefact, build):
+def test_no_generated_rows_is_no_error(entry, table, build):
     """With train_on=real there is nothing to count before training, and no batch will ask."""
     empty = Context(
         3,
@@ -268,7 +268,7 @@ def test_no_generated_rows_is_no_error(entry, artefact, build):
         (1 / 3,) * 3,
         None,
         np.zeros(0, np.int64),
-        {artefact: np.zeros((0, 3), np.float32)},
+        {table: np.zeros((0, 3), np.float32)},
         np.zeros(0, np.int64),
     )
     build(entry, train_on="real").start(empty)

@@ -28,9 +28,9 @@ def at_losses(sample):
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_large_lam_is_shifted_cross_entropy(dtype, build, at_losses):
     """The difference is at most (l - tau)^2 / (4 lam), and rounding."""
-    made = at_losses(np.linspace(0, 15, 61), dtype)
-    loss, weight = build("superloss", 4, lam=1e6).losses(made.batch)
-    assert (loss + made.batch.logp + math.log(4)).abs().max() < 1e-4
+    case = at_losses(np.linspace(0, 15, 61), dtype)
+    loss, weight = build("superloss", 4, lam=1e6).losses(case.batch)
+    assert (loss + case.batch.logp + math.log(4)).abs().max() < 1e-4
     assert (weight - 1).abs().max() < 1e-4
 
 
@@ -38,13 +38,13 @@ def test_large_lam_is_shifted_cross_entropy(dtype, build, at_losses):
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_finite_bounded_and_falling_with_the_loss(dtype, lam, build, at_losses, gradient, all_finite):
     """Weights lie in (0, e], and an example with a larger loss never gets a larger weight."""
-    made = at_losses(np.linspace(0, 50, 801), dtype)
-    loss, weight = build("superloss", 4, lam=lam).losses(made.batch)
-    assert all_finite(loss, weight, gradient(made, build("superloss", 4, lam=lam)))
+    case = at_losses(np.linspace(0, 50, 801), dtype)
+    loss, weight = build("superloss", 4, lam=lam).losses(case.batch)
+    assert all_finite(loss, weight, gradient(case, build("superloss", 4, lam=lam)))
     assert weight.min() > 0
     assert weight.max() <= np.float32(math.e)
     assert bool((weight.diff() <= 1e-6).all())
-    beyond = made.batch.logp.detach() < -math.log(4)
+    beyond = case.batch.logp.detach() < -math.log(4)
     assert bool((weight[beyond].diff() < 0).all())
 
 
@@ -54,9 +54,9 @@ def test_finite_at_the_branch_point(lam, dtype, build, at_losses, gradient, all_
     """At l = tau - 2 lam / e Lambert's function is at -1/e; the weight is e, there and below."""
     edge = math.log(4) - 2 * lam / math.e
     near = [edge, np.nextafter(edge, 0), np.nextafter(edge, 9), edge - 1e-9, edge + 1e-9, 0.5 * edge, 0.0]
-    made = at_losses(near, dtype)
-    loss, weight = build("superloss", 4, lam=lam).losses(made.batch)
-    assert all_finite(loss, weight, gradient(made, build("superloss", 4, lam=lam)))
+    case = at_losses(near, dtype)
+    loss, weight = build("superloss", 4, lam=lam).losses(case.batch)
+    assert all_finite(loss, weight, gradient(case, build("superloss", 4, lam=lam)))
     torch.testing.assert_close(weight, torch.full_like(weight, math.e), rtol=2e-3, atol=0)
 
 

@@ -1,1 +1,1 @@
-"""What the grid costs against what one would run without it: `python -m tests.performance --help`, docs/speed.md."""
+"""Measures `bench run` against plain `Trainer` runs: `python -m tests.performance --help`, docs/speed.md."""

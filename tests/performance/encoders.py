@@ -1,4 +1,4 @@
-"""Encoders of BERT's kind with random weights: timing does not depend on what they know."""
+"""Makes BERT encoders with random weights, because timing does not depend on the values of weights."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, 
 
 
 def make(folder: Path, shape: dict[str, Any]) -> Path:
-    """An encoder of this shape with MiniLM's tokenizer, which is that of bert-base-uncased."""
+    """Write an encoder of this shape to a folder, with MiniLM's tokenizer, which is that of bert-base-uncased."""
     import torch
     from transformers import BertConfig, BertModel
 
-    known = find(MINILM).path
+    minilm = find(MINILM).path
     torch.manual_seed(0)
     BertModel(BertConfig(vocab_size=30522, **shape)).save_pretrained(folder)
     for name in TOKENIZER:
-        if (known / name).exists():
-            shutil.copy(known / name, folder / name)
+        if (minilm / name).exists():
+            shutil.copy(minilm / name, folder / name)
     return folder

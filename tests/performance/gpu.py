@@ -1,7 +1,7 @@
-"""The grid on a GPU: bert-base shapes with random weights in bf16, against `Trainer`, and the share of the roofline.
+"""Times a grid on a GPU, with an encoder of bert-base size and random weights in bf16, against `Trainer`.
 
-The roofline of an update is what its arithmetic takes at the measured bf16 peak, or what its weights take at the
-measured bandwidth, whichever is longer.
+The roofline of an update is the time of its arithmetic at the measured bf16 peak, or the time to move its weights at
+the measured bandwidth, whichever is longer.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ import numpy as np
 
 from bench.errors import UserError
 from bench.processes import devices
+from tasks.errors import plural
 from tests.performance import machine, page
 from tests.performance.cpu import Sizes, job, options, process, whole
 from tests.performance.encoders import BASE, make
 from tests.performance.flops import Shape, counted
 from tests.performance.work import Material, cells, grid, trainings
 
-BYTES_PER_WEIGHT = 28  # of AdamW in float32: weight, gradient and two moments read, all but the gradient written
-SIDE = 8192  # of the matrices that give the peak
+BYTES_PER_WEIGHT = 28  # AdamW in float32: reads weight, gradient and two moments; writes all but the gradient
+SIDE = 8192  # of the square matrices whose product gives the peak
 
 
 def measure(slots: Sequence[int], methods: tuple[str, ...], seeds: int, path: Path, say: Callable[[str], None]) -> None:
-    """Measure and write the section. Raises UserError where there is no GPU."""
+    """Measure, and write the section of the page at `path`. Raises UserError without a GPU."""
     if not devices():
         raise UserError(
-            "no GPU here (no NVIDIA device that this process may use): `python -m tests.performance cpu` needs none"
+            "no GPU here (no NVIDIA device that this process may use); `python -m tests.performance cpu` needs none"
         )
     import torch
 
@@ -57,20 +58,20 @@ def compared(
     preset: str = "full",
     updates: int = 32,
 ) -> list[str]:
-    """Ours with each number of workers on the device, and the naive ways, as blocks of the page."""
+    """Time our grid with each number of workers on the device, and the Trainer ways; returns blocks of the page."""
     sizes = Sizes(seeds=seeds, updates=updates, methods=methods, encoder=str(encoder), preset=preset)
     material = Material.of(str(encoder), 128, sizes.test_rows)
     trained = cells(methods, seeds)
-    given = [*options(sizes, material), *(["--precision=bf16"] if bf16 else [])]
+    grid_options = [*options(sizes, material), *(["--precision=bf16"] if bf16 else [])]
     walls: dict[str, float] = {}
     total = 0
     ideal = 0.0
     for count in slots:
-        found = grid(folder / f"slots-{count}", *given, "--workers", str(count))
+        run = grid(folder / f"slots-{count}", *grid_options, "--workers", str(count))
         if not total:
             total, ideal = bound(folder / f"slots-{count}" / "runs", material, Shape.of(encoder), machine_rates)
-        walls[f"this project, {count} workers"] = found.wall
-        say(f"{count} workers: {found.wall:.0f} s")
+        walls[f"this project, {plural(count, 'worker')}"] = run.wall
+        say(f"{plural(count, 'worker')}: {run.wall:.0f} s")
     best = min(walls.values())
     naive_job = replace(job(sizes, material, "dimp", None), bf16=bf16)
     number = max(1, round(total / len(trained)))
@@ -83,14 +84,14 @@ def compared(
         for title, wall in walls.items()
     ]
     return [
-        f"{material.told()} {len(trained)} trainings of about {number} updates, random weights. The naive ways were "
-        f"measured on {updates} updates and multiplied.",
+        f"{material.described()} {len(trained)} trainings of about {number} updates, random weights. The Trainer ways "
+        f"were timed for {updates} updates and multiplied.",
         page.table(["way", "seconds", "trainings an hour", "times ours", "share of the roofline"], table),
     ]
 
 
 def bound(store: Path, material: Material, shape: Shape, machine_rates: tuple[float, float]) -> tuple[int, float]:
-    """Updates of all trainings in a store, and the seconds that their roofline and their evaluations take."""
+    """The number of updates of all trainings in a store, and the seconds of their roofline and their evaluations."""
     flops, traffic = machine_rates
     updates, seconds = 0, 0.0
     mean = counted(shape, material.lengths["generated"]) / len(material.lengths["generated"])
@@ -103,7 +104,7 @@ def bound(store: Path, material: Material, shape: Shape, machine_rates: tuple[fl
 
 
 def rates(device: str, dtype: object, side: int) -> tuple[float, float]:
-    """FLOP/s of a square product, bytes per second of a copy."""
+    """FLOP/s of a product of square matrices, and bytes per second of a copy."""
     import torch
 
     def wait() -> None:

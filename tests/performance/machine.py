@@ -1,4 +1,4 @@
-"""What this machine can do: matrix products and memory traffic, measured in as many processes as workers."""
+"""Measures this machine: the speed of matrix products and of memory, in as many processes as there are workers."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ SHAPES = (
     (1024, 384, 1536),
     (1024, 1536, 384),
     (2048, 2048, 2048),
-)  # rows, in, out: MiniLM's, a big one
+)  # (rows, in, out): those of MiniLM, and a large one
 TRIES = 40
-BYTES = 2**28  # of the array that is copied: beyond any cache
+BYTES = 2**28  # of the array that is copied: larger than any cache
 
 
 def peak(workers: int) -> float:
-    """FLOP/s in float32 of one-thread processes that multiply side by side: the best of the shapes."""
+    """FLOP/s in float32 of processes of one thread that multiply at the same time, each at its best shape."""
     return float(sum(max(each) for each in side_by_side(multiply, workers)))
 
 
 def bandwidth(workers: int) -> float:
-    """Bytes per second read and written by processes that copy side by side."""
+    """Bytes per second read and written by processes that copy at the same time."""
     return float(sum(side_by_side(copy, workers)))
 
 
 def side_by_side(task: Callable[[], Any], workers: int) -> list[Any]:
-    """What a task gives in each of several processes at once."""
+    """The results of a task in each of several processes at the same time."""
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        found = [pool.apply_async(task) for _ in range(workers)]
-        return [each.get() for each in found]
+        results = [pool.apply_async(task) for _ in range(workers)]
+        return [each.get() for each in results]
 
 
 def multiply() -> list[float]:
@@ -46,15 +46,15 @@ def multiply() -> list[float]:
     import torch
 
     torch.set_num_threads(1)
-    found = []
+    rates = []
     for rows, inner, outer in SHAPES:
         a, b = torch.randn(rows, inner), torch.randn(outer, inner)
-        found.append(2 * rows * inner * outer / seconds(lambda a=a, b=b: torch.nn.functional.linear(a, b)))  # type: ignore[misc]
-    return found
+        rates.append(2 * rows * inner * outer / seconds(lambda a=a, b=b: torch.nn.functional.linear(a, b)))  # type: ignore[misc]
+    return rates
 
 
 def copy() -> float:
-    """Bytes per second of a copy, read and write counted."""
+    """Bytes per second of a copy; reading and writing are both counted."""
     import torch
 
     torch.set_num_threads(1)
@@ -63,18 +63,18 @@ def copy() -> float:
 
 
 def seconds(run: Callable[[], Any], wait: Callable[[], Any] = lambda: None) -> float:
-    """Median seconds of a call."""
-    taken = []
+    """Median seconds of a call of `run`, until `wait` returns."""
+    durations = []
     for _ in range(TRIES):
         began = time.perf_counter()
         run()
         wait()
-        taken.append(time.perf_counter() - began)
-    return median(taken)
+        durations.append(time.perf_counter() - began)
+    return median(durations)
 
 
 def described() -> str:
-    """Processor, cores, memory and versions; no name of the machine."""
+    """Processor, cores, memory and versions, without the name of the machine."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     model = next(
@@ -89,14 +89,14 @@ def described() -> str:
 
 
 def commit() -> str:
-    """The commit that is measured, with a mark where files differ from it."""
+    """The commit that is measured; `-dirty` is added if files differ from it."""
     root = Path(__file__).parents[2]
-    told = subprocess.run(
+    described = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=10"], cwd=root, capture_output=True, text=True, check=False
     )
-    return told.stdout.strip() or "no commit"
+    return described.stdout.strip() or "no commit"
 
 
 def command() -> str:
-    """How this was called."""
+    """The command line."""
     return " ".join(["python -m tests.performance", *sys.argv[1:]])

@@ -1,34 +1,34 @@
-"""Cells as one would train them without a grid: transformers' `Trainer` in a process of its own.
+"""Trains cells without this project: transformers' `Trainer` in a process of its own, and prints the seconds.
 
     python -m tests.performance.naive JOB.json
 
-reads what to train (`Job`) and prints seconds as JSON. As in the released code of the IMP and DIMP losses, the second
-and third model are asked in `compute_loss`, in training and in evaluation; `cached` leaves them out, as if their scores
-had been kept. `updates` bounds what is measured: a cell's seconds are then start + updates x step + rows x row.
+reads a `Job` and prints JSON. As in the released code of the IMP and DIMP losses, `compute_loss` calls the checkers, a
+second and a third model, in training and in evaluation. `cached` leaves the checkers out, as if their scores had been
+stored. `updates` limits the measurement: the seconds of a whole cell are start + updates x step + rows x row.
 """
 
 from __future__ import annotations
 
 import time
 
-BEGAN = time.perf_counter()  # before anything is imported: a process per cell imports everything per cell
+BEGAN = time.perf_counter()  # before all imports, because a process per cell imports everything for each cell
 
+import argparse  # noqa: E402
 import itertools  # noqa: E402
 import json  # noqa: E402
-import sys  # noqa: E402
 from dataclasses import asdict, dataclass  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
-AUXILIARY = {"ce": 0, "dimp": 1, "imp": 2}  # models that `compute_loss` asks
+CHECKERS = {"ce": 0, "dimp": 1, "imp": 2}  # models that `compute_loss` calls
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to train, how often, and on how many rows to measure."""
+    """What to train, for how many updates, and the test rows to measure on."""
 
     method: str
-    padding: int | None  # tokens that texts are padded to; None: the longest of a batch
+    padding: int | None  # length in tokens that texts are padded to; None: the longest text of a batch
     encoder: str
     texts: list[str]
     labels: list[int]
@@ -36,7 +36,7 @@ class Job:
     test_labels: list[int]
     updates: int
     cells: int = 1  # trained one after the other in this process
-    cached: bool = False
+    cached: bool = False  # whether the checkers' scores are taken as stored
     batch_size: int = 32
     lr: float = 1e-4
     max_length: int = 128
@@ -44,8 +44,10 @@ class Job:
 
 
 def main() -> None:
-    """Train the cells of a job, and print what each part took."""
-    job = Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    """Train the cells of a job, and print the seconds of each part."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("job", type=Path, help="JSON file with the fields of `Job`")
+    job = Job(**json.loads(parser.parse_args().job.read_text(encoding="utf-8")))
     import transformers
 
     transformers.logging.set_verbosity_error()
@@ -54,7 +56,7 @@ def main() -> None:
 
 
 def cell(job: Job, number: int) -> dict[str, float]:
-    """Seconds until the first update, of an update (median), and of a test row."""
+    """Seconds until the first update, of an update (median), of a test row, and of the whole."""
     from statistics import median
 
     from transformers import AutoTokenizer, set_seed
@@ -62,7 +64,7 @@ def cell(job: Job, number: int) -> dict[str, float]:
     began = BEGAN if number == 0 else time.perf_counter()
     set_seed(number)
     tokenizer = AutoTokenizer.from_pretrained(job.encoder)
-    others = [model(job).eval().to(device()) for _ in range(0 if job.cached else AUXILIARY[job.method])]
+    others = [model(job).eval().to(device()) for _ in range(0 if job.cached else CHECKERS[job.method])]
     ends: list[float] = []
     trainer = trainer_of(job, tokenizer, others, ends)
     ready = time.perf_counter()
@@ -81,7 +83,7 @@ def cell(job: Job, number: int) -> dict[str, float]:
 
 
 def device() -> str:
-    """Where `Trainer` trains."""
+    """The device on which `Trainer` trains."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -95,13 +97,13 @@ def model(job: Job) -> Any:
 
 
 def rows(job: Job, tokenizer: Any, texts: list[str], labels: list[int]) -> list[dict[str, Any]]:
-    """Texts and labels as a `Trainer` takes them, without padding."""
-    found = tokenizer(texts, truncation=True, max_length=job.padding or job.max_length)
-    return [{**{k: found[k][i] for k in found}, "labels": label} for i, label in enumerate(labels)]
+    """Texts and labels in the form that `Trainer` takes, without padding."""
+    encoded = tokenizer(texts, truncation=True, max_length=job.padding or job.max_length)
+    return [{**{k: encoded[k][i] for k in encoded}, "labels": label} for i, label in enumerate(labels)]
 
 
 def trainer_of(job: Job, tokenizer: Any, others: list[Any], ends: list[float]) -> Any:
-    """A `Trainer` of the job that adds the moment at which each step ends to `ends`."""
+    """A `Trainer` for the job, which appends the time at which each step ends to `ends`."""
     import torch
     from transformers import DataCollatorWithPadding, TrainerCallback, TrainingArguments
 
@@ -136,7 +138,7 @@ def trainer_of(job: Job, tokenizer: Any, others: list[Any], ends: list[float]) -
 
 
 def weighting(others: list[Any]) -> Any:
-    """A `Trainer` whose loss weighs by what other models say of the batch; without any it is cross-entropy."""
+    """A `Trainer` class whose loss is weighted by other models' predictions; without other models: cross-entropy."""
     import torch
     from transformers import Trainer
 
@@ -150,8 +152,9 @@ def weighting(others: list[Any]) -> Any:
             weight = torch.ones_like(logp)
             with torch.no_grad():
                 for place, other in enumerate(others):
-                    said = torch.log_softmax(other(**inputs).logits.float(), -1).gather(1, labels[:, None]).squeeze(1)
-                    weight = weight * (said if place == 0 else -said).exp()
+                    scores = torch.log_softmax(other(**inputs).logits.float(), -1)
+                    score = scores.gather(1, labels[:, None]).squeeze(1)
+                    weight = weight * (score if place == 0 else -score).exp()
                 if len(others) == 1:
                     weight = weight / logp.exp()
             loss = -(weight * logp).mean()
@@ -161,7 +164,7 @@ def weighting(others: list[Any]) -> Any:
 
 
 def write(job: Job, path: Path) -> Path:
-    """A job as `main` reads it."""
+    """Write a job in the form that `main` reads."""
     path.write_text(json.dumps(asdict(job)), encoding="utf-8")
     return path
 

@@ -1,4 +1,4 @@
-"""`reports/performance.md`: a section per benchmark, each replaced by its next run and otherwise kept."""
+"""Writes `reports/performance.md`: a section per measurement, which the next run of that measurement replaces."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from bench.store.files import write_text
 from tests.performance import machine
 
 HEAD = (
-    "# Performance\n\nWhat the grid costs, measured by `python -m tests.performance`; docs/speed.md says how. Machines "
-    "are noisy: compare figures within a section, as ratios."
+    "# Performance\n\nThe cost of grids, measured by `python -m tests.performance`; docs/speed.md explains how. "
+    "Machines are noisy: compare figures within a section only, as ratios."
 )
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, its first column left-aligned."""
+    """A Markdown table. The first column is left-aligned, the others right-aligned."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def put(path: Path, title: str, blocks: Sequence[str]) -> None:
-    """Write a section under the machine, the commit and the command that made it."""
+    """Write a section, with the machine, the commit and the command that it comes from, into the page at `path`."""
     text = path.read_text(encoding="utf-8") if path.exists() else HEAD + "\n"
-    made = (
+    provenance = (
         f"Made {datetime.now(UTC):%Y-%m-%d} on {machine.described()}; commit {machine.commit()}; `{machine.command()}`"
     )
-    section = "\n\n".join([f"## {title}", made, *blocks]) + "\n"
+    section = "\n\n".join([f"## {title}", provenance, *blocks]) + "\n"
     pattern = re.compile(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
     text = pattern.sub(lambda _: section + "\n", text) if pattern.search(text) else f"{text.rstrip()}\n\n{section}"
     write_text(path, text.rstrip() + "\n")

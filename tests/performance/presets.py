@@ -1,4 +1,4 @@
-"""Whether a cheap preset says what a dear one says: two stores, or reports, of the same task and methods."""
+"""Compares two presets: whether their stores, or reports, of the same task and methods lead to the same verdicts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.performance import page
 
 
 def measure(first: Path, second: Path, task: str, path: Path, say: Callable[[str], None]) -> None:
-    """Write the section. Raises UserError where the stores have fewer than three methods in common."""
+    """Compare, and write the section of the page at `path`. Raises UserError for fewer than three common methods."""
     a, b = read(first, task), read(second, task)
     both = a.merge(b, left_index=True, right_index=True, suffixes=("_a", "_b"))
     if len(both) < 3:
@@ -33,27 +33,27 @@ def measure(first: Path, second: Path, task: str, path: Path, say: Callable[[str
         for label, row in both.sort_values("accuracy_mean_b", ascending=False).iterrows()
     ]
     seeds = " and ".join(f"{int(frame['n_seeds'].max())}" for frame in (a, b))
-    told = (
+    summary = (
         f"Kendall's tau-b of the mean accuracies of {len(both)} methods: {tau.statistic:.2f} (p = {tau.pvalue:.3f}); "
         f"{len(changed)} verdict{'s change' if len(changed) != 1 else ' changes'}. Seeds: {seeds}."
     )
-    say(told)
+    say(summary)
     head = ["method", *(f"accuracy, {name}" for name in names), *(f"against ce, {name}" for name in names), "changes"]
-    page.put(path, f"Presets {names[0]} and {names[1]} on {task}", [told, page.table(head, rows)])
+    page.put(path, f"Presets {names[0]} and {names[1]} on {task}", [summary, page.table(head, rows)])
 
 
 def read(place: Path, task: str) -> pd.DataFrame:
-    """The leaderboard of a task, by method, from a store or from the folder of a report."""
+    """The leaderboard of a task, indexed by method, from a store or from the folder of a report."""
     report = place / "leaderboard.csv"
-    found = pd.read_csv(report) if report.exists() else frame(stored(place), place)
-    found = found[found["task_ref"] == task]
-    if found.empty or found["label"].duplicated().any():
-        raise UserError(f"{place}: {'no' if found.empty else 'more than one'} table of task {task}")
-    return found.set_index("label")
+    rows = pd.read_csv(report) if report.exists() else frame(stored(place), place)
+    rows = rows[rows["task_ref"] == task]
+    if rows.empty or rows["label"].duplicated().any():
+        raise UserError(f"{place}: {'no' if rows.empty else 'more than one'} table of task {task}")
+    return rows.set_index("label")
 
 
 def verdict(row: pd.Series[float], side: str) -> str:
-    """Difference, interval and verdict."""
+    """Difference from ce, its interval and the verdict, as one cell of the table."""
     if pd.isna(row[f"difference_accuracy_{side}"]):
         return "baseline"
     mean, low, high = (100 * row[f"difference_{name}_{side}"] for name in ("accuracy", "low", "high"))

@@ -1,20 +1,20 @@
-"""Where a cell's time goes: one worker's jobs in this process, the last training under torch's profiler.
+"""Profiles a cell: runs a plan's jobs in this process, the last training under torch's profiler.
 
     python -m tests.performance.profile FOLDER OPTIONS.json
 
-prints seconds by group of operations as JSON. Options are those of `bench.request.request`.
+prints JSON: the seconds of each group of operations. Options are the arguments of `bench.config.request.make_request`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-# What the operations of a profile are for; what is in no group is `other`.
+# Parts of names of operations by purpose. An operation in no group counts as `other`.
 GROUPS: dict[str, tuple[str, ...]] = {
     "matrix products": ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::linear"),
     "activations and norms": ("gelu", "tanh", "relu", "layer_norm", "softmax"),
@@ -26,14 +26,18 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 
 def main() -> None:
-    """Run the plan; the last cell is profiled."""
+    """Run the plan, and print the profile of its last cell."""
     from bench.config.request import make_request
-    from bench.execution import worker  # sets one thread before anything computes
+    from bench.execution import worker  # limits torch to one thread before the first computation
     from bench.jobs import CellJob
     from bench.planning.planner import make_plan
 
-    made = make_plan(make_request(**json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))), Path(sys.argv[1]))
-    *before, last = sorted(made.jobs.values(), key=lambda job: isinstance(job, CellJob))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("folder", type=Path, help="the store that the jobs are run in")
+    parser.add_argument("options", type=Path, help="JSON file with the arguments of `make_request`")
+    arguments = parser.parse_args()
+    plan = make_plan(make_request(**json.loads(arguments.options.read_text(encoding="utf-8"))), arguments.folder)
+    *before, last = sorted(plan.jobs.values(), key=lambda job: isinstance(job, CellJob))
     for job in before:
         outcome = worker.run(job)
         assert outcome.state == "done", outcome.cause
@@ -41,25 +45,25 @@ def main() -> None:
 
 
 def profiled(job: Any) -> dict[str, Any]:
-    """Seconds of a job by group, and all of them."""
+    """The seconds of a job by group of operations, all its seconds, its memory (bytes) and its title."""
     from torch.profiler import ProfilerActivity, profile
 
     from bench.execution import worker
 
     began = time.process_time()
-    with profile(activities=[ProfilerActivity.CPU]) as found:
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
         outcome = worker.run(job)
     assert outcome.state == "done", outcome.cause
     taken = time.process_time() - began
     groups = dict.fromkeys([*GROUPS, "other"], 0.0)
-    for event in found.key_averages():
+    for event in profiler.key_averages():
         groups[group(event.key)] += event.self_cpu_time_total / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {"groups": groups, "seconds": taken, "memory": peak, "cell": job.title}
 
 
 def group(operation: str) -> str:
-    """The group of an operation, by the first part of its name that is known."""
+    """The group of an operation: the first group of which a part is in its name."""
     return next((name for name, parts in GROUPS.items() if any(part in operation for part in parts)), "other")
 
 

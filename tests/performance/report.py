@@ -1,9 +1,9 @@
-"""How long a report takes: makes a store of 10,000 cells of 2,000 test rows, reports it, and reports it again.
+"""Times `bench report` on a simulated store of 10,000 cells of 2,000 test rows.
 
     python -m tests.performance.report [--cells 10000] [--rows 2000] [--folder DIR]
 
-Prints wall-clock and processor seconds and the largest resident memory of all processes of `bench report`: all cells
-new, none, one trained again. Wall-clock seconds are those of a machine as busy as it is.
+Prints wall-clock seconds, processor seconds, and the largest resident memory of all processes of `bench report`, if all
+cells are new, if none is, and if one was trained again. Wall-clock seconds depend on what else the machine does.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ from bench.store.manifest import save
 
 ROOT = Path(__file__).parents[2]
 
-TASKS, METHODS = 10, 40  # the rest of the cells are seeds
-CORE = 8  # methods beside the baseline that are confirmatory
+TASKS, METHODS = 10, 40  # the number of seeds follows from the number of cells
+CORE = 8  # confirmatory methods, besides the baseline
 STEPS = 48
-POLL = 0.2  # seconds between looks at the processes
+POLL = 0.2  # seconds between two readings of the processes
 ENVIRONMENT = {"code": "c0de", "device": "cpu", "python": "3.11", "torch": "2.13.0", "transformers": "5.24.0"}
 
 
 def main() -> None:
-    """Make the store if it is not there, and time the three reports."""
+    """Make the store if it does not exist, and time four reports."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--cells", type=int, default=10_000)
-    parser.add_argument("--rows", type=int, default=2_000)
+    parser.add_argument("--cells", type=int, default=10_000, help="cells of the store [default: 10000]")
+    parser.add_argument("--rows", type=int, default=2_000, help="test rows of a cell [default: 2000]")
     parser.add_argument("--folder", type=Path, help="keep the store here [default: a temporary folder]")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = asked.folder or Path(scratch)
+        folder = arguments.folder or Path(scratch)
         began = time.perf_counter()
         store = folder / "runs"
         if not store.exists():
-            generate(store, max(asked.cells // (TASKS * METHODS), 2), asked.rows)
+            generate(store, max(arguments.cells // (TASKS * METHODS), 2), arguments.rows)
         count = sum(1 for _ in store.glob("*/*/*/metrics.json"))
-        print(f"store: {count:,} cells of {asked.rows:,} rows, {time.perf_counter() - began:.0f} s", flush=True)
+        print(f"store: {count:,} cells of {arguments.rows:,} rows, {time.perf_counter() - began:.0f} s", flush=True)
         (store / ".scores.npz").unlink(missing_ok=True)
         for title in ("all cells new", "nothing new"):
             timed(title, store, folder / "reports")
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def timed(title: str, store: Path, reports: Path, *options: str) -> None:
-    """Run the command and print what it took."""
+    """Run `bench report`, and print its seconds and memory."""
     command = [sys.executable, "-m", "bench", "report", "--out", str(store), "--reports", str(reports), *options]
     began = time.perf_counter()
     process = psutil.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)})
@@ -84,7 +84,7 @@ def timed(title: str, store: Path, reports: Path, *options: str) -> None:
 
 
 def generate(store: Path, seeds: int, rows: int) -> None:
-    """Cells from the crossed model: difficulty of the row, skill of the method, luck of the seed."""
+    """Simulate cells from the crossed model: difficulty of a row, skill of a method, luck of a seed."""
     sections = []
     for place in range(TASKS):
         rng = np.random.default_rng(place)
@@ -99,7 +99,7 @@ def generate(store: Path, seeds: int, rows: int) -> None:
 
 
 def method(store: Path, task: str, place: int, seeds: int, labels: Any, hard: Any, rng: Any) -> dict[str, Any]:
-    """The cells of one method, and its entry in the manifest."""
+    """Write the cells of one method; returns its entry in the manifest."""
     name = "ce" if place == 0 else f"method{place}"
     skill, cells = 0.8 + 0.01 * rng.normal(), {}
     for seed in range(seeds):
@@ -123,7 +123,7 @@ def method(store: Path, task: str, place: int, seeds: int, labels: Any, hard: An
 
 
 def cell(folder: Path, labels: Any, logits: Any, spec: dict[str, Any]) -> None:
-    """Write the files that a report reads, as a trained cell has them."""
+    """Write those files of a trained cell that a report reads."""
     folder.mkdir(parents=True)
     columns = {"id": np.arange(len(labels)), "label": labels, "logit_0": logits[:, 0], "logit_1": logits[:, 1]}
     pq.write_table(pa.table(columns), folder / "predictions.parquet")
@@ -160,7 +160,7 @@ def section(task: str, seeds: int, labels: Any, methods: list[dict[str, Any]]) -
 
 
 def train_again(store: Path) -> None:
-    """Give one cell other predictions."""
+    """Replace the predictions of one cell."""
     folder = min(store.glob("*/ce/*/metrics.json")).parent
     table = pq.read_table(folder / "predictions.parquet")
     labels = table["label"].to_numpy()

@@ -1,4 +1,4 @@
-"""How cost grows with cells, rows, length of texts and workers, by an encoder so small that the rest shows."""
+"""Measures how cost grows with cells, rows, text length and workers. The encoder is tiny, so overheads dominate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tasks.errors import plural
 from tests.performance import page
 from tests.performance.encoders import TINY, make
 from tests.performance.work import Run, grid
@@ -35,13 +36,13 @@ WORDS = [
     "book",
     "run",
 ]
-SMALL = ("--methods", "ce,focal", "--preset", "smoke")  # eight updates of eight rows a cell
+SMALL = ("--methods", "ce,focal", "--preset", "smoke")  # eight updates of eight rows per cell
 
 
 def measure(
     cells: Sequence[int], rows: Sequence[int], lengths: Sequence[int], path: Path, say: Callable[[str], None]
 ) -> None:
-    """Run each of the four series, and write the section."""
+    """Run each of the four series, and write the section of the page at `path`."""
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch)
         encoder = make(home / "tiny", TINY)
@@ -51,9 +52,9 @@ def measure(
 
         def run(name: str, generated: Path, *options: str) -> Run:
             places = ("--generated", generated, "--real", real, "--test", test, "--encoder", encoder)
-            found = grid(home / name, *SMALL, *places, *options)
-            say(f"{name}: {found.wall:.1f} s, worker {found.worker / 2**20:.0f} MiB")
-            return found
+            result = grid(home / name, *SMALL, *places, *options)
+            say(f"{name}: {result.wall:.1f} s, worker {result.worker / 2**20:.0f} MiB")
+            return result
 
         by_cells = [(f"{n:,} cells", run(f"cells-{n}", texts, "--seeds", str(max(1, n // 2)))) for n in cells]
         by_rows = [
@@ -79,21 +80,21 @@ def measure(
         ]
         middle = str(max(2, min(cells, key=lambda n: abs(n - 100)) // 2))
         by_workers = [
-            (f"{n} workers", run(f"workers-{n}", texts, "--seeds", middle, "--workers", str(n))) for n in (1, 2)
+            (plural(n, "worker"), run(f"workers-{n}", texts, "--seeds", middle, "--workers", str(n))) for n in (1, 2)
         ]
     series = [*by_cells, *by_workers, *by_rows, *by_length]
     per_cell = [(big[1].wall - small[1].wall) for small, big in itertools.pairwise(by_cells)]
     more = [b - a for a, b in itertools.pairwise(cells)]
-    told = "; ".join(
-        f"from {a:,} to {b:,} cells {1000 * wall / count:.0f} ms a cell"
+    growth = "; ".join(
+        f"from {a:,} to {b:,} cells {1000 * wall / count:.0f} ms per cell"
         for a, b, wall, count in zip(cells[:-1], cells[1:], per_cell, more, strict=True)
     )
     page.put(
         path,
         "How cost grows",
         [
-            "A BERT of two blocks of width 32 with random weights, `ce` and `focal`, eight updates of eight rows: what "
-            "is left is scheduling, storing and reporting. Whole commands, start-up included.",
+            "A BERT of two blocks of width 32 with random weights, `ce` and `focal`, eight updates of eight rows: most "
+            "of the time is scheduling, storing and reporting. Whole commands, start-up included.",
             page.table(
                 ["", "seconds", "processor seconds", "largest worker, MiB", "all other processes, MiB"],
                 [
@@ -101,13 +102,13 @@ def measure(
                     for name, r in series
                 ],
             ),
-            f"On two workers, training, storing and reporting included: {told}." if told else "",
+            f"On two workers, training, storing and reporting included: {growth}." if growth else "",
         ],
     )
 
 
 def write(path: Path, rows: int, words: int, seed: int = 0) -> Path:
-    """Rows of so many random words, two labels."""
+    """Write `rows` rows of `words` random words and two labels to a JSON-lines file."""
     rng = random.Random(seed)
     with path.open("w", encoding="utf-8") as file:
         for number in range(rows):

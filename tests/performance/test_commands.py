@@ -1,4 +1,4 @@
-"""The benchmarks as commands, so small that their figures mean nothing."""
+"""The commands of tests.performance, on sizes so small that the figures mean nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _bundled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Naive cells in this process, and no measurement of the machine: imports and products take their time."""
+    """Train Trainer cells in this process, and do not measure the machine; both save time."""
     monkeypatch.setattr(cpu, "process", lambda job: [naive.cell(job, number) for number in range(job.cells)])
     monkeypatch.setattr(gpu, "process", cpu.process)
     monkeypatch.setattr(machine, "peak", lambda workers: 1e9)
@@ -44,7 +44,7 @@ def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)  # where Trainer leaves its folder
 
 
-def test_a_naive_process_says_what_it_took(tmp_path: Path, encoder: Path) -> None:
+def test_a_trainer_process_prints_its_seconds(tmp_path: Path, encoder: Path) -> None:
     job = naive.Job(
         "imp", 16, str(encoder), ["a good day", "a bad day"] * 8, [1, 0] * 8, ["so so"], [1], 2, batch_size=4
     )
@@ -87,7 +87,7 @@ def test_the_gpus_comparison_runs_without_one(tmp_path: Path, encoder: Path) -> 
     assert "this project, 2 workers" in blocks[-1]
 
 
-def test_without_a_gpu_the_gpu_benchmark_says_so(tmp_path: Path) -> None:
+def test_without_a_gpu_the_gpu_command_fails_with_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.performance", "gpu", "--page", tmp_path / "p.md"],
         capture_output=True,
@@ -102,19 +102,19 @@ def test_without_a_gpu_the_gpu_benchmark_says_so(tmp_path: Path) -> None:
 
 
 def test_how_cost_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, ...]] = []
+    calls: list[tuple[str, ...]] = []
 
     def fake(folder: Path, *options: object) -> Run:
-        asked.append(tuple(map(str, options)))
-        return Run(wall=10.0 + len(asked), cpu=1.0, worker=2**20, others=0, output="")
+        calls.append(tuple(map(str, options)))
+        return Run(wall=10.0 + len(calls), cpu=1.0, worker=2**20, others=0, output="")
 
     monkeypatch.setattr(scaling, "grid", fake)
     scaling.measure([2, 4], [64], [4], tmp_path / "performance.md", str)
     text = (tmp_path / "performance.md").read_text()
-    for title in ("2 cells", "4 cells", "1 workers", "2 workers", "64 rows", "4 words"):
+    for title in ("2 cells", "4 cells", "1 worker", "2 workers", "64 rows", "4 words"):
         assert f"| {title} |" in text
-    assert "from 2 to 4 cells 500 ms a cell" in text
-    assert [options[-2:] for options in asked[:2]] == [("--seeds", "1"), ("--seeds", "2")]
+    assert "from 2 to 4 cells 500 ms per cell" in text
+    assert [options[-2:] for options in calls[:2]] == [("--seeds", "1"), ("--seeds", "2")]
 
 
 def test_presets_side_by_side(tmp_path: Path) -> None:
@@ -142,12 +142,12 @@ def test_presets_side_by_side(tmp_path: Path) -> None:
     assert "0 verdicts change" in said[1]
     write_report(stored(stores[1]), stores[1], tmp_path / "report", figures=False)
     presets.measure(stores[0], tmp_path / "report", "twitter", tmp_path / "other.md", said.append)
-    assert said[2] == said[0], "a report that was kept says what its store did"
+    assert said[2] == said[0], "a stored report gives the same as its store"
     with pytest.raises(UserError, match="no table of task news"):
         presets.measure(*stores, "news", tmp_path / "performance.md", said.append)
 
 
-def test_a_section_replaces_itself_alone(tmp_path: Path) -> None:
+def test_a_section_replaces_only_itself(tmp_path: Path) -> None:
     path = tmp_path / "performance.md"
     for title, text in (("A", "one"), ("B", "two"), ("A", r"three \1")):
         page.put(path, title, [text])
@@ -157,12 +157,12 @@ def test_a_section_replaces_itself_alone(tmp_path: Path) -> None:
     assert text.index(r"three \1") < text.index("two"), "a section keeps its place"
 
 
-def test_a_naive_grid_trains_every_cell_and_checker() -> None:
+def test_a_trainer_grid_trains_every_cell_and_checker() -> None:
     assert sorted(cells(("ce", "focal", "dimp", "imp"), 3)) == ["ce"] * 9 + ["dimp"] * 3 + ["imp"] * 3
-    assert cells(("ce", "focal"), 2) == ["ce"] * 4, "nobody asks a checker"
+    assert cells(("ce", "focal"), 2) == ["ce"] * 4, "no method needs a checker"
 
 
 @pytest.mark.parametrize("text", ["", "1,,2", "a", "0", "-1", "1.5"])
 def test_lists_of_numbers_are_checked(text: str) -> None:
-    with pytest.raises(UserError, match="list of numbers"):
+    with pytest.raises(UserError, match="list of positive whole numbers"):
         numbers(text)

@@ -1,4 +1,4 @@
-"""The benchmarks' counts of operations, against those that torch counts."""
+"""Counts of floating-point operations, against those that torch counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows that are measured, and the grid of ours that is run on them."""
+"""The rows that all measurements use, and runs of our grid on them with their time and memory."""
 
 from __future__ import annotations
 
@@ -24,56 +24,56 @@ from tasks import Rows, TaskData
 from tests.performance.flops import Lengths, Shape, counted, executed
 
 ROOT = Path(__file__).parents[2]
-POLL = 0.2  # seconds between looks at memory
+POLL = 0.2  # seconds between two readings of memory
 Option = str | Path
 
 
 @dataclass(frozen=True)
 class Material:
-    """A task's rows with the lengths of their texts in tokens."""
+    """The rows of task `twitter`, and the lengths of their texts in tokens."""
 
     source: str
     encoder: str
     folder: Path  # of the encoder
     data: TaskData
-    lengths: dict[str, Lengths]  # generated, real, test
+    lengths: dict[str, Lengths]  # by role: generated, real, test; each (n,)
 
     @classmethod
     def of(cls, encoder: str | None, max_length: int, test_rows: int) -> Material:
-        """The human-written tweets if BENCH_DATA has them, else the bundled stand-in."""
+        """The human-written tweets if BENCH_DATA is set, else the bundled rows."""
         from transformers import AutoTokenizer
 
         source = "local" if os.environ.get("BENCH_DATA") else "bundled"
-        asked = make_request(tasks="twitter", source=source, encoder=encoder, test_size=test_rows)
-        data, checkpoint = asked.load(asked.tasks[0]), find(asked.encoders[0])
+        request = make_request(tasks="twitter", source=source, encoder=encoder, test_size=test_rows)
+        data, checkpoint = request.load(request.tasks[0]), find(request.encoders[0])
         tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, local_files_only=True)
 
         def tokens(rows: Rows) -> Lengths:
-            found = tokenizer(rows.texts, truncation=True, max_length=max_length)["input_ids"]
-            return np.array([len(row) for row in found])
+            token_ids = tokenizer(rows.texts, truncation=True, max_length=max_length)["input_ids"]
+            return np.array([len(row) for row in token_ids])
 
         parts = {"generated": data.generated, "real": data.real(0), "test": data.test}
         return cls(
-            source, asked.encoders[0], checkpoint.path, data, {name: tokens(rows) for name, rows in parts.items()}
+            source, request.encoders[0], checkpoint.path, data, {name: tokens(rows) for name, rows in parts.items()}
         )
 
-    def told(self) -> str:
-        """Which rows these are."""
+    def described(self) -> str:
+        """A sentence about the rows and the encoder, for the page."""
         human = "human-written test and real rows" if self.source == "local" else "bundled stand-in rows, not human"
         sizes = ", ".join(
-            f"{len(found):,} {name} rows of {found.mean():.1f} tokens" for name, found in self.lengths.items()
+            f"{len(lengths):,} {name} rows of {lengths.mean():.1f} tokens" for name, lengths in self.lengths.items()
         )
         return f"Task `twitter` ({human}): {sizes}; encoder {Path(self.encoder).name}."
 
 
 @dataclass(frozen=True)
 class Run:
-    """What `bench run` took, all of it: wall-clock seconds, processor seconds, and the largest memory of a worker."""
+    """The cost of one whole `bench run`, and its output."""
 
-    wall: float
-    cpu: float
-    worker: int  # bytes
-    others: int  # bytes of the command itself and what else it starts
+    wall: float  # seconds of wall-clock time
+    cpu: float  # seconds of all processors
+    worker: int  # bytes: the largest memory of a worker
+    others: int  # bytes: the largest memory of the command itself and its other processes, summed
     output: str
 
 
@@ -97,7 +97,7 @@ def grid(folder: Path, *options: Option) -> Run:
             [*map(str, command), *map(str, options)], stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=ROOT
         )
         seen: dict[int, tuple[int, float]] = {}  # process -> largest memory, processor seconds
-        watch = threading.Thread(target=look, args=(process, seen))
+        watch = threading.Thread(target=watch_processes, args=(process, seen))
         watch.start()
         code = process.wait()
         wall = time.perf_counter() - began
@@ -110,8 +110,8 @@ def grid(folder: Path, *options: Option) -> Run:
     return Run(wall, sum(cpu for _, cpu in seen.values()), sizes[0], sum(sizes[1:]), text)
 
 
-def look(process: psutil.Process, seen: dict[int, tuple[int, float]]) -> None:
-    """Note the memory and the processor seconds of a command's processes until it ends."""
+def watch_processes(process: psutil.Process, seen: dict[int, tuple[int, float]]) -> None:
+    """Record the largest memory and the processor seconds of a command's processes in `seen`, until it ends."""
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
         try:
             for one in (process, *process.children(recursive=True)):
@@ -130,13 +130,13 @@ def computed(output: str) -> str:
 
 
 def trainings(store: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Specification and timing of every cell and checker of a store."""
+    """spec.json and timing.json of every cell and checker of a store."""
     for path in (*store.glob("[!.]*/*/*/timing.json"), *store.glob(".artefacts/checker/*/timing.json")):
         yield read_json(path.parent / "spec.json"), read_json(path)
 
 
 def operations(store: Path, material: Material, shape: Shape) -> dict[str, float]:
-    """FLOPs of all trainings in a store, `counted` and `executed`, from the passes that each of them counted."""
+    """FLOPs of all trainings in a store, `counted` and `executed` (see `flops`), from the passes in timing.json."""
     total = {"counted": 0.0, "executed": 0.0}
     for spec, timing in trainings(store):
         passes = timing["passes"]
@@ -150,7 +150,7 @@ def operations(store: Path, material: Material, shape: Shape) -> dict[str, float
 
 
 def cells(methods: Sequence[str], seeds: int) -> list[str]:
-    """The trainings of a naive grid, by what they cost: every cell, and the checkers of the methods that ask any."""
+    """The trainings of a Trainer grid, each named by a method of the same cost: all cells, and the checkers needed."""
     kinds = {"focal": "ce", "superloss": "ce"}
     grid_cells = [kinds.get(name, name) for name in methods for _ in range(seeds)]
     return [*grid_cells, *["ce"] * (seeds if {"dimp", "imp"} & set(methods) else 0)]

@@ -1,4 +1,4 @@
-"""Write small data files and task descriptions."""
+"""Writes small data files and task descriptions for tests."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def write_parquet(path: Path, columns: dict) -> Path:
     return path
 
 
-def made_rows(prefix: str, counts: dict[str, int]) -> list[dict]:
+def make_rows(prefix: str, counts: dict[str, int]) -> list[dict]:
     """Rows with texts that are all different, grouped by label."""
     return [{"text": f"{prefix} {name} {i}", "label": name} for name, n in counts.items() for i in range(n)]
 

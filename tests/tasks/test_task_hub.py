@@ -12,7 +12,7 @@ import tasks
 from tasks import DataError, load, load_spec, task_names
 from tasks.sources.hub import HubPlace, hub_place
 from tests.tasks import hub_stub
-from tests.tasks.task_files import made_rows, write_json_lines, write_parquet
+from tests.tasks.task_files import make_rows, write_json_lines, write_parquet
 
 ON_HUB = [name for name in task_names() if "hub" in load_spec(name).sources]
 PARTS = {"train": 160, "test": 20, "validation": 10}  # rows per class
@@ -33,7 +33,7 @@ def write_hub_copy(folder: Path, name: str) -> Path:
     copy = folder / place.id
     config = place.config or "default"
     for part, count in PARTS.items():
-        rows = made_rows(part, dict.fromkeys(classes, count))
+        rows = make_rows(part, dict.fromkeys(classes, count))
         columns = {text: [row["text"] for row in rows], label: [row["label"] for row in rows]}
         columns |= {pair: ["b"] * len(rows)} if spec.pair else {}
         path = copy / config / f"{part}-00000-of-00001.parquet"
@@ -53,7 +53,7 @@ def _no_shared_cache(tmp_path, monkeypatch):
 def test_every_task_reads_its_data_set_in_hub_layout(tmp_path, name):
     write_hub_copy(tmp_path, name)
     if name == "mrpc":  # its generated set is not bundled
-        rows = [row | {"text_pair": "b"} for row in made_rows("g", {"equivalent": 5, "not_equivalent": 5})]
+        rows = [row | {"text_pair": "b"} for row in make_rows("g", {"equivalent": 5, "not_equivalent": 5})]
         columns = {key: [row[key] for row in rows] for key in rows[0]}
         write_parquet(tmp_path / load_spec(name).sources["local"].generated, columns)
     data = load(name, source="hub", data_dir=tmp_path)
@@ -95,7 +95,7 @@ def test_a_folder_in_hub_layout_serves_a_role(tmp_path):
     copy = write_hub_copy(tmp_path, "news")
     data = load("news", places={"real": str(copy), "test": str(copy)})
     assert (len(data.pool), len(data.test), data.stand_in) == (640, 80, False)
-    write_json_lines(tmp_path / "plain" / "rows.jsonl", made_rows("x", dict.fromkeys(data.spec.labels, 9)))
+    write_json_lines(tmp_path / "plain" / "rows.jsonl", make_rows("x", dict.fromkeys(data.spec.labels, 9)))
     assert len(load("news", places={"test": str(tmp_path / "plain")}).test) == 36, "the only split there is"
 
 
@@ -109,7 +109,7 @@ def test_a_folder_in_hub_layout_serves_a_role(tmp_path):
             lambda folder: [
                 (folder / f"{name}.csv").write_text("text,label\na,b\n") for name in ("test", "validation")
             ],
-            r"bad: no split 'train'; there are: (test, validation|validation, test)",
+            r"bad: no split 'train'; splits: (test, validation|validation, test)",
         ),
     ],
 )
@@ -186,14 +186,15 @@ def test_the_commit_that_the_hub_gives_is_read_and_recorded(tmp_path):
         command = [sys.executable, "-c", ASKED]
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
     pinned = hub_place(load_spec("news").sources["hub"].real).revision
-    no_file = "is no file or folder, and as a place of the hub:"
+    no_file = ": no such file or folder, and as a data set of the hub:"
     assert done.stdout.splitlines() == [
         f"640 80 fancyzhx/ag_news:train@{hub_stub.COMMIT}",
         f"40 80 fancyzhx/ag_news:validation@{hub_stub.COMMIT}",
         f"fancyzhx/ag_news: the hub has no revision {pinned}",
-        f"fancyzhx/ag_new {no_file} fancyzhx/ag_new: the hub has no such data set, or it is private",
-        f"fancyzhx/ag_news:othr {no_file} fancyzhx/ag_news: BuilderConfig 'othr' not found. Available: ['default']",
-        f"fancyzhx/ag_news::trian {no_file} fancyzhx/ag_news: no split 'trian'; there are: train, test, validation",
+        f"fancyzhx/ag_new{no_file} fancyzhx/ag_new: the hub has no such data set, or it is private",
+        f"fancyzhx/ag_news:othr{no_file} fancyzhx/ag_news: BuilderConfig 'othr' not found. Available: ['default']",
+        f"fancyzhx/ag_news::trian{no_file} fancyzhx/ag_news: no split 'trian'; splits: train, test, validation; "
+        "did you mean 'train'?",
         f"640 80 fancyzhx/ag_news:train@{hub_stub.COMMIT}",
         f"fancyzhx/ag_news: the cache holds commit {hub_stub.COMMIT}, not {pinned}; sources of task news without "
         "network: bundled, local",
@@ -203,7 +204,7 @@ def test_the_commit_that_the_hub_gives_is_read_and_recorded(tmp_path):
 
 def test_a_place_that_is_nowhere_says_that_it_was_no_file_either(tmp_path):
     with pytest.raises(
-        DataError, match=r"^mine/reel is no file or folder, and as a place of the hub: mine/reel: not in"
+        DataError, match=r"^mine/reel: no such file or folder, and as a data set of the hub: mine/reel: not in"
     ):
         load("twitter", places={"real": "mine/reel"})
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tasks import DataError, load, load_spec
-from tests.tasks.task_files import made_rows, write_json_lines, write_parquet, write_task
+from tests.tasks.task_files import make_rows, write_json_lines, write_parquet, write_task
 
 BOTH = {"negative": 60, "positive": 60}
 
@@ -17,9 +17,9 @@ def own(tmp_path):
     """A folder with generated.csv, real.jsonl and test.parquet."""
     folder = tmp_path / "mytask"
     folder.mkdir()
-    pd.DataFrame(made_rows("generated", BOTH)).to_csv(folder / "generated.csv", index=False)
-    write_json_lines(folder / "real.jsonl", made_rows("real", BOTH))
-    test = pd.DataFrame(made_rows("test", {"negative": 20, "positive": 30}))
+    pd.DataFrame(make_rows("generated", BOTH)).to_csv(folder / "generated.csv", index=False)
+    write_json_lines(folder / "real.jsonl", make_rows("real", BOTH))
+    test = pd.DataFrame(make_rows("test", {"negative": 20, "positive": 30}))
     write_parquet(folder / "test.parquet", {name: test[name].tolist() for name in test})
     return folder
 
@@ -46,7 +46,7 @@ def test_a_folder_is_a_task(own):
 
 
 def test_files_by_role_are_the_same_task_as_a_folder(own, tmp_path):
-    """Neither names, nor paths, nor formats, nor the names of columns: only what the rows say."""
+    """Names, paths, formats and column names do not matter; only the rows' content does."""
     real = [json.loads(line) for line in (own / "real.jsonl").read_text().splitlines()]
     places = {
         "generated": shutil.copy(own / "generated.csv", tmp_path / "a.csv"),
@@ -101,7 +101,7 @@ def test_a_yaml_may_leave_columns_and_labels_open_and_name_files_beside_it(own):
     path = write_task(own, labels=None, text=None, sources=sources)
     data = load(path)
     assert (data.spec.labels, sizes(data), data.source) == (("negative", "positive"), (120, 120, 8), "files")
-    renamed = [{"body": row["text"], "verdict": row["label"]} for row in made_rows("real", BOTH)]
+    renamed = [{"body": row["text"], "verdict": row["label"]} for row in make_rows("real", BOTH)]
     write_json_lines(own / "real.jsonl", renamed)
     write_json_lines(own / "generated.csv", renamed)
     columns = {"text": "body", "label": "verdict"}
@@ -117,12 +117,12 @@ def test_a_split_of_a_yaml_holds_for_the_real_rows_that_are_given(own):
 
 
 def test_labels_that_are_left_out_are_no_classes(own):
-    write_json_lines(own / "real.jsonl", made_rows("real", BOTH | {"unclear": 7}))
+    write_json_lines(own / "real.jsonl", make_rows("real", BOTH | {"unclear": 7}))
     sources = {"files": {"generated": "generated.csv", "real": "real.jsonl", "leave_out": ["unclear"]}}
     data = load(write_task(own, labels=None, sources=sources))
     assert (data.spec.labels, len(data.pool) + len(data.test)) == (("negative", "positive"), 112 + 8)
     assert data.notes[0] == "7 of 127 real rows left out: unclear"
-    rows = [row | {"agreement": 50 + 50 * (i % 2)} for i, row in enumerate(made_rows("real", BOTH | {"unclear": 8}))]
+    rows = [row | {"agreement": 50 + 50 * (i % 2)} for i, row in enumerate(make_rows("real", BOTH | {"unclear": 8}))]
     write_json_lines(own / "real.jsonl", rows)
     filters = {"agreement": {"column": "agreement", "meaning": "share"}}
     path = write_task(own, labels=None, sources={"files": sources["files"] | {"split": {"test": 20}}}, filters=filters)
@@ -146,13 +146,13 @@ def test_pairs_are_found_by_usual_names(own):
     for name in ("generated", "real", "test"):
         for path in own.glob(f"{name}.*"):
             path.unlink()
-        rows = made_rows(name, BOTH)
+        rows = make_rows(name, BOTH)
         csv(own / f"{name}.csv", [{"sentence1": row["text"], "sentence2": "b", "label": row["label"]} for row in rows])
     data = load(own)
     assert data.spec.pair
     assert data.pool.pairs == ["b"] * 120
-    csv(own / "real.csv", made_rows("real", BOTH))
-    with pytest.raises(DataError, match=r"real\.csv holds single texts, .*generated\.csv.*test\.csv pairs of texts"):
+    csv(own / "real.csv", make_rows("real", BOTH))
+    with pytest.raises(DataError, match=r"single texts in .*real\.csv, but pairs .* in .*generated\.csv.*test\.csv"):
         load(own)
 
 
@@ -166,25 +166,25 @@ BAD_FOLDERS = [
     ),
     ("test.csv", HEAD + "a,negative\n", r"real\.csv, row 61: label 'positive' \(60 rows\) is not a label of .*test"),
     ("real.csv", HEAD + "a,positive\nb,positive\n", r"generated\.csv, row 1: label 'negative' \(60 rows\) is not"),
-    ("generated.csv", "txt,label\na,b\n", r"generated\.csv: no text column \(text, sent.*\); columns: txt, label"),
-    ("generated.csv", "text,score\na,b\n", r"generated\.csv: no label column \(label, .*\); columns: text, score"),
-    ("generated.jsonl", "{}", r"generated\.csv, generated\.jsonl are all generated rows; keep one"),
+    ("generated.csv", "txt,label\na,b\n", r"generated\.csv: no text column \(.* text, sent.*\); columns: txt, label"),
+    ("generated.csv", "text,score\na,b\n", r"generated\.csv: no label column \(.* label, .*\); columns: text, score"),
+    ("generated.jsonl", "{}", r"generated\.csv, generated\.jsonl all hold generated rows; keep one"),
     ("real.csv", "", r"real\.csv: the file is empty"),
-    ("real.csv", HEAD + "a,negative\nb,positive,c\n", r"real\.csv, row 2: 3 fields where the header has 2"),
+    ("real.csv", HEAD + "a,negative\nb,positive,c\n", r"real\.csv, row 2: 3 fields, but the header has 2"),
     ("generated.csv", HEAD + "test negative 0,negative\ntest positive 1,positive\n", "all 2 generated rows .*test"),
     (
         "real.csv",
         HEAD + "a,negative\nb,positive\nc,negative\nd,positive\ne,positive\n",
         r"real=20 asks .* pool of 5; \[real=5\]",
     ),
-    ("real.csv", HEAD + "a,negative\n" * 30 + "b,positive\n", "1 real rows of class positive; at least 2"),
+    ("real.csv", HEAD + "a,negative\n" * 30 + "b,positive\n", "1 real row of class positive; at least 2"),
 ]
 
 
 @pytest.mark.parametrize(("name", "content", "message"), BAD_FOLDERS, ids=[message for *_, message in BAD_FOLDERS])
 def test_bad_folder(tmp_path, name, content, message):
     for role, counts in (("generated", BOTH), ("real", BOTH), ("test", {"negative": 20, "positive": 20})):
-        csv(tmp_path / f"{role}.csv", made_rows(role, counts))
+        csv(tmp_path / f"{role}.csv", make_rows(role, counts))
     (tmp_path / name).write_text(content)
     with pytest.raises(DataError, match=message) as caught:
         load(tmp_path).real(0)
@@ -199,26 +199,26 @@ def test_bad_paths(own, tmp_path):
     with pytest.raises(DataError, match=r"mytsk: no such file; .* did you mean 'mytask'"):
         load(f"{tmp_path}/mytsk")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"empty holds none; a task's folder has generated\.\*, real\.\*"):
+    with pytest.raises(DataError, match=r"empty is empty; a task's folder needs generated\.\* and real\.\*"):
         load_spec(tmp_path / "empty")
-    with pytest.raises(DataError, match=r"real\.jsonl: task mrpc takes pairs of texts .*columns: text, label"):
+    with pytest.raises(DataError, match=r"real\.jsonl: task mrpc needs two columns of texts; columns: text, label"):
         load("mrpc", places={role: str(own / "real.jsonl") for role in ("generated", "real", "test")})
 
 
 def test_a_tasks_folder_serves_each_role_by_its_own_file(own):
-    """Its test rows never become training rows, though a folder in hub layout would have no other split."""
+    """Test rows never become training rows, even if `test` is the only split of a folder in hub layout."""
     whole = load(own)
     data = load("files", places=dict.fromkeys(("generated", "real", "test"), str(own)))
     assert hashes(data) == hashes(whole)
     (own / "generated.jsonl").write_text("")
-    with pytest.raises(DataError, match=r"generated\.csv, generated\.jsonl are all generated rows; keep one"):
+    with pytest.raises(DataError, match=r"generated\.csv, generated\.jsonl all hold generated rows; keep one"):
         load("twitter", places={"generated": str(own)})
 
 
 def test_a_folder_of_test_rows_alone_is_no_training_set(tmp_path):
     (tmp_path / "held").mkdir()
-    csv(tmp_path / "held" / "test.csv", made_rows("test", BOTH))
+    csv(tmp_path / "held" / "test.csv", make_rows("test", BOTH))
     for role in ("generated", "real"):
-        with pytest.raises(DataError, match="no split 'train'; there are: test"):
+        with pytest.raises(DataError, match="no split 'train'; splits: test"):
             load("twitter", places={role: str(tmp_path / "held")})
     assert len(load("twitter", places={"test": str(tmp_path / "held")}).test) == 120
