@@ -118,6 +118,16 @@ class Outcome:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class EncoderJob(Job):
+    """Load an encoder once, before anything trains, to find out whether its weights and its tokenizer fit."""
+
+    kind = "encoder"
+    checkpoint: Checkpoint
+    n_classes: int
+    classifier: bool  # whether it must be a trained classifier: then its head is checked too
+
+
 # Trainings.
 
 

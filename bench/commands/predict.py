@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.encoders.checkpoints import find, outputs
+from bench.encoders.checkpoints import Checkpoint, find, outputs
 from bench.errors import UserError
 from bench.store.files import read_json, write_text
 from tasks import FILES, load_spec
@@ -34,7 +34,7 @@ def predict(model: Path | str, file: Path) -> pd.DataFrame:
     checkpoint = find(str(model), "model")
     labels = outputs(read_json(checkpoint.path / "config.json"), str(model))
     ids, first, second = texts(file)
-    probabilities = classify(checkpoint.path, first, second)
+    probabilities = classify(checkpoint, len(labels), first, second)
     import pandas as pd
 
     frame = pd.DataFrame({"id": ids, "label": [labels[k] for k in probabilities.argmax(axis=1)]})
@@ -89,19 +89,20 @@ def lines(file: Path) -> tuple[list[Any], list[str], None]:
     return ids, texts, None
 
 
-def classify(folder: Path, texts: list[str], pairs: list[str] | None) -> np.ndarray[Any, Any]:
-    """(n, C) probabilities."""
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+def classify(checkpoint: Checkpoint, n_classes: int, texts: list[str], pairs: list[str] | None) -> np.ndarray[Any, Any]:
+    """(n, C) probabilities. Raises UserError for a model whose weights or tokenizer do not fit."""
+    from transformers import AutoTokenizer
 
+    from bench.encoders.loading import check_tokenizer, load_classifier
     from bench.precomputed.inference import BATCH, available_device, batched, in_order
     from bench.precomputed.tokens import by_length
 
-    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval()
+    model = load_classifier(checkpoint, n_classes).model
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, local_files_only=True, trust_remote_code=False)
+    check_tokenizer(checkpoint.name, model, tokenizer)
     device = available_device()
     model.to(device)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    limit = min(tokenizer.model_max_length, model.config.max_position_embeddings)
+    limit = min(tokenizer.model_max_length, checkpoint.positions or tokenizer.model_max_length)
 
     def inputs(index: IntArray) -> dict[str, Tensor]:
         columns = [[column[i] for i in index] for column in (texts, pairs) if column]

@@ -16,6 +16,7 @@ from typing import Any
 from bench.config.settings import MINILM, Settings
 from bench.encoders import scratch
 from bench.encoders.pickled import INDEX, PATTERN, convert, pickle_files
+from bench.encoders.weight_files import tensors
 from bench.errors import UserError
 from bench.hashing import digest, file_hash
 from bench.store.files import read_json
@@ -27,7 +28,20 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "spm.model")
 # In these families positions are numbered from the padding id + 1 on, which leaves fewer of them for tokens.
-BEYOND_PADDING = ("camembert", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl")
+BEYOND_PADDING = (
+    "camembert",
+    "data2vec-text",
+    "ibert",
+    "lilt",
+    "longformer",
+    "luke",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+)
 PATTERNS = ["*.safetensors", "*.safetensors.index.json", "config.json", *TOKENIZER]
 
 
@@ -52,6 +66,7 @@ def find(name: str, kind: str = "encoder") -> Checkpoint:
         raise UserError(f"{kind} {name!r}: {path} has no config.json")
     if not has_safetensors(path):
         path = convert(path)
+    tensors(path)  # raises UserError for files that are none
     hashes = {file.name: file_hash(file) for file in sorted(path.glob("*.safetensors"))}
     if name == MINILM and hashes.get("model.safetensors") != MINILM_SHA256:
         raise UserError(
@@ -79,8 +94,10 @@ def has_safetensors(folder: Path) -> bool:
 def positions(config: Mapping[str, Any]) -> int | None:
     """The length of the longest text in tokens; None if the configuration does not have it."""
     count, family = config.get("max_position_embeddings"), config.get("model_type")
-    if count is None or family not in BEYOND_PADDING:
-        return count
+    if count is None or count < 1:  # XLNet says -1: it has no limit
+        return None
+    if family not in BEYOND_PADDING:
+        return int(count)
     padding: int = 1 if family == "mpnet" else config.get("pad_token_id", 1)
     return int(count) - padding - 1
 
@@ -96,7 +113,11 @@ def outputs(config: Mapping[str, Any], name: str) -> list[str]:
     """(C,) the names of a classifier's outputs in its config.json. Raises UserError if the model is no classifier."""
     if not any("ForSequenceClassification" in str(kind) for kind in config.get("architectures") or ()):
         raise UserError(f"{name} is no classifier; `bench run --save-models full` saves the classifiers of cells")
+    if config.get("problem_type") in ("regression", "multi_label_classification"):
+        raise UserError(f"{name} is a model for {config['problem_type']}; needed: one label of several per text")
     labels = config.get("id2label") or {str(k): f"LABEL_{k}" for k in range(int(config.get("num_labels", 2)))}
+    if len(labels) < 2:
+        raise UserError(f"{name} has one output, as models for regression have; needed: one label of several per text")
     return [str(labels[key]) for key in sorted(labels, key=int)]
 
 

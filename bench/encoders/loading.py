@@ -81,6 +81,22 @@ def load_classifier(checkpoint: Checkpoint, n_classes: int) -> Loaded:
     return loaded
 
 
+def check_tokenizer(name: str, model: Any, tokenizer: Any) -> None:
+    """Raise UserError for a tokenizer that the model cannot take batches from, or whose tokens it does not know."""
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise UserError(
+            f"encoder {name!r}: its tokenizer has {len(tokenizer):,} tokens and its model embeddings for {rows:,}; "
+            "call model.resize_token_embeddings(len(tokenizer)) and save both again"
+        )
+    for holder, file in ((tokenizer, "tokenizer_config.json"), (model.config, "config.json")):
+        if getattr(holder, "pad_token_id", None) is None:
+            raise UserError(
+                f"encoder {name!r}: {file} has no padding token, which texts of different lengths need; "
+                "set tokenizer.pad_token and model.config.pad_token_id, and save both again"
+            )
+
+
 def output_layer(model: Any, n_classes: int) -> str:
     """The name of the head's last layer: the last linear one of `n_classes` outputs outside the base model."""
     base = f"{model.base_model_prefix}."

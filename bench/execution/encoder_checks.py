@@ -1,0 +1,84 @@
+"""Checks of a plan's encoders and classifiers before anything trains, in a worker, once per store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from bench.encoders.checkpoints import Checkpoint
+from bench.errors import UserError
+from bench.execution.engines import local
+from bench.execution.queue import Queue
+from bench.hashing import digest
+from bench.jobs import SCHEMA, CellJob, EmbeddingsJob, EncoderJob, Job, Outcome, ScoresJob
+from bench.planning.plan import Plan
+from bench.store.files import read_json
+from bench.store.folders import State, forget, state
+from bench.store.layout import DONE, precomputed_path
+
+VERSION = 1  # raise it when the check finds more
+
+
+class FirstFailure:
+    """A watcher that raises UserError at the first encoder that cannot be used."""
+
+    def tell(self, job: Job, found: State, outcome: Outcome | None) -> None:
+        if found is not State.DONE:
+            raise UserError(outcome.cause.removeprefix("UserError: ") if outcome else f"{job.title}: its worker died")
+
+    def pulse(self) -> None:
+        return
+
+
+def check_encoders(plan: Plan) -> dict[str, list[str]]:
+    """Load every encoder of a plan once. Returns notes by the encoder's hash; raises UserError for an unusable one.
+
+    A check that was passed in this store is not repeated.
+    """
+    jobs = {job.id: job for job in encoder_jobs(plan.jobs.values(), plan.root)}
+    for job in jobs.values():
+        if state(job.folder) is State.FAILED:  # whatever was wrong may be mended
+            forget(job.folder)
+    states = {identity: state(job.folder) for identity, job in jobs.items()}
+    open_jobs = {identity: found for identity, found in states.items() if found is not State.DONE}
+    if open_jobs:
+        waiting = dict.fromkeys(open_jobs, State.STALE)  # a check that another run holds is waited for
+        local.execute(Queue({identity: jobs[identity] for identity in open_jobs}, waiting, {}), 1, FirstFailure())
+    notes: dict[str, list[str]] = {}
+    for job in jobs.values():
+        if lines := read_json(job.folder / DONE)["notes"]:
+            notes.setdefault(job.checkpoint.hash, []).extend(lines)
+    return {key: list(dict.fromkeys(lines)) for key, lines in notes.items()}
+
+
+def encoder_jobs(jobs: Iterable[Job], root: Path) -> list[EncoderJob]:
+    """A check for each encoder that jobs train from, and each classifier that scores rows for them."""
+    needed: dict[tuple[str, int, bool], Checkpoint] = {}
+    for job in jobs:
+        if isinstance(job, CellJob):
+            needed[job.checkpoint.hash, job.n_classes, False] = job.checkpoint
+        elif isinstance(job, ScoresJob):
+            needed[job.checkpoint.hash, len(job.order), True] = job.checkpoint
+        elif isinstance(job, EmbeddingsJob):
+            needed.setdefault((job.checkpoint.hash, 2, False), job.checkpoint)
+    return [encoder_job(point, classes, whole, root) for (_, classes, whole), point in needed.items()]
+
+
+def encoder_job(checkpoint: Checkpoint, n_classes: int, classifier: bool, root: Path) -> EncoderJob:
+    """The check of one encoder."""
+    folder = precomputed_path(
+        root, "encoder", digest([SCHEMA, "encoder", VERSION, checkpoint.hash, n_classes, classifier])
+    )
+    return EncoderJob(f"encoder/{folder.name}", folder, root, (), checkpoint, n_classes, classifier)
+
+
+def add_notes(plan: Plan, notes: Mapping[str, list[str]]) -> None:
+    """Put what was found about encoders into the sections of the report and into `spec.json` of the cells."""
+    for section in plan.sections:
+        hashes = (section["encoder_hash"], section["checker_encoder_hash"], *section["given_checkers"].values())
+        section["notes"] += [line for key in dict.fromkeys(hashes) for line in notes.get(key, ())]
+    for identity, job in plan.jobs.items():
+        if isinstance(job, CellJob) and job.checkpoint.hash in notes:
+            spec_json = {**job.spec_json, "encoder_notes": notes[job.checkpoint.hash]}
+            plan.jobs[identity] = replace(job, spec_json=spec_json)
