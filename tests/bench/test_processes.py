@@ -1,4 +1,4 @@
-"""Processes of a pool know nothing of the script that asked for them."""
+"""Processes of a pool do not run the script that started the pool."""
 
 from tests.helpers.background import script
 

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 
 
 def metrics(root: Path) -> dict[str, int]:
-    """Every finished cell or artefact below a store, with the time at which it was finished."""
+    """Every finished cell or precomputed table of a store, with the time of its end."""
     return {str(path.parent): path.stat().st_mtime_ns for path in root.glob("runs/**/metrics.json")}
 
 

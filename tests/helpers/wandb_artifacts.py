@@ -1,4 +1,4 @@
-"""The artifacts of the W&B server that `wandb_stub` stands in for: kept as folders, downloaded and uploaded.
+"""The W&B artifacts of the server that `wandb_stub` replaces: folders that clients download and upload.
 
 A test puts a folder under `name:version`, or a client uploads one; either can then be downloaded.
 """
@@ -17,7 +17,7 @@ ENTITY, PROJECT, TIME = "ent", "bench", "2026-01-01T00:00:00"
 
 @dataclass
 class Uploaded:
-    """What a client said of an artifact that it uploads."""
+    """An uploaded W&B artifact as its client described it."""
 
     name: str
     kind: str
@@ -37,7 +37,7 @@ class Artifacts:
         self.url, self.place = "", place
         self.folders: dict[str, Path] = {}  # "name:version" -> folder
         self.damaged: set[str] = set()  # files that arrive cut off
-        self.uploaded: dict[str, Uploaded] = {}  # "name:version" -> what was said of it; these are the ids too
+        self.uploaded: dict[str, Uploaded] = {}  # "name:version", which is the id too -> artifact
         self.used: list[tuple[str, str]] = []  # (run, "name:version")
 
     @property
@@ -48,7 +48,7 @@ class Artifacts:
             "GetArtifactMembershipFileUrls": self.file_urls,
             "FetchArtifactManifest": self.manifest_url,
             "ArtifactType": self.type,
-            "ArtifactByID": lambda given: {"artifact": self.told(given["id"])},
+            "ArtifactByID": lambda variables: {"artifact": self.described(variables["id"])},
             "CreateArtifact": self.create,
             "CreateArtifactManifest": self.create_manifest,
             "CreateArtifactFiles": self.create_files,
@@ -67,7 +67,7 @@ class Artifacts:
         own = {key: entry for key, entry in self.uploaded.items() if entry.name == title}
         return next((key for key, entry in reversed(own.items()) if alias in entry.aliases), None)
 
-    def told(self, name: str) -> dict[str, Any]:
+    def described(self, name: str) -> dict[str, Any]:
         """An artifact as the server describes it."""
         files, known = self.files(name), self.uploaded.get(name)
         empty = {"description": None, "ttlDurationSeconds": -2, "ttlIsInherited": True, "tags": [], "historyStep": None}
@@ -89,41 +89,44 @@ class Artifacts:
             "updatedAt": TIME,
         }
 
-    def membership(self, given: dict[str, Any]) -> dict[str, Any]:
-        name = self.version(given["name"])
+    def membership(self, variables: dict[str, Any]) -> dict[str, Any]:
+        name = self.version(variables["name"])
         if name is None:
             return {"project": {"artifactCollectionMembership": None}}
         alias = [{"__typename": "ArtifactAlias", "id": "A", "alias": "latest"}]
-        artifact = self.told(name)
-        told = {"__typename": "ArtifactCollectionMembership", "id": "M", "createdAt": TIME, "aliases": alias}
-        told |= {"versionIndex": artifact["versionIndex"], "artifactCollection": sequence(name), "artifact": artifact}
-        return {"project": {"artifactCollectionMembership": told}}
+        artifact = self.described(name)
+        fields = {"__typename": "ArtifactCollectionMembership", "id": "M", "createdAt": TIME, "aliases": alias}
+        fields |= {"versionIndex": artifact["versionIndex"], "artifactCollection": sequence(name), "artifact": artifact}
+        return {"project": {"artifactCollectionMembership": fields}}
 
-    def type(self, given: dict[str, Any]) -> dict[str, Any]:
-        name = self.version(given["name"])
-        known = None if name is None else {"artifactType": self.told(name)["artifactType"]}
+    def type(self, variables: dict[str, Any]) -> dict[str, Any]:
+        name = self.version(variables["name"])
+        known = None if name is None else {"artifactType": self.described(name)["artifactType"]}
         return {"project": {"artifact": known}}
 
     def files(self, name: str) -> dict[str, bytes]:
         folder = self.folders[name]
         return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
-    def manifest_url(self, given: dict[str, Any]) -> dict[str, Any]:
-        name = next(str(value) for value in given.values() if str(value) in self.folders)
+    def manifest_url(self, variables: dict[str, Any]) -> dict[str, Any]:
+        name = next(str(value) for value in variables.values() if str(value) in self.folders)
         place = {"id": "F", "directUrl": f"{self.url}/manifest/{name}"}
         return {"artifact": {"__typename": "Artifact", "id": name, "currentManifest": {"id": "C", "file": place}}}
 
-    def file_urls(self, given: dict[str, Any]) -> dict[str, Any]:
-        title, alias = (str(given[key]) for key in ("collection", "alias"))
+    def file_urls(self, variables: dict[str, Any]) -> dict[str, Any]:
+        title, alias = (str(variables[key]) for key in ("collection", "alias"))
         full = self.version(f"{title}:{alias}")
-        assert full is not None, given
+        assert full is not None, variables
         edges = [
             {"node": {"__typename": "File", "name": file, "directUrl": f"{self.url}/file/{full}/{file}"}}
             for file in self.files(full)
         ]
         page = {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False}
-        found = {"__typename": "ArtifactSequence", "artifactMembership": {"files": {"pageInfo": page, "edges": edges}}}
-        return {"project": {"artifactCollection": found}}
+        collection = {
+            "__typename": "ArtifactSequence",
+            "artifactMembership": {"files": {"pageInfo": page, "edges": edges}},
+        }
+        return {"project": {"artifactCollection": collection}}
 
     def fetch(self, path: str) -> bytes | None:
         """The bytes of a manifest or of an artifact's file."""
@@ -142,40 +145,42 @@ class Artifacts:
 
     # Writing: the same content under the same name is the same version, as on the real server.
 
-    def create(self, given: dict[str, Any]) -> dict[str, Any]:
-        told = given["input"]
-        title = told["artifactCollectionName"]
+    def create(self, variables: dict[str, Any]) -> dict[str, Any]:
+        fields = variables["input"]
+        title = fields["artifactCollectionName"]
         own = {key: entry for key, entry in self.uploaded.items() if entry.name == title}
-        name = next((key for key, entry in own.items() if entry.digest == told["digest"]), f"{title}:v{len(own)}")
-        aliases = [entry["alias"] for entry in told.get("aliases") or ()]
+        name = next((key for key, entry in own.items() if entry.digest == fields["digest"]), f"{title}:v{len(own)}")
+        aliases = [entry["alias"] for entry in fields.get("aliases") or ()]
         if name not in own:
-            metadata = json.loads(told.get("metadata") or "{}")
-            kind, run = told["artifactTypeName"], told["runName"]
-            self.uploaded[name] = Uploaded(title, kind, len(own), run, aliases, metadata, told["digest"])
+            metadata = json.loads(fields.get("metadata") or "{}")
+            kind, run = fields["artifactTypeName"], fields["runName"]
+            self.uploaded[name] = Uploaded(title, kind, len(own), run, aliases, metadata, fields["digest"])
             self.folders[name] = self.place / name
             self.folders[name].mkdir(parents=True, exist_ok=True)
         state = "COMMITTED" if self.uploaded[name].committed else "PENDING"
         return {"createArtifact": {"artifact": {"id": name, "state": state, "artifactSequence": {}}}}
 
-    def create_manifest(self, given: dict[str, Any]) -> dict[str, Any]:
-        return {"createArtifactManifest": {"artifactManifest": self.manifest(given["artifactID"])}}
+    def create_manifest(self, variables: dict[str, Any]) -> dict[str, Any]:
+        return {"createArtifactManifest": {"artifactManifest": self.manifest(variables["artifactID"])}}
 
-    def update_manifest(self, given: dict[str, Any]) -> dict[str, Any]:
-        return {"updateArtifactManifest": {"artifactManifest": self.manifest(given["artifactManifestID"])}}
+    def update_manifest(self, variables: dict[str, Any]) -> dict[str, Any]:
+        return {"updateArtifactManifest": {"artifactManifest": self.manifest(variables["artifactManifestID"])}}
 
     def manifest(self, name: str) -> dict[str, Any]:
         return {"id": name, "file": {"id": "F", "uploadUrl": f"{self.url}/put-manifest/{name}", "uploadHeaders": []}}
 
-    def create_files(self, given: dict[str, Any]) -> dict[str, Any]:
+    def create_files(self, variables: dict[str, Any]) -> dict[str, Any]:
         def node(file: dict[str, Any]) -> dict[str, Any]:
             url = f"{self.url}/put-file/{file['artifactID']}/{file['name']}"
             more = {"uploadHeaders": [], "uploadMultipartUrls": None, "artifact": {"id": file["artifactID"]}}
             return {"node": {"storagePath": file["name"], "uploadUrl": url, **more}}
 
-        return {"createArtifactFiles": {"files": {"edges": [node(file) for file in given["input"]["artifactFiles"]]}}}
+        return {
+            "createArtifactFiles": {"files": {"edges": [node(file) for file in variables["input"]["artifactFiles"]]}}
+        }
 
-    def commit(self, given: dict[str, Any]) -> dict[str, Any]:
-        name = given["artifactID"]
+    def commit(self, variables: dict[str, Any]) -> dict[str, Any]:
+        name = variables["artifactID"]
         known, files = self.uploaded[name], self.files(name)
         listed = {file: entry["digest"] for file, entry in known.manifest["contents"].items()}
         assert listed == {file: digest(data) for file, data in files.items()}, "what was uploaded is what it lists"
@@ -183,10 +188,10 @@ class Artifacts:
         known.committed = True
         return {"commitArtifact": {"artifact": {"id": name, "digest": known.digest}}}
 
-    def use(self, given: dict[str, Any]) -> dict[str, Any]:
-        told = given.get("input") or given
-        self.used.append((told["runName"], told["artifactID"]))
-        return {"useArtifact": {"artifact": {"id": told["artifactID"], "digest": "", "state": "COMMITTED"}}}
+    def use(self, variables: dict[str, Any]) -> dict[str, Any]:
+        fields = variables.get("input") or variables
+        self.used.append((fields["runName"], fields["artifactID"]))
+        return {"useArtifact": {"artifact": {"id": fields["artifactID"], "digest": "", "state": "COMMITTED"}}}
 
     def take(self, path: str, body: bytes) -> None:
         """A file or a manifest that a client sends."""

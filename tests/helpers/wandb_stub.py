@@ -72,7 +72,7 @@ class Stub:
 
     # The operations of the GraphQL interface, by what their text holds; the first that fits answers.
 
-    def answer(self, operation: str, query: str, given: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, operation: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         """The data of one GraphQL request."""
         named = {"SweepWithRuns": self.sweep, **self.artifacts.named}
         held = {
@@ -88,50 +88,52 @@ class Stub:
             "RunResumeStatus": self.resume_status,
         }
         if operation in named:
-            return named[operation](given)
-        return next((act(given) for text, act in held.items() if text in query), {})
+            return named[operation](variables)
+        return next((act(variables) for text, act in held.items() if text in query), {})
 
-    def new_sweep(self, given: dict[str, Any]) -> dict[str, Any]:
+    def new_sweep(self, variables: dict[str, Any]) -> dict[str, Any]:
         with self.lock:
-            if given.get("id"):  # a change of state of a known sweep
-                name = next(name for name, sweep in self.sweeps.items() if sweep["id"] == given["id"])
+            if variables.get("id"):  # a change of state of a known sweep
+                name = next(name for name, sweep in self.sweeps.items() if sweep["id"] == variables["id"])
             else:
                 name = f"sweep{len(self.sweeps)}"
-                config = yaml.safe_load(given["config"])
+                config = yaml.safe_load(variables["config"])
                 self.sweeps[name] = {
                     "id": f"S{name}",
-                    "text": given["config"],
+                    "text": variables["config"],
                     "config": config,
                     "todo": trials(config),
                 }
-        told = {"name": name, "project": project()}
-        return {"upsertSweep": {"sweep": told, "configValidationWarnings": []}}
+        fields = {"name": name, "project": project()}
+        return {"upsertSweep": {"sweep": fields, "configValidationWarnings": []}}
 
-    def sweep(self, given: dict[str, Any]) -> dict[str, Any]:
-        found = self.sweeps.get(given["sweep"])
+    def sweep(self, variables: dict[str, Any]) -> dict[str, Any]:
+        found = self.sweeps.get(variables["sweep"])
         if found is None:
             return {"project": {"sweep": None}}
         times = {"createdAt": TIME, "heartbeatAt": TIME, "updatedAt": TIME}
         nothing = dict.fromkeys(("description", "bestLoss", "controller", "scheduler"))
-        told = {
+        fields = {
             "id": found["id"],
-            "name": given["sweep"],
+            "name": variables["sweep"],
             "method": "grid",
             "state": "RUNNING",
             "config": found["text"],
         }
-        return {"project": {"sweep": {**told, **times, **nothing, "earlyStopJobRunning": False, "runs": {"edges": []}}}}
+        return {
+            "project": {"sweep": {**fields, **times, **nothing, "earlyStopJobRunning": False, "runs": {"edges": []}}}
+        }
 
-    def new_agent(self, given: dict[str, Any]) -> dict[str, Any]:
+    def new_agent(self, variables: dict[str, Any]) -> dict[str, Any]:
         name = f"agent{len(self.agents)}"
-        self.agents[name] = given["sweep"]
+        self.agents[name] = variables["sweep"]
         return {"createAgent": {"agent": {"id": name}}}
 
-    def heartbeat(self, given: dict[str, Any]) -> dict[str, Any]:
-        sweep = self.sweeps[self.agents[given["id"]]]
+    def heartbeat(self, variables: dict[str, Any]) -> dict[str, Any]:
+        sweep = self.sweeps[self.agents[variables["id"]]]
         commands: list[dict[str, Any]] = []
         with self.lock:
-            if not json.loads(given.get("runState") or "{}"):
+            if not json.loads(variables.get("runState") or "{}"):
                 if sweep["todo"]:
                     arguments, run = sweep["todo"].pop(0), f"run{len(self.trials)}"
                     self.trials[run] = arguments
@@ -140,21 +142,21 @@ class Stub:
                     commands = [{"type": "run", "run_id": run, "program": program, "args": values, "logs": []}]
                 else:
                     commands = [{"type": "exit"}]
-        return {"agentHeartbeat": {"agent": {"id": given["id"]}, "commands": json.dumps(commands)}}
+        return {"agentHeartbeat": {"agent": {"id": variables["id"]}, "commands": json.dumps(commands)}}
 
-    def new_run(self, given: dict[str, Any]) -> dict[str, Any]:
-        name = given.get("name") or f"own{len(self.runs)}"
+    def new_run(self, variables: dict[str, Any]) -> dict[str, Any]:
+        name = variables.get("name") or f"own{len(self.runs)}"
         run = self.runs.setdefault(name, {"config": {}, "history": [], "summary": {}, "exitcode": None})
-        if given.get("config"):
-            run["config"] = {key: entry.get("value") for key, entry in json.loads(given["config"]).items()}
-        shown = given.get("displayName") or name
-        told = {"id": f"B{name}", "name": name, "displayName": shown, "description": None, "historyLineCount": 0}
-        more = {"config": "{}", "sweepName": given.get("sweep"), "project": project()}
-        return {"upsertBucket": {"bucket": {**told, **more}, "inserted": True}}
+        if variables.get("config"):
+            run["config"] = {key: entry.get("value") for key, entry in json.loads(variables["config"]).items()}
+        shown = variables.get("displayName") or name
+        fields = {"id": f"B{name}", "name": name, "displayName": shown, "description": None, "historyLineCount": 0}
+        more = {"config": "{}", "sweepName": variables.get("sweep"), "project": project()}
+        return {"upsertBucket": {"bucket": {**fields, **more}, "inserted": True}}
 
-    def resume_status(self, given: dict[str, Any]) -> dict[str, Any]:
+    def resume_status(self, variables: dict[str, Any]) -> dict[str, Any]:
         """What is known of a run that a client may go on with."""
-        run, bucket = self.runs.get(given["name"]), None
+        run, bucket = self.runs.get(variables["name"]), None
         if run is not None:
             tail = json.dumps([json.dumps(line) for line in run["history"][-1:]])
             counts = {"historyLineCount": len(run["history"]), "eventsLineCount": 0, "logLineCount": 0}
@@ -164,14 +166,14 @@ class Stub:
                 "tags": [],
                 "notes": None,
                 "wandbConfig": '{"t": 1}',
-                "displayName": given["name"],
+                "displayName": variables["name"],
             }
-            bucket = {"id": f"B{given['name']}", "name": given["name"], "historyTail": tail, "eventsTail": "[]"}
+            bucket = {"id": f"B{variables['name']}", "name": variables["name"], "historyTail": tail, "eventsTail": "[]"}
             bucket |= {**counts, **more, "summaryMetrics": json.dumps(run["summary"])}
         return {"model": {"id": "m", "name": PROJECT, "entity": entity(), "bucket": bucket}}
 
-    def upload_urls(self, given: dict[str, Any]) -> dict[str, Any]:
-        files = [{"name": name, "uploadUrl": f"{self.url}/upload/{name}"} for name in given.get("files", [])]
+    def upload_urls(self, variables: dict[str, Any]) -> dict[str, Any]:
+        files = [{"name": name, "uploadUrl": f"{self.url}/upload/{name}"} for name in variables.get("files", [])]
         return {"createRunFiles": {"runID": "B", "uploadHeaders": [], "files": files}}
 
     def stream(self, run: str, body: dict[str, Any]) -> None:
@@ -231,11 +233,11 @@ class Handler(BaseHTTPRequestHandler):
             return
         reply: Any = {}
         if self.path.startswith("/graphql"):
-            asked = json.loads(body)
-            query = asked.get("query", "")
+            request = json.loads(body)
+            query = request.get("query", "")
             found = re.search(r"(?:query|mutation)\s+(\w+)", query)
-            operation = asked.get("operationName") or (found.group(1) if found else "")
-            reply = {"data": state.answer(operation, query, asked.get("variables") or {})}
+            operation = request.get("operationName") or (found.group(1) if found else "")
+            reply = {"data": state.answer(operation, query, request.get("variables") or {})}
             if operation == state.silent_after:
                 state.silent.set()
         elif "file_stream" in self.path:

@@ -31,28 +31,28 @@ LATER = ("scipy.stats", "transformers.models.bert.modeling_bert")  # which it im
 def run(
     arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """`python -m bench ARGUMENTS` in a folder, with this process's environment and what is given besides."""
+    """`python -m bench ARGUMENTS` in a folder, with this process's environment and further variables."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, *COMMAND, *LATER])
     with tempfile.TemporaryDirectory() as scratch:
-        said = [Path(scratch) / name for name in ("stdout", "stderr")]
-        given = {**os.environ, "COLUMNS": "200", **(environment or {})}
-        process = context.Process(target=command, args=(list(arguments), folder, given, said))
+        outputs = [Path(scratch) / name for name in ("stdout", "stderr")]
+        variables = {**os.environ, "COLUMNS": "200", **(environment or {})}
+        process = context.Process(target=command, args=(list(arguments), folder, variables, outputs))
         with processes.without_main():
             process.start()
         process.join(TIMEOUT)
         if process.exitcode is None:
             process.kill()
             raise subprocess.TimeoutExpired(list(arguments), TIMEOUT)
-        out, err = (path.read_text(encoding="utf-8") for path in said)
+        out, err = (path.read_text(encoding="utf-8") for path in outputs)
     return subprocess.CompletedProcess(list(arguments), process.exitcode, out, err)
 
 
-def command(arguments: list[str], folder: Path, environment: dict[str, str], said: list[Path]) -> None:
+def command(arguments: list[str], folder: Path, environment: dict[str, str], outputs: list[Path]) -> None:
     """What the forked process does."""
     from bench.cli import main
 
-    for number, path in enumerate(said, start=1):
+    for number, path in enumerate(outputs, start=1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     os.environ.clear()
     os.environ.update(environment)

@@ -1,4 +1,4 @@
-"""Ctrl-C, with real signals: once finishes what runs and reports, twice stops at once; both can be resumed."""
+"""Ctrl-C with real signals: the first finishes running jobs and reports, the second stops; both can be resumed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GRID = ("run", "--methods", "ce,dimp,real-only", "--seeds", "4")
 
 
 def leases(root: Path) -> list[Path]:
-    """Cells and artefacts that somebody still holds."""
+    """Leases of cells and precomputed tables."""
     return list(root.glob("runs/**/lease"))
 
 
@@ -37,21 +37,21 @@ def test_an_interrupted_run_loses_nothing(bench: Command, tmp_path: Path, tiny_e
     assert process.returncode == 130, out + err
     assert b"Traceback" not in err
     assert b"the same command goes on" in err
-    assert leases(tmp_path) == [], "nothing is held any more"
-    kept = metrics(tmp_path)
-    assert len(kept) < 12, "the signal came before the grid was done"
+    assert leases(tmp_path) == [], "all leases are removed"
+    finished = metrics(tmp_path)
+    assert len(finished) < 12, "the signal came before the grid was done"
     if times == 1:
         assert b"running job" in out
         assert b"not complete" in out
         assert b"--retry-failed" not in out, "nothing failed"
         assert (tmp_path / "reports" / "leaderboard.md").exists()
         started = [path for path in tmp_path.glob("runs/twitter/*/*") if path.is_dir()]
-        assert all((path / "metrics.json").exists() for path in started), "what ran was finished"
+        assert all((path / "metrics.json").exists() for path in started), "running cells were finished"
     else:
         assert not (tmp_path / "reports" / "leaderboard.md").exists()
     again = bench(*GRID, tiny=True)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert all(metrics(tmp_path)[path] == stamp for path, stamp in kept.items())
+    assert all(metrics(tmp_path)[path] == stamp for path, stamp in finished.items())
 
 
 def test_an_interrupt_while_the_grid_is_planned_is_no_traceback(tmp_path: Path, tiny_encoder: Path) -> None:

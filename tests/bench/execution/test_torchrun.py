@@ -1,4 +1,4 @@
-"""Data parallel: two processes that torchrun started do what one does, and end together when one of them fails."""
+"""Data parallel: two ranks of torchrun compute what one process does, and both end if one of them fails."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("ranks")
     encoder = make_encoder(folder / "encoder", "bert")
     settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
-    asked = (
+    options = (
         "run",
         "--methods",
         ",".join(METHODS),
@@ -77,15 +77,15 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         "full",
         *settings,
     )
-    two = torchrun(folder, "-m", "bench", *asked, "--encoder", str(encoder), "--no-figures", "--out", "two")
+    two = torchrun(folder, "-m", "bench", *options, "--encoder", str(encoder), "--no-figures", "--out", "two")
     assert two.returncode == 0, two.stdout + two.stderr
     assert two.stdout.count("cells done") == 1, "rank 0 alone prints"
     one = make_request(
         methods=METHODS, protocol=PROTOCOL, seeds=1, preset="smoke", settings=SETTINGS, encoder=str(encoder)
     )
-    made = make_plan(one, folder / "one")
-    keep_models(made, "full")
-    outcomes = [run(job) for job in made.jobs.values()]
+    plan = make_plan(one, folder / "one")
+    keep_models(plan, "full")
+    outcomes = [run(job) for job in plan.jobs.values()]
     assert {outcome.state for outcome in outcomes} == {"done"}
     return folder / "one", folder / "two"
 
@@ -135,11 +135,11 @@ def test_two_ranks_keep_the_model_that_was_tested(stores: tuple[Path, Path]) -> 
     tokenizer = AutoTokenizer.from_pretrained(two[0])
     model = AutoModelForSequenceClassification.from_pretrained(two[0]).eval()
     limit = read_json(two[0].parent / "spec.json")["settings"]["max_length"]
-    given = texts.take(np.arange(8))
-    inputs = tokenizer(given.texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+    rows = texts.take(np.arange(8))
+    inputs = tokenizer(rows.texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
     with torch.inference_mode():
         logits = model(**inputs).logits.numpy()
-    np.testing.assert_allclose(logits, stored.loc[given.ids, ["logit_0", "logit_1"]].to_numpy(), atol=1e-4)
+    np.testing.assert_allclose(logits, stored.loc[rows.ids, ["logit_0", "logit_1"]].to_numpy(), atol=1e-4)
 
 
 def test_rank_0_alone_writes(stores: tuple[Path, Path]) -> None:
@@ -150,12 +150,12 @@ def test_rank_0_alone_writes(stores: tuple[Path, Path]) -> None:
         assert ids.is_unique
 
 
-def test_trials_and_looks_are_trained_together_too(tmp_path: Path) -> None:
-    """What is a training, but no plain cell: ranks that are not told of it would wait for each other for ever."""
+def test_trials_and_snapshots_are_trained_together_too(tmp_path: Path) -> None:
+    """Trainings that are no plain cells. If a rank missed one, the ranks would wait for each other for ever."""
     encoder = make_encoder(tmp_path / "encoder", "bert")
-    given = ("--seeds", "1", "--preset", "smoke", "--encoder", str(encoder), "--no-figures")
-    for asked, trainings in (("ce --protocol fixed", 1), ("ce,aum --protocol tuned(2)", 7)):
-        ran = torchrun(tmp_path, "-m", "bench", "run", "--methods", *asked.split(), *given)
+    common = ("--seeds", "1", "--preset", "smoke", "--encoder", str(encoder), "--no-figures")
+    for options, trainings in (("ce --protocol fixed", 1), ("ce,aum --protocol tuned(2)", 7)):
+        ran = torchrun(tmp_path, "-m", "bench", "run", "--methods", *options.split(), *common)
         assert ran.returncode == 0, ran.stdout + ran.stderr
         assert f", {plural(trainings, 'training')}, in " in ran.stdout
 
@@ -186,19 +186,19 @@ def test_a_failure_of_one_rank_ends_the_run_and_one_of_all_does_not(tmp_path: Pa
     assert "focal has had enough" in run.stderr
     assert "one rank of 2 failed alone" in run.stderr
     failed = {path.parent.parent.name for path in tmp_path.glob("runs/twitter/*/*/error.json")}
-    assert failed == {"gce", "focal"}, "what comes after is not begun"
+    assert failed == {"gce", "focal"}, "the later cells are not started"
     assert [path.parent.parent.name for path in tmp_path.glob("runs/twitter/*/*/metrics.json")] == ["ce"]
 
 
-def test_what_is_wrong_is_told_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_printed_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from bench.cli import complain
 
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "any")
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    for rank, told in (("0", "error: no\n"), ("1", "")):
+    for rank, message in (("0", "error: no\n"), ("1", "")):
         monkeypatch.setenv("RANK", rank)
         assert complain("no") == 2
-        assert capsys.readouterr().err == told
+        assert capsys.readouterr().err == message
 
 
 def test_workers_and_torchrun_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,8 +60,8 @@ def test_paths_are_not_in_ids(tiny_encoder: Path, tmp_path: Path) -> None:
     moved = shutil.copytree(tiny_encoder, tmp_path / "moved")
     ids = []
     for encoder, root in ((tiny_encoder, tmp_path / "a"), (moved, tmp_path / "b")):
-        made = make_plan(make_request(methods="dimp", encoder=str(encoder), preset="smoke", seeds=1), root)
-        ids.append(list(made.jobs))
+        plan = make_plan(make_request(methods="dimp", encoder=str(encoder), preset="smoke", seeds=1), root)
+        ids.append(list(plan.jobs))
     assert ids[0] == ids[1]
 
 
@@ -81,7 +81,7 @@ def test_paths_are_not_in_ids(tiny_encoder: Path, tmp_path: Path) -> None:
 )
 def test_what_changes_a_cell(tiny_encoder: Path, tmp_path: Path, change: dict[str, object], same: bool) -> None:
     base = {"methods": "dimp", "encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1}
-    first, second = (set(make_plan(make_request(**asked), tmp_path).cells) for asked in (base, {**base, **change}))  # type: ignore[arg-type]
+    first, second = (set(make_plan(make_request(**options), tmp_path).cells) for options in (base, {**base, **change}))  # type: ignore[arg-type]
     assert (first == second) is same
 
 
@@ -114,7 +114,7 @@ def broken(folder: Path, encoder: Path, change: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ("pickle", "pytorch_model.bin cannot be read as weights"),
         ("model.safetensors", "no weights"),
@@ -122,8 +122,8 @@ def broken(folder: Path, encoder: Path, change: str) -> Path:
         ("tokenizer", "no tokenizer"),
     ],
 )
-def test_broken_encoders_are_told_from_good_ones(tmp_path: Path, tiny_encoder: Path, change: str, told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_broken_encoders_are_refused(tmp_path: Path, tiny_encoder: Path, change: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         find(str(broken(tmp_path / "broken", tiny_encoder, change)))
 
 

@@ -17,12 +17,12 @@ from tasks import DataError
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def cell(root: Path, encoder: Path, **asked: object) -> CellJob:
+def cell(root: Path, encoder: Path, **options: object) -> CellJob:
     """The first cell of a plan."""
-    made = make_plan(
-        make_request(**{"methods": "ce-mix", "encoder": str(encoder), "preset": "smoke", "seeds": 1, **asked}), root
+    plan = make_plan(
+        make_request(**{"methods": "ce-mix", "encoder": str(encoder), "preset": "smoke", "seeds": 1, **options}), root
     )  # type: ignore[arg-type]
-    job = made.jobs[next(iter(made.cells))]
+    job = plan.jobs[next(iter(plan.cells))]
     assert isinstance(job, CellJob)
     return job
 

@@ -1,4 +1,4 @@
-"""Stress in the grid: what is shared is trained once, records are kept, and no method can see them."""
+"""Stress in the grid: shared checkers are trained once, and no method can see the hidden columns."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from tasks import load, stressed
 Run = Callable[..., Plan]
 
 
-def trainings(made: Plan) -> list[str]:
+def trainings(plan: Plan) -> list[str]:
     """The titles of all trainings, checkers included."""
-    return sorted(job.title for job in made.jobs.values() if isinstance(job, CellJob))
+    return sorted(job.title for job in plan.jobs.values() if isinstance(job, CellJob))
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def trainings(made: Plan) -> list[str]:
 def test_cells_that_an_axis_does_not_touch_are_run_once(
     tmp_path: Path, tiny_encoder: Path, tasks: str, expected: dict[str, int]
 ) -> None:
-    asked = make_request(methods="ce,real-only,dimp", tasks=tasks, seeds=2, encoder=str(tiny_encoder), preset="smoke")
-    titles = trainings(make_plan(asked, tmp_path / "runs"))
+    request = make_request(methods="ce,real-only,dimp", tasks=tasks, seeds=2, encoder=str(tiny_encoder), preset="smoke")
+    titles = trainings(make_plan(request, tmp_path / "runs"))
     found = {name: sum(f" {name} seed" in title for title in titles) for name in expected}
     assert found == {name: 2 * count for name, count in expected.items()}
 
@@ -56,10 +56,10 @@ def test_references_are_written_one_way() -> None:
 
 
 def test_duplicates_are_trained_on_with_the_scores_of_their_texts(run_here: Run) -> None:
-    made = run_here(methods="imp", tasks="twitter[duplicates=2]")
-    (job,) = [job for job in made.jobs.values() if isinstance(job, CellJob) and job.spec.method == "imp"]
-    hidden_columns.save(made.hidden, made.root)
-    hidden = hidden_columns.read(made.root, made.sections[0]["records"]["0"]["generated"])
+    plan = run_here(methods="imp", tasks="twitter[duplicates=2]")
+    (job,) = [job for job in plan.jobs.values() if isinstance(job, CellJob) and job.spec.method == "imp"]
+    hidden_columns.save(plan.hidden, plan.root)
+    hidden = hidden_columns.read(plan.root, plan.sections[0]["records"]["0"]["generated"])
     assert hidden is not None
     weights = pd.read_parquet(job.folder / "weights.parquet").merge(hidden, on="id", validate="many_to_one")
     assert (weights["copy_of"] >= 0).any()
@@ -68,15 +68,15 @@ def test_duplicates_are_trained_on_with_the_scores_of_their_texts(run_here: Run)
     assert weights.groupby("text")["id"].nunique().max() > 1
 
 
-def test_the_record_holds_what_was_done(run_here: Run) -> None:
-    made = run_here(methods="ce", tasks="twitter[noise=0.3,generated=40]")
-    hidden_columns.save(made.hidden, made.root)
-    found = hidden_columns.read(made.root, made.sections[0]["records"]["0"]["generated"])
+def test_hidden_columns_hold_the_labels_before_noise(run_here: Run) -> None:
+    plan = run_here(methods="ce", tasks="twitter[noise=0.3,generated=40]")
+    hidden_columns.save(plan.hidden, plan.root)
+    found = hidden_columns.read(plan.root, plan.sections[0]["records"]["0"]["generated"])
     assert found is not None
     rows = stressed(load("twitter"), {"generated": 40, "noise": 0.3}, 0)
     assert (found["label"] != found["label_clean"]).sum() == 12
     assert len(rows.generated) == len(found) == 40
-    assert hidden_columns.read(made.root, None) is None
+    assert hidden_columns.read(plan.root, None) is None
 
 
 def reachable(start: list[Any]) -> Iterator[Any]:
@@ -91,7 +91,7 @@ def reachable(start: list[Any]) -> Iterator[Any]:
         queue += gc.get_referents(value) if not isinstance(value, types.FunctionType) else []
 
 
-def test_a_method_that_looks_for_the_record_does_not_find_it(run_here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_method_that_searches_for_hidden_columns_finds_none(run_here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """It searches its batch, its context and the variables of every function of the worker that called it."""
     seen: list[Any] = []
 
@@ -107,10 +107,10 @@ def test_a_method_that_looks_for_the_record_does_not_find_it(run_here: Run, monk
 
     monkeypatch.setattr(CrossEntropy, "start", start)
     monkeypatch.setattr(CrossEntropy, "losses", losses)
-    made = run_here(methods="ce", tasks="twitter[noise=0.3]")
-    (rows,) = made.hidden.values()
+    plan = run_here(methods="ce", tasks="twitter[noise=0.3]")
+    (rows,) = plan.hidden.values()
     arrays = [value for value in seen if isinstance(value, np.ndarray) and value.shape == (len(rows),)]
-    assert any(np.array_equal(value, rows.labels) for value in arrays), "it does look where the labels are"
+    assert any(np.array_equal(value, rows.labels) for value in arrays), "the search does reach the labels"
     clean = rows.hidden["label_clean"]
     assert not any(np.array_equal(value, clean) for value in arrays)
     assert not any(isinstance(value, str) and value == "label_clean" for value in seen)

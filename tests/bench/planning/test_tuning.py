@@ -1,4 +1,4 @@
-"""Protocol tuned(k): what is drawn, that trials never meet the test, that the best by held-out rows is tested."""
+"""Protocol tuned(k): the drawn settings, trials that never read test rows, and the choice by held-out rows."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_every_method_can_be_drawn_within_its_ranges(name: str) -> None:
     assert found == [tuning.drawn(config, SETTINGS, name, number) for number in range(1, 9)]
 
 
-def test_what_was_given_is_not_searched() -> None:
+def test_settings_of_the_user_are_not_searched() -> None:
     config = discover()["dimp"].Config(clip=20.0)
     found = [tuning.drawn(config, SETTINGS, "dimp", number)[0] for number in range(5)]
     assert {own.clip for own in found} == {20.0}
@@ -82,7 +82,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Plan:
     from bench.execution.worker import run
 
     root = tmp_path_factory.mktemp("store")
-    asked = make_request(
+    request = make_request(
         methods="ce,dimp",
         protocol=f"tuned({TRIALS})",
         encoder=str(tiny_encoder),
@@ -90,21 +90,21 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Plan:
         seeds=1,
         test_size=100,
     )
-    made = make_plan(asked, root)
-    for job in made.jobs.values():
+    plan = make_plan(request, root)
+    for job in plan.jobs.values():
         outcome = run(job)
         assert outcome.state == "done", outcome.cause
-    path = write_report(describe(made, "bench run"), root, root / "reports", figures=False)
+    path = write_report(describe(plan, "bench run"), root, root / "reports", figures=False)
     assert path.exists()
-    return made
+    return plan
 
 
-def tables(made: Plan) -> dict[str, TunedJob]:
+def tables(plan: Plan) -> dict[str, TunedJob]:
     """The cells of the table by label."""
-    return {made.cells[job.id]: job for job in made.jobs.values() if isinstance(job, TunedJob)}
+    return {plan.cells[job.id]: job for job in plan.jobs.values() if isinstance(job, TunedJob)}
 
 
-def test_trials_never_meet_the_test(tuned: Plan) -> None:
+def test_trials_never_read_test_rows(tuned: Plan) -> None:
     """Their roles name no test rows; they are tested on real rows that no method and no checker trains on."""
     for label, job in tables(tuned).items():
         assert len(job.trials) == TRIALS
@@ -123,8 +123,8 @@ def test_test_rows_do_not_change_the_choice(tuned: Plan, tiny_encoder: Path) -> 
 
     A checker is a cell with a test of its own, whose id moves with the test rows; its training does not.
     """
-    asked = {"protocol": f"tuned({TRIALS})", "encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1}
-    other = make_plan(make_request(methods="ce,dimp", test_size=50, **asked), tuned.root)  # type: ignore[arg-type]
+    options = {"protocol": f"tuned({TRIALS})", "encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1}
+    other = make_plan(make_request(methods="ce,dimp", test_size=50, **options), tuned.root)  # type: ignore[arg-type]
     for label, job in tables(other).items():
         known = tables(tuned)[label]
         assert job.id != known.id
@@ -136,10 +136,10 @@ def test_test_rows_do_not_change_the_choice(tuned: Plan, tiny_encoder: Path) -> 
 def test_the_best_trial_is_what_is_tested(tuned: Plan) -> None:
     """By held-out accuracy, then log-loss, then order; its training is the trial's, update for update."""
     for job in tables(tuned).values():
-        told = read_json(job.folder / "trials.json")
+        trials = read_json(job.folder / "trials.json")
         metrics = [read_json(trial.folder / "metrics.json") for trial in job.trials]
         order = sorted(range(TRIALS), key=lambda i: (-metrics[i]["accuracy"], metrics[i]["log_loss"], i))
-        assert told["chosen"] == order[0]
+        assert trials["chosen"] == order[0]
         winner = job.trials[order[0]]
         losses = [
             [json.loads(line)["loss"] for line in (folder / "history.jsonl").read_text().splitlines()]
@@ -148,7 +148,7 @@ def test_the_best_trial_is_what_is_tested(tuned: Plan) -> None:
         assert losses[0] == pytest.approx(losses[1])
         assert len(losses[1]) == winner.spec.settings["updates"]
         assert sorted(pd.read_parquet(job.folder / "predictions.parquet")["id"]) == sorted(job.test.ids)
-        assert read_json(job.folder / "spec.json")["chosen"] == told["trials"][order[0]]
+        assert read_json(job.folder / "spec.json")["chosen"] == trials["trials"][order[0]]
 
 
 def test_ties_go_to_the_earlier_trial() -> None:
@@ -176,8 +176,8 @@ def test_the_table_shows_what_was_chosen_and_what_it_cost(tuned: Plan) -> None:
 
 def test_nothing_is_tried_twice(tuned: Plan, tiny_encoder: Path, run_here: Callable[..., Plan]) -> None:
     """More trials of the same grid start with those that are there."""
-    asked = {"methods": "ce", "encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1, "test_size": 100}
-    more = make_plan(make_request(protocol=f"tuned({TRIALS + 2})", **asked), tuned.root)  # type: ignore[arg-type]
+    options = {"methods": "ce", "encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1, "test_size": 100}
+    more = make_plan(make_request(protocol=f"tuned({TRIALS + 2})", **options), tuned.root)  # type: ignore[arg-type]
     ids = [trial.id for trial in tables(more)["ce"].trials]
     assert ids[:TRIALS] == [trial.id for trial in tables(tuned)["ce"].trials]
     assert len(set(ids)) == TRIALS + 2

@@ -57,7 +57,7 @@ def job(tmp_path: Path) -> MirrorJob:
 
 
 def sync(folder: Path) -> None:
-    """Send what is kept below a folder, as a user would."""
+    """Sync the offline runs of a folder, as a user would."""
     runs = [str(path) for path in (folder / "wandb").glob("offline-run-*")]
     command = [sys.executable, "-m", "wandb", "sync", *runs]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=folder)
@@ -78,17 +78,17 @@ def check_artifacts(server: Stub) -> None:
     )
     folder = server.artifacts.folders["twitter-real-50-seed-3:v0"]
     assert read_place(str(folder / "train.json"), "generated").columns["text"] == [row["text"] for row in ROWS]
-    told = server.artifacts.uploaded[model]
-    assert (told.kind, told.run, sorted(told.aliases)) == ("model", "c0ffee", ["cell-c0ffee", "latest"])
-    assert (told.metadata["labels"], told.metadata["accuracy"]) == (["negative", "positive"], 0.75)
+    logged = server.artifacts.uploaded[model]
+    assert (logged.kind, logged.run, sorted(logged.aliases)) == ("model", "c0ffee", ["cell-c0ffee", "latest"])
+    assert (logged.metadata["labels"], logged.metadata["accuracy"]) == (["negative", "positive"], 0.75)
     assert all(entry.committed for entry in server.artifacts.uploaded.values())
 
 
 def test_rows_and_model_with_what_they_are_from(server: Stub, job: MirrorJob, tmp_path: Path) -> None:
     server.artifacts.folders["encoder:v0"] = job.cell
-    told = tracking.build(replace(job, inputs=(f"{ENTITY}/{PROJECT}/encoder:v0",)))["notes"]
+    notes = tracking.build(replace(job, inputs=(f"{ENTITY}/{PROJECT}/encoder:v0",)))["notes"]
     model = f"wandb:{ENTITY}/{PROJECT}/twitter-real-50-dimp-clip-2.0-seed-3:v0"
-    assert told == [f"W&B dataset: wandb:{ENTITY}/{PROJECT}/twitter-real-50-seed-3:v0", f"W&B model: {model}"]
+    assert notes == [f"W&B dataset: wandb:{ENTITY}/{PROJECT}/twitter-real-50-seed-3:v0", f"W&B model: {model}"]
     check_artifacts(server)
     assert server.artifacts.used == [("c0ffee", "encoder:v0"), ("c0ffee", "twitter-real-50-seed-3:v0")]
     run = server.runs["c0ffee"]
@@ -111,8 +111,8 @@ def test_an_offline_run_arrives_by_sync(
     server: Stub, job: MirrorJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
-    (told,) = tracking.build(job)["notes"]
-    assert "wandb sync" in told
+    (note,) = tracking.build(job)["notes"]
+    assert "wandb sync" in note
     assert not server.runs
     (job.cell / "model" / "model.safetensors").unlink()  # the offline run has its own copy
     monkeypatch.setenv("WANDB_MODE", "online")
@@ -130,8 +130,8 @@ def test_a_server_that_falls_silent(
 ) -> None:
     monkeypatch.setattr(tracking, "SENDING", 1)
     server.silent_after = "UpsertBucket"
-    told = tracking.build(replace(job, rows={}, model=False))["notes"]
-    assert "the server did not accept a run" in told[0]
+    notes = tracking.build(replace(job, rows={}, model=False))["notes"]
+    assert "the server did not accept a run" in notes[0]
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 1
     with Stub() as other:  # it is back
         for name, value in {**os.environ, "WANDB_BASE_URL": other.url}.items():
@@ -165,9 +165,9 @@ def test_a_key_that_the_client_refuses(
     server: Stub, job: MirrorJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "oops-too-short")
-    told = tracking.build(replace(job, rows={}, model=False))["notes"]
-    assert "the server did not accept a run" in told[0]
-    assert "oops" not in " ".join(told)
+    notes = tracking.build(replace(job, rows={}, model=False))["notes"]
+    assert "the server did not accept a run" in notes[0]
+    assert "oops" not in " ".join(notes)
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 1
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"oops-too-short" in path.read_bytes()]
 
@@ -181,9 +181,9 @@ def test_the_command(
     bench: Command, server: Stub, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.artifacts.folders["encoder:v0"] = tiny_encoder
-    asked = ["run", "--seeds", "1", "--methods", "ce", "--preset", "smoke", "--workers", "1", "--no-figures"]
-    asked += ["--save-models", "full", "--encoder", f"wandb:{ENTITY}/{PROJECT}/encoder:v0", "--log-artifacts=True"]
-    ran = bench(*asked, "--track", "wandb")
+    options = ["run", "--seeds", "1", "--methods", "ce", "--preset", "smoke", "--workers", "1", "--no-figures"]
+    options += ["--save-models", "full", "--encoder", f"wandb:{ENTITY}/{PROJECT}/encoder:v0", "--log-artifacts=True"]
+    ran = bench(*options, "--track", "wandb")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert f"W&B model: wandb:{ENTITY}/{PROJECT}/twitter-ce-seed-0:v0" in ran.stdout
     (cell,) = (tmp_path / "runs").glob(f"twitter/ce/*/{DONE}")

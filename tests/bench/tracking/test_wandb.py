@@ -38,7 +38,7 @@ def environment(server: Stub, tmp_path: Path) -> dict[str, str]:
 
 
 def cells(folder: Path) -> list[Path]:
-    """The finished cells of a store, without artefacts."""
+    """The finished cells of a store, without precomputed tables."""
     return sorted(path.parent for path in (folder / "runs").glob(f"[!.]*/*/*/{DONE}"))
 
 
@@ -67,8 +67,8 @@ def test_two_agents_share_a_sweep_and_one_is_killed(
     assert sorted(server.trials) == ["run0", "run1", "run2", "run3"]
     while len(cells(tmp_path)) < 4 and time.monotonic() < deadline + 60:
         time.sleep(0.2)
-    found = [read_json(path / "spec.json") for path in cells(tmp_path)]
-    assert sorted((spec["method"], spec["seed"]) for spec in found) == [("ce", 0), ("ce", 1), ("dimp", 0), ("dimp", 1)]
+    specs = [read_json(path / "spec.json") for path in cells(tmp_path)]
+    assert sorted((spec["method"], spec["seed"]) for spec in specs) == [("ce", 0), ("ce", 1), ("dimp", 0), ("dimp", 1)]
 
     ended = {run: server.runs[run] for run in server.trials if server.runs.get(run, {}).get("exitcode") == 0}
     assert len(ended) >= 3, "each trial that ended is one W&B run under the id that the agent gave it"
