@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bench.arrays import IntArray
 
 COURSE_TEST = "test_data.txt"
+UNLIMITED = 10**9  # tokens: tokenizers that know no limit state a larger number
 NUMBERED = re.compile(r"(\d+),(.*)", re.DOTALL)  # a line of the course's test file: id,tweet
 POLARITY = {"negative": -1, "positive": 1, "-1": -1, "1": 1}
 
@@ -102,11 +103,14 @@ def classify(checkpoint: Checkpoint, n_classes: int, texts: list[str], pairs: li
     check_tokenizer(checkpoint.name, model, tokenizer)
     device = available_device()
     model.to(device)
-    limit = min(tokenizer.model_max_length, checkpoint.positions or tokenizer.model_max_length)
+    known = [length for length in (tokenizer.model_max_length, checkpoint.positions) if length and length < UNLIMITED]
+    limit = min(known, default=None)
 
     def inputs(index: IntArray) -> dict[str, Tensor]:
         columns = [[column[i] for i in index] for column in (texts, pairs) if column]
-        return dict(tokenizer(*columns, padding=True, truncation=True, max_length=limit, return_tensors="pt"))
+        return dict(
+            tokenizer(*columns, padding=True, truncation=limit is not None, max_length=limit, return_tensors="pt")
+        )
 
     def probabilities(batch: dict[str, Tensor]) -> Tensor:
         logits: Tensor = model(**batch).logits

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bench.encoders.checkpoints import Checkpoint
 from bench.errors import UserError
@@ -24,11 +25,12 @@ class FirstFailure:
     """A watcher that raises UserError at the first encoder that cannot be used."""
 
     def tell(self, job: Job, found: State, outcome: Outcome | None) -> None:
+        """See `engines.engine.Watcher`."""
         if found is not State.DONE:
             raise UserError(outcome.cause.removeprefix("UserError: ") if outcome else f"{job.title}: its worker died")
 
     def pulse(self) -> None:
-        return
+        """See `engines.engine.Watcher`."""
 
 
 def check_encoders(plan: Plan) -> dict[str, list[str]]:
@@ -73,12 +75,13 @@ def encoder_job(checkpoint: Checkpoint, n_classes: int, classifier: bool, root: 
     return EncoderJob(f"encoder/{folder.name}", folder, root, (), checkpoint, n_classes, classifier)
 
 
-def add_notes(plan: Plan, notes: Mapping[str, list[str]]) -> None:
-    """Put what was found about encoders into the sections of the report and into `spec.json` of the cells."""
-    for section in plan.sections:
+def add_notes(manifest: dict[str, Any], plan: Plan, notes: Mapping[str, list[str]]) -> list[str]:
+    """Put notes on encoders into the report's sections and the cells' `spec.json`. Returns each note once."""
+    for section in manifest["sections"]:
         hashes = (section["encoder_hash"], section["checker_encoder_hash"], *section["given_checkers"].values())
-        section["notes"] += [line for key in dict.fromkeys(hashes) for line in notes.get(key, ())]
+        section["notes"] = [*section["notes"], *(line for key in dict.fromkeys(hashes) for line in notes.get(key, ()))]
     for identity, job in plan.jobs.items():
         if isinstance(job, CellJob) and job.checkpoint.hash in notes:
             spec_json = {**job.spec_json, "encoder_notes": notes[job.checkpoint.hash]}
             plan.jobs[identity] = replace(job, spec_json=spec_json)
+    return list(dict.fromkeys(line for lines in notes.values() for line in lines))

@@ -15,6 +15,7 @@ from bench.config.request import Request
 from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.dry_run import duration, summary
+from bench.execution.encoder_checks import add_notes, check_encoders
 from bench.execution.engines import Engine
 from bench.execution.prepare import cells_without_model, keep_models, make_queue, prepare_store, unfinished
 from bench.execution.progress import FailFast, Progress, Say
@@ -98,6 +99,10 @@ def run(
     if engine.follows():
         engine.follow()
         return result
+    for folder in (options.reports, plan.root):
+        writable(folder)
+    for note in add_notes(manifest, plan, check_encoders(plan)):
+        say(note)
     write_inputs(plan, manifest, options)
     progress = execute(plan, engine, options, say, show)
     result.failures = progress.failures()
@@ -125,9 +130,7 @@ def planned(requests: Request | Sequence[Request], options: Options) -> Plan:
 
 
 def write_inputs(plan: Plan, manifest: dict[str, Any], options: Options) -> None:
-    """Make the store ready for the plan's jobs, and write what reports need beside them. Raises UserError."""
-    for folder in (options.reports, plan.root):
-        writable(folder)
+    """Make the store ready for the plan's jobs, and write what reports need beside them."""
     prepare_store(plan, retry_failed=options.retry_failed, force=options.force)
     if not plan.smoke:
         save(manifest, plan.root)

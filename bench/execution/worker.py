@@ -33,15 +33,12 @@ import transformers
 import transformers.modeling_utils
 
 from bench.jobs import Job, Outcome
-from bench.precomputed import embeddings, tokens
-from bench.precomputed import external_scores as scores
-from bench.precomputed import frozen_states as states
-from bench.precomputed import out_of_fold as folds
+from bench.precomputed import embeddings, encoder_check, external_scores, frozen_states, out_of_fold, tokens
 from bench.store.files import read_json, write_json
 from bench.store.folders import State, acquire, adopt, failure, state
 from bench.store.layout import DONE, ERROR, LOG
 from bench.store.leases import heartbeat
-from bench.tracking import trackers as tracking
+from bench.tracking import trackers
 from bench.training import cell, dynamics, tuned
 
 torch.set_num_threads(1)
@@ -59,15 +56,16 @@ gc.collect()
 gc.freeze()
 
 BUILDERS: dict[str, Any] = {
+    "encoder": encoder_check.build,
     "tokens": tokens.build,
-    "states": states.build,
+    "states": frozen_states.build,
     "embeddings": embeddings.build,
-    "folds": folds.build,
+    "folds": out_of_fold.build,
     "dynamics": dynamics.build,
-    "scores": scores.build,
+    "scores": external_scores.build,
     "cell": cell.build,
     "tuned": tuned.build,
-    "mirror": tracking.build,
+    "mirror": trackers.build,
 }
 
 TRAIN = ("cell", "dynamics", "tuned")  # the builders that take a function `training`
