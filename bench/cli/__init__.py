@@ -14,13 +14,12 @@ from typing import Any
 import typer
 
 from bench.cli import grids, models, reports, stores
-from bench.cli.argv import normalise
-from bench.cli.common import FLAGS, INTERRUPTED, SETTINGS, SEVERAL
-from bench.cli.grid_file import expand
+from bench.cli.argv import canonical
+from bench.cli.common import INTERRUPTED
 from bench.errors import UserError
 from tasks import DataError
 
-__all__ = ["FLAGS", "SETTINGS", "SEVERAL", "app", "known_keys", "main"]
+__all__ = ["app", "commands", "main"]
 
 # What a disk answers that is full, read-only, somebody else's or broken: no reason for a traceback.
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -54,9 +53,8 @@ app.command()(reports.calibrate)
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     try:
-        whole = expand(sys.argv[1:] if argv is None else argv, known_keys())
-        arguments = normalise(whole, FLAGS, SETTINGS, SEVERAL)
-        code: Any = app(arguments, standalone_mode=False)
+        parser = commands()
+        code: Any = parser.main(canonical(sys.argv[1:] if argv is None else argv, parser), standalone_mode=False)
     except (UserError, DataError) as error:
         code = complain(str(error))
     except typer.Exit as stop:
@@ -76,11 +74,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     sys.exit(code or 0)
 
 
-def known_keys() -> list[str]:
-    """What a `--config` file may hold: the options of `run` and the training settings, by their names."""
-    parameters = typer.main.get_command(app).commands["run"].params  # type: ignore[attr-defined]
-    names = [name[2:] for entry in parameters for name in entry.opts if name not in ("--help", "--config")]
-    return [*names, *(name[2:] for name in SETTINGS)]
+def commands() -> Any:
+    """The parser of all commands."""
+    return typer.main.get_command(app)
 
 
 def complain(message: str) -> int:

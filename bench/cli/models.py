@@ -7,19 +7,19 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import options
 from bench.cli.common import say, typed
+from bench.cli.options import option
 from bench.errors import UserError
 
 
 def train(
     config: Annotated[Path, typer.Argument(help="JSON or YAML with the keys of Hugging Face's run scripts.")],
-    workers: options.Workers = 1,
-    dry_run: options.DryRun = False,
-    out: options.Out = Path("runs"),
-    reports: options.Reports = Path("reports"),
-    track: options.Track = "none",
-    log_artifacts: options.LogArtifacts = False,
+    workers: Annotated[int | None, option("workers")] = 1,
+    dry_run: Annotated[bool, option("dry_run")] = False,
+    out: Annotated[Path, option("out")] = Path("runs"),
+    reports: Annotated[Path, option("reports")] = Path("reports"),
+    track: Annotated[str, option("track")] = "none",
+    log_artifacts: Annotated[bool, option("artifacts")] = False,
 ) -> None:
     """Train one cell as a configuration file says; keep its model, predict its test file."""
     from bench.commands.train import train as train_one
@@ -45,7 +45,7 @@ def predict(
     file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines, Parquet, or a text per line.")],
     to: Annotated[Path, typer.Option(help="Where the predictions are written.")] = Path("predictions.csv"),
     as_submission: Annotated[bool, typer.Option("--submission", help="As Id,Prediction with -1 and 1.")] = False,
-    out: options.Out = Path("runs"),
+    out: Annotated[Path, option("out")] = Path("runs"),
 ) -> None:
     """Write the labels and probabilities that a saved model gives the texts of a file."""
     from bench.commands.predict import predict as predicted

@@ -7,23 +7,23 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import options
 from bench.cli.common import say, typed
+from bench.cli.options import option
+from bench.config.run_arguments import CORRECTIONS, VerdictArguments
 from bench.errors import UserError
-from bench.leaderboard.rules import Correction
 
 
 def report(
-    out: options.Out = Path("runs"),
+    out: Annotated[Path, option("out")] = Path("runs"),
     stores: Annotated[
         list[Path] | None, typer.Option("--from", help="Several stores instead, merged: --from A B.")
     ] = None,
-    reports: options.Reports = Path("reports"),
-    baseline: options.Baseline = "ce",
-    delta: options.Delta = 1.0,
-    correction: options.Corrected = Correction.HOLM,
-    allow_mixed: options.AllowMixed = False,
-    no_figures: options.NoFigures = False,
+    reports: Annotated[Path, option("reports")] = Path("reports"),
+    baseline: Annotated[str, option("baseline")] = "ce",
+    delta: Annotated[float, option("delta")] = 1.0,
+    correction: Annotated[CORRECTIONS, option("correction")] = "holm",
+    allow_mixed: Annotated[bool, option("allow_mixed")] = False,
+    no_figures: Annotated[bool, option("figures")] = False,
     check: Annotated[bool, typer.Option("--check", help="Compare the written report with the store.")] = False,
 ) -> None:
     """Write the leaderboard of everything that one or more stores hold, without training."""
@@ -42,25 +42,25 @@ def report(
             raise typer.Exit(1)
         return
     writable(reports)
-    judged = rules({"baseline": baseline, "delta": delta, "correction": correction, "allow_mixed": allow_mixed})
-    say(f"leaderboard: {reporting.write(sources, reports, judged, command=typed(), figures=not no_figures)}")
+    rules_of_report = rules(VerdictArguments(baseline, delta, correction, allow_mixed))
+    say(f"leaderboard: {reporting.write(sources, reports, rules_of_report, command=typed(), figures=not no_figures)}")
 
 
 def compare(
     a: Annotated[str, typer.Argument(help="A method, as the leaderboard labels it.")],
     b: Annotated[str, typer.Argument(help="The method that it is compared with.")],
     task: Annotated[str | None, typer.Option(help="One task only.")] = None,
-    out: options.Out = Path("runs"),
-    delta: options.Delta = 1.0,
-    correction: options.Corrected = Correction.HOLM,
-    allow_mixed: options.AllowMixed = False,
+    out: Annotated[Path, option("out")] = Path("runs"),
+    delta: Annotated[float, option("delta")] = 1.0,
+    correction: Annotated[CORRECTIONS, option("correction")] = "holm",
+    allow_mixed: Annotated[bool, option("allow_mixed")] = False,
 ) -> None:
     """Compare two methods of a store, with everything that the verdict rests on."""
     from bench.commands.arguments import rules
     from bench.commands.compare import compare as lines
 
-    judged = rules({"baseline": b, "delta": delta, "correction": correction, "allow_mixed": allow_mixed})
-    for line in lines(out, a, judged, task=task):
+    rules_of_report = rules(VerdictArguments(b, delta, correction, allow_mixed))
+    for line in lines(out, a, rules_of_report, task=task):
         say(line)
 
 
@@ -70,7 +70,7 @@ def calibrate(
     same: Annotated[
         bool, typer.Option("--aa", help="Instead, each method of --from against itself on other seeds.")
     ] = False,
-    reports: options.Reports = Path("reports"),
+    reports: Annotated[Path, option("reports")] = Path("reports"),
 ) -> None:
     """Measure by simulation how often verdicts are wrong: false positives, coverage, power; or on real cells (--aa)."""
     from bench.execution.grid import writable

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import options
 from bench.cli.common import say
+from bench.cli.options import option
 
 
 class Listing(StrEnum):
@@ -22,14 +22,14 @@ class Listing(StrEnum):
 
 def validate(
     tasks: Annotated[str | None, typer.Argument(help="Names or paths, as in run --tasks.", show_default=False)] = None,
-    source: options.Source = None,
-    data_dir: options.DataDir = None,
-    generated: options.Generated = None,
-    real: options.Real = None,
-    test: options.Test = None,
+    source: Annotated[str | None, option("source")] = None,
+    data_dir: Annotated[Path | None, option("data_dir")] = None,
+    generated: Annotated[str | None, option("generated")] = None,
+    real: Annotated[str | None, option("real")] = None,
+    test: Annotated[str | None, option("test")] = None,
     encoder: Annotated[str | None, typer.Option(help="Whose tokens are counted (default: the preset's).")] = None,
     preset: Annotated[str, typer.Option(help="Whose maximum length counts.")] = "quick",
-    test_size: options.TestSize = "default",
+    test_size: Annotated[str, option("test_size")] = "default",
 ) -> None:
     """Show what a task's data are: roles, sizes, label shares, duplicates, what is removed, lengths."""
     from bench.commands.validate import validate as lines
@@ -53,9 +53,9 @@ def validate(
 
 def list_(
     what: Listing,
-    out: options.Out = Path("runs"),
+    out: Annotated[Path, option("out")] = Path("runs"),
     failed: Annotated[bool, typer.Option("--failed", help="Only cells that failed.")] = False,
-    plugin: options.Plugin = None,
+    plugin: Annotated[list[Path] | None, option("plugins")] = None,
 ) -> None:
     """List the methods, the tasks, or the cells of a store with their states."""
     from bench.commands import list as listing
@@ -74,7 +74,7 @@ def list_(
 def show(
     cell: Annotated[list[str], typer.Argument(help='An id or its beginning, a folder, or "task method seed".')],
     other: Annotated[str, typer.Option("--diff", help="Another cell: tell what differs instead.")] = "",
-    out: options.Out = Path("runs"),
+    out: Annotated[Path, option("out")] = Path("runs"),
 ) -> None:
     """Show one cell: what it is, metrics, curves, environment, the end of its log; or what differs between two."""
     from bench.commands import show
@@ -86,7 +86,7 @@ def show(
 
 
 def clean(
-    out: options.Out = Path("runs"),
+    out: Annotated[Path, option("out")] = Path("runs"),
     failed: Annotated[bool, typer.Option("--failed", help="Failed cells go too.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Remove; without it nothing is.")] = False,
 ) -> None:
@@ -99,7 +99,7 @@ def clean(
 
 def weights(
     cell: Annotated[str, typer.Argument(help="A finished cell: its folder, its id, or the start of its id.")],
-    out: options.Out = Path("runs"),
+    out: Annotated[Path, option("out")] = Path("runs"),
     top: Annotated[int, typer.Option(min=0, help="How many of the heaviest and lightest rows.")] = 5,
     with_texts: Annotated[
         bool, typer.Option("--with-texts", help="Also their texts, as the encoder saw them.")

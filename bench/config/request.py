@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import methods
 from bench.config.auxiliary_term import with_auxiliary
 from bench.config.method_choice import MethodChoice, choose
 from bench.config.protocols import Protocol, protocols
+from bench.config.run_arguments import GridArguments
 from bench.config.settings import PRESETS, Settings
 from bench.config.task_choice import TaskChoice, choose_tasks
 from bench.config.typed import build
@@ -21,7 +22,8 @@ from methods.base import DIVERSITY, DIVERSITY_OOF, QUALITY, QUALITY_OOF
 from methods.plugins import PluginError, load_file
 from tasks import COURSE, FILES, SOURCES, Role, TaskData, is_course, load
 
-MOST_SEEDS = 10_000  # of a number of seeds: more is a slip of the keyboard
+MOST_SEEDS = 10_000  # a larger number of seeds is a typing error
+ALL_METHODS = GridArguments()  # the grid of `bench run` without options
 
 
 @dataclass(frozen=True)
@@ -56,78 +58,67 @@ class Request:
         )
 
 
-def make_request(
-    *,
-    methods: str | Sequence[str] = "all",
-    tasks: str | Sequence[str] | None = None,
-    seeds: int | str | Sequence[int] = 5,
-    source: str | None = None,
-    data_dir: str | Path | None = None,
-    generated: str | Path | None = None,
-    real: str | Path | None = None,
-    test: str | Path | None = None,
-    encoder: str | Sequence[str] | None = None,
-    checker_encoder: str | None = None,
-    quality_checker: str | None = None,
-    diversity_checker: str | None = None,
-    preset: str = "quick",
-    protocol: str | Sequence[str] | None = None,
-    settings: Mapping[str, Any] | None = None,
-    test_size: int | str | None = "default",
-    limit: int | None = None,
-    plugins: Sequence[str | Path] = (),
-) -> Request:
-    """Validate a grid. Raises UserError (or tasks.DataError), one line that names what is wrong and the nearest known.
+def make_request(arguments: GridArguments = ALL_METHODS, /, **changes: Any) -> Request:
+    """Validate the grid that the arguments describe; `changes` replace fields of theirs.
 
-    `tasks` are names or paths of YAMLs, folders and files (None: `twitter`, or `files` where `generated` and `real` are
-    given); `source` None is `bundled`, or `course` where `data_dir` is such a folder;
-    `generated`, `real` and `test` (a file, a folder or a hub id) replace a role of the one task of the grid;
-    `seeds` is a number of seeds or the seeds themselves; `settings` maps training settings (`lr`) and methods'
-    hyper-parameters (`dimp.clip`) to values. `encoder` and `protocol` may be several, which gives a section each; None
-    is the preset's. Checkers use the classifier's encoder unless `checker_encoder` names another; `quality_checker` and
-    `diversity_checker` name models that were trained elsewhere (a folder, a hub id, wandb:entity/project/name:version).
-    `plugins` are files with methods of one's own; `limit` is the most rows in each role, for a smoke run.
+    Raises UserError or tasks.DataError, one line that names what is wrong and the nearest name that is known.
     """
-    texts = {"generated": generated, "real": real, "test": test, "data-dir": data_dir, "encoder": encoder}
-    texts |= {"protocol": protocol, "quality-checker": quality_checker, "diversity-checker": diversity_checker}
-    for name, given in texts.items():
-        if given is not None and not str(given).strip():
-            raise UserError(f"--{name} is empty; leave it out, or give it a value")
-    if data_dir is not None and not Path(data_dir).is_dir():
-        raise UserError(f"--data-dir {data_dir}: no such folder")
-    load_plugins(plugins)
-    if limit is not None and limit < 1:
-        raise UserError(f"limit must be at least 1, not {limit}")
-    if preset not in PRESETS:
-        raise unknown("preset", preset, PRESETS)
-    folder = Path(given) if (given := data_dir or os.environ.get("BENCH_DATA")) else None
-    source = source_of(source, folder)
-    replaced: dict[Role, str | Path | None] = {"generated": generated, "real": real, "test": test}
+    grid = replace(arguments, **changes)
+    refuse_empty(grid)
+    if grid.data_dir is not None and not Path(grid.data_dir).is_dir():
+        raise UserError(f"--data-dir {grid.data_dir}: no such folder")
+    load_plugins(grid.plugins)
+    if grid.limit is not None and grid.limit < 1:
+        raise UserError(f"limit must be at least 1, not {grid.limit}")
+    if grid.preset not in PRESETS:
+        raise unknown("preset", grid.preset, PRESETS)
+    preset = PRESETS[grid.preset]
+    data_dir = grid.data_dir or os.environ.get("BENCH_DATA")
+    folder = Path(data_dir) if data_dir else None
+    source = source_of(grid.source, folder)
+    replaced: dict[Role, str | Path | None] = {"generated": grid.generated, "real": grid.real, "test": grid.test}
     places = {role: str(located(str(place))) for role, place in replaced.items() if place}
-    models = {QUALITY: quality_checker, DIVERSITY: diversity_checker}
-    training, own = divide(settings or {})
-    chosen, left_out = choose(methods, own)
-    given_and_held_out(chosen, models)
+    models = {QUALITY: grid.quality_checker, DIVERSITY: grid.diversity_checker}
+    training, hyperparameters = divide(grid.settings or {})
+    chosen, left_out = choose(grid.methods, hyperparameters)
+    refuse_leaking_checkers(chosen, models)
     return Request(
         methods=chosen,
-        tasks=choose_tasks(default_task(places) if tasks is None else tasks, places),
-        seeds=seed_list(seeds),
-        encoders=names(encoder or PRESETS[preset].encoder),
-        checker_encoder=checker_encoder,
-        preset=preset,
-        protocols=protocols(protocol or PRESETS[preset].protocol),
-        settings=with_auxiliary(build(Settings, training, f"preset {preset}", base=PRESETS[preset].settings)),
+        tasks=choose_tasks(default_task(places) if grid.tasks is None else grid.tasks, places),
+        seeds=seed_list(grid.seeds) if grid.seed is None else exact_seeds(grid.seed),
+        encoders=names(grid.encoder or preset.encoder),
+        checker_encoder=grid.checker_encoder,
+        preset=grid.preset,
+        protocols=protocols(grid.protocol or preset.protocol),
+        settings=with_auxiliary(build(Settings, training, f"preset {grid.preset}", base=preset.settings)),
         source=source,
         data_dir=folder,
-        test_size=row_limit(test_size),
+        test_size=row_limit(grid.test_size),
         places=places,
         checkers={name: str(model) for name, model in models.items() if model},
         left_out=left_out,
-        limit=limit,
+        limit=grid.limit,
     )
 
 
-def given_and_held_out(chosen: Sequence[MethodChoice], models: Mapping[str, str | None]) -> None:
+def refuse_empty(grid: GridArguments) -> None:
+    """Raise UserError for an option whose value is empty."""
+    for name in (
+        "generated",
+        "real",
+        "test",
+        "data_dir",
+        "encoder",
+        "protocol",
+        "quality_checker",
+        "diversity_checker",
+    ):
+        value = getattr(grid, name)
+        if value is not None and not str(value).strip():
+            raise UserError(f"--{name.replace('_', '-')} is empty; leave it out, or give it a value")
+
+
+def refuse_leaking_checkers(chosen: Sequence[MethodChoice], models: Mapping[str, str | None]) -> None:
     """Raise UserError where a method needs out-of-fold scores of a checker that was trained elsewhere."""
     for name, held_out in ((QUALITY, QUALITY_OOF), (DIVERSITY, DIVERSITY_OOF)):
         for choice in chosen if models[name] else ():
@@ -167,17 +158,24 @@ def names(text: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def seed_list(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
-    """The seeds 0 to N-1 of a number N, or the seeds given (also as text, "3,7"), each once."""
+    """The seeds 0 to N-1 for a number N, or the seeds of a list (also as text, "3,7"), each once."""
     if type(seeds) is int and seeds > MOST_SEEDS:
         raise UserError(f"at most {MOST_SEEDS:,} seeds, not {seeds:,}")
-    given: Sequence[Any] = seeds.split(",") if isinstance(seeds, str) else range(seeds) if type(seeds) is int else seeds  # type: ignore[assignment]
+    entries: Sequence[Any] = list(range(seeds)) if type(seeds) is int else seeds  # type: ignore[assignment]
+    if isinstance(seeds, str):
+        entries = seeds.split(",")
     try:
-        found = tuple(dict.fromkeys(int(seed) for seed in given if float(seed) == int(seed)))
+        unique = tuple(dict.fromkeys(int(seed) for seed in entries if float(seed) == int(seed)))
     except (TypeError, ValueError):
-        found = ()
-    if not found or len(found) < len(set(given)) or min(found) < 0:
+        unique = ()
+    if not unique or len(unique) < len(set(entries)) or min(unique) < 0:
         raise UserError(f"seeds must be a number of seeds or a list such as 3,7, not {seeds!r}")
-    return found
+    return unique
+
+
+def exact_seeds(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
+    """One seed, or those of a list."""
+    return seed_list([seeds] if type(seeds) is int else seeds)
 
 
 def row_limit(test_size: int | str | None) -> int | Literal["default"] | None:

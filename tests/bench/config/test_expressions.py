@@ -1,4 +1,4 @@
-"""The grammar of references, the typing of options, and the command lines that agents send."""
+"""The grammar of method and task expressions, the typing of their options, and wrong requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cli.argv import normalise
 from bench.config.expressions import Ref, parse
 from bench.config.request import make_request
 from bench.config.typed import build, label
@@ -108,30 +107,6 @@ def test_wrong_options_name_field_and_remedy(options: dict[str, object], told: s
 def test_labels_hold_only_what_differs() -> None:
     assert label("m", Config()) == "m"
     assert label("m", Config(count=4, bound=2.0)) == "m(bound=2.0,count=4)"
-
-
-FLAGS = ("--dry-run", "--force")
-
-
-@pytest.mark.parametrize(
-    ("sent", "read"),
-    [
-        (["run", "--data_dir=x"], ["run", "--data-dir=x"]),
-        (["run", "--train_layers=2", "--lr", "1e-3"], ["run", "--set", "train-layers=2", "--set", "lr=1e-3"]),
-        (["--dry-run=True"], ["--dry-run"]),
-        (["--dry_run=False", "--force"], ["--force"]),
-        (["--dry-run=maybe"], ["--dry-run=maybe"]),
-        (["--seed=None"], []),
-        (["--tasks=['twitter', 'news']"], ["--tasks=twitter,news"]),
-        (["--dimp.clip=20"], ["--set", "dimp.clip=20"]),
-        (["--dimp.clip", "20", "x"], ["--set", "dimp.clip=20", "x"]),
-        (["--set", "dimp.clip=20"], ["--set", "dimp.clip=20"]),
-        (["--methods", "dimp(clip=20)"], ["--methods", "dimp(clip=20)"]),
-        (["--", "-x"], ["--", "-x"]),
-    ],
-)
-def test_arguments_of_agents_become_those_of_people(sent: list[str], read: list[str]) -> None:
-    assert normalise(sent, FLAGS, ("--lr", "--train-layers")) == read
 
 
 def test_the_same_reference_twice_is_one_entry() -> None:
