@@ -1,6 +1,7 @@
-"""Tasks: what is classified, where its rows come from, and how they are split. One YAML per task.
+"""Tasks: text classification data sets, each described by one YAML file: labels, sources of rows, and splits.
 
-`load` reads a task's rows; `task_names` and `load_spec` describe tasks without reading data.
+`load` reads a task's rows. `task_names` and `load_spec` describe tasks without reading rows. Nothing here imports
+torch, and only `load` imports numpy.
 """
 
 from __future__ import annotations
@@ -52,11 +53,14 @@ def load(
 ) -> TaskData:
     """Read and check the rows of a task.
 
-    `name` is a task's name, `files`, or the path of a YAML, a folder or a file; `data_dir` the folder of sources
-    `local` and `course`; `options` those of the task (`{"agreement": 75}`); `test_size` the most rows that the test
-    has (None: all that the source holds out); `places` (a file, a folder or a hub id by role) replaces what the source
-    has for a role. The generated set and the pool do not depend on `test_size`, and nothing here depends on a run's
-    seed.
+    - `name`: a task's name, `files`, or the path of a YAML, a folder or a file.
+    - `source`: one of `SOURCES`.
+    - `data_dir`: the folder that sources `local`, `hub` and `course` read.
+    - `options`: options of the task, as in `{"agreement": 75}`.
+    - `test_size`: the largest number of test rows. None takes all that the source holds out, `default` the task's.
+    - `places`: by role, a file, a folder or a hub data set that is read instead of the source's.
+
+    The generated set and the pool do not depend on `test_size`, and nothing here depends on a run's seed.
 
     Raises `DataError`, one line for the user, for anything wrong with the task, the arguments or the files.
     """

@@ -1,4 +1,4 @@
-"""A loaded task: its rows, and the draws of small real sets."""
+"""A loaded task: the rows of each role, and the draws of small real sets and generated subsets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tasks.errors import DataError
+from tasks.errors import DataError, plural
 from tasks.roles import MINIMUM_PER_CLASS
 from tasks.rows import Rows
 
@@ -25,42 +25,46 @@ class TaskData:
     test: Rows
     validation: Rows | None
     notes: tuple[str, ...]  # what was removed or replaced, for the report
-    stand_in: bool  # True where the real and test rows are not human text
+    stand_in: bool  # True if the real and test rows are not human text
     default_real: int  # size of the small real set for this source
-    default_test: int  # number of test rows unless another number is asked for
-    where: str  # the task and its source, as errors name them
-    origins: Mapping[str, str]  # what each role's rows are (a file's name, a hub place with its commit)
+    default_test: int  # size of the test if no other is requested
+    error_prefix: str  # the task and its source, as error messages begin
+    origins: Mapping[str, str]  # where the rows of each role come from: a file's name, or a hub place with its commit
 
     def real(self, seed: int, size: int | None = None) -> Rows:
-        """The small real set of a seed, in file order; a larger size of the same seed contains it.
+        """The small real set of a seed, in file order. A larger size of the same seed contains it.
 
         Raises `DataError` if the pool is too small, or the size for two rows of each class.
         """
         from tasks.draw import draw
 
         size = self.default_real if size is None else size
-        what = f"{self.where}: real={size}"
+        what = f"{self.error_prefix}: real={size}"
         if size > (n := len(self.pool)):
             raise DataError(f"{what} asks for more real rows than the pool of {n}; [real={n}] takes them all")
-        return self.pool.take(draw(self.spec, self.pool, seed, size, what, MINIMUM_PER_CLASS))
+        return self.pool.take(draw(self.spec.name, self.pool, seed, size, what, MINIMUM_PER_CLASS))
 
     def limited(self, most: int) -> TaskData:
-        """At most so many rows in each role. Raises `DataError` where they are too few for the classes."""
+        """The same task with at most `most` rows in each role. Raises `DataError` if that is too few for the classes.
+
+        The pool stays as it is; the small real set drawn from it becomes smaller.
+        """
         from tasks.draw import TEST_SEED, draw
 
-        what = f"task {self.spec.name} (source {self.source}): a test of {most} rows"
-        few = draw(self.spec, self.test, TEST_SEED, min(most, len(self.test)), what, 1)
+        what = f"task {self.spec.name} (source {self.source}): a test of {plural(most, 'row')}"
+        chosen = draw(self.spec.name, self.test, TEST_SEED, min(most, len(self.test)), what, 1)
         real = min(most, self.default_real)
-        return replace(self, generated=self.generated_subset(most), default_real=real, test=self.test.take(few))
+        return replace(self, generated=self.generated_subset(most), default_real=real, test=self.test.take(chosen))
 
     def generated_subset(self, size: int | None, seed: int = 0) -> Rows:
-        """A part of the generated set, in file order; a larger size of the same seed contains it.
+        """A subset of the generated set, in file order. A larger size of the same seed contains it.
 
-        All of it if `size` is None or not smaller. Raises `DataError` if the size is too small for two of each class.
+        It is the whole set if `size` is None or not smaller than the set. Raises `DataError` if the size is too small
+        for two rows of each class.
         """
         from tasks.draw import draw
 
         if size is None or size >= len(self.generated):
             return self.generated
-        what = f"{self.where}: generated={size}"
-        return self.generated.take(draw(self.spec, self.generated, seed, size, what, MINIMUM_PER_CLASS))
+        what = f"{self.error_prefix}: generated={size}"
+        return self.generated.take(draw(self.spec.name, self.generated, seed, size, what, MINIMUM_PER_CLASS))

@@ -1,25 +1,25 @@
-"""Names of roles, sources and columns, and what makes two texts the same."""
+"""The shared vocabulary of tasks: names of roles, columns and sources, least numbers of rows, and equality of texts."""
 
 from __future__ import annotations
 
 import unicodedata
 from typing import Literal
 
+Role = Literal["generated", "real", "test", "validation"]
+ROLES: tuple[Role, ...] = ("generated", "real", "test", "validation")
 ColumnRole = Literal["text", "text_pair", "label"]
-FILES = "files"  # the task whose rows are the user's files, and the source that reads them
-ROLES = ("generated", "real", "test", "validation")
-# What a role is called in data sets of the hub.
-SPLITS = {"generated": "train", "real": "train", "test": "test", "validation": "validation"}
-# Fewer rows than this of a class, and nothing can be fitted or held out.
+
+COURSE = "course"  # the source that reads the files of the tweet-polarity course
+FILES = "files"  # the source that reads the user's own files, and the name of a task that has no other source
+# The split of a Hugging Face data set in which the rows of a role are looked for.
+SPLITS: dict[str, str] = {"generated": "train", "real": "train", "test": "test", "validation": "validation"}
+
+# With fewer rows of a class nothing can be fitted or held out.
 MINIMUM_PER_CLASS = 2
-# Of the user's own real rows all are taken up to the task's default, fewer than this only if asked for.
-LEAST_REAL = 20
+# Of the user's own real rows a run takes all, up to the task's default, and at least this many: fewer only on request.
+MINIMUM_REAL = 20
 
 
 def normalised(text: str) -> str:
-    """The form in which two texts are the same text: NFKC, case folded, white space collapsed to single spaces."""
+    """The form by which two texts count as the same: NFKC, case folded, white space collapsed to single spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-Role = Literal["generated", "real", "test", "validation"]
-COURSE = "course"

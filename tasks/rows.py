@@ -1,4 +1,4 @@
-"""The rows of one role, and what a loaded task is."""
+"""The rows of one role: ids, texts, labels, and columns that no method may see."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """n rows. Treat the arrays as read-only: hashes are cached."""
+    """n rows of a task. Treat the arrays as read-only: hashes are cached."""
 
     ids: NDArray[np.int64]  # (n,) row number in the role's file, from 0, before any filtering
     texts: list[str]  # n
     pairs: list[str] | None  # n second texts, None where an example is one text
     labels: NDArray[np.int64]  # (n,) index into the task's labels
-    # What is known of the rows and no method may see: (n,) or (n, k) by name. No part of the content.
+    # Facts about the rows that no method may see, such as the true label: (n,) or (n, k) by name. Not in the hashes.
     hidden: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def take(self, index: ArrayLike) -> Rows:
-        """The rows at positions (k,) or where a mask (n,) is true, in the order of the index."""
+        """The rows at positions (k,), in their order, or where a mask (n,) is true."""
         import numpy as np
 
         index = np.asarray(index)
@@ -46,19 +46,19 @@ class Rows:
 
     @property
     def origins(self) -> NDArray[np.int64]:
-        """(n,) the id of the row that a row's text is from: its own, unless it is a duplicate."""
+        """(n,) the id of the row that first held each row's text: its own id, unless the row is a duplicate."""
         import numpy as np
 
         copy_of = self.hidden.get("copy_of", np.full(len(self), -1))
         return np.where(copy_of < 0, self.ids, copy_of)
 
     def content_hash(self, *, with_labels: bool = True) -> str:
-        """SHA-256 (hex) over ids, texts, pairs and, if asked, labels, in their order."""
+        """SHA-256 (hex) over ids, texts, pairs and, with `with_labels`, labels, in row order."""
         return self._hash_with_labels if with_labels else self._hash_without_labels
 
     @cached_property
     def keys(self) -> list[str]:
-        """n normalised texts, with the pair on a second line: equal where two rows hold the same text."""
+        """n normalised texts, each with its second text on a second line. Two rows of equal keys hold the same text."""
         texts = [normalised(text) for text in self.texts]
         if self.pairs is None:
             return texts
@@ -74,5 +74,5 @@ class Rows:
 
 
 def _sha256(content: list[object]) -> str:
-    # JSON, because it marks where a text ends: "ab", "c" and "a", "bc" must differ.
+    # JSON marks where a text ends: "ab", "c" and "a", "bc" must have different hashes.
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -1,4 +1,7 @@
-"""The description of a task: the schema of its YAML, and the registry of the files that come with this package."""
+"""The description of a task: the schema of its YAML file, and how a name or path becomes a description.
+
+The registered tasks are the YAML files of this folder. `docs/` explains how to write one.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, StringConstraints, ValidationError, field_validator, model_validator
 
-from tasks.errors import DataError, listed, missing, nearest
+from tasks.errors import DataError, did_you_mean, did_you_mean_or_all, join_names, missing_file, short_repr
 from tasks.roles import FILES
 from tasks.sources.files import READERS
 from tasks.sources.places import role_files
@@ -15,34 +18,41 @@ from tasks.sources.registry import SOURCES, Block, Split, Strict
 from tasks.strict_yaml import read_yaml
 
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-# The name is part of paths and of task references, so brackets, commas and slashes are out.
+# The name is part of paths and of task expressions, so brackets, commas and slashes are not allowed.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
+# Plainer than the words of pydantic, by its type of problem.
+PROBLEMS = {
+    "missing": "this key is required",
+    "string_pattern_mismatch": "only letters, digits, '_', '.' and '-' are allowed, and the first is a letter or digit",
+}
+
+
 class Filter(Strict):
-    """`task[name=value]` keeps the real, test and validation rows whose `column` is at least the value."""
+    """An option of a task: `task[name=value]` keeps real, test and validation rows whose `column` is >= the value."""
 
     column: Text
     meaning: Text
 
 
 class Knob(Strict):
-    """`task[name=value]` sets a number of the process that rows are drawn from."""
+    """An option of a task drawn from a process: `task[name=value]` sets a parameter of the process."""
 
     default: float
     meaning: Text
 
 
 class PlaceOption(Strict):
-    """`task[name=value]` takes another place for the real rows of one source."""
+    """An option of a task: `task[name=value]` reads the real rows of one source from another place."""
 
     source: Text
-    values: tuple[Text, ...]  # places, as the source understands them
+    values: tuple[Text, ...]  # places, in the form that the source reads
     meaning: Text
 
 
 class Sizes(Strict):
-    """Default numbers of rows: the small real set by source, and the most that a test has."""
+    """Default numbers of rows: the small real set by source, and the largest test."""
 
     real: dict[str, PositiveInt]
     test: PositiveInt
@@ -51,26 +61,26 @@ class Sizes(Strict):
     def _known(self) -> Sizes:
         for name in self.real:
             if name != "default" and name not in SOURCES:
-                raise ValueError(f"real: no source {name!r}{nearest(name, ['default', *SOURCES])}")
+                raise ValueError(f"real: no source {name!r}{did_you_mean_or_all(name, ['default', *SOURCES])}")
         if "default" not in self.real:
-            raise ValueError("real needs a default")
+            raise ValueError("real needs a default, as in {real: {default: 300}}")
         return self
 
 
 class TaskSpec(Strict):
-    """One task. `labels` fixes the order of the classes: label i of every row set is `labels[i]`."""
+    """One task as its YAML describes it. Class i of every role is `labels[i]`."""
 
     name: Name
     version: PositiveInt
     title: Text
-    labels: tuple[Text, ...] = ()  # none: those of the rows
-    text: Text | None = None  # none: columns with usual names
+    labels: tuple[Text, ...] = ()  # empty: the labels found in the rows
+    text: Text | None = None  # the column; None: columns with usual names
     text_pair: Text | None = None
-    clean_label: Text | None = None  # column with the true label, where `label` may be wrong; see Rows.hidden
+    clean_label: Text | None = None  # the column of true labels if `label` may be wrong; goes to Rows.hidden
     citation: Text
     licence: Text
     sources: dict[str, Block] = Field(default_factory=dict)
-    process: Literal["oracle"] | None = None  # the rows are drawn from it; there are no sources then
+    process: Literal["oracle"] | None = None  # rows are drawn from it instead of read from sources
     sizes: Sizes
     filters: dict[str, Filter] = Field(default_factory=dict)
     choices: dict[str, PlaceOption] = Field(default_factory=dict)
@@ -79,7 +89,7 @@ class TaskSpec(Strict):
     @model_validator(mode="after")
     def _rows_come_from_somewhere(self) -> TaskSpec:
         if bool(self.sources) == (self.process is not None):
-            raise ValueError("sources: at least one, or else a process")
+            raise ValueError("sources: give at least one source, or a process, and not both")
         return self
 
     @property
@@ -89,35 +99,35 @@ class TaskSpec(Strict):
 
     @property
     def options(self) -> dict[str, Filter | PlaceOption | Knob]:
-        """What `task[name=value]` may name, besides axes of stress."""
+        """The options that `task[name=value]` may set, besides axes of stress."""
         return {**self.filters, **self.choices, **self.knobs}
 
     def complete_sources(self) -> list[str]:
-        """The sources that have real rows, so that a run can use them."""
+        """The sources with real rows: those that a run can use."""
         return [name for name, block in self.sources.items() if block.real is not None or name == FILES]
 
-    def source(self, asked: str) -> str:
-        """The source that is read: the one asked for, or the user's files where the task has those instead."""
-        return FILES if FILES in self.sources and asked not in self.sources else asked
+    def source(self, requested: str) -> str:
+        """The source to read: the one requested, or the user's files if the task has those instead."""
+        return FILES if FILES in self.sources and requested not in self.sources else requested
 
     @field_validator("labels")
     @classmethod
     def _labels_differ(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(labels)) < len(labels):
-            raise ValueError("the names must differ")
+            raise ValueError("the names must differ from each other")
         if len(labels) == 1:
-            raise ValueError("at least 2 names, or none to take those of the rows")
+            raise ValueError("give at least 2 names, or leave labels out to take those of the rows")
         return labels
 
     @field_validator("sources", mode="before")
     @classmethod
     def _blocks(cls, blocks: Any) -> Any:
-        """Read each block by the schema of its source."""
+        """Validate each block by the schema of its source."""
         if not isinstance(blocks, dict):
             return blocks
         for name in blocks:
             if name not in SOURCES:
-                raise ValueError(f"no source {name!r}{nearest(name, SOURCES)} (known: {listed(SOURCES)})")
+                raise ValueError(f"no source {name!r}{did_you_mean(name, SOURCES)} (known: {join_names(SOURCES)})")
         return {name: _validated(SOURCES[name].schema, block, name) for name, block in blocks.items()}
 
 
@@ -129,26 +139,29 @@ def _validated(schema: type[Block], block: Any, name: str) -> Block:
 
 
 def _problem(error: ValidationError, *models: type[Strict]) -> str:
-    """The first problem of a YAML in one line: where, what, and the key that was probably meant."""
+    """The first problem of a YAML in one line: the key, what is wrong, and the nearest known key."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        known = [key for model in models for key in model.model_fields]
-        return f"unknown key {where!r}{nearest(first['loc'][-1], known)}"
-    message = first["msg"].removeprefix("Value error, ")
-    hint = " (put it in quotation marks)" if first["type"] == "string_type" and first["input"] is not None else ""
-    return (f"{where}: " if where else "") + message + hint
+    kind, key = first["type"], ".".join(str(part) for part in first["loc"])
+    if kind == "extra_forbidden":
+        known = [name for model in models for name in model.model_fields]
+        return f"unknown key {key!r}{did_you_mean(first['loc'][-1], known)}"
+    message = PROBLEMS.get(kind, first["msg"].removeprefix("Value error, ").replace("Input should be", "must be"))
+    if kind == "string_type":
+        value = first["input"]
+        quotes = "" if isinstance(value, dict | list) else "; put it in quotation marks"
+        message = "must be text, and is empty" if value is None else f"must be text, not {short_repr(value)}{quotes}"
+    return (f"{key}: " if key else "") + message
 
 
 def task_names() -> list[str]:
-    """The names of the tasks that come with this package, sorted. Reads no file."""
+    """The names of the registered tasks, sorted. Reads no file."""
     return sorted(path.stem for path in Path(__file__).parent.glob("*.yaml"))
 
 
 def load_spec(name: str | Path) -> TaskSpec:
-    """The description of a task: a name, `files`, or the path of a YAML, a folder or a file of generated rows.
+    """The description of a task, given by a name, `files`, or the path of a YAML, a folder or a file of generated rows.
 
-    Reads no data; raises `DataError`.
+    Reads no rows. Raises `DataError` if there is no such task, or if its YAML is wrong.
     """
     if name in task_names():
         return _read_spec(Path(__file__).parent / f"{name}.yaml")
@@ -162,8 +175,9 @@ def load_spec(name: str | Path) -> TaskSpec:
     if path.is_file():
         return _files_task(path.stem, {"generated": path.name})
     if isinstance(name, Path) or path.suffix.lower() in READERS or len(path.parts) > 1:
-        raise missing(path)
-    raise DataError(f"no task {name!r}{nearest(name, task_names())} (known: {listed(task_names())}, or a path)")
+        raise missing_file(path)
+    names = task_names()
+    raise DataError(f"no task {name!r}{did_you_mean(name, names)} (known: {join_names(names)}, or a path)")
 
 
 def base_folder(name: str | Path) -> Path:
@@ -173,7 +187,7 @@ def base_folder(name: str | Path) -> Path:
 
 
 def _files_task(title: str, places: dict[str, str]) -> TaskSpec:
-    """A task of the user's files. Its name, which draws and cells depend on, says nothing of where they lie."""
+    """A task of the user's files. Its name is always `files`: draws and cells depend on it, not on where files are."""
     return TaskSpec.model_validate(
         {
             "name": FILES,

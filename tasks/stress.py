@@ -1,7 +1,7 @@
-"""Stress: controlled damage to a task's rows, part of a task reference: `twitter[noise=0.2,duplicates=0.5,real=100]`.
+"""Stress: controlled damage to a task's rows, written in a task expression as `twitter[noise=0.2,duplicates=0.5]`.
 
 Each axis is one entry of `AXES`. Draws depend on (task, seed, axis, text) alone and are nested: noise=0.2 flips every
-row that noise=0.1 of the same seed flips. What was done is kept per row in `Rows.hidden`, which no method sees:
+row that noise=0.1 of the same seed flips. `Rows.hidden`, which no method sees, holds what was done to each row:
 `label_clean`, the label before the noise, and `copy_of`, the id of the row that a duplicate repeats (-1: none).
 """
 
@@ -23,45 +23,45 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NoiseKind = Literal["uniform", "pair", "instance"]
-REPEATED = 0.1  # of the rows are those that duplicates repeat: generators repeat a few texts often, not all once
+REPEATED = 0.1  # share of the rows that get copies: generators repeat a few texts often, not each text once
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What an axis may depend on besides its value and the rows."""
+    """What an axis may depend on besides its value and the rows: the task's name, the seed, and all stress values."""
 
     task: str
     seed: int | str
     stress: Mapping[str, Any]  # the values of all axes
 
     def order(self, rows: Rows, axis: str) -> NDArray[np.int64]:
-        """Positions (n,) of the rows in the order in which an axis takes them: every prefix has the class shares."""
+        """Positions (n,) of the rows in the order in which an axis takes them. Every prefix has the class shares."""
         from tasks.draw import draw_order
 
         return draw_order(self.task, rows, f"{self.seed} {axis}")
 
     def chance(self, key: str, axis: str) -> float:
-        """A number in (0, 1) that belongs to a text or name."""
+        """A pseudo-random number in (0, 1), fixed by the task, the seed, the axis and `key` (a text or a name)."""
         content = f"{self.task}\n{self.seed} {axis}\n{key}".encode()
         return (int.from_bytes(hashlib.sha256(content).digest()[:6], "big") + 0.5) / 2**48
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One kind of stress. `default` changes nothing: a reference with it is the reference without it."""
+    """One kind of stress. Its `default` changes nothing: an expression with it equals the expression without it."""
 
     role: Literal["generated", "real", "test"]  # whose rows it acts on
     meaning: str
-    kind: Any  # type of its values
+    kind: Any  # the type of its values
     alter: Callable[[TaskData, Any, Draw], TaskData] = lambda data, value, draw: data
     default: Any = None
     low: float = 0.0
     high: float = math.inf
-    option_of: str | None = None  # the axis without which it says nothing
+    option_of: str | None = None  # the axis without which this one has no effect
 
 
 def stressed(data: TaskData, stress: Mapping[str, Any], seed: int) -> TaskData:
-    """The task under the stress of a reference for one seed. Raises `DataError` where too few rows would be left."""
+    """The task with stress applied, for one seed. Raises `DataError` if too few rows of a class would be left."""
     for name, axis in AXES.items():
         if name in stress:
             data = axis.alter(data, stress[name], Draw(data.spec.name, seed, stress))
@@ -69,53 +69,57 @@ def stressed(data: TaskData, stress: Mapping[str, Any], seed: int) -> TaskData:
 
 
 def without_defaults(stress: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries that change something, in the order of the registry."""
+    """The entries of `stress` that have an effect, in the order of `AXES`."""
     changed = {name: stress[name] for name, axis in AXES.items() if name in stress and stress[name] != axis.default}
     return {name: value for name, value in changed.items() if (AXES[name].option_of or name) in changed}
 
 
 def fewer_generated(data: TaskData, size: int, draw: Draw) -> TaskData:
+    """A stratified subset of `size` generated rows."""
     assert isinstance(draw.seed, int)
     return replace(data, generated=data.generated_subset(size, draw.seed))
 
 
 def fewer_real(data: TaskData, size: int, draw: Draw) -> TaskData:
+    """Small real sets of `size` rows."""
     return replace(data, default_real=size)
 
 
 def long_tail(rows: Rows, factor: float, draw: Draw, axis: str, minimum: int, classes: int) -> Rows:
-    """Exponential class profile (Cui et al., CVPR 2019): the class of rank r of C keeps factor^(-r / (C - 1)).
+    """Exponential class profile (Cui et al., CVPR 2019): the class of rank r of C keeps a share factor^(-r / (C - 1)).
 
-    Ranks are drawn by seed, so that over seeds no class is always the rare one.
+    Ranks are drawn by seed, so that no class is the rare one for every seed. Raises `DataError` if a class keeps fewer
+    than `minimum` rows.
     """
     import numpy as np
 
     ranked = sorted(range(classes), key=lambda label: draw.chance(str(label), f"{axis} ranks"))
     order = draw.order(rows, axis)
-    kept = []
+    parts = []
     for rank, label in enumerate(ranked):
         members = order[rows.labels[order] == label]
         count = round(len(members) * factor ** (-rank / max(classes - 1, 1)))
         if len(members) and count < minimum:
-            left = f"{count} of {len(members)} rows of a class"
-            raise DataError(f"task {draw.task}: {axis}={factor:g} leaves {left}; least: {minimum}")
-        kept.append(members[:count])
-    return rows.take(np.sort(np.concatenate(kept)))
+            rest = f"{count} of {len(members)} rows of a class"
+            raise DataError(f"task {draw.task}: {axis}={factor:g} leaves {rest}; least: {minimum}")
+        parts.append(members[:count])
+    return rows.take(np.sort(np.concatenate(parts)))
 
 
 def rare_classes(data: TaskData, factor: float, draw: Draw) -> TaskData:
+    """A long-tailed generated set: the rarest class keeps 1/factor of its rows."""
     classes = len(data.spec.labels)
     return replace(data, generated=long_tail(data.generated, factor, draw, "imbalance", MINIMUM_PER_CLASS, classes))
 
 
 def shifted_test(data: TaskData, factor: float, draw: Draw) -> TaskData:
-    """The same test for every seed of a run."""
+    """A long-tailed test, the same for every seed of a run: the rarest class keeps 1/factor of its rows."""
     fixed = replace(draw, seed="test")
     return replace(data, test=long_tail(data.test, factor, fixed, "shift", 1, len(data.spec.labels)))
 
 
 def flipped_labels(data: TaskData, share: float, draw: Draw) -> TaskData:
-    """A share of the labels replaced, rounded to whole rows."""
+    """Replace a share of the generated labels, rounded to whole rows, by the kind of noise in `noise_kind`."""
     rows = data.generated
     order, others = NOISE[draw.stress.get("noise_kind", "uniform")](rows, draw, len(data.spec.labels))
     changed = order[: round(share * len(rows))]
@@ -125,26 +129,29 @@ def flipped_labels(data: TaskData, share: float, draw: Draw) -> TaskData:
     if "log_q" in hidden:
         hidden["log_q"] = noisy_posterior(hidden["log_q"], rows.labels, labels)
         if draw.stress.get("noise_kind") == "instance":
-            del hidden["log_q"]  # such flips are no function of label and Q(y|x) alone
+            del hidden["log_q"]  # these flips depend on the text, not only on label and Q(y|x)
     return replace(data, generated=replace(rows, labels=labels, hidden=hidden))
 
 
 def noisy_posterior(
     log_q: NDArray[np.float64], before: NDArray[np.int64], after: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """(n, C) log Q(given label | x), where a label turns into another as often as it did here, whatever the text."""
+    """(n, C) log Q(noisy label | x), if labels flip independently of the text and as often as they did here.
+
+    `log_q` is (n, C); `before` and `after` are the labels (n,) before and after the noise.
+    """
     import numpy as np
 
-    turned = np.zeros((log_q.shape[1], log_q.shape[1]))
-    np.add.at(turned, (before, after), 1.0)
-    return np.asarray(np.log(np.exp(log_q) @ (turned / turned.sum(axis=1, keepdims=True))))
+    transitions = np.zeros((log_q.shape[1], log_q.shape[1]))
+    np.add.at(transitions, (before, after), 1.0)
+    return np.asarray(np.log(np.exp(log_q) @ (transitions / transitions.sum(axis=1, keepdims=True))))
 
 
 Flips = tuple["NDArray[np.int64]", "NDArray[np.int64]"]  # the order (n,) in which rows flip, the label (n,) they get
 
 
 def uniform(rows: Rows, draw: Draw, classes: int) -> Flips:
-    """To any other class, each as likely."""
+    """Uniform noise: to any other class with equal probability."""
     import numpy as np
 
     steps = [1 + int(draw.chance(key, "noise label") * (classes - 1)) for key in rows.keys]
@@ -152,15 +159,15 @@ def uniform(rows: Rows, draw: Draw, classes: int) -> Flips:
 
 
 def pair(rows: Rows, draw: Draw, classes: int) -> Flips:
-    """To the next class."""
+    """Pair noise: each class to the next one, the last to the first."""
     return draw.order(rows, "noise"), (rows.labels + 1) % classes
 
 
 def instance(rows: Rows, draw: Draw, classes: int) -> Flips:
-    """To the class that a text is most easily taken for, ambiguous texts more often.
+    """Instance-dependent noise: to the class that the text resembles most; ambiguous texts flip more often.
 
-    A row flips with odds exp(-2 z), z its standardised margin: the mean log-odds per word of its own class against the
-    best other one under naive Bayes on the other rows (the text's own words are taken out of the counts).
+    A row flips with odds exp(-2 z). z is its standardised margin: the mean log-odds per word of its own class against
+    the best other class under naive Bayes, fitted on the other rows (the text's own words are taken out of the counts).
     """
     import numpy as np
 
@@ -188,21 +195,21 @@ NOISE: dict[NoiseKind, Callable[[Rows, Draw, int], Flips]] = {"uniform": uniform
 
 
 def copied_rows(data: TaskData, share: float, draw: Draw) -> TaskData:
-    """Exact copies appended with new ids: as many as `share` of the rows, of a tenth of the rows, in turn."""
+    """Append exact copies with new ids: `share` times the number of rows, copying a tenth of the rows in turn."""
     import numpy as np
 
     rows = data.generated
     repeated = draw.order(rows, "duplicates")[: math.ceil(REPEATED * len(rows))]
     copies = np.resize(repeated, round(share * len(rows)))
     hidden = {"copy_of": np.full(len(rows), -1, dtype=np.int64), **rows.hidden}
-    grown = replace(rows, hidden=hidden).take(np.concatenate([np.arange(len(rows)), copies]))
+    longer = replace(rows, hidden=hidden).take(np.concatenate([np.arange(len(rows)), copies]))
     new = slice(len(rows), None)
-    grown.ids[new] = rows.ids.max() + 1 + np.arange(len(copies))
-    grown.hidden["copy_of"][new] = rows.ids[copies]
-    return replace(data, generated=grown)
+    longer.ids[new] = rows.ids.max() + 1 + np.arange(len(copies))
+    longer.hidden["copy_of"][new] = rows.ids[copies]
+    return replace(data, generated=longer)
 
 
-# In the order in which they act: copies are of rows as they were after the noise.
+# In the order in which they are applied: duplicates copy rows after the noise.
 AXES: dict[str, Axis] = {
     "generated": Axis("generated", "rows of the generated set", int, fewer_generated, low=1),
     "imbalance": Axis(
@@ -211,7 +218,7 @@ AXES: dict[str, Axis] = {
     "noise": Axis(
         "generated", "share of generated labels that are wrong", float, flipped_labels, default=0.0, high=0.99
     ),
-    "noise_kind": Axis("generated", "how labels go wrong", NoiseKind, default="uniform", option_of="noise"),
+    "noise_kind": Axis("generated", "which wrong label a row gets", NoiseKind, default="uniform", option_of="noise"),
     "duplicates": Axis(
         "generated", "copies added, as a share of the generated rows", float, copied_rows, default=0.0, high=20
     ),

@@ -1,4 +1,4 @@
-"""YAML whose keys stand once."""
+"""Reads YAML in which every key occurs once. PyYAML alone keeps the last of two equal keys, which hides a mistake."""
 
 from __future__ import annotations
 
@@ -7,34 +7,36 @@ from typing import Any
 
 import yaml
 
-from tasks.errors import DataError, missing
+from tasks.errors import DataError, missing_file
 
 
-class _OnceEach(yaml.SafeLoader):
-    """YAML without tags whose keys stand once: a loader that keeps the last of two hides a slip."""
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A safe YAML loader for which a repeated key, or a key that is not a scalar, is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
+            problem = ""
             if not isinstance(key, yaml.ScalarNode):
-                told = "a key is a word; put what has braces or brackets in quotes"
-                raise yaml.constructor.ConstructorError(None, None, told, key.start_mark)
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value} is given twice", key.start_mark)
+                problem = "a key must be a word; put text with braces or brackets in quotation marks"
+            elif key.value in seen:
+                problem = f"{key.value} is given twice; keep one"
+            if problem:
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
 def read_yaml(path: Path) -> Any:
-    """The value in a YAML file. Raises `DataError` for a file that is not there, not YAML, or has a key twice."""
+    """The value in a YAML file. Raises `DataError` if the file is missing, is not YAML, or repeats a key."""
     if not path.is_file():
-        raise missing(path)
+        raise missing_file(path)
     try:
-        return yaml.load(path.read_bytes(), _OnceEach)
+        return yaml.load(path.read_bytes(), _UniqueKeyLoader)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        wrong = "" if isinstance(error, yaml.constructor.ConstructorError) else "not valid YAML: "
-        raise DataError(f"{path}{line}: {wrong}{error.problem}") from None
+        kind = "" if isinstance(error, yaml.constructor.ConstructorError) else "not valid YAML: "
+        raise DataError(f"{path}{line}: {kind}{error.problem}") from None
     except RecursionError:
         raise DataError(f"{path}: nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:

@@ -97,7 +97,7 @@ class HeldOut(Protocol):
 
         size = round(self.share * len(real))
         what = f"task {spec.name}: {self.label} with {size} of {len(real)} real rows"
-        drawn = {real.keys[i] for i in draw(spec, real, f"{seed} {self.name}", size, what, minimum=1)}
+        drawn = {real.keys[i] for i in draw(spec.name, real, f"{seed} {self.name}", size, what, minimum=1)}
         selecting = np.flatnonzero([key in drawn for key in real.keys])
         fitting = np.setdiff1d(np.arange(len(real)), selecting)
         counts = np.bincount(real.labels[fitting], minlength=len(spec.labels))

@@ -1,1 +1,1 @@
-"""From what was read to checked, split rows."""
+"""Turns the tables of a source into checked, split rows."""

@@ -1,4 +1,4 @@
-"""From the cells of a file to checked rows: texts, labels and filters. Bad cells raise `DataError` with the row."""
+"""Checks texts, labels, filters and options, and turns the cells of a table into rows. Errors name the row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.errors import DataError, listed, nearest, shown
+from tasks.errors import DataError, did_you_mean, did_you_mean_or_all, join_names, short_repr
 from tasks.loading.columns import Columns, label_name
 from tasks.rows import Rows
 from tasks.sources.files import Table
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 
 def checked_rows(table: Table, columns: Columns, known: Sequence[str], clean_label: str | None = None) -> Rows:
-    """The rows (n,) of a table; label i is `known[i]`. Methods never see the column `clean_label`.
+    """The n rows of a table; class i is `known[i]`.
 
-    Raises `DataError` for the first bad text, then for the first bad label.
+    The column `clean_label` becomes the hidden column `label_clean`, which no method sees. Raises `DataError` for the
+    first bad text, then for the first bad label.
     """
     texts = checked_texts(table, columns.text)
     pairs = None if columns.text_pair is None else checked_texts(table, columns.text_pair)
@@ -38,7 +39,7 @@ def _labels(table: Table, column: str, known: Sequence[str]) -> NDArray[np.int64
 
 
 def checked_texts(table: Table, column: str) -> list[str]:
-    """The texts (n,) of a column. Raises `DataError` for the first that is missing, empty or no text."""
+    """The texts (n,) of a column. Raises `DataError` for the first that is missing, empty or not a string."""
     values = table.column(column)
     for row, value in enumerate(values):
         if problem := _text_problem(value):
@@ -50,13 +51,13 @@ def _text_problem(value: Any) -> str:
     if _absent(value):
         return "is missing"
     if not isinstance(value, str):
-        return f"is {shown(value)} ({type(value).__name__}), not a string"
+        return f"is {short_repr(value)} ({type(value).__name__}), not a string"
     if not value.strip():
         return "is empty"
     try:
         value.encode()
     except UnicodeEncodeError:
-        return "holds half a character (a lone surrogate)"
+        return "contains half a character (a lone surrogate)"
     return ""
 
 
@@ -65,7 +66,7 @@ def _absent(value: Any) -> bool:
 
 
 def _label(table: Table, row: int, value: Any, names: Sequence[str], labels: Sequence[str]) -> int:
-    """A label as an index into the task's `labels`; `names` is the order that integers in the file refer to."""
+    """A label as an index into the task's `labels`; `names[i]` is the meaning of integer i in the file."""
     if (name := label_name(value, None)) is None:
         table.fail(row, "label is missing")
     for text in (str(value).strip(), name):
@@ -74,50 +75,56 @@ def _label(table: Table, row: int, value: Any, names: Sequence[str], labels: Seq
     index = int(name) if name.isdecimal() else None
     # Labels that are numbers themselves (stars 1 to 5) are names, never positions.
     positions = not any(label.lstrip("-").isdecimal() for label in names)
-    named = names[index] if positions and index is not None and 0 <= index < len(names) else None
-    if named in labels:
-        return labels.index(named)
-    meaning = "" if named is None else f" ({named})"
-    table.fail(row, f"label {shown(value)}{meaning} is not one of {listed(labels)}{nearest(value, labels)}")
+    meaning = names[index] if positions and index is not None and 0 <= index < len(names) else None
+    if meaning in labels:
+        return labels.index(meaning)
+    label = short_repr(value) + ("" if meaning is None else f" ({meaning})")
+    table.fail(row, f"label {label} is not one of {join_names(labels)}{did_you_mean(value, labels)}")
 
 
 def checked_options(spec: TaskSpec, options: Mapping[str, object]) -> dict[str, float]:
-    """The filters asked for, by name. Raises `DataError` for one that the task does not have or cannot compare."""
-    filters: dict[str, float] = {}
+    """The values of filters and knobs by name; choices of places are left out.
+
+    Raises `DataError` if the task has no option of a name, or if a value is not a finite number.
+    """
+    numbers: dict[str, float] = {}
     for name, value in options.items():
-        known = spec.options
-        if name not in known:
-            raise DataError(f"task {spec.name} has no option {name!r}{nearest(name, known)}; known: {listed(known)}")
+        if name not in spec.options:
+            raise DataError(f"task {spec.name} has no option {name!r}{did_you_mean_or_all(name, spec.options)}")
         if name in spec.choices:
             continue
         if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-            raise DataError(f"task {spec.name}: {name} takes a number, not {shown(value)}")
-        filters[name] = value
-    return filters
+            raise DataError(f"task {spec.name}: {name} takes a number, not {short_repr(value)}")
+        numbers[name] = value
+    return numbers
 
 
 def chosen_place(spec: TaskSpec, source: str, options: Mapping[str, object]) -> str | None:
-    """The place of the real rows that an option chooses, None where none does. Raises `DataError`."""
+    """The place of the real rows that an option chooses; None if no option does. Raises `DataError`."""
     for name, value in options.items():
         if (choice := spec.choices.get(name)) is None:
             continue
         if value not in choice.values:
-            raise DataError(f"task {spec.name}: {name} is one of {listed(choice.values)}, not {shown(value)}")
+            values = join_names(choice.values)
+            raise DataError(f"task {spec.name}: {name} must be one of {values}, not {short_repr(value)}")
         if source != choice.source:
-            raise DataError(f"task {spec.name}: {name}={value} is an option of source {choice.source}, not of {source}")
+            raise DataError(
+                f"task {spec.name}: {name}={value} is an option of source {choice.source}, not of source {source}; "
+                f"give --source {choice.source}"
+            )
         return str(value)
     return None
 
 
-def kept(table: Table, spec: TaskSpec, filters: Mapping[str, float]) -> NDArray[np.bool_]:
-    """Mask (n,) of the rows that all filters keep. Raises `DataError` if that is no row."""
+def filter_mask(table: Table, spec: TaskSpec, filters: Mapping[str, float]) -> NDArray[np.bool_]:
+    """(n,) whether all filters keep a row. Raises `DataError` if they keep none."""
     mask = np.ones(len(table), dtype=np.bool_)
     for name, least in filters.items():
         column = spec.filters[name].column
         values = np.array([_number(table, row, column, value) for row, value in enumerate(table.column(column))])
         mask &= values >= least
         if not mask.any():
-            raise DataError(f"{table.name}: {name}={least} keeps no row; the largest {column} is {values.max():g}")
+            raise DataError(f"{table.name}: {name}={least} keeps no rows; the largest {column} is {values.max():g}")
     return mask
 
 
@@ -127,5 +134,5 @@ def _number(table: Table, row: int, column: str, value: Any) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if math.isnan(number):
-        table.fail(row, f"{column} is {shown(value)}, not a number")
+        table.fail(row, f"{column} is {short_repr(value)}, not a number")
     return number

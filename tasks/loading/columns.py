@@ -1,4 +1,4 @@
-"""Which columns of a file are its texts and labels, and which labels there are, where no YAML says so."""
+"""Finds the text and label columns of a table, and the labels of a task, where no YAML names them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import DataError, listed, nearest
+from tasks.errors import DataError, did_you_mean, join_names, plural
 from tasks.roles import ColumnRole
 from tasks.sources.files import Table
 
 if TYPE_CHECKING:
     from tasks.spec import TaskSpec
 
-
+# Usual names of columns, the first in a table being taken.
 PAIRS = (
     ("text", "text_pair"),
     ("sentence1", "sentence2"),
@@ -36,13 +36,14 @@ TEXTS = (
     "document",
     "body",
 )
-WHOLE = re.compile(r"-?\d+\.0+")
 LABELS = ("label", "labels", "class", "category", "target", "sentiment", "intent")
+
+WHOLE_NUMBER = re.compile(r"-?\d+\.0+")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns of one table."""
+    """The names of one table's text and label columns; `text_pair` is None if an example is one text."""
 
     text: str
     text_pair: str | None
@@ -50,35 +51,35 @@ class Columns:
 
 
 def columns_of(table: Table, spec: TaskSpec, named: Mapping[ColumnRole, str] | None) -> Columns:
-    """The columns of a table.
+    """Find the text and label columns of a table.
 
-    `named` are those that the block of a source names (`{text: sentence}`); where it names none, they are called as the
-    task says. None stands for a file that the user gave: columns with usual names will do. Raises DataError that
-    lists the columns that there are.
+    `named` are the columns that a source's block names, as in `{text: sentence}`; the others have the names that the
+    task gives them. `named` is None for a file of the user: there, columns with usual names are taken. Raises
+    `DataError` that lists the table's columns.
     """
     if named is not None and spec.text is not None:
-        own = spec.text_pair and named.get("text_pair", spec.text_pair)
-        return Columns(named.get("text", spec.text), own, named.get("label", "label"))
+        pair = spec.text_pair and named.get("text_pair", spec.text_pair)
+        return Columns(named.get("text", spec.text), pair, named.get("label", "label"))
     text, pair = texts_of(table, spec, named)
-    return Columns(text, pair, _usual(table, _known(table, named), LABELS, "label"))
+    return Columns(text, pair, _usual_column(table, _columns_by_name(table, named), LABELS, "label"))
 
 
 def texts_of(table: Table, spec: TaskSpec, named: Mapping[ColumnRole, str] | None) -> tuple[str, str | None]:
-    """The column of texts and, for pairs, that of second texts, by usual names. Raises DataError as `columns_of`."""
-    known = _known(table, named)
-    pair = _pair(table, spec, known)
-    return pair or (_usual(table, known, [*filter(None, [spec.text]), *TEXTS], "text"), None)
+    """The column of texts and, for pairs, of second texts, by usual names. Raises `DataError` as `columns_of`."""
+    known = _columns_by_name(table, named)
+    pair = _pair_columns(table, spec, known)
+    return pair or (_usual_column(table, known, [*filter(None, [spec.text]), *TEXTS], "text"), None)
 
 
-def _known(table: Table, named: Mapping[ColumnRole, str] | None) -> dict[str, str]:
-    """Columns by their names in small letters, and by the roles that are named for them."""
+def _columns_by_name(table: Table, named: Mapping[ColumnRole, str] | None) -> dict[str, str]:
+    """The table's columns by lower-case name, and the columns in `named` by their role."""
     known = {name.strip().lower(): name for name in reversed(list(table.columns))}
-    # `text`, `text_pair` and `label` are the usual names that come first.
+    # The roles `text`, `text_pair` and `label` are also the first of the usual names, so `named` wins.
     return known | {str(key): column for key, column in (named or {}).items()}
 
 
-def _pair(table: Table, spec: TaskSpec, known: Mapping[str, str]) -> tuple[str, str] | None:
-    """Two text columns, or None where an example is one text."""
+def _pair_columns(table: Table, spec: TaskSpec, known: Mapping[str, str]) -> tuple[str, str] | None:
+    """Two text columns; None if an example is one text. Raises `DataError` if the task needs pairs and has none."""
     if spec.text is not None and spec.text_pair is None:
         return None
     wanted = [(spec.text, spec.text_pair)] if spec.text and spec.text_pair else []
@@ -87,47 +88,53 @@ def _pair(table: Table, spec: TaskSpec, known: Mapping[str, str]) -> tuple[str, 
             return known[one], known[other]
     if spec.text_pair is None:
         return None
-    usual = listed(" and ".join(pair) for pair in dict.fromkeys((*wanted, *PAIRS)))
-    found = listed(table.columns)
-    raise DataError(f"{table.name}: task {spec.name} takes pairs of texts ({usual}); columns: {found}")
+    usual = join_names(" and ".join(pair) for pair in dict.fromkeys((*wanted, *PAIRS)))
+    present = join_names(table.columns)
+    raise DataError(
+        f"{table.name}: task {spec.name} needs two columns of texts; columns: {present}; name them as one of: {usual}"
+    )
 
 
-def _usual(table: Table, known: Mapping[str, str], usual: Sequence[str], what: str) -> str:
+def _usual_column(table: Table, known: Mapping[str, str], usual: Sequence[str], what: str) -> str:
     for name in usual:
         if name in known:
             return known[name]
-    found = listed(table.columns)
-    raise DataError(f"{table.name}: no {what} column ({listed(usual)}); columns: {found}{nearest(usual[0], known)}")
+    present = join_names(table.columns)
+    raise DataError(
+        f"{table.name}: no {what} column (usual names: {join_names(usual)}); columns: {present}"
+        f"{did_you_mean(usual[0], known)}"
+    )
 
 
 def same_shape(columns: Mapping[str, tuple[Table, Columns]]) -> None:
-    """Raise DataError where some roles hold pairs of texts and others single texts."""
+    """Raise `DataError` if some roles hold pairs of texts and others single texts."""
     pairs = [table.name for table, names in columns.values() if names.text_pair]
     single = [table.name for table, names in columns.values() if not names.text_pair]
     if pairs and single:
         raise DataError(
-            f"{listed(single)} holds single texts, {listed(pairs)} pairs of texts; a task has one or the other"
+            f"single texts in {join_names(single)}, but pairs of texts in {join_names(pairs)}; all files of a task "
+            "must have the same kind"
         )
 
 
-def discovered(columns: Mapping[str, tuple[Table, Columns]], leave_out: Sequence[str] = ()) -> tuple[str, ...]:
-    """The labels of all roles but those to leave out, sorted (numbers by size).
+def labels_in(columns: Mapping[str, tuple[Table, Columns]], leave_out: Sequence[str] = ()) -> tuple[str, ...]:
+    """The labels of all roles without those to leave out, sorted by name; numbers are sorted by size.
 
-    Raises DataError where a generated, real or test row has a label that the real or the test rows lack, which is how
-    another spelling shows.
+    Raises `DataError` if a generated, real or test row has a label that the real or the test rows lack, because that
+    is mostly another spelling.
     """
-    found = {role: _labels(table, names.label, leave_out) for role, (table, names) in columns.items()}
+    labels = {role: _rows_by_label(table, names.label, leave_out) for role, (table, names) in columns.items()}
     for one, other in (("generated", "real"), ("test", "real"), ("real", "test")):
-        if one in found and other in found:
-            _subset(columns[one][0], found[one], columns[other][0].name, found[other])
-    labels = sorted({name for names in found.values() for name in names}, key=_by_size)
-    if len(labels) < 2:
-        raise DataError(f"{columns['real'][0].name}: labels: {listed(labels)}; a task needs two classes")
-    return tuple(labels)
+        if one in labels and other in labels:
+            _check_known(columns[one][0], labels[one], columns[other][0].name, labels[other])
+    names = sorted({name for rows in labels.values() for name in rows}, key=_numbers_by_size)
+    if len(names) < 2:
+        raise DataError(f"{columns['real'][0].name}: labels: {join_names(names)}; a task needs at least 2 classes")
+    return tuple(names)
 
 
-def _labels(table: Table, column: str, leave_out: Sequence[str]) -> dict[str, list[int]]:
-    """Rows by the name of their label; rows without a label are left for later checks."""
+def _rows_by_label(table: Table, column: str, leave_out: Sequence[str]) -> dict[str, list[int]]:
+    """The rows of each label. Rows without a label are left out here; a later check reports them."""
     rows: dict[str, list[int]] = {}
     for row, value in enumerate(table.column(column)):
         name = label_name(value, table.label_names)
@@ -137,31 +144,30 @@ def _labels(table: Table, column: str, leave_out: Sequence[str]) -> dict[str, li
 
 
 def label_name(value: Any, names: Sequence[str] | None) -> str | None:
-    """A label as text, None where there is none; `names` is the order that integers refer to, where the file has one.
+    """A label as text; None if it is missing. `names[i]` is the meaning of integer i, if the file gives one.
 
-    Whole numbers are the same label in every format: 1, 1.0 and "1.0", which is what tables make of 1 beside a gap.
+    1, 1.0 and "1.0" are the same label, because tables with a missing cell turn 1 into 1.0.
     """
     text = "" if value is None else str(value).strip()
-    if WHOLE.fullmatch(text):
+    if WHOLE_NUMBER.fullmatch(text):
         text = text.partition(".")[0]
     if names and not isinstance(value, bool | str) and text.isdecimal() and int(text) < len(names):
         return names[int(text)]
     return text if text and text.casefold() != "nan" else None
 
 
-def _subset(table: Table, rows: Mapping[str, list[int]], other: str, known: Mapping[str, list[int]]) -> None:
-    """Raise DataError for the first label of a table that `other` does not have."""
+def _check_known(table: Table, rows: Mapping[str, list[int]], other: str, known: Mapping[str, list[int]]) -> None:
+    """Raise `DataError` for the first label of a table that the file `other` lacks."""
     for label, places in rows.items():
         if label not in known:
-            count = f"{len(places):,} row{'s' if len(places) > 1 else ''}"
             table.fail(
                 places[0],
-                f"label {label!r} ({count}) is not a label of {other}, which has {listed(sorted(known))}"
-                f"{nearest(label, known)}",
+                f"label {label!r} ({plural(len(places), 'row')}) is not a label of {other}, which has "
+                f"{join_names(sorted(known))}{did_you_mean(label, known)}",
             )
 
 
-def _by_size(label: str) -> tuple[float, str]:
+def _numbers_by_size(label: str) -> tuple[float, str]:
     try:
         return float(label), ""
     except ValueError:

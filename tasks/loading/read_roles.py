@@ -1,13 +1,13 @@
-"""Read the roles of a task: each from the place that the user gave for it, or from the source."""
+"""Reads the rows of each role of a task, from a place that the user names or from one of the task's sources."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks.errors import DataError, listed, nearest
-from tasks.loading.checks import checked_options, checked_rows, chosen_place, kept
-from tasks.loading.columns import Columns, columns_of, discovered, same_shape
+from tasks.errors import DataError, did_you_mean, join_names
+from tasks.loading.checks import checked_options, checked_rows, chosen_place, filter_mask
+from tasks.loading.columns import Columns, columns_of, labels_in, same_shape
 from tasks.roles import FILES, ColumnRole, Role
 from tasks.rows import Rows
 from tasks.sources.files import Table
@@ -16,12 +16,16 @@ from tasks.sources.places import read_place
 from tasks.sources.registry import SOURCES, Block, FilesBlock
 from tasks.spec import TaskSpec, base_folder, load_spec
 
-# The roles that the user can give a place for; with all of them no source of the task is read.
-GIVEN = ("generated", "real", "test")
+# The roles that the user can name a place for. If all are named, no source of the task is read.
+USER_ROLES = ("generated", "real", "test")
 
 
 class Reader:
-    """Reads the roles of one task from one source, and notes what readers of a report should know."""
+    """Reads the roles of one task from one source.
+
+    Reading fills `notes` (what was replaced, filtered or left out, for the report), `origins` (what the rows of each
+    role are) and the labels of `spec`.
+    """
 
     def __init__(
         self,
@@ -32,7 +36,7 @@ class Reader:
         places: Mapping[Role, str],
     ) -> None:
         self.spec = load_spec(name)
-        self.source = FILES if len(places) == len(GIVEN) else self.spec.source(source)
+        self.source = FILES if len(places) == len(USER_ROLES) else self.spec.source(source)
         self.places = places
         self.data_dir = base_folder(name) if self.source == FILES else data_dir
         self.block = _block(self.spec, self.source, places)
@@ -41,108 +45,111 @@ class Reader:
             self.block = self.block.model_copy(update={"real": place})
         self.notes: list[str] = []
         self.origins: dict[str, str] = {}
-        self.renamed: dict[str, Mapping[ColumnRole, str]] = {}  # columns by role, where a source was read
-        own = self.spec.name == FILES
-        self.where = f"task {self.spec.title}" if own else f"task {self.spec.name} (source {self.source})"
+        # The block's names of columns, for the roles that were read from a source.
+        self.column_names: dict[str, Mapping[ColumnRole, str]] = {}
+        own_task = self.spec.name == FILES
+        self.error_prefix = f"task {self.spec.title}" if own_task else f"task {self.spec.name} (source {self.source})"
         if self.block.title:
             self.spec = self.spec.model_copy(update={"title": self.block.title})
 
     def rows(self) -> dict[str, Rows]:
-        """The rows of each role; `held` are the source's real rows where they give the test and no more."""
-        tables = {"generated": self.generated(), "real": self.table("real")}
+        """The rows of each role.
+
+        If the user names a place for `real` and the source splits its test off its own real rows, those rows are under
+        the key `held`: they give the test and nothing else.
+        """
+        tables = {"generated": self._generated(), "real": self._table("real")}
         if "test" in self.places or self.block.test is not None:
-            tables["test"] = self.table("test")
+            tables["test"] = self._table("test")
         elif self.block.split is not None and self.block.real is not None and "real" in self.places:
-            tables["held"] = self.own("real", "held")
+            tables["held"] = self._from_own_source("real", key="held")
         if self.block.validation is not None:
-            tables["validation"] = self.own("validation")
+            tables["validation"] = self._from_own_source("validation")
         self.notes += (note for table in tables.values() for note in table.notes)
         columns = {
-            role: (table, columns_of(table, self.spec, self.renamed.get(role))) for role, table in tables.items()
+            role: (table, columns_of(table, self.spec, self.column_names.get(role))) for role, table in tables.items()
         }
         same_shape(columns)
         pair = columns["real"][1].text_pair
-        labels = self.spec.labels or discovered(columns, self.block.leave_out)
+        labels = self.spec.labels or labels_in(columns, self.block.leave_out)
         self.spec = self.spec.model_copy(update={"labels": labels, "text_pair": pair})
-        return {role: self.checked(role, table, names) for role, (table, names) in columns.items()}
+        return {role: self._checked_rows(role, table, names) for role, (table, names) in columns.items()}
 
-    def table(self, role: Role) -> Table:
-        """A role from the place that the user gave for it, or from the source."""
+    def described_source(self) -> str:
+        """The source as reports name it, with the roles that the user replaced: `bundled, own real`."""
+        if self.source == FILES or not self.places:
+            return self.source
+        return f"{self.source}, own {' and '.join(self.places)}"
+
+    def _table(self, role: Role) -> Table:
+        """A role from the place that the user named for it, or else from the source."""
         if role not in self.places:
-            return self.own(role)
+            return self._from_own_source(role)
         table = read_place(self.places[role], role)
         self.origins[role] = table.origin
         return table
 
-    def own(self, role: Role, kept_as: str = "") -> Table:
-        """A role from the source, `kept_as` another where the user gave a place for the role itself."""
-        if self.block.place(role) is None:
-            raise DataError(f"{self.where}: no {role} rows; give --{role} FILE{_alone(self.block)}")
-        return self.read(self.source, self.block, role, kept_as or role)
-
-    def read(self, source: str, block: Block, role: Role, kept_as: str) -> Table:
-        """A role from some source of the task."""
-        try:
-            table = SOURCES[source].read(block, role, self.data_dir)
-        except UnreachableError as error:
-            others = [name for name in self.spec.complete_sources() if name != source]
-            raise DataError(f"{error}; sources of task {self.spec.name} without network: {listed(others)}") from None
-        self.origins[kept_as] = table.origin
-        self.renamed[kept_as] = block.columns
-        return table
-
-    def generated(self) -> Table:
-        """The generated set; where the source does not have it, the bundled one or that of the data folder."""
+    def _generated(self) -> Table:
+        """The generated set. If the source lacks it, that of `bundled` or `local` is read instead, with a note."""
         if "generated" in self.places or self._has_generated(self.source):
-            return self.table("generated")
+            return self._table("generated")
         for other in ("bundled", "local"):
             if other in self.spec.sources and self._has_generated(other):
-                place = self.block.generated
-                self.notes.append(
-                    f"generated set: {other}, because source {self.source} does not have {place or 'one'}"
-                )
-                return self.read(other, self.spec.sources[other], "generated", "generated")
-        return self.own("generated")
+                lacking = self.block.generated or "one"
+                self.notes.append(f"generated set: {other}, because source {self.source} does not have {lacking}")
+                return self._from_source(other, self.spec.sources[other], "generated", "generated")
+        return self._from_own_source("generated")
 
     def _has_generated(self, source: str) -> bool:
-        """Whether a source of the task can be expected to have the generated set."""
+        """Whether a source of the task should have the generated set."""
         block = self.spec.sources.get(source, self.block)
         if source == "local" and source != self.source and self.data_dir is None:
             return False
         return SOURCES[source].has(block, "generated", self.data_dir)
 
-    def checked(self, role: str, table: Table, columns: Columns) -> Rows:
-        """A role's rows without those to leave out; for roles that are not generated with the filters applied."""
-        out, count = self.block.leave_out, len(self.spec.labels)
-        rows = checked_rows(table, columns, (*self.spec.labels, *out), self.spec.clean_label)
-        mask = rows.labels < count
+    def _from_own_source(self, role: Role, key: str = "") -> Table:
+        """A role from the reader's source. `key` is its name in `rows` if that is not the role."""
+        if self.block.place(role) is None:
+            # A single file is taken as the generated set. The message says so, as the user may have meant real rows.
+            single = self.block.generated and not self.block.real
+            taken = f" ({self.block.generated} is taken as the generated set)" if single else ""
+            raise DataError(f"{self.error_prefix}: no {role} rows; give --{role} FILE{taken}")
+        return self._from_source(self.source, self.block, role, key or role)
+
+    def _from_source(self, source: str, block: Block, role: Role, key: str) -> Table:
+        """A role from any source of the task."""
+        try:
+            table = SOURCES[source].read(block, role, self.data_dir)
+        except UnreachableError as error:
+            others = join_names(name for name in self.spec.complete_sources() if name != source)
+            raise DataError(f"{error}; sources of task {self.spec.name} without network: {others}") from None
+        self.origins[key] = table.origin
+        self.column_names[key] = block.columns
+        return table
+
+    def _checked_rows(self, role: str, table: Table, columns: Columns) -> Rows:
+        """A role's rows without the labels to leave out. Filters apply to every role but the generated one."""
+        left_out, n_classes = self.block.leave_out, len(self.spec.labels)
+        rows = checked_rows(table, columns, (*self.spec.labels, *left_out), self.spec.clean_label)
+        mask = rows.labels < n_classes
         if not mask.all():
-            self.notes.append(f"{(~mask).sum():,} of {len(rows):,} {role} rows left out: {listed(out)}")
+            self.notes.append(f"{(~mask).sum():,} of {len(rows):,} {role} rows left out: {join_names(left_out)}")
         if self.filters and role != "generated":
-            mask &= kept(table, self.spec, self.filters)
-            asked = ", ".join(f"{name}={value:g}" for name, value in self.filters.items())
-            self.notes.append(f"{asked}: keeps {mask.sum():,} of {len(rows):,} {role} rows")
+            mask &= filter_mask(table, self.spec, self.filters)
+            filters = ", ".join(f"{name}={value:g}" for name, value in self.filters.items())
+            self.notes.append(f"{filters}: keeps {mask.sum():,} of {len(rows):,} {role} rows")
         return rows if mask.all() else rows.take(mask)
-
-    def described(self) -> str:
-        """The source as reports name it: with the roles that were replaced."""
-        if self.source == FILES or not self.places:
-            return self.source
-        return f"{self.source}, own {' and '.join(self.places)}"
-
-
-def _alone(block: Block) -> str:
-    """For an error about real rows that are lacking: what the one file that there is was taken for."""
-    return f" ({block.generated} is taken as the generated set)" if block.generated and not block.real else ""
 
 
 def _block(spec: TaskSpec, source: str, places: Mapping[Role, str]) -> Block:
-    if len(places) == len(GIVEN):
+    """The source's block of a task. Raises `DataError` if the task has no real rows in the source."""
+    if len(places) == len(USER_ROLES):
         return FilesBlock()
     usable = spec.complete_sources()
     if source not in SOURCES:
-        raise DataError(f"no source {source!r}{nearest(source, SOURCES)}; task {spec.name} has: {listed(usable)}")
+        known = f"task {spec.name} has: {join_names(usable)}"
+        raise DataError(f"no source {source!r}; {known}{did_you_mean(source, SOURCES)}")
     if source not in usable:
-        lacks = "real rows in source" if source in spec.sources else "source"
-        raise DataError(f"task {spec.name} has no {lacks} {source}; sources it has: {listed(usable)}")
+        lacking = "real rows in source" if source in spec.sources else "source"
+        raise DataError(f"task {spec.name} has no {lacking} {source}; give --source with one of: {join_names(usable)}")
     return spec.sources[source]

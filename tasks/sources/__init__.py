@@ -1,1 +1,1 @@
-"""Where rows come from: files, folders, the Hugging Face hub, the course layout."""
+"""Reads rows, unchecked, from files, folders, the Hugging Face hub and the files of the course."""

@@ -1,10 +1,10 @@
-"""A task that is no registered name: a YAML, a folder with a file per role, one file; and where a role's rows lie."""
+"""Finds and reads the rows of a role in a place that the user names: a file, a folder, or a data set of the hub."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.errors import DataError, listed
+from tasks.errors import DataError, contents, join_names
 from tasks.roles import ROLES, SPLITS
 from tasks.sources.course import is_course, read_course
 from tasks.sources.files import READERS, Table, read_table
@@ -12,44 +12,50 @@ from tasks.sources.hub import hub_place, read_folder, read_hub
 
 
 def read_place(place: str, role: str, base: Path = Path()) -> Table:
-    """The rows of a file, of a folder in task, hub or course layout, or of a hub place, relative to `base`.
+    """The rows for a role from a place. A path is relative to `base`.
 
-    Raises `DataError` where the only rows of a folder are test rows, and those of another role are asked for.
+    A place is a file; a folder with a file per role, in hub layout or in course layout; or a data set of the hub. A
+    place that could be a file or a hub data set is the file if the path exists or ends like a data file. Raises
+    `DataError` if the place cannot be read, or if a folder holds only test rows and another role is wanted.
     """
     path = base / Path(place).expanduser()
     if is_course(path):
         return read_course(path)
     if path.is_dir():
-        own = None if role in SPLITS.values() else _own(path, role)  # the hub knows test and validation too
-        return read_place(own, role, path) if own else read_folder(path, None, None, SPLITS[role])
-    found = hub_place(place)
-    if path.exists() or path.suffix.lower() in READERS or found is None:
+        # A split of hub layout has the names `test` and `validation` too, and its reader knows its own files.
+        name = None if role in SPLITS.values() else _name_of_role(path, role)
+        return read_place(name, role, path) if name else read_folder(path, None, None, SPLITS[role])
+    on_hub = hub_place(place)
+    if path.exists() or path.suffix.lower() in READERS or on_hub is None:
         return read_table(path)
     try:
-        return read_hub(found, SPLITS[role])
+        return read_hub(on_hub, SPLITS[role])
     except DataError as error:
-        raise DataError(f"{place} is no file or folder, and as a place of the hub: {error}") from None
+        raise DataError(f"{place}: no such file or folder, and as a data set of the hub: {error}") from None
 
 
 def role_files(folder: Path) -> dict[str, str]:
-    """Names of the files (or folders) of a task's folder by role. Raises DataError for two of one role, or none."""
-    found = {role: name for role in ROLES if (name := _own(folder, role))}
-    if not found:
-        names = sorted(entry.name for entry in folder.iterdir())
+    """The names, by role, of the files or folders of a task's folder.
+
+    Raises `DataError` if two belong to one role, or none to any.
+    """
+    names = {role: name for role in ROLES if (name := _name_of_role(folder, role))}
+    if not names:
         raise DataError(
-            f"{folder} holds {listed(names)}; a task's folder has generated.*, real.* and, if there is one, test.* "
+            f"{contents(folder)}; a task's folder needs generated.* and real.*, and may have test.* and validation.* "
             f"({', '.join(READERS)})"
         )
-    return found
+    return {str(role): name for role, name in names.items()}
 
 
-def _own(folder: Path, role: str) -> str | None:
-    """The name in a folder that says a role: one that can be read, or else any, so that the error says what cannot.
+def _name_of_role(folder: Path, role: str) -> str | None:
+    """The entry of a folder whose name without suffix is the role; None if there is none.
 
-    Raises DataError for several.
+    Entries that can be read come first. If there are only others, one of them is returned, so that reading it reports
+    the problem. Raises `DataError` for several.
     """
-    any_kind = sorted(entry.name for entry in folder.iterdir() if entry.stem == role)
-    own = [name for name in any_kind if Path(name).suffix.lower() in ("", *READERS)] or any_kind
-    if len(own) > 1:
-        raise DataError(f"{folder}: {listed(own)} are all {role} rows; keep one")
-    return own[0] if own else None
+    of_role = sorted(entry.name for entry in folder.iterdir() if entry.stem == role)
+    names = [name for name in of_role if Path(name).suffix.lower() in ("", *READERS)] or of_role
+    if len(names) > 1:
+        raise DataError(f"{folder}: {join_names(names)} all hold {role} rows; keep one")
+    return names[0] if names else None

@@ -1,4 +1,4 @@
-"""Where a task's rows come from: one entry per source, each with the schema of its block in a task's YAML."""
+"""The registry of sources: each reads the rows of a role and has the schema of its block in a task's YAML."""
 
 from __future__ import annotations
 
@@ -24,48 +24,48 @@ class Strict(BaseModel):
 
 
 class Split(Strict):
-    """Rows held out of the real rows where the source has no test set of its own."""
+    """How many real rows become the test, for a source without a test set of its own."""
 
     test: PositiveInt
 
 
 class Block(Strict):
-    """What a source says about a task: a place for each role, as text whose meaning is the source's."""
+    """One source's block in a task's YAML: a place for each role. Each source gives places a meaning of its own."""
 
     generated: str | None = None
     real: str | None = None
     test: str | None = None
     validation: str | None = None
     split: Split | None = None
-    title: str | None = None  # where the source holds another data set than the task's other sources
-    columns: dict[ColumnRole, str] = Field(default_factory=dict)  # called otherwise here
-    leave_out: tuple[str, ...] = ()  # labels whose rows are no part of the task
+    title: str | None = None  # if the source holds another data set than the task's other sources
+    columns: dict[ColumnRole, str] = Field(default_factory=dict)  # names that differ from the task's
+    leave_out: tuple[str, ...] = ()  # labels whose rows do not belong to the task
 
-    complete: ClassVar[bool] = True  # whether it must say where the test rows come from
+    complete: ClassVar[bool] = True  # whether the block must say where the test rows come from
 
     @model_validator(mode="after")
     def _test_rows_come_from_one_place(self) -> Block:
         if self.test is not None and self.split is not None:
-            raise ValueError("real rows need either test or split, and not both")
+            raise ValueError("real rows need either test or split, not both")
         if self.complete and self.real is not None and self.test is None and self.split is None:
-            raise ValueError("real rows need either test or split")
+            raise ValueError("real rows need either test or split: the place of the test rows, or how many to hold out")
         if self.complete and self.real is None and (self.test, self.validation, self.split) != (None, None, None):
-            raise ValueError("test, validation and split need real")
+            raise ValueError("test, validation and split need real: a place of the real rows")
         return self
 
     def place(self, role: Role) -> str | None:
-        """Where the rows of a role are, None if the source has none."""
+        """The place of a role's rows; None if the source has none."""
         return getattr(self, role)  # type: ignore[no-any-return]
 
 
 class FilesBlock(Block):
-    """The user's files. Roles may come from elsewhere, and without a test set part of the real rows is held out."""
+    """The user's files. The command may name roles that the block lacks; without a test, real rows are held out."""
 
     complete: ClassVar[bool] = False
 
 
 class HubBlock(Block):
-    """Places of the hub: `ORG/NAME[:CONFIG[:SPLIT]][@REVISION]`."""
+    """Data sets of the hub: `ORG/NAME[:CONFIG[:SPLIT]][@REVISION]`."""
 
     @field_validator("generated", "real", "test", "validation")
     @classmethod
@@ -76,33 +76,36 @@ class HubBlock(Block):
 
 
 class CourseBlock(FilesBlock):
-    """Which files of the course's layout hold the real rows."""
+    """The course's files: `real` is `full`, `small` or `largest`."""
 
     @field_validator("real")
     @classmethod
     def _a_size(cls, place: str | None) -> str | None:
         if place not in (None, LARGEST, *SIZES):
-            raise ValueError(f"{place!r} is none of {LARGEST}, {', '.join(SIZES)}")
+            raise ValueError(f"{place!r} is not one of {LARGEST}, {', '.join(SIZES)}")
         return place
 
 
 class Source(ABC):
-    """One kind of place that rows come from."""
+    """Reads the rows of a role. A subclass and its entry in `SOURCES` are all that a new source needs."""
 
-    schema: ClassVar[type[Block]] = Block  # of its block in a YAML
-    stand_in: ClassVar[bool] = False  # True where the real and test rows are not human text
+    schema: ClassVar[type[Block]] = Block  # of its block in a task's YAML
+    stand_in: ClassVar[bool] = False  # True if the real and test rows are not human text
 
     def has(self, block: Block, role: Role, data_dir: Path | None) -> bool:
-        """Whether to expect the rows of a role here; what is expected and missing is an error."""
+        """Whether the source should have the rows of a role. If it should and they are missing, `read` raises."""
         return block.place(role) is not None
 
     @abstractmethod
     def read(self, block: Block, role: Role, data_dir: Path | None) -> Table:
-        """The rows of a role, unchecked. Raises `DataError` if they cannot be read."""
+        """The rows of a role, unchecked. Raises `DataError` if they cannot be read.
+
+        `data_dir` is the user's data folder, or None without one.
+        """
 
 
 class Bundled(Source):
-    """Files that are installed with this package."""
+    """Files that are installed with this package; real and test rows are not human text."""
 
     stand_in = True
 
@@ -125,13 +128,13 @@ class Local(Source):
 
 
 class Hub(Source):
-    """Data sets of the Hugging Face hub; a copy in the user's data folder, as `ORG/NAME`, comes first."""
+    """Data sets of the Hugging Face hub. A copy `ORG/NAME` in the user's data folder is read instead of the hub."""
 
     schema = HubBlock
 
     def read(self, block: Block, role: Role, data_dir: Path | None) -> Table:
         place = hub_place(str(block.place(role)))
-        assert place is not None  # the schema has seen to it
+        assert place is not None  # the schema has checked it
         copy = Path(data_dir).expanduser() / place.id if data_dir else None
         if copy and copy.is_dir():
             return read_folder(copy, place.config, place.split, SPLITS[role])
@@ -139,7 +142,7 @@ class Hub(Source):
 
 
 class Files(Source):
-    """The user's own files, beside the task's YAML or in its folder. `data_dir` is that folder here."""
+    """The user's own files, beside the task's YAML or in the task's folder, which here is `data_dir`."""
 
     schema = FilesBlock
 
@@ -148,7 +151,7 @@ class Files(Source):
 
 
 class Course(Source):
-    """The files of the tweet-polarity course in the user's data folder, a file per class."""
+    """The files of the tweet-polarity course in the user's data folder: one file per class."""
 
     schema = CourseBlock
 
@@ -157,9 +160,9 @@ class Course(Source):
 
 
 def _data_folder(source: str, data_dir: Path | None) -> Path:
-    """The user's data folder. Raises DataError where none is given or there."""
+    """The user's data folder. Raises `DataError` if no folder is set or it does not exist."""
     if data_dir is None:
-        raise DataError(f"source {source} needs the data folder: give --data-dir or set BENCH_DATA")
+        raise DataError(f"source {source} needs a data folder: give --data-dir or set BENCH_DATA")
     folder = Path(data_dir).expanduser()
     if not folder.is_dir():
         raise DataError(f"{folder}: no such data folder; give --data-dir or set BENCH_DATA")

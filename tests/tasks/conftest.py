@@ -1,4 +1,4 @@
-"""A small made task, and the folder of human-written data where there is one."""
+"""Fixtures: a small task written for tests, and the folder of human-written data if there is one."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.tasks.task_files import made_rows, write_json_lines, write_task
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    """A folder with a good task of two classes: generated 20, real 12 + 18, test 10 + 10."""
+    """A folder with a valid task of two classes: generated 10 + 10 rows, real 12 + 18, test 10 + 10."""
     write_json_lines(tmp_path / "generated.jsonl", made_rows("generated", {"negative": 10, "positive": 10}))
     write_json_lines(tmp_path / "real.jsonl", made_rows("real", {"negative": 12, "positive": 18}))
     write_json_lines(tmp_path / "test.jsonl", made_rows("test", {"negative": 10, "positive": 10}))

@@ -1,4 +1,4 @@
-"""A hub on this machine: the answers that `huggingface_hub` and `datasets` ask for, from a folder of `ORG/NAME`."""
+"""A local web server that answers `huggingface_hub` and `datasets` like the hub, from a folder of `ORG/NAME`."""
 
 import hashlib
 import json
@@ -75,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def entry(folder, path):
-    """What the hub says of a file or a folder."""
+    """The hub's description of a file or a folder."""
     if (folder / path).is_dir():
         return {"type": "directory", "path": path, "oid": "0" * 40}
     content = (folder / path).read_bytes()

@@ -1,4 +1,4 @@
-"""Write small data files and task descriptions."""
+"""Writes small data files and task descriptions for tests."""
 
 import json
 from pathlib import Path

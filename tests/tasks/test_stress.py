@@ -1,4 +1,4 @@
-"""Stress axes: nested, seeded by text, recorded, and on the rows that they say they act on."""
+"""Stress axes: draws are nested and depend on texts; hidden columns tell what was done; other roles do not change."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ def rows_of(data, role, seed=0):
 
 
 def trace(rows):
-    """What a row is: its text and its given label, once per occurrence."""
+    """The rows as pairs of id and label."""
     return {(row, label) for row, label in zip(rows.ids.tolist(), rows.labels.tolist(), strict=True)}
 
 
@@ -138,13 +138,13 @@ def test_what_changes_nothing_is_left_out():
     assert without_defaults({"noise_kind": "pair", "noise": 0.1}) == {"noise": 0.1, "noise_kind": "pair"}
 
 
-def test_the_record_is_no_part_of_the_content(data):
+def test_hidden_columns_are_not_in_the_content_hash(data):
     rows = data.generated
     assert replace(rows, hidden={"label_clean": rows.labels}).content_hash() == rows.content_hash()
 
 
 def test_news_noisy_knows_which_labels_are_wrong(shared_data):
-    """Human errors: the share that the data's description states, and the true label in the record alone."""
+    """Human errors: the share that the data's description states; the true label is in a hidden column only."""
     data = load("news-noisy", source="local", data_dir=shared_data)
     wrong = data.generated.labels != data.generated.hidden["label_clean"]
     assert wrong.mean() == pytest.approx(0.1975, abs=1e-3)

@@ -1,4 +1,4 @@
-"""Every kind of bad file gives one line that says what is wrong and in which row."""
+"""Every kind of bad file gives an error of one line that says what is wrong and in which row."""
 
 import json
 
@@ -44,7 +44,7 @@ BAD_ROWS = [
     ({"label": 0}, "text is missing"),
     ({"text": 17, "label": 0}, "text is 17 (int), not a string"),
     ({"text": ["a"], "label": 0}, "text is ['a'] (list), not a string"),
-    ({"text": "\ud83d", "label": 0}, "text holds half a character (a lone surrogate)"),
+    ({"text": "\ud83d", "label": 0}, "text contains half a character (a lone surrogate)"),
 ]
 
 
@@ -67,7 +67,7 @@ def test_blank_lines_count_as_lines_but_not_as_rows(made):
     [
         ('{"text": "a", "label": "negative"', "not valid JSON: Expecting"),
         ("{'text': 'a'}", "not valid JSON: Expecting"),
-        ("[1, 2]", "list, not an object"),
+        ("[1, 2]", "a JSON list, not an object"),
         ("[" * 100_000, "not readable JSON"),
         ('{"text": "a", "label": ' + "1" * 5000 + "}", "not readable JSON"),
     ],
@@ -89,14 +89,17 @@ CSV = 'text,label\none,negative\n"two, with a\nline end",1\n'
 @pytest.mark.parametrize(
     ("rows", "problem"),
     [
-        ("three,negative,extra\n", ", row 3: 3 fields where the header has 2"),
-        ("three\n", ", row 3: 1 fields where the header has 2"),
+        (
+            "three,negative,extra\n",
+            ", row 3: 3 fields, but the header has 2; put a text that holds a separator in quotes",
+        ),
+        ("three\n", ", row 3: 1 field, but the header has 2"),
         ("three,\n", ", row 3: label is missing"),
         (",negative\n", ", row 3: text is empty"),
         ("\n\nthree,7\n", ", row 3: label '7' is not one of negative, positive"),
         ('three,negative\n"four,negative\n', ", row 4: not valid CSV: unexpected end of data"),
-        (b"three,negative\nf\xffur,negative\n", ", row 4: not valid UTF-8 (byte 0xff)"),
-        (b"three,negative\n\xfffour,negative\n", ", row 4: not valid UTF-8 (byte 0xff)"),
+        (b"three,negative\nf\xffur,negative\n", ", row 4: not valid UTF-8 (byte 0xff); save the file as UTF-8"),
+        (b"three,negative\n\xfffour,negative\n", ", row 4: not valid UTF-8 (byte 0xff); save the file as UTF-8"),
     ],
 )
 def test_bad_row_in_csv(made, rows, problem):
@@ -117,7 +120,7 @@ def test_bad_row_in_csv(made, rows, problem):
         (b"text,lable\na,negative\n", ": no column 'label'; columns: text, lable; did you mean 'lable'?"),
         (b"text,label,text\na,negative,b\n", ": a column name occurs twice: text, label, text"),
         (b'"te\nxt",label\na,0\n', ": no column 'text'; columns: te xt, label; did you mean 'te\\nxt'?"),
-        (b"te\xffxt,label\n", ", header: not valid UTF-8 (byte 0xff)"),
+        (b"te\xffxt,label\n", ", header: not valid UTF-8 (byte 0xff); save the file as UTF-8"),
         (CSV.encode("utf-16"), ": the file is UTF-16 or UTF-32; save it as UTF-8"),
         (CSV.encode("utf-16-le"), ": the file is UTF-16 or UTF-32; save it as UTF-8"),
         (CSV.encode("utf-32"), ": the file is UTF-16 or UTF-32; save it as UTF-8"),
@@ -132,7 +135,7 @@ def test_bad_csv_file(made, content, problem):
     ("content", "problem"),
     [
         ("[]", ": no rows"),
-        ('[{"text": "a", "label": 0}, 3]', ", row 2: int, not an object"),
+        ('[{"text": "a", "label": 0}, 3]', ", row 2: a JSON int, not an object"),
         ('[{"text": "a", "label": 0},\n{"text": "", "label": 0}]', ", row 2: text is empty"),
         ('[{"text": "a"', ": not valid JSON: Expecting"),
         ("[" * 100_000, ": not valid JSON: "),
@@ -153,7 +156,10 @@ def test_a_json_array_of_objects(made):
     ("content", "problem"),
     [
         (b"", ": the file is empty"),
-        (b'{"text": "a", "label": 0}\n{"text": "\xe9", "label": 0}\n', ", line 2: not valid UTF-8 (byte 0xe9)"),
+        (
+            b'{"text": "a", "label": 0}\n{"text": "\xe9", "label": 0}\n',
+            ", line 2: not valid UTF-8 (byte 0xe9); save the file as UTF-8",
+        ),
         (json.dumps(GOOD[0]).encode("utf-16"), ": the file is UTF-16 or UTF-32; save it as UTF-8"),
         (b'{"txt": "a", "label": 0}\n', ": no column 'text'; columns: txt, label; did you mean 'txt'?"),
         (b"{}\n", ": no rows"),
@@ -214,7 +220,7 @@ def test_unreadable_kinds_of_file(made):
     (made / "bad.xlsx").write_bytes(b"x")
     assert message_of(made, "bad.xlsx") == ": cannot read .xlsx; readable: .parquet, .jsonl, .ndjson, .json, .csv, .tsv"
     (made / "bad.csv").mkdir()
-    assert message_of(made, "bad.csv") == ": a folder, not a file"
+    assert message_of(made, "bad.csv") == ": this is a folder, not a file"
 
 
 def test_labels_by_name_by_number_and_by_the_order_of_the_folder(made):
@@ -290,13 +296,13 @@ def test_every_format_reads_the_same_rows(made, suffix):
 
 def test_too_few_rows_of_a_class(made):
     write_json_lines(made / "real.jsonl", made_rows("real", {"negative": 1, "positive": 9}))
-    with pytest.raises(DataError, match=r"task made \(source local\): 1 real rows of class negative; at least 2"):
+    with pytest.raises(DataError, match=r"task made \(source local\): 1 real row of class negative; at least 2"):
         load(made / "made.yaml", source="local", data_dir=made)
 
 
 def test_a_class_that_is_absent_from_the_test(made):
     write_json_lines(made / "test.jsonl", made_rows("test", {"negative": 9}))
-    with pytest.raises(DataError, match=r"task made \(source local\): class positive is absent from the test"):
+    with pytest.raises(DataError, match=r"task made \(source local\): the test has no row of class positive"):
         load(made / "made.yaml", source="local", data_dir=made)
 
 

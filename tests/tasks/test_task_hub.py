@@ -109,7 +109,7 @@ def test_a_folder_in_hub_layout_serves_a_role(tmp_path):
             lambda folder: [
                 (folder / f"{name}.csv").write_text("text,label\na,b\n") for name in ("test", "validation")
             ],
-            r"bad: no split 'train'; there are: (test, validation|validation, test)",
+            r"bad: no split 'train'; splits: (test, validation|validation, test)",
         ),
     ],
 )
@@ -186,14 +186,15 @@ def test_the_commit_that_the_hub_gives_is_read_and_recorded(tmp_path):
         command = [sys.executable, "-c", ASKED]
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
     pinned = hub_place(load_spec("news").sources["hub"].real).revision
-    no_file = "is no file or folder, and as a place of the hub:"
+    no_file = ": no such file or folder, and as a data set of the hub:"
     assert done.stdout.splitlines() == [
         f"640 80 fancyzhx/ag_news:train@{hub_stub.COMMIT}",
         f"40 80 fancyzhx/ag_news:validation@{hub_stub.COMMIT}",
         f"fancyzhx/ag_news: the hub has no revision {pinned}",
-        f"fancyzhx/ag_new {no_file} fancyzhx/ag_new: the hub has no such data set, or it is private",
-        f"fancyzhx/ag_news:othr {no_file} fancyzhx/ag_news: BuilderConfig 'othr' not found. Available: ['default']",
-        f"fancyzhx/ag_news::trian {no_file} fancyzhx/ag_news: no split 'trian'; there are: train, test, validation",
+        f"fancyzhx/ag_new{no_file} fancyzhx/ag_new: the hub has no such data set, or it is private",
+        f"fancyzhx/ag_news:othr{no_file} fancyzhx/ag_news: BuilderConfig 'othr' not found. Available: ['default']",
+        f"fancyzhx/ag_news::trian{no_file} fancyzhx/ag_news: no split 'trian'; splits: train, test, validation; "
+        "did you mean 'train'?",
         f"640 80 fancyzhx/ag_news:train@{hub_stub.COMMIT}",
         f"fancyzhx/ag_news: the cache holds commit {hub_stub.COMMIT}, not {pinned}; sources of task news without "
         "network: bundled, local",
@@ -203,7 +204,7 @@ def test_the_commit_that_the_hub_gives_is_read_and_recorded(tmp_path):
 
 def test_a_place_that_is_nowhere_says_that_it_was_no_file_either(tmp_path):
     with pytest.raises(
-        DataError, match=r"^mine/reel is no file or folder, and as a place of the hub: mine/reel: not in"
+        DataError, match=r"^mine/reel: no such file or folder, and as a data set of the hub: mine/reel: not in"
     ):
         load("twitter", places={"real": "mine/reel"})
 

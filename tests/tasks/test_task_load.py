@@ -83,7 +83,7 @@ def test_a_real_set_larger_than_the_pool_is_refused(data):
 
 @pytest.mark.parametrize(("name", "source"), [("twitter-irony", "bundled"), ("mrpc", "bundled"), ("news", "budled")])
 def test_a_source_without_real_rows_names_those_there_are(name, source):
-    with pytest.raises(DataError, match=r"no .*source.* '?bu.*dled.*has: .*local"):
+    with pytest.raises(DataError, match=r"no .*source.* '?bu.*dled.*(has|one of): .*local"):
         load(name, source=source)
 
 
@@ -101,7 +101,7 @@ def test_test_size_changes_the_test_only(made):
         assert len(data.test) == expected
         assert set(data.test.ids.tolist()) <= set(whole.test.ids.tolist())
         assert (data.pool.content_hash(), data.default_test) == (whole.pool.content_hash(), 8)
-    with pytest.raises(DataError, match=r"a test of 1 rows is too small.*least: 2"):
+    with pytest.raises(DataError, match=r"a test of 1 row is too small.*least: 2"):
         load(made / "made.yaml", source="local", data_dir=made, test_size=1)
 
 
@@ -194,11 +194,11 @@ def test_filters_keep_rows_at_or_above_the_value(filtered):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"agrement": 75}, r"task made has no option 'agrement'; did you mean 'agreement'\?; known: agreement"),
+        ({"agrement": 75}, r"task made has no option 'agrement'; did you mean 'agreement'\?"),
         ({"agreement": "75"}, "agreement takes a number, not '75'"),
         ({"agreement": True}, "agreement takes a number, not True"),
         ({"agreement": float("nan")}, "agreement takes a number, not nan"),
-        ({"agreement": 101}, r"real\.jsonl: agreement=101 keeps no row; the largest agreement is 100"),
+        ({"agreement": 101}, r"real\.jsonl: agreement=101 keeps no rows; the largest agreement is 100"),
     ],
 )
 def test_wrong_filters(filtered, options, message):
@@ -234,7 +234,7 @@ def test_bundled_generated_set_serves_a_data_folder_without_one(tmp_path):
 
 
 def test_mrpc_has_no_bundled_generated_set(tmp_path):
-    with pytest.raises(DataError, match=r"generated_supergen_mrpc.*no such file; .* holds none"):
+    with pytest.raises(DataError, match=r"generated_supergen_mrpc.*no such file; .* is empty"):
         load("mrpc", source="local", data_dir=tmp_path)
 
 

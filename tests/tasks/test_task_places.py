@@ -46,7 +46,7 @@ def test_a_folder_is_a_task(own):
 
 
 def test_files_by_role_are_the_same_task_as_a_folder(own, tmp_path):
-    """Neither names, nor paths, nor formats, nor the names of columns: only what the rows say."""
+    """Names, paths, formats and column names do not matter; only the rows' content does."""
     real = [json.loads(line) for line in (own / "real.jsonl").read_text().splitlines()]
     places = {
         "generated": shutil.copy(own / "generated.csv", tmp_path / "a.csv"),
@@ -152,7 +152,7 @@ def test_pairs_are_found_by_usual_names(own):
     assert data.spec.pair
     assert data.pool.pairs == ["b"] * 120
     csv(own / "real.csv", made_rows("real", BOTH))
-    with pytest.raises(DataError, match=r"real\.csv holds single texts, .*generated\.csv.*test\.csv pairs of texts"):
+    with pytest.raises(DataError, match=r"single texts in .*real\.csv, but pairs .* in .*generated\.csv.*test\.csv"):
         load(own)
 
 
@@ -166,18 +166,18 @@ BAD_FOLDERS = [
     ),
     ("test.csv", HEAD + "a,negative\n", r"real\.csv, row 61: label 'positive' \(60 rows\) is not a label of .*test"),
     ("real.csv", HEAD + "a,positive\nb,positive\n", r"generated\.csv, row 1: label 'negative' \(60 rows\) is not"),
-    ("generated.csv", "txt,label\na,b\n", r"generated\.csv: no text column \(text, sent.*\); columns: txt, label"),
-    ("generated.csv", "text,score\na,b\n", r"generated\.csv: no label column \(label, .*\); columns: text, score"),
-    ("generated.jsonl", "{}", r"generated\.csv, generated\.jsonl are all generated rows; keep one"),
+    ("generated.csv", "txt,label\na,b\n", r"generated\.csv: no text column \(.* text, sent.*\); columns: txt, label"),
+    ("generated.csv", "text,score\na,b\n", r"generated\.csv: no label column \(.* label, .*\); columns: text, score"),
+    ("generated.jsonl", "{}", r"generated\.csv, generated\.jsonl all hold generated rows; keep one"),
     ("real.csv", "", r"real\.csv: the file is empty"),
-    ("real.csv", HEAD + "a,negative\nb,positive,c\n", r"real\.csv, row 2: 3 fields where the header has 2"),
+    ("real.csv", HEAD + "a,negative\nb,positive,c\n", r"real\.csv, row 2: 3 fields, but the header has 2"),
     ("generated.csv", HEAD + "test negative 0,negative\ntest positive 1,positive\n", "all 2 generated rows .*test"),
     (
         "real.csv",
         HEAD + "a,negative\nb,positive\nc,negative\nd,positive\ne,positive\n",
         r"real=20 asks .* pool of 5; \[real=5\]",
     ),
-    ("real.csv", HEAD + "a,negative\n" * 30 + "b,positive\n", "1 real rows of class positive; at least 2"),
+    ("real.csv", HEAD + "a,negative\n" * 30 + "b,positive\n", "1 real row of class positive; at least 2"),
 ]
 
 
@@ -199,19 +199,19 @@ def test_bad_paths(own, tmp_path):
     with pytest.raises(DataError, match=r"mytsk: no such file; .* did you mean 'mytask'"):
         load(f"{tmp_path}/mytsk")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"empty holds none; a task's folder has generated\.\*, real\.\*"):
+    with pytest.raises(DataError, match=r"empty is empty; a task's folder needs generated\.\* and real\.\*"):
         load_spec(tmp_path / "empty")
-    with pytest.raises(DataError, match=r"real\.jsonl: task mrpc takes pairs of texts .*columns: text, label"):
+    with pytest.raises(DataError, match=r"real\.jsonl: task mrpc needs two columns of texts; columns: text, label"):
         load("mrpc", places={role: str(own / "real.jsonl") for role in ("generated", "real", "test")})
 
 
 def test_a_tasks_folder_serves_each_role_by_its_own_file(own):
-    """Its test rows never become training rows, though a folder in hub layout would have no other split."""
+    """Test rows never become training rows, even if `test` is the only split of a folder in hub layout."""
     whole = load(own)
     data = load("files", places=dict.fromkeys(("generated", "real", "test"), str(own)))
     assert hashes(data) == hashes(whole)
     (own / "generated.jsonl").write_text("")
-    with pytest.raises(DataError, match=r"generated\.csv, generated\.jsonl are all generated rows; keep one"):
+    with pytest.raises(DataError, match=r"generated\.csv, generated\.jsonl all hold generated rows; keep one"):
         load("twitter", places={"generated": str(own)})
 
 
@@ -219,6 +219,6 @@ def test_a_folder_of_test_rows_alone_is_no_training_set(tmp_path):
     (tmp_path / "held").mkdir()
     csv(tmp_path / "held" / "test.csv", made_rows("test", BOTH))
     for role in ("generated", "real"):
-        with pytest.raises(DataError, match="no split 'train'; there are: test"):
+        with pytest.raises(DataError, match="no split 'train'; splits: test"):
             load("twitter", places={role: str(tmp_path / "held")})
     assert len(load("twitter", places={"test": str(tmp_path / "held")}).test) == 120

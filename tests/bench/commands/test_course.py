@@ -35,7 +35,7 @@ def test_from_the_folder_to_the_submission(bench: Command, folder: Path, tmp_pat
     seen = bench("validate", "twitter", "--data-dir", "tweets")
     assert seen.returncode == 0, seen.stderr
     assert "source course" in seen.stdout
-    assert "1 repeat an earlier one of their class and are left out; 1 texts stand in both classes" in seen.stdout
+    assert "left out: 1 repeat of an earlier tweet of the same class, 1 text in both classes" in seen.stdout
 
     grid = ("run", "--methods", "ce", "--tasks", "twitter[size=small]", "--seeds", "1", "--data-dir", "tweets")
     ran = bench(*grid, "--save-models", "full", tiny=True)

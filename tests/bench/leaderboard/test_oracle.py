@@ -31,7 +31,7 @@ def posterior(rows: Rows, effect: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("knobs", [{}, {"conditional": 0.5, "covariate": 0.0}])
 def test_the_record_is_the_closed_form(knobs: dict[str, float]) -> None:
     data = load("oracle", options=knobs)
-    known = Processes.known(knobs.get("conditional", 1.0), knobs.get("covariate", 0.5))
+    known = Processes.with_distances(knobs.get("conditional", 1.0), knobs.get("covariate", 0.5))
     for rows in (data.generated, data.test):
         for name, effect in (("log_p", known.effect_p), ("log_q", known.effect_q)):
             south = posterior(rows, effect)
