@@ -98,7 +98,10 @@ def clean(
 
 
 def weights(
-    cell: Annotated[str, typer.Argument(help="A finished cell: its folder, its id, or the start of its id.")],
+    cell: Annotated[
+        list[str],
+        typer.Argument(help='A finished cell: its id or the start of it, its folder, or "task method seed".'),
+    ],
     out: Annotated[Path, option("out")] = Path("runs"),
     top: Annotated[int, typer.Option(min=0, help="How many of the heaviest and lightest rows.")] = 5,
     with_texts: Annotated[
@@ -108,5 +111,5 @@ def weights(
     """Look at a cell's weights: their distribution, what they find and go with, the heaviest and lightest rows."""
     from bench.commands.weights import weights as lines
 
-    for line in lines(out, cell, top=top, with_texts=with_texts):
+    for line in lines(out, " ".join(cell), top=top, with_texts=with_texts):
         say(line)

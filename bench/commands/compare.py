@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError, nearest
+from bench.errors import UserError
 from bench.leaderboard.build import build
 from bench.leaderboard.columns import percent, signed
 from bench.leaderboard.compare.baseline import stacked
@@ -18,6 +18,7 @@ from bench.stats.crossed import Comparison
 from bench.stats.needed import needed
 from bench.stats.verdict import points, verdict
 from bench.store.manifest import stored
+from tasks.errors import did_you_mean_or_all
 
 
 def compare(store: Path, a: str, rules: Rules, *, task: str | None) -> Iterator[str]:
@@ -29,11 +30,11 @@ def compare(store: Path, a: str, rules: Rules, *, task: str | None) -> Iterator[
     manifest = stored(store)
     sections = [section for section in manifest["sections"] if task in (None, *names(section))]
     if not sections:
-        raise UserError(f"no task {task} in {store}{nearest(str(task), tasks(manifest))}")
+        raise UserError(f"no task {task} in {store}{did_you_mean_or_all(str(task), tasks(manifest))}")
     for label in (a, b):
         if not any(label in labels(section) for section in sections):
             known = set().union(*map(labels, manifest["sections"]))
-            raise UserError(f"no method {label} in {store}{nearest(label, sorted(known))}")
+            raise UserError(f"no method {label} in {store}{did_you_mean_or_all(label, sorted(known))}")
     both = [section for section in sections if {a, b} <= labels(section)]
     if a == b or not both:
         raise UserError(f"compare takes two methods, not {a} twice" if a == b else f"no task has {a} and {b}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.arrays import FloatArray, IntArray
-from bench.errors import UserError, nearest
+from bench.errors import UserError
 from bench.leaderboard.read.row_weights import (
     QUANTILES,
     Absence,
@@ -24,6 +24,7 @@ from bench.leaderboard.read.row_weights import (
 )
 from bench.precomputed import token_spans as spans
 from bench.store.files import read_json
+from bench.store.find import find
 from bench.store.folders import State, state
 from bench.store.layout import precomputed_path
 from bench.store.manifest import stored
@@ -31,7 +32,7 @@ from bench.store.manifest import stored
 
 def weights(root: Path, name: str, *, top: int, with_texts: bool) -> Iterator[str]:
     """The lines on a cell of a store. Raises UserError where there is no such cell, or it has no result."""
-    folder = locate(root, name)
+    folder = finished_cell(root, name)
     spec = read_json(folder / "spec.json")
     yield f"{spec['task_ref']} {spec['label']} seed {spec['seed']} ({folder})"
     section = section_of(root, folder)
@@ -51,18 +52,14 @@ def weights(root: Path, name: str, *, top: int, with_texts: bool) -> Iterator[st
     yield from listing("lightest rows", found, order[::-1][:top], section["labels"], texts)
 
 
-def locate(root: Path, name: str) -> Path:
-    """The folder of a finished cell by its path, its id, or the start of its id."""
-    folders = [path.parent for path in sorted(root.glob("[!.]*/*/*/spec.json"))]
-    same = [folder for folder in folders if folder.resolve() == Path(name).resolve()]
-    same = same or [folder for folder in folders if folder.name.startswith(name)]
-    if not same:
-        raise UserError(f"no cell {name} in {root}{nearest(name, [folder.name for folder in folders])}; see list cells")
-    if len(same) > 1:
-        raise UserError(f"{len(same)} cells of {root} begin with {name}: {', '.join(path.name for path in same[:3])}")
-    if state(same[0]) is not State.DONE:
-        raise UserError(f"{same[0]} is {state(same[0])}: it has no weights")
-    return same[0].resolve()
+def finished_cell(root: Path, name: str) -> Path:
+    """The folder of a finished cell of the store. Raises UserError."""
+    folder = find(root, name).resolve()
+    if root.resolve() not in folder.parents:
+        raise UserError(f"{folder} is not in the store {root}; name its store with --out")
+    if state(folder) is not State.DONE:
+        raise UserError(f"{folder} is {state(folder)}: only finished cells have weights")
+    return folder
 
 
 def section_of(root: Path, folder: Path) -> dict[str, Any]:
@@ -147,7 +144,7 @@ def decoded(root: Path, spec: dict[str, Any], found: RowWeights) -> dict[int, st
     """Texts by row id as the encoder saw them, from the token arrays."""
     from transformers import AutoTokenizer
 
-    from bench.encoders.checkpoints import find
+    from bench.encoders import checkpoints
 
     folder = precomputed_path(root, "tokens", spec["data"]["scored"])
     if state(folder) is not State.DONE:
@@ -157,7 +154,7 @@ def decoded(root: Path, spec: dict[str, Any], found: RowWeights) -> dict[int, st
     cell = next(root.glob(f"[!.]*/*/{spec['id']}"))
     ids = pd.read_parquet(cell / "train_scores.parquet", columns=["id"])["id"].to_numpy()  # in the order of the tokens
     tokens = np.load(folder / "input_ids.npy", mmap_mode="r")
-    tokenizer = AutoTokenizer.from_pretrained(find(spec["encoder"]).path, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(checkpoints.find(spec["encoder"]).path, local_files_only=True)
     place = dict(zip(ids.tolist(), zip(*spans.read(folder), strict=True), strict=True))
     texts: dict[int, str] = {}
     for row, origin in zip(found.ids.tolist(), origins(found.ids, found.hidden).tolist(), strict=True):

@@ -38,7 +38,7 @@ def test_a_cell_is_found_by_id_folder_and_words(root: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("twitter cee 0", "did you mean twitter ce 0"), ("", "fits 4 cells"), ("zz", "no cell 'zz'")],
+    [("twitter cee 0", "did you mean 'twitter ce 0'"), ("", "fits 4 cells"), ("zz", "no cell 'zz'")],
 )
 def test_what_is_not_one_cell_is_an_error(root: Path, name: str, told: str) -> None:
     with pytest.raises(UserError, match=told):
