@@ -16,6 +16,7 @@ import typer
 from bench.cli import grids, models, reports, stores
 from bench.cli.argv import canonical
 from bench.cli.common import INTERRUPTED
+from bench.cli.foreign import foreign_package
 from bench.errors import UserError
 from tasks import DataError
 
@@ -52,6 +53,9 @@ app.command()(reports.calibrate)
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    if problem := foreign_package():
+        print(f"error: {problem}", file=sys.stderr)
+        sys.exit(2)
     try:
         parser = commands()
         code: Any = parser.main(canonical(sys.argv[1:] if argv is None else argv, parser), standalone_mode=False)
