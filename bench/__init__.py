@@ -41,8 +41,8 @@ def run(
     from bench.execution import grid
 
     words = [repr(methods), repr(tasks), *(f"{key}={value!r}" for key, value in arguments.items())]
-    given = run_arguments({"methods": methods, "tasks": tasks, **arguments})
-    request, options = request_and_options(given, f"bench.run({', '.join(words)})")
+    table = run_arguments({"methods": methods, "tasks": tasks, **arguments})
+    request, options = request_and_options(table, f"bench.run({', '.join(words)})")
     result = grid.run(request, options, say)
     if result.interrupted:
         raise KeyboardInterrupt

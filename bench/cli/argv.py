@@ -1,7 +1,7 @@
 """One pass from the arguments that people and W&B agents type to those that the parser reads.
 
-Agents send `--train_layers=2`, `--dry-run=True`, `--tasks=['a', 'b']`, `--seed=None` and `--dimp.clip=20`. What options
-there are, and which take no value, comes from the parser.
+Agents send `--train_layers=2`, `--dry-run=True`, `--tasks=['a', 'b']`, `--seed=None` and `--dimp.clip=20`. The known
+options, and which of them take no value, come from the parser.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, fields
 from typing import Any
 
-from bench.errors import UserError
-
 # The panels of the help, in the order in which it shows them.
 GRID, DATA, TRAINING, RUN, OUTPUT = "Grid", "Data", "Training", "Run", "Output"
 
@@ -41,7 +39,10 @@ def option_of(entry: Field[Any]) -> Option:
 
 
 def key_values(texts: Sequence[str]) -> dict[str, str]:
-    """`key=value` texts as a dict. Raises UserError for one without a value and for a key that occurs twice."""
+    """`key=value` texts as a dict. Raises UserError for a text without a value and for a repeated key."""
+    # Imported late: `import bench` must work where a file hides the package `tasks`, which `bench.__main__` reports.
+    from bench.errors import UserError
+
     values: dict[str, str] = {}
     for text in texts:
         key, equals, value = (part.strip() for part in text.partition("="))

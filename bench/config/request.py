@@ -1,4 +1,4 @@
-"""What a run asks for, validated: every name is looked up and every value typed before anything is read or trained."""
+"""The request of a run: its arguments with every name looked up and every value checked, before anything is read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ALL_METHODS = GridArguments()  # the grid of `bench run` without options
 
 @dataclass(frozen=True)
 class Request:
-    """A grid: its axes and the training that all its cells share."""
+    """A grid: its methods, tasks and seeds, and the data and training that all cells share."""
 
     methods: tuple[MethodChoice, ...]
     tasks: tuple[TaskChoice, ...]
@@ -40,14 +40,14 @@ class Request:
     source: str
     data_dir: Path | None
     test_size: int | Literal["default"] | None = "default"
-    places: Mapping[Role, str] = field(default_factory=dict)  # what replaces a role of the grid's one task
-    checker_encoder: str | None = None  # None: each classifier's own
-    checkers: Mapping[str, str] = field(default_factory=dict)  # artefact -> the model that stands in for it
-    left_out: Mapping[str, str] = field(default_factory=dict)  # methods of a group that cannot run, and why
-    limit: int | None = None  # at most so many rows in each role: a smoke run, of which no report is made
+    places: Mapping[Role, str] = field(default_factory=dict)  # role -> file, folder or hub id that replaces its rows
+    checker_encoder: str | None = None  # None: the encoder of the classifier
+    checkers: Mapping[str, str] = field(default_factory=dict)  # checker -> the trained model that replaces it
+    left_out: Mapping[str, str] = field(default_factory=dict)  # methods that groups leave out -> why
+    limit: int | None = None  # a smoke run: at most so many rows in each role, and no report
 
     def load(self, task: TaskChoice) -> TaskData:
-        """The rows of one of its tasks, before any stress. Raises DataError."""
+        """The rows of one of the tasks, before stress. Raises DataError."""
         return load(
             task.location,
             source=self.source,
@@ -119,18 +119,18 @@ def refuse_empty(grid: GridArguments) -> None:
 
 
 def refuse_leaking_checkers(chosen: Sequence[MethodChoice], models: Mapping[str, str | None]) -> None:
-    """Raise UserError where a method needs out-of-fold scores of a checker that was trained elsewhere."""
+    """Raise UserError if a method needs out-of-fold scores of a checker that was trained elsewhere."""
     for name, held_out in ((QUALITY, QUALITY_OOF), (DIVERSITY, DIVERSITY_OOF)):
         for choice in chosen if models[name] else ():
             if held_out in choice.cls.requires_of(choice.config):
                 raise UserError(
-                    f"{choice.label} needs scores of {name} checkers that are trained without the rows they score, "
-                    f"which the model of --{name}-checker is not known to be; leave out one of the two"
+                    f"{choice.label} needs {name} checkers that are trained without the rows that they score, and the "
+                    f"model of --{name}-checker may have been trained on them; leave out one of the two"
                 )
 
 
 def load_plugins(files: Sequence[str | Path]) -> None:
-    """Make the methods of installed packages and of the user's files known. Raises UserError."""
+    """Register the methods of installed packages and of the user's files. Raises UserError."""
     try:
         methods.discover()
         for file in files:
@@ -139,22 +139,22 @@ def load_plugins(files: Sequence[str | Path]) -> None:
         raise UserError(str(error)) from error
 
 
-def source_of(asked: str | None, data_dir: Path | None) -> str:
-    """The source asked for; that of the course where a data folder has its files and no other source is asked for."""
-    if asked in (None, "local") and is_course(data_dir):
+def source_of(name: str | None, data_dir: Path | None) -> str:
+    """The source of a name. A data folder with the course's files means source course for None and `local`."""
+    if name in (None, "local") and is_course(data_dir):
         return COURSE
-    if asked is not None and asked not in SOURCES:
-        raise unknown("source", asked, SOURCES)
-    return asked or "bundled"
+    if name is not None and name not in SOURCES:
+        raise unknown("source", name, SOURCES)
+    return name or "bundled"
 
 
 def names(text: str | Sequence[str]) -> tuple[str, ...]:
     """The names in a list, or in a text with commas, each once."""
     parts = text.split(",") if isinstance(text, str) else text
-    found = tuple(dict.fromkeys(part.strip() for part in parts))
-    if not all(found):
+    unique = tuple(dict.fromkeys(part.strip() for part in parts))
+    if not all(unique):
         raise UserError(f"an empty name in the list {text!r}")
-    return found
+    return unique
 
 
 def seed_list(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
@@ -179,7 +179,7 @@ def exact_seeds(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
 
 
 def row_limit(test_size: int | str | None) -> int | Literal["default"] | None:
-    """The most test rows: a number, None (or "all") for no limit, or "default", the task's."""
+    """The most test rows: a number, None for "all", or "default" for the task's own limit."""
     if test_size in ("default", "all", None):
         return "default" if test_size == "default" else None
     if not str(test_size).isdecimal() or int(test_size) < 1:
@@ -188,18 +188,18 @@ def row_limit(test_size: int | str | None) -> int | Literal["default"] | None:
 
 
 def divide(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Split `--set` keys: training settings, and hyper-parameters by method."""
+    """Split the keys of `--set` into training settings, and hyper-parameters by method."""
     training: dict[str, Any] = {}
-    own: dict[str, dict[str, Any]] = {}
+    hyperparameters: dict[str, dict[str, Any]] = {}
     for key, value in settings.items():
         method, dot, name = key.rpartition(".")
         if dot:
-            own.setdefault(method.replace("_", "-"), {})[name.replace("-", "_")] = value
+            hyperparameters.setdefault(method.replace("_", "-"), {})[name.replace("-", "_")] = value
         else:
             training[key.replace("-", "_")] = value
-    return training, own
+    return training, hyperparameters
 
 
 def default_task(places: Mapping[Role, str]) -> str:
-    """The task of a grid that names none."""
+    """The task of a grid without --tasks."""
     return FILES if {"generated", "real"} <= set(places) else "twitter"

@@ -62,7 +62,7 @@ def test_plugins_are_given_one_by_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("- ce\n- dimp\n", "not a list"),
         ("", "not nothing"),
@@ -75,16 +75,16 @@ def test_plugins_are_given_one_by_one(tmp_path: Path) -> None:
         ("methods: []", "takes a value or a list"),
         ("set: [lr=1]", "set is a mapping"),
         ("methods: [ce", "line 1"),
-        ("tasks: {{ task }}", "line 1: a key is a word"),
-        ("? [a, b]\n: 1", "line 1: a key is a word"),
+        ("tasks: {{ task }}", "line 1: a key must be a word"),
+        ("? [a, b]\n: 1", "line 1: a key must be a word"),
         ("[" * 5000, "nested too deeply"),
         ("seeds: 3\n  x: [", "not valid YAML"),
     ],
 )
-def test_a_wrong_file_is_told_in_one_line(tmp_path: Path, text: str, told: str) -> None:
+def test_a_wrong_file_is_one_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises((UserError, DataError)) as caught:
         arguments(tmp_path / "grid.yaml", text)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "grid.yaml" in str(caught.value)
     assert "\n" not in str(caught.value)
 

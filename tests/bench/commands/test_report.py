@@ -24,8 +24,8 @@ def bench(capsys, *arguments):
     """Exit code, standard output and standard error of a command."""
     with pytest.raises(SystemExit) as stop:
         main(arguments)
-    told = capsys.readouterr()
-    return stop.value.code, told.out, told.err
+    printed = capsys.readouterr()
+    return stop.value.code, printed.out, printed.err
 
 
 def test_a_report_is_checked_against_its_store(store, capsys):
@@ -33,14 +33,14 @@ def test_a_report_is_checked_against_its_store(store, capsys):
     assert bench(capsys, "report", "--no-figures", *options)[0] == 0
     assert "equivalent" in (store.root.parent / "reports" / "leaderboard.md").read_text()
     assert json.loads((store.root.parent / "reports" / "leaderboard.json").read_text())["delta"] == 0.025
-    assert bench(capsys, "report", "--check")[:2] == (0, "reports: what runs gives\n")
+    assert bench(capsys, "report", "--check")[:2] == (0, "reports/ is up to date with runs/\n")
 
     cell = store.section["methods"][1]["cells"]["0"]
     store.cell(cell, store.logits("other", 0, 0.5))
     code, out, _ = bench(capsys, "report", "--check")
     assert code == 1
     assert "leaderboard.md: line " in out
-    assert "5 files differ" in out
+    assert "reports/ is not up to date with runs/: 5 files would change" in out
 
     (store.root.parent / "reports" / "leaderboard.tex").unlink()
     assert "leaderboard.tex: missing" in bench(capsys, "report", "--check")[1]
@@ -56,14 +56,14 @@ def test_the_report_of_a_grid_is_checked_as_that(store, capsys):
     assert code == 0, out
     figure = next((store.root.parent / "reports" / "figures").glob("*.png"))
     figure.write_bytes(b"other")
-    assert f"figures/{figure.name}: other contents" in bench(capsys, "report", "--check")[1]
+    assert f"figures/{figure.name}: contents differ" in bench(capsys, "report", "--check")[1]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("report", "--baseline", "dinp"), "no method dinp in runs; did you mean 'dimp'?"),
-        (("report", "--check", "--reports", "nowhere"), "nowhere/leaderboard.json is not a report's"),
+        (("report", "--check", "--reports", "nowhere"), "nowhere/leaderboard.json is not the JSON of a report"),
         (("report", "--delta", "-1"), "delta"),
         (("report", "--delta", "inf"), "delta"),
         (("compare", "ce", "ce"), "not ce twice"),

@@ -149,7 +149,7 @@ def test_a_group_names_what_it_leaves_out_for_its_cost(monkeypatch: pytest.Monke
     """More than ten CE cells: not in `all`, said why; asked for by name it is there."""
     monkeypatch.setattr(discover()["sungen"], "declared_cost", classmethod(lambda cls, config, budget: 12.5))
     asked = make_request(methods="all", seeds=1)
-    assert asked.left_out["sungen"] == "it costs 12.5 CE cells; name it to run it"
+    assert asked.left_out["sungen"] == "it costs 12.5 times as much as ce; name it to run it"
     assert "sungen" not in {choice.cls.name for choice in asked.methods}
     assert [choice.cls.name for choice in make_request(methods="sungen", seeds=1).methods] == ["sungen"]
 
