@@ -1,13 +1,16 @@
-"""Counterweight: which data-weighting method helps here, by how much, is it real, and what does it cost?
+"""A benchmark of data-weighting methods for text classifiers: which one helps, by how much, and is it real?
 
 `bench.run(methods="core", tasks="twitter")` does what `python -m bench run` does and returns the leaderboard's rows.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.config.option import described, keywords
+from bench.config.run_arguments import RunArguments
 from bench.version import VERSION
 
 if TYPE_CHECKING:
@@ -21,31 +24,33 @@ def run(
     methods: str | Sequence[str] = "all",
     tasks: str | Sequence[str] | None = None,
     *,
-    seeds: int | str | Sequence[int] = 5,
     say: Callable[[str], None] = print,
-    **options: Any,
+    **arguments: Any,
 ) -> pd.DataFrame:
-    """Run a grid and return one row per task and method label; what is done already is not trained again.
+    """Run a grid and return the leaderboard, one row per task and method. Finished cells are not trained again.
 
-    `options` are those of `bench run`, with underscores:
+    Every option of `bench run` is a keyword. `say` is called with each line of progress.
 
-    - what is asked for, as in `bench.request.request`: source, data_dir, generated, real, test, test_size, limit,
-      encoder, checker_encoder, quality_checker, diversity_checker, preset, protocol, settings (a mapping), plugins;
-    - how it is run, as in `bench.grid.Options`: out, reports, workers, dry_run, retry_failed, force, fail_fast,
-      figures, save_models, track, artifacts, inputs;
-    - how it is judged: baseline, delta (points), correction ("holm" or "bh"), allow_mixed.
+    Raises `bench.errors.UserError` or `tasks.DataError` before anything trains. A cell that fails does not raise: the
+    row of its method shows that cells are missing. After one Ctrl-C the cells that run are finished, the report is
+    written and KeyboardInterrupt is raised; a second Ctrl-C stops at once.
 
-    `say` gets each line of progress. Raises `bench.errors.UserError` or `tasks.DataError` before anything trains. A
-    cell that fails does not raise: its method's row shows the cells that are missing. Ctrl-C once finishes what runs,
-    writes the report and then raises KeyboardInterrupt; twice stops at once.
+    Keywords, with the options that they stand for:
+
     """
-    from bench.commands.arguments import sort
+    from bench.commands.arguments import request_and_options, run_arguments
     from bench.execution import grid
 
-    given = {"seeds": seeds, **options}
-    words = [repr(methods), repr(tasks), *(f"{key}={value!r}" for key, value in given.items())]
-    asked, how = sort({"methods": methods, "tasks": tasks, **given}, f"bench.run({', '.join(words)})")
-    result = grid.run(asked, how, say)
+    words = [repr(methods), repr(tasks), *(f"{key}={value!r}" for key, value in arguments.items())]
+    table = run_arguments({"methods": methods, "tasks": tasks, **arguments})
+    request, options = request_and_options(table, f"bench.run({', '.join(words)})")
+    result = grid.run(request, options, say)
     if result.interrupted:
         raise KeyboardInterrupt
     return result.frame()
+
+
+# help(bench.run) shows the keywords of the table, which is the only list of them.
+_SAY = inspect.signature(run).parameters["say"]
+run.__signature__ = inspect.Signature([*keywords(RunArguments), _SAY], return_annotation="pd.DataFrame")  # type: ignore[attr-defined]
+run.__doc__ = f"{(run.__doc__ or '').rstrip()}\n\n{described(RunArguments)}\n"

@@ -1,6 +1,6 @@
-"""`python -m bench`, after a check that the packages beside it are the ones that Python finds.
+"""`python -m bench`. Before it starts, it checks that Python finds this project's packages `methods` and `tasks`.
 
-Python looks in the working directory first, so a file `tasks.py` there would be taken for the package `tasks`.
+Python looks in the working directory first, so that a file `tasks.py` there hides the package `tasks`.
 """
 
 import importlib.util
@@ -10,19 +10,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def shadow() -> str:
-    """The file that stands in the way of one of the project's packages; empty if none does."""
+def hidden_package() -> str:
+    """The error message if another file hides a package of the project; empty if none does."""
     for name in ("methods", "tasks"):
         spec = importlib.util.find_spec(name)
-        found = Path(spec.origin).resolve() if spec and spec.origin else None
-        if found != ROOT / name / "__init__.py":
-            return f"{found or name} stands in the way of the package {name!r}"
+        file = Path(spec.origin).resolve() if spec and spec.origin else None
+        if file != ROOT / name / "__init__.py":
+            return f"{file or name} hides the package {name!r}; run from another folder, or with the command `bench`"
     return ""
 
 
 if __name__ == "__main__":
-    if problem := shadow():
-        print(f"error: {problem}: run from another folder, or with the command `bench`", file=sys.stderr)
+    if problem := hidden_package():
+        print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)
     from bench.cli import main
 

@@ -1,6 +1,6 @@
-"""The command line. Parsing only; what a command starts is imported when it starts.
+"""The command line: parsing only. A command imports its code when it starts, so that `--help` is instant.
 
-Exit codes: 0 all is there, 1 some cells failed, 2 the request cannot be met as asked, 130 interrupted.
+Exit codes: 0 every cell is finished, 1 some cells failed, 2 the request cannot be met, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 import typer
 
 from bench.cli import grids, models, reports, stores
-from bench.cli.argv import normalise
-from bench.cli.common import FLAGS, INTERRUPTED, SETTINGS, SEVERAL
-from bench.cli.grid_file import expand
+from bench.cli.argv import canonical
+from bench.cli.common import INTERRUPTED
+from bench.cli.foreign import foreign_package
 from bench.errors import UserError
 from tasks import DataError
 
-__all__ = ["FLAGS", "SETTINGS", "SEVERAL", "app", "known_keys", "main"]
+__all__ = ["app", "commands", "main"]
 
-# What a disk answers that is full, read-only, somebody else's or broken: no reason for a traceback.
+# Reported in one line, without a traceback: a disk that is full, read-only, broken or another user's, and names that
+# no file or folder can have.
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
-# ... and to names that cannot be any file's, or are not that of a folder or of a file.
 NAMES = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP)
-LONGEST = 200  # characters of a name that are told
+MAX_NAME = 200  # characters of a file name shown in an error
 
 app = typer.Typer(
     add_completion=False,
@@ -54,10 +54,12 @@ app.command()(stores.init)
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    if problem := foreign_package():
+        print(f"error: {problem}", file=sys.stderr)
+        sys.exit(2)
     try:
-        whole = expand(sys.argv[1:] if argv is None else argv, known_keys())
-        arguments = normalise(whole, FLAGS, SETTINGS, SEVERAL)
-        code: Any = app(arguments, standalone_mode=False)
+        parser = commands()
+        code: Any = parser.main(canonical(sys.argv[1:] if argv is None else argv, parser), standalone_mode=False)
     except (UserError, DataError) as error:
         code = complain(str(error))
     except typer.Exit as stop:
@@ -65,31 +67,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     except OSError as error:
         if error.errno not in (*DISK, *NAMES):
             raise
-        done = "written" if error.errno in DISK else "used"
-        code = complain(f"{str(error.filename or 'a file')[:LONGEST]} cannot be {done}: {error.strerror}")
+        verb = "written" if error.errno in DISK else "used"
+        code = complain(f"{str(error.filename or 'a file')[:MAX_NAME]} cannot be {verb}: {error.strerror}")
     except Exception as error:
-        told = getattr(error, "format_message", None)  # an error of the parser
-        if told is None:
+        parser_message = getattr(error, "format_message", None)
+        if parser_message is None:
             raise
-        code = complain(told()) if told() else 2  # without a command the help has been shown
+        code = complain(parser_message()) if parser_message() else 2  # without a command the help has been shown
     if code == INTERRUPTED:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print("interrupted; the same command continues from here", file=sys.stderr)
     sys.exit(code or 0)
 
 
-def known_keys() -> list[str]:
-    """What a `--config` file may hold: the options of `run` and the training settings, by their names."""
-    parameters = typer.main.get_command(app).commands["run"].params  # type: ignore[attr-defined]
-    names = [name[2:] for entry in parameters for name in entry.opts if name not in ("--help", "--config")]
-    return [*names, *(name[2:] for name in SETTINGS)]
+def commands() -> Any:
+    """The parser of all commands."""
+    return typer.main.get_command(app)
 
 
 def complain(message: str) -> int:
-    """The one line that the user gets, and the exit code that goes with it."""
+    """Print an error in one line; returns exit code 2."""
     from bench.execution.engines.torchrun import follows
 
     if follows():
-        time.sleep(5)  # torchrun ends all processes when one ends: the one that speaks goes first
+        time.sleep(5)  # torchrun stops all processes when one ends, so the one that prints the error must end first
     else:
         print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return 2

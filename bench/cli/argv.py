@@ -1,61 +1,110 @@
-"""One function makes the command lines that people and W&B agents write the one that the parser reads.
+"""One pass from the arguments that people and W&B agents type to those that the parser reads.
 
-Agents send `--train_layers=2`, `--dry-run=True`, `--tasks=['a', 'b']`, `--seed=None` and `--dimp.clip=20`.
+Agents send `--train_layers=2`, `--dry-run=True`, `--tasks=['a', 'b']`, `--seed=None` and `--dimp.clip=20`. The known
+options, and which of them take no value, come from the parser.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from bench.cli import grid_file
+from bench.cli.common import hyphenated
+from bench.config.settings import Settings
+
+CONFIG, SET = "config", "set"
+SEVERAL = ("from",)  # options that take several values in a row: `--from a b`
+SAME_AXIS = {"seed": "seeds", "seeds": "seed"}  # a typed one overrules the other one of a file
+SETTINGS = tuple(hyphenated(entry.name) for entry in fields(Settings))  # may be written as options: `--lr`
+TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "none": False}
 
 
-def normalise(
-    argv: Sequence[str], flags: Collection[str], settings: Collection[str] = (), several: Collection[str] = ()
-) -> list[str]:
-    """The arguments with hyphens in option names, flags without values, lists with commas, settings under --set.
+@dataclass(frozen=True)
+class Argument:
+    """An option with its value, or a value that stands alone, whose name is empty."""
 
-    `flags` are the options that take no value (`--dry-run`), `settings` the training settings that may be written as
-    options (`--lr`); dotted keys (`--dimp.clip`) are always settings. An option whose value is None is left out: it
-    keeps its default. Each further value after one of `several` gets an option of its own: `--from a b`.
+    name: str  # with hyphens and without dashes in front
+    value: str | None = None  # None: the option was typed without a value
+
+    @property
+    def sets(self) -> set[str]:
+        """The names that this gives a value to: of `--set lr=1`, `lr`."""
+        name = hyphenated((self.value or "").partition("=")[0]) if self.name == SET else self.name
+        return {name, SAME_AXIS.get(name, name)}
+
+    def words(self, flags: Collection[str]) -> list[str]:
+        """The argument as the parser reads it; a value None leaves an option out, so that it keeps its default."""
+        if not self.name:
+            return [self.value or ""]
+        if "." in self.name or self.name in SETTINGS:
+            return [f"--{SET}={self.name}={self.value or ''}"]
+        if self.value is None:
+            return [f"--{self.name}"]
+        if self.name in flags and self.value.lower() in TRUTH:
+            return [f"--{self.name}"] if TRUTH[self.value.lower()] else []
+        return [] if self.value in ("None", "null") else [f"--{self.name}={without_brackets(self.value)}"]
+
+
+def canonical(argv: Sequence[str], commands: Any) -> list[str]:
+    """The arguments as the parser of the `commands` reads them, `--config FILE` replaced by what the file holds.
+
+    Typed options overrule those of the file. Raises UserError and DataError for a file that cannot be used.
     """
-    out: list[str] = []
-    last, taken = "", False  # the option before where it may have several values, and whether it has one
-    rest = iter(argv)
-    for argument in rest:
-        name, equals, value = argument.partition("=")
-        if not name.startswith("--") or len(name) == 2:
-            out += [last, argument] if last and taken else [argument]
-            taken = True
+    flags = flags_of(commands)
+    arguments = list(split(argv, flags))
+    typed = set[str]().union(*(argument.sets for argument in arguments))
+    words: list[str] = []
+    for argument in arguments:
+        if argument.name == CONFIG and argument.value:
+            for name, value in grid_file.read(Path(argument.value), keys_of(commands)):
+                if name not in typed:
+                    words += Argument(name, value).words(flags)
+        else:
+            words += argument.words(flags)
+    return words
+
+
+def split(argv: Sequence[str], flags: Collection[str]) -> Iterator[Argument]:
+    """The arguments one by one, each option with its value."""
+    words, several = deque(argv), ""
+    while words:
+        word = words.popleft()
+        name, equals, text = word.partition("=")
+        if word == "--":  # ends the options
+            yield from (Argument("", value) for value in (word, *words))
+            return
+        if not name.startswith("--"):
+            yield Argument(several, word)
             continue
-        last, taken = name if name in several else "", bool(equals)
-        name = name if "." in name else name.replace("_", "-")
-        if "." in name or name in settings:
-            out += ["--set", f"{name[2:]}={value if equals else next(rest, '')}"]
-            continue
-        if not equals:
-            out.append(name)
-        elif name in flags:
-            out += flag(name, value)
-        elif value not in {"None", "null"}:
-            out.append(f"{name}={plain(value)}")
-    return out
+        name, value = hyphenated(name), text if equals else None
+        if not equals and name not in flags and words and not words[0].startswith("--"):
+            value = words.popleft()
+        several = name if name in SEVERAL else ""
+        yield Argument(name, value)
 
 
-def flag(name: str, value: str) -> list[str]:
-    """A flag with a value: present, absent, or as it was where the value is no truth value (the parser objects)."""
-    truth = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "none": False}
-    wanted = truth.get(value.lower())
-    if wanted is None:
-        return [f"{name}={value}"]
-    return [name] if wanted else []
+def flags_of(commands: Any) -> set[str]:
+    """The options of all commands that take no value."""
+    options = [entry for command in commands.commands.values() for entry in command.params]
+    return {"help", *(hyphenated(name) for entry in options if getattr(entry, "is_flag", False) for name in entry.opts)}
 
 
-def plain(value: str) -> str:
+def keys_of(commands: Any) -> list[str]:
+    """What a `--config` file may hold: the options of `run` but for itself, and the training settings."""
+    names = [hyphenated(name) for entry in commands.commands["run"].params for name in entry.opts]
+    return [*(name for name in names if name not in ("help", CONFIG)), *SETTINGS]
+
+
+def without_brackets(value: str) -> str:
     """A Python list in text (`['a', 'b']`) as `a,b`; anything else as it is."""
     if not (value.startswith("[") and value.endswith("]")):
         return value
     try:
-        items = ast.literal_eval(value)
+        return ",".join(map(str, ast.literal_eval(value)))
     except (ValueError, SyntaxError):
         return value
-    return ",".join(map(str, items))

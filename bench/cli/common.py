@@ -1,32 +1,17 @@
-"""What the families of commands share: which options take no value, and how a command speaks."""
+"""Helpers of all commands: names as options are written, the command as it was typed, printing."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
-from dataclasses import fields
 
-from bench.config.settings import Settings
+INTERRUPTED = 130  # exit code after Ctrl-C
 
-INTERRUPTED = 130
-SETTINGS = tuple(f"--{entry.name.replace('_', '-')}" for entry in fields(Settings))
-FLAGS = (
-    "--dry-run",
-    "--retry-failed",
-    "--force",
-    "--fail-fast",
-    "--allow-mixed",
-    "--no-figures",
-    "--full",
-    "--check",
-    "--aa",
-    "--with-texts",
-    "--yes",
-    "--failed",
-    "--log-artifacts",
-)
-SEVERAL = ("--from",)  # options of several values
+
+def hyphenated(name: str) -> str:
+    """A name as options are written: hyphens, and no dashes in front."""
+    return name.strip().removeprefix("--").replace("_", "-")
 
 
 def typed() -> str:
@@ -35,7 +20,7 @@ def typed() -> str:
 
 
 def say(line: str) -> None:
-    """One line on standard output, at once; that nobody reads it any more is no reason to stop."""
+    """Print one line at once. A closed pipe (`| head`) does not stop the run."""
     try:
         print(line, flush=True)
     except BrokenPipeError:

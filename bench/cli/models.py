@@ -7,26 +7,26 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import options
 from bench.cli.common import say, typed
+from bench.cli.options import option
 from bench.errors import UserError
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="JSON or YAML with the keys of Hugging Face's run scripts.")],
-    workers: options.Workers = 1,
-    dry_run: options.DryRun = False,
-    out: options.Out = Path("runs"),
-    reports: options.Reports = Path("reports"),
-    track: options.Track = "none",
-    log_artifacts: options.LogArtifacts = False,
+    config: Annotated[Path, typer.Argument(help="JSON or YAML file with the keys of Hugging Face's training scripts.")],
+    workers: Annotated[int | None, option("workers")] = 1,
+    dry_run: Annotated[bool, option("dry_run")] = False,
+    out: Annotated[Path, option("out")] = Path("runs"),
+    reports: Annotated[Path, option("reports")] = Path("reports"),
+    track: Annotated[str, option("track")] = "none",
+    log_artifacts: Annotated[bool, option("artifacts")] = False,
 ) -> None:
-    """Train one cell as a configuration file says; keep its model, predict its test file."""
+    """Train one cell from a configuration file, keep its model and predict its test file."""
     from bench.commands.train import train as train_one
     from bench.execution.grid import Options
     from bench.tracking.lineage import KINDS
 
-    how = Options(
+    options = Options(
         out=out,
         reports=reports,
         workers=workers,
@@ -36,25 +36,28 @@ def train(
         track=track,
         artifacts=KINDS if log_artifacts else (),
     )
-    if not train_one(config, how, say):
+    if not train_one(config, options, say):
         raise typer.Exit(1)
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="A model's folder, hub id, wandb: artifact or cell.")],
-    file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines, Parquet, or a text per line.")],
-    to: Annotated[Path, typer.Option(help="Where the predictions are written.")] = Path("predictions.csv"),
-    as_submission: Annotated[bool, typer.Option("--submission", help="As Id,Prediction with -1 and 1.")] = False,
-    out: options.Out = Path("runs"),
+    model: Annotated[str, typer.Argument(help="A folder, hub id, cell, or wandb:entity/project/name:version.")],
+    file: Annotated[Path, typer.Argument(help="The texts: CSV, TSV, JSON lines, Parquet, or one text per line.")],
+    to: Annotated[Path, typer.Option(help="The file to write.")] = Path("predictions.csv"),
+    as_submission: Annotated[
+        bool,
+        typer.Option("--submission", help="Write Id,Prediction with -1 and 1."),
+    ] = False,
+    out: Annotated[Path, option("out")] = Path("runs"),
 ) -> None:
-    """Write the labels and probabilities that a saved model gives the texts of a file."""
-    from bench.commands.predict import predict as predicted
-    from bench.commands.predict import writable, write
+    """Predict the texts of a file with a saved model: labels and probabilities."""
+    from bench.commands.predict import predict as predictions
+    from bench.commands.predict import writable, write_predictions
     from bench.commands.train import labelled
     from bench.store.find import model_of
 
     if as_submission and labelled(str(file)):
-        raise UserError(f"{file} has labels, but a submission is for texts without; leave out --submission")
+        raise UserError(f"{file} has labels, but a submission is for unlabelled texts; leave out --submission")
     writable(to)
-    write(predicted(model_of(model, out), file), to, as_submission=as_submission)
+    write_predictions(predictions(model_of(model, out), file), to, as_submission=as_submission)
     say(f"predictions: {to}")

@@ -1,4 +1,4 @@
-"""Commands about verdicts: `report`, `compare`, `calibrate`."""
+"""Commands that compare methods: `report`, `compare`, `calibrate`."""
 
 from __future__ import annotations
 
@@ -7,82 +7,93 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import options
 from bench.cli.common import say, typed
+from bench.cli.options import option
+from bench.config.run_arguments import CORRECTIONS, VerdictArguments
 from bench.errors import UserError
-from bench.leaderboard.rules import Correction
+from tasks.errors import plural
 
 
 def report(
-    out: options.Out = Path("runs"),
+    out: Annotated[Path, option("out")] = Path("runs"),
     stores: Annotated[
-        list[Path] | None, typer.Option("--from", help="Several stores instead, merged: --from A B.")
+        list[Path] | None, typer.Option("--from", help="Several stores in place of --out, merged: --from A B.")
     ] = None,
-    reports: options.Reports = Path("reports"),
-    baseline: options.Baseline = "ce",
-    delta: options.Delta = 1.0,
-    correction: options.Corrected = Correction.HOLM,
-    allow_mixed: options.AllowMixed = False,
-    no_figures: options.NoFigures = False,
-    check: Annotated[bool, typer.Option("--check", help="Compare the written report with the store.")] = False,
+    reports: Annotated[Path, option("reports")] = Path("reports"),
+    baseline: Annotated[str, option("baseline")] = "ce",
+    delta: Annotated[float, option("delta")] = 1.0,
+    correction: Annotated[CORRECTIONS, option("correction")] = "holm",
+    allow_mixed: Annotated[bool, option("allow_mixed")] = False,
+    no_figures: Annotated[bool, option("figures")] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Only check that the report is up to date; exit code 1 if not."),
+    ] = False,
 ) -> None:
-    """Write the leaderboard of everything that one or more stores hold, without training."""
+    """Write the leaderboard of all cells in one or more stores, without training."""
     from bench.commands import report as reporting
     from bench.commands.arguments import rules
     from bench.execution.grid import writable
 
     sources = stores or [out]
     if check:
-        found = list(reporting.check(sources, reports))
-        for line in found:
+        differences = list(reporting.check(sources, reports))
+        for line in differences:
             say(line)
         names = ", ".join(f"{source}/" for source in sources)
-        differ = f"{len(found)} file{' differs' if len(found) == 1 else 's differ'} from what {names} gives"
-        say(f"{reports}/: {differ}" if found else f"{reports}/ is up to date with {names}")
-        if found:
+        if differences:
+            say(f"{reports}/ is not up to date with {names}: {plural(len(differences), 'file')} would change")
             raise typer.Exit(1)
+        say(f"{reports}/ is up to date with {names}")
         return
     writable(reports)
-    judged = rules({"baseline": baseline, "delta": delta, "correction": correction, "allow_mixed": allow_mixed})
-    say(f"leaderboard: {reporting.write(sources, reports, judged, command=typed(), figures=not no_figures)}")
+    judgement = rules(VerdictArguments(baseline, delta, correction, allow_mixed))
+    say(f"leaderboard: {reporting.report(sources, reports, judgement, command=typed(), figures=not no_figures)}")
 
 
 def compare(
-    a: Annotated[str, typer.Argument(help="A method, as the leaderboard labels it.")],
-    b: Annotated[str, typer.Argument(help="The method that it is compared with.")],
-    task: Annotated[str | None, typer.Option(help="One task only.")] = None,
-    out: options.Out = Path("runs"),
-    delta: options.Delta = 1.0,
-    correction: options.Corrected = Correction.HOLM,
-    allow_mixed: options.AllowMixed = False,
+    a: Annotated[str, typer.Argument(help="A method, as the leaderboard writes it.")],
+    b: Annotated[str, typer.Argument(help="The method to compare it with.")],
+    task: Annotated[str | None, typer.Option(help="Only this task.")] = None,
+    out: Annotated[Path, option("out")] = Path("runs"),
+    delta: Annotated[float, option("delta")] = 1.0,
+    correction: Annotated[CORRECTIONS, option("correction")] = "holm",
+    allow_mixed: Annotated[bool, option("allow_mixed")] = False,
 ) -> None:
-    """Compare two methods of a store, with everything that the verdict rests on."""
+    """Compare two methods of a store: difference, interval, verdict and everything they are computed from."""
     from bench.commands.arguments import rules
     from bench.commands.compare import compare as lines
 
-    judged = rules({"baseline": b, "delta": delta, "correction": correction, "allow_mixed": allow_mixed})
-    for line in lines(out, a, judged, task=task):
+    judgement = rules(VerdictArguments(b, delta, correction, allow_mixed))
+    for line in lines(out, a, judgement, task=task):
         say(line)
 
 
 def calibrate(
-    full: Annotated[bool, typer.Option("--full", help="All seeds, rows and sd; 40,000 nulls each.")] = False,
-    store: Annotated[Path | None, typer.Option("--from", help="Also the variances of this store.")] = None,
-    same: Annotated[
-        bool, typer.Option("--aa", help="Instead, each method of --from against itself on other seeds.")
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full",
+            help="More seeds, rows and sd, and 40,000 simulations each.",
+        ),
     ] = False,
-    reports: options.Reports = Path("reports"),
+    store: Annotated[Path | None, typer.Option("--from", help="Also use the variances of this store.")] = None,
+    against_itself: Annotated[
+        bool,
+        typer.Option("--aa", help="Compare each method of --from with itself on other seeds instead."),
+    ] = False,
+    reports: Annotated[Path, option("reports")] = Path("reports"),
 ) -> None:
-    """Measure by simulation how often verdicts are wrong: false positives, coverage, power; or on real cells (--aa)."""
+    """Measure how often verdicts are wrong: false positives, coverage and power simulated, or on real cells (--aa)."""
     from bench.execution.grid import writable
 
     writable(reports)
-    if same:
-        from bench.commands.calibrate_aa import aa
+    if against_itself:
+        from bench.commands.calibrate_aa import calibrate_aa
 
         if store is None:
-            raise UserError("calibrate --aa needs the cells of a store: --from DIR")
-        say(f"written: {aa(store, reports, say)}")
+            raise UserError("calibrate --aa needs the cells of a store; name it with --from DIR")
+        say(f"written: {calibrate_aa(store, reports, say)}")
     else:
         from bench.commands.calibrate import calibrate as simulate
 

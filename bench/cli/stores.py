@@ -1,4 +1,4 @@
-"""Commands that look at what there is: `validate` at data, `list`, `show`, `clean` and `weights` at a store."""
+"""Commands that inspect: `validate` the data of a task; `list`, `show`, `clean` and `weights` a store."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import options
 from bench.cli.common import say
+from bench.cli.options import option
 
 
 class Listing(StrEnum):
-    """What `list` can list."""
+    """The things that `list` lists."""
 
     METHODS = "methods"
     TASKS = "tasks"
@@ -28,20 +28,20 @@ class Starter(StrEnum):
 
 def validate(
     tasks: Annotated[str | None, typer.Argument(help="Names or paths, as in run --tasks.", show_default=False)] = None,
-    source: options.Source = None,
-    data_dir: options.DataDir = None,
-    generated: options.Generated = None,
-    real: options.Real = None,
-    test: options.Test = None,
-    encoder: Annotated[str | None, typer.Option(help="Whose tokens are counted (default: the preset's).")] = None,
-    preset: Annotated[str, typer.Option(help="Whose maximum length counts.")] = "quick",
-    test_size: options.TestSize = "default",
+    source: Annotated[str | None, option("source")] = None,
+    data_dir: Annotated[Path | None, option("data_dir")] = None,
+    generated: Annotated[str | None, option("generated")] = None,
+    real: Annotated[str | None, option("real")] = None,
+    test: Annotated[str | None, option("test")] = None,
+    encoder: Annotated[str | None, typer.Option(help="Its tokens are counted (default: the preset's).")] = None,
+    preset: Annotated[str, typer.Option(help="Its maximum length applies.")] = "quick",
+    test_size: Annotated[str, option("test_size")] = "default",
 ) -> None:
-    """Show what a task's data are: roles, sizes, label shares, duplicates, what is removed, lengths."""
+    """Show the data of a task: roles, sizes, label shares, duplicates, removed rows and lengths in tokens."""
     from bench.commands.validate import validate as lines
     from bench.config.request import make_request
 
-    asked = make_request(
+    request = make_request(
         methods="ce",
         tasks=tasks,
         source=source,
@@ -53,15 +53,15 @@ def validate(
         preset=preset,
         test_size=test_size,
     )
-    for line in lines(asked):
+    for line in lines(request):
         say(line)
 
 
 def list_(
-    what: Listing,
-    out: options.Out = Path("runs"),
-    failed: Annotated[bool, typer.Option("--failed", help="Only cells that failed.")] = False,
-    plugin: options.Plugin = None,
+    what: Annotated[Listing, typer.Argument(help="What to list.")],
+    out: Annotated[Path, option("out")] = Path("runs"),
+    failed: Annotated[bool, typer.Option("--failed", help="Of cells, only those that failed.")] = False,
+    plugin: Annotated[list[Path] | None, option("plugins")] = None,
 ) -> None:
     """List the methods, the tasks, or the cells of a store with their states."""
     from bench.commands import list as listing
@@ -78,11 +78,11 @@ def list_(
 
 
 def show(
-    cell: Annotated[list[str], typer.Argument(help='An id or its beginning, a folder, or "task method seed".')],
-    other: Annotated[str, typer.Option("--diff", help="Another cell: tell what differs instead.")] = "",
-    out: options.Out = Path("runs"),
+    cell: Annotated[list[str], typer.Argument(help='Its id or the start of it, its folder, or "task method seed".')],
+    other: Annotated[str, typer.Option("--diff", help="A second cell; show only how the two differ.")] = "",
+    out: Annotated[Path, option("out")] = Path("runs"),
 ) -> None:
-    """Show one cell: what it is, metrics, curves, environment, the end of its log; or what differs between two."""
+    """Show one cell: settings, metrics, training curves, versions, end of its log; or how two cells differ (--diff)."""
     from bench.commands import show
     from bench.store import find
 
@@ -92,11 +92,11 @@ def show(
 
 
 def clean(
-    out: options.Out = Path("runs"),
-    failed: Annotated[bool, typer.Option("--failed", help="Failed cells go too.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove; without it nothing is.")] = False,
+    out: Annotated[Path, option("out")] = Path("runs"),
+    failed: Annotated[bool, typer.Option("--failed", help="Remove failed cells too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove; without --yes nothing is removed.")] = False,
 ) -> None:
-    """Show what a store's space goes to, and remove what nobody needs (--yes); done cells always stay."""
+    """Show what takes up space in a store and remove what is not needed (--yes). Finished cells always stay."""
     from bench.commands.clean import clean as cleaning
 
     for line in cleaning(out, failed=failed, remove=yes):
@@ -104,17 +104,20 @@ def clean(
 
 
 def weights(
-    cell: Annotated[str, typer.Argument(help="A finished cell: its folder, its id, or the start of its id.")],
-    out: options.Out = Path("runs"),
-    top: Annotated[int, typer.Option(min=0, help="How many of the heaviest and lightest rows.")] = 5,
+    cell: Annotated[
+        list[str],
+        typer.Argument(help='A finished cell: its id or the start of it, its folder, or "task method seed".'),
+    ],
+    out: Annotated[Path, option("out")] = Path("runs"),
+    top: Annotated[int, typer.Option(min=0, help="How many of the heaviest and of the lightest rows to show.")] = 5,
     with_texts: Annotated[
-        bool, typer.Option("--with-texts", help="Also their texts, as the encoder saw them.")
+        bool, typer.Option("--with-texts", help="Also show their texts, decoded from the encoder's tokens.")
     ] = False,
 ) -> None:
-    """Look at a cell's weights: their distribution, what they find and go with, the heaviest and lightest rows."""
+    """Show a cell's weights: distribution, detection of wrong labels and duplicates, heaviest and lightest rows."""
     from bench.commands.weights import weights as lines
 
-    for line in lines(out, cell, top=top, with_texts=with_texts):
+    for line in lines(out, " ".join(cell), top=top, with_texts=with_texts):
         say(line)
 
 

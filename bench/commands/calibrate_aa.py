@@ -1,8 +1,8 @@
-"""`bench calibrate --aa`: each method of a store against itself on other seeds, where every verdict is a false one.
+"""`bench calibrate --aa`: compares each method of a store with itself on other seeds, where every verdict is false.
 
-Two disjoint groups of k seeds of one method, drawn at random, stand for two methods of k seeds. The seeds are alike by
-design, so the true difference is zero whatever the distribution of the cells. A method that sees no real rows has the
-same data at every seed: its groups differ by training alone.
+Two disjoint groups of k seeds of one method, drawn at random, are compared like two methods of k seeds. Seeds are
+exchangeable, so the true difference is zero whatever the distribution of the cells. A method that sees no real rows has
+the same data at every seed: its groups differ only by the randomness of training.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ from bench.store.files import write_text
 from bench.store.manifest import stored
 
 SPLITS = 200  # of the seeds of one method, at random with a fixed seed
-FEWEST = 2  # seeds per group
+FEWEST = 2  # seeds per group, at least
 HEAD = ("methods", "seeds per group", "methods × tasks", "p < 0.05 %", "better or worse %")
 INTRODUCTION = (
     "Each method against itself: {splits} random pairs of disjoint groups of its seeds, compared like two methods. "
     "The true difference is zero, so every *p < 0.05* and every verdict *better* or *worse* is false, and 5 % are "
-    "allowed. ±: standard error over methods and tasks, of which each counts once however many pairs it gives; methods "
-    "of one task share test rows, so that it is rather too small. A group is paired with other seeds than its own, "
-    "unlike methods in the leaderboard, which share head, batches and small real set at each seed."
+    "allowed. ±: standard error over methods and tasks; each method on a task counts once, however many pairs it has. "
+    "Methods on one task share test rows, so the standard error is somewhat too small. The two groups have different "
+    "seeds, unlike methods in the leaderboard, which share head, batches and small real set at each seed."
 )
-DATA = {False: "without real rows: same data, other training seeds", True: "with real rows: also other draws of them"}
+DATA = {False: "without real rows: same data, other training seeds", True: "with real rows: other draws of them too"}
 
 
 class Unit(NamedTuple):
-    """A method on a task with groups of k seeds: shares of pairs with p < 0.05, and with a verdict of difference."""
+    """A method on a task with groups of k seeds: the share of pairs with p < 0.05, and with verdict better or worse."""
 
     real: bool
     k: int
     rejected: float
-    judged: float
+    verdict: float
 
 
-def aa(store: Path, reports: Path, say: Callable[[str], None]) -> Path:
-    """Print and write `calibration-aa.md`. Raises UserError where no method has four seeds."""
+def calibrate_aa(store: Path, reports: Path, say: Callable[[str], None]) -> Path:
+    """Print and write `calibration-aa.md`. Raises UserError if no method has four seeds."""
     table = build(stored(store), store, USUAL)
     units = [unit for section in table.sections for unit in of_section(section)]
     if not units:
-        raise UserError(f"{store} has no method with {2 * FEWEST} or more seeds; `bench run --seeds 20` makes them")
+        raise UserError(f"{store} has no method with {2 * FEWEST} or more seeds; `bench run --seeds 20` trains them")
     lines = ["| " + " | ".join(HEAD) + " |", "| --- | ---: | ---: | ---: | ---: |"]
     for kind in sorted({(unit.real, unit.k) for unit in units}):
         alike = [unit for unit in units if (unit.real, unit.k) == kind]
-        shares = [told([getattr(unit, name) for unit in alike]) for name in ("rejected", "judged")]
+        shares = [mean_and_error([getattr(unit, name) for unit in alike]) for name in ("rejected", "verdict")]
         lines.append("| " + " | ".join([DATA[kind[0]], str(kind[1]), str(len(alike)), *shares]) + " |")
     for line in lines:
         say(line)
@@ -66,14 +66,14 @@ def aa(store: Path, reports: Path, say: Callable[[str], None]) -> Path:
     return path
 
 
-def told(shares: Sequence[float]) -> str:
-    """Mean in per cent with its standard error, where there are several."""
+def mean_and_error(shares: Sequence[float]) -> str:
+    """The mean in per cent, with its standard error if there are several values."""
     mean = f"{100 * np.mean(shares):.2f}"
     return f"{mean} ± {100 * np.std(shares, ddof=1) / math.sqrt(len(shares)):.2f}" if len(shares) > 1 else mean
 
 
 def of_section(section: Section) -> Iterator[Unit]:
-    """Every size of group of every method that is not another one's twin."""
+    """Every size of group of every method. A method with the same predictions as an earlier one is left out."""
     seen: set[bytes] = set()
     for row in section.rows:
         seeds = sorted(row.cells)
@@ -87,21 +87,21 @@ def of_section(section: Section) -> Iterator[Unit]:
 
 
 def of_method(row: Row, right: BoolArray) -> Iterator[Unit]:
-    """Every size of group of correctness (S, N)."""
+    """Every size of group of one method. `right` (S, N): whether each seed classifies each test row correctly."""
     real = row.spec["real_use"] != "none"
     for k in range(FEWEST, len(right) // 2 + 1):
         rng = np.random.default_rng(k)
-        rejected, judged = 0, 0
+        rejected, different = 0, 0
         for _ in range(SPLITS):
             order = rng.permutation(len(right))
-            wrong, matters = verdict_on(right[order[:k]].astype(np.float64) - right[order[k : 2 * k]])
-            rejected += wrong
-            judged += wrong and matters
-        yield Unit(real, k, rejected / SPLITS, judged / SPLITS)
+            significant, matters = verdict_on(right[order[:k]].astype(np.float64) - right[order[k : 2 * k]])
+            rejected += significant
+            different += significant and matters
+        yield Unit(real, k, rejected / SPLITS, different / SPLITS)
 
 
 def verdict_on(scores: FloatArray) -> tuple[bool, bool]:
-    """Whether a difference (S, N) is significant, and whether it is not within the bounds of equivalence."""
+    """Whether a difference (S, N) is significant, and whether its interval leaves the bounds of equivalence."""
     size = abs(float(scores.mean()))
     seeds, examples = scores.shape
     half = float(half_width(components(scores), seeds, examples, ALPHA / 2))

@@ -1,4 +1,4 @@
-"""What `bench list` prints: methods, tasks, cells. Light: no torch, no data."""
+"""`bench list`: lines on methods, tasks and cells. Reads neither torch nor any data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tasks import AXES, load_spec, task_names
 
 
 def methods() -> Iterator[str]:
-    """A line per method, and one per hyper-parameter of its own; those that all share come once, at the end."""
+    """A line per method, and one per hyper-parameter. The hyper-parameters that all methods share come at the end."""
     shared = {entry.name: entry for config in (MethodConfig, WeightConfig) for entry in fields(config)}
     for name, cls in registry.discover().items():
         config = cls.Config()
@@ -25,52 +25,52 @@ def methods() -> Iterator[str]:
         groups = ", ".join(cls.groups) or "-"
         yield f"{name}: {title}"
         cost = cls.declared_cost(config, Budget())
-        yield f"    groups: {groups}; real rows: {cls.real_use_of(config)}; cost: {cost:.3g} CE cells"
+        yield f"    groups: {groups}; use of real rows: {cls.real_use_of(config)}; cost: {cost:.3g} x that of ce"
         yield from (f"    {setting(entry)}" for entry in fields(config) if entry.name not in shared)
-    yield "every method (shuffle: those that weight cross-entropy):"
+    yield "hyper-parameters of every method (shuffle: of methods that weight cross-entropy):"
     yield from (f"    {setting(entry)}" for entry in shared.values())
 
 
 def setting(entry: Field[Any]) -> str:
-    """A hyper-parameter with its default, its note and the range that a search would take."""
+    """A hyper-parameter with its default, its note and the range from which protocol `tuned` draws."""
     search = entry.metadata.get("search")
-    between = f"; searched {search}" if search else ""
+    between = f"; tuned within {search}" if search else ""
     return f"{entry.name}={entry.default}: {entry.metadata.get('note', '')}{between}"
 
 
 def tasks() -> Iterator[str]:
-    """A line per task with labels, sources and filters, and one per axis of stress."""
+    """A line per task with labels, sources and options, and one per axis of stress."""
     for name in task_names():
         spec = load_spec(name)
         options = spec.options
         filters = f"; options: {', '.join(options)}" if options else ""
         kind = "pairs, " if spec.pair else ""
-        sources = ", ".join(spec.complete_sources()) or "a known process"
+        sources = ", ".join(spec.complete_sources()) or "generated from a known distribution"
         yield f"{name}: {spec.title} ({kind}{', '.join(spec.labels)}); sources: {sources}{filters}"
-    yield "every task takes stress, as in twitter[noise=0.2,real=100]:"
+    yield "options of every task, to stress the methods, as in twitter[noise=0.2,real=100]:"
     yield from (f"    {name}: {axis.meaning}" for name, axis in AXES.items())
 
 
 def cells(root: Path, failed: bool) -> Iterator[str]:
-    """A line per cell of a store: state, folder, accuracy or cause. Raises UserError where there is no folder."""
+    """A line per cell of a store: state, folder, accuracy or cause of failure. Raises UserError without a folder."""
     if not root.is_dir():
         raise UserError(f"no store at {root}")
     for path in sorted(root.glob("[!.]*/*/*/spec.json")):
-        found = state(path.parent)
-        if failed and found is not State.FAILED:
+        present = state(path.parent)
+        if failed and present is not State.FAILED:
             continue
         try:
             spec = read_json(path)
-            title = f"{spec['task_ref']} {spec['label']} seed {spec['seed']}{detail(path.parent, found)}"
+            title = f"{spec['task_ref']} {spec['label']} seed {spec['seed']}{detail(path.parent, present)}"
         except (UserError, KeyError) as error:
-            title = str(error) if isinstance(error, UserError) else f"{path} is no cell's"
-        yield f"{found:8} {path.parent}  {title}"
+            title = str(error) if isinstance(error, UserError) else f"{path} is not the spec.json of a cell"
+        yield f"{present:8} {path.parent}  {title}"
 
 
-def detail(folder: Path, found: State) -> str:
-    """The number or cause that goes with a state."""
-    if found is State.DONE:
+def detail(folder: Path, present: State) -> str:
+    """The accuracy of a finished cell, the cause of a failed one."""
+    if present is State.DONE:
         return f"  accuracy {read_json(folder / 'metrics.json')['accuracy']:.4f}"
-    if found is State.FAILED:
+    if present is State.FAILED:
         return f"  {failure(folder)}"
     return ""

@@ -1,4 +1,4 @@
-"""Labels and probabilities for a file of texts, by a saved model: a folder, a hub id, a W&B artifact or a cell."""
+"""`bench predict`: labels and probabilities for the texts of a file, by a saved model."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 COURSE_TEST = "test_data.txt"
 UNLIMITED = 10**9  # tokens: tokenizers that know no limit state a larger number
-NUMBERED = re.compile(r"(\d+),(.*)", re.DOTALL)  # a line of the course's test file: id,tweet
+NUMBERED = re.compile(r"(\d+),(.*)", re.DOTALL)  # id,tweet, as in the test file of the course
 POLARITY = {"negative": -1, "positive": 1, "-1": -1, "1": 1}
 
 
 def predict(model: Path | str, file: Path) -> pd.DataFrame:
-    """One row per text: its id where the file has one, the label, and a probability per label. Raises UserError."""
+    """One row per text: id, label, and a probability per label. Raises UserError or DataError."""
     checkpoint = find(str(model), "model")
     labels = outputs(read_json(checkpoint.path / "config.json"), str(model))
     ids, first, second = texts(file)
@@ -45,7 +45,7 @@ def predict(model: Path | str, file: Path) -> pd.DataFrame:
 
 
 def texts(file: Path) -> tuple[list[Any], list[str], list[str] | None]:
-    """Ids (from 1 where the file has none), texts and, for pairs, second texts. Raises UserError or DataError."""
+    """Ids (1, 2, ... if the file has none), texts and, for pairs, second texts. Raises UserError or DataError."""
     if file.suffix.lower() not in READERS:
         return lines(file)
     table = read_table(file)
@@ -56,37 +56,37 @@ def texts(file: Path) -> tuple[list[Any], list[str], list[str] | None]:
 
 
 def identities(table: Table) -> list[Any]:
-    """The ids of a table, from 1 where it has none. Raises DataError for one that is missing or there twice."""
+    """The ids of a table; 1, 2, ... if it has none. Raises DataError for an id that is missing or occurs twice."""
     if "id" not in table.columns:
         return list(range(1, len(table) + 1))
     seen = set()
-    found = [int(value) if isinstance(value, float) and value.is_integer() else value for value in table.column("id")]
-    for row, value in enumerate(found):
+    ids = [int(value) if isinstance(value, float) and value.is_integer() else value for value in table.column("id")]
+    for row, value in enumerate(ids):
         if value is None or value != value or value == "":
             table.fail(row, "id is missing")
         if value in seen:
-            table.fail(row, f"id {value} is that of an earlier row too")
+            table.fail(row, f"id {value} also belongs to an earlier row")
         seen.add(value)
-    return found
+    return ids
 
 
 def lines(file: Path) -> tuple[list[Any], list[str], None]:
-    """A text per line; with `id,text` on every line the ids are taken off. Raises UserError or DataError."""
+    """One text per line. If every line is `id,text`, the ids are split off. Raises UserError or DataError."""
     course = file.name == COURSE_TEST
-    found = [line for _, line in numbered_lines(file, whole=course)]
-    if not any(line.strip() for line in found):
-        raise UserError(f"{file}: no texts")
-    matches = [NUMBERED.fullmatch(line) for line in found]
+    rows = [line for _, line in numbered_lines(file, whole=course)]
+    if not any(line.strip() for line in rows):
+        raise UserError(f"{file} holds no texts")
+    matches = [NUMBERED.fullmatch(line) for line in rows]
     numbered = [(int(match[1]), match[2]) for match in matches if match]
-    if not course and len(numbered) <= len(found) / 2:
-        return list(range(1, len(found) + 1)), found, None
-    if len(numbered) < len(found):
+    if not course and len(numbered) <= len(rows) / 2:
+        return list(range(1, len(rows) + 1)), rows, None
+    if len(numbered) < len(rows):
         number = matches.index(None) + 1
-        raise UserError(f"{file}, line {number}: {found[number - 1][:40]!r} is not id,text as on the other lines")
+        raise UserError(f"{file}, line {number}: {rows[number - 1][:40]!r} is not id,text like the other lines")
     ids, texts = [identity for identity, _ in numbered], [text for _, text in numbered]
     if len(set(ids)) < len(ids):
         twice = next(identity for identity, count in Counter(ids).items() if count > 1)
-        raise UserError(f"{file}: the id {twice} stands on several lines")
+        raise UserError(f"{file}: the id {twice} is on several lines")
     return ids, texts, None
 
 
@@ -122,7 +122,7 @@ def classify(checkpoint: Checkpoint, n_classes: int, texts: list[str], pairs: li
 
 
 def writable(path: Path) -> None:
-    """Raise UserError for a path that no file can be written to."""
+    """Raise UserError for a path at which no file can be written."""
     if path.is_dir():
         raise UserError(f"--to {path} is a folder; give it the name of a file")
     parent = next(folder for folder in path.absolute().parents if folder.exists())
@@ -131,10 +131,10 @@ def writable(path: Path) -> None:
 
 
 def submission(frame: pd.DataFrame) -> str:
-    """The course's file: `Id,Prediction` with -1 and 1, ids from 1. Raises UserError for other labels."""
+    """The text of a submission: `Id,Prediction` with predictions -1 and 1. Raises UserError for other labels or ids."""
     foreign = sorted({label for label in frame["label"] if str(label).casefold() not in POLARITY})
     if foreign:
-        raise UserError(f"a submission knows negative and positive, not {', '.join(map(str, foreign))}")
+        raise UserError(f"a submission has the labels negative and positive, not {', '.join(map(str, foreign))}")
     values = [POLARITY[str(label).casefold()] for label in frame["label"]]
     if odd := [identity for identity in frame["id"] if not re.fullmatch(r"\d+", str(identity))]:
         raise UserError(f"a submission has whole numbers as ids, not {odd[0]!r}")
@@ -142,6 +142,6 @@ def submission(frame: pd.DataFrame) -> str:
     return "Id,Prediction\n" + "".join(f"{identity},{value}\n" for identity, value in numbered)
 
 
-def write(frame: pd.DataFrame, path: Path, *, as_submission: bool) -> None:
-    """Write predictions as CSV or as the course's submission."""
+def write_predictions(frame: pd.DataFrame, path: Path, *, as_submission: bool) -> None:
+    """Write predictions as CSV, or as a submission."""
     write_text(path, submission(frame) if as_submission else frame.to_csv(index=False))

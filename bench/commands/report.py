@@ -1,4 +1,4 @@
-"""`bench report`: write the leaderboard of one or more stores, or check that a written one is what the store says."""
+"""`bench report`: writes the leaderboard of one or more stores, or checks that a report is up to date with them."""
 
 from __future__ import annotations
 
@@ -17,67 +17,67 @@ from bench.store.files import read_json
 from bench.store.manifest import grids, stored
 from bench.store.merge import merged
 
-LINE = 160  # characters of a line that is shown
+MAX_LINE = 160  # characters shown of a line that differs
 
 
-def write(stores: Sequence[Path], reports: Path, rules: Rules, *, command: str, figures: bool) -> Path:
-    """Write the report of everything in one or more stores. Raises UserError for a baseline that is not there."""
+def report(stores: Sequence[Path], reports: Path, rules: Rules, *, command: str, figures: bool) -> Path:
+    """Write the report of everything in one or more stores. Raises UserError if no store has the baseline."""
     manifest, root = gathered(stores, rules)
     require_baseline(manifest, rules, ", ".join(map(str, stores)))
     return write_report({**manifest, "command": command}, root, reports, rules, figures=figures)
 
 
 def gathered(stores: Sequence[Path], rules: Rules) -> tuple[dict[str, Any], Path]:
-    """One manifest, and the folder that its paths are relative to. Raises UserError where stores do not match."""
+    """One manifest, and the folder that its paths are relative to. Raises UserError if stores do not match."""
     if len(stores) == 1:
         return stored(stores[0]), stores[0]
     return merged(stores, allow_mixed=rules.allow_mixed), Path()
 
 
 def check(stores: Sequence[Path], reports: Path) -> Iterator[str]:
-    """A line for each file of a report that is not what its store gives now; nothing where all are.
+    """A line for each file of a report that would change if it were written now.
 
-    The grid (one of the store's, or all of them) and the rules are those that the report itself names. Raises
-    UserError where there is no report.
+    The grid (one of the store, or all of them) and the rules are the ones that the report itself states. Raises
+    UserError if there is no report.
     """
     try:
-        told = read_json(reports / "leaderboard.json")
-        rules = Rules(**{field.name: told[field.name] for field in fields(Rules)})
-        rules, command = replace(rules, correction=Correction(rules.correction)), told["command"]
+        written = read_json(reports / "leaderboard.json")
+        rules = Rules(**{field.name: written[field.name] for field in fields(Rules)})
+        rules, command = replace(rules, correction=Correction(rules.correction)), written["command"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{reports / 'leaderboard.json'} is not a report's: {error}") from error
+        raise UserError(f"{reports / 'leaderboard.json'} is not the JSON of a report: {error}") from error
     whole, root = gathered(stores, rules)
     single = grids(stores[0]) if len(stores) == 1 else []
     likely = [grid for grid in single if grid["command"] == command] or [whole]
     tables = (build({**grid, "command": command}, root, rules) for grid in (*likely, *single))
-    written, first = text_of(reports / "leaderboard.json"), next(tables)
-    table = next((one for one in itertools.chain([first], tables) if json_text(one) == written), first)
+    text, first = text_of(reports / "leaderboard.json"), next(tables)
+    table = next((table for table in itertools.chain([first], tables) if json_text(table) == text), first)
     figures = "](figures/" in text_of(reports / "leaderboard.md")
-    yield from differences(render(table, figures=figures), reports)
+    yield from changed_files(render(table, figures=figures), reports)
 
 
 def text_of(path: Path) -> str:
-    """The text of a file, empty where there is none."""
+    """The text of a file, empty if there is no file."""
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
-def differences(expected: Mapping[Path, bytes], reports: Path) -> Iterator[str]:
-    """Files that are missing or have other contents, with the first line that differs."""
+def changed_files(expected: Mapping[Path, bytes], reports: Path) -> Iterator[str]:
+    """A line for each file that is missing or differs, with its first line that differs."""
     for path, content in expected.items():
         file = reports / path
         if not file.is_file():
             yield f"{path}: missing"
-        elif (there := file.read_bytes()) != content:
-            yield f"{path}: {first_difference(content, there)}"
+        elif (present := file.read_bytes()) != content:
+            yield f"{path}: {first_difference(content, present)}"
 
 
-def first_difference(expected: bytes, there: bytes) -> str:
-    """Where two contents part."""
+def first_difference(expected: bytes, present: bytes) -> str:
+    """The first line in which two texts differ."""
     try:
-        lines = itertools.zip_longest(expected.decode().splitlines(), there.decode().splitlines(), fillvalue="")
+        lines = itertools.zip_longest(expected.decode().splitlines(), present.decode().splitlines(), fillvalue="")
     except UnicodeDecodeError:
-        return "other contents"
+        return "contents differ"
     for number, (one, other) in enumerate(lines, 1):
         if one != other:
-            return f"line {number}: the store gives {one[:LINE]!r}, the file has {other[:LINE]!r}"
-    return "other ends of lines"
+            return f"line {number}: the store gives {one[:MAX_LINE]!r}, the file has {other[:MAX_LINE]!r}"
+    return "line endings differ"

@@ -1,4 +1,4 @@
-"""`bench show`: one cell whole, or what differs between two. Reads the store alone; no torch."""
+"""`bench show`: everything about one cell, or how two cells differ. Reads only the store; no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.store.layout import DONE, LOG, MODEL
 BARS = "▁▂▃▄▅▆▇█"
 CURVE = 60  # characters of a curve
 TAIL = 10  # lines of the log
-# What of spec.json is told, in this order; the rest are hashes, which `--diff` compares.
+# The keys of spec.json that are shown, in this order; the others are hashes, which only `--diff` compares.
 SPEC = ("task_ref", "label", "seed", "source", "encoder", "preset", "protocol", "real_use", "rows")
 CURVES = ("loss", "grad_norm", "weight_mean", "ess")
 GROUPS = {
@@ -27,9 +27,9 @@ GROUPS = {
 
 
 def show(folder: Path) -> Iterator[str]:
-    """Everything about one cell, in lines."""
-    spec, found = read_json(folder / "spec.json"), state(folder)
-    yield f"{title(spec)}: {found}{f' ({failure(folder)})' if found is State.FAILED else ''}"
+    """The lines on one cell."""
+    spec, present = read_json(folder / "spec.json"), state(folder)
+    yield f"{title(spec)}: {present}{f' ({failure(folder)})' if present is State.FAILED else ''}"
     yield f"folder: {folder}"
     yield from block("cell", {key: spec[key] for key in SPEC if key in spec})
     yield from block("hyper-parameters", spec["hyperparameters"])
@@ -47,12 +47,12 @@ def show(folder: Path) -> Iterator[str]:
 
 
 def optional(path: Path) -> dict[str, Any]:
-    """A JSON object, empty where a cell has none yet."""
+    """The object in a JSON file, empty if a cell does not have the file yet."""
     return dict(read_json(path)) if path.exists() else {}
 
 
 def block(name: str, values: Mapping[str, Any]) -> Iterator[str]:
-    """A headed list of names and values, nothing where there are none."""
+    """A list of names and values with a heading; no lines if the list is empty."""
     flat = flatten(values)
     if flat:
         width = max(map(len, flat))
@@ -61,12 +61,12 @@ def block(name: str, values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def number(value: Any) -> str:
-    """A value as people read it."""
+    """A value as text; numbers with 6 digits."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def curves(path: Path) -> Iterator[str]:
-    """A line per curve of the training: its bars, and where it began and ended."""
+    """A line per training curve: its bars, first and last value."""
     import pandas as pd
 
     if not path.exists():
@@ -80,7 +80,7 @@ def curves(path: Path) -> Iterator[str]:
 
 
 def spark(values: list[float], width: int = CURVE) -> str:
-    """A curve in one line; where there are more values than characters, each stands for the mean of its neighbours."""
+    """A curve in one line of bars; with more values than `width`, each bar is the mean of neighbouring values."""
     count = min(width, len(values))
     edges = [round(i * len(values) / count) for i in range(count + 1)]
     means = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
@@ -90,14 +90,14 @@ def spark(values: list[float], width: int = CURVE) -> str:
 
 
 def diff(a: Path, b: Path) -> Iterator[str]:
-    """What differs between two cells, and their metrics."""
+    """The lines on how two cells differ, and their metrics."""
     one, other = (read_json(folder / "spec.json") for folder in (a, b))
     yield f"a: {title(one)} ({a})"
     yield f"b: {title(other)} ({b})"
     for name, keys in GROUPS.items():
         yield from differences(name, *({key: spec[key] for key in keys if key in spec} for spec in (one, other)))
     yield from differences("versions", *(optional(folder / "env.json") for folder in (a, b)))
-    yield from compared(*(optional(folder / DONE) for folder in (a, b)))
+    yield from metrics_of_both(*(optional(folder / DONE) for folder in (a, b)))
     yield from agreement(a, b)
 
 
@@ -110,16 +110,16 @@ def differences(name: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterat
     yield from (f"    {k:{width}}  {number(flat_a.get(k, '-'))} | {number(flat_b.get(k, '-'))}" for k in keys)
 
 
-def compared(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]:
+def metrics_of_both(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]:
     """The metrics of two cells side by side."""
     names = [name for name in a if name in b and all(isinstance(x[name], float) for x in (a, b))]
-    yield f"metrics: {'not both are done' if not names else ''}".rstrip()
+    yield f"metrics: {'one of the cells is not finished' if not names else ''}".rstrip()
     width = max(map(len, names), default=0)
     yield from (f"    {n:{width}}  {a[n]:.4f} | {b[n]:.4f}  ({b[n] - a[n]:+.4f})" for n in names)
 
 
 def agreement(a: Path, b: Path) -> Iterator[str]:
-    """On how many test rows two cells predict the same class, where they were tested on the same rows."""
+    """On how many test rows two cells predict different classes, if they were tested on the same rows."""
     import pandas as pd
 
     paths = [folder / "predictions.parquet" for folder in (a, b)]
@@ -132,4 +132,4 @@ def agreement(a: Path, b: Path) -> Iterator[str]:
     logits = [frame.drop(columns="label").to_numpy() for frame in (one, other)]
     apart = int((logits[0].argmax(axis=1) != logits[1].argmax(axis=1)).sum())
     largest = float(abs(logits[0] - logits[1]).max()) if len(one) else math.nan
-    yield f"predictions: {apart} of {len(one)} test rows in another class; largest difference of a logit {largest:.3g}"
+    yield f"predictions: {apart} of {len(one)} test rows differ in class; largest difference of a logit {largest:.3g}"

@@ -1,4 +1,7 @@
-"""`bench train CONFIG`: one cell from a configuration of the tweet-polarity project, its model and its predictions."""
+"""`bench train CONFIG`: trains one cell from a configuration file, keeps its model and predicts its test file.
+
+The file has the keys of the tweet-polarity project, which are those of Hugging Face's scripts and a few more.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +32,14 @@ SUBMISSION, PREDICTIONS = "test_submission.txt", "predictions.csv"
 
 
 def train(path: Path, options: Options, say: Say) -> bool:
-    """Do what a configuration says. Returns whether all was done; raises UserError or DataError before that."""
+    """Train and predict as a configuration says; returns whether that succeeded.
+
+    Raises UserError or DataError before anything trains.
+    """
     recipe = read(path)
     if recipe.ignored:
-        say(f"keys that change nothing here: {', '.join(recipe.ignored)}")
-    options = replace(options, artifacts=logged(recipe, options), inputs=inputs(recipe))
+        say(f"ignored, since they change no result: {', '.join(recipe.ignored)}")
+    options = replace(options, artifacts=uploaded_kinds(recipe, options), inputs=wandb_inputs(recipe))
     if recipe.save_model:
         replaceable(recipe.output / MODEL)
     recipe = replace(recipe, rows={role: merged(place, role, recipe.output) for role, place in recipe.rows.items()})
@@ -41,45 +47,47 @@ def train(path: Path, options: Options, say: Say) -> bool:
     if recipe.predict:
         if test is None:
             raise UserError(f"{path}: do_predict is true, but there is no test_file")
-        texts(Path(test))  # what cannot be read is said before anything trains
+        texts(Path(test))  # an unreadable file is an error before anything trains
     if recipe.train:
-        result = run(asked(recipe, options.out, say), replace(options, save_models="full"), say)
+        result = run(request_of(recipe, options.out, say), replace(options, save_models="full"), say)
         if not result.ok or options.dry_run:
             return result.ok
         model = str(keep(result, recipe, say))
     if recipe.predict and test is not None:
-        answer(model_of(model, options.out), test, recipe.output, say)
+        predict_test(model_of(model, options.out), test, recipe.output, say)
     return True
 
 
-def logged(recipe: Recipe, options: Options) -> Collection[str]:
-    """The kinds of artifacts that are logged: a model that is saved goes to W&B where the run does."""
+def uploaded_kinds(recipe: Recipe, options: Options) -> Collection[str]:
+    """The kinds of W&B artifacts to upload. A model that the recipe saves is uploaded if the run is tracked by W&B."""
     return {*options.artifacts, *(["model"] if recipe.save_model and options.track == "wandb" else [])}
 
 
-def inputs(recipe: Recipe) -> tuple[str, ...]:
-    """The W&B artifacts that the rows are from, before several become one file."""
+def wandb_inputs(recipe: Recipe) -> tuple[str, ...]:
+    """The W&B artifacts that hold the rows, before several of them are merged into one file."""
     places = [Path(located(place)) for places in recipe.rows.values() for place in places.split(",")]
     return tuple(sorted({name for place in places if (name := origin(place)) is not None}))
 
 
 def replaceable(target: Path) -> None:
-    """Raise UserError where the model would replace something that is none."""
+    """Raise UserError if saving the model would replace something that is not a model."""
     if target.exists() and not ((target / "config.json").exists() or (target.is_dir() and not any(target.iterdir()))):
-        raise UserError(f"{target} is there and holds no model; move it, or give another output_dir")
+        raise UserError(f"{target} exists and holds no model; move it, or choose another output_dir")
 
 
-def asked(recipe: Recipe, store: Path, say: Say) -> Request:
-    """The grid of one cell; checkers may be cells of the store.
+def request_of(recipe: Recipe, store: Path, say: Say) -> Request:
+    """The grid of one cell. Checkers may be cells of the store.
 
-    The whole validation file is the small real set; a test without labels tests nothing.
+    The whole validation file is the small real set. If the test file has no labels, part of the validation rows is the
+    test set.
     """
     rows: dict[Any, Any] = dict(recipe.rows)
     missing = [name for name, role in (("train_file", "generated"), ("validation_file", "real")) if role not in rows]
     if missing:
-        raise UserError(f"no {' and no '.join(missing)}: one trains, the other is the small real set")
+        roles = "train_file holds the generated set, validation_file the small real set"
+        raise UserError(f"no {' and no '.join(missing)}; {roles}")
     if "test" in rows and not labelled(rows["test"]):
-        say(f"{rows.pop('test')} has no labels: it is predicted, and a part of the validation rows is the test")
+        say(f"{rows.pop('test')} has no labels: it is predicted, and part of the validation rows is the test set")
     checkers = checkers_of(recipe.checkers, store)
     pool = load(FILES, source=FILES, places=rows).pool
     return make_request(
@@ -98,7 +106,7 @@ def asked(recipe: Recipe, store: Path, say: Say) -> Request:
 
 
 def labelled(place: str) -> bool:
-    """Whether a file of rows has a column of labels with something in it; a text per line has none."""
+    """Whether a file has a label column that is not empty. A file with one text per line has none."""
     if Path(place).suffix.lower() not in READERS:
         return False
     table = read_place(place, "test")
@@ -107,7 +115,7 @@ def labelled(place: str) -> bool:
 
 
 def merged(places: str, role: str, output: Path) -> str:
-    """One file of several places of a role (training rows and the rows that augment them), in the output folder."""
+    """The file of a role. Several places (training rows and augmenting rows) are merged in the output folder."""
     files = [str(located(place)) for place in places.split(",")]
     if len(files) == 1:
         return files[0]
@@ -122,12 +130,12 @@ def merged(places: str, role: str, output: Path) -> str:
 
 
 def keep(result: Result, recipe: Recipe, say: Say) -> Path:
-    """The finished cell's folder of the model, copied to the output folder where the configuration saves it."""
+    """Write results.json and return the folder of the model, which is copied to the output folder if it is saved."""
     (section,) = result.manifest["sections"]
     (cell,) = (result.store / path for method in section["methods"] for path in method["cells"].values())
     metrics: Mapping[str, Any] = read_json(cell / DONE)
-    told = {name: metrics[name] for name in ("accuracy", "macro_f1", "log_loss", "rows")}
-    write_json(recipe.output / "results.json", {"cell": cell.name, "method": recipe.method, **told})
+    results = {name: metrics[name] for name in ("accuracy", "macro_f1", "log_loss", "rows")}
+    write_json(recipe.output / "results.json", {"cell": cell.name, "method": recipe.method, **results})
     say(f"test accuracy {metrics['accuracy']:.4f} on {metrics['rows']} rows; results: {recipe.output / 'results.json'}")
     if not recipe.save_model:
         return Path(cell / MODEL)
@@ -138,14 +146,14 @@ def keep(result: Result, recipe: Recipe, say: Say) -> Path:
     return target
 
 
-def answer(model: str, test: str, output: Path, say: Say) -> None:
-    """Predict a file: labels and probabilities, and the submission where the labels are polarities."""
+def predict_test(model: str, test: str, output: Path, say: Say) -> None:
+    """Predict the test file: labels and probabilities, and a submission if the labels are negative and positive."""
     frame = predict(model, Path(test))
     write_text(output / PREDICTIONS, frame.to_csv(index=False))
     say(f"predictions: {output / PREDICTIONS}")
     try:
         text = submission(frame)
     except UserError:
-        return  # labels of another task: there is no such file
+        return  # labels of another task, which has no submissions
     write_text(output / SUBMISSION, text)
     say(f"submission: {output / SUBMISSION}")

@@ -1,4 +1,4 @@
-"""`bench validate`: what a task's data are, before anything is trained on them. Light: no torch."""
+"""`bench validate`: shows the data of a task before anything is trained on them. Needs no torch."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from bench.config.task_choice import TaskChoice
 from bench.encoders.checkpoints import find
 from bench.errors import UserError
 from tasks import Rows, TaskData, stressed
+from tasks.errors import plural
 
-COUNTED = 2000  # rows of a role whose tokens are counted, spread evenly over it
-
-
-def validate(asked: Request) -> Iterator[str]:
-    """The lines on each task of a request. Raises DataError for the first thing that a run would stop at."""
-    for task in asked.tasks:
-        yield from described(asked, task)
+COUNTED = 2000  # at most so many rows of a role are tokenized, evenly spread
 
 
-def described(asked: Request, task: TaskChoice) -> Iterator[str]:
-    """One task: a line for each role, what was removed, and lengths against the limit of the encoders."""
-    loaded = asked.load(task)
-    data = stressed(loaded, task.stress, asked.seeds[0])
-    real = data.real(asked.seeds[0])
+def validate(request: Request) -> Iterator[str]:
+    """The lines on each task of a request. Raises DataError for whatever would stop a run."""
+    for task in request.tasks:
+        yield from task_lines(request, task)
+
+
+def task_lines(request: Request, task: TaskChoice) -> Iterator[str]:
+    """One task: a line per role, removed rows, and lengths compared with the longest that an encoder reads."""
+    loaded = request.load(task)
+    data = stressed(loaded, task.stress, request.seeds[0])
+    real = data.real(request.seeds[0])
     stand_in = "; its real and test rows are a stand-in, not human text" if data.stand_in else ""
     kind = "pairs of texts" if data.spec.pair else "texts"
     title = "" if data.spec.title == task.name else f"{data.spec.title}; "
@@ -36,12 +37,12 @@ def described(asked: Request, task: TaskChoice) -> Iterator[str]:
         yield f"  {role}: {len(rows):,} rows{origin(data, role)}; {shares(data, rows)}{repeats(rows)}"
     for note in data.notes:
         yield f"  {note}"
-    for name in asked.encoders:
-        yield from tokens(name, roles, asked.settings.max_length)
+    for name in request.encoders:
+        yield from tokens(name, roles, request.settings.max_length)
 
 
 def tokens(name: str, roles: Mapping[str, Rows], limit: int) -> Iterator[str]:
-    """A line on the lengths of each role in an encoder's tokens, or why they cannot be counted."""
+    """A line per role on lengths in tokens of an encoder, or one on why they cannot be counted."""
     try:
         encoder = find(name)
     except UserError as error:
@@ -56,7 +57,7 @@ def tokens(name: str, roles: Mapping[str, Rows], limit: int) -> Iterator[str]:
 
 
 def origin(data: TaskData, role: str) -> str:
-    """Where the rows of a role are from."""
+    """The file or place from which the rows of a role come, in brackets."""
     return f" ({data.origins[role]})" if role in data.origins else ""
 
 
@@ -67,17 +68,17 @@ def shares(data: TaskData, rows: Rows) -> str:
 
 
 def repeats(rows: Rows) -> str:
-    """How many rows repeat an earlier text, and how many texts have more than one label; nothing where none."""
+    """The number of rows that repeat an earlier text, and of texts with several labels; empty if there are none."""
     labels: dict[str, set[int]] = {}
     for key, label in zip(rows.keys, rows.labels.tolist(), strict=True):
         labels.setdefault(key, set()).add(label)
-    again, torn = len(rows) - len(labels), sum(len(found) > 1 for found in labels.values())
-    told = f"; {again:,} repeat an earlier text" if again else ""
-    return told + (f"; {torn:,} texts have more than one label" if torn else "")
+    repeated, ambiguous = len(rows) - len(labels), sum(len(of_text) > 1 for of_text in labels.values())
+    text = f"; {plural(repeated, 'row')} with the text of an earlier row" if repeated else ""
+    return text + (f"; {plural(ambiguous, 'text')} with more than one label" if ambiguous else "")
 
 
 def lengths(file: Path, rows: Rows, limit: int) -> str:
-    """Median, 99th percentile and maximum of tokens, with the rows that are cut at `limit`."""
+    """Median, 99th percentile and maximum of the number of tokens, and how many rows are cut at `limit` tokens."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(file))
@@ -87,6 +88,6 @@ def lengths(file: Path, rows: Rows, limit: int) -> str:
     texts = part.texts if part.pairs is None else list(zip(part.texts, part.pairs, strict=True))
     counts = np.array([len(entry.ids) for entry in tokenizer.encode_batch(texts)])
     middle, high = np.percentile(counts, [50, 99])
-    of = f" of {len(part):,} rows" if len(part) < len(rows) else ""
-    cut = int((counts > limit).sum())
-    return f"median {middle:.0f}, 99 % {high:.0f}, longest {counts.max()}{of}; {cut:,} are cut at {limit}"
+    sample = f" of {len(part):,} rows" if len(part) < len(rows) else ""
+    cut = plural(int((counts > limit).sum()), "row")
+    return f"median {middle:.0f}, 99 % {high:.0f}, longest {counts.max()}{sample}; {cut} cut at {limit}"

@@ -1,1 +1,1 @@
-"""What a run asks for: names looked up, values typed and checked, before anything is read or trained."""
+"""The request of a run: arguments, methods, tasks, settings and protocols, checked before anything is read."""

@@ -1,4 +1,4 @@
-"""The auxiliary term that a grid asks for, from `simcse(weight=0.1)` as it is typed."""
+"""The auxiliary loss term of a grid, from an expression such as `simcse(weight=0.1)`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from methods.auxiliary import AUXILIARIES, SimCSE
 
 
 def auxiliary(text: str) -> SimCSE:
-    """The configured term. Raises UserError for an unknown name or setting, naming the nearest."""
-    ref = parse_one(text, "()")
-    if ref.name not in AUXILIARIES:
-        raise unknown("auxiliary term", ref.name, AUXILIARIES)
-    return build(AUXILIARIES[ref.name], ref.options, ref.name)
+    """The term with its settings. Raises UserError for an unknown name or setting; it names the nearest known one."""
+    expression = parse_one(text, "()")
+    if expression.name not in AUXILIARIES:
+        raise unknown("auxiliary term", expression.name, AUXILIARIES)
+    return build(AUXILIARIES[expression.name], expression.options, expression.name)
 
 
 def with_auxiliary(settings: Settings) -> Settings:
-    """The settings with their term written the one way that its values have; weight 0 is no term."""
+    """The settings with the term in canonical form, so that equal terms give equal cell ids. Weight 0 means no term."""
     if settings.auxiliary is None:
         return settings
     term, name = auxiliary(settings.auxiliary), parse_one(settings.auxiliary, "()").name

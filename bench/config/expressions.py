@@ -1,7 +1,7 @@
-"""References to methods and tasks: `dimp(clip=20),focal` and `twitter[real=50]`, and typed configs made of them.
+"""Method and task expressions as they are typed: `dimp(clip=20),focal` and `twitter[real=50]`.
 
-Grammar: references separated by commas that stand outside brackets; a reference is a name with options in brackets,
-`key=value` separated by commas. Values are text here; the type of the field they go to decides what they mean.
+Grammar: expressions are separated by commas outside brackets. An expression is a name, optionally with options in
+brackets: `key=value`, separated by commas. Values stay text here; `bench.config.typed` converts them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ OPENING = {")": "(", "]": "["}
 
 
 @dataclass(frozen=True)
-class Ref:
-    """A name and its options as they were written."""
+class Expression:
+    """A name and its options as they were typed."""
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def split(text: str) -> list[str]:
-    """Split at the commas outside brackets and quotes. Raises UserError for brackets that do not match."""
+    """Split at commas outside brackets and quotes. Raises UserError for brackets that do not match."""
     parts, depth, start, quote = [], list[str](), 0, ""
     for position, char in enumerate(text):
         if quote:
@@ -35,55 +35,57 @@ def split(text: str) -> list[str]:
             depth.append(char)
         elif char in ")]":
             if not depth or depth.pop() != OPENING[char]:
-                raise UserError(f"malformed reference {text!r}: {char!r} at position {position + 1} closes nothing")
+                raise UserError(
+                    f"malformed expression {text!r}: {char!r} at position {position + 1} has no opening bracket"
+                )
         elif char == "," and not depth:
             parts.append(text[start:position])
             start = position + 1
     if depth:
-        raise UserError(f"malformed reference {text!r}: {depth[-1]!r} is never closed")
+        raise UserError(f"malformed expression {text!r}: {depth[-1]!r} is never closed")
     parts.append(text[start:])
     return [part.strip() for part in parts]
 
 
-def parse(text: str | Sequence[str], brackets: str) -> list[Ref]:
-    """All references of an expression. `brackets` is "()" for methods and "[]" for tasks."""
+def parse(text: str | Sequence[str], brackets: str) -> list[Expression]:
+    """All expressions in a text or list. `brackets` is "()" for methods and "[]" for tasks."""
     parts = split(text) if isinstance(text, str) else [part for entry in text for part in split(entry)]
     if not any(parts):
-        raise UserError(f"an empty list of names: {text!r}")
+        raise UserError(f"the list of names is empty: {text!r}")
     return [parse_one(part, brackets) for part in parts]
 
 
-def parse_one(text: str, brackets: str) -> Ref:
-    """One reference. Raises UserError that shows where it is malformed."""
+def parse_one(text: str, brackets: str) -> Expression:
+    """One expression. Raises UserError that shows where it is malformed."""
     opening, closing = brackets[0], brackets[1]
     name, bracket, rest = text.partition(opening)
     name = name.strip()
     if not name:
-        raise UserError(f"malformed reference {text!r}: a name is missing")
+        raise UserError(f"malformed expression {text!r}: a name is missing")
     if not bracket:
         if any(char in name for char in "()[]="):
             raise UserError(
-                f"malformed reference {text!r}: options are written {name_only(name)}{opening}key=value{closing}"
+                f"malformed expression {text!r}; write options as {name_only(name)}{opening}key=value{closing}"
             )
-        return Ref(name)
+        return Expression(name)
     if not rest.endswith(closing):
-        raise UserError(f"malformed reference {text!r}: {closing!r} must come last")
-    return Ref(name, options(rest[:-1], text) if rest[:-1].strip() else {})
+        raise UserError(f"malformed expression {text!r}: {closing!r} must be the last character")
+    return Expression(name, options(rest[:-1], text) if rest[:-1].strip() else {})
 
 
 def name_only(text: str) -> str:
-    """The leading part of a reference up to anything that is not a name."""
+    """The leading part of an expression that can be a name."""
     return text.translate({ord(char): "\0" for char in "()[]="}).split("\0")[0]
 
 
 def options(text: str, where: str) -> dict[str, Any]:
-    """`key=value,...` as a dict of text."""
-    found: dict[str, Any] = {}
+    """`key=value,...` as a dict of texts; `where` is the whole expression, for errors."""
+    values: dict[str, Any] = {}
     for part in split(text):
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not key or not value:
-            raise UserError(f"malformed reference {where!r}: {part!r} is not key=value")
-        if key in found:
-            raise UserError(f"malformed reference {where!r}: {key!r} is given twice")
-        found[key.replace("-", "_")] = value.strip("'\"")
-    return found
+            raise UserError(f"malformed expression {where!r}: {part!r} is not key=value")
+        if key in values:
+            raise UserError(f"malformed expression {where!r}: {key!r} is given twice")
+        values[key.replace("-", "_")] = value.strip("'\"")
+    return values

@@ -1,4 +1,4 @@
-"""The methods and tasks of a grid as they are asked for: names looked up, options typed and sorted."""
+"""The methods of a grid: expressions become configured methods; names are looked up and hyper-parameters typed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from methods.base import Method, MethodConfig, RealUse
 from methods.hooks import Budget
 from methods.plugins import findable
 
-MOST_COST = 10.0  # CE cells that a method in `all` may cost
+MAX_COST = 10.0  # times the cost of a `ce` cell; a more expensive method is not part of a group
 
 
 @dataclass(frozen=True)
 class MethodChoice:
-    """A configured method; `label` is its name with what differs from the defaults."""
+    """A configured method; `label` is its name with the hyper-parameters that differ from the defaults."""
 
     cls: type[Method]
     config: MethodConfig
@@ -33,30 +33,33 @@ class MethodChoice:
 
 
 def choose(
-    names: str | Sequence[str], own: Mapping[str, Mapping[str, Any]]
+    names: str | Sequence[str], hyperparameters: Mapping[str, Mapping[str, Any]]
 ) -> tuple[tuple[MethodChoice, ...], dict[str, str]]:
-    """The configured methods of an expression in order, each once, and what groups left out with the reason."""
+    """The configured methods in order, each once, and the methods that groups leave out with the reason.
+
+    `hyperparameters` (method -> name -> value) apply where an expression has no value of its own.
+    """
     registry, groups = methods.discover(), methods.groups()
     chosen: dict[tuple[str, MethodConfig], MethodChoice] = {}
     left_out: dict[str, str] = {}
-    for ref in parse(names, "()"):
-        if ref.name in groups:
-            if ref.options:
-                raise UserError(f"group {ref.name!r} takes no options; write them at a method")
-            members = methods.group(ref.name)
+    for expression in parse(names, "()"):
+        if expression.name in groups:
+            if expression.options:
+                raise UserError(f"group {expression.name!r} takes no options; give them to a method")
+            members = methods.group(expression.name)
             reasons = {name: reason for name in members if (reason := obstacle(registry[name]))}
             left_out.update(reasons)
             members = [name for name in members if name not in reasons]
         else:
-            if ref.name not in registry:
-                raise unknown("method", ref.name, [*registry, *groups])
-            if reason := missing_package(registry[ref.name]) or out_of_reach(registry[ref.name]):
-                raise UserError(f"method {ref.name!r} cannot run: {reason}")
-            members = [ref.name]
+            if expression.name not in registry:
+                raise unknown("method", expression.name, [*registry, *groups])
+            if reason := missing_package(registry[expression.name]) or out_of_reach(registry[expression.name]):
+                raise UserError(f"method {expression.name!r} cannot run: {reason}")
+            members = [expression.name]
         for name in members:
-            choice = configure(registry[name], {**own.get(name, {}), **ref.options})
+            choice = configure(registry[name], {**hyperparameters.get(name, {}), **expression.options})
             chosen.setdefault((name, choice.config), choice)
-    for name in own:
+    for name in hyperparameters:
         if name not in registry:
             raise unknown("method", name, registry)
         if name not in {choice.cls.name for choice in chosen.values()}:
@@ -65,7 +68,7 @@ def choose(
 
 
 def out_of_reach(cls: type[Method]) -> str:
-    """Why workers could not find a method; empty if they can."""
+    """Why workers cannot import a method; empty if they can."""
     return "" if findable(cls) else f"workers cannot import it from {cls.__module__}; give its file: --plugin FILE.py"
 
 
@@ -76,14 +79,14 @@ def configure(cls: type[Method], options: Mapping[str, Any]) -> MethodChoice:
 
 
 def obstacle(cls: type[Method]) -> str:
-    """Why a group leaves a method out; empty if it does not."""
+    """Why a group leaves out a method; empty if it is part of it."""
     cost = cls.declared_cost(cls.Config(), Budget())
-    if cost > MOST_COST:
-        return f"it costs {cost:.3g} CE cells; name it to run it"
+    if cost > MAX_COST:
+        return f"it costs {cost:.3g} times as much as ce; name it to run it"
     return missing_package(cls)
 
 
 def missing_package(cls: type[Method]) -> str:
-    """Which optional package a method lacks; empty if none."""
+    """The optional packages that a method lacks, in a message; empty if it has all."""
     lacking = [name for name in cls.packages if importlib.util.find_spec(name) is None]
     return f"it needs the package {', '.join(lacking)}: pip install {' '.join(lacking)}" if lacking else ""

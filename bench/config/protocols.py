@@ -1,8 +1,8 @@
 """Protocols: what the small real set is for, and how the checkpoint is chosen. A new one is one class.
 
-Selection is among the ends of epochs, which are ceil(|D_Q| / batch) updates for every method, and the last update.
-Checkers always use the last update, and test rows choose nothing. A protocol's fields are its arguments, written as a
-method's are: `held-out(share=0.2)`.
+Checkpoints are candidates at the end of each epoch (ceil(|D_Q| / batch) updates for every method) and at the last
+update. Checkers always use the last update, and test rows are never used to choose. A protocol's fields are its
+arguments, written like a method's: `held-out(share=0.2)`.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ class Division(NamedTuple):
     """Positions in a small real set, ascending."""
 
     fitting: IntArray  # of the rows that methods and checkers see
-    selecting: IntArray  # of the rows that choose the checkpoint
+    selecting: IntArray  # of the rows by which the checkpoint is chosen
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Base: nothing is selected."""
+    """Base class: no checkpoint is chosen."""
 
     name: ClassVar[str]
-    rule: ClassVar[tuple[str, ...]] = ()  # metrics of the selection rows in the order in which they decide
-    note: ClassVar[str] = ""  # what a reader of the table should know
+    rule: ClassVar[tuple[str, ...]] = ()  # metrics on the selection rows, the first decides, the next break ties
+    note: ClassVar[str] = ""  # for readers of the report
 
     @property
     def label(self) -> str:
-        """How it is written: its name, with the arguments that differ from their defaults."""
+        """The name with the arguments that differ from their defaults."""
         return label(self.name, self)
 
     def divide(self, spec: TaskSpec, real: Rows, seed: int) -> Division:
-        """Who gets which rows of a seed's small real set."""
+        """Divide a seed's small real set into rows to fit on and rows to select by."""
         import numpy as np
 
         return Division(np.arange(len(real)), np.arange(0))
@@ -51,7 +51,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Fixed(Protocol):
-    """The last update counts, nothing is selected."""
+    """The checkpoint is the last update; nothing is chosen."""
 
     name = "fixed"
 
@@ -90,7 +90,7 @@ class HeldOut(Protocol):
             raise ValueError(f"share must lie between 0 and 1, not {self.share}")
 
     def divide(self, spec: TaskSpec, real: Rows, seed: int) -> Division:
-        """Copies of a text stay together. Raises DataError where that leaves a class too few rows."""
+        """Copies of a text stay in one part. Raises DataError if a class keeps too few rows to fit on."""
         import numpy as np
 
         from tasks.draw import draw
@@ -109,10 +109,10 @@ class HeldOut(Protocol):
 
 @dataclass(frozen=True)
 class Tuned(HeldOut):
-    """As many trials of settings for every method; held-out real rows select the best. See `bench.tuning`."""
+    """Every method gets as many trials of settings; held-out real rows select the best. See `bench.planning.tuning`."""
 
     name = "tuned"
-    rule = ()  # of a checkpoint: the number of updates is among what is searched, and the last one counts
+    rule = ()  # no checkpoint is chosen, since the number of updates is one of the tuned settings
     note = (
         "hyper-parameters, learning rate and updates are the best of as many trials for every method, chosen by "
         "accuracy, then log-loss, on a stratified part of the small real set that no method and no checker sees"
@@ -126,7 +126,7 @@ class Tuned(HeldOut):
 
     @property
     def label(self) -> str:
-        """`tuned(8)`, the number always there."""
+        """`tuned(8)`; the number of trials is always written."""
         share = f",share={self.share}" if self.share != HeldOut.share else ""
         return f"{self.name}({self.trials}{share})"
 
@@ -135,13 +135,13 @@ PROTOCOLS: dict[str, type[Protocol]] = {cls.name: cls for cls in (Fixed, PaperSe
 
 
 def protocols(text: str | Sequence[str]) -> tuple[Protocol, ...]:
-    """The protocols of an expression, each once. Raises UserError that names the nearest known one."""
-    found: dict[str, Protocol] = {}
-    written = [text] if isinstance(text, str) else text
+    """The protocols in order, each once. Raises UserError for an unknown one; it names the nearest known one."""
+    chosen: dict[str, Protocol] = {}
+    texts = [text] if isinstance(text, str) else text
     # `tuned(8)` is short for `tuned(trials=8)`.
-    for ref in parse([re.sub(r"\btuned\(\s*(\d+)", r"tuned(trials=\1", part) for part in written], "()"):
-        if ref.name not in PROTOCOLS:
-            raise unknown("protocol", ref.name, PROTOCOLS)
-        made = build(PROTOCOLS[ref.name], ref.options, f"protocol {ref.name}")
-        found.setdefault(made.label, made)
-    return tuple(found.values())
+    for expression in parse([re.sub(r"\btuned\(\s*(\d+)", r"tuned(trials=\1", part) for part in texts], "()"):
+        if expression.name not in PROTOCOLS:
+            raise unknown("protocol", expression.name, PROTOCOLS)
+        protocol = build(PROTOCOLS[expression.name], expression.options, f"protocol {expression.name}")
+        chosen.setdefault(protocol.label, protocol)
+    return tuple(chosen.values())

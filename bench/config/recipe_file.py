@@ -1,7 +1,7 @@
-"""Reads a training configuration with the keys of the tweet-polarity project (and of Hugging Face) as they are.
+"""Reads a training configuration with the keys of the tweet-polarity project, most of which are Hugging Face's.
 
-A recipe is one cell: what to train on, with which method, settings and checkers. Every key is either translated,
-listed as one that changes nothing here, or an error.
+A recipe is one cell: its rows, method, settings and checkers. Every key is either translated, or known to change no
+result, or an error.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ METHODS = {
     "_imp": "imp",
     "_myloss_importance": "imp",
     "_distillation": "quality-only",
-    "_focalloss": "focal(gamma=1,detach=True)",  # their FocalLoss: gamma 1, the factor without a gradient
+    "_focalloss": "focal(gamma=1,detach=True)",  # the project's FocalLoss: gamma 1, no gradient through the factor
 }
 SETTINGS = {
     "learning_rate": "lr",
@@ -37,7 +37,7 @@ SETTINGS = {
     "max_train_samples": "generated_rows",
 }
 DEFAULTS = {"learning_rate": 5e-5, "per_device_train_batch_size": 128, "num_train_epochs": 3.0, "max_seq_length": 128}
-# Keys that would change the result: accepted only with the value by which every cell is trained.
+# Keys that would change the result: accepted only with the values with which every cell is trained.
 FIXED: dict[str, tuple[Any, ...]] = {
     "adam_beta1": (0.9,),
     "adam_beta2": (0.999,),
@@ -57,7 +57,7 @@ FIXED: dict[str, tuple[Any, ...]] = {
     "optim": ("adamw_torch", "adamw_torch_fused"),
     "tokenizer_name": (None,),
 }
-# Keys that change nothing here: logging, saving, padding, devices.
+# Keys that change no result: logging, saving, padding, devices.
 QUIET = """
 cache_dir dataloader_num_workers dataloader_pin_memory disable_tqdm eval_delay eval_steps eval_strategy
 evaluation_strategy fp16_opt_level greater_is_better hub_model_id ignore_mismatched_sizes local_rank log_level
@@ -70,14 +70,14 @@ IGNORED = frozenset(QUIET.split())
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training, or with `train=False` one prediction, translated."""
+    """One training, or with `train=False` one prediction."""
 
     model: str
     method: str
     settings: Mapping[str, Any]
     seed: int
     protocol: str
-    rows: Mapping[str, str]  # role -> file, folder or reference
+    rows: Mapping[str, str]  # role -> file, folder or W&B artifact
     checkers: Mapping[str, str]  # quality, diversity -> model
     auxiliary: str | None
     output: Path
@@ -96,7 +96,7 @@ def read(path: Path) -> Recipe:
 
 
 def strict_json(path: Path) -> Any:
-    """The value in a JSON file. Raises UserError for one that is not there, not JSON, or has a key twice."""
+    """The value in a JSON file. Raises UserError for a file that is missing or not JSON, and for a repeated key."""
 
     def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         for key, count in Counter(key for key, _ in pairs).items():
@@ -113,20 +113,20 @@ def strict_json(path: Path) -> Any:
 
 
 class Reader:
-    """Takes keys out of a configuration one by one; what is left at the end is not known."""
+    """Takes keys out of a configuration one by one; keys that are left at the end are unknown."""
 
     def __init__(self, values: dict[str, Any], path: Path) -> None:
         self.values, self.path, self.seen = values, path, set[str]()
 
     def take(self, key: str, default: Any = None) -> Any:
-        """The value of a key, None and "" counting as not given."""
+        """The value of a key. None and "" count as absent."""
         self.seen.add(key)
         value = self.values.pop(key, None)
         return default if value is None or value == "" else value
 
     def recipe(self) -> Recipe:
-        """The translation. Raises UserError, naming the key."""
-        self.flag("do_eval")  # evaluation always happens
+        """The recipe. Raises UserError that names the key."""
+        self.flag("do_eval")  # every cell is evaluated
         return Recipe(
             model=self.model(),
             method=self.method(),
@@ -140,42 +140,42 @@ class Reader:
             save_model=self.flag("save_model"),
             train=self.flag("do_train", default=True),
             predict=self.flag("do_predict"),
-            ignored=self.rest(),  # last: what is left by now is not known
+            ignored=self.rest(),  # last, when all known keys have been taken
         )
 
     def flag(self, key: str, *, default: bool = False) -> bool:
-        """A truth value, also as text."""
+        """A truth value, which may be text."""
         value = self.take(key, default)
         if str(value).lower() not in ("true", "false"):
-            raise UserError(f"{self.path}: {key} is true or false, not {value!r}")
+            raise UserError(f"{self.path}: {key} must be true or false, not {value!r}")
         return str(value).lower() == "true"
 
     def number(self, key: str, default: float) -> float:
-        """A number, also as text."""
+        """A number, which may be text."""
         value = self.take(key, default)
         try:
             if isinstance(value, bool):
                 raise TypeError
             return float(value)
         except (TypeError, ValueError):
-            raise UserError(f"{self.path}: {key} is a number, not {value!r}") from None
+            raise UserError(f"{self.path}: {key} must be a number, not {value!r}") from None
 
     def whole(self, key: str, default: int) -> int:
-        """A whole number from 0."""
+        """A whole number, 0 or more."""
         value = self.number(key, default)
         if not value.is_integer() or value < 0:
-            raise UserError(f"{self.path}: {key} is a whole number from 0, not {value:g}")
+            raise UserError(f"{self.path}: {key} must be a whole number, 0 or more, not {value:g}")
         return int(value)
 
     def artifact(self, key: str) -> str | None:
-        """A model or data set, with the scheme that their keys leave out; text "None" means none."""
+        """A model or data set; a W&B artifact gets the prefix `wandb:`, which files leave out. Text "None" is None."""
         value = self.take(key)
         if value is None or str(value).lower() in ("none", "null"):
             return None
         return f"{SCHEME}{value}" if FORM.fullmatch(str(value)) else str(value)
 
     def model(self) -> str:
-        """The model to start from."""
+        """The model from which training starts."""
         stored, named = self.artifact("wandb_model"), self.take("model_name_or_path")
         model = stored if self.flag("use_wandb_model") else named
         if model is None:
@@ -183,31 +183,31 @@ class Reader:
         return str(model)
 
     def method(self) -> str:
-        """The method that a problem type names."""
-        given = str(self.take("problem_type", PREFIX))
+        """The method that belongs to the problem type."""
+        problem_type = str(self.take("problem_type", PREFIX))
         known = {f"{PREFIX}{ending}": method for ending, method in METHODS.items()}
-        if given.lower() not in known:
-            raise unknown("problem_type", given, known)
-        return known[given.lower()]
+        if problem_type.lower() not in known:
+            raise unknown("problem_type", problem_type, known)
+        return known[problem_type.lower()]
 
     def settings(self) -> dict[str, Any]:
-        """Training settings: every layer trains, and the budget is in epochs."""
-        found: dict[str, Any] = {"updates": None, "train_layers": "all", "generated_rows": None}
+        """Training settings. Every layer trains, and the budget is in epochs."""
+        settings: dict[str, Any] = {"updates": None, "train_layers": "all", "generated_rows": None}
         for key, name in SETTINGS.items():
             value = self.take(key, DEFAULTS.get(key))
             if value is not None:
-                found[name] = value
-        found["clip_norm"] = self.number("max_grad_norm", 1.0) or None
-        wanted = [name for name, key in (("fp16", "fp16"), ("bf16", "bf16")) if self.flag(key)]
-        found["precision"] = wanted[0] if wanted else "no"
-        found["warmup"] = self.warmup()
-        return found
+                settings[name] = value
+        settings["clip_norm"] = self.number("max_grad_norm", 1.0) or None
+        precisions = [name for name, key in (("fp16", "fp16"), ("bf16", "bf16")) if self.flag(key)]
+        settings["precision"] = precisions[0] if precisions else "no"
+        settings["warmup"] = self.warmup()
+        return settings
 
     def warmup(self) -> float:
         """Warm-up as a share of the updates."""
         share, steps = self.number("warmup_ratio", 0), self.number("warmup_steps", 0)
         if steps >= 1:
-            raise UserError(f"{self.path}: warmup_steps={steps:g}: give warmup_ratio, a share of the updates")
+            raise UserError(f"{self.path}: warmup_steps={steps:g} is not known; give warmup_ratio, a share of updates")
         return share or steps
 
     def rows(self) -> dict[str, str]:
@@ -225,19 +225,19 @@ class Reader:
         return {names[name]: str(file) for name, file in files.items() if file}
 
     def checkers(self) -> dict[str, str]:
-        """Models that score the training rows, by the names of both projects."""
+        """Models that score the training rows, under the key of this project or of the tweet-polarity project."""
         keys = {
             "quality": ("quality_checker_model", "twomodelloss_wandb_model2"),
             "diversity": ("diversity_checker_model", "twomodelloss_wandb_model3"),
         }
-        given = {name: [model for key in own if (model := self.artifact(key))] for name, own in keys.items()}
-        for name, models in given.items():
+        models_of = {name: [model for key in own if (model := self.artifact(key))] for name, own in keys.items()}
+        for name, models in models_of.items():
             if len(set(models)) > 1:
                 raise UserError(f"{self.path}: two {name} checkers: {' and '.join(models)}")
-        return {name: models[0] for name, models in given.items() if models}
+        return {name: models[0] for name, models in models_of.items() if models}
 
     def auxiliary(self) -> str | None:
-        """The contrastive term in the form of the tweet-polarity project."""
+        """The contrastive term as the tweet-polarity project defines it."""
         wanted, weight = self.flag("contrastive_learning"), self.number("contrastive_learning_weight", 0.1)
         temperature = self.number("temperature", 0.05)
         if not wanted or weight == 0 or not math.isfinite(weight):
@@ -245,13 +245,13 @@ class Reader:
         return f"simcse(weight={weight},temperature={temperature},views=dropout)"
 
     def rest(self) -> tuple[str, ...]:
-        """Keys that change nothing. Raises UserError for a value that would change the result, or an unknown key."""
+        """The remaining keys, which change no result. Raises UserError for a value that would, or an unknown key."""
         ignored = []
         for key, value in self.values.items():
             if key in FIXED:
                 if value not in FIXED[key]:
                     allowed = " or ".join(map(str, FIXED[key]))
-                    raise UserError(f"{self.path}: {key}={value!r} would change the result; here it is {allowed}")
+                    raise UserError(f"{self.path}: {key}={value!r} would change the result; it must be {allowed}")
             elif key in IGNORED:
                 ignored.append(key)
             else:

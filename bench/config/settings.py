@@ -1,8 +1,8 @@
-"""Presets: named training settings. A new preset is one entry; a new setting is one field.
+"""Training settings and presets, which are named settings. A new preset is one entry; a new setting is one field.
 
-`quick` is the default on every machine: MiniLM with its top two blocks, pooler and head trained for 48 updates.
-`full` trains every layer. `paper` is the released configuration of Kuo et al. (ICLR 2025). `smoke` runs in
-seconds and is for tests of the machinery: its numbers mean nothing. `scratch` is for task `oracle`.
+`quick`, the default, trains the top two blocks, pooler and head of MiniLM for 48 updates.
+`full` trains every layer. `paper` is the released configuration of Kuo et al. (ICLR 2025). `smoke` runs in seconds and
+only tests that everything works: its numbers mean nothing. `scratch` is for task `oracle`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-LEAST_LENGTH = 4  # tokens: the marks of a text or pair, and a word
+MIN_LENGTH = 4  # tokens: three special tokens of a pair, and a word
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How every cell and checker of a task is trained; the unit of budget is the optimiser update."""
+    """How every cell and checker is trained. The budget is counted in optimiser updates."""
 
-    updates: int | None = 48  # U, the same for every method; None: from epochs
+    updates: int | None = 48  # U, the same for every method; None: computed from epochs
     epochs: float | None = None  # passes over the generated set, used when updates is None
     batch_size: int = 32
     lr: float = 3e-4  # peak; linear to 0
@@ -27,20 +27,22 @@ class Settings:
     weight_decay: float = 0.0
     clip_norm: float | None = 1.0  # global gradient norm; None: no clipping
     max_length: int = 128  # tokens
-    train_layers: int | Literal["all"] = 2  # top blocks that train, with what lies above them; the rest is frozen
-    generated_rows: int | None = 1000  # at most so many generated rows
+    train_layers: int | Literal["all"] = 2  # number of top blocks that train, with pooler and head; the rest is frozen
+    generated_rows: int | None = 1000  # at most so many generated rows; None: all
     precision: Literal["no", "bf16", "fp16"] = "no"  # mixed precision of the forward pass; "no" is float32
     auxiliary: str | None = None  # a term added to every method's loss, never to a checker's: simcse(weight=0.1)
 
     def __post_init__(self) -> None:
         if (self.updates is None) == (self.epochs is None):
-            raise ValueError("give either updates or epochs, the other none")
+            raise ValueError("give either updates or epochs, and set the other to none")
         for name in ("updates", "epochs", "batch_size", "lr", "clip_norm", "max_length", "generated_rows"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name} must be above 0 and finite, not {value}")
-        if self.max_length < LEAST_LENGTH:
-            raise ValueError(f"max_length must be at least {LEAST_LENGTH}, not {self.max_length}: less holds no word")
+        if self.max_length < MIN_LENGTH:
+            raise ValueError(
+                f"max_length must be at least {MIN_LENGTH}, not {self.max_length}; a shorter text holds no word"
+            )
         if self.train_layers != "all" and self.train_layers < 1:
             raise ValueError(f"train_layers must be at least 1, not {self.train_layers}")
         if not 0 <= self.warmup < 1:
@@ -49,19 +51,19 @@ class Settings:
             raise ValueError(f"weight_decay must be a finite number from 0, not {self.weight_decay}")
 
     def resolved(self, generated: int) -> Settings:
-        """The same settings with U as a number, for a generated set of so many rows."""
+        """The same settings with the number of updates, for a generated set of `generated` rows."""
         if self.epochs is None:
             return self
         return replace(self, updates=math.ceil(self.epochs * math.ceil(generated / self.batch_size)), epochs=None)
 
     def stored(self) -> dict[str, Any]:
-        """The settings as cells hold them: a term that is not there is not mentioned, so that it changes no id."""
+        """The settings as spec.json stores them. No auxiliary term is left out, so that older cells keep their ids."""
         return {name: value for name, value in asdict(self).items() if (name, value) != ("auxiliary", None)}
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings with the encoder they were made for, and the protocol."""
+    """Settings with their default encoder and protocol."""
 
     settings: Settings
     encoder: str = MINILM
@@ -76,7 +78,7 @@ PRESETS: dict[str, Preset] = {
         encoder="google-bert/bert-base-uncased",
         protocol="paper-select",
     ),
-    # For task `oracle`: a one-block BERT that starts from random weights and has seen each row about ten times.
+    # For task `oracle`: a one-block BERT that starts from random weights and passes each row about ten times.
     "scratch": Preset(
         Settings(
             updates=300, batch_size=64, lr=2e-3, warmup=0.1, max_length=32, train_layers="all", generated_rows=None

@@ -1,7 +1,7 @@
-"""Sweep files without a server: the trials that `wandb agent` would be sent, as command lines of `bench run`.
+"""The trials of a W&B sweep file, as command lines of `bench run`, without a server.
 
-A grid's trials are all of its combinations. `random` draws, and so does `bayes`: it would learn from finished trials,
-which is the server's work. Draws are those of a seed. `run_cap` is the most trials, as it is for agents.
+The trials of method grid are all combinations of values. `random` draws them, and so does `bayes`, since only the
+server can learn from finished trials. Draws depend on a seed. `run_cap` is the most trials, as it is for W&B agents.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError, unknown
+from tasks.errors import plural
 from tasks.strict_yaml import read_yaml
 
 METHODS = ("grid", "random", "bayes")
-DRAWS = 20  # trials of a file that draws and neither says how many nor is told
+DRAWS = 20  # trials that are drawn if neither --count nor run_cap says how many
 # How a value is drawn, by the name of the distribution: (parameter, random numbers) -> value.
 Draw = Callable[[Mapping[str, Any], random.Random], Any]
 DISTRIBUTIONS: dict[str, Draw] = {
@@ -39,9 +40,9 @@ def rounded(value: float, entry: Mapping[str, Any]) -> float:
 
 
 def trials(path: Path, count: int | None = None, seed: int = 0) -> tuple[list[list[str]], str]:
-    """The arguments of `bench run` for each trial, as an agent writes them, and what was made of the file, in words.
+    """The arguments of `bench run` for each trial, as an agent writes them, and a line that summarises the trials.
 
-    `count` is the most trials (None: what the file says). Raises UserError for a malformed file.
+    `count` is the most trials (None: run_cap of the file). Raises UserError for a malformed file.
     """
     sweep = read(path)
     most = count or sweep.get("run_cap")
@@ -52,31 +53,31 @@ def trials(path: Path, count: int | None = None, seed: int = 0) -> tuple[list[li
         choices = [values(name, entry, path) for name, entry in parameters.items()]
         every = [dict(zip(parameters, row, strict=True)) for row in itertools.product(*choices)]
         chosen = every[:most]
-        told = f"{len(chosen)} of {len(every)} trials of a grid"
+        summary = f"{len(chosen)} of {plural(len(every), 'trial')} of a grid"
     else:
         rng = random.Random(seed)
         draws = range(most or DRAWS)
         chosen = [{name: drawn(name, entry, rng, path) for name, entry in parameters.items()} for _ in draws]
-        told = f"{len(chosen)} trials drawn at random, seed {seed}"
+        summary = f"{plural(len(chosen), 'trial')} drawn at random with seed {seed}"
         if sweep["method"] == "bayes":
-            told += "; the search of method bayes, which learns from finished trials, needs the server"
-    return [[*fixed, *(f"--{name}={trial[name]}" for name in sorted(trial))] for trial in chosen], f"{path}: {told}"
+            summary += "; method bayes searches only on the W&B server, where it learns from finished trials"
+    return [[*fixed, *(f"--{name}={trial[name]}" for name in sorted(trial))] for trial in chosen], f"{path}: {summary}"
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The sweep in a file. Raises UserError, and DataError for what is no YAML."""
+    """The sweep in a file. Raises UserError, and DataError for a file that is not YAML."""
     sweep = read_yaml(path)
     if not isinstance(sweep, dict) or not isinstance(sweep.get("parameters") or {}, dict):
-        raise UserError(f"{path} is no sweep file: it needs a mapping with method and parameters")
+        raise UserError(f"{path} is not a sweep file, which is a mapping with method and parameters")
     if sweep.get("method") not in METHODS:
         raise unknown("sweep method", str(sweep.get("method")), METHODS)
     return sweep
 
 
 def command(sweep: Mapping[str, Any], path: Path) -> list[str]:
-    """The arguments that each trial has besides its parameters: what stands behind `bench run` and is no macro."""
-    given = sweep.get("command") or []
-    words = [str(word) for word in given] if isinstance(given, list) else []
+    """The arguments that all trials share: the words after `bench run` in the command, without W&B's macros."""
+    entries = sweep.get("command") or []
+    words = [str(word) for word in entries] if isinstance(entries, list) else []
     at = next((i for i, pair in enumerate(itertools.pairwise(words)) if pair == ("bench", "run")), None)
     if at is None:
         raise UserError(
@@ -86,7 +87,7 @@ def command(sweep: Mapping[str, Any], path: Path) -> list[str]:
 
 
 def values(name: str, entry: Any, path: Path) -> list[Any]:
-    """What a parameter of a grid may be."""
+    """The values of a parameter of a grid."""
     if isinstance(entry, Mapping) and isinstance(entry.get("values"), list) and entry["values"]:
         return list(entry["values"])
     if isinstance(entry, Mapping) and "value" in entry:
@@ -99,9 +100,9 @@ def drawn(name: str, entry: Any, rng: random.Random, path: Path) -> Any:
     if not isinstance(entry, Mapping):
         raise UserError(f"{path}: parameter {name!r} needs value, values, or min and max, not {entry!r}")
     numbers = [entry.get("min"), entry.get("max")]
-    guess = "int_uniform" if all(isinstance(number, int) for number in numbers) else "uniform"
+    default = "int_uniform" if all(isinstance(number, int) for number in numbers) else "uniform"
     kind = entry.get("distribution") or (
-        "constant" if "value" in entry else "categorical" if "values" in entry else guess
+        "constant" if "value" in entry else "categorical" if "values" in entry else default
     )
     if kind not in DISTRIBUTIONS:
         raise unknown(f"distribution of parameter {name}", str(kind), DISTRIBUTIONS)

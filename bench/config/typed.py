@@ -1,4 +1,4 @@
-"""Text to typed values: a frozen dataclass from options, and back to a label."""
+"""Typed configurations: a frozen dataclass from text options, and its label in reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Config = TypeVar("Config")
 
 
 def build(cls: type[Config], values: Mapping[str, Any], owner: str, base: Config | None = None) -> Config:
-    """A frozen config from options: each value converted by its field's type, the rest from `base` or the defaults.
+    """A frozen config: values converted to the types of their fields, the rest from `base` or the defaults.
 
     Raises UserError for an unknown field (naming the nearest), a value of the wrong type, or one out of range.
     """
@@ -31,7 +31,7 @@ def build(cls: type[Config], values: Mapping[str, Any], owner: str, base: Config
 
 
 def convert(value: Any, hint: Any, where: str) -> Any:
-    """A scalar as the type that is annotated; text `None` (any case) is None where None is allowed."""
+    """A scalar converted to the annotated type. Text `None` (in any case) is None where the type allows None."""
     from pydantic import TypeAdapter, ValidationError
 
     if isinstance(value, str) and value.lower() in {"none", "null", "~"} and optional(hint):
@@ -45,12 +45,12 @@ def convert(value: Any, hint: Any, where: str) -> Any:
 
 
 def optional_of(hint: Any, member: Any) -> bool:
-    """Whether a union type has `member` in it."""
+    """Whether a type is a union that includes `member`."""
     return get_origin(hint) in (Union, types.UnionType) and member in get_args(hint)
 
 
 def optional(hint: Any) -> bool:
-    """Whether None is a value of the type."""
+    """Whether the type allows None."""
     return optional_of(hint, type(None))
 
 
@@ -65,7 +65,7 @@ def spell(hint: Any) -> str:
 
 
 def label(name: str, config: Any) -> str:
-    """How a configured entry is written in reports: its name with the options that differ from their defaults."""
+    """A configuration as reports write it: the name with the options that differ from their defaults."""
     changed = {
         entry.name: getattr(config, entry.name)
         for entry in fields(config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import leaderboard
 from bench.config.request import Request
+from bench.config.run_arguments import ExecutionArguments
 from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.dry_run import duration, summary
@@ -26,7 +27,6 @@ from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
 from bench.processes import devices
 from bench.store import hidden_columns
-from bench.store.layout import Kept
 from bench.store.manifest import save
 from bench.words import plural
 
@@ -37,22 +37,11 @@ TITLES = 3  # cells that a line names
 
 
 @dataclass(frozen=True)
-class Options:
-    """How a grid is run: nothing here changes a result."""
+class Options(ExecutionArguments):
+    """How a grid is run: nothing here changes a result. Most fields are arguments of a run."""
 
-    out: Path = Path("runs")
-    reports: Path = Path("reports")
-    workers: int | None = None
-    dry_run: bool = False
-    retry_failed: bool = False
-    force: bool = False
-    fail_fast: bool = False
     command: str = ""
     rules: leaderboard.Rules = leaderboard.USUAL
-    figures: bool = True
-    save_models: Kept | None = None
-    track: str = "none"
-    artifacts: Collection[str] = ()  # kinds that are logged to W&B: dataset, model
     inputs: Sequence[str] = ()  # W&B artifacts that the rows were made of before
 
 

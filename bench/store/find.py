@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError, nearest
+from bench.errors import UserError
 from bench.store.files import read_json
 from bench.store.folders import State, failure, state
 from bench.store.layout import MODEL, MODEL_FILES
 from bench.store.manifest import GRIDS, grids
+from tasks.errors import did_you_mean_or_all
 
 CELL = re.compile(r"[0-9a-f]{6,20}|\S.* \S+ \d+")  # the beginning of an id, or "task method seed"
 
@@ -70,7 +71,9 @@ def find(root: Path, name: str) -> Path:
     found = found or [folder for folder, spec in specs.items() if title({**spec, "label": spec["method"]}) == words]
     cells = [folder for folder in found if ".artefacts" not in folder.parts] or found
     if not cells:
-        raise UserError(f"no cell {name!r} in {root}{nearest(name, sorted(set(map(title, specs.values()))))}")
+        raise UserError(
+            f"no cell {name!r} in {root}{did_you_mean_or_all(name, sorted(set(map(title, specs.values()))))}"
+        )
     if len({folder.name for folder in cells}) > 1:
         raise UserError(f"{name!r} fits {len(cells)} cells; give an id: {', '.join(cell.name for cell in cells[:8])}")
     return cells[0]

@@ -185,7 +185,10 @@ BAD = [
     (("--tasks", "twitter[real=100000]"), "pool"),
     (("--tasks", "mrpc"), "local"),
     (("--source", "bundle"), "did you mean 'bundled'"),
-    (("--tasks", "twitter,financial", "--real", "real.csv"), "--real replaces rows of one task"),
+    (
+        ("--tasks", "twitter,financial", "--real", "real.csv"),
+        "--real replaces rows of one task, but this grid",
+    ),
     (("--generated", "nowhere/a.csv", "--real", "real.csv"), "nowhere/a.csv: no such file"),
     (("--source", "local"), "--data-dir"),
     (("--source", "local", "--data-dir", "nowhere"), "nowhere"),
@@ -205,7 +208,7 @@ BAD = [
     (("--protocol", " "), "--protocol is empty"),
     (("--quality-checker", ""), "--quality-checker is empty"),
     (("--data-dir", "nowhere"), "--data-dir nowhere: no such folder"),
-    (("--methods", "imp(oof=True)", "--diversity-checker", "model"), "trained without the rows they score"),
+    (("--methods", "imp(oof=True)", "--diversity-checker", "model"), "trained without the rows that they score"),
     (("--set", "max_length=1"), "max_length must be at least 4"),
     (("--tasks", "x" * 300), "x"),
     (("--generated", "x" * 300 + ".csv"), "too long"),
@@ -215,7 +218,7 @@ BAD = [
     (("--sedes", "3"), "--sedes"),
     (("--lr=nan",), "finite"),
     (("--train_layers=0",), "at least 1"),
-    (("--methods", "ce,imp", "--baseline", "inp"), "no method inp in this grid; did you mean imp?"),
+    (("--methods", "ce,imp", "--baseline", "inp"), "no method inp in this grid; did you mean 'imp'?"),
     (("--out", "file/that/is/none", "--reports", "/proc/none"), "/proc/none"),
 ]
 
@@ -264,7 +267,7 @@ def test_a_file_of_the_user_does_not_pass_for_a_package(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert run.returncode == 2
-    assert "stands in the way" in run.stderr
+    assert "hides the package 'tasks'; run from another folder" in run.stderr
 
 
 def without(modules: list[str], arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:

@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 import yaml
 
-from bench.cli import FLAGS, SETTINGS, app
-from bench.cli.argv import normalise
-from bench.cli.grids import grid_of
+from bench.cli import commands
+from bench.cli.argv import canonical
+from bench.cli.grids import request_of
 from bench.config.sweep_file import trials
 from bench.execution.grid import Options, run
 from tests.conftest import ROOT
 
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
-COMMAND = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -37,20 +35,20 @@ def corners(path: Path) -> list[list[str]]:
     return [[f"--{name}={value}" for name, value in zip(names, row, strict=True)] for row in rows]
 
 
-def asked_by(*arguments: str) -> Any:
-    """The grid that a trial's arguments ask for."""
-    words = ["--track=wandb", *arguments]
-    return grid_of(COMMAND.make_context("run", normalise(words, FLAGS, SETTINGS)).params)[0]
+def request(*arguments: str) -> Any:
+    """The grid that a trial's arguments describe."""
+    words = canonical(["--track=wandb", *arguments], commands())
+    return request_of(commands().commands["run"].make_context("run", words).params)[0]
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_each_trial_is_one_cell(path: Path) -> None:
     seen = set()
     for arguments in corners(path):
-        asked = asked_by(*arguments)
-        axes = (asked.methods, asked.tasks, asked.seeds, asked.protocols, asked.encoders)
+        grid = request(*arguments)
+        axes = (grid.methods, grid.tasks, grid.seeds, grid.protocols, grid.encoders)
         assert [len(axis) for axis in axes] == [1] * len(axes)
-        seen.add((asked.methods[0].label, asked.tasks[0].label, asked.seeds, asked.settings))
+        seen.add((grid.methods[0].label, grid.tasks[0].label, grid.seeds, grid.settings))
     assert len(seen) == len(corners(path)), "no two trials are the same cell"
 
 
@@ -60,7 +58,7 @@ def test_with_and_without_the_server_trials_are_written_alike(path: Path) -> Non
     if read(path)["method"] == "grid":
         assert sorted(found) == sorted(["--track=wandb", *trial] for trial in corners(path))
     for arguments in found[:3]:
-        asked_by(*arguments)
+        request(*arguments)
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
@@ -79,11 +77,10 @@ def test_what_the_server_needs(path: Path) -> None:
 def test_a_trial_of_each_runs(tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     small = ("--preset=smoke", f"--encoder={tiny_encoder}", "--source=bundled")
-    asked = [asked_by(*trials(path)[0][3], *small) for path in SWEEPS]
+    requests = [request(*trials(path)[0][3], *small) for path in SWEEPS]
     said: list[str] = []
-    ran = run(
-        asked, Options(out=Path("runs"), reports=Path("reports"), workers=1, figures=False, track="wandb"), said.append
-    )
+    options = Options(out=Path("runs"), reports=Path("reports"), workers=1, figures=False, track="wandb")
+    ran = run(requests, options, said.append)
     assert ran.ok, said
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == len(SWEEPS), "each cell is a run of its own"
     searched = [read(path)["metric"]["name"] for path in SWEEPS if read(path)["method"] == "bayes"]

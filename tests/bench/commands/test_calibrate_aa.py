@@ -1,4 +1,4 @@
-"""A method against itself: the rate of false verdicts on cells."""
+"""A method compared with itself on other seeds: the rate of false verdicts."""
 
 from types import SimpleNamespace
 
@@ -23,10 +23,10 @@ def test_verdicts_are_those_of_compare():
     words = set()
     for _ in range(60):
         scores = rng.integers(-1, 2, size=(3, 300)) + 0.12 * rng.normal()
-        found = compare(scores, np.zeros_like(scores))
+        expected = compare(scores, np.zeros_like(scores))
         significant, matters = aa.verdict_on(scores)
-        assert significant == (found.p < 0.05)
-        assert matters == (found.low < -0.01 or found.high > 0.01)
+        assert significant == (expected.p < 0.05)
+        assert matters == (expected.low < -0.01 or expected.high > 0.01)
         words.add((significant, matters))
     assert (True, True) in words
     assert (False, True) in words
@@ -38,7 +38,7 @@ def test_nulls_are_kept_and_differences_between_seeds_are_seen(tmp_path, monkeyp
     for place in range(6):
         store.method(f"m{place}", real_use="train" if place % 2 else "none")
     lines = []
-    text = aa.aa(saved(store), tmp_path, lines.append).read_text()
+    text = aa.calibrate_aa(saved(store), tmp_path, lines.append).read_text()
     table = [line.strip("| ").split(" | ") for line in lines[2:]]
     assert [(row[0] == aa.DATA[True], int(row[1]), int(row[2])) for row in table] == [
         (real, k, 3) for real in (False, True) for k in (2, 3, 4)
@@ -52,7 +52,7 @@ def test_a_false_verdict_is_counted():
     right[:2] = True  # two seeds that get all right, two that get none: groups of them differ for certain
 
     (unit,) = aa.of_method(SimpleNamespace(spec={"real_use": "none"}), right)
-    assert unit.rejected == unit.judged
+    assert unit.rejected == unit.verdict
     assert 0.2 < unit.rejected < 0.5  # a third of the splits put like to like
 
 
@@ -60,11 +60,11 @@ def test_twins_and_few_seeds_count_for_nothing(tmp_path):
     store = FakeStore(tmp_path / "runs", seeds=(0, 1, 2, 3)).method("ce").method("twin")
     store.section["methods"][1]["cells"] = store.section["methods"][0]["cells"]
     lines = []
-    aa.aa(saved(store), tmp_path, lines.append)
+    aa.calibrate_aa(saved(store), tmp_path, lines.append)
     assert lines[2].split(" | ")[2] == "1"
     few = FakeStore(tmp_path / "few", seeds=(0, 1, 2)).method("ce")
     with pytest.raises(UserError, match="no method with 4 or more seeds"):
-        aa.aa(saved(few), tmp_path, lines.append)
+        aa.calibrate_aa(saved(few), tmp_path, lines.append)
 
 
 def test_the_command(tmp_path, monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""`bench clean`: what goes and, more than that, what stays."""
+"""`bench clean` removes what is not needed and, above all, keeps the rest."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def store(run_here: Callable[..., Plan], tiny_encoder: Path) -> Plan:
-    """A grid of `dimp` (with a checker) that is done, and its manifest."""
-    made = run_here(methods="dimp")
-    save(describe(made, "python -m bench run"), made.root)
-    return made
+    """A finished grid of `dimp` with its checker, and its manifest."""
+    plan = run_here(methods="dimp")
+    save(describe(plan, "python -m bench run"), plan.root)
+    return plan
 
 
-def going(root: Path, failed: bool = False) -> dict[str, str]:
-    """Why what goes, by the name of the folder."""
+def removable(root: Path, failed: bool = False) -> dict[str, str]:
+    """The names of removable folders, with the reason."""
     return {entry.path.name: entry.why for entry in entries(root, failed=failed) if entry.why}
 
 
-def test_nothing_of_a_finished_grid_goes(store: Plan) -> None:
-    assert going(store.root) == {}
+def test_a_finished_grid_is_kept_whole(store: Plan) -> None:
+    assert removable(store.root) == {}
     assert list(clean(store.root, failed=True, remove=True))[-1] == "nothing to remove"
     assert all(state(job.folder) is State.DONE for job in store.jobs.values())
 
 
-def test_what_dead_and_failed_attempts_left_goes(store: Plan) -> None:
+def test_the_remains_of_dead_and_failed_attempts_are_removed(store: Plan) -> None:
     root = store.root
     (cell,) = (store.jobs[identity].folder for identity in store.cells)
     stale, half, failed, damaged = map(digest, ("stale", "half", "failed", "damaged"))
@@ -54,38 +54,38 @@ def test_what_dead_and_failed_attempts_left_goes(store: Plan) -> None:
     (cell / "metrics.json.77.part").write_text("")
     (root / "twitter" / "ce" / ".adopted.77.part").mkdir()
     expected = dict.fromkeys((stale, half, "metrics.json.77.part", ".adopted.77.part"), "half-written")
-    assert going(root) == expected
-    assert going(root, failed=True) == {**expected, failed: "failed"}
+    assert removable(root) == expected
+    assert removable(root, failed=True) == {**expected, failed: "failed"}
     before = sorted(root.rglob("*"))
-    told = list(clean(root, failed=True, remove=False))
-    assert sorted(root.rglob("*")) == before, "nothing is removed without being asked"
-    assert told[-1].startswith("5 of these would go")
-    assert any(line.split()[:3] == ["cell", "damaged", "1"] for line in told)
+    lines = list(clean(root, failed=True, remove=False))
+    assert sorted(root.rglob("*")) == before, "nothing is removed without --yes"
+    assert lines[-1].startswith("5 of these can be removed")
+    assert any(line.split()[:3] == ["cell", "damaged", "1"] for line in lines)
     list(clean(root, failed=True, remove=True))
     assert {path.name for path in root.glob("twitter/ce/*")} == {damaged}
     assert state(cell) is State.DONE
 
 
-def test_artefacts_of_no_grid_go(store: Plan) -> None:
+def test_precomputed_tables_of_no_grid_are_removable(store: Plan) -> None:
     orphan = store.root / ".artefacts" / "tokens" / digest("orphan")
     write_json(orphan / DONE, {})
-    assert going(store.root) == {orphan.name: "no grid with cells here reads it"}
+    assert removable(store.root) == {orphan.name: "no grid with cells in this store needs it"}
     for identity in store.cells:
         for path in store.jobs[identity].folder.iterdir():
             path.unlink()
         store.jobs[identity].folder.rmdir()
     shared = {job.folder.name for identity, job in store.jobs.items() if identity not in store.cells}
-    assert set(going(store.root)) == {*shared, orphan.name}, "with its cells a grid's artefacts are nobody's"
+    assert set(removable(store.root)) == {*shared, orphan.name}, "tables of a grid without cells are needed by nobody"
 
 
-def test_nothing_goes_while_a_run_is_at_the_store(store: Plan) -> None:
+def test_nothing_is_removed_while_a_run_uses_the_store(store: Plan) -> None:
     assert acquire(store.root, store.root / "twitter" / "ce" / digest("now"))
-    with pytest.raises(UserError, match="a run is at"):
+    with pytest.raises(UserError, match="a run uses"):
         list(clean(store.root, failed=False, remove=True))
 
 
 def test_a_folder_that_a_run_takes_meanwhile_stays(store: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is removed is judged under the lock that a run needs to take a folder."""
+    """The decision to remove a folder is made under the lock that a run needs to take it."""
     stale = store.root / "twitter" / "ce" / digest("stale")
     write_json(stale / LEASE, dead_owner())
 
@@ -96,7 +96,7 @@ def test_a_folder_that_a_run_takes_meanwhile_stays(store: Plan, monkeypatch: pyt
             yield
 
     monkeypatch.setattr("bench.commands.clean.exclusive", late)
-    with pytest.raises(UserError, match="a run is at"):
+    with pytest.raises(UserError, match="a run uses"):
         list(clean(store.root, failed=False, remove=True))
     assert state(stale) is State.RUNNING
 

@@ -33,13 +33,13 @@ def test_numbers(store):
     text = lines(store, "dimp", "ce")
     found = crossed(*(part.astype(float) for part in right))
     assert f"difference    +{100 * found.difference:.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]" in text
-    assert f"p             {found.p:.3g}, of this comparison alone" in text
+    assert f"p             {found.p:.3g}, not corrected for other comparisons" in text
     assert "verdict       better" in text
     assert "better at 3 of 3 seeds" in text
     for one in conditional.per_seed(*right):
-        assert f"right alone: dimp {one.a_alone}, ce {one.b_alone}; exact McNemar p {one.p:.3g}" in text
+        assert f"only dimp right: {one.a_alone}, only ce right: {one.b_alone}; exact McNemar p {one.p:.3g}" in text
     assert f"exact permutation p {conditional.label_swap(*right):.3g}" in text
-    assert "would settle" not in text
+    assert "Needed for a decision" not in text
     assert "no human text" in text
 
 
@@ -47,10 +47,10 @@ def test_the_other_way_round(store):
     assert "verdict       worse" in lines(store, "ce", "dimp")
 
 
-def test_an_undecided_comparison_says_what_would_settle_it(store):
+def test_an_undecided_comparison_names_what_would_decide_it(store):
     text = lines(store, "focal", "ce")
     assert "undecided" in text
-    assert "What would settle it" in text
+    assert "Needed for a decision" in text
     assert " in all" in text
 
 
@@ -58,7 +58,7 @@ def test_incomplete_methods_have_no_verdict(store):
     text = lines(store, "superloss", "ce")
     assert "verdict       none: incomplete: 2/3" in text
     assert text.count("McNemar") == 2
-    assert "would settle" not in text
+    assert "Needed for a decision" not in text
     assert "no difference: incomplete: 0/3" in lines(store, "gone", "ce")
 
 
@@ -70,18 +70,18 @@ def test_other_environments_are_not_compared_unless_told(store):
 def test_one_seed(tmp_path):
     store = FakeStore(tmp_path / "runs", rows=150, seeds=(4,))
     text = lines(store.method("ce").method("dimp", skill=1.1), "dimp", "ce")
-    assert "For new test examples alone" in text
+    assert "For new test examples only" in text
     assert "one seed: these trained models only" in text
     assert "effect" not in text
-    assert "seeds  " not in text.split("settle")[-1].split("These")[0]
+    assert "seeds  " not in text.split("Needed")[-1].split("For these")[0]
 
 
 @pytest.mark.parametrize(
     ("a", "b", "task", "message"),
     [
-        ("dimpp", "ce", None, "no method dimpp .* did you mean dimp?"),
-        ("dimp", "zzzzz", None, "no method zzzzz .* there are: ce, dimp"),
-        ("dimp", "ce", "twiter", "no task twiter .* did you mean twitter?"),
+        ("dimpp", "ce", None, "no method dimpp .* did you mean 'dimp'"),
+        ("dimp", "zzzzz", None, "no method zzzzz .* known: ce, dimp"),
+        ("dimp", "ce", "twiter", "no task twiter .* did you mean 'twitter'"),
         ("ce", "ce", None, "takes two methods, not ce twice"),
     ],
 )

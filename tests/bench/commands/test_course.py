@@ -75,8 +75,8 @@ def test_one_line_for_what_is_not_there(bench: Command, folder: Path, command: t
         ("test_data.txt", b"a tweet\n", "line 1: 'a tweet' is not id,text"),
         ("test_data.txt", b"1,one\n2,tw", "line 2: the last line has no line end"),
         ("test_data.txt", b"1,one\n2,\xff\n", "line 2: not valid UTF-8"),
-        ("test_data.txt", b"1,one\n1,two\n", "the id 1 stands on several lines"),
-        ("test_data.txt", b"", "no texts"),
+        ("test_data.txt", b"1,one\n1,two\n", "the id 1 is on several lines"),
+        ("test_data.txt", b"", "holds no texts"),
         ("missing.txt", None, "No such file"),
     ],
 )

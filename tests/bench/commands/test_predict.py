@@ -1,4 +1,4 @@
-"""Tables that `bench predict` reads: a text and an id per row, or an error that names the row."""
+"""`bench predict` reads tables with a text and an id per row, or names the row that is wrong."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def test_ids_and_texts_of_a_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "message"),
     [
         ({"id": 2, "text": None}, "line 2: text is missing"),
         ({"id": 2, "text": ""}, "line 2: text is empty"),
         ({"id": 2, "text": 5}, "not a string"),
         ({"id": None, "text": "b"}, "line 2: id is missing"),
-        ({"id": 1, "text": "b"}, "line 2: id 1 is that of an earlier row too"),
+        ({"id": 1, "text": "b"}, "line 2: id 1 also belongs to an earlier row"),
     ],
 )
-def test_rows_that_cannot_be_labelled(row: dict[str, object], told: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=told):
+def test_rows_that_cannot_be_labelled(row: dict[str, object], message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message):
         texts(written(tmp_path / "a.jsonl", [{"id": 1, "text": "a"}, row]))
 
 

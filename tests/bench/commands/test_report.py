@@ -24,8 +24,8 @@ def bench(capsys, *arguments):
     """Exit code, standard output and standard error of a command."""
     with pytest.raises(SystemExit) as stop:
         main(arguments)
-    told = capsys.readouterr()
-    return stop.value.code, told.out, told.err
+    printed = capsys.readouterr()
+    return stop.value.code, printed.out, printed.err
 
 
 def test_a_report_is_checked_against_its_store(store, capsys):
@@ -40,7 +40,7 @@ def test_a_report_is_checked_against_its_store(store, capsys):
     code, out, _ = bench(capsys, "report", "--check")
     assert code == 1
     assert "leaderboard.md: line " in out
-    assert "5 files differ" in out
+    assert "reports/ is not up to date with runs/: 5 files would change" in out
 
     (store.root.parent / "reports" / "leaderboard.tex").unlink()
     assert "leaderboard.tex: missing" in bench(capsys, "report", "--check")[1]
@@ -56,20 +56,20 @@ def test_the_report_of_a_grid_is_checked_as_that(store, capsys):
     assert code == 0, out
     figure = next((store.root.parent / "reports" / "figures").glob("*.png"))
     figure.write_bytes(b"other")
-    assert f"figures/{figure.name}: other contents" in bench(capsys, "report", "--check")[1]
+    assert f"figures/{figure.name}: contents differ" in bench(capsys, "report", "--check")[1]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("report", "--baseline", "dinp"), "no method dinp in runs; did you mean dimp?"),
-        (("report", "--check", "--reports", "nowhere"), "nowhere/leaderboard.json is not a report's"),
+        (("report", "--baseline", "dinp"), "no method dinp in runs; did you mean 'dimp'?"),
+        (("report", "--check", "--reports", "nowhere"), "nowhere/leaderboard.json is not the JSON of a report"),
         (("report", "--delta", "-1"), "delta"),
         (("report", "--delta", "inf"), "delta"),
         (("compare", "ce", "ce"), "not ce twice"),
         (("stress", "--axis", "noise=0,0.2", "--tasks", "news"), "not --tasks"),
         (("stress", "--axis", "noise=0,0.2", "--tasks=news"), "not --tasks"),
-        (("compare", "dimp", "cee"), "no method cee in runs; did you mean ce?"),
+        (("compare", "dimp", "cee"), "no method cee in runs; did you mean 'ce'?"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(store, capsys, arguments, message):

@@ -1,4 +1,4 @@
-"""`bench show`: a cell by id, folder or words; what differs between two."""
+"""`bench show`: a cell by id, folder or words; how two cells differ."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def root(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
     from bench.planning.planner import make_plan
 
     folder = tmp_path_factory.mktemp("store")
-    asked = make_request(methods="ce,dimp(clip=2)", seeds=2, encoder=str(tiny_encoder), preset="smoke")
-    made: Plan = make_plan(asked, folder)
-    assert all(run(job).state == "done" for job in made.jobs.values())
+    request = make_request(methods="ce,dimp(clip=2)", seeds=2, encoder=str(tiny_encoder), preset="smoke")
+    plan: Plan = make_plan(request, folder)
+    assert all(run(job).state == "done" for job in plan.jobs.values())
     return folder
 
 
@@ -33,15 +33,15 @@ def test_a_cell_is_found_by_id_folder_and_words(root: Path) -> None:
     assert read_json(folder / "spec.json")["seed"] == 1
     assert find(root, folder.name[:8]) == find(root, folder.name) == find(root, str(folder)) == folder
     assert find(root, "twitter dimp 0") == find(root, "twitter dimp(clip=2.0) 0")
-    assert ".artefacts" in find(root, "twitter real-only 0").parts, "a checker can be looked at too"
+    assert ".artefacts" in find(root, "twitter real-only 0").parts, "a checker can be shown too"
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
-    [("twitter cee 0", "did you mean twitter ce 0"), ("", "fits 4 cells"), ("zz", "no cell 'zz'")],
+    ("name", "message"),
+    [("twitter cee 0", "did you mean 'twitter ce 0'"), ("", "fits 4 cells"), ("zz", "no cell 'zz'")],
 )
-def test_what_is_not_one_cell_is_an_error(root: Path, name: str, told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_a_name_that_does_not_fit_one_cell_is_an_error(root: Path, name: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         find(root, name)
 
 
@@ -49,8 +49,8 @@ def test_everything_about_a_cell_is_shown(root: Path, tmp_path: Path) -> None:
     folder = find(root, "twitter dimp(clip=2.0) 0")
     text = "\n".join(show(folder))
     metrics = read_json(folder / "metrics.json")
-    for told in ("twitter dimp(clip=2.0) 0: done", "clip ", "updates ", f"{metrics['accuracy']:.6g}", "torch", "loss "):
-        assert told in text
+    for part in ("twitter dimp(clip=2.0) 0: done", "clip ", "updates ", f"{metrics['accuracy']:.6g}", "torch", "loss "):
+        assert part in text
     assert "curves over 8 updates" in text
     write_json(tmp_path / "spec.json", read_json(folder / "spec.json"))
     write_json(tmp_path / "error.json", {"type": "OSError", "message": "no disk"})
@@ -67,7 +67,7 @@ def test_the_difference_of_two_cells(root: Path) -> None:
     assert any(line.strip().startswith("accuracy") and f"({gain:+.4f})" in line for line in lines)
     same = list(diff(ce, ce))
     assert all(f"{group}: the same" in same for group in ("settings", "data", "code", "versions"))
-    assert same[-1] == "predictions: 0 of 400 test rows in another class; largest difference of a logit 0"
+    assert same[-1] == "predictions: 0 of 400 test rows differ in class; largest difference of a logit 0"
 
 
 def test_the_command_takes_words_apart(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The authors' workflow: a quality checker, DIMP with it, then the submission; and predictions of any file."""
+"""The authors' workflow: train a quality checker, train DIMP with it, write a submission; predict any file."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def project(tmp_path: Path, tiny_encoder: Path) -> Path:
 def test_two_steps_and_a_submission(bench: Command, project: Path) -> None:
     first = bench("train", "checker.json")
     assert first.returncode == 0, first.stdout + first.stderr
-    assert first.stdout.count("keys that change nothing here: pad_to_max_length") == 1
+    assert first.stdout.count("ignored, since they change no result: pad_to_max_length") == 1
     config = json.loads((project / "checker" / "model" / "config.json").read_text())
     assert config["id2label"] == {"0": "-1", "1": "1"}
 
@@ -72,11 +72,11 @@ def test_two_steps_and_a_submission(bench: Command, project: Path) -> None:
     assert lines[0] == "Id,Prediction"
     assert [line.split(",")[0] for line in lines[1:]] == ["1", "2", "3"]
     assert {line.split(",")[1] for line in lines[1:]} <= {"-1", "1"}
-    told = json.loads((project / "dimp" / "results.json").read_text())
-    (cell,) = (project / "runs").rglob(told["cell"])
+    results = json.loads((project / "dimp" / "results.json").read_text())
+    (cell,) = (project / "runs").rglob(results["cell"])
     spec = json.loads((cell / "spec.json").read_text())
     assert (spec["method"], spec["protocol"], spec["seed"]) == ("dimp", "paper-select", 42)
-    assert not list((project / "runs" / ".artefacts").glob("checker/*")), "the given checker is used, none is trained"
+    assert not list((project / "runs" / ".artefacts").glob("checker/*")), "no other checker is trained"
 
     again = bench("train", "dimp.json")
     assert "1 done before" in again.stdout, "what is done is not trained again"
@@ -129,6 +129,6 @@ def test_what_is_no_model_is_not_replaced_by_one(bench: Command, project: Path) 
     (project / "checker" / "model" / "notes.txt").write_text("mine")
     ran = bench("train", "checker.json")
     assert ran.returncode == 2, ran.stdout
-    assert "checker/model is there and holds no model" in ran.stderr
+    assert "checker/model exists and holds no model" in ran.stderr
     assert sorted(path.name for path in (project / "checker").rglob("*")) == ["model", "notes.txt"]
     assert not (project / "runs").exists()

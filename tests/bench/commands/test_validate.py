@@ -13,8 +13,8 @@ from tasks import DataError
 from tests.helpers.encoders import make_bert
 
 
-def lines(tiny_encoder: Path, **asked: object) -> list[str]:
-    return list(validate(make_request(methods="ce", encoder=str(tiny_encoder), preset="smoke", **asked)))  # type: ignore[arg-type]
+def lines(tiny_encoder: Path, **changes: object) -> list[str]:
+    return list(validate(make_request(methods="ce", encoder=str(tiny_encoder), preset="smoke", **changes)))  # type: ignore[arg-type]
 
 
 def write(path: Path, rows: list[tuple[str, str]]) -> str:
@@ -36,31 +36,33 @@ def places(tmp_path: Path) -> dict[str, str]:
 
 
 def test_every_number_is_right(tiny_encoder: Path, places: dict[str, str]) -> None:
-    told = lines(tiny_encoder, **places)
-    assert told[0] == "files: texts, 2 classes; source files"
-    assert told[1] == (
-        "  generated: 39 rows (generated.csv); no 51.3%, yes 48.7%; 3 repeat an earlier text; "
-        "1 texts have more than one label"
+    printed = lines(tiny_encoder, **places)
+    assert printed[0] == "files: texts, 2 classes; source files"
+    assert printed[1] == (
+        "  generated: 39 rows (generated.csv); no 51.3%, yes 48.7%; 3 rows with the text of an earlier row; "
+        "1 text with more than one label"
     )
-    assert told[2] == "  real: 100 rows (real.csv); no 50.0%, yes 50.0%"
-    assert told[3] == "  test: 60 rows (test.csv); no 50.0%, yes 50.0%"
-    assert told[4] == "  small real set: 100 rows; no 50.0%, yes 50.0%"
-    assert told[5] == "  removed 2 of 41 generated rows whose text is also in the test"
+    assert printed[2] == "  real: 100 rows (real.csv); no 50.0%, yes 50.0%"
+    assert printed[3] == "  test: 60 rows (test.csv); no 50.0%, yes 50.0%"
+    assert printed[4] == "  small real set: 100 rows; no 50.0%, yes 50.0%"
+    assert printed[5] == "  removed 2 of 41 generated rows whose text is also in the test"
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_encoder)
     counts = pd.Series([len(ids) for ids in tokenizer(pd.read_csv(places["real"])["text"].tolist())["input_ids"]])
     middle, high = counts.quantile([0.5, 0.99])
-    expected = f"median {middle:.0f}, 99 % {high:.0f}, longest {counts.max()}; {(counts > 32).sum():,} are cut at 32"
-    assert told[7] == f"  tokens of {tiny_encoder.name}, real: {expected}"
+    expected = f"median {middle:.0f}, 99 % {high:.0f}, longest {counts.max()}; 1 row cut at 32"
+    assert printed[7] == f"  tokens of {tiny_encoder.name}, real: {expected}"
     assert (counts > 32).sum() == 1
 
 
 def test_stress_and_a_missing_encoder(tiny_encoder: Path) -> None:
-    told = list(validate(make_request(methods="ce", tasks="twitter[real=50,generated=200]", encoder="no/such-encoder")))
-    assert told[1].startswith("  generated: 200 rows")
-    assert told[4].startswith("  small real set: 50 rows")
-    assert told[-1].startswith("  tokens: not counted; encoder 'no/such-encoder'")
+    printed = list(
+        validate(make_request(methods="ce", tasks="twitter[real=50,generated=200]", encoder="no/such-encoder"))
+    )
+    assert printed[1].startswith("  generated: 200 rows")
+    assert printed[4].startswith("  small real set: 50 rows")
+    assert printed[-1].startswith("  tokens: not counted; encoder 'no/such-encoder'")
     with pytest.raises(DataError, match="more real rows than the pool of 200"):
         lines(tiny_encoder, tasks="twitter[real=201]")
 

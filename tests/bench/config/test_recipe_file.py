@@ -82,30 +82,30 @@ def test_the_contrastive_term(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         ({"learning_rat": 1e-4}, "learning_rate"),
         ({"gradient_accumulation_steps": 4}, "gradient_accumulation_steps=4 would change the result"),
         ({"optim": "adafactor"}, "would change the result"),
         ({"problem_type": "single_label_classification_dipm"}, "single_label_classification_dimp"),
         ({"use_wandb_dataset": True}, "wandb_dataset names none"),
-        ({"do_train": "perhaps"}, "do_train is true or false"),
+        ({"do_train": "perhaps"}, "do_train must be true or false"),
         ({"model_name_or_path": None}, "no model"),
         ({"warmup_steps": 100}, "warmup_ratio"),
         ({"quality_checker_model": "a", "twomodelloss_wandb_model2": "b"}, "two quality checkers"),
-        ({"seed": "abc"}, "seed is a number, not 'abc'"),
-        ({"seed": [1]}, "seed is a number"),
-        ({"seed": 1.7}, "seed is a whole number"),
-        ({"seed": True}, "seed is a number"),
-        ({"max_grad_norm": "x"}, "max_grad_norm is a number"),
-        ({"warmup_ratio": "x"}, "warmup_ratio is a number"),
-        ({"contrastive_learning_weight": "x"}, "contrastive_learning_weight is a number"),
+        ({"seed": "abc"}, "seed must be a number, not 'abc'"),
+        ({"seed": [1]}, "seed must be a number"),
+        ({"seed": 1.7}, "seed must be a whole number"),
+        ({"seed": True}, "seed must be a number"),
+        ({"max_grad_norm": "x"}, "max_grad_norm must be a number"),
+        ({"warmup_ratio": "x"}, "warmup_ratio must be a number"),
+        ({"contrastive_learning_weight": "x"}, "contrastive_learning_weight must be a number"),
         (["a", "list"], "mapping"),
     ],
 )
-def test_bad_configurations(values: Any, told: str, tmp_path: Path) -> None:
+def test_bad_configurations(values: Any, message: str, tmp_path: Path) -> None:
     given = {"model_name_or_path": "m", **values} if isinstance(values, dict) else values
-    with pytest.raises(UserError, match="(?s)" + told.replace("(", r"\(")):
+    with pytest.raises(UserError, match="(?s)" + message.replace("(", r"\(")):
         translated(tmp_path, given)
 
 
@@ -113,6 +113,6 @@ def test_yaml_and_what_is_no_configuration(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("model_name_or_path: m\nlearning_rate: 1e-5\n")
     assert make_request(methods="ce", settings=read(tmp_path / "c.yaml").settings).settings.lr == 1e-5
     (tmp_path / "c.json").write_text("{")
-    for name, told in (("c.json", "c.json cannot be read as"), ("missing.json", "missing.json: No such file")):
-        with pytest.raises(UserError, match=told):
+    for name, message in (("c.json", "c.json cannot be read as"), ("missing.json", "missing.json: No such file")):
+        with pytest.raises(UserError, match=message):
             read(tmp_path / name)

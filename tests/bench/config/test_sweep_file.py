@@ -31,8 +31,8 @@ def random_lr(**entry: Any) -> dict[str, Any]:
 def test_a_grid_is_all_combinations(tmp_path: Path) -> None:
     parameters = {"seed": {"values": [0, 1]}, "methods": {"values": ["ce", "dimp"]}, "lr": {"value": 1e-4}}
     path = written(tmp_path, {"method": "grid", "parameters": parameters, "command": RUN})
-    found, told = trials(path)
-    assert "4 of 4 trials of a grid" in told
+    found, summary = trials(path)
+    assert "4 of 4 trials of a grid" in summary
     assert (found[:3], "3 of 4" in trials(path, 3)[1]) == (trials(path, 3)[0], True)
     assert found[0] == ["--workers=1", "--lr=0.0001", "--methods=ce", "--seed=0"]
 
@@ -45,8 +45,8 @@ def test_random_and_bayes_draw_within_their_ranges(tmp_path: Path) -> None:
         "methods": {"value": "dimp"},
     }
     path = written(tmp_path, {"method": "bayes", "parameters": parameters, "command": RUN, "run_cap": 50})
-    lists, told = trials(path)
-    assert "50 trials drawn at random, seed 0; the search of method bayes" in told
+    lists, summary = trials(path)
+    assert "50 trials drawn at random with seed 0; method bayes searches only" in summary
     found = [dict(word[2:].split("=") for word in trial) for trial in lists]
     assert len(found) == 50
     assert all(1e-5 <= float(trial["lr"]) <= 1e-3 and 1 <= float(trial["dimp.clip"]) <= 20 for trial in found)
@@ -56,9 +56,9 @@ def test_random_and_bayes_draw_within_their_ranges(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sweep", "told"),
+    ("sweep", "message"),
     [
-        ([1], "no sweep file"),
+        ([1], "not a sweep file"),
         ({"method": "gird"}, "grid"),
         ({"method": "grid", "command": ["python", "train.py"]}, "its command must run"),
         ({"method": "grid", "command": RUN, "parameters": {"lr": {"min": 1, "max": 2}}}, "needs value or a list"),
@@ -87,15 +87,15 @@ def test_random_and_bayes_draw_within_their_ranges(tmp_path: Path) -> None:
         ({"method": "grid", "command": RUN, "run_cap": "all"}, "run_cap must be a number"),
     ],
 )
-def test_malformed_files(sweep: Any, told: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=told):
+def test_malformed_files(sweep: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
         trials(written(tmp_path, sweep))
 
 
 def test_a_file_that_is_not_there_or_says_a_thing_twice(bench: Command, tmp_path: Path) -> None:
     (tmp_path / "twice.yaml").write_text("method: grid\nmethod: random\n")
     (tmp_path / "twice.json").write_text('{"seed": 1, "seed": 2}')
-    for command, told in (
+    for command, message in (
         (("sweep", "nope.yaml"), "no such file"),
         (("sweep", "twice.yaml"), "twice.yaml, line 2: method is given twice"),
         (("run", "--config", "twice.yaml"), "twice.yaml, line 2: method is given twice"),
@@ -104,7 +104,7 @@ def test_a_file_that_is_not_there_or_says_a_thing_twice(bench: Command, tmp_path
     ):
         ran = bench(*command)
         assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
-        assert told in ran.stderr
+        assert message in ran.stderr
         assert "Errno" not in ran.stderr
 
 

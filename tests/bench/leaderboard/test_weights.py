@@ -130,4 +130,4 @@ def test_the_command_and_the_section_of_the_report(
     assert len(texts) == len(shown.stdout.splitlines()) + 4
     missing = bench("weights", "nothing")
     assert missing.returncode == 2
-    assert "no cell nothing" in missing.stderr
+    assert "no cell 'nothing'" in missing.stderr

@@ -149,7 +149,7 @@ def test_a_group_names_what_it_leaves_out_for_its_cost(monkeypatch: pytest.Monke
     """A method that costs more than ten CE cells is not in `all`, with the reason; named itself, it runs."""
     monkeypatch.setattr(discover()["sungen"], "declared_cost", classmethod(lambda cls, config, budget: 12.5))
     request = make_request(methods="all", seeds=1)
-    assert request.left_out["sungen"] == "it costs 12.5 CE cells; name it to run it"
+    assert request.left_out["sungen"] == "it costs 12.5 times as much as ce; name it to run it"
     assert "sungen" not in {choice.cls.name for choice in request.methods}
     assert [choice.cls.name for choice in make_request(methods="sungen", seeds=1).methods] == ["sungen"]
 

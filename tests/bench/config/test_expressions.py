@@ -1,4 +1,4 @@
-"""The grammar of references, the typing of options, and the command lines that agents send."""
+"""The grammar of method and task expressions, the typing of their options, and wrong requests."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cli.argv import normalise
-from bench.config.expressions import Ref, parse
+from bench.config.expressions import Expression, parse
 from bench.config.request import make_request
 from bench.config.typed import build, label
 from bench.errors import UserError
@@ -33,16 +32,16 @@ class Config:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("ce", [Ref("ce")]),
-        ("ce,focal", [Ref("ce"), Ref("focal")]),
-        (" dimp( clip = 20 , gamma=1 ) , ce ", [Ref("dimp", {"clip": "20", "gamma": "1"}), Ref("ce")]),
-        ("ce()", [Ref("ce")]),
-        (["ce", "imp(clip=2),dimp"], [Ref("ce"), Ref("imp", {"clip": "2"}), Ref("dimp")]),
-        ("ce(train-on=both)", [Ref("ce", {"train_on": "both"})]),
-        ("ce(train_on='both')", [Ref("ce", {"train_on": "both"})]),
+        ("ce", [Expression("ce")]),
+        ("ce,focal", [Expression("ce"), Expression("focal")]),
+        (" dimp( clip = 20 , gamma=1 ) , ce ", [Expression("dimp", {"clip": "20", "gamma": "1"}), Expression("ce")]),
+        ("ce()", [Expression("ce")]),
+        (["ce", "imp(clip=2),dimp"], [Expression("ce"), Expression("imp", {"clip": "2"}), Expression("dimp")]),
+        ("ce(train-on=both)", [Expression("ce", {"train_on": "both"})]),
+        ("ce(train_on='both')", [Expression("ce", {"train_on": "both"})]),
     ],
 )
-def test_references_are_parsed(text: str | list[str], expected: list[Ref]) -> None:
+def test_expressions_are_parsed(text: str | list[str], expected: list[Expression]) -> None:
     assert parse(text, "()") == expected
 
 
@@ -51,7 +50,7 @@ def test_references_are_parsed(text: str | list[str], expected: list[Ref]) -> No
     ["", " , ", "dimp(clip=20", "dimp)clip=20(", "dimp(clip)", "dimp(=20)", "dimp(clip=)", "dimp[clip=20]", "(clip=2)",
      "dimp(clip=1,clip=2)", "dimp(clip=20)x", "ce,,focal", "dimp clip=20"],
 )  # fmt: skip
-def test_malformed_references_are_refused(text: str) -> None:
+def test_malformed_expressions_are_refused(text: str) -> None:
     with pytest.raises(UserError):
         parse(text, "()")
 
@@ -59,10 +58,10 @@ def test_malformed_references_are_refused(text: str) -> None:
 @given(st.text(alphabet="ab,()[]='\" 1.", max_size=20))
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
-        found = parse(text, "()")
+        expressions = parse(text, "()")
     except UserError:
         return
-    assert all(ref.name for ref in found)
+    assert all(expression.name for expression in expressions)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +87,7 @@ def test_values_take_the_type_of_their_field(options: dict[str, object], expecte
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"numbr": "1"}, "'number'"),
         ({"number": "many"}, "a number"),
@@ -99,10 +98,10 @@ def test_values_take_the_type_of_their_field(options: dict[str, object], expecte
         ({"number": "none"}, "a number"),
     ],
 )
-def test_wrong_options_name_field_and_remedy(options: dict[str, object], told: str) -> None:
+def test_wrong_options_name_field_and_remedy(options: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match="x") as caught:
         build(Config, options, "x")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_labels_hold_only_what_differs() -> None:
@@ -110,43 +109,19 @@ def test_labels_hold_only_what_differs() -> None:
     assert label("m", Config(count=4, bound=2.0)) == "m(bound=2.0,count=4)"
 
 
-FLAGS = ("--dry-run", "--force")
-
-
-@pytest.mark.parametrize(
-    ("sent", "read"),
-    [
-        (["run", "--data_dir=x"], ["run", "--data-dir=x"]),
-        (["run", "--train_layers=2", "--lr", "1e-3"], ["run", "--set", "train-layers=2", "--set", "lr=1e-3"]),
-        (["--dry-run=True"], ["--dry-run"]),
-        (["--dry_run=False", "--force"], ["--force"]),
-        (["--dry-run=maybe"], ["--dry-run=maybe"]),
-        (["--seed=None"], []),
-        (["--tasks=['twitter', 'news']"], ["--tasks=twitter,news"]),
-        (["--dimp.clip=20"], ["--set", "dimp.clip=20"]),
-        (["--dimp.clip", "20", "x"], ["--set", "dimp.clip=20", "x"]),
-        (["--set", "dimp.clip=20"], ["--set", "dimp.clip=20"]),
-        (["--methods", "dimp(clip=20)"], ["--methods", "dimp(clip=20)"]),
-        (["--", "-x"], ["--", "-x"]),
-    ],
-)
-def test_arguments_of_agents_become_those_of_people(sent: list[str], read: list[str]) -> None:
-    assert normalise(sent, FLAGS, ("--lr", "--train-layers")) == read
-
-
-def test_the_same_reference_twice_is_one_entry() -> None:
-    asked = make_request(
+def test_the_same_expression_twice_is_one_entry() -> None:
+    request = make_request(
         methods="dimp(clip=20,gamma=1),dimp(gamma=1.0,clip=20.0),dimp(clip=20)", tasks="twitter,twitter"
     )
-    assert [choice.label for choice in asked.methods] == ["dimp(clip=20.0)"]
-    assert [task.label for task in asked.tasks] == ["twitter"]
+    assert [choice.label for choice in request.methods] == ["dimp(clip=20.0)"]
+    assert [task.label for task in request.tasks] == ["twitter"]
 
 
 def test_settings_reach_training_and_methods() -> None:
-    asked = make_request(methods="dimp,imp", settings={"lr": "1e-5", "dimp.clip": "20", "train-layers": "all"})
-    assert asked.settings.lr == 1e-5
-    assert asked.settings.train_layers == "all"
-    assert [choice.label for choice in asked.methods] == ["dimp(clip=20.0)", "imp"]
+    request = make_request(methods="dimp,imp", settings={"lr": "1e-5", "dimp.clip": "20", "train-layers": "all"})
+    assert request.settings.lr == 1e-5
+    assert request.settings.train_layers == "all"
+    assert [choice.label for choice in request.methods] == ["dimp(clip=20.0)", "imp"]
 
 
 def test_a_method_that_workers_cannot_import_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +154,7 @@ def test_the_data_folder_may_come_from_the_environment(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"methods": "dimpp"}, "did you mean 'dimp'"),
         ({"methods": "all(x=1)"}, "takes no options"),
@@ -210,10 +185,10 @@ def test_the_data_folder_may_come_from_the_environment(monkeypatch: pytest.Monke
         ({"methods": "ce(real_share=0.5)"}, "train_on=both"),
     ],
 )  # fmt: skip
-def test_wrong_requests_name_the_nearest_right_thing(arguments: dict[str, object], told: str) -> None:
+def test_wrong_requests_name_the_nearest_right_thing(arguments: dict[str, object], message: str) -> None:
     from tasks import DataError
 
     with pytest.raises((UserError, DataError)) as caught:
         make_request(**arguments)  # type: ignore[arg-type]
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -1,0 +1,76 @@
+"""How a field of a dataclass is an option of the command line and a keyword of a Python function."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import Field, dataclass, fields
+from typing import Any
+
+# The panels of the help, in the order in which it shows them.
+GRID, DATA, TRAINING, RUN, OUTPUT = "Grid", "Data", "Training", "Run", "Output"
+
+
+@dataclass(frozen=True)
+class Option:
+    """How a field is written on the command line."""
+
+    panel: str
+    help: str
+    name: str = ""  # without leading dashes; empty: the field's name with hyphens
+    type: Any = None  # of the value on the command line; None: the field's type
+    repeatable: bool = False  # each use of the option adds one value
+    switch: Any = None  # of an option without a value: what the field becomes when it is present
+    convert: Callable[[Any], Any] | None = None  # from the value on the command line to that of the field
+    min: float | None = None
+    max: float | None = None
+
+
+def option(panel: str, help: str, **details: Any) -> dict[str, Option]:
+    """The metadata of a field; `details` are further fields of `Option`."""
+    return {"option": Option(panel, help, **details)}
+
+
+def option_of(entry: Field[Any]) -> Option:
+    """How a field is written on the command line, its name filled in."""
+    details: Option = entry.metadata["option"]
+    return details if details.name else Option(**{**vars(details), "name": entry.name.replace("_", "-")})
+
+
+def key_values(texts: Sequence[str]) -> dict[str, str]:
+    """`key=value` texts as a dict. Raises UserError for a text without a value and for a repeated key."""
+    # Imported late: `import bench` must work where a file hides the package `tasks`, which `bench.__main__` reports.
+    from bench.errors import UserError
+
+    values: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not key or not value:
+            raise UserError(f"--set {text!r} is not key=value")
+        if key in values:
+            raise UserError(f"--set {key!r} is given twice")
+        values[key] = value
+    return values
+
+
+def keywords(table: type) -> list[inspect.Parameter]:
+    """The arguments as parameters of a Python function: methods and tasks also by position, the rest by keyword."""
+    by_position = ("methods", "tasks")
+    return [
+        inspect.Parameter(
+            entry.name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD if entry.name in by_position else inspect.Parameter.KEYWORD_ONLY,
+            default=entry.default,
+            annotation=entry.type,
+        )
+        for entry in fields(table)
+    ]
+
+
+def described(table: type) -> str:
+    """The arguments as indented lines of a docstring: keyword, option, help."""
+    wrapper = textwrap.TextWrapper(110, initial_indent="    ", subsequent_indent=8 * " ", break_on_hyphens=False)
+    return "\n".join(
+        wrapper.fill(f"{entry.name} (--{option_of(entry).name}): {option_of(entry).help}") for entry in fields(table)
+    )

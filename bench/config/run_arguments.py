@@ -1,0 +1,213 @@
+"""One table of everything that a run can be given; a new argument is one field here, and the code that uses it.
+
+Derived from the fields: the options of `bench run` with their help (`bench.cli.options`), the keys of a `--config`
+file, and the keywords of `bench.run`. The three classes are what the planner, the execution and the report read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.config.option import DATA, GRID, OUTPUT, RUN, TRAINING, key_values, option
+from bench.store.layout import Kept
+
+CORRECTIONS = Literal["holm", "bh"]  # the names in `bench.leaderboard.rules.Correction`
+
+
+@dataclass(frozen=True)
+class GridArguments:
+    """Which cells: methods, tasks and seeds, their data and their training."""
+
+    methods: str | Sequence[str] = field(
+        default="all",
+        metadata=option(
+            GRID, 'Methods or groups of methods: "all", "core", "ce,dimp(clip=20)"; see list methods.', type=str
+        ),
+    )
+    tasks: str | Sequence[str] | None = field(
+        default=None,
+        metadata=option(
+            GRID,
+            'Names of tasks, or paths of a YAML, a folder or a file: "twitter,financial[agreement=75]" '
+            "(default: twitter, or files where --generated and --real are given).",
+            type=str | None,
+        ),
+    )
+    seeds: int | str | Sequence[int] = field(
+        default=5, metadata=option(GRID, "Number of seeds, counted from 0.", type=int)
+    )
+    seed: int | str | Sequence[int] | None = field(
+        default=None, metadata=option(GRID, 'Exactly these seeds, in place of --seeds: "3,7".', type=str | None)
+    )
+    plugins: Sequence[str | Path] = field(
+        default=(),
+        metadata=option(GRID, "A Python file with methods of your own.", name="plugin", type=Path, repeatable=True),
+    )
+    source: str | None = field(
+        default=None,
+        metadata=option(
+            DATA,
+            "Where rows come from: bundled (its real rows are a stand-in, not human text), local, hub, course "
+            "(default: bundled, or course where --data-dir holds its files).",
+        ),
+    )
+    data_dir: str | Path | None = field(
+        default=None,
+        metadata=option(
+            DATA,
+            "The folder of source local or course (default: the environment variable BENCH_DATA).",
+            type=Path | None,
+        ),
+    )
+    generated: str | Path | None = field(
+        default=None,
+        metadata=option(DATA, "A file, folder or hub id that replaces the task's generated set.", type=str | None),
+    )
+    real: str | Path | None = field(
+        default=None,
+        metadata=option(
+            DATA,
+            "A file, folder or hub id that replaces the real rows from which the small real set is drawn.",
+            type=str | None,
+        ),
+    )
+    test: str | Path | None = field(
+        default=None,
+        metadata=option(DATA, "A file, folder or hub id that replaces the task's test set.", type=str | None),
+    )
+    test_size: int | str | None = field(
+        default="default",
+        metadata=option(DATA, "Most test rows: a number, all, or default (the task's own limit).", type=str),
+    )
+    limit: int | None = field(
+        default=None,
+        metadata=option(DATA, "Smoke run: at most this many rows in each role, and no leaderboard.", min=1),
+    )
+    encoder: str | Sequence[str] | None = field(
+        default=None,
+        metadata=option(
+            TRAINING,
+            "Pretrained encoders: hub ids or folders, separated by commas (default: the preset's).",
+            type=str | None,
+        ),
+    )
+    checker_encoder: str | None = field(
+        default=None, metadata=option(TRAINING, "The encoder of the checkers (default: the one of the classifier).")
+    )
+    quality_checker: str | None = field(
+        default=None,
+        metadata=option(
+            TRAINING,
+            "A trained classifier to use as quality checker, instead of one trained on the small real set: a folder, "
+            "hub id, cell, or wandb:entity/project/name:version.",
+        ),
+    )
+    diversity_checker: str | None = field(
+        default=None,
+        metadata=option(
+            TRAINING, "A trained classifier to use as diversity checker, instead of one trained on the generated set."
+        ),
+    )
+    preset: str = field(
+        default="quick", metadata=option(TRAINING, "Named training settings: quick, full, paper, scratch, smoke.")
+    )
+    protocol: str | Sequence[str] | None = field(
+        default=None,
+        metadata=option(
+            TRAINING,
+            "What the small real set is for and how the checkpoint is chosen: fixed, paper-select, "
+            "held-out(share=0.3), tuned(8), or several of them, separated by commas (default: the preset's).",
+            type=str | None,
+        ),
+    )
+    settings: Mapping[str, Any] | None = field(
+        default=None,
+        metadata=option(
+            TRAINING,
+            "A training setting (lr=1e-4) or a method's hyper-parameter (dimp.clip=20); may also be written --lr=1e-4, "
+            "--dimp.clip=20.",
+            name="set",
+            type=str,
+            repeatable=True,
+            convert=key_values,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class ExecutionArguments:
+    """How cells are run and what is written; nothing here changes a result."""
+
+    workers: int | None = field(
+        default=None,
+        metadata=option(
+            RUN, "Worker processes; by default `run` starts one per GPU, or one per core without a GPU.", min=1
+        ),
+    )
+    dry_run: bool = field(
+        default=False, metadata=option(RUN, "Report what would be done and about how long it takes; do nothing.")
+    )
+    retry_failed: bool = field(default=False, metadata=option(RUN, "Train failed cells again."))
+    force: bool = field(default=False, metadata=option(RUN, "Train the cells of the grid again, even finished ones."))
+    fail_fast: bool = field(default=False, metadata=option(RUN, "Stop at the first failure."))
+    out: Path = field(
+        default=Path("runs"), metadata=option(OUTPUT, "The store: a folder that keeps one folder per cell.")
+    )
+    reports: Path = field(default=Path("reports"), metadata=option(OUTPUT, "The folder in which reports are written."))
+    figures: bool = field(
+        default=True,
+        metadata=option(OUTPUT, "Write tables only; a figure takes half a second.", name="no-figures", switch=False),
+    )
+    save_models: Kept | None = field(
+        default=None,
+        metadata=option(
+            OUTPUT, "Keep each cell's model: only the weights that trained, or a full Hugging Face folder."
+        ),
+    )
+    track: str = field(default="none", metadata=option(OUTPUT, "Also send each cell to wandb or tensorboard."))
+    artifacts: Collection[str] = field(
+        default=(),
+        metadata=option(
+            OUTPUT,
+            "With --track wandb, also upload the rows, texts included, and the kept models as W&B artifacts.",
+            name="log-artifacts",
+            switch=("dataset", "model"),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class VerdictArguments:
+    """How the report judges differences between methods."""
+
+    baseline: str = field(default="ce", metadata=option(OUTPUT, "The method that all others are compared with."))
+    delta: float = field(
+        default=1.0,
+        metadata=option(
+            OUTPUT,
+            "Two methods are equivalent if the interval of their difference lies within this many points.",
+            min=0,
+            max=100,
+        ),
+    )
+    correction: CORRECTIONS = field(
+        default="holm",
+        metadata=option(
+            OUTPUT,
+            "How the p-values of the core methods are corrected for their number: holm, or bh for the false discovery "
+            "rate.",
+        ),
+    )
+    allow_mixed: bool = field(
+        default=False,
+        metadata=option(OUTPUT, "Compare cells that were made by different code, library versions or devices."),
+    )
+
+
+# Dataclasses collect fields from the last base to the first: grid, execution, verdicts.
+@dataclass(frozen=True)
+class RunArguments(VerdictArguments, ExecutionArguments, GridArguments):
+    """All arguments of a run."""
