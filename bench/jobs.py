@@ -99,7 +99,7 @@ class Job:
     @property
     def title(self) -> str:
         """The name of the job in progress lines."""
-        return f"{self.kind} {self.id}"
+        return self.id
 
     @property
     def other_folder(self) -> Path | None:

@@ -1,4 +1,4 @@
-"""Commands that inspect: `validate` the data of a task; `list`, `show`, `clean` and `weights` a store."""
+"""Commands that inspect: `validate` the data of a task; `list`, `show`, `clean`, `doctor` and `weights` a store."""
 
 from __future__ import annotations
 
@@ -101,6 +101,23 @@ def clean(
 
     for line in cleaning(out, failed=failed, remove=yes):
         say(line)
+
+
+def doctor(
+    out: Annotated[Path, option("out")] = Path("runs"),
+    repair: Annotated[bool, typer.Option("--repair", help="Remove what is damaged; runs compute it again.")] = False,
+) -> None:
+    """Check every file of a store against what was written, and show what is damaged or unfinished.
+
+    Exit code 1 if something is, and --repair was not given.
+    """
+    from bench.commands.doctor import doctor as check
+
+    lines, sound = check(out, repair=repair)
+    for line in lines:
+        say(line)
+    if not sound:
+        raise typer.Exit(1)
 
 
 def weights(

@@ -11,6 +11,7 @@ from typing import Any
 from bench.store.files import flatten, read_json
 from bench.store.find import title
 from bench.store.folders import State, failure, state
+from bench.store.integrity import INTERNAL
 from bench.store.layout import DONE, LOG, MODEL
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -34,7 +35,7 @@ def show(folder: Path) -> Iterator[str]:
     yield from block("cell", {key: spec[key] for key in SPEC if key in spec})
     yield from block("hyper-parameters", spec["hyperparameters"])
     yield from block("settings", spec["settings"])
-    yield from block("metrics", {k: v for k, v in optional(folder / DONE).items() if k != "files"})
+    yield from block("metrics", {k: v for k, v in optional(folder / DONE).items() if k not in INTERNAL})
     yield from block("timing", optional(folder / "timing.json"))
     yield from curves(folder / "history.jsonl")
     yield from block("environment", optional(folder / "env.json"))

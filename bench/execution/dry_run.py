@@ -10,7 +10,7 @@ from bench.execution.progress import Say
 from bench.jobs import CellJob, Job, MirrorJob, TunedJob
 from bench.planning import estimate
 from bench.planning.plan import Plan
-from bench.words import plural
+from tasks.errors import plural
 
 TABLES = {
     "tokens": "token table",

@@ -46,7 +46,10 @@ def check_encoders(plan: Plan) -> dict[str, list[str]]:
     open_jobs = {identity: found for identity, found in states.items() if found is not State.DONE}
     if open_jobs:
         waiting = dict.fromkeys(open_jobs, State.STALE)  # a check that another run holds is waited for
-        local.execute(Queue({identity: jobs[identity] for identity in open_jobs}, waiting, {}), 1, FirstFailure())
+        queue = Queue({identity: jobs[identity] for identity in open_jobs}, waiting, {})
+        local.execute(queue, 1, FirstFailure())
+        if queue.closed:  # by Ctrl-C: there is no cell yet that could be finished
+            raise KeyboardInterrupt
     notes: dict[str, list[str]] = {}
     for job in jobs.values():
         if lines := read_json(job.folder / DONE)["notes"]:

@@ -18,7 +18,7 @@ from bench.execution import engines
 from bench.execution.dry_run import duration, summary
 from bench.execution.encoder_checks import add_notes, check_encoders
 from bench.execution.engines import Engine
-from bench.execution.prepare import cells_without_model, keep_models, make_queue, prepare_store, unfinished
+from bench.execution.prepare import cells_without_model, damaged, keep_models, make_queue, prepare_store, unfinished
 from bench.execution.progress import FailFast, Progress, Say
 from bench.leaderboard.rules import require_baseline
 from bench.planning import mirrors
@@ -28,7 +28,7 @@ from bench.planning.planner import make_plan
 from bench.processes import devices
 from bench.store import hidden_columns
 from bench.store.manifest import save
-from bench.words import plural
+from tasks.errors import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,6 +144,8 @@ def execute(
     show: Callable[[Progress], AbstractContextManager[object]],
 ) -> Progress:
     """Run the plan's open jobs to the end, to the first failure under --fail-fast, or to a Ctrl-C."""
+    for line in damaged(plan):
+        say(line)
     queue, workers = make_queue(plan), engine.count(options.workers)
     if jobs := unfinished(queue):
         say(duration(jobs, plan, workers))

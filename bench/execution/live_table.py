@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.execution.progress import SETTLED, Progress, Row
-from bench.words import plural
+from tasks.errors import plural
 
 REFRESHES = 2  # per second; each takes time from the workers
 AROUND = 6  # lines of the screen that are not rows: head, foot and the shell's prompt

@@ -8,7 +8,8 @@ from bench.execution.queue import Queue
 from bench.jobs import CellJob, Job
 from bench.planning.plan import Plan
 from bench.store.folders import State, adopt, failure, forget, state
-from bench.store.layout import MODEL, MODEL_FILES, Kept
+from bench.store.integrity import damage
+from bench.store.layout import DONE, MODEL, MODEL_FILES, Kept
 
 
 def keep_models(plan: Plan, kept: Kept) -> None:
@@ -44,6 +45,13 @@ def prepare_store(plan: Plan, *, retry_failed: bool, force: bool) -> None:
                 forget(job.other_folder)
         elif job.other_folder is not None and not failed:
             adopt(job.other_folder, job.folder, plan.root)
+
+
+def damaged(plan: Plan) -> list[str]:
+    """A line for each result of the plan that is no longer what was written; it is computed again."""
+    finished = [job for job in plan.jobs.values() if (job.folder / DONE).exists()]
+    problems = [(job.title, damage(job.folder)) for job in finished]
+    return [f"damaged, computed again: {title}: {problem}" for title, problem in problems if problem]
 
 
 def make_queue(plan: Plan) -> Queue:

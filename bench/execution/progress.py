@@ -19,7 +19,7 @@ from bench.planning.plan import Plan
 from bench.store.files import read_json
 from bench.store.folders import State
 from bench.store.layout import DONE, LOG
-from bench.words import plural
+from tasks.errors import plural
 
 Say = Callable[[str], None]
 

@@ -23,7 +23,6 @@ from bench.jobs import SCHEMA, DynamicsJob, EmbeddingsJob, FoldsJob, Job, RoleRo
 from bench.store.files import read_json
 from bench.store.folders import State, state
 from bench.store.layout import precomputed_path
-from bench.words import plural
 from methods.base import (
     DIVERSITY,
     DIVERSITY_OOF,
@@ -36,6 +35,7 @@ from methods.base import (
     TOKENS,
 )
 from tasks.draw import folds
+from tasks.errors import plural
 
 if TYPE_CHECKING:
     from bench.planning.cell_planner import CellPlanner

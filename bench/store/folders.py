@@ -5,13 +5,12 @@
     runs/.artefacts/<kind>/<id>/     a precomputed table, which cells share
     runs/.grids/<id>.json            the manifest of a grid, for its report
 
-`metrics.json` is written last and atomically: its presence means done. It holds the sizes of the files beside it, so
-that a damaged folder is computed again instead of read.
+`metrics.json` is written last and atomically: its presence means done. It holds sizes and digests of the files beside
+it, so that a damaged folder is computed again instead of read (`bench.store.integrity`).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -21,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.store.files import read_json, whole_folder, write_json
-from bench.store.layout import DONE, ERROR, LEASE, LOG, root_of
+from bench.store.integrity import damage, sealed
+from bench.store.layout import DONE, ERROR, LEASE, root_of
 from bench.store.leases import alive, exclusive, read_lease, started
 
 CAUSE_LENGTH = 300  # characters of an error message that other texts quote
@@ -38,26 +38,18 @@ class State(StrEnum):
     DONE = "done"
 
 
-def finish(folder: Path, metrics: Mapping[str, Any]) -> None:
-    """Mark a folder as done: write its metrics and the sizes of its files."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name not in (LEASE, LOG))
-    sizes = {path.name: path.stat().st_size for path in files}
-    write_json(folder / DONE, {**metrics, "files": sizes})
+def finish(folder: Path, metrics: Mapping[str, Any], name: str = "") -> None:
+    """Mark a folder as done: write its metrics with sizes and digests of its files.
 
-
-def whole(folder: Path) -> bool:
-    """Whether a finished folder still has all its files in their sizes."""
-    try:
-        sizes = json.loads((folder / DONE).read_text(encoding="utf-8")).get("files", {})
-        return all((folder / name).stat().st_size == size for name, size in sizes.items())
-    except (OSError, ValueError, AttributeError):
-        return False
+    `name` is that which a folder will have once it is moved to its place.
+    """
+    write_json(folder / DONE, sealed(folder, metrics, name or folder.name))
 
 
 def state(folder: Path) -> State:
     """The state of the folder of a cell or precomputed table."""
     if (folder / DONE).exists():
-        return State.DONE if whole(folder) else State.STALE
+        return State.STALE if damage(folder) else State.DONE
     if (folder / ERROR).exists():
         return State.FAILED
     lease = read_lease(folder / LEASE)

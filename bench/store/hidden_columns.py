@@ -5,10 +5,12 @@ The process that plans a grid writes them to the store. Jobs do not name them, s
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.store.files import whole_folder
 from bench.store.folders import State, finish, state
 from bench.store.layout import precomputed_path
 from tasks import Rows
@@ -34,9 +36,10 @@ def save(hidden: Mapping[str, Rows], root: Path) -> None:
         for name, values in rows.hidden.items():
             wide = values.ndim > 1
             columns.update({f"{name}_{k}": values[:, k] for k in range(values.shape[1])} if wide else {name: values})
-        folder.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(columns).to_parquet(folder / FILE, index=False)
-        finish(folder, {"rows": len(rows)})
+        shutil.rmtree(folder, ignore_errors=True)  # damaged, or of an earlier version that died
+        with whole_folder(folder) as part:  # two runs may write the same columns at once
+            pd.DataFrame(columns).to_parquet(part / FILE, index=False)
+            finish(part, {"rows": len(rows)}, folder.name)
 
 
 def read(root: Path, identity: str | None) -> pd.DataFrame | None:

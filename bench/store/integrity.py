@@ -23,14 +23,14 @@ BLOCK = 2**20  # bytes read at once
 _known: dict[tuple[Path, int, int], str] = {}  # (file, mtime in ns, size) -> digest: a file is read once per process
 
 
-def sealed(folder: Path, results: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of `metrics.json` for a folder whose other files are written."""
+def sealed(folder: Path, results: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The content of `metrics.json` for a folder whose other files are written, and which is called `name`."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name not in (LEASE, LOG, DONE))
     content = {
         **results,
         FILES: {path.name: path.stat().st_size for path in files},
         DIGESTS: {path.name: content_hash(path) for path in files},
-        FOLDER: folder.name,
+        FOLDER: name,
     }
     return {**content, SEAL: seal(content)}
 

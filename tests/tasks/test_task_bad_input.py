@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from tasks import DataError, load
+from tasks.errors import plural
 from tasks.sources.files import read_table
 from tests.tasks.task_files import make_rows, write_json_lines, write_parquet, write_task
 
@@ -320,3 +321,7 @@ def test_a_text_may_be_long_in_every_format(tmp_path):
     text = "word " * 40_000
     (tmp_path / "rows.csv").write_text(f"text,label\n{text},1\n")
     assert read_table(tmp_path / "rows.csv").columns == {"text": [text], "label": ["1"]}
+
+
+def test_a_count_has_the_form_of_its_noun():
+    assert [plural(number, "row") for number in (0, 1, 2, 1000)] == ["0 rows", "1 row", "2 rows", "1,000 rows"]

@@ -12,6 +12,7 @@ from bench.leaderboard.compare.across_tasks import LEAST_TASKS, Overall
 from bench.leaderboard.formats.tuned_settings import chosen
 from bench.leaderboard.results import Report, Section
 from bench.store.layout import ENVIRONMENT
+from tasks.errors import plural
 
 # What Markdown would read as markup: an underscore only at the edge of a word, a bracket only after a link's text.
 SPECIAL = re.compile(r"[\\`*|]|<(?=[A-Za-z/!?])|(?<=\])\(|(?<!\w)_|_(?!\w)|~(?=~)|&(?=#?\w+;)")
@@ -20,11 +21,6 @@ SPECIAL = re.compile(r"[\\`*|]|<(?=[A-Za-z/!?])|(?<=\])\(|(?<!\w)_|_(?!\w)|~(?=~
 def escape(text: Any) -> str:
     """Text on one line that Markdown shows as it is, also inside a table."""
     return SPECIAL.sub(r"\\\g<0>", " ".join(str(text).split()))
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 seed`, `2,000 seeds`."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def opening(report: Report) -> Iterator[str]:

@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 from bench.leaderboard.columns import COLUMNS, Room, percent, visible
-from bench.leaderboard.formats.prose import plural
 from bench.leaderboard.results import Report, Section
 from bench.leaderboard.rules import Rules
+from tasks.errors import plural
 
 HEAD = """\
 % Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,graphicx}.

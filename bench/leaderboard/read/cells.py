@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.arrays import IntArray
 from bench.errors import UserError
-from bench.leaderboard.read.scores import Examples, Scores
+from bench.leaderboard.read.scores import Examples, Score, Scores
 from bench.store.files import read_json
 from bench.store.folders import failure
 from bench.store.layout import DONE
@@ -74,18 +74,24 @@ class Reader:
         self.cost = functools.cache(read_cost)  # many cells need the same checkers
 
     def read(self, name: str, needs: list[str]) -> Cell | Absent:
-        """The cell in the folder `name`. `needs`: folders of its precomputed tables. Raises UserError (see `done`)."""
+        """The cell in the folder `name`. `needs`: folders of its precomputed tables. Raises UserError (see `done`).
+
+        A damaged cell is absent: the next run computes it again.
+        """
         folder = self.store / name
         if (folder / DONE).exists():
-            return self.done(folder, name, needs)
+            try:
+                score = self.scores.score(folder, name)
+            except UserError as error:
+                return Absent(failed=False, cause=str(error))
+            return self.done(folder, name, needs, score)
         if cause := failure(folder):
             return Absent(failed=True, cause=cause)
         blocked = [f"needs {need}: {cause}" for need in needs if (cause := failure(self.store / need))]
         return Absent(failed=False, cause="; ".join(blocked))
 
-    def done(self, folder: Path, name: str, needs: list[str]) -> Cell:
-        """A finished cell. Raises UserError if its metrics contradict its predictions, or its test rows are others."""
-        score = self.scores.score(folder, name)
+    def done(self, folder: Path, name: str, needs: list[str], score: Score) -> Cell:
+        """A finished cell. Raises UserError if its test rows are not those of the section."""
         if self.rows is None:
             self.rows = score.rows
         if not score.rows.same(self.rows):

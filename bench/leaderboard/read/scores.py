@@ -27,6 +27,7 @@ from bench.processes import pool
 from bench.stats import metrics
 from bench.stats.metrics import METRICS
 from bench.store.files import json_object, write_bytes
+from bench.store.integrity import damage
 from bench.store.layout import DONE, root_of
 
 FILE = ".scores.npz"
@@ -106,6 +107,8 @@ class StoreScores:
             raise UserError(f"cell {name}: {PREDICTIONS} cannot be read: {error}; run again") from error
         known = self.scores.get(key)
         if known is None or known.seal != seal:
+            if problem := damage(folder):
+                raise UserError(f"cell {name} is damaged: {problem}; run its grid again")
             known = self.add(key, score_cell(folder, name, stored, seal))
         return known
 

@@ -58,8 +58,8 @@ def test_two_files_are_enough(bench: Command, tmp_path: Path, files: dict[str, P
     run = bench("run", "--methods", "ce,dimp", "--seeds", "1", *places, tiny=True)
     assert run.returncode == 0, run.stderr
     report = (tmp_path / "reports" / "leaderboard.md").read_text()
-    assert "no test set was given: 75 of the 150 real rows, stratified by label" in report
-    assert "generated from my generated.csv; real from my real.csv" in report
+    assert "No test set was given: 75 of the 150 real rows, stratified by label" in report
+    assert "generated rows from my generated.csv; real rows from my real.csv" in report
     assert "no human text" not in report
     specs = [json.loads(path.read_text()) for path in tmp_path.glob("runs/files/*/*/spec.json")]
     assert {spec["method"] for spec in specs} == {"ce", "dimp"}

@@ -71,7 +71,7 @@ def test_the_oracle_is_run_and_reported(bench: Command, tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stdout + run.stderr
     text = (tmp_path / "reports" / "leaderboard.md").read_text()
-    assert "### Against the truth" in text
+    assert "### Compared with the true distributions" in text
     assert "No text: made-up words" in text
     assert "no human text" not in text
     (section,) = json.loads((tmp_path / "reports" / "leaderboard.json").read_text())["sections"]

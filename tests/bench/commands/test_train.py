@@ -95,7 +95,7 @@ def test_two_steps_and_a_submission(bench: Command, project: Path) -> None:
         ({"learning_rat": 1}, "learning_rate"),
         ({"train_file": "nothing.json"}, "nothing.json"),
         ({"validation_file": None}, "no validation_file"),
-        ({"twomodelloss_wandb_model2": "wandb:a/b/c:v0"}, "WANDB_MODE is offline"),
+        ({"twomodelloss_wandb_model2": "wandb:a/b/c:v0"}, "WANDB_MODE=offline"),
         ({"do_predict": True, "test_file": None}, "no test_file"),
     ],
 )

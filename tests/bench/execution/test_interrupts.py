@@ -36,7 +36,7 @@ def test_an_interrupted_run_loses_nothing(bench: Command, tmp_path: Path, tiny_e
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err
     assert b"Traceback" not in err
-    assert b"the same command goes on" in err
+    assert b"the same command continues" in err
     assert leases(tmp_path) == [], "all leases are removed"
     finished = metrics(tmp_path)
     assert len(finished) < 12, "the signal came before the grid was done"

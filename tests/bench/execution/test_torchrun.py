@@ -22,9 +22,9 @@ from bench.execution.prepare import keep_models
 from bench.planning.planner import make_plan
 from bench.store.files import read_json
 from bench.store.layout import MODEL
-from bench.words import plural
 from methods.base import RealUse
 from tasks import load
+from tasks.errors import plural
 from tests.conftest import ROOT
 from tests.helpers.encoders import FAMILIES, make_encoder
 

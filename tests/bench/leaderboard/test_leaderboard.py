@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -199,11 +200,10 @@ def test_a_mixed_baseline_allows_no_verdict(store):
 
 
 @pytest.mark.parametrize("changed", [{"accuracy": 0.99}, {"macro_f1": 0.1}, {"log_loss": 0.0}, {"rows": 41}])
-def test_metrics_that_the_predictions_contradict_are_refused(store, changed):
+def test_a_cell_whose_metrics_contradict_its_predictions_has_no_result(store, changed):
     store.method("ce")
     store.cell("twitter/ce/0-1", store.logits("ce", 1, 1.0), **changed)
-    with pytest.raises(UserError, match=rf"cell twitter/ce/0-1: {next(iter(changed))} is .* in metrics.json"):
-        report(store)
+    assert re.search(rf"cell twitter/ce/0-1: {next(iter(changed))} is .* in metrics.json", report(store)[1])
 
 
 def test_cells_of_other_test_rows_are_refused(store):
@@ -213,11 +213,10 @@ def test_cells_of_other_test_rows_are_refused(store):
         report(store)
 
 
-def test_unreadable_predictions_are_refused(store):
+def test_a_cell_with_unreadable_predictions_has_no_result(store):
     store.method("ce")
     (store.root / "twitter/ce/0-0/predictions.parquet").write_bytes(b"PAR1")
-    with pytest.raises(UserError, match=r"cell twitter/ce/0-0: predictions\.parquet cannot be read"):
-        report(store)
+    assert "cell twitter/ce/0-0: predictions.parquet cannot be read" in report(store)[1]
 
 
 def test_passes_and_seconds(store):

@@ -1,12 +1,12 @@
 """The score cache: unchanged cells are not read again, and changed ones always are."""
 
 import os
+import re
 import shutil
 
 import numpy as np
 import pytest
 
-from bench.errors import UserError
 from bench.leaderboard.build import build
 from bench.leaderboard.formats.to_json import as_json
 from bench.leaderboard.read import scores
@@ -28,6 +28,13 @@ def read(monkeypatch):
 
 def rows(store):
     return as_json(build(store.manifest(), store.root))["rows"]
+
+
+def absent(store):
+    """The cause for which the one cell without a result has none; the others have theirs."""
+    (section,) = build(store.manifest(), store.root).sections
+    (cause,) = [cell.cause for row in section.rows for cell in row.absent.values()]
+    return cause
 
 
 def cell(store, method=1, seed="2"):
@@ -56,11 +63,9 @@ def test_only_changed_and_new_cells_are_read(store, read):
 def test_exchanged_predictions_are_noticed(store):
     rows(store)
     shutil.copy(store.root / cell(store, 0) / scores.PREDICTIONS, store.root / cell(store) / scores.PREDICTIONS)
-    with pytest.raises(UserError, match=f"cell {cell(store)}: accuracy is .* in metrics.json"):
-        rows(store)
+    assert re.search(f"cell {cell(store)}: accuracy is .* in metrics.json", absent(store))
     (store.root / cell(store) / scores.PREDICTIONS).unlink()
-    with pytest.raises(UserError, match=r"predictions\.parquet cannot be read"):
-        rows(store)
+    assert "predictions.parquet cannot be read" in absent(store)
 
 
 def test_several_processes_score_the_same(store, read, monkeypatch):
@@ -79,16 +84,14 @@ def test_several_processes_score_the_same(store, read, monkeypatch):
 def test_errors_are_reported_when_several_processes_score(store, monkeypatch):
     (store.root / cell(store) / scores.PREDICTIONS).write_bytes(b"cut")
     monkeypatch.setattr(scores, "MANY", 6)
-    with pytest.raises(UserError, match=rf"cell {cell(store)}: predictions\.parquet cannot be read"):
-        rows(store)
+    assert f"cell {cell(store)}: predictions.parquet cannot be read" in absent(store)
     assert len(scores.from_npz(store.root / scores.FILE)) == 5, "the others are cached"
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "{", '{"accuracy": NaN}'])
-def test_a_cell_without_metrics_is_refused(store, content):
+def test_a_cell_without_metrics_has_no_result(store, content):
     (store.root / cell(store) / "metrics.json").write_text(content)
-    with pytest.raises(UserError, match=r"metrics\.json"):
-        rows(store)
+    assert "metrics.json" in absent(store)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 damaged", None])

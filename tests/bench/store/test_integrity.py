@@ -22,7 +22,7 @@ def finished(tmp_path: Path) -> Path:
     (folder / "predictions.parquet").write_bytes(b"predictions")
     (folder / "history.jsonl").write_text("{}\n")
     (folder / "lease").write_text("of whoever trains it")
-    write_json(folder / DONE, sealed(folder, {"accuracy": 0.5}))
+    write_json(folder / DONE, sealed(folder, {"accuracy": 0.5}, folder.name))
     return folder
 
 

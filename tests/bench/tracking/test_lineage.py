@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from bench.encoders.checkpoints import find
 from bench.errors import UserError
@@ -47,7 +49,7 @@ def job(tmp_path: Path) -> MirrorJob:
     write_json(cell / "spec.json", {**spec, "protocol": "fixed", "settings": {"lr": 1e-4}, "real_use": "checker"})
     write_text(cell / "history.jsonl", "".join(json.dumps({"step": i, "loss": 1 / (i + 1)}) + "\n" for i in range(3)))
     write_text(cell / "model" / "config.json", '{"architectures": ["BertForSequenceClassification"]}')
-    write_text(cell / "model" / "model.safetensors", "weights")
+    save_file({"weight": torch.zeros(1)}, cell / "model" / "model.safetensors")
     write_text(cell / "model" / "vocab.txt", "a")
     finish(cell, {"accuracy": 0.75, "rows": 4, "selected": {"accuracy": 0.5, "epoch": 2}})
     folder = root / ".artefacts" / "mirror" / "m"

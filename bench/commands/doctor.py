@@ -1,0 +1,99 @@
+"""`bench doctor`: checks every folder and manifest of a store, and removes what cannot be used (--repair)."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.commands.clean import SHARED, require_store
+from bench.errors import UserError
+from bench.store.files import read_json
+from bench.store.folders import State, failure, state
+from bench.store.integrity import damage
+from bench.store.layout import DONE, cell_path
+from bench.store.leases import exclusive
+from bench.store.manifest import GRIDS, read
+from tasks.errors import plural
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A folder or manifest that cannot be used, and why. `unfinished`: a dead process left it half-written."""
+
+    path: Path
+    reason: str
+    unfinished: bool = False
+
+
+def doctor(root: Path, *, repair: bool) -> tuple[list[str], bool]:
+    """Lines on all that is wrong in a store, and whether nothing is wrong any more.
+
+    `repair` removes damaged and unfinished folders, which the next run computes again, and unusable manifests. Finished
+    cells, failed cells and those of running processes are left alone. Raises UserError for a folder that is no store.
+    """
+    require_store(root)
+    # Other hidden folders, such as .tensorboard, belong to other programs.
+    folders = sorted(path for path in [*root.glob("[!.]*/*/*"), *root.glob(f"{SHARED}/*/*")] if path.is_dir())
+    states = Counter(str(state(folder)) for folder in folders)
+    findings = [*filter(None, map(examine, folders)), *manifests(root)]
+    lines = [f"{finding.path.relative_to(root)}: {finding.reason}" for finding in findings]
+    counts = ", ".join(f"{count} {name}" for name, count in sorted(states.items()))
+    lines.append(f"{plural(len(folders), 'folder')} checked ({counts or 'none'}), {plural(len(findings), 'problem')}")
+    if repair:
+        lines += mend(root, findings)
+    elif findings:
+        lines.append("bench doctor --repair removes these; the next run computes them again")
+    return lines, repair or not findings
+
+
+def examine(folder: Path) -> Finding | None:
+    """What is wrong with the folder of a cell or precomputed table, None if nothing is."""
+    if (folder / DONE).exists():
+        reason = damage(folder) or misplaced(folder)
+        return Finding(folder, f"damaged: {reason}") if reason else None
+    if state(folder) is State.STALE:
+        return Finding(folder, "unfinished: the process that worked on it is gone", unfinished=True)
+    try:
+        failure(folder)
+    except UserError as error:
+        return Finding(folder, f"damaged: {error}")
+    return None
+
+
+def misplaced(folder: Path) -> str:
+    """Why a finished cell's `spec.json` does not belong to its folder; empty if it does, or if it has none."""
+    path = folder / "spec.json"
+    if not path.exists():
+        return ""
+    try:
+        spec = read_json(path)
+        place = cell_path(folder.parents[2], spec["task"], spec["method"], spec["id"])
+    except (UserError, KeyError, TypeError) as error:
+        return f"spec.json cannot be used ({error})"
+    checker = folder.parent.name == "checker" and folder.name == spec["id"]
+    return "" if checker or place == folder else f"spec.json is that of {spec['task']}/{spec['method']}/{spec['id']}"
+
+
+def manifests(root: Path) -> Iterator[Finding]:
+    """The manifests of grids that no report can be made from."""
+    for path in sorted((root / GRIDS).glob("*.json")):
+        try:
+            read(path)
+        except (UserError, OSError) as error:
+            yield Finding(path, f"unusable: {error}")
+
+
+def mend(root: Path, findings: list[Finding]) -> Iterator[str]:
+    """Remove what was found, unless a run has taken it meanwhile. Yields a line for each removal."""
+    with exclusive(root):
+        for finding in findings:
+            if finding.path.is_file():
+                finding.path.unlink()
+            elif state(finding.path) is not State.STALE and not misplaced(finding.path):
+                continue
+            else:
+                shutil.rmtree(finding.path, ignore_errors=True)
+            yield f"removed: {finding.path.relative_to(root)}"
