@@ -23,6 +23,7 @@ from methods.base import Method
 
 SCHEMA = 1  # of the store
 TRAINER_VERSION = 2  # raised by hand when the same spec would train differently; tests hold a golden trajectory
+MIXED_PRECISION_VERSION = 3  # the same for cells in bf16 or fp16: with 2 only a worker's first cell had its precision
 
 # What a cell is, and its rows.
 
@@ -48,7 +49,8 @@ class CellSpec:
         """The cell's name in the store."""
         values = asdict(self)
         values["artefacts"] = values.pop("table_ids")  # the key on disk, and so in the ids of all finished cells
-        return digest({"schema": SCHEMA, "trainer": TRAINER_VERSION, **values})
+        mixed = values["settings"].get("precision", "no") != "no"
+        return digest({"schema": SCHEMA, "trainer": MIXED_PRECISION_VERSION if mixed else TRAINER_VERSION, **values})
 
 
 def method_code(cls: type[Method]) -> str:

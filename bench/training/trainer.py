@@ -183,6 +183,7 @@ class Trainer:
         from accelerate.state import AcceleratorState
 
         for network in self.networks:
-            self.accelerator.unwrap_model(network.model, keep_fp32_wrapper=False)
+            model = self.accelerator.unwrap_model(network.model, keep_fp32_wrapper=False)
+            model._is_accelerate_prepared = False  # else the next Accelerator leaves the model without its precision
         self.accelerator.free_memory()
         AcceleratorState._reset_state(True)

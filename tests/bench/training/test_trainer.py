@@ -50,6 +50,37 @@ def test_the_golden_trajectory(run_here: Run) -> None:
     assert found == pytest.approx(golden["losses"], abs=1e-4)
 
 
+def test_every_cell_of_a_worker_trains_in_its_precision(
+    run_here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process trains the cells one after the other; only the first had bf16 while the model stayed marked."""
+    from bench.training.network import Network
+
+    dtypes: dict[int, set[torch.dtype]] = {}
+    logits = Network.logits
+
+    def watched(network: Network, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        layer = next(module for module in network.classifier.model.modules() if isinstance(module, torch.nn.Linear))
+        seen = dtypes.setdefault(id(network), set())
+        handle = layer.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
+        try:
+            return logits(network, inputs)
+        finally:
+            handle.remove()
+
+    kept: list[Network] = []  # so that no id is used twice
+    begin = Network.__init__
+    monkeypatch.setattr(Network, "__init__", lambda self, *given: kept.append(self) or begin(self, *given))
+    monkeypatch.setattr(Network, "logits", watched)
+    cases = (("bf16", torch.bfloat16), ("no", torch.float32), ("bf16", torch.bfloat16))
+    for number, (precision, dtype) in enumerate(cases):
+        dtypes.clear()
+        root = tmp_path / f"runs{number}"
+        run_here(root=root, methods="ce,focal", seeds=2, settings={"precision": precision})
+        assert len(dtypes) == 4
+        assert set().union(*dtypes.values()) == {dtype}, precision
+
+
 def test_states_change_nothing(run_here: Run, tmp_path: Path) -> None:
     """The cached states of frozen layers give the losses, weights and predictions of the whole model."""
     job = cells(run_here(methods="dimp"))["dimp"]
