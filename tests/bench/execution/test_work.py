@@ -33,6 +33,13 @@ def test_nothing_is_computed_twice(run_here: Run, options: dict[str, object]) ->
     assert work.updates >= 4 * work.trainings, "a tuned training may have half of the preset's 8 updates"
 
 
+def test_no_lease_stays(run_here: Run) -> None:
+    """Snapshots that a cell saves on its way have a folder, and a lease, of their own."""
+    plan = run_here(methods="cartography,ce", seeds=1)
+    assert list(plan.root.rglob("dynamics.npy"))
+    assert list(plan.root.rglob("lease")) == []
+
+
 def test_the_least_work_agrees_with_a_count_by_hand(run_here: Run) -> None:
     plan = run_here(methods="ce,dimp", seeds=1)
     (texts,) = {tuple(job.texts) for job in plan.jobs.values() if isinstance(job, TokensJob) and len(job.texts) == 400}
