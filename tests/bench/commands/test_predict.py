@@ -24,6 +24,19 @@ def test_ids_and_texts_of_a_table(tmp_path: Path) -> None:
     assert texts(written(path, [{"text": "a"}, {"text": "b"}]))[0] == [1, 2]
 
 
+@pytest.mark.parametrize("name", ["id", "Id", "ID", " id", "iD "])
+def test_ids_are_found_in_any_case(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{name},text\n7,so happy\n9,awful queue\n")
+    assert texts(path)[0] == ["7", "9"]
+
+
+def test_the_plain_name_comes_before_others(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("ID,text,id\n7,a,1\n9,b,2\n")
+    assert texts(path)[0] == ["1", "2"]
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
