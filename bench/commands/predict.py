@@ -57,10 +57,13 @@ def texts(file: Path) -> tuple[list[Any], list[str], list[str] | None]:
 
 def identities(table: Table) -> list[Any]:
     """The ids of a table; 1, 2, ... if it has none. Raises DataError for an id that is missing or occurs twice."""
-    if "id" not in table.columns:
+    # In any case, as columns of texts and labels are; `id` itself comes first.
+    names = sorted((name for name in table.columns if name.strip().lower() == "id"), key=lambda name: name != "id")
+    if not names:
         return list(range(1, len(table) + 1))
     seen = set()
-    ids = [int(value) if isinstance(value, float) and value.is_integer() else value for value in table.column("id")]
+    values = table.column(names[0])
+    ids = [int(value) if isinstance(value, float) and value.is_integer() else value for value in values]
     for row, value in enumerate(ids):
         if value is None or value != value or value == "":
             table.fail(row, "id is missing")

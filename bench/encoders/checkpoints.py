@@ -42,6 +42,7 @@ BEYOND_PADDING = (
     "xlm-roberta-xl",
     "xmod",
 )
+OLD_NAME = ("gpt2", "gpt_bigcode", "openai-gpt")  # families whose configuration calls positions `n_positions`
 PATTERNS = ["*.safetensors", "*.safetensors.index.json", "config.json", *TOKENIZER]
 
 
@@ -93,7 +94,8 @@ def has_safetensors(folder: Path) -> bool:
 
 def positions(config: Mapping[str, Any]) -> int | None:
     """The length of the longest text in tokens; None if the configuration does not have it."""
-    count, family = config.get("max_position_embeddings"), config.get("model_type")
+    family = config.get("model_type")
+    count = config.get("n_positions" if family in OLD_NAME else "max_position_embeddings")
     if count is None or count < 1:  # XLNet says -1: it has no limit
         return None
     if family not in BEYOND_PADDING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.errors import DataError, did_you_mean, did_you_mean_or_all, join_names, short_repr
-from tasks.loading.columns import Columns, label_name
+from tasks.loading.columns import Columns, is_number, label_name
 from tasks.rows import Rows
 from tasks.sources.files import Table
 
@@ -36,6 +36,13 @@ def _labels(table: Table, column: str, known: Sequence[str]) -> NDArray[np.int64
     names = table.label_names or known
     labels = [_label(table, row, value, names, known) for row, value in enumerate(table.column(column))]
     return np.array(labels, dtype=np.int64)
+
+
+def by_position(table: Table, column: str, labels: Sequence[str]) -> bool:
+    """Whether the labels of a table are numbers without names, which count the task's `labels` from 0."""
+    if table.label_names or any(map(is_number, labels)):
+        return False
+    return any((label_name(value, None) or "").isdecimal() for value in table.column(column))
 
 
 def checked_texts(table: Table, column: str) -> list[str]:
@@ -74,7 +81,7 @@ def _label(table: Table, row: int, value: Any, names: Sequence[str], labels: Seq
             return labels.index(text)
     index = int(name) if name.isdecimal() else None
     # Labels that are numbers themselves (stars 1 to 5) are names, never positions.
-    positions = not any(label.lstrip("-").isdecimal() for label in names)
+    positions = not any(map(is_number, names))
     meaning = names[index] if positions and index is not None and 0 <= index < len(names) else None
     if meaning in labels:
         return labels.index(meaning)

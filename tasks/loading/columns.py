@@ -120,11 +120,11 @@ def same_shape(columns: Mapping[str, tuple[Table, Columns]]) -> None:
 def labels_in(columns: Mapping[str, tuple[Table, Columns]], leave_out: Sequence[str] = ()) -> tuple[str, ...]:
     """The labels of all roles without those to leave out, sorted by name; numbers are sorted by size.
 
-    Raises `DataError` if a generated, real or test row has a label that the real or the test rows lack, because that
-    is mostly another spelling.
+    Raises `DataError` if a row has a label that the real or the test rows lack, because that is mostly another
+    spelling.
     """
     labels = {role: _rows_by_label(table, names.label, leave_out) for role, (table, names) in columns.items()}
-    for one, other in (("generated", "real"), ("test", "real"), ("real", "test")):
+    for one, other in (("generated", "real"), ("test", "real"), ("real", "test"), ("validation", "real")):
         if one in labels and other in labels:
             _check_known(columns[one][0], labels[one], columns[other][0].name, labels[other])
     names = sorted({name for rows in labels.values() for name in rows}, key=_numbers_by_size)
@@ -146,12 +146,14 @@ def _rows_by_label(table: Table, column: str, leave_out: Sequence[str]) -> dict[
 def label_name(value: Any, names: Sequence[str] | None) -> str | None:
     """A label as text; None if it is missing. `names[i]` is the meaning of integer i, if the file gives one.
 
-    1, 1.0 and "1.0" are the same label, because tables with a missing cell turn 1 into 1.0.
+    1, 1.0 and "1.0" are the same label, because tables with a missing cell turn 1 into 1.0. Text is a number if no name
+    is one: CSV has only text.
     """
     text = "" if value is None else str(value).strip()
     if WHOLE_NUMBER.fullmatch(text):
         text = text.partition(".")[0]
-    if names and not isinstance(value, bool | str) and text.isdecimal() and int(text) < len(names):
+    counts = not isinstance(value, bool | str) or not any(is_number(name) for name in names or ())
+    if names and counts and text.isdecimal() and int(text) < len(names):
         return names[int(text)]
     return text if text and text.casefold() != "nan" else None
 
@@ -160,11 +162,24 @@ def _check_known(table: Table, rows: Mapping[str, list[int]], other: str, known:
     """Raise `DataError` for the first label of a table that the file `other` lacks."""
     for label, places in rows.items():
         if label not in known:
+            hint = did_you_mean(label, known)
+            if is_number(label) != all(map(is_number, known)):
+                # Which number is which name is not in the files, and a guess would exchange labels silently.
+                numbers = table.name if is_number(label) else other
+                hint = (
+                    f"; the labels of {numbers} are numbers without names: write names in their place, or a file "
+                    'dataset.json beside it with {"label_names": ["name of 0", "name of 1", ...]}'
+                )
             table.fail(
                 places[0],
                 f"label {label!r} ({plural(len(places), 'row')}) is not a label of {other}, which has "
-                f"{join_names(sorted(known))}{did_you_mean(label, known)}",
+                f"{join_names(sorted(known))}{hint}",
             )
+
+
+def is_number(label: str) -> bool:
+    """Whether a label is a whole number, such as 3 or -1."""
+    return label.removeprefix("-").isdecimal()
 
 
 def _numbers_by_size(label: str) -> tuple[float, str]:

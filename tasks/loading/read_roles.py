@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tasks.errors import DataError, did_you_mean, join_names
-from tasks.loading.checks import checked_options, checked_rows, chosen_place, filter_mask
+from tasks.loading.checks import by_position, checked_options, checked_rows, chosen_place, filter_mask
 from tasks.loading.columns import Columns, columns_of, labels_in, same_shape
 from tasks.roles import FILES, ColumnRole, Role
 from tasks.rows import Rows
@@ -131,6 +131,10 @@ class Reader:
         """A role's rows without the labels to leave out. Filters apply to every role but the generated one."""
         left_out, n_classes = self.block.leave_out, len(self.spec.labels)
         rows = checked_rows(table, columns, (*self.spec.labels, *left_out), self.spec.clean_label)
+        chosen_by_user = role in self.places or self.source == FILES
+        if chosen_by_user and by_position(table, columns.label, self.spec.labels):
+            order = join_names(f"{number} is {label}" for number, label in enumerate(self.spec.labels))
+            self.notes.append(f"the {role} labels in {table.origin} are numbers, read in the task's order: {order}")
         mask = rows.labels < n_classes
         if not mask.all():
             self.notes.append(f"{(~mask).sum():,} of {len(rows):,} {role} rows left out: {join_names(left_out)}")

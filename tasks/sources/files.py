@@ -95,7 +95,38 @@ def _read_parquet(path: Path) -> ColumnsAndLines:
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
         raise DataError(f"{path}: not a readable Parquet file: {' '.join(str(error).split())}") from None
     _check_names_differ(path, table.column_names)
-    return {name: _parquet_cells(path, name, table.column(name)) for name in table.column_names}, None
+    columns = {name: _parquet_cells(path, name, table.column(name)) for name in table.column_names}
+    for name, classes in _parquet_classes(path, table.schema).items():
+        if name in columns:
+            columns[name] = [_class_name(path, row, name, value, classes) for row, value in enumerate(columns[name])]
+    return columns, None
+
+
+def _parquet_classes(path: Path, schema: pa.Schema) -> dict[str, list[str]]:
+    """The names of the classes 0, 1, ... by column, from the metadata that the library `datasets` writes."""
+    metadata = (schema.metadata or {}).get(b"huggingface")
+    if metadata is None:
+        return {}
+    try:
+        features = json.loads(metadata)["info"]["features"]
+        classes = {name: feature["names"] for name, feature in features.items() if "ClassLabel" in _kind(feature)}
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: the names of classes in its metadata cannot be read: {error!r}") from None
+    return classes
+
+
+def _kind(feature: Any) -> str:
+    """The type of a column in the metadata of `datasets`; a list of columns has none."""
+    return str(feature.get("_type", "")) if isinstance(feature, dict) else ""
+
+
+def _class_name(path: Path, row: int, column: str, value: Any, classes: list[str]) -> Any:
+    """The name of a class that a cell holds as a number; -1 is a missing label, as on the hub."""
+    if value is None or value == -1:
+        return None
+    if not isinstance(value, int) or not 0 <= value < len(classes):
+        raise DataError(f"{path}, row {row + 1}: {column} is {value!r}, but the file names the classes {classes}")
+    return classes[value]
 
 
 def _parquet_cells(path: Path, name: str, column: pa.ChunkedArray) -> list[Any]:

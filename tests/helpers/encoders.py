@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import string
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
+
+    Edit = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 BUNDLED = Path(__file__).parents[2] / "tasks" / "bundled"
 
@@ -93,3 +98,41 @@ def make_encoder(folder: Path, family: str, layers: int = 2, width: int = 32, dr
 def make_bert(folder: Path, dropout: float = 0.1) -> Path:
     """The encoder of most tests: a BERT of 2 layers of width 32."""
     return make_encoder(folder, "bert", dropout=dropout)
+
+
+def edited(source: Path, target: Path, weights: Edit | None = None, **config: object) -> Path:
+    """A copy of an encoder with other weights or another configuration; a value of None removes a key."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(source, target)
+    if weights is not None:
+        save_file(weights(load_file(target / "model.safetensors")), target / "model.safetensors", {"format": "pt"})
+    content = {**json.loads((target / "config.json").read_text()), **config}
+    (target / "config.json").write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+    return target
+
+
+def prefixed(prefix: str) -> Edit:
+    """Puts a prefix before the names of all tensors, as a training script does that saves a wrapped model."""
+    return lambda weights: {prefix + name: value for name, value in weights.items()}
+
+
+def make_gpt2(folder: Path, *, classifier: bool = False, tokenizer_pads: bool = False, pads: bool = False) -> Path:
+    """A GPT-2 with a padding token in its tokenizer, in its configuration, in both, or in none, as it is published."""
+    import torch
+    from transformers import AutoModel, AutoModelForSequenceClassification, GPT2Config, PreTrainedTokenizerFast
+
+    padding = {"pad_token": "<pad>"} if tokenizer_pads else {}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=byte_pairs().backend_tokenizer, unk_token="<unk>", **padding)
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_embd=32,
+        n_layer=2,
+        n_head=2,
+        n_positions=128,
+        pad_token_id=1 if pads else None,
+    )
+    (AutoModelForSequenceClassification if classifier else AutoModel).from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

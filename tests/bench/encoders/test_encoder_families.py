@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from transformers import AutoConfig, AutoModel
 
 from bench.config.request import make_request
 from bench.config.settings import Settings
-from bench.encoders.checkpoints import find, fits
+from bench.encoders.checkpoints import find, fits, positions
 from bench.encoders.classifier import Classifier
 from bench.encoders.loading import load
 from bench.encoders.packed import Layout, Masks, use_packed
@@ -146,6 +147,29 @@ def test_the_longest_text_has_as_many_tokens_as_there_are_positions(encoder: Pat
     if encoder.name in ("roberta", "mpnet"):
         with pytest.raises((IndexError, RuntimeError)):
             model(input_ids=torch.full((1, checkpoint.positions + 1), 60))
+
+
+@pytest.mark.parametrize("family", ["data2vec-text", "ibert", "longformer", "luke", "roberta", "roberta-prelayernorm"])
+def test_positions_that_begin_after_the_padding_leave_fewer_for_tokens(family: str) -> None:
+    shape = {
+        "vocab_size": 60,
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 66,
+        "pad_token_id": 1,
+        "type_vocab_size": 1,
+    }
+    own = {"attention_window": [8]} if family == "longformer" else {}
+    config = AutoConfig.for_model(family, **shape, **own)
+    longest = positions(config.to_dict())
+    assert longest == 64
+    model = AutoModel.from_config(config).eval()
+    ids = torch.full((1, longest), 7)
+    assert model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.isfinite().all()
+    with pytest.raises((IndexError, RuntimeError)):
+        model(input_ids=torch.full((1, 67), 7))
 
 
 def test_several_encoders_are_sections_of_one_grid(tmp_path: Path) -> None:

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from bench.encoders.checkpoints import find
 from bench.encoders.loading import load
 from bench.errors import UserError
-from tests.helpers.encoders import FAMILIES, make_encoder
-
-Weights = dict[str, Tensor]
-Edit = Callable[[Weights], Weights]
+from tests.helpers import encoders
+from tests.helpers.encoders import FAMILIES, make_encoder, prefixed
 
 
 @pytest.fixture
 def edited(tiny_encoder: Path, tmp_path: Path) -> Callable[..., str]:
     """`edited(weights=function, **config)`: a copy of the tiny encoder with other weights or another configuration."""
-
-    def make(weights: Edit | None = None, **config: object) -> str:
-        folder = tmp_path / "edited"
-        shutil.copytree(tiny_encoder, folder)
-        if weights is not None:
-            changed = weights(load_file(folder / "model.safetensors"))
-            save_file(changed, folder / "model.safetensors", metadata={"format": "pt"})
-        path = folder / "config.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), **config}))
-        return str(folder)
-
-    return make
-
-
-def prefixed(prefix: str) -> Edit:
-    return lambda weights: {prefix + name: value for name, value in weights.items()}
+    return lambda *weights, **config: str(encoders.edited(tiny_encoder, tmp_path / "edited", *weights, **config))
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
