@@ -52,4 +52,6 @@ def require_baseline(manifest: Mapping[str, Any], rules: Rules, place: str) -> N
     """Raise UserError where the grid has no such baseline; the default one may be missing."""
     known = sorted({entry["label"] for section in manifest["sections"] for entry in section["methods"]})
     if rules.baseline != Rules.baseline and rules.baseline not in known:
-        raise UserError(f"no method {rules.baseline} in {place}{did_you_mean_or_all(rules.baseline, known)}")
+        raise UserError(
+            f"--baseline {rules.baseline}: no such method in {place}{did_you_mean_or_all(rules.baseline, known)}"
+        )

@@ -146,7 +146,7 @@ def execute(queue: Queue, workers: int, watcher: Watcher) -> None:
                 if (job := queue.take()) is None:
                     time.sleep(POLL)
                 else:
-                    outcome = worker.run(job, {**worker.BUILDERS, **together})
+                    outcome = worker.run_job(job, {**worker.BUILDERS, **together})
                     settle(queue, job, outcome, watcher)
                     if not ranks.in_step:
                         raise UserError(

@@ -218,7 +218,7 @@ BAD = [
     (("--sedes", "3"), "--sedes"),
     (("--lr=nan",), "finite"),
     (("--train_layers=0",), "at least 1"),
-    (("--methods", "ce,imp", "--baseline", "inp"), "no method inp in this grid; did you mean 'imp'?"),
+    (("--methods", "ce,imp", "--baseline", "inp"), "--baseline inp: no such method in this grid; did you mean 'imp'?"),
     (("--out", "file/that/is/none", "--reports", "/proc/none"), "/proc/none"),
 ]
 

@@ -173,7 +173,7 @@ def test_ties_go_to_log_loss_then_to_the_earlier_epoch() -> None:
 
 @pytest.mark.parametrize("name", SELECTING)
 def test_test_labels_choose_nothing(run_here: Run, tmp_path: Path, name: str) -> None:
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
 
     job = cells(run_here(methods="ce", protocol=name, settings=EPOCHS))["ce"]
     turned = replace(
@@ -182,7 +182,7 @@ def test_test_labels_choose_nothing(run_here: Run, tmp_path: Path, name: str) ->
         spec=replace(job.spec, data={**job.spec.data, "test": "turned"}),
         test=replace(job.test, labels=1 - job.test.labels),
     )
-    assert run(turned).state == "done"
+    assert run_job(turned).state == "done"
     for file in ("predictions", "train_scores"):
         one, other = (pd.read_parquet(folder / f"{file}.parquet") for folder in (job.folder, turned.folder))
         pd.testing.assert_frame_equal(*(frame.drop(columns="label", errors="ignore") for frame in (one, other)))

@@ -58,7 +58,7 @@ def torchrun(folder: Path, *command: str, ranks: int = 2) -> subprocess.Complete
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The same grid of one process and of two ranks, dropout on."""
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
 
     folder = tmp_path_factory.mktemp("ranks")
     encoder = make_encoder(folder / "encoder", "bert")
@@ -85,7 +85,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     )
     plan = make_plan(one, folder / "one")
     keep_models(plan, "full")
-    outcomes = [run(job) for job in plan.jobs.values()]
+    outcomes = [run_job(job) for job in plan.jobs.values()]
     assert {outcome.state for outcome in outcomes} == {"done"}
     return folder / "one", folder / "two"
 

@@ -113,7 +113,7 @@ def test_failed_and_missing_cells(store):
     focal = row_of(value, "focal")["difference"]
     assert focal["p_corrected"] == pytest.approx(min(1, 2 * focal["p"]))  # the family keeps its planned size
     assert "- dimp, seed 1: failed: RuntimeError: loss is nan at update 7" in text
-    assert "- dimp, seed 2: missing: needs checker/q: RuntimeError: no memory for it" in text
+    assert "- dimp, seed 2: missing: it needs checker/q, which failed: RuntimeError: no memory for it" in text
 
 
 def test_an_incomplete_baseline_allows_no_verdict(store):
@@ -276,7 +276,7 @@ def test_markdown_is_escaped_and_what_is_missing_is_named(store):
     left_out = {"sungen": "too | dear"}
     _, text = report(store, store.manifest(references_missing=["ce-prior"], left_out=left_out))
     assert "a\\|b c(\\`x\\`=\\<i>\\*)[d]\\(e)" in text
-    assert "**References missing:** ce-prior." in text
+    assert "**Reference methods missing:** ce-prior." in text
     assert "Left out: sungen (too \\| dear)." in text
     assert "Do not generalise beyond them" in text
 

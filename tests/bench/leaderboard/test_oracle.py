@@ -85,11 +85,11 @@ def planned(tmp_path: Path, task: str, **settings: object) -> tuple[Plan, dict[s
 
 def build(plan: Plan, but: tuple[str, ...] = ()) -> None:
     """Run the jobs of a plan, except the cells of the methods in `but`."""
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
 
     for job in plan.jobs.values():
         if not (isinstance(job, CellJob) and job.spec.method in but):
-            assert run(job).state == "done"
+            assert run_job(job).state == "done"
 
 
 def truth(plan: Plan, job: CellJob) -> Truth:

@@ -54,7 +54,7 @@ def test_ess_counts_rows() -> None:
 def grid(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """A trained grid with wrong labels and duplicates, with its hidden columns."""
     from bench.config.request import make_request
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
     from bench.planning.planner import make_plan
 
     request = make_request(
@@ -66,7 +66,7 @@ def grid(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
         settings={"updates": 12},
     )
     plan = make_plan(request, tmp_path_factory.mktemp("weights") / "runs")
-    assert all(run(job).state == "done" for job in plan.jobs.values())
+    assert all(run_job(job).state == "done" for job in plan.jobs.values())
     hidden_columns.save(plan.hidden, plan.root)
     return plan
 

@@ -79,7 +79,7 @@ def test_the_number_of_trials_is_written_plainly() -> None:
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Plan:
     """A finished grid of two tuned methods and one seed."""
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
 
     root = tmp_path_factory.mktemp("store")
     request = make_request(
@@ -92,7 +92,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Plan:
     )
     plan = make_plan(request, root)
     for job in plan.jobs.values():
-        outcome = run(job)
+        outcome = run_job(job)
         assert outcome.state == "done", outcome.cause
     path = write_report(describe(plan, "bench run"), root, root / "reports", figures=False)
     assert path.exists()
