@@ -1,4 +1,4 @@
-"""`bench compare A B`: everything about the comparison of two methods on each task."""
+"""`bench compare A B`: shows all numbers of the comparison of two methods on each task."""
 
 from __future__ import annotations
 

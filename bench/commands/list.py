@@ -1,4 +1,4 @@
-"""`bench list`: lines on methods, tasks and cells. Reads neither torch nor any data."""
+"""`bench list`: lists methods, tasks and cells. Imports no torch and reads no data."""
 
 from __future__ import annotations
 

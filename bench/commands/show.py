@@ -1,4 +1,4 @@
-"""`bench show`: everything about one cell, or how two cells differ. Reads only the store; no torch."""
+"""`bench show`: shows one cell, or how two cells differ. Reads only the store; no torch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def show(folder: Path) -> Iterator[str]:
     spec, present = read_json(folder / "spec.json"), state(folder)
     yield f"{title(spec)}: {state_word(folder)}{f' ({failure(folder)})' if present is State.FAILED else ''}"
     yield f"folder: {folder}"
-    yield from block("cell", named(spec, SPEC))
+    yield from block("cell", readable(spec, SPEC))
     yield from block("hyper-parameters", spec["hyperparameters"])
     yield from block("settings", spec["settings"])
     yield from block("metrics", {k: v for k, v in optional(folder / DONE).items() if k not in INTERNAL})
@@ -48,7 +48,7 @@ def show(folder: Path) -> Iterator[str]:
         yield from (f"    {line}" for line in lines[-TAIL:])
 
 
-def named(spec: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+def readable(spec: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     """The entries of a `spec.json` under the names that users read."""
     return {NAMES.get(key, key): spec[key] for key in keys if key in spec}
 
@@ -102,7 +102,7 @@ def diff(a: Path, b: Path) -> Iterator[str]:
     yield f"a: {title(one)} ({a})"
     yield f"b: {title(other)} ({b})"
     for name, keys in GROUPS.items():
-        yield from differences(name, *(named(spec, keys) for spec in (one, other)))
+        yield from differences(name, *(readable(spec, keys) for spec in (one, other)))
     yield from differences("versions", *(optional(folder / "env.json") for folder in (a, b)))
     yield from metrics_of_both(*(optional(folder / DONE) for folder in (a, b)))
     yield from agreement(a, b)

@@ -1,4 +1,4 @@
-"""The methods of a grid: expressions become configured methods; names are looked up and hyper-parameters typed."""
+"""The methods of a grid: expressions become configured methods, with hyper-parameters converted to their types."""
 
 from __future__ import annotations
 

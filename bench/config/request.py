@@ -1,4 +1,4 @@
-"""The request of a run: its arguments with every name looked up and every value checked, before anything is read."""
+"""The request of a run: its arguments with every name resolved and every value checked, before any data are read."""
 
 from __future__ import annotations
 

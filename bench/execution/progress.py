@@ -1,4 +1,4 @@
-"""The progress of a run: counts, time left, and failures, which are shown at once and again at the end.
+"""The progress of a run: counts, time left, and failures, which are shown when they happen and again at the end.
 
 Printed as a line per finished cell; on a terminal `bench.execution.live_table` shows the same as a table instead.
 """

@@ -33,9 +33,9 @@ class Correction(StrEnum):
 
 @dataclass(frozen=True)
 class Rules:
-    """What methods are compared with, and how.
+    """The rules of a comparison.
 
-    `delta`: the equivalence margin as a share; 0.01 is one point. `allow_mixed`: whether cells made by different code,
+    `delta`: the equivalence margin as a share; 0.01 is one point. `allow_mixed`: whether cells of different code,
     versions or devices are paired.
     """
 

@@ -5,8 +5,8 @@
     runs/.artefacts/<kind>/<id>/     a precomputed table, which cells share
     runs/.grids/<id>.json            the manifest of a grid, for its report
 
-`metrics.json` is written last and atomically: its presence means done. It holds sizes and digests of the files beside
-it, so that a damaged folder is computed again instead of read (`bench.store.integrity`).
+`metrics.json` is written last and atomically. It holds sizes and digests of the files beside it: a folder is done if it
+has this file and the others match it, otherwise it is computed again (`bench.store.integrity`).
 """
 
 from __future__ import annotations

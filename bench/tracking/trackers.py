@@ -1,6 +1,6 @@
-"""Logging finished cells to W&B and TensorBoard, through Accelerate's trackers.
+"""Logs finished cells to W&B and TensorBoard, through Accelerate's trackers.
 
-A run of a tracker is made from the files of a finished cell. So a slow or missing server never affects a training, and
+A tracker's run is written from the files of a finished cell. So a slow or missing server never affects a training, and
 a cell that was finished before is logged without another training.
 """
 

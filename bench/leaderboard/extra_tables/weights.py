@@ -37,7 +37,7 @@ class WeightRow:
     ess_first: float = math.nan  # share, first third of training
     ess_last: float = math.nan
     wrong: Interval = UNKNOWN  # AUROC of a low weight for wrong labels
-    repeated: Interval = UNKNOWN  # ... for rows whose text is there more than once
+    repeated: Interval = UNKNOWN  # ... for rows whose text occurs more than once
     quality: float = math.nan  # rank correlation with P'(y|x)
     model: float = math.nan  # rank correlation with the trained model's p(y|x)
     why: str = ""

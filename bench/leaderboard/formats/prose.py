@@ -52,13 +52,13 @@ def after_across(group: Overall) -> Iterator[str]:
         "worse**: on how many tasks the method has this verdict against the baseline."
     )
     if group.left_out:
-        named = "; ".join(
+        names = "; ".join(
             f"{escape(label)} ({', '.join(map(escape, tasks))})" for label, tasks in group.left_out.items()
         )
-        yield f"Not ranked, because a task is missing or incomplete: {named}."
+        yield f"Not ranked, because a task is missing or incomplete: {names}."
     if group.omitted:
-        named = ", ".join(map(escape, group.omitted))
-        yield f"Not included, because several sections of the task could represent it: {named}."
+        names = ", ".join(map(escape, group.omitted))
+        yield f"Not included, because several sections of the task could represent it: {names}."
     claim = (
         f"With only {plural(count, 'task')}, do not generalise to others."
         if count < LEAST_TASKS
@@ -99,8 +99,8 @@ def sizes(section: Section) -> str:
     """`64 generated, 100 real from a pool of 200, 400 test`."""
     counts = dict(section.spec["sizes"])
     pool = counts.pop("pool", None) if "real" in counts else None
-    drawn = "" if pool is None else f" from a pool of {pool:,}"
-    return ", ".join(f"{count:,} {escape(role)}" + (drawn if role == "real" else "") for role, count in counts.items())
+    source = "" if pool is None else f" from a pool of {pool:,}"
+    return ", ".join(f"{count:,} {escape(role)}" + (source if role == "real" else "") for role, count in counts.items())
 
 
 def checker_encoder(section: Section) -> str:
@@ -170,7 +170,7 @@ def limits(section: Section) -> str:
 
 def footer(report: Report) -> Iterator[str]:
     """Versions, hashes of the data, and the command that wrote the report."""
-    versions = {"counterweight": [report.provenance.package], **report.provenance.cells}
+    versions = {"data-weighting-bench": [report.provenance.package], **report.provenance.cells}
     lines = [f"- {key}: {escape(', '.join(values))}" for key, values in versions.items()]
     for section in report.sections:
         spec = section.spec

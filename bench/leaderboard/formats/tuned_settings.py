@@ -1,4 +1,4 @@
-"""The settings that tuning chose: those of the best trial of each method and seed."""
+"""The settings that tuning chose: the best trial's, for each method and seed."""
 
 from __future__ import annotations
 

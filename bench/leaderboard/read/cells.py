@@ -1,4 +1,4 @@
-"""Read a cell for the report: its predictions, metrics, cost and environment, or why it has no result."""
+"""Reads a cell for the report: its predictions, metrics, cost and environment, or why it has no result."""
 
 from __future__ import annotations
 

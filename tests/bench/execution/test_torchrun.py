@@ -92,8 +92,8 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def cells(root: Path) -> dict[str, Path]:
     """The folders of all trainings by id."""
-    found = [*root.glob("twitter/*/*/metrics.json"), *root.glob(".artefacts/checker/*/metrics.json")]
-    return {path.parent.name: path.parent for path in found}
+    result = [*root.glob("twitter/*/*/metrics.json"), *root.glob(".artefacts/checker/*/metrics.json")]
+    return {path.parent.name: path.parent for path in result}
 
 
 def test_two_ranks_do_what_one_process_does(stores: tuple[Path, Path]) -> None:

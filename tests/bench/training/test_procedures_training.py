@@ -122,9 +122,9 @@ def test_states_do_not_change_look_ahead(method: str, run_here: Run, tmp_path: P
         **{name: replace(getattr(job, name), states=None) for name in ("generated", "real", "scored", "test")},
     )
     assert run_job(plain).state == "done"
-    found = weights(plain)["weight"].to_numpy()
-    np.testing.assert_allclose(found, weights(job)["weight"].to_numpy(), atol=2e-3)
-    assert np.std(found) > 0
+    result = weights(plain)["weight"].to_numpy()
+    np.testing.assert_allclose(result, weights(job)["weight"].to_numpy(), atol=2e-3)
+    assert np.std(result) > 0
 
 
 def test_real_rows_are_in_the_ids_of_methods_that_read_them(tiny_encoder: Path, tmp_path: Path) -> None:

@@ -44,10 +44,10 @@ def test_the_golden_trajectory(run_here: Run) -> None:
     """The losses of a fixed cell. If they change on purpose, raise TRAINER_VERSION and write the file again."""
     from bench.jobs import TRAINER_VERSION
 
-    found = losses(cells(run_here(methods="dimp"))["dimp"])
+    result = losses(cells(run_here(methods="dimp"))["dimp"])
     golden = json.loads(GOLDEN.read_text())
     assert golden["trainer_version"] == TRAINER_VERSION
-    assert found == pytest.approx(golden["losses"], abs=1e-4)
+    assert result == pytest.approx(golden["losses"], abs=1e-4)
 
 
 def test_states_change_nothing(run_here: Run, tmp_path: Path) -> None:
@@ -104,8 +104,8 @@ def test_a_plain_loop_gives_the_same_losses(tmp_path: Path) -> None:
     for step, (_, index) in enumerate(schedule(lengths, 8, 20, "twitter", 0)):
         at = torch.tensor(index)
         p = model(**{name: value[at] for name, value in inputs.items()}).logits.softmax(-1)
-        given = p.gather(1, labels[at, None]).squeeze(1)
-        loss = (-(quality[at] / given.detach()) * given.log()).mean()
+        values = p.gather(1, labels[at, None]).squeeze(1)
+        loss = (-(quality[at] / values.detach()) * values.log()).mean()
         expected.append(loss.item())
         optimizer.zero_grad()
         loss.backward()
