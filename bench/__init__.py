@@ -35,7 +35,7 @@ def run(
     row of its method shows that cells are missing. After one Ctrl-C the cells that run are finished, the report is
     written and KeyboardInterrupt is raised; a second Ctrl-C stops at once.
 
-    Keywords, with the options that they stand for:
+    Keywords, with the options that they correspond to:
 
     """
     from bench.commands.arguments import request_and_options, run_arguments

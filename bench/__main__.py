@@ -1,4 +1,4 @@
-"""`python -m bench`. Before it starts, it checks that Python finds this project's packages `methods` and `tasks`.
+"""`python -m bench`: checks that Python finds this project's packages `methods` and `tasks`, then starts.
 
 Python looks in the working directory first, so that a file `tasks.py` there hides the package `tasks`.
 """

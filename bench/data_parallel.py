@@ -1,4 +1,4 @@
-"""Data parallel inside a cell: processes (ranks) share the rows of each batch and together do what one process does.
+"""Data parallel inside a cell: processes (ranks) share the rows of each batch and compute the updates of one process.
 
 Every rank holds the whole model, draws the same batches, and knows the log-probabilities of the whole batch: its own
 rows with their graph, the others' as numbers. So all ranks compute the same loss, even one that mixes rows. A rank's

@@ -1,4 +1,4 @@
-"""Content hashes of JSON values, files and code. The ids of cells and precomputed tables are made here."""
+"""Content hashes of JSON values, files and code, of which the ids of cells and precomputed tables consist."""
 
 from __future__ import annotations
 

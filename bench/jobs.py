@@ -1,7 +1,7 @@
-"""Jobs as values: what a worker computes, the folder it goes to, and the jobs that must be done first.
+"""Jobs as values: the computation of a worker, the folder of its result, and the jobs that must be done first.
 
 A plan is a set of jobs. Token arrays, frozen states and other precomputed tables are jobs of their own kinds. A checker
-is a cell like any other; it lies among the precomputed tables unless its method was requested too.
+is a cell like any other; it is stored among the precomputed tables unless its method was requested too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SCHEMA = 1  # of the store
 TRAINER_VERSION = 2  # raised by hand when the same spec would train differently; tests hold a golden trajectory
 MIXED_PRECISION_VERSION = 3  # the same for cells in bf16 or fp16: with 2 only a worker's first cell had its precision
 
-# What a cell is, and its rows.
+# The specification of a cell, and its rows.
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ class FoldsJob(Job):
     parts: tuple[Path, ...]
 
 
-# What is sent to trackers.
+# Logging to trackers.
 
 
 @dataclass(frozen=True)

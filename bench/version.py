@@ -1,3 +1,3 @@
-"""The version of the package, in the only place that states it; importing this imports nothing else."""
+"""The version of the package, stated here alone; this module imports nothing."""
 
 VERSION = "0.1.0"

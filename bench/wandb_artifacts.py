@@ -1,4 +1,4 @@
-"""W&B artifacts as models and data sets, written `wandb:entity/project/name:version`. Each is downloaded to a folder.
+"""W&B artifacts as models and data sets: `wandb:entity/project/name:version` is downloaded to a folder.
 
 A file of a data set follows its version: `wandb:entity/project/name:version/train.json`.
 """
@@ -55,28 +55,28 @@ def artifact(name: str, parts: re.Match[str]) -> Path:
     return download("{entity}/{project}/{name}:{version}".format(**parts.groupdict()), folder)
 
 
-def download(name: str, kept: Path) -> Path:
-    """Download a W&B artifact to a folder like `kept`, named by its version where the name has an alias."""
+def download(name: str, folder: Path) -> Path:
+    """Download a W&B artifact to a folder beside `folder`, named by its version if `name` has an alias."""
     import wandb
 
     if why := why_unreachable():
         raise UserError(f"{SCHEME}{name} is not available: {why}")
     try:
-        found = wandb.Api(timeout=PATIENCE).artifact(name)
-        target = kept.with_name(f"{kept.name.partition(':')[0]}:{found.version}")
+        remote = wandb.Api(timeout=PATIENCE).artifact(name)
+        target = folder.with_name(f"{folder.name.partition(':')[0]}:{remote.version}")
         if (target / SEAL).exists():
             return target
         shutil.rmtree(target, ignore_errors=True)  # without its seal it is not whole
         with whole_folder(target) as part:
-            found.download(root=str(part))
-            found.verify(root=str(part))
-            (part / SEAL).write_text(json.dumps({"artifact": found.qualified_name, "digest": found.digest}))
+            remote.download(root=str(part))
+            remote.verify(root=str(part))
+            (part / SEAL).write_text(json.dumps({"artifact": remote.qualified_name, "digest": remote.digest}))
     except (wandb.errors.Error, ValueError, OSError) as error:
         raise UserError(f"{SCHEME}{name} cannot be had: {' '.join(str(error).split())[:300]}") from error
     return target
 
 
-def named(artifact: str) -> str:
+def option_name(artifact: str) -> str:
     """The name of a W&B artifact as options take it."""
     return f"{SCHEME}{artifact}"
 
@@ -90,7 +90,7 @@ def origin(path: Path) -> str | None:
 def cache() -> Path:
     """The folder of downloads and converted encoders: BENCH_CACHE, or one in the user's cache.
 
-    The folder of the project's former distribution name goes on being used where only that one exists.
+    The folder under the project's former name is used if only that one exists.
     """
     if folder := os.environ.get("BENCH_CACHE"):
         return Path(folder)

@@ -26,7 +26,7 @@ def group(name: str) -> list[str]:
     return [key for key, cls in discover().items() if name == "all" or name in cls.groups]
 
 
-def groups() -> list[str]:
+def group_names() -> list[str]:
     """The names of all groups, `all` first."""
     declared = {entry for cls in discover().values() for entry in cls.groups}
     return ["all", *sorted(declared)]

@@ -28,7 +28,7 @@ REPEATED = 0.1  # share of the rows that get copies: generators repeat a few tex
 
 @dataclass(frozen=True)
 class Draw:
-    """What an axis may depend on besides its value and the rows: the task's name, the seed, and all stress values."""
+    """The inputs of an axis besides its value and the rows: the task's name, the seed, and all stress values."""
 
     task: str
     seed: int | str

@@ -84,13 +84,13 @@ def described(node: str) -> str:
 
 def reached(node: str, uses: dict[str, set[str]]) -> set[str]:
     """Every node below a node."""
-    found: set[str] = set()
+    result: set[str] = set()
     waiting = [node]
     while waiting:
-        below = uses[waiting.pop()] - found
-        found |= below
+        below = uses[waiting.pop()] - result
+        result |= below
         waiting += below
-    return found
+    return result
 
 
 def current(text: str) -> str:

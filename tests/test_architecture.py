@@ -32,12 +32,7 @@ INTERFACES = {
     **dict.fromkeys(("count", "execute", "follow", "follows", "launched"), "the functions of an `Engine`"),
 }
 KNOWN = {  # (package, name) of two functions each that ought to have names of their own; no new ones
-    ("methods", "groups"),
     ("tasks", "load"),
-    ("bench/execution", "run"),
-    *(("bench/commands", name) for name in ("tasks", "differences", "shown", "told", "write")),
-    ("bench/leaderboard/formats", "escape"),
-    ("bench/leaderboard/extra_tables", "share"),
 }
 
 

@@ -95,10 +95,10 @@ def test_an_editable_installation_is_the_checkout(wheels: dict[str, Path]) -> No
     zipfile.ZipFile(wheels["editable"]).extractall(folder)
     find = "from importlib.util import find_spec; print(find_spec('bench').origin)"
     code = f"import site; site.addsitedir({str(folder)!r}); {find}"
-    found = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code], cwd="/", text=True, capture_output=True, check=True
     )
-    package = Path(found.stdout.strip()).parent
+    package = Path(result.stdout.strip()).parent
     assert package == folder.parent / "source" / "bench"
     assert (package / "sweeps" / "methods.yaml").is_file()
 

@@ -74,7 +74,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser_message = getattr(error, "format_message", None)
         if parser_message is None:
             raise
-        code = complain(parser_message()) if parser_message() else 2  # without a command the help has been shown
+        message = parser_message().replace("Value error, ", "")
+        code = complain(message) if message else 2  # without a command the help has been shown
     if code == INTERRUPTED:
         print("interrupted; the same command continues from here", file=sys.stderr)
     sys.exit(code or 0)

@@ -1,4 +1,4 @@
-"""One pass from the arguments that people and W&B agents type to those that the parser reads.
+"""Rewrites the arguments that people and W&B agents type into those that the parser reads.
 
 Agents send `--train_layers=2`, `--dry-run=True`, `--tasks=['a', 'b']`, `--seed=None` and `--dimp.clip=20`. The known
 options, and which of them take no value, come from the parser.
@@ -33,7 +33,7 @@ class Argument:
 
     @property
     def sets(self) -> set[str]:
-        """The names that this gives a value to: of `--set lr=1`, `lr`."""
+        """The names of the options and settings that the argument sets: of `--set lr=1`, `lr`."""
         name = hyphenated((self.value or "").partition("=")[0]) if self.name == SET else self.name
         return {name, SAME_AXIS.get(name, name)}
 
@@ -51,7 +51,7 @@ class Argument:
 
 
 def canonical(argv: Sequence[str], commands: Any) -> list[str]:
-    """The arguments as the parser of the `commands` reads them, `--config FILE` replaced by what the file holds.
+    """The arguments as the parser of the `commands` reads them, `--config FILE` replaced by the options in the file.
 
     Typed options overrule those of the file. Raises UserError and DataError for a file that cannot be used.
     """
@@ -95,7 +95,7 @@ def flags_of(commands: Any) -> set[str]:
 
 
 def keys_of(commands: Any) -> list[str]:
-    """What a `--config` file may hold: the options of `run` but for itself, and the training settings."""
+    """The keys of a `--config` file: the options of `run` except --config itself, and the training settings."""
     names = [hyphenated(name) for entry in commands.commands["run"].params for name in entry.opts]
     return [*(name for name in names if name not in ("help", CONFIG)), *SETTINGS]
 

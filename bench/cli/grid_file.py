@@ -1,4 +1,4 @@
-"""A grid as a file: `--config grid.yaml` holds the options of `bench run` by their names, so that it can be committed.
+"""A grid as a file: `--config grid.yaml` holds the options of `bench run` by their names and can be committed.
 
 methods: [ce, dimp, "dimp(clip=20)"]
 tasks: twitter
@@ -53,5 +53,5 @@ def text(value: Any, where: str) -> str:
 
 
 def kind(value: Any) -> str:
-    """What a YAML file holds in place of a mapping, in words."""
+    """The type of a YAML value that is no mapping, in words."""
     return {list: "a list", type(None): "nothing"}.get(type(value), f"{value!r}")

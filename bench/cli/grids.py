@@ -26,7 +26,10 @@ def run(
     context: typer.Context,
     config: Annotated[
         Path | None,
-        typer.Option(rich_help_panel=GRID, help="A YAML file with these options by name; typed options overrule it."),
+        typer.Option(
+            rich_help_panel=GRID,
+            help="A YAML file with these options by name; an option that is also typed overrules the file.",
+        ),
     ] = None,
     **arguments: Any,
 ) -> None:
@@ -43,7 +46,10 @@ def run(
 
 def stress(
     context: typer.Context,
-    axis: Annotated[str, typer.Option(help="noise=0:0.4:0.1 or real=50,100,300; `list tasks` shows the axes.")],
+    axis: Annotated[
+        str,
+        typer.Option(help="The axis and its values: noise=0:0.4:0.1 or real=50,100,300; `list tasks` shows the axes."),
+    ],
     task: Annotated[str, typer.Option(help="One task, with further options in brackets if needed.")] = "twitter",
 ) -> None:
     """Run a grid along one axis of stress and draw accuracy along it. Takes every option of `run` except --tasks.
@@ -62,9 +68,11 @@ def sweep(
     file: Annotated[Path, typer.Argument(help="A sweep file, as `wandb sweep` reads it.")],
     count: Annotated[
         int | None,
-        typer.Option(min=1, help="Most trials (default: run_cap of the file; else all of a grid, or 20 draws)."),
+        typer.Option(
+            min=1, help="The largest number of trials (default: run_cap of the file; else all of a grid, or 20 draws)."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the draws of sweep methods random and bayes.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random trials of sweep methods random and bayes.")] = 0,
     dry_run: Annotated[bool, option("dry_run")] = False,
     track: Annotated[str, option("track")] = "none",
 ) -> None:

@@ -41,12 +41,16 @@ def train(
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="A folder, hub id, cell, or wandb:entity/project/name:version.")],
+    model: Annotated[
+        str, typer.Argument(help="A classifier: a folder, hub id, cell, or wandb:entity/project/name:version.")
+    ],
     file: Annotated[Path, typer.Argument(help="The texts: CSV, TSV, JSON lines, Parquet, or one text per line.")],
     to: Annotated[Path, typer.Option(help="The file to write.")] = Path("predictions.csv"),
     as_submission: Annotated[
         bool,
-        typer.Option("--submission", help="Write Id,Prediction with -1 and 1."),
+        typer.Option(
+            "--submission", help="Write a submission file: the columns Id and Prediction, with labels -1 and 1."
+        ),
     ] = False,
     out: Annotated[Path, option("out")] = Path("runs"),
 ) -> None:

@@ -1,4 +1,4 @@
-"""The options of the command line, made from the table of run arguments."""
+"""The options of the command line, generated from the table of run arguments."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def report(
     no_figures: Annotated[bool, option("figures")] = False,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Only check that the report is up to date; exit code 1 if not."),
+        typer.Option("--check", help="Write nothing; exit code 1 if the report is not up to date with its store."),
     ] = False,
 ) -> None:
     """Write the leaderboard of all cells in one or more stores, without training."""
@@ -52,7 +52,7 @@ def report(
 
 
 def compare(
-    a: Annotated[str, typer.Argument(help="A method, as the leaderboard writes it.")],
+    a: Annotated[str, typer.Argument(help="A method, written as in the leaderboard.")],
     b: Annotated[str, typer.Argument(help="The method to compare it with.")],
     task: Annotated[str | None, typer.Option(help="Only this task.")] = None,
     out: Annotated[Path, option("out")] = Path("runs"),
@@ -60,7 +60,7 @@ def compare(
     correction: Annotated[CORRECTIONS, option("correction")] = "holm",
     allow_mixed: Annotated[bool, option("allow_mixed")] = False,
 ) -> None:
-    """Compare two methods of a store: difference, interval, verdict and everything they are computed from."""
+    """Compare two methods of a store: difference, interval, verdict, and the numbers behind them."""
     from bench.commands.arguments import rules
     from bench.commands.compare import compare as lines
 
@@ -74,13 +74,15 @@ def calibrate(
         bool,
         typer.Option(
             "--full",
-            help="More seeds, rows and sd, and 40,000 simulations each.",
+            help="Simulate more numbers of seeds and test rows and more standard deviations, 40,000 grids each.",
         ),
     ] = False,
-    store: Annotated[Path | None, typer.Option("--from", help="Also use the variances of this store.")] = None,
+    store: Annotated[
+        Path | None, typer.Option("--from", help="Also simulate with the variances of the cells in this store.")
+    ] = None,
     against_itself: Annotated[
         bool,
-        typer.Option("--aa", help="Compare each method of --from with itself on other seeds instead."),
+        typer.Option("--aa", help="In place of simulations, compare each method of --from with itself on other seeds."),
     ] = False,
     reports: Annotated[Path, option("reports")] = Path("reports"),
 ) -> None:

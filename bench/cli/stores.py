@@ -1,4 +1,4 @@
-"""Commands that inspect: `validate` the data of a task; `list`, `show`, `clean`, `doctor` and `weights` a store."""
+"""Commands on data and stores: `validate`, `list`, `show`, `clean`, `doctor`, `weights`, `init`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Listing(StrEnum):
 
 
 class Starter(StrEnum):
-    """What `init` can copy."""
+    """The folders that `init` copies."""
 
     SWEEPS = "sweeps"
 
@@ -33,8 +33,10 @@ def validate(
     generated: Annotated[str | None, option("generated")] = None,
     real: Annotated[str | None, option("real")] = None,
     test: Annotated[str | None, option("test")] = None,
-    encoder: Annotated[str | None, typer.Option(help="Its tokens are counted (default: the preset's).")] = None,
-    preset: Annotated[str, typer.Option(help="Its maximum length applies.")] = "quick",
+    encoder: Annotated[
+        str | None, typer.Option(help="Count tokens with its tokenizer (default: the preset's encoder).")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Longer texts than its maximum length count as cut.")] = "quick",
     test_size: Annotated[str, option("test_size")] = "default",
 ) -> None:
     """Show the data of a task: roles, sizes, label shares, duplicates, removed rows and lengths in tokens."""
@@ -60,7 +62,7 @@ def validate(
 def list_(
     what: Annotated[Listing, typer.Argument(help="What to list.")],
     out: Annotated[Path, option("out")] = Path("runs"),
-    failed: Annotated[bool, typer.Option("--failed", help="Of cells, only those that failed.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="With cells: only those that failed.")] = False,
     plugin: Annotated[list[Path] | None, option("plugins")] = None,
 ) -> None:
     """List the methods, the tasks, or the cells of a store with their states."""
@@ -78,7 +80,7 @@ def list_(
 
 
 def show(
-    cell: Annotated[list[str], typer.Argument(help='Its id or the start of it, its folder, or "task method seed".')],
+    cell: Annotated[list[str], typer.Argument(help='The start of its id, its folder, or "task method seed".')],
     other: Annotated[str, typer.Option("--diff", help="A second cell; show only how the two differ.")] = "",
     out: Annotated[Path, option("out")] = Path("runs"),
 ) -> None:
@@ -94,9 +96,9 @@ def show(
 def clean(
     out: Annotated[Path, option("out")] = Path("runs"),
     failed: Annotated[bool, typer.Option("--failed", help="Remove failed cells too.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove; without --yes nothing is removed.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without --yes they are only listed.")] = False,
 ) -> None:
-    """Show what takes up space in a store and remove what is not needed (--yes). Finished cells always stay."""
+    """Show the space that a store takes, and remove folders that are not needed (--yes). Finished cells always stay."""
     from bench.commands.clean import clean as cleaning
 
     for line in cleaning(out, failed=failed, remove=yes):
@@ -105,11 +107,13 @@ def clean(
 
 def doctor(
     out: Annotated[Path, option("out")] = Path("runs"),
-    repair: Annotated[bool, typer.Option("--repair", help="Remove what is damaged; runs compute it again.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Remove damaged and unfinished folders; the next run computes them again.")
+    ] = False,
 ) -> None:
-    """Check every file of a store against what was written, and show what is damaged or unfinished.
+    """Check that every file of a store is as it was written, and list damaged and unfinished folders.
 
-    Exit code 1 if something is, and --repair was not given.
+    Exit code 1 if there are problems and --repair was not given.
     """
     from bench.commands.doctor import doctor as check
 
@@ -123,12 +127,12 @@ def doctor(
 def weights(
     cell: Annotated[
         list[str],
-        typer.Argument(help='A finished cell: its id or the start of it, its folder, or "task method seed".'),
+        typer.Argument(help='A finished cell: the start of its id, its folder, or "task method seed".'),
     ],
     out: Annotated[Path, option("out")] = Path("runs"),
     top: Annotated[int, typer.Option(min=0, help="How many of the heaviest and of the lightest rows to show.")] = 5,
     with_texts: Annotated[
-        bool, typer.Option("--with-texts", help="Also show their texts, decoded from the encoder's tokens.")
+        bool, typer.Option("--with-texts", help="Also show the texts of these rows, decoded from the encoder's tokens.")
     ] = False,
 ) -> None:
     """Show a cell's weights: distribution, detection of wrong labels and duplicates, heaviest and lightest rows."""

@@ -1,6 +1,6 @@
-"""From the arguments of a run to the request, the options of the execution and the rules of the report.
+"""Turns the arguments of a run into the request, the options of its execution and the rules of its report.
 
-`bench run` and `bench.run` both come here, so they accept the same and mean the same by it.
+`bench run` and `bench.run` both use this module, so their arguments have the same names and meanings.
 """
 
 from __future__ import annotations

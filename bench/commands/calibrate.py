@@ -35,7 +35,7 @@ INTRODUCTION = (
     "difference of two methods. "
     "*False positives*: true nulls with p < 0.05. *Family-wise*: at least one false verdict among {family} methods "
     "that all equal the baseline. *Coverage*: of the 95 % interval. *Power*: at the difference that a test which "
-    "knows the true variance finds in 80 % of cases. ±: Monte Carlo standard error; max-T is tried on {max_t:,} "
+    "knows the true variance finds in 80 % of cases. ±: Monte Carlo standard error; max-T uses {max_t:,} "
     "families. *conservative*: fewer than 4 % of true nulls are rejected, so that intervals are wider than necessary "
     "and real differences may be missed. *TOO MANY*: a rate is above 5.5 %, beyond its Monte Carlo error."
 )
@@ -104,13 +104,14 @@ def conclusion(results: Sequence[Rates]) -> list[str]:
     weakest, strongest = (pick(results, key=lambda one: one.power) for pick in (min, max))
     careful = sum(remark(one) == "conservative" for one in results)
     return [
-        f"Most false positives: {100 * worst.false_positive:.2f} % (± {100 * worst.error(worst.false_positive):.2f}); "
-        f"most families with a false verdict: {100 * family.family_wise:.2f} % "
+        f"Highest rate of false positives: {100 * worst.false_positive:.2f} % (± "
+        f"{100 * worst.error(worst.false_positive):.2f}); "
+        f"highest family-wise rate: {100 * family.family_wise:.2f} % "
         f"(± {100 * family.error(family.family_wise):.2f}). One t distribution with Satterthwaite's degrees of freedom "
         f"would have up to {100 * naive.satterthwaite:.2f} % false positives.",
         f"Conservative in {careful} of {len(results)} lines. Power lies between {100 * weakest.power:.0f} and "
-        f"{100 * strongest.power:.0f} %, where a test that knows the variance has 80 %. With 3 seeds that differ, the "
-        "variance between seeds is hardly known. No valid test makes up for that; more seeds do.",
+        f"{100 * strongest.power:.0f} %, where a test that knows the variance has 80 %. Where seeds differ, 3 seeds "
+        "give a poor estimate of the variance between them. No valid test can compensate for that; more seeds can.",
     ]
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.errors import UserError
 from bench.hashing import ID_LENGTH
-from bench.store.folders import State, state
+from bench.store.folders import State, state, state_word
 from bench.store.layout import DONE
 from bench.store.leases import exclusive
 from bench.store.manifest import GRIDS, PRECOMPUTED, read
@@ -24,6 +24,7 @@ from tasks.errors import plural
 
 SHARED = ".artefacts"  # the folder of precomputed tables
 IDENTITY = re.compile(f"[0-9a-f]{{{ID_LENGTH}}}")
+KINDS = {"record": "hidden columns", "states": "frozen states", "encoder": "encoder check"}  # names that users read
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -69,7 +70,7 @@ def require_store(root: Path) -> None:
 def line(entry: Entry, *, removed: bool) -> str:
     """The line on a removable entry."""
     verb = "removed" if removed else "removable"
-    return f"{verb}: {entry.path} ({entry.kind}, {entry.why}, {spell(size([entry]))})"
+    return f"{verb}: {entry.path} ({KINDS.get(entry.kind, entry.kind)}, {entry.why}, {spell(size([entry]))})"
 
 
 def entries(root: Path, *, failed: bool) -> list[Entry]:
@@ -83,18 +84,18 @@ def entries(root: Path, *, failed: bool) -> list[Entry]:
     parts = {*root.glob("*/*/.*.part"), *root.glob("*/*/*/*.part"), *root.glob(f"{GRIDS}/*.part")}
     whole = {entry.path for entry in known if not entry.why and entry.state != State.RUNNING}
     stray = sorted(path for path in parts if path.parent in whole or path.name.startswith(".") or GRIDS in path.parts)
-    return [*known, *(Entry(path, "part", "stale", "half-written") for path in stray)]
+    return [*known, *(Entry(path, "part", "unfinished", "half-written") for path in stray)]
 
 
 def entry_of(path: Path, kind: str, needed: set[Path] | None, failed: bool) -> Entry:
     """One folder, and why it is removable; `needed` are the precomputed tables to keep (None: all)."""
     present = state(path)
     if present is State.STALE and (path / DONE).exists():
-        return Entry(path, kind, "damaged", "")
+        return Entry(path, kind, state_word(path), "")
     if kind != "cell" and present is State.DONE and needed is not None and path not in needed:
-        return Entry(path, kind, "orphaned", "no grid with cells in this store needs it")
+        return Entry(path, kind, "unused", "no grid with cells in this store needs it")
     reasons = {State.STALE: "half-written", State.MISSING: "empty", State.FAILED: "failed" if failed else ""}
-    return Entry(path, kind, str(present), reasons.get(present, ""))
+    return Entry(path, kind, state_word(path), reasons.get(present, ""))
 
 
 def needed_tables(root: Path) -> set[Path] | None:
@@ -116,8 +117,8 @@ def totals(entries: list[Entry]) -> Iterator[str]:
     for entry in entries:
         groups.setdefault((entry.kind, entry.state), []).append(entry)
     for (kind, word), members in sorted(groups.items()):
-        yield f"{kind:10} {word:9} {len(members):6}  {spell(size(members)):>9}"
-    yield f"{'all':10} {'':9} {len(entries):6}  {spell(size(entries)):>9}"
+        yield f"{KINDS.get(kind, kind):16} {word:10} {len(members):6}  {spell(size(members)):>9}"
+    yield f"{'all':16} {'':10} {len(entries):6}  {spell(size(entries)):>9}"
 
 
 def size(entries: list[Entry]) -> int:

@@ -1,4 +1,4 @@
-"""`bench compare A B`: everything about the comparison of two methods on each task."""
+"""`bench compare A B`: shows all numbers of the comparison of two methods on each task."""
 
 from __future__ import annotations
 
@@ -87,7 +87,8 @@ def primary(
     yield "accuracy", f"{percent(means[0])} against {percent(means[1])} on {accuracy.examples:,} test rows"
     yield "difference", f"{interval(accuracy)} points"
     yield "p", f"{accuracy.p:.3g}, not corrected for other comparisons"
-    yield "t", f"standard error {100 * accuracy.se:.2f} points, {accuracy.df:.1f} degrees of freedom"
+    df = "not defined" if math.isnan(accuracy.df) else f"{accuracy.df:.1f}"
+    yield "std. error", f"{100 * accuracy.se:.2f} points; degrees of freedom of t: {df}"
     if paired.withheld:
         yield "verdict", f"none: {paired.withheld}"
     else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.commands.clean import SHARED, require_store
 from bench.errors import UserError
 from bench.store.files import read_json
-from bench.store.folders import State, failure, state
+from bench.store.folders import State, failure, state, state_word
 from bench.store.integrity import damage
 from bench.store.layout import DONE, cell_path
 from bench.store.leases import exclusive
@@ -29,15 +29,15 @@ class Finding:
 
 
 def doctor(root: Path, *, repair: bool) -> tuple[list[str], bool]:
-    """Lines on all that is wrong in a store, and whether nothing is wrong any more.
+    """Lines on the problems of a store, and whether none remains.
 
     `repair` removes damaged and unfinished folders, which the next run computes again, and unusable manifests. Finished
-    cells, failed cells and those of running processes are left alone. Raises UserError for a folder that is no store.
+    cells, failed cells and those of running processes stay. Raises UserError for a folder that is no store.
     """
     require_store(root)
     # Other hidden folders, such as .tensorboard, belong to other programs.
     folders = sorted(path for path in [*root.glob("[!.]*/*/*"), *root.glob(f"{SHARED}/*/*")] if path.is_dir())
-    states = Counter(str(state(folder)) for folder in folders)
+    states = Counter(map(state_word, folders))
     findings = [*filter(None, map(examine, folders)), *manifests(root)]
     lines = [f"{finding.path.relative_to(root)}: {finding.reason}" for finding in findings]
     counts = ", ".join(f"{count} {name}" for name, count in sorted(states.items()))
@@ -55,7 +55,7 @@ def examine(folder: Path) -> Finding | None:
         reason = damage(folder) or misplaced(folder)
         return Finding(folder, f"damaged: {reason}") if reason else None
     if state(folder) is State.STALE:
-        return Finding(folder, "unfinished: the process that worked on it is gone", unfinished=True)
+        return Finding(folder, "unfinished: the process that wrote it has ended", unfinished=True)
     try:
         failure(folder)
     except UserError as error:
@@ -78,7 +78,7 @@ def misplaced(folder: Path) -> str:
 
 
 def manifests(root: Path) -> Iterator[Finding]:
-    """The manifests of grids that no report can be made from."""
+    """The manifests that cannot be read, so that no report can be made from them."""
     for path in sorted((root / GRIDS).glob("*.json")):
         try:
             read(path)
@@ -87,7 +87,7 @@ def manifests(root: Path) -> Iterator[Finding]:
 
 
 def mend(root: Path, findings: list[Finding]) -> Iterator[str]:
-    """Remove what was found, unless a run has taken it meanwhile. Yields a line for each removal."""
+    """Remove the folders and manifests of `findings` that no run has taken since. Yields a line for each removal."""
     with exclusive(root):
         for finding in findings:
             if finding.path.is_file():

@@ -1,4 +1,4 @@
-"""`bench list`: lines on methods, tasks and cells. Reads neither torch nor any data."""
+"""`bench list`: lists methods, tasks and cells. Imports no torch and reads no data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import methods as registry
 from bench.errors import UserError
 from bench.store.files import read_json
-from bench.store.folders import State, failure, state
+from bench.store.folders import State, failure, state, state_word
 from methods.base import MethodConfig, WeightConfig
 from methods.hooks import Budget
 from tasks import AXES, load_spec, task_names
@@ -64,7 +64,7 @@ def cells(root: Path, failed: bool) -> Iterator[str]:
             title = f"{spec['task_ref']} {spec['label']} seed {spec['seed']}{detail(path.parent, present)}"
         except (UserError, KeyError) as error:
             title = str(error) if isinstance(error, UserError) else f"{path} is not the spec.json of a cell"
-        yield f"{present:8} {path.parent}  {title}"
+        yield f"{state_word(path.parent):10} {path.parent}  {title}"
 
 
 def detail(folder: Path, present: State) -> str:

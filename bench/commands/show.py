@@ -1,16 +1,16 @@
-"""`bench show`: everything about one cell, or how two cells differ. Reads only the store; no torch."""
+"""`bench show`: shows one cell, or how two cells differ. Reads only the store; no torch."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.store.files import flatten, read_json
 from bench.store.find import title
-from bench.store.folders import State, failure, state
+from bench.store.folders import State, failure, state, state_word
 from bench.store.integrity import INTERNAL
 from bench.store.layout import DONE, LOG, MODEL
 
@@ -19,6 +19,7 @@ CURVE = 60  # characters of a curve
 TAIL = 10  # lines of the log
 # The keys of spec.json that are shown, in this order; the others are hashes, which only `--diff` compares.
 SPEC = ("task_ref", "label", "seed", "source", "encoder", "preset", "protocol", "real_use", "rows")
+NAMES = {"task_ref": "task", "label": "method", "real_use": "use of real rows", "artefacts": "precomputed"}  # as shown
 CURVES = ("loss", "grad_norm", "weight_mean", "ess")
 GROUPS = {
     "settings": ("task_ref", "label", "seed", "source", "encoder", "preset", "protocol", "hyperparameters", "settings"),
@@ -30,9 +31,9 @@ GROUPS = {
 def show(folder: Path) -> Iterator[str]:
     """The lines on one cell."""
     spec, present = read_json(folder / "spec.json"), state(folder)
-    yield f"{title(spec)}: {present}{f' ({failure(folder)})' if present is State.FAILED else ''}"
+    yield f"{title(spec)}: {state_word(folder)}{f' ({failure(folder)})' if present is State.FAILED else ''}"
     yield f"folder: {folder}"
-    yield from block("cell", {key: spec[key] for key in SPEC if key in spec})
+    yield from block("cell", readable(spec, SPEC))
     yield from block("hyper-parameters", spec["hyperparameters"])
     yield from block("settings", spec["settings"])
     yield from block("metrics", {k: v for k, v in optional(folder / DONE).items() if k not in INTERNAL})
@@ -45,6 +46,11 @@ def show(folder: Path) -> Iterator[str]:
     if lines:
         yield f"log (last {min(TAIL, len(lines))} of {len(lines)} lines):"
         yield from (f"    {line}" for line in lines[-TAIL:])
+
+
+def readable(spec: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """The entries of a `spec.json` under the names that users read."""
+    return {NAMES.get(key, key): spec[key] for key in keys if key in spec}
 
 
 def optional(path: Path) -> dict[str, Any]:
@@ -96,7 +102,7 @@ def diff(a: Path, b: Path) -> Iterator[str]:
     yield f"a: {title(one)} ({a})"
     yield f"b: {title(other)} ({b})"
     for name, keys in GROUPS.items():
-        yield from differences(name, *({key: spec[key] for key in keys if key in spec} for spec in (one, other)))
+        yield from differences(name, *(readable(spec, keys) for spec in (one, other)))
     yield from differences("versions", *(optional(folder / "env.json") for folder in (a, b)))
     yield from metrics_of_both(*(optional(folder / DONE) for folder in (a, b)))
     yield from agreement(a, b)

@@ -1,4 +1,4 @@
-"""`bench weights CELL`: shows the effective weights of one cell, and what they know of its rows."""
+"""`bench weights CELL`: shows the effective weights of one cell, and how they relate to its rows."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from bench.leaderboard.read.row_weights import (
     read,
     thirds,
 )
-from bench.precomputed import token_spans as spans
+from bench.precomputed import token_spans
 from bench.store.files import read_json
 from bench.store.find import find
-from bench.store.folders import State, state
+from bench.store.folders import State, state, state_word
 from bench.store.layout import precomputed_path
 from bench.store.manifest import stored
 
@@ -44,7 +44,7 @@ def weights(root: Path, name: str, *, top: int, with_texts: bool) -> Iterator[st
     if row_weights.constant:
         yield f"  every row has the weight {row_weights.weight[0]:.4g}, so rows cannot be ranked"
         return
-    yield from knowledge(row_weights)
+    yield from relations(row_weights)
     yield from others(root, section, spec, row_weights)
     texts = decoded(root, spec, row_weights) if with_texts else None
     order = np.argsort(-row_weights.weight, kind="stable")
@@ -58,7 +58,7 @@ def finished_cell(root: Path, name: str) -> Path:
     if root.resolve() not in folder.parents:
         raise UserError(f"{folder} is not in the store {root}; name its store with --out")
     if state(folder) is not State.DONE:
-        raise UserError(f"{folder} is {state(folder)}: only finished cells have weights")
+        raise UserError(f"{folder} is {state_word(folder)}: only finished cells have weights")
     return folder
 
 
@@ -90,7 +90,7 @@ def distribution(row_weights: RowWeights) -> Iterator[str]:
         yield f"  {name:14}{''.join(f'{value:9.3f}' for value in values)}"
 
 
-def knowledge(row_weights: RowWeights) -> Iterator[str]:
+def relations(row_weights: RowWeights) -> Iterator[str]:
     """How well low weights detect wrong labels and duplicates, and what the weights correlate with."""
     for text, marked in (("wrong labels", row_weights.wrong), ("duplicates", row_weights.repeated)):
         if marked is not None:
@@ -113,7 +113,7 @@ def others(root: Path, section: dict[str, Any], spec: dict[str, Any], row_weight
             value = agreement(row_weights, other) if isinstance(other, RowWeights) else float("nan")
             values += [f"{method['label']} {value:+.2f}"] if not np.isnan(value) else []
     if values:
-        yield f"  rank correlation with the weights of {', '.join(values)}"
+        yield f"  rank correlation with the weights of other methods: {', '.join(values)}"
 
 
 def listing(
@@ -155,14 +155,17 @@ def decoded(root: Path, spec: dict[str, Any], row_weights: RowWeights) -> dict[i
 
     folder = precomputed_path(root, "tokens", spec["data"]["scored"])
     if state(folder) is not State.DONE:
-        raise UserError(f"{folder} does not exist: the store no longer has the tokens of these texts")
+        raise UserError(
+            f"{folder} does not exist: the store no longer has the tokens of these texts; `bench run` of the "
+            "cell's grid makes them again"
+        )
     import pandas as pd
 
     cell = next(root.glob(f"[!.]*/*/{spec['id']}"))
     ids = pd.read_parquet(cell / "train_scores.parquet", columns=["id"])["id"].to_numpy()  # in the order of the tokens
     tokens = np.load(folder / "input_ids.npy", mmap_mode="r")
     tokenizer = AutoTokenizer.from_pretrained(checkpoints.find(spec["encoder"]).path, local_files_only=True)
-    place = dict(zip(ids.tolist(), zip(*spans.read(folder), strict=True), strict=True))
+    place = dict(zip(ids.tolist(), zip(*token_spans.read(folder), strict=True), strict=True))
     texts: dict[int, str] = {}
     for row, origin in zip(
         row_weights.ids.tolist(), origins(row_weights.ids, row_weights.hidden).tolist(), strict=True

@@ -1,1 +1,1 @@
-"""The request of a run: arguments, methods, tasks, settings and protocols, checked before anything is read."""
+"""The request of a run: arguments, methods, tasks, settings and protocols, checked before any data are read."""

@@ -1,4 +1,4 @@
-"""The methods of a grid: expressions become configured methods; names are looked up and hyper-parameters typed."""
+"""The methods of a grid: expressions become configured methods, with hyper-parameters converted to their types."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def choose(
 
     `hyperparameters` (method -> name -> value) apply where an expression has no value of its own.
     """
-    registry, groups = methods.discover(), methods.groups()
+    registry, groups = methods.discover(), methods.group_names()
     chosen: dict[tuple[str, MethodConfig], MethodChoice] = {}
     left_out: dict[str, str] = {}
     for expression in parse(names, "()"):

@@ -1,4 +1,4 @@
-"""How a field of a dataclass is an option of the command line and a keyword of a Python function."""
+"""Fields of dataclasses as options of the command line and keywords of a Python function."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Option:
     name: str = ""  # without leading dashes; empty: the field's name with hyphens
     type: Any = None  # of the value on the command line; None: the field's type
     repeatable: bool = False  # each use of the option adds one value
-    switch: Any = None  # of an option without a value: what the field becomes when it is present
+    switch: Any = None  # of an option without a value: the field's value if the option is present
     convert: Callable[[Any], Any] | None = None  # from the value on the command line to that of the field
     min: float | None = None
     max: float | None = None

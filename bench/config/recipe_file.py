@@ -1,4 +1,4 @@
-"""Reads a training configuration with the keys of the tweet-polarity project, most of which are Hugging Face's.
+"""A training configuration with the keys of the tweet-polarity project, most of which are Hugging Face's.
 
 A recipe is one cell: its rows, method, settings and checkers. Every key is either translated, or known to change no
 result, or an error.
@@ -176,8 +176,8 @@ class Reader:
 
     def model(self) -> str:
         """The model from which training starts."""
-        stored, named = self.artifact("wandb_model"), self.take("model_name_or_path")
-        model = stored if self.flag("use_wandb_model") else named
+        wandb_model, hub_model = self.artifact("wandb_model"), self.take("model_name_or_path")
+        model = wandb_model if self.flag("use_wandb_model") else hub_model
         if model is None:
             raise UserError(f"{self.path}: no model; give model_name_or_path, or wandb_model with use_wandb_model")
         return str(model)

@@ -1,4 +1,4 @@
-"""The request of a run: its arguments with every name looked up and every value checked, before anything is read."""
+"""The request of a run: its arguments with every name resolved and every value checked, before any data are read."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def make_request(arguments: GridArguments = ALL_METHODS, /, **changes: Any) -> R
         raise UserError(f"--data-dir {grid.data_dir}: no such folder")
     load_plugins(grid.plugins)
     if grid.limit is not None and grid.limit < 1:
-        raise UserError(f"limit must be at least 1, not {grid.limit}")
+        raise UserError(f"--limit must be at least 1, not {grid.limit}")
     if grid.preset not in PRESETS:
         raise unknown("preset", grid.preset, PRESETS)
     preset = PRESETS[grid.preset]
@@ -104,6 +104,8 @@ def make_request(arguments: GridArguments = ALL_METHODS, /, **changes: Any) -> R
 def refuse_empty(grid: GridArguments) -> None:
     """Raise UserError for an option whose value is empty."""
     for name in (
+        "methods",
+        "tasks",
         "generated",
         "real",
         "test",
@@ -169,7 +171,7 @@ def seed_list(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
     except (TypeError, ValueError):
         unique = ()
     if not unique or len(unique) < len(set(entries)) or min(unique) < 0:
-        raise UserError(f"seeds must be a number of seeds or a list such as 3,7, not {seeds!r}")
+        raise UserError(f"--seeds takes a number of 1 or more, --seed a list such as 3,7; not {seeds!r}")
     return unique
 
 

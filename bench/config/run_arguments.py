@@ -1,7 +1,7 @@
-"""One table of everything that a run can be given; a new argument is one field here, and the code that uses it.
+"""The arguments of a run in one table. A new argument is one field here, and the code that uses it.
 
 Derived from the fields: the options of `bench run` with their help (`bench.cli.options`), the keys of a `--config`
-file, and the keywords of `bench.run`. The three classes are what the planner, the execution and the report read.
+file, and the keywords of `bench.run`. The planner, the execution and the report read one of the three classes each.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class GridArguments:
     )
     plugins: Sequence[str | Path] = field(
         default=(),
-        metadata=option(GRID, "A Python file with methods of your own.", name="plugin", type=Path, repeatable=True),
+        metadata=option(GRID, "A Python file that defines methods.", name="plugin", type=Path, repeatable=True),
     )
     source: str | None = field(
         default=None,
@@ -80,7 +80,9 @@ class GridArguments:
     )
     test_size: int | str | None = field(
         default="default",
-        metadata=option(DATA, "Most test rows: a number, all, or default (the task's own limit).", type=str),
+        metadata=option(
+            DATA, "The largest number of test rows: a number, all, or default (the task's own limit).", type=str
+        ),
     )
     limit: int | None = field(
         default=None,
@@ -148,7 +150,7 @@ class ExecutionArguments:
         ),
     )
     dry_run: bool = field(
-        default=False, metadata=option(RUN, "Report what would be done and about how long it takes; do nothing.")
+        default=False, metadata=option(RUN, "Print the plan and an estimate of its duration; run nothing.")
     )
     retry_failed: bool = field(default=False, metadata=option(RUN, "Train failed cells again."))
     force: bool = field(default=False, metadata=option(RUN, "Train the cells of the grid again, even finished ones."))
@@ -203,7 +205,7 @@ class VerdictArguments:
     )
     allow_mixed: bool = field(
         default=False,
-        metadata=option(OUTPUT, "Compare cells that were made by different code, library versions or devices."),
+        metadata=option(OUTPUT, "Compare cells that were trained by different code, library versions or devices."),
     )
 
 

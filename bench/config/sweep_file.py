@@ -57,7 +57,7 @@ def trials(path: Path, count: int | None = None, seed: int = 0) -> tuple[list[li
     else:
         rng = random.Random(seed)
         draws = range(most or DRAWS)
-        chosen = [{name: drawn(name, entry, rng, path) for name, entry in parameters.items()} for _ in draws]
+        chosen = [{name: draw_value(name, entry, rng, path) for name, entry in parameters.items()} for _ in draws]
         summary = f"{plural(len(chosen), 'trial')} drawn at random with seed {seed}"
         if sweep["method"] == "bayes":
             summary += "; method bayes searches only on the W&B server, where it learns from finished trials"
@@ -95,7 +95,7 @@ def values(name: str, entry: Any, path: Path) -> list[Any]:
     raise UserError(f"{path}: parameter {name!r} of a grid needs value or a list of values, not {entry!r}")
 
 
-def drawn(name: str, entry: Any, rng: random.Random, path: Path) -> Any:
+def draw_value(name: str, entry: Any, rng: random.Random, path: Path) -> Any:
     """One value of a parameter."""
     if not isinstance(entry, Mapping):
         raise UserError(f"{path}: parameter {name!r} needs value, values, or min and max, not {entry!r}")

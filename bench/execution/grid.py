@@ -1,4 +1,4 @@
-"""Run a grid: plan it, train what is missing, report on it. The entry point behind `bench run` and `bench.run`."""
+"""A run of a grid: plans it, trains the missing cells, writes the report. Called by `bench run` and `bench.run`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Options(ExecutionArguments):
 
     command: str = ""
     rules: leaderboard.Rules = leaderboard.USUAL
-    inputs: Sequence[str] = ()  # W&B artifacts that the rows were made of before
+    inputs: Sequence[str] = ()  # W&B artifacts from which the rows were read
 
 
 @dataclass

@@ -43,11 +43,12 @@ def table(progress: Progress, console: Console | None = None) -> Iterator[None]:
 def screen(progress: Progress, width: int, height: int) -> Group:
     """The table and its last lines, for a screen of `width` characters and `height` lines."""
     rows = progress.rows()
-    shown = visible(rows, max(1, height - AROUND))
-    grid = wide(shown) if width >= WIDE else narrow(shown)
+    visible_rows = visible(rows, max(1, height - AROUND))
+    grid = wide(visible_rows) if width >= WIDE else narrow(visible_rows)
     lines = [Text(f" {footer(progress, rows)}")]
-    if len(shown) < len(rows):
-        lines.insert(0, Text(f" {plural(len(rows) - len(shown), 'more row')}: {in_words(hidden(rows, shown))}", "dim"))
+    if len(visible_rows) < len(rows):
+        more = plural(len(rows) - len(visible_rows), "more row")
+        lines.insert(0, Text(f" {more}: {in_words(hidden(rows, visible_rows))}", "dim"))
     for line in lines:
         # Terminals echo "^C" after the last line; without room for it they would begin another line.
         line.truncate(width - len("^C "), overflow="ellipsis")
@@ -104,9 +105,9 @@ def visible(rows: list[Row], most: int) -> list[Row]:
     return [rows[i] for i in sorted(sorted(range(len(rows)), key=rank)[:most])]
 
 
-def hidden(rows: list[Row], shown: list[Row]) -> Counter[str]:
-    """Cells by state of the rows that are not shown."""
-    return total(rows) - total(shown)
+def hidden(rows: list[Row], visible_rows: list[Row]) -> Counter[str]:
+    """Cells by state, of the rows that are not visible."""
+    return total(rows) - total(visible_rows)
 
 
 def total(rows: list[Row]) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""From a plan to a queue: which models are saved, which results are made again, and which jobs are still to do."""
+"""Turns a plan into a queue: which models are saved, which results are computed again, and which jobs remain."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bench.store.integrity import damage
 from bench.store.layout import DONE, MODEL, MODEL_FILES, Kept
 
 
-def keep_models(plan: Plan, kept: Kept) -> None:
+def keep_models(plan: Plan, keep: Kept) -> None:
     """Make the requested cells of a plan save their models."""
     for identity in plan.cells:
         job = plan.jobs[identity]
         assert isinstance(job, CellJob), "cells are made by cell jobs"
-        plan.jobs[identity] = replace(job, keep=kept)
+        plan.jobs[identity] = replace(job, keep=keep)
 
 
 def cells_without_model(plan: Plan) -> list[str]:
@@ -33,7 +33,7 @@ def lacks_model(job: Job) -> bool:
 
 
 def prepare_store(plan: Plan, *, retry_failed: bool, force: bool) -> None:
-    """Remove the results that are to be made again, and take over those that lie in a job's other folder.
+    """Remove the results that are to be computed again, and take over those in a job's other folder.
 
     `retry_failed` removes failures, `force` the results of requested cells too.
     """
@@ -48,7 +48,7 @@ def prepare_store(plan: Plan, *, retry_failed: bool, force: bool) -> None:
 
 
 def damaged(plan: Plan) -> list[str]:
-    """A line for each result of the plan that is no longer what was written; it is computed again."""
+    """A line for each result of the plan whose files changed after it was written; it is computed again."""
     finished = [job for job in plan.jobs.values() if (job.folder / DONE).exists()]
     problems = [(job.title, damage(job.folder)) for job in finished]
     return [f"damaged, computed again: {title}: {problem}" for title, problem in problems if problem]
@@ -80,7 +80,7 @@ def make_queue(plan: Plan) -> Queue:
 
 
 def current_state(job: Job) -> State:
-    """The state of a job's folder; done if the result lies in the job's other folder, where a run takes it over."""
+    """The state of a job's folder; done if the result is in the job's other folder, from which a run takes it over."""
     own = state(job.folder)
     if own in (State.MISSING, State.STALE) and job.other_folder is not None and state(job.other_folder) is State.DONE:
         return State.DONE

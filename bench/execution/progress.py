@@ -1,4 +1,4 @@
-"""The progress of a run: counts, time left, and failures, which are shown at once and again at the end.
+"""The progress of a run: counts, time left, and failures, which are shown when they happen and again at the end.
 
 Printed as a line per finished cell; on a terminal `bench.execution.live_table` shows the same as a table instead.
 """
@@ -91,14 +91,14 @@ class Progress:
                 self.say(note)
 
     def pulse(self) -> None:
-        """Called twice a second: after the first Ctrl-C, print once what happens now."""
+        """Called twice a second: after the first Ctrl-C, print once that the running jobs are finished."""
         if self.queue.closed and not self.warned:
             self.warned = True
             if self.lines:
                 self.say(self.closing())
 
     def closing(self) -> str:
-        """What happens after the first Ctrl-C."""
+        """The line that explains the first Ctrl-C."""
         return f"finishing {plural(self.running(), 'running job')}, then the report; Ctrl-C again stops now"
 
     def running(self) -> int:
@@ -169,10 +169,10 @@ class Progress:
         if failures:
             kinds = Counter(self.word(identity) for identity in failures)
             counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-            self.say(f"not complete: {counts}; to try again: {self.again()}")
+            self.say(f"incomplete: {counts}; to try again: {self.again()}")
         done = sum(self.queue.states[identity] is State.DONE for identity in self.plan.cells)
         self.say(
-            f"{done}/{plural(len(self.plan.cells), 'cell')} done ({len(self.cached)} from before), "
+            f"{done}/{plural(len(self.plan.cells), 'cell')} done ({len(self.cached)} before this run), "
             f"{plural(self.trainings, 'training')}, in {time.monotonic() - self.began:.0f} s; {last}"
         )
 

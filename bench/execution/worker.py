@@ -79,7 +79,7 @@ def main(connection: Connection, device: str | None) -> None:
     threading.Thread(target=follow_parent, daemon=True).start()
     with contextlib.suppress(EOFError):
         while (job := connection.recv()) is not None:
-            connection.send(run(job))
+            connection.send(run_job(job))
             if resident() > LARGE:
                 return_memory()
 
@@ -106,7 +106,7 @@ def follow_parent() -> None:
     os._exit(1)
 
 
-def run(job: Job, builders: Mapping[str, Any] = BUILDERS) -> Outcome:
+def run_job(job: Job, builders: Mapping[str, Any] = BUILDERS) -> Outcome:
     """Run one job under its lease. A failure is written to `error.json` and returned, never raised."""
     if not acquire(job.root, job.folder, job.other_folder):
         existing = state_elsewhere(job)

@@ -1,4 +1,4 @@
-"""Build the results of a report: read the cells of a manifest, then compare the methods of each section."""
+"""Builds the results of a report: reads the cells of a manifest, then compares the methods of each section."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bench.stats.metrics import METRICS
 from bench.store.files import read_json
 from bench.store.layout import DONE
 
-# Values that a metric can take: t intervals are cut there.
+# The range of a metric: t intervals are cut at its ends.
 BOUNDS = {**dict.fromkeys(METRICS, (0.0, 1.0)), "log_loss": (0.0, math.inf)}
 AXES = ("encoder", "checker_encoder", "preset", "protocol")
 COST_REFERENCE = "ce"  # passes are shown as multiples of what this method needs

@@ -74,7 +74,7 @@ def gain(result: Comparison | Gain | None) -> str:
 
 
 def p_value(row: Row) -> str:
-    """The p-value that the verdict rests on; † marks an exploratory one, which is not corrected."""
+    """The p-value behind the verdict; † marks an exploratory one, which is not corrected."""
     paired = row.paired
     if paired is None or paired.accuracy is None or paired.withheld:
         return NOTHING

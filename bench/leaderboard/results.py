@@ -69,7 +69,7 @@ class Row:
     costs: Costs
     is_baseline: bool = False
     paired: Paired | None = None
-    information: Paired | None = None  # against its within-class shuffle, where that is there
+    information: Paired | None = None  # against its within-class shuffle, if the section has it
     best: bool | None = None  # in the best group of its section; None where it cannot be compared
 
     @property

@@ -33,9 +33,9 @@ class Correction(StrEnum):
 
 @dataclass(frozen=True)
 class Rules:
-    """What methods are compared with, and how.
+    """The rules of a comparison.
 
-    `delta`: the equivalence margin as a share; 0.01 is one point. `allow_mixed`: whether cells made by different code,
+    `delta`: the equivalence margin as a share; 0.01 is one point. `allow_mixed`: whether cells of different code,
     versions or devices are paired.
     """
 
@@ -52,4 +52,6 @@ def require_baseline(manifest: Mapping[str, Any], rules: Rules, place: str) -> N
     """Raise UserError where the grid has no such baseline; the default one may be missing."""
     known = sorted({entry["label"] for section in manifest["sections"] for entry in section["methods"]})
     if rules.baseline != Rules.baseline and rules.baseline not in known:
-        raise UserError(f"no method {rules.baseline} in {place}{did_you_mean_or_all(rules.baseline, known)}")
+        raise UserError(
+            f"--baseline {rules.baseline}: no such method in {place}{did_you_mean_or_all(rules.baseline, known)}"
+        )

@@ -1,1 +1,1 @@
-"""From a request to jobs with their dependencies. Nothing is trained or written; no torch."""
+"""Turns a request into jobs with dependencies. Nothing is trained or written; no torch."""

@@ -16,7 +16,7 @@ from methods.hooks import Budget
 RATE = 60e9  # floating-point operations per second of one worker: a laptop core
 CHARACTERS = 4.3  # per token of English text
 START = 10.0  # seconds until the first worker is warm
-# What families call the width, the inner width and the number of their blocks in config.json.
+# The names of width, inner width and number of blocks in config.json, by family of encoders.
 WIDTH = ("hidden_size", "dim", "d_model")
 INNER = ("intermediate_size", "hidden_dim", "d_ff")
 BLOCKS = ("num_hidden_layers", "n_layers", "num_layers")

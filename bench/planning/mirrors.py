@@ -1,4 +1,4 @@
-"""Adding to a plan the jobs that send finished cells to a tracker."""
+"""Adds to a plan the jobs that send finished cells to a tracker."""
 
 from __future__ import annotations
 

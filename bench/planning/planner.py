@@ -1,4 +1,4 @@
-"""From requests to a plan: its jobs, their needs, and the sections of the report.
+"""Turns requests into a plan: jobs, their dependencies, and the sections of the report.
 
 Planning trains nothing, writes nothing and needs no torch; `--dry-run` ends after it.
 """

@@ -1,4 +1,4 @@
-"""The precomputed tables that a method may list in `requires`, and the jobs that make them: one entry per table.
+"""The precomputed tables that a method may list in `requires`, and the jobs that compute them: one entry per table.
 
 A table has a row per generated row or per row of the small real set. A checker is the training of a reference method in
 its defaults. If the grid requests that method too, the checker is its cell; otherwise it is a cell of its own.
@@ -51,7 +51,7 @@ class Requirement(Protocol):
 
     @property
     def role(self) -> TableRole:
-        """The role that the table has a row for each row of."""
+        """The role whose rows the table covers."""
         ...
 
     def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
@@ -145,7 +145,7 @@ class Dynamics(Checker):
     """Snapshots of a reference method's training: its scores of generated rows at evenly spaced updates."""
 
     def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
-        """Add the training, which saves the snapshots if it is still to come, and the job that makes sure of them."""
+        """Add the training, which saves the snapshots if it is not done yet, and the job that checks for them."""
         cell = planner.cell(configure(methods.METHODS[self.method], {}), Fixed(), seed, roles, requested=False)
         folder = planner.table_folder("dynamics", [cell.spec.id, SNAPSHOTS])
         cell = replace(cell, snapshots=SnapshotRequest(folder, SNAPSHOTS))

@@ -1,4 +1,4 @@
-"""Planning a section of the report: the cells of one task, encoder and protocol, and the jobs that they need."""
+"""Plans a section of the report: the cells of one task, encoder and protocol, and the jobs that they need."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class SectionPlanner(CellPlanner):
         return " ".join(encoder + protocol)
 
     def folder(self, spec: CellSpec, requested: bool) -> Path:
-        """The folder of a cell. A checker that was not requested lies among the tables, unless it exists as a cell."""
+        """The folder of a cell. A checker that was not requested is among the tables, unless it exists as a cell."""
         as_cell = cell_path(self.plan.root, spec.task, spec.method, spec.id)
         if requested or spec.id in self.plan.requested_ids or state(as_cell) in (State.DONE, State.RUNNING):
             return as_cell

@@ -1,4 +1,4 @@
-"""Equal tuning for every method, protocol `tuned(k)`: k trials each, of which held-out real rows choose the best.
+"""Plans equal tuning for every method, protocol `tuned(k)`: k trials each, and held-out real rows choose the best.
 
 The first trial has the method's defaults. The others draw each searched hyper-parameter, the learning rate and the
 number of updates; the last two are the same for all methods in a trial of the same number. A trial is a cell that is
@@ -40,7 +40,7 @@ def add_trials(
     trial_roles = {**roles, "test": roles["select"]}
     trials = []
     for number in range(protocol.trials):
-        config, settings = drawn(choice.config, planner.settings, choice.cls.name, number)
+        config, settings = trial_settings(choice.config, planner.settings, choice.cls.name, number)
         trial = replace(choice, config=config, label=f"{choice.label} trial {number + 1}/{protocol.trials}")
         trials.append(planner.cell(trial, Fixed(), seed, trial_roles, requested=False, settings=settings))
     spec = planner.spec(choice, protocol, seed, roles, {f"trial-{i}": job.spec.id for i, job in enumerate(trials)})
@@ -64,7 +64,7 @@ def add_trials(
     return job
 
 
-def drawn(config: MethodConfig, settings: Settings, method: str, number: int) -> tuple[MethodConfig, Settings]:
+def trial_settings(config: MethodConfig, settings: Settings, method: str, number: int) -> tuple[MethodConfig, Settings]:
     """The settings of trial `number`. Trial 0 has `config` and `settings` unchanged."""
     if number == 0:
         return config, settings

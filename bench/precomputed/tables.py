@@ -1,4 +1,4 @@
-"""Reading the precomputed tables that methods require."""
+"""Reads the precomputed tables that methods require."""
 
 from __future__ import annotations
 

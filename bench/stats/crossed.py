@@ -66,7 +66,7 @@ class Comparison:
     `conditional`: there is only one seed, so the results are for these trained models and new examples only.
     `effect`: the difference divided by the standard deviation of one more such comparison, which has a new seed and N
     new examples; NaN for one seed, or if nothing varies.
-    `improvement`: the estimated probability that A scores above B there, ties counted half; the normal distribution
+    `improvement`: the estimated probability that A scores above B in it, ties counted half; the normal distribution
     function of `effect`.
     """
 

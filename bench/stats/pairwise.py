@@ -1,4 +1,4 @@
-"""Compare all pairs of M methods at once, from Gram matrices instead of M^2 passes over the scores."""
+"""Comparison of all pairs of M methods, from Gram matrices instead of M^2 passes over the scores."""
 
 from __future__ import annotations
 

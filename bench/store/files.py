@@ -1,4 +1,4 @@
-"""Writes of files and folders that are whole or not there, and JSON files."""
+"""Writes files and folders completely or not at all; reads and writes JSON."""
 
 from __future__ import annotations
 

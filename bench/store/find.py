@@ -1,4 +1,4 @@
-"""Finding a cell of the store by its id, its folder or its title, and its saved model."""
+"""Finds a cell of the store by its id, its folder or its title, and its saved model."""
 
 from __future__ import annotations
 

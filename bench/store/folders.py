@@ -5,8 +5,8 @@
     runs/.artefacts/<kind>/<id>/     a precomputed table, which cells share
     runs/.grids/<id>.json            the manifest of a grid, for its report
 
-`metrics.json` is written last and atomically: its presence means done. It holds sizes and digests of the files beside
-it, so that a damaged folder is computed again instead of read (`bench.store.integrity`).
+`metrics.json` is written last and atomically. It holds sizes and digests of the files beside it: a folder is done if it
+has this file and the others match it, otherwise it is computed again (`bench.store.integrity`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class State(StrEnum):
 
     MISSING = "missing"
     RUNNING = "running"
-    STALE = "stale"
+    STALE = "stale"  # damaged, or left unfinished by a dead process; `state_word` says which
     BLOCKED = "blocked"
     FAILED = "failed"
     DONE = "done"
@@ -41,7 +41,7 @@ class State(StrEnum):
 def finish(folder: Path, metrics: Mapping[str, Any], name: str = "") -> None:
     """Mark a folder as done: write its metrics with sizes and digests of its files.
 
-    `name` is that which a folder will have once it is moved to its place.
+    `name`: the folder's final name, if it is written under another one and then moved.
     """
     write_json(folder / DONE, sealed(folder, metrics, name or folder.name))
 
@@ -56,6 +56,14 @@ def state(folder: Path) -> State:
     if lease is not None:
         return State.RUNNING if alive(folder / LEASE, lease) else State.STALE
     return State.STALE if folder.exists() and any(folder.iterdir()) else State.MISSING
+
+
+def state_word(folder: Path) -> str:
+    """The state of a folder as users read it: a stale one is `damaged` if it was finished, else `unfinished`."""
+    present = state(folder)
+    if present is not State.STALE:
+        return str(present)
+    return "damaged" if (folder / DONE).exists() else "unfinished"
 
 
 def failure(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Whether a finished folder still holds what was written: sizes, contents and the name of the folder itself.
+"""Checks that a finished folder is as it was written: sizes and contents of files, and the folder's own name.
 
 `metrics.json` is written last and marks a folder as finished. Beside the results it holds the size and a digest of
 every other file, the folder's own name (so that a folder copied over another one is noticed), and a seal over all of
@@ -55,8 +55,8 @@ def problem(folder: Path, content: Mapping[str, Any]) -> str:
         return f"it is a copy of {content[FOLDER]}"
     for name, size in content.get(FILES, {}).items():
         path = folder / name
-        if (found := path.stat().st_size) != size:
-            return f"{name} has {found:,} bytes, {size:,} were written"
+        if (present := path.stat().st_size) != size:
+            return f"{name} has {present:,} bytes, {size:,} were written"
         if name in digests and content_hash(path) != digests[name]:
             return f"{name} was changed after it was written"
     return ""
@@ -70,7 +70,7 @@ def seal(content: Mapping[str, Any]) -> str:
 def content_hash(path: Path) -> str:
     """XXH3 (128 bits, hex) of a file, read again only if its size or time of change is another than before.
 
-    Accidents are what it guards against, not forgery; it is as fast as the disk.
+    It guards against accidents, not forgery, and is as fast as the disk.
     """
     status = path.stat()
     key = (path, status.st_mtime_ns, status.st_size)

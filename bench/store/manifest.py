@@ -1,4 +1,4 @@
-"""The manifest of a grid: its sections as JSON, from which a report can be made again without the request."""
+"""The manifest of a grid: its sections as JSON, from which a report can be written again without the request."""
 
 from __future__ import annotations
 

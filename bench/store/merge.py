@@ -1,4 +1,4 @@
-"""One manifest of several stores, such as two machines leave after each ran a part of a grid.
+"""Merges the manifests of several stores, for example of two machines that each ran a part of a grid.
 
 Cells are named by their content, so merging is a union of paths: sections with other data or training become tables of
 their own, and the leaderboard gives no verdict on cells from different environments. Only one difference would go

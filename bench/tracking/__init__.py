@@ -1,1 +1,1 @@
-"""Finished cells sent to W&B or TensorBoard."""
+"""Sends finished cells to W&B or TensorBoard."""

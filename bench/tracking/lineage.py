@@ -1,4 +1,4 @@
-"""W&B artifacts of a cell: its rows and its model are logged, and the artifacts that it was made from are linked.
+"""W&B artifacts of a cell: logs its rows and model, and links the W&B artifacts that it was trained from.
 
 The rows are a W&B artifact of type `dataset` in the layout that `bench train` reads (`wandb_dataset`): `train.json`,
 `val.json` (the small real set) and `test.json`, JSON lines. The saved model (`--save-models`) is one of type
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bench.jobs import MirrorJob
 from bench.store.files import write_text
 from bench.store.layout import MODEL
-from bench.wandb_artifacts import named
+from bench.wandb_artifacts import option_name
 
 if TYPE_CHECKING:
     import wandb
@@ -63,7 +63,7 @@ def put(run: wandb.Run, artifact: wandb.Artifact, folder: Path, aliases: list[st
     logged.wait(UPLOAD)
     if used:
         run.use_artifact(logged)
-    return [f"W&B {artifact.type}: {named(logged.qualified_name)}"]
+    return [f"W&B {artifact.type}: {option_name(logged.qualified_name)}"]
 
 
 def slug(*parts: object) -> str:

@@ -1,6 +1,6 @@
-"""Logging finished cells to W&B and TensorBoard, through Accelerate's trackers.
+"""Logs finished cells to W&B and TensorBoard, through Accelerate's trackers.
 
-A run of a tracker is made from the files of a finished cell. So a slow or missing server never affects a training, and
+A tracker's run is written from the files of a finished cell. So a slow or missing server never affects a training, and
 a cell that was finished before is logged without another training.
 """
 
@@ -39,7 +39,7 @@ def in_sweep() -> bool:
 def check(tracker: str, cells: int, artifacts: Collection[str]) -> None:
     """Raise UserError if a tracker cannot be used for a grid of `cells` cells with these kinds of W&B artifacts."""
     if artifacts and tracker != "wandb":
-        raise UserError("only W&B has artifacts: --log-artifacts needs --track wandb")
+        raise UserError("--log-artifacts uploads W&B artifacts, so it needs --track wandb")
     for kind in set(artifacts) - set(lineage.KINDS):
         raise unknown("kind of W&B artifact", kind, lineage.KINDS)
     if tracker == "none":

@@ -1,1 +1,1 @@
-"""Training one cell: its inputs, the loop and its outputs."""
+"""The training of one cell: its inputs, the loop and its outputs."""

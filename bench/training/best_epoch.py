@@ -1,4 +1,4 @@
-"""Choosing a checkpoint: the classifier after its best epoch, by the metrics of the protocol's rule."""
+"""The choice of a checkpoint: the classifier after its best epoch, by the metrics of the protocol's rule."""
 
 from __future__ import annotations
 

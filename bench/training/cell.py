@@ -1,4 +1,4 @@
-"""Training one cell: a pure function of its specification and the precomputed tables that it names."""
+"""The training of one cell: a pure function of its specification and the precomputed tables that it names."""
 
 from __future__ import annotations
 

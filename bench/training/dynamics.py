@@ -1,6 +1,6 @@
 """Training dynamics: log-probabilities of every generated row at evenly spaced updates of plain cross-entropy.
 
-They are snapshots of the `ce` cell's training, which saves them on its way if they are planned before it is trained.
+They are snapshots of the `ce` cell's training, which saves them if they are planned before it is trained.
 A snapshot scores all rows with dropout off; the training itself visits a row once or twice, too rarely for dynamics.
 """
 

@@ -128,8 +128,8 @@ class LookAhead:
 
     def _log_probs(self, weights: Direction, inputs: dict[str, Tensor]) -> Tensor:
         """(n, C) with these weights in place of the network's own."""
-        named = dict(zip(self.names, weights, strict=True))
-        logits: Tensor = functional_call(self.classifier.model, named, (), inputs).logits
+        by_name = dict(zip(self.names, weights, strict=True))
+        logits: Tensor = functional_call(self.classifier.model, by_name, (), inputs).logits
         return logits.float().log_softmax(-1)
 
     @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Saving a cell's model, on request, in its folder `model`. It is not in the cell's id, and a cell is done without it.
+"""The model of a cell, saved on request in its folder `model`. Neither the cell's id nor its state depends on it.
 
 `trained` saves the weights that trained, and the name of the encoder that has the others; `full` is a folder that
 `transformers.AutoModelForSequenceClassification.from_pretrained` and `AutoTokenizer` read, labels included.
@@ -19,7 +19,7 @@ from bench.store.layout import MODEL
 
 
 def save(job: CellJob, classifier: Classifier) -> None:
-    """Save a trained model: its folder is whole or not there."""
+    """Save a trained model; its folder is written completely or not at all."""
     with whole_folder(job.folder / MODEL) as folder:
         {"trained": save_trained, "full": save_full}[job.keep or "full"](job, classifier, folder)
 

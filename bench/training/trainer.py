@@ -28,7 +28,7 @@ from bench.training.network import Network
 from bench.training.rows import ProbedRows, TrainingRows
 from methods.base import Method
 
-# Called after an update: its number, from 0, and whether it is the last one -> what the history records of it.
+# Called after an update: its number, from 0, and whether it is the last one -> further entries of its history.
 Watch = Callable[[int, bool], dict[str, float]]
 CHECK_EVERY = 16  # updates between checks of the losses: each check waits for the device
 
@@ -46,7 +46,7 @@ class Trainer:
 
     @property
     def classifier(self) -> Classifier:
-        """The one that is evaluated."""
+        """The classifier that is evaluated."""
         return self.networks[0].classifier
 
     def fit(

@@ -1,4 +1,4 @@
-"""Training a tuned cell with the settings of its best trial."""
+"""The training of a tuned cell with the settings of its best trial."""
 
 from __future__ import annotations
 

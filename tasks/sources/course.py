@@ -110,8 +110,8 @@ def _tweets(path: Path) -> Iterator[str]:
 def numbered_lines(path: Path, *, whole: bool = True) -> Iterator[tuple[int, str]]:
     """The lines of a text file with their numbers from 1, read in a stream. Only line feeds end a line.
 
-    Raises `DataError` if a line is not UTF-8. With `whole` it also does so if the last line has no line end, which is
-    how a file looks that was cut off.
+    Raises `DataError` if a line is not UTF-8. With `whole` it also does so if the last line has no line end,
+    because the file may have been cut off.
     """
     try:
         with path.open("rb") as file:

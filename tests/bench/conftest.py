@@ -17,7 +17,7 @@ def run_here(tiny_encoder: Path, tmp_path: Path) -> Callable[..., Plan]:
     """`run_here(methods="ce,dimp", seeds=1)` trains a tiny grid and returns its plan; every job must succeed."""
 
     def run(root: Path = tmp_path / "runs", **options: object) -> Plan:
-        from bench.execution.worker import run as run_job
+        from bench.execution.worker import run_job
 
         plan = make_plan(make_request(**{"encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1, **options}), root)  # type: ignore[arg-type]
         for job in plan.jobs.values():

@@ -66,9 +66,9 @@ class Stub:
         own = {name: str(folder / name.lower()) for name in ("HOME", "WANDB_CONFIG_DIR", "WANDB_CACHE_DIR")}
         for path in own.values():
             Path(path).mkdir(parents=True, exist_ok=True)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
         fixed = {"WANDB_BASE_URL": self.url, "WANDB_API_KEY": KEY, "WANDB_ERROR_REPORTING": "false", "NO_PROXY": "*"}
-        return {**kept, **own, **fixed, "WANDB_DATA_DIR": str(folder), "WANDB_MODE": "online"}
+        return {**environment, **own, **fixed, "WANDB_DATA_DIR": str(folder), "WANDB_MODE": "online"}
 
     # The operations of the GraphQL interface, by what their text holds; the first that fits answers.
 
@@ -108,17 +108,17 @@ class Stub:
         return {"upsertSweep": {"sweep": fields, "configValidationWarnings": []}}
 
     def sweep(self, variables: dict[str, Any]) -> dict[str, Any]:
-        found = self.sweeps.get(variables["sweep"])
-        if found is None:
+        result = self.sweeps.get(variables["sweep"])
+        if result is None:
             return {"project": {"sweep": None}}
         times = {"createdAt": TIME, "heartbeatAt": TIME, "updatedAt": TIME}
         nothing = dict.fromkeys(("description", "bestLoss", "controller", "scheduler"))
         fields = {
-            "id": found["id"],
+            "id": result["id"],
             "name": variables["sweep"],
             "method": "grid",
             "state": "RUNNING",
-            "config": found["text"],
+            "config": result["text"],
         }
         return {
             "project": {"sweep": {**fields, **times, **nothing, "earlyStopJobRunning": False, "runs": {"edges": []}}}
@@ -178,13 +178,13 @@ class Stub:
 
     def stream(self, run: str, body: dict[str, Any]) -> None:
         """What a run sends while it goes on: history lines, and at the end its exit code."""
-        kept = self.runs[run]
+        stored = self.runs[run]
         sent = {name: file.get("content", []) for name, file in body.get("files", {}).items()}
-        kept["history"] += [json.loads(line) for line in sent.get("wandb-history.jsonl", ())]
+        stored["history"] += [json.loads(line) for line in sent.get("wandb-history.jsonl", ())]
         for line in sent.get("wandb-summary.json", ()):
-            kept["summary"] = json.loads(line)
+            stored["summary"] = json.loads(line)
         if body.get("complete"):
-            kept["exitcode"] = body.get("exitcode")
+            stored["exitcode"] = body.get("exitcode")
 
 
 @contextlib.contextmanager
@@ -235,8 +235,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/graphql"):
             request = json.loads(body)
             query = request.get("query", "")
-            found = re.search(r"(?:query|mutation)\s+(\w+)", query)
-            operation = request.get("operationName") or (found.group(1) if found else "")
+            result = re.search(r"(?:query|mutation)\s+(\w+)", query)
+            operation = request.get("operationName") or (result.group(1) if result else "")
             reply = {"data": state.answer(operation, query, request.get("variables") or {})}
             if operation == state.silent_after:
                 state.silent.set()

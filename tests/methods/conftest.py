@@ -254,8 +254,8 @@ def own() -> Callable[[type[MethodConfig]], list[Field[Any]]]:
 def close() -> Callable[..., None]:
     """Assert that two tensors agree, by default to float64's accuracy."""
 
-    def check(found: Tensor, expected: Tensor, tolerance: float = 1e-10) -> None:
-        torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+    def check(result: Tensor, expected: Tensor, tolerance: float = 1e-10) -> None:
+        torch.testing.assert_close(result, expected, rtol=tolerance, atol=tolerance)
 
     return check
 

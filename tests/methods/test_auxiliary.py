@@ -44,9 +44,9 @@ def test_passes_need_a_second_one_and_dropout_does_not():
 
     SimCSE(views="dropout").term(features, again, 1)
     assert not calls
-    found = SimCSE(weight=0.5).term(features, again, 1)
+    result = SimCSE(weight=0.5).term(features, again, 1)
     assert len(calls) == 1
-    torch.testing.assert_close(found, 0.5 * contrast(features, features, 0.05))
+    torch.testing.assert_close(result, 0.5 * contrast(features, features, 0.05))
     assert (SimCSE().cost, SimCSE(views="dropout").cost) == (1, 0)
 
 

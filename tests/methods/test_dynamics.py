@@ -30,11 +30,11 @@ def kept(merits, count):
 @pytest.mark.parametrize("select", ["ambiguous", "easy", "hard"])
 def test_data_maps_are_their_definition(select, build, seen):
     cell_context, labels, dynamics = seen
-    given = [[np.exp(look[y]) for look in row] for row, y in zip(dynamics, labels, strict=True)]
+    values = [[np.exp(look[y]) for look in row] for row, y in zip(dynamics, labels, strict=True)]
     merits = {
-        "ambiguous": [np.sqrt(np.mean([(p - np.mean(row)) ** 2 for p in row])) for row in given],
-        "easy": [np.mean(row) for row in given],
-        "hard": [-np.mean(row) for row in given],
+        "ambiguous": [np.sqrt(np.mean([(p - np.mean(row)) ** 2 for p in row])) for row in values],
+        "easy": [np.mean(row) for row in values],
+        "hard": [-np.mean(row) for row in values],
     }[select]
     weights = build("cartography", select=select, share=0.3).table(cell_context)
     assert set(np.flatnonzero(weights)) == kept(merits, 15)

@@ -27,8 +27,8 @@ def test_imp_out_of_fold_divides_by_the_other_checker(build, sample, close):
     batch = sample(dtype=DOUBLE).batch
     other = torch.randn(16, 3, dtype=DOUBLE).log_softmax(1)
     batch = replace(batch, tables={QUALITY: batch.tables[QUALITY], DIVERSITY_OOF: other})
-    given = [table.gather(1, batch.labels[:, None]).squeeze(1) for table in (batch.tables[QUALITY], other)]
-    close(build("imp", oof=True).losses(batch).weight, (given[0] - given[1]).exp().detach())
+    values = [table.gather(1, batch.labels[:, None]).squeeze(1) for table in (batch.tables[QUALITY], other)]
+    close(build("imp", oof=True).losses(batch).weight, (values[0] - values[1]).exp().detach())
 
 
 def test_dimp_with_the_model_as_its_own_checker_is_cross_entropy(build, sample, close):

@@ -47,11 +47,11 @@ def batch_of(sample, probe: LinearProbe, ids: torch.Tensor = IDS, step: int = 0)
 def test_l2rw_weights_are_the_meta_gradient(rate, build, sample, close):
     """Its weights at e = 0 through an explicit step, whatever the step's size; they sum to the batch's size."""
     probe = random_probe()
-    found = build("l2rw").losses(batch_of(sample, probe)).weight
+    result = build("l2rw").losses(batch_of(sample, probe)).weight
     expected = -through_a_step(probe, torch.zeros(16), rate)
     expected = expected.clamp(min=0)
     assert 0 < (expected == 0).sum() < 16
-    close(found, 16 * expected / expected.sum())
+    close(result, 16 * expected / expected.sum())
 
 
 def test_l2rw_trusts_a_row_that_is_the_real_set(build, sample):
@@ -88,14 +88,14 @@ def test_meta_weight_net_learns_by_the_exact_hypergradient(build, sample, close)
     slope = torch.autograd.grad(mean, weights, create_graph=True)
     ahead = [weight - 0.5 * own for weight, own in zip(weights, slope, strict=True)]
     expected = torch.autograd.grad(real_loss(probe, ahead), leaves)
-    found = method.losses(batch).weight
+    result = method.losses(batch).weight
     for weight, slope_ in zip(method.net.parameters(), expected, strict=True):
         close(weight.grad, slope_)
     moved = torch.optim.Adam(leaves, lr=1e-3, weight_decay=1e-4)
     for leaf, slope_ in zip(leaves, expected, strict=True):
         leaf.grad = slope_
     moved.step()
-    close(found, net(-batch.logp.detach()).detach())
+    close(result, net(-batch.logp.detach()).detach())
 
 
 def test_meta_weight_net_starts_from_its_cells_seed(build, context):

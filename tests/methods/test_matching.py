@@ -55,11 +55,11 @@ def texts(context, seed=0, rows=200, real=100):
 def test_density_ratio_is_the_ratio_of_densities(build, context):
     """Of two Gaussians shifted by 1 the log ratio is x - 1/2: slope and order are found, out of fold."""
     cell_context = world(context, rows=4000, real=4000)
-    found = np.log(build("density-ratio", 2, clip=50.0).table(cell_context))
-    slope, _ = np.polyfit(cell_context.tables[EMBEDDINGS][:, 0], found, 1)
+    result = np.log(build("density-ratio", 2, clip=50.0).table(cell_context))
+    slope, _ = np.polyfit(cell_context.tables[EMBEDDINGS][:, 0], result, 1)
     assert slope == pytest.approx(1, abs=0.1)
     for label in (0, 1):
-        assert np.exp(found[cell_context.labels == label]).mean() == pytest.approx(1)
+        assert np.exp(result[cell_context.labels == label]).mean() == pytest.approx(1)
 
 
 def test_density_ratio_moves_the_mean_to_the_real_rows(build, context):
@@ -130,10 +130,10 @@ def test_kernel_mean_matching_solves_its_programme(bound):
     """Against a general solver, and by the duality gap of any other point."""
     rng = np.random.default_rng(0)
     kernel, target = kernels(rng.normal(size=(40, 3)), rng.normal(size=(30, 3)) + 0.7)
-    found = matched(kernel, target, bound)
-    assert found.mean() == pytest.approx(1)
-    assert found.min() >= 0
-    assert found.max() <= bound
+    result = matched(kernel, target, bound)
+    assert result.mean() == pytest.approx(1)
+    assert result.min() >= 0
+    assert result.max() <= bound
 
     def objective(w):
         return w @ kernel @ w / 2 / 40**2 - w @ target / 40
@@ -147,7 +147,7 @@ def test_kernel_mean_matching_solves_its_programme(bound):
         method="SLSQP",
         options={"maxiter": 2000, "ftol": 1e-14},
     )
-    assert objective(found) <= theirs.fun + 1e-5
+    assert objective(result) <= theirs.fun + 1e-5
     gap = duality_gap(kernel @ np.ones(40) / 40 - target, np.ones(40), bound)
     assert gap >= objective(np.ones(40)) - theirs.fun
 
@@ -196,12 +196,12 @@ def test_dsir_scores_are_its_definition():
 
 def test_ngrams_end_with_the_text():
     """Three words have three 1-grams and two 2-grams, and the same words the same buckets."""
-    found = buckets(np.array([[5, 6, 7, -1, -1], [6, 7, 8, 9, 5]]))
-    assert (found[0] >= 0).sum() == 5
-    assert (found[1] >= 0).sum() == 9
-    assert found[0, 1] == found[1, 0]
-    assert found[0, 6] == found[1, 5]
-    assert found[0, 0] == found[1, 4]
+    result = buckets(np.array([[5, 6, 7, -1, -1], [6, 7, 8, 9, 5]]))
+    assert (result[0] >= 0).sum() == 5
+    assert (result[1] >= 0).sum() == 9
+    assert result[0, 1] == result[1, 0]
+    assert result[0, 6] == result[1, 5]
+    assert result[0, 0] == result[1, 4]
 
 
 def test_dsir_draws_a_share_of_each_class_and_prefers_real_words(build, context):

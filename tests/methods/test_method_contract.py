@@ -148,8 +148,8 @@ def test_works_without_a_surrounding_graph(variant, build, sample):
     batch = sample().batch
     expected = build(variant).losses(batch).weight
     with torch.no_grad():
-        found = build(variant).losses(batch).weight
-    assert (expected is None and found is None) or torch.equal(expected, found)
+        result = build(variant).losses(batch).weight
+    assert (expected is None and result is None) or torch.equal(expected, result)
 
 
 @pytest.mark.parametrize("shuffle", ["class", "all"])

@@ -13,7 +13,7 @@ from typing import get_type_hints
 import pytest
 
 from bench.planning.requirements import REQUIREMENTS
-from methods import METHODS, discover, group, groups, register
+from methods import METHODS, discover, group, group_names, register
 from methods.base import (
     DIVERSITY,
     DIVERSITY_OOF,
@@ -137,8 +137,8 @@ def test_groups_hold_what_they_say():
     assert group("references") == ["ce", "ce-mix", "ce-prior", "real-only"]
     assert group("paper") == ["ce", "dimp", "focal", "hu", "imp", "quality-only", "sungen"]
     assert group("all") == sorted(discover())
-    assert groups()[0] == "all"
-    assert {"core", "paper", "references"} <= set(groups())
+    assert group_names()[0] == "all"
+    assert {"core", "paper", "references"} <= set(group_names())
 
 
 def test_unknown_names_are_absent():
@@ -173,9 +173,9 @@ def test_listing_needs_no_heavy_package():
         "import sys\n"
         "heavy = 'torch', 'transformers', 'datasets', 'wandb', 'pandas', 'scipy', 'numpy'\n"
         "sys.modules.update(dict.fromkeys(heavy))\n"
-        "from methods import discover, groups\n"
+        "from methods import discover, group_names\n"
         "from methods.base import hyperparameters\n"
-        "print(len([hyperparameters(cls().config) for cls in discover().values()]), groups())"
+        "print(len([hyperparameters(cls().config) for cls in discover().values()]), group_names())"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -18,10 +18,10 @@ def test_each_network_learns_what_the_other_finds_easy(build, sample):
     batches = [replace(sample(seed=seed).batch, step=9) for seed in (0, 1)]
     batches[1] = replace(batches[1], labels=batches[0].labels)
     easy = [(-batch.logp).argsort()[:8].sort().values.tolist() for batch in batches]
-    found = method.joint(batches)
+    result = method.joint(batches)
     assert easy[0] != easy[1]
-    assert [losses.weight.nonzero().flatten().tolist() for losses in found] == easy[::-1]
-    for batch, losses in zip(batches, found, strict=True):
+    assert [losses.weight.nonzero().flatten().tolist() for losses in result] == easy[::-1]
+    for batch, losses in zip(batches, result, strict=True):
         assert losses.weight.unique().tolist() == [0, 2]
         torch.testing.assert_close(losses.loss, -losses.weight * batch.logp)
 
@@ -45,8 +45,8 @@ def visit(method, sample, losses, step, epoch):
     """One visit of rows 0 to n - 1 with given losses; the weights of those kept, by id."""
     rng = np.random.default_rng([step, epoch])
     ids = np.arange(len(losses))
-    kept = method.keep(ids, step, epoch, rng)
-    ids = ids if kept is None else ids[kept]
+    remaining = method.keep(ids, step, epoch, rng)
+    ids = ids if remaining is None else ids[remaining]
     logits = torch.stack([-losses[ids], torch.log(-torch.expm1(-losses[ids]))], 1)
     batch = sample(logits, torch.zeros(len(ids), dtype=torch.int64), n_classes=2, size=len(ids), dtype=DOUBLE).batch
     return dict(
@@ -59,10 +59,10 @@ def test_infobatch_skips_easy_rows_and_rescales_those_that_stay(build, sample):
     method = build("infobatch", 2, until=1.0)
     losses = torch.linspace(0.1, 3.2, 32, dtype=DOUBLE)
     assert set(visit(method, sample, losses, 0, 0).values()) == {1.0}
-    found = visit(method, sample, losses, 1, 1)
+    result = visit(method, sample, losses, 1, 1)
     easy = (losses < losses.mean()).sum().item()
-    assert all(found[row] == 1 for row in range(easy, 32))
-    stayed = [found[row] for row in range(easy) if row in found]
+    assert all(result[row] == 1 for row in range(easy, 32))
+    stayed = [result[row] for row in range(easy) if row in result]
     assert 0 < len(stayed) < easy
     assert set(stayed) == {2.0}
 
@@ -87,8 +87,8 @@ def test_infobatch_anneals(epochs, build, sample, context):
     method.start(replace(context(2), updates=8 * epochs))
     losses = torch.linspace(0.1, 3.2, 32, dtype=DOUBLE)
     for step in range(8 * epochs):
-        found = visit(method, sample, losses, step, step // 8)
-        whole = len(found) == 32 and set(found.values()) == {1.0}
+        result = visit(method, sample, losses, step, step // 8)
+        whole = len(result) == 32 and set(result.values()) == {1.0}
         if step < 8 or step >= 0.875 * 8 * epochs:
             assert whole
         elif step // 8 == 1:
@@ -151,10 +151,10 @@ def test_supergen_loss_is_smoothing_and_divergence(build, context, sample, close
     smoothed = 0.85 * -batch.logp - 0.05 * batch.log_probs.sum(1)
     divergence = (target * (target.log() - batch.log_probs)).sum(1)
     expected = smoothed + 10 * math.exp(-5 * 0.8**2) * divergence
-    found = method.losses(batch)
-    assert found.weight is None
-    close(found.loss, torch.where(method.kept[batch.ids], expected / method.share, 0.0), 1e-6)
-    assert 0 < (found.loss == 0).sum() < 16
+    result = method.losses(batch)
+    assert result.weight is None
+    close(result.loss, torch.where(method.kept[batch.ids], expected / method.share, 0.0), 1e-6)
+    assert 0 < (result.loss == 0).sum() < 16
     assert method.keep(batch.ids.numpy(), 0, 0, batch.rng).tolist() == method.kept[batch.ids].tolist()
 
 

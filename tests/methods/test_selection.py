@@ -55,8 +55,8 @@ def test_self_paced_threshold_grows_in_tenths(build, sample):
     """x 1.3 per round; with twenty updates a round is two."""
     method = build("self-paced", lam=1.0)
     method.start(Context(3, 64, 20, (1 / 3,) * 3, None))
-    found = [float(method.threshold(sample().batch.logp, step)) for step in range(20)]
-    assert found == pytest.approx([1.3 ** (step // 2) for step in range(20)])
+    result = [float(method.threshold(sample().batch.logp, step)) for step in range(20)]
+    assert result == pytest.approx([1.3 ** (step // 2) for step in range(20)])
 
 
 def test_self_paced_shares_grow_to_all_rows(build, sample):
@@ -107,14 +107,14 @@ def test_confident_is_its_definition(n_classes, unsure, build, sample):
     context = scored_rows(QUALITY, n_classes=n_classes)
     labels, probs = context.labels, np.exp(context.tables[QUALITY])
     thresholds = [probs[labels == j, j].mean() for j in range(n_classes)]
-    kept = []
+    remaining = []
     for row, label in zip(probs, labels, strict=True):
         candidates = [j for j in range(n_classes) if row[j] >= thresholds[j]]
         guess = max(candidates, key=lambda j, row=row: row[j]) if candidates else None
-        kept.append(label in (guess, row.argmax()) or (guess is None and unsure == "keep"))
-    assert 0 < sum(kept) < len(kept)
+        remaining.append(label in (guess, row.argmax()) or (guess is None and unsure == "keep"))
+    assert 0 < sum(remaining) < len(remaining)
     weight = weights_of(build("confident", n_classes, unsure=unsure), context, QUALITY, sample)
-    assert (weight > 0).tolist() == kept
+    assert (weight > 0).tolist() == remaining
     assert weight.mean().item() == pytest.approx(1, rel=1e-5)
     assert weight.unique().numel() == 2
 

@@ -74,14 +74,14 @@ def test_weight_minimises_the_objective(lam, build, at_losses):
     losses = np.linspace(max(0.0, tau - 2 * lam / math.e) + 0.02, 20, 25)
     loss, weight = build("superloss", 4, lam=lam).losses(at_losses(losses).batch)
     for entropy, value, confidence in zip(losses, loss.tolist(), weight.tolist(), strict=True):
-        found = minimize_scalar(
+        result = minimize_scalar(
             lambda log_s, gap=entropy - tau: gap * math.exp(log_s) + lam * log_s**2,
             bounds=(-30, 1),
             method="bounded",
             options={"xatol": 1e-10},
         )
-        assert confidence == pytest.approx(math.exp(found.x), rel=1e-5)
-        assert value == pytest.approx(found.fun, abs=1e-9)
+        assert confidence == pytest.approx(math.exp(result.x), rel=1e-5)
+        assert value == pytest.approx(result.fun, abs=1e-9)
 
 
 def test_moving_average_starts_at_the_first_batch(build, at_losses):

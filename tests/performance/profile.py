@@ -39,7 +39,7 @@ def main() -> None:
     plan = make_plan(make_request(**json.loads(arguments.options.read_text(encoding="utf-8"))), arguments.folder)
     *before, last = sorted(plan.jobs.values(), key=lambda job: isinstance(job, CellJob))
     for job in before:
-        outcome = worker.run(job)
+        outcome = worker.run_job(job)
         assert outcome.state == "done", outcome.cause
     print(json.dumps(profiled(last)))
 
@@ -52,7 +52,7 @@ def profiled(job: Any) -> dict[str, Any]:
 
     began = time.process_time()
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        outcome = worker.run(job)
+        outcome = worker.run_job(job)
     assert outcome.state == "done", outcome.cause
     taken = time.process_time() - began
     groups = dict.fromkeys([*GROUPS, "other"], 0.0)

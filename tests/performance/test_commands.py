@@ -48,9 +48,9 @@ def test_a_trainer_process_prints_its_seconds(tmp_path: Path, encoder: Path) -> 
     job = naive.Job(
         "imp", 16, str(encoder), ["a good day", "a bad day"] * 8, [1, 0] * 8, ["so so"], [1], 2, batch_size=4
     )
-    (found,) = cpu.process(job)
-    assert found.keys() == {"start", "step", "row", "whole"}
-    assert 0 < found["step"] < found["start"] < found["whole"]
+    (result,) = cpu.process(job)
+    assert result.keys() == {"start", "step", "row", "whole"}
+    assert 0 < result["step"] < result["start"] < result["whole"]
 
 
 def test_rates_are_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:

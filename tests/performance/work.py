@@ -125,8 +125,8 @@ def watch_processes(process: psutil.Process, seen: dict[int, tuple[int, float]])
 
 def computed(output: str) -> str:
     """The number of trainings in the last line of a run's output, as `18 trainings`."""
-    found = re.search(r"cells? done .*, ([\d,]+ trainings?), in", output)
-    return found[1] if found else ""
+    result = re.search(r"cells? done .*, ([\d,]+ trainings?), in", output)
+    return result[1] if result else ""
 
 
 def trainings(store: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:

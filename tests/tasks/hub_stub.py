@@ -46,8 +46,8 @@ class Handler(BaseHTTPRequestHandler):
         elif not (folder / path).exists():
             self.answer(404, x_error_code="EntryNotFound", x_repo_commit=COMMIT)
         elif kind == "tree":
-            found = (folder / path).rglob("*") if "recursive=" in self.path else (folder / path).iterdir()
-            self.answer_json([entry(folder, str(file.relative_to(folder))) for file in found])
+            result = (folder / path).rglob("*") if "recursive=" in self.path else (folder / path).iterdir()
+            self.answer_json([entry(folder, str(file.relative_to(folder))) for file in result])
         elif kind == "resolve":
             content = (folder / path).read_bytes()
             self.answer(200, content, x_repo_commit=COMMIT, etag=f'"{hashlib.sha1(content).hexdigest()}"')

@@ -44,9 +44,9 @@ def test_every_axis_with_a_value_is_tried_here():
 
 @pytest.mark.parametrize("name", STEPS)
 def test_an_axis_acts_on_its_role_alone(data, name):
-    found = stressed(data, {name: STEPS[name][1]}, 0)
+    result = stressed(data, {name: STEPS[name][1]}, 0)
     for role in ROLES:
-        same = rows_of(found, role).content_hash() == rows_of(data, role).content_hash()
+        same = rows_of(result, role).content_hash() == rows_of(data, role).content_hash()
         assert same == (role != AXES[name].role)
 
 
@@ -102,8 +102,8 @@ def test_instance_noise_prefers_the_texts_that_look_like_another_class():
     for mine, other in zip(odd, [*positive[20:40], *negative[20:40]], strict=True):
         texts[mine] = f"{texts[other]} indeed"
     data = replace(load("twitter"), generated=replace(rows, texts=texts))
-    found = stressed(data, {"noise": 0.1, "noise_kind": "instance"}, 0).generated
-    wrong = found.labels != found.hidden["label_clean"]
+    result = stressed(data, {"noise": 0.1, "noise_kind": "instance"}, 0).generated
+    wrong = result.labels != result.hidden["label_clean"]
     assert wrong[odd].mean() > 2 * wrong.mean()
 
 
@@ -133,8 +133,8 @@ def test_a_class_that_would_be_lost_is_an_error(data):
 
 
 def test_what_changes_nothing_is_left_out():
-    given = {"noise_kind": "pair", "noise": 0.0, "duplicates": 0.0, "imbalance": 1.0, "real": 50}
-    assert without_defaults(given) == {"real": 50}
+    values = {"noise_kind": "pair", "noise": 0.0, "duplicates": 0.0, "imbalance": 1.0, "real": 50}
+    assert without_defaults(values) == {"real": 50}
     assert without_defaults({"noise_kind": "pair", "noise": 0.1}) == {"noise": 0.1, "noise_kind": "pair"}
 
 

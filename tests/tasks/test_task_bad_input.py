@@ -267,12 +267,12 @@ def test_whole_numbers_are_one_label_however_they_are_written(task_folder):
     (task_folder / "g.csv").write_text("\n".join(["text,label", *lines]), "utf-8")
     write_json_lines(task_folder / "whole.jsonl", generated)
     places = {"real": str(task_folder / "real.jsonl"), "test": str(task_folder / "test.jsonl")}
-    found = [
+    result = [
         load("files", places={**places, "generated": str(task_folder / name)})
         for name in ("whole.jsonl", "g.parquet", "g.jsonl", "g.csv")
     ]
-    assert {data.spec.labels for data in found} == {("0", "1")}
-    assert len({data.generated.content_hash() for data in found}) == 1
+    assert {data.spec.labels for data in result} == {("0", "1")}
+    assert len({data.generated.content_hash() for data in result}) == 1
     (task_folder / "g.csv").write_text("text,label\na,0.0\nb,nan\nc,1.0\n", "utf-8")
     with pytest.raises(DataError, match=r"g\.csv, row 2: label is missing"):
         load("files", places={**places, "generated": str(task_folder / "g.csv")})

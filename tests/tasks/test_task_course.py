@@ -32,13 +32,13 @@ def folder(tmp_path: Path) -> Path:
 
 def recounted(folder: Path, end: str) -> tuple[dict[str, set[str]], int, int]:
     """Normalised texts by class without those of both, repeats within a class, and texts of both."""
-    found = {}
+    result = {}
     for name, short in (("negative", "neg"), ("positive", "pos")):
         lines = (folder / f"train_{short}{end}.txt").read_text().split("\n")
-        found[name] = Counter(normalised(line) for line in lines if line.strip())
-    both = set(found["negative"]) & set(found["positive"])
-    repeats = sum(count - 1 for counts in found.values() for count in counts.values())
-    return {name: set(counts) - both for name, counts in found.items()}, repeats, len(both)
+        result[name] = Counter(normalised(line) for line in lines if line.strip())
+    both = set(result["negative"]) & set(result["positive"])
+    repeats = sum(count - 1 for counts in result.values() for count in counts.values())
+    return {name: set(counts) - both for name, counts in result.items()}, repeats, len(both)
 
 
 @pytest.mark.parametrize(("size", "end"), [("full", "_full"), ("small", ""), ("largest", "_full")])
@@ -46,11 +46,11 @@ def test_repeats_and_texts_of_both_classes_are_counted_and_left_out(folder: Path
     table = read_course(folder, size)
     expected, repeats, both = recounted(folder, end)
     assert repeats > 0 < both
-    found = {"negative": [], "positive": []}
+    result = {"negative": [], "positive": []}
     for text, label in zip(table.columns["text"], table.columns["label"], strict=True):
-        found[label].append(normalised(text))
-    assert all(len(set(texts)) == len(texts) for texts in found.values())
-    assert {label: set(texts) for label, texts in found.items()} == expected
+        result[label].append(normalised(text))
+    assert all(len(set(texts)) == len(texts) for texts in result.values())
+    assert {label: set(texts) for label, texts in result.items()} == expected
     assert f"left out: {repeats:,} repeats of an earlier tweet of the same class, {both:,} text" in table.notes[0]
 
 

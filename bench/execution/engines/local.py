@@ -1,7 +1,7 @@
-"""The local engine: a pool of warm worker processes. A job is handed out as soon as all that it needs is done.
+"""The local engine: a pool of warm worker processes. A worker gets a job as soon as all jobs that it needs are done.
 
-The parent holds the queue and imports no torch; the workers hold the models. When a worker dies, its job failed (the
-lease is stale) and a new worker replaces it.
+The parent holds the queue and imports no torch; the workers hold the models. When a worker dies, its job counts as
+failed, and a new worker replaces it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Worker:
     job: Job | None = None
 
     def give(self, job: Job) -> None:
-        """Send a job. Whether the worker is dead is found out in `answer`."""
+        """Send a job. `answer` notices if the worker is dead."""
         self.job = job
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.line.send(job)

@@ -85,7 +85,7 @@ class Team:
             self.store.set(self._failed(self.rank), repr(error))
             try:
                 self.store.wait([self._failed(rank) for rank in range(self.world)], GRACE)
-                # A rank that gave up waiting said so; the others then fail only because it is gone.
+                # A rank that gave up waiting has reported it; the others fail only because it has ended.
                 self.in_step = not self.store.check([self._failed("alone")])
             except RuntimeError:
                 self.store.set(self._failed("alone"), repr(error))
@@ -146,7 +146,7 @@ def execute(queue: Queue, workers: int, watcher: Watcher) -> None:
                 if (job := queue.take()) is None:
                     time.sleep(POLL)
                 else:
-                    outcome = worker.run(job, {**worker.BUILDERS, **together})
+                    outcome = worker.run_job(job, {**worker.BUILDERS, **together})
                     settle(queue, job, outcome, watcher)
                     if not ranks.in_step:
                         raise UserError(

@@ -1,1 +1,1 @@
-"""Compare methods: with the baseline, in all pairs, with their own shuffle, across tasks."""
+"""Comparisons of methods: with the baseline, in all pairs, with their own shuffle, across tasks."""

@@ -1,4 +1,4 @@
-"""Compare every method of a section with every other one, and find the group of methods that may be the best."""
+"""Comparison of every method of a section with every other one, and the group of methods that may be the best."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compare every method of a section with the baseline, on the seeds and test rows that both have."""
+"""Comparison of every method of a section with the baseline, on the seeds and test rows that both have."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def compare_with_baseline(rows: Sequence[Row], base: Row | None, test: Examples,
 
 
 def match(row: Row, base: Row | None, test: Examples, rules: Rules) -> Match:
-    """Compare one row with the baseline; `withheld` says what prevents a comparison or a verdict."""
+    """Compare one row with the baseline; `withheld`: why there is no comparison or no verdict."""
     if row is base:
         return Match(withheld="baseline")
     if base is None:
@@ -97,7 +97,7 @@ def step_down(rows: Sequence[Row], p: Sequence[float], base: Row, test: Examples
 
 
 def mixture(row: Row, base: Row) -> str:
-    """What differs between the environments of two rows' cells, e.g. `torch 2.12.0, 2.13.0`; empty if nothing."""
+    """The differences between the environments of two rows' cells, e.g. `torch 2.12.0, 2.13.0`; empty if nothing."""
     values = {key: sorted(row.environments[key] | base.environments[key]) for key in ENVIRONMENT}
     return "; ".join(f"{key} {', '.join(versions)}" for key, versions in values.items() if len(versions) > 1)
 

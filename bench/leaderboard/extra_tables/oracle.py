@@ -27,7 +27,6 @@ from bench.store import hidden_columns
 if TYPE_CHECKING:
     import pandas as pd
 
-NOTHING = "–"
 UNKNOWN = t_interval([])
 
 
@@ -58,11 +57,6 @@ class OracleRow:
     ess_true: float = math.nan
 
 
-def share(interval: Interval) -> str:
-    """A share in per cent, or a difference in points, with its interval."""
-    return NOTHING if math.isnan(interval.mean) else mean_and_interval(interval)
-
-
 def nats(interval: Interval) -> str:
     """`0.31 [0.25, 0.37]`."""
     if math.isnan(interval.low):
@@ -73,7 +67,7 @@ def nats(interval: Interval) -> str:
 COLUMNS: tuple[Column[OracleRow], ...] = (
     Column("label", "method", lambda row: row.label, numeric=False),
     Column("oracle_accuracy", "accuracy", lambda row: percent(row.accuracy)),
-    Column("oracle_regret", "lost to Bayes, points [95 %]", lambda row: share(row.regret)),
+    Column("oracle_regret", "lost to Bayes, points [95 %]", lambda row: mean_and_interval(row.regret)),
     Column("oracle_divergence", "KL to P, nats [95 %]", lambda row: nats(row.divergence)),
     Column("oracle_rank", "ρ with P/Q", lambda row: number(row.rank, 2)),
     Column("oracle_error", "log error", lambda row: number(row.log_error, 2)),

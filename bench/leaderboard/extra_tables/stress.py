@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.arrays import FloatArray
-from bench.leaderboard.columns import Column, gain, mean_and_interval
+from bench.leaderboard.columns import NOTHING, Column, gain, mean_and_interval
 from bench.leaderboard.compare.baseline import mixture, stacked
 from bench.leaderboard.extra_tables.extra_table import ExtraTable
 from bench.leaderboard.results import Report, Row, Section
@@ -24,7 +24,6 @@ from tasks import AXES
 # Sections of one curve agree in these.
 ALIKE = ("task", "source", "encoder", "encoder_hash", "preset", "protocol", "settings", "filters")
 SIGNS = {"better": " ▲", "worse": " ▼", "equivalent": " ="}
-NOTHING = "–"
 UNKNOWN = t_interval([])
 
 
@@ -190,11 +189,13 @@ def reading(curve: Curve, report: Report) -> str:
     return "\n".join(
         [
             f"- **{curve.axis}**: {AXES[curve.axis].meaning}. Each column: accuracy in per cent with its 95 % interval "
-            f"over seeds, and the verdict against {base} there: ▲ better, ▼ worse, = equivalent, no sign: undecided "
+            f"over seeds, and the verdict against {base} at this value: ▲ better, ▼ worse, = equivalent, "
+            "no sign: undecided "
             "or no verdict.",
             "- **change**: accuracy at the last value minus at the first, on the same seeds and test rows; its "
             "interval is for new seeds and new test examples (crossed). **change − baseline's**: the method's change "
-            f"minus that of {base}; above zero, the method loses less. **holds up**: the verdict on it; *better* and "
+            f"minus that of {base}; above zero, the method loses less. **holds up**: the verdict on this "
+            "difference; *better* and "
             f"*worse* are corrected by {report.rules.correction.author} over the methods planned at both ends.",
         ]
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.leaderboard.columns import Column, mean_and_interval, number
+from bench.leaderboard.columns import NOTHING, Column, mean_and_interval, number
 from bench.leaderboard.extra_tables.extra_table import ExtraTable
 from bench.leaderboard.read.row_weights import Absence, RowWeights, ess, finds, rank_correlation, read, thirds
 from bench.leaderboard.results import Row, Section
@@ -20,7 +20,6 @@ from bench.stats.interval import Interval, t_interval
 if TYPE_CHECKING:
     from bench.arrays import FloatArray
 
-NOTHING = "–"
 UNKNOWN = t_interval([])
 
 
@@ -38,7 +37,7 @@ class WeightRow:
     ess_first: float = math.nan  # share, first third of training
     ess_last: float = math.nan
     wrong: Interval = UNKNOWN  # AUROC of a low weight for wrong labels
-    repeated: Interval = UNKNOWN  # ... for rows whose text is there more than once
+    repeated: Interval = UNKNOWN  # ... for rows whose text occurs more than once
     quality: float = math.nan  # rank correlation with P'(y|x)
     model: float = math.nan  # rank correlation with the trained model's p(y|x)
     why: str = ""
@@ -52,8 +51,8 @@ COLUMNS: tuple[Column[WeightRow], ...] = (
     Column("weight_high", "95 %", lambda row: number(row.high, 2)),
     Column("weight_largest", "max", lambda row: number(row.largest, 2)),
     Column("weight_ess", "ESS, first → last third", lambda row: span(row.ess_first, row.ess_last)),
-    Column("weight_wrong", "AUROC wrong labels [95 %]", lambda row: share(row.wrong)),
-    Column("weight_repeated", "AUROC duplicates [95 %]", lambda row: share(row.repeated)),
+    Column("weight_wrong", "AUROC wrong labels [95 %]", lambda row: mean_and_interval(row.wrong)),
+    Column("weight_repeated", "AUROC duplicates [95 %]", lambda row: mean_and_interval(row.repeated)),
     Column("weight_quality", "ρ with P'", lambda row: number(row.quality, 2)),
     Column("weight_model", "ρ with p", lambda row: number(row.model, 2)),
 )
@@ -147,8 +146,3 @@ def over_seeds(values: Sequence[float]) -> Interval:
 def span(first: float, last: float) -> str:
     """`0.91 → 0.74`."""
     return NOTHING if math.isnan(first) else f"{number(first, 2)} → {number(last, 2)}"
-
-
-def share(interval: Interval) -> str:
-    """An AUROC in per cent with its interval."""
-    return NOTHING if math.isnan(interval.mean) else mean_and_interval(interval)

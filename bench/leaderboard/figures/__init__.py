@@ -38,8 +38,8 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A drawn figure. `section`: the place of its section in the report, None for figures of the whole report."""
+class FigureFiles:
+    """A figure as SVG and PNG. `section`: the place of its section in the report, None for one of the whole report."""
 
     section: int | None
     name: str
@@ -70,7 +70,7 @@ STRESS = "Accuracy along an axis of stress, and difference to the baseline, with
 RANKS = "Mean rank of each method over tasks, with the critical difference of Nemenyi's test"
 
 
-def draw(report: Report) -> tuple[Drawn, ...]:
+def draw(report: Report) -> tuple[FigureFiles, ...]:
     """All figures: overviews, then those of each section. Several processes draw `MANY` sections or more."""
     arguments = [
         (section, place, slug, report.rules.delta)
@@ -79,30 +79,30 @@ def draw(report: Report) -> tuple[Drawn, ...]:
     if len(arguments) < MANY:
         return (*overviews(report), *itertools.chain.from_iterable(itertools.starmap(of_section, arguments)))
     with pool(len(arguments)) as processes:
-        drawn = [processes.submit(of_section, *one) for one in arguments]
-        return (*overviews(report), *itertools.chain.from_iterable(figures.result() for figures in drawn))
+        futures = [processes.submit(of_section, *one) for one in arguments]
+        return (*overviews(report), *itertools.chain.from_iterable(figures.result() for figures in futures))
 
 
-def overviews(report: Report) -> list[Drawn]:
+def overviews(report: Report) -> list[FigureFiles]:
     """The figures of the whole report."""
-    drawn = []
+    overview = []
     with styled():
         if (figure := all_gains(report)) is not None:
-            drawn.append(Drawn(None, "all-gains", OVERVIEW, *render(figure)))
+            overview.append(FigureFiles(None, "all-gains", OVERVIEW, *render(figure)))
         for place, group in enumerate(overall(report.sections), 1):
             if (figure := ranks(group)) is not None:
-                drawn.append(Drawn(None, f"ranks-{place}", RANKS, *render(figure)))
+                overview.append(FigureFiles(None, f"ranks-{place}", RANKS, *render(figure)))
         for place, curve in enumerate(curves_of_stress(report), 1):
             figure = stress(curve, report.rules.baseline)
-            drawn.append(Drawn(None, f"stress-{curve.axis}-{place}", STRESS, *render(figure)))
-    return drawn
+            overview.append(FigureFiles(None, f"stress-{curve.axis}-{place}", STRESS, *render(figure)))
+    return overview
 
 
-def of_section(section: Section, place: int, slug: str, delta: float) -> list[Drawn]:
+def of_section(section: Section, place: int, slug: str, delta: float) -> list[FigureFiles]:
     """The figures of one section."""
     with styled():
         return [
-            Drawn(place, f"{slug}-{entry.key}", entry.caption, *render(figure))
+            FigureFiles(place, f"{slug}-{entry.key}", entry.caption, *render(figure))
             for entry in FIGURES
             if (figure := entry.draw(section, delta)) is not None
         ]
@@ -118,7 +118,7 @@ def slugs(report: Report) -> list[str]:
     return names
 
 
-def files(figures: tuple[Drawn, ...]) -> dict[Path, bytes]:
+def files(figures: tuple[FigureFiles, ...]) -> dict[Path, bytes]:
     """Paths relative to the report's folder, and contents."""
     return {
         Path(FOLDER, f"{figure.name}.{kind}"): content

@@ -82,18 +82,18 @@ def figure(
     return new, axes.tolist()
 
 
-def render(drawn: Figure) -> tuple[bytes, bytes]:
+def render(figure: Figure) -> tuple[bytes, bytes]:
     """The figure as SVG and as PNG, without dates. Laid out once for both; `savefig` would do it for each."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    if (layout := drawn.get_layout_engine()) is not None:
-        layout.execute(drawn)
-        drawn.set_layout_engine("none")
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)
+        figure.set_layout_engine("none")
     svg, png = io.BytesIO(), io.BytesIO()
-    FigureCanvasSVG(drawn).print_svg(svg, metadata={"Date": None})
-    drawn.dpi = DPI
-    FigureCanvasAgg(drawn).print_png(png, metadata={"Software": None})
+    FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
+    figure.dpi = DPI
+    FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
     return svg.getvalue(), png.getvalue()
 
 

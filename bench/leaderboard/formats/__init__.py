@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench.leaderboard.figures import Drawn, draw, files
+from bench.leaderboard.figures import FigureFiles, draw, files
 from bench.leaderboard.formats.to_csv import as_csv
 from bench.leaderboard.formats.to_html import as_html
 from bench.leaderboard.formats.to_json import as_json
@@ -20,7 +20,7 @@ def json_text(report: Report) -> str:
     return json.dumps(as_json(report), indent=1, allow_nan=False) + "\n"
 
 
-FORMS: Mapping[str, Callable[[Report, tuple[Drawn, ...]], str]] = {
+FORMS: Mapping[str, Callable[[Report, tuple[FigureFiles, ...]], str]] = {
     "leaderboard.json": lambda report, figures: json_text(report),
     "leaderboard.csv": lambda report, figures: as_csv(report),
     "leaderboard.tex": lambda report, figures: as_tex(report),

@@ -58,21 +58,22 @@ def comparisons(report: Report) -> Iterator[str]:
     )
     yield (
         "**best group**: *no*: some other method is significantly better. *yes*: no other method is shown to be "
-        "better, which is no praise. The rule: of M comparable methods (no cell missing, same seeds, code and "
-        "versions), each is tested against the M − 1 others, one-sided at 5 % / (M − 1), so the best method is wrongly "
-        "called *no* with a chance of at most 5 %. *no* does not tell which method is better, and is not corrected "
-        "over the methods that are called *no*. So the baseline can be *no* although every verdict against it is "
-        "*undecided*."
+        "better; this does not show that the method is good. The rule: of M comparable methods (no cell missing, same "
+        "seeds, code and versions), each is tested against the M − 1 others, one-sided at 5 % / (M − 1), so the best "
+        "method is wrongly called *no* with a chance of at most 5 %. *no* does not name the better method, and is not "
+        "corrected for the number of methods that are called *no*. So the baseline can be *no* although every verdict "
+        "against it is *undecided*."
     )
 
 
 def mixed(report: Report) -> str:
-    """What *mixed environments* means, where a method has this in place of a verdict."""
+    """The meaning of *mixed environments*, if a method has this in place of a verdict."""
     withheld = [row.paired.withheld for section in report.sections for row in section.rows if row.paired]
     if not any(reason.startswith("mixed environments") for reason in withheld):
         return ""
     return (
-        " *mixed environments*: the cells were made by different code, versions or devices, so they are not compared "
+        " *mixed environments*: the cells were trained by different code, versions or devices, so "
+        "they are not compared "
         "(`--allow-mixed` compares them)."
     )
 
@@ -80,7 +81,8 @@ def mixed(report: Report) -> str:
 def information(rules: Rules) -> Iterator[str]:
     """The information gain."""
     yield (
-        "**information gain**: what a method's weights know about single rows, beyond the distribution of the weights. "
+        "**information gain**: the part of a method's effect that depends on which row gets which weight, not on "
+        "the distribution of the weights. "
         "It is Δ accuracy between the method and itself with `shuffle=class`, which shuffles the weights among rows of "
         f"the same class. Its verdict is corrected by {rules.correction.author} over these comparisons."
     )
@@ -90,7 +92,7 @@ def costs(report: Report) -> Iterator[str]:
     """Human-labelled rows, passes and seconds."""
     fitted = any(row.spec.get("selection") == "fitted" for section in report.sections for row in section.rows)
     yield (
-        "**real rows (use)**: how many human-labelled rows the method sees, and what for. *checker*: through the "
+        "**real rows (use)**: how many human-labelled rows the method uses, and for what. *checker*: through the "
         "scores of the quality checker, a classifier trained on them. *select*: to choose the checkpoint or settings."
         + (" ‡: the same rows both fit and select." if fitted else "")
     )

@@ -9,12 +9,12 @@ from typing import Any
 
 from bench.leaderboard.columns import percent
 from bench.leaderboard.compare.across_tasks import LEAST_TASKS, Overall
-from bench.leaderboard.formats.tuned_settings import chosen
+from bench.leaderboard.formats.tuned_settings import tuned_settings
 from bench.leaderboard.results import Report, Section
 from bench.store.layout import ENVIRONMENT
 from tasks.errors import plural
 
-# What Markdown would read as markup: an underscore only at the edge of a word, a bracket only after a link's text.
+# Characters that are markup in Markdown: an underscore only at the edge of a word, a bracket only after a link's text.
 SPECIAL = re.compile(r"[\\`*|]|<(?=[A-Za-z/!?])|(?<=\])\(|(?<!\w)_|_(?!\w)|~(?=~)|&(?=#?\w+;)")
 
 
@@ -31,7 +31,7 @@ def opening(report: Report) -> Iterator[str]:
     )
     references = report.manifest.get("references_missing", [])
     if references:
-        yield f"**References missing:** {', '.join(map(escape, references))}."
+        yield f"**Reference methods missing:** {', '.join(map(escape, references))}."
     left_out = report.manifest.get("left_out", {})
     if left_out:
         yield "Left out: " + "; ".join(f"{escape(name)} ({escape(why)})" for name, why in left_out.items()) + "."
@@ -52,13 +52,13 @@ def after_across(group: Overall) -> Iterator[str]:
         "worse**: on how many tasks the method has this verdict against the baseline."
     )
     if group.left_out:
-        named = "; ".join(
+        names = "; ".join(
             f"{escape(label)} ({', '.join(map(escape, tasks))})" for label, tasks in group.left_out.items()
         )
-        yield f"Not ranked, because a task is missing or incomplete: {named}."
+        yield f"Not ranked, because a task is missing or incomplete: {names}."
     if group.omitted:
-        named = ", ".join(map(escape, group.omitted))
-        yield f"Not included, because it is unclear which of several sections stands for the task: {named}."
+        names = ", ".join(map(escape, group.omitted))
+        yield f"Not included, because several sections of the task could represent it: {names}."
     claim = (
         f"With only {plural(count, 'task')}, do not generalise to others."
         if count < LEAST_TASKS
@@ -99,12 +99,12 @@ def sizes(section: Section) -> str:
     """`64 generated, 100 real from a pool of 200, 400 test`."""
     counts = dict(section.spec["sizes"])
     pool = counts.pop("pool", None) if "real" in counts else None
-    drawn = "" if pool is None else f" from a pool of {pool:,}"
-    return ", ".join(f"{count:,} {escape(role)}" + (drawn if role == "real" else "") for role, count in counts.items())
+    source = "" if pool is None else f" from a pool of {pool:,}"
+    return ", ".join(f"{count:,} {escape(role)}" + (source if role == "real" else "") for role, count in counts.items())
 
 
 def checker_encoder(section: Section) -> str:
-    """The checkers' encoder where it is another one."""
+    """The checkers' encoder if it differs from the classifier's."""
     name = section.spec.get("checker_encoder")
     return f"; checkers: {escape(name)}" if name else ""
 
@@ -113,8 +113,8 @@ def notes(section: Section) -> Iterator[str]:
     """Warnings about the data, shown above the table."""
     if section.spec["stand_in"]:
         yield (
-            "**Stand-in data, no human text: the real and test rows of this section were written by a language model "
-            "too. It shows that the methods run, not how well they do on human data.**"
+            "**Stand-in data, no human text: a language model wrote the real and test rows of this section too. The "
+            "results show that the methods run, not how well they do on human data.**"
         )
     for note in section.spec.get("notes", []):
         text = escape(note).rstrip(".") + "."
@@ -153,7 +153,7 @@ def without_result(section: Section) -> Iterator[str]:
 
 def tuned(section: Section) -> Iterator[str]:
     """The settings that tuning chose for each method and seed; nothing where settings were not searched."""
-    lines = [f"- {escape(label)}, seed {seed}: {escape(settings)}" for label, seed, settings in chosen(section)]
+    lines = [f"- {escape(label)}, seed {seed}: {escape(settings)}" for label, seed, settings in tuned_settings(section)]
     if lines:
         yield from ("Settings chosen by tuning:", "\n".join(lines))
 
@@ -170,7 +170,7 @@ def limits(section: Section) -> str:
 
 def footer(report: Report) -> Iterator[str]:
     """Versions, hashes of the data, and the command that wrote the report."""
-    versions = {"counterweight": [report.provenance.package], **report.provenance.cells}
+    versions = {"data-weighting-bench": [report.provenance.package], **report.provenance.cells}
     lines = [f"- {key}: {escape(', '.join(values))}" for key, values in versions.items()]
     for section in report.sections:
         spec = section.spec
@@ -180,6 +180,6 @@ def footer(report: Report) -> Iterator[str]:
         lines.append(f"- {escape(spec['task_ref'])}, hashes: {values}{origins}")
     yield "\n".join(lines)
     if report.rules.allow_mixed and any(len(versions.get(key, [])) > 1 for key in ENVIRONMENT):
-        yield "**Cells made by different code, versions or devices were compared (`--allow-mixed`).**"
+        yield "**Cells trained by different code, versions or devices were compared (`--allow-mixed`).**"
     yield "Written by:"
     yield "    " + " ".join(str(report.manifest["command"]).split())

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bench.leaderboard.columns import COLUMNS, NOTHING, OVERALL, Column, visible
 from bench.leaderboard.compare.across_tasks import Overall, overall
 from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
-from bench.leaderboard.figures import Drawn
+from bench.leaderboard.figures import FigureFiles
 from bench.leaderboard.formats.explain import reading
 from bench.leaderboard.formats.prose import (
     across,
@@ -43,7 +43,7 @@ MARKS = re.compile(r"\\(&[a-z0-9#]+;|.)|\*\*((?:\\.|[^\\])+?)\*\*|\*((?:\\.|[^*\
 TAGS = {2: "strong", 3: "em", 4: "code"}
 
 
-def as_html(report: Report, figures: Sequence[Drawn] = ()) -> str:
+def as_html(report: Report, figures: Sequence[FigureFiles] = ()) -> str:
     """The whole report; the same text for the same cells."""
     from jinja2 import Environment, StrictUndefined
 
@@ -90,7 +90,7 @@ def cells(columns: Sequence[Column[T]], row: T) -> list[tuple[Column[T], str, st
     return [(column, text := column.render(row), sort_value(column, text)) for column in columns]
 
 
-def section_value(section: Section, place: int, figures: Sequence[Drawn]) -> dict[str, Any]:
+def section_value(section: Section, place: int, figures: Sequence[FigureFiles]) -> dict[str, Any]:
     """A section, for the template."""
     columns = visible(COLUMNS, section.rows)
     return {
@@ -157,7 +157,7 @@ def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:
         yield "holds for", "these trained models only (one seed)"
 
 
-def image(figure: Drawn) -> dict[str, str]:
+def image(figure: FigureFiles) -> dict[str, str]:
     """A figure as an embedded image, so that ids and styles of its SVG do not clash with the page's."""
     return {"caption": figure.caption, "data": base64.b64encode(figure.svg).decode()}
 

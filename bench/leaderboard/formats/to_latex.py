@@ -30,7 +30,7 @@ SPECIAL = {
 }
 
 
-def escape(value: Any) -> str:
+def escape_tex(value: Any) -> str:
     """Text that LaTeX shows as it is; a hyphen before a number becomes a minus."""
     line = " ".join(str(value).split())
     text = re.sub(r"""[\\~^<>|"`–†‡Δ&%$#_{}]""", lambda match: SPECIAL[match[0]], line)
@@ -46,8 +46,8 @@ def section_tex(section: Section, rules: Rules) -> str:
     """One table, as wide as the text."""
     printed = visible(COLUMNS, section.rows, Room.PAPER)
     columns = "".join("r" if column.numeric else "l" for column in printed)
-    lines = [" & ".join(escape(column.title) for column in printed)]
-    lines += [" & ".join(escape(column.render(row)) for column in printed) for row in section.rows]
+    lines = [" & ".join(escape_tex(column.title) for column in printed)]
+    lines += [" & ".join(escape_tex(column.render(row)) for column in printed) for row in section.rows]
     head, *body = [f"{line} \\\\" for line in lines]
     return "\n".join(
         [
@@ -79,4 +79,4 @@ def caption(section: Section, rules: Rules) -> str:
         f"{rules.correction.author} over the core methods; † exploratory, not corrected."
         + (" ‡ The same real rows both fit and select." if fitted else "")
     )
-    return escape(text)
+    return escape_tex(text)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from bench.leaderboard.columns import COLUMNS, OVERALL, Column, Room, visible
 from bench.leaderboard.compare.across_tasks import overall
 from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
-from bench.leaderboard.figures import FOLDER, Drawn
+from bench.leaderboard.figures import FOLDER, FigureFiles
 from bench.leaderboard.formats.explain import reading
 from bench.leaderboard.formats.prose import (
     across,
@@ -29,7 +29,7 @@ from bench.leaderboard.results import Report, Section
 T = TypeVar("T")
 
 
-def as_markdown(report: Report, figures: Sequence[Drawn] = ()) -> str:
+def as_markdown(report: Report, figures: Sequence[FigureFiles] = ()) -> str:
     """The whole report with links to its figures; the same text for the same cells."""
     blocks = ["# Leaderboard", *opening(report)]
     for group in overall(report.sections):
@@ -55,7 +55,7 @@ def extra_blocks(tables: Sequence[ExtraTable], level: str = "###") -> Iterator[s
         yield from (f"{level} {escape(table.title)}", *table.before, grid(table.columns, table.rows), *table.after)
 
 
-def images(figures: Sequence[Drawn], section: int | None) -> Iterator[str]:
+def images(figures: Sequence[FigureFiles], section: int | None) -> Iterator[str]:
     """Links to the figures of a section, by its place; None: of the whole report."""
     for figure in figures:
         if figure.section == section:

@@ -1,4 +1,4 @@
-"""The settings that tuning chose: those of the best trial of each method and seed."""
+"""The settings that tuning chose: the best trial's, for each method and seed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bench.leaderboard.results import Section
 from bench.store.files import read_json
 
 
-def chosen(section: Section) -> Iterator[tuple[str, int, str]]:
+def tuned_settings(section: Section) -> Iterator[tuple[str, int, str]]:
     """(method label, seed, settings) of each finished cell; nothing for protocols that do not tune."""
     if not str(section.spec["protocol"]).startswith("tuned"):
         return

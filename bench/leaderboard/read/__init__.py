@@ -1,1 +1,1 @@
-"""Read finished cells: predictions, metrics, cost, weights and versions."""
+"""Reads finished cells: predictions, metrics, cost, weights and versions."""

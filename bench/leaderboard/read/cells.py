@@ -1,4 +1,4 @@
-"""Read a cell for the report: its predictions, metrics, cost and environment, or why it has no result."""
+"""Reads a cell for the report: its predictions, metrics, cost and environment, or why it has no result."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Reader:
             return self.done(folder, name, needs, score)
         if cause := failure(folder):
             return Absent(failed=True, cause=cause)
-        blocked = [f"needs {need}: {cause}" for need in needs if (cause := failure(self.store / need))]
+        blocked = [f"it needs {need}, which failed: {cause}" for need in needs if (cause := failure(self.store / need))]
         return Absent(failed=False, cause="; ".join(blocked))
 
     def done(self, folder: Path, name: str, needs: list[str], score: Score) -> Cell:

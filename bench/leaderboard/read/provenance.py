@@ -1,4 +1,4 @@
-"""The code, versions and devices that trained the cells of a report."""
+"""Reads the code, versions and devices that trained the cells of a report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The effective weights of a cell's generated rows, with measures of what the weights know about the rows.
+"""Reads the effective weights of a cell's generated rows, and measures how they relate to the rows.
 
 A row's weight is the mean over its visits during training. All of it is computed from the files of a cell, for every
 method in the same way.

@@ -1,4 +1,4 @@
-"""Predicted classes and metrics of cells, computed from their logits once and cached in the store's `.scores.npz`.
+"""Reads predicted classes and metrics of cells, computed from logits once and cached in the store's `.scores.npz`.
 
 A cached score is used while the cell's seal is unchanged (its `metrics.json`, and size and time of its predictions)
 and the code that computes scores is the same. If the file is missing or cannot be written, only time is lost.

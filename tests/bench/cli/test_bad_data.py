@@ -111,11 +111,11 @@ BAD: dict[str, tuple[Callable[[Path], None], list[str]]] = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A good task's folder."""
-    made = tmp_path / "mytask"
-    made.mkdir()
+    folder = tmp_path / "mytask"
+    folder.mkdir()
     for role, rows in GOOD.items():
-        csv(role, rows)(made)
-    return made
+        csv(role, rows)(folder)
+    return folder
 
 
 def arguments(folder: Path, encoder: Path) -> list[str]:
@@ -137,7 +137,7 @@ def test_what_is_not_bad_is_planned(folder: Path, tiny_encoder: Path, capsys: py
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_data(folder: Path, tiny_encoder: Path, capsys: pytest.CaptureFixture[str], case: str) -> None:
-    make, told = BAD[case]
+    make, message = BAD[case]
     if case == "a file that cannot be read" and not os.path.exists("/proc/self/mem"):
         pytest.skip("no file that even root cannot read")
     make(folder)
@@ -147,6 +147,6 @@ def test_bad_data(folder: Path, tiny_encoder: Path, capsys: pytest.CaptureFixtur
     assert stopped.value.code == 2
     assert error.startswith("error: ")
     assert error.count("\n") == 1
-    for part in told:
+    for part in message:
         assert part in error
     assert [path.name for path in folder.parent.iterdir()] == ["mytask"], "nothing is made"

@@ -57,8 +57,8 @@ def test_the_command_line_wins(tmp_path: Path, typed: tuple[str, ...], gone: str
 
 
 def test_plugins_are_given_one_by_one(tmp_path: Path) -> None:
-    found = arguments(tmp_path / "grid.yaml", "plugin: [a.py, b.py]\nmethods: ce\n")
-    assert found == ["run", "--plugin=a.py", "--plugin=b.py", "--methods=ce"]
+    result = arguments(tmp_path / "grid.yaml", "plugin: [a.py, b.py]\nmethods: ce\n")
+    assert result == ["run", "--plugin=a.py", "--plugin=b.py", "--methods=ce"]
 
 
 @pytest.mark.parametrize(

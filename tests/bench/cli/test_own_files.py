@@ -20,16 +20,16 @@ COUNTS = {"generated": 40, "real": 75, "test": 30}
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
     """A CSV file per role: two classes, told apart by a word."""
-    found = {}
+    result = {}
     for role, count in COUNTS.items():
         rows = [(f"{role} {word} {i}", word) for word in ("bad", "good") for i in range(count)]
-        found[role] = tmp_path / f"my {role}.csv"
-        pd.DataFrame(rows, columns=["Review", "Class"]).to_csv(found[role], index=False)
-    return found
+        result[role] = tmp_path / f"my {role}.csv"
+        pd.DataFrame(rows, columns=["Review", "Class"]).to_csv(result[role], index=False)
+    return result
 
 
-def cells(tmp_path: Path, tiny_encoder: Path, **asked: object) -> set[str]:
-    grid = make_request(methods="core", seeds=2, preset="smoke", encoder=str(tiny_encoder), **asked)  # type: ignore[arg-type]
+def cells(tmp_path: Path, tiny_encoder: Path, **request: object) -> set[str]:
+    grid = make_request(methods="core", seeds=2, preset="smoke", encoder=str(tiny_encoder), **request)  # type: ignore[arg-type]
     return set(make_plan(grid, tmp_path / "runs").cells)
 
 

@@ -33,9 +33,9 @@ def test_a_grid_runs_resumes_and_grows(bench: Command, tmp_path: Path) -> None:
     predictions = pd.read_parquet(Path(cells[0]) / "predictions.parquet")
     assert list(predictions) == ["id", "label", "logit_0", "logit_1"]
     assert predictions["id"].is_monotonic_increasing
-    found = json.loads((Path(cells[0]) / "metrics.json").read_text())
+    result = json.loads((Path(cells[0]) / "metrics.json").read_text())
     guess = predictions[["logit_0", "logit_1"]].to_numpy().argmax(axis=1)
-    assert found["accuracy"] == pytest.approx((guess == predictions["label"]).mean())
+    assert result["accuracy"] == pytest.approx((guess == predictions["label"]).mean())
     assert list(pd.read_parquet(Path(cells[0]) / "weights.parquet")) == ["id", "role", "epoch", "weight"]
     report = (tmp_path / "reports" / "leaderboard.md").read_text()
     rows = json.loads((tmp_path / "reports" / "leaderboard.json").read_text())["rows"]
@@ -115,13 +115,13 @@ def test_a_killed_grid_keeps_what_is_done(bench: Command, tmp_path: Path, tiny_e
         os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert wait_for(lambda: not any(map(working, children)), 1.5), "workers end when their parent does"
-    kept = metrics(tmp_path)
-    assert len(kept) >= 2
+    finished = metrics(tmp_path)
+    assert len(finished) >= 2
 
     again = bench(*grid, "--preset", "smoke", "--encoder", str(tiny_encoder))
     assert again.returncode == 0, again.stdout + again.stderr
     after = metrics(tmp_path)
-    assert all(after[path] == stamp for path, stamp in kept.items()), "what was done is kept"
+    assert all(after[path] == stamp for path, stamp in finished.items()), "what was done is kept"
     assert all((lease.parent / "metrics.json").exists() for lease in tmp_path.glob("runs/**/lease"))
 
     clean = tmp_path / "clean"
@@ -218,22 +218,22 @@ BAD = [
     (("--sedes", "3"), "--sedes"),
     (("--lr=nan",), "finite"),
     (("--train_layers=0",), "at least 1"),
-    (("--methods", "ce,imp", "--baseline", "inp"), "no method inp in this grid; did you mean 'imp'?"),
+    (("--methods", "ce,imp", "--baseline", "inp"), "--baseline inp: no such method in this grid; did you mean 'imp'?"),
     (("--out", "file/that/is/none", "--reports", "/proc/none"), "/proc/none"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"), BAD, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+    ("arguments", "message"), BAD, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
 )
 def test_bad_input_is_one_line_and_exit_2(
-    bench: Command, tmp_path: Path, tiny_encoder: Path, arguments: tuple[str, ...], told: str
+    bench: Command, tmp_path: Path, tiny_encoder: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     base = () if "--encoder" in arguments else ("--encoder", str(tiny_encoder))
     preset = () if "--preset" in arguments else ("--preset", "smoke")
     run = bench("run", *base, *preset, *arguments)
     assert run.returncode == 2, run.stdout + run.stderr
-    assert told in run.stderr
+    assert message in run.stderr
     assert "Traceback" not in run.stderr
     assert len(run.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == [], "nothing is written"

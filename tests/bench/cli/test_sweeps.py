@@ -54,10 +54,10 @@ def test_each_trial_is_one_cell(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_with_and_without_the_server_trials_are_written_alike(path: Path) -> None:
-    found, _ = trials(path)
+    result, _ = trials(path)
     if read(path)["method"] == "grid":
-        assert sorted(found) == sorted(["--track=wandb", *trial] for trial in corners(path))
-    for arguments in found[:3]:
+        assert sorted(result) == sorted(["--track=wandb", *trial] for trial in corners(path))
+    for arguments in result[:3]:
         request(*arguments)
 
 

@@ -31,9 +31,9 @@ def test_numbers(store):
         for label, skill in (("dimp", 2.5), ("ce", 1.0))
     ]
     text = lines(store, "dimp", "ce")
-    found = crossed(*(part.astype(float) for part in right))
-    assert f"difference    +{100 * found.difference:.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]" in text
-    assert f"p             {found.p:.3g}, not corrected for other comparisons" in text
+    result = crossed(*(part.astype(float) for part in right))
+    assert f"difference    +{100 * result.difference:.1f} [{100 * result.low:+.1f}, {100 * result.high:+.1f}]" in text
+    assert f"p             {result.p:.3g}, not corrected for other comparisons" in text
     assert "verdict       better" in text
     assert "better at 3 of 3 seeds" in text
     for one in conditional.per_seed(*right):

@@ -24,9 +24,9 @@ def folder(tmp_path: Path) -> Path:
     rows = [json.loads(line) for line in lines]
     place = tmp_path / "tweets"
     place.mkdir()
-    found = {name: [row["text"] for row in rows if row["label"] == name] for name in ("negative", "positive")}
-    (place / "train_pos.txt").write_text("\n".join([*found["positive"], found["positive"][0]]) + "\n")
-    (place / "train_neg.txt").write_text("\n".join([*found["negative"], found["positive"][0]]) + "\n")
+    result = {name: [row["text"] for row in rows if row["label"] == name] for name in ("negative", "positive")}
+    (place / "train_pos.txt").write_text("\n".join([*result["positive"], result["positive"][0]]) + "\n")
+    (place / "train_neg.txt").write_text("\n".join([*result["negative"], result["positive"][0]]) + "\n")
     (place / "test_data.txt").write_text("7,so happy, really\n9,this is awful\n12,fine\n")
     return place
 
@@ -44,8 +44,8 @@ def test_from_the_folder_to_the_submission(bench: Command, folder: Path, tmp_pat
     spec = json.loads((model.parent / "spec.json").read_text())
     assert (spec["source"], spec["task_ref"]) == ("course", "twitter[size=small]")
 
-    told = bench("predict", str(model), "tweets/test_data.txt", "--submission", "--to", "submission.csv")
-    assert told.returncode == 0, told.stderr
+    message = bench("predict", str(model), "tweets/test_data.txt", "--submission", "--to", "submission.csv")
+    assert message.returncode == 0, message.stderr
     lines = (tmp_path / "submission.csv").read_text().splitlines()
     assert lines[0] == "Id,Prediction"
     assert [line.split(",")[0] for line in lines[1:]] == ["7", "9", "12"]
@@ -53,22 +53,22 @@ def test_from_the_folder_to_the_submission(bench: Command, folder: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "message"),
     [
         (("validate", "twitter[size=ful]"), "did you mean 'full'"),
         (("validate", "twitter[size=full]"), "no train_neg_full.txt and no train_pos_full.txt"),
         (("run", "--tasks", "financial"), "no source course"),
     ],
 )
-def test_one_line_for_what_is_not_there(bench: Command, folder: Path, command: tuple[str, ...], told: str) -> None:
+def test_one_line_for_what_is_not_there(bench: Command, folder: Path, command: tuple[str, ...], message: str) -> None:
     ran = bench(*command, "--data-dir", "tweets")
     assert ran.returncode == 2, ran.stdout
-    assert told in ran.stderr
+    assert message in ran.stderr
     assert ran.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("test_data.txt", b"1,one\ntwo\n3,three\n", "line 2: 'two' is not id,text"),
         ("other.txt", b"1,one\ntwo\n3,three\n", "line 2: 'two' is not id,text"),
@@ -80,10 +80,10 @@ def test_one_line_for_what_is_not_there(bench: Command, folder: Path, command: t
         ("missing.txt", None, "No such file"),
     ],
 )
-def test_damaged_texts(tmp_path: Path, name: str, content: bytes | None, told: str) -> None:
+def test_damaged_texts(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises((UserError, DataError), match=told):
+    with pytest.raises((UserError, DataError), match=message):
         texts(tmp_path / name)
 
 

@@ -93,10 +93,10 @@ def test_damage_is_found_and_computed_again(
     bench: Command, store: Path, whole_store: Path, damage: Callable[[Path], None], reason: str
 ) -> None:
     damage(store)
-    found = bench("doctor")
-    assert found.returncode == 1
-    assert reason in found.stdout
-    assert ", 1 problem\n" in found.stdout
+    result = bench("doctor")
+    assert result.returncode == 1
+    assert reason in result.stdout
+    assert ", 1 problem\n" in result.stdout
 
     again = bench(*GRID, tiny=True)
     assert again.returncode == 0, again.stdout + again.stderr
@@ -109,9 +109,9 @@ def test_damage_is_found_and_computed_again(
 
 
 def test_a_sound_store_has_no_problem(bench: Command, store: Path) -> None:
-    found = bench("doctor")
-    assert found.returncode == 0, found.stdout
-    assert "0 problems" in found.stdout
+    result = bench("doctor")
+    assert result.returncode == 0, result.stdout
+    assert "0 problems" in result.stdout
 
 
 def test_a_report_shows_a_damaged_cell_as_missing(bench: Command, store: Path) -> None:

@@ -62,7 +62,7 @@ def test_the_report_of_a_grid_is_checked_as_that(store, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("report", "--baseline", "dinp"), "no method dinp in runs; did you mean 'dimp'?"),
+        (("report", "--baseline", "dinp"), "--baseline dinp: no such method in runs; did you mean 'dimp'?"),
         (("report", "--check", "--reports", "nowhere"), "nowhere/leaderboard.json is not the JSON of a report"),
         (("report", "--delta", "-1"), "delta"),
         (("report", "--delta", "inf"), "delta"),

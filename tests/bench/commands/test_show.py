@@ -18,13 +18,13 @@ from bench.store.find import find
 def root(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
     """A store with `ce` and `dimp(clip=2.0)` of two seeds."""
     from bench.config.request import make_request
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
     from bench.planning.planner import make_plan
 
     folder = tmp_path_factory.mktemp("store")
     request = make_request(methods="ce,dimp(clip=2)", seeds=2, encoder=str(tiny_encoder), preset="smoke")
     plan: Plan = make_plan(request, folder)
-    assert all(run(job).state == "done" for job in plan.jobs.values())
+    assert all(run_job(job).state == "done" for job in plan.jobs.values())
     return folder
 
 
@@ -61,7 +61,7 @@ def test_the_difference_of_two_cells(root: Path) -> None:
     ce, dimp = find(root, "twitter ce 0"), find(root, "twitter dimp(clip=2.0) 0")
     lines = list(diff(ce, dimp))
     assert any(line.split() == ["hyperparameters.clip", "-", "|", "2"] for line in lines)
-    assert any(line.strip().startswith("artefacts.quality") for line in lines)
+    assert any(line.strip().startswith("precomputed.quality") for line in lines)
     assert "versions: the same" in lines
     gain = read_json(dimp / "metrics.json")["accuracy"] - read_json(ce / "metrics.json")["accuracy"]
     assert any(line.strip().startswith("accuracy") and f"({gain:+.4f})" in line for line in lines)

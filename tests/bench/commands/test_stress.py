@@ -29,7 +29,7 @@ def test_an_axis_as_references(task: str, axis: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "axis", "told"),
+    ("task", "axis", "message"),
     [
         ("twitter", "nois=0:1:0.1", "did you mean 'noise'"),
         ("twitter", "noise_kind=pair", "axis"),
@@ -42,8 +42,8 @@ def test_an_axis_as_references(task: str, axis: str, expected: str) -> None:
         ("twitter,news", "noise=0:0.4:0.1", "one task"),
     ],
 )
-def test_what_is_no_axis(task: str, axis: str, told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_what_is_no_axis(task: str, axis: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         along(task, axis)
 
 

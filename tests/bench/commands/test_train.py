@@ -90,7 +90,7 @@ def test_two_steps_and_a_submission(bench: Command, project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"learning_rat": 1}, "learning_rate"),
         ({"train_file": "nothing.json"}, "nothing.json"),
@@ -99,13 +99,15 @@ def test_two_steps_and_a_submission(bench: Command, project: Path) -> None:
         ({"do_predict": True, "test_file": None}, "no test_file"),
     ],
 )
-def test_bad_configurations_train_nothing(change: dict[str, object], told: str, bench: Command, project: Path) -> None:
-    given = json.loads((project / "dimp.json").read_text())
-    given["twomodelloss_wandb_model2"] = None
-    (project / "bad.json").write_text(json.dumps({**given, **change}), encoding="utf-8")
+def test_bad_configurations_train_nothing(
+    change: dict[str, object], message: str, bench: Command, project: Path
+) -> None:
+    values = json.loads((project / "dimp.json").read_text())
+    values["twomodelloss_wandb_model2"] = None
+    (project / "bad.json").write_text(json.dumps({**values, **change}), encoding="utf-8")
     ran = bench("train", "bad.json")
     assert ran.returncode == 2, ran.stdout
-    assert told in ran.stderr
+    assert message in ran.stderr
     assert ran.stderr.count("\n") == 1
     assert not (project / "runs").exists()
     assert not (project / "dimp").exists()
@@ -115,9 +117,9 @@ def test_predict_says_what_is_no_classifier(bench: Command, project: Path, tiny_
     ran = bench("predict", str(tiny_encoder), "val.json")
     assert ran.returncode == 2
     assert "no classifier" in ran.stderr
-    for place, told in ((".", "--to . is a folder"), ("val.json/x.csv", "is a file, not a folder")):
+    for place, message in ((".", "--to . is a folder"), ("val.json/x.csv", "is a file, not a folder")):
         nowhere = bench("predict", str(tiny_encoder), "val.json", "--to", place)
-        assert (nowhere.returncode, told in nowhere.stderr) == (2, True), nowhere.stderr
+        assert (nowhere.returncode, message in nowhere.stderr) == (2, True), nowhere.stderr
     missing = bench("predict", "/no/such/folder", "val.json")
     assert missing.returncode == 2
     assert missing.stderr.startswith("error: model '/no/such/folder' is neither a folder nor a hub id")

@@ -40,9 +40,9 @@ def registry_as_it_was() -> Iterator[None]:
     """No plugin of a test reaches the next one."""
     before, files = dict(methods.discover()), dict(plugins._files)
     yield
-    for registry, kept in ((methods.METHODS, before), (plugins._files, files)):
+    for registry, saved in ((methods.METHODS, before), (plugins._files, files)):
         registry.clear()
-        registry.update(kept)  # type: ignore[arg-type]
+        registry.update(saved)  # type: ignore[arg-type]
     sys.modules.pop("own_methods", None)
     plugins.installed.cache_clear()
 
@@ -56,11 +56,11 @@ def plugin(tmp_path: Path) -> Path:
 
 
 def test_a_plugin_is_listed_and_its_code_is_in_the_id(tmp_path: Path, plugin: Path, tiny_encoder: Path) -> None:
-    asked = make_request(methods="half,ce", plugins=[plugin], encoder=str(tiny_encoder), preset="smoke", seeds=1)
+    request = make_request(methods="half,ce", plugins=[plugin], encoder=str(tiny_encoder), preset="smoke", seeds=1)
     load_plugins([plugin])  # again: nothing happens
     assert any(line.startswith("half: Half.") for line in listed())
     half, ce = (
-        make_plan(asked, tmp_path / "runs").jobs[identity] for identity in make_plan(asked, tmp_path / "runs").cells
+        make_plan(request, tmp_path / "runs").jobs[identity] for identity in make_plan(request, tmp_path / "runs").cells
     )
     assert half.plugin == plugin
     assert ce.plugin is None
@@ -76,7 +76,7 @@ def test_a_plugin_is_listed_and_its_code_is_in_the_id(tmp_path: Path, plugin: Pa
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("raise OSError('no disk')", "line 1: OSError: no disk"),
         ("import sys\nsys.exit(3)", "line 2: SystemExit: 3"),
@@ -88,20 +88,20 @@ def test_a_plugin_is_listed_and_its_code_is_in_the_id(tmp_path: Path, plugin: Pa
         (CODE + "\n\nimport no_such_package", "ModuleNotFoundError"),
     ],
 )
-def test_a_plugin_that_raises_is_one_line(tmp_path: Path, text: str, told: str) -> None:
+def test_a_plugin_that_raises_is_one_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "own.py"
     path.write_text(text)
     with pytest.raises(UserError) as caught:
         make_request(methods="ce", plugins=[path])
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "half" not in methods.METHODS, "nothing of it stays registered"
 
 
-@pytest.mark.parametrize(("name", "told"), [("none.py", "no such file"), (".", "not a .py file")])
-def test_a_plugin_must_be_a_python_file(tmp_path: Path, name: str, told: str) -> None:
-    with pytest.raises(UserError, match=told):
+@pytest.mark.parametrize(("name", "message"), [("none.py", "no such file"), (".", "not a .py file")])
+def test_a_plugin_must_be_a_python_file(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         make_request(methods="ce", plugins=[tmp_path / name])
 
 
@@ -110,10 +110,10 @@ def test_code_that_changed_after_planning_is_refused(tmp_path: Path, plugin: Pat
 
     from bench.training.inputs import method_class
 
-    made = make_plan(
+    plan = make_plan(
         make_request(methods="half", plugins=[plugin], encoder=str(tiny_encoder), preset="smoke"), tmp_path
     )
-    job = made.jobs[next(iter(made.cells))]
+    job = plan.jobs[next(iter(plan.cells))]
     assert method_class(job).name == "half"  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="changed after the grid was planned"):
         method_class(replace(job, spec=replace(job.spec, code="1:old")))  # type: ignore[attr-defined, arg-type]

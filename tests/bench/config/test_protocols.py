@@ -28,10 +28,10 @@ MIXED = {"paper-select"}  # protocols in which rows may both fit and select
 EPOCHS = {"updates": "20"}  # of the smoke preset: epochs end at 8 and 16, and the last update is in the third
 
 
-def cells(made: Plan) -> dict[str, CellJob]:
+def cells(plan: Plan) -> dict[str, CellJob]:
     """The cells of a one-seed plan by method label, checkers that are no cells of the grid under `checker <method>`."""
-    jobs = [job for job in made.jobs.values() if isinstance(job, CellJob)]
-    return {made.cells.get(job.id, f"checker {job.spec.method}"): job for job in jobs}
+    jobs = [job for job in plan.jobs.values() if isinstance(job, CellJob)]
+    return {plan.cells.get(job.id, f"checker {job.spec.method}"): job for job in jobs}
 
 
 def history(job: CellJob) -> list[dict[str, float]]:
@@ -76,7 +76,7 @@ def test_copies_of_a_text_are_not_held_out_from_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("protocol", "message"),
     [
         ("held-out", "rows of class"),
         ("held-out(share=0.05)", "at least 1 row"),
@@ -86,10 +86,12 @@ def test_copies_of_a_text_are_not_held_out_from_each_other() -> None:
         ("heldout", "did you mean 'held-out'"),
     ],
 )
-def test_what_a_protocol_cannot_do_is_one_line(tiny_encoder: Path, tmp_path: Path, asked: str, told: str) -> None:
-    with pytest.raises((UserError, DataError), match=told.replace("(", r"\(")):
+def test_what_a_protocol_cannot_do_is_one_line(tiny_encoder: Path, tmp_path: Path, protocol: str, message: str) -> None:
+    with pytest.raises((UserError, DataError), match=message.replace("(", r"\(")):
         make_plan(
-            make_request(tasks="twitter[real=5]", protocol=asked, encoder=str(tiny_encoder), preset="smoke", seeds=1),
+            make_request(
+                tasks="twitter[real=5]", protocol=protocol, encoder=str(tiny_encoder), preset="smoke", seeds=1
+            ),
             tmp_path,
         )
 
@@ -164,16 +166,16 @@ def test_ties_go_to_log_loss_then_to_the_earlier_epoch() -> None:
     for rule, best in ((("accuracy", "log_loss"), 3), (("accuracy",), 2)):
         model = Model([wrong, right, sure, sure])
         watch = Selection(model, None, np.array([0]), rule, 2)  # type: ignore[arg-type]
-        looks = [step for step in range(7) if watch(step, step == 6)]
-        assert looks == [1, 3, 5, 6]
+        updates = [step for step in range(7) if watch(step, step == 6)]
+        assert updates == [1, 3, 5, 6]
         watch.restore()
         assert float(model.trained["w"]) == best
-        assert watch.best["update"] == looks[best - 1] + 1
+        assert watch.best["update"] == updates[best - 1] + 1
 
 
 @pytest.mark.parametrize("name", SELECTING)
 def test_test_labels_choose_nothing(run_here: Run, tmp_path: Path, name: str) -> None:
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
 
     job = cells(run_here(methods="ce", protocol=name, settings=EPOCHS))["ce"]
     turned = replace(
@@ -182,7 +184,7 @@ def test_test_labels_choose_nothing(run_here: Run, tmp_path: Path, name: str) ->
         spec=replace(job.spec, data={**job.spec.data, "test": "turned"}),
         test=replace(job.test, labels=1 - job.test.labels),
     )
-    assert run(turned).state == "done"
+    assert run_job(turned).state == "done"
     for file in ("predictions", "train_scores"):
         one, other = (pd.read_parquet(folder / f"{file}.parquet") for folder in (job.folder, turned.folder))
         pd.testing.assert_frame_equal(*(frame.drop(columns="label", errors="ignore") for frame in (one, other)))
@@ -192,10 +194,10 @@ def test_test_labels_choose_nothing(run_here: Run, tmp_path: Path, name: str) ->
 
 
 def test_checkers_see_what_methods_see_and_use_the_last_update(run_here: Run) -> None:
-    made = run_here(methods="ce,imp,real-only", protocol="held-out", settings=EPOCHS)
-    found = cells(made)
-    job = found["imp"]
-    quality, diversity = found["checker real-only"], found["checker ce"]
+    plan = run_here(methods="ce,imp,real-only", protocol="held-out", settings=EPOCHS)
+    result = cells(plan)
+    job = result["imp"]
+    quality, diversity = result["checker real-only"], result["checker ce"]
     assert dict(job.spec.table_ids) == {"quality": quality.spec.id, "diversity": diversity.spec.id}
     for checker in (quality, diversity):
         assert checker.spec.protocol == "fixed"
@@ -205,17 +207,17 @@ def test_checkers_see_what_methods_see_and_use_the_last_update(run_here: Run) ->
     assert not np.isin(job.select.ids, quality.real.ids).any()
     visited = pd.read_parquet(quality.folder / "weights.parquet")["id"]
     assert not np.isin(job.select.ids, visited).any()
-    asked = {"encoder": job.checkpoint.name, "preset": "smoke", "seeds": 1, "settings": EPOCHS}
-    fixed = make_plan(make_request(methods="ce", **asked), made.root)  # type: ignore[arg-type]
+    request = {"encoder": job.checkpoint.name, "preset": "smoke", "seeds": 1, "settings": EPOCHS}
+    fixed = make_plan(make_request(methods="ce", **request), plan.root)  # type: ignore[arg-type]
     assert list(fixed.cells) == [f"cell/{diversity.spec.id}"], "the cell of `fixed` is the checker of every protocol"
-    both = make_plan(make_request(methods="ce,imp", protocol="held-out,fixed", **asked), made.root.parent / "both")  # type: ignore[arg-type]
+    both = make_plan(make_request(methods="ce,imp", protocol="held-out,fixed", **request), plan.root.parent / "both")  # type: ignore[arg-type]
     (named,) = [job for job in both.jobs.values() if job.id == f"cell/{diversity.spec.id}"]
     assert ".artefacts" not in str(named.folder)
 
 
 def test_selection_looks_after_every_epoch_of_the_generated_set_whatever_is_trained_on(run_here: Run) -> None:
-    found = cells(run_here(methods="ce,real-only,ce-mix", protocol="held-out", settings=EPOCHS))
-    for job in found.values():
+    result = cells(run_here(methods="ce,real-only,ce-mix", protocol="held-out", settings=EPOCHS))
+    for job in result.values():
         assert [row["step"] + 1 for row in history(job) if "select_accuracy" in row] == [8, 16, 20]
         passes = read_json(job.folder / "timing.json")["passes"]
         assert passes["score_rows"] == len(job.test.ids) + len(job.scored.ids) + 3 * 30
@@ -224,7 +226,7 @@ def test_selection_looks_after_every_epoch_of_the_generated_set_whatever_is_trai
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))
 def test_a_report_says_where_one_epoch_leaves_nothing_to_choose(tmp_path: Path, tiny_encoder: Path, name: str) -> None:
     for updates, alone in (("8", True), ("9", False)):  # an epoch of the smoke preset is 8 updates
-        asked = make_request(
+        request = make_request(
             methods="ce",
             protocol=name,
             encoder=str(tiny_encoder),
@@ -232,5 +234,5 @@ def test_a_report_says_where_one_epoch_leaves_nothing_to_choose(tmp_path: Path, 
             seeds=1,
             settings={"updates": updates},
         )
-        notes = " ".join(make_plan(asked, tmp_path / "runs").sections[0]["notes"])
+        notes = " ".join(make_plan(request, tmp_path / "runs").sections[0]["notes"])
         assert ("nothing was chosen: 8 updates" in notes) is (alone and name in SELECTING), updates

@@ -50,15 +50,15 @@ def translated(folder: Path, values: Any, name: str = "config.json") -> Recipe:
 
 
 def test_their_dimp_configuration(tmp_path: Path) -> None:
-    found = translated(tmp_path, DIMP)
+    result = translated(tmp_path, DIMP)
     data = "wandb:someone/project/twitter_dataset_1:v0"
-    assert found.rows == {"generated": f"{data}/train.json", "real": f"{data}/val.json", "test": f"{data}/test.json"}
-    assert found.checkers == {"quality": "wandb:someone/project/twitter_1_only_valid_bert_base:v1"}
-    assert (found.method, found.seed, found.protocol, found.auxiliary) == ("dimp", 42, "paper-select", None)
-    assert found.settings["max_length"] == 50
-    assert found.settings["epochs"] == 3
-    assert found.settings["train_layers"] == "all"
-    assert set(found.ignored) == {
+    assert result.rows == {"generated": f"{data}/train.json", "real": f"{data}/val.json", "test": f"{data}/test.json"}
+    assert result.checkers == {"quality": "wandb:someone/project/twitter_1_only_valid_bert_base:v1"}
+    assert (result.method, result.seed, result.protocol, result.auxiliary) == ("dimp", 42, "paper-select", None)
+    assert result.settings["max_length"] == 50
+    assert result.settings["epochs"] == 3
+    assert result.settings["train_layers"] == "all"
+    assert set(result.ignored) == {
         "pad_to_max_length",
         "per_device_eval_batch_size",
         "eval_strategy",
@@ -68,17 +68,17 @@ def test_their_dimp_configuration(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", METHODS)
 def test_each_problem_type_is_a_method_that_there_is(ending: str, tmp_path: Path) -> None:
-    found = translated(tmp_path, {"model_name_or_path": "m", "problem_type": PREFIX + ending.upper()})
-    asked = make_request(methods=found.method, settings=found.settings, seeds=[found.seed])
-    assert len(asked.methods) == 1
-    assert asked.settings.batch_size == 128, "their default"
+    result = translated(tmp_path, {"model_name_or_path": "m", "problem_type": PREFIX + ending.upper()})
+    request = make_request(methods=result.method, settings=result.settings, seeds=[result.seed])
+    assert len(request.methods) == 1
+    assert request.settings.batch_size == 128, "their default"
 
 
 def test_the_contrastive_term(tmp_path: Path) -> None:
-    given = {"model_name_or_path": "m", "contrastive_learning": "True", "contrastive_learning_weight": 0.5}
-    found = translated(tmp_path, given)
-    assert make_request(methods="ce", settings={**found.settings, "auxiliary": found.auxiliary}).settings.auxiliary
-    assert found.auxiliary == "simcse(weight=0.5,temperature=0.05,views=dropout)"
+    values = {"model_name_or_path": "m", "contrastive_learning": "True", "contrastive_learning_weight": 0.5}
+    result = translated(tmp_path, values)
+    assert make_request(methods="ce", settings={**result.settings, "auxiliary": result.auxiliary}).settings.auxiliary
+    assert result.auxiliary == "simcse(weight=0.5,temperature=0.05,views=dropout)"
 
 
 @pytest.mark.parametrize(

@@ -40,12 +40,12 @@ def test_the_two_steps(
     for name in ("twitter_val", "twitter_dimp"):
         ran = bench("train", f"sweeps/recipes/{name}.json")
         assert ran.returncode == 0, ran.stdout + ran.stderr
-    told = {
+    message = {
         name: json.loads((tmp_path / "output" / name / "results.json").read_text())
         for name in ("twitter_val", "twitter_dimp")
     }
-    assert [entry["method"] for entry in told.values()] == ["ce", "dimp"]
-    folders = [next((tmp_path / "runs").rglob(entry["cell"])) for entry in told.values()]
+    assert [entry["method"] for entry in message.values()] == ["ce", "dimp"]
+    folders = [next((tmp_path / "runs").rglob(entry["cell"])) for entry in message.values()]
     first, second = (json.loads((folder / "spec.json").read_text()) for folder in folders)
     assert first["data"]["test"] == second["data"]["test"], "both steps are tested on the same rows"
     assert not list((tmp_path / "runs" / ".artefacts").glob("checker/*")), "the saved checker is used"
@@ -55,7 +55,7 @@ def test_the_two_steps(
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"problem_typ": "x"}, "problem_type"),
         ({"validation_file": "cut.jsonl"}, "cut.jsonl, line 2: not valid JSON"),
@@ -65,7 +65,7 @@ def test_the_two_steps(
     ],
 )
 def test_bad_input_is_one_line(
-    change: dict[str, object], told: str, bench: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+    change: dict[str, object], message: str, bench: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     (tmp_path / "cut.jsonl").write_text('{"text": "a", "label": 1}\n{"text": "b", "la')
     (tmp_path / "latin.csv").write_bytes("text,label\nsch\xf6n,1\n".encode("latin-1"))
@@ -73,11 +73,11 @@ def test_bad_input_is_one_line(
     (tmp_path / "course").mkdir()
     (tmp_path / "course" / "train_neg.txt").write_text("sad\n")
     (tmp_path / "tasks").symlink_to(ROOT / "tasks")
-    given = json.loads((ROOT / "sweeps" / "recipes" / "twitter_val.json").read_text())
-    (tmp_path / "bad.json").write_text(json.dumps({**given, **change}))
+    values = json.loads((ROOT / "sweeps" / "recipes" / "twitter_val.json").read_text())
+    (tmp_path / "bad.json").write_text(json.dumps({**values, **change}))
     ran = bench("train", "bad.json")
     assert ran.returncode == 2, ran.stdout
-    assert told in ran.stderr
+    assert message in ran.stderr
     assert ran.stderr.count("\n") == 1
     assert not (tmp_path / "output").exists()
     assert not (tmp_path / "runs").exists()

@@ -31,10 +31,10 @@ def random_lr(**entry: Any) -> dict[str, Any]:
 def test_a_grid_is_all_combinations(tmp_path: Path) -> None:
     parameters = {"seed": {"values": [0, 1]}, "methods": {"values": ["ce", "dimp"]}, "lr": {"value": 1e-4}}
     path = written(tmp_path, {"method": "grid", "parameters": parameters, "command": RUN})
-    found, summary = trials(path)
+    result, summary = trials(path)
     assert "4 of 4 trials of a grid" in summary
-    assert (found[:3], "3 of 4" in trials(path, 3)[1]) == (trials(path, 3)[0], True)
-    assert found[0] == ["--workers=1", "--lr=0.0001", "--methods=ce", "--seed=0"]
+    assert (result[:3], "3 of 4" in trials(path, 3)[1]) == (trials(path, 3)[0], True)
+    assert result[0] == ["--workers=1", "--lr=0.0001", "--methods=ce", "--seed=0"]
 
 
 def test_random_and_bayes_draw_within_their_ranges(tmp_path: Path) -> None:
@@ -47,10 +47,10 @@ def test_random_and_bayes_draw_within_their_ranges(tmp_path: Path) -> None:
     path = written(tmp_path, {"method": "bayes", "parameters": parameters, "command": RUN, "run_cap": 50})
     lists, summary = trials(path)
     assert "50 trials drawn at random with seed 0; method bayes searches only" in summary
-    found = [dict(word[2:].split("=") for word in trial) for trial in lists]
-    assert len(found) == 50
-    assert all(1e-5 <= float(trial["lr"]) <= 1e-3 and 1 <= float(trial["dimp.clip"]) <= 20 for trial in found)
-    assert {trial["seed"] for trial in found} == {"0", "1", "2", "3", "4"}
+    result = [dict(word[2:].split("=") for word in trial) for trial in lists]
+    assert len(result) == 50
+    assert all(1e-5 <= float(trial["lr"]) <= 1e-3 and 1 <= float(trial["dimp.clip"]) <= 20 for trial in result)
+    assert {trial["seed"] for trial in result} == {"0", "1", "2", "3", "4"}
     assert lists == trials(path, seed=0)[0] != trials(path, seed=1)[0]
     assert lists[:7] == trials(path, count=7)[0]
 

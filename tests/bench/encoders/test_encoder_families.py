@@ -20,7 +20,7 @@ from bench.encoders.classifier import Classifier
 from bench.encoders.loading import load
 from bench.encoders.packed import Layout, Masks, use_packed
 from bench.errors import UserError
-from bench.execution.worker import run
+from bench.execution.worker import run_job
 from bench.jobs import CellJob, StatesJob, TokensJob
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
@@ -111,7 +111,7 @@ def test_states_of_frozen_blocks_give_the_plain_logits_or_are_not_used(encoder: 
     texts = ["a good day", "what a very long and rather bad day this was", "so so"]
     tokens = TokensJob("t", tmp_path / "t", tmp_path, (), texts, None, checkpoint, 32)
     states = StatesJob("s", tmp_path / "s", tmp_path, ("t",), tmp_path / "t", checkpoint, 1)
-    assert [run(tokens).state, run(states).state] == ["done", "done"]
+    assert [run_job(tokens).state, run_job(states).state] == ["done", "done"]
     content = read_json(tmp_path / "s" / "metrics.json")
     assert content["supported"] is (content["difference"] <= 1e-5)
     if content["supported"]:
@@ -189,7 +189,7 @@ def test_several_encoders_are_sections_of_one_grid(tmp_path: Path) -> None:
         named = {section["checker_encoder"] for section in plan.sections}
         assert named == {None: {None}, third: {third}, one: {None, one}}[checker]
     for job in plan.jobs.values():
-        outcome = run(job)
+        outcome = run_job(job)
         assert outcome.state == "done", outcome.cause
 
 

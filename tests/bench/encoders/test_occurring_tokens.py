@@ -53,16 +53,16 @@ def test_training_gives_the_weights_of_the_whole_vocabulary(encoder: Path) -> No
     assert isinstance(few.embedding, Occurring)
     assert len(few.embedding.weight) == len(IDS) < len(few.embedding.whole)
     np.testing.assert_allclose(trajectory(few), trajectory(whole), atol=1e-5)
-    expected, found = whole.weights(), few.weights()
-    assert expected.keys() == found.keys()
+    expected, result = whole.weights(), few.weights()
+    assert expected.keys() == result.keys()
     for name in expected:
-        torch.testing.assert_close(found[name], expected[name], atol=1e-5, rtol=0, msg=name)
+        torch.testing.assert_close(result[name], expected[name], atol=1e-5, rtol=0, msg=name)
     (name,) = (name for name, weight in few.trained.items() if weight is few.embedding.weight)
     absent = np.setdiff1d(np.arange(len(few.embedding.whole)), IDS)
-    assert torch.equal(found[name][absent], whole.pretrained[name][absent]), (
+    assert torch.equal(result[name][absent], whole.pretrained[name][absent]), (
         "rows of tokens that never occur do not change"
     )
-    assert not torch.equal(found[name], whole.pretrained[name])
+    assert not torch.equal(result[name], whole.pretrained[name])
 
 
 def test_an_unexpected_token_is_an_error(tiny_encoder: Path) -> None:

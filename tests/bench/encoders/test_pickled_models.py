@@ -56,8 +56,8 @@ def test_weights_in_parts_that_share_memory(folder: Path) -> None:
         torch.save({**{name: whole[name] for name in own}, f"twin.{file[:19]}": whole[own[0]]}, folder / file)
     index = {"weight_map": {name: file for file, own in parts.items() for name in own}}
     (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
-    found = load_file(find(str(folder)).path / "model.safetensors")
-    assert all(torch.equal(found[name], whole[name]) for name in names)
+    result = load_file(find(str(folder)).path / "model.safetensors")
+    assert all(torch.equal(result[name], whole[name]) for name in names)
     (folder / "pytorch_model-00002-of-00002.bin").unlink()
     with pytest.raises(UserError, match=r"names pytorch_model-00002-of-00002\.bin, but the folder has no such file"):
         find(str(folder))

@@ -42,7 +42,7 @@ def test_an_interrupted_run_loses_nothing(bench: Command, tmp_path: Path, tiny_e
     assert len(finished) < 12, "the signal came before the grid was done"
     if times == 1:
         assert b"running job" in out
-        assert b"not complete" in out
+        assert b"incomplete" in out
         assert b"--retry-failed" not in out, "nothing failed"
         assert (tmp_path / "reports" / "leaderboard.md").exists()
         started = [path for path in tmp_path.glob("runs/twitter/*/*") if path.is_dir()]

@@ -58,7 +58,7 @@ def torchrun(folder: Path, *command: str, ranks: int = 2) -> subprocess.Complete
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The same grid of one process and of two ranks, dropout on."""
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
 
     folder = tmp_path_factory.mktemp("ranks")
     encoder = make_encoder(folder / "encoder", "bert")
@@ -85,15 +85,15 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     )
     plan = make_plan(one, folder / "one")
     keep_models(plan, "full")
-    outcomes = [run(job) for job in plan.jobs.values()]
+    outcomes = [run_job(job) for job in plan.jobs.values()]
     assert {outcome.state for outcome in outcomes} == {"done"}
     return folder / "one", folder / "two"
 
 
 def cells(root: Path) -> dict[str, Path]:
     """The folders of all trainings by id."""
-    found = [*root.glob("twitter/*/*/metrics.json"), *root.glob(".artefacts/checker/*/metrics.json")]
-    return {path.parent.name: path.parent for path in found}
+    result = [*root.glob("twitter/*/*/metrics.json"), *root.glob(".artefacts/checker/*/metrics.json")]
+    return {path.parent.name: path.parent for path in result}
 
 
 def test_two_ranks_do_what_one_process_does(stores: tuple[Path, Path]) -> None:

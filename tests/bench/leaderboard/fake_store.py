@@ -92,13 +92,13 @@ class FakeStore:
         pd.DataFrame({"id": np.arange(len(labels)), "label": labels, **scores}).to_parquet(
             folder / "predictions.parquet"
         )
-        found = {name: getattr(metrics, name)(labels, logits) for name in ("accuracy", "macro_f1", "log_loss")}
+        result = {name: getattr(metrics, name)(labels, logits) for name in ("accuracy", "macro_f1", "log_loss")}
         timing = {"seconds": seconds, "passes": passes or {"train_rows": 1500, "score_rows": 1500}}
         self.put(path, "timing.json", timing)
         trial = {"hyperparameters": {}, "lr": 0.0003, "updates": 48, "number": 0, "accuracy": 0.7}
         self.put(path, "spec.json", {"chosen": trial})
         self.put(path, "env.json", {**ENVIRONMENT, **(env or {})})
-        self.put(path, "metrics.json", {**found, "rows": len(labels), **changed})
+        self.put(path, "metrics.json", {**result, "rows": len(labels), **changed})
 
     def history(self, path, *, loss=0.7, steps=48):
         """The training history of a cell, falling from `loss`."""
@@ -112,9 +112,13 @@ class FakeStore:
         """Weights and final scores of some methods' cells over generated rows, every third of them wrong."""
         folder = self.root / ".artefacts" / "record" / "r"
         folder.mkdir(parents=True, exist_ok=True)
-        given = np.arange(rows) % 2
-        record = {"id": np.arange(rows), "label": given, "label_clean": np.where(np.arange(rows) % 3, given, 1 - given)}
-        pd.DataFrame(record).to_parquet(folder / "record.parquet")
+        values = np.arange(rows) % 2
+        columns = {
+            "id": np.arange(rows),
+            "label": values,
+            "label_clean": np.where(np.arange(rows) % 3, values, 1 - values),
+        }
+        pd.DataFrame(columns).to_parquet(folder / "record.parquet")
         self.section["records"] = {str(seed): {"generated": "r"} for seed in self.seeds}
         for entry in self.section["methods"]:
             for seed, path in entry["cells"].items() if entry["label"] in labels else ():

@@ -153,11 +153,11 @@ def test_changes_with_different_seeds_or_environments_are_not_compared(tmp_path)
 def test_a_failed_method_counts_in_the_correction_of_changes(tmp_path, monkeypatch):
     labels = ("ce", "dimp", "focal", "imp")
     stores = ends(tmp_path, labels, noisy={name: {"failed": (1,)} for name in labels[2:]})
-    given = []
+    values = []
     holm = stress.CORRECTIONS[Correction.HOLM]
-    monkeypatch.setitem(stress.CORRECTIONS, Correction.HOLM, lambda p: given.append(list(p)) or holm(p))
+    monkeypatch.setitem(stress.CORRECTIONS, Correction.HOLM, lambda p: values.append(list(p)) or holm(p))
     row = stress_rows(tmp_path, stores)["dimp"]
-    (family,) = (p for p in given if row.against.p in p)
+    (family,) = (p for p in values if row.against.p in p)
     assert len(family) == 3
     assert sum(map(math.isnan, family)) == 2
 
@@ -178,6 +178,8 @@ def test_the_checkers_of_merged_stores_are_found(tmp_path, monkeypatch):
         ],
     }
     merged = build(moved.manifest(), Path())
-    found = [{row.label: row.quality for row in section_tables(table.sections[0])[0].rows} for table in (alone, merged)]
-    assert found[0] == found[1]
-    assert not math.isnan(found[1]["dimp"])
+    result = [
+        {row.label: row.quality for row in section_tables(table.sections[0])[0].rows} for table in (alone, merged)
+    ]
+    assert result[0] == result[1]
+    assert not math.isnan(result[1]["dimp"])

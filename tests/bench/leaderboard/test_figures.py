@@ -33,10 +33,10 @@ def store(tmp_path):
 
 def test_each_figure_has_the_same_bytes_twice(store):
     table = table_of(store)
-    found = draw(table)
-    assert [figure.name for figure in found] == [f"twitter-bundled-{entry.key}" for entry in FIGURES]
+    result = draw(table)
+    assert [figure.name for figure in result] == [f"twitter-bundled-{entry.key}" for entry in FIGURES]
     again = draw(table)
-    for one, two in zip(found, again, strict=True):
+    for one, two in zip(result, again, strict=True):
         assert one.svg == two.svg
         assert one.png == two.png
         assert one.png.startswith(b"\x89PNG")
@@ -55,9 +55,9 @@ def test_several_processes_draw_the_same(store, monkeypatch):
 
 def test_the_report_links_its_figures(store):
     table = table_of(store)
-    found = draw(table)
-    text = as_markdown(table, found)
-    names = {str(path) for path in files(found)}
+    result = draw(table)
+    text = as_markdown(table, result)
+    names = {str(path) for path in files(result)}
     links = re.findall(r"!\[[^]]+\]\((\S+)\)", text)
     assert len(links) == len(FIGURES)
     assert set(links) <= names
@@ -100,21 +100,21 @@ def test_one_seed(tmp_path):
 
 def test_pairs_are_the_comparisons_of_two(store):
     (section,) = table_of(store).sections
-    found = section.pairs
-    assert len(found.labels) == 4  # neither the incomplete one nor the one of another environment
-    assert found.labels[0] == "dimp"
+    result = section.pairs
+    assert len(result.labels) == 4  # neither the incomplete one nor the one of another environment
+    assert result.labels[0] == "dimp"
     right = {
         label: np.stack([store.correct(label, seed, skill) for seed in store.seeds]).astype(float)
-        for label, skill in (("ce", 1.0), ("dimp", 2.5), ("focal", 0.9), (found.labels[1], 1.5))
+        for label, skill in (("ce", 1.0), ("dimp", 2.5), ("focal", 0.9), (result.labels[1], 1.5))
     }
     upper = [(i, j) for i in range(4) for j in range(i + 1, 4)]
-    each = [compare(right[found.labels[i]], right[found.labels[j]]) for i, j in upper]
+    each = [compare(right[result.labels[i]], right[result.labels[j]]) for i, j in upper]
     corrected = holm([one.p for one in each])
     for (i, j), one, p in zip(upper, each, corrected, strict=True):
-        assert found.difference[i, j] == -found.difference[j, i] == pytest.approx(one.difference)
-        assert found.p[i, j] == found.p[j, i] == pytest.approx(p)
+        assert result.difference[i, j] == -result.difference[j, i] == pytest.approx(one.difference)
+        assert result.p[i, j] == result.p[j, i] == pytest.approx(p)
         word = "undecided" if p >= 0.05 else "better" if one.difference > 0 else "worse"
-        assert found.words[i][j] == word
+        assert result.words[i][j] == word
 
 
 def test_identical_methods_are_equivalent(tmp_path):
@@ -129,8 +129,8 @@ def test_identical_methods_are_equivalent(tmp_path):
 
 def test_histories(tmp_path, store):
     path = next(iter(store.section["methods"][0]["cells"].values()))
-    found = training.history(store.root / path)
-    assert found["loss"][1] == pytest.approx(0.7 * 0.97)
+    result = training.history(store.root / path)
+    assert result["loss"][1] == pytest.approx(0.7 * 0.97)
     (store.root / path / "history.jsonl").write_text("{not json")
     assert training.history(store.root / path) == {}
     long = np.arange(2400.0).reshape(2, 1200)

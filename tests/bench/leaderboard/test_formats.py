@@ -10,7 +10,7 @@ import pytest
 from bench.leaderboard import frame, write_report
 from bench.leaderboard.columns import COLUMNS, Room
 from bench.leaderboard.formats.to_html import inline
-from bench.leaderboard.formats.to_latex import escape
+from bench.leaderboard.formats.to_latex import escape_tex
 from tests.bench.leaderboard.fake_store import FakeStore
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -66,7 +66,7 @@ def test_tex_is_escaped_and_complete(store):
     ],
 )
 def test_tex_escapes(text, expected):
-    assert escape(text) == expected
+    assert escape_tex(text) == expected
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")

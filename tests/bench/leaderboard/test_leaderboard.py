@@ -62,15 +62,15 @@ def test_numbers_by_hand(store):
     assert row["accuracy"] == pytest.approx(
         {"mean": per_seed.mean(), "sd": per_seed.std(ddof=1), "low": low, "high": high}
     )
-    found = {label: compare(right[label], right["ce"]) for label in ("dimp", "focal")}
+    result = {label: compare(right[label], right["ce"]) for label in ("dimp", "focal")}
     difference = row["difference"]
     assert difference["accuracy"] == pytest.approx(per_seed.mean() - right["ce"].mean())
-    assert (difference["low"], difference["high"]) == pytest.approx((found["dimp"].low, found["dimp"].high))
-    assert difference["p"] == pytest.approx(found["dimp"].p)
-    assert found["dimp"].p < found["focal"].p
-    assert difference["p_corrected"] == pytest.approx(2 * found["dimp"].p)
+    assert (difference["low"], difference["high"]) == pytest.approx((result["dimp"].low, result["dimp"].high))
+    assert difference["p"] == pytest.approx(result["dimp"].p)
+    assert result["dimp"].p < result["focal"].p
+    assert difference["p_corrected"] == pytest.approx(2 * result["dimp"].p)
     assert row_of(value, "focal")["difference"]["p_corrected"] == pytest.approx(
-        max(2 * found["dimp"].p, found["focal"].p)
+        max(2 * result["dimp"].p, result["focal"].p)
     )
     assert (difference["seeds"], difference["examples"], difference["family"]) == (3, 40, "confirmatory")
     shown = next(row for row in table_of(text) if row["label"] == "dimp")
@@ -113,7 +113,7 @@ def test_failed_and_missing_cells(store):
     focal = row_of(value, "focal")["difference"]
     assert focal["p_corrected"] == pytest.approx(min(1, 2 * focal["p"]))  # the family keeps its planned size
     assert "- dimp, seed 1: failed: RuntimeError: loss is nan at update 7" in text
-    assert "- dimp, seed 2: missing: needs checker/q: RuntimeError: no memory for it" in text
+    assert "- dimp, seed 2: missing: it needs checker/q, which failed: RuntimeError: no memory for it" in text
 
 
 def test_an_incomplete_baseline_allows_no_verdict(store):
@@ -276,7 +276,7 @@ def test_markdown_is_escaped_and_what_is_missing_is_named(store):
     left_out = {"sungen": "too | dear"}
     _, text = report(store, store.manifest(references_missing=["ce-prior"], left_out=left_out))
     assert "a\\|b c(\\`x\\`=\\<i>\\*)[d]\\(e)" in text
-    assert "**References missing:** ce-prior." in text
+    assert "**Reference methods missing:** ce-prior." in text
     assert "Left out: sungen (too \\| dear)." in text
     assert "Do not generalise beyond them" in text
 
@@ -319,11 +319,11 @@ def test_golden(tmp_path, monkeypatch):
 
 def test_same_cells_same_bytes(tmp_path):
     store = golden_store(tmp_path / "runs")
-    found = []
+    result = []
     for name in ("a", "b"):
         write_report(store.manifest(), store.root, tmp_path / name)
-        found.append({path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.*")})
-    assert found[0] == found[1]
+        result.append({path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.*")})
+    assert result[0] == result[1]
 
 
 def test_import_is_light_and_reports_need_no_torch():

@@ -52,8 +52,8 @@ def ratio(data: TaskData) -> np.ndarray:
 
 def test_the_true_ratio_has_mean_one_over_q_and_is_one_where_p_is_q() -> None:
     assert ratio(load("oracle", options={"conditional": 0.0})) == pytest.approx(1)
-    found = ratio(load("oracle", options={"conditional": 0.5}))
-    assert abs(found.mean() - 1) < 4 * found.std() / np.sqrt(len(found))
+    result = ratio(load("oracle", options={"conditional": 0.5}))
+    assert abs(result.mean() - 1) < 4 * result.std() / np.sqrt(len(result))
     joint = load("oracle", options={"conditional": 0.5}).generated.hidden["log_x"]
     assert abs(np.exp(joint).mean() - 1) < 4 * np.exp(joint).std() / np.sqrt(len(joint))
 
@@ -85,20 +85,20 @@ def planned(tmp_path: Path, task: str, **settings: object) -> tuple[Plan, dict[s
 
 def build(plan: Plan, but: tuple[str, ...] = ()) -> None:
     """Run the jobs of a plan, except the cells of the methods in `but`."""
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
 
     for job in plan.jobs.values():
         if not (isinstance(job, CellJob) and job.spec.method in but):
-            assert run(job).state == "done"
+            assert run_job(job).state == "done"
 
 
 def truth(plan: Plan, job: CellJob) -> Truth:
     """The weights of a cell compared with the true ratio."""
     weights = read(job.folder, plan.root, plan.sections[0]["records"]["0"]["generated"], None)
     assert isinstance(weights, RowWeights)
-    found = against_truth(weights)
-    assert found is not None
-    return found
+    result = against_truth(weights)
+    assert result is not None
+    return result
 
 
 @pytest.mark.parametrize("task", ["oracle", "oracle[noise=0.2]"])
@@ -112,10 +112,10 @@ def test_with_exact_checkers_imp_recovers_the_true_ratio(tmp_path: Path, task: s
         pd.DataFrame({"id": rows.ids, **scores}).to_parquet(folder / "train_scores.parquet", index=False)
         finish(folder, {"accuracy": 0.0})
     build(plan)
-    found = truth(plan, jobs["imp"])
-    assert found.rank == pytest.approx(1, abs=1e-6)
-    assert found.log_error < 1e-4
-    assert found.ess == pytest.approx(found.ess_true, rel=1e-3)
+    result = truth(plan, jobs["imp"])
+    assert result.rank == pytest.approx(1, abs=1e-6)
+    assert result.log_error < 1e-4
+    assert result.ess == pytest.approx(result.ess_true, rel=1e-3)
 
 
 def test_where_p_is_q_importance_weights_approach_one(tmp_path: Path) -> None:

@@ -135,6 +135,6 @@ def test_a_task_with_several_sections_is_named_and_other_settings_are_not_summar
     table = table_of(tmp_path, a, b, c, again)
     (group,) = overall(table.sections)
     assert (group.tasks, group.omitted) == (("b", "c"), ("a",))
-    assert "unclear which of several sections stands for the task: a." in "\n".join(after_across(group))
+    assert "several sections of the task could represent it: a." in "\n".join(after_across(group))
     c.section["training"] = {**training, "updates": 4800}
     assert overall(table_of(tmp_path, b, c).sections) == ()

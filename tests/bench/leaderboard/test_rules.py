@@ -122,15 +122,15 @@ def test_a_new_column_is_one_entry_for_every_format(store, tmp_path, monkeypatch
 
 
 def test_the_report_says_what_would_settle_an_undecided_verdict(store, tmp_path):
-    found = rows_of(store)["focal"].paired
-    assert found.verdict.word == "undecided"
-    assert found.needed == needed(found.accuracy, 0.01, 4)
+    result = rows_of(store)["focal"].paired
+    assert result.verdict.word == "undecided"
+    assert result.needed == needed(result.accuracy, 0.01, 4)
     assert rows_of(store, Rules(delta=0.9))["focal"].paired.needed is None
     reports = write_report(store.manifest(), store.root, tmp_path / "r", figures=False).parent
     row = next(row for row in json.loads((reports / "leaderboard.json").read_text())["rows"] if row["label"] == "focal")
-    assert row["difference"]["needed_seeds"] == found.needed.seeds
+    assert row["difference"]["needed_seeds"] == result.needed.seeds
     assert (
-        f"<dt>seeds in total that would settle it</dt><dd>{found.needed.seeds:,}"
+        f"<dt>seeds in total that would settle it</dt><dd>{result.needed.seeds:,}"
         in (reports / "leaderboard.html").read_text()
     )
 
@@ -154,10 +154,10 @@ def test_ties_everywhere(tmp_path):
     rows = rows_of(store)
     share = float((store.labels == 0).mean())
     for label in ("dimp", "focal"):
-        found = rows[label].paired
-        assert (found.accuracy.difference, found.accuracy.p, found.p_corrected, found.p_max_t) == (0, 1, 1, 1)
-        assert (found.verdict.word, found.macro_f1.p, found.accuracy.improvement) == ("equivalent", 1, 0.5)
-        assert math.isnan(found.accuracy.effect)
+        result = rows[label].paired
+        assert (result.accuracy.difference, result.accuracy.p, result.p_corrected, result.p_max_t) == (0, 1, 1, 1)
+        assert (result.verdict.word, result.macro_f1.p, result.accuracy.improvement) == ("equivalent", 1, 0.5)
+        assert math.isnan(result.accuracy.effect)
     assert all(row.best and row.accuracy.mean == share for row in rows.values())
     assert rows["ce"].metrics["log_loss"].mean == pytest.approx(math.log(2))
     assert rows["ce"].metrics["ece"].mean == pytest.approx(abs(share - 0.5))

@@ -54,10 +54,10 @@ def test_only_changed_and_new_cells_are_read(store, read):
     store.method("focal")
     store.cell(cell(store), store.logits("other", 2, 3.0))
     read.clear()
-    found = {row["label"]: row["accuracy"]["mean"] for row in rows(store)}
+    result = {row["label"]: row["accuracy"]["mean"] for row in rows(store)}
     assert sorted(read) == sorted([cell(store), *store.section["methods"][2]["cells"].values()])
     right = [*(store.correct("dimp", seed, 2.0) for seed in (0, 1)), store.correct("other", 2, 3.0)]
-    assert found["dimp"] == pytest.approx(np.mean(right))
+    assert result["dimp"] == pytest.approx(np.mean(right))
 
 
 def test_exchanged_predictions_are_noticed(store):

@@ -54,7 +54,7 @@ def test_ess_counts_rows() -> None:
 def grid(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """A trained grid with wrong labels and duplicates, with its hidden columns."""
     from bench.config.request import make_request
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
     from bench.planning.planner import make_plan
 
     request = make_request(
@@ -66,7 +66,7 @@ def grid(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
         settings={"updates": 12},
     )
     plan = make_plan(request, tmp_path_factory.mktemp("weights") / "runs")
-    assert all(run(job).state == "done" for job in plan.jobs.values())
+    assert all(run_job(job).state == "done" for job in plan.jobs.values())
     hidden_columns.save(plan.hidden, plan.root)
     return plan
 
@@ -79,20 +79,20 @@ def weights_of(plan: Plan, method: str) -> RowWeights | Absence:
 
 
 def test_rows_are_joined_with_their_hidden_columns_and_scores(grid: Plan) -> None:
-    found = weights_of(grid, "quality-only")
-    assert isinstance(found, RowWeights)
+    result = weights_of(grid, "quality-only")
+    assert isinstance(result, RowWeights)
     (rows,) = grid.hidden.values()
     place = {row: i for i, row in enumerate(rows.ids.tolist())}
-    at = [place[row] for row in found.ids.tolist()]
-    assert np.array_equal(found.label, rows.labels[at])
-    assert found.wrong is not None
-    assert found.repeated is not None
-    assert np.array_equal(found.wrong, (rows.labels != rows.hidden["label_clean"])[at])
+    at = [place[row] for row in result.ids.tolist()]
+    assert np.array_equal(result.label, rows.labels[at])
+    assert result.wrong is not None
+    assert result.repeated is not None
+    assert np.array_equal(result.wrong, (rows.labels != rows.hidden["label_clean"])[at])
     texts = pd.Series(rows.texts)
-    assert np.array_equal(found.repeated, texts.duplicated(keep=False)[at])
+    assert np.array_equal(result.repeated, texts.duplicated(keep=False)[at])
     # The weight of this method is P'(y|x): two ways to the same number, for duplicates too.
-    assert found.weight == pytest.approx(found.quality, rel=1e-5)
-    assert agreement(found, found) == pytest.approx(1)
+    assert result.weight == pytest.approx(result.quality, rel=1e-5)
+    assert agreement(result, result) == pytest.approx(1)
 
 
 def test_methods_without_an_effective_weight_give_the_reason(grid: Plan) -> None:

@@ -42,14 +42,14 @@ def test_folds_are_even_stable_and_never_share_a_text() -> None:
 @pytest.fixture(scope="module")
 def out_of_fold(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Plan:
     """A finished grid of methods that read out-of-fold scores."""
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
 
     request = make_request(
         methods="ce,imp(oof=True),dimp(calibrate=True)", encoder=str(tiny_encoder), preset="smoke", seeds=1
     )
     plan = make_plan(request, tmp_path_factory.mktemp("store"))
     for job in plan.jobs.values():
-        outcome = run(job)
+        outcome = run_job(job)
         assert outcome.state == "done", outcome.cause
     return plan
 
@@ -143,14 +143,14 @@ def test_too_few_rows_for_folds_is_said_before_training(tiny_encoder: Path, tmp_
 
 def test_real_rows_that_several_seeds_draw_are_passed_once(tiny_encoder: Path, tmp_path: Path) -> None:
     """Further seeds change the shared folders, but neither cells nor their inputs."""
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
     from bench.training.inputs import table
 
     def planned(seeds: int) -> tuple[dict[str, CellJob], int]:
         request = make_request(methods="real-only,dimp", encoder=str(tiny_encoder), preset="smoke", seeds=seeds)
         plan = make_plan(request, tmp_path / "runs")
         jobs = plan.jobs.values()
-        assert all(run(job).state == "done" for job in jobs if isinstance(job, TokensJob | StatesJob))
+        assert all(run_job(job).state == "done" for job in jobs if isinstance(job, TokensJob | StatesJob))
         cells = {job.id: job for job in jobs if isinstance(job, CellJob)}
         texts = [text for job in jobs if isinstance(job, TokensJob) for text in job.texts]
         assert len(texts) == len(set(texts))

@@ -31,10 +31,10 @@ def test_a_checker_and_a_cell_with_the_same_id_share_their_result(tmp_path: Path
     assert cell.id == checker.id
     assert (cell.other_folder, checker.other_folder) == (checker.folder, cell.folder)
 
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
 
     assert acquire(tmp_path, cell.folder, cell.other_folder)
-    assert run(checker).state is State.RUNNING, "it is running in the other folder"
+    assert run_job(checker).state is State.RUNNING, "it is running in the other folder"
     assert not checker.folder.exists()
     queue = make_queue(plan)
     queue.runs_elsewhere(checker)
@@ -42,7 +42,7 @@ def test_a_checker_and_a_cell_with_the_same_id_share_their_result(tmp_path: Path
     assert checker.id in queue.elsewhere, "the queue still waits for it"
     finish(cell.folder, {"accuracy": 0.5})
     (cell.folder / "lease").unlink()
-    assert run(checker).summary["accuracy"] == 0.5, "the result is taken over, not trained"
+    assert run_job(checker).summary["accuracy"] == 0.5, "the result is taken over, not trained"
     assert state(checker.folder) is State.DONE
     assert not acquire(tmp_path, cell.folder, cell.other_folder)
 

@@ -46,8 +46,8 @@ def test_cells_that_an_axis_does_not_touch_are_run_once(
 ) -> None:
     request = make_request(methods="ce,real-only,dimp", tasks=tasks, seeds=2, encoder=str(tiny_encoder), preset="smoke")
     titles = trainings(make_plan(request, tmp_path / "runs"))
-    found = {name: sum(f" {name} seed" in title for title in titles) for name in expected}
-    assert found == {name: 2 * count for name, count in expected.items()}
+    result = {name: sum(f" {name} seed" in title for title in titles) for name in expected}
+    assert result == {name: 2 * count for name, count in expected.items()}
 
 
 def test_references_are_written_one_way() -> None:
@@ -71,11 +71,11 @@ def test_duplicates_are_trained_on_with_the_scores_of_their_texts(run_here: Run)
 def test_hidden_columns_hold_the_labels_before_noise(run_here: Run) -> None:
     plan = run_here(methods="ce", tasks="twitter[noise=0.3,generated=40]")
     hidden_columns.save(plan.hidden, plan.root)
-    found = hidden_columns.read(plan.root, plan.sections[0]["records"]["0"]["generated"])
-    assert found is not None
+    result = hidden_columns.read(plan.root, plan.sections[0]["records"]["0"]["generated"])
+    assert result is not None
     rows = stressed(load("twitter"), {"generated": 40, "noise": 0.3}, 0)
-    assert (found["label"] != found["label_clean"]).sum() == 12
-    assert len(rows.generated) == len(found) == 40
+    assert (result["label"] != result["label_clean"]).sum() == 12
+    assert len(rows.generated) == len(result) == 40
     assert hidden_columns.read(plan.root, None) is None
 
 

@@ -33,10 +33,10 @@ TRIALS = 3
 def test_every_method_can_be_drawn_within_its_ranges(name: str) -> None:
     """Searched settings differ between trials and stay within what is declared; the first trial is the defaults."""
     config = discover()[name].Config()
-    assert tuning.drawn(config, SETTINGS, name, 0) == (config, SETTINGS)
-    found = [tuning.drawn(config, SETTINGS, name, number) for number in range(1, 9)]
+    assert tuning.trial_settings(config, SETTINGS, name, 0) == (config, SETTINGS)
+    result = [tuning.trial_settings(config, SETTINGS, name, number) for number in range(1, 9)]
     for entry in fields(config):
-        search, values = entry.metadata.get("search"), [getattr(own, entry.name) for own, _ in found]
+        search, values = entry.metadata.get("search"), [getattr(own, entry.name) for own, _ in result]
         if search is None:
             assert set(values) == {entry.default}
         elif len(search) == 2 and not any(isinstance(end, str | bool) for end in search):
@@ -44,20 +44,21 @@ def test_every_method_can_be_drawn_within_its_ranges(name: str) -> None:
             assert len(set(values)) > 1
         else:
             assert set(values) <= set(search)
-    assert found == [tuning.drawn(config, SETTINGS, name, number) for number in range(1, 9)]
+    assert result == [tuning.trial_settings(config, SETTINGS, name, number) for number in range(1, 9)]
 
 
 def test_settings_of_the_user_are_not_searched() -> None:
     config = discover()["dimp"].Config(clip=20.0)
-    found = [tuning.drawn(config, SETTINGS, "dimp", number)[0] for number in range(5)]
-    assert {own.clip for own in found} == {20.0}
-    assert len({own.gamma for own in found}) == 5
+    result = [tuning.trial_settings(config, SETTINGS, "dimp", number)[0] for number in range(5)]
+    assert {own.clip for own in result} == {20.0}
+    assert len({own.gamma for own in result}) == 5
 
 
 def test_training_is_drawn_alike_for_every_method() -> None:
     """Trial for trial the same learning rates and updates, over a factor of 9 and of 4."""
     drawn = [
-        [tuning.drawn(discover()[name].Config(), SETTINGS, name, i)[1] for i in range(200)] for name in ("ce", "gce")
+        [tuning.trial_settings(discover()[name].Config(), SETTINGS, name, i)[1] for i in range(200)]
+        for name in ("ce", "gce")
     ]
     assert drawn[0] == drawn[1]
     rates = np.array([settings.lr for settings in drawn[0]]) / SETTINGS.lr
@@ -79,7 +80,7 @@ def test_the_number_of_trials_is_written_plainly() -> None:
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Plan:
     """A finished grid of two tuned methods and one seed."""
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
 
     root = tmp_path_factory.mktemp("store")
     request = make_request(
@@ -92,7 +93,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Plan:
     )
     plan = make_plan(request, root)
     for job in plan.jobs.values():
-        outcome = run(job)
+        outcome = run_job(job)
         assert outcome.state == "done", outcome.cause
     path = write_report(describe(plan, "bench run"), root, root / "reports", figures=False)
     assert path.exists()

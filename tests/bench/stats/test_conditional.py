@@ -23,11 +23,11 @@ def random_correct(seed, seeds, rows, gap=0.1):
 @pytest.mark.parametrize("seed", range(8))
 def test_mcnemar_is_the_exact_one(seed):
     a, b = (part[0] for part in random_correct(seed, 1, 60, gap=0.05 * seed))
-    found = mcnemar(a, b)
+    result = mcnemar(a, b)
     table = [[(a & b).sum(), (a & ~b).sum()], [(~a & b).sum(), (~a & ~b).sum()]]
-    assert found.p == pytest.approx(statsmodels_mcnemar(table, exact=True).pvalue)
-    assert (found.a_alone, found.b_alone) == (table[0][1], table[1][0])
-    assert found.p == pytest.approx(stats.binomtest(found.a_alone, found.a_alone + found.b_alone).pvalue)
+    assert result.p == pytest.approx(statsmodels_mcnemar(table, exact=True).pvalue)
+    assert (result.a_alone, result.b_alone) == (table[0][1], table[1][0])
+    assert result.p == pytest.approx(stats.binomtest(result.a_alone, result.a_alone + result.b_alone).pvalue)
 
 
 def test_models_that_agree_do_not_differ():
@@ -62,40 +62,44 @@ def undecided(seed=3, gap=0.03):
     return compare(a.astype(float), b.astype(float))
 
 
-def at(found, seeds, examples):
+def at(result, seeds, examples):
     """The half-width at the expected variances of another size."""
     from bench.stats.crossed import half_width
 
-    return float(half_width(expected(found, seeds, examples), seeds, examples, 0.025))
+    return float(half_width(expected(result, seeds, examples), seeds, examples, 0.025))
 
 
 def test_needed_is_the_smallest_sufficient_number():
-    found = undecided()
-    assert verdict(found, found.p).word == "undecided"
-    more = needed(found, 0.01)
-    assert at(found, more.seeds, found.examples) < abs(found.difference) <= at(found, more.seeds - 1, found.examples)
-    assert at(found, found.seeds, more.examples) < abs(found.difference) <= at(found, found.seeds, more.examples - 1)
+    result = undecided()
+    assert verdict(result, result.p).word == "undecided"
+    more = needed(result, 0.01)
+    assert (
+        at(result, more.seeds, result.examples) < abs(result.difference) <= at(result, more.seeds - 1, result.examples)
+    )
+    assert (
+        at(result, result.seeds, more.examples) < abs(result.difference) <= at(result, result.seeds, more.examples - 1)
+    )
 
 
 def test_a_family_needs_more():
-    found = undecided(gap=0.09)
-    assert found.p < 0.05
-    assert needed(found, 0.01).seeds == found.seeds
-    assert needed(found, 0.01, 20).seeds > found.seeds
+    result = undecided(gap=0.09)
+    assert result.p < 0.05
+    assert needed(result, 0.01).seeds == result.seeds
+    assert needed(result, 0.01, 20).seeds > result.seeds
 
 
 def test_expected_variances_at_the_same_size_are_the_estimates():
     d = np.random.default_rng(0).normal(size=(4, 300)) + np.array([0.3, -0.3, 0.1, 0.2])[:, None] + np.arange(300) % 3
-    found = compare(d, np.zeros_like(d))
-    for name, value in expected(found, found.seeds, found.examples)._asdict().items():
-        assert value == pytest.approx(found.components[name])
+    result = compare(d, np.zeros_like(d))
+    for name, value in expected(result, result.seeds, result.examples)._asdict().items():
+        assert value == pytest.approx(result.components[name])
 
 
 def test_rows_do_not_help_against_seeds():
     d = np.array([0.1, 0.3, -0.25, 0.2])[:, None] + np.zeros((4, 50))
-    found = compare(d, np.zeros_like(d))
-    assert needed(found, 0.01).examples is None
-    assert needed(found, 0.01).seeds > 4
+    result = compare(d, np.zeros_like(d))
+    assert needed(result, 0.01).examples is None
+    assert needed(result, 0.01).seeds > 4
 
 
 def test_one_seed_gives_no_needed_number_of_seeds():
@@ -106,9 +110,9 @@ def test_one_seed_gives_no_needed_number_of_seeds():
 
 
 def test_a_difference_of_zero_can_become_equivalent():
-    found = dataclasses.replace(undecided(), difference=0.0)
-    more = needed(found, 0.01)
-    assert at(found, found.seeds, more.examples) <= 0.01
+    result = dataclasses.replace(undecided(), difference=0.0)
+    more = needed(result, 0.01)
+    assert at(result, result.seeds, more.examples) <= 0.01
 
 
 def test_smallest():

@@ -62,7 +62,7 @@ def test_error_rates_hold_where_satterthwaite_rejects_too_often(seeds, sd):
     v = np.maximum(square @ [1, 1, -1], 1e-12)
     freedom = v**2 / (square**2 / free).sum(axis=1)
     naive = 2 * stdtr(freedom, -np.abs(difference) / np.sqrt(v / (seeds * examples))) < 0.05
-    found = Components(square[:, 0] / examples, square[:, 1] / seeds, square[:, 2])
-    ours = np.abs(difference) > half_width(found, seeds, examples, 0.025)
+    result = Components(square[:, 0] / examples, square[:, 1] / seeds, square[:, 2])
+    ours = np.abs(difference) > half_width(result, seeds, examples, 0.025)
     assert naive.mean() > {3: 0.07, 5: 0.055}[seeds]
     assert ours.mean() <= 0.05

@@ -24,10 +24,10 @@ def random_scores(seed, seeds=5, rows=40, gap=0.1):
 
 def test_t_interval_is_scipys():
     values = [0.8, 0.83, 0.79, 0.85]
-    found = t_interval(values)
+    result = t_interval(values)
     expected = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
-    assert (found.low, found.high) == pytest.approx(expected)
-    assert found.sd == pytest.approx(np.std(values, ddof=1))
+    assert (result.low, result.high) == pytest.approx(expected)
+    assert result.sd == pytest.approx(np.std(values, ddof=1))
 
 
 def test_t_interval_ends_where_the_metric_does():
@@ -53,8 +53,8 @@ def test_components_are_those_of_the_two_way_anova():
     frame = pd.DataFrame({"d": d.ravel(), "s": np.repeat(np.arange(4), 25), "n": np.tile(np.arange(25), 4)})
     table = sm.anova_lm(ols("d ~ C(s) + C(n)", frame).fit())
     square = (table["sum_sq"] / table["df"]).to_numpy()
-    found = components(d)
-    assert [float(found.seed) * 25, float(found.example) * 4, float(found.interaction)] == pytest.approx(square)
+    result = components(d)
+    assert [float(result.seed) * 25, float(result.example) * 4, float(result.interaction)] == pytest.approx(square)
 
 
 def test_interval_by_hand():
@@ -66,55 +66,55 @@ def test_interval_by_hand():
     by_example = max(d.mean(0).var(ddof=1) / 40 - interaction / 200, 0)
     h2 = stats.t.ppf(0.975, 4) ** 2 * by_seed + stats.t.ppf(0.975, 39) ** 2 * by_example
     fixed = stats.t.ppf(0.975, 39) ** 2 * max(d.mean(0).var(ddof=1) / 40, interaction / 200)
-    found = compare(a, b)
-    assert found.difference == pytest.approx(d.mean())
-    assert found.high - found.difference == pytest.approx(math.sqrt(max(h2, fixed)))
-    assert found.difference - found.low == pytest.approx(found.high - found.difference)
-    assert stats.t.ppf(0.975, found.df) * found.se == pytest.approx(found.high - found.difference)
+    result = compare(a, b)
+    assert result.difference == pytest.approx(d.mean())
+    assert result.high - result.difference == pytest.approx(math.sqrt(max(h2, fixed)))
+    assert result.difference - result.low == pytest.approx(result.high - result.difference)
+    assert stats.t.ppf(0.975, result.df) * result.se == pytest.approx(result.high - result.difference)
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 3, 5])
 @pytest.mark.parametrize("seed", range(5))
 def test_p_is_where_the_interval_reaches_zero(seeds, seed):
     a, b = random_scores(seed, seeds=seeds, gap=0.05 * seed)
-    found = compare(a, b)
-    assert (found.p < 0.05) == (found.low > 0 or found.high < 0)
-    assert 0 < found.p <= 1
+    result = compare(a, b)
+    assert (result.p < 0.05) == (result.low > 0 or result.high < 0)
+    assert 0 < result.p <= 1
     swapped = compare(b, a)
-    assert (swapped.difference, swapped.low, swapped.p) == pytest.approx((-found.difference, -found.high, found.p))
+    assert (swapped.difference, swapped.low, swapped.p) == pytest.approx((-result.difference, -result.high, result.p))
 
 
 def test_one_seed_is_the_paired_t_test_over_examples():
     a, b = random_scores(3, seeds=1, rows=60, gap=0.3)
-    found = compare(a, b)
-    assert found.conditional
-    assert found.df == pytest.approx(59, rel=1e-6)
-    assert found.p == pytest.approx(stats.ttest_rel(a[0], b[0]).pvalue, rel=1e-6)
-    assert math.isnan(found.components["seed"])
+    result = compare(a, b)
+    assert result.conditional
+    assert result.df == pytest.approx(59, rel=1e-6)
+    assert result.p == pytest.approx(stats.ttest_rel(a[0], b[0]).pvalue, rel=1e-6)
+    assert math.isnan(result.components["seed"])
 
 
 def test_with_seed_variance_alone_it_is_the_t_test_over_seeds():
     d = np.array([0.1, 0.3, -0.05, 0.2])[:, None] + np.zeros((4, 50))
-    found = compare(d, np.zeros_like(d))
-    assert found.p == pytest.approx(stats.ttest_1samp(d[:, 0], 0).pvalue, rel=1e-6)
-    assert found.df == pytest.approx(3, rel=1e-6)
+    result = compare(d, np.zeros_like(d))
+    assert result.p == pytest.approx(stats.ttest_1samp(d[:, 0], 0).pvalue, rel=1e-6)
+    assert result.df == pytest.approx(3, rel=1e-6)
 
 
 def test_identical_methods_differ_by_zero():
     a, _ = random_scores(4)
-    found = compare(a, a)
-    assert (found.difference, found.low, found.high, found.p, found.se) == (0, 0, 0, 1, 0)
-    assert verdict(found, found.p).word == "equivalent"
+    result = compare(a, a)
+    assert (result.difference, result.low, result.high, result.p, result.se) == (0, 0, 0, 1, 0)
+    assert verdict(result, result.p).word == "equivalent"
 
 
 def test_seeds_that_agree_by_accident_do_not_make_a_difference_certain():
     d = np.zeros((2, 20))
     d[0, 0] = d[1, 1] = 1.0  # the same mean at both seeds: A = 0, and V < 0 without the floor
     d[0, 2] = d[1, 2] = 0.0
-    found = compare(d, np.zeros_like(d))
-    assert found.components["seed"] == pytest.approx(0, abs=1e-30)
-    assert found.se > 0
-    assert found.p > 0.05
+    result = compare(d, np.zeros_like(d))
+    assert result.components["seed"] == pytest.approx(0, abs=1e-30)
+    assert result.se > 0
+    assert result.p > 0.05
 
 
 @pytest.mark.parametrize("shapes", [((2, 3), (3, 3)), ((2, 1), (2, 1)), ((0, 3), (0, 3)), ((3,), (3,))])
@@ -129,19 +129,19 @@ def test_influence_is_the_jackknife(classes, rows, seeds, seed):
     rng = np.random.default_rng(seed)
     labels, predicted = rng.integers(classes, size=rows), rng.integers(classes, size=(seeds, rows))
     full = macro_f1_of(confusion(labels, predicted, classes))
-    kept = [np.delete(np.arange(rows), n) for n in range(rows)]
-    without = np.stack([macro_f1_of(confusion(labels[k], predicted[:, k], classes)) for k in kept], axis=1)
+    remaining = [np.delete(np.arange(rows), n) for n in range(rows)]
+    without = np.stack([macro_f1_of(confusion(labels[k], predicted[:, k], classes)) for k in remaining], axis=1)
     expected = full[:, None] + (rows - 1) * (without.mean(1, keepdims=True) - without)
-    found = macro_f1_influence(labels, predicted, classes)
-    np.testing.assert_allclose(found, expected, atol=1e-10)
-    np.testing.assert_allclose(found.mean(1), full, atol=1e-12)
+    result = macro_f1_influence(labels, predicted, classes)
+    np.testing.assert_allclose(result, expected, atol=1e-10)
+    np.testing.assert_allclose(result.mean(1), full, atol=1e-12)
     # The variances over examples and over seeds are the two delete-one jackknife variances of the mean over seeds.
     over_examples = (rows - 1) / rows * ((without.mean(0) - without.mean()) ** 2).sum()
-    assert float(components(found).example) / rows == pytest.approx(over_examples, abs=1e-12)
+    assert float(components(result).example) / rows == pytest.approx(over_examples, abs=1e-12)
     if seeds > 1:
         left = np.array([np.delete(full, s).mean() for s in range(seeds)])
         over_seeds = (seeds - 1) / seeds * ((left - left.mean()) ** 2).sum()
-        assert float(components(found).seed) / seeds == pytest.approx(over_seeds, abs=1e-12)
+        assert float(components(result).seed) / seeds == pytest.approx(over_seeds, abs=1e-12)
 
 
 def test_macro_f1_difference():
@@ -149,10 +149,10 @@ def test_macro_f1_difference():
     labels = rng.integers(3, size=50)
     good = np.where(rng.random((3, 50)) < 0.8, labels, 0)
     poor = np.where(rng.random((3, 50)) < 0.4, labels, 0)
-    found = compare_macro_f1(labels, good, poor, 3)
+    result = compare_macro_f1(labels, good, poor, 3)
     both = [macro_f1_of(confusion(labels, p, 3)).mean() for p in (good, poor)]
-    assert found.difference == pytest.approx(both[0] - both[1])
-    assert found.p < 0.05
+    assert result.difference == pytest.approx(both[0] - both[1])
+    assert result.p < 0.05
     assert compare_accuracy(labels, good, poor).difference == pytest.approx(
         (good == labels).mean() - (poor == labels).mean()
     )
@@ -208,13 +208,13 @@ def test_verdict_words():
 
 def test_effect_by_hand():
     a, b = random_scores(5, gap=0.05)
-    d, found = a - b, compare(a, b)
+    d, result = a - b, compare(a, b)
     seeds, examples = d.shape
-    part = found.components
+    part = result.components
     variance = part["seed"] + max(part["example"] - part["interaction"] / seeds, 0) / examples
-    assert found.effect == pytest.approx(d.mean() / math.sqrt(variance))
-    assert found.improvement == pytest.approx(stats.norm.cdf(found.effect))
-    assert compare(b, a).improvement == pytest.approx(1 - found.improvement)
+    assert result.effect == pytest.approx(d.mean() / math.sqrt(variance))
+    assert result.improvement == pytest.approx(stats.norm.cdf(result.effect))
+    assert compare(b, a).improvement == pytest.approx(1 - result.improvement)
 
 
 def test_the_probability_of_improvement_is_how_often_one_more_seed_and_test_is_better():
@@ -238,9 +238,9 @@ def test_the_probability_of_improvement_is_how_often_one_more_seed_and_test_is_b
 @pytest.mark.parametrize(("shift", "expected"), [(0.0, 0.5), (0.25, 1.0), (-0.25, 0.0)])
 def test_where_nothing_varies_the_better_one_is_certain(shift, expected):
     d = np.full((3, 20), shift)
-    found = compare(d, np.zeros_like(d))
-    assert math.isnan(found.effect)
-    assert found.improvement == expected
+    result = compare(d, np.zeros_like(d))
+    assert math.isnan(result.effect)
+    assert result.improvement == expected
 
 
 def test_one_seed_has_no_effect_size():

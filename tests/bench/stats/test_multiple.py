@@ -11,9 +11,9 @@ from tests.bench.stats.simulate import gaussian
 
 def test_max_t_of_independent_estimates_is_sidaks():
     p = [0.004, 0.03, 0.2]
-    found = max_t(p, np.eye(3), draws=200_000)
+    result = max_t(p, np.eye(3), draws=200_000)
     expected = np.maximum.accumulate([1 - (1 - one) ** left for one, left in zip(p, (3, 2, 1), strict=True)])
-    assert found == pytest.approx(expected, rel=0.05)
+    assert result == pytest.approx(expected, rel=0.05)
 
 
 def test_max_t_of_copies_of_one_estimate_corrects_nothing():
@@ -24,10 +24,10 @@ def test_max_t_of_copies_of_one_estimate_corrects_nothing():
 def test_max_t_never_exceeds_holm_and_counts_failures(seed):
     rng = np.random.default_rng(seed)
     p = [*rng.random(6) ** 3, math.nan]
-    found, bound = max_t(p, 0.5 * np.eye(7) + 0.5), holm(p)
-    assert math.isnan(found[6])
-    assert (found[:6] <= bound[:6] + 1e-12).all()
-    assert (found[:6] >= np.array(p[:6])).all()
+    result, bound = max_t(p, 0.5 * np.eye(7) + 0.5), holm(p)
+    assert math.isnan(result[6])
+    assert (result[:6] <= bound[:6] + 1e-12).all()
+    assert (result[:6] >= np.array(p[:6])).all()
 
 
 def test_the_best_group():
@@ -50,10 +50,10 @@ def test_correlation_is_that_of_the_examples():
     rng = np.random.default_rng(1)
     shared = rng.normal(size=(1, 1, 400))
     scores = rng.normal(size=(3, 4, 400)) + np.array([1.0, 1.0, 0.0])[:, None, None] * 3 * shared
-    found = sure_correlation(covariances(scores), 4, 400)
-    assert np.diagonal(found).tolist() == [1, 1, 1]
-    assert found[0, 1] > 0.9
-    assert abs(found[0, 2]) < 0.2
+    result = sure_correlation(covariances(scores), 4, 400)
+    assert np.diagonal(result).tolist() == [1, 1, 1]
+    assert result[0, 1] > 0.9
+    assert abs(result[0, 2]) < 0.2
     one = sure_correlation(covariances(scores[:, :1]), 1, 400)
     assert np.isfinite(one).all()
     still = Components(*(np.zeros((2, 2)) for _ in range(3)))

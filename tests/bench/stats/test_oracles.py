@@ -30,12 +30,12 @@ def test_variances_are_those_of_a_mixed_model(seed):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = smf.mixedlm("d ~ 1", frame, groups="all", vc_formula=parts).fit(reml=True)
-    found = components(d)
+    result = components(d)
     names = model.model.exog_vc.names
     expected = dict(zip(names, model.vcomp, strict=True))
-    assert float(found.interaction) == pytest.approx(model.scale, rel=1e-3)
-    assert float(found.seed - found.interaction / examples) == pytest.approx(expected["s"], rel=1e-2)
-    assert float(found.example - found.interaction / seeds) == pytest.approx(expected["n"], rel=1e-2)
+    assert float(result.interaction) == pytest.approx(model.scale, rel=1e-3)
+    assert float(result.seed - result.interaction / examples) == pytest.approx(expected["s"], rel=1e-2)
+    assert float(result.example - result.interaction / seeds) == pytest.approx(expected["n"], rel=1e-2)
     whole = compare(d, np.zeros_like(d))
     assert whole.difference == pytest.approx(model.params["Intercept"], abs=1e-6)
     assert whole.se == pytest.approx(model.bse["Intercept"], rel=1e-2)
@@ -78,5 +78,5 @@ def test_metrics_are_scikit_learns(seed):
 def test_mcnemar_is_the_sign_test_of_scipy(seed):
     rng = np.random.default_rng(seed)
     a, b = rng.random((2, 100)) < [[0.8], [0.7]]
-    found = mcnemar(a, b)
-    assert found.p == pytest.approx(stats.binomtest(int((a & ~b).sum()), int((a ^ b).sum())).pvalue)
+    result = mcnemar(a, b)
+    assert result.p == pytest.approx(stats.binomtest(int((a & ~b).sum()), int((a ^ b).sum())).pvalue)

@@ -33,8 +33,8 @@ def test_a_kept_cell_checks_and_predicts(bench: Command, tmp_path: Path) -> None
     ran = bench("run", "--methods", "dimp", "--seeds", "1", "--quality-checker", cell.name, tiny=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert not list(tmp_path.glob("runs/.artefacts/checker/*")), "the given checker is used, none is trained"
-    given = [grid["sections"][0]["given_checkers"] for grid in grids(tmp_path / "runs")]
-    assert list(given[-1].values()) == [find(str(cell / "model")).hash]
+    checkers = [grid["sections"][0]["given_checkers"] for grid in grids(tmp_path / "runs")]
+    assert list(checkers[-1].values()) == [find(str(cell / "model")).hash]
 
     (without,) = tmp_path.glob("runs/twitter/dimp*/*/")
     for command in (

@@ -46,10 +46,10 @@ def test_seeds_of_two_machines_are_one_table(tmp_path):
     (section,) = build(manifest, Path()).sections
     whole = FakeStore(tmp_path / "whole", seeds=(0, 1, 2, 3, 4)).method("ce").method("dimp", skill=2.0)
     (expected,) = build(whole.manifest(), whole.root).sections
-    for found, row in zip(section.rows, expected.rows, strict=True):
-        assert (found.label, found.seeds, found.accuracy) == (row.label, row.seeds, row.accuracy)
-        assert found.paired.accuracy == row.paired.accuracy
-        assert found.paired.verdict == row.paired.verdict
+    for result, row in zip(section.rows, expected.rows, strict=True):
+        assert (result.label, result.seeds, result.accuracy) == (row.label, row.seeds, row.accuracy)
+        assert result.paired.accuracy == row.paired.accuracy
+        assert result.paired.verdict == row.paired.verdict
 
 
 def test_other_methods_and_tasks_are_added(tmp_path):

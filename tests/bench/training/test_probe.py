@@ -75,11 +75,11 @@ def test_gradients_are_those_of_the_model(tiny_encoder: Path) -> None:
     expected = torch.autograd.grad((weights * losses(probe, IDS, probe.generated)).mean(), trained)
     torch.testing.assert_close(flat(probe.gradient(IDS, weights=weights)), flat(expected), atol=1e-6, rtol=1e-4)
     shift = [torch.randn_like(weight) / 10 for weight in trained]
-    found = probe.gradient(torch.arange(3), real=True, shift=shift)
+    result = probe.gradient(torch.arange(3), real=True, shift=shift)
     moved(probe, shift, 1.0)
     assert probe.real is not None
     expected = torch.autograd.grad(losses(probe, torch.arange(3), probe.real).mean(), trained)
-    torch.testing.assert_close(flat(found), flat(expected), atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(flat(result), flat(expected), atol=1e-6, rtol=1e-4)
     assert probe.passes.forward == probe.passes.backward == 5 + 3
 
 
@@ -88,22 +88,22 @@ def test_slopes_are_inner_products_with_each_rows_gradient(family: str, tmp_path
     """One derivative along a direction against the rows' gradients one by one, for every family of encoders."""
     probe = make_probe(make_encoder(tmp_path / family, family))
     along = [torch.randn_like(weight) for weight in probe.classifier.trained.values()]
-    found = probe.slopes(IDS, along)
+    result = probe.slopes(IDS, along)
     assert (probe.passes.forward, probe.passes.backward) == (2 * 5, 0)
     expected = torch.stack([flat(probe.gradient(row[None])) @ flat(along) for row in IDS])
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(result, expected, atol=1e-4, rtol=1e-3)
 
 
 def test_moves_are_the_steps_that_the_optimiser_makes(tiny_encoder: Path) -> None:
     """AdamW itself, given one row's gradient."""
     probe = make_probe(tiny_encoder)
-    found = flat(probe.moves(IDS[:2])[1])
+    result = flat(probe.moves(IDS[:2])[1])
     trained = list(probe.classifier.trained.values())
     before = flat(trained).detach().clone()
     for weight, slope in zip(trained, probe.gradient(IDS[1:2]), strict=True):
         weight.grad = slope
     probe.optimizer.step()
-    torch.testing.assert_close(found, flat(trained).detach() - before, atol=1e-6, rtol=1e-3)
+    torch.testing.assert_close(result, flat(trained).detach() - before, atol=1e-6, rtol=1e-3)
 
 
 def test_a_probe_changes_nothing(tiny_encoder: Path) -> None:

@@ -113,7 +113,7 @@ def test_skipped_rows_are_visits_of_weight_0(run_here: Run) -> None:
 @pytest.mark.parametrize("method", ["l2rw", "hu(pretrain=0.25)", "meta-weight-net"])
 def test_states_do_not_change_look_ahead(method: str, run_here: Run, tmp_path: Path) -> None:
     """Weights from gradients are those of the whole model, with cached states or without."""
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
 
     (job,) = cells(run_here(methods=method)).values()
     plain = replace(
@@ -121,10 +121,10 @@ def test_states_do_not_change_look_ahead(method: str, run_here: Run, tmp_path: P
         folder=tmp_path / "plain",
         **{name: replace(getattr(job, name), states=None) for name in ("generated", "real", "scored", "test")},
     )
-    assert run(plain).state == "done"
-    found = weights(plain)["weight"].to_numpy()
-    np.testing.assert_allclose(found, weights(job)["weight"].to_numpy(), atol=2e-3)
-    assert np.std(found) > 0
+    assert run_job(plain).state == "done"
+    result = weights(plain)["weight"].to_numpy()
+    np.testing.assert_allclose(result, weights(job)["weight"].to_numpy(), atol=2e-3)
+    assert np.std(result) > 0
 
 
 def test_real_rows_are_in_the_ids_of_methods_that_read_them(tiny_encoder: Path, tmp_path: Path) -> None:

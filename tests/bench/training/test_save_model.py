@@ -24,7 +24,7 @@ from tests.helpers.encoders import make_encoder
 
 def trained(root: Path, saved: str | None, encoder: Path, method: str = "ce", layers: str = "1") -> CellJob:
     """A cell trained here."""
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
 
     request = make_request(
         methods=method, encoder=str(encoder), preset="smoke", seeds=1, settings={"train_layers": layers, "lr": "1e-2"}
@@ -32,7 +32,7 @@ def trained(root: Path, saved: str | None, encoder: Path, method: str = "ce", la
     plan = make_plan(request, root)
     for identity, job in plan.jobs.items():
         wanted = replace(job, keep=saved) if identity in plan.cells else job  # type: ignore[call-arg]
-        outcome = run(wanted)
+        outcome = run_job(wanted)
         assert outcome.state == "done", outcome.cause
     cell = plan.jobs[next(iter(plan.cells))]
     assert isinstance(cell, CellJob)

@@ -44,10 +44,10 @@ def test_the_golden_trajectory(run_here: Run) -> None:
     """The losses of a fixed cell. If they change on purpose, raise TRAINER_VERSION and write the file again."""
     from bench.jobs import TRAINER_VERSION
 
-    found = losses(cells(run_here(methods="dimp"))["dimp"])
+    result = losses(cells(run_here(methods="dimp"))["dimp"])
     golden = json.loads(GOLDEN.read_text())
     assert golden["trainer_version"] == TRAINER_VERSION
-    assert found == pytest.approx(golden["losses"], abs=1e-4)
+    assert result == pytest.approx(golden["losses"], abs=1e-4)
 
 
 def test_every_cell_of_a_worker_trains_in_its_precision(
@@ -84,14 +84,14 @@ def test_every_cell_of_a_worker_trains_in_its_precision(
 def test_states_change_nothing(run_here: Run, tmp_path: Path) -> None:
     """The cached states of frozen layers give the losses, weights and predictions of the whole model."""
     job = cells(run_here(methods="dimp"))["dimp"]
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
 
     plain = replace(
         job,
         folder=tmp_path / "plain",
         **{name: replace(getattr(job, name), states=None) for name in ("generated", "real", "scored", "test")},
     )
-    assert run(plain).state == "done"
+    assert run_job(plain).state == "done"
     assert losses(plain) == pytest.approx(losses(job), abs=1e-5)
     assert weights(plain)["weight"].to_numpy() == pytest.approx(weights(job)["weight"].to_numpy(), abs=1e-5)
     a, b = (pd.read_parquet(folder / "predictions.parquet") for folder in (plain.folder, job.folder))
@@ -102,7 +102,7 @@ def test_a_plain_loop_gives_the_same_losses(tmp_path: Path) -> None:
     """DIMP written out with a whole Hugging Face model, padding to the limit and no caching, dropout off."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
     from bench.training.batches import schedule
     from tasks import load
 
@@ -111,7 +111,7 @@ def test_a_plain_loop_gives_the_same_losses(tmp_path: Path) -> None:
     plan = make_plan(
         make_request(methods="dimp", encoder=str(encoder), preset="smoke", seeds=1, settings=settings), tmp_path / "r"
     )
-    assert all(run(job).state == "done" for job in plan.jobs.values())
+    assert all(run_job(job).state == "done" for job in plan.jobs.values())
     job = cells(plan)["dimp"]
 
     rows = load("twitter").generated_subset(64)
@@ -135,8 +135,8 @@ def test_a_plain_loop_gives_the_same_losses(tmp_path: Path) -> None:
     for step, (_, index) in enumerate(schedule(lengths, 8, 20, "twitter", 0)):
         at = torch.tensor(index)
         p = model(**{name: value[at] for name, value in inputs.items()}).logits.softmax(-1)
-        given = p.gather(1, labels[at, None]).squeeze(1)
-        loss = (-(quality[at] / given.detach()) * given.log()).mean()
+        values = p.gather(1, labels[at, None]).squeeze(1)
+        loss = (-(quality[at] / values.detach()) * values.log()).mean()
         expected.append(loss.item())
         optimizer.zero_grad()
         loss.backward()
@@ -181,10 +181,10 @@ def test_checkers_are_the_references_trained_once(run_here: Run) -> None:
 def test_a_cell_does_not_depend_on_the_cells_before_it(run_here: Run, tmp_path: Path) -> None:
     jobs = cells(run_here(methods="ce,dimp"))
     before = losses(jobs["ce"])
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
 
     forget(jobs["ce"].folder)
-    assert run(jobs["ce"]).state == "done"
+    assert run_job(jobs["ce"]).state == "done"
     assert losses(jobs["ce"]) == before
 
 
@@ -233,13 +233,13 @@ def test_real_rows_carry_cross_entropy_and_their_share(run_here: Run) -> None:
 
 
 def test_a_loss_that_is_not_finite_fails_with_its_update(tiny_encoder: Path, tmp_path: Path) -> None:
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
 
     plan = make_plan(
         make_request(methods="ce", encoder=str(tiny_encoder), preset="smoke", seeds=1, settings={"lr": "1e30"}),
         tmp_path,
     )
-    outcomes = [run(job) for job in plan.jobs.values()]
+    outcomes = [run_job(job) for job in plan.jobs.values()]
     assert outcomes[-1].state == "failed"
     content = json.loads((list(plan.jobs.values())[-1].folder / "error.json").read_text())
     assert content["type"] == "NonFiniteLossError"
@@ -273,13 +273,13 @@ def test_stress_shares_what_it_does_not_touch(tiny_encoder: Path, tmp_path: Path
 
 
 def test_a_model_broken_by_the_last_update_is_a_failure(tiny_encoder: Path, tmp_path: Path) -> None:
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
 
     settings = {"lr": "1e30", "updates": "1"}
     plan = make_plan(
         make_request(methods="ce", encoder=str(tiny_encoder), preset="smoke", seeds=1, settings=settings), tmp_path
     )
-    outcome = [run(job) for job in plan.jobs.values()][-1]
+    outcome = [run_job(job) for job in plan.jobs.values()][-1]
     assert outcome.state == "failed"
     assert "NonFiniteLossError" in outcome.cause
 
@@ -289,11 +289,11 @@ def test_minilm_learns(tmp_path: Path) -> None:
     """The default encoder from its package, its published hash checked, learns tweets in a few updates."""
     from bench.config.settings import MINILM
     from bench.encoders.checkpoints import find, packaged
-    from bench.execution.worker import run
+    from bench.execution.worker import run_job
 
     path = packaged()
     assert path is not None
     assert find(MINILM).hash == find(str(path)).hash
     plan = make_plan(make_request(methods="ce", seeds=1, settings={"updates": "16", "generated_rows": "200"}), tmp_path)
-    outcomes = [run(job) for job in plan.jobs.values()]
+    outcomes = [run_job(job) for job in plan.jobs.values()]
     assert outcomes[-1].summary["accuracy"] > 0.55
