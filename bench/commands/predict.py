@@ -95,14 +95,12 @@ def lines(file: Path) -> tuple[list[Any], list[str], None]:
 
 def classify(checkpoint: Checkpoint, n_classes: int, texts: list[str], pairs: list[str] | None) -> np.ndarray[Any, Any]:
     """(n, C) probabilities. Raises UserError for a model whose weights or tokenizer do not fit."""
-    from transformers import AutoTokenizer
-
-    from bench.encoders.loading import check_tokenizer, load_classifier
+    from bench.encoders.loading import check_tokenizer, load_classifier, load_tokenizer
     from bench.precomputed.inference import BATCH, available_device, batched, in_order
     from bench.precomputed.tokens import by_length
 
     model = load_classifier(checkpoint, n_classes).model
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, local_files_only=True, trust_remote_code=False)
+    tokenizer = load_tokenizer(checkpoint)
     check_tokenizer(checkpoint.name, model, tokenizer)
     device = available_device()
     model.to(device)

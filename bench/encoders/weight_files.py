@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter, ValidationError
 
 from bench.errors import UserError
 
+INDEX = "model.safetensors.index.json"  # of a model in several files: the file of each tensor
+FLOATS = ("F64", "F32", "F16", "BF16")
 HEADER_LIMIT = 100 * 2**20  # bytes; the safetensors library refuses longer headers too
 # Prefixes that a training script leaves before every name of a wrapped model: DataParallel, torch.compile, FSDP.
 WRAPPER = re.compile(r"(?:module\.|_orig_mod\.|_fsdp_wrapped_module\.|_forward_module\.)+")
@@ -29,8 +31,24 @@ class Entry(BaseModel):
 
 
 def tensors(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Shape by name of every tensor in a folder's safetensors files. Raises UserError for a file that is none."""
-    return {name: shape for path in sorted(folder.glob("*.safetensors")) for name, shape in header(path).items()}
+    """Shape by name of every tensor in a folder's safetensors files. Raises UserError for a file that is none.
+
+    Where the folder has an index of several files, they must all be there.
+    """
+    files = {path.name: header(path) for path in sorted(folder.glob("*.safetensors"))}
+    if "model.safetensors" not in files and (folder / INDEX).exists():
+        check_index(folder / INDEX, files)
+    return {name: shape for shapes in files.values() for name, shape in shapes.items()}
+
+
+def check_index(path: Path, files: Collection[str]) -> None:
+    """Raise UserError for an index of several files that is none, or that names a file outside `files`."""
+    try:
+        named = TypeAdapter(dict[str, str]).validate_python(json.loads(path.read_bytes())["weight_map"])
+    except (ValueError, RecursionError, LookupError, TypeError) as error:
+        raise UserError(f"{path} is no index: it has no mapping weight_map of tensors to files; {REMEDY}") from error
+    if absent := sorted({*named.values()} - {*files}):
+        raise UserError(f"{path} names {absent[0]}, but the folder has no such file; {REMEDY}")
 
 
 def header(path: Path) -> dict[str, tuple[int, ...]]:
@@ -47,6 +65,11 @@ def header(path: Path) -> dict[str, tuple[int, ...]]:
     except (ValueError, RecursionError) as error:
         reason = "an entry is malformed" if isinstance(error, ValidationError) else "it is no JSON mapping"
         raise UserError(f"{path} is not a safetensors file: its header cannot be read ({reason}); {REMEDY}") from error
+    if quantised := [name for name, e in entries.items() if name.endswith(".weight") and e.dtype not in FLOATS]:
+        kind = entries[quantised[0]].dtype
+        raise UserError(
+            f"{path}: {quantised[0]} is stored as {kind}; quantised weights are not supported, save the model as floats"
+        )
     end = max((entry.data_offsets[1] for entry in entries.values()), default=0)
     if 8 + length + end != size:
         raise UserError(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import AutoTokenizer
-
-from bench.encoders.loading import check_tokenizer, load, load_classifier
+from bench.encoders.loading import check_tokenizer, load, load_classifier, load_tokenizer
 from bench.jobs import EncoderJob
 from bench.store.folders import finish
 
@@ -14,8 +12,7 @@ from bench.store.folders import finish
 def build(job: EncoderJob) -> dict[str, Any]:
     """Load the encoder and return what the user should know about it. Raises UserError if it cannot be used."""
     loaded = (load_classifier if job.classifier else load)(job.checkpoint, job.n_classes)
-    tokenizer = AutoTokenizer.from_pretrained(job.checkpoint.path, local_files_only=True, trust_remote_code=False)
-    check_tokenizer(job.checkpoint.name, loaded.model, tokenizer)
+    check_tokenizer(job.checkpoint.name, loaded.model, load_tokenizer(job.checkpoint))
     notes = list(loaded.notes)
     if not job.classifier and loaded.output not in loaded.new:
         labels = ", ".join(map(str, loaded.model.config.id2label.values()))

@@ -57,7 +57,7 @@ def read_table(path: Path) -> Table:
             kind = path.suffix or "a file without a suffix"
             raise DataError(f"{path}: cannot read {kind}; readable: {join_names(READERS)}")
         columns, lines = reader(path)
-        label_names = _label_names(path.parent / "dataset.json")
+        label_names = label_names_of(path.parent / "dataset.json")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
     table = Table(str(path), columns, lines, label_names, origin=path.name)
@@ -66,7 +66,7 @@ def read_table(path: Path) -> Table:
     return table
 
 
-def _label_names(card: Path) -> tuple[str, ...] | None:
+def label_names_of(card: Path) -> tuple[str, ...] | None:
     """The names of integer labels 0, 1, ... from the card `dataset.json` of a data folder; None without a card."""
     if not card.is_file():
         return None
@@ -125,7 +125,7 @@ def _class_name(path: Path, row: int, column: str, value: Any, classes: list[str
     if value is None or value == -1:
         return None
     if not isinstance(value, int) or not 0 <= value < len(classes):
-        raise DataError(f"{path}, row {row + 1}: {column} is {value!r}, but the file names the classes {classes}")
+        raise DataError(f"{path}, row {row + 1}: {column} is {value!r}, but the classes are {join_names(classes)}")
     return classes[value]
 
 

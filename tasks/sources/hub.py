@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DataError, did_you_mean, join_names
-from tasks.sources.files import Table
+from tasks.sources.files import Table, label_names_of
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetBuilder
@@ -67,7 +67,9 @@ def read_folder(folder: Path, config: str | None, wanted: str | None, split: str
         builder = _prepared(str(folder), str(folder), config, cache_dir=cache)
         rows, split = _rows(builder, str(folder), wanted, split)
         files = sorted(str(path) for path in (builder.config.data_files or {}).get(split, []))
-        return Table(f"{folder} ({split})", _columns(rows), origin=f"{folder.name}:{split}@{_content(files)}")
+        names = label_names_of(folder / "dataset.json")
+        origin = f"{folder.name}:{split}@{_content(files)}"
+        return Table(f"{folder} ({split})", _columns(rows), label_names=names, origin=origin)
 
 
 def _commit(place: HubPlace) -> str | None:

@@ -78,6 +78,17 @@ def test_each_folder_has_its_own_order_of_names(tmp_path: Path, suffix: str) -> 
     assert_not_crossed(data)
 
 
+def test_a_card_names_the_numbers_of_a_folder_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    for role, order in {"generated": REVERSED, "real": ORDER, "test": ORDER}.items():
+        write_card(tmp_path / role, order)
+        split = "test" if role == "test" else "train"
+        write_parquet(tmp_path / role / f"{split}.parquet", columns(role, order))
+    data = load("files", places={role: str(tmp_path / role) for role in SIZES})
+    assert data.spec.labels == ORDER
+    assert_not_crossed(data)
+
+
 def test_names_in_the_file_count_more_than_a_card(tmp_path: Path) -> None:
     write_card(tmp_path, ORDER)
     places = {role: str(write_named(tmp_path / f"{role}.parquet", columns(role, REVERSED), REVERSED)) for role in SIZES}
@@ -121,7 +132,8 @@ def test_names_of_stars_are_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("label", "problem"), [(-1, "row 1: label is missing"), (7, r"row 1: label is 7, but the file names the classes")]
+    ("label", "problem"),
+    [(-1, "row 1: label is missing"), (7, r"row 1: label is 7, but the classes are negative, positive")],
 )
 def test_numbers_without_a_name_are_an_error(tmp_path: Path, label: int, problem: str) -> None:
     places = {role: str(write_named(tmp_path / f"{role}.parquet", columns(role, ORDER), ORDER)) for role in SIZES}

@@ -124,6 +124,29 @@ def test_a_model_that_gives_no_labels_is_refused(
     assert not (tmp_path / "p.csv").exists()
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"0": "negative", "2": "positive"},
+        {"0": "same", "1": "same"},
+        {"0": None, "1": "positive"},
+        {"negative": 0, "positive": 1},
+        ["negative", "positive"],
+    ],
+)
+def test_names_of_outputs_are_one_for_each(model: Path, tmp_path: Path, names: object) -> None:
+    changed = edited(model, tmp_path / "changed", id2label=names)
+    with pytest.raises(UserError, match=r"must give each output 0, 1, .* a name of its own"):
+        predict(changed, tmp_path / "some.txt")
+
+
+@pytest.mark.parametrize("names", [{"0": "negative"}, {"0": "a", "1": "b", "2": "c"}])
+def test_names_of_fewer_or_more_outputs_are_refused(model: Path, tmp_path: Path, names: object) -> None:
+    changed = edited(model, tmp_path / "changed", id2label=names)
+    with pytest.raises(UserError, match=r"has one output|is not a whole classifier"):
+        predict(changed, tmp_path / "some.txt")
+
+
 def test_a_wrapped_model_predicts_as_the_plain_one(model: Path, tmp_path: Path) -> None:
     wrapped = edited(model, tmp_path / "wrapped", prefixed("module."))
     pd.testing.assert_frame_equal(*(predict(folder, tmp_path / "some.txt") for folder in (model, wrapped)))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from bench.encoders.checkpoints import find
-from bench.encoders.loading import load
+from bench.encoders.loading import check_tokenizer, load, load_tokenizer
 from bench.errors import UserError
 from tests.helpers import encoders
 from tests.helpers.encoders import FAMILIES, make_encoder, prefixed
@@ -73,3 +75,105 @@ def test_blocks_that_the_configuration_leaves_out_are_said(edited: Callable[...,
     (note,) = load(find(edited(num_hidden_layers=1)), 2).notes
     assert "16 tensors" in note
     assert "layer.1." in note
+
+
+def renamed(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The names that layer norms have in old models of BERT's family."""
+    ends = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    return {next((k.replace(a, b) for a, b in ends.items() if k.endswith(a)), k): v for k, v in weights.items()}
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64, "old names"])
+def test_other_precisions_and_old_names_are_loaded(
+    edited: Callable[..., str], tiny_encoder: Path, kind: object
+) -> None:
+    change = renamed if kind == "old names" else lambda weights: {k: v.to(kind) for k, v in weights.items()}
+    loaded, plain = load(find(edited(change)), 2), load(find(str(tiny_encoder)), 2)
+    assert (loaded.new, loaded.notes) == (plain.new, plain.notes)
+    for name, weight in plain.model.base_model.state_dict().items():
+        other = loaded.model.base_model.state_dict()[name]
+        assert other.dtype == weight.dtype, name
+        assert torch.allclose(weight, other, atol=1e-2), name
+
+
+def test_weights_in_parts_are_loaded_and_a_part_that_lacks_a_tensor_is_an_error(
+    edited: Callable[..., str], tiny_encoder: Path
+) -> None:
+    folder = Path(edited())
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    files = {f"model-{part}.safetensors": sorted(weights)[part::2] for part in range(2)}
+    index = {"weight_map": {name: file for file, names in files.items() for name in names}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, **index}))
+    for file, names in files.items():
+        save_file({name: weights[name] for name in names}, folder / file, {"format": "pt"})
+    loaded, plain = load(find(str(folder)), 2), load(find(str(tiny_encoder)), 2)
+    for name, weight in plain.model.base_model.state_dict().items():
+        assert torch.equal(weight, loaded.model.base_model.state_dict()[name]), name
+    file, names = next(iter(files.items()))
+    save_file({name: weights[name] for name in names[1:]}, folder / file, {"format": "pt"})
+    with pytest.raises(UserError, match=f"1 of its .* tensors are not in its weights .*{names[0]}"):
+        load(find(str(folder)), 2)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_of_a_diverged_training_are_an_error(edited: Callable[..., str], value: float) -> None:
+    name = "encoder.layer.0.output.dense.bias"
+    with pytest.raises(UserError, match=rf"NaN or infinite in bert\.{name}"):
+        load(find(edited(lambda weights: {**weights, name: weights[name] + value})), 2)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"num_hidden_layers": "2"}, "config.json has num_hidden_layers='2', which must be a whole number"),
+        ({"max_position_embeddings": "128"}, "config.json has max_position_embeddings='128'"),
+        ({"hidden_size": "32"}, "cannot be loaded .*hidden_size"),
+        ({"num_attention_heads": 3}, "cannot be loaded .*not a multiple of the number of attention heads"),
+        ({"model_type": "nonsense"}, "cannot be loaded .*nonsense"),
+        ({"model_type": None}, "cannot be loaded .*model_type"),
+        ({"hidden_act": "nonsense"}, "cannot be loaded .*nonsense"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_is_one_line(
+    edited: Callable[..., str], config: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        load(find(edited(**config)), 2)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["[]", "{", "", "<!DOCTYPE html>"])
+def test_files_that_are_no_json_are_named(edited: Callable[..., str], content: str) -> None:
+    folder = Path(edited())
+    checkpoint = find(str(folder))
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        whole = (folder / file).read_text()
+        (folder / file).write_text(content)
+        with pytest.raises(UserError, match=r"the tokenizer in .* cannot be read"):
+            load_tokenizer(checkpoint)
+        (folder / file).write_text(whole)
+    (folder / "config.json").write_text(content)
+    with pytest.raises(UserError, match=r"config\.json is no JSON object"):
+        find(str(folder))
+
+
+@pytest.mark.parametrize("family", ["roberta", "gpt2"])
+def test_another_padding_token_than_the_tokenizers_is_an_error_where_the_model_looks_for_it(
+    tmp_path: Path, family: str
+) -> None:
+    """RoBERTa counts positions from it, and GPT-2's head reads the last token before it."""
+    if family == "roberta":
+        folder = make_encoder(tmp_path / family, family)
+    else:
+        folder = encoders.make_gpt2(tmp_path / family, tokenizer_pads=True, pads=True)
+    sound = find(str(folder))
+    check_tokenizer(family, load(sound, 2).model, load_tokenizer(sound))
+    other = find(str(encoders.edited(folder, tmp_path / "other", pad_token_id=7)))
+    with pytest.raises(UserError, match=r"padding token is 1 in its tokenizer and 7 in config\.json"):
+        check_tokenizer(family, load(other, 2).model, load_tokenizer(other))
+
+
+def test_of_a_bert_the_padding_token_may_be_another(edited: Callable[..., str]) -> None:
+    checkpoint = find(edited(pad_token_id=7))
+    check_tokenizer("bert", load(checkpoint, 2).model, load_tokenizer(checkpoint))

@@ -55,6 +55,44 @@ def test_a_cut_file_is_noticed(tmp_path: Path) -> None:
         header(path)
 
 
+def write_parts(folder: Path) -> Path:
+    """Weights in two files, and the index that names them."""
+    names = {"model-1.safetensors": ["a.weight"], "model-2.safetensors": ["a.bias", "scale"]}
+    for file, own in names.items():
+        save_file({name: WEIGHTS[name] for name in own}, folder / file)
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {name: file for file, own in names.items() for name in own}}))
+    return index
+
+
+def test_an_index_names_files_that_are_there(tmp_path: Path) -> None:
+    write_parts(tmp_path)
+    assert set(tensors(tmp_path)) == set(WEIGHTS)
+    (tmp_path / "model-2.safetensors").unlink()
+    with pytest.raises(UserError, match=r"index\.json names model-2\.safetensors, but the folder has no such file"):
+        tensors(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "{}", '{"weight_map": []}', '{"weight_map": {"a": 1}}', pytest.param("[" * 10**5, id="deep")],
+)
+def test_an_index_that_is_none_is_one_line(tmp_path: Path, content: str) -> None:
+    write_parts(tmp_path).write_text(content)
+    with pytest.raises(UserError, match="is no index: it has no mapping weight_map"):
+        tensors(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.float8_e4m3fn])
+def test_quantised_weights_are_refused_and_other_whole_numbers_are_not(tmp_path: Path, kind: torch.dtype) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({**WEIGHTS, "position_ids": torch.arange(4)}, path)
+    assert header(path)["position_ids"] == (4,)
+    save_file({**WEIGHTS, "a.weight": torch.zeros(2, 3).to(kind)}, path)
+    with pytest.raises(UserError, match=r"a\.weight is stored as .*; quantised weights are not supported"):
+        header(path)
+
+
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200), st.booleans())
 def test_no_bytes_are_a_traceback(tmp_path: Path, content: bytes, framed: bool) -> None:

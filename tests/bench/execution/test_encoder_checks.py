@@ -164,6 +164,21 @@ def test_a_file_that_is_no_safetensors_is_refused(
     assert_refused(run(broken, *dry), f"model.safetensors is not a safetensors file: {kind}", tmp_path)
 
 
+def test_a_tokenizer_that_cannot_be_read_is_refused(
+    run: Callable[..., Ran], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    broken = shutil.copytree(tiny_encoder, tmp_path / "broken")
+    (broken / "tokenizer.json").write_text("<!DOCTYPE html>")
+    assert_refused(run(broken), "cannot be read (JSONDecodeError", tmp_path)
+
+
+def test_weights_of_a_diverged_training_are_refused(
+    run: Callable[..., Ran], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    nan = edited(tiny_encoder, tmp_path / "nan", lambda weights: {k: v * float("nan") for k, v in weights.items()})
+    assert_refused(run(nan), "has values that are NaN or infinite in bert.", tmp_path)
+
+
 def test_tokens_without_embeddings_are_refused(run: Callable[..., Ran], tiny_encoder: Path, tmp_path: Path) -> None:
     more = shutil.copytree(tiny_encoder, tmp_path / "more")
     tokenizer = AutoTokenizer.from_pretrained(more)
