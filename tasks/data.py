@@ -41,7 +41,7 @@ class TaskData:
         size = self.default_real if size is None else size
         what = f"{self.error_prefix}: real={size}"
         if size > (n := len(self.pool)):
-            raise DataError(f"{what} asks for more real rows than the pool of {n}; [real={n}] takes them all")
+            raise DataError(f"{what} is more than the {n} real rows of the pool; [real={n}] takes them all")
         return self.pool.take(draw(self.spec.name, self.pool, seed, size, what, MINIMUM_PER_CLASS))
 
     def limited(self, most: int) -> TaskData:

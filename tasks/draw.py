@@ -26,7 +26,7 @@ def draw(task: str, rows: Rows, seed: int | str, size: int, what: str, minimum: 
     Raises `DataError` if a class gets fewer than `minimum` rows (or than it has, if that is less).
     """
     if size < 1:
-        raise DataError(f"{what} is not possible: at least 1 row")
+        raise DataError(f"{what} is not possible; at least 1 row is needed")
     order = draw_order(task, rows, seed)
     # Where each class has its `minimum`-th row in the order: a draw must reach beyond all of them.
     places = [np.flatnonzero(rows.labels[order] == label)[:minimum] for label in np.unique(rows.labels)]

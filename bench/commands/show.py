@@ -10,8 +10,8 @@ from typing import Any
 
 from bench.store.files import flatten, read_json
 from bench.store.find import title
-from bench.store.folders import State, failure, state, state_word
-from bench.store.integrity import INTERNAL
+from bench.store.folders import failure, state_word
+from bench.store.integrity import INTERNAL, damage
 from bench.store.layout import DONE, LOG, MODEL
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -30,8 +30,9 @@ GROUPS = {
 
 def show(folder: Path) -> Iterator[str]:
     """The lines on one cell."""
-    spec, present = read_json(folder / "spec.json"), state(folder)
-    yield f"{title(spec)}: {state_word(folder)}{f' ({failure(folder)})' if present is State.FAILED else ''}"
+    spec = read_json(folder / "spec.json")
+    reason = failure(folder) or (damage(folder) if (folder / DONE).exists() else "")
+    yield f"{title(spec)}: {state_word(folder)}{f' ({reason})' if reason else ''}"
     yield f"folder: {folder}"
     yield from block("cell", readable(spec, SPEC))
     yield from block("hyper-parameters", spec["hyperparameters"])
@@ -78,7 +79,11 @@ def curves(path: Path) -> Iterator[str]:
 
     if not path.exists():
         return
-    history = pd.read_json(path, lines=True)
+    try:
+        history = pd.read_json(path, lines=True)
+    except ValueError:
+        yield f"curves: {path.name} cannot be read"
+        return
     yield f"curves over {len(history)} updates:"
     for name in (name for name in CURVES if name in history):
         values = [float(value) for value in history[name].dropna()]
@@ -132,7 +137,11 @@ def agreement(a: Path, b: Path) -> Iterator[str]:
     paths = [folder / "predictions.parquet" for folder in (a, b)]
     if not all(path.exists() for path in paths):
         return
-    one, other = (pd.read_parquet(path).set_index("id") for path in paths)
+    try:
+        one, other = (pd.read_parquet(path).set_index("id") for path in paths)
+    except (OSError, ValueError):
+        yield "predictions: one of the files cannot be read"
+        return
     if not one["label"].equals(other["label"]) or list(one) != list(other):
         yield "test rows: not the same"
         return

@@ -16,6 +16,7 @@ import xxhash
 
 from bench.hashing import digest
 from bench.store.layout import DONE, LEASE, LOG
+from tasks.errors import plural
 
 FILES, DIGESTS, FOLDER, SEAL = "files", "digests", "folder", "seal"
 INTERNAL = (FILES, DIGESTS, FOLDER, SEAL)  # keys of metrics.json that are no results
@@ -56,7 +57,7 @@ def problem(folder: Path, content: Mapping[str, Any]) -> str:
     for name, size in content.get(FILES, {}).items():
         path = folder / name
         if (present := path.stat().st_size) != size:
-            return f"{name} has {present:,} bytes, {size:,} were written"
+            return f"{name} has {plural(present, 'byte')}, {size:,} were written"
         if name in digests and content_hash(path) != digests[name]:
             return f"{name} was changed after it was written"
     return ""

@@ -15,7 +15,7 @@ from methods.hooks import Phase
 
 @pytest.fixture
 def seen(context):
-    """A context of 50 rows, three classes and six looks, and the same in plain numbers."""
+    """A context of 50 rows, three classes and six snapshots, and the same in plain numbers."""
     rng = np.random.default_rng(0)
     labels = rng.integers(3, size=50)
     dynamics = log_softmax(rng.normal(scale=2, size=(50, 6, 3)), axis=2)
@@ -30,7 +30,7 @@ def kept(merits, count):
 @pytest.mark.parametrize("select", ["ambiguous", "easy", "hard"])
 def test_data_maps_are_their_definition(select, build, seen):
     cell_context, labels, dynamics = seen
-    values = [[np.exp(look[y]) for look in row] for row, y in zip(dynamics, labels, strict=True)]
+    values = [[np.exp(snapshot[y]) for snapshot in row] for row, y in zip(dynamics, labels, strict=True)]
     merits = {
         "ambiguous": [np.sqrt(np.mean([(p - np.mean(row)) ** 2 for p in row])) for row in values],
         "easy": [np.mean(row) for row in values],
@@ -44,7 +44,7 @@ def test_data_maps_are_their_definition(select, build, seen):
 def test_area_under_the_margin_is_its_definition(build, seen):
     cell_context, labels, dynamics = seen
     merits = [
-        np.mean([look[y] - max(z for c, z in enumerate(look) if c != y) for look in row])
+        np.mean([snapshot[y] - max(z for c, z in enumerate(snapshot) if c != y) for snapshot in row])
         for row, y in zip(dynamics, labels, strict=True)
     ]
     weights = build("aum", drop=0.3).table(cell_context)

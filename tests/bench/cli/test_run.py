@@ -145,7 +145,7 @@ def test_two_runs_at_once_share_the_work(bench: Command, tmp_path: Path, tiny_en
     assert all("(trained by another run)" in line for line in lines if line not in trained)
 
 
-def test_a_damaged_artefact_is_made_again(bench: Command, tmp_path: Path) -> None:
+def test_a_damaged_precomputed_table_is_computed_again(bench: Command, tmp_path: Path) -> None:
     assert bench("run", "--methods", "ce", "--seeds", "1", tiny=True).returncode == 0
     (states,) = [
         path for path in tmp_path.glob("runs/.artefacts/states/*/states.npy") if path.stat().st_size > 100_000

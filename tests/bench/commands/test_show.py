@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,14 @@ def test_a_curve_fits_its_width(values: list[float], bars: str | None) -> None:
     drawn = spark([float(value) for value in values])
     assert len(drawn) == min(60, len(values))
     assert drawn == (bars or "".join(sorted(drawn)))
+
+
+def test_a_damaged_cell_is_shown_with_its_damage(root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / find(root, "twitter ce 0").name
+    shutil.copytree(find(root, "twitter ce 0"), folder)
+    for name in ("history.jsonl", "predictions.parquet"):
+        (folder / name).write_text("x")
+    lines = list(show(folder))
+    assert "damaged (history.jsonl has 1 byte" in lines[0]
+    assert "curves: history.jsonl cannot be read" in lines
+    assert list(diff(folder, folder))[-1] == "predictions: one of the files cannot be read"

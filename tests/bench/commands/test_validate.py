@@ -63,7 +63,7 @@ def test_stress_and_a_missing_encoder(tiny_encoder: Path) -> None:
     assert printed[1].startswith("  generated: 200 rows")
     assert printed[4].startswith("  small real set: 50 rows")
     assert printed[-1].startswith("  tokens: not counted; encoder 'no/such-encoder'")
-    with pytest.raises(DataError, match="more real rows than the pool of 200"):
+    with pytest.raises(DataError, match="more than the 200 real rows of the pool"):
         lines(tiny_encoder, tasks="twitter[real=201]")
 
 
