@@ -80,10 +80,12 @@ def find(name: str, kind: str = "encoder") -> Checkpoint:
     if not tokenizer:
         raise UserError(f"{kind} {name!r}: {path} has no tokenizer; needed: tokenizer.json or vocab.txt")
     config = configuration(path, name, kind)
+    # Cells that started from a classifier once kept its last layer; the mark gives those that draw a new one other ids.
+    mark = ["new head"] if is_classifier(config) else []
     return Checkpoint(
         name,
         path,
-        hash=digest([hashes, file_hash(path / "config.json"), tokenizer]),
+        hash=digest([hashes, file_hash(path / "config.json"), tokenizer, *mark]),
         tokenizer_hash=digest(tokenizer),
         blocks=config.get("num_hidden_layers", config.get("n_layers")),
         positions=positions(config),
@@ -125,6 +127,11 @@ def folder_of(name: str, kind: str = "encoder") -> Path:
     if name == scratch.NAME:
         return scratch.folder()
     return Path(name).expanduser() if Path(name).expanduser().is_dir() else downloaded(name, kind)
+
+
+def is_classifier(config: Mapping[str, Any]) -> bool:
+    """Whether a configuration is that of a model with a classification head."""
+    return any("ForSequenceClassification" in str(kind) for kind in config.get("architectures") or ())
 
 
 def outputs(config: Mapping[str, Any], name: str) -> list[str]:

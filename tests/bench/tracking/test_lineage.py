@@ -154,7 +154,7 @@ def test_whoever_logged_in_at_this_server_is_online(
 
 @pytest.mark.parametrize("tracker", ["none", "tensorboard"])
 def test_artifacts_go_to_wandb_alone(tracker: str) -> None:
-    with pytest.raises(UserError, match="--log-artifacts needs --track wandb"):
+    with pytest.raises(UserError, match="needs --track wandb"):
         trackers.check(tracker, 1, ["model"])
 
 
