@@ -39,7 +39,7 @@ def in_sweep() -> bool:
 def check(tracker: str, cells: int, artifacts: Collection[str]) -> None:
     """Raise UserError if a tracker cannot be used for a grid of `cells` cells with these kinds of W&B artifacts."""
     if artifacts and tracker != "wandb":
-        raise UserError("--log-artifacts uploads W&B artifacts, so it needs --track wandb")
+        raise UserError("--log-artifacts needs --track wandb, since it uploads W&B artifacts")
     for kind in set(artifacts) - set(lineage.KINDS):
         raise unknown("kind of W&B artifact", kind, lineage.KINDS)
     if tracker == "none":

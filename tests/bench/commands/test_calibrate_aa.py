@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.cli import main
-from bench.commands import calibrate_aa as aa
+from bench.commands import calibrate_aa
 from bench.errors import UserError
 from bench.stats.crossed import compare
 from bench.store.files import write_json
@@ -24,7 +24,7 @@ def test_verdicts_are_those_of_compare():
     for _ in range(60):
         scores = rng.integers(-1, 2, size=(3, 300)) + 0.12 * rng.normal()
         expected = compare(scores, np.zeros_like(scores))
-        significant, matters = aa.verdict_on(scores)
+        significant, matters = calibrate_aa.verdict_on(scores)
         assert significant == (expected.p < 0.05)
         assert matters == (expected.low < -0.01 or expected.high > 0.01)
         words.add((significant, matters))
@@ -33,14 +33,14 @@ def test_verdicts_are_those_of_compare():
 
 
 def test_nulls_are_kept_and_differences_between_seeds_are_seen(tmp_path, monkeypatch):
-    monkeypatch.setattr(aa, "SPLITS", 60)
+    monkeypatch.setattr(calibrate_aa, "SPLITS", 60)
     store = FakeStore(tmp_path / "runs", rows=200, seeds=tuple(range(8)))
     for place in range(6):
         store.method(f"m{place}", real_use="train" if place % 2 else "none")
     lines = []
-    text = aa.calibrate_aa(saved(store), tmp_path, lines.append).read_text()
+    text = calibrate_aa.calibrate_aa(saved(store), tmp_path, lines.append).read_text()
     table = [line.strip("| ").split(" | ") for line in lines[2:]]
-    assert [(row[0] == aa.DATA[True], int(row[1]), int(row[2])) for row in table] == [
+    assert [(row[0] == calibrate_aa.DATA[True], int(row[1]), int(row[2])) for row in table] == [
         (real, k, 3) for real in (False, True) for k in (2, 3, 4)
     ]
     assert all(float(row[3].split(" ± ")[0]) <= 12 for row in table)
@@ -51,7 +51,7 @@ def test_a_false_verdict_is_counted():
     right = np.zeros((4, 100), bool)
     right[:2] = True  # two seeds that get all right, two that get none: groups of them differ for certain
 
-    (unit,) = aa.of_method(SimpleNamespace(spec={"real_use": "none"}), right)
+    (unit,) = calibrate_aa.of_method(SimpleNamespace(spec={"real_use": "none"}), right)
     assert unit.rejected == unit.verdict
     assert 0.2 < unit.rejected < 0.5  # a third of the splits put like to like
 
@@ -60,15 +60,15 @@ def test_twins_and_few_seeds_count_for_nothing(tmp_path):
     store = FakeStore(tmp_path / "runs", seeds=(0, 1, 2, 3)).method("ce").method("twin")
     store.section["methods"][1]["cells"] = store.section["methods"][0]["cells"]
     lines = []
-    aa.calibrate_aa(saved(store), tmp_path, lines.append)
+    calibrate_aa.calibrate_aa(saved(store), tmp_path, lines.append)
     assert lines[2].split(" | ")[2] == "1"
     few = FakeStore(tmp_path / "few", seeds=(0, 1, 2)).method("ce")
     with pytest.raises(UserError, match="no method with 4 or more seeds"):
-        aa.calibrate_aa(saved(few), tmp_path, lines.append)
+        calibrate_aa.calibrate_aa(saved(few), tmp_path, lines.append)
 
 
 def test_the_command(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(aa, "SPLITS", 5)
+    monkeypatch.setattr(calibrate_aa, "SPLITS", 5)
     store = saved(FakeStore(tmp_path / "runs", seeds=(0, 1, 2, 3)).method("ce"))
     for arguments, code in ((["--from", str(store)], 0), ([], 2)):
         with pytest.raises(SystemExit) as stop:

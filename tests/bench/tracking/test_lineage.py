@@ -20,7 +20,7 @@ from bench.jobs import MirrorJob
 from bench.store.files import read_json, write_json, write_text
 from bench.store.folders import finish
 from bench.store.layout import DONE
-from bench.tracking import trackers as tracking
+from bench.tracking import trackers
 from bench.tracking.lineage import slug
 from tasks.sources.places import read_place
 from tests.helpers.wandb_stub import ENTITY, KEY, PROJECT, Stub, logged_in
@@ -33,7 +33,7 @@ ROWS = [{"text": 'so "happy" é', "label": "positive"}, {"text": "sad,\nvery", "
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
     """A server, and a client in this process that is logged in to it."""
-    monkeypatch.setattr(tracking, "_unreachable", [])
+    monkeypatch.setattr(trackers, "_unreachable", [])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_PROJECT", PROJECT)
     with logged_in(tmp_path, monkeypatch) as stub:
@@ -88,7 +88,7 @@ def check_artifacts(server: Stub) -> None:
 
 def test_rows_and_model_with_what_they_are_from(server: Stub, job: MirrorJob, tmp_path: Path) -> None:
     server.artifacts.folders["encoder:v0"] = job.cell
-    notes = tracking.build(replace(job, inputs=(f"{ENTITY}/{PROJECT}/encoder:v0",)))["notes"]
+    notes = trackers.build(replace(job, inputs=(f"{ENTITY}/{PROJECT}/encoder:v0",)))["notes"]
     model = f"wandb:{ENTITY}/{PROJECT}/twitter-real-50-dimp-clip-2.0-seed-3:v0"
     assert notes == [f"W&B dataset: wandb:{ENTITY}/{PROJECT}/twitter-real-50-seed-3:v0", f"W&B model: {model}"]
     check_artifacts(server)
@@ -101,10 +101,10 @@ def test_rows_and_model_with_what_they_are_from(server: Stub, job: MirrorJob, tm
 
 
 def test_a_run_that_is_sent_again_goes_on(server: Stub, job: MirrorJob) -> None:
-    tracking.build(replace(job, rows={}, model=False))
+    trackers.build(replace(job, rows={}, model=False))
     before = [dict(line) for line in server.runs["c0ffee"]["history"]]
     assert len(before) == 4
-    assert tracking.build(job)["notes"][0].startswith("W&B dataset")
+    assert trackers.build(job)["notes"][0].startswith("W&B dataset")
     assert server.runs["c0ffee"]["history"] == before, "nothing twice"
     check_artifacts(server)
 
@@ -113,7 +113,7 @@ def test_an_offline_run_arrives_by_sync(
     server: Stub, job: MirrorJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
-    (note,) = tracking.build(job)["notes"]
+    (note,) = trackers.build(job)["notes"]
     assert "wandb sync" in note
     assert not server.runs
     (job.cell / "model" / "model.safetensors").unlink()  # the offline run has its own copy
@@ -130,9 +130,9 @@ def test_an_offline_run_arrives_by_sync(
 def test_a_server_that_falls_silent(
     server: Stub, job: MirrorJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "SENDING", 1)
+    monkeypatch.setattr(trackers, "SENDING", 1)
     server.silent_after = "UpsertBucket"
-    notes = tracking.build(replace(job, rows={}, model=False))["notes"]
+    notes = trackers.build(replace(job, rows={}, model=False))["notes"]
     assert "the server did not accept a run" in notes[0]
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 1
     with Stub() as other:  # it is back
@@ -146,28 +146,28 @@ def test_whoever_logged_in_at_this_server_is_online(
     server: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("WANDB_API_KEY")
-    assert not tracking.logged_in()
+    assert not trackers.logged_in()
     place = server.url.removeprefix("http://").partition(":")[0]
     (tmp_path / "home" / ".netrc").write_text(f"machine {place} login user password {KEY}\n", encoding="utf-8")
-    assert tracking.logged_in()
+    assert trackers.logged_in()
 
 
 @pytest.mark.parametrize("tracker", ["none", "tensorboard"])
 def test_artifacts_go_to_wandb_alone(tracker: str) -> None:
     with pytest.raises(UserError, match="--log-artifacts needs --track wandb"):
-        tracking.check(tracker, 1, ["model"])
+        trackers.check(tracker, 1, ["model"])
 
 
 def test_kinds_that_there_are() -> None:
     with pytest.raises(UserError, match=r"modle.*model"):
-        tracking.check("wandb", 1, ["modle"])
+        trackers.check("wandb", 1, ["modle"])
 
 
 def test_a_key_that_the_client_refuses(
     server: Stub, job: MirrorJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "oops-too-short")
-    notes = tracking.build(replace(job, rows={}, model=False))["notes"]
+    notes = trackers.build(replace(job, rows={}, model=False))["notes"]
     assert "the server did not accept a run" in notes[0]
     assert "oops" not in " ".join(notes)
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 1
