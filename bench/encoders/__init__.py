@@ -1,1 +1,1 @@
-"""Pretrained encoders: how they are found, checked, loaded, and run faster with the same results."""
+"""Pretrained encoders: finding, checking and loading them, and speed-ups that do not change their results."""

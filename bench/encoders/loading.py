@@ -1,8 +1,7 @@
-"""Loads a pretrained encoder under a classification head. Only the head may be new: all else must be in the files.
+"""Loading a pretrained encoder under a classification head. Only the head may be new: all else must be loaded.
 
-`transformers` initialises a tensor that it does not find in the files at random, and reports this only in a log, which
-workers silence. So its report is checked here: a tensor of the encoder that is absent, misnamed or of another shape is
-an error.
+`transformers` draws whatever it does not find in the weights at random and says so in a log that workers keep quiet, so
+what it reports is checked here: a tensor of the encoder that is absent, misnamed or of another shape is an error.
 """
 
 from __future__ import annotations

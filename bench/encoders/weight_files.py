@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationErr
 from bench.errors import UserError
 
 HEADER_LIMIT = 100 * 2**20  # bytes; the safetensors library refuses longer headers too
-# Prefixes that a training script leaves before every name of a wrapped model: DataParallel, torch.compile, FSDP.
+# What a training script leaves before every name when it saves a wrapped model: DataParallel, torch.compile, FSDP.
 WRAPPER = re.compile(r"(?:module\.|_orig_mod\.|_fsdp_wrapped_module\.|_forward_module\.)+")
 REMEDY = "download it again, or save the model anew with save_pretrained"
 
