@@ -17,6 +17,7 @@ from bench.planning.plan import Plan
 from bench.store.files import read_json
 from bench.store.folders import State, forget, state
 from bench.store.layout import DONE, precomputed_path
+from bench.store.manifest import PRECOMPUTED
 
 VERSION = 2  # raise it when the check finds more
 
@@ -79,7 +80,12 @@ def encoder_job(checkpoint: Checkpoint, n_classes: int, classifier: bool, root: 
 
 
 def add_notes(manifest: dict[str, Any], plan: Plan, notes: Mapping[str, list[str]]) -> list[str]:
-    """Put notes on encoders into the report's sections and the cells' `spec.json`. Returns each note once."""
+    """Put notes on encoders into the report's sections and the cells' `spec.json`. Returns each note once.
+
+    The checks themselves are named among the folders that the grid needs, so that `bench clean` keeps them.
+    """
+    checks = {str(job.folder.relative_to(plan.root)) for job in encoder_jobs(plan.jobs.values(), plan.root)}
+    manifest[PRECOMPUTED] = sorted({*manifest[PRECOMPUTED], *checks})
     for section in manifest["sections"]:
         hashes = (section["encoder_hash"], section["checker_encoder_hash"], *section["given_checkers"].values())
         section["notes"] = [*section["notes"], *(line for key in dict.fromkeys(hashes) for line in notes.get(key, ()))]

@@ -202,3 +202,13 @@ def test_an_encoder_with_a_padding_token_trains(run: Callable[..., Ran], tmp_pat
     ran = run(encoder, "--train-layers", "all")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert torch.isfinite(torch.tensor(pd.read_parquet(cell(tmp_path) / "predictions.parquet")["logit_0"])).all()
+
+
+def test_clean_keeps_the_checks_of_a_grid(
+    run: Callable[..., Ran], bench: Callable[..., Ran], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    assert run(tiny_encoder).returncode == 0
+    before = checks(tmp_path)
+    cleaned = bench("clean", "--yes")
+    assert cleaned.stdout.splitlines()[-1] == "nothing to remove", cleaned.stdout
+    assert checks(tmp_path) == before != {}
