@@ -85,7 +85,7 @@ BAD: dict[str, tuple[Callable[[Path], None], list[str]]] = {
         described({"text": "text", "text_pair": "other"}),
         ["no column 'other'", "text, label"],
     ),
-    "five real rows": (csv("real", [*SINGLE[:3], "a,positive", "b,positive"]), ["pool of 5", "[real=5]"]),
+    "five real rows": (csv("real", [*SINGLE[:3], "a,positive", "b,positive"]), ["5 real rows of the pool", "[real=5]"]),
     "a class missing in the real pool": (csv("real", SINGLE), ["'positive' (30 rows) is not a label of", "real.csv"]),
     "UTF-16": (raw("real", text(GOOD["real"]).encode("utf-16")), ["real.csv", "UTF-16", "save it as UTF-8"]),
     "an empty file": (raw("real", b""), ["real.csv: the file is empty"]),

@@ -75,4 +75,4 @@ def test_the_command(tmp_path, monkeypatch, capsys):
             main(["calibrate", "--aa", "--reports", str(tmp_path), *arguments])
         assert stop.value.code == code
     assert "needs the cells of a store" in capsys.readouterr().err
-    assert (tmp_path / "calibration-calibrate_aa.md").exists()
+    assert (tmp_path / "calibration-aa.md").exists()
