@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bench.store.files import whole_folder
 from bench.store.folders import State, finish, state
 from bench.store.layout import precomputed_path
+from bench.store.leases import exclusive
 from tasks import Rows
 
 if TYPE_CHECKING:
@@ -36,10 +37,13 @@ def save(hidden: Mapping[str, Rows], root: Path) -> None:
         for name, values in rows.hidden.items():
             wide = values.ndim > 1
             columns.update({f"{name}_{k}": values[:, k] for k in range(values.shape[1])} if wide else {name: values})
-        shutil.rmtree(folder, ignore_errors=True)  # damaged, or of an earlier version that died
-        with whole_folder(folder) as part:  # two runs may write the same columns at once
-            pd.DataFrame(columns).to_parquet(part / FILE, index=False)
-            finish(part, {"rows": len(rows)}, folder.name)
+        with exclusive(root):  # another run may be about to write the same columns
+            if state(folder) is State.DONE:
+                continue
+            shutil.rmtree(folder, ignore_errors=True)  # damaged, or left half-written
+            with whole_folder(folder) as part:
+                pd.DataFrame(columns).to_parquet(part / FILE, index=False)
+                finish(part, {"rows": len(rows)}, folder.name)
 
 
 def read(root: Path, identity: str | None) -> pd.DataFrame | None:

@@ -137,8 +137,8 @@ def test_a_killed_grid_keeps_what_is_done(bench: Command, tmp_path: Path, tiny_e
 def test_two_runs_at_once_share_the_work(bench: Command, tmp_path: Path, tiny_encoder: Path) -> None:
     grid = ("run", "--methods", "ce,focal,real-only,dimp", "--seeds", "2", "--workers", "1")
     pair = [start(tmp_path, tiny_encoder, *grid, "--reports", f"reports{i}") for i in range(2)]
-    said = [process.communicate(timeout=120)[0].decode() for process in pair]
-    assert [process.returncode for process in pair] == [0, 0], said
+    said, errors = zip(*([text.decode() for text in process.communicate(timeout=120)] for process in pair), strict=True)
+    assert [process.returncode for process in pair] == [0, 0], errors
     lines = [line for text in said for line in text.splitlines() if " done   " in line]
     trained = [line for line in lines if "accuracy" in line]  # others say that another run did it
     assert len(trained) == 8, "each cell is trained, and none twice"

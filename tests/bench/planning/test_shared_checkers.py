@@ -53,8 +53,8 @@ def test_two_grids_at_once_train_a_checker_once(tmp_path: Path, tiny_encoder: Pa
         start(tmp_path, tiny_encoder, "run", "--methods", methods, *seeds, "--reports", f"reports-{methods}")
         for methods in ("real-only", "dimp")
     ]
-    outputs = [process.communicate(timeout=120)[0].decode() for process in pair]
-    assert [process.returncode for process in pair] == [0, 0], outputs
+    errors = [process.communicate(timeout=120)[1].decode() for process in pair]
+    assert [process.returncode for process in pair] == [0, 0], errors
     cells = sorted(tmp_path.glob("runs/twitter/real-only/*/predictions.parquet"))
     checkers = sorted(tmp_path.glob("runs/.artefacts/checker/*/predictions.parquet"))
     pairs = [(a, b) for a in cells for b in checkers if a.parent.name == b.parent.name]
