@@ -21,11 +21,10 @@ from tasks.errors import plural
 
 @dataclass(frozen=True)
 class Finding:
-    """A folder or manifest that cannot be used, and why. `unfinished`: a dead process left it half-written."""
+    """A folder or manifest that cannot be used, and why."""
 
     path: Path
     reason: str
-    unfinished: bool = False
 
 
 def doctor(root: Path, *, repair: bool) -> tuple[list[str], bool]:
@@ -55,7 +54,7 @@ def examine(folder: Path) -> Finding | None:
         reason = damage(folder) or misplaced(folder)
         return Finding(folder, f"damaged: {reason}") if reason else None
     if state(folder) is State.STALE:
-        return Finding(folder, "unfinished: the process that wrote it has ended", unfinished=True)
+        return Finding(folder, "unfinished: the process that wrote it has ended")
     try:
         failure(folder)
     except UserError as error:

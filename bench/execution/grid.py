@@ -144,9 +144,9 @@ def execute(
     show: Callable[[Progress], AbstractContextManager[object]],
 ) -> Progress:
     """Run the plan's open jobs to the end, to the first failure under --fail-fast, or to a Ctrl-C."""
-    for line in damaged(plan):
-        say(line)
     queue, workers = make_queue(plan), engine.count(options.workers)
+    for line in damaged(queue):
+        say(line)
     if jobs := unfinished(queue):
         say(duration(jobs, plan, workers))
     progress = Progress(plan, queue, workers, say, fail_fast=options.fail_fast, command=options.command)

@@ -47,9 +47,9 @@ def prepare_store(plan: Plan, *, retry_failed: bool, force: bool) -> None:
             adopt(job.other_folder, job.folder, plan.root)
 
 
-def damaged(plan: Plan) -> list[str]:
-    """A line for each result of the plan whose files changed after it was written; it is computed again."""
-    finished = [job for job in plan.jobs.values() if (job.folder / DONE).exists()]
+def damaged(queue: Queue) -> list[str]:
+    """A line for each result that a queue computes again, because its files changed after it was written."""
+    finished = [job for job in unfinished(queue) if (job.folder / DONE).exists()]
     problems = [(job.title, damage(job.folder)) for job in finished]
     return [f"damaged, computed again: {title}: {problem}" for title, problem in problems if problem]
 
