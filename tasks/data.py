@@ -25,6 +25,7 @@ class TaskData:
     test: Rows
     validation: Rows | None
     notes: tuple[str, ...]  # what was removed or replaced, for the report
+    about: str  # whose text the rows are, in words; empty if the user replaced a role or the task does not say
     stand_in: bool  # True if the real and test rows are not human text
     default_real: int  # size of the small real set for this source
     default_test: int  # size of the test if no other is requested
@@ -43,6 +44,13 @@ class TaskData:
         if size > (n := len(self.pool)):
             raise DataError(f"{what} is more than the {n} real rows of the pool; [real={n}] takes them all")
         return self.pool.take(draw(self.spec.name, self.pool, seed, size, what, MINIMUM_PER_CLASS))
+
+    def shares(self, rows: Rows) -> list[float]:
+        """The share of each class in some rows of the task."""
+        import numpy as np
+
+        counts = np.bincount(rows.labels, minlength=len(self.spec.labels))
+        return [float(share) for share in counts / len(rows)]
 
     def limited(self, most: int) -> TaskData:
         """The same task with at most `most` rows in each role. Raises `DataError` if that is too few for the classes.

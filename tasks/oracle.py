@@ -84,6 +84,7 @@ def load(spec: TaskSpec, options: Mapping[str, float], test_size: int | Literal[
         test=test.take(np.arange(min(size, len(test)))),
         validation=None,
         notes=("No text: made-up words drawn from two known processes, see the table below",),
+        about="rows drawn from two known distributions; no text by people",
         stand_in=False,
         default_real=spec.sizes.real["default"],
         default_test=len(test),

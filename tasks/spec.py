@@ -77,8 +77,8 @@ class TaskSpec(Strict):
     text: Text | None = None  # the column; None: columns with usual names
     text_pair: Text | None = None
     clean_label: Text | None = None  # the column of true labels if `label` may be wrong; goes to Rows.hidden
-    citation: Text
-    licence: Text
+    citation: Text | None = None  # required, for the task or for each of its sources
+    licence: Text | None = None  # the same
     sources: dict[str, Block] = Field(default_factory=dict)
     process: Literal["oracle"] | None = None  # rows are drawn from it instead of read from sources
     sizes: Sizes
@@ -90,6 +90,14 @@ class TaskSpec(Strict):
     def _rows_come_from_somewhere(self) -> TaskSpec:
         if bool(self.sources) == (self.process is not None):
             raise ValueError("sources: give at least one source, or a process, and not both")
+        return self
+
+    @model_validator(mode="after")
+    def _citation_and_licence(self) -> TaskSpec:
+        for key in ("citation", "licence"):
+            by_source = [getattr(block, key) for block in self.sources.values()]
+            if getattr(self, key) is None and not (by_source and all(by_source)):
+                raise ValueError(f"{key}: this key is required, for the task or for each of its sources")
         return self
 
     @property

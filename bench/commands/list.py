@@ -13,7 +13,7 @@ from bench.store.files import read_json
 from bench.store.folders import State, failure, state, state_word
 from methods.base import MethodConfig, WeightConfig
 from methods.hooks import Budget
-from tasks import AXES, load_spec, task_names
+from tasks import AXES, TaskSpec, load_spec, task_names
 
 
 def methods() -> Iterator[str]:
@@ -39,16 +39,28 @@ def setting(entry: Field[Any]) -> str:
 
 
 def tasks() -> Iterator[str]:
-    """A line per task with labels, sources and options, and one per axis of stress."""
+    """A line per task with labels and options, one per source with whose text it is, and one per axis of stress."""
     for name in task_names():
         spec = load_spec(name)
-        options = spec.options
-        filters = f"; options: {', '.join(options)}" if options else ""
         kind = "pairs, " if spec.pair else ""
-        sources = ", ".join(spec.complete_sources()) or "generated from a known distribution"
-        yield f"{name}: {spec.title} ({kind}{', '.join(spec.labels)}); sources: {sources}{filters}"
+        yield f"{name}: {spec.title} ({kind}{', '.join(spec.labels)})"
+        for source in spec.sources:
+            yield from source_lines(spec, source)
+        if spec.process:
+            yield f"    no source: rows are drawn from a known distribution; licence: {spec.licence}"
+        yield from (f"    [{option}=...]: {entry.meaning}" for option, entry in spec.options.items())
     yield "options of every task, to stress the methods, as in twitter[noise=0.2,real=100]:"
     yield from (f"    {name}: {axis.meaning}" for name, axis in AXES.items())
+
+
+def source_lines(spec: TaskSpec, source: str) -> Iterator[str]:
+    """Whose text the rows of a source are, how many there are, and under which licence."""
+    block, usable = spec.sources[source], spec.complete_sources()
+    use = "" if source in usable else f" (not enough for a run: give --source {' or '.join(usable)})"
+    rows = ", ".join(f"{count:,} {role}" for role, count in block.rows.items())
+    yield f"    {source}: {block.about}{use}"
+    yield f"        rows: {rows or 'counted when they are read'}"
+    yield f"        licence: {block.licence or spec.licence}"
 
 
 def cells(root: Path, failed: bool) -> Iterator[str]:

@@ -29,9 +29,10 @@ def task_lines(request: Request, task: TaskChoice) -> Iterator[str]:
     data = stressed(loaded, task.stress, request.seeds[0])
     real = data.real(request.seeds[0])
     stand_in = "; its real and test rows are a stand-in, not human text" if data.stand_in else ""
+    about = f" ({data.about})" if data.about and not data.stand_in else ""
     kind = "pairs of texts" if data.spec.pair else "texts"
     title = "" if data.spec.title == task.name else f"{data.spec.title}; "
-    yield f"{task.label}: {title}{kind}, {len(data.spec.labels)} classes; source {data.source}{stand_in}"
+    yield f"{task.label}: {title}{kind}, {len(data.spec.labels)} classes; source {data.source}{about}{stand_in}"
     roles = {"generated": data.generated, "real": data.pool, "test": data.test}
     for role, rows in {**roles, "small real set": real}.items():
         yield f"  {role}: {len(rows):,} rows{origin(data, role)}; {shares(data, rows)}{repeats(rows)}"
@@ -63,8 +64,7 @@ def origin(data: TaskData, role: str) -> str:
 
 def shares(data: TaskData, rows: Rows) -> str:
     """The share of each class."""
-    counts = np.bincount(rows.labels, minlength=len(data.spec.labels))
-    return ", ".join(f"{name} {count / len(rows):.1%}" for name, count in zip(data.spec.labels, counts, strict=True))
+    return ", ".join(f"{name} {share:.1%}" for name, share in zip(data.spec.labels, data.shares(rows), strict=True))
 
 
 def repeats(rows: Rows) -> str:

@@ -50,7 +50,7 @@ class GridArguments:
         default=None,
         metadata=option(
             DATA,
-            "Where rows come from: bundled (its real rows are a stand-in, not human text), local, hub, course "
+            "Where rows come from: bundled (comes with the package), local, hub, course "
             "(default: bundled, or course where --data-dir holds its files).",
         ),
     )

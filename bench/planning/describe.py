@@ -90,6 +90,7 @@ def section(
         "labels": list(rows.data.spec.labels),
         "source": rows.data.source,
         "origins": dict(rows.data.origins),
+        "about": rows.data.about,
         "stand_in": rows.data.stand_in,
         "encoder": rows.checkpoint.name,
         "encoder_hash": rows.checkpoint.hash,
@@ -111,7 +112,11 @@ def section(
             name: part.content_hash()[:20]
             for name, part in (("generated", rows.base), ("pool", rows.data.pool), ("test", test))
         },
-        "majority": float(np.bincount(test.labels).max() / len(test)),
+        "label_shares": {
+            name: data.shares(part)
+            for name, part in (("generated", data.generated), ("real", data.pool), ("test", test))
+        },
+        "majority": max(data.shares(test)),
         "notes": [
             *rows.data.notes,
             *([rows.protocol.note] if rows.protocol.note else []),

@@ -15,7 +15,6 @@ from tasks.loading.checks import checked_options
 from tasks.loading.read_roles import Reader
 from tasks.roles import FILES, MINIMUM_PER_CLASS, MINIMUM_REAL, Role
 from tasks.rows import Rows
-from tasks.sources.registry import SOURCES
 from tasks.spec import TaskSpec, load_spec
 
 TestSize = int | Literal["default"] | None
@@ -43,7 +42,6 @@ def load_task(
     notes += _absent_classes(spec, rows["generated"])
     held_keys = set(held.keys)
     default_test = min(spec.sizes.test, len(held))
-    validation = rows.get("validation")
     generated = _without(held_keys, rows["generated"], "generated rows", prefix, notes)
     pool = _without(held_keys, pool, "real rows", prefix, notes)
     data = TaskData(
@@ -52,9 +50,10 @@ def load_task(
         generated=generated,
         pool=pool,
         test=_test(spec, prefix, held, default_test if test_size == "default" else test_size),
-        validation=None if validation is None else _without(held_keys, validation, "validation rows", prefix, notes),
+        validation=_validation(rows.get("validation"), held_keys, prefix, notes),
         notes=tuple(notes),
-        stand_in=SOURCES[reader.source].stand_in and not {"real", "test"} <= set(places),
+        about=(reader.block.about or "") if not places else "",
+        stand_in=reader.block.stand_in and not {"real", "test"} <= set(places),
         default_real=_default_real(reader, len(pool)),
         default_test=default_test,
         error_prefix=prefix,
@@ -111,6 +110,16 @@ def _without(test_keys: set[str], rows: Rows, what: str, prefix: str, notes: lis
     if removed:
         notes.append(f"removed {removed:,} of {len(rows):,} {what} whose text is also in the test")
     return rows.take(mask) if removed else rows
+
+
+def _validation(rows: Rows | None, test_keys: set[str], prefix: str, notes: list[str]) -> Rows | None:
+    """The validation rows whose text is not in the test; None without any, as where they were chosen as the test."""
+    if rows is None:
+        return None
+    if test_keys.issuperset(rows.keys):
+        notes.append(f"all {len(rows):,} validation rows are in the test, so there is no validation part")
+        return None
+    return _without(test_keys, rows, "validation rows", prefix, notes)
 
 
 def _absent_classes(spec: TaskSpec, generated: Rows) -> list[str]:

@@ -14,6 +14,7 @@ from tasks.roles import COURSE, FILES, SPLITS, ColumnRole, Role
 from tasks.sources.course import LARGEST, SIZES, read_course
 from tasks.sources.files import Table, read_table
 from tasks.sources.hub import hub_place, read_folder, read_hub
+from tasks.sources.packaged import read_packaged
 from tasks.sources.places import read_place
 
 
@@ -32,6 +33,11 @@ class Split(Strict):
 class Block(Strict):
     """One source's block in a task's YAML: a place for each role. Each source gives places a meaning of its own."""
 
+    about: str | None = None  # whose text the rows are
+    licence: str | None = None  # of this source's rows, in place of the task's
+    citation: str | None = None  # the same
+    rows: dict[Role, PositiveInt] = Field(default_factory=dict)  # numbers of rows as published
+    stand_in: bool = False  # True if a language model wrote the real and test rows too
     generated: str | None = None
     real: str | None = None
     test: str | None = None
@@ -90,7 +96,6 @@ class Source(ABC):
     """Reads the rows of a role. A subclass and its entry in `SOURCES` are all that a new source needs."""
 
     schema: ClassVar[type[Block]] = Block  # of its block in a task's YAML
-    stand_in: ClassVar[bool] = False  # True if the real and test rows are not human text
 
     def has(self, block: Block, role: Role, data_dir: Path | None) -> bool:
         """Whether the source should have the rows of a role. If it should and they are missing, `read` raises."""
@@ -105,13 +110,10 @@ class Source(ABC):
 
 
 class Bundled(Source):
-    """Files that are installed with this package; real and test rows are not human text."""
-
-    stand_in = True
+    """Files that are installed with this package. Each must have the digest that is on its card."""
 
     def read(self, block: Block, role: Role, data_dir: Path | None) -> Table:
-        place = str(block.place(role))
-        return replace(read_table(Path(__file__).parent.parent / place), origin=place)
+        return read_packaged(str(block.place(role)))
 
 
 class Local(Source):

@@ -48,12 +48,17 @@ def test_roles_do_not_share_texts(data):
 
 
 def test_sizes(data):
-    assert data.default_real == (100 if data.source == "bundled" else 300)
+    stand_in = (data.spec.name, data.source) == ("news", "bundled")
+    assert data.stand_in == stand_in
+    assert data.default_real == (100 if stand_in else 300)
     assert len(data.test) == data.default_test
-    if data.source == "bundled":
+    if stand_in:
         assert (len(data.test), len(data.pool)) == (400, 200)
-    assert data.default_test <= 2000
-    assert data.stand_in == (data.source == "bundled")
+    elif data.source == "bundled":
+        published = data.spec.sources["bundled"].rows
+        counts = {"generated": data.generated, "real": data.pool, "test": data.test, "validation": data.validation}
+        assert {role: len(rows) for role, rows in counts.items()} == published, "nothing is cut or dropped"
+    assert data.default_test <= data.spec.sizes.test
     assert data.generated_subset(None) is data.generated
     assert data.generated_subset(10**6) is data.generated
 
@@ -211,7 +216,7 @@ def test_filter_column_is_checked(filtered):
     write_json_lines(filtered / "real.jsonl", [row | {"agreement": "a"} for row in rows])
     with pytest.raises(DataError, match=r"real\.jsonl, line 1: agreement is 'a', not a number"):
         load(filtered / "made.yaml", source="local", data_dir=filtered, options={"agreement": 75})
-    with pytest.raises(DataError, match=r"reference\.jsonl: no column 'agreement'; columns: text, label"):
+    with pytest.raises(DataError, match=r"real\.parquet: no column 'agreement'; columns: text, label"):
         load("financial", options={"agreement": 75})
     with pytest.raises(DataError, match="task twitter has no option 'agreement'; known: size"):
         load("twitter", options={"agreement": 75})

@@ -87,13 +87,21 @@ def test_a_role_of_a_registered_task_is_replaced(own):
     plain = load("twitter")
     data = load("twitter", places={"real": str(own / "real.jsonl")})
     assert data.test.content_hash() == plain.test.content_hash()
-    assert (len(data.pool), data.source, data.stand_in) == (120, "bundled, own real", True)
-    assert (data.origins["real"], data.origins["held"]) == ("real.jsonl", "bundled/twitter/reference.jsonl")
+    assert (len(data.pool), data.source, data.stand_in, data.about) == (120, "bundled, own real", False, "")
+    assert (data.origins["real"], data.origins["test"]) == ("real.jsonl", "bundled/twitter/test.parquet")
     data = load("twitter", places={"generated": str(own / "generated.csv")})
     assert data.generated.texts[0] == "generated negative 0"
     assert data.pool.content_hash() == plain.pool.content_hash()
     data = load("twitter", places={"real": str(own / "real.jsonl"), "test": str(own / "test.parquet")})
     assert (sizes(data)[1:], data.stand_in) == ((120, 50), False)
+
+
+def test_own_real_rows_beside_a_stand_in(own):
+    sections = ["World", "Sports", "Business", "Sci/Tech"]
+    write_json_lines(own / "real.jsonl", [{"text": f"item {i}", "label": sections[i % 4]} for i in range(120)])
+    data = load("news", places={"real": str(own / "real.jsonl")})
+    assert data.stand_in, "the test rows still are"
+    assert (data.origins["real"], data.origins["held"]) == ("real.jsonl", "bundled/news/reference.jsonl")
 
 
 def test_a_yaml_may_leave_columns_and_labels_open_and_name_files_beside_it(own):

@@ -1,5 +1,7 @@
 """Descriptions of tasks: every registered YAML is complete, a wrong one gives a clear error, importing stays light."""
 
+import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -10,10 +12,13 @@ import pytest
 
 import tasks
 from tasks import SOURCES, DataError, load_spec, task_names
+from tasks.roles import ROLES
 from tests.tasks.task_files import write_task
 
 PACKAGE = Path(tasks.__file__).parent
 ROOT = PACKAGE.parent
+DATA = (".jsonl", ".parquet")  # suffixes of data files, beside cards and licences
+BUNDLED = sorted(path.parent.name for path in PACKAGE.glob("bundled/*/dataset.json"))
 
 
 def test_the_tasks_are_registered():
@@ -28,23 +33,57 @@ def test_spec_is_complete(name):
     assert set(spec.sources) <= set(SOURCES)
     assert bool(spec.complete_sources()) == (spec.process is None)
     assert spec.sizes.real["default"] == 300
-    assert spec.sizes.test == 2000
+    assert spec.sizes.test == (2500 if name == "financial" else 2000)
+    for source, block in spec.sources.items():
+        assert all((block.about, block.licence or spec.licence, block.citation or spec.citation)), source
 
 
 @pytest.mark.parametrize("name", task_names())
 def test_bundled_files_exist_and_all_are_used(name):
     block = load_spec(name).sources.get("bundled")
-    named = set() if block is None else {place for place in (block.generated, block.real) if place}
-    present = {str(path.relative_to(PACKAGE)) for path in (PACKAGE / "bundled" / name).glob("*")}
+    named = set() if block is None else {place for role in ROLES if (place := block.place(role))}
+    present = {str(path.relative_to(PACKAGE)) for path in (PACKAGE / "bundled" / name).glob("*") if path.suffix in DATA}
     assert named == present
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_the_card_of_a_folder_has_the_digest_of_each_data_file(name):
+    folder = PACKAGE / "bundled" / name
+    card = json.loads((folder / "dataset.json").read_text("utf-8"))
+    files = [path for path in folder.glob("*") if path.suffix in DATA]
+    assert card["sha256"] == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    assert card["label_names"] == list(load_spec(name).labels)
+
+
+@pytest.mark.parametrize("name", ["twitter", "financial"])
+def test_human_rows_come_with_the_text_of_their_licence(name):
+    licence = (PACKAGE / "bundled" / name / "LICENSE.txt").read_text("utf-8")
+    for part in ("real.parquet, test.parquet and validation.parquet", "The MIT License", "The above copyright notice"):
+        assert part in licence
+    assert ("Copyright (c) 2016 C.J. Hutto" in licence) == (name == "twitter")
+    assert "MIT" in load_spec(name).sources["bundled"].licence
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(("name", "folder"), [("twitter", "twitter_rated"), ("financial", "financial_tweets")])
+def test_human_rows_are_those_of_the_source(name, folder, shared_data):
+    for role, split in (("real", "train"), ("validation", "validation"), ("test", "test")):
+        ours, source = PACKAGE / "bundled" / name / f"{role}.parquet", shared_data / folder / f"{split}.parquet"
+        assert ours.read_bytes() == source.read_bytes()
 
 
 def test_the_data_card_names_every_bundled_file():
     card = (PACKAGE / "bundled" / "README.md").read_text("utf-8")
     for path in (PACKAGE / "bundled").glob("*/*"):
-        assert f"`{path.parent.name}/{path.name}`" in card
-    for word in ("Claude (Anthropic)", "November 2026", "Apache-2.0", "not human text"):
+        name = path.name if path.name == "dataset.json" else f"{path.parent.name}/{path.name}"
+        assert f"`{name}`" in card
+    for word in ("Claude (Anthropic)", "November 2026", "Apache-2.0", "not human text", "Hutto", "Ricky Costa"):
         assert word in card
+
+
+def test_the_package_is_under_3_megabytes():
+    files = (path for top in ("bench", "methods", "tasks") for path in (ROOT / top).rglob("*") if path.is_file())
+    assert sum(path.stat().st_size for path in files if path.suffix != ".pyc") < 3e6
 
 
 def test_a_path_is_accepted_as_a_task(tmp_path):

@@ -14,6 +14,7 @@ from bench.leaderboard.results import Report, Section
 from bench.store.layout import ENVIRONMENT
 from tasks.errors import plural
 
+SHIFT = 0.1  # generated and real label shares that differ by more need a sentence
 # Characters that are markup in Markdown: an underscore only at the edge of a word, a bracket only after a link's text.
 SPECIAL = re.compile(r"[\\`*|]|<(?=[A-Za-z/!?])|(?<=\])\(|(?<!\w)_|_(?!\w)|~(?=~)|&(?=#?\w+;)")
 
@@ -89,7 +90,9 @@ def conditions(section: Section) -> str:
             f"- encoder: {escape(spec['encoder'])}" + checker_encoder(section),
             f"- preset: {escape(spec['preset'])} ({settings})",
             f"- protocol: {escape(spec['protocol'])}" + ("" if tuned else " (untuned defaults)"),
+            *([f"- text: {escape(spec['about'])}"] if spec.get("about") else []),
             f"- rows: {sizes(section)}; {section.classes} classes, {majority}",
+            *([f"- label shares: {label_shares(section)}"] if spec.get("label_shares") else []),
             f"- seeds: {', '.join(map(str, spec['seeds']))}; baseline: {escape(section.baseline)}",
         ]
     )
@@ -101,6 +104,16 @@ def sizes(section: Section) -> str:
     pool = counts.pop("pool", None) if "real" in counts else None
     source = "" if pool is None else f" from a pool of {pool:,}"
     return ", ".join(f"{count:,} {escape(role)}" + (source if role == "real" else "") for role, count in counts.items())
+
+
+def label_shares(section: Section) -> str:
+    """`negative 50 / 31 / 31 %, positive 50 / 69 / 69 % (generated / real / test rows)`."""
+    shares = section.spec["label_shares"]
+    classes = zip(section.spec["labels"], *shares.values(), strict=True)
+    listed = (
+        f"{escape(name)} {' / '.join(f'{100 * share:.0f}' for share in of_class)} %" for name, *of_class in classes
+    )
+    return f"{', '.join(listed)} ({' / '.join(shares)} rows)"
 
 
 def checker_encoder(section: Section) -> str:
@@ -115,6 +128,14 @@ def notes(section: Section) -> Iterator[str]:
         yield (
             "**Stand-in data, no human text: a language model wrote the real and test rows of this section too. The "
             "results show that the methods run, not how well they do on human data.**"
+        )
+    shares = section.spec.get("label_shares", {"generated": [], "real": []})
+    shift = max((abs(a - b) for a, b in zip(shares["generated"], shares["real"], strict=True)), default=0)
+    if shift >= SHIFT:
+        yield (
+            f"The label shares of the generated rows differ from those of the real rows by up to {100 * shift:.0f} "
+            "points. A method that learns the real shares gains from that alone. `ce-prior` learns nothing else, so "
+            "compare the methods with it too."
         )
     for note in section.spec.get("notes", []):
         text = escape(note).rstrip(".") + "."

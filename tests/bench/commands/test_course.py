@@ -12,7 +12,7 @@ import pytest
 from bench.commands.predict import texts
 from bench.errors import UserError
 from tasks import DataError
-from tests.helpers.encoders import BUNDLED
+from tests.helpers.rows import bundled_rows
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -20,8 +20,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Bundled tweets as the course's small files; the first of the positive ones stands in both and twice."""
-    lines = (BUNDLED / "twitter" / "reference.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
+    rows = bundled_rows("twitter", "pool")
     place = tmp_path / "tweets"
     place.mkdir()
     result = {name: [row["text"] for row in rows if row["label"] == name] for name in ("negative", "positive")}

@@ -6,28 +6,30 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.encoders import BUNDLED
+from tests.helpers.rows import bundled_rows
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def rows(name: str) -> list[dict[str, object]]:
+def rows(role: Literal["generated", "pool"]) -> list[dict[str, object]]:
     """Bundled tweets in the layout of the project: sentence1, label -1 or 1, id."""
-    text = (BUNDLED / "twitter" / name).read_text(encoding="utf-8")
-    lines = [json.loads(line) for line in text.splitlines()]
     polarity = {"negative": -1, "positive": 1}
-    return [{"sentence1": line["text"], "label": polarity[line["label"]], "id": i} for i, line in enumerate(lines)]
+    return [
+        {"sentence1": row["text"], "label": polarity[row["label"]], "id": i}
+        for i, row in enumerate(bundled_rows("twitter", role))
+    ]
 
 
 @pytest.fixture
 def project(tmp_path: Path, tiny_encoder: Path) -> Path:
     """Its files: training, validation and test rows, and two configurations."""
-    generated, real = rows("generated.jsonl"), rows("reference.jsonl")
+    generated, real = rows("generated"), rows("pool")
     rng = np.random.default_rng(0)
     parts = {"train": rng.permutation(generated)[:80], "val": rng.permutation(real)[:240]}
     for name, part in parts.items():
