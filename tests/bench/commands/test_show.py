@@ -68,7 +68,7 @@ def test_the_difference_of_two_cells(root: Path) -> None:
     assert any(line.strip().startswith("accuracy") and f"({gain:+.4f})" in line for line in lines)
     same = list(diff(ce, ce))
     assert all(f"{group}: the same" in same for group in ("settings", "data", "code", "versions"))
-    assert same[-1] == "predictions: 0 of 400 test rows differ in class; largest difference of a logit 0"
+    assert same[-1] == "predictions: 0 of 1374 test rows differ in class; largest difference of a logit 0"
 
 
 def test_the_command_takes_words_apart(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

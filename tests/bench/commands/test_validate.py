@@ -63,8 +63,8 @@ def test_stress_and_a_missing_encoder(tiny_encoder: Path) -> None:
     assert printed[1].startswith("  generated: 200 rows")
     assert printed[4].startswith("  small real set: 50 rows")
     assert printed[-1].startswith("  tokens: not counted; encoder 'no/such-encoder'")
-    with pytest.raises(DataError, match="more than the 200 real rows of the pool"):
-        lines(tiny_encoder, tasks="twitter[real=201]")
+    with pytest.raises(DataError, match="more than the 1499 real rows of the pool"):
+        lines(tiny_encoder, tasks="twitter[real=1500]")
 
 
 def test_an_encoder_without_a_tokenizer_file(tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_checkers_see_what_methods_see_and_use_the_last_update(run_here: Run) ->
         assert checker.spec.protocol == "fixed"
         assert "selected" not in read_json(checker.folder / "metrics.json")
         assert "select" not in checker.spec.data
-    assert len(job.select.ids) == 30
+    assert len(job.select.ids) == 90, "0.3 of the small real set"
     assert not np.isin(job.select.ids, quality.real.ids).any()
     visited = pd.read_parquet(quality.folder / "weights.parquet")["id"]
     assert not np.isin(job.select.ids, visited).any()
@@ -220,7 +220,7 @@ def test_selection_looks_after_every_epoch_of_the_generated_set_whatever_is_trai
     for job in result.values():
         assert [row["step"] + 1 for row in history(job) if "select_accuracy" in row] == [8, 16, 20]
         passes = read_json(job.folder / "timing.json")["passes"]
-        assert passes["score_rows"] == len(job.test.ids) + len(job.scored.ids) + 3 * 30
+        assert passes["score_rows"] == len(job.test.ids) + len(job.scored.ids) + 3 * 90
 
 
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))

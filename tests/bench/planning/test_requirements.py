@@ -157,7 +157,7 @@ def test_real_rows_that_several_seeds_draw_are_passed_once(tiny_encoder: Path, t
         return cells, len(texts)
 
     (own, few), (shared, many) = planned(1), planned(5)
-    assert few + 60 < many <= few + 100  # of the pool's 200 rows, of which a seed draws 100
+    assert few + 600 < many <= few + 1199  # of the pool's 1,499 rows, of which a seed draws 300
     assert own.keys() <= shared.keys()
     for identity, job in own.items():
         other = shared[identity]
@@ -184,7 +184,7 @@ def test_snapshots_come_from_the_training_of_the_ce_cell(run_here: Run, tmp_path
     own = json.loads((cell(plan, "ce").folder / "timing.json").read_text())["passes"]
     assert cost["passes"] == {"train_rows": own["train_rows"], "score_rows": 6 * 64}
     assert cost["updates"] == 0, "no training was needed for them alone"
-    assert own["score_rows"] == 64 + 400, "the cell does not pay for them"
+    assert own["score_rows"] == 64 + 1374, "the cell does not pay for them"
 
     other = tmp_path / "other"
     before = run_here(methods="ce", root=other)
