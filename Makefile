@@ -34,7 +34,7 @@ lint: setup-dev
 bench-report: setup
 	$(BIN)/python -m tests.performance.report
 
-# Each command writes its section of reports/performance.md. BENCH_DATA=FOLDER: the folder with the human-written data.
+# Each command writes its section of reports/performance.md.
 bench-cpu: setup
 	$(BIN)/python -m tests.performance cpu
 	$(BIN)/python -m tests.performance quick

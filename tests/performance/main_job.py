@@ -21,16 +21,12 @@ from tests.performance.work import ROOT, Material, computed, grid, operations
 
 def measure(seeds: int, preset: str, encoder: str | None, path: Path, say: Callable[[str], None]) -> None:
     """Run with an empty store, then with its precomputed tables, then with nothing to do; write the section."""
-    options = ["--methods", "core", "--tasks", "twitter", "--seeds", str(seeds), "--preset", preset]
+    options = ["--methods", "core", "--tasks", "twitter", "--source", "bundled"]
+    options += ["--seeds", str(seeds), "--preset", preset]
     options += ["--encoder", encoder] if encoder else []
     workers = len(os.sched_getaffinity(0))
     top = machine.peak(workers)
-    data_dir = os.environ.pop("BENCH_DATA", None)  # a new user has only the bundled rows
-    try:
-        material = Material.of(encoder, PRESETS[preset].settings.max_length, 400)
-    finally:
-        if data_dir:
-            os.environ["BENCH_DATA"] = data_dir
+    material = Material.of(encoder, PRESETS[preset].settings.max_length, 2000)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         cold = grid(folder, *options)

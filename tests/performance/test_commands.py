@@ -29,11 +29,6 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_bert(tmp_path_factory.mktemp("encoder"))
 
 
-@pytest.fixture(autouse=True)
-def _bundled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("BENCH_DATA", raising=False)
-
-
 @pytest.fixture
 def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Train Trainer cells in this process, and do not measure the machine; both save time."""

@@ -40,11 +40,10 @@ class Material:
 
     @classmethod
     def of(cls, encoder: str | None, max_length: int, test_rows: int) -> Material:
-        """The human-written tweets if BENCH_DATA is set, else the bundled rows."""
+        """The bundled tweets."""
         from transformers import AutoTokenizer
 
-        source = "local" if os.environ.get("BENCH_DATA") else "bundled"
-        request = make_request(tasks="twitter", source=source, encoder=encoder, test_size=test_rows)
+        request = make_request(tasks="twitter", source="bundled", encoder=encoder, test_size=test_rows)
         data, checkpoint = request.load(request.tasks[0]), find(request.encoders[0])
         tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, local_files_only=True)
 
@@ -53,17 +52,15 @@ class Material:
             return np.array([len(row) for row in token_ids])
 
         parts = {"generated": data.generated, "real": data.real(0), "test": data.test}
-        return cls(
-            source, request.encoders[0], checkpoint.path, data, {name: tokens(rows) for name, rows in parts.items()}
-        )
+        lengths = {name: tokens(rows) for name, rows in parts.items()}
+        return cls("bundled", request.encoders[0], checkpoint.path, data, lengths)
 
     def described(self) -> str:
         """A sentence about the rows and the encoder, for the page."""
-        human = "human-written test and real rows" if self.source == "local" else "bundled stand-in rows, not human"
         sizes = ", ".join(
             f"{len(lengths):,} {name} rows of {lengths.mean():.1f} tokens" for name, lengths in self.lengths.items()
         )
-        return f"Task `twitter` ({human}): {sizes}; encoder {Path(self.encoder).name}."
+        return f"Task `twitter` ({self.data.about}): {sizes}; encoder {Path(self.encoder).name}."
 
 
 @dataclass(frozen=True)
