@@ -129,6 +129,7 @@ def notes(section: Section) -> Iterator[str]:
             "**Stand-in data, no human text: a language model wrote the real and test rows of this section too. The "
             "results show that the methods run, not how well they do on human data.**"
         )
+    yield from constant_guess(section)
     shares = section.spec.get("label_shares", {"generated": [], "real": []})
     shift = max((abs(a - b) for a, b in zip(shares["generated"], shares["real"], strict=True)), default=0)
     if shift >= SHIFT:
@@ -140,6 +141,18 @@ def notes(section: Section) -> Iterator[str]:
     for note in section.spec.get("notes", []):
         text = escape(note).rstrip(".") + "."
         yield text[0].upper() + text[1:] if re.match(r"[a-z]+ ", text) else text
+
+
+def constant_guess(section: Section) -> Iterator[str]:
+    """The methods that are no better than always predicting the class that is most frequent in the test."""
+    majority = section.spec["majority"]
+    measured = [row for row in section.rows if not math.isnan(row.accuracy.mean)]
+    no_better = [escape(row.label) for row in measured if row.accuracy.mean <= majority]
+    guess = f"always predicting the most frequent class of the test ({percent(majority)} %)"
+    if no_better and len(no_better) == len(measured):
+        yield f"**Not informative: no method is better than {guess}.**"
+    elif no_better:
+        yield f"**No better than {guess}:** {', '.join(no_better)}."
 
 
 def checker(section: Section) -> Iterator[str]:

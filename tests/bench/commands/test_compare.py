@@ -12,7 +12,7 @@ from tests.bench.leaderboard.fake_store import FakeStore
 
 @pytest.fixture
 def store(tmp_path):
-    store = FakeStore(tmp_path / "runs", rows=150)
+    store = FakeStore(tmp_path / "runs", rows=150, stand_in=True)
     store.method("ce").method("dimp", skill=2.5).method("focal", skill=1.1).method("superloss", failed=[1])
     store.method("imp", env={"torch": "1.0"}).method("gone", failed=store.seeds)
     return store

@@ -32,7 +32,8 @@ class FakeStore:
             "title": "Tweet polarity",
             "labels": [f"class {k}" for k in range(classes)],
             "source": "bundled",
-            "stand_in": True,
+            "about": "simulated logits, no text",
+            "stand_in": False,
             "encoder": "sentence-transformers/all-MiniLM-L6-v2",
             "encoder_hash": "ab12",
             "preset": "quick",
@@ -40,6 +41,7 @@ class FakeStore:
             "settings": {"updates": 48, "batch_size": 32, "lr": 0.0003},
             "sizes": {"generated": 1000, "real": 100, "test": rows},
             "hashes": {"generated": "9e4e", "test": "7e57"},
+            "label_shares": {role: self.shares(classes) for role in ("generated", "real", "test")},
             "majority": float(np.bincount(self.labels).max() / rows),
             "notes": ["3 generated rows removed: also in the test"],
             "seeds": list(seeds),
@@ -47,6 +49,10 @@ class FakeStore:
             "methods": [],
             **section,
         }
+
+    def shares(self, classes):
+        """The share of each class among the test rows."""
+        return (np.bincount(self.labels, minlength=classes) / len(self.labels)).tolist()
 
     def manifest(self, *others, **values):
         """The manifest of this section and of `others`."""

@@ -255,9 +255,43 @@ def test_the_report_shows_the_accuracy_of_the_quality_checker(store, skill, warn
     assert ("Warning: the quality checker" in text) == warned
 
 
+def test_a_method_that_is_no_better_than_a_constant_guess_is_named(store):
+    skills = {"ce": 0, "focal": -2, "dimp": 3}
+    for name, skill in skills.items():
+        store.method(name, skill=skill)
+    text = report(store)[1]
+    (line,) = [line for line in text.splitlines() if "most frequent class" in line]
+    correct = {name: np.mean([store.correct(name, seed, skills[name]).mean() for seed in (0, 1, 2)]) for name in skills}
+    majority = store.section["majority"]
+    assert majority < correct["dimp"]
+    no_better = sorted((name for name in skills if correct[name] <= majority), key=correct.get, reverse=True)
+    guess = f"always predicting the most frequent class of the test ({100 * majority:.1f} %)"
+    assert line == f"**No better than {guess}:** {', '.join(no_better)}."
+
+
+def test_a_section_in_which_no_method_beats_a_constant_guess_says_so(store):
+    store.method("ce", skill=-2).method("focal", skill=-2)
+    assert "**Not informative: no method is better than always predicting" in report(store)[1]
+
+
+def test_label_shares_are_shown_and_a_shift_between_generated_and_real_rows_is_a_note(store):
+    store.method("ce")
+    text = report(store)[1]
+    assert "- text: simulated logits, no text\n" in text
+    assert "the label shares of the generated rows" not in text.lower()
+    store.section["label_shares"] = {"generated": [0.5, 0.5], "real": [0.31, 0.69], "test": [0.312, 0.688]}
+    text = report(store)[1]
+    assert "- label shares: class 0 50 / 31 / 31 %, class 1 50 / 69 / 69 % (generated / real / test rows)\n" in text
+    assert "differ from those of the real rows by up to 19 points" in text
+    store.section["label_shares"]["generated"] = [0.4, 0.6]
+    assert "differ from those" not in report(store)[1], "9 points"
+    del store.section["label_shares"], store.section["about"]  # as in manifests of earlier versions
+    assert "label shares" not in report(store)[1]
+
+
 def test_each_source_has_its_own_section(store, tmp_path):
     other = FakeStore(
-        store.root, rows=30, source="local", stand_in=False, protocol="tuned(8)", task_ref="twitter[noise=0.2]"
+        store.root, rows=30, source="local", stand_in=True, protocol="tuned(8)", task_ref="twitter[noise=0.2]"
     )
     store.method("ce")
     other.seeds = (0, 1)
