@@ -134,8 +134,14 @@ def test_a_generated_set_below_a_batch_is_said_before_training(tiny_encoder: Pat
 
 
 def test_too_few_rows_for_folds_is_said_before_training(tiny_encoder: Path, tmp_path: Path) -> None:
+    (tmp_path / "even.csv").write_text("text,label\n" + "so good,positive\nso bad,negative\n" * 10)
     request = make_request(
-        methods="dimp(calibrate=True)", tasks="twitter[real=4]", encoder=str(tiny_encoder), preset="smoke", seeds=1
+        methods="dimp(calibrate=True)",
+        tasks="twitter[real=4]",
+        real=str(tmp_path / "even.csv"),
+        encoder=str(tiny_encoder),
+        preset="smoke",
+        seeds=1,
     )
     with pytest.raises(UserError, match=r"twitter\[real=4\]: 4 real rows cannot be cut into the 5 folds"):
         make_plan(request, tmp_path)
