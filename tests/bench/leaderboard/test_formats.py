@@ -106,7 +106,7 @@ def test_html_is_escaped_and_loads_nothing(store):
     assert addresses
     assert all(value.startswith("data:image/svg+xml;base64,") for value in addresses)
     assert page.tags.count("img") == 3  # no histories, so no curves
-    for part in ("degrees of freedom", "detectable at 80 % power", "variance, seed", "How to read it", "simulated logits"):
+    for part in ("degrees of freedom", "detectable at 80 % power", "variance, seed", "How to read it", "simulated"):
         assert part in page.text
 
 
