@@ -40,7 +40,19 @@ def as_json(report: Report) -> dict[str, Any]:
 def section_json(section: Section) -> dict[str, Any]:
     """A section: what its rows have in common, and its extra tables."""
     spec = section.spec
-    more = ("title", "labels", "encoder_hash", "settings", "origins", "hashes", "majority", "notes", "seeds")
+    more = (
+        "title",
+        "labels",
+        "encoder_hash",
+        "settings",
+        "origins",
+        "hashes",
+        "about",
+        "label_shares",
+        "majority",
+        "notes",
+        "seeds",
+    )
     return {
         **{key: spec[key] for key in (*SECTION, *more) if key in spec},
         "baseline": section.baseline,
