@@ -9,15 +9,16 @@ import errno
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from bench.cli import grids, models, reports, stores
 from bench.cli.argv import canonical
-from bench.cli.common import INTERRUPTED
+from bench.cli.common import INTERRUPTED, say
 from bench.cli.foreign import foreign_package
 from bench.errors import UserError
+from bench.version import VERSION
 from tasks import DataError
 
 __all__ = ["app", "commands", "main"]
@@ -32,8 +33,26 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Which data-weighting method helps a classifier trained on LLM-generated text, by how much, and is it real?",
 )
+
+
+def print_version(wanted: bool) -> None:
+    """Print the name and version of the distribution and end, if it is wanted."""
+    if wanted:
+        say(f"data-weighting-bench {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def options_before_a_command(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=print_version)
+    ] = False,
+) -> None:
+    """The options that stand before the name of a command."""
+
 
 # In the order in which the help lists them.
 app.command()(grids.run)

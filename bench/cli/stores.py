@@ -20,6 +20,13 @@ class Listing(StrEnum):
     CELLS = "cells"
 
 
+LISTINGS = {
+    Listing.METHODS: "the methods with their settings and costs",
+    Listing.TASKS: "the tasks with their sources: whose text, how many rows, which licence",
+    Listing.CELLS: "the cells of a store with their states (--out: another store; --failed: only those that failed)",
+}
+
+
 class Starter(StrEnum):
     """The folders that `init` copies."""
 
@@ -60,7 +67,7 @@ def validate(
 
 
 def list_(
-    what: Annotated[Listing, typer.Argument(help="What to list.")],
+    what: Annotated[Listing | None, typer.Argument(help="What to list.", show_default=False)] = None,
     out: Annotated[Path, option("out")] = Path("runs"),
     failed: Annotated[bool, typer.Option("--failed", help="With cells: only those that failed.")] = False,
     plugin: Annotated[list[Path] | None, option("plugins")] = None,
@@ -69,6 +76,10 @@ def list_(
     from bench.commands import list as listing
     from bench.config.request import load_plugins
 
+    if what is None:
+        for kind, about in LISTINGS.items():
+            say(f"python -m bench list {kind:8} {about}")
+        return
     load_plugins(plugin or ())
     listings = {
         Listing.METHODS: listing.methods,

@@ -1,0 +1,46 @@
+"""What every command line tool answers: -h, --version, a command without its arguments."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+import bench as package
+from bench.cli import commands
+from bench.cli.stores import Listing
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.mark.parametrize("command", ["", *commands().commands])
+def test_h_is_help(bench: Command, command: str) -> None:
+    words = [command] if command else []
+    short, long = bench(*words, "-h"), bench(*words, "--help")
+    assert (short.returncode, short.stderr) == (0, "")
+    assert short.stdout == long.stdout
+    usage = next(line for line in short.stdout.splitlines() if "Usage:" in line)
+    assert command in usage.split() or not command
+
+
+def test_the_version_is_printed(bench: Command) -> None:
+    done = bench("--version")
+    assert (done.returncode, done.stdout) == (0, f"data-weighting-bench {package.__version__}\n")
+
+
+def test_list_without_an_argument_shows_what_there_is_to_list(bench: Command) -> None:
+    done = bench("list")
+    assert done.returncode == 0
+    assert [line.split()[4] for line in done.stdout.splitlines()] == [str(kind) for kind in Listing]
+
+
+def test_the_tasks_are_listed_with_whose_text_how_many_rows_and_which_licence(bench: Command) -> None:
+    lines = bench("list", "tasks").stdout.splitlines()
+    start = lines.index("twitter: Tweet polarity (negative, positive)")
+    assert lines[start + 1].startswith("    bundled: tweets by people, each rated by at least 20 people")
+    assert lines[start + 2] == "        rows: 1,000 generated, 1,499 real, 1,374 test, 499 validation"
+    assert lines[start + 3] == "        licence: MIT (real, test, validation), Apache-2.0 (generated)"
+    start = lines.index("twitter-irony: Irony in tweets (non_irony, irony)")
+    assert "no real rows (not enough for a run: give --source local or hub)" in lines[start + 1]
+    assert any(line.startswith("    bundled: a stand-in, no human text") for line in lines)
