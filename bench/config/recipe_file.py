@@ -6,7 +6,6 @@ result, or an error.
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError, unknown
+from bench.store.files import parse_json
 from bench.wandb_artifacts import FORM, SCHEME
 from tasks.errors import short_repr
 from tasks.strict_yaml import read_yaml
@@ -106,10 +106,10 @@ def strict_json(path: Path) -> Any:
         return dict(pairs)
 
     try:
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once_each)
+        return parse_json(path.read_bytes(), once_each)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"{path} cannot be read as a configuration: {error}") from error
 
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +107,15 @@ def json_lines(path: Path, schema: type[BaseModel]) -> list[dict[str, Any]]:
     return rows
 
 
-def parse_json(content: bytes | str) -> Any:
-    """The value of a JSON text. Raises ValueError for every text that is none, also if it is too long or too deep."""
+def parse_json(content: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """The value of a JSON text; `pairs` makes an object of its keys and values.
+
+    Raises ValueError for every text that is none, also if it is too long or too deep.
+    """
     if len(content) > MAX_JSON:
         raise ValueError(f"it has more than {MAX_JSON:,} bytes")
     try:
-        return json.loads(content)
+        return json.loads(content, object_pairs_hook=pairs)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
