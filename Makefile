@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= --methods all --tasks twitter
 
-.PHONY: setup setup-dev leaderboard test lint bench-report bench-cpu bench-gpu clean
+.PHONY: setup setup-dev leaderboard test fuzz lint bench-report bench-cpu bench-gpu clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -24,6 +24,11 @@ leaderboard: setup
 
 test: setup-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# EXAMPLES: malformed inputs for each of the readers in tests/fuzz/targets.py
+EXAMPLES ?= 7000
+fuzz: setup-dev
+	$(BIN)/python -m tests.fuzz $(EXAMPLES)
 
 lint: setup-dev
 	$(BIN)/ruff check .

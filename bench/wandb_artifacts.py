@@ -11,12 +11,21 @@ import re
 import shutil
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from bench.errors import UserError
-from bench.store.files import whole_folder
+from bench.store.files import read_json, whole_folder
+from tasks.errors import short_repr
 
 SCHEME = "wandb:"
 FORM = re.compile(r"(?P<entity>[^/:]+)/(?P<project>[^/:]+)/(?P<name>[^/:]+):(?P<version>[^/:]+)(?:/(?P<file>.+))?")
 SEAL = ".artifact.json"  # written last: shows that a download is whole
+
+
+class Seal(BaseModel):
+    """The content of the seal."""
+
+    artifact: str
 
 
 def is_artifact(name: str | Path) -> bool:
@@ -36,7 +45,7 @@ def local(name: str) -> Path:
     """
     parts = FORM.fullmatch(name.removeprefix(SCHEME))
     if parts is None:
-        raise UserError(f"{name!r} is not of the form wandb:entity/project/name:version")
+        raise UserError(f"{short_repr(name)} is not of the form wandb:entity/project/name:version")
     folder = artifact(name, parts)
     path = folder / (parts["file"] or "")
     if not path.exists():
@@ -84,7 +93,7 @@ def option_name(artifact: str) -> str:
 def origin(path: Path) -> str | None:
     """The W&B artifact (entity/project/name:version) that a folder or a file in it was downloaded from, if any."""
     seal = next((folder / SEAL for folder in (path, *path.parents) if (folder / SEAL).exists()), None)
-    return None if seal is None else str(json.loads(seal.read_text(encoding="utf-8"))["artifact"])
+    return None if seal is None else str(read_json(seal, Seal)["artifact"])
 
 
 def cache() -> Path:

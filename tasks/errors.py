@@ -6,18 +6,44 @@ A message is one line: what is wrong, in which file and row, and which name, opt
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 MAX_CHARACTERS = 60  # of a value shown in a message
 MAX_NAMES = 12  # listed in a message
+MAX_COMPARED = 200  # characters of names that are compared; the time grows with the square
+MAX_MESSAGE = 2_000  # characters of a message; the start and the end of a longer one stay
+# What a terminal obeys instead of showing it (C0, DEL, C1), what reverses the order of a line, and half characters,
+# which cannot be written as UTF-8. Tabs and line ends stay.
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class DataError(ValueError):
     """The user's data or task description cannot be used. The message is one line for the user."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.splitlines()))  # names of files and columns may hold line ends
+        super().__init__(one_line(message))
+
+
+def printable(text: str) -> str:
+    """The text with control characters as escapes, such as `\\x1b`, for terminals and reports."""
+    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def one_line(message: str) -> str:
+    """A message as one printable line of at most `MAX_MESSAGE` characters: names and values may hold anything."""
+    line = printable(" ".join(message.splitlines()))
+    half = (MAX_MESSAGE - 5) // 2
+    return line if len(line) <= MAX_MESSAGE else f"{line[:half]} ... {line[-half:]}"
+
+
+def user_path(text: str | Path) -> Path:
+    """A path as the user wrote it, `~` being a home folder. Raises `DataError` for the home of an unknown user."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise DataError(f"{text}: no such user; write ./{text} for a folder of this name") from None
 
 
 def closest(name: object, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
@@ -25,7 +51,9 @@ def closest(name: object, known: Iterable[str], *, cutoff: float = 0.6) -> str |
 
     `cutoff` in [0, 1] is the least similarity, as in `difflib.get_close_matches`.
     """
-    by_lower_case = {entry.lower(): entry for entry in known}
+    by_lower_case = {entry.lower(): entry for entry in known if len(entry) <= MAX_COMPARED}
+    if len(str(name)) > MAX_COMPARED:
+        return None
     matches = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1, cutoff=cutoff)
     return by_lower_case[matches[0]] if matches else None
 
@@ -57,10 +85,10 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def short_repr(value: object) -> str:
-    """The `repr` of a value, cut after `MAX_CHARACTERS`."""
-    text = repr(value)
-    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}..."
+def short_repr(value: object, most: int = MAX_CHARACTERS) -> str:
+    """The `repr` of a value, cut after `most` characters."""
+    text = repr(value[: most + 1] if isinstance(value, str) else value)
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def contents(folder: Path) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.data import TaskData
+from tasks.errors import DataError
 from tasks.rows import Rows
 from tasks.spec import TaskSpec
 
@@ -73,7 +74,10 @@ def log_posterior(odds: NDArray[np.float64]) -> NDArray[np.float64]:
 def load(spec: TaskSpec, options: Mapping[str, float], test_size: int | Literal["default"] | None) -> TaskData:
     """Draw the task's rows; `options` are the knobs `conditional` and `covariate`. No file is read."""
     knobs = {name: float(options.get(name, knob.default)) for name, knob in spec.knobs.items()}
-    processes = Processes.with_distances(**knobs)
+    with np.errstate(all="ignore"):
+        processes = Processes.with_distances(**knobs)
+    if not np.isfinite([processes.words_p, processes.words_q, processes.effect_p, processes.effect_q]).all():
+        raise DataError(f"task {spec.name}: {' and '.join(knobs)} are too large to compute probabilities with")
     test = processes.rows("test")
     size = len(test) if test_size in ("default", None) else int(test_size)
     return TaskData(

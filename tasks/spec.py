@@ -8,9 +8,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    FiniteFloat,
+    PositiveInt,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from tasks.errors import DataError, did_you_mean, did_you_mean_or_all, join_names, missing_file, short_repr
+from tasks.errors import DataError, did_you_mean, did_you_mean_or_all, join_names, missing_file, short_repr, user_path
 from tasks.roles import FILES
 from tasks.sources.files import READERS
 from tasks.sources.places import role_files
@@ -22,6 +30,7 @@ Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
+KNOBS, OUTCOMES = ("conditional", "covariate"), 2  # parameters and labels of the process `oracle`
 # Plainer than the words of pydantic, by its type of problem.
 PROBLEMS = {
     "missing": "this key is required",
@@ -39,7 +48,7 @@ class Filter(Strict):
 class Knob(Strict):
     """An option of a task drawn from a process: `task[name=value]` sets a parameter of the process."""
 
-    default: float
+    default: FiniteFloat
     meaning: Text
 
 
@@ -90,6 +99,8 @@ class TaskSpec(Strict):
     def _rows_come_from_somewhere(self) -> TaskSpec:
         if bool(self.sources) == (self.process is not None):
             raise ValueError("sources: give at least one source, or a process, and not both")
+        if self.process is not None and (set(self.knobs) != set(KNOBS) or len(self.labels) != OUTCOMES):
+            raise ValueError(f"process {self.process} needs the knobs {', '.join(KNOBS)} and {OUTCOMES} labels")
         return self
 
     @model_validator(mode="after")
@@ -175,7 +186,7 @@ def load_spec(name: str | Path) -> TaskSpec:
         return _read_spec(Path(__file__).parent / f"{name}.yaml")
     if name == FILES:
         return _files_task(FILES, {})
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.suffix in (".yaml", ".yml"):
         return _read_spec(path)
     if path.is_dir():
@@ -190,7 +201,7 @@ def load_spec(name: str | Path) -> TaskSpec:
 
 def base_folder(name: str | Path) -> Path:
     """The folder that the files of a task's source `files` are relative to."""
-    path = Path(name).expanduser()
+    path = user_path(name)
     return Path() if name == FILES else path if path.is_dir() else path.parent
 
 

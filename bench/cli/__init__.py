@@ -20,13 +20,13 @@ from bench.cli.foreign import foreign_package
 from bench.errors import UserError
 from bench.version import VERSION
 from tasks import DataError
+from tasks.errors import one_line
 
 __all__ = ["app", "commands", "main"]
 
-# Reported in one line, without a traceback: a disk that is full, read-only, broken or another user's, and names that
-# no file or folder can have.
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
-NAMES = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP)
+# Of a disk that is full, read-only, broken or another user's, or of a file that may not grow. Other errors of files are
+# those of names that no file can have.
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
 MAX_NAME = 200  # characters of a file name shown in an error
 
 app = typer.Typer(
@@ -85,10 +85,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     except typer.Exit as stop:
         code = stop.exit_code
     except OSError as error:
-        if error.errno not in (*DISK, *NAMES):
-            raise
         verb = "written" if error.errno in DISK else "used"
-        code = complain(f"{str(error.filename or 'a file')[:MAX_NAME]} cannot be {verb}: {error.strerror}")
+        code = complain(f"{str(error.filename or 'a file')[:MAX_NAME]} cannot be {verb}: {error.strerror or error}")
+    except (RecursionError, MemoryError) as error:  # of nested or huge input
+        code = complain("an input is nested too deeply" if isinstance(error, RecursionError) else "not enough memory")
     except Exception as error:
         parser_message = getattr(error, "format_message", None)
         if parser_message is None:
@@ -112,5 +112,5 @@ def complain(message: str) -> int:
     if follows():
         time.sleep(5)  # torchrun stops all processes when one ends, so the one that prints the error must end first
     else:
-        print(f"error: {' '.join(message.split())}", file=sys.stderr)
+        print(f"error: {one_line(message)}", file=sys.stderr)
     return 2

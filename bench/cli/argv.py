@@ -106,5 +106,5 @@ def without_brackets(value: str) -> str:
         return value
     try:
         return ",".join(map(str, ast.literal_eval(value)))
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # whatever Python says of what is no list
         return value

@@ -6,6 +6,8 @@ import os
 import shlex
 import sys
 
+from tasks.errors import printable
+
 INTERRUPTED = 130  # exit code after Ctrl-C
 
 
@@ -20,8 +22,8 @@ def typed() -> str:
 
 
 def say(line: str) -> None:
-    """Print one line at once. A closed pipe (`| head`) does not stop the run."""
+    """Print one line at once, control characters as escapes. A closed pipe (`| head`) does not stop the run."""
     try:
-        print(line, flush=True)
+        print(printable(line), flush=True)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the end

@@ -18,6 +18,7 @@ from bench.cli.common import hyphenated
 from bench.config.option import option_of
 from bench.config.run_arguments import RunArguments
 from bench.errors import UserError, unknown
+from tasks.errors import short_repr
 from tasks.strict_yaml import read_yaml
 
 SET = "set"
@@ -48,10 +49,10 @@ def text(value: Any, where: str) -> str:
     if isinstance(value, list) and value and not any(isinstance(entry, list | dict) for entry in value):
         return ",".join(map(str, value))
     if isinstance(value, list | dict):
-        raise UserError(f"{where} takes a value or a list of values, not {value!r}")
+        raise UserError(f"{where} takes a value or a list of values, not {short_repr(value)}")
     return str(value)
 
 
 def kind(value: Any) -> str:
     """The type of a YAML value that is no mapping, in words."""
-    return {list: "a list", type(None): "nothing"}.get(type(value), f"{value!r}")
+    return {list: "a list", type(None): "nothing"}.get(type(value), short_repr(value))

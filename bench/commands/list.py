@@ -11,6 +11,8 @@ import methods as registry
 from bench.errors import UserError
 from bench.store.files import read_json
 from bench.store.folders import State, failure, state, state_word
+from bench.store.layout import DONE
+from bench.store.schemas import Metrics, NamedSpec
 from methods.base import MethodConfig, WeightConfig
 from methods.hooks import Budget
 from tasks import AXES, TaskSpec, load_spec, task_names
@@ -72,17 +74,18 @@ def cells(root: Path, failed: bool) -> Iterator[str]:
         if failed and present is not State.FAILED:
             continue
         try:
-            spec = read_json(path)
+            spec = read_json(path, NamedSpec)
             title = f"{spec['task_ref']} {spec['label']} seed {spec['seed']}{detail(path.parent, present)}"
-        except (UserError, KeyError) as error:
-            title = str(error) if isinstance(error, UserError) else f"{path} is not the spec.json of a cell"
+        except (UserError, OSError) as error:
+            title = str(error)
         yield f"{state_word(path.parent):10} {path.parent}  {title}"
 
 
 def detail(folder: Path, present: State) -> str:
     """The accuracy of a finished cell, the cause of a failed one."""
     if present is State.DONE:
-        return f"  accuracy {read_json(folder / 'metrics.json')['accuracy']:.4f}"
+        accuracy = read_json(folder / DONE, Metrics).get("accuracy")
+        return "" if accuracy is None else f"  accuracy {accuracy:.4f}"
     if present is State.FAILED:
         return f"  {failure(folder)}"
     return ""

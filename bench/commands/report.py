@@ -16,6 +16,7 @@ from bench.leaderboard.rules import Correction, require_baseline
 from bench.store.files import read_json
 from bench.store.manifest import grids, stored
 from bench.store.merge import merged
+from bench.store.schemas import WrittenReport
 
 MAX_LINE = 160  # characters shown of a line that differs
 
@@ -41,7 +42,7 @@ def check(stores: Sequence[Path], reports: Path) -> Iterator[str]:
     UserError if there is no report.
     """
     try:
-        written = read_json(reports / "leaderboard.json")
+        written = read_json(reports / "leaderboard.json", WrittenReport)
         rules = Rules(**{field.name: written[field.name] for field in fields(Rules)})
         rules, command = replace(rules, correction=Correction(rules.correction)), written["command"]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -8,15 +8,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.store.files import flatten, read_json
+from pydantic import BaseModel
+
+from bench.errors import UserError
+from bench.store.files import flatten, json_lines, read_json
 from bench.store.find import title
 from bench.store.folders import failure, state_word
 from bench.store.integrity import INTERNAL, damage
 from bench.store.layout import DONE, LOG, MODEL
+from bench.store.schemas import Environment, Metrics, Spec, Timing, Update
+from bench.store.tables import Kind, read_table
+from tasks.errors import plural, short_repr
 
 BARS = "▁▂▃▄▅▆▇█"
 CURVE = 60  # characters of a curve
 TAIL = 10  # lines of the log
+LINE = 200  # characters of a value
 # The keys of spec.json that are shown, in this order; the others are hashes, which only `--diff` compares.
 SPEC = ("task_ref", "label", "seed", "source", "encoder", "preset", "protocol", "real_use", "rows")
 NAMES = {"task_ref": "task", "label": "method", "real_use": "use of real rows", "artefacts": "precomputed"}  # as shown
@@ -30,17 +37,17 @@ GROUPS = {
 
 def show(folder: Path) -> Iterator[str]:
     """The lines on one cell."""
-    spec = read_json(folder / "spec.json")
+    spec = read_json(folder / "spec.json", Spec)
     reason = failure(folder) or (damage(folder) if (folder / DONE).exists() else "")
     yield f"{title(spec)}: {state_word(folder)}{f' ({reason})' if reason else ''}"
     yield f"folder: {folder}"
     yield from block("cell", readable(spec, SPEC))
     yield from block("hyper-parameters", spec["hyperparameters"])
     yield from block("settings", spec["settings"])
-    yield from block("metrics", {k: v for k, v in optional(folder / DONE).items() if k not in INTERNAL})
-    yield from block("timing", optional(folder / "timing.json"))
+    yield from block("metrics", {k: v for k, v in optional(folder / DONE, Metrics).items() if k not in INTERNAL})
+    yield from block("timing", optional(folder / "timing.json", Timing))
     yield from curves(folder / "history.jsonl")
-    yield from block("environment", optional(folder / "env.json"))
+    yield from block("environment", optional(folder / "env.json", Environment))
     if (folder / MODEL).is_dir():
         yield f"model: {folder / MODEL} ({', '.join(sorted(path.name for path in (folder / MODEL).iterdir()))})"
     lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines() if (folder / LOG).exists() else []
@@ -54,9 +61,9 @@ def readable(spec: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     return {NAMES.get(key, key): spec[key] for key in keys if key in spec}
 
 
-def optional(path: Path) -> dict[str, Any]:
+def optional(path: Path, schema: type[BaseModel]) -> dict[str, Any]:
     """The object in a JSON file, empty if a cell does not have the file yet."""
-    return dict(read_json(path)) if path.exists() else {}
+    return read_json(path, schema) if path.exists() else {}
 
 
 def block(name: str, values: Mapping[str, Any]) -> Iterator[str]:
@@ -70,23 +77,21 @@ def block(name: str, values: Mapping[str, Any]) -> Iterator[str]:
 
 def number(value: Any) -> str:
     """A value as text; numbers with 6 digits."""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else value if isinstance(value, str) else short_repr(value, LINE)
 
 
 def curves(path: Path) -> Iterator[str]:
     """A line per training curve: its bars, first and last value."""
-    import pandas as pd
-
     if not path.exists():
         return
     try:
-        history = pd.read_json(path, lines=True)
-    except ValueError:
-        yield f"curves: {path.name} cannot be read"
+        history = json_lines(path, Update)
+    except (OSError, UserError) as error:
+        yield f"curves: {path.name} cannot be read ({error})"
         return
-    yield f"curves over {len(history)} updates:"
-    for name in (name for name in CURVES if name in history):
-        values = [float(value) for value in history[name].dropna()]
+    yield f"curves over {plural(len(history), 'update')}:"
+    for name in CURVES:
+        values = [float(row[name]) for row in history if row.get(name) is not None and math.isfinite(row[name])]
         if values:
             yield f"    {name:11}  {spark(values)}  {values[0]:.4g} to {values[-1]:.4g}"
 
@@ -103,13 +108,13 @@ def spark(values: list[float], width: int = CURVE) -> str:
 
 def diff(a: Path, b: Path) -> Iterator[str]:
     """The lines on how two cells differ, and their metrics."""
-    one, other = (read_json(folder / "spec.json") for folder in (a, b))
+    one, other = (read_json(folder / "spec.json", Spec) for folder in (a, b))
     yield f"a: {title(one)} ({a})"
     yield f"b: {title(other)} ({b})"
     for name, keys in GROUPS.items():
         yield from differences(name, *(readable(spec, keys) for spec in (one, other)))
-    yield from differences("versions", *(optional(folder / "env.json") for folder in (a, b)))
-    yield from metrics_of_both(*(optional(folder / DONE) for folder in (a, b)))
+    yield from differences("versions", *(optional(folder / "env.json", Environment) for folder in (a, b)))
+    yield from metrics_of_both(*(optional(folder / DONE, Metrics) for folder in (a, b)))
     yield from agreement(a, b)
 
 
@@ -132,15 +137,14 @@ def metrics_of_both(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]
 
 def agreement(a: Path, b: Path) -> Iterator[str]:
     """On how many test rows two cells predict different classes, if they were tested on the same rows."""
-    import pandas as pd
-
     paths = [folder / "predictions.parquet" for folder in (a, b)]
     if not all(path.exists() for path in paths):
         return
     try:
-        one, other = (pd.read_parquet(path).set_index("id") for path in paths)
-    except (OSError, ValueError):
-        yield "predictions: one of the files cannot be read"
+        columns: dict[str, Kind] = {"id": "whole", "label": "whole", "logit_*": "number"}
+        one, other = (read_table(path, columns).set_index("id") for path in paths)
+    except UserError as error:
+        yield f"predictions: {error}"
         return
     if not one["label"].equals(other["label"]) or list(one) != list(other):
         yield "test rows: not the same"

@@ -28,12 +28,13 @@ from bench.store.find import find
 from bench.store.folders import State, state, state_word
 from bench.store.layout import precomputed_path
 from bench.store.manifest import stored
+from bench.store.schemas import Spec
 
 
 def weights(root: Path, name: str, *, top: int, with_texts: bool) -> Iterator[str]:
     """The lines on a cell of a store. Raises UserError if there is no such cell, or it is not finished."""
     folder = finished_cell(root, name)
-    spec = read_json(folder / "spec.json")
+    spec = read_json(folder / "spec.json", Spec)
     yield f"{spec['task_ref']} {spec['label']} seed {spec['seed']} ({folder})"
     section = section_of(root, folder)
     row_weights = weights_in(root, section, spec["seed"], folder)
@@ -86,6 +87,8 @@ def distribution(row_weights: RowWeights) -> Iterator[str]:
     yield f"  {'':14}{''.join(f'{head:>9}' for head in heads)}"
     names = ("first third", "middle third", "last third", "all")
     for name, visits in zip(names, [*thirds(row_weights.visits), row_weights.visits], strict=True):
+        if not len(visits):
+            continue
         values = [visits.mean(), *np.quantile(visits, QUANTILES), visits.max(), ess(visits)]
         yield f"  {name:14}{''.join(f'{value:9.3f}' for value in values)}"
 
@@ -123,7 +126,7 @@ def listing(
     yield f"  {title}"
     for i in rows:
         known = row_weights.label[i] >= 0
-        name = labels[row_weights.label[i]] if known else "?"
+        name = labels[row_weights.label[i]] if known and row_weights.label[i] < len(labels) else "?"
         details = probability("P'", row_weights.quality, i) + probability("p", row_weights.model, i)
         details += remarks(row_weights, i, labels)
         yield f"    row {row_weights.ids[i]:<7} weight {row_weights.weight[i]:<9.4g} {name}{details}"
@@ -164,7 +167,8 @@ def decoded(root: Path, spec: dict[str, Any], row_weights: RowWeights) -> dict[i
     cell = next(root.glob(f"[!.]*/*/{spec['id']}"))
     ids = pd.read_parquet(cell / "train_scores.parquet", columns=["id"])["id"].to_numpy()  # in the order of the tokens
     tokens = np.load(folder / "input_ids.npy", mmap_mode="r")
-    tokenizer = AutoTokenizer.from_pretrained(checkpoints.find(spec["encoder"]).path, local_files_only=True)
+    encoder = checkpoints.find(spec["encoder"]).path
+    tokenizer = AutoTokenizer.from_pretrained(encoder, local_files_only=True, trust_remote_code=False)
     place = dict(zip(ids.tolist(), zip(*token_spans.read(folder), strict=True), strict=True))
     texts: dict[int, str] = {}
     for row, origin in zip(

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.errors import UserError
+from tasks.errors import short_repr
 
+LINE = 100  # characters of an expression in a message
 OPENING = {")": "(", "]": "["}
 
 
@@ -21,6 +23,11 @@ class Expression:
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def shown(text: object) -> str:
+    """An expression or a part of one in a message: on one line."""
+    return short_repr(text, LINE)
 
 
 def split(text: str) -> list[str]:
@@ -36,13 +43,13 @@ def split(text: str) -> list[str]:
         elif char in ")]":
             if not depth or depth.pop() != OPENING[char]:
                 raise UserError(
-                    f"malformed expression {text!r}: {char!r} at position {position + 1} has no opening bracket"
+                    f"malformed expression {shown(text)}: {char!r} at position {position + 1} has no opening bracket"
                 )
         elif char == "," and not depth:
             parts.append(text[start:position])
             start = position + 1
     if depth:
-        raise UserError(f"malformed expression {text!r}: {depth[-1]!r} is never closed")
+        raise UserError(f"malformed expression {shown(text)}: {depth[-1]!r} is never closed")
     parts.append(text[start:])
     return [part.strip() for part in parts]
 
@@ -51,7 +58,7 @@ def parse(text: str | Sequence[str], brackets: str) -> list[Expression]:
     """All expressions in a text or list. `brackets` is "()" for methods and "[]" for tasks."""
     parts = split(text) if isinstance(text, str) else [part for entry in text for part in split(entry)]
     if not any(parts):
-        raise UserError(f"the list of names is empty: {text!r}")
+        raise UserError(f"the list of names is empty: {shown(text)}")
     return [parse_one(part, brackets) for part in parts]
 
 
@@ -61,15 +68,15 @@ def parse_one(text: str, brackets: str) -> Expression:
     name, bracket, rest = text.partition(opening)
     name = name.strip()
     if not name:
-        raise UserError(f"malformed expression {text!r}: a name is missing")
+        raise UserError(f"malformed expression {shown(text)}: a name is missing")
     if not bracket:
         if any(char in name for char in "()[]="):
             raise UserError(
-                f"malformed expression {text!r}; write options as {name_only(name)}{opening}key=value{closing}"
+                f"malformed expression {shown(text)}; write options as {name_only(name)}{opening}key=value{closing}"
             )
         return Expression(name)
     if not rest.endswith(closing):
-        raise UserError(f"malformed expression {text!r}: {closing!r} must be the last character")
+        raise UserError(f"malformed expression {shown(text)}: {closing!r} must be the last character")
     return Expression(name, options(rest[:-1], text) if rest[:-1].strip() else {})
 
 
@@ -84,8 +91,8 @@ def options(text: str, where: str) -> dict[str, Any]:
     for part in split(text):
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not key or not value:
-            raise UserError(f"malformed expression {where!r}: {part!r} is not key=value")
+            raise UserError(f"malformed expression {shown(where)}: {shown(part)} is not key=value")
         if key in values:
-            raise UserError(f"malformed expression {where!r}: {key!r} is given twice")
+            raise UserError(f"malformed expression {shown(where)}: {shown(key)} is given twice")
         values[key.replace("-", "_")] = value.strip("'\"")
     return values

@@ -14,6 +14,7 @@ from bench.errors import UserError, unknown
 from methods.base import Method, MethodConfig, RealUse
 from methods.hooks import Budget
 from methods.plugins import findable
+from tasks.errors import short_repr
 
 MAX_COST = 10.0  # times the cost of a `ce` cell; a more expensive method is not part of a group
 
@@ -63,7 +64,7 @@ def choose(
         if name not in registry:
             raise unknown("method", name, registry)
         if name not in {choice.cls.name for choice in chosen.values()}:
-            raise UserError(f"a setting is given for {name!r}, which is not among the methods of this grid")
+            raise UserError(f"a setting is given for {short_repr(name)}, which is not among the methods of this grid")
     return tuple(chosen.values()), left_out
 
 

@@ -42,14 +42,15 @@ def key_values(texts: Sequence[str]) -> dict[str, str]:
     """`key=value` texts as a dict. Raises UserError for a text without a value and for a repeated key."""
     # Imported late: `import bench` must work where a file hides the package `tasks`, which `bench.__main__` reports.
     from bench.errors import UserError
+    from tasks.errors import short_repr
 
     values: dict[str, str] = {}
     for text in texts:
         key, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not key or not value:
-            raise UserError(f"--set {text!r} is not key=value")
+            raise UserError(f"--set {short_repr(text)} is not key=value")
         if key in values:
-            raise UserError(f"--set {key!r} is given twice")
+            raise UserError(f"--set {short_repr(key)} is given twice")
         values[key] = value
     return values
 

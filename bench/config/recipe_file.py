@@ -6,7 +6,6 @@ result, or an error.
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -15,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError, unknown
+from bench.store.files import parse_json
 from bench.wandb_artifacts import FORM, SCHEME
+from tasks.errors import short_repr
 from tasks.strict_yaml import read_yaml
 
 PREFIX = "single_label_classification"
@@ -105,10 +106,10 @@ def strict_json(path: Path) -> Any:
         return dict(pairs)
 
     try:
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once_each)
+        return parse_json(path.read_bytes(), once_each)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"{path} cannot be read as a configuration: {error}") from error
 
 
@@ -147,7 +148,7 @@ class Reader:
         """A truth value, which may be text."""
         value = self.take(key, default)
         if str(value).lower() not in ("true", "false"):
-            raise UserError(f"{self.path}: {key} must be true or false, not {value!r}")
+            raise UserError(f"{self.path}: {key} must be true or false, not {short_repr(value)}")
         return str(value).lower() == "true"
 
     def number(self, key: str, default: float) -> float:
@@ -158,7 +159,7 @@ class Reader:
                 raise TypeError
             return float(value)
         except (TypeError, ValueError):
-            raise UserError(f"{self.path}: {key} must be a number, not {value!r}") from None
+            raise UserError(f"{self.path}: {key} must be a number, not {short_repr(value)}") from None
 
     def whole(self, key: str, default: int) -> int:
         """A whole number, 0 or more."""
@@ -251,7 +252,9 @@ class Reader:
             if key in FIXED:
                 if value not in FIXED[key]:
                     allowed = " or ".join(map(str, FIXED[key]))
-                    raise UserError(f"{self.path}: {key}={value!r} would change the result; it must be {allowed}")
+                    raise UserError(
+                        f"{self.path}: {key}={short_repr(value)} would change the result; it must be {allowed}"
+                    )
             elif key in IGNORED:
                 ignored.append(key)
             else:

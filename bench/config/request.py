@@ -21,7 +21,9 @@ from bench.wandb_artifacts import located
 from methods.base import DIVERSITY, DIVERSITY_OOF, QUALITY, QUALITY_OOF
 from methods.plugins import PluginError, load_file
 from tasks import COURSE, FILES, SOURCES, Role, TaskData, is_course, load
+from tasks.errors import short_repr, user_path
 
+MOST_DIGITS = 18  # of a number of rows
 MOST_SEEDS = 10_000  # a larger number of seeds is a typing error
 ALL_METHODS = GridArguments()  # the grid of `bench run` without options
 
@@ -74,7 +76,7 @@ def make_request(arguments: GridArguments = ALL_METHODS, /, **changes: Any) -> R
         raise unknown("preset", grid.preset, PRESETS)
     preset = PRESETS[grid.preset]
     data_dir = grid.data_dir or os.environ.get("BENCH_DATA")
-    folder = Path(data_dir) if data_dir else None
+    folder = user_path(data_dir) if data_dir else None
     source = source_of(grid.source, folder)
     replaced: dict[Role, str | Path | None] = {"generated": grid.generated, "real": grid.real, "test": grid.test}
     places = {role: str(located(str(place))) for role, place in replaced.items() if place}
@@ -136,7 +138,7 @@ def load_plugins(files: Sequence[str | Path]) -> None:
     try:
         methods.discover()
         for file in files:
-            load_file(Path(file))
+            load_file(user_path(file))
     except PluginError as error:
         raise UserError(str(error)) from error
 
@@ -155,7 +157,7 @@ def names(text: str | Sequence[str]) -> tuple[str, ...]:
     parts = text.split(",") if isinstance(text, str) else text
     unique = tuple(dict.fromkeys(part.strip() for part in parts))
     if not all(unique):
-        raise UserError(f"an empty name in the list {text!r}")
+        raise UserError(f"an empty name in the list {short_repr(text)}")
     return unique
 
 
@@ -171,7 +173,7 @@ def seed_list(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
     except (TypeError, ValueError):
         unique = ()
     if not unique or len(unique) < len(set(entries)) or min(unique) < 0:
-        raise UserError(f"--seeds takes a number of 1 or more, --seed a list such as 3,7; not {seeds!r}")
+        raise UserError(f"--seeds takes a number of 1 or more, --seed a list such as 3,7; not {short_repr(seeds)}")
     return unique
 
 
@@ -184,8 +186,8 @@ def row_limit(test_size: int | str | None) -> int | Literal["default"] | None:
     """The most test rows: a number, None for "all", or "default" for the task's own limit."""
     if test_size in ("default", "all", None):
         return "default" if test_size == "default" else None
-    if not str(test_size).isdecimal() or int(test_size) < 1:
-        raise UserError(f"test_size (--test-size) must be a number, all or default, not {test_size!r}")
+    if not str(test_size).isdecimal() or len(str(test_size)) > MOST_DIGITS or int(test_size) < 1:
+        raise UserError(f"test_size (--test-size) must be a number, all or default, not {short_repr(test_size)}")
     return int(test_size)
 
 

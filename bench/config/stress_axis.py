@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from bench.config.expressions import parse
 from bench.errors import UserError, unknown
 from tasks import AXES
+from tasks.errors import short_repr
 
 MAX_POINTS = 50  # of an axis; more is a typing error in the step
 
@@ -21,10 +22,10 @@ def along(task: str, axis: str) -> str:
     if name not in known:
         raise unknown("axis", name, known)
     if not equals:
-        raise UserError(f"--axis {axis!r} has no values; write {name}=START:STOP:STEP or {name}=A,B,C")
+        raise UserError(f"--axis {short_repr(axis)} has no values; write {name}=START:STOP:STEP or {name}=A,B,C")
     (expression, *others) = parse(task, "[]")
     if others:
-        raise UserError(f"--task takes one task, not {task!r}")
+        raise UserError(f"--task takes one task, not {short_repr(task)}")
     if name in expression.options:
         raise UserError(f"{task} already has a value for {name}")
     fixed = [f"{key}={value}" for key, value in expression.options.items()]
@@ -40,7 +41,7 @@ def points(text: str) -> list[str]:
         start, stop, step = map(Decimal, parts)
         count = int((stop - start) / step) + 1
     except (ValueError, InvalidOperation, ArithmeticError):
-        raise UserError(f"{text!r} is not START:STOP:STEP, such as 0:0.4:0.1") from None
+        raise UserError(f"{short_repr(text)} is not START:STOP:STEP, such as 0:0.4:0.1") from None
     if not 1 < count <= MAX_POINTS:
-        raise UserError(f"{text!r} has {max(count, 0)} values; an axis has 2 to {MAX_POINTS}")
+        raise UserError(f"{short_repr(text)} has {max(count, 0)} values; an axis has 2 to {MAX_POINTS}")
     return [str(start + i * step) for i in range(count)]

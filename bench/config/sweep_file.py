@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError, unknown
-from tasks.errors import plural
+from tasks.errors import plural, short_repr
 from tasks.strict_yaml import read_yaml
 
 METHODS = ("grid", "random", "bayes")
 DRAWS = 20  # trials that are drawn if neither --count nor run_cap says how many
+MOST_TRIALS = 10_000  # more is a mistake in the ranges
 # How a value is drawn, by the name of the distribution: (parameter, random numbers) -> value.
 Draw = Callable[[Mapping[str, Any], random.Random], Any]
 DISTRIBUTIONS: dict[str, Draw] = {
@@ -46,22 +47,32 @@ def trials(path: Path, count: int | None = None, seed: int = 0) -> tuple[list[li
     """
     sweep = read(path)
     most = count or sweep.get("run_cap")
-    if not (most is None or (isinstance(most, int) and most > 0)):
-        raise UserError(f"{path}: run_cap must be a number of trials, not {most!r}")
+    if not (most is None or (type(most) is int and most > 0)):
+        raise UserError(f"{path}: run_cap must be a number of trials, not {short_repr(most)}")
     fixed, parameters = command(sweep, path), sweep.get("parameters") or {}
     if sweep["method"] == "grid":
         choices = [values(name, entry, path) for name, entry in parameters.items()]
-        every = [dict(zip(parameters, row, strict=True)) for row in itertools.product(*choices)]
-        chosen = every[:most]
-        summary = f"{len(chosen)} of {plural(len(every), 'trial')} of a grid"
+        every = math.prod(map(len, choices))
+        rows = itertools.islice(itertools.product(*choices), within(most or every, path))
+        chosen = [dict(zip(parameters, row, strict=True)) for row in rows]
+        summary = f"{len(chosen)} of {plural(every, 'trial')} of a grid"
     else:
         rng = random.Random(seed)
-        draws = range(most or DRAWS)
+        draws = range(within(most or DRAWS, path))
         chosen = [{name: draw_value(name, entry, rng, path) for name, entry in parameters.items()} for _ in draws]
         summary = f"{plural(len(chosen), 'trial')} drawn at random with seed {seed}"
         if sweep["method"] == "bayes":
             summary += "; method bayes searches only on the W&B server, where it learns from finished trials"
     return [[*fixed, *(f"--{name}={trial[name]}" for name in sorted(trial))] for trial in chosen], f"{path}: {summary}"
+
+
+def within(number: int, path: Path) -> int:
+    """The number of trials. Raises UserError if there are too many."""
+    if number > MOST_TRIALS:
+        raise UserError(
+            f"{path}: {plural(number, 'trial')}; at most {MOST_TRIALS:,}: give --count, or run_cap in the file"
+        )
+    return number
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -92,23 +103,29 @@ def values(name: str, entry: Any, path: Path) -> list[Any]:
         return list(entry["values"])
     if isinstance(entry, Mapping) and "value" in entry:
         return [entry["value"]]
-    raise UserError(f"{path}: parameter {name!r} of a grid needs value or a list of values, not {entry!r}")
+    raise UserError(
+        f"{path}: parameter {short_repr(name)} of a grid needs value or a list of values, not {short_repr(entry)}"
+    )
 
 
 def draw_value(name: str, entry: Any, rng: random.Random, path: Path) -> Any:
     """One value of a parameter."""
     if not isinstance(entry, Mapping):
-        raise UserError(f"{path}: parameter {name!r} needs value, values, or min and max, not {entry!r}")
+        raise UserError(
+            f"{path}: parameter {short_repr(name)} needs value, values, or min and max, not {short_repr(entry)}"
+        )
     numbers = [entry.get("min"), entry.get("max")]
     default = "int_uniform" if all(isinstance(number, int) for number in numbers) else "uniform"
     kind = entry.get("distribution") or (
         "constant" if "value" in entry else "categorical" if "values" in entry else default
     )
-    if kind not in DISTRIBUTIONS:
+    if not isinstance(kind, str) or kind not in DISTRIBUTIONS:
         raise unknown(f"distribution of parameter {name}", str(kind), DISTRIBUTIONS)
     try:
         return DISTRIBUTIONS[kind](entry, rng)
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        text = [f"{key} is the text {entry[key]!r}" for key in ("min", "max") if isinstance(entry.get(key), str)]
+        text = [
+            f"{key} is the text {short_repr(entry[key])}" for key in ("min", "max") if isinstance(entry.get(key), str)
+        ]
         why = f"{text[0]}; YAML reads 1.0e-5 as a number, not 1e-5" if text else str(error)
-        raise UserError(f"{path}: parameter {name!r} cannot be drawn from {kind} ({why})") from error
+        raise UserError(f"{path}: parameter {short_repr(name)} cannot be drawn from {kind} ({why})") from error

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from bench.errors import UserError, unknown
+from tasks.errors import short_repr
 
 Config = TypeVar("Config")
 
@@ -37,11 +38,11 @@ def convert(value: Any, hint: Any, where: str) -> Any:
     if isinstance(value, str) and value.lower() in {"none", "null", "~"} and optional(hint):
         return None
     if isinstance(value, bool) and hint is not bool and not optional_of(hint, bool):
-        raise UserError(f"{where} must be {spell(hint)}, not {value!r}")
+        raise UserError(f"{where} must be {spell(hint)}, not {short_repr(value)}")
     try:
         return TypeAdapter(hint).validate_python(value)
     except ValidationError as error:
-        raise UserError(f"{where} must be {spell(hint)}, not {value!r}") from error
+        raise UserError(f"{where} must be {spell(hint)}, not {short_repr(value)}") from error
 
 
 def optional_of(hint: Any, member: Any) -> bool:

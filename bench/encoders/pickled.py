@@ -6,16 +6,16 @@ as safetensors once, and all other code reads those.
 
 from __future__ import annotations
 
-import json
 import pickle
 import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.encoders.weight_files import Index
 from bench.errors import UserError
 from bench.hashing import digest, file_hash
-from bench.store.files import whole_folder
+from bench.store.files import read_json, whole_folder
 from bench.wandb_artifacts import cache
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def _check_shards(folder: Path, files: list[Path]) -> None:
     if not (folder / INDEX).exists():
         return
     try:
-        shards = set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        shards = set(read_json(folder / INDEX, Index)["weight_map"].values())
+    except UserError as error:
         raise UserError(f"{folder / INDEX} is damaged: it is no index of weights") from error
     if missing := sorted(shards - {path.name for path in files}):
         raise UserError(f"{folder}: {INDEX} names {', '.join(missing)}, but the folder has no such file")

@@ -12,13 +12,20 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter, ValidationError
 
 from bench.errors import UserError
+from bench.store.files import read_json
 
 INDEX = "model.safetensors.index.json"  # of a model in several files: the file of each tensor
 FLOATS = ("F64", "F32", "F16", "BF16")
-HEADER_LIMIT = 100 * 2**20  # bytes; the safetensors library refuses longer headers too
+HEADER_LIMIT = 16 * 2**20  # bytes; the header of a file with 100,000 tensors has about 10 MB
 # Prefixes that a training script leaves before every name of a wrapped model: DataParallel, torch.compile, FSDP.
 WRAPPER = re.compile(r"(?:module\.|_orig_mod\.|_fsdp_wrapped_module\.|_forward_module\.)+")
 REMEDY = "download it again, or save the model anew with save_pretrained"
+
+
+class Index(BaseModel):
+    """The content of an index."""
+
+    weight_map: dict[str, str]
 
 
 class Entry(BaseModel):
@@ -28,6 +35,9 @@ class Entry(BaseModel):
     dtype: str
     shape: list[NonNegativeInt]
     data_offsets: Annotated[list[NonNegativeInt], Field(min_length=2, max_length=2)]
+
+
+ENTRIES = TypeAdapter(dict[str, Entry])
 
 
 def tensors(folder: Path) -> dict[str, tuple[int, ...]]:
@@ -44,8 +54,8 @@ def tensors(folder: Path) -> dict[str, tuple[int, ...]]:
 def check_index(path: Path, files: Collection[str]) -> None:
     """Raise UserError for an index of several files that is none, or that names a file outside `files`."""
     try:
-        named = TypeAdapter(dict[str, str]).validate_python(json.loads(path.read_bytes())["weight_map"])
-    except (ValueError, RecursionError, LookupError, TypeError) as error:
+        named = read_json(path, Index)["weight_map"]
+    except UserError as error:
         raise UserError(f"{path} is no index: it has no mapping weight_map of tensors to files; {REMEDY}") from error
     if absent := sorted({*named.values()} - {*files}):
         raise UserError(f"{path} names {absent[0]}, but the folder has no such file; {REMEDY}")
@@ -61,7 +71,7 @@ def header(path: Path) -> dict[str, tuple[int, ...]]:
         (length,) = struct.unpack("<Q", start)
         text = file.read(length)
     try:
-        entries = {name: Entry.model_validate(entry) for name, entry in parsed(text).items()}
+        entries = ENTRIES.validate_python(parsed(text))
     except (ValueError, RecursionError) as error:
         reason = "an entry is malformed" if isinstance(error, ValidationError) else "it is no JSON mapping"
         raise UserError(f"{path} is not a safetensors file: its header cannot be read ({reason}); {REMEDY}") from error

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.execution.progress import SETTLED, Progress, Row
-from tasks.errors import plural
+from tasks.errors import plural, printable
 
 REFRESHES = 2  # per second; each takes time from the workers
 AROUND = 6  # lines of the screen that are not rows: head, foot and the shell's prompt
@@ -28,7 +28,7 @@ STYLES = {"done": "green", "cached": "dim", "running": "cyan", "failed": "red", 
 def table(progress: Progress, console: Console | None = None) -> Iterator[None]:
     """Show the run's table while the body runs; lines that the run prints appear above it."""
     console = console or Console()
-    before, progress.say, progress.lines = progress.say, lambda line: console.print(Text(line)), False
+    before, progress.say, progress.lines = progress.say, lambda line: console.print(Text(printable(line))), False
     try:
         with Live(
             console=console,
@@ -62,7 +62,12 @@ def wide(rows: list[Row]) -> Table:
         grid.add_column(word, justify="right", style=style, no_wrap=True)
     grid.add_column("accuracy", justify="right", no_wrap=True)
     for row in rows:
-        grid.add_row(Text(row.task), Text(row.label), *(str(row.counts[word] or "") for word in STYLES), percent(row))
+        grid.add_row(
+            Text(printable(row.task)),
+            Text(printable(row.label)),
+            *(str(row.counts[word] or "") for word in STYLES),
+            percent(row),
+        )
     return grid
 
 
@@ -77,7 +82,7 @@ def narrow(rows: list[Row]) -> Table:
             cells.append(f" {failed} failed", STYLES["failed"])
         elif row.counts["running"]:
             cells.append(f" +{row.counts['running']}", STYLES["running"])
-        grid.add_row(Text(row.task), Text(row.label), cells, percent(row))
+        grid.add_row(Text(printable(row.task)), Text(printable(row.label)), cells, percent(row))
     return grid
 
 

@@ -22,6 +22,7 @@ from bench.stats.interval import t_interval
 from bench.stats.metrics import METRICS
 from bench.store.files import read_json
 from bench.store.layout import DONE
+from bench.store.schemas import Metrics
 
 # The range of a metric: t intervals are cut at its ends.
 BOUNDS = {**dict.fromkeys(METRICS, (0.0, 1.0)), "log_loss": (0.0, math.inf)}
@@ -135,5 +136,6 @@ def costs(row: Row, reference: Row | None) -> Costs:
 def quality(spec: Mapping[str, Any], store: Path) -> Quality:
     """Mean test accuracy of the section's quality checkers that are finished."""
     folders = [store / name for name in spec.get("checkers", {}).get("quality", {}).values()]
-    accuracies = [read_json(folder / DONE)["accuracy"] for folder in folders if (folder / DONE).exists()]
-    return Quality(len(accuracies), mean(accuracies))
+    accuracies = [read_json(folder / DONE, Metrics).get("accuracy") for folder in folders if (folder / DONE).exists()]
+    known = [value for value in accuracies if value is not None]
+    return Quality(len(known), mean(known))

@@ -6,11 +6,16 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from bench.errors import UserError
+
+MAX_JSON = 32 * 2**20  # bytes; the manifest of a grid with 100,000 cells has about 10 MB
+REMEDY = "remove it and run again"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -67,18 +72,56 @@ def flatten(values: Mapping[str, Any], separator: str = ".", whole: Collection[s
     return flat
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file. Raises UserError, which names the file, if it holds no JSON object."""
-    return json_object(path.read_bytes(), path)
+def read_json(path: Path, schema: type[BaseModel] | None = None) -> dict[str, Any]:
+    """The JSON object in a file. Raises UserError, which names the file, if it has no object or not the schema's."""
+    with path.open("rb") as file:
+        return json_object(file.read(MAX_JSON + 1), path, schema)
 
 
-def json_object(content: bytes, path: Path) -> dict[str, Any]:
-    """The JSON object in `content`, the bytes of the file `path`. Raises UserError; the cell of a removed file is
-    computed again."""
+def json_object(content: bytes, path: Path, schema: type[BaseModel] | None = None) -> dict[str, Any]:
+    """The JSON object in `content`, the bytes of the file `path`. Raises UserError as `read_json` does.
+
+    A schema checks the entries that it names; the object has all of them, in the types of JSON.
+    """
     try:
-        value = json.loads(content)
+        value = parse_json(content)
         if not isinstance(value, dict):
             raise ValueError(f"it holds a {type(value).__name__}, not an object")
+        if schema is not None:
+            schema.model_validate(value, strict=True)
+    except ValidationError as error:
+        raise UserError(f"{path} is damaged ({first_problem(error)}); {REMEDY}") from error
     except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); remove it and run again") from error
+        raise UserError(f"{path} is damaged ({error}); {REMEDY}") from error
     return value
+
+
+def json_lines(path: Path, schema: type[BaseModel]) -> list[dict[str, Any]]:
+    """The JSON objects in the lines of a file, each of the `schema`. Raises UserError, which names file and line."""
+    rows = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            rows.append(json_object(line, path, schema))
+        except UserError as error:
+            raise UserError(f"{path}, line {number}: {error.__cause__}") from error
+    return rows
+
+
+def parse_json(content: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """The value of a JSON text; `pairs` makes an object of its keys and values.
+
+    Raises ValueError for every text that is none, also if it is too long or too deep.
+    """
+    if len(content) > MAX_JSON:
+        raise ValueError(f"it has more than {MAX_JSON:,} bytes")
+    try:
+        return json.loads(content, object_pairs_hook=pairs)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem that a schema finds: the place, and what is wrong there."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg'].removeprefix('Value error, ')}"

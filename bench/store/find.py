@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from bench.store.files import read_json
 from bench.store.folders import State, failure, state
 from bench.store.layout import MODEL, MODEL_FILES
 from bench.store.manifest import GRIDS, grids
-from tasks.errors import did_you_mean_or_all
+from bench.store.schemas import NamedSpec
+from tasks.errors import did_you_mean_or_all, short_repr, user_path
 
 CELL = re.compile(r"[0-9a-f]{6,20}|\S.* \S+ \d+")  # the beginning of an id, or "task method seed"
 
@@ -22,11 +24,11 @@ def model_of(name: str, root: Path) -> str:
 
     Raises UserError for a cell that is not in the store `root`, is not done, or has no whole model saved.
     """
-    path = Path(name).expanduser()
+    path = user_path(name)
     if not (path / "spec.json").exists() and (path.exists() or not CELL.fullmatch(name)):
         return name
     cell = find(root, name)
-    now, name = state(cell), title(read_json(cell / "spec.json"))
+    now, name = state(cell), title(read_json(cell / "spec.json", NamedSpec))
     if now is not State.DONE:
         cause = f" ({failure(cell)})" if now is State.FAILED else ""
         retry = " --retry-failed" if now is State.FAILED else ""
@@ -58,13 +60,13 @@ def find(root: Path, name: str) -> Path:
 
     Raises UserError if no cell or several cells match; the message names the nearest or all of them.
     """
-    if (Path(name) / "spec.json").exists():
-        return Path(name)
+    if (user_path(name) / "spec.json").exists():
+        return user_path(name)
     folders = [path.parent for path in sorted(root.glob("*/*/*/spec.json"))]
     if not folders:
         raise UserError(f"no cell in {root}")
     by_id = [folder for folder in folders if folder.name.startswith(name)]
-    specs = {} if by_id else {folder: read_json(folder / "spec.json") for folder in folders}
+    specs = {} if by_id else readable_specs(folders)
     words = " ".join(name.split())
     found = by_id or [folder for folder, spec in specs.items() if title(spec) == words]
     # A method's bare name means its only configuration, if there is only one.
@@ -72,11 +74,22 @@ def find(root: Path, name: str) -> Path:
     cells = [folder for folder in found if ".artefacts" not in folder.parts] or found
     if not cells:
         raise UserError(
-            f"no cell {name!r} in {root}{did_you_mean_or_all(name, sorted(set(map(title, specs.values()))))}"
+            f"no cell {short_repr(name)} in {root}{did_you_mean_or_all(name, sorted(set(map(title, specs.values()))))}"
         )
     if len({folder.name for folder in cells}) > 1:
-        raise UserError(f"{name!r} fits {len(cells)} cells; give an id: {', '.join(cell.name for cell in cells[:8])}")
+        raise UserError(
+            f"{short_repr(name)} fits {len(cells)} cells; give an id: {', '.join(cell.name for cell in cells[:8])}"
+        )
     return cells[0]
+
+
+def readable_specs(folders: Iterable[Path]) -> dict[Path, dict[str, Any]]:
+    """The `spec.json` of each folder; one that is damaged names no cell."""
+    specs = {}
+    for folder in folders:
+        with contextlib.suppress(UserError, OSError):
+            specs[folder] = read_json(folder / "spec.json", NamedSpec)
+    return specs
 
 
 def title(spec: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from bench.store.files import whole_folder
 from bench.store.folders import State, finish, state
 from bench.store.layout import precomputed_path
 from bench.store.leases import exclusive
+from bench.store.tables import read_table
 from tasks import Rows
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def save(hidden: Mapping[str, Rows], root: Path) -> None:
 
 def read(root: Path, identity: str | None) -> pd.DataFrame | None:
     """Hidden columns by id, None if the store has none."""
-    import pandas as pd
-
     path = precomputed_path(root, "record", identity) / FILE if identity else None
-    return pd.read_parquet(path) if path is not None and path.exists() else None
+    return (
+        read_table(path, {"id": "whole", "label": "whole", "label_clean?": "whole", "copy_of?": "whole"})
+        if path is not None and path.exists()
+        else None
+    )

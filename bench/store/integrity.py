@@ -7,7 +7,6 @@ this. Folders of earlier versions have sizes alone, which are then all that is c
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import xxhash
 
 from bench.hashing import digest
+from bench.store.files import parse_json
 from bench.store.layout import DONE, LEASE, LOG
 from tasks.errors import plural
 
@@ -39,7 +39,7 @@ def sealed(folder: Path, results: Mapping[str, Any], name: str) -> dict[str, Any
 def damage(folder: Path) -> str:
     """What is wrong with a finished folder, in one line; empty if nothing is."""
     try:
-        content = json.loads((folder / DONE).read_text(encoding="utf-8"))
+        content = parse_json((folder / DONE).read_bytes())
         return problem(folder, content)
     except OSError as error:
         return f"{Path(error.filename or folder).name} cannot be read: {error.strerror}"

@@ -10,6 +10,7 @@ import methods
 from bench.errors import UserError
 from bench.hashing import digest
 from bench.store.files import read_json, write_json
+from bench.store.schemas import Manifest
 
 SCHEMA = 1
 GRIDS = ".grids"
@@ -41,10 +42,9 @@ def grids(root: Path) -> list[dict[str, Any]]:
 
 def read(path: Path) -> dict[str, Any]:
     """One grid's manifest. Raises UserError for another file or another version."""
-    grid = read_json(path)
-    if grid.get("schema") != SCHEMA or "sections" not in grid:
+    if read_json(path).get("schema") != SCHEMA:
         raise UserError(f"{path} is not a grid of this version; remove it, and run that grid again to report on it")
-    return grid
+    return read_json(path, Manifest)
 
 
 def stored(root: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from bench.errors import UserError
 from bench.store.files import read_json
 from bench.store.layout import DONE
 from bench.store.manifest import joined, section_key, stored
+from bench.store.schemas import CodeSpec
 
 
 class Part(NamedTuple):
@@ -74,7 +75,7 @@ def refuse_mixed_code(cells: Sequence[FinishedCell]) -> None:
     ids: dict[tuple[str, str, str], FinishedCell] = {}
     codes: dict[tuple[str, str], tuple[str, FinishedCell]] = {}
     for cell in cells:
-        code = str(read_json(cell.folder / "spec.json")["code"])
+        code = str(read_json(cell.folder / "spec.json", CodeSpec)["code"])
         known_code, first = codes.setdefault(cell.row, (code, cell))
         same_seed = ids.setdefault(cell.result, cell)
         if code != known_code:

@@ -7,7 +7,6 @@ a cell that was finished before is logged without another training.
 from __future__ import annotations
 
 import importlib.util
-import json
 import math
 import os
 from collections.abc import Collection
@@ -15,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError, unknown
 from bench.jobs import MirrorJob
-from bench.store.files import flatten, read_json
+from bench.store.files import flatten, json_lines, read_json
 from bench.store.folders import finish
 from bench.store.layout import DONE
+from bench.store.schemas import Update
 from bench.tracking import lineage
 from bench.wandb_artifacts import PATIENCE, address, why_unreachable
 
@@ -72,8 +72,7 @@ def send(tracker: GeneralTracker, job: MirrorJob) -> None:
     configuration = flatten({**spec, "cell": job.cell.name, "inputs": list(job.inputs)})
     tracker.store_init_configuration({key: plain(value) for key, value in configuration.items()})
     last = 0
-    for line in (job.cell / "history.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
+    for row in json_lines(job.cell / "history.jsonl", Update):
         last = row.pop("step")
         tracker.log({f"train/{key}": value for key, value in row.items() if value is not None}, step=last)
     final = {**metrics, **{f"selected/{key}": value for key, value in metrics.get("selected", {}).items()}}

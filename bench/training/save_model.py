@@ -43,6 +43,6 @@ def save_full(job: CellJob, classifier: Classifier, folder: Path) -> None:
     model.config.id2label = dict(enumerate(labels))  # type: ignore[union-attr]
     model.config.label2id = {name: i for i, name in enumerate(labels)}  # type: ignore[union-attr]
     model.save_pretrained(folder)  # type: ignore[operator]
-    tokenizer = AutoTokenizer.from_pretrained(job.checkpoint.path, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(job.checkpoint.path, local_files_only=True, trust_remote_code=False)
     tokenizer.model_max_length = job.spec.settings["max_length"]  # predictions truncate texts as training did
     tokenizer.save_pretrained(folder)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tasks.spec import TaskSpec
 
 
+MAX_TEXT = 1_000_000  # characters, many times what any encoder reads; tokenising more takes minutes
+
+
 def checked_rows(table: Table, columns: Columns, known: Sequence[str], clean_label: str | None = None) -> Rows:
     """The n rows of a table; class i is `known[i]`.
 
@@ -61,6 +64,8 @@ def _text_problem(value: Any) -> str:
         return f"is {short_repr(value)} ({type(value).__name__}), not a string"
     if not value.strip():
         return "is empty"
+    if len(value) > MAX_TEXT:
+        return f"has {len(value):,} characters, and a text has at most {MAX_TEXT:,}; cut it"
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -14,7 +14,7 @@ from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import DataError, did_you_mean, join_names, plural
+from tasks.errors import DataError, did_you_mean, join_names, plural, user_path
 from tasks.roles import normalised
 from tasks.sources.files import Table
 
@@ -35,7 +35,7 @@ def is_course(folder: Path | None) -> bool:
 
 def course_files(folder: Path, size: str) -> dict[str, Path]:
     """The path of each class's file, `size` being full or small. The files need not exist."""
-    return {name: folder.expanduser() / f"train_{short}{SIZES[size]}.txt" for name, short in CLASSES.items()}
+    return {name: user_path(folder) / f"train_{short}{SIZES[size]}.txt" for name, short in CLASSES.items()}
 
 
 def read_course(folder: Path, size: str = LARGEST) -> Table:
@@ -82,7 +82,7 @@ def _existing_files(folder: Path, size: str) -> Mapping[str, Path]:
     paths = course_files(folder, size)
     missing = [path.name for path in paths.values() if not path.is_file()]
     if missing:
-        present = sorted(path.name for path in folder.expanduser().glob("*.txt"))
+        present = sorted(path.name for path in user_path(folder).glob("*.txt"))
         problem = f"{folder}: no {' and no '.join(missing)}; there must be two {size} files, one for each class"
         raise DataError(f"{problem}; the folder holds {join_names(present)}{did_you_mean(missing[0], present)}")
     return paths

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.errors import DataError, contents, join_names
+from tasks.errors import DataError, contents, join_names, user_path
 from tasks.roles import ROLES, SPLITS
 from tasks.sources.course import is_course, read_course
 from tasks.sources.files import READERS, Table, read_table
@@ -18,7 +18,7 @@ def read_place(place: str, role: str, base: Path = Path()) -> Table:
     place that could be a file or a hub data set is the file if the path exists or ends like a data file. Raises
     `DataError` if the place cannot be read, or if a folder holds only test rows and another role is wanted.
     """
-    path = base / Path(place).expanduser()
+    path = base / user_path(place)
     if is_course(path):
         return read_course(path)
     if path.is_dir():

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
-from tasks.errors import DataError
+from tasks.errors import DataError, user_path
 from tasks.roles import COURSE, FILES, SPLITS, ColumnRole, Role
 from tasks.sources.course import LARGEST, SIZES, read_course
 from tasks.sources.files import Table, read_table
@@ -137,7 +137,7 @@ class Hub(Source):
     def read(self, block: Block, role: Role, data_dir: Path | None) -> Table:
         place = hub_place(str(block.place(role)))
         assert place is not None  # the schema has checked it
-        copy = Path(data_dir).expanduser() / place.id if data_dir else None
+        copy = user_path(data_dir) / place.id if data_dir else None
         if copy and copy.is_dir():
             return read_folder(copy, place.config, place.split, SPLITS[role])
         return read_hub(place, SPLITS[role])
@@ -165,7 +165,7 @@ def _data_folder(source: str, data_dir: Path | None) -> Path:
     """The user's data folder. Raises `DataError` if no folder is set or it does not exist."""
     if data_dir is None:
         raise DataError(f"source {source} needs a data folder: give --data-dir or set BENCH_DATA")
-    folder = Path(data_dir).expanduser()
+    folder = user_path(data_dir)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such data folder; give --data-dir or set BENCH_DATA")
     return folder

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 import tasks
 from tasks import SOURCES, DataError, load_spec, task_names
@@ -186,3 +187,24 @@ def test_the_package_holds_descriptions_and_bundled_data(tmp_path):
         path.relative_to(tmp_path / "built") for path in (tmp_path / "built").rglob("*") if path.is_file()
     } == expected
     assert "tasks*" in settings["packages"]["find"]["include"]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "labels"),
+    [({}, 2), ({"conditional": 1.0}, 2), ({"conditional": 1.0, "covariate": 1.0}, 3)],
+)
+def test_a_process_needs_its_knobs_and_two_labels(tmp_path: Path, knobs: dict[str, float], labels: int) -> None:
+    task = {
+        "name": "own",
+        "version": 1,
+        "title": "Own",
+        "labels": list("abc"[:labels]),
+        "citation": "none",
+        "licence": "none",
+        "process": "oracle",
+        "sizes": {"real": {"default": 100}, "test": 100},
+        "knobs": {name: {"default": value, "meaning": "m"} for name, value in knobs.items()},
+    }
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(task))
+    with pytest.raises(DataError, match="process oracle needs the knobs conditional, covariate and 2 labels"):
+        load_spec(tmp_path / "own.yaml")

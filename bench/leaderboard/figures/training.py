@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.arrays import FloatArray
+from bench.errors import UserError
 from bench.leaderboard.figures.style import BLUE, GREEN, figure, short
 from bench.leaderboard.results import Row, Section
+from bench.store.files import json_lines
+from bench.store.schemas import Update
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,10 +29,10 @@ MEASURES = (("loss", "loss", BLUE), ("ess", "ESS", GREEN))
 def history(folder: Path) -> dict[str, list[float]]:
     """Columns of `history.jsonl`; empty if it is missing or cannot be read."""
     try:
-        rows: list[dict[str, Any]] = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+        rows = json_lines(folder / "history.jsonl", Update)
         names = ("step", *(name for name, _, _ in MEASURES))
         return {name: [float(row[name]) if row.get(name) is not None else math.nan for row in rows] for name in names}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, UserError):
         return {}
 
 

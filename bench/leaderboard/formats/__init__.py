@@ -13,6 +13,7 @@ from bench.leaderboard.formats.to_json import as_json
 from bench.leaderboard.formats.to_latex import as_tex
 from bench.leaderboard.formats.to_markdown import as_markdown
 from bench.leaderboard.results import Report
+from tasks.errors import printable
 
 
 def json_text(report: Report) -> str:
@@ -32,5 +33,10 @@ FORMS: Mapping[str, Callable[[Report, tuple[FigureFiles, ...]], str]] = {
 def render(report: Report, *, figures: bool = True) -> dict[Path, bytes]:
     """Paths relative to the report's folder, and contents; the same bytes for the same cells."""
     drawn = draw(report) if figures else ()
-    texts = {Path(name): form(report, drawn).encode() for name, form in FORMS.items()}
-    return {**files(drawn), **texts}
+    pictures = {path: content if path.suffix == ".png" else content.decode() for path, content in files(drawn).items()}
+    texts = {Path(name): form(report, drawn) for name, form in FORMS.items()}
+    # Names may come from anywhere, and a reader's terminal obeys control characters.
+    return {
+        path: content if isinstance(content, bytes) else printable(content).encode()
+        for path, content in {**pictures, **texts}.items()
+    }

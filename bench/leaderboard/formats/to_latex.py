@@ -8,7 +8,7 @@ from typing import Any
 from bench.leaderboard.columns import COLUMNS, Room, percent, visible
 from bench.leaderboard.results import Report, Section
 from bench.leaderboard.rules import Rules
-from tasks.errors import plural
+from tasks.errors import plural, printable
 
 HEAD = """\
 % Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,graphicx}.
@@ -32,7 +32,7 @@ SPECIAL = {
 
 def escape_tex(value: Any) -> str:
     """Text that LaTeX shows as it is; a hyphen before a number becomes a minus."""
-    line = " ".join(str(value).split())
+    line = " ".join(printable(str(value)).split())
     text = re.sub(r"""[\\~^<>|"`–†‡Δ&%$#_{}]""", lambda match: SPECIAL[match[0]], line)
     return re.sub(r"(?<![\w.])-(?=\d)", "$-$", text)
 

@@ -15,6 +15,7 @@ from bench.leaderboard.read.scores import Examples, Score, Scores
 from bench.store.files import read_json
 from bench.store.folders import failure
 from bench.store.layout import DONE
+from bench.store.schemas import Environment, Timing
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,17 @@ class Absent:
 def read_cost(folder: Path) -> Cost:
     """The cost in `timing.json`; scoring a row is a forward pass, a third of training on it."""
     try:
-        timing = read_json(folder / "timing.json")
+        timing = read_json(folder / "timing.json", Timing)
     except FileNotFoundError:
         return Cost(math.nan, math.nan)
     passes = timing.get("passes", {})
-    rows = passes.get("train_rows", math.nan) + passes.get("score_rows", math.nan) / 3
-    return Cost(rows, timing.get("seconds", math.nan))
+    rows = number(passes.get("train_rows")) + number(passes.get("score_rows")) / 3
+    return Cost(rows, number(timing.get("seconds")))
+
+
+def number(value: float | None) -> float:
+    """A number as it is, NaN for None."""
+    return math.nan if value is None else value
 
 
 class Reader:
@@ -103,6 +109,6 @@ class Reader:
             metrics=score.metrics,
             own=own,
             standalone=sum((self.cost(self.store / need) for need in dict.fromkeys(needs)), own),
-            environment=read_json(environment) if environment.exists() else {},
+            environment=read_json(environment, Environment) if environment.exists() else {},
             folder=folder,
         )

@@ -15,6 +15,7 @@ import numpy as np
 from bench.arrays import BoolArray, FloatArray, IntArray
 from bench.errors import UserError
 from bench.store import hidden_columns
+from bench.store.tables import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,12 +59,7 @@ def read(folder: Path, root: Path, hidden_id: str | None, quality: Path | None) 
     `hidden_id`: the hidden columns of its rows in the store `root`. `quality`: the folder of its quality checker.
     Raises UserError for an unreadable file.
     """
-    import pandas as pd
-
-    try:
-        visits = pd.read_parquet(folder / "weights.parquet")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder / 'weights.parquet'} cannot be read: {error}; remove it and run again") from error
+    visits = read_table(folder / "weights.parquet", {"id": "whole", "role": "text", "weight": "number"})
     visits = visits[visits["role"] == "generated"]
     if visits.empty:
         return Absence("trains on no generated row")
@@ -105,12 +101,18 @@ def some(hidden: pd.DataFrame | None, column: str, mark: Any) -> BoolArray | Non
 
 def label_probability(folder: Path | None, origin: IntArray, label: IntArray) -> FloatArray:
     """(n,) probability of the rows' labels by the final scores of a cell; NaN where there are none."""
-    import pandas as pd
-
     path = None if folder is None else folder / "train_scores.parquet"
     if path is None or not path.exists() or (label < 0).any():
         return np.full(len(origin), np.nan)
-    scores = pd.read_parquet(path).set_index("id").reindex(origin).to_numpy(np.float64)
+    scores = (
+        read_table(path, {"id": "whole", "logp_*": "number"})
+        .drop_duplicates("id")
+        .set_index("id")
+        .reindex(origin)
+        .to_numpy(np.float64)
+    )
+    if not label.max() < scores.shape[1]:
+        raise UserError(f"{path} has scores of {scores.shape[1]} classes, and rows have label {label.max()}")
     return np.asarray(np.exp(scores[np.arange(len(origin)), label]))
 
 

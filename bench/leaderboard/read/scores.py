@@ -29,10 +29,13 @@ from bench.stats.metrics import METRICS
 from bench.store.files import json_object, write_bytes
 from bench.store.integrity import damage
 from bench.store.layout import DONE, root_of
+from bench.store.schemas import Metrics
+from bench.store.tables import Kind, read_table
 
 FILE = ".scores.npz"
 PREDICTIONS = "predictions.parquet"
 TOLERANCE = 1e-6  # between a stored metric and the same metric computed from the stored logits
+MOST_BYTES = 2**30  # of the cached scores; a larger file is not ours
 MANY, PART = 1_000, 250  # number of new cells from which several processes score, and cells per task of a process
 
 
@@ -65,15 +68,16 @@ class Score:
 
 def read_predictions(folder: Path, name: str) -> tuple[Examples, FloatArray]:
     """The test rows and logits (N, C) of a cell. Raises UserError for an unreadable file or infinite or NaN logits."""
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.ParquetFile(folder / PREDICTIONS).read(use_threads=False)
-        count = sum(column.startswith("logit_") for column in table.column_names)
-        logits = np.stack([table[f"logit_{k}"].to_numpy() for k in range(count)], axis=1)
-        rows = Examples(table["id"].to_numpy(), table["label"].to_numpy(), count)
-    except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"cell {name}: {PREDICTIONS} cannot be read: {error}; remove it and run again") from error
+    columns: dict[str, Kind] = {"id": "whole", "label": "whole", "logit_*": "number"}
+    table = read_table(folder / PREDICTIONS, columns, f"cell {name}: {PREDICTIONS}")
+    names = [str(column) for column in table if str(column).startswith("logit_")]
+    count = len(names)
+    rows = Examples(table["id"].to_numpy(), table["label"].to_numpy(), count)
+    if names != [f"logit_{k}" for k in range(count)]:
+        raise UserError(f"cell {name}: the logits of {PREDICTIONS} are not those of the classes 0, 1, ...")
+    if not len(rows.labels) or not 0 <= rows.labels.min() <= rows.labels.max() < count:
+        raise UserError(f"cell {name}: {PREDICTIONS} has no rows, or labels that are no class")
+    logits = table[names].to_numpy()
     if not np.isfinite(logits).all():
         raise UserError(f"cell {name}: {PREDICTIONS} has logits that are not finite; remove the cell and run again")
     return rows, logits
@@ -84,7 +88,7 @@ def check(name: str, stored: dict[str, Any], computed: dict[str, float]) -> None
     if not stored.keys() & computed.keys():
         raise UserError(f"cell {name}: {DONE} has no metric; remove it and run again")
     for key, value in computed.items():
-        if key in stored and not math.isclose(stored[key], value, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+        if stored.get(key) is not None and not math.isclose(stored[key], value, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
             raise UserError(f"cell {name}: {key} is {stored[key]} in {DONE}, but {value} from {PREDICTIONS}")
 
 
@@ -204,7 +208,7 @@ def score_cell(folder: Path, name: str, stored: bytes, seal: str) -> Score:
     """Read and score a cell. Raises UserError where its files contradict each other."""
     rows, logits = read_predictions(folder, name)
     computed = {key: metric(rows.labels, logits) for key, metric in METRICS.items()}
-    check(name, json_object(stored, folder / DONE), {**computed, "rows": len(logits)})
+    check(name, json_object(stored, folder / DONE, Metrics), {**computed, "rows": len(logits)})
     return Score(seal, rows, logits.argmax(axis=1).astype(np.int16), computed)
 
 
@@ -241,10 +245,12 @@ def from_npz(path: Path) -> dict[str, Score]:
     """The scores in a file; none if it is missing, damaged, or written by other code."""
     try:
         with np.load(path, allow_pickle=False) as file:
+            if sum(entry.file_size for entry in file.zip.infolist()) > MOST_BYTES:
+                return {}
             if str(file["version"]) != version():
                 return {}
             return dict(pair for place in range(int(file["groups"])) for pair in group(file, place))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, LookupError, TypeError, EOFError, AttributeError, SyntaxError, zipfile.BadZipFile):
         return {}
 
 

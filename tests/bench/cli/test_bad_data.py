@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from bench.cli import main
+from bench.cli.common import say
 
 GOOD = {
     role: [f"{role} {label} {i},{label}" for label in ("negative", "positive") for i in range(count)]
@@ -150,3 +153,50 @@ def test_bad_data(folder: Path, tiny_encoder: Path, capsys: pytest.CaptureFixtur
     for part in message:
         assert part in error
     assert [path.name for path in folder.parent.iterdir()] == ["mytask"], "nothing is made"
+
+
+HOME = "~nosuchuser/x"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["run", f"--{name}", HOME] for name in ("tasks", "encoder", "generated", "plugin", "quality-checker")),
+        ["predict", HOME, "texts.csv"],
+        ["validate", HOME],
+        ["show", HOME],
+    ],
+    ids=" ".join,
+)
+def test_the_home_of_an_unknown_user(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == f"error: {HOME}: no such user; write ./{HOME} for a folder of this name\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.EFBIG, "File too large", "r.md"), "r.md cannot be written: File too large"),
+        (OSError(errno.EMFILE, "Too many open files"), "a file cannot be used: Too many open files"),
+        (RecursionError(), "an input is nested too deeply"),
+        (MemoryError(), "not enough memory"),
+    ],
+)
+def test_no_error_of_the_machine_is_a_traceback(
+    error: Exception, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("bench.cli.commands", lambda: SimpleNamespace(commands={}, main=fail))
+    monkeypatch.setattr("bench.cli.canonical", lambda argv, parser: argv)
+    with pytest.raises(SystemExit) as stopped:
+        main([])
+    assert (stopped.value.code, capsys.readouterr().err) == (2, f"error: {message}\n")
+
+
+def test_lines_have_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    say("a\x1b]0;title\x07b")
+    assert capsys.readouterr().out == "a\\x1b]0;title\\x07b\n"

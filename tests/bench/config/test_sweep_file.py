@@ -118,3 +118,14 @@ def test_one_grid_that_shares_its_checkers(bench: Command, tmp_path: Path, tiny_
     assert "6 cells: 0 done before" in ran.stdout
     assert not list((tmp_path / "runs" / ".artefacts").glob("checker/*")), "the checkers are cells of other trials"
     assert (tmp_path / "reports" / "leaderboard.md").read_text().count("| 2/2 |") == 3
+
+
+def test_a_grid_of_a_billion_trials_is_not_built(tmp_path: Path) -> None:
+    parameters = {f"dimp.k{i}": {"values": list(range(10))} for i in range(9)}
+    sweep = {"method": "grid", "parameters": parameters, "command": RUN}
+    chosen, summary = trials(written(tmp_path, {**sweep, "run_cap": 5}))
+    assert (len(chosen), "5 of 1,000,000,000 trials of a grid" in summary) == (5, True)
+    with pytest.raises(UserError, match="1,000,000,000 trials; at most 10,000"):
+        trials(written(tmp_path, sweep))
+    with pytest.raises(UserError, match="1,000,000 trials; at most 10,000"):
+        trials(written(tmp_path, {**random_lr(min=0.1, max=0.2), "run_cap": 10**6}))

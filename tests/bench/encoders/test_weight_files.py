@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
+from bench.encoders.checkpoints import check_size, configuration
 from bench.encoders.weight_files import header, tensors, wrapper
 from bench.errors import UserError
 
@@ -110,3 +111,25 @@ def test_a_wrapper_is_a_prefix_of_every_name(prefix: str) -> None:
     assert wrapper(prefix + name for name in WEIGHTS) == prefix
     assert wrapper([*(prefix + name for name in WEIGHTS), "other"]) == ""
     assert wrapper(WEIGHTS) == wrapper([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"num_hidden_layers": 10**6}, "num_hidden_layers=1000000, but the weights have 3 tensors"),
+        ({"hidden_size": 10**7}, "hidden_size=10000000, but the weights have 3 tensors with sides of up to 3"),
+        ({"vocab_size": 10**9}, "vocab_size=1000000000"),
+    ],
+)
+def test_a_configuration_far_larger_than_the_weights_is_refused(config: dict[str, int], message: str) -> None:
+    shapes = {name: tuple(value.shape) for name, value in WEIGHTS.items()}
+    check_size({"num_hidden_layers": 2, "hidden_size": 3}, shapes, "encoder 'x'")
+    with pytest.raises(UserError, match=message):
+        check_size(config, shapes, "encoder 'x'")
+
+
+@pytest.mark.parametrize("value", ["2", 2.0, True, [2]])
+def test_a_configuration_has_whole_numbers(tmp_path: Path, value: object) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"hidden_size": value}))
+    with pytest.raises(UserError, match=r"hidden_size=.*, which must be a whole number"):
+        configuration(tmp_path, "x", "encoder")

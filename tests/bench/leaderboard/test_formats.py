@@ -8,9 +8,12 @@ import subprocess
 import pytest
 
 from bench.leaderboard import frame, write_report
+from bench.leaderboard.build import build
 from bench.leaderboard.columns import COLUMNS, Room
+from bench.leaderboard.formats import render
 from bench.leaderboard.formats.to_html import inline
 from bench.leaderboard.formats.to_latex import escape_tex
+from tasks.errors import CONTROL
 from tests.bench.leaderboard.fake_store import FakeStore
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -161,3 +164,13 @@ def test_clicks_sort_and_errors_would_be_seen(store):
         assert re.findall(r'<tr data-label="(\w+)', dom)[0] == first
     page.write_text(text.replace("</body>", "<script>nothing()</script></body>"))
     assert len(chromium(page, "")[1]) == 1
+
+
+def test_no_control_character_reaches_a_report(tmp_path):
+    store = FakeStore(tmp_path, title="a\x1b[31mb", notes=["c\x07\x9b"]).method("ce").method("dimp", failed=[1])
+    store.fail(store.section["methods"][1]["cells"]["1"], message="d\x1b]0;e")
+    files = render(build(store.manifest(), tmp_path), figures=False)
+    texts = "".join(content.decode() for content in files.values())
+    assert not CONTROL.search(texts)
+    assert "a\\x1b[31mb" in texts
+    assert escape_tex("a\x1b") == r"a\textbackslash{}x1b"

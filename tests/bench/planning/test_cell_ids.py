@@ -11,7 +11,7 @@ import pytest
 import methods
 from bench import hashing
 from bench.config.request import make_request
-from bench.config.settings import MINILM
+from bench.config.settings import MINILM, Settings
 from bench.encoders.checkpoints import find
 from bench.errors import UserError
 from bench.hashing import source_hash
@@ -46,6 +46,26 @@ def test_every_field_is_in_the_id(name: str) -> None:
     assert replace(SPEC, **{name: OTHER.get(name, "other")}).id != SPEC.id
 
 
+NESTED = [(name, key) for name in ("hyperparameters", "settings", "data", "table_ids") for key in getattr(SPEC, name)]
+
+
+@pytest.mark.parametrize(("name", "key"), NESTED)
+def test_every_nested_value_and_key_is_in_the_id(name: str, key: str) -> None:
+    values = dict(getattr(SPEC, name))
+    without = {other: value for other, value in values.items() if other != key}
+    changed = ({**values, key: "other"}, {**without, f"{key}2": values[key]}, without, {**values, "more": None})
+    ids = [replace(SPEC, **{name: value}).id for value in changed]
+    assert len({SPEC.id, *ids}) == len(changed) + 1
+
+
+def test_values_that_look_alike_are_apart() -> None:
+    """Text is no number, and a value does not move from one field to the next."""
+    pairs = [({"clip": None}, {"clip": "None"}), ({"clip": 1}, {"clip": "1"}), ({"clip": True}, {"clip": "True"})]
+    for one, other in pairs:
+        assert replace(SPEC, hyperparameters=one).id != replace(SPEC, hyperparameters=other).id
+    assert replace(SPEC, task="ab", method="c").id != replace(SPEC, task="a", method="bc").id
+
+
 def test_ids_do_not_depend_on_the_order_of_keys() -> None:
     turned = replace(SPEC, data=dict(reversed(list(SPEC.data.items()))))
     assert turned.id == SPEC.id
@@ -63,6 +83,35 @@ def test_paths_are_not_in_ids(tiny_encoder: Path, tmp_path: Path) -> None:
         plan = make_plan(make_request(methods="dimp", encoder=str(encoder), preset="smoke", seeds=1), root)
         ids.append(list(plan.jobs))
     assert ids[0] == ids[1]
+
+
+OTHER_SETTINGS: dict[str, object] = {
+    "updates": 9,
+    "epochs": 2,
+    "batch_size": 4,
+    "lr": 2e-3,
+    "warmup": 0.1,
+    "weight_decay": 0.01,
+    "clip_norm": 2.0,
+    "max_length": 16,
+    "train_layers": 2,
+    "generated_rows": 32,
+    "precision": "bf16",
+    "auxiliary": "simcse(weight=0.1)",
+}
+
+
+def test_every_training_setting_is_in_the_id(tiny_encoder: Path, tmp_path: Path) -> None:
+    assert set(OTHER_SETTINGS) == {entry.name for entry in fields(Settings)}, "every field is changed in turn"
+    changes: list[dict[str, object]] = [{}, *({name: value} for name, value in OTHER_SETTINGS.items())]
+    ids = set[str]()
+    for change in changes:
+        settings = {"updates": None, **change} if "epochs" in change else change
+        request = make_request(
+            methods="ce", encoder=str(tiny_encoder), preset="smoke", seeds=1, settings=settings, test_size=20
+        )
+        ids |= set(make_plan(request, tmp_path).cells)
+    assert len(ids) == len(changes)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,171 @@
+"""What the JSON files of a store must hold, so that everything that reads them can rely on types.
+
+A schema names only the entries that are used. `bench.store.files.read_json` checks a file against it.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, Field, RootModel, StringConstraints
+
+Scalar = str | int | float | None
+
+
+def inside(path: str) -> str:
+    """A path below the store. Raises ValueError for another one."""
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts or "\0" in path:
+        raise ValueError("must be a path below the store")
+    return path
+
+
+StorePath = Annotated[str, AfterValidator(inside)]
+Seed = Annotated[str, StringConstraints(pattern=r"^\d{1,18}$")]
+FolderOfSeed = dict[Seed, StorePath]
+
+
+class ManifestMethod(BaseModel):
+    """A method of a section."""
+
+    label: str
+    method: str
+    hyperparameters: dict[str, Any]
+    core: bool
+    real_use: str
+    pairing: str
+    real_rows: int
+    cells: FolderOfSeed
+    needs: dict[Seed, list[StorePath]] = Field(default_factory=dict)
+    select_rows: int | None = None
+    selection: str | None = None
+
+
+class ManifestSection(BaseModel):
+    """A section of a grid."""
+
+    task: str
+    task_ref: str
+    title: str
+    labels: list[str]
+    source: str
+    stand_in: bool
+    encoder: str
+    preset: str
+    protocol: str
+    settings: dict[str, Any]
+    sizes: dict[str, Any]
+    hashes: dict[str, Any]
+    majority: float
+    notes: list[str]
+    seeds: list[int]
+    checkers: dict[str, FolderOfSeed]
+    methods: list[ManifestMethod]
+    records: dict[Seed, dict[str, str | None]] = Field(default_factory=dict)
+    origins: dict[str, Any] = Field(default_factory=dict)
+    filters: dict[str, Any] = Field(default_factory=dict)
+    stress: dict[str, Any] = Field(default_factory=dict)
+    given_checkers: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+    checker_encoder: str | None = None
+
+
+class Manifest(BaseModel):
+    """`.grids/<id>.json`: a grid."""
+
+    command: str
+    references_missing: list[str]
+    left_out: dict[str, str] = Field(default_factory=dict)
+    sections: list[ManifestSection]
+    artefacts: list[StorePath] = Field(default_factory=list)
+
+
+class NamedSpec(BaseModel):
+    """`spec.json`, as far as it says which cell this is."""
+
+    task_ref: str
+    label: str
+    method: str
+    seed: int
+
+
+class CodeSpec(BaseModel):
+    """`spec.json`, as far as it says which code trained the cell."""
+
+    code: str
+
+
+class Trial(BaseModel):
+    """The best trial of a tuned cell."""
+
+    hyperparameters: dict[str, Any]
+    lr: float
+    updates: int
+    number: int
+    accuracy: float
+
+
+class TunedSpec(BaseModel):
+    """`spec.json` of a tuned cell."""
+
+    chosen: Trial
+
+
+class Spec(NamedSpec):
+    """`spec.json` of a cell."""
+
+    id: str
+    task: str
+    encoder: str
+    code: str
+    hyperparameters: dict[str, Any]
+    settings: dict[str, Any]
+    data: dict[str, str]
+    rows: dict[str, int] = Field(default_factory=dict)
+
+
+class Metrics(BaseModel):
+    """`metrics.json` of a cell: what is compared or shown as a number."""
+
+    accuracy: float | None = None
+    macro_f1: float | None = None
+    log_loss: float | None = None
+    rows: int | None = None
+
+
+class Passes(BaseModel):
+    """Rows that passed through the network."""
+
+    train_rows: float | None = None
+    score_rows: float | None = None
+
+
+class Timing(BaseModel):
+    """`timing.json`."""
+
+    seconds: float | None = None
+    passes: Passes = Field(default_factory=Passes)
+
+
+class Environment(RootModel[dict[str, Scalar | bool]]):
+    """`env.json`: versions and the device."""
+
+
+class WrittenReport(BaseModel):
+    """`leaderboard.json`, as far as it says how the report was made."""
+
+    baseline: str
+    delta: float
+    correction: str
+    allow_mixed: bool
+    command: str
+
+
+class Update(BaseModel):
+    """A line of `history.jsonl`: the measures of one update."""
+
+    step: int
+    loss: float | None = None
+    ess: float | None = None
+    grad_norm: float | None = None
+    weight_mean: float | None = None

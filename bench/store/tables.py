@@ -1,0 +1,68 @@
+"""Reads the Parquet files of a store: their size and their columns are checked before any value is read.
+
+A file of 100 kB can mean a table of many gigabytes, since Parquet stores equal values once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bench.errors import UserError
+from tasks.errors import join_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+MAX_VALUES = 2**28  # of a table: 2 GB of 8-byte numbers
+MAX_BYTES = 2**31  # of its columns before compression
+Kind = Literal["whole", "number", "text"]  # of a column: whole numbers, all present; numbers or none; texts
+REMEDY = "remove its folder and run again"
+
+
+def read_table(path: Path, columns: Mapping[str, Kind], what: str = "") -> pd.DataFrame:
+    """The table in a Parquet file with all its columns.
+
+    `columns`: the kinds of those that it must have; a name that ends in `*` means at least one that begins like this,
+    one that ends in `?` may be absent. `what` is how errors call the file, if not by its path.
+    Raises UserError for a file that is missing, too large or no Parquet file, or that lacks a column.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+        groups = (file.metadata.row_group(k) for k in range(file.metadata.num_row_groups))
+        size = file.metadata.num_rows * max(1, file.metadata.num_columns)
+        if size > MAX_VALUES or sum(group.total_byte_size for group in groups) > MAX_BYTES:
+            raise ValueError(f"it has {file.metadata.num_rows:,} rows, too many for a table of a store")
+        table = file.read(use_threads=False)
+        for name, kind in columns.items():
+            if not name.endswith("?") or name[:-1] in table.column_names:
+                check_columns(table, name.removesuffix("?"), kind)
+        frame: pd.DataFrame = table.to_pandas()
+    except OSError as error:
+        raise UserError(f"{what or path} cannot be read: {error.strerror or error}; {REMEDY}") from error
+    except (pa.ArrowException, ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{what or path} cannot be read: {error}; {REMEDY}") from error
+    return frame
+
+
+def check_columns(table: pa.Table, name: str, kind: Kind) -> None:
+    """Raise ValueError unless a table has the columns of a name, with values of a kind."""
+    import pyarrow as pa
+
+    names = [column for column in table.column_names if column == name or column.startswith(name.removesuffix("*"))]
+    names = names if name.endswith("*") else [column for column in names if column == name]
+    if not names:
+        raise ValueError(f"it has no column {name}; columns: {join_names(table.column_names)}")
+    for column in names:
+        values = table.column(column)
+        whole, number = pa.types.is_integer(values.type), pa.types.is_floating(values.type)
+        text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
+        text = text or pa.types.is_dictionary(values.type)
+        fits = {"whole": whole and not values.null_count, "number": whole or number, "text": text}[kind]
+        if not fits:
+            raise ValueError(f"column {column} has values of type {values.type} or none, not a {kind} in each row")

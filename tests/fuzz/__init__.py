@@ -1,0 +1,1 @@
+"""Malformed inputs for everything that reads a file or an expression: each is read, or refused in one line."""

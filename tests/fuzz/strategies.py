@@ -1,0 +1,95 @@
+"""Hypothesis strategies: files that are almost right, and files that are anything."""
+
+from __future__ import annotations
+
+import copy
+import json
+import struct
+from typing import Any
+
+import yaml
+from hypothesis import strategies as st
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**25), 10**25)
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from(["~nosuchuser/x", "\x1b[31m", "/dev/null", "..", "1e-5", "None", "x" * 3000, "\ud800", 10**400])
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda part: st.lists(part, max_size=4) | st.dictionaries(st.text(max_size=6), part, max_size=4),
+    max_leaves=8,
+)
+YAML_TEXT = st.text(alphabet="ab:-[]{}&*!#'\"\n |>?,01.~<%@=e_", max_size=80)
+EXPRESSION = st.text(alphabet="abdimpce()[]=,.'\"0123456789 -_\x1b", max_size=60)
+
+
+@st.composite
+def mutated(draw: st.DrawFn, base: Any) -> Any:
+    """A copy of a JSON value in which one to three entries are replaced or removed."""
+    value = copy.deepcopy(base)
+    for _ in range(draw(st.integers(1, 3))):
+        container: Any = value
+        while container:
+            keys = list(container) if isinstance(container, dict) else list(range(len(container)))
+            key = draw(st.sampled_from(keys))
+            if isinstance(container[key], dict | list) and container[key] and draw(st.integers(0, 3)):
+                container = container[key]
+                continue
+            if draw(st.integers(0, 4)):
+                container[key] = draw(VALUES)
+            else:
+                del container[key]
+            break
+    return value
+
+
+def json_files(base: Any) -> st.SearchStrategy[bytes]:
+    """Bytes of a JSON file: `base` with mistakes, its first bytes, any JSON, any bytes."""
+    wrong = mutated(base).map(lambda value: json.dumps(value).encode())
+    cut = st.integers(0, len(json.dumps(base))).map(lambda end: json.dumps(base).encode()[:end])
+    deep = st.integers(1, 10**5).map(lambda depth: b"[" * depth)
+    return wrong | cut | deep | VALUES.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60)
+
+
+def yaml_files(base: Any) -> st.SearchStrategy[bytes]:
+    """Bytes of a YAML file: `base` with mistakes, with aliases of aliases, any text, any bytes."""
+    wrong = mutated(base).map(lambda value: dumped(value).encode("utf-8", "surrogatepass"))
+    text = YAML_TEXT.map(str.encode)
+    bombs = st.tuples(st.sampled_from(sorted(base)), st.integers(1, 12), st.integers(0, 12)).map(lambda p: bomb(*p))
+    return wrong | text | bombs | st.binary(max_size=60)
+
+
+def dumped(value: Any) -> str:
+    """A value as YAML; one that YAML cannot hold as JSON, which is YAML too."""
+    try:
+        return str(yaml.safe_dump(value))
+    except (yaml.YAMLError, ValueError):
+        return "broken: ["
+
+
+def bomb(key: str, depth: int, width: int) -> bytes:
+    """A list of lists with `width` to the power of `depth` entries, all but the first being aliases."""
+    lists = ["&a0 [x]", *(f"&a{i} [{', '.join([f'*a{i - 1}'] * width)}]" for i in range(1, depth))]
+    return f"{key}: [{', '.join(lists)}]\n".encode()
+
+
+def safetensors() -> st.SearchStrategy[bytes]:
+    """Bytes of a safetensors file with a header that has mistakes, or whose length is not that of the file."""
+    base = {"a.weight": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}, "__metadata__": {"format": "pt"}}
+    framed = json_files(base).map(lambda text: struct.pack("<Q", len(text)) + text + bytes(16))
+    return framed | st.binary(max_size=40) | st.tuples(st.integers(0, 2**64 - 1), json_files(base)).map(
+        lambda pair: struct.pack("<Q", pair[0]) + pair[1]
+    )  # fmt: skip
+
+
+def tables() -> st.SearchStrategy[tuple[str, bytes]]:
+    """The suffix and the bytes of a file of rows."""
+    rows = [{"text": "good film", "label": "positive"}, {"text": "bad", "label": "negative"}]
+    lines = "\n".join(map(json.dumps, rows)).encode()
+    csv = st.text(alphabet='ab,"\n\r\t\x00;é', max_size=60).map(lambda text: ("text,label\n" + text).encode())
+    content = json_files(rows) | csv | st.binary(max_size=80) | st.binary(max_size=20).map(lambda tail: lines + tail)
+    return st.tuples(st.sampled_from([".csv", ".tsv", ".json", ".jsonl", ".parquet"]), content)

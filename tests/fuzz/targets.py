@@ -1,0 +1,208 @@
+"""What is fuzzed: by name, a strategy and a function that reads one example of it in an empty folder.
+
+A reader may raise UserError or DataError. Everything else is a defect.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import methods
+from bench.cli import commands, grid_file
+from bench.cli.argv import canonical, keys_of
+from bench.cli.options import parsed_arguments
+from bench.commands.show import diff, show
+from bench.config import recipe_file, sweep_file
+from bench.config.auxiliary_term import auxiliary
+from bench.config.method_choice import choose
+from bench.config.protocols import protocols
+from bench.config.stress_axis import along
+from bench.config.task_choice import choose_tasks
+from bench.encoders.checkpoints import check_size, configuration, is_classifier, outputs, positions
+from bench.encoders.pickled import INDEX as PICKLE_INDEX
+from bench.encoders.pickled import _check_shards
+from bench.encoders.weight_files import INDEX, header, tensors
+from bench.errors import UserError
+from bench.leaderboard.build import build
+from bench.leaderboard.figures.training import history
+from bench.leaderboard.formats import render
+from bench.leaderboard.read.cells import read_cost
+from bench.leaderboard.read.scores import from_npz
+from bench.store.find import find
+from bench.store.folders import failure, state
+from bench.store.manifest import joined, read
+from bench.store.tables import read_table
+from bench.wandb_artifacts import SEAL, local, origin
+from tasks.errors import CONTROL, MAX_MESSAGE, DataError
+from tasks.sources.files import label_names_of
+from tasks.sources.files import read_table as read_rows
+from tasks.spec import load_spec
+from tests.fuzz import strategies as make
+from tests.fuzz.examples import CELL, CONFIG, GRID, MANIFEST, RECIPE, SWEEP, TASK
+
+Reader = Callable[[Path, Any], object]
+PARSER = commands()
+methods.discover()  # not counted as time of the first expression
+
+
+def file(name: str, read_file: Callable[[Path], object]) -> Reader:
+    """A reader of one file, whose content is the example."""
+
+    def reader(folder: Path, content: bytes) -> object:
+        path = folder / name
+        path.write_bytes(content)
+        return read_file(path)
+
+    return reader
+
+
+def grid(path: Path) -> None:
+    """Read a grid file as `--config` does, and parse its options."""
+    words = [f"--{name}={value}" for name, value in grid_file.read(path, keys_of(PARSER))]
+    parameters(path.parent, words)
+
+
+def parameters(folder: Path, words: list[str]) -> None:
+    """Parse arguments as a W&B agent sends them."""
+    arguments = canonical(["run", *words], PARSER)
+    try:
+        parsed_arguments(PARSER.commands["run"].make_context("run", arguments[1:]).params)
+    except (UserError, DataError):
+        raise
+    except Exception as error:
+        if not hasattr(error, "format_message") and type(error).__name__ != "Exit":  # as `bench.cli.main` has it
+            raise
+
+
+def sweep(path: Path) -> None:
+    """The trials of a sweep file, and their arguments."""
+    for words in sweep_file.trials(path, None)[0][:3]:
+        parameters(path.parent, words)
+
+
+def report(path: Path) -> None:
+    """The report of a manifest, none of whose cells exists."""
+    whole = joined([read(path)], "python -m bench report")
+    render(build(whole, path.parent), figures=False)
+
+
+def cell(folder: Path, files: dict[str, bytes]) -> None:
+    """Show a cell, find it by its title, and read what a report reads of it."""
+    place = folder / "runs" / "twitter" / "ce" / "0123456789abcdef0123"
+    place.mkdir(parents=True)
+    for name, content in files.items():
+        (place / name).write_bytes(content)
+    state(place)
+    history(place)
+    readers = (failure, read_cost, lambda cell: list(show(cell)), lambda cell: list(diff(cell, cell)))
+    for reader in (*readers, lambda cell: find(folder / "runs", "twitter ce 0")):
+        with contextlib.suppress(UserError):
+            reader(place)
+
+
+def encoder(folder: Path, content: bytes) -> None:
+    """Read a configuration of an encoder."""
+    (folder / "config.json").write_bytes(content)
+    config = configuration(folder, "x", "encoder")
+    check_size(config, {"a.weight": (2, 2)}, "encoder")
+    is_classifier(config)
+    positions(config)
+    outputs(config, "x")
+
+
+def index(folder: Path, content: bytes) -> None:
+    """Read the indexes of weights in several files."""
+    for name, reader in ((INDEX, tensors), (PICKLE_INDEX, lambda place: _check_shards(place, []))):
+        (folder / name).write_bytes(content)
+        with contextlib.suppress(UserError):
+            reader(folder)
+
+
+def expressions(folder: Path, text: str) -> None:
+    """Read a text as each kind of expression."""
+    for reader in (
+        lambda: choose(text, {}),
+        lambda: choose_tasks(text, {}),
+        lambda: protocols(text),
+        lambda: auxiliary(text),
+        lambda: along("twitter", text),
+        lambda: local(f"wandb:{text}"),
+    ):
+        with contextlib.suppress(UserError, DataError):
+            reader()
+
+
+def rows(folder: Path, example: tuple[str, bytes]) -> None:
+    """Read a file of rows."""
+    suffix, content = example
+    (folder / f"rows{suffix}").write_bytes(content)
+    read_rows(folder / f"rows{suffix}")
+
+
+WORDS = st.sampled_from(["--seed", "--lr", "--dimp.clip", "--tasks", "--methods", "--dry_run", "--track", "--x", "--"])
+CELL_FILES = st.sampled_from(sorted(CELL)).flatmap(
+    lambda name: make.json_files(CELL[name]).map(
+        lambda content: {**{key: json.dumps(value).encode() for key, value in CELL.items()}, name: content}
+    )
+)
+TARGETS: dict[str, tuple[st.SearchStrategy[Any], Reader]] = {
+    "task YAML": (make.yaml_files(TASK), file("task.yaml", load_spec)),
+    "grid file": (make.yaml_files(GRID), file("grid.yaml", grid)),
+    "sweep file": (make.yaml_files(SWEEP), file("sweep.yaml", sweep)),
+    "recipe, YAML": (make.yaml_files(RECIPE), file("recipe.yaml", recipe_file.read)),
+    "recipe, JSON": (make.json_files(RECIPE), file("recipe.json", recipe_file.read)),
+    "rows": (make.tables(), rows),
+    "card": (make.json_files({"label_names": ["a", "b"]}), file("dataset.json", label_names_of)),
+    "expressions": (make.EXPRESSION, expressions),
+    "W&B parameters": (
+        st.lists(st.tuples(WORDS, make.SCALARS.map(str)).map("=".join) | make.EXPRESSION, max_size=4),
+        parameters,
+    ),
+    "manifest": (make.json_files(MANIFEST), file("grid.json", report)),
+    "cell": (CELL_FILES, cell),
+    "encoder configuration": (make.json_files(CONFIG), encoder),
+    "safetensors": (make.safetensors(), file("model.safetensors", header)),
+    "index": (make.json_files({"weight_map": {"a": "model-1.safetensors"}}), index),
+    "W&B seal": (
+        make.json_files({"artifact": "a/b/c:v0", "digest": "d"}),
+        file(SEAL, lambda path: origin(path.parent)),
+    ),
+    "Parquet of a store": (st.binary(max_size=80), file("t.parquet", lambda path: read_table(path, {"id": "whole"}))),
+    "cached scores": (st.binary(max_size=80) | st.just(b"PK\3\4"), file("s.npz", from_npz)),
+}
+
+
+@dataclass
+class Campaign:
+    """Reads examples, and counts them."""
+
+    inputs: int = 0
+    slowest: tuple[float, str] = (0.0, "")
+    defects: list[str] = field(default_factory=list)
+
+    def read(self, name: str, examples: int, folders: Callable[[], Path]) -> None:
+        """Read `examples` examples of a target, each in a new folder. Raises what a reader should not raise."""
+        strategy, reader = TARGETS[name]
+
+        @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(strategy)
+        def check(example: Any) -> None:
+            began = time.perf_counter()
+            try:
+                reader(folders(), example)
+            except (UserError, DataError) as error:
+                if CONTROL.search(str(error)) or "\n" in str(error) or len(str(error)) > MAX_MESSAGE:
+                    raise AssertionError("a message is one line without control characters") from error
+            self.inputs += 1
+            self.slowest = max(self.slowest, (time.perf_counter() - began, name))
+
+        check()
