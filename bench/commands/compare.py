@@ -16,9 +16,9 @@ from bench.leaderboard.rules import Rules
 from bench.stats.conditional import label_swap, per_seed
 from bench.stats.crossed import Comparison
 from bench.stats.needed import needed
-from bench.stats.verdict import points, verdict
+from bench.stats.verdict import verdict, with_interval
 from bench.store.manifest import stored
-from tasks.errors import did_you_mean_or_all
+from tasks.errors import did_you_mean_or_all, plural
 
 
 def compare(store: Path, a: str, rules: Rules, *, task: str | None) -> Iterator[str]:
@@ -92,9 +92,10 @@ def primary(
     if paired.withheld:
         yield "verdict", f"none: {paired.withheld}"
     else:
-        yield "verdict", f"{verdict(accuracy, accuracy.p, delta=rules.delta).text}, not corrected for other comparisons"
-        yield "corrected", corrected_verdict(paired, rules)
-    yield "detectable", f"{points(accuracy.detectable)} with 80 % power"
+        yield "verdict", f"{paired.verdict.text}: {behind(paired, rules)}"
+        yield "alone", f"{verdict(accuracy, accuracy.p, delta=rules.delta).text}, if it were the only comparison"
+    if paired.verdict.detectable:
+        yield "detectable", f"{with_interval(paired.verdict.detectable)} with 80 % power"
     yield "variances", ", ".join(f"{name} {value:.3g}" for name, value in accuracy.components.items())
     if not accuracy.conditional:
         by_seed = [row.cells[seed].accuracy - base.cells[seed].accuracy for seed in sorted(shared)]
@@ -109,12 +110,12 @@ def primary(
         yield "information", f"{interval(gained.accuracy)} points over its within-class shuffle: {gained.verdict.text}"
 
 
-def corrected_verdict(paired: Paired, rules: Rules) -> str:
-    """The verdict of the leaderboard, which is corrected for the number of compared methods."""
+def behind(paired: Paired, rules: Rules) -> str:
+    """The p-values that the verdict of the leaderboard rests on."""
     if paired.family == "exploratory":
-        return "exploratory: not a core method, so not corrected"
+        return "not a core method, so not corrected"
     p_values = f"p {paired.p_corrected:.3g} by {rules.correction.author}, {paired.p_max_t:.3g} by step-down max-T"
-    return f"{paired.verdict.word}: {p_values} over the section's core methods"
+    return f"{p_values} over the section's {plural(paired.size, 'core method')}"
 
 
 def interval(comparison: Comparison) -> str:

@@ -20,11 +20,16 @@ def interval(metric: Interval) -> dict[str, float]:
 
 def difference(paired: Paired | None) -> dict[str, Any]:
     """A difference of accuracy with its verdict; p-values are null where the verdict is withheld."""
+    detectable = paired.verdict.detectable if paired else None
     return {
         **comparison("accuracy", paired),
+        "detectable": detectable and detectable.difference,
+        "detectable_low": detectable and detectable.low,
+        "detectable_high": detectable and detectable.high,
         "p_corrected": paired.p_corrected if paired else None,
         "p_max_t": paired.p_max_t if paired else None,
         "family": paired.family if paired else "",
+        "family_size": paired.size if paired else None,
         "word": paired.verdict.word if paired else "",
         "verdict": paired.verdict.text if paired else "",
         "needed_seeds": paired.needed.seeds if paired and paired.needed else None,

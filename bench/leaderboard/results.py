@@ -112,6 +112,7 @@ class Paired:
     `p_max_t`: the same by step-down max-T, for information; no verdict uses it.
     `family`: *confirmatory* (core methods, corrected over all that were planned), *exploratory* (all other methods, not
     corrected), *information* (against the shuffle, corrected over these comparisons) or empty (the baseline).
+    `size`: over how many comparisons the verdict is corrected; 1 for an exploratory method.
     `withheld`: why there is no difference or no verdict; empty otherwise.
     `needed`: how many seeds or test rows would settle an undecided comparison.
     """
@@ -124,6 +125,7 @@ class Paired:
     withheld: str = ""
     p_max_t: float = math.nan
     needed: Needed | None = None
+    size: int = 1
 
 
 @dataclass(frozen=True)

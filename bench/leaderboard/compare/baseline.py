@@ -73,9 +73,10 @@ def judge(one: Match, kind: str, corrected: float, delta: float, size: int) -> P
     if one.accuracy is None or one.withheld:
         return Paired(one.accuracy, one.macro_f1, math.nan, kind, Verdict("", one.withheld), one.withheld)
     exploratory = kind == "exploratory"
-    word = verdict(one.accuracy, one.p if exploratory else corrected, delta=delta, exploratory=exploratory)
-    more = needed(one.accuracy, delta, 1 if exploratory else size) if word.word == "undecided" else None
-    return Paired(one.accuracy, one.macro_f1, corrected, kind, word, needed=more)
+    p, size = (one.p, 1) if exploratory else (corrected, size)
+    word = verdict(one.accuracy, p, family=size, delta=delta, exploratory=exploratory)
+    more = needed(one.accuracy, delta, size) if word.word == "undecided" else None
+    return Paired(one.accuracy, one.macro_f1, corrected, kind, word, needed=more, size=size)
 
 
 def family(row: Row, base: Row | None) -> str:

@@ -133,7 +133,7 @@ def rows(curve: Curve, report: Report) -> list[StressRow]:
     p = CORRECTIONS[rules.correction]([one.p if one else math.nan for one in differences])
     for label, difference, corrected in zip(planned, differences, p, strict=True):
         if difference is not None:
-            text = verdict(difference, float(corrected), delta=rules.delta).text
+            text = verdict(difference, float(corrected), family=len(planned), delta=rules.delta).text
             by_label[label] = replace(by_label[label], verdict=text)
     return list(by_label.values())
 

@@ -53,8 +53,8 @@ def comparisons(report: Report) -> Iterator[str]:
     yield (
         f"**verdict**: *equivalent*: the 95 % interval of Δ accuracy lies within {exact_points(rules.delta)} of zero. "
         "*better*, *worse*: not equivalent, and p < 0.05. *undecided*: neither; *detectable* is the true difference "
-        "that this design would find with 80 % power, before correction. A method with missing cells gets no verdict."
-        + mixed(report)
+        "for which *better* or *worse* would have a chance of 80 % here, with the correction, if the variances are as "
+        "estimated. *nothing*: not even 100 points. A method with missing cells gets no verdict." + mixed(report)
     )
     yield (
         "**best group**: *no*: some other method is significantly better. *yes*: no other method is shown to be "

@@ -174,8 +174,9 @@ def test_a_planned_comparison_that_failed_still_counts():
 
 def result(difference, half, *, conditional=False):
     """A comparison with the fields that a verdict uses."""
+    variances = {"seed": 5 * (half / 2.78) ** 2, "example": 0.0, "interaction": 0.0}
     return Comparison(
-        difference, difference - half, difference + half, 0.5, 5.0, half / 2, 5, 400, conditional, {}, 0.034
+        difference, difference - half, difference + half, 0.5, 5.0, half / 2, 5, 400, conditional, variances
     )
 
 
@@ -184,8 +185,8 @@ def result(difference, half, *, conditional=False):
     [
         (result(0.03, 0.01), 0.01, "better"),
         (result(-0.03, 0.01), 0.01, "worse"),
-        (result(0.03, 0.04), 0.3, "undecided (detectable: 3.4 points)"),
-        (result(0.03, 0.01), 0.06, "undecided (detectable: 3.4 points)"),  # lost to the correction
+        (result(0.03, 0.04), 0.3, "undecided (detectable: 5.4 points)"),
+        (result(0.03, 0.01), 0.06, "undecided (detectable: 1.4 points)"),  # lost to the correction
         (result(0.001, 0.004), 0.6, "equivalent within 1 point"),
         (result(0.005, 0.004), 0.01, "equivalent within 1 point"),  # significant and negligible
         (result(0.03, 0.01, conditional=True), 0.01, "better (one seed: these trained models only)"),
