@@ -15,7 +15,6 @@ from bench.leaderboard.results import Paired, Row, Section
 from bench.leaderboard.rules import Rules
 from bench.stats.conditional import label_swap, per_seed
 from bench.stats.crossed import Comparison
-from bench.stats.needed import needed
 from bench.stats.verdict import verdict, with_interval
 from bench.store.manifest import stored
 from tasks.errors import did_you_mean_or_all, plural
@@ -67,7 +66,7 @@ def section_lines(section: Section, a: str, rules: Rules) -> Iterator[str]:
     yield from ("", "For new seeds and new test examples" if not accuracy.conditional else "For new test examples only")
     for name, text in primary(row, base, row.paired, accuracy, row.paired.macro_f1, rules):
         yield f"  {name:<14}{text}"
-    yield from needed_to_decide(accuracy, row.paired.withheld, rules.delta)
+    yield from needed_to_decide(row.paired)
     yield from conditional(row, base, section)
     yield ""
 
@@ -123,16 +122,15 @@ def interval(comparison: Comparison) -> str:
     return f"{signed(comparison.difference)} [{signed(comparison.low)}, {signed(comparison.high)}]"
 
 
-def needed_to_decide(accuracy: Comparison, withheld: str, delta: float) -> Iterator[str]:
-    """How many seeds or test rows would decide an undecided comparison."""
-    if withheld or verdict(accuracy, accuracy.p, delta=delta).word != "undecided":
+def needed_to_decide(paired: Paired) -> Iterator[str]:
+    """How many seeds or test rows would decide an undecided comparison, as in the leaderboard."""
+    if paired.needed is None:
         return
-    more = needed(accuracy, delta)
-    yield from ("", "Needed for a decision, if difference and variances stay as they are")
-    if not accuracy.conditional:
-        yield "  seeds         " + (f"{more.seeds:,} in all" if more.seeds else "no number of seeds on these test rows")
-    rows = f"{more.examples:,} in all" if more.examples else "no number of test rows with these seeds"
-    yield f"  test rows     {rows}"
+    corrected = "" if paired.family == "exploratory" else f", corrected over {plural(paired.size, 'comparison')}"
+    yield from ("", f"Needed for a decision with 80 % power{corrected}, if the true difference is as estimated")
+    if paired.needed.seeds:
+        yield f"  seeds         {paired.needed.seeds.text} in all"
+    yield f"  test rows     {paired.needed.examples.text} in all"
 
 
 def conditional(row: Row, base: Row, section: Section) -> Iterator[str]:

@@ -102,6 +102,20 @@ def reaches(truth: Effects, seeds: int, examples: int, family: int) -> tuple[Flo
     return corrected, plain
 
 
+def power(truth: Effects, seeds: int, examples: int, difference: float, *, delta: float, family: int = 1) -> float:
+    """The probability of a right verdict at the true `difference`.
+
+    Right are *better* or *worse* with its sign, and *equivalent* if it is within +-delta.
+    """
+    corrected, plain = reaches(truth, seeds, examples, family)
+    size, room = abs(difference), delta - plain  # an estimate within `room` of 0 is called *equivalent*
+    sd = math.sqrt(truth.variance(seeds, examples)) or 1e-300
+    found = ndtr((size - np.maximum(corrected, room)) / sd)
+    if size <= delta:
+        found += np.where(room > 0, ndtr((room - size) / sd) - ndtr((-room - size) / sd), 0.0)
+    return float(found.mean())
+
+
 def detectable(result: Comparison, *, delta: float, family: int = 1) -> Detectable:
     """The smallest true difference for which *better* or *worse* has 80 % power in this design."""
 

@@ -32,7 +32,6 @@ from bench.leaderboard.formats.prose import (
 )
 from bench.leaderboard.results import Report, Row, Section
 from bench.stats.crossed import Comparison
-from bench.stats.needed import MOST_EXAMPLES, MOST_SEEDS
 from bench.stats.verdict import with_interval
 
 if TYPE_CHECKING:
@@ -152,9 +151,9 @@ def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:
     if row.paired and (detectable := row.paired.verdict.detectable):
         yield "detectable at 80 % power, corrected", with_interval(detectable)
     more = row.paired.needed if row.paired else None
-    counts = (("seeds", more.seeds, MOST_SEEDS), ("test rows", more.examples, MOST_EXAMPLES)) if more else ()
-    for name, enough, most in counts:
-        yield f"{name} in total that would settle it", f"{enough:,}" if enough else f"not even {most:,}"
+    for name, count in (("seeds", more.seeds), ("test rows", more.examples)) if more else ():
+        if count:
+            yield f"{name} in total that would settle it with 80 % power", count.text
     if result.conditional:
         yield "holds for", "these trained models only (one seed)"
 

@@ -4,6 +4,7 @@ import pytest
 from bench.commands.compare import compare
 from bench.errors import UserError
 from bench.leaderboard import Rules
+from bench.leaderboard.build import build
 from bench.stats import conditional
 from bench.stats.crossed import compare as crossed
 from bench.store.files import write_json
@@ -50,8 +51,11 @@ def test_the_other_way_round(store):
 def test_an_undecided_comparison_names_what_would_decide_it(store):
     text = lines(store, "focal", "ce")
     assert "undecided" in text
-    assert "Needed for a decision" in text
-    assert " in all" in text
+    assert "Needed for a decision with 80 % power, corrected over 5 comparisons" in text
+    (section,) = build(store.manifest(), store.root, Rules("ce")).sections
+    more = next(row for row in section.rows if row.label == "focal").paired.needed
+    assert f"seeds         {more.seeds.text} in all" in text, "as in the leaderboard"
+    assert f"test rows     {more.examples.text} in all" in text
 
 
 def test_incomplete_methods_have_no_verdict(store):

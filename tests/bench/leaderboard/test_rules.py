@@ -128,9 +128,14 @@ def test_the_report_says_what_would_settle_an_undecided_verdict(store, tmp_path)
     assert rows_of(store, Rules(delta=0.9))["focal"].paired.needed is None
     reports = write_report(store.manifest(), store.root, tmp_path / "r", figures=False).parent
     row = next(row for row in json.loads((reports / "leaderboard.json").read_text())["rows"] if row["label"] == "focal")
-    assert row["difference"]["needed_seeds"] == result.needed.seeds
+    more = result.needed.seeds
+    assert [row["difference"][f"needed_seeds{end}"] for end in ("", "_low", "_high")] == [
+        more.number,
+        more.low,
+        more.high,
+    ]
     assert (
-        f"<dt>seeds in total that would settle it</dt><dd>{result.needed.seeds:,}"
+        f"<dt>seeds in total that would settle it with 80 % power</dt><dd>{more.text}"
         in (reports / "leaderboard.html").read_text()
     )
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from bench.stats.calibration import Design, draw
 from bench.stats.crossed import Components, compare, half_width
-from bench.stats.power import Effects, detectable, effects, extremes
+from bench.stats.power import Effects, detectable, effects, extremes, power
 from bench.stats.verdict import points, verdict
 
 
@@ -89,6 +89,19 @@ def test_few_discordant_rows_leave_their_variance_uncertain():
     result = as_estimated(Design(5, 2_000, 0.0, total=0.002))
     few, many = extremes(result), extremes(as_estimated(Design(5, 2_000, 0.0)))
     assert few[1].example / few[0].example > 2 > many[1].example / many[0].example
+
+
+@pytest.mark.parametrize("difference", [0.0, 0.02, 0.05])
+def test_power_is_the_share_of_right_verdicts(difference):
+    design = Design(5, 2_000, 0.01)
+    sample = draw(np.random.default_rng(1), 20_000, design)
+    one = Components(*(value[:, 0] for value in sample.variances))
+    estimate = sample.mean[:, 0] + difference
+    corrected, plain = (half_width(one, 5, 2_000, 0.025 / m) for m in (4, 1))
+    equivalent = np.abs(estimate) + plain <= 0.02
+    right = (estimate > corrected) & ~equivalent | equivalent & (difference <= 0.02)
+    found = power(effects(as_estimated(design)), 5, 2_000, difference, delta=0.02, family=4)
+    assert found == pytest.approx(right.mean(), abs=0.012)
 
 
 def test_expected_variances_at_the_same_size_are_the_estimates():
