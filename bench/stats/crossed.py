@@ -157,6 +157,8 @@ def compare(a: FloatArray, b: FloatArray) -> Comparison:
     se = math.sqrt(max(float(by_seed + by_example), float(floor)))
     tail = (1 - LEVEL) / 2
     half = float(half_width(variances, seeds, examples, tail))
+    # Where nothing varies, a width of 0 would be certainty about rows that were not seen; see `equivalence`.
+    half = half or float(stdtrit(examples - 1, tail) ** 2 / examples)
     effect, improvement = once_more(difference, variances, seeds, examples)
     return Comparison(
         difference=difference,

@@ -18,6 +18,7 @@ from scipy.special import chdtri, ndtr
 
 from bench.arrays import FloatArray
 from bench.stats.crossed import Comparison, Components, half_width
+from bench.stats.equivalence import reach
 from bench.stats.interval import LEVEL
 
 POWER = 0.8
@@ -94,12 +95,15 @@ def quantiles(freedom: int) -> FloatArray:
 
 
 def reaches(truth: Effects, seeds: int, examples: int, family: int) -> tuple[FloatArray, FloatArray]:
-    """(STEPS,) half-widths of the corrected and of the 95 % interval, over the sample variance between seeds."""
+    """(STEPS,) distances of an estimate from 0 and from a margin that exclude them, corrected over the family.
+
+    They vary with the sample variance between seeds.
+    """
     one = truth.expected(seeds, examples)
     spread = one._replace(seed=one.seed * (quantiles(seeds - 1) if seeds > 1 else np.ones(1)))
-    tail = (1 - LEVEL) / 2
-    corrected, plain = (half_width(spread, seeds, examples, tail / count) for count in (family, 1))
-    return corrected, plain
+    tail = (1 - LEVEL) / 2 / family
+    half = half_width(spread, seeds, examples, tail)
+    return half, reach(half, examples, tail)
 
 
 def power(truth: Effects, seeds: int, examples: int, difference: float, *, delta: float, family: int = 1) -> float:
@@ -107,10 +111,10 @@ def power(truth: Effects, seeds: int, examples: int, difference: float, *, delta
 
     Right are *better* or *worse* with its sign, and *equivalent* if it is within +-delta.
     """
-    corrected, plain = reaches(truth, seeds, examples, family)
-    size, room = abs(difference), delta - plain  # an estimate within `room` of 0 is called *equivalent*
+    from_zero, from_margin = reaches(truth, seeds, examples, family)
+    size, room = abs(difference), delta - from_margin  # an estimate within `room` of 0 is called *equivalent*
     sd = math.sqrt(truth.variance(seeds, examples)) or 1e-300
-    found = ndtr((size - np.maximum(corrected, room)) / sd)
+    found = ndtr((size - np.maximum(from_zero, room)) / sd)
     if size <= delta:
         found += np.where(room > 0, ndtr((room - size) / sd) - ndtr((-room - size) / sd), 0.0)
     return float(found.mean())
@@ -120,8 +124,8 @@ def detectable(result: Comparison, *, delta: float, family: int = 1) -> Detectab
     """The smallest true difference for which *better* or *worse* has 80 % power in this design."""
 
     def smallest(truth: Effects) -> float:
-        corrected, plain = reaches(truth, result.seeds, result.examples, family)
-        needed = np.maximum(corrected, delta - plain)  # below delta - plain the verdict is *equivalent*
+        from_zero, from_margin = reaches(truth, result.seeds, result.examples, family)
+        needed = np.maximum(from_zero, delta - from_margin)  # closer to 0 the verdict is *equivalent*
         sd = math.sqrt(truth.variance(result.seeds, result.examples))
         low, high = 0.0, float(needed.max()) + 2 * sd
         for _ in range(24 if sd > 0 else 0):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.stats.crossed import Comparison
+from bench.stats.equivalence import equivalence
 from bench.stats.power import Detectable, detectable
 
 ALPHA = 0.05
@@ -55,17 +56,23 @@ def with_interval(found: Detectable) -> str:
 
 
 def verdict(
-    result: Comparison, p: float, *, family: int = 1, delta: float = DELTA, exploratory: bool = False
+    result: Comparison,
+    p: float,
+    p_equivalent: float | None = None,
+    *,
+    family: int = 1,
+    delta: float = DELTA,
+    exploratory: bool = False,
 ) -> Verdict:
     """The verdict on a comparison of complete methods.
 
-    *equivalent*: the 95 % interval lies within +-delta, which excludes a difference that matters; this also holds for
-    a significant but negligible difference. *better*, *worse*: `p` (corrected over the `family` comparisons, if there
-    are several) is below 0.05. *undecided*: neither; the text has the difference for which *better* or *worse* would
-    have 80 % power in this family.
+    `p` and `p_equivalent` are corrected over the `family` comparisons, if there are several; without `p_equivalent`, it
+    is that of this comparison alone. *equivalent*: it is below 0.05, which excludes a difference that matters; this
+    also holds for a significant but negligible one. *better*, *worse*: `p` is below 0.05. *undecided*: neither; the
+    text has the difference for which *better* or *worse* would have 80 % power in this family.
     """
     found = detectable(result, delta=delta, family=family)
-    if -delta <= result.low and result.high <= delta:
+    if (equivalence(result, delta) if p_equivalent is None else p_equivalent) < ALPHA:
         word, text = "equivalent", f"equivalent within {exact_points(delta)}"
     elif p < ALPHA:
         word = text = "better" if result.difference > 0 else "worse"

@@ -140,6 +140,7 @@ def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:
         ("degrees of freedom", result.df, ".1f"),
         ("p, not corrected", result.p if allowed else math.nan, ".3g"),
         ("p, corrected", row.paired.p_corrected if row.paired else math.nan, ".3g"),
+        ("p of equivalence", row.paired.p_equivalent if row.paired else math.nan, ".3g"),
         ("p, step-down max-T (for information)", row.paired.p_max_t if row.paired else math.nan, ".3g"),
         ("effect size (in sd with one more seed)", result.effect, "+.2f"),
         ("P(better) with one more seed", result.improvement, ".3f"),

@@ -152,10 +152,10 @@ def test_methods_with_other_seeds_are_not_in_the_best_group(tmp_path):
 
 
 def test_ties_everywhere(tmp_path):
-    store = FakeStore(tmp_path / "runs").method("ce").method("dimp").method("focal")
+    store = FakeStore(tmp_path / "runs", rows=1_000).method("ce").method("dimp").method("focal")
     for entry in store.section["methods"]:
         for path in entry["cells"].values():
-            store.cell(path, np.zeros((40, 2), np.float32))  # every logit alike: the first class, always
+            store.cell(path, np.zeros((1_000, 2), np.float32))  # every logit alike: the first class, always
     rows = rows_of(store)
     share = float((store.labels == 0).mean())
     for label in ("dimp", "focal"):

@@ -103,8 +103,11 @@ def test_with_seed_variance_alone_it_is_the_t_test_over_seeds():
 def test_identical_methods_differ_by_zero():
     a, _ = random_scores(4)
     result = compare(a, a)
-    assert (result.difference, result.low, result.high, result.p, result.se) == (0, 0, 0, 1, 0)
-    assert verdict(result, result.p).word == "equivalent"
+    assert (result.difference, result.p, result.se) == (0, 1, 0)
+    assert result.high == -result.low > 0
+    assert verdict(result, result.p).word == "undecided"
+    same = np.ones((5, 2_000))
+    assert verdict(compare(same, same), 1.0).word == "equivalent"
 
 
 def test_seeds_that_agree_by_accident_do_not_make_a_difference_certain():
@@ -176,7 +179,7 @@ def result(difference, half, *, conditional=False):
     """A comparison with the fields that a verdict uses."""
     variances = {"seed": 5 * (half / 2.78) ** 2, "example": 0.0, "interaction": 0.0}
     return Comparison(
-        difference, difference - half, difference + half, 0.5, 5.0, half / 2, 5, 400, conditional, variances
+        difference, difference - half, difference + half, 0.5, 5.0, half / 2, 5, 40_000, conditional, variances
     )
 
 

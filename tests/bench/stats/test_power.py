@@ -10,6 +10,7 @@ from scipy import stats
 
 from bench.stats.calibration import Design, draw
 from bench.stats.crossed import Components, compare, half_width
+from bench.stats.equivalence import reach
 from bench.stats.power import Effects, detectable, effects, extremes, power
 from bench.stats.verdict import points, verdict
 
@@ -27,8 +28,9 @@ def share_better(design, difference, family, delta=0.01, draws=20_000):
     sample = draw(np.random.default_rng(5), draws, design)
     one = Components(*(value[:, 0] for value in sample.variances))
     estimate = sample.mean[:, 0] + difference
-    corrected, plain = (half_width(one, design.seeds, design.examples, 0.025 / m) for m in (family, 1))
-    return float(((estimate > corrected) & (np.abs(estimate) + plain > delta)).mean())
+    corrected = half_width(one, design.seeds, design.examples, 0.025 / family)
+    margin = reach(corrected, design.examples, 0.025 / family)
+    return float(((estimate > corrected) & (np.abs(estimate) + margin > delta)).mean())
 
 
 @pytest.mark.parametrize("family", [1, 8])
@@ -97,8 +99,8 @@ def test_power_is_the_share_of_right_verdicts(difference):
     sample = draw(np.random.default_rng(1), 20_000, design)
     one = Components(*(value[:, 0] for value in sample.variances))
     estimate = sample.mean[:, 0] + difference
-    corrected, plain = (half_width(one, 5, 2_000, 0.025 / m) for m in (4, 1))
-    equivalent = np.abs(estimate) + plain <= 0.02
+    corrected = half_width(one, 5, 2_000, 0.025 / 4)
+    equivalent = np.abs(estimate) + reach(corrected, 2_000, 0.025 / 4) <= 0.02
     right = (estimate > corrected) & ~equivalent | equivalent & (difference <= 0.02)
     found = power(effects(as_estimated(design)), 5, 2_000, difference, delta=0.02, family=4)
     assert found == pytest.approx(right.mean(), abs=0.012)
