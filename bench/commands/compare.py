@@ -15,10 +15,9 @@ from bench.leaderboard.results import Paired, Row, Section
 from bench.leaderboard.rules import Rules
 from bench.stats.conditional import label_swap, per_seed
 from bench.stats.crossed import Comparison
-from bench.stats.needed import needed
-from bench.stats.verdict import points, verdict
+from bench.stats.verdict import verdict, with_interval
 from bench.store.manifest import stored
-from tasks.errors import did_you_mean_or_all
+from tasks.errors import did_you_mean_or_all, plural
 
 
 def compare(store: Path, a: str, rules: Rules, *, task: str | None) -> Iterator[str]:
@@ -67,7 +66,7 @@ def section_lines(section: Section, a: str, rules: Rules) -> Iterator[str]:
     yield from ("", "For new seeds and new test examples" if not accuracy.conditional else "For new test examples only")
     for name, text in primary(row, base, row.paired, accuracy, row.paired.macro_f1, rules):
         yield f"  {name:<14}{text}"
-    yield from needed_to_decide(accuracy, row.paired.withheld, rules.delta)
+    yield from needed_to_decide(row.paired)
     yield from conditional(row, base, section)
     yield ""
 
@@ -92,9 +91,10 @@ def primary(
     if paired.withheld:
         yield "verdict", f"none: {paired.withheld}"
     else:
-        yield "verdict", f"{verdict(accuracy, accuracy.p, delta=rules.delta).text}, not corrected for other comparisons"
-        yield "corrected", corrected_verdict(paired, rules)
-    yield "detectable", f"{points(accuracy.detectable)} with 80 % power"
+        yield "verdict", f"{paired.verdict.text}: {behind(paired, rules)}"
+        yield "alone", f"{verdict(accuracy, accuracy.p, delta=rules.delta).text}, if it were the only comparison"
+    if paired.verdict.detectable:
+        yield "detectable", f"{with_interval(paired.verdict.detectable)} with 80 % power"
     yield "variances", ", ".join(f"{name} {value:.3g}" for name, value in accuracy.components.items())
     if not accuracy.conditional:
         by_seed = [row.cells[seed].accuracy - base.cells[seed].accuracy for seed in sorted(shared)]
@@ -109,12 +109,12 @@ def primary(
         yield "information", f"{interval(gained.accuracy)} points over its within-class shuffle: {gained.verdict.text}"
 
 
-def corrected_verdict(paired: Paired, rules: Rules) -> str:
-    """The verdict of the leaderboard, which is corrected for the number of compared methods."""
+def behind(paired: Paired, rules: Rules) -> str:
+    """The p-values that the verdict of the leaderboard rests on."""
     if paired.family == "exploratory":
-        return "exploratory: not a core method, so not corrected"
+        return "not a core method, so not corrected"
     p_values = f"p {paired.p_corrected:.3g} by {rules.correction.author}, {paired.p_max_t:.3g} by step-down max-T"
-    return f"{paired.verdict.word}: {p_values} over the section's core methods"
+    return f"{p_values} over the section's {plural(paired.size, 'core method')}"
 
 
 def interval(comparison: Comparison) -> str:
@@ -122,16 +122,15 @@ def interval(comparison: Comparison) -> str:
     return f"{signed(comparison.difference)} [{signed(comparison.low)}, {signed(comparison.high)}]"
 
 
-def needed_to_decide(accuracy: Comparison, withheld: str, delta: float) -> Iterator[str]:
-    """How many seeds or test rows would decide an undecided comparison."""
-    if withheld or verdict(accuracy, accuracy.p, delta=delta).word != "undecided":
+def needed_to_decide(paired: Paired) -> Iterator[str]:
+    """How many seeds or test rows would decide an undecided comparison, as in the leaderboard."""
+    if paired.needed is None:
         return
-    more = needed(accuracy, delta)
-    yield from ("", "Needed for a decision, if difference and variances stay as they are")
-    if not accuracy.conditional:
-        yield "  seeds         " + (f"{more.seeds:,} in all" if more.seeds else "no number of seeds on these test rows")
-    rows = f"{more.examples:,} in all" if more.examples else "no number of test rows with these seeds"
-    yield f"  test rows     {rows}"
+    corrected = "" if paired.family == "exploratory" else f", corrected over {plural(paired.size, 'comparison')}"
+    yield from ("", f"Needed for a decision with 80 % power{corrected}, if the true difference is as estimated")
+    if paired.needed.seeds:
+        yield f"  seeds         {paired.needed.seeds.text} in all"
+    yield f"  test rows     {paired.needed.examples.text} in all"
 
 
 def conditional(row: Row, base: Row, section: Section) -> Iterator[str]:

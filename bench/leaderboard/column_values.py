@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.leaderboard.results import Paired
 from bench.stats.crossed import Comparison, Components
 from bench.stats.interval import Interval
+from bench.stats.needed import Count
 
 if TYPE_CHECKING:
     from bench.leaderboard.results import Row
@@ -20,16 +21,30 @@ def interval(metric: Interval) -> dict[str, float]:
 
 def difference(paired: Paired | None) -> dict[str, Any]:
     """A difference of accuracy with its verdict; p-values are null where the verdict is withheld."""
+    detectable = paired.verdict.detectable if paired else None
     return {
         **comparison("accuracy", paired),
+        "detectable": detectable and detectable.difference,
+        "detectable_low": detectable and detectable.low,
+        "detectable_high": detectable and detectable.high,
         "p_corrected": paired.p_corrected if paired else None,
         "p_max_t": paired.p_max_t if paired else None,
+        "p_equivalent": paired.p_equivalent if paired else None,
         "family": paired.family if paired else "",
+        "family_size": paired.size if paired else None,
         "word": paired.verdict.word if paired else "",
         "verdict": paired.verdict.text if paired else "",
-        "needed_seeds": paired.needed.seeds if paired and paired.needed else None,
-        "needed_examples": paired.needed.examples if paired and paired.needed else None,
+        **counts("needed_seeds", paired.needed.seeds if paired and paired.needed else None),
+        **counts("needed_examples", paired.needed.examples if paired and paired.needed else None),
     }
+
+
+def counts(name: str, count: Count | None) -> dict[str, int | None]:
+    """A needed number and its interval; null where it is above the limit of the search or not needed."""
+    known = (
+        {"": count.number, "_low": count.low, "_high": count.high} if count else dict.fromkeys(("", "_low", "_high"))
+    )
+    return {name + end: value for end, value in known.items()}
 
 
 def comparison(metric: str, paired: Paired | None) -> dict[str, Any]:

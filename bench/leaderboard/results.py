@@ -18,6 +18,7 @@ from bench.leaderboard.read.provenance import Provenance
 from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.rules import Rules
 from bench.stats.crossed import Comparison
+from bench.stats.equivalence import equivalence
 from bench.stats.interval import Interval
 from bench.stats.needed import Needed
 from bench.stats.verdict import Verdict
@@ -110,8 +111,10 @@ class Paired:
 
     `p_corrected`: corrected over the family; NaN for exploratory methods and where there is no verdict.
     `p_max_t`: the same by step-down max-T, for information; no verdict uses it.
+    `p_equivalent`: of the null that the true difference is not within the margin, corrected in the same way.
     `family`: *confirmatory* (core methods, corrected over all that were planned), *exploratory* (all other methods, not
     corrected), *information* (against the shuffle, corrected over these comparisons) or empty (the baseline).
+    `size`: over how many comparisons the verdict is corrected; 1 for an exploratory method.
     `withheld`: why there is no difference or no verdict; empty otherwise.
     `needed`: how many seeds or test rows would settle an undecided comparison.
     """
@@ -124,6 +127,8 @@ class Paired:
     withheld: str = ""
     p_max_t: float = math.nan
     needed: Needed | None = None
+    size: int = 1
+    p_equivalent: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,10 @@ class Match:
     def p(self) -> float:
         """Uncorrected p-value of accuracy; NaN without a difference or where a verdict is withheld."""
         return math.nan if self.accuracy is None or self.withheld else self.accuracy.p
+
+    def p_equivalent(self, delta: float) -> float:
+        """Uncorrected p-value of equivalence within +-delta; NaN like `p`."""
+        return math.nan if self.accuracy is None or self.withheld else equivalence(self.accuracy, delta)
 
 
 @dataclass(frozen=True)

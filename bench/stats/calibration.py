@@ -16,10 +16,11 @@ import numpy as np
 from scipy.special import ndtri, stdtr
 
 from bench.arrays import FloatArray
-from bench.stats.crossed import POWER, Components, half_width, p_values
+from bench.stats.crossed import Components, half_width, p_values
 from bench.stats.interval import LEVEL
 from bench.stats.multiple import max_t
 from bench.stats.pairwise import sure_correlation
+from bench.stats.power import POWER
 from bench.stats.verdict import ALPHA
 
 FAMILY = 9  # methods compared with the baseline

@@ -46,8 +46,6 @@ from bench.arrays import FloatArray, IntArray
 from bench.stats.interval import LEVEL
 from bench.stats.metrics import confusion, macro_f1_of, ratio
 
-POWER = 0.8  # of the detectable difference
-
 
 class Components(NamedTuple):
     """Sample variances (...) of the two-way layout; `seed` and `interaction` are NaN for one seed."""
@@ -62,7 +60,6 @@ class Comparison:
     """A - B: estimate, 95 % interval and p-value.
 
     `df`: the degrees of freedom at which `difference +- t_{0.975, df} se` is the interval; NaN if se is 0.
-    `detectable`: the true difference that this design finds at 5 % with 80 % power.
     `conditional`: there is only one seed, so the results are for these trained models and new examples only.
     `effect`: the difference divided by the standard deviation of one more such comparison, which has a new seed and N
     new examples; NaN for one seed, or if nothing varies.
@@ -80,7 +77,6 @@ class Comparison:
     examples: int
     conditional: bool
     components: dict[str, float]
-    detectable: float
     effect: float = math.nan
     improvement: float = math.nan
 
@@ -161,6 +157,8 @@ def compare(a: FloatArray, b: FloatArray) -> Comparison:
     se = math.sqrt(max(float(by_seed + by_example), float(floor)))
     tail = (1 - LEVEL) / 2
     half = float(half_width(variances, seeds, examples, tail))
+    # Where nothing varies, a width of 0 would be certainty about rows that were not seen; see `equivalence`.
+    half = half or float(stdtrit(examples - 1, tail) ** 2 / examples)
     effect, improvement = once_more(difference, variances, seeds, examples)
     return Comparison(
         difference=difference,
@@ -173,7 +171,6 @@ def compare(a: FloatArray, b: FloatArray) -> Comparison:
         examples=examples,
         conditional=seeds == 1,
         components={name: float(value) for name, value in variances._asdict().items()},
-        detectable=half + float(half_width(variances, seeds, examples, 1 - POWER)),
         effect=effect,
         improvement=improvement,
     )

@@ -1,59 +1,70 @@
-"""How many seeds or test rows would settle an undecided comparison, if its estimates were the true values."""
+"""How many seeds or test rows would settle an undecided comparison, if its difference were the true one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
-from bench.stats.crossed import Comparison, Components, half_width
-from bench.stats.interval import LEVEL
+from bench.stats.crossed import Comparison
+from bench.stats.power import POWER, Effects, effects, extremes, power
 
 MOST_SEEDS, MOST_EXAMPLES = 1_000, 10_000_000
 
 
 @dataclass(frozen=True)
-class Needed:
-    """Total numbers, those already used included; None if `MOST_SEEDS` or `MOST_EXAMPLES` are not enough.
+class Count:
+    """A number that is enough, and its 80 % interval over the uncertainty of the variances; None: more than `most`."""
 
-    `seeds`: with the same number of test rows. `examples`: test rows, with the same number of seeds.
+    number: int | None
+    low: int | None
+    high: int | None
+    most: int
+
+    @property
+    def text(self) -> str:
+        """`10 (80 % interval 6 to 36)`."""
+        number, low, high = (
+            f"more than {self.most:,}" if value is None else f"{value:,}"
+            for value in (self.number, self.low, self.high)
+        )
+        return number if self.low is None else f"{number} (80 % interval {low} to {high})"
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Total numbers, those already used included.
+
+    `seeds`: with the same number of test rows; None for one seed, which gives no variance between seeds. `examples`:
+    test rows, with the same number of seeds.
     """
 
-    seeds: int | None
-    examples: int | None
+    seeds: Count | None
+    examples: Count
 
 
 def needed(result: Comparison, delta: float, family: int = 1) -> Needed:
-    """The fewest seeds, or test rows, at which the same difference would be significant or equivalent (+-delta).
+    """The fewest seeds, or test rows, with which a new grid would settle the comparison with 80 % power.
 
-    Significant: at 5 % / `family` (Bonferroni over the comparisons of the family), so that Holm would agree.
-    Equivalent: the 95 % interval lies within +-delta.
-
-    The variances of a larger design are those expected from the components: s2_example falls with more seeds, s2_seed
-    with more rows. One seed gives no variance between seeds, so then only rows are counted.
+    Settled: the verdict, corrected over the `family`, is *better* or *worse* as the difference is, or *equivalent* if
+    it is within +-delta. The estimated difference counts as the true one, whatever its own uncertainty.
     """
-    size = abs(result.difference)
 
-    def settled(seeds: int, examples: int) -> bool:
-        variances = expected(result, seeds, examples)
-        wide, half = (float(half_width(variances, seeds, examples, (1 - LEVEL) / 2 / count)) for count in (family, 1))
-        return wide < size or size + half <= delta
+    def enough(seeds: int, examples: int, truth: Effects) -> bool:
+        return power(truth, seeds, examples, result.difference, delta=delta, family=family) >= POWER
 
-    return Needed(
-        None if result.conditional else smallest(lambda n: settled(n, result.examples), result.seeds, MOST_SEEDS),
-        smallest(lambda n: settled(result.seeds, n), result.examples, MOST_EXAMPLES),
-    )
+    def by_seeds(truth: Effects) -> int | None:
+        return smallest(lambda n: enough(n, result.examples, truth), result.seeds, MOST_SEEDS)
 
+    def by_examples(truth: Effects) -> int | None:
+        return smallest(lambda n: enough(result.seeds, n, truth), result.examples, MOST_EXAMPLES)
 
-def expected(result: Comparison, seeds: int, examples: int) -> Components:
-    """The sample variances expected for another number of seeds or examples."""
-    seed, example, residual = (np.asarray(result.components[name]) for name in Components._fields)
+    truths = (effects(result), *extremes(result))
+    number, low, high = map(by_examples, truths)
+    examples = Count(number, low, high, MOST_EXAMPLES)
     if result.conditional:
-        return Components(seed, example, residual)
-    own_seed = np.maximum(seed - residual / result.examples, 0.0)
-    own_example = np.maximum(example - residual / result.seeds, 0.0)
-    return Components(own_seed + residual / examples, own_example + residual / seeds, residual)
+        return Needed(None, examples)
+    number, low, high = map(by_seeds, truths)
+    return Needed(Count(number, low, high, MOST_SEEDS), examples)
 
 
 def smallest(enough: Callable[[int], bool], least: int, most: int) -> int | None:

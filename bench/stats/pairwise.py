@@ -8,17 +8,16 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.arrays import FloatArray
-from bench.stats.crossed import Components, half_width, p_values
-from bench.stats.interval import LEVEL
+from bench.stats.crossed import Components, p_values
 
 ROUNDING = 1e-12  # differences this small are rounding errors; variances relative to the terms subtracted
 
 
 class Pairwise(NamedTuple):
-    """Row minus column, each (M, M): mean difference, half-width of its 95 % interval, uncorrected p."""
+    """Row minus column, each (M, M): mean difference, its sample variances, uncorrected p."""
 
     difference: FloatArray
-    half: FloatArray
+    variances: Components
     p: FloatArray
 
 
@@ -52,8 +51,7 @@ def pairwise(scores: FloatArray) -> Pairwise:
     mean = scores.mean(axis=(1, 2))
     difference = mean[:, None] - mean
     difference = np.where(np.abs(difference) > ROUNDING, difference, 0.0)
-    half = half_width(variances, seeds, examples, (1 - LEVEL) / 2)
-    return Pairwise(difference, half, p_values(difference, variances, seeds, examples))
+    return Pairwise(difference, variances, p_values(difference, variances, seeds, examples))
 
 
 def one_sided(pairs: Pairwise) -> FloatArray:

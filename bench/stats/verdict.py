@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.stats.crossed import Comparison
+from bench.stats.equivalence import equivalence
+from bench.stats.power import Detectable, detectable
 
 ALPHA = 0.05
 DELTA = 0.01  # equivalence margin: differences below one point are too small to matter
@@ -12,10 +14,14 @@ DELTA = 0.01  # equivalence margin: differences below one point are too small to
 
 @dataclass(frozen=True)
 class Verdict:
-    """`word`: for filters, empty where nothing may be concluded. `text`: for readers."""
+    """`word`: for filters, empty where nothing may be concluded. `text`: for readers.
+
+    `detectable`: the true difference for which this verdict has 80 % power; None where there is no verdict.
+    """
 
     word: str
     text: str
+    detectable: Detectable | None = None
 
 
 def points(value: float) -> str:
@@ -38,21 +44,42 @@ def incomplete(done: int, planned: int) -> Verdict:
     return Verdict("", f"incomplete: {done}/{planned}")
 
 
-def verdict(result: Comparison, p: float, *, delta: float = DELTA, exploratory: bool = False) -> Verdict:
+def detectable_points(found: Detectable) -> str:
+    """`24.2 points`; differences of accuracy end at 100 points."""
+    return points(found.difference) if found.difference < 1 else "nothing"
+
+
+def with_interval(found: Detectable) -> str:
+    """`24.2 points (80 % interval 11 to 75)`: over the uncertainty of the variances."""
+    low, high = (f"{100 * min(value, 1.0):.3g}" for value in (found.low, found.high))
+    return f"{detectable_points(found)} (80 % interval {low} to {high})"
+
+
+def verdict(
+    result: Comparison,
+    p: float,
+    p_equivalent: float | None = None,
+    *,
+    family: int = 1,
+    delta: float = DELTA,
+    exploratory: bool = False,
+) -> Verdict:
     """The verdict on a comparison of complete methods.
 
-    *equivalent*: the 95 % interval lies within +-delta, which excludes a difference that matters; this also holds for
-    a significant but negligible difference. *better*, *worse*: `p` (corrected over the family, if there is one) is
-    below 0.05. *undecided*: neither; the text has the difference that this design would detect with 80 % power.
+    `p` and `p_equivalent` are corrected over the `family` comparisons, if there are several; without `p_equivalent`, it
+    is that of this comparison alone. *equivalent*: it is below 0.05, which excludes a difference that matters; this
+    also holds for a significant but negligible one. *better*, *worse*: `p` is below 0.05. *undecided*: neither; the
+    text has the difference for which *better* or *worse* would have 80 % power in this family.
     """
-    if -delta <= result.low and result.high <= delta:
+    found = detectable(result, delta=delta, family=family)
+    if (equivalence(result, delta) if p_equivalent is None else p_equivalent) < ALPHA:
         word, text = "equivalent", f"equivalent within {exact_points(delta)}"
     elif p < ALPHA:
         word = text = "better" if result.difference > 0 else "worse"
     else:
-        word, text = "undecided", f"undecided (detectable: {points(result.detectable)})"
+        word, text = "undecided", f"undecided (detectable: {detectable_points(found)})"
     if exploratory:
         text += ", exploratory"
     if result.conditional:
         text += " (one seed: these trained models only)"
-    return Verdict(word, text)
+    return Verdict(word, text, found)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.arrays import FloatArray
 from bench.leaderboard.compare.baseline import mixture, stacked
 from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.results import Pairs
 from bench.leaderboard.rules import Rules
+from bench.stats.equivalence import p_equivalent
 from bench.stats.multiple import CORRECTIONS, best_group
 from bench.stats.pairwise import one_sided, pairwise
 from bench.stats.verdict import ALPHA
@@ -26,14 +28,19 @@ def compare_pairs(rows: Sequence[Row], test: Examples, rules: Rules) -> Pairs | 
     if len(chosen) < 2:
         return None
     scores = np.stack([stacked(row, row.seeds) == test.labels for row in chosen]).astype(np.float64)
+    seeds, examples = scores.shape[1:]
     result = pairwise(scores)
     upper = np.triu_indices(len(chosen), 1)
-    p = np.ones_like(result.p)
-    p[upper] = CORRECTIONS[rules.correction](result.p[upper].tolist())
-    p = np.minimum(p, p.T)
-    low, high = result.difference - result.half, result.difference + result.half
+
+    def corrected(values: FloatArray) -> FloatArray:
+        p = np.ones_like(values)
+        p[upper] = CORRECTIONS[rules.correction](values[upper].tolist())
+        return np.minimum(p, p.T)
+
+    p = corrected(result.p)
+    same = corrected(p_equivalent(result.difference, result.variances, seeds, examples, rules.delta))
     words = np.where(p < ALPHA, np.where(result.difference > 0, "better", "worse"), "undecided")
-    words = np.where((low >= -rules.delta) & (high <= rules.delta), "equivalent", words)
+    words = np.where(same < ALPHA, "equivalent", words)
     labels = tuple(row.label for row in chosen)
     best = frozenset(compress(labels, best_group(one_sided(result), ALPHA).tolist()))
     return Pairs(labels, result.difference, p, tuple(map(tuple, words.tolist())), best)

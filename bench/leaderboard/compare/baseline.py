@@ -30,12 +30,13 @@ def compare_with_baseline(rows: Sequence[Row], base: Row | None, test: Examples,
     p-values are corrected over all core methods that were planned, whether or not their cells have a result.
     """
     matches = [match(row, base, test, rules) for row in rows]
-    p = [one.p for one in matches]
+    p, p_equivalent = [one.p for one in matches], [one.p_equivalent(rules.delta) for one in matches]
     core = [i for i, row in enumerate(rows) if row.spec["core"] and row is not base]
-    corrected = np.full(len(rows), math.nan)
+    corrected, equivalent = np.full((2, len(rows)), math.nan)
     corrected[core] = CORRECTIONS[rules.correction]([p[i] for i in core])
+    equivalent[core] = CORRECTIONS[rules.correction]([p_equivalent[i] for i in core])
     results = [
-        judge(one, family(row, base), float(corrected[i]), rules.delta, len(core))
+        judge(one, family(row, base), (float(corrected[i]), float(equivalent[i])), rules.delta, len(core))
         for i, (row, one) in enumerate(zip(rows, matches, strict=True))
     ]
     if base is not None:
@@ -65,17 +66,19 @@ def match(row: Row, base: Row | None, test: Examples, rules: Rules) -> Match:
     return Match(compare_accuracy(test.labels, a, b), compare_macro_f1(test.labels, a, b, test.classes), reason)
 
 
-def judge(one: Match, kind: str, corrected: float, delta: float, size: int) -> Paired:
+def judge(one: Match, kind: str, corrected: tuple[float, float], delta: float, size: int) -> Paired:
     """The verdict on a match of this family (`kind`), which has `size` comparisons.
 
-    It rests on the p-value `corrected` over the family, except for exploratory methods, which are not corrected.
+    It rests on the p-values of difference and equivalence, `corrected` over the family, except for exploratory methods,
+    which are not corrected.
     """
     if one.accuracy is None or one.withheld:
         return Paired(one.accuracy, one.macro_f1, math.nan, kind, Verdict("", one.withheld), one.withheld)
     exploratory = kind == "exploratory"
-    word = verdict(one.accuracy, one.p if exploratory else corrected, delta=delta, exploratory=exploratory)
-    more = needed(one.accuracy, delta, 1 if exploratory else size) if word.word == "undecided" else None
-    return Paired(one.accuracy, one.macro_f1, corrected, kind, word, needed=more)
+    (p, same), size = ((one.p, one.p_equivalent(delta)), 1) if exploratory else (corrected, size)
+    word = verdict(one.accuracy, p, same, family=size, delta=delta, exploratory=exploratory)
+    more = needed(one.accuracy, delta, size) if word.word == "undecided" else None
+    return Paired(one.accuracy, one.macro_f1, corrected[0], kind, word, needed=more, size=size, p_equivalent=same)
 
 
 def family(row: Row, base: Row | None) -> str:

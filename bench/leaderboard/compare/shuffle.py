@@ -24,10 +24,12 @@ def information_gains(rows: Sequence[Row], test: Examples, rules: Rules) -> Mapp
     matches = {
         row.label: match(row, shuffled, test, rules) for row in rows if (shuffled := shuffle_of(row, rows)) is not None
     }
-    corrected = CORRECTIONS[rules.correction]([one.p for one in matches.values()])
+    correct = CORRECTIONS[rules.correction]
+    corrected = correct([one.p for one in matches.values()])
+    equivalent = correct([one.p_equivalent(rules.delta) for one in matches.values()])
     return {
-        label: judge(one, "information", float(p), rules.delta, len(matches))
-        for (label, one), p in zip(matches.items(), corrected, strict=True)
+        label: judge(one, "information", (float(p), float(same)), rules.delta, len(matches))
+        for (label, one), p, same in zip(matches.items(), corrected, equivalent, strict=True)
     }
 
 

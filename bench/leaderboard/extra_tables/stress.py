@@ -16,6 +16,7 @@ from bench.leaderboard.extra_tables.extra_table import ExtraTable
 from bench.leaderboard.results import Report, Row, Section
 from bench.leaderboard.rules import Rules
 from bench.stats.crossed import Comparison, compare
+from bench.stats.equivalence import equivalence
 from bench.stats.interval import Interval, t_interval
 from bench.stats.multiple import CORRECTIONS
 from bench.stats.verdict import verdict
@@ -130,10 +131,12 @@ def rows(curve: Curve, report: Report) -> list[StressRow]:
     by_label = {label: stress_row(curve, label, base, rules) for label in curve.labels}
     planned = [label for label in curve.planned if label != rules.baseline]
     differences = [row.against if (row := by_label.get(label)) else None for label in planned]
-    p = CORRECTIONS[rules.correction]([one.p if one else math.nan for one in differences])
-    for label, difference, corrected in zip(planned, differences, p, strict=True):
+    correct = CORRECTIONS[rules.correction]
+    p = correct([one.p if one else math.nan for one in differences])
+    equivalent = correct([equivalence(one, rules.delta) if one else math.nan for one in differences])
+    for label, difference, corrected, same in zip(planned, differences, p, equivalent, strict=True):
         if difference is not None:
-            text = verdict(difference, float(corrected), delta=rules.delta).text
+            text = verdict(difference, float(corrected), float(same), family=len(planned), delta=rules.delta).text
             by_label[label] = replace(by_label[label], verdict=text)
     return list(by_label.values())
 

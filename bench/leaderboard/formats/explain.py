@@ -51,10 +51,11 @@ def comparisons(report: Report) -> Iterator[str]:
         "core method, p not corrected."
     )
     yield (
-        f"**verdict**: *equivalent*: the 95 % interval of Δ accuracy lies within {exact_points(rules.delta)} of zero. "
-        "*better*, *worse*: not equivalent, and p < 0.05. *undecided*: neither; *detectable* is the true difference "
-        "that this design would find with 80 % power, before correction. A method with missing cells gets no verdict."
-        + mixed(report)
+        f"**verdict**: *equivalent*: a true difference of {exact_points(rules.delta)} or more is excluded by a test at "
+        "5 %, corrected like p, that allows for differing rows which these test rows lack. *better*, *worse*: not "
+        "equivalent, and p < 0.05. *undecided*: neither; *detectable* is the true difference for which *better* or "
+        "*worse* would have a chance of 80 % here, with the correction, if the variances are as "
+        "estimated. *nothing*: not even 100 points. A method with missing cells gets no verdict." + mixed(report)
     )
     yield (
         "**best group**: *no*: some other method is significantly better. *yes*: no other method is shown to be "

@@ -32,7 +32,7 @@ from bench.leaderboard.formats.prose import (
 )
 from bench.leaderboard.results import Report, Row, Section
 from bench.stats.crossed import Comparison
-from bench.stats.needed import MOST_EXAMPLES, MOST_SEEDS
+from bench.stats.verdict import with_interval
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -140,8 +140,8 @@ def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:
         ("degrees of freedom", result.df, ".1f"),
         ("p, not corrected", result.p if allowed else math.nan, ".3g"),
         ("p, corrected", row.paired.p_corrected if row.paired else math.nan, ".3g"),
+        ("p of equivalence", row.paired.p_equivalent if row.paired else math.nan, ".3g"),
         ("p, step-down max-T (for information)", row.paired.p_max_t if row.paired else math.nan, ".3g"),
-        ("detectable at 80 % power (points)", 100 * result.detectable, ".2f"),
         ("effect size (in sd with one more seed)", result.effect, "+.2f"),
         ("P(better) with one more seed", result.improvement, ".3f"),
         *((f"variance, {name}", value, ".3g") for name, value in result.components.items()),
@@ -149,10 +149,12 @@ def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:
     yield "seeds × test rows", f"{result.seeds} × {result.examples:,}"
     for name, value, form in values:
         yield name, NOTHING if math.isnan(value) else format(value, form)
+    if row.paired and (detectable := row.paired.verdict.detectable):
+        yield "detectable at 80 % power, corrected", with_interval(detectable)
     more = row.paired.needed if row.paired else None
-    counts = (("seeds", more.seeds, MOST_SEEDS), ("test rows", more.examples, MOST_EXAMPLES)) if more else ()
-    for name, enough, most in counts:
-        yield f"{name} in total that would settle it", f"{enough:,}" if enough else f"not even {most:,}"
+    for name, count in (("seeds", more.seeds), ("test rows", more.examples)) if more else ():
+        if count:
+            yield f"{name} in total that would settle it with 80 % power", count.text
     if result.conditional:
         yield "holds for", "these trained models only (one seed)"
 

@@ -4,6 +4,7 @@ import pytest
 from bench.commands.compare import compare
 from bench.errors import UserError
 from bench.leaderboard import Rules
+from bench.leaderboard.build import build
 from bench.stats import conditional
 from bench.stats.crossed import compare as crossed
 from bench.store.files import write_json
@@ -34,24 +35,27 @@ def test_numbers(store):
     result = crossed(*(part.astype(float) for part in right))
     assert f"difference    +{100 * result.difference:.1f} [{100 * result.low:+.1f}, {100 * result.high:+.1f}]" in text
     assert f"p             {result.p:.3g}, not corrected for other comparisons" in text
-    assert "verdict       better" in text
+    assert "verdict       undecided (detectable: " in text
+    assert "alone         better, if it were the only comparison" in text
     assert "better at 3 of 3 seeds" in text
     for one in conditional.per_seed(*right):
         assert f"only dimp right: {one.a_alone}, only ce right: {one.b_alone}; exact McNemar p {one.p:.3g}" in text
     assert f"exact permutation p {conditional.label_swap(*right):.3g}" in text
-    assert "Needed for a decision" not in text
     assert "no human text" in text
 
 
 def test_the_other_way_round(store):
-    assert "verdict       worse" in lines(store, "ce", "dimp")
+    assert "alone         worse" in lines(store, "ce", "dimp")
 
 
 def test_an_undecided_comparison_names_what_would_decide_it(store):
     text = lines(store, "focal", "ce")
     assert "undecided" in text
-    assert "Needed for a decision" in text
-    assert " in all" in text
+    assert "Needed for a decision with 80 % power, corrected over 5 comparisons" in text
+    (section,) = build(store.manifest(), store.root, Rules("ce")).sections
+    more = next(row for row in section.rows if row.label == "focal").paired.needed
+    assert f"seeds         {more.seeds.text} in all" in text, "as in the leaderboard"
+    assert f"test rows     {more.examples.text} in all" in text
 
 
 def test_incomplete_methods_have_no_verdict(store):

@@ -118,7 +118,7 @@ def test_pairs_are_the_comparisons_of_two(store):
 
 
 def test_identical_methods_are_equivalent(tmp_path):
-    store = FakeStore(tmp_path / "runs")
+    store = FakeStore(tmp_path / "runs", rows=600)
     store.method("ce").method("same")
     store.section["methods"][1]["cells"] = store.section["methods"][0]["cells"]
     (section,) = table_of(store).sections

@@ -90,13 +90,13 @@ def test_rows_are_sorted_by_mean_then_label_and_empty_ones_last(store):
     assert [row["label"] for row in table_of(text)] == labels
 
 
-def test_identical_methods_are_equivalent(store):
+def test_identical_methods_differ_by_zero_on_these_rows(store):
     store.method("ce").method("same")
     store.section["methods"][1]["cells"] = store.section["methods"][0]["cells"]
     value, text = report(store)
     difference = row_of(value, "same")["difference"]
-    assert (difference["accuracy"], difference["low"], difference["p"], difference["word"]) == (0, 0, 1, "equivalent")
-    assert table_of(text)[1]["difference"] == "0.0 [0.0, 0.0]"
+    assert (difference["accuracy"], difference["p"], difference["word"]) == (0, 1, "undecided")
+    assert table_of(text)[1]["difference"] == "0.0 [-10.2, +10.2]", "40 rows exclude no smaller difference"
 
 
 def test_failed_and_missing_cells(store):

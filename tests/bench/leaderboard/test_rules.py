@@ -128,9 +128,14 @@ def test_the_report_says_what_would_settle_an_undecided_verdict(store, tmp_path)
     assert rows_of(store, Rules(delta=0.9))["focal"].paired.needed is None
     reports = write_report(store.manifest(), store.root, tmp_path / "r", figures=False).parent
     row = next(row for row in json.loads((reports / "leaderboard.json").read_text())["rows"] if row["label"] == "focal")
-    assert row["difference"]["needed_seeds"] == result.needed.seeds
+    more = result.needed.seeds
+    assert [row["difference"][f"needed_seeds{end}"] for end in ("", "_low", "_high")] == [
+        more.number,
+        more.low,
+        more.high,
+    ]
     assert (
-        f"<dt>seeds in total that would settle it</dt><dd>{result.needed.seeds:,}"
+        f"<dt>seeds in total that would settle it with 80 % power</dt><dd>{more.text}"
         in (reports / "leaderboard.html").read_text()
     )
 
@@ -147,10 +152,10 @@ def test_methods_with_other_seeds_are_not_in_the_best_group(tmp_path):
 
 
 def test_ties_everywhere(tmp_path):
-    store = FakeStore(tmp_path / "runs").method("ce").method("dimp").method("focal")
+    store = FakeStore(tmp_path / "runs", rows=1_000).method("ce").method("dimp").method("focal")
     for entry in store.section["methods"]:
         for path in entry["cells"].values():
-            store.cell(path, np.zeros((40, 2), np.float32))  # every logit alike: the first class, always
+            store.cell(path, np.zeros((1_000, 2), np.float32))  # every logit alike: the first class, always
     rows = rows_of(store)
     share = float((store.labels == 0).mean())
     for label in ("dimp", "focal"):

@@ -103,8 +103,11 @@ def test_with_seed_variance_alone_it_is_the_t_test_over_seeds():
 def test_identical_methods_differ_by_zero():
     a, _ = random_scores(4)
     result = compare(a, a)
-    assert (result.difference, result.low, result.high, result.p, result.se) == (0, 0, 0, 1, 0)
-    assert verdict(result, result.p).word == "equivalent"
+    assert (result.difference, result.p, result.se) == (0, 1, 0)
+    assert result.high == -result.low > 0
+    assert verdict(result, result.p).word == "undecided"
+    same = np.ones((5, 2_000))
+    assert verdict(compare(same, same), 1.0).word == "equivalent"
 
 
 def test_seeds_that_agree_by_accident_do_not_make_a_difference_certain():
@@ -174,8 +177,9 @@ def test_a_planned_comparison_that_failed_still_counts():
 
 def result(difference, half, *, conditional=False):
     """A comparison with the fields that a verdict uses."""
+    variances = {"seed": 5 * (half / 2.78) ** 2, "example": 0.0, "interaction": 0.0}
     return Comparison(
-        difference, difference - half, difference + half, 0.5, 5.0, half / 2, 5, 400, conditional, {}, 0.034
+        difference, difference - half, difference + half, 0.5, 5.0, half / 2, 5, 40_000, conditional, variances
     )
 
 
@@ -184,8 +188,8 @@ def result(difference, half, *, conditional=False):
     [
         (result(0.03, 0.01), 0.01, "better"),
         (result(-0.03, 0.01), 0.01, "worse"),
-        (result(0.03, 0.04), 0.3, "undecided (detectable: 3.4 points)"),
-        (result(0.03, 0.01), 0.06, "undecided (detectable: 3.4 points)"),  # lost to the correction
+        (result(0.03, 0.04), 0.3, "undecided (detectable: 5.4 points)"),
+        (result(0.03, 0.01), 0.06, "undecided (detectable: 1.4 points)"),  # lost to the correction
         (result(0.001, 0.004), 0.6, "equivalent within 1 point"),
         (result(0.005, 0.004), 0.01, "equivalent within 1 point"),  # significant and negligible
         (result(0.03, 0.01, conditional=True), 0.01, "better (one seed: these trained models only)"),

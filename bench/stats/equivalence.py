@@ -1,0 +1,52 @@
+"""Is a difference smaller than a margin? A test that few differing rows cannot pass by accident.
+
+The usual rule, a 95 % interval within the margin, fails where hardly any row differs: the sample variance is then too
+small just when the estimate is too near zero, and it is 0 if no row differs. So the variance is taken under the null
+that the true difference is at the margin: then rows with a difference of 1 have a share of at least the distance x
+between estimate and margin, even if they are missing among these N. The variance of an example is at most
+s2_example + x, so with the half-width h of `crossed`, the estimate must be further from the margin than
+
+    r = c/2 + sqrt((c/2)^2 + h^2),    c = t_{N-1}^2/N
+
+which is where x^2 = h^2 + t_{N-1}^2 x/N. Without a differing row r is c, 5.0 points on 80 rows (Clopper and Pearson's
+exact bound: 4.5). It is a score bound like Tango's (1998, Statistics in Medicine 17, 891-908) for one seed, and for
+several seeds it supposes the worst: that missing rows differ at all of them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.special import stdtrit
+
+from bench.arrays import FloatArray
+from bench.stats.crossed import Comparison, Components, half_width
+
+
+def reach(half: FloatArray, examples: int, tail: float | FloatArray) -> FloatArray:
+    """The distance r between estimate and margin that excludes the margin; `half` is h at the same `tail`."""
+    step = stdtrit(examples - 1, tail) ** 2 / examples / 2
+    return np.asarray(step + np.hypot(step, half))
+
+
+def p_equivalent(difference: FloatArray, variances: Components, seeds: int, examples: int, delta: float) -> FloatArray:
+    """p (...) of the null that the true difference is not within +-delta.
+
+    Twice the larger of the two one-sided p-values, so that p < 0.05 corresponds to a 95 % interval within the margin.
+    """
+    room = delta - np.abs(difference)
+    low, high = np.full(room.shape, math.log(1e-300)), np.zeros(room.shape)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(64):
+            middle = (low + high) / 2
+            tail = np.exp(middle) / 2
+            wider = reach(half_width(variances, seeds, examples, tail), examples, tail) > room
+            low, high = np.where(wider, middle, low), np.where(wider, high, middle)
+    return np.where(room <= 0.0, 1.0, np.exp(high))
+
+
+def equivalence(result: Comparison, delta: float) -> float:
+    """p of the null that the true difference of a comparison is not within +-delta, not corrected."""
+    variances = Components(*(np.asarray(result.components[name]) for name in Components._fields))
+    return float(p_equivalent(np.asarray(result.difference), variances, result.seeds, result.examples, delta))

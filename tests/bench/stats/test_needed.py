@@ -1,0 +1,100 @@
+"""The numbers that would settle a comparison do so with 80 % power, and are the smallest that do."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from bench.stats.calibration import Design, draw
+from bench.stats.crossed import compare
+from bench.stats.needed import Count, needed, smallest
+from bench.stats.power import effects, power
+from tests.bench.stats.test_conditional import random_correct
+from tests.bench.stats.test_power import as_estimated, share_better
+
+
+def undecided(seed=3, gap=0.03):
+    a, b = random_correct(seed, 4, 300, gap=gap)
+    return compare(a.astype(float), b.astype(float))
+
+
+def with_difference(design, difference):
+    result = as_estimated(design)
+    result.difference = difference
+    return result
+
+
+@pytest.mark.parametrize(("family", "seeds"), [(1, 10), (8, 18)])
+def test_as_many_seeds_settle_it_in_80_percent_and_one_less_does_not(family, seeds):
+    found = needed(with_difference(Design(3, 2_000, 0.025), 0.03), 0.01, family).seeds
+    assert found.number == seeds
+    assert found.low < seeds < found.high
+    shares = [share_better(Design(count, 2_000, 0.025), 0.03, family) for count in (seeds - 1, seeds)]
+    assert shares[0] < 0.805
+    assert shares[1] > 0.795
+
+
+def test_rows_settle_what_rows_leave_open():
+    found = needed(with_difference(Design(5, 350, 0.0), 0.03), 0.01, 8).examples
+    assert share_better(Design(5, found.number, 0.0), 0.03, 8) == pytest.approx(0.8, abs=0.015)
+
+
+@pytest.mark.parametrize("difference", [0.0, 0.004, 0.03])
+def test_power_grows_with_seeds_and_rows(difference):
+    truth = effects(with_difference(Design(3, 350, 0.01), difference))
+    for sizes in ([(n, 350) for n in range(2, 200, 3)], [(3, n) for n in range(50, 50_000, 700)]):
+        values = [power(truth, *size, difference, delta=0.01, family=8) for size in sizes]
+        assert np.all(np.diff(values) > -1e-6)
+
+
+def test_the_interval_reflects_how_well_the_variances_are_known():
+    design = Design(3, 2_000, 0.025)
+    true = needed(with_difference(design, 0.03), 0.01, 8).seeds.number
+    sample = draw(np.random.default_rng(8), 150, design).variances
+    held = 0
+    for place in range(150):
+        result = with_difference(design, 0.03)
+        result.components = {name: float(value[place, 0]) for name, value in sample._asdict().items()}
+        found = needed(result, 0.01, 8).seeds
+        held += found.low <= true <= (found.high or found.most)
+    assert 0.72 <= held / 150 <= 0.9
+
+
+def test_a_family_needs_more():
+    seeds, rows = (with_difference(Design(5, *size), 0.03) for size in ((2_000, 0.02), (350, 0.0)))
+    assert needed(seeds, 0.01, 20).seeds.number > needed(seeds, 0.01).seeds.number > 5
+    assert needed(rows, 0.01, 20).examples.number > needed(rows, 0.01).examples.number > 350
+
+
+def test_rows_do_not_help_against_seeds():
+    d = np.array([0.1, 0.3, -0.25, 0.2])[:, None] + np.zeros((4, 50))
+    more = needed(compare(d, np.zeros_like(d)), 0.01)
+    assert more.examples.number is None
+    assert more.seeds.number > 4
+
+
+def test_one_seed_gives_no_needed_number_of_seeds():
+    a, b = random_correct(0, 1, 300, gap=0.03)
+    more = needed(compare(a.astype(float), b.astype(float)), 0.01)
+    assert more.seeds is None
+    assert more.examples.low < more.examples.number < more.examples.high
+
+
+def test_a_difference_of_zero_can_become_equivalent():
+    result = dataclasses.replace(undecided(), difference=0.0)
+    more = needed(result, 0.01).examples.number
+    shares = [power(effects(result), result.seeds, count, 0.0, delta=0.01) for count in (more - 1, more)]
+    assert shares[0] < 0.8 <= shares[1]
+
+
+def test_text():
+    rows = Count(1_200, 900, 2_000, 5_000)
+    assert rows.text == "1,200 (80 % interval 900 to 2,000)"
+    assert dataclasses.replace(rows, high=None).text == "1,200 (80 % interval 900 to more than 5,000)"
+    assert dataclasses.replace(rows, number=None, low=None, high=None).text == "more than 5,000"
+
+
+def test_smallest():
+    assert smallest(lambda n: n >= 7, 3, 100) == 7
+    assert smallest(lambda n: n >= 3, 3, 100) == 3
+    assert smallest(lambda n: False, 3, 100) is None
