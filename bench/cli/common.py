@@ -20,8 +20,8 @@ def typed() -> str:
 
 
 def say(line: str) -> None:
-    """Print one line at once. A closed pipe (`| head`) does not stop the run."""
+    """Print one line at once. A closed pipe (`| head`), a closed terminal or a full disk does not stop the run."""
     try:
         print(line, flush=True)
-    except BrokenPipeError:
+    except OSError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the end
