@@ -78,7 +78,7 @@ def death(code: int) -> str:
     return f"died ({number.name}{SIGNALS.get(number, '')})"
 
 
-def summary(deaths: Sequence[str], peak: int) -> str:
+def deaths_in_words(deaths: Sequence[str], peak: int) -> str:
     """The deaths of a job's workers in one line, with memory figures; the last of them had up to `peak` bytes."""
     kinds = [f"{kind} {times}" if times else kind for kind, times in counted(deaths).items()]
     return f"{', then '.join(kinds)}; {figures(peak)}"

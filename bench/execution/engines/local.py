@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from bench.errors import UserError
-from bench.execution.causes import death, explained, summary
+from bench.execution.causes import death, deaths_in_words, explained
 from bench.execution.engines.engine import POLL, Watcher, settle
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
@@ -171,7 +171,7 @@ class Pool:
     def lost(self, job: Job, cause: str, peak: int) -> None:
         """Run a job again whose worker died, or note its failure if that was the last attempt."""
         self.deaths[job.id].append(cause)
-        text = summary(self.deaths[job.id], peak)
+        text = deaths_in_words(self.deaths[job.id], peak)
         if len(self.deaths[job.id]) <= self.limits.retries:
             self.queue.again(job)
             self.watcher.retry(job, text)

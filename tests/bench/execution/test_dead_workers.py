@@ -134,5 +134,5 @@ def test_a_death_in_words() -> None:
     assert causes.death(-9) == "died (SIGKILL, as the system sends when memory runs out)"
     assert causes.death(-11) == "died (SIGSEGV)"
     assert causes.death(3) == "died (exit code 3)"
-    line = causes.summary(["died (SIGKILL)", "died (SIGSEGV)", "died (SIGKILL)"], 3 * 2**29)
+    line = causes.deaths_in_words(["died (SIGKILL)", "died (SIGSEGV)", "died (SIGKILL)"], 3 * 2**29)
     assert line.startswith("died (SIGKILL) (2 times), then died (SIGSEGV); the worker had up to 1.5 GiB, and ")
