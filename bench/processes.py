@@ -1,4 +1,4 @@
-"""Process pools that do not run the caller's script again, and the GPUs that this process may use."""
+"""Processes: pools that do not run the caller's script again, their GPUs, memory and heartbeats."""
 
 from __future__ import annotations
 
@@ -6,9 +6,29 @@ import contextlib
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+
+BEAT = 1.0  # seconds between two heartbeats
+
+
+class Heart:
+    """Calls a function when work goes on, at most once in `BEAT` seconds. A worker tells its parent by it."""
+
+    def __init__(self, call: Callable[[], None] = lambda: None) -> None:
+        self.call, self.last = call, 0.0
+
+    def beat(self) -> None:
+        """Called by every loop over updates or batches."""
+        now = time.monotonic()
+        if now - self.last >= BEAT:
+            self.last = now
+            self.call()
+
+
+HEART = Heart()  # of this process; a worker sets its function
 
 
 @contextlib.contextmanager
@@ -44,3 +64,36 @@ def devices() -> list[str]:
     if visible is not None:
         return [entry.strip() for entry in visible.split(",") if entry.strip() not in ("", "-1")]
     return [str(i) for i, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
+
+
+def gib(size: float) -> str:
+    """Bytes in words: `1.5 GiB`."""
+    return f"{size / 2**30:.1f} GiB"
+
+
+def peak_memory(pid: int) -> int:
+    """The most bytes that a living process has had in memory; 0 if it has ended, or without /proc."""
+    with contextlib.suppress(OSError, ValueError):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+    return 0
+
+
+def memory() -> tuple[int, int]:
+    """Bytes of memory that are free, and in all: of this machine, or of the container where it has fewer."""
+    import psutil
+
+    machine = psutil.virtual_memory()
+    with contextlib.suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        if limit < machine.total:
+            return max(0, limit - used), limit
+    return machine.available, machine.total
+
+
+def stopped(pid: int) -> bool:
+    """Whether a signal stopped a process, as SIGSTOP does."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return False

@@ -1,6 +1,7 @@
 """The command line: parsing only. A command imports its code when it starts, so that `--help` is instant.
 
-Exit codes: 0 every cell is finished, 1 some cells failed, 2 the request cannot be met, 130 interrupted.
+Exit codes: 0 every cell is finished, 1 some cells failed, 2 the request cannot be met, 130 interrupted, 143 and 129
+stopped by SIGTERM and SIGHUP.
 """
 
 from __future__ import annotations

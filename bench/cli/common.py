@@ -22,8 +22,11 @@ def typed() -> str:
 
 
 def say(line: str) -> None:
-    """Print one line at once, control characters as escapes. A closed pipe (`| head`) does not stop the run."""
+    """Print one line at once, with control characters as escapes.
+
+    A closed pipe (`| head`), a closed terminal or a full disk does not stop the run.
+    """
     try:
         print(printable(line), flush=True)
-    except BrokenPipeError:
+    except OSError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the end

@@ -155,6 +155,18 @@ class ExecutionArguments:
     retry_failed: bool = field(default=False, metadata=option(RUN, "Train failed cells again."))
     force: bool = field(default=False, metadata=option(RUN, "Train the cells of the grid again, even finished ones."))
     fail_fast: bool = field(default=False, metadata=option(RUN, "Stop at the first failure."))
+    retries: int = field(
+        default=1, metadata=option(RUN, "How often a job is run again after its worker process died.", min=0)
+    )
+    cell_timeout: float | None = field(
+        default=None,
+        metadata=option(
+            RUN,
+            "Seconds that a training may take (default: any number, but a job without progress for 10 minutes and 20 "
+            "times its estimate is stopped).",
+            min=0,
+        ),
+    )
     out: Path = field(
         default=Path("runs"), metadata=option(OUTPUT, "The store: a folder that keeps one folder per cell.")
     )

@@ -10,6 +10,7 @@ from typing import Any
 from bench.encoders.checkpoints import Checkpoint
 from bench.errors import UserError
 from bench.execution.engines import local
+from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.hashing import digest
 from bench.jobs import SCHEMA, CellJob, EmbeddingsJob, EncoderJob, Job, Outcome, ScoresJob
@@ -25,10 +26,17 @@ VERSION = 2  # raise it when the check finds more
 class FirstFailure:
     """A watcher that raises UserError at the first encoder that cannot be used."""
 
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+
     def tell(self, job: Job, found: State, outcome: Outcome | None) -> None:
         """See `engines.engine.Watcher`."""
         if found is not State.DONE:
-            raise UserError(outcome.cause.removeprefix("UserError: ") if outcome else f"{job.title}: its worker died")
+            cause = self.queue.causes.get(job.id, "it failed in another run")
+            raise UserError(cause.removeprefix("UserError: ") if outcome else f"the check of an encoder: {cause}")
+
+    def retry(self, job: Job, cause: str) -> None:
+        """See `engines.engine.Watcher`."""
 
     def pulse(self) -> None:
         """See `engines.engine.Watcher`."""
@@ -48,7 +56,7 @@ def check_encoders(plan: Plan) -> dict[str, list[str]]:
     if open_jobs:
         waiting = dict.fromkeys(open_jobs, State.STALE)  # a check that another run holds is waited for
         queue = Queue({identity: jobs[identity] for identity in open_jobs}, waiting, {})
-        local.execute(queue, 1, FirstFailure())
+        local.execute(queue, 1, FirstFailure(queue), Limits())
         if queue.closed:  # by Ctrl-C: there is no cell yet that could be finished
             raise KeyboardInterrupt
     notes: dict[str, list[str]] = {}

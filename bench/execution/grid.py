@@ -18,8 +18,10 @@ from bench.execution import engines
 from bench.execution.dry_run import duration, summary
 from bench.execution.encoder_checks import add_notes, check_encoders
 from bench.execution.engines import Engine
+from bench.execution.limits import limits, require_limits
 from bench.execution.prepare import cells_without_model, damaged, keep_models, make_queue, prepare_store, unfinished
 from bench.execution.progress import FailFast, Progress, Say
+from bench.execution.signals import Stopped
 from bench.leaderboard.rules import require_baseline
 from bench.planning import mirrors
 from bench.planning.describe import describe
@@ -72,9 +74,10 @@ def run(
     say: Say,
     show: Callable[[Progress], AbstractContextManager[object]] = contextlib.nullcontext,
 ) -> Result:
-    """Run a grid, or several as one. Raises UserError before anything trains.
+    """Run a grid, or several as one. Raises UserError before anything trains, and where the store cannot be written.
 
-    A cell that fails is printed and the grid goes on. `show` is entered while cells train: the live table.
+    A cell that fails is printed and the grid goes on. After SIGTERM or SIGHUP the report is written and Stopped raised.
+    `show` is entered while cells train: the live table.
     """
     plan = planned(requests, options)
     manifest = describe(plan, options.command)
@@ -88,12 +91,13 @@ def run(
     if engine.follows():
         engine.follow()
         return result
+    require_limits(engine.count(options.workers))
     for folder in (options.reports, plan.root):
         writable(folder)
     for note in add_notes(manifest, plan, check_encoders(plan)):
         say(note)
     write_inputs(plan, manifest, options)
-    progress = execute(plan, engine, options, say, show)
+    progress, stopped = execute(plan, engine, options, say, show)
     result.failures = progress.failures()
     result.interrupted = progress.queue.closed and not result.ok
     if not plan.smoke:
@@ -104,6 +108,8 @@ def run(
     if titles := cells_without_model(plan):
         names = f"{', '.join(titles[:TITLES])}{', ...' * (len(titles) > TITLES)}"
         say(f"{plural(len(titles), 'cell')} done before, without a model (--force trains again): {names}")
+    if stopped is not None:
+        raise stopped
     return result
 
 
@@ -142,17 +148,24 @@ def execute(
     options: Options,
     say: Say,
     show: Callable[[Progress], AbstractContextManager[object]],
-) -> Progress:
-    """Run the plan's open jobs to the end, to the first failure under --fail-fast, or to a Ctrl-C."""
+) -> tuple[Progress, Stopped | None]:
+    """Run the plan's open jobs to the end, to the first failure under --fail-fast, or to a signal that stops the run.
+
+    Returns that signal as the exception to raise at the end.
+    """
     queue, workers = make_queue(plan), engine.count(options.workers)
     for line in damaged(queue):
         say(line)
     if jobs := unfinished(queue):
         say(duration(jobs, plan, workers))
     progress = Progress(plan, queue, workers, say, fail_fast=options.fail_fast, command=options.command)
+    stopped = None
     try:
         with show(progress):
-            engine.execute(queue, workers, progress)
+            engine.execute(queue, workers, progress, limits(jobs, plan.jobs.values(), options))
     except FailFast:
         say("stopped at the first failure (--fail-fast)")
-    return progress
+    except Stopped as signal:
+        say(f"stopped by {signal.name}")
+        stopped = signal
+    return progress, stopped

@@ -83,6 +83,10 @@ class Progress:
             if self.fail_fast:
                 raise FailFast
 
+    def retry(self, job: Job, cause: str) -> None:
+        """Print that a worker died and its job is run again."""
+        self.say(f"{self.position()} retry  {job.title}: {cause}")
+
     def note(self, notes: Iterable[str]) -> None:
         """Print the notes of a job, each text once in a run."""
         for note in notes:

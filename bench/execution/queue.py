@@ -47,6 +47,10 @@ class Queue:
         """Note a finished job."""
         self.states[job.id] = State.DONE
 
+    def again(self, job: Job) -> None:
+        """Note that a job is to be run again, since its worker died."""
+        self.states[job.id] = State.STALE
+
     def failed(self, job: Job, cause: str) -> None:
         """Note a failed job and block the jobs that need it."""
         self.states[job.id] = State.FAILED

@@ -23,6 +23,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,10 @@ import torch
 import transformers
 import transformers.modeling_utils
 
+from bench.execution.causes import StoreError, explained, store_error
 from bench.jobs import Job, Outcome
 from bench.precomputed import embeddings, encoder_check, external_scores, frozen_states, out_of_fold, tokens
+from bench.processes import HEART
 from bench.store.files import read_json, write_json
 from bench.store.folders import State, acquire, adopt, failure, state
 from bench.store.layout import DONE, ERROR, LOG
@@ -72,16 +75,29 @@ TRAIN = ("cell", "dynamics", "tuned")  # the builders that take a function `trai
 
 
 def main(connection: Connection, device: str | None) -> None:
-    """Run jobs from a pipe until it sends None, on one GPU if one is named. Ends when the parent process ends."""
+    """Run jobs from a pipe until it sends None, on one GPU if one is named. Ends when the parent process ends.
+
+    Sends a heartbeat (None) while a job makes progress, its outcome, or the error that must stop the run.
+    """
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=follow_parent, daemon=True).start()
+    HEART.call = partial(send_heartbeat, connection)
     with contextlib.suppress(EOFError):
         while (job := connection.recv()) is not None:
-            connection.send(run_job(job))
+            try:
+                connection.send(run_job(job))
+            except StoreError as error:
+                connection.send(error)
             if resident() > LARGE:
                 return_memory()
+
+
+def send_heartbeat(connection: Connection) -> None:
+    """Tell the parent that the job makes progress. If the parent has ended, so does this process, see below."""
+    with contextlib.suppress(OSError):
+        connection.send(None)
 
 
 def resident() -> int:
@@ -107,27 +123,53 @@ def follow_parent() -> None:
 
 
 def run_job(job: Job, builders: Mapping[str, Any] = BUILDERS) -> Outcome:
-    """Run one job under its lease. A failure is written to `error.json` and returned, never raised."""
-    if not acquire(job.root, job.folder, job.other_folder):
-        existing = state_elsewhere(job)
-        if existing is State.DONE:
-            return Outcome(job.id, existing, read_json(job.folder / DONE))
-        return Outcome(job.id, existing, cause=failure(job.folder) if existing is State.FAILED else "")
+    """Run one job under its lease. A failure is written to `error.json` and returned.
+
+    Raises StoreError where no job can be finished, because the store's disk is full or read-only.
+    """
     began = time.perf_counter()
-    with heartbeat(job.folder), log_to(job), contextlib.ExitStack() as output:
+    try:
+        if not acquire(job.root, job.folder, job.other_folder):
+            return outcome_elsewhere(job)
+        with heartbeat(job.folder):
+            summary = logged(job, builders[job.kind])
+    except (Exception, SystemExit) as error:
+        if problem := store_error(error, job.root):
+            raise problem from error
+        cause = f"{type(error).__name__}: {message(job, error)}".split("\n")[0]
+        return Outcome(job.id, State.FAILED, cause=cause, seconds=time.perf_counter() - began)
+    return Outcome(job.id, State.DONE, summary, seconds=time.perf_counter() - began)
+
+
+def logged(job: Job, builder: Any) -> dict[str, Any]:
+    """Run a job's builder; its output, warnings and traceback go to the job's log, an error to `error.json` too."""
+    with log_to(job), contextlib.ExitStack() as output:
         log = output.enter_context((job.folder / LOG).open("a", encoding="utf-8"))
         output.enter_context(contextlib.redirect_stderr(log))
         output.enter_context(contextlib.redirect_stdout(log))
         try:
-            summary = builders[job.kind](job)
-        except Exception as error:
-            traceback.print_exc(file=log)
-            message = str(error).replace(f"{job.root}/", "")  # reports quote it, and must not name local folders
-            cause = f"{type(error).__name__}: {message}".split("\n")[0]
-            details = {"type": type(error).__name__, "message": message, "traceback": traceback.format_exc()}
-            write_json(job.folder / ERROR, {**details, "job": job.title})
-            return Outcome(job.id, State.FAILED, cause=cause, seconds=time.perf_counter() - began)
-    return Outcome(job.id, State.DONE, summary, seconds=time.perf_counter() - began)
+            summary: dict[str, Any] = builder(job)
+            return summary
+        except (Exception, SystemExit) as error:
+            with contextlib.suppress(OSError):  # the error itself is what counts
+                traceback.print_exc(file=log)
+                details = {"message": message(job, error), "traceback": traceback.format_exc(), "job": job.title}
+                write_json(job.folder / ERROR, {"type": type(error).__name__, **details})
+            raise
+
+
+def message(job: Job, error: BaseException) -> str:
+    """An error's message with what the system refused. Reports quote it, and must not name local folders."""
+    first, newline, rest = str(error).replace(f"{job.root}/", "").partition("\n")
+    return first + explained(error) + newline + rest
+
+
+def outcome_elsewhere(job: Job) -> Outcome:
+    """The outcome of a job whose lease this worker did not get."""
+    existing = state_elsewhere(job)
+    if existing is State.DONE:
+        return Outcome(job.id, existing, read_json(job.folder / DONE))
+    return Outcome(job.id, existing, cause=failure(job.folder) if existing is State.FAILED else "")
 
 
 def state_elsewhere(job: Job) -> State:

@@ -25,12 +25,18 @@ BASE = (768, 12)  # width and blocks of an encoder whose configuration does not 
 
 def seconds(jobs: Iterable[Job], everything: Iterable[Job], workers: int) -> float:
     """Wall-clock seconds for `jobs` on a number of workers; `everything` is the plan they belong to."""
-    mean = {job.folder: tokens_per_row(job) for job in everything if isinstance(job, TokensJob)}
-    rows = {job.folder: len(job.texts) for job in everything if isinstance(job, TokensJob)}
-    work = [operations(job, mean, rows) / RATE for job in jobs]
+    work = list(each(jobs, everything).values())
     if not work:
         return 0.0
     return START + max(sum(work) / workers, max(work))
+
+
+def each(jobs: Iterable[Job], everything: Iterable[Job]) -> dict[str, float]:
+    """Seconds of each job on one worker, by its id; 0 for kinds of jobs that are not estimated."""
+    tables = [job for job in everything if isinstance(job, TokensJob)]
+    mean = {job.folder: tokens_per_row(job) for job in tables}
+    rows = {job.folder: len(job.texts) for job in tables}
+    return {job.id: operations(job, mean, rows) / RATE for job in jobs}
 
 
 def tokens_per_row(job: TokensJob) -> float:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bench.arrays import IntArray
+from bench.processes import HEART
 
 BATCH = 64  # rows of one forward pass
 
@@ -25,6 +26,7 @@ def batched(
 ) -> Iterator[tuple[IntArray, Tensor]]:
     """Each batch's rows (B,), and the result (B, ...) of `forward` for their model inputs on the device."""
     for index in batches:
+        HEART.beat()
         with torch.inference_mode():  # closed before the yield, so that it does not reach the caller's code
             result = forward({name: value.to(device) for name, value in inputs(index).items()})
         yield index, result

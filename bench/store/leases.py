@@ -74,7 +74,7 @@ def heartbeat(folder: Path) -> Iterator[None]:
 
     def beat() -> None:
         while not stop.wait(HEARTBEAT):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # the job itself will meet and report what is wrong
                 os.utime(folder / LEASE)
 
     threading.Thread(target=beat, daemon=True).start()

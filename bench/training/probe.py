@@ -18,6 +18,7 @@ from torch.func import functional_call, jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bench.encoders.classifier import Classifier
+from bench.processes import HEART
 from bench.training.history import Passes
 from bench.training.rows import ProbedRows
 from methods.hooks import Direction, RowLoss
@@ -119,6 +120,7 @@ class LookAhead:
         device = next(iter(self.classifier.trained.values())).device
         places = rows.rows(ids)
         for at in np.array_split(np.arange(len(places)), max(1, math.ceil(len(places) / GROUP))):
+            HEART.beat()
             inputs = {name: value.to(device) for name, value in rows.table.inputs(places[at]).items()}
             yield (
                 torch.from_numpy(at).to(device),

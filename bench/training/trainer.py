@@ -20,6 +20,7 @@ from bench.config.settings import Settings
 from bench.encoders.classifier import Classifier
 from bench.precomputed.inference import BATCH, batched, in_order
 from bench.precomputed.tokens import TokenTable, by_length
+from bench.processes import HEART
 from bench.seeds import derive
 from bench.training.batches import schedule
 from bench.training.history import History
@@ -99,6 +100,7 @@ class Trainer:
             if number - first in refreshes:
                 self._refresh(method, rows, history)
             passed = rows_to_pass(method, rows, batch, number, epoch, rng)
+            HEART.beat()
             self._update(method, Step(rows, tables, batch, passed, number, epoch, rng, device), history)
             if watch is not None:
                 history.updates[-1].update(watch(number, number == end))

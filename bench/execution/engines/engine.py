@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.jobs import Job, Outcome
 from bench.store.folders import State
@@ -16,6 +17,9 @@ class Watcher(Protocol):
 
     def tell(self, job: Job, state: State, outcome: Outcome | None) -> None:
         """Called when a job ended, here or (without an outcome) in another run. An exception stops the workers."""
+
+    def retry(self, job: Job, cause: str) -> None:
+        """Called when a worker died, for a cause, and its job will be run again."""
 
     def pulse(self) -> None:
         """Called at least every `POLL` seconds between jobs."""
@@ -36,8 +40,8 @@ class Engine(Protocol):
     def count(self, requested: int | None) -> int:
         """The number of workers; `requested` is that of --workers. Raises UserError for an engine that fixes it."""
 
-    def execute(self, queue: Queue, workers: int, watcher: Watcher) -> None:
-        """Run every job of the queue whose needs can be met."""
+    def execute(self, queue: Queue, workers: int, watcher: Watcher, limits: Limits) -> None:
+        """Run every job of the queue whose needs can be met. Raises UserError where the store cannot be written."""
 
 
 def settle(queue: Queue, job: Job, outcome: Outcome, watcher: Watcher) -> None:

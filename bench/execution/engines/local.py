@@ -1,7 +1,7 @@
 """The local engine: a pool of warm worker processes. A worker gets a job as soon as all jobs that it needs are done.
 
-The parent holds the queue and imports no torch; the workers hold the models. When a worker dies, its job counts as
-failed, and a new worker replaces it.
+The parent holds the queue and imports no torch; the workers hold the models. A worker that dies, or that shows no
+progress for too long, is replaced, and its job is run again; after the last attempt the job counts as failed.
 """
 
 from __future__ import annotations
@@ -9,25 +9,28 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from multiprocessing import resource_tracker
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from bench.errors import UserError
+from bench.execution.causes import death, deaths_in_words, explained
 from bench.execution.engines.engine import POLL, Watcher, settle
+from bench.execution.limits import Limits
 from bench.execution.queue import Queue
-from bench.jobs import Job, Outcome
-from bench.processes import devices, without_main
+from bench.execution.signals import ending_signals, first_interrupt, without_interrupts
+from bench.jobs import CellJob, DynamicsJob, Job, Outcome
+from bench.processes import devices, peak_memory, stopped, without_main
 from bench.store.folders import State
 from bench.store.leases import release
 
 # Workers are forked from one process without threads that has imported torch and all else that they need.
 CONTEXT = multiprocessing.get_context("forkserver")
 STARTS = 20  # attempts to start a worker
+STEP = 10 * POLL  # seconds that one look at a worker adds at most: this process may have been stopped meanwhile
 
 
 def launched() -> bool:
@@ -57,101 +60,140 @@ class Worker:
     line: Connection
     device: str | None
     job: Job | None = None
+    peak: int = 0  # the most bytes that it was seen to have in memory
+    checked: float = field(default_factory=time.monotonic)
+    busy: float = 0.0  # seconds since the job began
+    silent: float = 0.0  # seconds since its last heartbeat
 
     def give(self, job: Job) -> None:
         """Send a job. `answer` notices if the worker is dead."""
-        self.job = job
+        self.job, self.busy, self.silent = job, 0.0, 0.0
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.line.send(job)
 
+    def check(self) -> None:
+        """Note the time that has passed and the size of the process."""
+        now = time.monotonic()
+        passed, self.checked = min(now - self.checked, STEP), now
+        self.busy, self.silent = self.busy + passed, self.silent + passed
+        self.peak = max(self.peak, peak_memory(self.process.pid or 0))
 
-def execute(queue: Queue, workers: int, watcher: Watcher) -> None:
+    def overdue(self, limits: Limits) -> str:
+        """Why its job takes too long; empty if it does not."""
+        if self.job is None:
+            return ""
+        training = isinstance(self.job, CellJob | DynamicsJob)
+        if training and limits.cell_timeout is not None and self.busy > limits.cell_timeout:
+            why = f"took longer than --cell-timeout {limits.cell_timeout:g} s"
+        elif self.silent > limits.silence(self.job):
+            why = f"made no progress for {self.silent:.0f} s"
+        else:
+            return ""
+        return f"{why}, stopped by a signal" if stopped(self.process.pid or 0) else why
+
+
+def execute(queue: Queue, workers: int, watcher: Watcher, limits: Limits) -> None:
     """Run every job of the queue whose needs can be met.
 
-    The first Ctrl-C closes the queue: running jobs are finished. The second raises KeyboardInterrupt, which like any
-    exception ends the workers at once; their leases are removed, so that no other run waits for them.
+    The first Ctrl-C closes the queue: running jobs are finished. The second raises KeyboardInterrupt, and SIGTERM and
+    SIGHUP raise Stopped, which like any exception ends the workers at once; their leases are removed, so that no other
+    run waits for them. Raises UserError where the store cannot be written or a worker cannot start.
     """
-    gpus: list[str | None] = [*devices()] or [None]
-    pool: list[Worker] = []
+    pool = Pool(queue, watcher, limits)
     try:
-        with first_interrupt(queue.close):
-            pool += (start(gpus[i % len(gpus)]) for i in range(min(workers, queue.open)))
-            serve_queue(queue, pool, watcher)
+        with first_interrupt(queue.close), ending_signals() as check:
+            pool.start(min(workers, queue.open))
+            pool.serve(check)
     finally:
-        stop(pool)
+        stop(pool.workers)
 
 
-def serve_queue(queue: Queue, pool: list[Worker], watcher: Watcher) -> None:
-    """Hand out jobs and take in outcomes until no job is open."""
-    while queue.open:
-        for worker in pool:
-            if worker.job is None and (job := queue.take()) is not None:
-                worker.give(job)
-        ready = wait([*(w.line for w in pool), *(w.process.sentinel for w in pool)], timeout=POLL)
-        for worker in list(pool):
-            if worker.line in ready or worker.process.sentinel in ready:
-                answer(queue, pool, worker, watcher)
-        for job in queue.revisit():
-            watcher.tell(job, State.DONE, None)
-        watcher.pulse()
+class Pool:
+    """The workers of a run with its queue."""
 
+    def __init__(self, queue: Queue, watcher: Watcher, limits: Limits) -> None:
+        self.queue, self.watcher, self.limits = queue, watcher, limits
+        self.workers: list[Worker] = []
+        self.deaths: defaultdict[str, list[str]] = defaultdict(list)  # job id -> how each of its workers died
 
-@contextlib.contextmanager
-def first_interrupt(call: Callable[[], None]) -> Iterator[None]:
-    """Within the body the first Ctrl-C calls `call`; the second has the handler that was set before.
+    def start(self, number: int) -> None:
+        """Start workers; GPUs are assigned in turn."""
+        gpus: list[str | None] = [*devices()] or [None]
+        self.workers += (start(gpus[i % len(gpus)]) for i in range(number))
 
-    Nothing changes where Ctrl-C is ignored (a job in the background of a shell) or cannot be caught (another thread).
-    """
-    before = signal.getsignal(signal.SIGINT)
-    if before in (signal.SIG_IGN, None) or threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    def serve(self, check: Callable[[], None]) -> None:
+        """Hand out jobs and take in outcomes until no job is open. `check` is called often and may raise."""
+        while self.queue.open:
+            check()
+            for worker in self.workers:
+                if worker.job is None and (job := self.queue.take()) is not None:
+                    worker.give(job)
+            ready = wait([*(w.line for w in self.workers), *(w.process.sentinel for w in self.workers)], timeout=POLL)
+            check()
+            for worker in list(self.workers):
+                worker.check()
+                if worker.line in ready or worker.process.sentinel in ready:
+                    self.answer(worker)
+                elif cause := worker.overdue(self.limits):
+                    self.replace(worker, cause)
+            for job in self.queue.revisit():
+                self.watcher.tell(job, State.DONE, None)
+            self.watcher.pulse()
 
-    def handle(*_: object) -> None:
-        signal.signal(signal.SIGINT, before)
-        call()
+    def answer(self, worker: Worker) -> None:
+        """Take in what a worker sent (a heartbeat, an outcome, or why the run must stop), or replace a dead one."""
+        try:
+            # After its fork server died, a living worker looks dead: `recv` would wait for an outcome not sent yet.
+            if not worker.line.poll():
+                raise EOFError
+            message: Outcome | UserError | None = worker.line.recv()
+        except (EOFError, ConnectionResetError):
+            self.replace(worker)
+            return
+        worker.silent = 0.0
+        if isinstance(message, UserError):
+            raise message
+        if message is not None:
+            job, worker.job = worker.job, None
+            assert job is not None, "a worker sends an outcome only for a job"
+            settle(self.queue, job, message, self.watcher)
 
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def answer(queue: Queue, pool: list[Worker], worker: Worker, watcher: Watcher) -> None:
-    """Take in the outcome that a worker sent, or replace the worker if it died."""
-    job, worker.job = worker.job, None
-    try:
-        # After its fork server died, a living worker looks dead: `recv` would wait for an outcome not sent yet.
-        if not worker.line.poll():
-            raise EOFError
-        outcome: Outcome = worker.line.recv()
-    except (EOFError, ConnectionResetError):
-        pool.remove(worker)
+    def replace(self, worker: Worker, cause: str = "") -> None:
+        """Put a new worker in the place of one that died, or that is given up for a `cause`; its job is run again."""
+        self.workers.remove(worker)
         worker.process.kill()
         worker.process.join()
-        pool.append(start(worker.device))
-        if job is not None:
-            code = worker.process.exitcode or 0
-            how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-            queue.failed(job, f"its worker died ({how}); the same command runs it again")
-            watcher.tell(job, State.STALE, None)
-        return
-    assert job is not None, "a worker sends an outcome only for a job"
-    settle(queue, job, outcome, watcher)
+        if worker.job is not None:
+            give_back(worker)
+            self.lost(worker.job, f"its worker {cause or death(worker.process.exitcode or 0)}", worker.peak)
+        self.workers.append(start(worker.device))
+
+    def lost(self, job: Job, cause: str, peak: int) -> None:
+        """Run a job again whose worker died, or note its failure if that was the last attempt."""
+        self.deaths[job.id].append(cause)
+        text = deaths_in_words(self.deaths[job.id], peak)
+        if len(self.deaths[job.id]) <= self.limits.retries:
+            self.queue.again(job)
+            self.watcher.retry(job, text)
+        else:
+            self.queue.failed(job, f"{text}; the same command runs it again")
+            self.watcher.tell(job, State.STALE, None)
 
 
 def start(device: str | None) -> Worker:
     """A new worker process from the preloaded fork server, for a GPU or for the CPU.
 
-    After the fork server was killed, connections fail until it has been reaped; then a new one starts.
+    After the fork server was killed, connections fail until it has been reaped; then a new one starts. Raises UserError
+    where no process can be started.
     """
     for _ in range(STARTS):
         try:
             return start_once(device)
         except (EOFError, ConnectionError):
             time.sleep(POLL)
-    return start_once(device)
+        except OSError as error:
+            raise UserError(f"a worker process cannot start: {error.strerror}{explained(error)}") from error
+    raise UserError(f"a worker process cannot start: the process that starts them ended {STARTS} times")
 
 
 def start_once(device: str | None) -> Worker:
@@ -167,20 +209,12 @@ def start_once(device: str | None) -> Worker:
 
 def serve(line: Connection, device: str | None) -> None:
     """The worker's entry point. Torch is imported here, in the worker, and not in the parent."""
-    from bench.execution.worker import main
-
-    main(line, device)
-
-
-@contextlib.contextmanager
-def without_interrupts() -> Iterator[None]:
-    """Processes started in the body ignore Ctrl-C: the parent decides when they end."""
-    resource_tracker.ensure_running()  # started before, since its start unblocks the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        from bench.execution.worker import main
+    except (Exception, SystemExit) as error:  # whatever is wrong is wrong for each worker
+        line.send(UserError(f"a worker process cannot start: {type(error).__name__}: {error}"))
+        return
+    main(line, device)
 
 
 def stop(pool: list[Worker]) -> None:
@@ -192,5 +226,11 @@ def stop(pool: list[Worker]) -> None:
         worker.process.join(timeout=5)
         if worker.process.is_alive():
             worker.process.kill()
+        give_back(worker)
+
+
+def give_back(worker: Worker) -> None:
+    """Remove the lease of a killed worker's job. Where the store cannot be written, it stays and its owner is dead."""
+    with contextlib.suppress(OSError):
         if worker.job is not None and worker.process.pid is not None:
             release(worker.job.folder, worker.process.pid)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UserError
 from bench.execution.engines.engine import POLL, Watcher, settle
+from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.jobs import CellJob
 from bench.store.folders import State
@@ -128,10 +129,11 @@ def follow() -> None:
                     raise
 
 
-def execute(queue: Queue, workers: int, watcher: Watcher) -> None:
+def execute(queue: Queue, workers: int, watcher: Watcher, limits: Limits) -> None:
     """Run every job of the queue whose needs can be met, as rank 0; `workers` is the number of ranks.
 
-    Raises UserError after an exception on one rank alone.
+    `limits` are not used: torchrun ends all ranks when one dies. Raises UserError after an exception on one rank
+    alone, and where the store cannot be written.
     """
     from bench.execution import worker
 

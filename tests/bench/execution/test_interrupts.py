@@ -1,4 +1,4 @@
-"""Ctrl-C with real signals: the first finishes running jobs and reports, the second stops; both can be resumed."""
+"""Signals: the first Ctrl-C finishes running jobs and reports, the second stops; SIGTERM and SIGHUP stop and report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.execution.engines.local import first_interrupt
+from bench.execution.signals import Stopped, ending_signals, first_interrupt, leave_closed
 from tests.helpers.background import default_interrupts, metrics, start, wait_for
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -61,6 +61,56 @@ def test_an_interrupt_while_the_grid_is_planned_is_no_traceback(tmp_path: Path, 
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Traceback" not in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_the_run_leaves_a_report_and_no_lease(
+    tmp_path: Path, tiny_encoder: Path, number: signal.Signals
+) -> None:
+    process = start(tmp_path, tiny_encoder, *GRID, "--workers", "1")
+    assert wait_for(lambda: metrics(tmp_path) and list(tmp_path.glob("runs/twitter/*/*/lease")))
+    for _ in range(2):  # a terminal that closes sends SIGHUP more than once
+        os.kill(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, out + err
+    assert f"stopped by {number.name}".encode() in out
+    assert b"Traceback" not in err
+    assert leases(tmp_path) == []
+    assert (tmp_path / "reports" / "leaderboard.md").exists()
+
+
+def raised_and_checked(number: signal.Signals) -> None:
+    """A signal within the body of `ending_signals`, and a check after it."""
+    with ending_signals() as check:
+        signal.raise_signal(number)
+        check()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_run_at_the_next_check(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        with ending_signals() as check:
+            check()
+        assert signal.getsignal(number) is signal.SIG_DFL
+        with pytest.raises(Stopped) as caught:
+            raised_and_checked(number)
+        assert (caught.value.code, caught.value.name) == (128 + number, number.name)
+        assert signal.getsignal(number) is signal.SIG_IGN, "the report is still to be written"
+        signal.signal(number, signal.SIG_IGN)
+        raised_and_checked(number)  # nohup stays in force
+    finally:
+        signal.signal(number, before)
+
+
+def test_the_output_of_a_closed_terminal_goes_nowhere() -> None:
+    master, terminal = os.openpty()
+    os.close(master)
+    with pytest.raises(OSError, match="Input/output error"):
+        os.write(terminal, b"x")
+    leave_closed([terminal])
+    os.write(terminal, b"x")
+    os.close(terminal)
 
 
 @default_interrupts()

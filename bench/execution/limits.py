@@ -1,0 +1,59 @@
+"""Limits of a run: how long a job may take, how often it is tried, and what the shell must allow a process."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from bench.config.run_arguments import ExecutionArguments
+from bench.errors import UserError
+from bench.jobs import Job
+from bench.planning import estimate
+from bench.processes import gib
+from tasks.errors import plural
+
+SILENCE = 3600.0  # seconds without a heartbeat after which a job without an estimate is given up
+QUIET, SLOW = 600.0, 20.0  # the same for other jobs: so many seconds, and so many times their estimate
+FILES, FILES_PER_WORKER = 12, 4  # open files that a run needs, and those of each worker
+ADDRESSES = 2 * 2**30  # bytes of address space that a process with torch or scipy needs: OpenBLAS hangs at 1.5
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a worker is given up, and how often its job is run again. Nothing here changes a result."""
+
+    retries: int = 1  # further runs of a job whose worker died
+    cell_timeout: float | None = None  # seconds that a training may take; None: any number
+    silence: Callable[[Job], float] = lambda _: SILENCE  # seconds that a job may take without a heartbeat
+
+
+def limits(jobs: Iterable[Job], everything: Iterable[Job], arguments: ExecutionArguments) -> Limits:
+    """The limits for `jobs`; `everything` is the plan they belong to.
+
+    A heartbeat is sent by loops over updates and batches. Jobs without an estimate may have no such loop.
+    """
+    seconds = estimate.each(jobs, everything)
+
+    def silence(job: Job) -> float:
+        expected = seconds.get(job.id, 0.0)
+        return QUIET + SLOW * expected if expected else SILENCE
+
+    return Limits(arguments.retries, arguments.cell_timeout, silence)
+
+
+def require_limits(workers: int) -> None:
+    """Raise UserError where the shell's limits are too low for a run. The limit of open files is raised if it may be.
+
+    Under too low limits a library would fail somewhere, or wait for memory for ever.
+    """
+    needed = FILES + FILES_PER_WORKER * workers
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < needed:
+        if 0 <= hard < needed:
+            on = plural(workers, "worker")
+            raise UserError(f"a run on {on} needs {needed} open files, and the shell allows {hard}: see ulimit -n")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    size = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if 0 <= size < ADDRESSES:
+        raise UserError(f"a process needs {gib(ADDRESSES)} of memory, and the shell allows {gib(size)}: see ulimit -v")

@@ -1,0 +1,96 @@
+"""Signals that end a run: Ctrl-C, SIGTERM, and SIGHUP, which a terminal sends when it is closed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
+
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+OUTPUTS = (1, 2)  # file descriptors of standard output and standard error
+
+
+class Stopped(SystemExit):
+    """SIGTERM or SIGHUP ended the run. The exit code is 128 and the signal's number, as shells count."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.name = signal.Signals(number).name
+
+
+def catchable(number: signal.Signals) -> bool:
+    """Whether a signal may get a handler: not in another thread, nor where it is ignored, as nohup and `&` do."""
+    main = threading.current_thread() is threading.main_thread()
+    return main and signal.getsignal(number) not in (signal.SIG_IGN, None)
+
+
+@contextlib.contextmanager
+def first_interrupt(call: Callable[[], None]) -> Iterator[None]:
+    """Within the body the first Ctrl-C calls `call`; the second has the handler that was set before.
+
+    Nothing changes where Ctrl-C is ignored (a job in the background of a shell) or cannot be caught (another thread).
+    """
+    if not catchable(signal.SIGINT):
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def handle(*_: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        call()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def ending_signals() -> Iterator[Callable[[], None]]:
+    """Within the body SIGTERM and SIGHUP are noted. The function that the body gets raises Stopped after one of them.
+
+    So they end a run where its workers and leases are known. Afterwards both are ignored: a closed terminal sends
+    SIGHUP more than once, and the report is still to be written. Handlers of the caller stay, see `catchable`.
+    """
+    received: list[int] = []
+    terminals = [number for number in OUTPUTS if os.isatty(number)]
+    own = [number for number in ENDING if catchable(number) and signal.getsignal(number) is signal.SIG_DFL]
+
+    def handle(number: int, _: object) -> None:
+        received.append(number)
+        leave_closed(terminals)
+
+    def check() -> None:
+        if received:
+            raise Stopped(received[0])
+
+    for number in own:
+        signal.signal(number, handle)
+    try:
+        yield check
+        check()
+    finally:
+        for number in own:
+            signal.signal(number, signal.SIG_IGN if received else signal.SIG_DFL)
+
+
+def leave_closed(terminals: list[int]) -> None:
+    """Send the outputs of closed terminals nowhere: each write to one would be an error."""
+    for number in terminals:
+        if not os.isatty(number):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+
+
+@contextlib.contextmanager
+def without_interrupts() -> Iterator[None]:
+    """Processes started in the body ignore Ctrl-C: the parent decides when they end."""
+    resource_tracker.ensure_running()  # started before, since its start unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,138 @@
+"""Workers that die or hang: they are replaced, and their jobs are run again before they count as failed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bench.config.run_arguments import ExecutionArguments
+from bench.execution import causes, limits
+from bench.execution.engines import local
+from tests.helpers import warm
+
+# Its worker gets a signal in the first update; with `once`, not in the second attempt.
+FRAGILE = '''
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.execution import limits
+from methods.base import WeightMethod
+from methods.registry import register
+
+if "QUIET" in os.environ:
+    limits.QUIET, limits.SLOW = float(os.environ["QUIET"]), 0.0
+
+
+@register("fragile")
+class Fragile(WeightMethod):
+    """Ends its worker."""
+
+    @dataclass(frozen=True)
+    class Config(WeightMethod.Config):
+        signal: int = 9
+        once: bool = True
+
+    def weights(self, batch):
+        flag = Path(f"signal-{self.config.signal}")
+        if not (self.config.once and flag.exists()):
+            flag.touch()
+            os.kill(os.getpid(), self.config.signal)
+        return batch.logp.detach() * 0 + 1
+'''
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(tmp_path: Path, tiny_encoder: Path) -> Run:
+    """`run("fragile", "--retries", "0", QUIET="5")` runs one seed of these methods on one worker."""
+    (tmp_path / "fragile.py").write_text(FRAGILE)
+    tiny = ("--preset", "smoke", "--encoder", str(tiny_encoder), "--workers", "1", "--no-figures", "--seeds", "1")
+
+    def command(methods: str, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return warm.run(["run", "--plugin", "fragile.py", "--methods", methods, *tiny, *more], tmp_path, environment)
+
+    return command
+
+
+def test_a_job_is_run_again_when_its_worker_died(run: Run, tmp_path: Path) -> None:
+    done = run("ce,fragile,fragile(once=False)")
+    assert done.returncode == 1, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    retries = [line for line in lines if "] retry " in line]
+    assert len(retries) == 2
+    assert all("its worker died (SIGKILL" in line for line in retries)
+    (failure,) = (line for line in lines if "] FAILED" in line)
+    assert "fragile(once=False)" in failure
+    assert "(2 times); the worker had up to " in failure
+    assert "GiB are free; the same command runs it again" in failure
+    assert "2/3 cells done" in done.stdout
+    assert not list(tmp_path.glob("runs/**/lease"))
+
+
+def test_without_retries_the_first_death_is_a_failure(run: Run) -> None:
+    done = run("fragile,ce", "--retries", "0")
+    assert done.returncode == 1
+    assert "] retry " not in done.stdout
+    assert "FAILED twitter fragile seed 0: its worker died (SIGKILL" in done.stdout
+
+
+def test_a_stopped_worker_is_replaced(run: Run) -> None:
+    done = run(f"fragile(signal={int(signal.SIGSTOP)})", "--retries", "3", QUIET="5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "its worker made no progress for " in done.stdout
+    assert " s, stopped by a signal; " in done.stdout
+    assert "1/1 cell done" in done.stdout
+
+
+def worker(job: object, **times: float) -> local.Worker:
+    """A worker that is no process, with a job."""
+    return local.Worker(SimpleNamespace(pid=None, exitcode=None), None, None, job=job, **times)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [local.CellJob, local.DynamicsJob])
+def test_a_training_may_take_as_long_as_cell_timeout(kind: type) -> None:
+    job = object.__new__(kind)
+    allowed = limits.Limits(cell_timeout=5)
+    assert not worker(job, busy=4.9).overdue(allowed)
+    assert worker(job, busy=5.1).overdue(allowed) == "took longer than --cell-timeout 5 s"
+    assert not worker(job, busy=1e9).overdue(limits.Limits()), "with heartbeats it may take any time"
+    assert worker(job, silent=limits.SILENCE + 1).overdue(limits.Limits())
+
+
+def test_other_jobs_are_limited_by_heartbeats_alone() -> None:
+    tokens = object.__new__(local.Job)
+    assert not worker(tokens, busy=100.0).overdue(limits.Limits(cell_timeout=5))
+    assert not worker(None, silent=1e9, busy=1e9).overdue(limits.Limits(cell_timeout=5)), "an idle worker"
+
+
+def test_time_in_which_the_run_was_stopped_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = worker(object.__new__(local.CellJob))
+    own.checked -= 3600
+    own.check()
+    assert own.busy == own.silent == local.STEP
+
+
+def test_the_default_limit_follows_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [SimpleNamespace(id="long"), SimpleNamespace(id="unknown")]
+    monkeypatch.setattr(limits.estimate, "each", lambda *_: {"long": 100.0, "unknown": 0.0})
+    own = limits.limits(jobs, jobs, ExecutionArguments(retries=3))  # type: ignore[arg-type]
+    assert own.retries == 3
+    assert own.silence(jobs[0]) == 600 + 20 * 100  # type: ignore[arg-type]
+    assert own.silence(jobs[1]) == limits.SILENCE  # type: ignore[arg-type]
+
+
+def test_a_death_in_words() -> None:
+    assert causes.death(-9) == "died (SIGKILL, as the system sends when memory runs out)"
+    assert causes.death(-11) == "died (SIGSEGV)"
+    assert causes.death(3) == "died (exit code 3)"
+    line = causes.deaths_in_words(["died (SIGKILL)", "died (SIGSEGV)", "died (SIGKILL)"], 3 * 2**29)
+    assert line.startswith("died (SIGKILL) (2 times), then died (SIGSEGV); the worker had up to 1.5 GiB, and ")
