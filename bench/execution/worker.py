@@ -34,9 +34,9 @@ import transformers.modeling_utils
 
 from bench.jobs import Job, Outcome
 from bench.precomputed import embeddings, encoder_check, external_scores, frozen_states, out_of_fold, tokens
-from bench.store.files import read_json, write_json
-from bench.store.folders import State, acquire, adopt, failure, state
-from bench.store.layout import DONE, ERROR, LOG
+from bench.store.files import read_json
+from bench.store.folders import State, acquire, adopt, fail, failure, state
+from bench.store.layout import DONE, LOG
 from bench.store.leases import heartbeat
 from bench.tracking import trackers
 from bench.training import cell, dynamics, tuned
@@ -125,8 +125,8 @@ def run_job(job: Job, builders: Mapping[str, Any] = BUILDERS) -> Outcome:
             message = str(error).replace(f"{job.root}/", "")  # reports quote it, and must not name local folders
             cause = f"{type(error).__name__}: {message}".split("\n")[0]
             details = {"type": type(error).__name__, "message": message, "traceback": traceback.format_exc()}
-            write_json(job.folder / ERROR, {**details, "job": job.title})
-            return Outcome(job.id, State.FAILED, cause=cause, seconds=time.perf_counter() - began)
+            ended = fail(job.folder, {**details, "job": job.title})
+            return Outcome(job.id, ended, cause=cause, seconds=time.perf_counter() - began)
     return Outcome(job.id, State.DONE, summary, seconds=time.perf_counter() - began)
 
 

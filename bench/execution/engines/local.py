@@ -192,5 +192,5 @@ def stop(pool: list[Worker]) -> None:
         worker.process.join(timeout=5)
         if worker.process.is_alive():
             worker.process.kill()
-        if worker.job is not None and worker.process.pid is not None:
-            release(worker.job.folder, worker.process.pid)
+        if worker.job is not None:
+            release(worker.job.root, worker.job.folder)
