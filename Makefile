@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= --methods all --tasks twitter
 
-.PHONY: setup setup-dev leaderboard test lint bench-report bench-cpu bench-gpu clean
+.PHONY: setup setup-dev leaderboard test torture lint bench-report bench-cpu bench-gpu clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -24,6 +24,10 @@ leaderboard: setup
 
 test: setup-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# ATTACKS: kills, stops and calls of `bench clean` in each campaign; root may also fill a small disk and make namespaces.
+torture: setup-dev
+	$(BIN)/python -m tests.torture $(ATTACKS)
 
 lint: setup-dev
 	$(BIN)/ruff check .

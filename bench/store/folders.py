@@ -91,10 +91,13 @@ def failure(folder: Path) -> str:
 def acquire(root: Path, folder: Path, other_folder: Path | None = None) -> bool:
     """Take the lease of a folder and remove the files of a dead attempt. False if it is done, failed or running.
 
-    `other_folder` may hold the same result: False as well if that one is done or running.
+    `other_folder` may hold the same result: False as well if that one is done or running. Raises OSError and removes
+    nothing, if a finished folder cannot be read.
     """
     with exclusive(root):
         if state(folder) in (State.RUNNING, State.DONE, State.FAILED):
+            return False
+        if (folder / DONE).exists() and not damage(folder, certain=True):
             return False
         if other_folder is not None and state(other_folder) in (State.RUNNING, State.DONE):
             return False

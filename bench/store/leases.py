@@ -7,6 +7,8 @@ The locks of another machine may be invisible, on a network file system that kee
 as their owner changes their time of modification, at least once in `EXPIRY` seconds by the clock of the process that
 watches them; clocks need not agree. An owner that was silent for longer may still work. It compares the token of its
 lease under the store's lock before it publishes a result (`fenced`), and publishes nothing if the lease is not its own.
+Where the store's lock does not reach the other machine either, two may take a folder in the same instant: the later
+lease counts.
 """
 
 from __future__ import annotations
