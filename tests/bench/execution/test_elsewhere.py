@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bench.execution.queue import Queue
 from bench.execution.worker import run_job
-from bench.jobs import Job
-from bench.store.folders import State, finish, state
+from bench.jobs import CellJob, Job
+from bench.planning.plan import Plan
+from bench.store.folders import State, finish, forget, state
 from bench.store.layout import DONE, ERROR, LEASE
 from bench.store.leases import read_lease
+from bench.training import cell
 from tests.bench.store.test_leases import Clock, other_machines
 
 
@@ -40,6 +44,21 @@ def test_a_worker_whose_folder_was_taken_leaves_it_alone(job: Job, ending: str) 
     assert not (job.folder / DONE).exists()
     assert not (job.folder / ERROR).exists()
     assert read_lease(job.folder / LEASE)["host"] == "elsewhere"
+
+
+def test_a_training_that_ends_after_its_folder_was_taken_writes_no_result(run_here: Callable[..., Plan]) -> None:
+    """The other process may have finished the folder: a result of this one would damage it."""
+    plan = run_here(methods="ce", seeds=1)
+    (job,) = (plan.jobs[identity] for identity in plan.cells)
+    forget(job.folder)
+
+    def slow(job: CellJob) -> cell.Trained:
+        trained = cell.train(job)
+        other_machines(job.folder, 0)
+        return trained
+
+    assert run_job(job, {"cell": partial(cell.build, training=slow)}).state is State.RUNNING
+    assert list(job.folder.glob("*.parquet")) == []
 
 
 def test_a_worker_takes_what_its_parent_saw_abandoned(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
