@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= --methods all --tasks twitter
 
-.PHONY: setup setup-dev leaderboard test fuzz lint bench-report bench-cpu bench-gpu clean
+.PHONY: setup setup-dev leaderboard test fuzz torture lint bench-report bench-cpu bench-gpu clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -29,6 +29,10 @@ test: setup-dev
 EXAMPLES ?= 7000
 fuzz: setup-dev
 	$(BIN)/python -m tests.fuzz $(EXAMPLES)
+
+# ATTACKS: kills, stops and calls of `bench clean` in each campaign; root may also fill a small disk and make namespaces.
+torture: setup-dev
+	$(BIN)/python -m tests.torture $(ATTACKS)
 
 lint: setup-dev
 	$(BIN)/ruff check .

@@ -17,8 +17,8 @@ from pathlib import Path
 from bench.errors import UserError
 from bench.hashing import ID_LENGTH
 from bench.store.folders import State, state, state_word
-from bench.store.layout import DONE
-from bench.store.leases import exclusive
+from bench.store.layout import DONE, LEASE, RUNNING
+from bench.store.leases import exclusive, users, wait_until_known
 from bench.store.manifest import GRIDS, PRECOMPUTED, read
 from tasks.errors import plural
 
@@ -39,16 +39,18 @@ class Entry:
 
 
 def clean(root: Path, *, failed: bool, remove: bool) -> Iterator[str]:
-    """Totals, and a line for each removable entry, which `remove` removes. Raises UserError if a run uses the store."""
+    """Totals, and a line for each removable entry, which `remove` removes. Raises UserError if a run uses the store.
+
+    Leases of other machines are first watched, for up to `EXPIRY` seconds.
+    """
     require_store(root)  # before the lock, which would create the folder
-    # Under the lock no run can take a folder between the decision that it is stale and its removal.
+    if remove:
+        wait_until_known([*root.glob(f"*/*/*/{LEASE}"), *root.glob(f"{RUNNING}/*")])
+    # Under the lock no run can start, or take a folder between the decision that it is stale and its removal.
     with exclusive(root) if remove else contextlib.nullcontext():
         everything = entries(root, failed=failed)
-        busy = [entry.path for entry in everything if entry.state == State.RUNNING]
-        if remove and busy:
-            raise UserError(
-                f"a run uses {root} ({plural(len(busy), 'folder')}, such as {busy[0]}); clean when it is done"
-            )
+        if remove:
+            refuse_if_used(root, everything)
         removable = [entry for entry in everything if entry.why]
         lines = [*totals(everything), *(line(entry, removed=remove) for entry in removable)]
         space = spell(size(removable))
@@ -59,6 +61,15 @@ def clean(root: Path, *, failed: bool, remove: bool) -> Iterator[str]:
         yield "nothing to remove"
     elif not remove:
         yield f"{len(removable)} of these can be removed ({space}): add --yes"
+
+
+def refuse_if_used(root: Path, everything: list[Entry]) -> None:
+    """Raise UserError if a run uses the store. A run needs what its manifest does not list yet, and what no cell has
+    needed so far. The caller holds the store's lock."""
+    folders = [entry.path for entry in everything if entry.state == State.RUNNING]
+    folder = [f"{plural(len(folders), 'folder')}, such as {folders[0]}"] if folders else []
+    if busy := [*users(root), *folder]:
+        raise UserError(f"a run uses {root} ({'; '.join(busy)}); clean when it is done")
 
 
 def require_store(root: Path) -> None:

@@ -29,6 +29,7 @@ from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
 from bench.processes import devices
 from bench.store import hidden_columns
+from bench.store.leases import registered
 from bench.store.manifest import save
 from tasks.errors import plural
 
@@ -94,16 +95,17 @@ def run(
     require_limits(engine.count(options.workers))
     for folder in (options.reports, plan.root):
         writable(folder)
-    for note in add_notes(manifest, plan, check_encoders(plan)):
-        say(note)
-    write_inputs(plan, manifest, options)
-    progress, stopped = execute(plan, engine, options, say, show)
-    result.failures = progress.failures()
-    result.interrupted = progress.queue.closed and not result.ok
-    if not plan.smoke:
-        result.leaderboard = leaderboard.write_report(
-            manifest, plan.root, options.reports, options.rules, figures=options.figures
-        )
+    with registered(plan.root):
+        for note in add_notes(manifest, plan, check_encoders(plan)):
+            say(note)
+        write_inputs(plan, manifest, options)
+        progress, stopped = execute(plan, engine, options, say, show)
+        result.failures = progress.failures()
+        result.interrupted = progress.queue.closed and not result.ok
+        if not plan.smoke:
+            result.leaderboard = leaderboard.write_report(
+                manifest, plan.root, options.reports, options.rules, figures=options.figures
+            )
     progress.finish(f"leaderboard: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
     if titles := cells_without_model(plan):
         names = f"{', '.join(titles[:TITLES])}{', ...' * (len(titles) > TITLES)}"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from bench.jobs import Job
 from bench.store.folders import State, failure, state
+from bench.store.leases import release
 
 
 class Queue:
@@ -76,6 +77,8 @@ class Queue:
             elif now is State.FAILED:
                 self.failed(job, failure(job.folder))
             else:
+                for folder in filter(None, (job.folder, job.other_folder)):
+                    release(job.root, folder)  # a worker has not watched it as long as this process
                 self.states[identity] = State.STALE
         return finished
 

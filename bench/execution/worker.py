@@ -23,6 +23,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -37,9 +38,9 @@ from bench.execution.causes import StoreError, explained, store_error
 from bench.jobs import Job, Outcome
 from bench.precomputed import embeddings, encoder_check, external_scores, frozen_states, out_of_fold, tokens
 from bench.processes import HEART
-from bench.store.files import read_json, write_json
-from bench.store.folders import State, acquire, adopt, failure, state
-from bench.store.layout import DONE, ERROR, LOG
+from bench.store.files import read_json
+from bench.store.folders import State, acquire, adopt, fail, failure, state
+from bench.store.layout import DONE, LOG
 from bench.store.leases import heartbeat
 from bench.tracking import trackers
 from bench.training import cell, dynamics, tuned
@@ -132,29 +133,32 @@ def run_job(job: Job, builders: Mapping[str, Any] = BUILDERS) -> Outcome:
         if not acquire(job.root, job.folder, job.other_folder):
             return outcome_elsewhere(job)
         with heartbeat(job.folder):
-            summary = logged(job, builders[job.kind])
+            outcome = logged(job, builders[job.kind])
     except (Exception, SystemExit) as error:
         if problem := store_error(error, job.root):
             raise problem from error
         cause = f"{type(error).__name__}: {message(job, error)}".split("\n")[0]
         return Outcome(job.id, State.FAILED, cause=cause, seconds=time.perf_counter() - began)
-    return Outcome(job.id, State.DONE, summary, seconds=time.perf_counter() - began)
+    return replace(outcome, seconds=time.perf_counter() - began)
 
 
-def logged(job: Job, builder: Any) -> dict[str, Any]:
-    """Run a job's builder; its output, warnings and traceback go to the job's log, an error to `error.json` too."""
+def logged(job: Job, builder: Any) -> Outcome:
+    """Run a job's builder; its output, warnings and traceback go to the job's log, an error to `error.json` too.
+
+    Raises the builder's error, unless another process has taken the folder: then that one runs the job.
+    """
     with log_to(job), contextlib.ExitStack() as output:
         log = output.enter_context((job.folder / LOG).open("a", encoding="utf-8"))
         output.enter_context(contextlib.redirect_stderr(log))
         output.enter_context(contextlib.redirect_stdout(log))
         try:
-            summary: dict[str, Any] = builder(job)
-            return summary
+            return Outcome(job.id, State.DONE, builder(job))
         except (Exception, SystemExit) as error:
             with contextlib.suppress(OSError):  # the error itself is what counts
                 traceback.print_exc(file=log)
                 details = {"message": message(job, error), "traceback": traceback.format_exc(), "job": job.title}
-                write_json(job.folder / ERROR, {"type": type(error).__name__, **details})
+                if fail(job.folder, {"type": type(error).__name__, **details}) is State.RUNNING:
+                    return Outcome(job.id, State.RUNNING)  # another process has taken the folder
             raise
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import secrets
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +20,32 @@ from bench.errors import UserError
 
 MAX_JSON = 32 * 2**20  # bytes; the manifest of a grid with 100,000 cells has about 10 MB
 REMEDY = "remove it and run again"
+SYNCS = 16  # files that `sync` writes to the disk at a time
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically: readers see the old content or the new. Raises OSError, which names the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as part:
         part.write_bytes(content)
-        os.replace(part, path)
-    except OSError as error:  # of a full disk names no file; the part file would stay on it
-        part.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path, inside: AbstractContextManager[object] | None = None) -> Iterator[Path]:
+    """A file to write, which replaces `path` when the block ends, within the context `inside`.
+
+    Raises OSError, which names `path` or another file that the block used.
+    """
+    part = path.with_name(f"{path.name}.{unique()}.part")
+    try:
+        yield part
+        with inside or contextlib.nullcontext():
+            os.replace(part, path)
+    except OSError as error:  # of a full disk names no file
+        name = error.filename if error.filename not in (None, str(part), part) else str(path)
+        raise OSError(error.errno, error.strerror, name) from error
+    finally:
+        part.unlink(missing_ok=True)  # would stay on a full disk
 
 
 @contextlib.contextmanager
@@ -37,8 +55,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     A reader sees all of the folder or none of it. A `target` that is not empty stays, since another process was faster:
     whoever wants to replace a folder removes it first. Raises OSError.
     """
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
+    part = target.with_name(f".{target.name}.{unique()}.part")
     part.mkdir(parents=True)
     try:
         yield part
@@ -51,6 +68,32 @@ def whole_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def unique() -> str:
+    """A part of a file name that no other process has; two containers may have a process of the same pid."""
+    return secrets.token_hex(4)
+
+
+def sync(paths: Iterable[Path]) -> None:
+    """Write files and folders to the disk, so that a loss of power cannot undo them. Raises OSError, which names one.
+
+    All at the same time: file systems join such requests, and 9 files take hardly longer than one.
+    """
+    with ThreadPoolExecutor(SYNCS) as pool:
+        list(pool.map(sync_one, paths))
+
+
+def sync_one(path: Path) -> None:
+    """`sync` of one file or folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such request for folders
+            raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        os.close(descriptor)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text as UTF-8, atomically."""
     write_bytes(path, text.encode())
@@ -58,7 +101,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON atomically. Raises ValueError for NaN, which JSON readers treat differently."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """The text of a JSON file. Raises ValueError for NaN."""
+    return json.dumps(value, indent=1, allow_nan=False) + "\n"
 
 
 def flatten(values: Mapping[str, Any], separator: str = ".", whole: Collection[str] = ()) -> dict[str, Any]:

@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from bench.store.files import read_json, whole_folder, write_json
+from bench.store.files import json_text, read_json, replacing, sync, whole_folder, write_json
 from bench.store.integrity import damage, sealed
-from bench.store.layout import DONE, ERROR, LEASE, root_of
-from bench.store.leases import alive, exclusive, read_lease, started
+from bench.store.layout import DONE, ERROR, LEASE, LOG, root_of
+from bench.store.leases import LeaseLostError, Life, exclusive, fenced, life, take
 
 CAUSE_LENGTH = 300  # characters of an error message that other texts quote
 
@@ -39,11 +38,26 @@ class State(StrEnum):
 
 
 def finish(folder: Path, metrics: Mapping[str, Any], name: str = "") -> None:
-    """Mark a folder as done: write its metrics with sizes and digests of its files.
+    """Mark a folder as done: write its metrics with sizes and digests of its files, all of which are on the disk first.
 
-    `name`: the folder's final name, if it is written under another one and then moved.
+    `name`: the folder's final name, if it is written under another one and then moved. Raises LeaseLostError and then
+    writes nothing, if another process has taken the folder.
     """
-    write_json(folder / DONE, sealed(folder, metrics, name or folder.name))
+    content = json_text(sealed(folder, metrics, name or folder.name))
+    with replacing(folder / DONE, fenced(folder)) as part:
+        part.write_text(content, encoding="utf-8")
+        sync(path for path in folder.rglob("*") if path.name not in (LEASE, LOG))
+    sync([folder, *folder.parents[:3]])  # their entries: the folder's name is in its parent, up to the store
+
+
+def fail(folder: Path, error: Mapping[str, Any]) -> State:
+    """Mark a folder as failed and return its state: `running`, and nothing is written, if another process took it."""
+    try:
+        with fenced(folder):
+            write_json(folder / ERROR, error)
+    except LeaseLostError:
+        return State.RUNNING
+    return State.FAILED
 
 
 def state(folder: Path) -> State:
@@ -52,9 +66,8 @@ def state(folder: Path) -> State:
         return State.STALE if damage(folder) else State.DONE
     if (folder / ERROR).exists():
         return State.FAILED
-    lease = read_lease(folder / LEASE)
-    if lease is not None:
-        return State.RUNNING if alive(folder / LEASE, lease) else State.STALE
+    if (owner := life(folder / LEASE)) is not None:
+        return State.STALE if owner is Life.DEAD else State.RUNNING
     return State.STALE if folder.exists() and any(folder.iterdir()) else State.MISSING
 
 
@@ -78,16 +91,18 @@ def failure(folder: Path) -> str:
 def acquire(root: Path, folder: Path, other_folder: Path | None = None) -> bool:
     """Take the lease of a folder and remove the files of a dead attempt. False if it is done, failed or running.
 
-    `other_folder` may hold the same result: False as well if that one is done or running.
+    `other_folder` may hold the same result: False as well if that one is done or running. Raises OSError and removes
+    nothing, if a finished folder cannot be read.
     """
     with exclusive(root):
         if state(folder) in (State.RUNNING, State.DONE, State.FAILED):
             return False
+        if (folder / DONE).exists() and not damage(folder, certain=True):
+            return False
         if other_folder is not None and state(other_folder) in (State.RUNNING, State.DONE):
             return False
         shutil.rmtree(folder, ignore_errors=True)
-        owner = {"pid": os.getpid(), "started": started(os.getpid()), "host": socket.gethostname()}
-        write_json(folder / LEASE, owner)
+        take(root, folder / LEASE)
         return True
 
 
@@ -107,7 +122,8 @@ def adopt(source: Path, target: Path, root: Path) -> bool:
             return False
         shutil.rmtree(target, ignore_errors=True)
         with whole_folder(target) as part:
-            shutil.copytree(source, part, copy_function=link_or_copy, dirs_exist_ok=True)
+            others = shutil.ignore_patterns(LEASE)  # its owner may still hold it for a moment
+            shutil.copytree(source, part, ignore=others, copy_function=link_or_copy, dirs_exist_ok=True)
         return True
 
 

@@ -36,12 +36,18 @@ def sealed(folder: Path, results: Mapping[str, Any], name: str) -> dict[str, Any
     return {**content, SEAL: seal(content)}
 
 
-def damage(folder: Path) -> str:
-    """What is wrong with a finished folder, in one line; empty if nothing is."""
+def damage(folder: Path, *, certain: bool = False) -> str:
+    """What is wrong with a finished folder, in one line; empty if nothing is.
+
+    `certain`: raises OSError for a file that exists and cannot be read at the moment, for instance because this process
+    has too many open files. Whoever removes a damaged folder asks for this.
+    """
     try:
         content = parse_json((folder / DONE).read_bytes())
         return problem(folder, content)
     except OSError as error:
+        if certain and not isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
+            raise
         return f"{Path(error.filename or folder).name} cannot be read: {error.strerror}"
     except (ValueError, TypeError, AttributeError):
         return f"{DONE} is not that of a finished cell"

@@ -8,6 +8,7 @@ from typing import Literal
 
 ENVIRONMENT = ("code", "torch", "transformers", "device")  # of env.json: cells that differ here are not compared
 DONE, ERROR, LEASE, LOG = "metrics.json", "error.json", "lease", "log.txt"
+RUNNING = ".running"  # folder of the store with a lease for each run of a grid
 Kept = Literal["trained", "full"]  # of a model: the trained weights, or a whole Hugging Face folder
 MODEL = "model"  # folder of a saved model in a cell's folder; one of its files in MODEL_FILES shows that it is whole
 MODEL_FILES: Mapping[Kept, tuple[str, ...]] = {

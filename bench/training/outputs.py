@@ -17,6 +17,7 @@ from bench.hashing import project_hash, training_hash
 from bench.jobs import CellJob
 from bench.precomputed.tables import write_scores
 from bench.store.files import write_text
+from bench.store.leases import fenced
 from bench.training.history import History
 
 VERSIONS = ("torch", "transformers", "accelerate", "numpy", "scipy", "scikit-learn", "tokenizers")
@@ -24,14 +25,15 @@ VERSIONS = ("torch", "transformers", "accelerate", "numpy", "scipy", "scikit-lea
 
 def write_results(job: CellJob, history: History, test: Array, scores: Array) -> None:
     """Write the files that reports are computed from, from (n, C) logits of the test rows and of the scored rows."""
-    folder = job.folder
-    write_scores(folder / "predictions.parquet", job.test.ids, test, "logit", label=job.test.labels)
+    folder, weights = job.folder, weights_table(history)
     shifted = scores - scores.max(axis=1, keepdims=True)
     log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    write_scores(folder / "train_scores.parquet", job.scored.ids, log_probs, "logp")
-    weights_table(history).to_parquet(folder / "weights.parquet", index=False)
     lines = [{key: clean(value) for key, value in row.items()} for row in history.updates]
-    write_text(folder / "history.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    with fenced(folder):  # another process may have taken the folder, and finished it, during the training
+        write_scores(folder / "predictions.parquet", job.test.ids, test, "logit", label=job.test.labels)
+        write_scores(folder / "train_scores.parquet", job.scored.ids, log_probs, "logp")
+        weights.to_parquet(folder / "weights.parquet", index=False)
+        write_text(folder / "history.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def weights_table(history: History) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from bench.jobs import CellJob
 from bench.precomputed.tokens import TokenTable
 from bench.store.files import write_json
 from bench.store.folders import acquire, finish
-from bench.store.leases import heartbeat
+from bench.store.leases import LeaseLostError, heartbeat
 from bench.training.history import History
 from bench.training.trainer import Trainer
 
@@ -67,5 +68,5 @@ def save_snapshots(snapshots: Snapshots, job: CellJob, history: History, seconds
     """Save the snapshots that a cell took during its training, unless another run does."""
     assert job.snapshots is not None, "a cell with snapshots has a request for them"
     if acquire(job.root, job.snapshots.folder):
-        with heartbeat(job.snapshots.folder):  # gives the lease back
+        with suppress(LeaseLostError), heartbeat(job.snapshots.folder):  # gives the lease back
             snapshots.write(job.snapshots.folder, history, seconds, alone=False)

@@ -226,11 +226,12 @@ def stop(pool: list[Worker]) -> None:
         worker.process.join(timeout=5)
         if worker.process.is_alive():
             worker.process.kill()
+            worker.process.join(timeout=5)
         give_back(worker)
 
 
 def give_back(worker: Worker) -> None:
     """Remove the lease of a killed worker's job. Where the store cannot be written, it stays and its owner is dead."""
-    with contextlib.suppress(OSError):
-        if worker.job is not None and worker.process.pid is not None:
-            release(worker.job.folder, worker.process.pid)
+    with contextlib.suppress(OSError, UserError):
+        if worker.job is not None:
+            release(worker.job.root, worker.job.folder)

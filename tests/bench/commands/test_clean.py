@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,16 +12,19 @@ from pathlib import Path
 import pytest
 
 from bench.commands.clean import clean, entries, size
+from bench.config.request import make_request
 from bench.errors import UserError
+from bench.execution import grid
+from bench.execution.grid import Options
 from bench.hashing import digest
 from bench.planning.describe import describe
 from bench.planning.plan import Plan
 from bench.store.files import write_json
 from bench.store.folders import State, acquire, state
-from bench.store.layout import DONE, ERROR, LEASE
+from bench.store.layout import DONE, ERROR, LEASE, RUNNING
 from bench.store.leases import exclusive
 from bench.store.manifest import save
-from tests.bench.store.test_leases import dead_owner
+from tests.bench.store.test_leases import Clock, dead_owner, other_machines
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -82,6 +87,37 @@ def test_nothing_is_removed_while_a_run_uses_the_store(store: Plan) -> None:
     assert acquire(store.root, store.root / "twitter" / "ce" / digest("now"))
     with pytest.raises(UserError, match="a run uses"):
         list(clean(store.root, failed=False, remove=True))
+
+
+def test_a_run_uses_its_store_from_its_start(
+    store: Plan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    """Before its first cell has a folder, nothing but the run's own lease says that it needs the encoder's check."""
+    seen: list[str] = []
+
+    def check(plan: Plan) -> dict[str, list[str]]:
+        with pytest.raises(UserError) as refusal:
+            list(clean(plan.root, failed=False, remove=True))
+        seen.append(str(refusal.value))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bench.execution.grid.check_encoders", check)
+    request = make_request(methods="dimp", encoder=str(tiny_encoder), preset="smoke", seeds=1)
+    with pytest.raises(KeyboardInterrupt):
+        grid.run(request, Options(out=store.root, reports=tmp_path / "reports"), say=lambda _: None)
+    assert seen == [f"a run uses {store.root} (process {os.getpid()} of {socket.gethostname()}); clean when it is done"]
+    assert list(clean(store.root, failed=False, remove=True))[-1] == "nothing to remove"
+
+
+def test_silent_runs_of_other_machines_are_waited_for(store: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    stale = other_machines(store.root / "twitter" / "ce" / digest("stale"), 86_400)
+    other_machines(store.root / RUNNING, 0)
+    clock = Clock()
+    monkeypatch.setattr("bench.store.leases.time.monotonic", lambda: clock.now)
+    monkeypatch.setattr("bench.store.leases.time.sleep", lambda seconds: setattr(clock, "now", clock.now + seconds))
+    list(clean(store.root, failed=False, remove=True))
+    assert 60 <= clock.now <= 62
+    assert not stale.exists()
 
 
 def test_a_folder_that_a_run_takes_meanwhile_stays(store: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.store.files import write_json
+from bench.store.folders import State, acquire, state
 from bench.store.integrity import damage, sealed
 from bench.store.layout import DONE
 
@@ -71,6 +74,20 @@ def test_a_change_of_one_bit_after_the_first_look_is_noticed(finished: Path) -> 
     assert damage(finished) == ""
     (finished / "predictions.parquet").write_bytes(b"qredictions")
     assert "predictions.parquet was changed" in damage(finished)
+
+
+def test_a_folder_that_cannot_be_read_now_is_not_removed(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process with too many open files cannot know whether a finished cell is damaged."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(finished / DONE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.store.integrity.Path.read_text", refuse)
+        assert "cannot be read: Too many open files" in damage(finished)
+        with pytest.raises(OSError, match="Too many open files"):
+            acquire(finished.parent, finished)
+    assert state(finished) is State.DONE
 
 
 def test_a_folder_of_an_earlier_version_has_sizes_alone(finished: Path) -> None:

@@ -1,0 +1,47 @@
+"""Run all campaigns: `python -m tests.torture [ATTACKS] [SEED]`.
+
+Prints a line for each campaign and the summary. The exit code is 1 if a cell was lost, doubled or torn.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.torture.campaign import Campaign, Count, NotPermittedError, run
+from tests.torture.writer import DAY, Setting
+
+ATTACKS = 300  # kills, stops and calls of `clean`, in each campaign
+CAMPAIGNS = (
+    Campaign("kills"),
+    Campaign("cleans", (Setting(),), kills=False),
+    Campaign("stops", stops=0.05, kills=False),
+    Campaign("namespaces", (Setting(), Setting(namespace=True), Setting(namespace=True))),
+    Campaign("machines", (Setting("a"), Setting("b", DAY), Setting("c", -DAY)), stops=1.0, cleans=False),
+    Campaign("faults", (Setting(faults=0.02), Setting(faults=0.02), Setting())),
+    Campaign("full disk", (Setting(), Setting()), fills=True),
+)
+
+
+def main(attacks: int = ATTACKS, seed: int = 0) -> int:
+    """Run the campaigns, print what they found, and return the exit code."""
+    total = Count()
+    for campaign in CAMPAIGNS:
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                count = run(campaign, Path(folder), attacks, seed)
+            except NotPermittedError as reason:
+                print(f"{campaign.name:12} skipped: {reason}", flush=True)
+                continue
+        done = f"{count.kills} kills, {count.stops} stops, {count.refused} cleans refused, {count.cleaned} not"
+        print(f"{campaign.name:12} {count.line()}; {done}, {time.monotonic() - began:.0f} s", flush=True)
+        total += count
+    print(total.line())
+    return int(bool(total.lost or total.doubled or total.torn))
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(int, sys.argv[1:])))
