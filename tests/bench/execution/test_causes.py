@@ -87,7 +87,7 @@ def test_an_error_without_a_number_on_a_full_disk_ends_the_run(job: Work, monkey
         run(job, OSError("800 requested and 300 written"))
 
 
-@pytest.mark.parametrize("name", ["acquire", "log_to", "write_json"])
+@pytest.mark.parametrize("name", ["acquire", "log_to", "fail"])
 def test_lease_log_and_error_file_are_inside_the_catch(job: Work, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> NoReturn:
         raise refused(errno.EACCES, job.folder / name)
@@ -95,7 +95,7 @@ def test_lease_log_and_error_file_are_inside_the_catch(job: Work, name: str, mon
     monkeypatch.setattr(worker, name, refuse)
     outcome = run(job, ValueError("the error of the job"))
     assert outcome.state is State.FAILED
-    assert outcome.cause == ("ValueError: the error of the job" if name == "write_json" else outcome.cause)
+    assert outcome.cause == ("ValueError: the error of the job" if name == "fail" else outcome.cause)
     assert "ValueError" in outcome.cause or "Permission denied" in outcome.cause
 
 

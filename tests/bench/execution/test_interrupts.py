@@ -20,18 +20,19 @@ GRID = ("run", "--methods", "ce,dimp,real-only", "--seeds", "4")
 
 def leases(root: Path) -> list[Path]:
     """Leases of cells and precomputed tables."""
-    return list(root.glob("runs/**/lease"))
+    return list(root.rglob("lease"))
 
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_an_interrupted_run_loses_nothing(bench: Command, tmp_path: Path, tiny_encoder: Path, times: int) -> None:
     process = start(tmp_path, tiny_encoder, *GRID, "--workers", "1")
-    assert wait_for(lambda: metrics(tmp_path) and leases(tmp_path))
+    assert wait_for(
+        lambda: list(tmp_path.glob("runs/twitter/**/metrics.json")) and leases(tmp_path / "runs" / "twitter")
+    )
     os.killpg(process.pid, signal.SIGINT)
     if times == 2:
         assert process.stdout is not None
-        while b"Ctrl-C again stops now" not in process.stdout.readline():
-            assert process.poll() is None
+        assert any(b"Ctrl-C again stops now" in line for line in process.stdout)
         os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err

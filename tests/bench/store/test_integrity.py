@@ -83,7 +83,7 @@ def test_a_folder_that_cannot_be_read_now_is_not_removed(finished: Path, monkeyp
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(finished / DONE))
 
     with monkeypatch.context() as patch:
-        patch.setattr("bench.store.integrity.Path.read_text", refuse)
+        patch.setattr("bench.store.integrity.Path.read_bytes", refuse)
         assert "cannot be read: Too many open files" in damage(finished)
         with pytest.raises(OSError, match="Too many open files"):
             acquire(finished.parent, finished)
