@@ -38,9 +38,11 @@ def validate(
     ] = None,
     preset: Annotated[str, typer.Option(help="Longer texts than its maximum length count as cut.")] = "quick",
     test_size: Annotated[str, option("test_size")] = "default",
+    settings: Annotated[list[str] | None, option("settings")] = None,
 ) -> None:
     """Show the data of a task: roles, sizes, label shares, duplicates, removed rows and lengths in tokens."""
     from bench.commands.validate import validate as lines
+    from bench.config.option import key_values
     from bench.config.request import make_request
 
     request = make_request(
@@ -54,6 +56,7 @@ def validate(
         encoder=encoder,
         preset=preset,
         test_size=test_size,
+        settings=key_values(settings or ()),
     )
     for line in lines(request):
         say(line)

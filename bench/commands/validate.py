@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.config.generated_size import generated_size
 from bench.config.request import Request
 from bench.config.task_choice import TaskChoice
 from bench.encoders.checkpoints import find
@@ -36,6 +37,9 @@ def task_lines(request: Request, task: TaskChoice) -> Iterator[str]:
     roles = {"generated": data.generated, "real": data.pool, "test": data.test}
     for role, rows in {**roles, "small real set": real}.items():
         yield f"  {role}: {len(rows):,} rows{origin(data, role)}; {shares(data, rows)}{repeats(rows)}"
+    size = generated_size(request, task, loaded)
+    if size.used < size.total:
+        yield f"  a run trains on {size}"
     for note in data.notes:
         yield f"  {note}"
     for name in request.encoders:

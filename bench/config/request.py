@@ -199,6 +199,8 @@ def divide(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[
             hyperparameters.setdefault(method.replace("_", "-"), {})[name.replace("-", "_")] = value
         else:
             training[key.replace("-", "_")] = value
+    if training.get("generated_rows") == "all":
+        training["generated_rows"] = None
     return training, hyperparameters
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.config.option import DATA, GRID, OUTPUT, RUN, TRAINING, key_values, option
+from bench.config.settings import described_presets
 from bench.store.layout import Kept
 
 CORRECTIONS = Literal["holm", "bh"]  # the names in `bench.leaderboard.rules.Correction`
@@ -114,7 +115,11 @@ class GridArguments:
         ),
     )
     preset: str = field(
-        default="quick", metadata=option(TRAINING, "Named training settings: quick, full, paper, scratch, smoke.")
+        default="quick",
+        metadata=option(
+            TRAINING,
+            f"Named training settings: {described_presets()}. --generated-rows all lifts the limit.",
+        ),
     )
     protocol: str | Sequence[str] | None = field(
         default=None,
@@ -130,7 +135,7 @@ class GridArguments:
         metadata=option(
             TRAINING,
             "A training setting (lr=1e-4) or a method's hyper-parameter (dimp.clip=20); may also be written --lr=1e-4, "
-            "--dimp.clip=20.",
+            "--generated-rows=all, --dimp.clip=20.",
             name="set",
             type=str,
             repeatable=True,

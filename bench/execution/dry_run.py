@@ -33,7 +33,15 @@ def summary(plan: Plan, workers: int, say: Say) -> None:
     say(f"to precompute: {', '.join(plural(count, noun) for noun, count in sorted(tables.items())) or 'nothing'}")
     if trackers := [job.tracker for job in jobs if isinstance(job, MirrorJob)]:
         say(f"to log: {plural(len(trackers), 'run')} to {trackers[0]}")
+    for line in sizes(plan):
+        say(line)
     say(duration(jobs, plan, workers))
+
+
+def sizes(plan: Plan) -> list[str]:
+    """A line for each task on how many of its generated rows are trained on, and why not all."""
+    lines = {f"{cells.task.label}: {cells.generated_size}" for cells, _ in plan.cell_data.values()}
+    return sorted(lines)
 
 
 def trainings(jobs: Sequence[Job], plan: Plan) -> str:

@@ -4,11 +4,13 @@ import io
 import re
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
 from bench.leaderboard import frame, write_report
 from bench.leaderboard.columns import COLUMNS, Room
+from bench.leaderboard.formats.prose import sizes
 from bench.leaderboard.formats.to_html import inline
 from bench.leaderboard.formats.to_latex import escape_tex
 from tests.bench.leaderboard.fake_store import FakeStore
@@ -161,3 +163,24 @@ def test_clicks_sort_and_errors_would_be_seen(store):
         assert re.findall(r'<tr data-label="(\w+)', dom)[0] == first
     page.write_text(text.replace("</body>", "<script>nothing()</script></body>"))
     assert len(chromium(page, "")[1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (None, "1,000 generated, 100 real from a pool of 200, 50 test"),
+        ({"used": 1000, "of": 1000, "cause": ""}, "1,000 generated, 100 real from a pool of 200, 50 test"),
+        (
+            {"used": 1000, "of": 10280, "cause": "preset quick; --generated-rows all"},
+            "1,000 of 10,280 generated (preset quick; --generated-rows all), 100 real from a pool of 200, 50 test",
+        ),
+        (
+            {"used": 500, "of": 10280, "cause": "[generated=500]"},  # and duplicates
+            "1,000 generated (from 500 of 10,280 generated; [generated=500]), 100 real from a pool of 200, 50 test",
+        ),
+    ],
+)
+def test_sizes_say_how_many_generated_rows_were_used(size, text):
+    spec = {"sizes": {"generated": 1000, "real": 100, "pool": 200, "test": 50}}
+    section = SimpleNamespace(spec=spec if size is None else {**spec, "generated_size": size})
+    assert sizes(section) == text
