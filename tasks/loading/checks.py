@@ -11,7 +11,7 @@ import numpy as np
 from tasks.errors import DataError, did_you_mean, did_you_mean_or_all, join_names, short_repr
 from tasks.loading.columns import Columns, is_number, label_name
 from tasks.rows import Rows
-from tasks.sources.files import Table
+from tasks.sources.table import Table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

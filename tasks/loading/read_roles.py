@@ -10,10 +10,10 @@ from tasks.loading.checks import by_position, checked_options, checked_rows, cho
 from tasks.loading.columns import Columns, columns_of, labels_in, same_shape
 from tasks.roles import FILES, ColumnRole, Role
 from tasks.rows import Rows
-from tasks.sources.files import Table
 from tasks.sources.hub import UnreachableError
 from tasks.sources.places import read_place
 from tasks.sources.registry import SOURCES, Block, FilesBlock
+from tasks.sources.table import Table
 from tasks.spec import TaskSpec, base_folder, load_spec
 
 # The roles that the user can name a place for. If all are named, no source of the task is read.
