@@ -14,6 +14,7 @@ from bench.encoders.checkpoints import find
 from bench.errors import UserError
 from tasks import Rows, TaskData, stressed
 from tasks.errors import plural
+from tasks.loading.examples import examples
 
 COUNTED = 2000  # at most so many rows of a role are tokenized, evenly spread
 
@@ -27,6 +28,7 @@ def validate(request: Request) -> Iterator[str]:
 def task_lines(request: Request, task: TaskChoice) -> Iterator[str]:
     """One task: a line per role, removed rows, and lengths compared with the longest that an encoder reads."""
     loaded = request.load(task)
+    size = generated_size(request, task, loaded)
     data = stressed(loaded, task.stress, request.seeds[0])
     real = data.real(request.seeds[0])
     stand_in = "; its real and test rows are a stand-in, not human text" if data.stand_in else ""
@@ -37,11 +39,11 @@ def task_lines(request: Request, task: TaskChoice) -> Iterator[str]:
     roles = {"generated": data.generated, "real": data.pool, "test": data.test}
     for role, rows in {**roles, "small real set": real}.items():
         yield f"  {role}: {len(rows):,} rows{origin(data, role)}; {shares(data, rows)}{repeats(rows)}"
-    size = generated_size(request, task, loaded)
     if size.used < size.total:
         yield f"  a run trains on {size}"
-    for note in data.notes:
-        yield f"  {note}"
+    yield from (f"  {note}" for note in data.notes)
+    yield from (f"  warning: {warning}" for warning in data.warnings)
+    yield from (f"  {line}" for line in examples(data))
     for name in request.encoders:
         yield from tokens(name, roles, request.settings.max_length)
 

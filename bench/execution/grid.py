@@ -15,7 +15,7 @@ from bench.config.request import Request
 from bench.config.run_arguments import ExecutionArguments
 from bench.errors import UserError
 from bench.execution import engines
-from bench.execution.dry_run import duration, sizes, summary
+from bench.execution.dry_run import data_lines, duration, summary
 from bench.execution.encoder_checks import add_notes, check_encoders
 from bench.execution.engines import Engine
 from bench.execution.prepare import cells_without_model, damaged, keep_models, make_queue, prepare_store, unfinished
@@ -148,7 +148,7 @@ def execute(
     for line in damaged(queue):
         say(line)
     if jobs := unfinished(queue):
-        for line in sizes(plan):
+        for line in data_lines(plan):
             say(line)
         say(duration(jobs, plan, workers))
     progress = Progress(plan, queue, workers, say, fail_fast=options.fail_fast, command=options.command)

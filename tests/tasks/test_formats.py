@@ -1,4 +1,4 @@
-"""Separators, encodings, and JSON by columns give the same rows as a plain CSV file."""
+"""Separators, encodings, JSON by columns, and rows in memory give the same rows as a plain CSV file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from tasks import DataError
 from tasks.sources.csv_files import separator_of
 from tasks.sources.files import read_table
+from tasks.sources.memory import table_of
 
 FRAME = pd.DataFrame(
     {"text": ["A café, open", 'said "no"; left', "two\nlines", "a | b"], "label": ["yes", "no", "no", "yes"]}
@@ -95,3 +96,29 @@ def test_json_by_columns(tmp_path: Path, indent: int | None) -> None:
 def test_one_object_is_one_row(tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text('{"text": "a", "label": "b"}\n', "utf-8")
     assert read_table(tmp_path / "rows.json").columns == {"text": ["a"], "label": ["b"]}
+
+
+def test_rows_in_memory() -> None:
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["yes", "no"])})
+    numbered = Dataset.from_dict({**COLUMNS, "label": [0, 1, 1, 0]}, features=features)
+    for rows in (FRAME, FRAME.set_axis(list("abcd")), numbered, FRAME.to_dict("records"), COLUMNS):
+        assert table_of(rows, "real").columns == COLUMNS
+    gaps = pd.DataFrame({"text": ["a", None], "label": [1.0, float("nan")]})
+    assert table_of(gaps, "real").columns == {"text": ["a", None], "label": [1.0, None]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        (3, r"real \(int\): rows must be a path, a DataFrame"),
+        ([], r"real \(list\): no rows"),
+        (FRAME[:0], r"real \(DataFrame\): no rows"),
+        ({"text": ["a"], "label": []}, "the columns have different numbers of rows"),
+        (["a"], "rows must be a path"),
+    ],
+)
+def test_rows_in_memory_that_cannot_be_used(rows: object, problem: str) -> None:
+    with pytest.raises(DataError, match=problem):
+        table_of(rows, "real")
