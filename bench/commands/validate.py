@@ -43,6 +43,7 @@ def task_lines(request: Request, task: TaskChoice) -> Iterator[str]:
         yield f"  a run trains on {size}"
     yield from (f"  {note}" for note in data.notes)
     yield from (f"  warning: {warning}" for warning in data.warnings)
+    yield from (f"  {line}" for line in compared_shares(data))
     yield from (f"  {line}" for line in examples(data))
     for name in request.encoders:
         yield from tokens(name, roles, request.settings.max_length)
@@ -61,6 +62,21 @@ def tokens(name: str, roles: Mapping[str, Rows], limit: int) -> Iterator[str]:
         return
     for role, rows in roles.items():
         yield f"  tokens of {Path(name).name}, {role}: {lengths(file, rows, limit)}"
+
+
+def compared_shares(data: TaskData) -> Iterator[str]:
+    """The label shares of all roles side by side, and the accuracy of always predicting the largest class."""
+    roles = {"generated": data.generated, "real": data.pool, "test": data.test}
+    by_class = list(zip(*(data.shares(rows) for rows in roles.values()), strict=True))
+    listed = ", ".join(
+        f"{name} {' / '.join(f'{share:.1%}' for share in of_class)}"
+        for name, of_class in zip(data.spec.labels, by_class, strict=True)
+    )
+    shift = max(abs(generated - real) for generated, real, _ in by_class)
+    yield f"label shares ({' / '.join(roles)}): {listed}; generated and real differ by up to {100 * shift:.1f} points"
+    largest = max(range(len(by_class)), key=lambda label: by_class[label][2])
+    accuracy = f"{by_class[largest][2]:.1%} accuracy on the test"
+    yield f"always predicting {data.spec.labels[largest]}, the majority class of the test, has {accuracy}"
 
 
 def origin(data: TaskData, role: str) -> str:

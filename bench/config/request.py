@@ -120,7 +120,7 @@ def readings(grid: GridArguments) -> Readings:
     """How the user's own rows are read: for all roles (None) and for each. Raises DataError."""
     general = replace(own(grid, None), drop_labels=parsed_names(grid.drop_labels), skip_empty=grid.skip_empty)
     return {
-        None: general,
+        None: replace(general, drop_copies=grid.drop_copies),
         **{role: own(grid, role) for role in USER_ROLES},
     }
 

@@ -126,6 +126,14 @@ class DataArguments:
     skip_empty: bool = field(
         default=False, metadata=option(DATA, "Leave out the rows of your files without a text or a label.")
     )
+    drop_copies: bool = field(
+        default=False,
+        metadata=option(
+            DATA,
+            "Leave out generated rows that repeat a real row, and generated and real rows that repeat a test row, also "
+            "where only case, white space or punctuation differ.",
+        ),
+    )
 
 
 @dataclass(frozen=True)

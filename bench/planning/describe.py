@@ -121,7 +121,7 @@ def section(
         "majority": max(data.shares(test)),
         "notes": [
             *rows.data.notes,
-            *(f"warning: {warning}" for warning in rows.data.warnings),
+            *(f"Warning: {warning}" for warning in rows.data.warnings),
             *([rows.protocol.note] if rows.protocol.note else []),
             *no_choice_note(rows, counts["generated"]),
             *(

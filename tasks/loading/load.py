@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,8 +13,9 @@ from tasks.data import TaskData
 from tasks.draw import TEST_SEED, draw
 from tasks.errors import DataError, plural
 from tasks.loading.checks import checked_options
+from tasks.loading.overlaps import data_warnings, without_copies
 from tasks.loading.read_roles import Reader
-from tasks.reading import USUAL, Readings
+from tasks.reading import USUAL, Readings, reading_of
 from tasks.roles import FILES, MINIMUM_PER_CLASS, MINIMUM_REAL, Role
 from tasks.rows import Rows
 from tasks.sources.table import Table
@@ -47,6 +49,8 @@ def load_task(
     default_test = min(spec.sizes.test, len(held))
     generated = _without(held_keys, rows["generated"], "generated rows", prefix, notes)
     pool = _without(held_keys, pool, "real rows", prefix, notes)
+    if reading_of(readings, "").drop_copies:
+        generated, pool = without_copies(generated, pool, held, prefix, notes)
     data = TaskData(
         spec=spec,
         source=reader.described_source(),
@@ -62,10 +66,9 @@ def load_task(
         error_prefix=prefix,
         origins=reader.origins,
         columns=reader.columns,
-        warnings=tuple(reader.warnings),
     )
     _check_classes(data)
-    return data
+    return replace(data, warnings=(*reader.warnings, *data_warnings(data)))
 
 
 def _split(reader: Reader, roles: Mapping[str, Rows]) -> tuple[Rows, Rows]:

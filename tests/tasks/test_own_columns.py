@@ -208,3 +208,46 @@ def test_rows_with_gaps_are_counted_and_skipped(tmp_path: Path) -> None:
     data = read(tmp_path, rows, {None: Reading(skip_empty=True)})
     assert data.generated.ids.tolist() == [i for i in range(80) if i != 5 and i % 20 != 3]
     assert "5 of 80 generated rows have no text or no label and were left out" in data.notes
+
+
+def test_generated_rows_that_are_real_rows(tmp_path: Path) -> None:
+    rows = REAL[:30] + GENERATED[:10]
+    assert read(tmp_path, rows).warnings == (
+        f"30 of 40 generated rows have the text of a real row, such as {REAL[0]['text']!r}; --drop-copies leaves "
+        "them out",
+    )
+    data = read(tmp_path, rows, {None: Reading(drop_copies=True)})
+    assert (len(data.generated), len(data.pool), data.warnings) == (10, 60, ())
+
+
+def test_near_copies_of_test_rows(tmp_path: Path) -> None:
+    near = [{**row, "text": row["text"].replace("even.", "even!")} for row in TEST[:20]]
+    data = read(tmp_path, near + GENERATED[:20], real=near[:4] + REAL)
+    assert [warning.partition(" rows differ from a ")[0::2] for warning in data.warnings[1:]] == [
+        ("20 of 40 generated", data.warnings[1].partition(" rows differ from a ")[2]),
+        ("4 of 64 real", data.warnings[2].partition(" rows differ from a ")[2]),
+    ]
+    assert f"such as {near[0]['text']!r} and {TEST[0]['text']!r}; --drop-copies" in data.warnings[1]
+    data = read(tmp_path, near + GENERATED[:20], {None: Reading(drop_copies=True)}, real=near[:4] + REAL)
+    assert (len(data.generated), len(data.pool), len(data.test), data.warnings) == (20, 60, 40, ())
+    with pytest.raises(DataError, match="--drop-copies leaves no row"):
+        read(tmp_path, near, {None: Reading(drop_copies=True)})
+
+
+def test_pairs_of_identical_texts(tmp_path: Path) -> None:
+    def pairs(rows: Rows, every: int) -> Rows:
+        return [
+            {"text1": r["text"], "text2": r["text"] if i % every else f"Not: {r['text']}", "label": r["label"]}
+            for i, r in enumerate(rows)
+        ]
+
+    data = read(tmp_path, pairs(GENERATED, 4), real=pairs(REAL, 1), test=pairs(TEST, 1))
+    assert data.warnings == ("60 of 80 generated pairs consist of two identical texts (by label: bad 40, good 20)",)
+
+
+def test_a_rare_class_of_the_test(tmp_path: Path) -> None:
+    odd = [{"text": f"odd {i}", "label": "odd"} for i in range(8)]
+    data = read(tmp_path, GENERATED, real=REAL + odd[:6], test=TEST + odd[6:])
+    assert data.warnings == (
+        "the test has fewer than 10 rows of 1 class (odd 2): their recall, and macro-F1 with it, says little",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,13 @@ def test_a_run_on_frames_says_what_it_reads(
     assert "files: 64 of 80 generated rows (preset smoke; --generated-rows all)" in lines
 
 
+def test_warnings_are_in_the_report(tmp_path: Path, tiny_encoder: Path, frames: dict[str, pd.DataFrame]) -> None:
+    frames["generated"] = pd.concat([frames["generated"], frames["real"][:5]])
+    request = make_request(methods="ce", seeds=1, preset="smoke", encoder=str(tiny_encoder), **frames)
+    notes = make_plan(request, tmp_path).sections[0]["notes"]
+    assert any(re.match("Warning: 5 of 85 generated rows have the text of a real row", note) for note in notes)
+
+
 def test_validate_takes_the_options(
     tmp_path: Path, tiny_encoder: Path, files: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,4 +143,6 @@ def test_validate_takes_the_options(
     assert stop.value.code == 0, printed.err
     assert "1 of 81 generated rows have no text or no label and were left out" in printed.out
     assert "generated rows (generated.csv): text = answer, label = label" in printed.out
+    assert "label shares (generated / real / test): bad 50.0% / 50.0% / 50.0%" in printed.out
+    assert "always predicting bad, the majority class of the test, has 50.0% accuracy" in printed.out
     assert "a run trains on" not in printed.out, "all rows"
