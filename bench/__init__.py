@@ -41,13 +41,21 @@ def run(
     from bench.commands.arguments import request_and_options, run_arguments
     from bench.execution import grid
 
-    words = [repr(methods), repr(tasks), *(f"{key}={value!r}" for key, value in arguments.items())]
+    words = [repr(methods), repr(tasks), *(f"{key}={_written(value)}" for key, value in arguments.items())]
     table = run_arguments({"methods": methods, "tasks": tasks, **arguments})
     request, options = request_and_options(table, f"bench.run({', '.join(words)})")
     result = grid.run(request, options, say)
     if result.interrupted:
         raise KeyboardInterrupt
     return result.frame()
+
+
+def _written(value: Any) -> str:
+    """A value of an argument as the report's command shows it; rows in memory by their type."""
+    rows = isinstance(value, list) and value and isinstance(value[0], dict)
+    return (
+        f"<{type(value).__name__}>" if rows or hasattr(value, "columns") or hasattr(value, "features") else repr(value)
+    )
 
 
 # help(bench.run) shows the keywords of the table, which is the only list of them.

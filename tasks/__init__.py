@@ -13,10 +13,12 @@ from typing import Literal
 
 from tasks.data import TaskData
 from tasks.errors import DataError
+from tasks.reading import USUAL, Readings
 from tasks.roles import COURSE, FILES, Role, normalised
 from tasks.rows import Rows
 from tasks.sources.course import is_course
 from tasks.sources.registry import SOURCES
+from tasks.sources.table import Table
 from tasks.spec import TaskSpec, load_spec, task_names
 from tasks.stress import AXES, stressed
 
@@ -39,7 +41,7 @@ __all__ = [
 ]
 
 NO_OPTIONS: Mapping[str, object] = MappingProxyType({})
-NO_PLACES: Mapping[Role, str] = MappingProxyType({})
+NO_PLACES: Mapping[Role, str | Table] = MappingProxyType({})
 
 
 def load(
@@ -49,7 +51,8 @@ def load(
     data_dir: Path | None = None,
     options: Mapping[str, object] = NO_OPTIONS,
     test_size: int | Literal["default"] | None = "default",
-    places: Mapping[Role, str] = NO_PLACES,
+    places: Mapping[Role, str | Table] = NO_PLACES,
+    readings: Readings = USUAL,
 ) -> TaskData:
     """Read and check the rows of a task.
 
@@ -58,7 +61,8 @@ def load(
     - `data_dir`: the folder that sources `local`, `hub` and `course` read.
     - `options`: options of the task, as in `{"agreement": 75}`.
     - `test_size`: the largest number of test rows. None takes all that the source holds out, `default` the task's.
-    - `places`: by role, a file, a folder or a hub data set that is read instead of the source's.
+    - `places`: by role, a file, a folder, a hub data set or a table that is read instead of the source's.
+    - `readings`: by role, how the user's own rows are read.
 
     The generated set and the pool do not depend on `test_size`, and nothing here depends on a run's seed.
 
@@ -66,4 +70,4 @@ def load(
     """
     from tasks.loading.load import load_task  # here, because listing tasks must not wait for numpy
 
-    return load_task(name, source, data_dir, options, test_size, places)
+    return load_task(name, source, data_dir, options, test_size, places, readings)

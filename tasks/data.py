@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tasks.errors import DataError, plural
@@ -11,6 +11,7 @@ from tasks.roles import MINIMUM_PER_CLASS
 from tasks.rows import Rows
 
 if TYPE_CHECKING:
+    from tasks.reading import Columns
     from tasks.spec import TaskSpec
 
 
@@ -31,6 +32,8 @@ class TaskData:
     default_test: int  # size of the test if no other is requested
     error_prefix: str  # the task and its source, as error messages begin
     origins: Mapping[str, str]  # where the rows of each role come from: a file's name, or a hub place with its commit
+    columns: Mapping[str, Columns] = field(default_factory=dict)  # of the user's own rows, by role
+    warnings: tuple[str, ...] = ()  # what makes results on these rows doubtful
 
     def real(self, seed: int, size: int | None = None) -> Rows:
         """The small real set of a seed, in file order. A larger size of the same seed contains it.

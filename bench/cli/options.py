@@ -13,6 +13,7 @@ from bench.config.option import option_of
 from bench.config.run_arguments import RunArguments
 
 Function = TypeVar("Function", bound=Callable[..., None])
+Arguments = TypeVar("Arguments")
 
 
 def option(name: str) -> Any:
@@ -28,12 +29,13 @@ def typer_option(entry: Field[Any]) -> Any:
         f"--{details.name}",
         rich_help_panel=details.panel,
         help=(details.help + note).replace("[", r"\["),  # square brackets are markup to the help
+        hidden=details.hidden,
         min=details.min,
         max=details.max,
     )
 
 
-def takes_run_arguments(table: type[RunArguments] = RunArguments) -> Callable[[Function], Function]:
+def takes_run_arguments(table: type = RunArguments) -> Callable[[Function], Function]:
     """Decorate a command `f(context, **arguments)`: typer gives it an option for every field of the table.
 
     Further parameters of the command stay and come last.
@@ -54,7 +56,7 @@ def takes_run_arguments(table: type[RunArguments] = RunArguments) -> Callable[[F
     return decorate
 
 
-def parameter_of(table: type[RunArguments]) -> Callable[[Field[Any]], inspect.Parameter]:
+def parameter_of(table: type) -> Callable[[Field[Any]], inspect.Parameter]:
     """A function that gives the parameter of a field, as typer reads it from a command."""
     hints = get_type_hints(table)
 
@@ -72,10 +74,10 @@ def parameter_of(table: type[RunArguments]) -> Callable[[Field[Any]], inspect.Pa
     return parameter
 
 
-def parsed_arguments(parsed: Mapping[str, Any], table: type[RunArguments] = RunArguments) -> RunArguments:
+def parsed_arguments(parsed: Mapping[str, Any], table: type[Arguments] = RunArguments) -> Arguments:  # type: ignore[assignment]
     """The run arguments among the parsed values of a command. Raises UserError for a malformed value."""
     values = {}
-    for entry in fields(table):
+    for entry in fields(table):  # type: ignore[arg-type]  # of a dataclass
         details, value = option_of(entry), parsed[entry.name]
         if details.switch is not None:
             value = details.switch if value else entry.default

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from bench.cli.common import say
-from bench.cli.options import option
+from bench.cli.options import option, parsed_arguments, takes_run_arguments
+from bench.config.run_arguments import DataArguments
 
 
 class Listing(StrEnum):
@@ -33,35 +34,24 @@ class Starter(StrEnum):
     SWEEPS = "sweeps"
 
 
+@takes_run_arguments(DataArguments)
 def validate(
+    context: typer.Context,
     tasks: Annotated[str | None, typer.Argument(help="Names or paths, as in run --tasks.", show_default=False)] = None,
-    source: Annotated[str | None, option("source")] = None,
-    data_dir: Annotated[Path | None, option("data_dir")] = None,
-    generated: Annotated[str | None, option("generated")] = None,
-    real: Annotated[str | None, option("real")] = None,
-    test: Annotated[str | None, option("test")] = None,
     encoder: Annotated[
         str | None, typer.Option(help="Count tokens with its tokenizer (default: the preset's encoder).")
     ] = None,
     preset: Annotated[str, typer.Option(help="Longer texts than its maximum length count as cut.")] = "quick",
-    test_size: Annotated[str, option("test_size")] = "default",
+    settings: Annotated[list[str] | None, option("settings")] = None,
+    **arguments: Any,
 ) -> None:
-    """Show the data of a task: roles, sizes, label shares, duplicates, removed rows and lengths in tokens."""
+    """Show the data of a task: columns, roles, sizes, label shares, duplicates, overlaps and lengths in tokens."""
     from bench.commands.validate import validate as lines
+    from bench.config.option import key_values
     from bench.config.request import make_request
 
-    request = make_request(
-        methods="ce",
-        tasks=tasks,
-        source=source,
-        data_dir=data_dir,
-        generated=generated,
-        real=real,
-        test=test,
-        encoder=encoder,
-        preset=preset,
-        test_size=test_size,
-    )
+    changes = {"tasks": tasks, "encoder": encoder, "preset": preset, "settings": key_values(settings or ())}
+    request = make_request(methods="ce", **changes, **vars(parsed_arguments(context.params, DataArguments)))
     for line in lines(request):
         say(line)
 

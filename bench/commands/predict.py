@@ -16,7 +16,8 @@ from tasks import FILES, load_spec
 from tasks.loading.checks import checked_texts
 from tasks.loading.columns import texts_of
 from tasks.sources.course import numbered_lines
-from tasks.sources.files import READERS, Table, read_table
+from tasks.sources.files import READERS, read_table
+from tasks.sources.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.config.generated_size import generated_size
 from bench.config.request import Request
 from bench.config.task_choice import TaskChoice
 from bench.encoders.checkpoints import find
 from bench.errors import UserError
 from tasks import Rows, TaskData, stressed
 from tasks.errors import plural
+from tasks.loading.examples import examples
 
 COUNTED = 2000  # at most so many rows of a role are tokenized, evenly spread
 
@@ -26,6 +28,7 @@ def validate(request: Request) -> Iterator[str]:
 def task_lines(request: Request, task: TaskChoice) -> Iterator[str]:
     """One task: a line per role, removed rows, and lengths compared with the longest that an encoder reads."""
     loaded = request.load(task)
+    size = generated_size(request, task, loaded)
     data = stressed(loaded, task.stress, request.seeds[0])
     real = data.real(request.seeds[0])
     stand_in = "; its real and test rows are a stand-in, not human text" if data.stand_in else ""
@@ -36,8 +39,12 @@ def task_lines(request: Request, task: TaskChoice) -> Iterator[str]:
     roles = {"generated": data.generated, "real": data.pool, "test": data.test}
     for role, rows in {**roles, "small real set": real}.items():
         yield f"  {role}: {len(rows):,} rows{origin(data, role)}; {shares(data, rows)}{repeats(rows)}"
-    for note in data.notes:
-        yield f"  {note}"
+    if size.used < size.total:
+        yield f"  a run trains on {size}"
+    yield from (f"  {note}" for note in data.notes)
+    yield from (f"  warning: {warning}" for warning in data.warnings)
+    yield from (f"  {line}" for line in compared_shares(data))
+    yield from (f"  {line}" for line in examples(data))
     for name in request.encoders:
         yield from tokens(name, roles, request.settings.max_length)
 
@@ -55,6 +62,21 @@ def tokens(name: str, roles: Mapping[str, Rows], limit: int) -> Iterator[str]:
         return
     for role, rows in roles.items():
         yield f"  tokens of {Path(name).name}, {role}: {lengths(file, rows, limit)}"
+
+
+def compared_shares(data: TaskData) -> Iterator[str]:
+    """The label shares of all roles side by side, and the accuracy of always predicting the largest class."""
+    roles = {"generated": data.generated, "real": data.pool, "test": data.test}
+    by_class = list(zip(*(data.shares(rows) for rows in roles.values()), strict=True))
+    listed = ", ".join(
+        f"{name} {' / '.join(f'{share:.1%}' for share in of_class)}"
+        for name, of_class in zip(data.spec.labels, by_class, strict=True)
+    )
+    shift = max(abs(generated - real) for generated, real, _ in by_class)
+    yield f"label shares ({' / '.join(roles)}): {listed}; generated and real differ by up to {100 * shift:.1f} points"
+    largest = max(range(len(by_class)), key=lambda label: by_class[label][2])
+    accuracy = f"{by_class[largest][2]:.1%} accuracy on the test"
+    yield f"always predicting {data.spec.labels[largest]}, the majority class of the test, has {accuracy}"
 
 
 def origin(data: TaskData, role: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import Field, dataclass, fields
-from typing import Any
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+Table = TypeVar("Table")
 
 # The panels of the help, in the order in which it shows them.
 GRID, DATA, TRAINING, RUN, OUTPUT = "Grid", "Data", "Training", "Run", "Output"
@@ -22,6 +24,8 @@ class Option:
     type: Any = None  # of the value on the command line; None: the field's type
     repeatable: bool = False  # each use of the option adds one value
     switch: Any = None  # of an option without a value: the field's value if the option is present
+    per_role: bool = False  # whether each role of the user's rows has a field of its own too, see `with_roles`
+    hidden: bool = False  # whether the help leaves it out
     convert: Callable[[Any], Any] | None = None  # from the value on the command line to that of the field
     min: float | None = None
     max: float | None = None
@@ -30,6 +34,27 @@ class Option:
 def option(panel: str, help: str, **details: Any) -> dict[str, Option]:
     """The metadata of a field; `details` are further fields of `Option`."""
     return {"option": Option(panel, help, **details)}
+
+
+def with_roles(table: type[Table]) -> type[Table]:
+    """Give a class, before it becomes a dataclass, a field per role for each of its fields with `per_role`."""
+    from tasks.reading import USER_ROLES  # late, as in `key_values`
+
+    annotations = {}
+    for name, hint in table.__annotations__.items():
+        annotations[name] = hint
+        details: Option = vars(table)[name].metadata["option"]
+        if not details.per_role:
+            continue
+        for role in USER_ROLES:
+            annotations[f"{role}_{name}"] = hint
+            own = replace(details, help=f"As {name}, for the {role} rows alone.", per_role=False, hidden=True)
+            setattr(table, f"{role}_{name}", field(default=None, metadata={"option": own}))
+        roles = ", ".join(f"--{role}-{name.replace('_', '-')}" for role in USER_ROLES)
+        metadata = {"option": replace(details, help=f"{details.help} For one role: {roles}.")}
+        setattr(table, name, field(default=None, metadata=metadata))
+    table.__annotations__ = annotations
+    return table
 
 
 def option_of(entry: Field[Any]) -> Option:
@@ -73,5 +98,7 @@ def described(table: type) -> str:
     """The arguments as indented lines of a docstring: keyword, option, help."""
     wrapper = textwrap.TextWrapper(110, initial_indent="    ", subsequent_indent=8 * " ", break_on_hyphens=False)
     return "\n".join(
-        wrapper.fill(f"{entry.name} (--{option_of(entry).name}): {option_of(entry).help}") for entry in fields(table)
+        wrapper.fill(f"{entry.name} (--{option_of(entry).name}): {option_of(entry).help}")
+        for entry in fields(table)
+        if not option_of(entry).hidden
     )

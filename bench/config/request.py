@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import methods
 from bench.config.auxiliary_term import with_auxiliary
@@ -22,6 +22,9 @@ from methods.base import DIVERSITY, DIVERSITY_OOF, QUALITY, QUALITY_OOF
 from methods.plugins import PluginError, load_file
 from tasks import COURSE, FILES, SOURCES, Role, TaskData, is_course, load
 from tasks.errors import short_repr, user_path
+from tasks.reading import USER_ROLES, Reading, Readings, option_name, parsed_labels, parsed_names
+from tasks.roles import ColumnRole
+from tasks.sources.table import Table
 
 MOST_DIGITS = 18  # of a number of rows
 MOST_SEEDS = 10_000  # a larger number of seeds is a typing error
@@ -42,7 +45,9 @@ class Request:
     source: str
     data_dir: Path | None
     test_size: int | Literal["default"] | None = "default"
-    places: Mapping[Role, str] = field(default_factory=dict)  # role -> file, folder or hub id that replaces its rows
+    # role -> the file, folder or hub id that replaces its rows, or these rows themselves
+    places: Mapping[Role, str | Table] = field(default_factory=dict)
+    readings: Readings = field(default_factory=dict)  # how the user's own rows are read
     checker_encoder: str | None = None  # None: the encoder of the classifier
     checkers: Mapping[str, str] = field(default_factory=dict)  # checker -> the trained model that replaces it
     left_out: Mapping[str, str] = field(default_factory=dict)  # methods that groups leave out -> why
@@ -57,6 +62,7 @@ class Request:
             options=task.filters,
             test_size=self.test_size,
             places=self.places,
+            readings=self.readings,
         )
 
 
@@ -78,8 +84,7 @@ def make_request(arguments: GridArguments = ALL_METHODS, /, **changes: Any) -> R
     data_dir = grid.data_dir or os.environ.get("BENCH_DATA")
     folder = user_path(data_dir) if data_dir else None
     source = source_of(grid.source, folder)
-    replaced: dict[Role, str | Path | None] = {"generated": grid.generated, "real": grid.real, "test": grid.test}
-    places = {role: str(located(str(place))) for role, place in replaced.items() if place}
+    places = {role: rows for role in USER_ROLES if (rows := place_of(getattr(grid, role), role)) is not None}
     models = {QUALITY: grid.quality_checker, DIVERSITY: grid.diversity_checker}
     training, hyperparameters = divide(grid.settings or {})
     chosen, left_out = choose(grid.methods, hyperparameters)
@@ -97,10 +102,36 @@ def make_request(arguments: GridArguments = ALL_METHODS, /, **changes: Any) -> R
         data_dir=folder,
         test_size=row_limit(grid.test_size),
         places=places,
+        readings=readings(grid),
         checkers={name: str(model) for name, model in models.items() if model},
         left_out=left_out,
         limit=grid.limit,
     )
+
+
+def place_of(rows: Any, role: Role) -> str | Table | None:
+    """The place of a role's rows, or the rows themselves as a table if they are no path. Raises DataError."""
+    if rows is None or isinstance(rows, str | Path):
+        return None if rows is None else str(located(str(rows)))
+    from tasks.sources.memory import table_of
+
+    return table_of(rows, role)
+
+
+def readings(grid: GridArguments) -> Readings:
+    """How the user's own rows are read: for all roles (None) and for each. Raises DataError."""
+    general = replace(own(grid, None), drop_labels=parsed_names(grid.drop_labels), skip_empty=grid.skip_empty)
+    return {
+        None: replace(general, drop_copies=grid.drop_copies),
+        **{role: own(grid, role) for role in USER_ROLES},
+    }
+
+
+def own(grid: GridArguments, role: Role | None) -> Reading:
+    """The columns and the mapping of labels that the arguments name for a role; None: for all roles."""
+    values = {what: getattr(grid, f"{role}_{what}" if role else what) for what in (*get_args(ColumnRole), "labels")}
+    labels = parsed_labels(values.pop("labels"), option_name("labels", role))
+    return Reading({what: str(column) for what, column in values.items() if column is not None}, labels)
 
 
 def refuse_empty(grid: GridArguments) -> None:
@@ -118,7 +149,7 @@ def refuse_empty(grid: GridArguments) -> None:
         "diversity_checker",
     ):
         value = getattr(grid, name)
-        if value is not None and not str(value).strip():
+        if isinstance(value, str) and not value.strip():
             raise UserError(f"--{name.replace('_', '-')} is empty; leave it out, or give it a value")
 
 
@@ -201,9 +232,11 @@ def divide(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[
             hyperparameters.setdefault(method.replace("_", "-"), {})[name.replace("-", "_")] = value
         else:
             training[key.replace("-", "_")] = value
+    if training.get("generated_rows") == "all":
+        training["generated_rows"] = None
     return training, hyperparameters
 
 
-def default_task(places: Mapping[Role, str]) -> str:
+def default_task(places: Mapping[Role, Any]) -> str:
     """The task of a grid without --tasks."""
     return FILES if {"generated", "real"} <= set(places) else "twitter"

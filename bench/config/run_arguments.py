@@ -2,6 +2,7 @@
 
 Derived from the fields: the options of `bench run` with their help (`bench.cli.options`), the keys of a `--config`
 file, and the keywords of `bench.run`. The planner, the execution and the report read one of the three classes each.
+An option with `per_role` stands for four fields: `text`, `generated_text`, `real_text`, `test_text`.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.config.option import DATA, GRID, OUTPUT, RUN, TRAINING, key_values, option
+from bench.config.option import DATA, GRID, OUTPUT, RUN, TRAINING, key_values, option, with_roles
+from bench.config.settings import described_presets
 from bench.store.layout import Kept
 
 CORRECTIONS = Literal["holm", "bh"]  # the names in `bench.leaderboard.rules.Correction`
 
 
 @dataclass(frozen=True)
-class GridArguments:
-    """Which cells: methods, tasks and seeds, their data and their training."""
+class SelectionArguments:
+    """Which cells: methods, tasks and seeds."""
 
     methods: str | Sequence[str] = field(
         default="all",
@@ -46,6 +48,13 @@ class GridArguments:
         default=(),
         metadata=option(GRID, "A Python file that defines methods.", name="plugin", type=Path, repeatable=True),
     )
+
+
+@dataclass(frozen=True)
+@with_roles
+class DataArguments:
+    """Which rows, and how they are read. `bench validate` takes these too."""
+
     source: str | None = field(
         default=None,
         metadata=option(
@@ -84,6 +93,53 @@ class GridArguments:
             DATA, "The largest number of test rows: a number, all, or default (the task's own limit).", type=str
         ),
     )
+    text: str | None = field(
+        default=None,
+        metadata=option(
+            DATA,
+            "The column of texts in your files (default: a usual name).",
+            per_role=True,
+        ),
+    )
+    text_pair: str | None = field(
+        default=None,
+        metadata=option(DATA, "The column of second texts, if an example is a pair.", per_role=True),
+    )
+    label: str | None = field(
+        default=None, metadata=option(DATA, "The column of labels (default: a usual name).", per_role=True)
+    )
+    labels: str | Mapping[str, str] | None = field(
+        default=None,
+        metadata=option(
+            DATA,
+            'New names for labels of your files: "Good=good,Bad=bad,0=bad".',
+            type=str | None,
+            per_role=True,
+        ),
+    )
+    drop_labels: str | Sequence[str] | None = field(
+        default=None,
+        metadata=option(
+            DATA, "Leave out the rows of your files with these labels, separated by commas.", type=str | None
+        ),
+    )
+    skip_empty: bool = field(
+        default=False, metadata=option(DATA, "Leave out the rows of your files without a text or a label.")
+    )
+    drop_copies: bool = field(
+        default=False,
+        metadata=option(
+            DATA,
+            "Leave out generated rows that repeat a real row, and generated and real rows that repeat a test row, also "
+            "where only case, white space or punctuation differ.",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class TrainingArguments:
+    """How every cell is trained."""
+
     limit: int | None = field(
         default=None,
         metadata=option(DATA, "Smoke run: at most this many rows in each role, and no leaderboard.", min=1),
@@ -114,7 +170,11 @@ class GridArguments:
         ),
     )
     preset: str = field(
-        default="quick", metadata=option(TRAINING, "Named training settings: quick, full, paper, scratch, smoke.")
+        default="quick",
+        metadata=option(
+            TRAINING,
+            f"Named training settings: {described_presets()}. --generated-rows all lifts the limit.",
+        ),
     )
     protocol: str | Sequence[str] | None = field(
         default=None,
@@ -130,13 +190,18 @@ class GridArguments:
         metadata=option(
             TRAINING,
             "A training setting (lr=1e-4) or a method's hyper-parameter (dimp.clip=20); may also be written --lr=1e-4, "
-            "--dimp.clip=20.",
+            "--generated-rows=all, --dimp.clip=20.",
             name="set",
             type=str,
             repeatable=True,
             convert=key_values,
         ),
     )
+
+
+@dataclass(frozen=True)
+class GridArguments(TrainingArguments, DataArguments, SelectionArguments):
+    """Which cells: methods, tasks and seeds, their data and their training."""
 
 
 @dataclass(frozen=True)

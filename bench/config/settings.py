@@ -1,8 +1,8 @@
 """Training settings and presets, which are named settings. A new preset is one entry; a new setting is one field.
 
-`quick`, the default, trains the top two blocks, pooler and head of MiniLM for 48 updates.
-`full` trains every layer. `paper` is the released configuration of Kuo et al. (ICLR 2025). `smoke` runs in seconds and
-only tests that everything works: its numbers mean nothing. `scratch` is for task `oracle`.
+`quick`, the default, trains the top two blocks, pooler and head of MiniLM for 48 updates on 1,000 generated rows.
+`full` trains every layer on as many rows. `paper` is the released configuration of Kuo et al. (ICLR 2025). `smoke` runs
+in seconds and only tests that everything works: its numbers mean nothing. `scratch` is for task `oracle`.
 """
 
 from __future__ import annotations
@@ -68,6 +68,12 @@ class Preset:
     settings: Settings
     encoder: str = MINILM
     protocol: str = "fixed"
+
+
+def described_presets() -> str:
+    """The presets by name, each with its limit on generated rows: `quick (at most 1,000 generated rows), paper`."""
+    limits = {name: preset.settings.generated_rows for name, preset in PRESETS.items()}
+    return ", ".join(f"{name} (at most {most:,} generated rows)" if most else name for name, most in limits.items())
 
 
 PRESETS: dict[str, Preset] = {

@@ -27,7 +27,7 @@ class TaskChoice:
     location: str | Path
 
 
-def choose_tasks(names: str | Sequence[str], places: Mapping[Role, str]) -> tuple[TaskChoice, ...]:
+def choose_tasks(names: str | Sequence[str], places: Mapping[Role, Any]) -> tuple[TaskChoice, ...]:
     """The tasks in order, each once.
 
     Raises UserError for two files that describe tasks of the same name, and for several tasks if `places` replace the

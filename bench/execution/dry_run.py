@@ -11,6 +11,7 @@ from bench.jobs import CellJob, Job, MirrorJob, TunedJob
 from bench.planning import estimate
 from bench.planning.plan import Plan
 from tasks.errors import plural
+from tasks.loading.examples import examples
 
 TABLES = {
     "tokens": "token table",
@@ -33,7 +34,20 @@ def summary(plan: Plan, workers: int, say: Say) -> None:
     say(f"to precompute: {', '.join(plural(count, noun) for noun, count in sorted(tables.items())) or 'nothing'}")
     if trackers := [job.tracker for job in jobs if isinstance(job, MirrorJob)]:
         say(f"to log: {plural(len(trackers), 'run')} to {trackers[0]}")
+    for line in data_lines(plan):
+        say(line)
     say(duration(jobs, plan, workers))
+
+
+def data_lines(plan: Plan) -> list[str]:
+    """What is known of the rows before anything is trained, each line once.
+
+    The columns and first rows of the user's files, warnings, and how many of the generated rows are trained on.
+    """
+    sections = [cells for cells, _ in plan.cell_data.values()]
+    data = list({id(cells.data): cells.data for cells in sections}.values())
+    lines = [line for each in data for line in (*examples(each), *(f"warning: {text}" for text in each.warnings))]
+    return list(dict.fromkeys([*lines, *(f"{cells.task.label}: {cells.generated_size}" for cells in sections)]))
 
 
 def trainings(jobs: Sequence[Job], plan: Plan) -> str:

@@ -15,7 +15,7 @@ from bench.config.request import Request
 from bench.config.run_arguments import ExecutionArguments
 from bench.errors import UserError
 from bench.execution import engines
-from bench.execution.dry_run import duration, summary
+from bench.execution.dry_run import data_lines, duration, summary
 from bench.execution.encoder_checks import add_notes, check_encoders
 from bench.execution.engines import Engine
 from bench.execution.limits import limits, require_limits
@@ -159,6 +159,8 @@ def execute(
     for line in damaged(queue):
         say(line)
     if jobs := unfinished(queue):
+        for line in data_lines(plan):
+            say(line)
         say(duration(jobs, plan, workers))
     progress = Progress(plan, queue, workers, say, fail_fast=options.fail_fast, command=options.command)
     stopped = None

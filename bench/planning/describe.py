@@ -64,6 +64,7 @@ def spec_json(rows: SectionRows, choice: MethodChoice, spec: CellSpec, roles: Ma
         "labels": list(rows.data.spec.labels),
         "real_use": str(choice.real_use),
         "rows": {name: len(roles[name].ids) for name in spec.data},
+        "generated_size": rows.generated_size.stored(),
     }
 
 
@@ -108,6 +109,7 @@ def section(
             "pool": len(rows.data.pool),
             "test": len(test),
         },
+        "generated_size": rows.generated_size.stored(),
         "hashes": {
             name: part.content_hash()[:20]
             for name, part in (("generated", rows.base), ("pool", rows.data.pool), ("test", test))
@@ -119,6 +121,7 @@ def section(
         "majority": max(data.shares(test)),
         "notes": [
             *rows.data.notes,
+            *(f"Warning: {warning}" for warning in rows.data.warnings),
             *([rows.protocol.note] if rows.protocol.note else []),
             *no_choice_note(rows, counts["generated"]),
             *(

@@ -28,7 +28,7 @@ def source_artifacts(plan: Plan, cell: CellJob) -> tuple[str, ...]:
     checkpoints = [getattr(plan.jobs[identity], "checkpoint", None) for identity in seen]
     models = {point.name: point.path for point in checkpoints if point is not None}
     data, _ = plan.cell_data[cell.id]
-    places = [Path(place) for place in data.request.places.values()]
+    places = [Path(place) for place in data.request.places.values() if isinstance(place, str)]
     # Pickled weights are loaded from a converted copy, which is outside the folder of the W&B artifact.
     places += [local(name) if is_artifact(name) else path for name, path in models.items()]
     return tuple(sorted({name for name in map(origin, places) if name is not None}))

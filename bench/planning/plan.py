@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from bench.config.generated_size import GeneratedSize
 from bench.config.request import Request
+from bench.config.task_choice import TaskChoice
 from bench.jobs import Job, RoleRows
 from tasks import Rows, TaskData
 
@@ -16,7 +18,9 @@ class CellData(Protocol):
     """The rows of planned cells, for the data sets that trackers log. A `SectionPlanner` is one."""
 
     request: Request
+    task: TaskChoice
     data: TaskData
+    generated_size: GeneratedSize
 
     def stressed(self, seed: int) -> TaskData: ...
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bench.config.generated_size import generated_size
 from bench.config.request import Request
 from bench.config.task_choice import TaskChoice, task_label
 from bench.encoders.checkpoints import find, fits
@@ -66,12 +67,13 @@ def read(request: Request) -> list[tuple[TaskChoice, TaskData]]:
     tasks: dict[tuple[str, str], tuple[TaskChoice, TaskData]] = {}
     for task in request.tasks:
         data = request.load(task)
+        generated_size(request, task, data)  # raises for more rows than there are, which a limit would hide
         stress = dict(task.stress)
         if request.limit is not None:
             data = data.limited(request.limit)
             stress.update({key: min(stress[key], request.limit) for key in ("real", "generated") if key in stress})
-        rows = min(len(data.generated), request.settings.generated_rows or len(data.generated))
-        idle = {"real": stress.get("real") == data.default_real, "generated": stress.get("generated", 0) >= rows}
+        without = generated_size(request, replace(task, stress={}), data).used
+        idle = {"real": stress.get("real") == data.default_real, "generated": stress.get("generated") == without}
         stress = {key: value for key, value in stress.items() if not idle.get(key)}
         name = task_label(task.name, {**task.filters, **stress})
         tasks.setdefault((name, str(task.location)), (replace(task, stress=stress, label=name), data))

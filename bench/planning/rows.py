@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from bench.config.generated_size import generated_size
 from bench.config.protocols import Protocol
 from bench.config.request import Request
 from bench.config.settings import Settings
@@ -36,8 +37,9 @@ class SectionRows:
         self.request, self.task, self.data, self.plan = request, task, data, plan
         self.checkpoint, self.protocol = checkpoint, protocol
         # The generated set before stress; checkers always score all of it.
-        self.base = data.generated_subset(request.settings.generated_rows)
-        rows = min(len(self.base), task.stress.get("generated", len(self.base)))
+        self.generated_size = generated_size(request, task, data)
+        self.base = data.generated_subset(self.generated_size.base)
+        rows = self.generated_size.used
         self.settings: Settings = request.settings.resolved(rows)
         if rows < self.settings.batch_size:
             raise UserError(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.errors import DataError, did_you_mean, did_you_mean_or_all, join_names, short_repr
-from tasks.loading.columns import Columns, is_number, label_name
+from tasks.loading.columns import is_number, label_name, label_options
+from tasks.reading import USER_ROLES, Columns
 from tasks.rows import Rows
-from tasks.sources.files import Table
+from tasks.sources.table import Table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,22 +23,25 @@ if TYPE_CHECKING:
 MAX_TEXT = 1_000_000  # characters, many times what any encoder reads; tokenising more takes minutes
 
 
-def checked_rows(table: Table, columns: Columns, known: Sequence[str], clean_label: str | None = None) -> Rows:
-    """The n rows of a table; class i is `known[i]`.
+def checked_rows(
+    table: Table, columns: Columns, known: Sequence[str], clean_label: str | None = None, own: str = ""
+) -> Rows:
+    """The n rows of a table; class i is `known[i]`. `own` is the role of rows of the user, for hints on options.
 
     The column `clean_label` becomes the hidden column `label_clean`, which no method sees. Raises `DataError` for the
     first bad text, then for the first bad label.
     """
     texts = checked_texts(table, columns.text)
     pairs = None if columns.text_pair is None else checked_texts(table, columns.text_pair)
-    labels = _labels(table, columns.label, known)
+    labels = _labels(table, columns.label, known, own)
     hidden = {"label_clean": _labels(table, clean_label, known)} if clean_label in table.columns else {}
-    return Rows(np.arange(len(table), dtype=np.int64), texts, pairs, labels, hidden)
+    numbers = np.arange(len(table)) if table.numbers is None else table.numbers
+    return Rows(np.array(numbers, dtype=np.int64), texts, pairs, labels, hidden)
 
 
-def _labels(table: Table, column: str, known: Sequence[str]) -> NDArray[np.int64]:
+def _labels(table: Table, column: str, known: Sequence[str], own: str = "") -> NDArray[np.int64]:
     names = table.label_names or known
-    labels = [_label(table, row, value, names, known) for row, value in enumerate(table.column(column))]
+    labels = [_label(table, row, value, names, known, own) for row, value in enumerate(table.column(column))]
     return np.array(labels, dtype=np.int64)
 
 
@@ -52,12 +56,13 @@ def checked_texts(table: Table, column: str) -> list[str]:
     """The texts (n,) of a column. Raises `DataError` for the first that is missing, empty or not a string."""
     values = table.column(column)
     for row, value in enumerate(values):
-        if problem := _text_problem(value):
+        if problem := text_problem(value):
             table.fail(row, f"{column} {problem}")
     return values
 
 
-def _text_problem(value: Any) -> str:
+def text_problem(value: Any) -> str:
+    """What is wrong with a text: `is missing`, `is empty` or another problem; empty if nothing is."""
     if _absent(value):
         return "is missing"
     if not isinstance(value, str):
@@ -77,7 +82,7 @@ def _absent(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _label(table: Table, row: int, value: Any, names: Sequence[str], labels: Sequence[str]) -> int:
+def _label(table: Table, row: int, value: Any, names: Sequence[str], labels: Sequence[str], own: str) -> int:
     """A label as an index into the task's `labels`; `names[i]` is the meaning of integer i in the file."""
     if (name := label_name(value, None)) is None:
         table.fail(row, "label is missing")
@@ -91,7 +96,8 @@ def _label(table: Table, row: int, value: Any, names: Sequence[str], labels: Seq
     if meaning in labels:
         return labels.index(meaning)
     label = short_repr(value) + ("" if meaning is None else f" ({meaning})")
-    table.fail(row, f"label {label} is not one of {join_names(labels)}{did_you_mean(value, labels)}")
+    options = label_options([meaning or name], labels, own) if own in USER_ROLES else ""
+    table.fail(row, f"label {label} is not one of {join_names(labels)}{did_you_mean(value, labels)}{options}")
 
 
 def checked_options(spec: TaskSpec, options: Mapping[str, object]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,9 +13,12 @@ from tasks.data import TaskData
 from tasks.draw import TEST_SEED, draw
 from tasks.errors import DataError, plural
 from tasks.loading.checks import checked_options
+from tasks.loading.overlaps import data_warnings, without_copies
 from tasks.loading.read_roles import Reader
+from tasks.reading import USUAL, Readings, reading_of
 from tasks.roles import FILES, MINIMUM_PER_CLASS, MINIMUM_REAL, Role
 from tasks.rows import Rows
+from tasks.sources.table import Table
 from tasks.spec import TaskSpec, load_spec
 
 TestSize = int | Literal["default"] | None
@@ -28,14 +32,15 @@ def load_task(
     data_dir: Path | None,
     options: Mapping[str, object],
     test_size: TestSize,
-    places: Mapping[Role, str],
+    places: Mapping[Role, str | Table],
+    readings: Readings = USUAL,
 ) -> TaskData:
     """Load a task; the arguments are those of `tasks.load`. Raises `DataError`."""
     if (spec := load_spec(name)).process is not None:
         from tasks import oracle
 
         return oracle.load(spec, checked_options(spec, options), test_size)
-    reader = Reader(name, source, data_dir, options, places)
+    reader = Reader(name, source, data_dir, options, places, readings)
     rows = reader.rows()
     spec, notes, prefix = reader.spec, reader.notes, reader.error_prefix  # the spec with the labels of the rows
     held, pool = (rows["test"], rows["real"]) if "test" in rows else _split(reader, rows)
@@ -44,6 +49,8 @@ def load_task(
     default_test = min(spec.sizes.test, len(held))
     generated = _without(held_keys, rows["generated"], "generated rows", prefix, notes)
     pool = _without(held_keys, pool, "real rows", prefix, notes)
+    if reading_of(readings, "").drop_copies:
+        generated, pool = without_copies(generated, pool, held, prefix, notes)
     data = TaskData(
         spec=spec,
         source=reader.described_source(),
@@ -58,9 +65,10 @@ def load_task(
         default_test=default_test,
         error_prefix=prefix,
         origins=reader.origins,
+        columns=reader.columns,
     )
     _check_classes(data)
-    return data
+    return replace(data, warnings=(*reader.warnings, *data_warnings(data)))
 
 
 def _split(reader: Reader, roles: Mapping[str, Rows]) -> tuple[Rows, Rows]:

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tasks.errors import DataError, did_you_mean, join_names
+from tasks.loading.better_columns import column_warnings
 from tasks.loading.checks import by_position, checked_options, checked_rows, chosen_place, filter_mask
-from tasks.loading.columns import Columns, columns_of, labels_in, same_shape
+from tasks.loading.columns import columns_of, labels_in, same_shape
+from tasks.loading.own_rows import check_mapped, label_names, prepared
+from tasks.reading import USER_ROLES, USUAL, Columns, Reading, Readings, option_name, reading_of
 from tasks.roles import FILES, ColumnRole, Role
 from tasks.rows import Rows
-from tasks.sources.files import Table
 from tasks.sources.hub import UnreachableError
 from tasks.sources.places import read_place
 from tasks.sources.registry import SOURCES, Block, FilesBlock
+from tasks.sources.table import Table
 from tasks.spec import TaskSpec, base_folder, load_spec
-
-# The roles that the user can name a place for. If all are named, no source of the task is read.
-USER_ROLES = ("generated", "real", "test")
 
 
 class Reader:
@@ -33,17 +33,22 @@ class Reader:
         source: str,
         data_dir: Path | None,
         options: Mapping[str, object],
-        places: Mapping[Role, str],
+        places: Mapping[Role, str | Table],
+        readings: Readings = USUAL,
     ) -> None:
         self.spec = load_spec(name)
+        # If the user names a place for every role, no source of the task is read.
         self.source = FILES if len(places) == len(USER_ROLES) else self.spec.source(source)
-        self.places = places
+        self.places, self.readings = places, readings
         self.data_dir = base_folder(name) if self.source == FILES else data_dir
         self.block = _block(self.spec, self.source, places)
         self.filters = checked_options(self.spec, options)
         if place := chosen_place(self.spec, self.source, options):
             self.block = self.block.model_copy(update={"real": place})
         self.notes: list[str] = []
+        self.warnings: list[str] = []
+        self.columns: dict[str, Columns] = {}  # of the roles that are the user's own
+        self.leave_out = (*self.block.leave_out, *reading_of(readings, "").drop_labels)
         self.origins: dict[str, str] = {}
         # The block's names of columns, for the roles that were read from a source.
         self.column_names: dict[str, Mapping[ColumnRole, str]] = {}
@@ -66,14 +71,55 @@ class Reader:
         if self.block.validation is not None:
             tables["validation"] = self._from_own_source("validation")
         self.notes += (note for table in tables.values() for note in table.notes)
-        columns = {
-            role: (table, columns_of(table, self.spec, self.column_names.get(role))) for role, table in tables.items()
-        }
+        columns = self._with_columns(tables)
         same_shape(columns)
         pair = columns["real"][1].text_pair
-        labels = self.spec.labels or labels_in(columns, self.block.leave_out)
+        labels = self.spec.labels or labels_in(columns, self.leave_out)
         self.spec = self.spec.model_copy(update={"labels": labels, "text_pair": pair})
         return {role: self._checked_rows(role, table, names) for role, (table, names) in columns.items()}
+
+    def _with_columns(self, tables: Mapping[str, Table]) -> dict[str, tuple[Table, Columns]]:
+        """The tables of all roles with their columns; those of the user's own rows are checked and mapped."""
+        result, present = {}, dict[str, set[str]]()
+        for role, table in tables.items():
+            reading = self._reading(role)
+            names = columns_of(table, self.spec, self.column_names.get(role), reading.columns, role)
+            if self._own(role):
+                self.columns[role] = names
+                for column in filter(None, (names.text, names.text_pair, names.label)):
+                    table.column(column)  # raises for one that is not there
+                self.warnings += column_warnings(table, role, names, {*reading.columns, *self._named(role)})
+                original = set(map(str, table.columns[names.label]))
+                table, notes = prepared(table, role, names, reading)
+                self.notes += notes
+                present[role] = original | {name for name in label_names(table, names.label) if name is not None}
+            result[role] = (table, names)
+        self._check_options(present)
+        return result
+
+    def _check_options(self, present: Mapping[str, set[str]]) -> None:
+        """Raise `DataError` for an option on labels that applies to no row; `present` are the labels by role."""
+        everything = set().union(*present.values())
+        check_mapped(reading_of(self.readings, "").drop_labels, everything, option_name("drop_labels"))
+        for role, reading in self.readings.items():
+            labels = everything if role is None else present.get(role, set())
+            if role is not None and role not in present and (reading.columns or reading.labels):
+                what = next(iter(reading.columns), "labels")
+                raise DataError(f"{option_name(what, role)} is for your own {role} rows; give --{role} FILE")
+            check_mapped(reading.labels, labels, option_name("labels", role))
+
+    def _named(self, role: str) -> set[str]:
+        """The kinds of columns that a YAML names for a role."""
+        if (named := self.column_names.get(role)) is None:
+            return set()
+        return {*named, *(["text"] if self.spec.text else [])}
+
+    def _own(self, role: str) -> bool:
+        """Whether the rows of a role are the user's own."""
+        return role in self.places or self.source == FILES
+
+    def _reading(self, role: str) -> Reading:
+        return reading_of(self.readings, role) if self._own(role) else Reading()
 
     def described_source(self) -> str:
         """The source as reports name it, with the roles that the user replaced: `bundled, own real`."""
@@ -85,7 +131,8 @@ class Reader:
         """A role from the place that the user named for it, or else from the source."""
         if role not in self.places:
             return self._from_own_source(role)
-        table = read_place(self.places[role], role)
+        place = self.places[role]
+        table = place if isinstance(place, Table) else read_place(place, role)
         self.origins[role] = table.origin
         return table
 
@@ -129,10 +176,10 @@ class Reader:
 
     def _checked_rows(self, role: str, table: Table, columns: Columns) -> Rows:
         """A role's rows without the labels to leave out. Filters apply to every role but the generated one."""
-        left_out, n_classes = self.block.leave_out, len(self.spec.labels)
-        rows = checked_rows(table, columns, (*self.spec.labels, *left_out), self.spec.clean_label)
-        chosen_by_user = role in self.places or self.source == FILES
-        if chosen_by_user and by_position(table, columns.label, self.spec.labels):
+        left_out, n_classes = self.leave_out, len(self.spec.labels)
+        own = role if self._own(role) else ""
+        rows = checked_rows(table, columns, (*self.spec.labels, *left_out), self.spec.clean_label, own)
+        if own and by_position(table, columns.label, self.spec.labels):
             order = join_names(f"{number} is {label}" for number, label in enumerate(self.spec.labels))
             self.notes.append(f"the {role} labels in {table.origin} are numbers, read in the task's order: {order}")
         mask = rows.labels < n_classes
@@ -145,7 +192,7 @@ class Reader:
         return rows if mask.all() else rows.take(mask)
 
 
-def _block(spec: TaskSpec, source: str, places: Mapping[Role, str]) -> Block:
+def _block(spec: TaskSpec, source: str, places: Mapping[Role, str | Table]) -> Block:
     """The source's block of a task. Raises `DataError` if the task has no real rows in the source."""
     if len(places) == len(USER_ROLES):
         return FilesBlock()

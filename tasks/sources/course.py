@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DataError, did_you_mean, join_names, plural, user_path
 from tasks.roles import normalised
-from tasks.sources.files import Table
+from tasks.sources.table import Table
 
 if TYPE_CHECKING:
     import numpy as np

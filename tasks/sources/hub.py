@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DataError, did_you_mean, join_names
-from tasks.sources.files import Table, label_names_of
+from tasks.sources.files import label_names_of
+from tasks.sources.table import Table
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetBuilder
@@ -58,7 +59,7 @@ def read_hub(place: HubPlace, split: str) -> Table:
         raise UnreachableError(f"{place.id}: the cache holds commit {builder.hash}, not {commit}")
     rows, split = _rows(builder, place.id, place.split, split)
     name = ":".join(filter(None, (place.id, place.config, split)))
-    return Table(name, _columns(rows), origin=f"{name}@{builder.hash}")
+    return Table(name, columns_of(rows), origin=f"{name}@{builder.hash}")
 
 
 def read_folder(folder: Path, config: str | None, wanted: str | None, split: str) -> Table:
@@ -69,7 +70,7 @@ def read_folder(folder: Path, config: str | None, wanted: str | None, split: str
         files = sorted(str(path) for path in (builder.config.data_files or {}).get(split, []))
         names = label_names_of(folder / "dataset.json")
         origin = f"{folder.name}:{split}@{_content(files)}"
-        return Table(f"{folder} ({split})", _columns(rows), label_names=names, origin=origin)
+        return Table(f"{folder} ({split})", columns_of(rows), label_names=names, origin=origin)
 
 
 def _commit(place: HubPlace) -> str | None:
@@ -128,7 +129,7 @@ def _rows(builder: DatasetBuilder, name: str, wanted: str | None, split: str) ->
     return builder.as_dataset(split=chosen), chosen  # type: ignore[return-value]
 
 
-def _columns(rows: Dataset) -> dict[str, list[Any]]:
+def columns_of(rows: Dataset) -> dict[str, list[Any]]:
     """Lists of cells by column, with classes by name. The hub's label -1 means that the label is missing."""
     if not len(rows):
         raise DataError(f"{rows.info.dataset_name}: no rows")

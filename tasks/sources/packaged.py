@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from tasks.errors import DataError
-from tasks.sources.files import Table, read_table
+from tasks.sources.files import read_table
+from tasks.sources.table import Table
 
 PACKAGE = Path(__file__).parent.parent
 REMEDY = "install the package again, or give --source"

@@ -7,8 +7,9 @@ from pathlib import Path
 from tasks.errors import DataError, contents, join_names, user_path
 from tasks.roles import ROLES, SPLITS
 from tasks.sources.course import is_course, read_course
-from tasks.sources.files import READERS, Table, read_table
+from tasks.sources.files import READERS, read_table
 from tasks.sources.hub import hub_place, read_folder, read_hub
+from tasks.sources.table import Table
 
 
 def read_place(place: str, role: str, base: Path = Path()) -> Table:

@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator,
 from tasks.errors import DataError, user_path
 from tasks.roles import COURSE, FILES, SPLITS, ColumnRole, Role
 from tasks.sources.course import LARGEST, SIZES, read_course
-from tasks.sources.files import Table, read_table
+from tasks.sources.files import read_table
 from tasks.sources.hub import hub_place, read_folder, read_hub
 from tasks.sources.packaged import read_packaged
 from tasks.sources.places import read_place
+from tasks.sources.table import Table
 
 
 class Strict(BaseModel):

@@ -84,7 +84,7 @@ def test_line_separators_inside_a_json_string_do_not_cut_it(task_folder):
     assert load_generated(task_folder, "good.jsonl").generated.texts[0] == "good negative 0 \u2028 x"
 
 
-CSV = 'text,label\none,negative\n"two, with a\nline end",1\n'
+CSV = 'text,label\noné,negative\n"two, with a\nline end",1\n'
 
 
 @pytest.mark.parametrize(
@@ -116,15 +116,11 @@ def test_bad_row_in_csv(task_folder, rows, problem):
         (b"\xef\xbb\xbf", ": the file is empty"),
         (b"\n \n", ": the file is empty"),
         (b"text,label\n", ": no rows"),
-        (b"text;label\na;negative\n", ": no column 'text'; columns: text;label"),
         (b"txt,label\na,negative\n", ": no column 'text'; columns: txt, label; did you mean 'txt'?"),
         (b"text,lable\na,negative\n", ": no column 'label'; columns: text, lable; did you mean 'lable'?"),
         (b"text,label,text\na,negative,b\n", ": a column name occurs twice: text, label, text"),
         (b'"te\nxt",label\na,0\n', ": no column 'text'; columns: te xt, label; did you mean 'te\\nxt'?"),
-        (b"te\xffxt,label\n", ", header: not valid UTF-8 (byte 0xff); save the file as UTF-8"),
-        (CSV.encode("utf-16"), ": the file is UTF-16 or UTF-32; save it as UTF-8"),
-        (CSV.encode("utf-16-le"), ": the file is UTF-16 or UTF-32; save it as UTF-8"),
-        (CSV.encode("utf-32"), ": the file is UTF-16 or UTF-32; save it as UTF-8"),
+        (b"t\xc3\xa9\xffxt,label\n", ", header: not valid UTF-8 (byte 0xff); save the file as UTF-8"),
     ],
 )
 def test_bad_csv_file(task_folder, content, problem):
@@ -140,7 +136,7 @@ def test_bad_csv_file(task_folder, content, problem):
         ('[{"text": "a", "label": 0},\n{"text": "", "label": 0}]', ", row 2: text is empty"),
         ('[{"text": "a"', ": not valid JSON: Expecting"),
         ("[" * 100_000, ": not valid JSON: "),
-        ("[\xff", ": not valid JSON: 'utf-8' codec"),
+        ("[\xff", ", line 1: not valid UTF-8 (byte 0xff), and not Latin-1; save the file as UTF-8: iconv"),
     ],
 )
 def test_bad_json_array(task_folder, content, problem):
@@ -158,10 +154,9 @@ def test_a_json_array_of_objects(task_folder):
     [
         (b"", ": the file is empty"),
         (
-            b'{"text": "a", "label": 0}\n{"text": "\xe9", "label": 0}\n',
+            b'{"text": "\xc3\xa9", "label": 0}\n{"text": "\xe9", "label": 0}\n',
             ", line 2: not valid UTF-8 (byte 0xe9); save the file as UTF-8",
         ),
-        (json.dumps(GOOD[0]).encode("utf-16"), ": the file is UTF-16 or UTF-32; save it as UTF-8"),
         (b'{"txt": "a", "label": 0}\n', ": no column 'text'; columns: txt, label; did you mean 'txt'?"),
         (b"{}\n", ": no rows"),
     ],

@@ -99,11 +99,18 @@ def conditions(section: Section) -> str:
 
 
 def sizes(section: Section) -> str:
-    """`64 generated, 100 real from a pool of 200, 400 test`."""
+    """`1,000 of 10,280 generated (preset quick; --generated-rows all), 100 real from a pool of 200, 400 test`."""
     counts = dict(section.spec["sizes"])
     pool = counts.pop("pool", None) if "real" in counts else None
-    source = "" if pool is None else f" from a pool of {pool:,}"
-    return ", ".join(f"{count:,} {escape(role)}" + (source if role == "real" else "") for role, count in counts.items())
+    counted = {role: f"{count:,} {escape(role)}" for role, count in counts.items()}
+    if pool is not None:
+        counted["real"] += f" from a pool of {pool:,}"
+    size = section.spec.get("generated_size")  # older manifests do not have it
+    if size and size["used"] < size["of"]:
+        same, cause = size["used"] == counts["generated"], escape(size["cause"])
+        of_all = f"{size['used']:,} of {size['of']:,} generated"
+        counted["generated"] = f"{of_all} ({cause})" if same else f"{counted['generated']} (from {of_all}; {cause})"
+    return ", ".join(counted.values())
 
 
 def label_shares(section: Section) -> str:

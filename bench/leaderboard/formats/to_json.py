@@ -54,7 +54,7 @@ def section_json(section: Section) -> dict[str, Any]:
         "seeds",
     )
     return {
-        **{key: spec[key] for key in (*SECTION, *more) if key in spec},
+        **{key: spec[key] for key in (*SECTION, *more, "generated_size") if key in spec},
         "baseline": section.baseline,
         "quality_checker": {"n": section.quality.n, "accuracy": section.quality.accuracy},
         "parts": {extra.key: [asdict(row) for row in extra.rows] for extra in section_tables(section)},

@@ -90,7 +90,10 @@ BAD: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     ),
     "five real rows": (csv("real", [*SINGLE[:3], "a,positive", "b,positive"]), ["5 real rows of the pool", "[real=5]"]),
     "a class missing in the real pool": (csv("real", SINGLE), ["'positive' (30 rows) is not a label of", "real.csv"]),
-    "UTF-16": (raw("real", text(GOOD["real"]).encode("utf-16")), ["real.csv", "UTF-16", "save it as UTF-8"]),
+    "broken UTF-16": (
+        raw("real", text(GOOD["real"]).encode("utf-16") + b"x"),
+        ["real.csv", "UTF-16", "save it as UTF-8"],
+    ),
     "an empty file": (raw("real", b""), ["real.csv: the file is empty"]),
     "only a header": (raw("real", b"text,label\n"), ["real.csv: no rows"]),
     "a ragged CSV": (csv("real", [*GOOD["real"], "a,b,negative"]), ["real.csv, row 81: 3 fields", "header has 2"]),

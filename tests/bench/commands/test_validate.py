@@ -46,13 +46,17 @@ def test_every_number_is_right(tiny_encoder: Path, places: dict[str, str]) -> No
     assert printed[3] == "  test: 60 rows (test.csv); no 50.0%, yes 50.0%"
     assert printed[4] == "  small real set: 100 rows; no 50.0%, yes 50.0%"
     assert printed[5] == "  removed 2 of 41 generated rows whose text is also in the test"
+    assert printed[6].startswith("  label shares (generated / real / test): no 51.3% / 50.0% / 50.0%, yes ")
+    assert printed[6].endswith("generated and real differ by up to 1.3 points")
+    assert printed[7] == "  always predicting no, the majority class of the test, has 50.0% accuracy on the test"
+    assert printed[8] == "  generated rows (generated.csv): text = text, label = label"
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_encoder)
     counts = pd.Series([len(ids) for ids in tokenizer(pd.read_csv(places["real"])["text"].tolist())["input_ids"]])
     middle, high = counts.quantile([0.5, 0.99])
     expected = f"median {middle:.0f}, 99 % {high:.0f}, longest {counts.max()}; 1 row cut at 32"
-    assert printed[7] == f"  tokens of {tiny_encoder.name}, real: {expected}"
+    assert f"  tokens of {tiny_encoder.name}, real: {expected}" in printed
     assert (counts > 32).sum() == 1
 
 

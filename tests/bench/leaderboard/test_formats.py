@@ -4,6 +4,7 @@ import io
 import re
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from bench.leaderboard import frame, write_report
 from bench.leaderboard.build import build
 from bench.leaderboard.columns import COLUMNS, Room
 from bench.leaderboard.formats import render
+from bench.leaderboard.formats.prose import sizes
 from bench.leaderboard.formats.to_html import inline
 from bench.leaderboard.formats.to_latex import escape_tex
 from tasks.errors import CONTROL
@@ -174,3 +176,24 @@ def test_no_control_character_reaches_a_report(tmp_path):
     assert not CONTROL.search(texts)
     assert "a\\x1b[31mb" in texts
     assert escape_tex("a\x1b") == r"a\textbackslash{}x1b"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (None, "1,000 generated, 100 real from a pool of 200, 50 test"),
+        ({"used": 1000, "of": 1000, "cause": ""}, "1,000 generated, 100 real from a pool of 200, 50 test"),
+        (
+            {"used": 1000, "of": 10280, "cause": "preset quick; --generated-rows all"},
+            "1,000 of 10,280 generated (preset quick; --generated-rows all), 100 real from a pool of 200, 50 test",
+        ),
+        (
+            {"used": 500, "of": 10280, "cause": "[generated=500]"},  # and duplicates
+            "1,000 generated (from 500 of 10,280 generated; [generated=500]), 100 real from a pool of 200, 50 test",
+        ),
+    ],
+)
+def test_sizes_say_how_many_generated_rows_were_used(size, text):
+    spec = {"sizes": {"generated": 1000, "real": 100, "pool": 200, "test": 50}}
+    section = SimpleNamespace(spec=spec if size is None else {**spec, "generated_size": size})
+    assert sizes(section) == text

@@ -1,0 +1,91 @@
+"""Checks on files of the user that no task describes: one label per row, gaps, and the mapping of labels.
+
+Errors name the option that solves them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from tasks.errors import DataError, did_you_mean, join_names, plural, short_repr
+from tasks.loading.checks import text_problem
+from tasks.loading.columns import label_name
+from tasks.reading import Columns, Reading, option_name
+from tasks.sources.table import Table
+
+MOST_SCORES = 20  # different numbers with a fraction; a column with more holds scores, not classes
+LIST = re.compile(r"\[.*\]", re.DOTALL)
+FRACTION = re.compile(r"-?\d*\.\d*[1-9]\d*")
+
+
+def prepared(table: Table, role: str, columns: Columns, reading: Reading) -> tuple[Table, tuple[str, ...]]:
+    """The table with its labels mapped and without the rows to skip, and a note if rows were skipped.
+
+    Raises `DataError` for a row without a text or a label, and for a label column that does not hold one class per row.
+    """
+    labels = table.column(columns.label)
+    _check_single(table, role, columns.label)
+    names = label_names(table, columns.label)
+    gaps = dict(_gaps(table, columns, names))
+    if gaps and not reading.skip_empty:
+        row, problem = next(iter(gaps.items()))
+        count = f"{len(gaps):,} of {plural(len(table), 'row')} without a text or a label"
+        table.fail(row, f"{problem} ({count}; --skip-empty leaves them out)")
+    if reading.labels:
+        # By the value in the file, or by the name of the class where a card gives names to numbers.
+        by_value = (reading.labels.get(str(value).strip(), name) for value, name in zip(labels, names, strict=True))
+        mapped = [None if name is None else reading.labels.get(name, name) for name in by_value]
+        table = replace(table, columns={**table.columns, columns.label: mapped}, label_names=None)
+    if not gaps:
+        return table, ()
+    if len(gaps) == len(table):
+        raise DataError(f"{table.name}: no row has a text and a label")
+    note = f"{len(gaps):,} of {len(table):,} {role} rows have no text or no label and were left out"
+    return table.take([row for row in range(len(table)) if row not in gaps]), (note,)
+
+
+def label_names(table: Table, column: str) -> list[str | None]:
+    """The labels (n,) of a column as text; None where one is missing."""
+    cells = [(type(value), value) for value in table.columns[column]]  # 1 and True are different labels
+    known = {cell: label_name(cell[1], table.label_names) for cell in set(cells)}
+    return [known[cell] for cell in cells]
+
+
+def _gaps(table: Table, columns: Columns, names: Sequence[str | None]) -> Iterator[tuple[int, str]]:
+    """The rows without a text or a label, each with its problem."""
+    texts = [column for column in (columns.text, columns.text_pair) if column is not None]
+    for row, name in enumerate(names):
+        for column in texts:
+            problem = text_problem(table.columns[column][row])
+            if problem in ("is missing", "is empty"):
+                yield row, f"{column} {problem}"
+                break
+        else:
+            if name is None:
+                yield row, "label is missing"
+
+
+def _check_single(table: Table, role: str, column: str) -> None:
+    """Raise `DataError` if the labels of a table are lists or scores."""
+    other = f"{option_name('label', role)} COLUMN takes another column"
+    for row, value in enumerate(table.columns[column]):
+        if isinstance(value, list | tuple | dict | set) or (isinstance(value, str) and LIST.fullmatch(value.strip())):
+            table.fail(row, f"label is the list {short_repr(value)}; a row has a single label only; {other}")
+    scores = {text for text in map(str, set(table.columns[column])) if FRACTION.fullmatch(text.strip())}
+    if len(scores) > MOST_SCORES:
+        raise DataError(
+            f"{table.name}: column {column!r} holds {len(scores):,} different numbers with a fraction, such as "
+            f"{min(scores)}: scores, not classes; {other}"
+        )
+
+
+def check_mapped(mapped: Iterable[str], present: Iterable[str], option: str) -> None:
+    """Raise `DataError` for the first label of an option that no row has."""
+    names = sorted(set(present))
+    for label in mapped:
+        if label not in names:
+            raise DataError(
+                f"{option}: no row has the label {label!r}; labels: {join_names(names)}{did_you_mean(label, names)}"
+            )

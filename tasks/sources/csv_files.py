@@ -1,0 +1,91 @@
+"""Reads CSV and TSV files. The separator is detected."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+from tasks.errors import DataError, plural
+from tasks.sources.encodings import read_text
+from tasks.sources.table import Table, check_names_differ
+
+csv.field_size_limit(2**31 - 1)  # a text may be as long in CSV as in the other formats
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+USUAL = {".csv": ",", ".tsv": "\t"}
+SAMPLE = 2**16  # characters from which the separator is detected
+RECORDS = 50  # at most, of the sample
+
+
+def read_csv(path: Path) -> Table:
+    """The rows of a CSV or TSV file. Raises `DataError` that names the row of a problem."""
+    usual = separator = USUAL[path.suffix.lower()]
+
+    def read(file: TextIO) -> dict[str, list[str]]:
+        nonlocal separator
+        sample = file.read(SAMPLE)
+        separator = separator_of(sample, usual)
+        file.seek(0)
+        return _columns(path, file, separator)
+
+    columns, notes = read_text(path, "", read, lambda before: _place(before, separator))
+    if separator != usual:
+        notes = (*notes, f"{path.name} is separated by a {SEPARATORS[separator]}")
+    return Table(str(path), dict(columns), notes=notes)
+
+
+def separator_of(sample: str, usual: str) -> str:
+    """The separator that cuts the header of a sample into the most columns and all its records into as many.
+
+    The usual one wins ties and is the answer where none cuts the header.
+    """
+    by_separator = {char: _widths(sample, char) for char in (usual, *SEPARATORS)}
+    candidates = {char: widths for char, widths in by_separator.items() if widths and widths[0] > 1}
+    return max(
+        candidates or [usual],
+        key=lambda char: (len(set(by_separator[char])) == 1, by_separator[char][:1], char == usual),
+    )
+
+
+def _widths(sample: str, separator: str) -> list[int]:
+    """The number of fields of each complete record of a sample."""
+    records = csv.reader(io.StringIO(sample, newline=""), delimiter=separator)
+    try:
+        widths = [len(cells) for cells in islice(records, RECORDS) if cells]
+    except csv.Error:
+        return []
+    cut = len(sample) == SAMPLE and len(widths) > 1  # the last record may go on behind the sample
+    return widths[:-1] if cut else widths
+
+
+def _columns(path: Path, file: TextIO, separator: str) -> dict[str, list[str]]:
+    header: list[str] = []
+    columns: list[list[str]] = []
+    try:
+        for cells in filter(None, csv.reader(file, delimiter=separator, strict=True)):
+            if not header:
+                header, columns = cells, [[] for _ in cells]
+            elif len(cells) == len(header):
+                for column, cell in zip(columns, cells, strict=True):
+                    column.append(cell)
+            else:
+                raise DataError(f"{path}, row {len(columns[0]) + 1}: {_wrong_width(cells, header)}")
+    except csv.Error as error:
+        place = f"row {len(columns[0]) + 1}" if header else "header"
+        raise DataError(f"{path}, {place}: not valid CSV: {error}") from None
+    check_names_differ(str(path), header)
+    return dict(zip(header, columns, strict=True))
+
+
+def _wrong_width(cells: Sequence[str], header: Sequence[str]) -> str:
+    hint = "; put a text that holds a separator in quotes" if len(cells) > len(header) else ""
+    return f"{plural(len(cells), 'field')}, but the header has {len(header)}{hint}"
+
+
+def _place(before: str, separator: str) -> str:
+    # Records, not lines, so that a line end inside quotation marks does not shift the row.
+    records = [cells for cells in csv.reader(io.StringIO(before + "?", newline=""), delimiter=separator) if cells]
+    return f"row {len(records) - 1}" if len(records) > 1 else "header"

@@ -1,0 +1,51 @@
+"""Takes rows that are in memory already: a pandas DataFrame, a `datasets.Dataset`, or dicts by row or by column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import DataError
+from tasks.sources.table import Table, check_names_differ, rows_as_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def table_of(rows: Any, role: str) -> Table:
+    """The rows of a role as a table. Raises `DataError` if they are of another kind, or if there is none."""
+    kind = type(rows).__name__
+    name = f"{role} ({kind})"
+    columns = _columns(rows, name)
+    lengths = {len(cells) for cells in columns.values()}
+    if len(lengths) > 1:
+        raise DataError(f"{name}: the columns have different numbers of rows")
+    if not lengths or lengths == {0}:
+        raise DataError(f"{name}: no rows")
+    return Table(name, columns, origin=f"a {kind} in memory")
+
+
+def _columns(rows: Any, name: str) -> dict[str, list[Any]]:
+    # Recognised by name, so that neither library is imported for somebody who uses the other.
+    module = type(rows).__module__.partition(".")[0]
+    if module == "pandas" and hasattr(rows, "columns"):
+        return _of_frame(rows, name)
+    if module == "datasets" and hasattr(rows, "column_names"):
+        from tasks.sources.hub import columns_of
+
+        if isinstance(rows, Mapping):
+            raise DataError(f"{name}: a dict of splits; give one of them: {', '.join(map(str, rows))}")
+        return columns_of(rows)
+    if isinstance(rows, Mapping):
+        return {str(column): list(cells) for column, cells in rows.items()}
+    if isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows):
+        return rows_as_columns([dict(row) for row in rows])
+    raise DataError(f"{name}: rows must be a path, a DataFrame, a datasets.Dataset, a list of dicts or a dict of lists")
+
+
+def _of_frame(frame: pd.DataFrame, name: str) -> dict[str, list[Any]]:
+    """The cells of a frame without its index; NaN and other missing values are None."""
+    names = [str(column) for column in frame.columns]
+    check_names_differ(name, names)
+    cells = frame.astype(object).where(frame.notna(), None)
+    return {column: cells.iloc[:, place].tolist() for place, column in enumerate(names)}

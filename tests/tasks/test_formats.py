@@ -1,0 +1,124 @@
+"""Separators, encodings, JSON by columns, and rows in memory give the same rows as a plain CSV file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tasks import DataError
+from tasks.sources.csv_files import separator_of
+from tasks.sources.files import read_table
+from tasks.sources.memory import table_of
+
+FRAME = pd.DataFrame(
+    {"text": ["A café, open", 'said "no"; left', "two\nlines", "a | b"], "label": ["yes", "no", "no", "yes"]}
+)
+COLUMNS = FRAME.to_dict("list")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_the_separator_is_detected(tmp_path: Path, separator: str, suffix: str) -> None:
+    path = tmp_path / f"rows{suffix}"
+    FRAME.to_csv(path, sep=separator, index=False)
+    table = read_table(path)
+    assert table.columns == COLUMNS
+    assert bool(table.notes) == (separator != {".csv": ",", ".tsv": "\t"}[suffix])
+
+
+@pytest.mark.parametrize(
+    ("sample", "separator"),
+    [
+        ("text\na;b\nc;d\n", ","),  # one column
+        ("text,label\na;b,x\nc;d,y\n", ","),
+        ("text,label\nunquoted, comma,x\n", ","),  # stays an error about this row
+        ("text;label\nunquoted, comma;x\nb;y\n", ";"),
+        ("text;label;note, long\na;b;c, d\n", ";"),
+    ],
+)
+def test_the_separator_of_a_sample(sample: str, separator: str) -> None:
+    assert separator_of(sample, ",") == separator
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+def test_unicode_encodings_are_detected(tmp_path: Path, encoding: str) -> None:
+    FRAME.to_csv(tmp_path / "rows.csv", index=False, encoding=encoding)
+    table = read_table(tmp_path / "rows.csv")
+    assert (table.columns, table.notes) == (COLUMNS, ())
+    lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in FRAME.to_dict("records"))
+    (tmp_path / "rows.jsonl").write_text(lines, encoding)
+    assert read_table(tmp_path / "rows.jsonl").columns == COLUMNS
+
+
+def test_latin_1_is_read_with_a_note(tmp_path: Path) -> None:
+    FRAME.to_csv(tmp_path / "rows.csv", index=False, encoding="latin-1")
+    table = read_table(tmp_path / "rows.csv")
+    assert table.columns == COLUMNS
+    assert table.notes == (
+        "rows.csv is not UTF-8 and was read as Windows-1252 (Latin-1); if letters are wrong, convert it: iconv -f "
+        "ENCODING -t UTF-8 rows.csv",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("text,label\né fine,a\n".encode() + b"br\xffken,b\n", r"row 2: not valid UTF-8 \(byte 0xff\); save the file"),
+        (
+            "text,label\nМне очень понравилось,a\n".encode("cp1251"),
+            r"row 1: not valid UTF-8 \(byte 0xcc\), and not Latin-1; save the file as UTF-8: iconv -f ENCODING",
+        ),
+        (("text,label\n" + "面白かったです,a\n" * 5).encode("shift_jis"), "and not Latin-1"),
+        ("text,label\na,b\n".encode("utf-16") + b"x", "is not valid UTF-16; save it as UTF-8"),
+    ],
+)
+def test_other_encodings_are_an_error(tmp_path: Path, content: bytes, problem: str) -> None:
+    (tmp_path / "rows.csv").write_bytes(content)
+    with pytest.raises(DataError, match=problem):
+        read_table(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_json_by_columns(tmp_path: Path, indent: int | None) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(COLUMNS, indent=indent), "utf-8")
+    assert read_table(path).columns == COLUMNS
+    path.write_text(FRAME.to_json(indent=indent or 0), "utf-8")
+    assert read_table(path).columns == COLUMNS
+    path.write_text(json.dumps({**COLUMNS, "label": ["yes"]}, indent=indent), "utf-8")
+    with pytest.raises(DataError, match=r"the columns have different numbers of rows: text 4, label 1$"):
+        read_table(path)
+
+
+def test_one_object_is_one_row(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text('{"text": "a", "label": "b"}\n', "utf-8")
+    assert read_table(tmp_path / "rows.json").columns == {"text": ["a"], "label": ["b"]}
+
+
+def test_rows_in_memory() -> None:
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["yes", "no"])})
+    numbered = Dataset.from_dict({**COLUMNS, "label": [0, 1, 1, 0]}, features=features)
+    for rows in (FRAME, FRAME.set_axis(list("abcd")), numbered, FRAME.to_dict("records"), COLUMNS):
+        assert table_of(rows, "real").columns == COLUMNS
+    gaps = pd.DataFrame({"text": ["a", None], "label": [1.0, float("nan")]})
+    assert table_of(gaps, "real").columns == {"text": ["a", None], "label": [1.0, None]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        (3, r"real \(int\): rows must be a path, a DataFrame"),
+        ([], r"real \(list\): no rows"),
+        (FRAME[:0], r"real \(DataFrame\): no rows"),
+        ({"text": ["a"], "label": []}, "the columns have different numbers of rows"),
+        (["a"], "rows must be a path"),
+    ],
+)
+def test_rows_in_memory_that_cannot_be_used(rows: object, problem: str) -> None:
+    with pytest.raises(DataError, match=problem):
+        table_of(rows, "real")

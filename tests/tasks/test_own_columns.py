@@ -1,0 +1,253 @@
+"""Columns, labels, gaps and copies in files of the user: what is taken, what is warned of, and the options."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks import DataError, TaskData, load
+from tasks.loading.examples import examples
+from tasks.reading import Reading, Readings, parsed_labels
+from tests.tasks.task_files import write_task
+
+PLACES = ("harbour", "mill", "station", "bakery", "library", "ferry")
+WORDS = {"good": ("lovely", "calm", "quick", "bright"), "bad": ("rude", "slow", "damp", "noisy")}
+Rows = list[dict[str, Any]]
+
+
+def made(count: int, seed: int, start: int) -> Rows:
+    """Rows of two classes with different texts."""
+    rng = random.Random(seed)
+    return [
+        {
+            "text": f"The {rng.choice(PLACES)} was {rng.choice(WORDS[label])} on day {start + day}, even.",
+            "label": label,
+        }
+        for day, label in enumerate(["good", "bad"] * (count // 2))
+    ]
+
+
+REAL, TEST, GENERATED = made(60, 1, 0), made(40, 2, 1000), made(80, 3, 2000)
+
+
+def write(path: Path, rows: Rows) -> str:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return str(path)
+
+
+def read(folder: Path, generated: Rows, readings: Readings | None = None, **roles: Rows) -> TaskData:
+    files = {"real": REAL, "test": TEST, "generated": generated, **roles}
+    places: Any = {role: write(folder / f"{role}.csv", rows) for role, rows in files.items()}
+    return load("files", places=places, readings=readings or {})
+
+
+def test_a_repeated_text_column_beside_a_varied_one_is_a_warning(tmp_path: Path) -> None:
+    rows = [
+        {"text": f"Write a {r['label']} review", "label": r["label"], "generated_text": r["text"]} for r in GENERATED
+    ]
+    data = read(tmp_path, rows)
+    assert data.warnings == (
+        "generated.csv: column 'text' was taken as the text, but holds only 2 different texts in 80 rows; column "
+        "'generated_text' holds 80; --generated-text generated_text takes it",
+    )
+    data = read(tmp_path, rows, {"generated": Reading({"text": "generated_text"})})
+    assert (data.warnings, data.generated.texts) == ((), [row["text"] for row in GENERATED])
+    assert list(examples(data))[:2] == [
+        "generated rows (generated.csv): text = generated_text, label = label",
+        f"  good: {GENERATED[0]['text']!r}",
+    ]
+    assert len(list(examples(data))) == 12, "a line and three rows for each role"
+
+
+def test_two_columns_of_labels_are_a_warning(tmp_path: Path) -> None:
+    rows = [
+        {"target": REAL[i // 4]["label"], "labels": row["label"], "text": row["text"]}
+        for i, row in enumerate(GENERATED)
+    ]
+    assert read(tmp_path, rows).warnings == (
+        "generated.csv: the labels are those of column 'labels', but column 'target' may hold them; "
+        "--generated-label target takes it",
+    )
+    data = read(tmp_path, rows, {"generated": Reading({"label": "target"})})
+    assert (data.warnings, data.columns["generated"].label) == ((), "target")
+    same = [{**row, "target": row["label"]} for row in GENERATED]
+    assert read(tmp_path, same).warnings == (), "equal columns need no choice"
+
+
+def test_columns_that_a_yaml_names_are_no_guess(tmp_path: Path) -> None:
+    for role, rows in (("real", REAL), ("test", TEST), ("generated", GENERATED)):
+        write(tmp_path / f"{role}.csv", [{"text": row["text"], "verdict": row["label"], "label": "x"} for row in rows])
+    files = {role: f"{role}.csv" for role in ("generated", "real", "test")}
+    path = write_task(tmp_path, labels=None, sources={"files": {**files, "columns": {"label": "verdict"}}})
+    data = load(path)
+    assert (data.warnings, data.spec.labels) == ((), ("bad", "good"))
+
+
+def test_a_column_for_all_roles_and_one_for_a_role(tmp_path: Path) -> None:
+    renamed = {"real": REAL, "test": TEST, "generated": GENERATED}
+    files = {
+        role: [{"body": r["text"], "verdict": r["label"], "text": "x"} for r in rows] for role, rows in renamed.items()
+    }
+    files["generated"] = [{**row, "other": row["body"].upper()} for row in files["generated"]]
+    readings: Readings = {
+        None: Reading({"text": "body", "label": "verdict"}),
+        "generated": Reading({"text": "other"}),
+    }
+    data = read(tmp_path, **files, readings=readings)
+    assert data.pool.texts == [row["text"] for row in REAL]
+    assert data.generated.texts == [row["text"].upper() for row in GENERATED]
+    with pytest.raises(DataError, match=r"no column 'body'; columns: text, label; --real-text names the column"):
+        read(tmp_path, **{**files, "real": REAL}, readings=readings)
+
+
+def test_a_chosen_pair_of_columns(tmp_path: Path) -> None:
+    def pairs(rows: Rows) -> Rows:
+        return [{"a": row["text"], "b": row["text"][::-1], "label": row["label"]} for row in rows]
+
+    chosen: Readings = {None: Reading({"text": "a", "text_pair": "b"})}
+    data = read(tmp_path, pairs(GENERATED), chosen, real=pairs(REAL), test=pairs(TEST))
+    assert data.spec.pair
+    assert data.generated.pairs == [row["text"][::-1] for row in GENERATED]
+
+
+def test_an_option_for_rows_that_are_not_the_users(tmp_path: Path) -> None:
+    place: Any = {"generated": write(tmp_path / "g.csv", GENERATED)}
+    with pytest.raises(DataError, match="--real-text is for your own real rows; give --real FILE"):
+        load("twitter", places=place, readings={"real": Reading({"text": "x"})})
+
+
+def test_labels_of_another_spelling_are_mapped(tmp_path: Path) -> None:
+    rows = [{**row, "label": row["label"].title()} for row in GENERATED]
+    with pytest.raises(DataError, match=r"label 'Good' \(40 rows\).*; --generated-labels Good=good,Bad=bad maps them"):
+        read(tmp_path, rows)
+    mapping = parsed_labels("Good=good, Bad=bad", "--generated-labels")
+    data = read(tmp_path, rows, {"generated": Reading(labels=mapping)})
+    assert data.generated.content_hash() == read(tmp_path, GENERATED).generated.content_hash()
+    with pytest.raises(DataError, match=r"--generated-labels: no row has the label 'Goood'.*did you mean 'good'"):
+        read(tmp_path, rows, {"generated": Reading(labels={**mapping, "Goood": "good"})})
+
+
+def test_numbers_are_mapped_for_all_roles(tmp_path: Path) -> None:
+    numbers = {"good": "1", "bad": "0"}
+    roles = {
+        role: [{**r, "label": numbers[r["label"]]} for r in rows] for role, rows in (("real", REAL), ("test", TEST))
+    }
+    mapping = Reading(labels={"0": "bad", "1": "good"})
+    data = read(tmp_path, GENERATED, {None: mapping}, **roles)
+    assert data.spec.labels == ("bad", "good")
+    with pytest.raises(DataError, match=r"dataset\.json beside it .*; --generated-labels good=NAME,bad=NAME maps them"):
+        read(tmp_path, GENERATED, **roles)
+
+
+def test_a_label_is_dropped(tmp_path: Path) -> None:
+    rows = [{**row, "label": "mixed" if i % 20 == 0 else row["label"]} for i, row in enumerate(GENERATED)]
+    with pytest.raises(DataError, match="--drop-labels mixed leaves their rows out"):
+        read(tmp_path, rows)
+    data = read(tmp_path, rows, {None: Reading(drop_labels=("mixed",))})
+    assert (len(data.generated), data.spec.labels) == (76, ("bad", "good"))
+    assert data.generated.ids.tolist() == [i for i in range(80) if i % 20], "ids stay those of the file"
+    assert "4 of 80 generated rows left out: mixed" in data.notes
+    with pytest.raises(DataError, match=r"--drop-labels: no row has the label 'mixd'.*did you mean 'mixed'"):
+        read(tmp_path, rows, {None: Reading(drop_labels=("mixd",))})
+
+
+@pytest.mark.parametrize("text", ["Good", "=good", "Good=", "Good=a,Good=b"])
+def test_a_malformed_mapping(text: str) -> None:
+    with pytest.raises(DataError, match="--labels"):
+        parsed_labels(text, "--labels")
+
+
+def test_a_mapping_with_quotes() -> None:
+    assert parsed_labels('"Good, very"=good', "--labels") == {"Good, very": "good"}
+    assert parsed_labels({"0": "bad"}, "--labels") == {"0": "bad"}
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda i, row: {"text": row["text"], "label": ["good", "calm"]}, "a row has a single label only"),
+        (lambda i, row: {"text": row["text"], "label": "['good']"}, "a row has a single label only"),
+        (
+            lambda i, row: {"text": row["text"], "good": i % 2, "bad": 1 - i % 2},
+            r"no label column .* --generated-label COLUMN names it; columns good, bad hold a class each \(one-hot\)",
+        ),
+        (
+            lambda i, row: {"text": row["text"], "score": i / 80},
+            "no label column .*; --generated-label COLUMN names it",
+        ),
+        (
+            lambda i, row: {"text": row["text"], "label": i / 80},
+            "holds 79 different numbers with a fraction.*: scores, not classes",
+        ),
+    ],
+)
+def test_what_is_not_one_class_per_row(tmp_path: Path, change: Any, problem: str) -> None:
+    places: Any = {"real": write(tmp_path / "real.csv", REAL), "test": write(tmp_path / "test.csv", TEST)}
+    rows = [change(i, row) for i, row in enumerate(GENERATED)]
+    (tmp_path / "g.json").write_text(json.dumps(rows), "utf-8")
+    with pytest.raises(DataError, match=problem):
+        load("files", places={**places, "generated": str(tmp_path / "g.json")})
+
+
+def test_rows_with_gaps_are_counted_and_skipped(tmp_path: Path) -> None:
+    rows = [
+        {"text": "" if i % 20 == 3 else row["text"], "label": "" if i == 5 else row["label"]}
+        for i, row in enumerate(GENERATED)
+    ]
+    message = r"row 4: text is empty \(5 of 80 rows without a text or a label; --skip-empty leaves them out\)"
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, rows)
+    data = read(tmp_path, rows, {None: Reading(skip_empty=True)})
+    assert data.generated.ids.tolist() == [i for i in range(80) if i != 5 and i % 20 != 3]
+    assert "5 of 80 generated rows have no text or no label and were left out" in data.notes
+
+
+def test_generated_rows_that_are_real_rows(tmp_path: Path) -> None:
+    rows = REAL[:30] + GENERATED[:10]
+    assert read(tmp_path, rows).warnings == (
+        f"30 of 40 generated rows have the text of a real row, such as {REAL[0]['text']!r}; --drop-copies leaves "
+        "them out",
+    )
+    data = read(tmp_path, rows, {None: Reading(drop_copies=True)})
+    assert (len(data.generated), len(data.pool), data.warnings) == (10, 60, ())
+
+
+def test_near_copies_of_test_rows(tmp_path: Path) -> None:
+    near = [{**row, "text": row["text"].replace("even.", "even!")} for row in TEST[:20]]
+    data = read(tmp_path, near + GENERATED[:20], real=near[:4] + REAL)
+    assert [warning.partition(" rows differ from a ")[0::2] for warning in data.warnings[1:]] == [
+        ("20 of 40 generated", data.warnings[1].partition(" rows differ from a ")[2]),
+        ("4 of 64 real", data.warnings[2].partition(" rows differ from a ")[2]),
+    ]
+    assert f"such as {near[0]['text']!r} and {TEST[0]['text']!r}; --drop-copies" in data.warnings[1]
+    data = read(tmp_path, near + GENERATED[:20], {None: Reading(drop_copies=True)}, real=near[:4] + REAL)
+    assert (len(data.generated), len(data.pool), len(data.test), data.warnings) == (20, 60, 40, ())
+    with pytest.raises(DataError, match="--drop-copies leaves no row"):
+        read(tmp_path, near, {None: Reading(drop_copies=True)})
+
+
+def test_pairs_of_identical_texts(tmp_path: Path) -> None:
+    def pairs(rows: Rows, every: int) -> Rows:
+        return [
+            {"text1": r["text"], "text2": r["text"] if i % every else f"Not: {r['text']}", "label": r["label"]}
+            for i, r in enumerate(rows)
+        ]
+
+    data = read(tmp_path, pairs(GENERATED, 4), real=pairs(REAL, 1), test=pairs(TEST, 1))
+    assert data.warnings == ("60 of 80 generated pairs consist of two identical texts (by label: bad 40, good 20)",)
+
+
+def test_a_rare_class_of_the_test(tmp_path: Path) -> None:
+    odd = [{"text": f"odd {i}", "label": "odd"} for i in range(8)]
+    data = read(tmp_path, GENERATED, real=REAL + odd[:6], test=TEST + odd[6:])
+    assert data.warnings == (
+        "the test has fewer than 10 rows of 1 class (odd 2): their recall, and macro-F1 with it, says little",
+    )
