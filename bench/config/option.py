@@ -31,6 +31,11 @@ class Option:
     max: float | None = None
 
 
+# `tasks.reading.USER_ROLES`, of which a test checks that they are the same: `import bench` must work where a file hides
+# the package `tasks`, which `bench.__main__` reports.
+ROLES = ("generated", "real", "test")
+
+
 def option(panel: str, help: str, **details: Any) -> dict[str, Option]:
     """The metadata of a field; `details` are further fields of `Option`."""
     return {"option": Option(panel, help, **details)}
@@ -38,19 +43,17 @@ def option(panel: str, help: str, **details: Any) -> dict[str, Option]:
 
 def with_roles(table: type[Table]) -> type[Table]:
     """Give a class, before it becomes a dataclass, a field per role for each of its fields with `per_role`."""
-    from tasks.reading import USER_ROLES  # late, as in `key_values`
-
     annotations = {}
     for name, hint in table.__annotations__.items():
         annotations[name] = hint
         details: Option = vars(table)[name].metadata["option"]
         if not details.per_role:
             continue
-        for role in USER_ROLES:
+        for role in ROLES:
             annotations[f"{role}_{name}"] = hint
             own = replace(details, help=f"As {name}, for the {role} rows alone.", per_role=False, hidden=True)
             setattr(table, f"{role}_{name}", field(default=None, metadata={"option": own}))
-        roles = ", ".join(f"--{role}-{name.replace('_', '-')}" for role in USER_ROLES)
+        roles = ", ".join(f"--{role}-{name.replace('_', '-')}" for role in ROLES)
         metadata = {"option": replace(details, help=f"{details.help} For one role: {roles}.")}
         setattr(table, name, field(default=None, metadata=metadata))
     table.__annotations__ = annotations

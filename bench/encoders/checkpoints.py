@@ -46,6 +46,9 @@ BEYOND_PADDING = (
 )
 SIZES = ("dim", "hidden_dim", "hidden_size", "intermediate_size", "n_embd", "vocab_size")
 LARGER = 10  # times the size of the weights, up to which a configuration is compared with them by `transformers`
+# Up to these sizes it is compared with them too: such a model can be built. No vocabulary in use has a million words.
+BUILDABLE = {"num_hidden_layers": 1000, "n_layers": 1000, "vocab_size": 1_000_000}
+BUILDABLE_WIDTH = 20_000
 SHOWN = 80  # characters of a value in an error
 NUMBERS = ("max_position_embeddings", "n_layers", "n_positions", "num_hidden_layers", "pad_token_id")
 OLD_NAME = ("gpt2", "gpt_bigcode", "openai-gpt")  # families whose configuration calls positions `n_positions`
@@ -118,7 +121,7 @@ def check_size(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]],
     largest = max((side for shape in shapes.values() for side in shape), default=0)
     limits = dict.fromkeys(("num_hidden_layers", "n_layers"), len(shapes)) | dict.fromkeys(SIZES, largest)
     for key, limit in limits.items():
-        if (config.get(key) or 0) > LARGER * limit:
+        if (config.get(key) or 0) > max(LARGER * limit, BUILDABLE.get(key, BUILDABLE_WIDTH)):
             raise UserError(
                 f"{what}: config.json has {key}={config[key]}, but the weights have {plural(len(shapes), 'tensor')} "
                 f"with sides of up to {largest:,}; use the weights' own config.json"

@@ -39,15 +39,18 @@ def start(tmp_path: Path, tiny_encoder: Path, *arguments: str) -> subprocess.Pop
 
 @contextmanager
 def default_interrupts() -> Iterator[None]:
-    """Children started in the body have Python's own handler of Ctrl-C.
+    """Children started in the body have the usual handlers of Ctrl-C and of a closed terminal.
 
-    A process inherits that a signal is ignored, and tests that run in the background of a shell ignore Ctrl-C.
+    A process inherits that a signal is ignored: tests that run in the background of a shell ignore Ctrl-C, and those
+    under `nohup` ignore SIGHUP.
     """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def script(folder: Path, text: str) -> subprocess.CompletedProcess[str]:

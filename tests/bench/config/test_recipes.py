@@ -59,7 +59,7 @@ def test_the_two_steps(
     [
         ({"problem_typ": "x"}, "problem_type"),
         ({"validation_file": "cut.jsonl"}, "cut.jsonl, line 2: not valid JSON"),
-        ({"validation_file": "latin.csv"}, "latin.csv, row 1: not valid UTF-8"),
+        ({"validation_file": "greek.csv"}, "greek.csv, row 1: not valid UTF-8"),
         ({"validation_file": "course"}, "no train_pos.txt"),
         ({"test_file": "test_data.txt", "do_predict": True}, "line 2: 'two' is not id,text"),
     ],
@@ -68,7 +68,7 @@ def test_bad_input_is_one_line(
     change: dict[str, object], message: str, bench: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     (tmp_path / "cut.jsonl").write_text('{"text": "a", "label": 1}\n{"text": "b", "la')
-    (tmp_path / "latin.csv").write_bytes("text,label\nsch\xf6n,1\n".encode("latin-1"))
+    (tmp_path / "greek.csv").write_bytes("text,label\nωραίο,1\n".encode("iso8859-7"))
     (tmp_path / "test_data.txt").write_text("1,one\ntwo\n")
     (tmp_path / "course").mkdir()
     (tmp_path / "course" / "train_neg.txt").write_text("sad\n")

@@ -128,7 +128,7 @@ def test_weights_of_a_diverged_training_are_an_error(edited: Callable[..., str],
     [
         ({"num_hidden_layers": "2"}, "config.json has num_hidden_layers='2', which must be a whole number"),
         ({"max_position_embeddings": "128"}, "config.json has max_position_embeddings='128'"),
-        ({"hidden_size": "32"}, "cannot be loaded .*hidden_size"),
+        ({"hidden_size": "32"}, "hidden_size='32', which must be a whole number"),
         ({"num_attention_heads": 3}, "cannot be loaded .*not a multiple of the number of attention heads"),
         ({"model_type": "nonsense"}, "cannot be loaded .*nonsense"),
         ({"model_type": None}, "cannot be loaded .*model_type"),
