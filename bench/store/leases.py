@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
+from bench.store.files import parse_json
 from bench.store.layout import LEASE, RUNNING
 
 HEARTBEAT, EXPIRY = 15.0, 60.0  # seconds
@@ -125,7 +126,7 @@ def read_lease(path: Path) -> dict[str, Any]:
 def owner_of(content: bytes) -> dict[str, Any]:
     """The owner that the content of a lease names; `{}` for content that cannot be read."""
     with contextlib.suppress(ValueError, TypeError):
-        return dict(json.loads(content))
+        return dict(parse_json(content))
     return {}
 
 

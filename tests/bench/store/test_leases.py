@@ -275,9 +275,10 @@ def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytes
         acquire(tmp_path, tmp_path / "cell")
 
 
-def test_an_unreadable_lease_is_nobodys(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["{", "[" * 100_000], ids=["cut", "deep"])
+def test_an_unreadable_lease_is_nobodys(tmp_path: Path, content: str) -> None:
     (tmp_path / "cell").mkdir()
-    (tmp_path / "cell" / LEASE).write_text("{")
+    (tmp_path / "cell" / LEASE).write_text(content)
     assert state(tmp_path / "cell") is State.STALE
 
 
