@@ -124,8 +124,12 @@ def test_a_disk_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_file_system_that_cannot_sync_folders_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: int) -> None:
+    refused: list[int] = []
+
+    def refuse(descriptor: int) -> None:
+        refused.append(descriptor)
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
     monkeypatch.setattr("bench.store.files.os.fsync", refuse)
     sync([tmp_path])
+    assert len(refused) == 1, "it was tried"
