@@ -48,6 +48,11 @@ class TaskData:
             raise DataError(f"{what} is more than the {n} real rows of the pool; [real={n}] takes them all")
         return self.pool.take(draw(self.spec.name, self.pool, seed, size, what, MINIMUM_PER_CLASS))
 
+    @property
+    def roles(self) -> dict[str, Rows]:
+        """The rows of each role that a run uses; the real rows are the pool."""
+        return {"generated": self.generated, "real": self.pool, "test": self.test}
+
     def shares(self, rows: Rows) -> list[float]:
         """The share of each class in some rows of the task."""
         import numpy as np

@@ -81,8 +81,9 @@ def join_names(names: Iterable[object]) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """A count with its noun: `1 row`, `1,000 rows`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    """A count with its noun: `1 row`, `1,000 rows`, `2 classes`."""
+    ending = "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{'' if number == 1 else ending}"
 
 
 def short_repr(value: object, most: int = MAX_CHARACTERS) -> str:

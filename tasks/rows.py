@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
+
+
+PUNCTUATION = re.compile(r"[^\w\s]|_")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +67,15 @@ class Rows:
         if self.pairs is None:
             return texts
         return [f"{text}\n{normalised(pair)}" for text, pair in zip(texts, self.pairs, strict=True)]
+
+    @cached_property
+    def near_keys(self) -> list[str]:
+        """n texts as in `keys`, without punctuation. Two rows of equal near keys are near copies.
+
+        A text of punctuation alone keeps its key.
+        """
+        parts = ([" ".join(PUNCTUATION.sub(" ", part).split()) for part in key.split("\n")] for key in self.keys)
+        return ["\n".join(near) if any(near) else key for near, key in zip(parts, self.keys, strict=True)]
 
     @cached_property
     def _hash_with_labels(self) -> str:

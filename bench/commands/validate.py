@@ -36,8 +36,7 @@ def task_lines(request: Request, task: TaskChoice) -> Iterator[str]:
     kind = "pairs of texts" if data.spec.pair else "texts"
     title = "" if data.spec.title == task.name else f"{data.spec.title}; "
     yield f"{task.label}: {title}{kind}, {len(data.spec.labels)} classes; source {data.source}{about}{stand_in}"
-    roles = {"generated": data.generated, "real": data.pool, "test": data.test}
-    for role, rows in {**roles, "small real set": real}.items():
+    for role, rows in {**data.roles, "small real set": real}.items():
         yield f"  {role}: {len(rows):,} rows{origin(data, role)}; {shares(data, rows)}{repeats(rows)}"
     if size.used < size.total:
         yield f"  a run trains on {size}"
@@ -46,7 +45,7 @@ def task_lines(request: Request, task: TaskChoice) -> Iterator[str]:
     yield from (f"  {line}" for line in compared_shares(data))
     yield from (f"  {line}" for line in examples(data))
     for name in request.encoders:
-        yield from tokens(name, roles, request.settings.max_length)
+        yield from tokens(name, data.roles, request.settings.max_length)
 
 
 def tokens(name: str, roles: Mapping[str, Rows], limit: int) -> Iterator[str]:
@@ -66,14 +65,14 @@ def tokens(name: str, roles: Mapping[str, Rows], limit: int) -> Iterator[str]:
 
 def compared_shares(data: TaskData) -> Iterator[str]:
     """The label shares of all roles side by side, and the accuracy of always predicting the largest class."""
-    roles = {"generated": data.generated, "real": data.pool, "test": data.test}
-    by_class = list(zip(*(data.shares(rows) for rows in roles.values()), strict=True))
+    by_class = list(zip(*map(data.shares, data.roles.values()), strict=True))
     listed = ", ".join(
         f"{name} {' / '.join(f'{share:.1%}' for share in of_class)}"
         for name, of_class in zip(data.spec.labels, by_class, strict=True)
     )
     shift = max(abs(generated - real) for generated, real, _ in by_class)
-    yield f"label shares ({' / '.join(roles)}): {listed}; generated and real differ by up to {100 * shift:.1f} points"
+    roles = " / ".join(data.roles)
+    yield f"label shares ({roles}): {listed}; generated and real differ by up to {100 * shift:.1f} points"
     largest = max(range(len(by_class)), key=lambda label: by_class[label][2])
     accuracy = f"{by_class[largest][2]:.1%} accuracy on the test"
     yield f"always predicting {data.spec.labels[largest]}, the majority class of the test, has {accuracy}"

@@ -114,10 +114,7 @@ def section(
             name: part.content_hash()[:20]
             for name, part in (("generated", rows.base), ("pool", rows.data.pool), ("test", test))
         },
-        "label_shares": {
-            name: data.shares(part)
-            for name, part in (("generated", data.generated), ("real", data.pool), ("test", test))
-        },
+        "label_shares": {role: data.shares(part) for role, part in data.roles.items()},
         "majority": max(data.shares(test)),
         "notes": [
             *rows.data.notes,

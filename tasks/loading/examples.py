@@ -12,11 +12,10 @@ from tasks.rows import Rows
 
 def examples(data: TaskData, count: int = 3) -> Iterator[str]:
     """The columns that were read of each file of the user, and its first rows."""
-    parts: dict[str, Rows] = {"generated": data.generated, "real": data.pool, "test": data.test}
     for role, names in data.columns.items():
         pair = f", text_pair = {names.text_pair}" if names.text_pair else ""
         yield f"{role} rows ({data.origins.get(role, '')}): text = {names.text}{pair}, label = {names.label}"
-        yield from islice(_shown(parts.get(role), data.spec.labels), count)
+        yield from islice(_shown(data.roles.get(role), data.spec.labels), count)
 
 
 def _shown(rows: Rows | None, labels: Sequence[str]) -> Iterator[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from tasks.data import TaskData
 from tasks.errors import DataError, plural, short_repr
 from tasks.rows import Rows
 
-PUNCTUATION = re.compile(r"[^\w\s]|_")
 MOST_ROWS = 200_000  # with more rows, near copies are not counted: that would take longer than reading the files
 RARE = 10  # test rows of a class; with fewer, its recall changes by more than 10 points with one row
 MOST_RARE = 5  # classes that a warning names
@@ -20,31 +19,21 @@ DROP = "--drop-copies leaves them out"
 
 def data_warnings(data: TaskData) -> Iterator[str]:
     """The warnings about the rows of a task."""
-    if sum(map(len, (data.generated, data.pool, data.test))) > MOST_ROWS:
+    if sum(map(len, data.roles.values())) > MOST_ROWS:
         yield f"copies of rows between roles were not counted, because there are more than {MOST_ROWS:,} rows"
     else:
-        for what, rows, of, others in (
-            ("generated", data.generated, "real", data.pool),
-            ("generated", data.generated, "test", data.test),
-            ("real", data.pool, "test", data.test),
-        ):
+        for (what, rows), (of, others) in combinations(data.roles.items(), 2):
             yield from _copies(what, rows, of, others)
-    for what, rows in (("generated", data.generated), ("real", data.pool), ("test", data.test)):
+    for what, rows in data.roles.items():
         yield from _identical_sides(what, rows, data.spec.labels)
     counts = np.bincount(data.test.labels, minlength=len(data.spec.labels))
     rare = [f"{name} {count}" for name, count in zip(data.spec.labels, counts, strict=True) if count < RARE]
     if rare and len(data.test) >= RARE * len(counts):
         listed = ", ".join(rare[:MOST_RARE]) + (", ..." if len(rare) > MOST_RARE else "")
         yield (
-            f"the test has fewer than {RARE} rows of {plural(len(rare), 'class').replace('classs', 'classes')} "
+            f"the test has fewer than {RARE} rows of {plural(len(rare), 'class')} "
             f"({listed}): their recall, and macro-F1 with it, says little"
         )
-
-
-def near_keys(rows: Rows) -> list[str]:
-    """n texts without case, punctuation and extra white space. Two rows of equal keys are near copies."""
-    keys = (("\n".join(" ".join(PUNCTUATION.sub(" ", part).split()) for part in key.split("\n"))) for key in rows.keys)
-    return [near if near.strip() else key for near, key in zip(keys, rows.keys, strict=True)]
 
 
 def without_copies(generated: Rows, pool: Rows, test: Rows, prefix: str, notes: list[str]) -> tuple[Rows, Rows]:
@@ -52,14 +41,14 @@ def without_copies(generated: Rows, pool: Rows, test: Rows, prefix: str, notes: 
 
     Notes count the others. Raises `DataError` if none is left of a role.
     """
-    test_keys = set(near_keys(test))
+    test_keys = set(test.near_keys)
     pool = _dropped(pool, test_keys, "real rows that repeat a test row", prefix, notes)
-    known = test_keys.union(near_keys(pool))
+    known = test_keys.union(pool.near_keys)
     return _dropped(generated, known, "generated rows that repeat a real or test row", prefix, notes), pool
 
 
 def _dropped(rows: Rows, keys: set[str], what: str, prefix: str, notes: list[str]) -> Rows:
-    mask = np.array([key not in keys for key in near_keys(rows)], dtype=np.bool_)
+    mask = np.array([key not in keys for key in rows.near_keys], dtype=np.bool_)
     if not mask.any():
         raise DataError(f"{prefix}: --drop-copies leaves no row, because all {len(rows):,} are {what}")
     if mask.all():
@@ -75,9 +64,9 @@ def _copies(what: str, rows: Rows, of: str, others: Rows) -> Iterator[str]:
     if same:
         text = short_repr(rows.texts[same[0]])
         yield f"{len(same):,} of {len(rows):,} {what} rows have the text of a {of} row, such as {text}; {DROP}"
-    places = {key: row for row, key in enumerate(near_keys(others))}
+    places = {key: row for row, key in enumerate(others.near_keys)}
     copied = set(same)
-    near = [(row, places[key]) for row, key in enumerate(near_keys(rows)) if key in places and row not in copied]
+    near = [(row, places[key]) for row, key in enumerate(rows.near_keys) if key in places and row not in copied]
     if near:
         texts = f"{short_repr(rows.texts[near[0][0]])} and {short_repr(others.texts[near[0][1]])}"
         yield (
