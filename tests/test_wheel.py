@@ -104,7 +104,7 @@ def test_an_editable_installation_is_the_checkout(wheels: dict[str, Path]) -> No
 
 
 def test_init_in_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench.commands.init import sweeps
+    from bench.commands.data.init import sweeps
 
     monkeypatch.chdir(tmp_path)
     assert sum("python -m bench" in line for line in sweeps()) == 3

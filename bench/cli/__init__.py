@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.cli import grids, models, reports, stores
+from bench.cli import data, grids, models, reports, stores
 from bench.cli.argv import canonical
 from bench.cli.common import INTERRUPTED, say
 from bench.cli.foreign import foreign_package
@@ -61,16 +61,16 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 app.command()(grids.sweep)
 app.command()(models.train)
 app.command()(models.predict)
-app.command()(stores.validate)
+app.command()(data.validate)
 app.command(name="list")(stores.list_)
 app.command()(stores.show)
 app.command()(stores.clean)
 app.command()(stores.doctor)
 app.command()(reports.report)
 app.command()(reports.compare)
-app.command()(stores.weights)
+app.command()(reports.weights)
 app.command()(reports.calibrate)
-app.command()(stores.init)
+app.command()(data.init)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -22,7 +22,7 @@ def train(
     log_artifacts: Annotated[bool, option("artifacts")] = False,
 ) -> None:
     """Train one cell from a configuration file, keep its model and predict its test file."""
-    from bench.commands.train import train as train_one
+    from bench.commands.models.train import train as train_one
     from bench.execution.grid import Options
     from bench.tracking.lineage import KINDS
 
@@ -55,9 +55,9 @@ def predict(
     out: Annotated[Path, option("out")] = Path("runs"),
 ) -> None:
     """Predict the texts of a file with a saved model: labels and probabilities."""
-    from bench.commands.predict import predict as predictions
-    from bench.commands.predict import writable, write_predictions
-    from bench.commands.train import labelled
+    from bench.commands.models.predict import predict as predictions
+    from bench.commands.models.predict import writable, write_predictions
+    from bench.commands.models.train import labelled
     from bench.store.find import model_of
 
     if as_submission and labelled(str(file)):

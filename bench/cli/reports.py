@@ -1,4 +1,4 @@
-"""Commands that compare methods: `report`, `compare`, `calibrate`."""
+"""Commands on results: `report`, `compare`, `weights`, `calibrate`."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def report(
     ] = False,
 ) -> None:
     """Write the leaderboard of all cells in one or more stores, without training."""
-    from bench.commands import report as reporting
     from bench.commands.arguments import rules
+    from bench.commands.reports import report as reporting
     from bench.execution.grid import writable
 
     sources = stores or [out]
@@ -62,10 +62,28 @@ def compare(
 ) -> None:
     """Compare two methods of a store: difference, interval, verdict, and the numbers behind them."""
     from bench.commands.arguments import rules
-    from bench.commands.compare import compare as lines
+    from bench.commands.reports.compare import compare as lines
 
     judgement = rules(VerdictArguments(b, delta, correction, allow_mixed))
     for line in lines(out, a, judgement, task=task):
+        say(line)
+
+
+def weights(
+    cell: Annotated[
+        list[str],
+        typer.Argument(help='A finished cell: the start of its id, its folder, or "task method seed".'),
+    ],
+    out: Annotated[Path, option("out")] = Path("runs"),
+    top: Annotated[int, typer.Option(min=0, help="How many of the heaviest and of the lightest rows to show.")] = 5,
+    with_texts: Annotated[
+        bool, typer.Option("--with-texts", help="Also show the texts of these rows, decoded from the encoder's tokens.")
+    ] = False,
+) -> None:
+    """Show a cell's weights: distribution, detection of wrong labels and duplicates, heaviest and lightest rows."""
+    from bench.commands.reports.weights import weights as lines
+
+    for line in lines(out, " ".join(cell), top=top, with_texts=with_texts):
         say(line)
 
 
@@ -91,12 +109,12 @@ def calibrate(
 
     writable(reports)
     if against_itself:
-        from bench.commands.calibrate_aa import calibrate_aa
+        from bench.commands.reports.calibrate_aa import calibrate_aa
 
         if store is None:
             raise UserError("calibrate --aa needs the cells of a store; name it with --from DIR")
         say(f"written: {calibrate_aa(store, reports, say)}")
     else:
-        from bench.commands.calibrate import calibrate as simulate
+        from bench.commands.reports.calibrate import calibrate as simulate
 
         say(f"written: {simulate(reports, say, full=full, store=store)}")

@@ -20,7 +20,7 @@ import methods
 from bench.cli import commands, grid_file
 from bench.cli.argv import canonical, keys_of
 from bench.cli.options import parsed_arguments
-from bench.commands.show import diff, show
+from bench.commands.stores.show import diff, show
 from bench.config import recipe_file, sweep_file
 from bench.config.auxiliary_term import auxiliary
 from bench.config.method_choice import choose

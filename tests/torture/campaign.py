@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from bench.commands.clean import clean
+from bench.commands.stores.clean import clean
 from bench.errors import UserError
 from bench.store.folders import State, state
 from bench.store.integrity import damage

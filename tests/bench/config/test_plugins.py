@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import methods
-from bench.commands.list import methods as listed
+from bench.commands.stores.list import methods as listed
 from bench.config.request import load_plugins, make_request
 from bench.errors import UserError
 from bench.planning.planner import make_plan

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bench.commands.predict import predict
+from bench.commands.models.predict import predict
 from bench.encoders.checkpoints import find
 from bench.errors import UserError
 from tests.bench.precomputed.test_external_scores import classifier

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.commands.validate import validate
+from bench.commands.data.validate import validate
 from bench.config.request import make_request
 from bench.errors import UserError
 from bench.execution.dry_run import summary

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -43,6 +44,12 @@ def cells(folder: Path) -> list[Path]:
 
 
 @pytest.mark.timeout(600)
+def training(agent: subprocess.Popen[bytes]) -> bool:
+    """Whether the agent has started the command of a trial."""
+    commands = [child.cmdline() for child in psutil.Process(agent.pid).children()]
+    return any("bench" in command for command in commands)
+
+
 def test_two_agents_share_a_sweep_and_one_is_killed(
     server: Stub, environment: dict[str, str], tmp_path: Path, tiny_encoder: Path
 ) -> None:
@@ -60,7 +67,8 @@ def test_two_agents_share_a_sweep_and_one_is_killed(
     name = f"{ENTITY}/{PROJECT}/{next(iter(server.sweeps))}"
     victim, other = call("agent", name), call("agent", name)
     deadline = time.monotonic() + 240  # as long as a crowded machine may need
-    while len(server.trials) < 2 and time.monotonic() < deadline:
+    while len(server.trials) < 2 or not training(victim):
+        assert time.monotonic() < deadline
         time.sleep(0.1)
     victim.send_signal(signal.SIGKILL)  # its child goes on and is nobody's any more
     assert other.wait(400) == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.commands.clean import clean, entries, size
+from bench.commands.stores.clean import clean, entries, size
 from bench.config.request import make_request
 from bench.errors import UserError
 from bench.execution import grid
@@ -131,7 +131,7 @@ def test_a_folder_that_a_run_takes_meanwhile_stays(store: Plan, monkeypatch: pyt
         with exclusive(root):
             yield
 
-    monkeypatch.setattr("bench.commands.clean.exclusive", late)
+    monkeypatch.setattr("bench.commands.stores.clean.exclusive", late)
     with pytest.raises(UserError, match="a run uses"):
         list(clean(store.root, failed=False, remove=True))
     assert state(stale) is State.RUNNING

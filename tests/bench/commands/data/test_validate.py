@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.commands.validate import validate
+from bench.commands.data.validate import validate
 from bench.config.request import make_request
 from tasks import DataError
 from tests.helpers.encoders import make_bert

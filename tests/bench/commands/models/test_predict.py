@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from bench.commands.predict import predict, submission, texts
+from bench.commands.models.predict import predict, submission, texts
 from bench.errors import UserError
 from tasks import DataError
 from tests.bench.precomputed.test_external_scores import classifier

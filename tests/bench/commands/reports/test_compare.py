@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bench.commands.compare import compare
+from bench.commands.reports.compare import compare
 from bench.errors import UserError
 from bench.leaderboard import Rules
 from bench.leaderboard.build import build

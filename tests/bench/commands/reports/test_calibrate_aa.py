@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.cli import main
-from bench.commands import calibrate_aa
+from bench.commands.reports import calibrate_aa
 from bench.errors import UserError
 from bench.stats.crossed import compare
 from bench.store.files import write_json

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.commands.clean import SHARED, require_store
+from bench.commands.stores.clean import SHARED, require_store
 from bench.errors import UserError
 from bench.store.files import read_json
 from bench.store.folders import State, failure, state, state_word

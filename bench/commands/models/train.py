@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.commands.predict import predict, submission, texts
+from bench.commands.models.predict import predict, submission, texts
 from bench.config.recipe_file import Recipe, read
 from bench.config.request import Request, make_request
 from bench.errors import UserError

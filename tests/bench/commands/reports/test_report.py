@@ -133,7 +133,7 @@ def test_a_disk_that_takes_nothing_is_one_line(store, capsys, monkeypatch, numbe
 
 
 def test_compare_and_calibrate_from_the_command_line(store, capsys, monkeypatch):
-    from bench.commands import calibrate
+    from bench.commands.reports import calibrate
 
     monkeypatch.setattr(calibrate, "NULLS", {False: 200, True: 200})
     assert "exact McNemar" in bench(capsys, "compare", "dimp", "ce")[1]

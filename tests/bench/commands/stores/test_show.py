@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.commands.show import diff, show, spark
+from bench.commands.stores.show import diff, show, spark
 from bench.errors import UserError
 from bench.planning.plan import Plan
 from bench.store.files import read_json, write_json

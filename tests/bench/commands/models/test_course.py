@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.commands.predict import texts
+from bench.commands.models.predict import texts
 from bench.errors import UserError
 from tasks import DataError
 from tests.helpers.rows import bundled_rows

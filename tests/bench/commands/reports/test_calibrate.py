@@ -1,6 +1,6 @@
 import pytest
 
-from bench.commands import calibrate
+from bench.commands.reports import calibrate
 from bench.errors import UserError
 from bench.store.files import write_json
 from tests.bench.leaderboard.fake_store import FakeStore

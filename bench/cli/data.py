@@ -1,0 +1,50 @@
+"""Commands on data before a run: `validate`, `init`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from bench.cli.common import say
+from bench.cli.options import option, parsed_arguments, takes_run_arguments
+from bench.config.run_arguments import DataArguments
+
+
+class Starter(StrEnum):
+    """The folders that `init` copies."""
+
+    SWEEPS = "sweeps"
+
+
+@takes_run_arguments(DataArguments)
+def validate(
+    context: typer.Context,
+    tasks: Annotated[str | None, typer.Argument(help="Names or paths, as in run --tasks.", show_default=False)] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Count tokens with its tokenizer (default: the preset's encoder).")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Longer texts than its maximum length count as cut.")] = "quick",
+    settings: Annotated[list[str] | None, option("settings")] = None,
+    **arguments: Any,
+) -> None:
+    """Show the data of a task: columns, roles, sizes, label shares, duplicates, overlaps and lengths in tokens."""
+    from bench.commands.data.validate import validate as lines
+    from bench.config.option import key_values
+    from bench.config.request import make_request
+
+    changes = {"tasks": tasks, "encoder": encoder, "preset": preset, "settings": key_values(settings or ())}
+    request = make_request(methods="ce", **changes, **vars(parsed_arguments(context.params, DataArguments)))
+    for line in lines(request):
+        say(line)
+
+
+def init(
+    what: Annotated[Starter, typer.Argument(help="W&B sweeps, grids and recipes, into ./sweeps.")],
+) -> None:
+    """Copy files that come with the package into the working directory, to be edited and run."""
+    from bench.commands.data import init
+
+    for line in {Starter.SWEEPS: init.sweeps}[what]():
+        say(line)

@@ -1,0 +1,1 @@
+"""Commands that train a single model or use one."""
