@@ -1,4 +1,4 @@
-"""Commands on data before a run: `validate`, `init`."""
+"""Commands on data before a run: `validate`, `generate`, `init`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.cli.common import say
+from bench.cli.common import INTERRUPTED, say
 from bench.cli.options import option, parsed_arguments, takes_run_arguments
 from bench.config.run_arguments import DataArguments
+from bench.generate.arguments import GenerateArguments
 
 
 class Starter(StrEnum):
@@ -38,6 +39,22 @@ def validate(
     request = make_request(methods="ce", **changes, **vars(parsed_arguments(context.params, DataArguments)))
     for line in lines(request):
         say(line)
+
+
+@takes_run_arguments(GenerateArguments)
+def generate(context: typer.Context, **arguments: Any) -> None:
+    """Write a file of labelled texts with a language model, for `bench run --generated`.
+
+    The same command continues a run that was stopped or killed. The key of a server comes from OPENAI_API_KEY alone.
+    """
+    from bench.commands.data.generate import generate as generate_rows
+
+    try:
+        complete = generate_rows(parsed_arguments(context.params, GenerateArguments), say)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    if not complete:
+        raise typer.Exit(1)
 
 
 def init(

@@ -1,0 +1,80 @@
+"""Reads an answer: the text, or why it is no row."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bench.generate.backends import Answer
+from tasks.loading.checks import text_problem
+
+THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)
+FENCE = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
+QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»", "'": "'"}
+# A genuine text may say sorry; a refusal also says what it will not do.
+REFUSAL = re.compile(
+    r"\bas an ai\b|\bai (?:language )?model\b"
+    r"|(?:sorry|apologi[sz]e|\bcan(?:no|'|’)?t\b|unable to|not able to)[^\n]{0,80}"
+    r"\b(?:assist|help (?:you )?with|comply|fulfil|(?:generate|create|provide|write) (?:that|this|such|content|text))",
+    re.IGNORECASE,
+)
+START = 300  # characters in which a refusal is looked for
+
+
+class Outcome(StrEnum):
+    """What became of an answer."""
+
+    ROW = "row"
+    REPEATED = "repeats a generated row"
+    REAL = "repeats a real row"
+    TEST = "repeats a test row"
+    REFUSED = "refused"
+    CUT = "cut at the token limit"
+    MALFORMED = "malformed"
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """The text or texts of an answer; `outcome` is ROW unless there is none to use."""
+
+    outcome: Outcome
+    text: str = ""
+    text_pair: str | None = None
+
+
+def parsed(answer: Answer, *, pair: bool) -> Parsed:
+    """What an answer holds. Thoughts, quotation marks and code fences around the text are taken off."""
+    content = THOUGHTS.sub("", answer.text).strip()
+    if answer.refusal or answer.finish_reason == "content_filter" or REFUSAL.search(content[:START]):
+        return Parsed(Outcome.REFUSED)
+    if answer.finish_reason == "length":
+        return Parsed(Outcome.CUT)
+    content = bare(content)
+    texts = pair_of(content) if pair else (content, None)
+    if texts is None or any(text_problem(text) for text in texts if text is not None):
+        return Parsed(Outcome.MALFORMED)
+    return Parsed(Outcome.ROW, *texts)
+
+
+def bare(content: str) -> str:
+    """A text without a code fence or a pair of quotation marks around all of it."""
+    if fence := FENCE.fullmatch(content):
+        content = fence[1].strip()
+    inside = content[1:-1]
+    if len(content) > 2 and QUOTES.get(content[0]) == content[-1] and not {content[0], content[-1]} & set(inside):
+        content = inside.strip()
+    return content
+
+
+def pair_of(content: str) -> tuple[str, str | None] | None:
+    """The two texts of a JSON object; None if the content is not such an object."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    text, text_pair = (value.get("text"), value.get("text_pair")) if isinstance(value, dict) else (None, None)
+    if not isinstance(text, str) or not isinstance(text_pair, str):
+        return None
+    return text.strip(), text_pair.strip()

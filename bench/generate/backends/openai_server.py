@@ -1,0 +1,169 @@
+"""The backend `openai`: any server with the chat API of OpenAI, asked by the client of that name.
+
+The client itself waits and asks again after a rate limit (as long as `Retry-After` says, up to 120 s), a server error,
+a time-out or a broken connection. The key comes from the environment, and messages never repeat it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from bench.errors import UserError
+from bench.generate.backends.backend import Answer, Prompt, Sampling
+from tasks.errors import did_you_mean, join_names, short_repr
+
+KEY = "OPENAI_API_KEY"
+RETRIES = 10  # of one request; without Retry-After the waits grow to 8 s and add up to about a minute
+START_RETRIES, START_TIMEOUT = 2, 10.0  # of the first contact: who mistypes an address must not wait for a minute
+MOST_SHOWN = 300  # characters of a server's message
+
+
+class OpenAIServer:
+    """Sends a request per prompt, `concurrency` of them at the same time."""
+
+    batch = 1
+
+    def __init__(self, sampling: Sampling) -> None:
+        try:
+            import openai
+        except ImportError:
+            raise UserError(
+                'backend openai needs the package openai: pip install "data-weighting-bench[generate]"'
+            ) from None
+        self.key = os.environ.get(KEY, "").strip()
+        if not self.key:
+            raise UserError(
+                f"backend openai reads the key from the environment: export {KEY}=... (for a server that needs no key, "
+                "any word)"
+            )
+        self.sampling, self.parallel = sampling, sampling.concurrency
+        self.asked = self.sent = 0  # prompts, and requests for them: more where the client had to repeat one
+        self.limit = "max_tokens"  # newer models of OpenAI call it max_completion_tokens
+        self.known: list[str] = []  # the models that the server lists
+        check_url(sampling.base_url or os.environ.get("OPENAI_BASE_URL"))
+        self.client = openai.AsyncOpenAI(
+            api_key=self.key,
+            base_url=sampling.base_url,
+            max_retries=RETRIES,
+            timeout=sampling.timeout,
+            http_client=openai.DefaultAsyncHttpxClient(event_hooks={"request": [self._count]}),
+        )
+        self.place = f"{self.client.base_url.host}:{self.client.base_url.port or self.client.base_url.scheme}"
+
+    @property
+    def sent_again(self) -> int:
+        """Requests that had to be repeated."""
+        return self.sent - self.asked
+
+    async def _count(self, request: Any) -> None:
+        self.sent += "chat/completions" in str(request.url)
+
+    async def start(self) -> None:
+        """Raise UserError if the server cannot be reached or refuses the key."""
+        import openai
+
+        client = self.client.with_options(max_retries=START_RETRIES, timeout=min(START_TIMEOUT, self.sampling.timeout))
+        try:
+            self.known = [model.id for model in (await client.models.list()).data or ()]
+        except openai.APIConnectionError as error:
+            reason = self._shown(error.__cause__ or error)
+            raise UserError(f"no answer from the server at {self.place} ({reason}); --base-url sets it") from None
+        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+            raise self._refused_key(error) from None
+        except Exception:
+            self.known = []  # a server need not list its models
+
+    async def answers(self, prompts: Sequence[Prompt]) -> list[Answer]:
+        """The answer to each prompt."""
+        return [await self._answer(prompt) for prompt in prompts]
+
+    async def _answer(self, prompt: Prompt) -> Answer:
+        import openai
+
+        sampling, limit = self.sampling, self.limit
+        self.asked += 1
+        try:
+            completion = await self.client.chat.completions.create(
+                model=sampling.model,
+                messages=[{"role": message.role, "content": message.content} for message in prompt.messages],  # type: ignore[misc]
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                seed=prompt.seed,
+                extra_body={limit: sampling.max_tokens},
+            )
+            return answer_of(completion)
+        except openai.APIStatusError as error:
+            if error.param == limit == "max_tokens":
+                self.limit = "max_completion_tokens"
+                return await self._answer(prompt)
+            return self._rejected(error)
+        except openai.APIConnectionError as error:
+            return failed(self._shown(error.__cause__ or error))
+        except (openai.APIError, ValueError, AttributeError, LookupError, TypeError) as error:
+            return failed(f"an answer that is not of the chat API ({self._shown(error)})")
+
+    def _rejected(self, error: Any) -> Answer:
+        """The answer in place of one that the server refused. Raises UserError if it would refuse every other too."""
+        status, code = error.status_code, str(error.code or "")
+        if status in (401, 403):
+            raise self._refused_key(error) from None
+        if status == 404:
+            hint = did_you_mean(self.sampling.model, self.known)
+            hint = hint or (f"; it has {join_names(self.known)}" if self.known else "")
+            raise UserError(
+                f"the server at {self.place} does not know the model {short_repr(self.sampling.model)} "
+                f"({self._shown(error)}){hint}; --model names another"
+            ) from None
+        if code == "insufficient_quota":
+            raise UserError(f"the account at {self.place} has no credit left ({self._shown(error)})") from None
+        if code == "content_filter":
+            return Answer("", "content_filter", self.sampling.model, None, None, refusal=self._shown(error))
+        if status in (408, 409, 429) or status >= 500:
+            wait = error.response.headers.get("retry-after")
+            return failed(self._shown(error) + (f"; the server asks to wait {wait} s" if wait else ""))
+        raise UserError(f"the server at {self.place} refuses the request ({self._shown(error)})") from None
+
+    def _refused_key(self, error: Exception) -> UserError:
+        return UserError(f"the server at {self.place} refuses the key in {KEY} ({self._shown(error)})")
+
+    def _shown(self, error: BaseException) -> str:
+        """An error in a line, cut, without the key."""
+        text = " ".join((str(error) or type(error).__name__).split()).replace(self.key, f"<{KEY}>")
+        return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.client.close()
+
+
+def check_url(url: str | None) -> None:
+    """Raise UserError for an address that is none, or that holds credentials, which would be shown and stored."""
+    if url is None:
+        return
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UserError(f"--base-url {short_repr(url)} is no address such as http://localhost:8000/v1")
+    if parts.username or parts.password or parts.query:
+        raise UserError(f"--base-url must not hold a user name, password or query; the key belongs into {KEY}")
+
+
+def answer_of(completion: Any) -> Answer:
+    """The first choice of a chat completion. Raises AttributeError, IndexError or TypeError if there is none."""
+    choice, usage = completion.choices[0], completion.usage
+    refusal = getattr(choice.message, "refusal", None)
+    return Answer(
+        text=choice.message.content or "",
+        finish_reason=str(choice.finish_reason),
+        model=str(completion.model),
+        tokens_in=None if usage is None else int(usage.prompt_tokens),
+        tokens_out=None if usage is None else int(usage.completion_tokens),
+        refusal=str(refusal) if refusal else "",
+    )
+
+
+def failed(problem: str) -> Answer:
+    """The answer in place of one that did not come."""
+    return Answer("", "", "", None, None, failure=problem)
