@@ -80,7 +80,7 @@ class Generator:
                     waiting[asyncio.create_task(self.backend.answers(prompts))] = batch
                 if not waiting:
                     return
-                done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(waiting, timeout=INTERVAL, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     self._take(waiting.pop(task), task)
                 self._show_progress()
@@ -130,7 +130,7 @@ class Generator:
             if (record := self._record(sent, answer)) is not None
         ]
         self.journal.add(records)
-        for label in self.request.quotas:
+        for label in {sent.asked.label for sent in batch}:
             if self.barren[label] >= BARREN:
                 self.stopped = self.stopped or self._barren(label)
 
@@ -214,7 +214,8 @@ class Generator:
             new = self.rows.total() - self.before
             left = (self.wanted - self.rows.total()) * (now - self.started) / new if new else None
             remaining = "" if left is None else f"; about {left / 60:.0f} min left"
-            self.say(f"{self.rows.total():,} of {self.wanted:,} rows; {self.spending}{remaining}")
+            again = f"; {plural(self.backend.sent_again, 'request')} sent again" if self.backend.sent_again else ""
+            self.say(f"{self.rows.total():,} of {self.wanted:,} rows; {self.spending}{again}{remaining}")
 
     def summary(self) -> Iterator[str]:
         """The lines at the end: rows by label, answers without a row, tokens and cost, and why it stopped."""
@@ -233,5 +234,8 @@ class Generator:
                 f"broken connection), {self.failed:,} without an answer in the end; what a server may charge for these "
                 "is not counted"
             )
+        yield from self.backend.notes
+        if dropped := self.in_work.total():
+            yield f"{plural(dropped, 'prompt')} in work dropped; the next run asks again"
         if self.stopped:
             yield f"stopped: {self.stopped}"

@@ -84,7 +84,9 @@ def read_own_rows(places: Places, labels: Sequence[str], *, pair: bool) -> OwnRo
     known.add(keys.get("test", ()), Outcome.TEST)
     known.add(keys.get("real", ()), Outcome.REAL)
     digests = {role: digest(sorted(of_role)) for role, of_role in keys.items()}
-    notes += (f"rows that repeat one of {len(of_role):,} {role} rows are left out" for role, of_role in keys.items())
+    for role, of_role in keys.items():
+        alone = "; the test rows serve for this alone" if role == "test" else ""
+        notes.append(f"generated rows that repeat one of {len(of_role):,} {role} rows are left out{alone}")
     examples: dict[str, list[Example]] = {}
     if places.few_shot is not None:
         forbidden = set(keys.get("test", ()))
@@ -101,9 +103,10 @@ def read_own_rows(places: Places, labels: Sequence[str], *, pair: bool) -> OwnRo
 def _texts(place: str, role: str, columns: Mapping[ColumnRole, str], pair: bool) -> list[str]:
     """The normalised texts of a file; its labels play no part."""
     table = read_place(place, role)
-    for column in columns.values():
-        table.column(column)
-    first, second = texts_of(table, load_spec(FILES), columns or None)
+    if "text" in columns:
+        first, second = columns["text"], columns.get("text_pair")
+    else:
+        first, second = texts_of(table, load_spec(FILES), columns or None)
     _check_kind(table.name, second, pair)
     rows = zip(table.column(first), table.column(second) if second else table.column(first), strict=True)
     texts = [(one, other) for one, other in rows if isinstance(one, str) and isinstance(other, str)]

@@ -14,6 +14,7 @@ from bench.generate.attributes import Attributes, drawn
 from bench.generate.backends import Message, Prompt
 from bench.seeds import derive
 
+MOST_OTHERS = 100  # labels that a prompt names beside its own
 VERSION = 1  # of the wording: raise it with every change, since rows and journals name it
 
 SYSTEM = (
@@ -81,11 +82,12 @@ class Prompts:
         return Asked(label, number, prompt, attributes, tuple(example.row for example in examples))
 
     def _task(self, label: str) -> list[str]:
-        others = ", ".join(self._named(other) for other in self.labels if other != label)
+        others = [self._named(other) for other in self.labels if other != label]
+        listed = ", ".join(others) if len(others) <= MOST_OTHERS else f"any of {len(others):,} other classes"
         what = "pair of texts" if self.pair else "text"
         return [
             f"Write one new {what} of this kind: {self.domain}.",
-            f"It clearly belongs to the class {self._named(label)}, and not to: {others}.",
+            f"It clearly belongs to the class {self._named(label)}, and not to: {listed}.",
             "Do not name the class.",
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -132,9 +133,13 @@ def checked_shares(text: str | None, labels: Sequence[str]) -> dict[str, float]:
 def divided(n: int, shares: Mapping[str, float]) -> dict[str, int]:
     """n rows divided by shares (Sainte-Lague): no label loses a row when n grows, so that a file can be extended."""
     quotas = dict.fromkeys(shares, 0)
+    # The label with the largest share / (2 * its rows + 1) comes first.
+    waiting = [(1 / share, place, label) for place, (label, share) in enumerate(shares.items())]
+    heapq.heapify(waiting)
     for _ in range(n):
-        label = max(shares, key=lambda name: shares[name] / (2 * quotas[name] + 1))
+        _, place, label = waiting[0]
         quotas[label] += 1
+        heapq.heapreplace(waiting, ((2 * quotas[label] + 1) / shares[label], place, label))
     return quotas
 
 

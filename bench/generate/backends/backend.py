@@ -55,6 +55,7 @@ class Backend(Protocol):
     batch: int  # prompts of one call of `answers`
     parallel: int  # calls of `answers` at the same time
     place: str  # where the model runs, for the user; without credentials
+    notes: list[str]  # what the backend had to do differently, for the user
 
     @property
     def sent_again(self) -> int:

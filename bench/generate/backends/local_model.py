@@ -29,6 +29,7 @@ class LocalModel:
         from bench.precomputed.inference import available_device
 
         self.sampling, self.batch, self.positions = sampling, sampling.concurrency, checkpoint.positions
+        self.notes: list[str] = []
         self.device = available_device()
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(

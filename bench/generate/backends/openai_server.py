@@ -7,7 +7,8 @@ a time-out or a broken connection. The key comes from the environment, and messa
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ from tasks.errors import did_you_mean, join_names, short_repr
 KEY = "OPENAI_API_KEY"
 RETRIES = 10  # of one request; without Retry-After the waits grow to 8 s and add up to about a minute
 START_RETRIES, START_TIMEOUT = 2, 10.0  # of the first contact: who mistypes an address must not wait for a minute
+# Parameters that a request can do without: the seed, and the others where they are 1, their usual value.
+OPTIONAL = {"seed", "temperature", "top_p"}
 MOST_SHOWN = 300  # characters of a server's message
 
 
@@ -42,6 +45,8 @@ class OpenAIServer:
         self.sampling, self.parallel = sampling, sampling.concurrency
         self.asked = self.sent = 0  # prompts, and requests for them: more where the client had to repeat one
         self.limit = "max_tokens"  # newer models of OpenAI call it max_completion_tokens
+        self.left_out: set[str] = set()  # parameters that the server does not take
+        self.notes: list[str] = []
         self.known: list[str] = []  # the models that the server lists
         check_url(sampling.base_url or os.environ.get("OPENAI_BASE_URL"))
         self.client = openai.AsyncOpenAI(
@@ -83,27 +88,46 @@ class OpenAIServer:
     async def _answer(self, prompt: Prompt) -> Answer:
         import openai
 
-        sampling, limit = self.sampling, self.limit
+        parameters = self._parameters(prompt)
         self.asked += 1
         try:
             completion = await self.client.chat.completions.create(
-                model=sampling.model,
+                model=self.sampling.model,
                 messages=[{"role": message.role, "content": message.content} for message in prompt.messages],  # type: ignore[misc]
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                seed=prompt.seed,
-                extra_body={limit: sampling.max_tokens},
+                extra_body=parameters,
             )
             return answer_of(completion)
         except openai.APIStatusError as error:
-            if error.param == limit == "max_tokens":
-                self.limit = "max_completion_tokens"
+            if self._adapted(error, parameters):
                 return await self._answer(prompt)
             return self._rejected(error)
         except openai.APIConnectionError as error:
             return failed(self._shown(error.__cause__ or error))
         except (openai.APIError, ValueError, AttributeError, LookupError, TypeError) as error:
             return failed(f"an answer that is not of the chat API ({self._shown(error)})")
+
+    def _parameters(self, prompt: Prompt) -> dict[str, Any]:
+        """The parameters of a request, without those that the server does not take."""
+        sampling = self.sampling
+        parameters = {"temperature": sampling.temperature, "top_p": sampling.top_p, "seed": prompt.seed}
+        taken = {name: value for name, value in parameters.items() if name not in self.left_out}
+        return {**taken, self.limit: sampling.max_tokens}
+
+    def _adapted(self, error: Any, parameters: Mapping[str, Any]) -> bool:
+        """Whether the server refused a parameter that the next request has under another name, or does without."""
+        if error.status_code not in (400, 422):
+            return False
+        if error.param == "max_tokens" in parameters:
+            self.limit = "max_completion_tokens"
+            return True
+        for name in OPTIONAL & parameters.keys():
+            refused = error.param == name or re.search(rf"\b{name}\b", str(error.body))
+            if refused and (name == "seed" or parameters[name] == 1):
+                if name not in self.left_out:
+                    self.notes.append(f"the server takes no {name}, which was left out")
+                self.left_out.add(name)
+                return True
+        return False
 
     def _rejected(self, error: Any) -> Answer:
         """The answer in place of one that the server refused. Raises UserError if it would refuse every other too."""

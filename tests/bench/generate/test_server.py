@@ -17,7 +17,7 @@ import pytest
 from bench.errors import UserError
 from bench.generate.backends import openai_server
 from tests.bench.generate.conftest import KEY, Done, rows_of
-from tests.helpers.background import wait_for
+from tests.helpers.background import default_interrupts, wait_for
 from tests.helpers.chat_server import Reply, chat_server, error, numbered
 
 Run = Callable[..., Done]
@@ -123,6 +123,22 @@ def test_newer_servers_name_the_limit_differently(run: Run) -> None:
     assert {request["max_completion_tokens"] for request in server.answered} == {77}
 
 
+def test_what_a_server_does_not_take_is_left_out_and_said(run: Run) -> None:
+    def strict(number: int, request: dict[str, Any]) -> Reply:
+        if "seed" in request:
+            return error(422, "Extra inputs are not permitted: seed")
+        return Reply(f"text {number}")
+
+    with chat_server(strict) as server:
+        done = run(server, n=20, temperature=0.7)
+    assert done.complete
+    assert done.said.count("the server takes no seed, which was left out") == 1
+    assert all(request["temperature"] == 0.7 for request in server.answered)
+    refusing = chat_server(lambda *_: error(400, "no", param="temperature"))
+    with refusing as server, pytest.raises(UserError, match="refuses the request"):
+        run(server, n=30, temperature=0.7)
+
+
 @pytest.mark.parametrize("budget", ["6000 tokens", "0.012"])
 def test_no_request_is_sent_that_could_exceed_the_budget(run: Run, budget: str) -> None:
     prices = {"price_in": 2.0, "price_out": 2.0}
@@ -158,7 +174,7 @@ def test_a_model_that_repeats_itself_is_given_up(run: Run) -> None:
 
 
 def test_a_killed_run_continues(tmp_path: Path, run: Run) -> None:
-    """SIGKILL again and again: the file in the end has every prompt once, and equals that of a run without a kill."""
+    """SIGKILL, then Ctrl-C: the file in the end has every prompt once, and equals that of a run without a kill."""
 
     def slow(number: int, request: dict[str, Any]) -> Reply:
         return Reply(f"a text about {request['seed']}", wait=0.05)
@@ -167,13 +183,17 @@ def test_a_killed_run_continues(tmp_path: Path, run: Run) -> None:
         command = [sys.executable, "-m", "bench", "generate", "--labels", "pos,neg", "--domain", "tweets", "--n", "60"]
         command += ["--model", "small-writer", "--base-url", server.url, "--to", "out.jsonl", "--concurrency", "4"]
         environment = {**os.environ, "OPENAI_API_KEY": KEY}
-        for kill in (1, 2):
-            process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE)
-            assert wait_for(lambda least=15 * kill: len(server.answered) >= least)
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+        for end, least in ((signal.SIGKILL, 15), (signal.SIGINT, 30)):
+            with default_interrupts():
+                process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE)
+            assert wait_for(lambda least=least: len(server.answered) >= least)
+            process.send_signal(end)
+            said = process.communicate()[0].decode()
+            assert process.returncode == (130 if end is signal.SIGINT else -end)
+            assert (tmp_path / "out.jsonl").exists() == (end is signal.SIGINT)
             with (tmp_path / "out.jsonl.journal").open("ab") as journal:
                 journal.write(b'{"record": {"label": "pos", "num')  # as a kill in the middle of a write leaves it
+        assert "in work dropped; the next run asks again" in said
         recorded = rows_of_journal(tmp_path / "out.jsonl.journal")
         assert 0 < len(recorded) < 60
         sent = len(server.requests)
@@ -227,6 +247,17 @@ def test_other_settings_are_named(run: Run, tmp_path: Path) -> None:
         assert len(server.requests) == 10
 
 
+def test_a_damaged_line_is_named(run: Run, tmp_path: Path) -> None:
+    journal = tmp_path / "out.jsonl.journal"
+    with chat_server() as server:
+        run(server)
+        lines = journal.read_bytes().splitlines(keepends=True)
+        for line in (b"\n", b"{}}\n", b'{"record": {"label": 1}}\n', b'{"other": 1}\n'):
+            journal.write_bytes(b"".join([*lines[:3], line, *lines[4:]]))
+            with pytest.raises(UserError, match=r"out\.jsonl\.journal, line 4 is damaged \(.+\); choose another --to"):
+                run(server)
+
+
 def test_two_runs_do_not_write_one_file(run: Run, tmp_path: Path) -> None:
     with chat_server() as server:
         run(server, n=2)
@@ -255,7 +286,7 @@ def test_what_no_repetition_would_mend_is_one_error(run: Run, monkeypatch: pytes
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
     for reply, message in {
         error(401, f"Incorrect API key provided: {KEY}"): r"refuses the key in .*provided: <OPENAI_API_KEY>",
-        error(400, "top_p is not supported", param="top_p"): r"refuses the request .*top_p is not supported",
+        error(400, "too long", "context_length_exceeded"): r"refuses the request .*too long",
         error(429, "pay", "insufficient_quota", x_should_retry="false"): r"no credit left .*pay",
     }.items():
         with chat_server(lambda *_, reply=reply: reply) as server, pytest.raises(UserError, match=message):
