@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,12 @@ from bench.store.folders import finish
 from bench.training import save_model
 from bench.training.history import History, NonFiniteLossError
 from bench.training.inputs import classifier, context, method_class, probed_real_rows, selection, table, training_rows
+from bench.training.memory import within_memory
 from bench.training.outputs import clean, environment, write_results
 from bench.training.snapshots import Snapshots, save_snapshots
 from bench.training.trainer import Trainer
+
+NOTE = "memory ran out, so some cells pass {part} rows of a batch at a time; the effective batch is the same"
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Trained:
     selected: dict[str, float]
     select_rows: int  # rows scored in order to select
     snapshots: Snapshots | None = None
+    part: int | None = None  # rows of a batch that were passed at a time, where whole batches did not fit into memory
 
 
 def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) -> dict[str, Any]:
@@ -42,7 +46,7 @@ def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) ->
     began = time.perf_counter()
     write_json(job.folder / "spec.json", dict(job.spec_json))
     write_json(job.folder / "env.json", environment())
-    trained = (training or train)(job)
+    trained = (training or train_within_memory)(job)
     history, test = trained.history, trained.test
     write_results(job, history, test, trained.scores)
     metrics: dict[str, Any] = {name: metric(job.test.labels, test) for name, metric in METRICS.items()}
@@ -61,6 +65,7 @@ def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) ->
             "score_rows": len(test) + len(trained.scores) + trained.select_rows,
         },
         "updates": history.passes.updates,
+        **({"part": trained.part} if trained.part else {}),
     }
     write_json(job.folder / "timing.json", timing)
     if snapshots is not None:
@@ -68,16 +73,27 @@ def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) ->
     if job.keep is not None:
         save_model.save(job, classifier(job, Settings(**job.spec.settings)))
     finish(job.folder, metrics)
-    return {**metrics, "seconds": timing["seconds"]}
+    notes = [NOTE.format(part=trained.part)] if trained.part else []
+    return {**metrics, "seconds": timing["seconds"], "notes": notes}
 
 
-def train(job: CellJob) -> Trained:
-    """Train and evaluate one cell, without writing: every rank runs this. Raises NonFiniteLossError."""
+def train_within_memory(job: CellJob) -> Trained:
+    """`train`, with parts of a batch at a time where whole batches do not fit into memory."""
+    size = job.spec.settings["batch_size"]
+    trained, part = within_memory(lambda part: train(job, part if part < size else None), size)
+    return trained if part == size else replace(trained, part=part)
+
+
+def train(job: CellJob, part: int | None = None) -> Trained:
+    """Train and evaluate one cell, without writing: every rank runs this. Raises NonFiniteLossError.
+
+    At most `part` rows of a batch are passed at a time.
+    """
     began = time.perf_counter()
     settings = Settings(**job.spec.settings)
     cls = method_class(job)
     method = cls(cls.Config(**job.spec.hyperparameters))
-    trainer = Trainer(classifier(job, settings), settings, job.spec.task, job.spec.seed, method.networks)
+    trainer = Trainer(classifier(job, settings), settings, job.spec.task, job.spec.seed, method.networks, part)
     try:
         rows = training_rows(job, method.config)
         method.start(context(job, method, rows))

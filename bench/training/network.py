@@ -7,6 +7,7 @@ import math
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import get_linear_schedule_with_warmup
 
 from bench import data_parallel
@@ -22,8 +23,9 @@ from bench.training.rows import ProbedRows
 class Network:
     """One of the classifiers that train side by side, with its optimiser and its probe of the phase."""
 
-    def __init__(self, classifier: Classifier, accelerator: Accelerator, head_seed: int) -> None:
-        self.classifier, self.accelerator, self.head_seed = classifier, accelerator, head_seed
+    def __init__(self, classifier: Classifier, accelerator: Accelerator, head_seed: int, part: int) -> None:
+        """`part` is the most rows of a batch that are passed at a time."""
+        self.classifier, self.accelerator, self.head_seed, self.part = classifier, accelerator, head_seed, part
         self.start()
         # evaluation_mode: no wrapper for several processes, since `bench.data_parallel` shares the batches.
         self.model: nn.Module = accelerator.prepare_model(classifier.model, evaluation_mode=True)
@@ -50,23 +52,46 @@ class Network:
 
     def log_probs(self, table: TokenTable, index: IntArray) -> Tensor:
         """(B, C) log-probabilities of a batch; each rank computes its own rows."""
-        own = data_parallel.own_rows(len(index))
-        passed = own if own.start < own.stop else slice(0, 1)  # a rank without rows passes one, for gradients of zero
-        inputs = table.inputs(index[passed], width=int(table.length[index].max()))
-        with data_parallel.dropout(passed, len(index), self.accelerator.device):
-            log_probs = torch.log_softmax(self.logits(inputs), dim=-1)
-        return data_parallel.gather(log_probs[: own.stop - own.start], own, len(index))
+        return self._gathered(self._own(table, index)[0], len(index))
 
     def encoded(self, table: TokenTable, index: IntArray) -> tuple[Tensor, Tensor]:
         """`log_probs`, and the (B, H) features that enter the head's last layer."""
+        log_probs, features = self._own(table, index)
+        return self._gathered(log_probs, len(index)), self._gathered(features, len(index))
+
+    def _gathered(self, own: Tensor, n: int) -> Tensor:
+        """(n, ...) the rows of all ranks, from those of this one."""
+        rows = data_parallel.own_rows(n)
+        return data_parallel.gather(own[: rows.stop - rows.start], rows, n)
+
+    def _own(self, table: TokenTable, index: IntArray) -> tuple[Tensor, Tensor]:
+        """`_pass` of this rank's rows of a batch, `self.part` at a time.
+
+        With several parts, the backward pass computes each again, so that only one is in memory.
+        """
+        own = data_parallel.own_rows(len(index))
+        own = own if own.start < own.stop else slice(0, 1)  # a rank without rows passes one, for gradients of zero
+        parts = [slice(at, min(at + self.part, own.stop)) for at in range(own.start, own.stop, self.part)]
+        if len(parts) == 1:
+            return self._pass(table, index, own)
+        state, outputs = torch.get_rng_state(), []
+        for part in parts:
+            torch.set_rng_state(state)  # each part draws the masks of the whole batch and keeps its own rows
+            outputs.append(checkpoint(self._pass, table, index, part, use_reentrant=False))
+        log_probs, features = (torch.cat(tensors) for tensors in zip(*outputs, strict=True))
+        return log_probs, features
+
+    def _pass(self, table: TokenTable, index: IntArray, part: slice) -> tuple[Tensor, Tensor]:
+        """(b, C) log-probabilities and (b, H) features of the rows `part` of a batch."""
         features: list[Tensor] = []
         hook = self.classifier.output.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0]))
+        inputs = table.inputs(index[part], width=int(table.length[index].max()))
         try:
-            log_probs = self.log_probs(table, index)
+            with data_parallel.dropout(part, len(index), self.accelerator.device):
+                log_probs = torch.log_softmax(self.logits(inputs), dim=-1)
         finally:
             hook.remove()
-        own = data_parallel.own_rows(len(index))
-        return log_probs, data_parallel.gather(features[0][: own.stop - own.start], own, len(index))
+        return log_probs, features[0]
 
     def update(self, clip_norm: float | None) -> Tensor:
         """One step of the optimiser. Returns the norm () of the gradient before clipping."""

@@ -37,13 +37,23 @@ CHECK_EVERY = 16  # updates between checks of the losses: each check waits for t
 class Trainer:
     """Trains and evaluates the classifiers of one cell."""
 
-    def __init__(self, classifier: Classifier, settings: Settings, task: str, seed: int, networks: int = 1) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        settings: Settings,
+        task: str,
+        seed: int,
+        networks: int = 1,
+        part: int | None = None,
+    ) -> None:
+        """`part` is the most rows that are passed at a time; without it, whole batches."""
+        self.part = part or max(settings.batch_size, BATCH)
         self.accelerator = Accelerator(mixed_precision=settings.precision)
         self.settings, self.task, self.seed = settings, task, seed
         self.auxiliary = None if settings.auxiliary is None else auxiliary(settings.auxiliary)
         peers = [(classifier.peer(), derive("head", task, seed, number)) for number in range(1, networks)]
         members = [(classifier, derive("head", task, seed)), *peers]
-        self.networks = [Network(member, self.accelerator, head_seed) for member, head_seed in members]
+        self.networks = [Network(member, self.accelerator, head_seed, self.part) for member, head_seed in members]
 
     @property
     def classifier(self) -> Classifier:
@@ -175,7 +185,7 @@ class Trainer:
         """
         network, device = self.networks[0], self.accelerator.device
         network.classifier.eval()
-        batches = by_length(table.length, BATCH)[data_parallel.rank() :: data_parallel.world()]
+        batches = by_length(table.length, min(BATCH, self.part))[data_parallel.rank() :: data_parallel.world()]
         results = batched(network.logits, table.inputs, batches, device)
         logits = in_order(results, len(table), network.classifier.n_classes, device)
         return np.asarray(data_parallel.sum_over_ranks(logits).cpu().numpy())

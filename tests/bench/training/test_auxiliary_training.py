@@ -96,7 +96,7 @@ def test_features_make_the_logits(family: str, tmp_path: Path) -> None:
     from tests.bench.training.test_probe import rows
 
     classifier = Classifier(find(str(make_encoder(tmp_path / family, family))), 3, 1)
-    network = Network(classifier, Accelerator(), 0)
+    network = Network(classifier, Accelerator(), 0, part=8)
     classifier.train()
     table = rows([0, 1, 2, 3], 0).table
     log_probs, features = network.encoded(table, torch.arange(4).numpy())

@@ -1,0 +1,117 @@
+"""Cells whose batches do not fit into memory: smaller parts, the same batches, dropout, losses and weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from bench.execution.worker import run_job
+from bench.planning.plan import Plan
+from bench.store.folders import forget
+from bench.training.memory import out_of_memory, within_memory
+from bench.training.network import Network
+from tests.bench.training.test_trainer import cells, losses, weights
+
+Run = Callable[..., Plan]
+
+
+class Memory:
+    """A device that takes at most so many rows; counts the passes that fit."""
+
+    def __init__(self, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.passes: list[int] = []
+        logits = Network.logits
+
+        def limited(network: Network, inputs: dict[str, Tensor]) -> Tensor:
+            size = len(next(iter(inputs.values())))
+            if size > rows:
+                raise torch.OutOfMemoryError(f"CUDA out of memory. Tried to allocate for {size} rows")
+            self.passes.append(size)
+            return logits(network, inputs)
+
+        monkeypatch.setattr(Network, "logits", limited)
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("ce", {}),
+        ("dimp", {}),
+        ("l2rw", {}),
+        ("co-teaching", {}),
+        ("self-paced", {}),
+        ("ce", {"settings": {"auxiliary": "simcse(weight=0.1)"}}),
+    ],
+)
+def test_parts_change_nothing_but_memory(
+    method: str, options: dict[str, object], run_here: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Encoders of the tests have dropout, so the masks of a part must be those of its rows in the whole batch."""
+    job = cells(run_here(methods=method, **options))[method]
+    whole, visits = losses(job), weights(job)
+    size = job.spec.settings["batch_size"]
+    memory = Memory(size // 2 - 1, monkeypatch)
+    forget(job.folder)
+    outcome = run_job(job)
+    assert outcome.state == "done", outcome.cause
+    part = size // 4
+    assert max(memory.passes) == part
+    assert json.loads((job.folder / "timing.json").read_text())["part"] == part
+    assert outcome.summary["notes"] == [
+        f"memory ran out, so some cells pass {part} rows of a batch at a time; the effective batch is the same"
+    ]
+    log = (job.folder / "log.txt").read_text()
+    assert f"out of memory with {size} rows at a time: CUDA out of memory" in log
+    assert f"out of memory with {size // 2} rows at a time" in log
+    np.testing.assert_allclose(losses(job), whole, rtol=2e-5)
+    np.testing.assert_allclose(weights(job)["weight"], visits["weight"], rtol=2e-4)
+    assert (weights(job)["id"] == visits["id"]).all()
+
+
+def test_a_row_that_does_not_fit_is_a_failure(run_here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = cells(run_here(methods="ce"))["ce"]
+    forget(job.folder)
+    Memory(0, monkeypatch)
+    outcome = run_job(job)
+    assert outcome.state == "failed"
+    assert "CUDA out of memory" in outcome.cause
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 7 bytes"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("a text about out-of-memory errors"), False),
+    ],
+)
+def test_which_errors_are_of_memory(error: Exception, expected: bool) -> None:
+    assert out_of_memory(error) is expected
+
+
+def test_other_errors_are_raised_at_once() -> None:
+    tries: list[int] = []
+
+    def broken(part: int) -> None:
+        tries.append(part)
+        raise RuntimeError("shapes")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        within_memory(broken, 32)
+    assert tries == [32]
+
+
+def test_parts_of_an_odd_batch() -> None:
+    def fits(part: int) -> str:
+        if part > 3:
+            raise MemoryError
+        return "done"
+
+    assert within_memory(fits, 13) == ("done", 3)
