@@ -263,6 +263,7 @@ class MirrorJob(Job):
     tracker: str
     cell: Path
     cell_title: str
+    requested: Mapping[str, Any] = field(default_factory=dict)  # settings as requested: epochs are not yet updates
     inputs: tuple[str, ...] = ()  # W&B artifacts that the cell was made from
     rows: Mapping[str, list[dict[str, str]]] = field(default_factory=dict)  # rows to log: file -> rows
     model: bool = False  # whether to log the cell's saved model

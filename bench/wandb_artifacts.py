@@ -1,6 +1,7 @@
 """W&B artifacts as models and data sets: `wandb:entity/project/name:version` is downloaded to a folder.
 
-A file of a data set follows its version: `wandb:entity/project/name:version/train.json`.
+A file of a data set follows its version: `wandb:entity/project/name:version/train.json`. Of several names separated by
+|, the first that is there is taken.
 """
 
 from __future__ import annotations
@@ -47,8 +48,9 @@ def local(name: str) -> Path:
     if parts is None:
         raise UserError(f"{short_repr(name)} is not of the form wandb:entity/project/name:version")
     folder = artifact(name, parts)
-    path = folder / (parts["file"] or "")
-    if not path.exists():
+    paths = [folder / name for name in (parts["file"] or "").split("|")]
+    path = next((path for path in paths if path.exists()), None)
+    if path is None:
         files = ", ".join(sorted(file.name for file in folder.iterdir() if file.name != SEAL))
         raise UserError(f"{name}: the W&B artifact has no such file; it has {files}")
     return path

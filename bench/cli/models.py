@@ -13,7 +13,13 @@ from bench.errors import UserError
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="JSON or YAML file with the keys of Hugging Face's training scripts.")],
+    config: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A JSON or YAML file with the keys of Hugging Face's scripts (default: the packaged twitter.json).",
+            show_default=False,
+        ),
+    ] = None,
     workers: Annotated[int | None, option("workers")] = 1,
     dry_run: Annotated[bool, option("dry_run")] = False,
     out: Annotated[Path, option("out")] = Path("runs"),

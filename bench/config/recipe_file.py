@@ -13,60 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.config.recipe_keys import DEFAULTS, EMPTY, FIXED, IGNORED, METHODS, PREFIX, RETIRED, SETTINGS, STORED
 from bench.errors import UserError, unknown
 from bench.store.files import parse_json
-from bench.wandb_artifacts import FORM, SCHEME
+from bench.wandb_artifacts import FORM, SCHEME, is_artifact
 from tasks.errors import short_repr
 from tasks.strict_yaml import read_yaml
-
-PREFIX = "single_label_classification"
-METHODS = {
-    "": "ce",
-    "_dimp": "dimp",
-    "_myloss_v2": "dimp",
-    "_imp": "imp",
-    "_myloss_importance": "imp",
-    "_distillation": "quality-only",
-    "_focalloss": "focal(gamma=1,detach=True)",  # the project's FocalLoss: gamma 1, no gradient through the factor
-}
-SETTINGS = {
-    "learning_rate": "lr",
-    "per_device_train_batch_size": "batch_size",
-    "num_train_epochs": "epochs",
-    "max_seq_length": "max_length",
-    "weight_decay": "weight_decay",
-    "max_train_samples": "generated_rows",
-}
-DEFAULTS = {"learning_rate": 5e-5, "per_device_train_batch_size": 128, "num_train_epochs": 3.0, "max_seq_length": 128}
-# Keys that would change the result: accepted only with the values with which every cell is trained.
-FIXED: dict[str, tuple[Any, ...]] = {
-    "adam_beta1": (0.9,),
-    "adam_beta2": (0.999,),
-    "adam_epsilon": (1e-8,),
-    "config_name": (None,),
-    "data_seed": (None,),
-    "dataloader_drop_last": (False,),
-    "full_determinism": (False,),
-    "gradient_accumulation_steps": (1,),
-    "label_smoothing_factor": (0, 0.0),
-    "lr_scheduler_type": ("linear",),
-    "max_eval_samples": (None,),
-    "max_predict_samples": (None,),
-    "max_steps": (-1, None),
-    "model_revision": ("main", None),
-    "metric_for_best_model": ("accuracy", "eval_accuracy", None),
-    "optim": ("adamw_torch", "adamw_torch_fused"),
-    "tokenizer_name": (None,),
-}
-# Keys that change no result: logging, saving, padding, devices.
-QUIET = """
-cache_dir dataloader_num_workers dataloader_pin_memory disable_tqdm eval_delay eval_steps eval_strategy
-evaluation_strategy fp16_opt_level greater_is_better hub_model_id ignore_mismatched_sizes local_rank log_level
-logging_dir logging_first_step logging_steps logging_strategy no_cuda overwrite_cache overwrite_output_dir
-pad_to_max_length per_device_eval_batch_size preprocessing_num_workers push_to_hub report_to run_name save_safetensors
-save_steps save_strategy save_total_limit skip_memory_metrics task_name use_cpu use_fast_tokenizer wandb_project
-"""
-IGNORED = frozenset(QUIET.split())
 
 
 @dataclass(frozen=True)
@@ -85,6 +37,8 @@ class Recipe:
     save_model: bool
     train: bool
     predict: bool
+    more_tests: tuple[str, ...] = ()  # further files to predict, each with a prediction file of its own
+    tracker: str = "none"
     ignored: tuple[str, ...] = field(default=())
 
 
@@ -128,20 +82,24 @@ class Reader:
     def recipe(self) -> Recipe:
         """The recipe. Raises UserError that names the key."""
         self.flag("do_eval")  # every cell is evaluated
+        rows, more_tests = self.rows()
+        train = self.flag("do_train", default=True)
         return Recipe(
             model=self.model(),
             method=self.method(),
             settings=self.settings(),
             seed=self.whole("seed", 42),
             protocol="paper-select" if self.flag("load_best_model_at_end") else "fixed",
-            rows=self.rows(),
+            rows=rows,
             checkers=self.checkers(),
             auxiliary=self.auxiliary(),
             output=Path(str(self.take("output_dir", "output"))),
             save_model=self.flag("save_model"),
-            train=self.flag("do_train", default=True),
+            train=train,
             predict=self.flag("do_predict"),
-            ignored=self.rest(),  # last, when all known keys have been taken
+            more_tests=more_tests,
+            tracker=self.tracker(),
+            ignored=self.rest(fixed=FIXED if train else {}),  # last, when all known keys have been taken
         )
 
     def flag(self, key: str, *, default: bool = False) -> bool:
@@ -176,15 +134,22 @@ class Reader:
         return f"{SCHEME}{value}" if FORM.fullmatch(str(value)) else str(value)
 
     def model(self) -> str:
-        """The model from which training starts."""
-        wandb_model, hub_model = self.artifact("wandb_model"), self.take("model_name_or_path")
-        model = wandb_model if self.flag("use_wandb_model") else hub_model
+        """The model from which training starts. `model_name_or_path` may be a W&B artifact."""
+        wandb_model, model = self.artifact("wandb_model"), self.artifact("model_name_or_path")
+        if self.flag("use_wandb_model"):
+            model = wandb_model or model
+            if model is not None and not is_artifact(model):
+                raise UserError(f"{self.path}: use_wandb_model is true, but {model} is not entity/project/name:version")
         if model is None:
             raise UserError(f"{self.path}: no model; give model_name_or_path, or wandb_model with use_wandb_model")
-        return str(model)
+        return model
 
     def method(self) -> str:
-        """The method that belongs to the problem type."""
+        """The method that belongs to the problem type, or that the key `method` names."""
+        if (method := self.take("method")) is not None:
+            if self.take("problem_type") is not None:
+                raise UserError(f"{self.path}: give either method or problem_type")
+            return str(method)
         problem_type = str(self.take("problem_type", PREFIX))
         known = {f"{PREFIX}{ending}": method for ending, method in METHODS.items()}
         if problem_type.lower() not in known:
@@ -211,19 +176,39 @@ class Reader:
             raise UserError(f"{self.path}: warmup_steps={steps:g} is not known; give warmup_ratio, a share of updates")
         return share or steps
 
-    def rows(self) -> dict[str, str]:
-        """The file or folder of each role: training rows are the generated set, validation rows the small real set."""
-        stored = self.artifact("wandb_dataset")
-        more = self.artifact("wandb_augmented_dataset")
-        files = {name: self.take(f"{name}_file") for name in ("train", "validation", "test")}
-        if self.flag("use_wandb_dataset"):
-            if stored is None:
-                raise UserError(f"{self.path}: use_wandb_dataset is true, but wandb_dataset names none")
-            files = {"train": f"{stored}/train.json", "validation": f"{stored}/val.json", "test": f"{stored}/test.json"}
-        if more is not None:
-            files["train"] = ",".join(filter(None, (files["train"], f"{more}/train.json")))
-        names = {"train": "generated", "validation": "real", "test": "test"}
-        return {names[name]: str(file) for name, file in files.items() if file}
+    def rows(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        """The places of each role, separated by commas, and further files to predict.
+
+        Training rows are the generated set, validation rows the small real set. With `use_wandb_dataset`, files are
+        those of the W&B data set; the keys `*_file` then name files in it.
+        """
+        stored, more = self.artifact("wandb_dataset"), self.artifact("wandb_augmented_dataset")
+        if not self.flag("use_wandb_dataset"):
+            if stored is not None:
+                raise UserError(f"{self.path}: wandb_dataset needs use_wandb_dataset true; without it, leave it out")
+        elif stored is None:
+            raise UserError(f"{self.path}: use_wandb_dataset is true, but wandb_dataset names none")
+        train, validation, tests = (self.files(name, stored) for name in ("train", "validation", "test"))
+        train += self.files("augmented_train", more)
+        places = {"generated": ",".join(train), "real": ",".join(validation), "test": ",".join(tests[:1])}
+        further = self.artifact("wandb_generalization_dataset")
+        return {role: files for role, files in places.items() if files}, (*tests[1:], *filter(None, [further]))
+
+    def files(self, name: str, stored: str | None) -> list[str]:
+        """The files that a key names; in a W&B data set, those of usual names if the key names none."""
+        given = self.take(f"{name}_file")
+        named = given if isinstance(given, list) else [given] if given else []
+        if stored is None:
+            return [str(file) for file in named]
+        return [f"{stored}/{file}" for file in named or [STORED[name]]]
+
+    def tracker(self) -> str:
+        """The tracker that `report_to` names."""
+        given = self.take("report_to", "none")
+        names = given if isinstance(given, list) else [given]
+        if len(names) > 1:
+            raise UserError(f"{self.path}: report_to names {len(names)} trackers; a run has one")
+        return str(names[0]) if names else "none"
 
     def checkers(self) -> dict[str, str]:
         """Models that score the training rows, under the key of this project or of the tweet-polarity project."""
@@ -245,18 +230,22 @@ class Reader:
             return None
         return f"simcse(weight={weight},temperature={temperature},views=dropout)"
 
-    def rest(self) -> tuple[str, ...]:
+    def rest(self, fixed: Mapping[str, tuple[Any, ...]]) -> tuple[str, ...]:
         """The remaining keys, which change no result. Raises UserError for a value that would, or an unknown key."""
         ignored = []
         for key, value in self.values.items():
-            if key in FIXED:
-                if value not in FIXED[key]:
-                    allowed = " or ".join(map(str, FIXED[key]))
+            if key in fixed:
+                if value not in fixed[key]:
+                    allowed = " or ".join(map(str, fixed[key]))
                     raise UserError(
                         f"{self.path}: {key}={short_repr(value)} would change the result; it must be {allowed}"
                     )
-            elif key in IGNORED:
+            elif key in IGNORED or key in FIXED:
+                ignored += [key] if value not in EMPTY else []
+            elif value in EMPTY:
                 ignored.append(key)
+            elif key in RETIRED:
+                raise UserError(f"{self.path}: {key} is not read; {RETIRED[key]}")
             else:
                 raise unknown(f"key of {self.path}", key, [*self.seen, *FIXED, *IGNORED])
         return tuple(ignored)

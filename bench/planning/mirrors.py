@@ -73,6 +73,7 @@ def mirror(plan: Plan, tracker: str, artifacts: Collection[str] = (), inputs: Se
             tracker,
             cell.folder,
             cell.title,
+            requested=plan.cell_data[identity][0].request.settings.stored(),
             inputs=tuple(sorted({*inputs, *source_artifacts(plan, cell)})),
             rows=logged_rows(plan, identity) if "dataset" in artifacts else {},
             model="model" in artifacts,

@@ -22,9 +22,12 @@ CELL = re.compile(r"[0-9a-f]{6,20}|\S.* \S+ \d+")  # the beginning of an id, or 
 def model_of(name: str, root: Path) -> str:
     """The folder of a cell's model if `name` is a cell as `bench show` takes it; other names are returned as they are.
 
-    Raises UserError for a cell that is not in the store `root`, is not done, or has no whole model saved.
+    The output folder of `bench train` stands for the model in it. Raises UserError for a cell that is not in the store
+    `root`, is not done, or has no whole model saved.
     """
     path = user_path(name)
+    if not (path / "spec.json").exists() and not (path / "config.json").exists() and (path / MODEL).is_dir():
+        return str(path / MODEL)
     if not (path / "spec.json").exists() and (path.exists() or not CELL.fullmatch(name)):
         return name
     cell = find(root, name)

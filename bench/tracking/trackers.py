@@ -69,7 +69,8 @@ def send(tracker: GeneralTracker, job: MirrorJob) -> None:
     """Log a cell's files to a tracker."""
     tracker.start()
     spec, metrics = read_json(job.cell / "spec.json"), read_json(job.cell / DONE)
-    configuration = flatten({**spec, "cell": job.cell.name, "inputs": list(job.inputs)})
+    about = {"cell": job.cell.name, "requested": job.requested, "inputs": list(job.inputs)}
+    configuration = flatten({**spec, **about})
     tracker.store_init_configuration({key: plain(value) for key, value in configuration.items()})
     last = 0
     for row in json_lines(job.cell / "history.jsonl", Update):

@@ -32,6 +32,7 @@ def test_an_artifact_is_downloaded_once(server: Stub, tiny_encoder: Path, monkey
     monkeypatch.setenv("WANDB_MODE", "offline")
     assert find(NAME).hash == find(str(tiny_encoder)).hash, "a numbered version is downloaded once"
     assert local(f"{NAME}/config.json").name == "config.json"
+    assert local(f"{NAME}/absent.json|config.json").name == "config.json", "the first that is there"
     with pytest.raises(UserError, match=r"no such file; it has .*config\.json"):
         local(f"{NAME}/train.json")
 

@@ -5,40 +5,50 @@ The file has the keys of the tweet-polarity project, which are those of Hugging 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench.commands.data.init import SWEEPS
 from bench.commands.models.predict import predict, submission, texts
 from bench.config.recipe_file import Recipe, read
 from bench.config.request import Request, make_request
 from bench.errors import UserError
 from bench.execution.grid import Options, Result, run
 from bench.execution.progress import Say
+from bench.hashing import ROOT
 from bench.store.files import read_json, write_json, write_text
 from bench.store.find import checkers_of, model_of
 from bench.store.layout import DONE, MODEL
 from bench.wandb_artifacts import located, origin
-from tasks import load
+from tasks import DataError, load
 from tasks.loading.columns import LABELS
 from tasks.roles import FILES
 from tasks.sources.files import READERS
 from tasks.sources.places import read_place
 
 SUBMISSION, PREDICTIONS = "test_submission.txt", "predictions.csv"
+BEST = "twitter.json"  # the packaged configuration that runs without another
 
 
-def train(path: Path, options: Options, say: Say) -> bool:
-    """Train and predict as a configuration says; returns whether that succeeded.
+def train(path: Path | None, options: Options, say: Say) -> bool:
+    """Train and predict as a configuration says, or by the packaged one; returns whether that succeeded.
 
     Raises UserError or DataError before anything trains.
     """
+    if path is None:
+        path = SWEEPS / "recipes" / BEST
+        say(f"no configuration is given: {path}")
     recipe = read(path)
     if recipe.ignored:
         say(f"ignored, since they change no result: {', '.join(recipe.ignored)}")
+    require_first_step(recipe, path.parent)
+    if options.track == "none":
+        options = replace(options, track=recipe.tracker)
     options = replace(options, artifacts=uploaded_kinds(recipe, options), inputs=wandb_inputs(recipe))
     if recipe.save_model:
         replaceable(recipe.output / MODEL)
@@ -47,15 +57,26 @@ def train(path: Path, options: Options, say: Say) -> bool:
     if recipe.predict:
         if test is None:
             raise UserError(f"{path}: do_predict is true, but there is no test_file")
-        texts(Path(test))  # an unreadable file is an error before anything trains
+        for file in (Path(test), *files_of(recipe.more_tests)):
+            texts(file)  # an unreadable file is an error before anything trains
     if recipe.train:
         result = run(request_of(recipe, options.out, say), replace(options, save_models="full"), say)
         if not result.ok or options.dry_run:
             return result.ok
         model = str(keep(result, recipe, say))
     if recipe.predict and test is not None:
-        predict_test(model_of(model, options.out), test, recipe.output, say)
+        model = model_of(model, options.out)
+        predict_test(model, test, recipe.output, say)
+        for number, file in enumerate(files_of(recipe.more_tests), 1):
+            predict_more(model, file, recipe.output / f"predictions_{number}.csv", say)
     return True
+
+
+def files_of(places: Sequence[str]) -> list[Path]:
+    """The files of places; a folder stands for the files in it that can be read as tables."""
+    paths = [Path(located(place)) for place in places]
+    inside = {path: sorted(path.iterdir()) if path.is_dir() else [path] for path in paths}
+    return [file for path in paths for file in inside[path] if file == path or file.suffix.lower() in READERS]
 
 
 def uploaded_kinds(recipe: Recipe, options: Options) -> Collection[str]:
@@ -105,6 +126,18 @@ def request_of(recipe: Recipe, store: Path, say: Say) -> Request:
     )
 
 
+def require_first_step(recipe: Recipe, folder: Path) -> None:
+    """Raise UserError for a checker that is not there yet and that another configuration of the folder trains."""
+    trained: dict[Path, Path] = {}  # output folder -> its configuration
+    for path in folder.glob("*.json"):
+        with contextlib.suppress(UserError, DataError):
+            trained[read(path).output] = path
+    for role, model in recipe.checkers.items():
+        step = trained.get(Path(model)) or trained.get(Path(model).parent)
+        if step and not Path(model).exists():
+            raise UserError(f"the {role} checker {model} is not there; train it first: python -m bench train {step}")
+
+
 def labelled(place: str) -> bool:
     """Whether a file has a label column that is not empty. A file with one text per line has none."""
     if Path(place).suffix.lower() not in READERS:
@@ -114,9 +147,18 @@ def labelled(place: str) -> bool:
     return any(value not in (None, "") for values in columns for value in values)
 
 
+def found(place: str) -> Path:
+    """The local path of a place. A path of a checkout that is not there is that of the installed package."""
+    path = Path(located(place))
+    if path.is_absolute() or path.exists():
+        return path
+    inside = [folder / path for folder in (ROOT, ROOT / "bench") if (folder / path).exists()]
+    return inside[0] if inside and path.parts[0] in ("tasks", "sweeps") else path
+
+
 def merged(places: str, role: str, output: Path) -> str:
     """The file of a role. Several places (training rows and augmenting rows) are merged in the output folder."""
-    files = [str(located(place)) for place in places.split(",")]
+    files = [str(found(place)) for place in places.split(",")]
     if len(files) == 1:
         return files[0]
     tables = [read_place(file, role) for file in files]
@@ -144,6 +186,12 @@ def keep(result: Result, recipe: Recipe, say: Say) -> Path:
     shutil.copytree(cell / MODEL, target)
     say(f"model: {target}")
     return target
+
+
+def predict_more(model: str, file: Path, target: Path, say: Say) -> None:
+    """Predict a further file."""
+    write_text(target, predict(model, file).to_csv(index=False))
+    say(f"predictions of {file}: {target}")
 
 
 def predict_test(model: str, test: str, output: Path, say: Say) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 import bench as package
 from bench.cli import commands
 from bench.cli.stores import Listing
+from tests.conftest import ROOT
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -44,3 +47,18 @@ def test_the_tasks_are_listed_with_whose_text_how_many_rows_and_which_licence(be
     start = lines.index("twitter-irony: Irony in tweets (non_irony, irony)")
     assert "no real rows (not enough for a run: give --source local or hub)" in lines[start + 1]
     assert any(line.startswith("    bundled: a stand-in, no human text") for line in lines)
+
+
+def test_the_shell_completes_commands_and_options() -> None:
+    for words, number, expected in (("bench l", 1, {"list"}), ("bench run --meth", 2, {"--methods"})):
+        code = "import sys; sys.argv = ['bench']; from bench.cli import main; main()"
+        asked = {"_BENCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(number)}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, **asked},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert set(done.stdout.split()) == expected

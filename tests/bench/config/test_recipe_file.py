@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import TrainingArguments
 
-from bench.config.recipe_file import METHODS, PREFIX, Recipe, read
+from bench.config.recipe_file import Recipe, read
+from bench.config.recipe_keys import METHODS, PREFIX
 from bench.config.request import make_request
 from bench.errors import UserError
 
@@ -52,7 +56,12 @@ def translated(folder: Path, values: Any, name: str = "config.json") -> Recipe:
 def test_their_dimp_configuration(tmp_path: Path) -> None:
     result = translated(tmp_path, DIMP)
     data = "wandb:someone/project/twitter_dataset_1:v0"
-    assert result.rows == {"generated": f"{data}/train.json", "real": f"{data}/val.json", "test": f"{data}/test.json"}
+    validation = "val.json|valid.json|validation.json|dev.json"
+    assert result.rows == {
+        "generated": f"{data}/train.json",
+        "real": f"{data}/{validation}",
+        "test": f"{data}/test.json",
+    }
     assert result.checkers == {"quality": "wandb:someone/project/twitter_1_only_valid_bert_base:v1"}
     assert (result.method, result.seed, result.protocol, result.auxiliary) == ("dimp", 42, "paper-select", None)
     assert result.settings["max_length"] == 50
@@ -64,6 +73,62 @@ def test_their_dimp_configuration(tmp_path: Path) -> None:
         "eval_strategy",
         "evaluation_strategy",
     }
+
+
+def test_every_argument_of_the_trainer_at_its_default_changes_nothing(tmp_path: Path) -> None:
+    values: dict[str, Any] = {"model_name_or_path": "m"}
+    for entry in dataclasses.fields(TrainingArguments):
+        value = entry.default_factory() if callable(entry.default_factory) else entry.default
+        values[entry.name] = value.value if isinstance(value, Enum) else value
+    result = translated(tmp_path, {key: value for key, value in values.items() if value is not dataclasses.MISSING})
+    assert (result.settings["batch_size"], result.settings["lr"], result.settings["epochs"]) == (8, 5e-5, 3)
+
+
+def test_keys_of_the_older_project(tmp_path: Path) -> None:
+    empty = {
+        "use_auth_token": False,
+        "dataset_name": None,
+        "dataset_config_name": None,
+        "tpu_num_cores": None,
+        "debug": "",
+    }
+    files = {"train_file": "a.json", "augmented_train_file": ["b.json", "c.json"], "validation_file": "v.json"}
+    result = translated(
+        tmp_path,
+        {
+            "model_name_or_path": "m",
+            **empty,
+            **files,
+            "test_file": ["t.json", "u.json"],
+            "name": "x",
+            "optim": "adamw_hf",
+        },
+    )
+    assert result.rows == {"generated": "a.json,b.json,c.json", "real": "v.json", "test": "t.json"}
+    assert result.more_tests == ("u.json",)
+    assert "name" in result.ignored
+    assert not {"use_auth_token", "overwrite_cache"} & set(result.ignored)
+
+
+def test_files_in_a_data_set_of_wandb(tmp_path: Path) -> None:
+    stored = {"use_wandb_dataset": True, "wandb_dataset": "a/b/c:v0", "wandb_augmented_dataset": "a/b/d:v1"}
+    more = {"wandb_generalization_dataset": "a/b/e:v2", "train_file": "half.json"}
+    result = translated(tmp_path, {"model_name_or_path": "x/y/z:v3", **stored, **more})
+    generated = "wandb:a/b/c:v0/half.json,wandb:a/b/d:v1/generated.json|augmented.json|train.json"
+    assert result.rows["generated"] == generated
+    assert result.more_tests == ("wandb:a/b/e:v2",)
+    assert result.model == "wandb:x/y/z:v3", "with or without use_wandb_model"
+    assert translated(tmp_path, {"model_name_or_path": "x/y/z:v3", "use_wandb_model": True}).model == "wandb:x/y/z:v3"
+
+
+def test_the_tracker(tmp_path: Path) -> None:
+    for given, tracker in ((["wandb"], "wandb"), ("tensorboard", "tensorboard"), ("none", "none"), (None, "none")):
+        assert translated(tmp_path, {"model_name_or_path": "m", "report_to": given}).tracker == tracker
+
+
+def test_settings_of_a_training_do_not_matter_to_a_prediction(tmp_path: Path) -> None:
+    values = {"model_name_or_path": "m", "gradient_accumulation_steps": 4}
+    assert translated(tmp_path, {**values, "do_train": False}).ignored == ("gradient_accumulation_steps",)
 
 
 @pytest.mark.parametrize("ending", METHODS)
@@ -92,6 +157,11 @@ def test_the_contrastive_term(tmp_path: Path) -> None:
         ({"do_train": "perhaps"}, "do_train must be true or false"),
         ({"model_name_or_path": None}, "no model"),
         ({"warmup_steps": 100}, "warmup_ratio"),
+        ({"wandb_dataset": "a/b/c:v0", "train_file": "x.json"}, "wandb_dataset needs use_wandb_dataset true"),
+        ({"use_wandb_model": True}, "use_wandb_model is true, but m is not entity/project/name:version"),
+        ({"dataset_name": "glue"}, "dataset_name is not read; give train_file"),
+        ({"report_to": ["wandb", "tensorboard"]}, "report_to names 2 trackers; a run has one"),
+        ({"method": "dimp", "problem_type": "single_label_classification"}, "give either method or problem_type"),
         ({"quality_checker_model": "a", "twomodelloss_wandb_model2": "b"}, "two quality checkers"),
         ({"seed": "abc"}, "seed must be a number, not 'abc'"),
         ({"seed": [1]}, "seed must be a number"),

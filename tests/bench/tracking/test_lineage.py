@@ -202,10 +202,12 @@ def test_the_command(
         "num_train_epochs": 1,
     }
     config |= {"use_wandb_model": True, "wandb_model": f"{ENTITY}/{PROJECT}/encoder:v0", "save_model": True}
-    write_json(tmp_path / "config.json", {**config, "max_seq_length": 32, "per_device_train_batch_size": 16})
-    trained = bench("train", "config.json", "--track", "wandb")
+    config |= {"report_to": ["wandb"], "max_seq_length": 32, "per_device_train_batch_size": 16}
+    write_json(tmp_path / "config.json", config)
+    trained = bench("train", "config.json")
     assert trained.returncode == 0, trained.stdout + trained.stderr
     (identity,) = {path.parent.name for path in (tmp_path / "runs").glob(f"[!.]*/*/*/{DONE}")} - {cell.parent.name}
     used = {name for run, name in server.artifacts.used if run == identity}
     assert used == {"encoder:v0", "twitter-seed-0:v0"}
+    assert server.runs[identity]["config"]["requested.epochs"] == 1
     assert [entry.kind for entry in server.artifacts.uploaded.values() if entry.run == identity] == ["model"]

@@ -12,9 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.commands.data.init import SWEEPS
+from bench.commands.models.train import BEST, train
+from bench.execution.grid import Options
+from bench.store.files import read_json, write_json
 from tests.helpers.rows import bundled_rows
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+SMALL = {"max_train_samples": 40, "num_train_epochs": 1, "max_seq_length": 16}
 
 
 def rows(role: Literal["generated", "pool"]) -> list[dict[str, object]]:
@@ -136,3 +141,47 @@ def test_what_is_no_model_is_not_replaced_by_one(bench: Command, project: Path) 
     assert "checker/model exists and holds no model" in ran.stderr
     assert sorted(path.name for path in (project / "checker").rglob("*")) == ["model", "notes.txt"]
     assert not (project / "runs").exists()
+
+
+def test_the_packaged_configuration_runs_in_an_empty_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    """The real one with fewer rows and a tiny encoder: only these two keys differ."""
+    values = json.loads((SWEEPS / "recipes" / BEST).read_text("utf-8"))
+    write_json(tmp_path / "packaged" / "recipes" / BEST, {**values, "model_name_or_path": str(tiny_encoder), **SMALL})
+    monkeypatch.setattr("bench.commands.models.train.SWEEPS", tmp_path / "packaged")
+    monkeypatch.chdir(tmp_path)
+    lines: list[str] = []
+    assert train(None, Options(workers=1, figures=False), lines.append)
+    assert f"no configuration is given: {tmp_path / 'packaged' / 'recipes' / BEST}" in lines
+    submission = (tmp_path / "output" / "test_submission.txt").read_text("utf-8").splitlines()
+    texts = (SWEEPS / "recipes" / "test_data.txt").read_text("utf-8").splitlines()
+    assert submission[0] == "Id,Prediction"
+    assert len(submission) == 1 + len(texts)
+    assert read_json(tmp_path / "output" / "results.json")["rows"] > 0
+    assert (tmp_path / "output" / "model" / "model.safetensors").is_file()
+
+
+def test_step_two_before_step_one(bench: Command, project: Path) -> None:
+    for checker in ("checker", "checker/model"):
+        values = {**json.loads((project / "dimp.json").read_text()), "twomodelloss_wandb_model2": checker}
+        write_json(project / "second.json", values)
+        ran = bench("train", "second.json")
+        assert ran.returncode == 2
+        message = f"the quality checker {checker} is not there; train it first: python -m bench train checker.json"
+        assert ran.stderr == f"error: {message}\n"
+    assert not (project / "runs").exists()
+
+
+def test_further_test_files_and_the_folder_of_step_one(bench: Command, project: Path) -> None:
+    assert bench("train", "checker.json").returncode == 0
+    (project / "more").mkdir()
+    (project / "more" / "a.csv").write_text("text\nso sad\n", encoding="utf-8")
+    values = json.loads((project / "dimp.json").read_text())
+    tests = {"test_file": ["test_data.txt", "val.json"], "wandb_generalization_dataset": "more"}
+    write_json(project / "dimp.json", {**values, **tests, "twomodelloss_wandb_model2": "checker"})
+    ran = bench("train", "dimp.json")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert len(pd.read_csv(project / "dimp" / "predictions_1.csv")) == 240
+    assert len(pd.read_csv(project / "dimp" / "predictions_2.csv")) == 1
+    assert "predictions of more/a.csv: dimp/predictions_2.csv" in ran.stdout
