@@ -16,6 +16,7 @@ from bench.config.run_arguments import ExecutionArguments
 from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.dry_run import data_lines, duration, summary
+from bench.execution.early_reports import EarlyReports
 from bench.execution.encoder_checks import add_notes, check_encoders
 from bench.execution.engines import Engine
 from bench.execution.limits import limits, require_limits
@@ -99,14 +100,15 @@ def run(
         for note in add_notes(manifest, plan, check_encoders(plan)):
             say(note)
         write_inputs(plan, manifest, options)
-        progress, stopped = execute(plan, engine, options, say, show)
+        progress, early, stopped = execute(plan, manifest, engine, options, say, show)
         result.failures = progress.failures()
         result.interrupted = progress.queue.closed and not result.ok
+        covered, last = (manifest, "leaderboard") if early is None else early.covered(stopped is not None)
         if not plan.smoke:
             result.leaderboard = leaderboard.write_report(
-                manifest, plan.root, options.reports, options.rules, figures=options.figures
+                covered, plan.root, options.reports, options.rules, figures=options.figures
             )
-    progress.finish(f"leaderboard: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
+    progress.finish(f"{last}: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
     if titles := cells_without_model(plan):
         names = f"{', '.join(titles[:TITLES])}{', ...' * (len(titles) > TITLES)}"
         say(f"{plural(len(titles), 'cell')} done before, without a model (--force trains again): {names}")
@@ -146,14 +148,15 @@ def writable(folder: Path) -> None:
 
 def execute(
     plan: Plan,
+    manifest: dict[str, Any],
     engine: Engine,
     options: Options,
     say: Say,
     show: Callable[[Progress], AbstractContextManager[object]],
-) -> tuple[Progress, Stopped | None]:
+) -> tuple[Progress, EarlyReports | None, Stopped | None]:
     """Run the plan's open jobs to the end, to the first failure under --fail-fast, or to a signal that stops the run.
 
-    Returns that signal as the exception to raise at the end.
+    Also returns the early reports, unless it is a smoke run, and the signal as the exception to raise at the end.
     """
     queue, workers = make_queue(plan), engine.count(options.workers)
     for line in damaged(queue):
@@ -163,6 +166,10 @@ def execute(
             say(line)
         say(duration(jobs, plan, workers))
     progress = Progress(plan, queue, workers, say, fail_fast=options.fail_fast, command=options.command)
+    early = None
+    if not plan.smoke:
+        early = EarlyReports(plan, queue, manifest, options.reports, options.rules, lambda line: progress.say(line))
+        progress.on_pulse.append(early.pulse)
     stopped = None
     try:
         with show(progress):
@@ -172,4 +179,7 @@ def execute(
     except Stopped as signal:
         say(f"stopped by {signal.name}")
         stopped = signal
-    return progress, stopped
+    finally:
+        if early is not None:
+            early.finish()
+    return progress, early, stopped

@@ -15,7 +15,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from bench.execution.progress import SETTLED, Progress, Row
+from bench.execution.counts import Row
+from bench.execution.progress import Progress
 from tasks.errors import plural, printable
 
 REFRESHES = 2  # per second; each takes time from the workers
@@ -129,11 +130,9 @@ def footer(progress: Progress, rows: list[Row]) -> str:
     """The number of cells, the checkers and precomputed tables that come first, and the time left."""
     if progress.queue.closed:
         return progress.closing()
-    queue, cells = progress.queue, progress.plan.cells
-    unsettled = [i for i, state in queue.states.items() if state not in SETTLED]
-    parts = [f"{plural(len(cells), 'cell')}: {in_words(total(rows))}"]
-    if others := sum(identity not in cells for identity in unsettled):
+    parts = [f"{plural(len(progress.plan.cells), 'cell')}: {in_words(total(rows))}"]
+    if others := progress.grid.others_left:
         parts.append(f"{plural(others, 'job')} to prepare them ({progress.running()} running)")
-    if unsettled:
+    if progress.queue.open:
         parts += [progress.left(), "Ctrl-C finishes running jobs"]
     return "; ".join(part for part in parts if part)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.execution.queue import Queue
+from bench.execution.queue import WAITING, Queue
 from bench.jobs import CellJob, Job
+from bench.planning.order import ranks
 from bench.planning.plan import Plan
 from bench.store.folders import State, adopt, failure, forget, state
 from bench.store.integrity import damage
@@ -76,7 +77,9 @@ def make_queue(plan: Plan) -> Queue:
     }
     # A job that another run holds is tried like a stale one: its worker finds the lease, and the queue waits for it.
     running = {State.RUNNING: State.STALE}
-    return Queue(jobs, {identity: running.get(states[identity], states[identity]) for identity in jobs}, causes)
+    states = {identity: running.get(states[identity], states[identity]) for identity in jobs}
+    waiting = (job for identity, job in jobs.items() if states[identity] in WAITING)
+    return Queue(jobs, states, causes, ranks(plan, waiting))
 
 
 def current_state(job: Job) -> State:
@@ -89,4 +92,4 @@ def current_state(job: Job) -> State:
 
 def unfinished(queue: Queue) -> list[Job]:
     """The jobs of a queue that are still to do."""
-    return [job for identity, job in queue.jobs.items() if queue.states[identity] in (State.MISSING, State.STALE)]
+    return [job for identity, job in queue.jobs.items() if queue.states[identity] in WAITING]

@@ -8,48 +8,23 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
-from bench.execution.queue import Queue
+from bench.execution.counts import Counts, Row
+from bench.execution.queue import SETTLED, Queue
 from bench.jobs import CellJob, DynamicsJob, Job, Outcome
 from bench.planning import estimate
 from bench.planning.plan import Plan
-from bench.store.files import read_json
 from bench.store.folders import State
-from bench.store.layout import DONE, LOG
+from bench.store.layout import LOG
 from tasks.errors import plural
 
 Say = Callable[[str], None]
 
-WAITING = (State.MISSING, State.STALE)
-SETTLED = (State.DONE, State.FAILED, State.BLOCKED)
 TITLES = 3  # jobs that a line names; further ones are counted
 
 
 class FailFast(Exception):  # noqa: N818 - a decision to stop, not an error of its own
     """Raised at the first failure under --fail-fast."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """The cells of one task and method: how many are in which state, and the mean accuracy of the finished ones."""
-
-    task: str
-    label: str
-    counts: Counter[str]  # done (by this run), cached (before it), running, failed, blocked, waiting
-    accuracy: float | None
-
-    @property
-    def cells(self) -> int:
-        """The number of cells."""
-        return self.counts.total()
-
-    @property
-    def finished(self) -> int:
-        """The number of cells with a result."""
-        return self.counts["done"] + self.counts["cached"]
 
 
 class Progress:
@@ -59,6 +34,8 @@ class Progress:
         self.plan, self.queue, self.say, self.fail_fast, self.command = plan, queue, say, fail_fast, command
         self.began = time.monotonic()
         self.cached = {identity for identity in plan.cells if queue.states.get(identity) is State.DONE}
+        self.grid = Counts(plan, queue, self.cached)
+        self.on_pulse: list[Callable[[], None]] = []  # called with each pulse
         self.workers, self.trainings, self.spent = workers, 0, 0.0  # trainings of this run, and their seconds
         self.noted: set[str] = set()
         self.lines = True  # whether each finished cell gets a line; a live table replaces the lines
@@ -96,6 +73,8 @@ class Progress:
 
     def pulse(self) -> None:
         """Called twice a second: after the first Ctrl-C, print once that the running jobs are finished."""
+        for call in self.on_pulse:
+            call()
         if self.queue.closed and not self.warned:
             self.warned = True
             if self.lines:
@@ -107,20 +86,16 @@ class Progress:
 
     def running(self) -> int:
         """The number of jobs that run on this run's workers."""
-        states = self.queue.states.items()
-        return sum(state is State.RUNNING and identity not in self.queue.elsewhere for identity, state in states)
+        return self.queue.running
 
     def position(self) -> str:
         """Settled cells of all cells, and the time left."""
-        settled = sum(self.queue.states[i] in SETTLED for i in self.plan.cells)
         left = self.left()
-        return f"[{settled}/{len(self.plan.cells)}{f', {left}' if left else ''}]"
+        return f"[{self.grid.settled}/{len(self.plan.cells)}{f', {left}' if left else ''}]"
 
     def left(self) -> str:
         """Time left at the mean pace so far; before the first training is done their number; empty without any."""
-        left = sum(
-            isinstance(self.queue.jobs[i], CellJob) and state not in SETTLED for i, state in self.queue.states.items()
-        )
+        left = self.grid.trainings_left
         if not left:
             return ""
         if not self.trainings:
@@ -136,26 +111,11 @@ class Progress:
 
     def rows(self) -> list[Row]:
         """The current state of the grid, a row per task and method in the order of the plan."""
-        cells: dict[tuple[str, str], list[str]] = {}
-        for identity, label in self.plan.cells.items():
-            job = self.queue.jobs[identity]
-            assert isinstance(job, CellJob), "cells are made by cell jobs"
-            cells.setdefault((job.place, label), []).append(identity)
-        return [self.row(task, label, members) for (task, label), members in cells.items()]
-
-    def row(self, task: str, label: str, members: list[str]) -> Row:
-        """The row of one task and method; `members` are the ids of its cells."""
-        words = [self.word(identity) for identity in members]
-        finished = [i for i, word in zip(members, words, strict=True) if word in ("done", "cached")]
-        mean = sum(accuracy(self.queue.jobs[i].folder) for i in finished) / len(finished) if finished else None
-        return Row(task, label, Counter(words), mean)
+        return self.grid.rows()
 
     def word(self, identity: str) -> str:
         """The state of a job as tables name it."""
-        if identity in self.cached:
-            return "cached"
-        state = self.queue.states[identity]
-        return "waiting" if state in WAITING else str(state)
+        return self.grid.word(identity, self.queue.states[identity])
 
     def failures(self) -> dict[str, str]:
         """Cause by job id: of every job that failed or is blocked, and of every cell that never ran."""
@@ -196,12 +156,6 @@ class Progress:
             return f"the same call{' with retry_failed=True' if failed else ''}"
         plain = self.command.replace(" --force", "").replace(" --retry-failed", "")
         return f"{plain} --retry-failed" if failed else plain
-
-
-@cache
-def accuracy(folder: Path) -> float:
-    """Test accuracy of a finished cell."""
-    return float(read_json(folder / DONE)["accuracy"])
 
 
 def grouped(failures: dict[str, str]) -> dict[str, list[str]]:

@@ -1,61 +1,107 @@
-"""The order of jobs: a job is ready when all that it needs is done, and blocked when something it needs failed."""
+"""The order of jobs: a job is ready when all that it needs is done, and blocked when something it needs failed.
+
+Each change of a state costs the same whatever the number of jobs: the ready jobs are a heap, and states are counted as
+they change.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 
 from bench.jobs import Job
 from bench.store.folders import State, failure, state
 from bench.store.leases import release
 
+WAITING = (State.MISSING, State.STALE)
+SETTLED = (State.DONE, State.FAILED, State.BLOCKED)
+Change = Callable[[str, State], None]  # called with a job's id and its state before; the new one is in `states`
+
 
 class Queue:
-    """Jobs with their states. The store's states are read once, at the start; engines report the changes."""
+    """Jobs with their states. The store's states are read once, at the start; engines report the changes.
 
-    def __init__(self, jobs: Mapping[str, Job], states: Mapping[str, State], causes: Mapping[str, str]) -> None:
+    Of the ready jobs the one with the lowest rank is taken. Those without a rank follow each other as in `jobs`.
+    """
+
+    def __init__(
+        self,
+        jobs: Mapping[str, Job],
+        states: Mapping[str, State],
+        causes: Mapping[str, str],
+        ranks: Mapping[str, tuple[float, ...]] | None = None,
+    ) -> None:
         self.jobs = dict(jobs)
         self.states = dict(states)  # job id -> state; RUNNING: by a worker of this run, or elsewhere
         self.causes = dict(causes)  # job id -> why it failed or is blocked
         self.elsewhere: set[str] = set()  # ids of jobs that another run is computing
         self.closed = False  # whether no further job is started
-        for identity, own in list(self.states.items()):
-            if own is State.FAILED:
-                self._block(identity)
+        self.changed: list[Change] = []  # functions to call after a change of a state
+        self._counts = Counter(self.states.values())
+        self._ranks = {identity: ((ranks or {}).get(identity, ()), place) for place, identity in enumerate(self.jobs)}
+        self._needed_by: dict[str, list[str]] = {identity: [] for identity in self.jobs}
+        self._missing: dict[str, int] = {}  # job id -> how many of its needs are not done
+        for identity, job in self.jobs.items():
+            needs = () if self.states[identity] is State.DONE else job.needs  # which need not be among the jobs
+            for need in needs:
+                self._needed_by[need].append(identity)
+            self._missing[identity] = sum(self.states[need] is not State.DONE for need in needs)
+        ready = (identity for identity in self.jobs if self._ready(identity))
+        self._heap = [(self._ranks[identity], identity) for identity in ready]
+        heapq.heapify(self._heap)
+        for identity in [identity for identity, own in self.states.items() if own is State.FAILED]:
+            self._block(identity)
 
     @property
     def open(self) -> int:
         """The number of jobs to wait for: all that are not settled; of a closed queue, those that run here."""
         if self.closed:
-            return sum(own is State.RUNNING and i not in self.elsewhere for i, own in self.states.items())
-        return sum(own in (State.MISSING, State.STALE, State.RUNNING) for own in self.states.values())
+            return self.running
+        return sum(count for own, count in self._counts.items() if own not in SETTLED)
+
+    @property
+    def running(self) -> int:
+        """The number of jobs that run here."""
+        return self._counts[State.RUNNING] - len(self.elsewhere)
 
     def close(self) -> None:
         """Start no further job; running jobs are finished."""
         self.closed = True
 
     def take(self) -> Job | None:
-        """The next ready job, in the order of the plan; None if no job is ready."""
-        if self.closed:
-            return None
-        for identity, job in self.jobs.items():
-            waiting = self.states[identity] in (State.MISSING, State.STALE) and identity not in self.elsewhere
-            if waiting and all(self.states[need] is State.DONE for need in job.needs):
-                self.states[identity] = State.RUNNING
-                return job
+        """The next ready job; None if no job is ready."""
+        while self._heap and not self.closed:
+            _, identity = heapq.heappop(self._heap)
+            if self._ready(identity):
+                self.change(identity, State.RUNNING)
+                return self.jobs[identity]
         return None
+
+    def change(self, identity: str, new: State) -> None:
+        """Change a job's state, count it, and call whoever follows the changes."""
+        before, self.states[identity] = self.states[identity], new
+        self._counts[before] -= 1
+        self._counts[new] += 1
+        for call in self.changed:
+            call(identity, before)
 
     def done(self, job: Job) -> None:
         """Note a finished job."""
-        self.states[job.id] = State.DONE
+        self.change(job.id, State.DONE)
+        for other in self._needed_by[job.id]:
+            self._missing[other] -= 1
+            self._offer(other)
 
     def again(self, job: Job) -> None:
         """Note that a job is to be run again, since its worker died."""
-        self.states[job.id] = State.STALE
+        self.change(job.id, State.STALE)
+        self._offer(job.id)
 
     def failed(self, job: Job, cause: str) -> None:
         """Note a failed job and block the jobs that need it."""
-        self.states[job.id] = State.FAILED
         self.causes[job.id] = cause
+        self.change(job.id, State.FAILED)
         self._block(job.id)
 
     def runs_elsewhere(self, job: Job) -> None:
@@ -72,19 +118,31 @@ class Queue:
                 continue
             self.elsewhere.discard(identity)
             if now is State.DONE:
-                self.states[identity] = State.DONE
+                self.done(job)
                 finished.append(job)
             elif now is State.FAILED:
                 self.failed(job, failure(job.folder))
             else:
                 for folder in filter(None, (job.folder, job.other_folder)):
                     release(job.root, folder)  # a worker has not watched it as long as this process
-                self.states[identity] = State.STALE
+                self.again(job)
         return finished
 
+    def _ready(self, identity: str) -> bool:
+        return self.states[identity] in WAITING and not self._missing[identity]
+
+    def _offer(self, identity: str) -> None:
+        """Put a job on the heap if it is ready."""
+        if self._ready(identity):
+            heapq.heappush(self._heap, (self._ranks[identity], identity))
+
     def _block(self, identity: str) -> None:
-        for other, job in self.jobs.items():
-            if identity in job.needs and self.states[other] not in (State.DONE, State.FAILED, State.BLOCKED):
-                self.states[other] = State.BLOCKED
-                self.causes[other] = f"needs {self.jobs[identity].title}, which failed"
-                self._block(other)
+        """Block all jobs that need a failed or blocked one, directly or not."""
+        waiting = [identity]
+        while waiting:
+            need = waiting.pop()
+            for other in self._needed_by[need]:
+                if self.states[other] not in SETTLED:
+                    self.causes[other] = f"needs {self.jobs[need].title}, which failed"
+                    self.change(other, State.BLOCKED)
+                    waiting.append(other)

@@ -16,10 +16,11 @@ from bench.leaderboard.compare.shuffle import information_gains
 from bench.leaderboard.read.cells import Absent, Cell, Reader
 from bench.leaderboard.read.provenance import provenance
 from bench.leaderboard.read.scores import Examples, Scores, open_scores
-from bench.leaderboard.results import Costs, Pairs, Quality, Report, Row, Section
+from bench.leaderboard.results import Costs, Paired, Pairs, Quality, Report, Row, Section
 from bench.leaderboard.rules import USUAL, Rules
 from bench.stats.interval import t_interval
 from bench.stats.metrics import METRICS
+from bench.stats.verdict import Verdict
 from bench.store.files import read_json
 from bench.store.layout import DONE
 from bench.store.schemas import Metrics
@@ -27,6 +28,7 @@ from bench.store.schemas import Metrics
 # The range of a metric: t intervals are cut at its ends.
 BOUNDS = {**dict.fromkeys(METRICS, (0.0, 1.0)), "log_loss": (0.0, math.inf)}
 AXES = ("encoder", "checker_encoder", "preset", "protocol")
+FEWEST_SEEDS = 2  # whole seeds of an unfinished run from which there are verdicts
 COST_REFERENCE = "ce"  # passes are shown as multiples of what this method needs
 
 
@@ -61,6 +63,8 @@ def build_section(spec: Mapping[str, Any], store: Path, scores: Scores, rules: R
     if reader.rows is not None:
         pairs = compare_pairs(rows, reader.rows, rules)
         rows = with_comparisons(rows, reader.rows, pairs, rules)
+    if too_early(spec):
+        rows, pairs = [without_verdict(row, spec["so_far"]) for row in rows], None
     return Section(
         spec=spec,
         rows=tuple(rows),
@@ -71,6 +75,23 @@ def build_section(spec: Mapping[str, Any], store: Path, scores: Scores, rules: R
         pairs=pairs,
         root=store,
     )
+
+
+def too_early(spec: Mapping[str, Any]) -> bool:
+    """Whether a section of an unfinished run has too few seeds for verdicts."""
+    return "so_far" in spec and spec["so_far"]["seeds"] < FEWEST_SEEDS
+
+
+def without_verdict(row: Row, so_far: Mapping[str, int]) -> Row:
+    """The row with its differences, but no verdict on them."""
+
+    def judged_later(paired: Paired | None) -> Paired | None:
+        if paired is None or paired.withheld:
+            return paired
+        reason = f"{so_far['seeds']} of {so_far['of']} seeds so far"
+        return Paired(paired.accuracy, paired.macro_f1, math.nan, paired.family, Verdict("", reason), reason)
+
+    return replace(row, paired=judged_later(row.paired), information=judged_later(row.information), best=None)
 
 
 def with_comparisons(rows: Sequence[Row], test: Examples, pairs: Pairs | None, rules: Rules) -> list[Row]:

@@ -24,6 +24,8 @@ from tasks import Rows, TaskData, stressed
 if TYPE_CHECKING:
     from bench.planning.plan import Plan
 
+STATES_VERSION = 2  # raise it when states differ in their bits; 2: in batches of fixed shape
+
 
 class SectionRows:
     """The rows of one task under its stress, for each seed and role, as one encoder reads them.
@@ -112,7 +114,7 @@ class SectionRows:
         layers = self.settings.train_layers
         if layers == "all":
             return RoleRows(rows.ids, rows.labels, np.arange(len(rows)), tokens, None, tokens.name)
-        states = self.table_folder("states", [tokens.name, self.checkpoint.hash, layers])
+        states = self.table_folder("states", [tokens.name, self.checkpoint.hash, layers, STATES_VERSION])
         needs = (self.job_of_folder[tokens],)
         self.job_of_folder[states] = self.plan.add(
             StatesJob(f"states/{states.name}", states, self.plan.root, needs, tokens, self.checkpoint, layers)

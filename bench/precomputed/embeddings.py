@@ -10,9 +10,8 @@ from torch import Tensor
 
 from bench.encoders.loading import load
 from bench.jobs import EmbeddingsJob
-from bench.precomputed.inference import BATCH, available_device, batched, in_order
+from bench.precomputed.inference import available_device, each_alone, in_order
 from bench.precomputed.token_spans import unique_texts
-from bench.precomputed.tokens import by_length
 from bench.precomputed.tokens import load as load_tokens
 from bench.store.files import write_json
 from bench.store.folders import finish
@@ -33,7 +32,7 @@ def build(job: EmbeddingsJob) -> dict[str, Any]:
         mask = inputs["attention_mask"][:, :, None]
         return (states * mask).sum(1) / mask.sum(1)
 
-    results = batched(mean_state, table.inputs, by_length(table.length, BATCH), device)
+    results = each_alone(mean_state, table, model, device)
     embeddings = in_order(results, len(table), model.config.hidden_size, device).cpu().numpy()
     np.save(job.folder / "embeddings.npy", embeddings[text_of_row])
     passes = {"train_rows": 0, "score_rows": len(table)}

@@ -1,6 +1,7 @@
 """Frozen states: the outputs of the frozen lower blocks for each token, once per text and encoder.
 
-Every cell and checker of a task starts from these states instead of running the lower blocks. If an encoder's logits
+Every cell and checker of a task starts from these states instead of running the lower blocks. A text's states depend on
+the text alone, to the bit, and not on what else is in the grid (`inference.fixed_batches`). If an encoder's logits
 from states differ from its plain logits, no states are stored, `metrics.json` says so, and cells run the whole model.
 """
 
@@ -16,9 +17,9 @@ from torch import Tensor, nn
 
 from bench.encoders.classifier import Classifier, block_list
 from bench.jobs import StatesJob
-from bench.precomputed.inference import BATCH, available_device, batched
+from bench.precomputed.inference import available_device, each_alone
 from bench.precomputed.token_spans import unique_texts
-from bench.precomputed.tokens import TokenTable, by_length, load
+from bench.precomputed.tokens import TokenTable, load
 from bench.store.folders import finish
 
 PROBE = 8  # rows of the self-test
@@ -99,8 +100,8 @@ def write_states(job: StatesJob, classifier: Classifier, table: TokenTable, shap
     out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     with path.open("r+b") as file:  # claim the space now: a full disk is then an error and not a signal
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    batches = by_length(table.length, BATCH)
-    for index, result in batched(partial(compute_states, classifier, job), table.inputs, batches, available_device()):
+    forward = partial(compute_states, classifier, job)
+    for index, result in each_alone(forward, table, classifier.model, available_device()):
         states = result.cpu().numpy()
         for row, i in enumerate(index):
             out[table.start[i] : table.start[i] + table.length[i]] = states[row, : table.length[i]]

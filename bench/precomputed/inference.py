@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bench.arrays import IntArray
+from bench.precomputed.tokens import TokenTable
 from bench.processes import HEART
 
 BATCH = 64  # rows of one forward pass
+TOKENS = 1024  # of one forward pass of fixed shape: enough for the best rate of matrix products on a core
+STEPS = ((32, 8), (64, 16), (128, 32))  # (up to this length, widths are multiples of this); beyond, of LONG_STEP
+LONG_STEP = 64
+Batch = TypeVar("Batch")
 
 
 def available_device() -> torch.device:
@@ -18,18 +26,66 @@ def available_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+@dataclass(frozen=True)
+class FixedBatch:
+    """Rows of one width class. The batch is filled up with repetitions of its first row, whose results are dropped."""
+
+    index: IntArray  # (B,)
+    rows: int  # how many of them are rows of the batch
+    width: int  # in tokens
+
+
+def fixed_batches(lengths: IntArray, longest: int | None = None) -> list[FixedBatch]:
+    """Batches, longest first, in which each row is once, and whose shape is that of the row's length alone.
+
+    So a row's result is the same to the bit whatever other rows there are: matrix products add in an order that depends
+    on the shapes. No width is above `longest`, the most tokens that the encoder takes.
+    """
+    widths = np.array([width_class(int(length), longest) for length in lengths], dtype=np.int64)
+    batches = []
+    for width in sorted(set(widths.tolist()), reverse=True):
+        members, size = np.flatnonzero(widths == width), max(1, TOKENS // width)
+        for at in range(0, len(members), size):
+            rows = members[at : at + size]
+            filled = np.concatenate([rows, np.full(size - len(rows), rows[0])])
+            batches.append(FixedBatch(filled, len(rows), width))
+    return batches
+
+
+def width_class(length: int, longest: int | None = None) -> int:
+    """The width to which a row of this length is padded."""
+    step = next((step for most, step in STEPS if length <= most), LONG_STEP)
+    width = step * max(1, -(-length // step))
+    return width if longest is None else max(length, min(width, longest))
+
+
+def most_tokens(model: torch.nn.Module) -> int | None:
+    """The most tokens that an encoder takes; None if its configuration does not say it."""
+    most = getattr(model.config, "max_position_embeddings", None)
+    return most if isinstance(most, int) and most > 0 else None
+
+
 def batched(
     forward: Callable[[dict[str, Tensor]], Tensor],
-    inputs: Callable[[IntArray], Mapping[str, Tensor]],
-    batches: Iterable[IntArray],
+    inputs: Callable[[Batch], Mapping[str, Tensor]],
+    batches: Iterable[Batch],
     device: torch.device,
-) -> Iterator[tuple[IntArray, Tensor]]:
-    """Each batch's rows (B,), and the result (B, ...) of `forward` for their model inputs on the device."""
-    for index in batches:
+) -> Iterator[tuple[Batch, Tensor]]:
+    """Each batch, and the result (B, ...) of `forward` for the model inputs of its rows on the device."""
+    for batch in batches:
         HEART.beat()
         with torch.inference_mode():  # closed before the yield, so that it does not reach the caller's code
-            result = forward({name: value.to(device) for name, value in inputs(index).items()})
-        yield index, result
+            result = forward({name: value.to(device) for name, value in inputs(batch).items()})
+        yield batch, result
+
+
+def each_alone(
+    forward: Callable[[dict[str, Tensor]], Tensor], table: TokenTable, model: torch.nn.Module, device: torch.device
+) -> Iterator[tuple[IntArray, Tensor]]:
+    """`batched` in batches of fixed shape: rows (B,) of the table and their results, which depend on each row alone."""
+    batches = fixed_batches(table.length, most_tokens(model))
+    for batch, result in batched(forward, lambda one: table.inputs(one.index, one.width), batches, device):
+        yield batch.index[: batch.rows], result[: batch.rows]
 
 
 def in_order(results: Iterable[tuple[IntArray, Tensor]], rows: int, width: int, device: torch.device) -> Tensor:

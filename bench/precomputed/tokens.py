@@ -56,6 +56,11 @@ class TokenTable:
             self.padding,
         )
 
+    def occurring(self, name: str) -> IntArray:
+        """The values, ascending, that an input of integers has in these rows."""
+        spans = sorted(set(zip(self.part.tolist(), self.start.tolist(), self.length.tolist(), strict=True)))
+        return np.unique(np.concatenate([self.parts[part][name][start : start + size] for part, start, size in spans]))
+
     def inputs(self, index: IntArray, width: int | None = None) -> dict[str, Tensor]:
         """Padded model inputs of B rows: each input (B, L[, H]) with `attention_mask` (B, L), L the longest row.
 
@@ -121,8 +126,7 @@ def load(folder: Path, states: Path | None = None) -> TokenTable:
     return TokenTable((part,), np.zeros(len(length), np.int64), start, length, padding)
 
 
-def vocabulary(folders: Sequence[Path]) -> IntArray:
-    """The ids, ascending, of the tokens that occur in several token tables, padding among them."""
-    occurring = [np.unique(np.load(folder / "input_ids.npy", mmap_mode="r")) for folder in folders]
-    padding = [read_json(folder / DONE)["padding"]["input_ids"] for folder in folders]
-    return np.unique(np.concatenate([*occurring, padding])).astype(np.int64)
+def vocabulary(tables: Sequence[TokenTable]) -> IntArray:
+    """The ids, ascending, of the tokens that occur in the rows of some token tables, padding among them."""
+    occurring = [table.occurring("input_ids") for table in tables]
+    return np.unique(np.concatenate([*occurring, [table.padding["input_ids"] for table in tables]])).astype(np.int64)

@@ -47,11 +47,13 @@ def method_class(job: CellJob) -> type[Method]:
 def classifier(job: CellJob, settings: Settings) -> Classifier:
     """The worker's classifier for a cell. Only the last one stays in memory, whatever the number of cells."""
     embeds = settings.train_layers == "all" and settings.weight_decay == 0  # decay moves embeddings that never occur
-    texts = tuple(sorted({role.tokens for role in read_roles(job)})) if embeds else ()
+    # Of the cell's own rows: the folders of their tokens hold those of other seeds, and the order in which the norm of
+    # the gradient is summed depends on the tokens between.
+    vocabulary = tokens.vocabulary([table(job, role) for role in read_roles(job)]) if embeds else None
+    texts = b"" if vocabulary is None else vocabulary.tobytes()
     key = (job.checkpoint.hash, job.n_classes, settings.train_layers, texts, states_usable(job))
     if key not in _classifiers:
         _classifiers.clear()
-        vocabulary = tokens.vocabulary(texts) if embeds else None
         model = Classifier(job.checkpoint, job.n_classes, settings.train_layers, vocabulary=vocabulary)
         if key[-1] and settings.train_layers != "all":
             model.use_states(settings.train_layers)

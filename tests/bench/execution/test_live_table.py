@@ -44,7 +44,7 @@ def test_the_rows_count_every_state(progress_of: Callable[..., Progress]) -> Non
     progress = progress_of(methods="ce,dimp", seeds=3, done=3)  # seed 0 of both, seed 1 of ce
     queue = progress.queue
     cells = [queue.jobs[identity] for identity in progress.plan.cells]
-    queue.states[cells[3].id] = State.RUNNING
+    queue.change(cells[3].id, State.RUNNING)
     queue.failed(cells[4], "a cause")
     ce, dimp = progress.rows()
     assert (ce.label, dict(ce.counts), ce.accuracy) == ("ce", {"cached": 2, "failed": 1}, 0.75)
@@ -62,7 +62,7 @@ def test_a_thousand_cells_stay_on_the_screen(progress_of: Callable[..., Progress
     progress = progress_of(methods=methods, tasks="twitter[real=20],twitter[real=30]", seeds=20)
     assert len(progress.plan.cells) == 1000
     last = list(progress.plan.cells)[-1]
-    progress.queue.states[last] = State.RUNNING
+    progress.queue.change(last, State.RUNNING)
     for width, height in ((200, 50), (100, 24), (80, 10), (40, 12), (20, 8)):
         lines = text_of(progress, width, height)
         assert len(lines) < height

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.precomputed.inference import batched, in_order
+from bench.precomputed.inference import TOKENS, batched, fixed_batches, in_order
 from bench.precomputed.tokens import by_length
 
 CPU = torch.device("cpu")
@@ -36,3 +36,22 @@ def test_the_code_between_batches_may_train() -> None:
     for _ in batched(lambda inputs: inputs["x"] * weight, lambda _: {"x": torch.ones(1)}, [np.arange(1)] * 2, CPU):
         assert not torch.is_inference_mode_enabled()
         (weight * 2).sum().backward()
+
+
+def test_the_shape_of_a_batch_is_that_of_its_rows_lengths_alone() -> None:
+    """Each row is in one batch, with a width and a number of rows that no other row changes."""
+    lengths = np.random.default_rng(0).integers(1, 300, size=500)
+    batches = fixed_batches(lengths)
+    assert sorted(np.concatenate([one.index[: one.rows] for one in batches]).tolist()) == list(range(500))
+    for one in batches:
+        assert (lengths[one.index] <= one.width).all()
+        assert len(one.index) == max(1, TOKENS // one.width)
+        for row in one.index[: one.rows]:
+            (alone,) = fixed_batches(lengths[row : row + 1])
+            assert (alone.width, len(alone.index)) == (one.width, len(one.index))
+    padded = sum(len(one.index) * one.width for one in batches)
+    assert padded < 1.3 * lengths.sum()
+
+
+def test_no_width_exceeds_what_the_encoder_takes() -> None:
+    assert [one.width for one in fixed_batches(np.array([100, 110, 20]), longest=110)] == [110, 24]

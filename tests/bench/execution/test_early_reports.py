@@ -1,0 +1,127 @@
+"""After each whole seed there is a leaderboard of the seeds so far, and an interrupted run keeps one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import leaderboard
+from bench.config.request import make_request
+from bench.execution.early_reports import EarlyReports
+from bench.execution.prepare import make_queue
+from bench.leaderboard.build import build
+from bench.planning.describe import describe
+from bench.planning.planner import make_plan
+from bench.store.files import write_json
+from bench.store.layout import DONE
+from bench.store.manifest import first_seeds
+from tests.bench.leaderboard.fake_store import FakeStore
+from tests.helpers.background import start, wait_for
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FakeStore:
+    return FakeStore(tmp_path, seeds=(0, 1, 2, 3)).method("ce").method("dimp", skill=0.3)
+
+
+def test_the_first_seeds_are_those_of_a_grid_that_has_no_others(store: FakeStore) -> None:
+    """From two seeds on, an early report says what a report of a grid of so many seeds says."""
+    early = build(first_seeds(store.manifest(), 2), store.root).sections[0]
+    whole = FakeStore(store.root, seeds=(0, 1))
+    whole.section["methods"] = [
+        {**entry, "cells": {seed: entry["cells"][seed] for seed in ("0", "1")}} for entry in store.section["methods"]
+    ]
+    other = build(whole.manifest(), store.root).sections[0]
+    for row, same in zip(early.rows, other.rows, strict=True):
+        assert row.metrics == same.metrics
+        assert row.paired is not None
+        assert same.paired is not None
+        assert row.paired.verdict == same.paired.verdict
+    assert early.spec["title"].endswith("(2 of 4 seeds so far)")
+    assert early.spec["notes"][0].startswith("2 of 4 seeds so far")
+
+
+def test_one_seed_of_several_has_differences_and_no_verdict(store: FakeStore) -> None:
+    section = build(first_seeds(store.manifest(), 1), store.root).sections[0]
+    assert section.pairs is None
+    (paired,) = [row.paired for row in section.rows if row.label == "dimp"]
+    assert paired is not None
+    assert paired.accuracy is not None
+    assert (paired.verdict.word, paired.verdict.text) == ("", "1 of 4 seeds so far")
+    assert first_seeds(store.manifest(), 4) == store.manifest(), "nothing is marked when all seeds are there"
+
+
+def early_reports(tmp_path: Path, tiny_encoder: Path, said: list[str]) -> EarlyReports:
+    options: dict[str, Any] = {"methods": "ce,focal,gce", "seeds": 3, "encoder": str(tiny_encoder), "preset": "smoke"}
+    plan = make_plan(make_request(**options), tmp_path / "runs")
+    rules = leaderboard.USUAL
+    return EarlyReports(plan, make_queue(plan), describe(plan, ""), tmp_path / "reports", rules, said.append)
+
+
+def test_a_seed_is_whole_when_all_before_it_are(tmp_path: Path, tiny_encoder: Path) -> None:
+    early = early_reports(tmp_path, tiny_encoder, [])
+    queue = early.queue
+    cells = [[queue.jobs[i] for i, number in early.seed_of.items() if number == seed] for seed in range(3)]
+    for seed in (1, 0):
+        for job in cells[seed]:
+            assert early.whole == 0
+            queue.done(job)
+    assert early.whole == 2
+    manifest, name = early.covered(stopped=True)
+    assert name == "leaderboard of 2 of 3 seeds so far"
+    assert manifest["sections"][0]["seeds"] == [0, 1]
+    assert early.covered(stopped=False)[1] == "leaderboard"
+    queue.failed(cells[2][0], "a cause")
+    for job in cells[2][1:]:
+        queue.done(job)
+    assert early.whole == 3, "a failed cell is settled too"
+    assert early.covered(stopped=True)[0] == early.manifest
+
+
+def test_the_ranking_names_the_best_and_the_baseline_without_failed_ones(tmp_path: Path, tiny_encoder: Path) -> None:
+    early = early_reports(tmp_path, tiny_encoder, [])
+    accuracies = {"ce": [0.5, 0.6], "a": [0.9, 0.9], "b": [1.0], "c": [0.7, 0.9], "d": [0.7, 0.8]}
+    assert early.ranking(accuracies) == "1 a 90.0, 2 c 80.0, 3 d 75.0, 4 ce 55.0"
+    more = {**accuracies, "e": [0.6, 0.6], "f": [0.6, 0.61], "g": [0.1, 0.1]}
+    assert early.ranking(more) == "1 a 90.0, 2 c 80.0, 3 d 75.0, 4 f 60.5, 5 e 60.0, 6 ce 55.0 (of 7 methods)"
+
+
+def test_a_report_that_cannot_be_written_does_not_stop_the_run(tmp_path: Path, tiny_encoder: Path) -> None:
+    said: list[str] = []
+    early = early_reports(tmp_path, tiny_encoder, said)
+    early.reports.write_text("a file in the place of the folder")
+    for identity, number in early.seed_of.items():
+        if number == 0:
+            write_json(early.queue.jobs[identity].folder / DONE, {"accuracy": 0.5})
+            early.queue.done(early.queue.jobs[identity])
+    early.pulse()
+    early.finish()
+    assert "could not be written; the run goes on" in said[-1]
+
+
+def test_a_run_reports_each_whole_seed_and_an_interrupted_one_keeps_a_leaderboard(
+    bench: Command, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    grid = ("run", "--methods", "ce,dimp", "--seeds", "60")
+    process = start(tmp_path, tiny_encoder, *grid, "--workers", "1")
+    assert process.stdout is not None
+    lines = iter(process.stdout.readline, b"")
+    assert any(line.startswith(b"1 of 60 seeds so far: ") for line in lines)
+    assert wait_for(lambda: len(list(tmp_path.glob("runs/twitter/*/*/metrics.json"))) >= 5)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    report = json.loads((tmp_path / "reports" / "leaderboard.json").read_text())
+    assert b"leaderboard of" in out
+    counts = {(row["n_seeds"], row["n_planned"]) for row in report["rows"]}
+    assert len(counts) == 1, "each method has each of the whole seeds, and the other ones are not planned"
+    assert "seeds so far" in (tmp_path / "reports" / "leaderboard.md").read_text()
