@@ -1,12 +1,20 @@
-"""Finds all methods: those in the files of this package, and those of installed packages."""
+"""Finds all methods, in the files of this package and in installed packages, and the members of groups."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
+from typing import Any
 
 from methods.base import Method
 from methods.registry import METHODS
+
+# Group -> method -> the hyper-parameters with which the method is in the group, if not its defaults. They are here and
+# not in the method's file, whose code is in the ids of its cells.
+SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
+    "paper": {"focal": {"gamma": 1.0, "detach": True}},  # as in the released code of Kuo et al., ICLR 2025
+}
 
 
 def discover() -> dict[str, type[Method]]:
@@ -21,9 +29,13 @@ def discover() -> dict[str, type[Method]]:
     return dict(sorted(METHODS.items()))
 
 
-def group(name: str) -> list[str]:
-    """The sorted names of the methods in a group: `all`, or one that methods declare. Empty for an unknown group."""
-    return [key for key, cls in discover().items() if name == "all" or name in cls.groups]
+def group(name: str) -> dict[str, Mapping[str, Any]]:
+    """The methods in a group, `all` or one that methods declare, sorted, with their settings in it.
+
+    Empty for an unknown group.
+    """
+    settings = SETTINGS.get(name, {})
+    return {key: settings.get(key, {}) for key, cls in discover().items() if name == "all" or name in cls.groups}
 
 
 def group_names() -> list[str]:

@@ -59,10 +59,11 @@ class GCE(PointwiseLoss):
         self.first_truncated = math.ceil(self.config.start * context.updates)
 
     def loss(self, logp: Tensor, batch: Batch) -> Tensor:
-        """(B,) generalised cross-entropy. Its slope is -p^q, or 0 below the truncation."""
+        """(B,) generalised cross-entropy. Its slope is -p^q, or 0 at and below the truncation."""
         import torch
 
         q, k = self.config.q, self.config.truncate
         if k is not None and batch.step >= self.first_truncated:
-            logp = logp.clamp(min=math.log(k))
+            bound = math.log(k)
+            logp = torch.where(logp > bound, logp, bound)  # a clamp would pass the gradient at p = k
         return -torch.expm1(q * logp) / q if q > 0 else -logp

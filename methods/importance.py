@@ -13,7 +13,8 @@ clipping. The code divides probabilities. Here it is a difference of logs, so th
 instead of 0/0. These options are ours; each is off by default:
 
     clip=20                  the largest weight; without it weights can reach thousands, where the model is sure of
-                             another label
+                             another label. One bound is always on: a log-weight is cut to [-40, 40], a guard against
+                             overflow. Weights of e^40 and more, or e^-40 and less, therefore differ from the code's
     normalize=batch          weights divided by their mean over the batch, after clipping. Otherwise the mean weight
                              differs from 1 and changes (K P' at the start of dimp), and with it the step size
     calibrate=True           P' at the temperature that fits the small real set best, out of fold

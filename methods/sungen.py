@@ -2,18 +2,21 @@
 
     loss = mean_i  w_i * -log p(y_i | x_i)        w_i = sigmoid(t_i), t_i = 0 at first, in all trainings
     a round: train from the start with the present weights; then one step of Adam on t along
-        d L_outer / d t_i  ~  -<grad l_i(theta), grad L_outer(theta)> w_i (1 - w_i) / sum_j w_j
+        d L_outer / d t_i  ~  -inner_lr <grad l_i(theta), grad L_outer(theta)> w_i (1 - w_i) / sum_j w_j
     outer=robust    L_outer = mean over rows drawn from the `trusted` share of the generated rows with the largest w
-                    of -sum_c p(c|x) log q(c), q = softmax(10 onehot(y)): up to constants 1 - p(y|x). No real rows
+                    of -1/C sum_c p(c|x) log q(c), q = softmax(10 onehot(y)): up to constants 1 - p(y|x). No real rows
     outer=real      L_outer = cross-entropy on rows of the small real set
 
 The gradient is that of one plain step of the weights (theta after training). For all rows it is one derivative of their
 losses along grad L_outer. After the rounds the model is trained from the start, like every other, with the learnt
 weights.
 Source: Gao et al., "Self-Guided Noise-Free Data Generation for Efficient Zero-Shot Learning" (SunGen), ICLR 2023, and
-the released code: Adam on t with a cosine schedule and sigmoid, rate 0.25, 100 rounds of one epoch with a small LSTM;
-outer=real is its --use_dev_outer. To bound the cost there are 5 rounds of half the updates here, at rate 1, so that t
-can move as far as in 15 of their rounds, and the outer loss is on 256 rows, drawn anew each round. In preset quick a
+the released code with the options of its README: Adam on t and sigmoid, at a constant rate of 0.25, 100 rounds of one
+epoch with a small LSTM; outer=real is its --use_dev_outer. Rows tied with the last trusted one are trusted, so all are
+in the first round. inner_lr is the rate of the plain step, 1e-3 as there, where the LSTM trains at the same rate. It
+makes gradients so small that Adam's constant 1e-8 matters: a row with almost no signal hardly moves. To bound the cost
+there are 5 rounds of half the updates here, at rate 1, so that t can move as far as in 20 of their rounds, and the
+outer loss is on 256 rows, drawn anew each round. In preset quick a
 round is three quarters of a pass, over the same rows each time; length=0.67 is one epoch there, as in the source.
 Dropout is off in gradients.
 Cost: 1 + per round: half a training, the outer rows, and 2/3 of a pass over the generated rows. Needs: nothing;
@@ -22,7 +25,6 @@ outer=real: gradients on the small real set.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -49,6 +51,7 @@ class SunGenConfig(WeightConfig):
         0.5, search=(0.25, 1.0), note="updates of a round, as a part of the cell's; one epoch there"
     )
     outer_lr: float = setting(1.0, search=(0.1, 2.0), log=True, note="Adam's rate for t; 0.25 for 100 rounds there")
+    inner_lr: float = setting(1e-3, note="rate of the plain step in the gradient of t; 1e-3 there")
     outer_rows: int = setting(256, search=(64, 512), log=True, note="rows of the outer loss; up to 50000 there")
     trusted: float = setting(
         0.9, search=(0.5, 1.0), note="share that rows of the robust loss are drawn from; 0.9 there"
@@ -61,8 +64,9 @@ class SunGenConfig(WeightConfig):
         for name in ("length", "trusted"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in (0, 1], not {getattr(self, name)}")
-        if not 0 < self.outer_lr <= 100:
-            raise ValueError(f"outer_lr must lie in (0, 100], not {self.outer_lr}")
+        for name in ("outer_lr", "inner_lr"):
+            if not 0 < getattr(self, name) <= 100:
+                raise ValueError(f"{name} must lie in (0, 100], not {getattr(self, name)}")
         if self.outer_rows < 1:
             raise ValueError(f"outer_rows must be larger than 0, not {self.outer_rows}")
 
@@ -108,18 +112,16 @@ class SunGen(WeightMethod):
         weight = self.score.detach()[self.ids].sigmoid()
         slopes = probe.slopes(self.ids, self.outer_gradient(probe, weight)).to(weight)
         self.score.grad = torch.zeros_like(self.score)
-        self.score.grad[self.ids] = -slopes * weight * (1 - weight) / weight.sum()
-        (group,) = self.optimizer.param_groups
-        group["lr"] = self.config.outer_lr * 0.5 * (1 + math.cos(math.pi * number / self.config.rounds))
+        self.score.grad[self.ids] = -self.config.inner_lr * slopes * weight * (1 - weight) / weight.sum()
         self.optimizer.step()
 
     def outer_gradient(self, probe: Probe, weight: Tensor) -> Direction:
         """Gradient of the outer loss; `weight` (n,) are the weights of the rows `ids`."""
         if self.config.outer == "real":
             return probe.gradient(some_real(probe, self.config.outer_rows, self.rng), real=True)
-        count = math.ceil(self.config.trusted * len(weight))
-        trusted = self.ids[weight.topk(count).indices]
-        drawn = self.rng.choice(count, min(count, self.config.outer_rows), replace=False)
+        count = max(1, int(self.config.trusted * len(weight)))
+        trusted = self.ids[weight >= weight.topk(count).values[-1]]
+        drawn = self.rng.choice(len(trusted), min(len(trusted), self.config.outer_rows), replace=False)
         return probe.gradient(trusted[drawn], loss=robust)
 
     @classmethod
@@ -130,8 +132,8 @@ class SunGen(WeightMethod):
 
 
 def robust(log_probs: Tensor, labels: Tensor) -> Tensor:
-    """(n,) -sum_c p_c log q_c with q a softened one-hot label. It is bounded, so wrong labels cannot dominate."""
+    """(n,) -1/C sum_c p_c log q_c with q a softened one-hot label. It is bounded, so wrong labels cannot dominate."""
     import torch
 
     target = SHARPNESS * torch.nn.functional.one_hot(labels, log_probs.shape[1]).to(log_probs)
-    return -(log_probs.exp() * target.log_softmax(1)).sum(1)
+    return -(log_probs.exp() * target.log_softmax(1)).mean(1)

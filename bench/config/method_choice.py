@@ -38,7 +38,8 @@ def choose(
 ) -> tuple[tuple[MethodChoice, ...], dict[str, str]]:
     """The configured methods in order, each once, and the methods that groups leave out with the reason.
 
-    `hyperparameters` (method -> name -> value) apply where an expression has no value of its own.
+    `hyperparameters` (method -> name -> value) apply where an expression has no value of its own. They come before the
+    settings that a method has in a group.
     """
     registry, groups = methods.discover(), methods.group_names()
     chosen: dict[tuple[str, MethodConfig], MethodChoice] = {}
@@ -50,15 +51,15 @@ def choose(
             members = methods.group(expression.name)
             reasons = {name: reason for name in members if (reason := obstacle(registry[name]))}
             left_out.update(reasons)
-            members = [name for name in members if name not in reasons]
+            members = {name: settings for name, settings in members.items() if name not in reasons}
         else:
             if expression.name not in registry:
                 raise unknown("method", expression.name, [*registry, *groups])
             if reason := missing_package(registry[expression.name]) or out_of_reach(registry[expression.name]):
                 raise UserError(f"method {expression.name!r} cannot run: {reason}")
-            members = [expression.name]
-        for name in members:
-            choice = configure(registry[name], {**hyperparameters.get(name, {}), **expression.options})
+            members = {expression.name: {}}
+        for name, settings in members.items():
+            choice = configure(registry[name], {**settings, **hyperparameters.get(name, {}), **expression.options})
             chosen.setdefault((name, choice.config), choice)
     for name in hyperparameters:
         if name not in registry:

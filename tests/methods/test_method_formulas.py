@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
+from methods import group
 from methods.base import RealUse
 
 N_CLASSES = 3
@@ -212,3 +213,9 @@ def test_weight_is_the_finite_difference_of_the_value(settings, build, given_pro
     rise = build(name, 2, **options).losses(above.batch).loss - build(name, 2, **options).losses(below.batch).loss
     weight = build(name, 2, **options).losses(given_probabilities(p).batch).weight
     close(weight, -rise.detach() / (2 * step), 1e-6)
+
+
+def test_the_focal_loss_of_the_group_paper_is_that_of_the_paper(build, given_probabilities, close):
+    """Its weights are 1 - p, which the released code detaches."""
+    p = torch.tensor([0.05, 0.3, 0.9], dtype=DOUBLE)
+    close(build("focal", 2, **group("paper")["focal"]).losses(given_probabilities(p).batch).weight, 1 - p)

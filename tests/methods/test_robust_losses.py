@@ -76,6 +76,16 @@ def test_gce_truncated_ignores_badly_fitted_rows(q, build, sample, gradient, clo
     assert gradient(case, truncated)[beyond].abs().max() == 0
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+@pytest.mark.parametrize("q", [0.0, 0.7])
+def test_gce_ignores_a_row_at_the_truncation_itself(q, dtype, build, sample, gradient):
+    """Two equal logits give p = 1/2, which is not larger than truncate=0.5."""
+    case = sample(torch.zeros(16, 2, dtype=dtype), torch.zeros(16, dtype=torch.int64), dtype=dtype)
+    method = build("gce", 2, q=q, truncate=0.5, start=0.0)
+    assert (method.losses(case.batch).weight == 0).all()
+    assert gradient(case, method).abs().max() == 0
+
+
 def test_gce_truncates_from_its_start_on(build, sample):
     """A third of ten updates is over after the fourth."""
     batch = sample().batch

@@ -24,13 +24,19 @@ def methods() -> Iterator[str]:
     for name, cls in registry.discover().items():
         config = cls.Config()
         title = (cls.__doc__ or "").strip().split("\n")[0]
-        groups = ", ".join(cls.groups) or "-"
+        groups = ", ".join(membership(name, entry) for entry in cls.groups) or "-"
         yield f"{name}: {title}"
         cost = cls.declared_cost(config, Budget())
         yield f"    groups: {groups}; use of real rows: {cls.real_use_of(config)}; cost: {cost:.3g} x that of ce"
         yield from (f"    {setting(entry)}" for entry in fields(config) if entry.name not in shared)
     yield "hyper-parameters of every method (shuffle: of methods that weight cross-entropy):"
     yield from (f"    {setting(entry)}" for entry in shared.values())
+
+
+def membership(method: str, group: str) -> str:
+    """A group of a method, with the settings that the method has in it."""
+    settings = ", ".join(f"{key}={value}" for key, value in registry.group(group)[method].items())
+    return f"{group} with {settings}" if settings else group
 
 
 def setting(entry: Field[Any]) -> str:

@@ -192,3 +192,15 @@ def test_wrong_requests_name_the_nearest_right_thing(arguments: dict[str, object
         make_request(**arguments)  # type: ignore[arg-type]
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_group_may_run_a_method_with_settings_of_its_own() -> None:
+    """`paper` has the paper's focal loss; what the user sets comes first, and the default is another method."""
+
+    def focal(**arguments: object) -> list[str]:
+        return [choice.label for choice in make_request(**arguments).methods if choice.cls.name == "focal"]  # type: ignore[arg-type]
+
+    assert focal(methods="paper") == ["focal(gamma=1.0,detach=True)"]
+    assert focal(methods="core") == ["focal"]
+    assert focal(methods="core,paper") == ["focal", "focal(gamma=1.0,detach=True)"]
+    assert focal(methods="paper", settings={"focal.gamma": "3"}) == ["focal(gamma=3.0,detach=True)"]
