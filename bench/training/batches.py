@@ -1,17 +1,23 @@
-"""The batches of a training: rows shuffled, in nearly equal sizes, and of similar lengths."""
+"""The batches of a training: rows shuffled, in nearly equal sizes, of similar lengths; in parts if memory runs out."""
 
 from __future__ import annotations
 
+import gc
+import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
+import torch
 
 from bench.arrays import IntArray
 from bench.seeds import derive
 
 # Batches whose rows are sorted by length together: enough for little padding, few enough to keep batches random.
 WINDOW = 16
+WORDS = ("can't allocate memory", "cannot allocate memory", "out of memory")  # of an error that memory ran out
+Result = TypeVar("Result")
 
 
 def epoch(lengths: IntArray, size: int, seed: int) -> list[IntArray]:
@@ -42,3 +48,29 @@ def schedule(lengths: IntArray, size: int, updates: int, task: str, seed: int) -
             yield number, batch
             done += 1
         number += 1
+
+
+def within_memory(train: Callable[[int], Result], batch_size: int) -> tuple[Result, int]:
+    """The result of `train(part)` for the largest part of a batch, in rows, that fits into memory, and that part.
+
+    Starts with whole batches and halves the part as long as memory runs out. The error of the last try is raised. Every
+    update still has one batch and one step. On the CPU the rows of a part get the dropout masks that they have in the
+    whole batch, so results differ by rounding alone; on CUDA they get other random numbers.
+    """
+    part = batch_size
+    while True:
+        try:
+            return train(part), part
+        except (RuntimeError, MemoryError) as error:
+            if part == 1 or not out_of_memory(error):
+                raise
+            logging.warning("out of memory with %d rows at a time: %s", part, str(error).partition("\n")[0])
+        part //= 2  # outside the handler, which holds the tensors of the failed try
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error is that memory ran out, on the CPU or on a GPU."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error).lower() for word in WORDS)

@@ -16,9 +16,9 @@ from bench.stats.metrics import METRICS
 from bench.store.files import write_json
 from bench.store.folders import finish
 from bench.training import save_model
+from bench.training.batches import within_memory
 from bench.training.history import History, NonFiniteLossError
 from bench.training.inputs import classifier, context, method_class, probed_real_rows, selection, table, training_rows
-from bench.training.memory import within_memory
 from bench.training.outputs import clean, environment, write_results
 from bench.training.snapshots import Snapshots, save_snapshots
 from bench.training.trainer import Trainer
