@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import sys
@@ -12,6 +13,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 BEAT = 1.0  # seconds between two heartbeats
+# Words of an error that memory ran out.
+NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "failed to map segment")
 
 
 class Heart:
@@ -90,6 +93,12 @@ def memory() -> tuple[int, int]:
         if limit < machine.total:
             return max(0, limit - used), limit
     return machine.available, machine.total
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error is that memory ran out, on the CPU or on a GPU."""
+    refused = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or refused or any(word in str(error).lower() for word in NO_MEMORY)
 
 
 def stopped(pid: int) -> bool:

@@ -62,8 +62,9 @@ def predict(
 ) -> None:
     """Predict the texts of a file with a saved model: labels and probabilities."""
     from bench.commands.models.predict import predict as predictions
-    from bench.commands.models.predict import writable, write_predictions
+    from bench.commands.models.predict import write_predictions
     from bench.commands.models.train import labelled
+    from bench.commands.output_file import writable
     from bench.store.find import model_of
 
     if as_submission and labelled(str(file)):

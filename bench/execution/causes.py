@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import UserError
-from bench.processes import gib, memory, peak_memory
+from bench.processes import gib, memory, out_of_memory, peak_memory
 from tasks.errors import plural
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "failed to map segment")
 LITTLE = 2**16  # free bytes of a disk below which a failed write is due to it: numpy's error has no number
 # What else a signal means for a worker that it ended.
 SIGNALS = {
@@ -53,7 +52,7 @@ def explained(error: BaseException) -> str:
     number = error.errno if isinstance(error, OSError) else None
     if "CUDA out of memory" in str(error):
         return " (fewer --workers or a smaller batch_size need less)"
-    if isinstance(error, MemoryError) or number == errno.ENOMEM or any(word in str(error).lower() for word in MEMORY):
+    if out_of_memory(error):
         limit = resource.getrlimit(resource.RLIMIT_AS)[0]
         bound = f", ulimit -v allows {gib(limit)}" if limit >= 0 else ""
         return f" (out of memory: {figures(peak_memory(os.getpid()))}{bound}; fewer --workers need less)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -99,7 +99,7 @@ class Counts:
         group.accuracies += sum(map(accuracy, group.unread))
         group.unread.clear()
         row = Row(task, label, +group.counts, None)
-        return Row(task, label, row.counts, group.accuracies / row.finished) if row.finished else row
+        return replace(row, accuracy=group.accuracies / row.finished) if row.finished else row
 
 
 @cache

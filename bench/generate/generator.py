@@ -136,7 +136,6 @@ class Generator:
 
     def _record(self, sent: InWork, answer: Answer) -> Record | None:
         """The record of an answer; None if none came."""
-        unknown = answer.tokens_in is None or answer.tokens_out is None
         used = self.spending.settle(sent.most, answer)
         if answer.failure:
             self.failed += 1
@@ -160,7 +159,7 @@ class Generator:
             answer=answer.refusal or answer.text,
             tokens_in=used.read,
             tokens_out=used.written,
-            estimated=unknown,
+            estimated=answer.tokens is None,
             row=row,
         )
         self._tally(record)

@@ -159,8 +159,6 @@ class Journal:
         """Raise UserError if the output file was not written from this journal."""
         if not self.output.exists():
             return
-        if self.output.is_dir():
-            raise UserError(f"--to {self.output} is a folder; give it the name of a file")
         if not self._written:
             raise UserError(f"{self.output} exists and was not written by bench generate; choose another --to")
         if file_hash(self.output) not in self._written:

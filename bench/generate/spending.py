@@ -103,9 +103,8 @@ class Spending:
         self.reserved = Tokens(self.reserved.read - most.read, self.reserved.written - most.written)
         if answer.failure:
             return Tokens()
-        unknown = answer.tokens_in is None or answer.tokens_out is None
-        used = most if unknown else Tokens(answer.tokens_in or 0, answer.tokens_out or 0)
-        self.estimated += unknown
+        used = most if answer.tokens is None else Tokens(*answer.tokens)
+        self.estimated += answer.tokens is None
         self.spent += used
         return used
 

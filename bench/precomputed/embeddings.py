@@ -32,7 +32,7 @@ def build(job: EmbeddingsJob) -> dict[str, Any]:
         mask = inputs["attention_mask"][:, :, None]
         return (states * mask).sum(1) / mask.sum(1)
 
-    results = each_alone(mean_state, table, model, device)
+    results = each_alone(mean_state, table, job.checkpoint.positions, device)
     embeddings = in_order(results, len(table), model.config.hidden_size, device).cpu().numpy()
     np.save(job.folder / "embeddings.npy", embeddings[text_of_row])
     passes = {"train_rows": 0, "score_rows": len(table)}

@@ -101,7 +101,7 @@ def write_states(job: StatesJob, classifier: Classifier, table: TokenTable, shap
     with path.open("r+b") as file:  # claim the space now: a full disk is then an error and not a signal
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     forward = partial(compute_states, classifier, job)
-    for index, result in each_alone(forward, table, classifier.model, available_device()):
+    for index, result in each_alone(forward, table, job.checkpoint.positions, available_device()):
         states = result.cpu().numpy()
         for row, i in enumerate(index):
             out[table.start[i] : table.start[i] + table.length[i]] = states[row, : table.length[i]]

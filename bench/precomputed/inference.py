@@ -59,12 +59,6 @@ def width_class(length: int, longest: int | None = None) -> int:
     return width if longest is None else max(length, min(width, longest))
 
 
-def most_tokens(model: torch.nn.Module) -> int | None:
-    """The most tokens that an encoder takes; None if its configuration does not say it."""
-    most = getattr(model.config, "max_position_embeddings", None)
-    return most if isinstance(most, int) and most > 0 else None
-
-
 def batched(
     forward: Callable[[dict[str, Tensor]], Tensor],
     inputs: Callable[[Batch], Mapping[str, Tensor]],
@@ -80,10 +74,10 @@ def batched(
 
 
 def each_alone(
-    forward: Callable[[dict[str, Tensor]], Tensor], table: TokenTable, model: torch.nn.Module, device: torch.device
+    forward: Callable[[dict[str, Tensor]], Tensor], table: TokenTable, longest: int | None, device: torch.device
 ) -> Iterator[tuple[IntArray, Tensor]]:
     """`batched` in batches of fixed shape: rows (B,) of the table and their results, which depend on each row alone."""
-    batches = fixed_batches(table.length, most_tokens(model))
+    batches = fixed_batches(table.length, longest)
     for batch, result in batched(forward, lambda one: table.inputs(one.index, one.width), batches, device):
         yield batch.index[: batch.rows], result[: batch.rows]
 

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from bench.arrays import IntArray
+from bench.processes import out_of_memory
 from bench.seeds import derive
 
 # Batches whose rows are sorted by length together: enough for little padding, few enough to keep batches random.
 WINDOW = 16
-WORDS = ("can't allocate memory", "cannot allocate memory", "out of memory")  # of an error that memory ran out
 Result = TypeVar("Result")
 
 
@@ -69,8 +69,3 @@ def within_memory(train: Callable[[int], Result], batch_size: int) -> tuple[Resu
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error is that memory ran out, on the CPU or on a GPU."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error).lower() for word in WORDS)

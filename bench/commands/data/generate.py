@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 
+from bench.commands.output_file import writable
 from bench.generate.arguments import GenerateArguments
 from bench.generate.backends import BACKENDS
 from bench.generate.generator import Generator
@@ -22,6 +23,7 @@ def generate(arguments: GenerateArguments, say: Callable[[str], None]) -> bool:
         for line in shown(request):
             say(line)
         return True
+    writable(request.output)
     with Journal(request.output, request.settings) as journal:
         if journal.dropped:
             say(

@@ -123,15 +123,6 @@ def classify(checkpoint: Checkpoint, n_classes: int, texts: list[str], pairs: li
     return np.asarray(in_order(results, len(texts), model.config.num_labels, device).double().cpu().numpy())
 
 
-def writable(path: Path) -> None:
-    """Raise UserError for a path at which no file can be written."""
-    if path.is_dir():
-        raise UserError(f"--to {path} is a folder; give it the name of a file")
-    parent = next(folder for folder in path.absolute().parents if folder.exists())
-    if not parent.is_dir():
-        raise UserError(f"--to {path}: {parent} is a file, not a folder")
-
-
 def submission(frame: pd.DataFrame) -> str:
     """The text of a submission: `Id,Prediction` with predictions -1 and 1. Raises UserError for other labels or ids."""
     foreign = sorted({label for label in frame["label"] if str(label).casefold() not in POLARITY})

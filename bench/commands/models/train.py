@@ -57,7 +57,8 @@ def train(path: Path | None, options: Options, say: Say) -> bool:
     if recipe.predict:
         if test is None:
             raise UserError(f"{path}: do_predict is true, but there is no test_file")
-        for file in (Path(test), *files_of(recipe.more_tests)):
+        further = files_of(recipe.more_tests)
+        for file in (Path(test), *further):
             texts(file)  # an unreadable file is an error before anything trains
     if recipe.train:
         result = run(request_of(recipe, options.out, say), replace(options, save_models="full"), say)
@@ -67,7 +68,7 @@ def train(path: Path | None, options: Options, say: Say) -> bool:
     if recipe.predict and test is not None:
         model = model_of(model, options.out)
         predict_test(model, test, recipe.output, say)
-        for number, file in enumerate(files_of(recipe.more_tests), 1):
+        for number, file in enumerate(further, 1):
             predict_more(model, file, recipe.output / f"predictions_{number}.csv", say)
     return True
 
@@ -128,13 +129,13 @@ def request_of(recipe: Recipe, store: Path, say: Say) -> Request:
 
 def require_first_step(recipe: Recipe, folder: Path) -> None:
     """Raise UserError for a checker that is not there yet and that another configuration of the folder trains."""
+    missing = {role: Path(model) for role, model in recipe.checkers.items() if not Path(model).exists()}
     trained: dict[Path, Path] = {}  # output folder -> its configuration
-    for path in folder.glob("*.json"):
+    for path in folder.glob("*.json") if missing else ():
         with contextlib.suppress(UserError, DataError):
             trained[read(path).output] = path
-    for role, model in recipe.checkers.items():
-        step = trained.get(Path(model)) or trained.get(Path(model).parent)
-        if step and not Path(model).exists():
+    for role, model in missing.items():
+        if step := trained.get(model) or trained.get(model.parent):
             raise UserError(f"the {role} checker {model} is not there; train it first: python -m bench train {step}")
 
 

@@ -48,6 +48,13 @@ class Answer:
     refusal: str = ""  # why the model did not answer, if it says so
     failure: str = ""  # why there is no answer; the other fields are then empty
 
+    @property
+    def tokens(self) -> tuple[int, int] | None:
+        """Tokens read and written; None unless both are known."""
+        if self.tokens_in is None or self.tokens_out is None:
+            return None
+        return self.tokens_in, self.tokens_out
+
 
 class Backend(Protocol):
     """A source of answers. Methods raise UserError for what no further request would mend, such as a wrong key."""

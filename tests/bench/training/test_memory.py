@@ -12,8 +12,9 @@ from torch import Tensor
 
 from bench.execution.worker import run_job
 from bench.planning.plan import Plan
+from bench.processes import out_of_memory
 from bench.store.folders import forget
-from bench.training.batches import out_of_memory, within_memory
+from bench.training.batches import within_memory
 from bench.training.network import Network
 from tests.bench.training.test_trainer import cells, losses, weights
 
