@@ -50,11 +50,10 @@ class Progress:
         if state is State.DONE and isinstance(job, CellJob | DynamicsJob) and outcome is not None and here:
             self.trainings += 1
             self.spent += outcome.seconds
-        if state is State.DONE and isinstance(job, CellJob):
-            if self.lines:
+        if state is State.DONE:
+            if isinstance(job, CellJob) and self.lines:
                 self.say(f"{self.position()} done   {job.title}{self.numbers(outcome)}")
-        elif state is State.DONE and outcome is not None:
-            self.note(outcome.summary.get("notes", ()))
+            self.note(outcome.summary.get("notes", ()) if outcome is not None else ())
         elif state in (State.FAILED, State.STALE):
             self.say(f"{self.position()} FAILED {job.title}: {self.queue.causes.get(job.id, 'its worker died')}")
             if self.fail_fast:

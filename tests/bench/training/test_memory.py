@@ -10,6 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from bench.execution.engines.engine import settle
+from bench.execution.prepare import make_queue
+from bench.execution.progress import Progress
 from bench.execution.worker import run_job
 from bench.planning.plan import Plan
 from bench.processes import out_of_memory
@@ -72,6 +75,22 @@ def test_parts_change_nothing_but_memory(
     np.testing.assert_allclose(losses(job), whole, rtol=2e-5)
     np.testing.assert_allclose(weights(job)["weight"], visits["weight"], rtol=2e-4)
     assert (weights(job)["id"] == visits["id"]).all()
+
+
+def test_the_run_says_it_once(run_here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = run_here(methods="ce,focal")
+    jobs = cells(plan)
+    Memory(2, monkeypatch)
+    for job in jobs.values():
+        forget(job.folder)
+    lines: list[str] = []
+    queue = make_queue(plan)
+    progress = Progress(plan, queue, 1, lines.append, fail_fast=False, command="")
+    while (taken := queue.take()) is not None:
+        settle(queue, taken, run_job(taken), progress)
+    assert [line for line in lines if line.startswith("memory ran out")] == [
+        "memory ran out, so some cells pass 2 rows of a batch at a time; the effective batch is the same"
+    ]
 
 
 def test_a_row_that_does_not_fit_is_a_failure(run_here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
