@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from bench.arrays import BoolArray, IntArray
+from bench.arrays import BoolArray, FloatArray, IntArray
 from bench.encoders.checkpoints import Checkpoint
 from bench.hashing import class_hash, digest
 from bench.store.folders import State
@@ -242,6 +242,17 @@ class ScoresJob(Job):
     ids: IntArray  # (n,)
     checkpoint: Checkpoint
     order: tuple[int, ...]  # (C,) the output for each label of the task
+
+
+@dataclass(frozen=True)
+class ColumnJob(Job):
+    """Write the values of an extra column of the n generated rows, which methods require."""
+
+    kind = "column"
+    column: str
+    ids: IntArray  # (n,)
+    values: FloatArray  # (n,)
+    names: tuple[str, ...]  # of the groups 0, 1, ...; none if the column holds numbers
 
 
 @dataclass(frozen=True)

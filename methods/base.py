@@ -41,6 +41,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from methods.context import (
+    COLUMN,
     DIVERSITY,
     DIVERSITY_OOF,
     DYNAMICS,
@@ -53,6 +54,7 @@ from methods.context import (
     Batch,
     Context,
     Losses,
+    column,
 )
 from methods.hooks import Budget, Phase, Probe
 
@@ -65,9 +67,9 @@ if TYPE_CHECKING:
 # A method file imports all that it needs from here and from `methods.hooks`.
 # fmt: off
 __all__ = [
-    "DIVERSITY", "DIVERSITY_OOF", "DYNAMICS", "EMBEDDINGS", "LOG_WEIGHT_BOUND", "QUALITY", "QUALITY_OOF",
+    "COLUMN", "DIVERSITY", "DIVERSITY_OOF", "DYNAMICS", "EMBEDDINGS", "LOG_WEIGHT_BOUND", "QUALITY", "QUALITY_OOF",
     "REAL_EMBEDDINGS", "REAL_TOKENS", "TOKENS", "Batch", "Context", "Losses", "Method", "MethodConfig", "PointwiseLoss",
-    "RealUse", "StaticWeights", "WeightConfig", "WeightMethod", "hyperparameters", "lowest", "setting",
+    "RealUse", "StaticWeights", "WeightConfig", "WeightMethod", "column", "hyperparameters", "lowest", "setting",
 ]
 # fmt: on
 

@@ -6,7 +6,7 @@ trains on, m rows of the small real set, B rows of a batch, C classes, T snapsho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,6 +26,18 @@ DIVERSITY_OOF = "diversity-oof"  # (n, C) log Q'(.|x), out of fold
 EMBEDDINGS, REAL_EMBEDDINGS = "embeddings", "real-embeddings"  # (n or m, H) the pretrained encoder's mean last state
 DYNAMICS = "dynamics"  # (n, T, C) log-probabilities at T evenly spaced updates of the training of Q'
 TOKENS, REAL_TOKENS = "tokens", "real-tokens"  # (n or m, L) token ids, -1 after a text's end
+# `column("score")`: (n,) an extra column of the generated file. Names of groups are numbered from 0 in sorted order.
+COLUMN = "column:"
+
+
+def column(name: str) -> str:
+    """The name of the table that holds an extra column of the generated file, for `requires`."""
+    return COLUMN + name
+
+
+def columns_in(requires: Iterable[str]) -> tuple[str, ...]:
+    """The columns among the tables that a method requires."""
+    return tuple(name.removeprefix(COLUMN) for name in requires if name.startswith(COLUMN))
 
 
 @dataclass(frozen=True)

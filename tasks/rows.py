@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -32,6 +32,8 @@ class Rows:
     labels: NDArray[np.int64]  # (n,) index into the task's labels
     # Facts about the rows that no method may see, such as the true label: (n,) or (n, k) by name. Not in the hashes.
     hidden: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    # Extra columns of the file by name, n unchecked cells each, for methods that declare them. Not in the hashes.
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -46,7 +48,8 @@ class Rows:
         chosen = np.arange(len(self), dtype=np.int64)[index]
         pairs = None if self.pairs is None else [self.pairs[i] for i in chosen]
         hidden = {name: values[chosen] for name, values in self.hidden.items()}
-        return Rows(self.ids[chosen], [self.texts[i] for i in chosen], pairs, self.labels[chosen], hidden)
+        columns = {name: [cells[i] for i in chosen] for name, cells in self.columns.items()}
+        return Rows(self.ids[chosen], [self.texts[i] for i in chosen], pairs, self.labels[chosen], hidden, columns)
 
     @property
     def origins(self) -> NDArray[np.int64]:

@@ -12,9 +12,10 @@ from bench.config.expressions import parse
 from bench.config.typed import build, label
 from bench.errors import UserError, unknown
 from methods.base import Method, MethodConfig, RealUse
+from methods.context import columns_in
 from methods.hooks import Budget
 from methods.plugins import findable
-from tasks.errors import short_repr
+from tasks.errors import join_names, short_repr
 
 MAX_COST = 10.0  # times the cost of a `ce` cell; a more expensive method is not part of a group
 
@@ -85,6 +86,8 @@ def obstacle(cls: type[Method]) -> str:
     cost = cls.declared_cost(cls.Config(), Budget())
     if cost > MAX_COST:
         return f"it costs {cost:.3g} times as much as ce; name it to run it"
+    if columns := columns_in(cls.requires):
+        return f"it reads {join_names(columns)} from a column of the generated rows; name it to run it"
     return missing_package(cls)
 
 

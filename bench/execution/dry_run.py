@@ -19,6 +19,7 @@ TABLES = {
     "embeddings": "embedding table",
     "scores": "score table",
     "folds": "out-of-fold table",
+    "column": "column",
     "dynamics": "snapshot table",
 }
 

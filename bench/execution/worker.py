@@ -36,7 +36,15 @@ import transformers.modeling_utils
 
 from bench.execution.causes import StoreError, explained, store_error
 from bench.jobs import Job, Outcome
-from bench.precomputed import embeddings, encoder_check, external_scores, frozen_states, out_of_fold, tokens
+from bench.precomputed import (
+    embeddings,
+    encoder_check,
+    external_scores,
+    frozen_states,
+    out_of_fold,
+    row_columns,
+    tokens,
+)
 from bench.processes import HEART
 from bench.store.files import read_json
 from bench.store.folders import State, acquire, adopt, fail, failure, state
@@ -67,6 +75,7 @@ BUILDERS: dict[str, Any] = {
     "folds": out_of_fold.build,
     "dynamics": dynamics.build,
     "scores": external_scores.build,
+    "column": row_columns.build,
     "cell": cell.build,
     "tuned": tuned.build,
     "mirror": trackers.build,

@@ -19,11 +19,23 @@ from bench.config.protocols import Fixed
 from bench.encoders.checkpoints import find, fits, outputs
 from bench.errors import UserError
 from bench.hashing import digest
-from bench.jobs import SCHEMA, DynamicsJob, EmbeddingsJob, FoldsJob, Job, RoleRows, ScoresJob, SnapshotRequest, subset
+from bench.jobs import (
+    SCHEMA,
+    ColumnJob,
+    DynamicsJob,
+    EmbeddingsJob,
+    FoldsJob,
+    Job,
+    RoleRows,
+    ScoresJob,
+    SnapshotRequest,
+    subset,
+)
 from bench.store.files import read_json
 from bench.store.folders import State, state
 from bench.store.layout import precomputed_path
 from methods.base import (
+    COLUMN,
     DIVERSITY,
     DIVERSITY_OOF,
     DYNAMICS,
@@ -33,9 +45,11 @@ from methods.base import (
     REAL_EMBEDDINGS,
     REAL_TOKENS,
     TOKENS,
+    column,
 )
 from tasks.draw import folds
 from tasks.errors import plural
+from tasks.extra_columns import column_values
 
 if TYPE_CHECKING:
     from bench.planning.cell_planner import CellPlanner
@@ -190,10 +204,33 @@ class Tokens(TextTable):
         return planner.plan.jobs[planner.job_of_folder[roles[self.role].tokens]]
 
 
-def requirements(checkers: Mapping[str, str]) -> dict[str, Requirement]:
-    """Each table's requirement; `checkers` are the user's own models by the name of the table that they replace."""
-    models = {name: ExternalChecker(name, model=model) for name, model in checkers.items()}
-    return {**REQUIREMENTS, **models}
+@dataclass(frozen=True)
+class Column:
+    """An extra column of the generated file, such as `score`."""
+
+    name: str
+    role: TableRole = "generated"
+
+    def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
+        """Add the job that writes the column. Raises DataError if there is none, or for a missing cell."""
+        rows, table = planner.base, column(self.name)
+        where = f"task {planner.task.label}: generated rows ({planner.data.origins.get('generated', '')})"
+        values, names = column_values(rows, self.name, where)
+        content = digest([SCHEMA, table, rows.ids.tolist(), values.tolist(), names])
+        folder = precomputed_path(planner.plan.root, "column", content)
+        job = ColumnJob(f"column/{folder.name}", folder, planner.plan.root, (), self.name, rows.ids, values, names)
+        return planner.plan.jobs[planner.plan.add(job)]
+
+    def table_id(self, job: Job, roles: Mapping[str, RoleRows]) -> str:
+        """The hash of the values by row."""
+        return job.folder.name
+
+
+def requirement(name: str, checkers: Mapping[str, str]) -> Requirement:
+    """The requirement of a table; `checkers` are the user's own models by the name of the table that they replace."""
+    if name.startswith(COLUMN):
+        return Column(name.removeprefix(COLUMN))
+    return ExternalChecker(name, model=checkers[name]) if name in checkers else REQUIREMENTS[name]
 
 
 REQUIREMENTS: dict[str, Requirement] = {

@@ -17,7 +17,7 @@ from bench.jobs import CellJob, CellSpec, RoleRows, content, method_code
 from bench.planning import tuning
 from bench.planning.cell_planner import CellPlanner
 from bench.planning.describe import section, spec_json
-from bench.planning.requirements import requirements
+from bench.planning.requirements import requirement
 from bench.store.folders import State, state
 from bench.store.layout import cell_path, precomputed_path
 from methods.base import QUALITY, RealUse, hyperparameters
@@ -44,7 +44,6 @@ class SectionPlanner(CellPlanner):
         plan: Plan,
     ) -> None:
         super().__init__(request, task, data, checkpoint, protocol, plan)
-        self.requirements = requirements(request.checkers)
         # Checkers with another encoder have tokens and states of their own. No auxiliary term is in a checker's loss.
         same = checker.hash == checkpoint.hash and request.settings.auxiliary is None
         plain = replace(request, settings=replace(request.settings, auxiliary=None))
@@ -99,7 +98,7 @@ class SectionPlanner(CellPlanner):
         settings: Settings | None = None,
     ) -> CellJob:
         """Add a cell with its checkers and return it; `settings` replace those of the section."""
-        required = {name: self.requirements[name] for name in choice.cls.requires_of(choice.config)}
+        required = {name: requirement(name, self.request.checkers) for name in choice.cls.requires_of(choice.config)}
         jobs = {name: entry.job(self.checkers, seed, self.checkers.roles(seed)) for name, entry in required.items()}
         table_ids = {name: required[name].table_id(job, self.checkers.roles(seed)) for name, job in jobs.items()}
         spec = self.spec(choice, protocol, seed, roles, table_ids, settings)

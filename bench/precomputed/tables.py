@@ -12,6 +12,7 @@ import pandas as pd
 from bench.arrays import Array, BoolArray, IntArray
 from bench.precomputed import token_spans
 from methods.context import (
+    COLUMN,
     DIVERSITY,
     DIVERSITY_OOF,
     DYNAMICS,
@@ -77,6 +78,17 @@ def read_tokens(folder: Path, lookup: RowLookup) -> Array:
     """(n, L) token ids, -1 beyond a text's end."""
     table = token_spans.padded(np.load(folder / "input_ids.npy"), *token_spans.read(folder))
     return fill_rows(table[lookup.places[lookup.places >= 0]], lookup.places >= 0)
+
+
+def read_column(folder: Path, lookup: RowLookup) -> Array:
+    """(n,) float32 values of an extra column of the generated file."""
+    values = pd.read_parquet(folder / "column.parquet").set_index("id")["value"]
+    return fill_rows(values.reindex(lookup.ids[lookup.ids >= 0]).to_numpy(np.float32), lookup.ids >= 0)
+
+
+def reader(name: str) -> Callable[[Path, RowLookup], Array]:
+    """The function that reads the required table `name`."""
+    return read_column if name.startswith(COLUMN) else READERS[name]
 
 
 READERS: Mapping[str, Callable[[Path, RowLookup], Array]] = {

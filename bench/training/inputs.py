@@ -12,7 +12,7 @@ from bench.config.settings import Settings
 from bench.encoders.classifier import Classifier
 from bench.jobs import CellJob, RoleRows, method_code
 from bench.precomputed import tokens
-from bench.precomputed.tables import READERS, RowLookup
+from bench.precomputed.tables import RowLookup, reader
 from bench.precomputed.tokens import TokenTable
 from bench.seeds import derive
 from bench.store.files import read_json
@@ -85,7 +85,7 @@ def training_rows(job: CellJob, config: MethodConfig) -> TrainingRows:
         inputs = inputs + table(job, role)
     ids = np.concatenate([role.ids for role in parts])
     real = np.concatenate([np.full(len(role.ids), role is job.real) for role in parts])
-    tables = {name: READERS[name](folder, table_lookup(job, parts)) for name, folder in job.tables.items()}
+    tables = {name: reader(name)(folder, table_lookup(job, parts)) for name, folder in job.tables.items()}
     return TrainingRows(
         inputs, ids, np.concatenate([role.labels for role in parts]), real, shares(real, config.real_share), tables
     )
@@ -133,7 +133,7 @@ def context(job: CellJob, method: Method, rows: TrainingRows) -> Context:
         ids=rows.ids[~rows.real],
         real_labels=job.real.labels if job.real_tables else None,
         real_tables={
-            name: READERS[name](folder, RowLookup(job.real.ids, job.real.index, job.n_classes))
+            name: reader(name)(folder, RowLookup(job.real.ids, job.real.index, job.n_classes))
             for name, folder in job.real_tables.items()
         },
         seed=derive("method", job.spec.task, job.spec.seed, method.name, "start"),

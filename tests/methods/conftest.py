@@ -17,6 +17,7 @@ from torch import Tensor
 from bench.planning.requirements import REQUIREMENTS
 from methods import discover
 from methods.base import (
+    COLUMN,
     DIVERSITY,
     DIVERSITY_OOF,
     DYNAMICS,
@@ -144,6 +145,10 @@ def make_context(
         tables = log_softmax(rng.normal(scale=2, size=(ROWS, 6, n_classes)), axis=2).astype(np.float32)
         return {DYNAMICS: tables} if DYNAMICS in requires else {}
 
+    def columns() -> dict[str, Any]:
+        names = [name for name in requires if name.startswith(COLUMN)]
+        return {name: rng.integers(0, 4, size=ROWS).astype(np.float32) for name in names}
+
     return Context(
         n_classes=n_classes,
         n_rows=ROWS,
@@ -151,7 +156,7 @@ def make_context(
         generated_prior=(1 / n_classes,) * n_classes,
         real_prior=tuple(share / sum(real) for share in real) if real_use is RealUse.PRIOR else None,
         labels=np.arange(ROWS) % n_classes,
-        tables=drawn(ON_GENERATED, ROWS) | texts((EMBEDDINGS, TOKENS), ROWS) | dynamics(),
+        tables=drawn(ON_GENERATED, ROWS) | texts((EMBEDDINGS, TOKENS), ROWS) | dynamics() | columns(),
         ids=np.arange(ROWS),
         real_labels=np.arange(REAL) % n_classes,
         real_tables=drawn(ON_REAL, REAL) | texts((REAL_EMBEDDINGS, REAL_TOKENS), REAL),
@@ -187,7 +192,8 @@ def make_sample(
         labels=labels,
         log_probs=log_probs,
         logp=log_probs.gather(1, labels[:, None]).squeeze(1),
-        tables={name: table for name, table in tables.items() if name in requires},
+        tables={name: table for name, table in tables.items() if name in requires}
+        | {name: torch.arange(len(labels)).to(dtype) % 4 for name in requires if name.startswith(COLUMN)},
         step=0,
         epoch=0,
         rng=np.random.default_rng(seed),
