@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 MIN_LENGTH = 4  # tokens: three special tokens of a pair, and a word
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+BUDGETS = ("updates", "epochs", "checker_updates", "checker_epochs")
+OPTIONAL = ("auxiliary", "checker_updates", "checker_epochs")  # stored only if they are set
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,15 @@ class Settings:
     generated_rows: int | None = 1000  # at most so many generated rows; None: all
     precision: Literal["no", "bf16", "fp16"] = "no"  # mixed precision of the forward pass; "no" is float32
     auxiliary: str | None = None  # a term added to every method's loss, never to a checker's: simcse(weight=0.1)
+    checker_updates: int | None = None  # of the quality checker; None: as many as every cell
+    checker_epochs: float | None = None  # the same in passes over the rows that it is trained on
 
     def __post_init__(self) -> None:
         if (self.updates is None) == (self.epochs is None):
             raise ValueError("give either updates or epochs, and set the other to none")
-        for name in ("updates", "epochs", "batch_size", "lr", "clip_norm", "max_length", "generated_rows"):
+        if self.checker_updates is not None and self.checker_epochs is not None:
+            raise ValueError("give checker_updates or checker_epochs, not both")
+        for name in (*BUDGETS, "batch_size", "lr", "clip_norm", "max_length", "generated_rows"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name} must be above 0 and finite, not {value}")
@@ -56,9 +62,20 @@ class Settings:
             return self
         return replace(self, updates=math.ceil(self.epochs * math.ceil(generated / self.batch_size)), epochs=None)
 
+    def of_checker(self, real: int) -> Settings:
+        """The settings of a quality checker that is trained on `real` rows; `self` has its number of updates."""
+        updates = self.updates if self.checker_updates is None else self.checker_updates
+        if self.checker_epochs is not None:
+            updates = math.ceil(self.checker_epochs * math.ceil(real / self.batch_size))
+        return replace(self, updates=updates, checker_updates=None, checker_epochs=None)
+
     def stored(self) -> dict[str, Any]:
-        """The settings as spec.json stores them. No auxiliary term is left out, so that older cells keep their ids."""
-        return {name: value for name, value in asdict(self).items() if (name, value) != ("auxiliary", None)}
+        """The settings as a manifest stores them. What is not set is left out, so that older cells keep their ids."""
+        return {name: value for name, value in asdict(self).items() if value is not None or name not in OPTIONAL}
+
+    def of_cell(self) -> dict[str, Any]:
+        """The settings as spec.json stores them: without the checker's, which are in the id of the checker's table."""
+        return replace(self, checker_updates=None, checker_epochs=None).stored()
 
 
 @dataclass(frozen=True)

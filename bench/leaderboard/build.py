@@ -155,8 +155,12 @@ def costs(row: Row, reference: Row | None) -> Costs:
 
 
 def quality(spec: Mapping[str, Any], store: Path) -> Quality:
-    """Mean test accuracy of the section's quality checkers that are finished."""
+    """Mean test metrics of the section's quality checkers that are finished."""
     folders = [store / name for name in spec.get("checkers", {}).get("quality", {}).values()]
-    accuracies = [read_json(folder / DONE, Metrics).get("accuracy") for folder in folders if (folder / DONE).exists()]
-    known = [value for value in accuracies if value is not None]
-    return Quality(len(known), mean(known))
+    found = [read_json(folder / DONE, Metrics) for folder in folders if (folder / DONE).exists()]
+    known = [metrics for metrics in found if metrics.get("accuracy") is not None]
+
+    def measured(name: str) -> float:
+        return mean(value for metrics in known if (value := metrics.get(name)) is not None)
+
+    return Quality(len(known), measured("accuracy"), measured("log_loss"), measured("ece"))

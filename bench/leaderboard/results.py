@@ -52,10 +52,12 @@ class Section:
 
 @dataclass(frozen=True)
 class Quality:
-    """Mean test accuracy of the quality checkers over `n` seeds; NaN if there are none."""
+    """Mean test metrics of the quality checkers over `n` seeds; NaN if there are none."""
 
     n: int
     accuracy: float
+    log_loss: float
+    ece: float
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 import methods
-from bench.config.method_choice import configure
+from bench.config.method_choice import MethodChoice, configure
 from bench.config.protocols import Fixed
+from bench.config.settings import Settings
 from bench.encoders.checkpoints import find, fits, outputs
 from bench.errors import UserError
 from bench.hashing import digest
@@ -86,7 +87,13 @@ class Checker:
 
     def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add the training to the plan and return it."""
-        return planner.cell(configure(methods.METHODS[self.method], {}), Fixed(), seed, roles, requested=False)
+        choice = configure(methods.METHODS[self.method], {})
+        settings = self.settings(planner, choice, roles)
+        return planner.cell(choice, Fixed(), seed, roles, requested=False, settings=settings)
+
+    def settings(self, planner: CellPlanner, choice: MethodChoice, roles: Mapping[str, RoleRows]) -> Settings | None:
+        """The settings of a checker that is trained on real rows; None: those of the cells."""
+        return planner.settings.of_checker(len(roles["real"].ids)) if choice.config.train_on == "real" else None
 
     def table_id(self, job: Job, roles: Mapping[str, RoleRows]) -> str:
         """The id of the checker's own cell."""
@@ -107,7 +114,8 @@ class OutOfFold(Checker):
             # reads the test rows.
             scored = held if self.role == "real" else subset(roles["scored"], np.unique(held.index))
             fold_roles = {**roles, self.role: rest, "scored": scored, "test": held}
-            parts.append(planner.cell(without, Fixed(), seed, fold_roles, requested=False))
+            settings = self.settings(planner, choice, fold_roles)
+            parts.append(planner.cell(without, Fixed(), seed, fold_roles, requested=False, settings=settings))
         needs = tuple(job.id for job in parts)
         folder = precomputed_path(planner.plan.root, "folds", digest([SCHEMA, "folds", *needs]))
         job = FoldsJob(f"folds/{folder.name}", folder, planner.plan.root, needs, tuple(job.folder for job in parts))

@@ -163,7 +163,7 @@ class SectionPlanner(CellPlanner):
             encoder_hash=self.checkpoint.hash,
             preset=self.request.preset,
             protocol=protocol.label,
-            settings=(settings or self.settings).stored(),
+            settings=(settings or self.settings).of_cell(),
             data=data,
             table_ids=dict(table_ids),
             code=method_code(choice.cls),

@@ -130,6 +130,7 @@ class Metrics(BaseModel):
     accuracy: float | None = None
     macro_f1: float | None = None
     log_loss: float | None = None
+    ece: float | None = None
     rows: int | None = None
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from bench.leaderboard.columns import percent
+from bench.leaderboard.columns import number, percent
 from bench.leaderboard.compare.across_tasks import LEAST_TASKS, Overall
 from bench.leaderboard.formats.tuned_settings import tuned_settings
 from bench.leaderboard.results import Report, Section
@@ -163,19 +163,27 @@ def constant_guess(section: Section) -> Iterator[str]:
 
 
 def checker(section: Section) -> Iterator[str]:
-    """The accuracy of the quality checker where a method uses one, with a warning if it is useless."""
+    """The test metrics of the quality checker where a method uses one, with a warning if they are those of a guess."""
     quality, majority = section.quality, section.spec["majority"]
     if math.isnan(quality.accuracy):
         return
     yield (
         "Quality checker (a classifier trained with cross-entropy on the small real set; some methods read its "
-        f"scores): mean test accuracy {percent(quality.accuracy)} % over {plural(quality.n, 'seed')}. The majority "
-        f"class makes up {percent(majority)} % of the test rows."
+        f"scores): mean test accuracy {percent(quality.accuracy)} %, log-loss {number(quality.log_loss, 3)} and "
+        f"calibration error {number(100 * quality.ece, 1)} points over {plural(quality.n, 'seed')}. The majority "
+        f"class makes up {percent(majority)} % of the test rows; equal probabilities have log-loss "
+        f"{number(math.log(section.classes), 3)}."
     )
     if quality.accuracy <= majority:
         yield (
             "**Warning: the quality checker is no better than always predicting the majority class. Methods that rely "
             "on it have no information here.**"
+        )
+    if quality.log_loss > math.log(section.classes):
+        yield (
+            "**Warning: the quality checker's probabilities are worse than equal ones. Its weights are those of an "
+            "overconfident classifier; train it for fewer updates (`--set checker_epochs=3`), or use `calibrate=True` "
+            "where a method has it.**"
         )
 
 

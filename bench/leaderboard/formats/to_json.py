@@ -56,7 +56,7 @@ def section_json(section: Section) -> dict[str, Any]:
     return {
         **{key: spec[key] for key in (*SECTION, *more, "generated_size") if key in spec},
         "baseline": section.baseline,
-        "quality_checker": {"n": section.quality.n, "accuracy": section.quality.accuracy},
+        "quality_checker": asdict(section.quality),
         "parts": {extra.key: [asdict(row) for row in extra.rows] for extra in section_tables(section)},
     }
 

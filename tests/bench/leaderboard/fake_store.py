@@ -98,7 +98,7 @@ class FakeStore:
         pd.DataFrame({"id": np.arange(len(labels)), "label": labels, **scores}).to_parquet(
             folder / "predictions.parquet"
         )
-        result = {name: getattr(metrics, name)(labels, logits) for name in ("accuracy", "macro_f1", "log_loss")}
+        result = {name: getattr(metrics, name)(labels, logits) for name in ("accuracy", "macro_f1", "log_loss", "ece")}
         timing = {"seconds": seconds, "passes": passes or {"train_rows": 1500, "score_rows": 1500}}
         self.put(path, "timing.json", timing)
         trial = {"hyperparameters": {}, "lr": 0.0003, "updates": 48, "number": 0, "accuracy": 0.7}

@@ -250,9 +250,12 @@ def test_the_report_shows_the_accuracy_of_the_quality_checker(store, skill, warn
     store.section["checkers"] = {"quality": {"0": "checker/0", "1": "checker/1", "2": "checker/2"}}
     value, text = report(store)
     expected = np.mean([store.correct("real-only", seed, skill).mean() for seed in (0, 1)])
-    assert value["sections"][0]["quality_checker"] == {"n": 2, "accuracy": pytest.approx(expected)}
-    assert f"mean test accuracy {100 * expected:.1f} % over 2 seeds" in text
-    assert ("Warning: the quality checker" in text) == warned
+    shown = value["sections"][0]["quality_checker"]
+    assert (shown["n"], shown["accuracy"]) == (2, pytest.approx(expected))
+    assert f"mean test accuracy {100 * expected:.1f} %, log-loss {shown['log_loss']:.3f} and" in text
+    assert f"calibration error {100 * shown['ece']:.1f} points over 2 seeds" in text
+    assert ("Warning: the quality checker is no better" in text) == warned
+    assert ("probabilities are worse than equal ones" in text) == (shown["log_loss"] > np.log(3)) == warned
 
 
 def test_a_method_that_is_no_better_than_a_constant_guess_is_named(store):
