@@ -19,11 +19,15 @@ degrees of freedom are themselves estimated from S - 1 of them, and true nulls a
 cases with 3 seeds and 6 % with 5. Instead each variance keeps its own quantile (Banerjee, 1960, Sankhya 22, 357-358;
 at least nominal coverage for two independent variance estimates, as the tests confirm by simulation):
 
-    h^2 = t_{S-1}^2 A + t_{N-1}^2 B,    A = s2_seed/S,    B = max(s2_example/N - s2_interaction/(SN), 0)
+    h^2 = t_{S-1}^2 A + t_{N-1}^2 B,    A = (s2_seed + r)/S,    B = max(s2_example/N - s2_interaction/(SN), 0)
 
 and h is at least the half-width for the given trained models, t_{N-1} sqrt(s2_example/N), since
 var(mean of D) >= E[s2_example]/N. This also covers V <= 0 and seeds whose means agree by accident. The p-value is the
 level at which h equals the absolute difference. With many seeds, or one dominant variance, all of these agree.
+
+r = 1/(6 N^2) is the variance that rounding adds to a difference of two accuracies: each is a count over N, and a
+count is rounded, with variance 1/12. Without it the means of two or three seeds that tie have s2_seed = 0. Then even
+the t quantile of a corrected level (6,700 for two seeds) multiplies nothing, and h is the floor, which knows rows only.
 
 Macro-F1 is no mean over examples, so D is replaced by the difference of its jackknife influence values
 
@@ -101,7 +105,16 @@ def terms(variances: Components, seeds: int, examples: int) -> tuple[FloatArray,
         return np.zeros_like(variances.example), variances.example / examples, variances.example / examples
     residual = variances.interaction / (seeds * examples)
     floor = np.maximum(variances.example / examples, residual)
-    return variances.seed / seeds, np.maximum(variances.example / examples - residual, 0.0), floor
+    return (
+        (variances.seed + rounding(examples)) / seeds,
+        np.maximum(variances.example / examples - residual, 0.0),
+        floor,
+    )
+
+
+def rounding(examples: int) -> float:
+    """The variance of a difference of two accuracies that is due to rounding: both are counts over the examples."""
+    return 1 / (6 * examples**2)
 
 
 def half_width(variances: Components, seeds: int, examples: int, tail: float | FloatArray) -> FloatArray:
@@ -154,11 +167,12 @@ def compare(a: FloatArray, b: FloatArray) -> Comparison:
     variances = components(scores)
     difference = float(scores.mean())
     by_seed, by_example, floor = terms(variances, seeds, examples)
-    se = math.sqrt(max(float(by_seed + by_example), float(floor)))
+    varies = bool(variances.example > 0.0) or bool(variances.seed > 0.0)
+    se = math.sqrt(max(float(by_seed + by_example), float(floor))) if varies else 0.0
     tail = (1 - LEVEL) / 2
-    half = float(half_width(variances, seeds, examples, tail))
     # Where nothing varies, a width of 0 would be certainty about rows that were not seen; see `equivalence`.
-    half = half or float(stdtrit(examples - 1, tail) ** 2 / examples)
+    unseen = float(stdtrit(examples - 1, tail) ** 2 / examples)
+    half = float(half_width(variances, seeds, examples, tail)) if varies else unseen
     effect, improvement = once_more(difference, variances, seeds, examples)
     return Comparison(
         difference=difference,

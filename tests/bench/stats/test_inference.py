@@ -62,7 +62,7 @@ def test_interval_by_hand():
     d = a - b
     residual = d - d.mean(1, keepdims=True) - d.mean(0) + d.mean()
     interaction = (residual**2).sum() / (4 * 39)
-    by_seed = d.mean(1).var(ddof=1) / 5
+    by_seed = (d.mean(1).var(ddof=1) + 1 / (6 * 40**2)) / 5
     by_example = max(d.mean(0).var(ddof=1) / 40 - interaction / 200, 0)
     h2 = stats.t.ppf(0.975, 4) ** 2 * by_seed + stats.t.ppf(0.975, 39) ** 2 * by_example
     fixed = stats.t.ppf(0.975, 39) ** 2 * max(d.mean(0).var(ddof=1) / 40, interaction / 200)
@@ -96,7 +96,9 @@ def test_one_seed_is_the_paired_t_test_over_examples():
 def test_with_seed_variance_alone_it_is_the_t_test_over_seeds():
     d = np.array([0.1, 0.3, -0.05, 0.2])[:, None] + np.zeros((4, 50))
     result = compare(d, np.zeros_like(d))
-    assert result.p == pytest.approx(stats.ttest_1samp(d[:, 0], 0).pvalue, rel=1e-6)
+    variance = d[:, 0].var(ddof=1) + 1 / (6 * 50**2)  # of the seed means, and of rounding
+    assert result.p == pytest.approx(2 * stats.t.sf(d.mean() / math.sqrt(variance / 4), 3), rel=1e-6)
+    assert result.p == pytest.approx(stats.ttest_1samp(d[:, 0], 0).pvalue, rel=0.01)
     assert result.df == pytest.approx(3, rel=1e-6)
 
 
