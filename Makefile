@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= --methods all --tasks twitter
 
-.PHONY: setup setup-dev leaderboard test fuzz torture lint bench-report bench-cpu bench-gpu clean
+.PHONY: setup setup-dev leaderboard test fuzz torture lint docs bench-report bench-cpu bench-gpu clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -39,6 +39,10 @@ lint: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports --no-logo --no-cache
+
+# The documentation site, in build/docs/html.
+docs: setup-dev
+	$(BIN)/python -m docs.site
 
 bench-report: setup
 	$(BIN)/python -m tests.performance.report

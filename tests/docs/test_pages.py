@@ -12,7 +12,7 @@ from typer.main import get_command
 from bench.cli import app
 from bench.config.settings import Settings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",

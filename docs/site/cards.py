@@ -1,0 +1,147 @@
+"""Cards of methods and tasks, written from the registries and from the committed reports."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import methods as registry
+from bench.commands.stores.list import membership, source_lines
+from methods.base import MethodConfig, RealUse, WeightConfig
+from methods.hooks import Budget
+from tasks import load_spec
+
+ROOT = Path(__file__).parents[2]
+RESULTS = {"full": ROOT / "reports/human-full/leaderboard.csv", "quick": ROOT / "reports/human-all/leaderboard.csv"}
+REAL_USE = {
+    RealUse.NONE: "not used",
+    RealUse.TEXTS: "their texts, as the distribution to match",
+    RealUse.CLASSES: "their texts and labels, as the distribution of each class to match",
+    RealUse.PRIOR: "their label shares",
+    RealUse.CHECKER: "they train the quality checker, whose scores the method reads",
+    RealUse.GRADIENT: "the loss on them says which rows help",
+    RealUse.SELECT: "they choose a checkpoint or rows",
+    RealUse.TRAIN: "training rows",
+}
+
+
+def results() -> pd.DataFrame:
+    """The rows of the committed reports on human text; columns as in `leaderboard.csv`."""
+    return pd.concat([pd.read_csv(path) for path in RESULTS.values()], ignore_index=True)
+
+
+def method_card(name: str, measured: pd.DataFrame) -> str:
+    """The page of a method in Markdown: idea, needs, cost, settings, results on human text, formula and source."""
+    cls = registry.METHODS[name]
+    config = cls.Config()
+    cost = cls.declared_cost(config, Budget())
+    idea = inspect.cleandoc(cls.__doc__ or "")
+    groups = ", ".join(membership(name, group) for group in cls.groups) or "none"
+    lines = [
+        f"# `{name}`",
+        "",
+        idea,
+        "",
+        f"- **Real rows:** {REAL_USE[cls.real_use_of(config)]}.",
+        f"- **Cost:** {cost:.3g} times that of `ce`, without the checkers that it reads.",
+        f"- **Groups:** {groups}.",
+        "",
+        *code(f"python -m bench run --methods ce,{name} --tasks twitter --seeds 3"),
+        *settings_table(config),
+        "## Results on human text",
+        "",
+        *results_table(name, measured),
+        "## Formula and source",
+        "",
+        "The text at the head of the method's file, which it may share with its family:",
+        "",
+        *code(inspect.cleandoc(sys.modules[cls.__module__].__doc__ or "")),
+    ]
+    return "\n".join(lines)
+
+
+def code(*lines: str) -> list[str]:
+    """A block of code."""
+    return ["```text", *lines, "```", ""]
+
+
+def settings_table(config: MethodConfig) -> Iterator[str]:
+    """A table of the method's own hyper-parameters, or nothing where it has none."""
+    shared = {entry.name for base in (MethodConfig, WeightConfig) for entry in fields(base)}
+    own = [entry for entry in fields(config) if entry.name not in shared]
+    if not own:
+        return
+    yield from ("## Settings", "", "| name | default | meaning | range of `tuned` |", "| --- | --- | --- | --- |")
+    for entry in own:
+        search = ", ".join(str(value) for value in entry.metadata.get("search") or ())
+        note = str(entry.metadata.get("note", "")).replace("|", "\\|")
+        yield f"| `{entry.name}` | `{entry.default}` | {note} | {search} |"
+    yield ""
+
+
+def results_table(name: str, measured: pd.DataFrame) -> Iterator[str]:
+    """A row for each report, task and configuration of the method, with its difference to `ce`."""
+    rows = measured[measured["method"] == name]
+    if rows.empty:
+        yield from ("The committed reports have no cell of this method.", "")
+        return
+    yield "| preset | task | method | accuracy | difference to `ce` | verdict |"
+    yield "| --- | --- | --- | ---: | --- | --- |"
+    for row in rows.to_dict("records"):
+        yield f"| {row['preset']} | {row['task']} | `{row['label']}` | {100 * row['accuracy_mean']:.1f} | {gain(row)} |"
+    seeds = rows["n_seeds"].astype(int)
+    yield from ("", f"{seeds.min()} to {seeds.max()} seeds." if seeds.min() < seeds.max() else f"{seeds.min()} seeds.")
+    yield "Settings, costs and all methods are in [human data](../human-data.md)."
+    yield ""
+
+
+def gain(row: dict[Any, Any]) -> str:
+    """The cells "difference" and "verdict" of one row of a report."""
+    if pd.isna(row["difference_accuracy"]):
+        return " | baseline" if row["label"] == "ce" else " | not compared"
+    numbers = [100 * row[f"difference_{part}"] for part in ("accuracy", "low", "high")]
+    return f"{numbers[0]:+.1f} [{numbers[1]:+.1f}, {numbers[2]:+.1f}] | {row['difference_verdict']}"
+
+
+def task_card(name: str) -> str:
+    """The page of a task in Markdown: labels, sources with their rows and licences, options."""
+    spec = load_spec(name)
+    kind = "Pairs of texts" if spec.pair else "Texts"
+    lines = [
+        f"# `{name}`",
+        "",
+        f"{spec.title}. {kind}; labels: {', '.join(f'`{label}`' for label in spec.labels)}.",
+        "",
+    ]
+    for source in spec.sources:
+        about, rows, licence = (line.strip() for line in source_lines(spec, source))
+        lines += [f"## Source {about}", "", f"- {rows}", f"- {licence}", ""]
+    if spec.process:
+        lines += [f"No source: rows are drawn from a known distribution. Licence: {spec.licence}.", ""]
+    if spec.options:
+        lines += [
+            "## Options",
+            "",
+            *(f"- `{name}[{key}=...]`: {entry.meaning}" for key, entry in spec.options.items()),
+            "",
+        ]
+    lines += code(f"python -m bench validate {name}", f"python -m bench run --methods core --tasks {name} --seeds 3")
+    return "\n".join(lines)
+
+
+def index(title: str, folder: str, entries: dict[str, str]) -> str:
+    """A page that lists cards: a line for each name."""
+    lines = [f"# {title}", "", "| name | |", "| --- | --- |"]
+    lines += [f"| [`{name}`]({folder}/{name}.md) | {about} |" for name, about in entries.items()]
+    return "\n".join([*lines, ""])
+
+
+def first_line(name: str) -> str:
+    """The first line of a method's docstring."""
+    return inspect.cleandoc(registry.METHODS[name].__doc__ or "").split("\n")[0]
