@@ -102,13 +102,23 @@ def calibrate(
         bool,
         typer.Option("--aa", help="In place of simulations, compare each method of --from with itself on other seeds."),
     ] = False,
+    looks: Annotated[
+        bool,
+        typer.Option("--looks", help="Simulate verdicts that are read more than once, as `run --until-decided` does."),
+    ] = False,
     reports: Annotated[Path, option("reports")] = Path("reports"),
 ) -> None:
     """Measure how often verdicts are wrong: false positives, coverage and power simulated, or on real cells (--aa)."""
     from bench.execution.grid import writable
 
+    if looks and (against_itself or store is not None):
+        raise UserError("calibrate --looks simulates only; leave out --from and --aa")
     writable(reports)
-    if against_itself:
+    if looks:
+        from bench.commands.reports.calibrate_looks import calibrate_looks
+
+        say(f"written: {calibrate_looks(reports, say, full=full)}")
+    elif against_itself:
         from bench.commands.reports.calibrate_aa import calibrate_aa
 
         if store is None:
