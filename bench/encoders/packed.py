@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MethodType
 from typing import Any
 
@@ -24,10 +24,12 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions as Output
 
 from bench import data_parallel
+from bench.encoders.matmul import one_dnn
 
 # Families whose blocks are those of BERT: attention.self.{query,key,value}, attention.output, intermediate, output.
 FAMILIES = ("BertEncoder", "RobertaEncoder", "XLMRobertaEncoder", "ElectraEncoder")
 Drop = Callable[[Tensor, float], Tensor]
+MULTIPLE = 32  # of tokens in a batch where kernels are compiled per shape
 TOLERANCE = 1e-5  # largest difference on the test batch, as a share of the largest state
 
 
@@ -59,18 +61,27 @@ class Layout:
     shape: tuple[int, int]  # B, L
     index: Tensor | None  # (T,) places in B * L; None: all places, padding included
     bias: Tensor | None  # (B, 1, 1, L) added to attention scores: 0 for tokens, the lowest number for padding
+    fill: int = 0  # copies of the first token at the end of `index`, whose results nothing reads
 
     @classmethod
     def of(cls, states: Tensor, mask: Tensor | None) -> Layout:
         """The layout of (B, L, H) states under the attention mask that the family's model made of the user's."""
         shape = (states.shape[0], states.shape[1])
         if mask is None:
-            return cls(shape, None, None)
+            return cls(shape, None, None).rounded(states.device)
         real = mask[:, 0, 0] if mask.dtype == torch.bool else mask[:, 0, 0] == 0
         bias = torch.zeros(real.shape, device=real.device).masked_fill_(~real, torch.finfo(torch.float32).min)
         # Counting tokens would wait for the device: a GPU computes the little padding of length buckets instead.
         index = real.flatten().nonzero().squeeze(1) if states.device.type == "cpu" else None
-        return cls(shape, index, bias[:, None, None])
+        return cls(shape, index, bias[:, None, None]).rounded(states.device)
+
+    def rounded(self, device: torch.device) -> Layout:
+        """The same with T rounded up to a multiple of `MULTIPLE`, where oneDNN would compile kernels for each T."""
+        if device.type != "cpu" or not one_dnn():
+            return self
+        index = torch.arange(self.shape[0] * self.shape[1]) if self.index is None else self.index
+        fill = -len(index) % MULTIPLE
+        return replace(self, index=torch.cat([index, index[:1].expand(fill)]), fill=fill)
 
     def pack(self, padded: Tensor) -> Tensor:
         """(B, L, ...) to (T, ...)."""
@@ -80,8 +91,9 @@ class Layout:
     def pad(self, packed: Tensor) -> Tensor:
         """(T, N) to (B, L, N), zeros for padding."""
         if self.index is not None:
+            tokens = len(self.index) - self.fill
             whole = packed.new_zeros(self.shape[0] * self.shape[1], packed.shape[1])
-            packed = whole.index_copy(0, self.index, packed)
+            packed = whole.index_copy(0, self.index[:tokens], packed[:tokens])
         return packed.reshape(*self.shape, -1)
 
 

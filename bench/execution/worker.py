@@ -34,6 +34,7 @@ import torch
 import transformers
 import transformers.modeling_utils
 
+from bench.encoders import matmul
 from bench.execution.causes import StoreError, explained, store_error
 from bench.jobs import Job, Outcome
 from bench.precomputed import (
@@ -94,6 +95,7 @@ def main(connection: Connection, device: str | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=follow_parent, daemon=True).start()
     HEART.call = partial(send_heartbeat, connection)
+    matmul.use_fastest()
     with contextlib.suppress(EOFError):
         while (job := connection.recv()) is not None:
             try:

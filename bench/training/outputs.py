@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from bench.arrays import Array
+from bench.encoders import matmul
 from bench.hashing import project_hash, training_hash
 from bench.jobs import CellJob
 from bench.precomputed.tables import write_scores
@@ -57,11 +58,13 @@ def clean(value: float) -> float | None:
 
 def environment() -> dict[str, str]:
     """The code, device and versions of a training: a report compares them before it pairs two cells."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    route = matmul.chosen()
+    products = "" if route.route == matmul.DEFAULT else f", products by {route.route}"  # not paired with others
     return {
         "code": training_hash(),
         "project": project_hash(),
-        "device": device,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu{products}",
+        "matmul": str(route),
         "python": platform.python_version(),
         **versions(),
     }

@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoModel
 
 from bench.config.request import make_request
 from bench.config.settings import Settings
+from bench.encoders import packed as packed_blocks
 from bench.encoders.checkpoints import find, fits, positions
 from bench.encoders.classifier import Classifier
 from bench.encoders.loading import load
@@ -46,8 +47,12 @@ def gradients(model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> tuple[
     return logits.detach(), {name: w.grad.clone() for name, w in model.named_parameters() if w.grad is not None}
 
 
+@pytest.mark.parametrize("one_dnn", [False, True], ids=["", "tokens-rounded-up"])
 @pytest.mark.parametrize("lengths", [(9, 5, 1, 9), (7, 7, 7, 7)])
-def test_packed_blocks_give_logits_and_gradients_of_the_whole_model(encoder: Path, lengths: tuple[int, ...]) -> None:
+def test_packed_blocks_give_logits_and_gradients_of_the_whole_model(
+    encoder: Path, lengths: tuple[int, ...], one_dnn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed_blocks, "one_dnn", lambda: one_dnn)
     model = load(find(str(encoder)), 3).model
     mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
     inputs = {"input_ids": torch.randint(5, 60, mask.shape) * mask, "attention_mask": mask}
@@ -60,6 +65,18 @@ def test_packed_blocks_give_logits_and_gradients_of_the_whole_model(encoder: Pat
     assert packed.keys() == slopes.keys()
     assert all(torch.allclose(packed[name], slopes[name], atol=1e-5) for name in slopes)
     assert set(model.state_dict()) == names
+
+
+def test_in_bf16_the_tokens_of_a_batch_are_a_multiple_of_32() -> None:
+    states, mask = torch.randn(5, 9, 4), torch.arange(9)[None] < torch.tensor([[9], [9], [4], [2], [1]])
+    assert len(Layout.of(states, mask[:, None, None]).pack(states)) == 25
+    with torch.autocast("cpu", torch.bfloat16):
+        layout = Layout.of(states, mask[:, None, None])
+        whole = Layout.of(states, None)
+    assert len(layout.pack(states)) == 32
+    assert torch.equal(layout.pad(layout.pack(states)), states * mask[:, :, None])
+    assert len(whole.pack(states)) == 64
+    assert torch.equal(whole.pad(whole.pack(states)), states)
 
 
 def test_a_family_with_other_blocks_is_not_packed(tmp_path: Path) -> None:

@@ -1,0 +1,177 @@
+"""The route of float32 matrix products on the CPU: torch's default, or oneDNN where it is faster and as exact.
+
+By default torch multiplies with its BLAS, which is MKL on x86; on some AMD processors that one leaves half of the
+vector units idle. torch asks oneDNN instead if oneDNN is allowed to round to bf16 or tf32. Processors without units
+for these formats do not round, and compute in float32 with AVX-512. Those with such units (AMX) do round, and cells
+would differ. So no processor is looked up by its name: error and time are measured on the shapes of a MiniLM, once
+per processor and version of torch, and kept in the cache, so that all cells of a machine take the same route.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel
+from torch import Tensor
+
+from bench.hashing import digest
+from bench.store.files import read_json, whole_folder, write_json
+from bench.wandb_artifacts import cache
+
+DEFAULT = "default"
+ROUTES = {DEFAULT: "none", "oneDNN": "bf16", "oneDNN-tf32": "tf32"}  # -> what oneDNN may round to, see `use`
+WORST = 1e-5  # largest relative error (Frobenius norm) against float64
+FASTER = 1.1  # times as fast as the default: below, nothing is gained that is worth another route
+SHAPES = ((700, 384, 384), (700, 384, 1536), (700, 1536, 384))  # (tokens, in, out) of MiniLM's linear layers
+HEADS = (384, 24, 32)  # (rows times heads, tokens, width) of its attention
+TURNS = 7  # each measures every route once; the fastest counts, because other processes only add time
+FILE = "choice.json"
+VERSION = 1  # raised when another choice could be made from the same measurements
+
+
+class Choice(BaseModel):
+    """A route, its relative error, and how many times as fast as the default it was."""
+
+    route: str = DEFAULT
+    error: float = 0.0
+    faster: float = 1.0
+
+    def __str__(self) -> str:
+        """`oneDNN (1.9 times as fast as the default, error 6e-07)`."""
+        if self.route == DEFAULT:
+            return DEFAULT
+        return f"{self.route} ({self.faster:.1f} times as fast as the default, error {self.error:.0e})"
+
+
+@dataclass(frozen=True)
+class Operands:
+    """The matrices of a linear layer (tokens T, inputs I, outputs O), or a batch of them (B, T, I)."""
+
+    inputs: Tensor  # (T, I) or (B, T, I)
+    weight: Tensor  # (O, I) or (B, O, I)
+    gradient: Tensor  # (T, O) or (B, T, O)
+
+    def products(self) -> list[Tensor]:
+        """The forward product and the two of the backward pass."""
+        return [
+            self.inputs @ self.weight.mT,
+            self.gradient @ self.weight,
+            self.gradient.mT @ self.inputs,
+        ]
+
+    def exact(self) -> list[Tensor]:
+        """The same products in float64."""
+        return Operands(self.inputs.double(), self.weight.double(), self.gradient.double()).products()
+
+
+def operands() -> list[Operands]:
+    """Random matrices in the shapes of a training's products."""
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    batch, tokens, width = HEADS
+    attention = Operands(normal(batch, tokens, width), normal(batch, tokens, width), normal(batch, tokens, tokens))
+    return [*(Operands(normal(t, i), normal(o, i), normal(t, o)) for t, i, o in SHAPES), attention]
+
+
+def use(route: str) -> None:
+    """Take a route in this process. The setting is torch's: to what oneDNN *may* round inputs of float32 products."""
+    backend: Any = torch.backends.mkldnn
+    backend.matmul.fp32_precision = ROUTES[route]
+
+
+def errors(matrices: list[Operands]) -> dict[str, float]:
+    """The largest relative error of any product, for each route."""
+    exact = [each.exact() for each in matrices]
+    worst = {}
+    for route in ROUTES:
+        use(route)
+        results = [each.products() for each in matrices]
+        pairs = [pair for one, two in zip(results, exact, strict=True) for pair in zip(one, two, strict=True)]
+        worst[route] = max(float((result - right).norm() / right.norm()) for result, right in pairs)
+    use(DEFAULT)
+    return worst
+
+
+def seconds(matrices: list[Operands], routes: list[str]) -> dict[str, float]:
+    """Seconds of all products, for each route, measured by turns."""
+    fastest = dict.fromkeys(routes, float("inf"))
+    for _ in range(TURNS):
+        for route in routes:
+            use(route)
+            began = time.perf_counter()
+            for each in matrices:
+                each.products()
+            fastest[route] = min(fastest[route], time.perf_counter() - began)
+    use(DEFAULT)
+    return fastest
+
+
+def choose(duration: Callable[[list[Operands], list[str]], Mapping[str, float]] = seconds) -> Choice:
+    """The fastest route among those that are exact; the default unless another one is clearly faster."""
+    matrices = operands()
+    error = errors(matrices)
+    exact = [route for route in ROUTES if route == DEFAULT or error[route] < WORST]
+    if len(exact) == 1:
+        return Choice()
+    taken = duration(matrices, exact)
+    best = min(exact, key=lambda route: taken[route])
+    faster = taken[DEFAULT] / taken[best]
+    return Choice(route=best, error=error[best], faster=faster) if faster >= FASTER else Choice()
+
+
+def kept_choice(make: Callable[[], Choice] = choose) -> Choice:
+    """The choice in the cache; measured and kept if there is none. The first of several processes decides for all.
+
+    Without a cache that can be written, every process takes the default.
+    """
+    folder = cache() / "matmul" / digest([VERSION, processor(), torch.__version__])
+    try:
+        if not (folder / FILE).exists():
+            choice = make()
+            with whole_folder(folder) as part:
+                write_json(part / FILE, choice.model_dump())
+        return Choice(**read_json(folder / FILE, Choice))
+    except OSError:
+        return Choice()
+
+
+def processor() -> list[str]:
+    """The processor's name and its instructions."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    return sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))})
+
+
+_chosen = Choice()
+
+
+def use_fastest(choice: Callable[[], Choice] = kept_choice) -> None:
+    """Take the chosen route in this process, for as long as it lives. Nothing changes where a GPU computes.
+
+    The error of another route than the default is measured again: environment variables of oneDNN can change it.
+    """
+    global _chosen
+    if torch.cuda.is_available() or not hasattr(torch.backends.mkldnn, "matmul"):
+        return
+    wanted = choice()
+    exact = wanted.route == DEFAULT or errors(operands())[wanted.route] < WORST
+    _chosen = wanted if exact else Choice()
+    use(_chosen.route)
+
+
+def chosen() -> Choice:
+    """The route that this process takes."""
+    return _chosen
+
+
+def one_dnn() -> bool:
+    """Whether oneDNN computes the products here: by the chosen route, or in bf16. It compiles a kernel per shape."""
+    return _chosen.route != DEFAULT or torch.is_autocast_enabled("cpu")
