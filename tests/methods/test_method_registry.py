@@ -71,6 +71,14 @@ DECLARED = {
     "real-finetune": (RealUse.TRAIN, "partial", ()),
     "sungen": (RealUse.NONE, "full", ()),
     "supergen-filter": (RealUse.NONE, "partial", ()),
+    "elr": (RealUse.NONE, "full", ()),
+    "distill": (RealUse.CHECKER, "full", (QUALITY,)),
+    "kl-dro": (RealUse.NONE, "full", ()),
+    "el2n": (RealUse.NONE, "full", (DYNAMICS,)),
+    "forgetting": (RealUse.NONE, "full", (DYNAMICS,)),
+    "k-center": (RealUse.NONE, "full", (EMBEDDINGS,)),
+    "coverage": (RealUse.NONE, "full", (EMBEDDINGS,)),
+    "semdedup": (RealUse.NONE, "full", (EMBEDDINGS,)),
 }
 
 # What does not cost one cross-entropy cell: CE cells in preset `quick` with 300 real rows, from the formulas by hand.
@@ -116,6 +124,20 @@ OUT_OF_RANGE = [
     *(("kmm", "bound", value) for value in (0.5, float("inf"))),
     *(("dsir", "share", value) for value in (0.0, 1.1)),
     *(("dsir", "smoothing", value) for value in (-1.0, float("inf"))),
+    *(("elr", "strength", value) for value in (-0.1, float("inf"))),
+    *(("elr", "momentum", value) for value in (-0.1, 1.0)),
+    *(("distill", "alpha", value) for value in (-0.1, 1.1)),
+    *(("distill", "temperature", value) for value in (0.0, 1000.0)),
+    *(("kl-dro", "r", value) for value in (0.0, float("inf"))),
+    *(("kl-dro", "warmup", value) for value in (-0.1, 1.1)),
+    *(
+        (name, "share", value)
+        for name in ("el2n", "forgetting", "k-center", "coverage", "semdedup")
+        for value in (0.0, 1.1)
+    ),
+    *(("el2n", "early", value) for value in (0.0, 1.1)),
+    *(("coverage", "target", value) for value in (0.0, 1.1)),
+    *(("semdedup", "eps", value) for value in (-0.1, 1.0)),
     ("focal", "gamma", -0.1),
     ("focal", "gamma", float("inf")),
     ("superloss", "lam", 0.0),
