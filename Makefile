@@ -25,14 +25,17 @@ leaderboard: setup
 test: setup-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# EXAMPLES: malformed inputs for each of the readers in tests/fuzz/targets.py
+# EXAMPLES: malformed inputs for each of the readers in tests/fuzz/targets.py (7,000 take five minutes of one core)
 EXAMPLES ?= 7000
 fuzz: setup-dev
 	$(BIN)/python -m tests.fuzz $(EXAMPLES)
 
-# ATTACKS: kills, stops and calls of `bench clean` in each campaign; root may also fill a small disk and make namespaces.
+# KILLS: of processes of real runs. ATTACKS: kills, stops and calls of `bench clean` in each campaign of processes that
+# train nothing; root may also fill a small disk and make namespaces.
+ATTACKS ?= 300
+KILLS ?= 200
 torture: setup-dev
-	$(BIN)/python -m tests.torture $(ATTACKS)
+	$(BIN)/python -m tests.torture $(ATTACKS) $(KILLS)
 
 lint: setup-dev
 	$(BIN)/ruff check .

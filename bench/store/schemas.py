@@ -6,9 +6,9 @@ A schema names only the entries that are used. `bench.store.files.read_json` che
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, Field, RootModel, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, RootModel, StringConstraints, model_validator
 
 Scalar = str | int | float | None
 
@@ -41,6 +41,14 @@ class ManifestMethod(BaseModel):
     selection: str | None = None
 
 
+class ManifestGenerated(BaseModel):
+    """How many generated rows a section used of how many, and why not all."""
+
+    used: int
+    of: int
+    cause: str
+
+
 class ManifestSection(BaseModel):
     """A section of a grid."""
 
@@ -51,10 +59,11 @@ class ManifestSection(BaseModel):
     source: str
     stand_in: bool
     encoder: str
+    encoder_hash: str
     preset: str
     protocol: str
     settings: dict[str, Any]
-    sizes: dict[str, Any]
+    sizes: dict[str, int]
     hashes: dict[str, Any]
     majority: float
     notes: list[str]
@@ -68,6 +77,21 @@ class ManifestSection(BaseModel):
     given_checkers: dict[str, Any] = Field(default_factory=dict)
     training: dict[str, Any] = Field(default_factory=dict)
     checker_encoder: str | None = None
+    about: str | None = None
+    generated_size: ManifestGenerated | None = None
+    label_shares: dict[str, list[float]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def one_share_per_label(self) -> Self:
+        """Raises ValueError for label shares of other roles or another number of labels."""
+        shares = self.label_shares
+        if shares and not {"generated", "real"} <= shares.keys():
+            raise ValueError("label_shares must have the roles generated and real")
+        if any(len(part) != len(self.labels) for part in shares.values()):
+            raise ValueError("label_shares must have a number for each label")
+        if self.generated_size is not None and "generated" not in self.sizes:
+            raise ValueError("sizes must have an entry generated")
+        return self
 
 
 class Manifest(BaseModel):

@@ -1,41 +1,45 @@
-"""`python -m tests.fuzz [EXAMPLES]`: the properties of `tests/test_fuzz.py` with many more examples, 7,000 by default.
+"""`python -m tests.fuzz [EXAMPLES [SEED]]`: reads many examples of each target, 7,000 by default.
 
-Prints one line at the end. Exit code 1 if an input caused something else than a message of one line.
+Prints a line for each target, and the summary. The exit code is 1 if an input caused something else than a message of
+one line, if a reader wrote outside of its folder, or if an input took longer than `SLOW` seconds.
 """
 
 from __future__ import annotations
 
-import itertools
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 
-from tests.fuzz.targets import TARGETS, Campaign
+from tests.fuzz.targets import SLOW, TARGETS, Campaign
+
+BATCH = 500  # examples that are drawn together: hypothesis remembers all of them, and gets slower with their number
 
 
-def main(examples: int) -> int:
+def main(examples: int = 7_000, seed: int = 0) -> int:
     """Read `examples` examples of each target; returns the exit code."""
-    campaign = Campaign()
-    with tempfile.TemporaryDirectory() as root:
-        numbers = itertools.count()
-
-        def folder() -> Path:
-            place = Path(root) / str(next(numbers))
-            place.mkdir()
-            return place
-
-        for name in TARGETS:
-            try:
-                campaign.read(name, examples, folder)
-            except Exception:  # the report counts every kind
-                campaign.defects.append(name)
-                traceback.print_exc()
-    seconds, slowest = campaign.slowest
-    where = f" ({', '.join(campaign.defects)})" if campaign.defects else ""
-    print(f"{campaign.inputs:,} inputs, {len(campaign.defects)} tracebacks{where}, slowest {seconds:.2f} s ({slowest})")
-    return 1 if campaign.defects else 0
+    whole, defects = Campaign(), dict[str, str]()
+    for name in TARGETS:
+        began, before = time.monotonic(), whole.inputs
+        for start in range(0, examples, BATCH):
+            batch = seed + start // BATCH
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    whole.read(name, min(BATCH, examples - start), Path(folder) / "example", batch)
+                except Exception as error:  # all kinds are counted, each of them once
+                    last = traceback.extract_tb(error.__traceback__)[-1]
+                    kind = f"{name}: {type(error).__name__} in {Path(last.filename).name}:{last.lineno}"
+                    if kind not in defects:
+                        defects[kind] = f"seed {batch}"
+                        traceback.print_exc()
+        print(f"{name:22} {whole.inputs - before:7,} inputs, {time.monotonic() - began:4.0f} s", flush=True)
+    for kind, where in defects.items():
+        print(f"DEFECT {kind} ({where})")
+    seconds, slowest = whole.slowest
+    print(f"{whole.inputs:,} inputs, {len(defects)} defects, slowest {seconds:.2f} s ({slowest})")
+    return int(bool(defects) or seconds >= SLOW)
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 7_000))
+    sys.exit(main(*map(int, sys.argv[1:])))

@@ -1,6 +1,7 @@
-"""Run all campaigns: `python -m tests.torture [ATTACKS] [SEED]`.
+"""Run all campaigns: `python -m tests.torture [ATTACKS [KILLS [SEED]]]`.
 
-Prints a line for each campaign and the summary. The exit code is 1 if a cell was lost, doubled or torn.
+Prints a line for each campaign and the summary. The exit code is 1 if a cell was lost, doubled or torn, or if a run
+that was not killed failed.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import time
 from pathlib import Path
 
 from tests.torture.campaign import Campaign, Count, NotPermittedError, run
+from tests.torture.runs import rounds
 from tests.torture.writer import DAY, Setting
 
-ATTACKS = 300  # kills, stops and calls of `clean`, in each campaign
+ATTACKS = 300  # kills, stops and calls of `clean`, in each campaign of processes that train nothing
+KILLS = 200  # of processes of real runs
 CAMPAIGNS = (
     Campaign("kills"),
     Campaign("cleans", (Setting(),), kills=False),
@@ -25,9 +28,9 @@ CAMPAIGNS = (
 )
 
 
-def main(attacks: int = ATTACKS, seed: int = 0) -> int:
+def main(attacks: int = ATTACKS, kills: int = KILLS, seed: int = 0) -> int:
     """Run the campaigns, print what they found, and return the exit code."""
-    total = Count()
+    total, wrong = real_runs(kills, seed)
     for campaign in CAMPAIGNS:
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
@@ -40,7 +43,17 @@ def main(attacks: int = ATTACKS, seed: int = 0) -> int:
         print(f"{campaign.name:12} {count.line()}; {done}, {time.monotonic() - began:.0f} s", flush=True)
         total += count
     print(total.line())
-    return int(bool(total.lost or total.doubled or total.torn))
+    return int(bool(total.lost or total.doubled or total.torn or wrong))
+
+
+def real_runs(kills: int, seed: int) -> tuple[Count, list[str]]:
+    """Kill real runs, and print what each round found. Also returns what was wrong besides the cells."""
+    total, wrong = Count(), list[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        for runs in rounds(Path(folder), kills, seed):
+            total, wrong = total + runs.count, [*wrong, *runs.wrong]
+            print(f"{'real runs':12} {total.line()}; {total.kills} kills", *runs.wrong, sep="\n  ", flush=True)
+    return total, wrong
 
 
 if __name__ == "__main__":

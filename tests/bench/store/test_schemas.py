@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zipfile
 from pathlib import Path
@@ -11,12 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.config.request import make_request
 from bench.errors import UserError
+from bench.leaderboard.build import build
+from bench.leaderboard.formats import render
 from bench.leaderboard.read.scores import from_npz, version
+from bench.planning.describe import describe
+from bench.planning.planner import make_plan
 from bench.store import manifest, tables
 from bench.store.files import json_lines, parse_json, read_json
 from bench.store.schemas import Metrics, Spec, Timing, Update
-from tests.fuzz.examples import MANIFEST, SECTION, SPEC
+from tests.fuzz.examples import MANIFEST, METHOD, SECTION, SPEC
 
 
 def put(path: Path, value: Any) -> Path:
@@ -41,6 +47,11 @@ def test_what_fits_is_returned_whole(tmp_path: Path) -> None:
         ("records", {"0": 5}, "sections.0.records.0"),
         ("methods", {}, "sections.0.methods"),
         ("labels", "ab", "sections.0.labels"),
+        ("sizes", {"generated": "64"}, "sections.0.sizes.generated"),
+        ("sizes", {"real": 100}, "sizes must have an entry generated"),
+        ("generated_size", {"used": 64}, "sections.0.generated_size.of"),
+        ("label_shares", {"generated": [0.5, 0.5]}, "must have the roles generated and real"),
+        ("label_shares", {"generated": [1], "real": [0.5, 0.5]}, "must have a number for each label"),
     ],
 )
 def test_a_manifest_of_wrong_types_names_the_entry(tmp_path: Path, key: str, value: object, place: str) -> None:
@@ -49,6 +60,24 @@ def test_a_manifest_of_wrong_types_names_the_entry(tmp_path: Path, key: str, val
         manifest.read(path)
     assert str(path) in str(error.value)
     assert "remove it and run again" in str(error.value)
+
+
+@pytest.mark.parametrize("key", SECTION)
+def test_a_manifest_without_an_entry_is_reported_on_or_refused(tmp_path: Path, key: str) -> None:
+    section = {name: value for name, value in SECTION.items() if name != key}
+    path = put(tmp_path / "grid.json", {**MANIFEST, "sections": [section]})
+    with contextlib.suppress(UserError):
+        render(build(manifest.joined([manifest.read(path)], "bench report"), tmp_path), figures=False)
+
+
+def test_the_example_of_a_manifest_has_all_entries(tiny_encoder: Path, tmp_path: Path) -> None:
+    """Else mistakes in entries that were added since would never be tried."""
+    plan = make_plan(make_request(methods="ce,dimp", encoder=str(tiny_encoder), preset="smoke", seeds=1), tmp_path)
+    whole = describe(plan, "bench run")
+    (section,) = whole["sections"]
+    assert MANIFEST.keys() == whole.keys()
+    assert SECTION.keys() == section.keys()
+    assert METHOD.keys() == section["methods"][0].keys()
 
 
 def test_json_that_is_none_is_one_line(tmp_path: Path) -> None:
