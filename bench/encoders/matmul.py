@@ -1,18 +1,19 @@
 """The route of float32 matrix products on the CPU: torch's default, or oneDNN where it is faster and as exact.
 
 By default torch multiplies with its BLAS, which is MKL on x86; on some AMD processors that one leaves half of the
-vector units idle. torch asks oneDNN instead if oneDNN is allowed to round to bf16 or tf32. Processors without units
-for these formats do not round, and compute in float32 with AVX-512. Those with such units (AMX) do round, and cells
-would differ. So no processor is looked up by its name: error and time are measured on the shapes of a MiniLM, once
+vector units idle. torch asks oneDNN instead if oneDNN is allowed to round to bf16. Processors without units for
+bf16 products do not round, and compute in float32 with AVX-512. Those with such units (AMX) do round, and cells would
+differ. So no processor is looked up by its name: error and time are measured on the shapes of a MiniLM, once
 per processor and version of torch, and kept in the cache, so that all cells of a machine take the same route.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -24,14 +25,14 @@ from bench.store.files import read_json, whole_folder, write_json
 from bench.wandb_artifacts import cache
 
 DEFAULT = "default"
-ROUTES = {DEFAULT: "none", "oneDNN": "bf16", "oneDNN-tf32": "tf32"}  # -> what oneDNN may round to, see `use`
+ROUTES = {DEFAULT: "none", "oneDNN": "bf16"}  # -> what oneDNN may round to, see `use`
 WORST = 1e-5  # largest relative error (Frobenius norm) against float64
 FASTER = 1.1  # times as fast as the default: below, nothing is gained that is worth another route
 SHAPES = ((700, 384, 384), (700, 384, 1536), (700, 1536, 384))  # (tokens, in, out) of MiniLM's linear layers
 HEADS = (384, 24, 32)  # (rows times heads, tokens, width) of its attention
-TURNS = 7  # each measures every route once; the fastest counts, because other processes only add time
+TURNS = 9  # each measures every route once
 FILE = "choice.json"
-VERSION = 1  # raised when another choice could be made from the same measurements
+VERSION = 2  # raised when choices are made in another way
 
 
 class Choice(BaseModel):
@@ -88,43 +89,52 @@ def use(route: str) -> None:
 
 
 def errors(matrices: list[Operands]) -> dict[str, float]:
-    """The largest relative error of any product, for each route."""
-    exact = [each.exact() for each in matrices]
-    worst = {}
+    """The largest relative error of any product, for each route, without those that are the default to the bit."""
+    exact = [product for each in matrices for product in each.exact()]
+    worst: dict[str, float] = {}
     for route in ROUTES:
         use(route)
-        results = [each.products() for each in matrices]
-        pairs = [pair for one, two in zip(results, exact, strict=True) for pair in zip(one, two, strict=True)]
-        worst[route] = max(float((result - right).norm() / right.norm()) for result, right in pairs)
-    use(DEFAULT)
+        products = [product for each in matrices for product in each.products()]
+        use(DEFAULT)
+        if route == DEFAULT:
+            own = products
+        elif all(map(torch.equal, products, own)):
+            continue
+        worst[route] = max(
+            float((product - right).norm() / right.norm()) for product, right in zip(products, exact, strict=True)
+        )
     return worst
 
 
-def seconds(matrices: list[Operands], routes: list[str]) -> dict[str, float]:
-    """Seconds of all products, for each route, measured by turns."""
-    fastest = dict.fromkeys(routes, float("inf"))
+def ratios(matrices: list[Operands], route: str) -> list[float]:
+    """How many times as fast as the default a route is, in each turn: processor seconds, so that others count less."""
+    found = []
     for _ in range(TURNS):
-        for route in routes:
-            use(route)
-            began = time.perf_counter()
+        seconds = {}
+        for one in (DEFAULT, route):
+            use(one)
+            began = time.thread_time()
             for each in matrices:
                 each.products()
-            fastest[route] = min(fastest[route], time.perf_counter() - began)
+            seconds[one] = time.thread_time() - began
+        found.append(seconds[DEFAULT] / seconds[route])
     use(DEFAULT)
-    return fastest
+    return found
 
 
-def choose(duration: Callable[[list[Operands], list[str]], Mapping[str, float]] = seconds) -> Choice:
-    """The fastest route among those that are exact; the default unless another one is clearly faster."""
+def choose(measure: Callable[[list[Operands], str], list[float]] = ratios) -> Choice:
+    """The fastest route among those that are exact; the default unless another one is clearly faster.
+
+    It must be faster by `FASTER` in three of four turns, because a busy machine makes some turns slow.
+    """
     matrices = operands()
-    error = errors(matrices)
-    exact = [route for route in ROUTES if route == DEFAULT or error[route] < WORST]
-    if len(exact) == 1:
+    exact = {route: error for route, error in errors(matrices).items() if route != DEFAULT and error < WORST}
+    found = {route: sorted(measure(matrices, route)) for route in exact}
+    clear = {route: median(turns) for route, turns in found.items() if turns[len(turns) // 4] >= FASTER}
+    if not clear:
         return Choice()
-    taken = duration(matrices, exact)
-    best = min(exact, key=lambda route: taken[route])
-    faster = taken[DEFAULT] / taken[best]
-    return Choice(route=best, error=error[best], faster=faster) if faster >= FASTER else Choice()
+    best = max(clear, key=lambda route: clear[route])
+    return Choice(route=best, error=exact[best], faster=clear[best])
 
 
 def kept_choice(make: Callable[[], Choice] = choose) -> Choice:
@@ -162,7 +172,7 @@ def use_fastest(choice: Callable[[], Choice] = kept_choice) -> None:
     if torch.cuda.is_available() or not hasattr(torch.backends.mkldnn, "matmul"):
         return
     wanted = choice()
-    exact = wanted.route == DEFAULT or errors(operands())[wanted.route] < WORST
+    exact = wanted.route == DEFAULT or errors(operands()).get(wanted.route, WORST) < WORST
     _chosen = wanted if exact else Choice()
     use(_chosen.route)
 
