@@ -39,12 +39,12 @@ def run(
 
     """
     from bench.commands.arguments import request_and_options, run_arguments
-    from bench.execution import grid
+    from bench.execution.until_decided import run_request
 
     words = [repr(methods), repr(tasks), *(f"{key}={_written(value)}" for key, value in arguments.items())]
     table = run_arguments({"methods": methods, "tasks": tasks, **arguments})
     request, options = request_and_options(table, f"bench.run({', '.join(words)})")
-    result = grid.run(request, options, say)
+    result = run_request(request, options, say)
     if result.interrupted:
         raise KeyboardInterrupt
     return result.frame()

@@ -38,10 +38,10 @@ def run(
     A cell is one method on one task with one seed. Finished cells are not trained again.
     After one Ctrl-C the running cells finish and the report is written; a second Ctrl-C stops at once.
     """
-    from bench.execution.grid import run as run_grid
+    from bench.execution.until_decided import run_request
 
     request, options = request_of(context.params)
-    finish(run_grid(request, options, say, display()))
+    finish(run_request(request, options, say, display()))
 
 
 def stress(
@@ -92,6 +92,8 @@ def sweep(
     grids = [request_of(each.params) for each in contexts]
     say(summary)
     options = grids[0][1]
+    if options.until_decided or options.max_seeds is not None:
+        raise UserError("a sweep trains all seeds of its trials; --until-decided and --max-seeds are for run")
     artifacts = options.artifacts if track == "wandb" else ()
     options = replace(options, dry_run=dry_run, track=track, artifacts=artifacts)
     finish(run_grid([request for request, _ in grids], options, say, display()))

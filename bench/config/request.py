@@ -51,6 +51,7 @@ class Request:
     checker_encoder: str | None = None  # None: the encoder of the classifier
     checkers: Mapping[str, str] = field(default_factory=dict)  # checker -> the trained model that replaces it
     left_out: Mapping[str, str] = field(default_factory=dict)  # methods that groups leave out -> why
+    looks: tuple[int, ...] = ()  # numbers of seeds at which verdicts are read, where that is planned
     limit: int | None = None  # a smoke run: at most so many rows in each role, and no report
 
     def load(self, task: TaskChoice) -> TaskData:

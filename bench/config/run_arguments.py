@@ -217,6 +217,17 @@ class ExecutionArguments:
     dry_run: bool = field(
         default=False, metadata=option(RUN, "Print the plan and an estimate of its duration; run nothing.")
     )
+    until_decided: bool = field(
+        default=False,
+        metadata=option(
+            RUN,
+            "Read verdicts at planned numbers of seeds, and give further seeds only to methods without one. Error "
+            "rates hold over all looks.",
+        ),
+    )
+    max_seeds: int | None = field(
+        default=None, metadata=option(RUN, "With --until-decided, the largest number of seeds (default: 10).", min=1)
+    )
     retry_failed: bool = field(default=False, metadata=option(RUN, "Train failed cells again."))
     force: bool = field(default=False, metadata=option(RUN, "Train the cells of the grid again, even finished ones."))
     fail_fast: bool = field(default=False, metadata=option(RUN, "Stop at the first failure."))

@@ -31,6 +31,7 @@ from bench.planning.planner import make_plan
 from bench.processes import devices
 from bench.store import hidden_columns
 from bench.store.leases import registered
+from bench.store.looks import record_look, with_looks
 from bench.store.manifest import save
 from tasks.errors import plural
 
@@ -105,9 +106,11 @@ def run(
         result.interrupted = progress.queue.closed and not result.ok
         covered, last = (manifest, "leaderboard") if early is None else early.covered(stopped is not None)
         if not plan.smoke:
+            covered = with_looks([plan.root], covered)
             result.leaderboard = leaderboard.write_report(
                 covered, plan.root, options.reports, options.rules, figures=options.figures
             )
+            record_look(plan.root, covered)
     progress.finish(f"{last}: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
     if titles := cells_without_model(plan):
         names = f"{', '.join(titles[:TITLES])}{', ...' * (len(titles) > TITLES)}"

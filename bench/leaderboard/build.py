@@ -62,7 +62,7 @@ def build_section(spec: Mapping[str, Any], store: Path, scores: Scores, rules: R
     pairs = None
     if reader.rows is not None:
         pairs = compare_pairs(rows, reader.rows, rules)
-        rows = with_comparisons(rows, reader.rows, pairs, rules)
+        rows = with_comparisons(rows, reader.rows, pairs, rules, spec.get("looks", ()))
     if too_early(spec):
         rows, pairs = [without_verdict(row, spec["so_far"]) for row in rows], None
     return Section(
@@ -94,10 +94,12 @@ def without_verdict(row: Row, so_far: Mapping[str, int]) -> Row:
     return replace(row, paired=judged_later(row.paired), information=judged_later(row.information), best=None)
 
 
-def with_comparisons(rows: Sequence[Row], test: Examples, pairs: Pairs | None, rules: Rules) -> list[Row]:
+def with_comparisons(
+    rows: Sequence[Row], test: Examples, pairs: Pairs | None, rules: Rules, looks: Sequence[int]
+) -> list[Row]:
     """The rows with their comparisons: to the baseline, to their shuffle, and whether they are in the best group."""
-    to_baseline = compare_with_baseline(rows, find(rows, rules.baseline), test, rules)
-    to_shuffle = information_gains(rows, test, rules)
+    to_baseline = compare_with_baseline(rows, find(rows, rules.baseline), test, rules, looks)
+    to_shuffle = information_gains(rows, test, rules, looks)
     return [
         replace(
             row,

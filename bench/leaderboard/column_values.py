@@ -24,6 +24,7 @@ def difference(paired: Paired | None) -> dict[str, Any]:
     detectable = paired.verdict.detectable if paired else None
     return {
         **comparison("accuracy", paired),
+        "p": paired.p_alone if paired and not paired.withheld else None,
         "detectable": detectable and detectable.difference,
         "detectable_low": detectable and detectable.low,
         "detectable_high": detectable and detectable.high,

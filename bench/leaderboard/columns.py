@@ -79,7 +79,7 @@ def p_value(row: Row) -> str:
     if paired is None or paired.accuracy is None or paired.withheld:
         return NOTHING
     exploratory = paired.family == "exploratory"
-    p = paired.accuracy.p if exploratory else paired.p_corrected
+    p = paired.p_alone if exploratory else paired.p_corrected
     return ("< 0.001" if p < 0.001 else f"{p:.3f}") + (" †" if exploratory else "")
 
 

@@ -6,7 +6,7 @@ A `Report` has sections, a `Section` has a `Row` per method, and a row has the m
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from bench.leaderboard.rules import Rules
 from bench.stats.crossed import Comparison
 from bench.stats.equivalence import equivalence
 from bench.stats.interval import Interval
+from bench.stats.looks import over_looks, shares
 from bench.stats.needed import Needed
 from bench.stats.verdict import Verdict
 from bench.store.layout import ENVIRONMENT
@@ -116,6 +117,7 @@ class Paired:
     `p_equivalent`: of the null that the true difference is not within the margin, corrected in the same way.
     `family`: *confirmatory* (core methods, corrected over all that were planned), *exploratory* (all other methods, not
     corrected), *information* (against the shuffle, corrected over these comparisons) or empty (the baseline).
+    `p_alone`: not corrected for other comparisons, but over the planned looks where there are any.
     `size`: over how many comparisons the verdict is corrected; 1 for an exploratory method.
     `withheld`: why there is no difference or no verdict; empty otherwise.
     `needed`: how many seeds or test rows would settle an undecided comparison.
@@ -131,24 +133,43 @@ class Paired:
     needed: Needed | None = None
     size: int = 1
     p_equivalent: float = math.nan
+    p_alone: float = math.nan
 
 
 @dataclass(frozen=True)
 class Match:
-    """Differences of two rows on their common seeds. `withheld`: why they allow no verdict; empty if they do."""
+    """Differences of two rows on their common seeds. `withheld`: why they allow no verdict; empty if they do.
+
+    `looks`: the numbers of seeds at which verdicts are read, if that was planned; `at_looks`: accuracy at those so far.
+    """
 
     accuracy: Comparison | None = None
     macro_f1: Comparison | None = None
     withheld: str = ""
+    looks: tuple[int, ...] = ()
+    at_looks: tuple[Comparison, ...] = ()
 
     @property
     def p(self) -> float:
-        """Uncorrected p-value of accuracy; NaN without a difference or where a verdict is withheld."""
-        return math.nan if self.accuracy is None or self.withheld else self.accuracy.p
+        """p-value of accuracy, over the planned looks, not corrected for other comparisons.
+
+        NaN without a difference or where a verdict is withheld.
+        """
+        return self._over_looks(lambda result: result.p)
 
     def p_equivalent(self, delta: float) -> float:
-        """Uncorrected p-value of equivalence within +-delta; NaN like `p`."""
-        return math.nan if self.accuracy is None or self.withheld else equivalence(self.accuracy, delta)
+        """p-value of equivalence within +-delta; like `p`."""
+        return self._over_looks(lambda result: equivalence(result, delta))
+
+    @property
+    def share(self) -> float:
+        """The share of the 5 % that the last look may use; 1 if verdicts are read once."""
+        return float(shares(self.looks)[len(self.at_looks) - 1]) if self.looks else 1.0
+
+    def _over_looks(self, p: Callable[[Comparison], float]) -> float:
+        if self.accuracy is None or self.withheld:
+            return math.nan
+        return over_looks([p(one) for one in self.at_looks], self.looks) if self.looks else p(self.accuracy)
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,7 @@ def section(
             ),
         ],
         "seeds": list(rows.request.seeds),
+        **({"looks": list(rows.request.looks)} if rows.request.looks else {}),
         "filters": dict(rows.task.filters),
         "stress": dict(rows.task.stress),
         "records": rows.hidden_ids,

@@ -99,8 +99,12 @@ class SectionRows:
 
     @cached_property
     def real_rows(self) -> Rows:
-        """The rows of the pool that some seed of the grid draws, in the pool's order."""
-        drawn = [self.stressed(seed).real(seed).ids for seed in self.request.seeds]
+        """The rows of the pool that some seed of the grid draws, in the pool's order.
+
+        Rounds with more and more seeds share the rows of the last one, so that no row is encoded twice.
+        """
+        seeds = range(self.request.looks[-1]) if self.request.looks else self.request.seeds
+        drawn = [self.stressed(seed).real(seed).ids for seed in seeds]
         return self.data.pool.take(np.isin(self.data.pool.ids, np.concatenate(drawn)))
 
     def tokens_of(self, rows: Rows, checkpoint: Checkpoint) -> Path:

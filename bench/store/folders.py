@@ -4,6 +4,7 @@
     runs/<task>/<method>/<id>/model/ its trained model, if it was requested
     runs/.artefacts/<kind>/<id>/     a precomputed table, which cells share
     runs/.grids/<id>.json            the manifest of a grid, for its report
+    runs/.looks/<id>.json            the numbers of seeds at which verdicts of one table were read
 
 `metrics.json` is written last and atomically. It holds sizes and digests of the files beside it: a folder is done if it
 has this file and the others match it, otherwise it is computed again (`bench.store.integrity`).

@@ -20,6 +20,13 @@ def inside(path: str) -> str:
     return path
 
 
+def ascending(counts: list[int]) -> list[int]:
+    """Numbers of 1 or more, each larger than the one before. Raises ValueError for other ones."""
+    if counts != sorted({max(count, 1) for count in counts}):
+        raise ValueError("must be ascending numbers of 1 or more")
+    return counts
+
+
 StorePath = Annotated[str, AfterValidator(inside)]
 Seed = Annotated[str, StringConstraints(pattern=r"^\d{1,18}$")]
 FolderOfSeed = dict[Seed, StorePath]
@@ -76,6 +83,7 @@ class ManifestSection(BaseModel):
     stress: dict[str, Any] = Field(default_factory=dict)
     given_checkers: dict[str, Any] = Field(default_factory=dict)
     training: dict[str, Any] = Field(default_factory=dict)
+    looks: Annotated[list[int], AfterValidator(ascending)] = Field(default_factory=list)
     checker_encoder: str | None = None
     about: str | None = None
     generated_size: ManifestGenerated | None = None
@@ -102,6 +110,12 @@ class Manifest(BaseModel):
     left_out: dict[str, str] = Field(default_factory=dict)
     sections: list[ManifestSection]
     artefacts: list[StorePath] = Field(default_factory=list)
+
+
+class SeedsRead(BaseModel):
+    """`.looks/<id>.json`: the numbers of seeds at which verdicts of one table were read."""
+
+    seeds: Annotated[list[int], AfterValidator(ascending)]
 
 
 class NamedSpec(BaseModel):

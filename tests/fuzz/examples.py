@@ -120,6 +120,7 @@ SECTION: dict[str, Any] = {
     "label_shares": {"generated": [0.5, 0.5], "real": [0.3, 0.7], "test": [0.3, 0.7]},
     "majority": 0.505,
     "notes": [],
+    "looks": [3, 5],
     "seeds": [0],
     "filters": {},
     "stress": {},

@@ -41,6 +41,7 @@ from bench.leaderboard.read.cells import read_cost
 from bench.leaderboard.read.scores import from_npz
 from bench.store.find import find
 from bench.store.folders import failure, state
+from bench.store.looks import looks_file, with_looks
 from bench.store.manifest import joined, read
 from bench.store.tables import read_table
 from bench.wandb_artifacts import SEAL, local, origin
@@ -97,6 +98,14 @@ def report(path: Path) -> None:
     """The report of a manifest, none of whose cells exists."""
     whole = joined([read(path)], "python -m bench report")
     render(build(whole, path.parent), figures=False)
+
+
+def looks(folder: Path, content: bytes) -> None:
+    """Read the record of looks at a table, and note them on it."""
+    path = looks_file(folder, MANIFEST["sections"][0])
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with_looks([folder], MANIFEST)
 
 
 def cell(folder: Path, files: dict[str, bytes]) -> None:
@@ -172,6 +181,7 @@ TARGETS: dict[str, tuple[st.SearchStrategy[Any], Reader]] = {
         parameters,
     ),
     "manifest": (make.json_files(MANIFEST), file("grid.json", report)),
+    "record of looks": (make.json_files({"seeds": [3, 5]}), looks),
     "cell": (CELL_FILES, cell),
     "encoder configuration": (make.json_files(CONFIG), encoder),
     "safetensors": (make.safetensors(), file("model.safetensors", header)),

@@ -85,14 +85,15 @@ def primary(
     means = [sum(part.cells[seed].accuracy for seed in shared) / len(shared) for part in (row, base)]
     yield "accuracy", f"{percent(means[0])} against {percent(means[1])} on {accuracy.examples:,} test rows"
     yield "difference", f"{interval(accuracy)} points"
-    yield "p", f"{accuracy.p:.3g}, not corrected for other comparisons"
+    p = accuracy.p if paired.withheld else paired.p_alone
+    yield "p", f"{p:.3g}, not corrected for other comparisons{', over all planned looks so far' * (p != accuracy.p)}"
     df = "not defined" if math.isnan(accuracy.df) else f"{accuracy.df:.1f}"
     yield "std. error", f"{100 * accuracy.se:.2f} points; degrees of freedom of t: {df}"
     if paired.withheld:
         yield "verdict", f"none: {paired.withheld}"
     else:
         yield "verdict", f"{paired.verdict.text}: {behind(paired, rules)}"
-        yield "alone", f"{verdict(accuracy, accuracy.p, delta=rules.delta).text}, if it were the only comparison"
+        yield "alone", f"{verdict(accuracy, p, delta=rules.delta).text}, if it were the only comparison"
     if paired.verdict.detectable:
         yield "detectable", f"{with_interval(paired.verdict.detectable)} with 80 % power"
     yield "variances", ", ".join(f"{name} {value:.3g}" for name, value in accuracy.components.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
@@ -14,6 +15,7 @@ from bench.leaderboard.build import build
 from bench.leaderboard.formats import json_text, render
 from bench.leaderboard.rules import Correction, require_baseline
 from bench.store.files import read_json
+from bench.store.looks import record_look, with_looks
 from bench.store.manifest import grids, stored
 from bench.store.merge import merged
 from bench.store.schemas import WrittenReport
@@ -25,14 +27,18 @@ def report(stores: Sequence[Path], reports: Path, rules: Rules, *, command: str,
     """Write the report of everything in one or more stores. Raises UserError if no store has the baseline."""
     manifest, root = gathered(stores, rules)
     require_baseline(manifest, rules, ", ".join(map(str, stores)))
-    return write_report({**manifest, "command": command}, root, reports, rules, figures=figures)
+    written = write_report({**manifest, "command": command}, root, reports, rules, figures=figures)
+    if len(stores) == 1:
+        with contextlib.suppress(OSError):  # a store that may only be read
+            record_look(root, manifest)
+    return written
 
 
 def gathered(stores: Sequence[Path], rules: Rules) -> tuple[dict[str, Any], Path]:
     """One manifest, and the folder that its paths are relative to. Raises UserError if stores do not match."""
     if len(stores) == 1:
-        return stored(stores[0]), stores[0]
-    return merged(stores, allow_mixed=rules.allow_mixed), Path()
+        return with_looks(stores, stored(stores[0])), stores[0]
+    return with_looks(stores, merged(stores, allow_mixed=rules.allow_mixed)), Path()
 
 
 def check(stores: Sequence[Path], reports: Path) -> Iterator[str]:
@@ -48,7 +54,7 @@ def check(stores: Sequence[Path], reports: Path) -> Iterator[str]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{reports / 'leaderboard.json'} is not the JSON of a report: {error}") from error
     whole, root = gathered(stores, rules)
-    single = grids(stores[0]) if len(stores) == 1 else []
+    single = [with_looks(stores, grid) for grid in grids(stores[0])] if len(stores) == 1 else []
     likely = [grid for grid in single if grid["command"] == command] or [whole]
     tables = (build({**grid, "command": command}, root, rules) for grid in (*likely, *single))
     text, first = text_of(reports / "leaderboard.json"), next(tables)

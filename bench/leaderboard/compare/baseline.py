@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from bench.leaderboard.results import Row
 
 
-def compare_with_baseline(rows: Sequence[Row], base: Row | None, test: Examples, rules: Rules) -> list[Paired]:
-    """One `Paired` per row.
+def compare_with_baseline(
+    rows: Sequence[Row], base: Row | None, test: Examples, rules: Rules, looks: Sequence[int] = ()
+) -> list[Paired]:
+    """One `Paired` per row. `looks`: the numbers of seeds at which verdicts are read, if that was planned.
 
     p-values are corrected over all core methods that were planned, whether or not their cells have a result.
     """
-    matches = [match(row, base, test, rules) for row in rows]
+    matches = [match(row, base, test, rules, looks) for row in rows]
     p, p_equivalent = [one.p for one in matches], [one.p_equivalent(rules.delta) for one in matches]
     core = [i for i, row in enumerate(rows) if row.spec["core"] and row is not base]
     corrected, equivalent = np.full((2, len(rows)), math.nan)
@@ -45,7 +47,7 @@ def compare_with_baseline(rows: Sequence[Row], base: Row | None, test: Examples,
     return results
 
 
-def match(row: Row, base: Row | None, test: Examples, rules: Rules) -> Match:
+def match(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Sequence[int] = ()) -> Match:
     """Compare one row with the baseline; `withheld`: why there is no comparison or no verdict."""
     if row is base:
         return Match(withheld="baseline")
@@ -63,22 +65,42 @@ def match(row: Row, base: Row | None, test: Examples, rules: Rules) -> Match:
     if not shared:
         return Match(withheld=reason or "no seed in common")
     a, b = stacked(row, shared), stacked(base, shared)
-    return Match(compare_accuracy(test.labels, a, b), compare_macro_f1(test.labels, a, b, test.classes), reason)
+    counts = [count for count in looks if count <= len(shared)]
+    if looks and not counts:
+        reason = reason or f"first look at {looks[0]} seeds"
+    return Match(
+        compare_accuracy(test.labels, a, b),
+        compare_macro_f1(test.labels, a, b, test.classes),
+        reason,
+        tuple(looks),
+        tuple(compare_accuracy(test.labels, a[:count], b[:count]) for count in counts),
+    )
 
 
 def judge(one: Match, kind: str, corrected: tuple[float, float], delta: float, size: int) -> Paired:
     """The verdict on a match of this family (`kind`), which has `size` comparisons.
 
     It rests on the p-values of difference and equivalence, `corrected` over the family, except for exploratory methods,
-    which are not corrected.
+    which are not corrected. Between planned looks, power is that of a verdict at the last look.
     """
     if one.accuracy is None or one.withheld:
         return Paired(one.accuracy, one.macro_f1, math.nan, kind, Verdict("", one.withheld), one.withheld)
     exploratory = kind == "exploratory"
     (p, same), size = ((one.p, one.p_equivalent(delta)), 1) if exploratory else (corrected, size)
-    word = verdict(one.accuracy, p, same, family=size, delta=delta, exploratory=exploratory)
-    more = needed(one.accuracy, delta, size) if word.word == "undecided" else None
-    return Paired(one.accuracy, one.macro_f1, corrected[0], kind, word, needed=more, size=size, p_equivalent=same)
+    strict = round(size / one.share)
+    word = verdict(one.accuracy, p, same, family=strict, delta=delta, exploratory=exploratory)
+    more = needed(one.accuracy, delta, strict) if word.word == "undecided" else None
+    return Paired(
+        one.accuracy,
+        one.macro_f1,
+        corrected[0],
+        kind,
+        word,
+        needed=more,
+        size=size,
+        p_equivalent=same,
+        p_alone=one.p,
+    )
 
 
 def family(row: Row, base: Row | None) -> str:

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from bench.leaderboard.results import Row
 
 
-def information_gains(rows: Sequence[Row], test: Examples, rules: Rules) -> Mapping[str, Paired]:
+def information_gains(
+    rows: Sequence[Row], test: Examples, rules: Rules, looks: Sequence[int] = ()
+) -> Mapping[str, Paired]:
     """By label, the methods of which the section has the within-class shuffle; corrected over these comparisons."""
     matches = {
-        row.label: match(row, shuffled, test, rules) for row in rows if (shuffled := shuffle_of(row, rows)) is not None
+        row.label: match(row, shuffled, test, rules, looks)
+        for row in rows
+        if (shuffled := shuffle_of(row, rows)) is not None
     }
     correct = CORRECTIONS[rules.correction]
     corrected = correct([one.p for one in matches.values()])

@@ -11,6 +11,7 @@ from bench.leaderboard.columns import number, percent
 from bench.leaderboard.compare.across_tasks import LEAST_TASKS, Overall
 from bench.leaderboard.formats.tuned_settings import tuned_settings
 from bench.leaderboard.results import Report, Section
+from bench.stats.looks import shares
 from bench.store.layout import ENVIRONMENT
 from tasks.errors import plural
 
@@ -145,9 +146,22 @@ def notes(section: Section) -> Iterator[str]:
             "points. A method that learns the real shares gains from that alone. `ce-prior` learns nothing else, so "
             "compare the methods with it too."
         )
+    yield from planned(section)
     for note in section.spec.get("notes", []):
         text = escape(note).rstrip(".") + "."
         yield text[0].upper() + text[1:] if re.match(r"[a-z]+ ", text) else text
+
+
+def planned(section: Section) -> Iterator[str]:
+    """The looks that were planned for a section, and which of its numbers do not know of them."""
+    if looks := section.spec.get("looks"):
+        spent = ", ".join(f"{n} seeds: {100 * share:.1f} %" for n, share in zip(looks, shares(looks), strict=True))
+        yield (
+            "Verdicts are read at planned looks: a method whose verdict stands gets no more seeds. Each look may use "
+            f"its share of the 5 % ({spent} of it), so p-values and verdicts keep their error rate over all looks. "
+            "Intervals, the best group and the table of all pairs are those of a fixed number of seeds: after an early "
+            "stop, differences tend to be too large."
+        )
 
 
 def constant_guess(section: Section) -> Iterator[str]:

@@ -1,0 +1,58 @@
+"""Records at which numbers of seeds the verdicts of a table were read, so that later reports say so.
+
+A look is a report on all planned seeds of a grid. The leaderboards of a run that is not
+finished are none: whoever trains the seeds that were planned does not choose them by what was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.store.files import read_json, write_json
+from bench.store.manifest import section_key
+from bench.store.schemas import SeedsRead
+
+LOOKS = ".looks"
+FEWEST_SEEDS = 2  # from which verdicts are about new seeds
+EXCESS = "up to 18 % of families instead of 5 %"  # the worst line of reports/calibration-looks.md
+
+
+def looks_file(root: Path, section: Mapping[str, Any]) -> Path:
+    """The file with the looks at a section's table."""
+    return root / LOOKS / f"{section_key(section)}.json"
+
+
+def seeds_read(root: Path, section: Mapping[str, Any]) -> list[int]:
+    """The numbers of seeds at which verdicts of a section were read, ascending. Raises UserError for a damaged file."""
+    path = looks_file(root, section)
+    return list(read_json(path, SeedsRead)["seeds"]) if path.is_file() else []
+
+
+def record_look(root: Path, manifest: Mapping[str, Any]) -> None:
+    """Note that the verdicts of a manifest are read now, with all its seeds. Raises OSError."""
+    for section in manifest["sections"]:
+        count, known = len(section["seeds"]), seeds_read(root, section)
+        if count >= FEWEST_SEEDS and "so_far" not in section and count not in known:
+            write_json(looks_file(root, section), {"seeds": sorted({*known, count})})
+
+
+def with_looks(roots: Sequence[Path], manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest with a note on each section whose verdicts were read before, unplanned, with fewer seeds."""
+    return {**manifest, "sections": [noted(roots, section) for section in manifest["sections"]]}
+
+
+def noted(roots: Sequence[Path], section: Mapping[str, Any]) -> dict[str, Any]:
+    """`with_looks` of one section."""
+    known = sorted({count for root in roots for count in seeds_read(root, section)})
+    planned = section.get("looks", ())
+    unplanned = [count for count in known if count < len(section["seeds"]) and count not in planned]
+    if not unplanned:
+        return dict(section)
+    note = (
+        f"unplanned looks: verdicts of this table were read before, with {' and '.join(map(str, unplanned))} seeds. "
+        f"Where seeds are added until a verdict appears, false ones are in {EXCESS}; `run --until-decided` plans its "
+        "looks"
+    )
+    return {**section, "notes": [note, *section["notes"]]}

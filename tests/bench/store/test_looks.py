@@ -1,0 +1,111 @@
+"""The numbers of seeds at which verdicts were read are kept in the store, and later reports say so."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.commands.reports import report as command
+from bench.errors import UserError
+from bench.leaderboard import USUAL
+from bench.leaderboard.build import build
+from bench.leaderboard.formats import render
+from bench.stats.crossed import compare_accuracy
+from bench.stats.multiple import holm
+from bench.store.files import write_json
+from bench.store.looks import looks_file, record_look, seeds_read, with_looks
+from bench.store.manifest import first_seeds, save
+from tests.bench.leaderboard.fake_store import FakeStore
+
+
+def store_with(root, count):
+    return FakeStore(root, seeds=tuple(range(count))).method("ce").method("dimp", skill=1.2)
+
+
+def test_a_later_report_names_the_looks_before_it(tmp_path):
+    three, ten = store_with(tmp_path, 3), store_with(tmp_path, 10)
+    record_look(tmp_path, three.manifest())
+    record_look(tmp_path, three.manifest())
+    assert seeds_read(tmp_path, three.section) == [3]
+    assert with_looks([tmp_path], three.manifest()) == three.manifest()
+    (section,) = with_looks([tmp_path], ten.manifest())["sections"]
+    assert section["notes"][0].startswith("unplanned looks: verdicts of this table were read before, with 3 seeds")
+    assert section["notes"][1:] == ten.section["notes"]
+    other = FakeStore(tmp_path, seeds=range(10), preset="full")
+    assert with_looks([tmp_path], other.manifest()) == other.manifest(), "another table"
+
+
+def test_planned_looks_are_not_noted(tmp_path):
+    record_look(tmp_path, store_with(tmp_path, 5).manifest())
+    ten = store_with(tmp_path, 10)
+    ten.section["looks"] = [3, 5, 7, 10]
+    assert with_looks([tmp_path], ten.manifest()) == ten.manifest()
+    record_look(tmp_path, store_with(tmp_path, 4).manifest())
+    (section,) = with_looks([tmp_path], ten.manifest())["sections"]
+    assert "with 4 seeds" in section["notes"][0]
+
+
+def test_what_is_no_look(tmp_path):
+    """One seed has no verdict on new seeds, and the seeds of a run that goes on are not chosen by what was seen."""
+    record_look(tmp_path, store_with(tmp_path, 1).manifest())
+    record_look(tmp_path, first_seeds(store_with(tmp_path, 5).manifest(), 3))
+    assert seeds_read(tmp_path, store_with(tmp_path, 5).section) == []
+
+
+def test_the_report_of_a_store_is_a_look_and_stays_up_to_date(tmp_path):
+    root, reports = tmp_path / "runs", tmp_path / "reports"
+    three = store_with(root, 3)
+    save(three.manifest(), root)
+    command.report([root], reports, USUAL, command="c", figures=False)
+    assert "nplanned looks" not in (reports / "leaderboard.md").read_text()
+    five = store_with(root, 5)
+    save(five.manifest(), root)
+    assert list(command.check([root], reports)), "a report of the store covers the new seeds and names the look"
+    command.report([root], reports, USUAL, command="c", figures=False)
+    assert (
+        "Unplanned looks: verdicts of this table were read before, with 3 seeds"
+        in (reports / "leaderboard.md").read_text()
+    )
+    assert list(command.check([root], reports)) == []
+    assert seeds_read(root, five.section) == [3, 5]
+
+
+def test_a_damaged_record_is_one_line(tmp_path):
+    store = store_with(tmp_path, 3)
+    write_json(looks_file(tmp_path, store.section), {"seeds": [5, 3]})
+    with pytest.raises(UserError, match=r"ascending numbers of 1 or more"):
+        with_looks([tmp_path], store.manifest())
+
+
+def test_verdicts_at_planned_looks(tmp_path):
+    """p is the smallest p / share over the looks so far; a method that stopped has those until then."""
+    store = FakeStore(tmp_path, rows=400, seeds=range(7)).method("ce", skill=1.0)
+    store.method("dimp", skill=1.35).method("focal", skill=1.0).method("far", skill=3.0)
+    store.section["looks"] = [3, 5, 7, 10]
+    store.section["methods"][3]["cells"] = dict(list(store.section["methods"][3]["cells"].items())[:5])
+    section = build(store.manifest(), store.root).sections[0]
+    rows = {row.label: row for row in section.rows}
+    share = {3: 27 / 1000, 5: 98 / 1000, 7: 218 / 1000}
+    expected = {}
+    for label, most in (("dimp", 7), ("focal", 7), ("far", 5)):
+        p = [1.0]
+        for look in (3, 5, 7)[: 1 + (most > 3) + (most > 5)]:
+            a, b = (np.stack([rows[name].cells[seed].predictions for seed in range(look)]) for name in (label, "ce"))
+            p.append(compare_accuracy(store.labels, a, b).p / share[look])
+        expected[label] = min(p)
+    corrected = dict(zip(expected, holm(list(expected.values())), strict=True))
+    for label, value in expected.items():
+        assert rows[label].paired.p_alone == pytest.approx(value)
+        assert rows[label].paired.p_corrected == pytest.approx(corrected[label])
+    assert rows["far"].paired.verdict.word == "better"
+    assert rows["focal"].paired.verdict.word == "undecided"
+    text = render(build(store.manifest(), store.root), figures=False)[Path("leaderboard.md")].decode()
+    assert "3 seeds: 2.7 %, 5 seeds: 9.8 %" in text
+
+
+def test_before_the_first_look_there_is_no_verdict(tmp_path):
+    store = store_with(tmp_path, 2)
+    store.section["looks"] = [3, 5, 7, 10]
+    (row,) = (row for row in build(store.manifest(), store.root).sections[0].rows if row.label == "dimp")
+    assert row.paired.withheld == "first look at 3 seeds"
+    assert row.paired.verdict.word == ""
