@@ -1,4 +1,4 @@
-"""Commands on results: `report`, `compare`, `weights`, `calibrate`."""
+"""Commands on results: `report`, `advise`, `compare`, `weights`, `calibrate`."""
 
 from __future__ import annotations
 
@@ -49,6 +49,38 @@ def report(
     writable(reports)
     judgement = rules(VerdictArguments(baseline, delta, correction, allow_mixed))
     say(f"leaderboard: {reporting.report(sources, reports, judgement, command=typed(), figures=not no_figures)}")
+
+
+def advise(
+    out: Annotated[Path, option("out")] = Path("runs"),
+    stores: Annotated[
+        list[Path] | None, typer.Option("--from", help="Several stores in place of --out, merged: --from A B.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Only this task.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Write to this file: advice.md, advice.html or advice.json.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="JSON in place of Markdown.")] = False,
+    baseline: Annotated[str, option("baseline")] = "ce",
+    delta: Annotated[float, option("delta")] = 1.0,
+    correction: Annotated[CORRECTIONS, option("correction")] = "holm",
+    allow_mixed: Annotated[bool, option("allow_mixed")] = False,
+) -> None:
+    """Say in three sentences per task whether the generated set helps, which method to use, and what is open.
+
+    The sentences are those with which each section of the leaderboard begins.
+    """
+    from bench.commands.arguments import rules
+    from bench.commands.reports import advise as advising
+
+    form = advising.form_of(to, json=json)
+    judgement = rules(VerdictArguments(baseline, delta, correction, allow_mixed))
+    text = advising.advice(stores or [out], judgement, task=task, form=form)
+    if to is None:
+        say(text.rstrip("\n"))
+    else:
+        advising.write(text, to)
+        say(f"written: {to}")
 
 
 def compare(

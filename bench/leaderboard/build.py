@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from bench.leaderboard.advice import advise
 from bench.leaderboard.compare.all_pairs import compare_pairs
 from bench.leaderboard.compare.baseline import compare_with_baseline
 from bench.leaderboard.compare.shuffle import information_gains
+from bench.leaderboard.informative import reasons
 from bench.leaderboard.read.cells import Absent, Cell, Reader
 from bench.leaderboard.read.provenance import provenance
 from bench.leaderboard.read.scores import Examples, Scores, open_scores
@@ -53,18 +55,28 @@ def differing_axes(spec: Mapping[str, Any], specs: Sequence[Mapping[str, Any]]) 
 
 
 def build_section(spec: Mapping[str, Any], store: Path, scores: Scores, rules: Rules) -> Section:
-    """One section's rows, sorted by mean accuracy, then label; methods without any result come last."""
+    """One section's rows, sorted by mean accuracy, then label; methods without any result come last.
+
+    Without a verdict or a ranking, and sorted by label alone, where the section is not informative.
+    """
     reader = Reader(store, scores)
     rows = [read_row(entry, spec["seeds"], reader) for entry in spec["methods"]]
     reference = find(rows, COST_REFERENCE)
     rows = [replace(row, costs=costs(row, reference), is_baseline=row.label == rules.baseline) for row in rows]
     rows.sort(key=lambda row: (math.isnan(row.accuracy.mean), -row.accuracy.mean, row.label))
-    pairs = None
+    pairs, advice, uninformative = None, None, tuple[str, ...]()
     if reader.rows is not None:
         pairs = compare_pairs(rows, reader.rows, rules)
-        rows = with_comparisons(rows, reader.rows, pairs, rules, spec.get("looks", ()))
+        looks = spec.get("looks", ())
+        rows = with_comparisons(rows, reader.rows, pairs, rules, looks)
+        uninformative = reasons(spec, rows, reader.rows, rules.baseline)
+        advice = None if uninformative else advise(rows, reader.rows, rules, looks)
     if too_early(spec):
-        rows, pairs = [without_verdict(row, spec["so_far"]) for row in rows], None
+        so_far = f"{spec['so_far']['seeds']} of {spec['so_far']['of']} seeds so far"
+        rows, pairs, advice, uninformative = [without_verdict(row, so_far) for row in rows], None, None, (so_far,)
+    elif uninformative:
+        rows, pairs = [without_verdict(row, "not informative") for row in rows], None
+        rows.sort(key=lambda row: (math.isnan(row.accuracy.mean), row.label))
     return Section(
         spec=spec,
         rows=tuple(rows),
@@ -74,6 +86,8 @@ def build_section(spec: Mapping[str, Any], store: Path, scores: Scores, rules: R
         test=reader.rows,
         pairs=pairs,
         root=store,
+        uninformative=uninformative,
+        advice=advice,
     )
 
 
@@ -82,16 +96,15 @@ def too_early(spec: Mapping[str, Any]) -> bool:
     return "so_far" in spec and spec["so_far"]["seeds"] < FEWEST_SEEDS
 
 
-def without_verdict(row: Row, so_far: Mapping[str, int]) -> Row:
+def without_verdict(row: Row, reason: str) -> Row:
     """The row with its differences, but no verdict on them."""
 
-    def judged_later(paired: Paired | None) -> Paired | None:
+    def withheld(paired: Paired | None) -> Paired | None:
         if paired is None or paired.withheld:
             return paired
-        reason = f"{so_far['seeds']} of {so_far['of']} seeds so far"
         return Paired(paired.accuracy, paired.macro_f1, math.nan, paired.family, Verdict("", reason), reason)
 
-    return replace(row, paired=judged_later(row.paired), information=judged_later(row.information), best=None)
+    return replace(row, paired=withheld(row.paired), information=withheld(row.information), best=None)
 
 
 def with_comparisons(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ class Section:
     pairs: Pairs | None
     root: Path  # the folder that the paths of its cells and checkers are relative to
     axes: tuple[str, ...] = ()  # its values where the sections of the task differ, e.g. ("full", "fixed")
+    uninformative: tuple[str, ...] = ()  # why it has no verdicts and no ranking; empty if it has
+    advice: Advice | None = None  # None where the section is not informative
 
 
 @dataclass(frozen=True)
@@ -185,3 +188,47 @@ class Pairs:
     p: FloatArray
     words: tuple[tuple[str, ...], ...]
     best: frozenset[str]
+
+
+class Helps(StrEnum):
+    """Whether training on the generated set is better than training on the real rows alone."""
+
+    YES = "yes"  # at least one core method with generated rows is shown to be better
+    NO = "no"  # every such method is shown to be worse, or equivalent
+    OPEN = "open"
+    UNKNOWN = "unknown"  # there is no real-only to compare with
+
+
+@dataclass(frozen=True)
+class Against:
+    """A method compared with another one, `reference`."""
+
+    label: str
+    reference: str
+    paired: Paired
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The advice of an informative section; `bench.leaderboard.advice` has the rules.
+
+    `helped`: core methods with generated rows that are shown to be better than real-only, best first; `closest`: of
+    those that are not, the one with the highest accuracy; `with_generated`: how many were compared with real-only.
+    `choice`: the method to use; None if no method is comparable.
+    `over_plain`, `over_real`: what it is worth; None where the reference is missing, incomplete or the choice itself.
+    `rivals`: the other methods of the best group. `question`: the comparison that matters most of those that are open.
+    `beat_majority`: which of the `measured` methods are shown to be better than a constant guess.
+    """
+
+    helps: Helps
+    helped: tuple[Against, ...] = ()
+    closest: Against | None = None
+    with_generated: int = 0
+    choice: str | None = None
+    over_plain: Against | None = None
+    over_real: Against | None = None
+    rivals: tuple[str, ...] = ()
+    exploratory_above: tuple[str, ...] = ()
+    question: Against | None = None
+    beat_majority: frozenset[str] = field(default_factory=frozenset)
+    measured: int = 0

@@ -66,6 +66,8 @@ def section_lines(section: Section, a: str, rules: Rules) -> Iterator[str]:
     yield from ("", "For new seeds and new test examples" if not accuracy.conditional else "For new test examples only")
     for name, text in primary(row, base, row.paired, accuracy, row.paired.macro_f1, rules):
         yield f"  {name:<14}{text}"
+    for reason in section.uninformative:
+        yield f"  not informative: {reason}"
     yield from needed_to_decide(row.paired)
     yield from conditional(row, base, section)
     yield ""

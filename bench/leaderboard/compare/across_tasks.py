@@ -46,7 +46,7 @@ class Overall:
     """A summary over tasks with the same settings.
 
     `left_out`: methods that are missing or incomplete on some task, with those tasks. `omitted`: tasks for which it is
-    unclear which of several sections counts.
+    unclear which of several sections counts. `uninformative`: tasks whose section has no verdicts and no ranking.
     """
 
     spec: dict[str, str]
@@ -54,6 +54,7 @@ class Overall:
     rows: tuple[OverallRow, ...]
     left_out: dict[str, tuple[str, ...]]
     omitted: tuple[str, ...] = ()
+    uninformative: tuple[str, ...] = ()
 
 
 def overall(sections: Sequence[Section]) -> tuple[Overall, ...]:
@@ -87,7 +88,8 @@ def task_of(section: Section) -> str:
 def summary(spec: dict[str, str], group: Sequence[Section]) -> Overall | None:
     """The summary of one group; None for fewer than two tasks or methods."""
     chosen = one_each(group)
-    sections = [section for section in chosen.values() if section is not None]
+    silent = tuple(task for task, section in chosen.items() if section is not None and section.uninformative)
+    sections = [section for section in chosen.values() if section is not None and not section.uninformative]
     labels = list(dict.fromkeys(row.label for section in sections for row in section.rows))
     usable = [{row.label: row for row in section.rows if row.best is not None} for section in sections]
     tasks = tuple(str(section.spec["task_ref"]) for section in sections)
@@ -104,7 +106,8 @@ def summary(spec: dict[str, str], group: Sequence[Section]) -> Overall | None:
     ]
     rows.sort(key=lambda row: (row.rank, -row.accuracy, row.label))
     left_out = {label: missing for label, missing in lacking.items() if missing}
-    return Overall(spec, tasks, tuple(rows), left_out, tuple(task for task, one in chosen.items() if one is None))
+    omitted = tuple(task for task, one in chosen.items() if one is None)
+    return Overall(spec, tasks, tuple(rows), left_out, omitted, silent)
 
 
 def ranks_of(values: list[float]) -> list[float]:

@@ -61,6 +61,9 @@ def after_across(group: Overall) -> Iterator[str]:
     if group.omitted:
         names = ", ".join(map(escape, group.omitted))
         yield f"Not included, because several sections of the task could represent it: {names}."
+    if group.uninformative:
+        names = ", ".join(map(escape, group.uninformative))
+        yield f"Not included, because their sections are not informative: {names}."
     claim = (
         f"With only {plural(count, 'task')}, do not generalise to others."
         if count < LEAST_TASKS
@@ -165,14 +168,15 @@ def planned(section: Section) -> Iterator[str]:
 
 
 def constant_guess(section: Section) -> Iterator[str]:
-    """The methods that are no better than always predicting the class that is most frequent in the test."""
+    """The methods that are no better than always predicting the class that is most frequent in the test.
+
+    Nothing where that is said of all: the section then begins with it.
+    """
     majority = section.spec["majority"]
     measured = [row for row in section.rows if not math.isnan(row.accuracy.mean)]
     no_better = [escape(row.label) for row in measured if row.accuracy.mean <= majority]
     guess = f"always predicting the most frequent class of the test ({percent(majority)} %)"
-    if no_better and len(no_better) == len(measured):
-        yield f"**Not informative: no method is better than {guess}.**"
-    elif no_better:
+    if no_better and len(no_better) < len(measured):
         yield f"**No better than {guess}:** {', '.join(no_better)}."
 
 

@@ -16,6 +16,7 @@ from bench.leaderboard.columns import COLUMNS, NOTHING, OVERALL, Column, visible
 from bench.leaderboard.compare.across_tasks import Overall, overall
 from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
 from bench.leaderboard.figures import FigureFiles
+from bench.leaderboard.formats.answer import answer
 from bench.leaderboard.formats.explain import reading
 from bench.leaderboard.formats.prose import (
     across,
@@ -95,6 +96,8 @@ def section_value(section: Section, place: int, figures: Sequence[FigureFiles]) 
     columns = visible(COLUMNS, section.rows)
     return {
         "heading": inline(heading(section)),
+        "answer": blocks(answer(section)),
+        "informative": not section.uninformative,
         "before": blocks([conditions(section), *notes(section)]),
         "columns": columns,
         "rows": [row_value(row, columns) for row in section.rows],

@@ -12,6 +12,7 @@ from typing import Any
 from bench.leaderboard.columns import COLUMNS
 from bench.leaderboard.compare.across_tasks import overall
 from bench.leaderboard.extra_tables import report_tables, section_tables
+from bench.leaderboard.formats.answer import answer_json
 from bench.leaderboard.results import Report, Row, Section
 from bench.store.files import flatten
 
@@ -56,6 +57,7 @@ def section_json(section: Section) -> dict[str, Any]:
     return {
         **{key: spec[key] for key in (*SECTION, *more, "generated_size") if key in spec},
         "baseline": section.baseline,
+        "advice": answer_json(section),
         "quality_checker": asdict(section.quality),
         "parts": {extra.key: [asdict(row) for row in extra.rows] for extra in section_tables(section)},
     }

@@ -9,6 +9,7 @@ from bench.leaderboard.columns import COLUMNS, OVERALL, Column, Room, visible
 from bench.leaderboard.compare.across_tasks import overall
 from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
 from bench.leaderboard.figures import FOLDER, FigureFiles
+from bench.leaderboard.formats.answer import answer
 from bench.leaderboard.formats.explain import reading
 from bench.leaderboard.formats.prose import (
     across,
@@ -44,7 +45,7 @@ def as_markdown(report: Report, figures: Sequence[FigureFiles] = ()) -> str:
 
 def section_blocks(section: Section) -> list[str]:
     """Heading, conditions, warnings, the table of methods, and the cells without a result."""
-    before = [f"## {heading(section)}", conditions(section), *notes(section)]
+    before = [f"## {heading(section)}", *answer(section), conditions(section), *notes(section)]
     table = grid(visible(COLUMNS, section.rows, Room.TEXT), section.rows)
     return [*before, table, *checker(section), *without_result(section), *tuned(section)]
 

@@ -93,9 +93,7 @@ def test_nothing_to_draw(tmp_path, methods):
 def test_one_seed(tmp_path):
     store = FakeStore(tmp_path / "runs", seeds=(7,), rows=200)
     store.method("ce").method("dimp", skill=3.0)
-    assert [figure.name for figure in draw(table_of(store))] == [
-        f"twitter-bundled-{key}" for key in ("gains", "seeds", "pairs")
-    ]
+    assert [figure.name for figure in draw(table_of(store))] == [f"twitter-bundled-{key}" for key in ("gains", "seeds")]
 
 
 def test_pairs_are_the_comparisons_of_two(store):

@@ -91,7 +91,7 @@ def test_runs_of_ranks_that_do_not_differ_significantly():
 
 
 def test_a_diagram_from_eight_tasks_on(tmp_path):
-    stores = [task(tmp_path, f"t{i}", {**METHODS, "imp": 1.0}, rows=40, seeds=(0, 1)) for i in range(8)]
+    stores = [task(tmp_path, f"t{i}", {**METHODS, "ce": 1.5, "imp": 1.0}, rows=90) for i in range(8)]
     (group,) = overall(table_of(tmp_path, *stores).sections)
     assert ranks(group) is not None
     (group,) = overall(table_of(tmp_path, *stores[:7]).sections)
@@ -120,7 +120,7 @@ def test_ties_of_the_same_hits_are_ties(tmp_path):
 
 
 def test_without_a_baseline_there_are_no_verdicts(tmp_path):
-    stores = [task(tmp_path, name, {"imp": 1.0, "dimp": 2.0}) for name in ("a", "b")]
+    stores = [task(tmp_path, name, {"imp": 1.6, "dimp": 2.5}) for name in ("a", "b")]
     (group,) = overall(table_of(tmp_path, *stores).sections)
     assert {(row.wins, row.ties, row.losses) for row in group.rows} == {(0, 0, 0)}
     ties = next(column for column in OVERALL if column.key == "ties")

@@ -155,14 +155,16 @@ def test_ties_everywhere(tmp_path):
     store = FakeStore(tmp_path / "runs", rows=1_000).method("ce").method("dimp").method("focal")
     for entry in store.section["methods"]:
         for path in entry["cells"].values():
-            store.cell(path, np.zeros((1_000, 2), np.float32))  # every logit alike: the first class, always
+            right = np.where(np.arange(1_000) < 900, store.labels, 1 - store.labels)
+            store.cell(path, np.eye(2, dtype=np.float32)[right])  # right on the first 900 rows, always
     rows = rows_of(store)
-    share = float((store.labels == 0).mean())
     for label in ("dimp", "focal"):
         result = rows[label].paired
         assert (result.accuracy.difference, result.accuracy.p, result.p_corrected, result.p_max_t) == (0, 1, 1, 1)
         assert (result.verdict.word, result.macro_f1.p, result.accuracy.improvement) == ("equivalent", 1, 0.5)
         assert math.isnan(result.accuracy.effect)
-    assert all(row.best and row.accuracy.mean == share for row in rows.values())
-    assert rows["ce"].metrics["log_loss"].mean == pytest.approx(math.log(2))
-    assert rows["ce"].metrics["ece"].mean == pytest.approx(abs(share - 0.5))
+    assert all(row.best and row.accuracy.mean == 0.9 for row in rows.values())
+    assert rows["ce"].metrics["log_loss"].mean == pytest.approx(
+        0.9 * math.log1p(math.exp(-1)) + 0.1 * math.log1p(math.e)
+    )
+    assert rows["ce"].metrics["ece"].mean == pytest.approx(0.9 - 1 / (1 + math.exp(-1)))

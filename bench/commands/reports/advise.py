@@ -1,0 +1,44 @@
+"""`bench advise`: says whether the generated set helps, which method to use, and what would settle what is open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.commands.output_file import writable
+from bench.commands.reports.compare import names_of_task, task_names
+from bench.commands.reports.report import gathered
+from bench.errors import UserError
+from bench.leaderboard import Rules
+from bench.leaderboard.build import build
+from bench.leaderboard.formats.advice_alone import FORMS
+from bench.leaderboard.rules import require_baseline
+from bench.store.files import write_bytes
+from tasks.errors import did_you_mean_or_all, printable
+
+
+def advice(stores: Sequence[Path], rules: Rules, *, task: str | None, form: str) -> str:
+    """The advice on the cells of one or more stores. `form`: `.md`, `.html` or `.json`. Raises UserError."""
+    manifest, root = gathered(stores, rules)
+    sections = [section for section in manifest["sections"] if task in (None, *names_of_task(section))]
+    if not sections:
+        place = ", ".join(map(str, stores))
+        raise UserError(f"no task {task} in {place}{did_you_mean_or_all(str(task), task_names(manifest))}")
+    manifest = {**manifest, "sections": sections}
+    require_baseline(manifest, rules, ", ".join(map(str, stores)))
+    return printable(FORMS[form](build(manifest, root, rules)))
+
+
+def form_of(to: Path | None, *, json: bool) -> str:
+    """The form in which to write, by the name of the file. Raises UserError for a name that says none."""
+    if to is None:
+        return ".json" if json else ".md"
+    writable(to)
+    if to.suffix not in FORMS or (json and to.suffix != ".json"):
+        raise UserError(f"--to {to}: the name must end in {'.json' if json else ', '.join(FORMS)}")
+    return to.suffix
+
+
+def write(text: str, to: Path) -> None:
+    """Write the advice to a file."""
+    write_bytes(to, text.encode())

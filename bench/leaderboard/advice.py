@@ -1,0 +1,153 @@
+"""Advice of a section: whether the generated set helps, which method to use, and what would settle what is open.
+
+All comparisons are those of the report, with their correction. The rule of the choice:
+
+1. Candidates are the core methods that no other method is shown to beat: members of the best group, except those that a
+   core method beats in the corrected comparison with them as the baseline (`ce` and `real-only` only).
+2. Of the candidates the simplest counts, since nothing shows that a more complex one is better: plain cross-entropy on
+   one set (`real-only`, `ce`), then the other reference methods, then weighting methods by their cost with all they
+   need. Equally simple ones are ordered by mean accuracy.
+
+Exploratory methods are never chosen; they are named where they stand above the choice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import methods
+from bench.leaderboard.compare.baseline import compare_with_baseline
+from bench.leaderboard.informative import beats_majority
+from bench.leaderboard.read.scores import Examples
+from bench.leaderboard.results import Advice, Against, Helps, Row
+from bench.leaderboard.rules import Rules
+
+PLAIN, REAL_ONLY = "ce", "real-only"  # plain cross-entropy on the generated rows, and on the real rows alone
+SAME_COST = 0.05  # passes relative to `ce`; methods whose costs round to the same multiple are equally simple
+
+
+def advise(rows: Sequence[Row], test: Examples, rules: Rules, looks: Sequence[int] = ()) -> Advice:
+    """The advice of a section with these rows, which have their comparisons. `looks`: the planned ones, if any."""
+    against = {label: comparisons(rows, label, test, rules, looks) for label in (PLAIN, REAL_ONLY)}
+    helped, closest = with_generated_rows(rows, against[REAL_ONLY])
+    chosen = choice(rows, against)
+    others = comparisons(rows, chosen.label, test, rules, looks) if chosen else {}
+    over = {label: against[label].get(chosen.label) if chosen else None for label in against}
+    helps = helps_of(rows, against[REAL_ONLY])
+    return Advice(
+        helps=helps,
+        helped=helped,
+        closest=closest,
+        with_generated=sum(eligible(row, against[REAL_ONLY]) for row in rows),
+        choice=chosen.label if chosen else None,
+        over_plain=over[PLAIN],
+        over_real=over[REAL_ONLY],
+        rivals=tuple(row.label for row in rows if row.best and row is not chosen and row.spec["core"]),
+        exploratory_above=tuple(
+            row.label
+            for row in rows
+            if chosen and row.best and not row.spec["core"] and row.accuracy.mean > chosen.accuracy.mean
+        ),
+        question=open_question(helps, closest, over, others),
+        beat_majority=beats_majority([row for row in rows if row.cells], test),
+        measured=sum(bool(row.cells) for row in rows),
+    )
+
+
+def comparisons(
+    rows: Sequence[Row], reference: str, test: Examples, rules: Rules, looks: Sequence[int]
+) -> dict[str, Against]:
+    """Every method against `reference` with the correction of the report; without those that have no verdict."""
+    base = next((row for row in rows if row.label == reference), None)
+    if base is None:
+        return {}
+    paired = compare_with_baseline(rows, base, test, rules, looks)
+    return {
+        row.label: Against(row.label, reference, one)
+        for row, one in zip(rows, paired, strict=True)
+        if one.accuracy is not None and not one.withheld
+    }
+
+
+def uses_generated(row: Row) -> bool:
+    """Whether the method trains on generated rows."""
+    return row.label != REAL_ONLY and row.spec["hyperparameters"].get("train_on") != "real"
+
+
+def with_generated_rows(
+    rows: Sequence[Row], against_real: Mapping[str, Against]
+) -> tuple[tuple[Against, ...], Against | None]:
+    """`helped` and `closest` of an `Advice`."""
+    core = [against_real[row.label] for row in rows if eligible(row, against_real)]
+    core.sort(key=estimate, reverse=True)
+    helped = tuple(one for one in core if one.paired.verdict.word == "better")
+    return helped, next((one for one in core if one not in helped), None)
+
+
+def eligible(row: Row, against: Mapping[str, Against]) -> bool:
+    """Whether it is a core method that trains on generated rows and has such a comparison."""
+    return bool(row.spec["core"]) and uses_generated(row) and row.label in against
+
+
+def estimate(one: Against) -> float:
+    """The difference of accuracy."""
+    return one.paired.accuracy.difference if one.paired.accuracy else math.nan
+
+
+def helps_of(rows: Sequence[Row], against_real: Mapping[str, Against]) -> Helps:
+    """Whether the generated set helps."""
+    words = [against_real[row.label].paired.verdict.word for row in rows if eligible(row, against_real)]
+    if not words:
+        return Helps.UNKNOWN
+    if "better" in words:
+        return Helps.YES
+    return Helps.OPEN if "undecided" in words else Helps.NO
+
+
+def choice(rows: Sequence[Row], against: Mapping[str, Mapping[str, Against]]) -> Row | None:
+    """The simplest core method that no other is shown to beat; None if no core method can be compared."""
+    core = [row for row in rows if row.spec["core"]]
+    beaten = {
+        label
+        for label, others in against.items()
+        if any(row.label in others and others[row.label].paired.verdict.word == "better" for row in core)
+    }
+    group = [row for row in core if row.best] or [row for row in core if row.best is not None]
+    return min([row for row in group if row.label not in beaten] or group, key=complexity, default=None)
+
+
+def complexity(row: Row) -> tuple[int, float, float, str]:
+    """The order of simplicity: kind, cost with all that the method needs, then accuracy."""
+    references = methods.group("references")
+    kind = 0 if row.label in (PLAIN, REAL_ONLY) else 1 if row.label in references else 2
+    cost = row.costs.passes_standalone
+    steps = 0.0 if kind < 2 else math.inf if math.isnan(cost) else round(cost / SAME_COST / 2)
+    return kind, steps, -row.accuracy.mean, row.label
+
+
+def open_question(
+    helps: Helps, closest: Against | None, over: Mapping[str, Against | None], others: Mapping[str, Against]
+) -> Against | None:
+    """The undecided comparison that matters most.
+
+    First whether generated rows help, then whether the choice is better than plain cross-entropy, then whether the
+    method that stands highest above the choice is better than it.
+    """
+    if helps is Helps.OPEN and closest is not None and undecided(closest):
+        return closest
+    plain = over[PLAIN]
+    if plain is not None and undecided(plain):
+        return plain
+    above = [one for one in others.values() if undecided(one) and estimate(one) > 0 and is_core(one)]
+    return max(above, key=estimate, default=None)
+
+
+def undecided(one: Against) -> bool:
+    """Whether the verdict is open."""
+    return one.paired.verdict.word == "undecided"
+
+
+def is_core(one: Against) -> bool:
+    """Whether the method's comparison is corrected over the core methods."""
+    return one.paired.family == "confirmatory"

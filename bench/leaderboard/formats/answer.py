@@ -1,0 +1,200 @@
+"""The answer with which a section begins: three sentences of advice, or why the section is not informative."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bench.leaderboard.advice import PLAIN, REAL_ONLY
+from bench.leaderboard.columns import gain, percent
+from bench.leaderboard.formats.prose import escape
+from bench.leaderboard.results import Advice, Against, Helps, Section
+from bench.stats.needed import Needed
+from tasks.errors import plural
+
+NAMED = 3  # methods that a sentence names
+
+
+def answer(section: Section) -> Iterator[str]:
+    """Markdown: a banner, or a list of three sentences; nothing for a section without any result."""
+    if section.uninformative:
+        yield banner(section)
+    elif section.advice is not None:
+        yield "\n".join(f"- {sentence}" for sentence in sentences(section, section.advice))
+
+
+def banner(section: Section) -> str:
+    """Why there is no verdict and no ranking, and what would change that."""
+    why = "; ".join(map(escape, section.uninformative))
+    order = "" if "so_far" in section.spec else " Methods are in alphabetical order."
+    return f"**Not informative: {why}.** So there are no verdicts, no ranking and no advice.{order}{remedy(section)}"
+
+
+def remedy(section: Section) -> str:
+    """The option that would make the section informative, where one would."""
+    if "so_far" in section.spec or len(section.spec["seeds"]) > 1:
+        return ""
+    return " `--seeds 5` trains more seeds; finished cells are kept."
+
+
+def sentences(section: Section, advice: Advice) -> tuple[str, str, str]:
+    """Does the generated set help; which method, how sure and what it is worth; what is open."""
+    return helps(section, advice), use(section, advice), still_open(advice)
+
+
+def helps(section: Section, advice: Advice) -> str:
+    """Whether generated rows help, against the real rows alone and against the majority class."""
+    title = "**Does the generated set help?**"
+    constant = f"always predicting the most frequent class ({percent(section.spec['majority'])} %)"
+    beat = f"{share(len(advice.beat_majority), advice.measured)} shown to be better than {constant}"
+    most = advice.helped[0] if advice.helped else advice.closest
+    if most is None or advice.helps is Helps.UNKNOWN:
+        return f"{title} Not known, as {REAL_ONLY} (the real rows alone) has no complete result here; {beat}."
+    highest = f"{escape(most.label)}, {worth(most)}"
+    among = advice.with_generated
+    if advice.helps is Helps.YES:
+        return (
+            f"{title} Yes: {share(len(advice.helped), among, 'core method with generated rows')} shown to be better "
+            f"than the real rows alone (highest: {highest}); {beat}."
+        )
+    if advice.helps is Helps.NO:
+        return (
+            f"{title} No: none of {plural(among, 'core method')} with generated rows is better than the real rows "
+            f"alone, and a difference that matters is excluded for each (highest: {highest}); {beat}."
+        )
+    return (
+        f"{title} Not shown: none of {plural(among, 'core method')} with generated rows is shown to be better than "
+        f"the real rows alone (highest: {highest}); {beat}."
+    )
+
+
+def share(count: int, of: int, noun: str = "method") -> str:
+    """`3 of 9 methods are`, `the one method is`."""
+    if of == 1:
+        return f"the one {noun} is" + ("" if count else " not")
+    first, _, rest = noun.partition("method")
+    number = f"all {of}" if count == of else f"{count or 'none'} of {of}"
+    return f"{number} {first}methods{rest} {'is' if count == 1 else 'are'}"
+
+
+def use(section: Section, advice: Advice) -> str:
+    """The choice, how sure it is, and what it is worth."""
+    title = "**Which method?**"
+    if advice.choice is None:
+        return f"{title} No core method is complete, so none can be named."
+    parts = [f"{title} **{escape(advice.choice)}**, {why(section, advice)}"]
+    values = [
+        f"over {name}: {worth(one)}"
+        for name, one in (("plain cross-entropy (ce)", advice.over_plain), ("the real rows alone", advice.over_real))
+        if one is not None
+    ]
+    parts += [f"worth {'; '.join(values)}"] if values else []
+    if advice.exploratory_above:
+        parts.append(f"exploratory methods above it, to be confirmed on new seeds: {some(advice.exploratory_above)}")
+    return "; ".join(parts) + "."
+
+
+def why(section: Section, advice: Advice) -> str:
+    """What speaks for the choice: it is alone in the best group, or the simplest there."""
+    if not advice.rivals:
+        return "the only core method that no other is shown to beat"
+    others = plural(len(advice.rivals), "other core method")
+    verb = "is" if len(advice.rivals) == 1 else "are"
+    return (
+        f"the simplest that no other is shown to beat; {others} {verb} not ruled out as the best: {some(advice.rivals)}"
+    )
+
+
+def still_open(advice: Advice) -> str:
+    """The most important open comparison, and what would settle it."""
+    title = "**What is open?**"
+    one = advice.question
+    if advice.choice is None:
+        return f"{title} Everything, until the cells of this section are finished: the same command continues them."
+    if one is None or one.paired.needed is None:
+        return f"{title} No comparison on which this choice rests is undecided."
+    return (
+        f"{title} Whether {escape(one.label)} is better than {name_of(one.reference)} "
+        f"({gain(one.paired.accuracy)} points); {settle(one.paired.needed)}."
+    )
+
+
+def name_of(label: str) -> str:
+    """A reference method in words."""
+    return {PLAIN: "plain cross-entropy (ce)", REAL_ONLY: "the real rows alone (real-only)"}.get(label, escape(label))
+
+
+def settle(more: Needed) -> str:
+    """`a new run with 12 seeds, or with 5,000 test rows, would settle it ...`."""
+    counts = [(more.seeds.number, "seed", more.seeds)] if more.seeds else []
+    counts.append((more.examples.number, "test row", more.examples))
+    ways = [
+        f"{plural(number, noun)} in all" + (f" (80 % interval {text})" if (text := interval(count)) else "")
+        for number, noun, count in counts
+        if number is not None
+    ]
+    if not ways:
+        return (
+            f"if the estimate is the truth, neither {counts[0][2].most:,} {counts[0][1]}s nor "
+            f"{more.examples.most:,} test rows would settle it: the difference is too small to matter here"
+            if more.seeds
+            else f"if the estimate is the truth, {more.examples.most:,} test rows would not settle it"
+        )
+    return f"if the estimate is the truth, a new run with {' or with '.join(ways)} would settle it with 80 % power"
+
+
+def interval(count: Any) -> str:
+    """`6 to 36`; empty where there is none."""
+    if count.low is None:
+        return ""
+    return f"{count.low:,} to {f'{count.high:,}' if count.high is not None else f'more than {count.most:,}'}"
+
+
+def worth(one: Against) -> str:
+    """`+1.2 [-0.3, +2.7] points (undecided)`."""
+    return f"{gain(one.paired.accuracy)} points ({escape(one.paired.verdict.word)})"
+
+
+def some(labels: Sequence[str]) -> str:
+    """The first labels, and how many more there are."""
+    shown = ", ".join(map(escape, labels[:NAMED]))
+    return shown if len(labels) <= NAMED else f"{shown} and {len(labels) - NAMED} more"
+
+
+def answer_json(section: Section) -> dict[str, Any]:
+    """The advice for programs: `informative`, the reasons if not, and the comparisons behind each sentence."""
+    advice = section.advice
+    value: dict[str, Any] = {"informative": not section.uninformative, "reasons": list(section.uninformative)}
+    if advice is None:
+        return value
+    return {
+        **value,
+        "helps": str(advice.helps),
+        "helped": [one.label for one in advice.helped],
+        "choice": advice.choice,
+        "over_ce": against_json(advice.over_plain),
+        "over_real_only": against_json(advice.over_real),
+        "not_ruled_out": list(advice.rivals),
+        "exploratory_above": list(advice.exploratory_above),
+        "better_than_majority": sorted(advice.beat_majority),
+        "open": against_json(advice.question),
+        "sentences": list(sentences(section, advice)),
+    }
+
+
+def against_json(one: Against | None) -> dict[str, Any] | None:
+    """A comparison: difference with its interval, corrected p, verdict, and what would settle it."""
+    if one is None or one.paired.accuracy is None:
+        return None
+    result, more = one.paired.accuracy, one.paired.needed
+    return {
+        "method": one.label,
+        "reference": one.reference,
+        "difference": result.difference,
+        "low": result.low,
+        "high": result.high,
+        "p_corrected": one.paired.p_corrected,
+        "verdict": one.paired.verdict.word,
+        "needed_seeds": more.seeds.number if more and more.seeds else None,
+        "needed_test_rows": more.examples.number if more else None,
+    }

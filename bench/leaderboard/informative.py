@@ -1,0 +1,90 @@
+"""Whether a section can say anything about methods, and why not.
+
+A section is not informative if it has one seed, the settings of a smoke test, a baseline at chance, no method that
+beats the majority class, or intervals that exclude nothing. Such a section has no verdicts and no ranking.
+
+The tests against a constant guess are for these trained models, on new test examples: they ask whether the models
+learned anything. 5 % two-sided, with Holm's correction over the methods of the section.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.arrays import FloatArray
+from bench.config.settings import PRESETS
+from bench.leaderboard.compare.baseline import stacked
+from bench.leaderboard.read.scores import Examples
+from bench.leaderboard.results import Row
+from bench.stats.crossed import compare
+from bench.stats.multiple import holm
+from bench.stats.power import Detectable
+from bench.stats.verdict import ALPHA
+
+SMOKE = "smoke"
+FEWEST_UPDATES = (PRESETS["quick"].settings.updates or 0) // 2  # with fewer, settings count as those of a smoke test
+
+
+def reasons(spec: Mapping[str, Any], rows: Sequence[Row], test: Examples, baseline: str) -> tuple[str, ...]:
+    """Why a section is not informative, one clause per reason; empty if it is. `rows`: with their comparisons."""
+    measured = [row for row in rows if row.cells]
+    return tuple(found(spec, measured, test, baseline)) if measured else ()
+
+
+def found(spec: Mapping[str, Any], rows: Sequence[Row], test: Examples, baseline: str) -> Iterator[str]:
+    """The reasons that apply to the rows that have a result."""
+    if len(spec["seeds"]) == 1:
+        yield "there is one seed, so a difference between methods may be one between seeds"
+    updates = spec["settings"].get("updates")
+    if spec["preset"] == SMOKE or (updates is not None and updates < FEWEST_UPDATES):
+        yield f"the settings are those of a smoke test ({updates} updates)"
+    majority = f"always predicting the most frequent class of the test ({100 * spec['majority']:.1f} %)"
+    if not beats_majority(rows, test):
+        yield f"no method is shown to be better than {majority}"
+    else:
+        base = next((row for row in rows if row.label == baseline), None)
+        if base is not None and at_chance(base, test):
+            yield (
+                f"the baseline {baseline} is at chance (mean recall of the classes not shown to be above "
+                f"{100 / len(np.unique(test.labels)):.1f} %), so a difference to it says little about a method"
+            )
+    verdicts = [row.paired.verdict for row in rows if row.paired and row.paired.verdict.detectable]
+    if verdicts and all(one.word == "undecided" and at_least_all(one.detectable) for one in verdicts):
+        yield "no difference, however large, would have been found with these seeds and test rows"
+
+
+def at_least_all(found: Detectable | None) -> bool:
+    """Whether not even 100 points would be detected."""
+    return found is not None and found.difference >= 1
+
+
+def beats_majority(rows: Sequence[Row], test: Examples) -> frozenset[str]:
+    """The labels of the methods that are shown to be better than always predicting the most frequent class."""
+    guess = (test.labels == np.bincount(test.labels).argmax()).astype(np.float64)
+    return above(rows, [correct(row, test) for row in rows], guess)
+
+
+def at_chance(row: Row, test: Examples) -> bool:
+    """Whether a method's mean recall over the classes is not shown to be above that of a constant guess."""
+    counts = np.bincount(test.labels)
+    share = counts[test.labels] / len(test.labels)
+    classes = np.count_nonzero(counts)
+    return not above([row], [correct(row, test) / (classes * share)], np.full(len(test.labels), 1 / classes))
+
+
+def correct(row: Row, test: Examples) -> FloatArray:
+    """(N,) the share of the row's seeds that are right on each test example."""
+    right: FloatArray = (stacked(row, sorted(row.cells)) == test.labels).mean(axis=0, dtype=np.float64)
+    return right
+
+
+def above(rows: Sequence[Row], scores: Sequence[FloatArray], guess: FloatArray) -> frozenset[str]:
+    """The labels of the rows whose scores (N,) have a mean significantly above that of `guess` (N,)."""
+    results = [compare(score[None], guess[None]) for score in scores]
+    corrected = holm([one.p for one in results])
+    return frozenset(
+        row.label for row, one, p in zip(rows, results, corrected, strict=True) if one.difference > 0 and p < ALPHA
+    )
