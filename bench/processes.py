@@ -1,4 +1,4 @@
-"""Processes: pools that do not run the caller's script again, their GPUs, memory and heartbeats."""
+"""Processes: pools that do not run the caller's script again, their memory and heartbeats."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def without_main() -> Iterator[None]:
 @contextlib.contextmanager
 def pool(parts: int) -> Iterator[ProcessPoolExecutor]:
     """A pool with a process per core, but at most `parts`. They start when work is submitted."""
-    count = min(len(os.sched_getaffinity(0)), parts)
+    count = min(cores(), parts)
     with (
         without_main(),
         ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("forkserver")) as executor,
@@ -61,12 +61,11 @@ def pool(parts: int) -> Iterator[ProcessPoolExecutor]:
         yield executor
 
 
-def devices() -> list[str]:
-    """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them. Works without torch."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [entry.strip() for entry in visible.split(",") if entry.strip() not in ("", "-1")]
-    return [str(i) for i, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
+def cores() -> int:
+    """The processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS does not bind processes to cores
 
 
 def gib(size: float) -> str:

@@ -52,7 +52,10 @@ def options_before_a_command(
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=print_version)
     ] = False,
 ) -> None:
-    """The options that stand before the name of a command."""
+    """The options that stand before the name of a command. Ends with exit code 2 on a system where no command works."""
+    if sys.platform == "win32":
+        print("error: Windows lacks the file locks that a store needs; run inside WSL (wsl --install)", file=sys.stderr)
+        raise typer.Exit(2)
 
 
 # In the order in which the help lists them.

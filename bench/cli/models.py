@@ -9,6 +9,7 @@ import typer
 
 from bench.cli.common import say, typed
 from bench.cli.options import option
+from bench.devices import Device, using
 from bench.errors import UserError
 
 
@@ -21,6 +22,7 @@ def train(
         ),
     ] = None,
     workers: Annotated[int | None, option("workers")] = 1,
+    device: Annotated[Device, option("device")] = "auto",
     dry_run: Annotated[bool, option("dry_run")] = False,
     out: Annotated[Path, option("out")] = Path("runs"),
     reports: Annotated[Path, option("reports")] = Path("reports"),
@@ -36,6 +38,7 @@ def train(
         out=out,
         reports=reports,
         workers=workers,
+        device=device,
         dry_run=dry_run,
         command=typed(),
         figures=False,
@@ -59,16 +62,20 @@ def predict(
         ),
     ] = False,
     out: Annotated[Path, option("out")] = Path("runs"),
+    device: Annotated[Device, option("device")] = "auto",
 ) -> None:
     """Predict the texts of a file with a saved model: labels and probabilities."""
     from bench.commands.models.predict import predict as predictions
     from bench.commands.models.predict import write_predictions
     from bench.commands.models.train import labelled
     from bench.commands.output_file import writable
+    from bench.execution.limits import require_device
     from bench.store.find import model_of
 
     if as_submission and labelled(str(file)):
         raise UserError(f"{file} has labels, but a submission is for unlabelled texts; leave out --submission")
     writable(to)
-    write_predictions(predictions(model_of(model, out), file), to, as_submission=as_submission)
+    require_device(device)
+    with using(device):
+        write_predictions(predictions(model_of(model, out), file), to, as_submission=as_submission)
     say(f"predictions: {to}")

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from bench.config.option import DATA, GRID, OUTPUT, RUN, TRAINING, key_values, option, with_roles
 from bench.config.settings import described_presets
+from bench.devices import Device
 from bench.store.layout import Kept
 
 CORRECTIONS = Literal["holm", "bh"]  # the names in `bench.leaderboard.rules.Correction`
@@ -212,6 +213,12 @@ class ExecutionArguments:
         default=None,
         metadata=option(
             RUN, "Worker processes; by default `run` starts one per GPU, or one per core without a GPU.", min=1
+        ),
+    )
+    device: Device = field(
+        default="auto",
+        metadata=option(
+            RUN, "Where cells are trained; auto: the NVIDIA GPUs, or the CPU. mps, on Macs, has not been tested."
         ),
     )
     dry_run: bool = field(

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from bench import leaderboard
 from bench.config.request import Request
 from bench.config.run_arguments import ExecutionArguments
+from bench.devices import gpus, using
 from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.dry_run import data_lines, duration, summary
 from bench.execution.early_reports import EarlyReports
 from bench.execution.encoder_checks import add_notes, check_encoders
 from bench.execution.engines import Engine
-from bench.execution.limits import limits, require_limits
+from bench.execution.limits import limits, require_device, require_limits
 from bench.execution.prepare import cells_without_model, damaged, keep_models, make_queue, prepare_store, unfinished
 from bench.execution.progress import FailFast, Progress, Say
 from bench.execution.signals import Stopped
@@ -28,7 +29,6 @@ from bench.planning import mirrors
 from bench.planning.describe import describe
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
-from bench.processes import devices
 from bench.store import hidden_columns
 from bench.store.leases import registered
 from bench.store.looks import record_look, with_looks
@@ -82,6 +82,18 @@ def run(
     A cell that fails is printed and the grid goes on. After SIGTERM or SIGHUP the report is written and Stopped raised.
     `show` is entered while cells train: the live table.
     """
+    require_device(options.device)
+    with using(options.device):
+        return run_here(requests, options, say, show)
+
+
+def run_here(
+    requests: Request | Sequence[Request],
+    options: Options,
+    say: Say,
+    show: Callable[[Progress], AbstractContextManager[object]],
+) -> Result:
+    """`run` on the devices that the environment names."""
     plan = planned(requests, options)
     manifest = describe(plan, options.command)
     require_baseline(manifest, options.rules, "this grid")
@@ -123,7 +135,7 @@ def run(
 def planned(requests: Request | Sequence[Request], options: Options) -> Plan:
     """The plan of a grid with the models to save and the runs to log. Raises UserError."""
     plan = make_plan(requests, options.out)
-    if any(request.settings.precision == "fp16" for request in plan.requests) and not devices():
+    if any(request.settings.precision == "fp16" for request in plan.requests) and not gpus():
         raise UserError("precision=fp16 needs a GPU; on a CPU use --set precision=bf16")
     if options.save_models is not None:
         keep_models(plan, options.save_models)

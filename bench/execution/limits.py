@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from bench.config.run_arguments import ExecutionArguments
+from bench.devices import Device, missing
 from bench.errors import UserError
 from bench.jobs import Job
 from bench.planning import estimate
@@ -40,6 +41,12 @@ def limits(jobs: Iterable[Job], everything: Iterable[Job], arguments: ExecutionA
         return QUIET + SLOW * expected if expected else SILENCE
 
     return Limits(arguments.retries, arguments.cell_timeout, silence)
+
+
+def require_device(choice: Device) -> None:
+    """Raise UserError where this machine lacks the kind of device that --device names."""
+    if why := missing(choice):
+        raise UserError(f"--device {choice}: {why}; without --device the run takes what is there")
 
 
 def require_limits(workers: int) -> None:

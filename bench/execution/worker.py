@@ -34,6 +34,7 @@ import torch
 import transformers
 import transformers.modeling_utils
 
+from bench.devices import Environment, enter
 from bench.encoders import matmul
 from bench.execution.causes import StoreError, explained, store_error
 from bench.jobs import Job, Outcome
@@ -85,13 +86,13 @@ BUILDERS: dict[str, Any] = {
 TRAIN = ("cell", "dynamics", "tuned")  # the builders that take a function `training`
 
 
-def main(connection: Connection, device: str | None) -> None:
-    """Run jobs from a pipe until it sends None, on one GPU if one is named. Ends when the parent process ends.
+def main(connection: Connection, environment: Environment) -> None:
+    """Run jobs from a pipe until it sends None, on the devices that the environment names.
 
-    Sends a heartbeat (None) while a job makes progress, its outcome, or the error that must stop the run.
+    Ends when the parent process ends. Sends a heartbeat (None) while a job makes progress, its outcome, or the error
+    that must stop the run.
     """
-    if device is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = device
+    enter(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=follow_parent, daemon=True).start()
     HEART.call = partial(send_heartbeat, connection)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from bench import devices
 from bench.encoders.loading import load
 from bench.jobs import EmbeddingsJob
-from bench.precomputed.inference import available_device, each_alone, in_order
+from bench.precomputed.inference import each_alone, in_order
 from bench.precomputed.token_spans import unique_texts
 from bench.precomputed.tokens import load as load_tokens
 from bench.store.files import write_json
@@ -23,7 +24,7 @@ def build(job: EmbeddingsJob) -> dict[str, Any]:
     table = load_tokens(job.tokens)
     first, text_of_row = unique_texts(table.start, table.length)
     table = table.take(first)
-    device = available_device()
+    device = devices.available()
     classifier = load(job.checkpoint, 2).model
     model = classifier.get_submodule(str(classifier.base_model_prefix)).eval().to(device)
 

@@ -24,15 +24,16 @@ def build(job: ScoresJob) -> dict[str, Any]:
     """
     import torch
 
+    from bench import devices
     from bench.encoders.loading import load_classifier
-    from bench.precomputed.inference import BATCH, available_device, batched, in_order
+    from bench.precomputed.inference import BATCH, batched, in_order
     from bench.precomputed.tables import write_scores
     from bench.precomputed.tokens import by_length
     from bench.precomputed.tokens import load as load_tokens
 
     table = load_tokens(job.tokens)
     model = load_classifier(job.checkpoint, len(job.order)).model
-    device = available_device()
+    device = devices.available()
     model.to(device).eval()
 
     def forward(inputs: dict[str, Tensor]) -> Tensor:

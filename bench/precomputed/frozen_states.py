@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench import devices
 from bench.encoders.classifier import Classifier, block_list
 from bench.jobs import StatesJob
-from bench.precomputed.inference import available_device, each_alone
+from bench.precomputed.inference import each_alone
 from bench.precomputed.token_spans import unique_texts
 from bench.precomputed.tokens import TokenTable, load
 from bench.store.folders import finish
@@ -74,14 +75,14 @@ def fresh(job: StatesJob, *, plain: bool) -> Classifier:
     classifier = Classifier(job.checkpoint, 2, job.train_layers, plain=plain)
     classifier.start(0)
     classifier.eval()
-    classifier.model.to(available_device())
+    classifier.model.to(devices.available())
     return classifier
 
 
 @torch.inference_mode()
 def self_test(job: StatesJob, plain: Classifier, table: TokenTable) -> float:
     """Largest difference between the logits of the whole model and those from states, on the first rows."""
-    device = available_device()
+    device = devices.available()
     inputs = {name: value.to(device) for name, value in table.inputs(np.arange(min(PROBE, len(table)))).items()}
     expected = plain.model(**inputs).logits
     short = fresh(job, plain=False)  # as in cells
@@ -101,7 +102,7 @@ def write_states(job: StatesJob, classifier: Classifier, table: TokenTable, shap
     with path.open("r+b") as file:  # claim the space now: a full disk is then an error and not a signal
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     forward = partial(compute_states, classifier, job)
-    for index, result in each_alone(forward, table, job.checkpoint.positions, available_device()):
+    for index, result in each_alone(forward, table, job.checkpoint.positions, devices.available()):
         states = result.cpu().numpy()
         for row, i in enumerate(index):
             out[table.start[i] : table.start[i] + table.length[i]] = states[row, : table.length[i]]

@@ -21,11 +21,6 @@ LONG_STEP = 64
 Batch = TypeVar("Batch")
 
 
-def available_device() -> torch.device:
-    """The GPU where there is one, or the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 @dataclass(frozen=True)
 class FixedBatch:
     """Rows of one width class. The batch is filled up with repetitions of its first row, whose results are dropped."""

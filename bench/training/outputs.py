@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from bench import devices
 from bench.arrays import Array
 from bench.encoders import matmul
 from bench.hashing import project_hash, training_hash
@@ -59,11 +60,13 @@ def clean(value: float) -> float | None:
 def environment() -> dict[str, str]:
     """The code, device and versions of a training: a report compares them before it pairs two cells."""
     route = matmul.chosen()
-    products = "" if route.route == matmul.DEFAULT else f", products by {route.route}"  # not paired with others
+    device = devices.name()
+    if device == "cpu" and route.route != matmul.DEFAULT:
+        device = f"cpu, products by {route.route}"  # not paired with others
     return {
         "code": training_hash(),
         "project": project_hash(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu{products}",
+        "device": device,
         "matmul": str(route),
         "python": platform.python_version(),
         **versions(),

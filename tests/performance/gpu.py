@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.devices import gpus
 from bench.errors import UserError
-from bench.processes import devices
 from tasks.errors import plural
 from tests.performance import machine, page
 from tests.performance.cpu import Sizes, job, options, process, whole
@@ -28,7 +28,7 @@ SIDE = 8192  # of the square matrices whose product gives the peak
 
 def measure(slots: Sequence[int], methods: tuple[str, ...], seeds: int, path: Path, say: Callable[[str], None]) -> None:
     """Measure, and write the section of the page at `path`. Raises UserError without a GPU."""
-    if not devices():
+    if not gpus():
         raise UserError(
             "no GPU here (no NVIDIA device that this process may use); `python -m tests.performance cpu` needs none"
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench import devices
 from bench.encoders.checkpoints import Checkpoint, find, outputs
 from bench.errors import UserError
 from bench.store.files import read_json, write_text
@@ -97,13 +98,13 @@ def lines(file: Path) -> tuple[list[Any], list[str], None]:
 def classify(checkpoint: Checkpoint, n_classes: int, texts: list[str], pairs: list[str] | None) -> np.ndarray[Any, Any]:
     """(n, C) probabilities. Raises UserError for a model whose weights or tokenizer do not fit."""
     from bench.encoders.loading import check_tokenizer, load_classifier, load_tokenizer
-    from bench.precomputed.inference import BATCH, available_device, batched, in_order
+    from bench.precomputed.inference import BATCH, batched, in_order
     from bench.precomputed.tokens import by_length
 
     model = load_classifier(checkpoint, n_classes).model
     tokenizer = load_tokenizer(checkpoint)
     check_tokenizer(checkpoint.name, model, tokenizer)
-    device = available_device()
+    device = devices.available()
     model.to(device)
     known = [length for length in (tokenizer.model_max_length, checkpoint.positions) if length and length < UNLIMITED]
     limit = min(known, default=None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from bench import devices
 from bench.errors import UserError
 from bench.execution.causes import death, deaths_in_words, explained
 from bench.execution.engines.engine import POLL, Watcher, settle
@@ -23,7 +23,7 @@ from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.execution.signals import ending_signals, first_interrupt, without_interrupts
 from bench.jobs import CellJob, DynamicsJob, Job, Outcome
-from bench.processes import devices, peak_memory, stopped, without_main
+from bench.processes import cores, peak_memory, stopped, without_main
 from bench.store.folders import State
 from bench.store.leases import release
 
@@ -48,8 +48,8 @@ def follow() -> None:
 
 
 def count(requested: int | None) -> int:
-    """The requested number of workers; else one per GPU or, without GPUs, one per core this process may use."""
-    return requested or len(devices()) or len(os.sched_getaffinity(0))
+    """The requested number of workers; else one per GPU, one on MPS, or one per core this process may use."""
+    return requested or len(devices.gpus()) or (1 if devices.on_mps() else cores())
 
 
 @dataclass
@@ -118,7 +118,7 @@ class Pool:
 
     def start(self, number: int) -> None:
         """Start workers; GPUs are assigned in turn."""
-        gpus: list[str | None] = [*devices()] or [None]
+        gpus: list[str | None] = [*devices.gpus()] or [None]
         self.workers += (start(gpus[i % len(gpus)]) for i in range(number))
 
     def serve(self, check: Callable[[], None]) -> None:
@@ -201,20 +201,20 @@ def start_once(device: str | None) -> Worker:
     CONTEXT.set_forkserver_preload(["bench.execution.worker"])
     here, there = CONTEXT.Pipe()
     with without_main(), without_interrupts():
-        process = CONTEXT.Process(target=serve, args=(there, device), daemon=True)
+        process = CONTEXT.Process(target=serve, args=(there, devices.only(device)), daemon=True)
         process.start()
     there.close()
     return Worker(process, here, device)
 
 
-def serve(line: Connection, device: str | None) -> None:
+def serve(line: Connection, environment: devices.Environment) -> None:
     """The worker's entry point. Torch is imported here, in the worker, and not in the parent."""
     try:
         from bench.execution.worker import main
     except (Exception, SystemExit) as error:  # whatever is wrong is wrong for each worker
         line.send(UserError(f"a worker process cannot start: {type(error).__name__}: {error}"))
         return
-    main(line, device)
+    main(line, environment)
 
 
 def stop(pool: list[Worker]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bench import devices
 from bench.encoders.checkpoints import find
 from bench.errors import UserError
 from bench.generate.backends.backend import Answer, Prompt, Sampling
@@ -26,11 +27,10 @@ class LocalModel:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         from bench.encoders.loading import first_line
-        from bench.precomputed.inference import available_device
 
         self.sampling, self.batch, self.positions = sampling, sampling.concurrency, checkpoint.positions
         self.notes: list[str] = []
-        self.device = available_device()
+        self.device = devices.available()
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(
                 checkpoint.path, local_files_only=True, trust_remote_code=False, padding_side="left"
