@@ -1,7 +1,4 @@
-"""Reads the Parquet files of a store: their size and their columns are checked before any value is read.
-
-A file of 100 kB can mean a table of many gigabytes, since Parquet stores equal values once.
-"""
+"""Reads the Parquet files of a store. Their size is checked before any value is read, then the kinds of columns."""
 
 from __future__ import annotations
 
@@ -11,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 from bench.errors import UserError
 from tasks.errors import join_names
+from tasks.sources.parquet_files import read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
 MAX_VALUES = 2**28  # of a table: 2 GB of 8-byte numbers
-MAX_BYTES = 2**31  # of its columns before compression
 Kind = Literal["whole", "number", "text"]  # of a column: whole numbers, all present; numbers or none; texts
 REMEDY = "remove its folder and run again"
 
@@ -30,15 +27,9 @@ def read_table(path: Path, columns: Mapping[str, Kind], what: str = "") -> pd.Da
     Raises UserError for a file that is missing, too large or no Parquet file, or that lacks a column.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(path)
-        groups = (file.metadata.row_group(k) for k in range(file.metadata.num_row_groups))
-        size = file.metadata.num_rows * max(1, file.metadata.num_columns)
-        if size > MAX_VALUES or sum(group.total_byte_size for group in groups) > MAX_BYTES:
-            raise ValueError(f"it has {file.metadata.num_rows:,} rows, too many for a table of a store")
-        table = file.read(use_threads=False)
+        table = read_parquet(path, MAX_VALUES)
         for name, kind in columns.items():
             if not name.endswith("?") or name[:-1] in table.column_names:
                 check_columns(table, name.removesuffix("?"), kind)

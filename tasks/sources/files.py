@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import DataError, join_names, missing_file
 from tasks.sources.csv_files import read_csv
 from tasks.sources.json_files import read_json, read_json_lines
+from tasks.sources.parquet_files import read_parquet
 from tasks.sources.table import Table, check_names_differ
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+MAX_VALUES = 2**26  # of a Parquet file of rows: 67 million cells, which are 3 GB as Python's objects
 
 
 def read_table(path: Path) -> Table:
@@ -51,13 +54,11 @@ def label_names_of(card: Path) -> tuple[str, ...] | None:
 
 def _read_parquet(path: Path) -> Table:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     if not path.stat().st_size:
         raise DataError(f"{path}: the file is empty")
     try:
-        # One file only: a folder named like `label=1` must not become a column.
-        table = pq.ParquetFile(path).read()
+        table = read_parquet(path, MAX_VALUES)
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
         raise DataError(f"{path}: not a readable Parquet file: {' '.join(str(error).split())}") from None
     check_names_differ(str(path), table.column_names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import struct
 from typing import Any
@@ -92,4 +93,59 @@ def tables() -> st.SearchStrategy[tuple[str, bytes]]:
     lines = "\n".join(map(json.dumps, rows)).encode()
     csv = st.text(alphabet='ab,"\n\r\t\x00;é', max_size=60).map(lambda text: ("text,label\n" + text).encode())
     content = json_files(rows) | csv | st.binary(max_size=80) | st.binary(max_size=20).map(lambda tail: lines + tail)
-    return st.tuples(st.sampled_from([".csv", ".tsv", ".json", ".jsonl", ".parquet"]), content)
+    wrong = st.tuples(st.sampled_from([".csv", ".tsv", ".json", ".jsonl", ".parquet"]), content)
+    return wrong | st.tuples(st.just(".parquet"), parquet({"text": "string", "label": "string", "id": "int64"}))
+
+
+COLUMNS: dict[str, st.SearchStrategy[Any]] = {  # values by the name of their type
+    "int64": st.integers(-(2**63), 2**63 - 1) | st.integers(0, 3),
+    "int8": st.integers(-128, 127),
+    "float64": st.floats() | st.floats(-5, 0),
+    "string": st.text(max_size=6) | st.sampled_from(["generated", "real", "good film"]),
+    "binary": st.binary(max_size=4),
+    "bool": st.booleans(),
+    "null": st.none(),
+    "timestamp[us]": st.integers(0, 10**9),
+    "list": st.lists(st.integers(0, 9), max_size=2),
+    "struct": st.fixed_dictionaries({"a": st.integers(0, 9)}),
+}
+
+
+@st.composite
+def parquet(draw: st.DrawFn, columns: dict[str, str]) -> bytes:
+    """Bytes of a Parquet file: columns of the given names and types, some with other types, some left out."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = draw(st.integers(0, 4))
+    nested = {"list": pa.list_(pa.int64()), "struct": pa.struct([("a", pa.int64())])}
+    table = {}
+    for name, usual in columns.items():
+        kind = draw(st.sampled_from([usual] * 8 + [*COLUMNS, "absent"]))
+        if kind == "absent":
+            continue
+        values = COLUMNS[kind] if draw(st.integers(0, 4)) else COLUMNS[kind] | st.none()
+        column = draw(st.lists(values, min_size=rows, max_size=rows))
+        array = pa.array(column, nested.get(kind) or pa.type_for_alias(kind))
+        table[name] = array.dictionary_encode() if kind == "string" and draw(st.booleans()) else array
+    content = io.BytesIO()
+    pq.write_table(pa.table(table), content)
+    return content.getvalue()
+
+
+PREDICTIONS = {"id": "int64", "label": "int64", "logit_0": "float64", "logit_1": "float64"}
+WEIGHTS = {"id": "int64", "role": "string", "weight": "float64"}
+SCORES = {"id": "int64", "logp_0": "float64", "logp_1": "float64"}
+HIDDEN = {"id": "int64", "label": "int64", "label_clean": "int64", "copy_of": "int64"}
+
+
+def cell_tables() -> st.SearchStrategy[dict[str, bytes]]:
+    """The Parquet files of a cell and of its hidden columns."""
+    return st.fixed_dictionaries(
+        {
+            "predictions.parquet": parquet(PREDICTIONS),
+            "weights.parquet": parquet(WEIGHTS),
+            "train_scores.parquet": parquet(SCORES),
+            "record.parquet": parquet(HIDDEN),
+        }
+    )

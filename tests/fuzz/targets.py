@@ -37,10 +37,13 @@ from bench.errors import UserError
 from bench.leaderboard.build import build
 from bench.leaderboard.figures.training import history
 from bench.leaderboard.formats import render
+from bench.leaderboard.read import row_weights
 from bench.leaderboard.read.cells import read_cost
-from bench.leaderboard.read.scores import from_npz
+from bench.leaderboard.read.scores import from_npz, read_predictions
+from bench.store import hidden_columns
 from bench.store.find import find
 from bench.store.folders import failure, state
+from bench.store.layout import precomputed_path
 from bench.store.looks import looks_file, with_looks
 from bench.store.manifest import joined, read
 from bench.store.tables import read_table
@@ -50,7 +53,7 @@ from tasks.sources.files import label_names_of
 from tasks.sources.files import read_table as read_rows
 from tasks.spec import load_spec
 from tests.fuzz import strategies as make
-from tests.fuzz.examples import CELL, CONFIG, GRID, MANIFEST, RECIPE, SWEEP, TASK
+from tests.fuzz.examples import CELL, CONFIG, GRID, MANIFEST, RECIPE, SPEC, SWEEP, TASK
 from tests.fuzz.watch import WATCH
 
 Reader = Callable[[Path, Any], object]
@@ -161,6 +164,30 @@ def rows(folder: Path, example: tuple[str, bytes]) -> None:
     read_rows(folder / f"rows{suffix}")
 
 
+def cell_tables(folder: Path, files: dict[str, bytes]) -> None:
+    """Read the Parquet files of a cell as reports, `bench weights` and `bench show --diff` do."""
+    cell, root = folder / "cell", folder / "runs"
+    hidden = precomputed_path(root, "record", "1ffc")
+    for place in (cell, hidden):
+        place.mkdir(parents=True)
+    for name, content in files.items():
+        ((hidden if name == hidden_columns.FILE else cell) / name).write_bytes(content)
+    (cell / "spec.json").write_text(json.dumps(SPEC))
+    readers = (lambda: read_predictions(cell, "ce"), lambda: list(diff(cell, cell)), lambda: weights_of(cell))
+    for reader in readers:
+        with contextlib.suppress(UserError):
+            reader()
+
+
+def weights_of(cell: Path) -> None:
+    """The measures of the weights of a cell whose quality checker is the cell itself."""
+    read = row_weights.read(cell, cell.parent / "runs", "1ffc", cell)
+    if isinstance(read, row_weights.RowWeights):
+        row_weights.finds(read, read.wrong)
+        row_weights.agreement(read, read)
+        row_weights.ess(read.weight)
+
+
 WORDS = st.sampled_from(["--seed", "--lr", "--dimp.clip", "--tasks", "--methods", "--dry_run", "--track", "--x", "--"])
 CELL_FILES = st.sampled_from(sorted(CELL)).flatmap(
     lambda name: make.json_files(CELL[name]).map(
@@ -190,6 +217,7 @@ TARGETS: dict[str, tuple[st.SearchStrategy[Any], Reader]] = {
         make.json_files({"artifact": "a/b/c:v0", "digest": "d"}),
         file(SEAL, lambda path: origin(path.parent)),
     ),
+    "tables of a cell": (make.cell_tables(), cell_tables),
     "Parquet of a store": (st.binary(max_size=80), file("t.parquet", lambda path: read_table(path, {"id": "whole"}))),
     "cached scores": (st.binary(max_size=80) | st.just(b"PK\3\4"), file("s.npz", from_npz)),
 }

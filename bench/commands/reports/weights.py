@@ -29,6 +29,7 @@ from bench.store.folders import State, state, state_word
 from bench.store.layout import precomputed_path
 from bench.store.manifest import stored
 from bench.store.schemas import Spec
+from bench.store.tables import read_table
 
 
 def weights(root: Path, name: str, *, top: int, with_texts: bool) -> Iterator[str]:
@@ -162,10 +163,8 @@ def decoded(root: Path, spec: dict[str, Any], row_weights: RowWeights) -> dict[i
             f"{folder} does not exist: the store no longer has the tokens of these texts; `bench run` of the "
             "cell's grid makes them again"
         )
-    import pandas as pd
-
     cell = next(root.glob(f"[!.]*/*/{spec['id']}"))
-    ids = pd.read_parquet(cell / "train_scores.parquet", columns=["id"])["id"].to_numpy()  # in the order of the tokens
+    ids = read_table(cell / "train_scores.parquet", {"id": "whole"})["id"].to_numpy()  # in the order of the tokens
     tokens = np.load(folder / "input_ids.npy", mmap_mode="r")
     encoder = checkpoints.find(spec["encoder"]).path
     tokenizer = AutoTokenizer.from_pretrained(encoder, local_files_only=True, trust_remote_code=False)
