@@ -44,6 +44,7 @@ from methods.context import (
     COLUMN,
     DIVERSITY,
     DIVERSITY_OOF,
+    DIVERSITY_REAL,
     DYNAMICS,
     EMBEDDINGS,
     QUALITY,
@@ -67,7 +68,8 @@ if TYPE_CHECKING:
 # A method file imports all that it needs from here and from `methods.hooks`.
 # fmt: off
 __all__ = [
-    "COLUMN", "DIVERSITY", "DIVERSITY_OOF", "DYNAMICS", "EMBEDDINGS", "LOG_WEIGHT_BOUND", "QUALITY", "QUALITY_OOF",
+    "COLUMN", "DIVERSITY", "DIVERSITY_OOF", "DIVERSITY_REAL", "DYNAMICS", "EMBEDDINGS", "LOG_WEIGHT_BOUND", "QUALITY",
+    "QUALITY_OOF",
     "REAL_EMBEDDINGS", "REAL_TOKENS", "TOKENS", "Batch", "Context", "Losses", "Method", "MethodConfig", "PointwiseLoss",
     "RealUse", "StaticWeights", "WeightConfig", "WeightMethod", "column", "hyperparameters", "lowest", "setting",
 ]

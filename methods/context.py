@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 QUALITY = "quality"  # (n, C) log P'(.|x): the classifier fitted on the small real set
 DIVERSITY = "diversity"  # (n, C) log Q'(.|x): the classifier fitted on the generated set
 QUALITY_OOF = "quality-oof"  # (m, C) log P'(.|x), out of fold: each row by a classifier fitted without it
+DIVERSITY_REAL = "diversity-real"  # (m, C) log Q'(.|x) of the real rows
 DIVERSITY_OOF = "diversity-oof"  # (n, C) log Q'(.|x), out of fold
 EMBEDDINGS, REAL_EMBEDDINGS = "embeddings", "real-embeddings"  # (n or m, H) the pretrained encoder's mean last state
 DYNAMICS = "dynamics"  # (n, T, C) log-probabilities at T evenly spaced updates of the training of Q'

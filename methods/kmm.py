@@ -12,6 +12,10 @@ median distance is the usual choice of s. The convex problem is solved by accele
 solutions for the rows that are at no bound, until its duality gap is below 1e-7. The gap bounds how far the objective
 is above its minimum. Solutions are sparse. With a gap of 1e-5, weights of embeddings of low rank (5 dimensions) were
 still spread over a third more rows.
+SynAlign ("Few-shot LLM Synthetic Data with Distribution Matching", arXiv 2502.08661, 2025) learns sampling weights of
+generated rows by the same objective, the maximum mean discrepancy to real rows in an embedding space, and then
+resamples. This method solves that step exactly and weights instead of resampling; SynAlign's generation has no
+counterpart here.
 Cost: 1, after one pass of the encoder over all rows. Needs: embeddings of the generated and the small real set,
 and the labels of the latter unless per_class=False.
 """

@@ -39,6 +39,7 @@ from methods.base import (
     COLUMN,
     DIVERSITY,
     DIVERSITY_OOF,
+    DIVERSITY_REAL,
     DYNAMICS,
     EMBEDDINGS,
     QUALITY,
@@ -131,6 +132,18 @@ class OutOfFold(Checker):
                 f"{FOLDS} folds that out-of-fold scores need; use at least {FOLDS} different texts"
             )
         return [(subset(role, fold != k), subset(role, fold == k)) for k in range(FOLDS)]
+
+
+@dataclass(frozen=True)
+class OnReal(Checker):
+    """Scores of the small real set by a reference method that is trained on the generated rows, once more."""
+
+    def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
+        """Add the training. The real rows are its test too: a checker never reads the test rows."""
+        choice = configure(methods.METHODS[self.method], {})
+        choice = replace(choice, label=f"{choice.label} scoring real rows")
+        swapped = {**roles, "scored": roles["real"], "test": roles["real"]}
+        return planner.cell(choice, Fixed(), seed, swapped, requested=False)
 
 
 @dataclass(frozen=True)
@@ -246,6 +259,7 @@ REQUIREMENTS: dict[str, Requirement] = {
     DIVERSITY: Checker("ce"),
     QUALITY_OOF: OutOfFold("real-only", "real"),
     DIVERSITY_OOF: OutOfFold("ce"),
+    DIVERSITY_REAL: OnReal("ce", "real"),
     DYNAMICS: Dynamics("ce"),
     EMBEDDINGS: Embeddings("generated"),
     REAL_EMBEDDINGS: Embeddings("real"),

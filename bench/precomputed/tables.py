@@ -15,6 +15,7 @@ from methods.context import (
     COLUMN,
     DIVERSITY,
     DIVERSITY_OOF,
+    DIVERSITY_REAL,
     DYNAMICS,
     EMBEDDINGS,
     QUALITY,
@@ -92,7 +93,7 @@ def reader(name: str) -> Callable[[Path, RowLookup], Array]:
 
 
 READERS: Mapping[str, Callable[[Path, RowLookup], Array]] = {
-    **dict.fromkeys((QUALITY, DIVERSITY, QUALITY_OOF, DIVERSITY_OOF), read_scores),
+    **dict.fromkeys((QUALITY, DIVERSITY, QUALITY_OOF, DIVERSITY_OOF, DIVERSITY_REAL), read_scores),
     DYNAMICS: read_dynamics,
     **dict.fromkeys((EMBEDDINGS, REAL_EMBEDDINGS), read_embeddings),
     **dict.fromkeys((TOKENS, REAL_TOKENS), read_tokens),

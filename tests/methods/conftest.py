@@ -20,6 +20,7 @@ from methods.base import (
     COLUMN,
     DIVERSITY,
     DIVERSITY_OOF,
+    DIVERSITY_REAL,
     DYNAMICS,
     EMBEDDINGS,
     QUALITY,
@@ -43,7 +44,7 @@ REGISTRY = discover()
 SHARED_FIELDS = {entry.name for entry in fields(WeightConfig)}
 ROWS, REAL = 64, 24  # generated and real rows of the cells in these tests
 ON_GENERATED = (QUALITY, DIVERSITY, DIVERSITY_OOF)  # tables of the generated rows
-ON_REAL = (QUALITY_OOF,)
+ON_REAL = (QUALITY_OOF, DIVERSITY_REAL)
 STARTED: dict[tuple[type[Method], MethodConfig, int], Method] = {}
 
 # Settings that do something only together, or only from a later update on.

@@ -127,7 +127,7 @@ def test_start_resets_all_state(variant, build, sample, context):
     method = build(variant)
     batches = [sample(seed=seed).batch for seed in range(3)]
     first = [method.losses(batch) for batch in batches]
-    method.start(context(real_use=method.real_use))
+    method.start(context(real_use=method.real_use, requires=method.requires_of(method.config)))
     for before, batch in zip(first, batches, strict=True):
         after = method.losses(batch)
         assert torch.equal(before.loss, after.loss)

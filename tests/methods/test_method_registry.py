@@ -18,6 +18,7 @@ from methods.base import (
     COLUMN,
     DIVERSITY,
     DIVERSITY_OOF,
+    DIVERSITY_REAL,
     DYNAMICS,
     EMBEDDINGS,
     QUALITY,
@@ -29,6 +30,7 @@ from methods.base import (
     RealUse,
     WeightConfig,
     WeightMethod,
+    column,
     hyperparameters,
 )
 from methods.hooks import Budget
@@ -79,6 +81,11 @@ DECLARED = {
     "k-center": (RealUse.NONE, "full", (EMBEDDINGS,)),
     "coverage": (RealUse.NONE, "full", (EMBEDDINGS,)),
     "semdedup": (RealUse.NONE, "full", (EMBEDDINGS,)),
+    "glc": (RealUse.TRAIN, "partial", (DIVERSITY_REAL,)),
+    "influence": (RealUse.GRADIENT, "full", ()),
+    "selfmix": (RealUse.NONE, "full", ()),
+    "score": (RealUse.NONE, "full", (column("score"),)),
+    "group-dro": (RealUse.NONE, "full", (column("group"),)),
 }
 
 # What does not cost one cross-entropy cell: CE cells in preset `quick` with 300 real rows, from the formulas by hand.
@@ -86,6 +93,8 @@ DECLARED = {
 COSTS = {
     "co-teaching": 2,
     "fusegen": 1 + 2 * (1 + 1000 / 3 / 1500),
+    "influence": 1 + 0.25 + (300 + 1000 * 2 / 3) / 1500,
+    "selfmix": 1 + (0.5 + 2 * 1000 / 1500) / 3,
     "hu": 1 + 37 / 48 * (1 + 4 * 32 / 31.25),
     "l2rw": 1 + 2 / 3 + 32 / 31.25,
     "meta-weight-net": 1 + 1 + 2 / 3 + 32 / 31.25,
@@ -136,6 +145,13 @@ OUT_OF_RANGE = [
         for value in (0.0, 1.1)
     ),
     *(("el2n", "early", value) for value in (0.0, 1.1)),
+    *(("influence", name, value) for name in ("share", "warmup") for value in (0.0, 1.1)),
+    *(("selfmix", name, value) for name in ("warmup", "threshold") for value in (-0.1, 1.1)),
+    *(("selfmix", name, value) for name, value in (("temperature", 0.0), ("refreshes", -1))),
+    *(("score", "share", value) for value in (0.0, 1.1)),
+    *(("score", "temperature", value) for value in (0.0, float("inf"))),
+    *(("score", "threshold", value) for value in (float("inf"), float("-inf"))),
+    *(("group-dro", "step_size", value) for value in (-0.1, float("inf"))),
     *(("coverage", "target", value) for value in (0.0, 1.1)),
     *(("semdedup", "eps", value) for value in (-0.1, 1.0)),
     ("focal", "gamma", -0.1),

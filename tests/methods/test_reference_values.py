@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from bench.training.inputs import shares
-from methods.base import DYNAMICS, EMBEDDINGS, QUALITY, REAL_EMBEDDINGS
+from methods.base import DIVERSITY_REAL, DYNAMICS, EMBEDDINGS, QUALITY, REAL_EMBEDDINGS, column
 
 REFERENCE = json.loads((Path(__file__).parent / "reference_values.json").read_text())
 INPUTS, VALUES = REFERENCE["inputs"], REFERENCE["values"]
@@ -61,6 +61,17 @@ def context_of(context, **tables):
     )
 
 
+def prepare(method, value, context):
+    """Start a method whose loss depends on more than the batch."""
+    if "matrix" in value:  # the real rows are those of the input, scored by the diversity checker
+        tables = {DIVERSITY_REAL: log_probs("diversity").numpy()}
+        method.start(replace(context_of(context), real_labels=LABELS, real_tables=tables))
+        assert method.log_matrix.exp().numpy() == pytest.approx(np.array(value["matrix"]))
+    if "groups" in value:
+        groups = np.array(value["groups"]["of_rows"], dtype=np.float32)
+        method.start(replace(context_of(context), ids=np.arange(len(groups)), tables={column("group"): groups}))
+
+
 def test_sources_are_complete():
     """An executed source can be found again; what was not executed says how its numbers were found."""
     for value in VALUES:
@@ -72,11 +83,12 @@ def test_sources_are_complete():
 
 
 @having("gradient")
-def test_loss_and_gradient(value, build, sample, close):
+def test_loss_and_gradient(value, build, sample, context, close):
     """Mean loss of the batch and its gradient with respect to the logits."""
     if "second_gradient" in value:
         pytest.skip("two networks: see below")
     method = build(value["method"], CLASSES, **value["settings"])
+    prepare(method, value, context)
     for before in value.get("visits", {}).get("before", []):
         method.losses(sample_of(sample, before).batch)
     case = sample_of(sample)
@@ -143,6 +155,15 @@ def test_weights_after_a_refresh(value, build, context):
     method.start(context_of(context))
     method.refresh(torch.arange(ROWS), log_probs("logits"))
     assert method.next.numpy() == pytest.approx(np.array(value["after_refresh"]), rel=1e-5)
+
+
+@having("clean")
+def test_probability_of_a_clean_label(value):
+    """By a mixture of two Gaussians, whose fit begins at random in the source: its components may be exchanged."""
+    from methods.selfmix import clean_probability
+
+    found = clean_probability(log_probs("logits").numpy(), LABELS)
+    assert found == pytest.approx(np.array(value["clean"]), abs=0.02)
 
 
 @having("kept")

@@ -20,7 +20,13 @@ from methods import discover
 from methods.hooks import Budget
 
 Run = Callable[..., Plan]
-OPTIONS = {"hu": "hu(pretrain=0.25)", "sungen": "sungen(rounds=2)"}  # so that their loops turn in eight updates
+# So that loops turn in eight updates, and columns are those of the bundled rows.
+OPTIONS = {
+    "hu": "hu(pretrain=0.25)",
+    "sungen": "sungen(rounds=2)",
+    "score": "score(column=topic)",
+    "group-dro": "group-dro(column=topic)",
+}
 
 
 def cells(plan: Plan) -> dict[str, CellJob]:
