@@ -74,6 +74,7 @@ app.command()(reports.report)
 app.command()(reports.advise)
 app.command()(reports.compare)
 app.command()(reports.weights)
+app.command()(models.weigh)
 app.command()(reports.calibrate)
 app.command()(data.init)
 

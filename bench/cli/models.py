@@ -1,14 +1,17 @@
-"""Commands about one model: `train` and `predict`."""
+"""Commands about one model or method: `train`, `predict` and `weigh`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from bench.cli.common import say, typed
-from bench.cli.options import option
+from bench.cli.grids import display, finish
+from bench.cli.options import option, parsed_arguments, takes_run_arguments
+from bench.cli.reports import KEEP_HELP, THRESHOLD_HELP, TO_HELP
+from bench.config.run_arguments import WeighArguments
 from bench.devices import Device, using
 from bench.errors import UserError
 
@@ -79,3 +82,50 @@ def predict(
     with using(device):
         write_predictions(predictions(model_of(model, out), file), to, as_submission=as_submission)
     say(f"predictions: {to}")
+
+
+@takes_run_arguments(WeighArguments)
+def weigh(
+    context: typer.Context,
+    method: Annotated[str, typer.Option(help="The method that weights the rows.")] = "dimp",
+    to: Annotated[Path, typer.Option(help=TO_HELP)] = Path("weights.csv"),
+    keep: Annotated[float | None, typer.Option(help=KEEP_HELP)] = None,
+    threshold: Annotated[float | None, typer.Option(help=THRESHOLD_HELP)] = None,
+    tasks: Annotated[str | None, option("tasks")] = None,
+    seeds: Annotated[int, option("seeds")] = 3,
+    plugins: Annotated[list[Path] | None, option("plugins")] = None,
+    workers: Annotated[int | None, option("workers")] = None,
+    device: Annotated[Device, option("device")] = "auto",
+    dry_run: Annotated[bool, option("dry_run")] = False,
+    out: Annotated[Path, option("out")] = Path("runs"),
+    **arguments: Any,
+) -> None:
+    """Train one method on your rows and write the weight of every generated row: `run` and `weights --to` in one step.
+
+    All generated rows are visited twice, unless --set or --preset say otherwise. The leaderboard of the training is
+    written beside the weights.
+    """
+    from bench.commands.models.weigh import settings_of
+    from bench.commands.models.weigh import weigh as weigh_rows
+    from bench.commands.reports.weights_file import Filter, checked
+    from bench.config.request import make_request
+    from bench.execution.grid import Options
+    from bench.store.find import checkers_of
+
+    rows = Filter(keep, threshold)
+    checked(to, rows)
+    values = vars(parsed_arguments(context.params, WeighArguments))
+    values["settings"] = settings_of(values["preset"], values["settings"])
+    checkers = {name: values[name] for name in ("quality_checker", "diversity_checker")}
+    request = make_request(
+        methods=method,
+        tasks=tasks,
+        seeds=seeds,
+        plugins=tuple(plugins or ()),
+        **{**values, **checkers_of(checkers, out)},
+    )
+    reports = to.with_name(f"{to.stem}-report")
+    options = Options(
+        out=out, reports=reports, workers=workers, device=device, dry_run=dry_run, command=typed(), figures=False
+    )
+    finish(weigh_rows(request, options, to, rows, say, display()))

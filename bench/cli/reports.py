@@ -13,6 +13,10 @@ from bench.config.run_arguments import CORRECTIONS, VerdictArguments
 from bench.errors import UserError
 from tasks.errors import plural
 
+TO_HELP = "Write the weights of all generated rows to this file: .csv, .parquet or .jsonl."
+KEEP_HELP = "Write only this share of the rows, those with the largest weights: 0.7."
+THRESHOLD_HELP = "Write only the rows with at least this weight."
+
 
 def report(
     out: Annotated[Path, option("out")] = Path("runs"),
@@ -104,16 +108,33 @@ def compare(
 def weights(
     cell: Annotated[
         list[str],
-        typer.Argument(help='A finished cell: the start of its id, its folder, or "task method seed".'),
+        typer.Argument(
+            help='A finished cell: the start of its id, its folder, or "task method seed". With --to also several '
+            "cells, or a method: the mean over its seeds."
+        ),
     ],
+    to: Annotated[Path | None, typer.Option(help=TO_HELP)] = None,
+    keep: Annotated[float | None, typer.Option(help=KEEP_HELP)] = None,
+    threshold: Annotated[float | None, typer.Option(help=THRESHOLD_HELP)] = None,
     out: Annotated[Path, option("out")] = Path("runs"),
     top: Annotated[int, typer.Option(min=0, help="How many of the heaviest and of the lightest rows to show.")] = 5,
     with_texts: Annotated[
         bool, typer.Option("--with-texts", help="Also show the texts of these rows, decoded from the encoder's tokens.")
     ] = False,
 ) -> None:
-    """Show a cell's weights: distribution, detection of wrong labels and duplicates, heaviest and lightest rows."""
+    """Show a cell's weights: distribution, detection of wrong labels and duplicates, heaviest and lightest rows.
+
+    With --to, write all generated rows with their weights and flags: docs/weights.md explains the columns.
+    """
     from bench.commands.reports.weights import weights as lines
+    from bench.commands.reports.weights_file import Filter, checked, write_weights
+
+    rows = Filter(keep, threshold)
+    checked(to, rows)
+    if to is not None:
+        for line in write_weights(out, cell, to, rows):
+            say(line)
+        return
 
     for line in lines(out, " ".join(cell), top=top, with_texts=with_texts):
         say(line)

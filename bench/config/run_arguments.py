@@ -206,6 +206,11 @@ class GridArguments(TrainingArguments, DataArguments, SelectionArguments):
 
 
 @dataclass(frozen=True)
+class WeighArguments(TrainingArguments, DataArguments):
+    """The data and the training of `bench weigh`, which trains one method."""
+
+
+@dataclass(frozen=True)
 class ExecutionArguments:
     """How cells are run and what is written; nothing here changes a result."""
 

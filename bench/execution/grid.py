@@ -29,7 +29,7 @@ from bench.planning import mirrors
 from bench.planning.describe import describe
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
-from bench.store import hidden_columns
+from bench.store import hidden_columns, role_texts
 from bench.store.leases import registered
 from bench.store.looks import record_look, with_looks
 from bench.store.manifest import save
@@ -149,6 +149,7 @@ def write_inputs(plan: Plan, manifest: dict[str, Any], options: Options) -> None
     if not plan.smoke:
         save(manifest, plan.root)
     hidden_columns.save(plan.hidden, plan.root)
+    role_texts.save(plan.texts, plan.root)
 
 
 def writable(folder: Path) -> None:

@@ -13,6 +13,7 @@ from bench.config.method_choice import MethodChoice
 from bench.encoders.checkpoints import Checkpoint, find
 from bench.jobs import SCHEMA, CellSpec, RoleRows
 from bench.planning.plan import Plan
+from bench.store import role_texts
 from bench.store.layout import precomputed_path
 from bench.store.manifest import PRECOMPUTED, joined
 from methods.base import QUALITY, RealUse, hyperparameters
@@ -32,9 +33,10 @@ def describe(plan: Plan, command: str) -> dict[str, Any]:
 
 
 def shared(plan: Plan) -> set[Path]:
-    """The folders of all jobs of a plan except the requested cells: tables, checkers and hidden columns."""
+    """The folders of all jobs of a plan except the requested cells: tables, checkers, hidden columns and texts."""
     folders = {job.folder for identity, job in plan.jobs.items() if identity not in plan.cells}
-    return folders | {precomputed_path(plan.root, "record", identity) for identity in plan.hidden}
+    kept = {"record": plan.hidden, role_texts.KIND: plan.texts}
+    return folders | {precomputed_path(plan.root, kind, identity) for kind, rows in kept.items() for identity in rows}
 
 
 FITS = {RealUse.CHECKER, RealUse.GRADIENT, RealUse.SELECT, RealUse.TRAIN}  # something is trained on real rows
@@ -131,6 +133,7 @@ def section(
         "filters": dict(rows.task.filters),
         "stress": dict(rows.task.stress),
         "records": rows.hidden_ids,
+        "texts": {role: role_texts.identity(part) for role, part in rows.written.items()},
         "checkers": {QUALITY: dict(quality)} if quality else {},
         "methods": [method(choice, roles, paths[choice.label], needs[choice.label]) for choice in rows.request.methods],
     }

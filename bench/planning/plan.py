@@ -42,6 +42,7 @@ class Plan:
     mirrors: list[str] = field(default_factory=list)  # ids of the jobs that log these cells to a tracker
     cell_data: dict[str, tuple[CellData, int]] = field(default_factory=dict)  # job id -> its section, its seed
     hidden: dict[str, Rows] = field(default_factory=dict)  # id of hidden columns -> rows; workers never get them
+    texts: dict[str, Rows] = field(default_factory=dict)  # id of a table of texts -> rows; workers never get them
 
     @property
     def smoke(self) -> bool:

@@ -107,6 +107,11 @@ class SectionRows:
         drawn = [self.stressed(seed).real(seed).ids for seed in seeds]
         return self.data.pool.take(np.isin(self.data.pool.ids, np.concatenate(drawn)))
 
+    @cached_property
+    def written(self) -> dict[str, Rows]:
+        """The rows whose texts the store keeps: all generated rows, and the real rows that some seed draws."""
+        return {"generated": self.data.generated, "real": self.real_rows}
+
     def tokens_of(self, rows: Rows, checkpoint: Checkpoint) -> Path:
         """The folder of the rows' tokens."""
         content = [rows.content_hash(with_labels=False), checkpoint.tokenizer_hash, self.settings.max_length]

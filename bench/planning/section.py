@@ -18,6 +18,7 @@ from bench.planning import tuning
 from bench.planning.cell_planner import CellPlanner
 from bench.planning.describe import section, spec_json
 from bench.planning.requirements import requirement
+from bench.store import role_texts
 from bench.store.folders import State, state
 from bench.store.layout import cell_path, precomputed_path
 from methods.base import QUALITY, RealUse, hyperparameters
@@ -75,6 +76,7 @@ class SectionPlanner(CellPlanner):
                     quality[str(seed)] = self.relative(job.tables[QUALITY])
                 self.plan.cells[job.id] = choice.label
                 self.plan.cell_data[job.id] = self, seed
+        self.plan.texts.update({role_texts.identity(rows): rows for rows in self.written.values()})
         self.plan.sections.append(section(self, self.checkers.checkpoint, paths, needs, quality))
 
     def requested_cell(self, choice: MethodChoice, seed: int, roles: Mapping[str, RoleRows]) -> CellJob:

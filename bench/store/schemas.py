@@ -78,6 +78,7 @@ class ManifestSection(BaseModel):
     checkers: dict[str, FolderOfSeed]
     methods: list[ManifestMethod]
     records: dict[Seed, dict[str, str | None]] = Field(default_factory=dict)
+    texts: dict[str, StorePath] = Field(default_factory=dict)
     origins: dict[str, Any] = Field(default_factory=dict)
     filters: dict[str, Any] = Field(default_factory=dict)
     stress: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,53 @@
+"""`bench weigh`: trains one method on a generated set and writes the weights of its rows, in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from bench.commands.reports.weights_file import Filter, write_section
+from bench.config.request import Request
+from bench.errors import UserError
+from bench.execution.grid import Options, Result
+from bench.execution.grid import run as run_grid
+from bench.execution.progress import Progress, Say
+from bench.store.folders import State, state
+
+Show = Callable[[Progress], AbstractContextManager[object]]
+EPOCHS = 2  # passes over all rows, unless settings are given: with one pass a weight is that of a single visit
+OWN = {"updates": "none", "epochs": str(EPOCHS), "generated_rows": "none"}
+SIZES = {"updates", "epochs", "generated_rows"}
+
+
+def settings_of(preset: str, given: dict[str, str]) -> dict[str, str]:
+    """The settings of a training in which every generated row is visited; given settings overrule them."""
+    if SIZES & {name.replace("-", "_") for name in given}:
+        return given
+    return {**given, **(OWN if preset == "quick" else {"generated_rows": "none"})}
+
+
+def weigh(request: Request, options: Options, to: Path, rows: Filter, say: Say, show: Show) -> Result:
+    """Run the grid of one method and one task, then write the weights. Raises UserError for a larger grid."""
+    sizes = {
+        "method": len(request.methods),
+        "task": len(request.tasks),
+        "encoder": len(request.encoders),
+        "protocol": len(request.protocols),
+    }
+    if several := [name for name, count in sizes.items() if count != 1]:
+        raise UserError(f"weigh takes one {several[0]}; `bench run` takes several, and then `bench weights`")
+    result = run_grid(request, options, say, show)
+    if result.ok and not options.dry_run:
+        for line in written_lines(result, to, rows):
+            say(line)
+    return result
+
+
+def written_lines(result: Result, to: Path, rows: Filter) -> Iterator[str]:
+    """Write the weights of a grid with one method."""
+    (section,) = result.manifest["sections"]
+    (method,) = section["methods"]
+    cells = {int(seed): result.store / folder for seed, folder in method["cells"].items()}
+    done = {seed: folder for seed, folder in cells.items() if state(folder) is State.DONE}
+    yield from write_section(result.store, section, done, to, rows)

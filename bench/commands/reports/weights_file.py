@@ -1,0 +1,171 @@
+"""`bench weights ... --to FILE`: a file with the weights of all generated rows, of a cell or over a method's seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.commands.output_file import writable
+from bench.commands.reports.weights import finished_cell, section_of
+from bench.errors import UserError
+from bench.leaderboard.read.weight_table import weight_table
+from bench.store.files import read_json, replacing
+from bench.store.folders import State, state
+from bench.store.manifest import section_key, stored
+from bench.store.schemas import Spec
+from tasks.errors import join_names, plural
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins like this is a formula to a spreadsheet
+TEXTS = ("text", "text_pair", "label", "suggested_label")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which rows are written: a share of them with the largest weights, those from a weight on, or all."""
+
+    keep: float | None = None
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.keep is not None and self.threshold is not None:
+            raise UserError("give --keep or --threshold, not both")
+        if self.keep is not None and not 0 < self.keep <= 1:
+            raise UserError(f"--keep is a share of the rows, above 0 and at most 1, not {self.keep:g}")
+        if self.threshold is not None and not math.isfinite(self.threshold):
+            raise UserError(f"--threshold is a weight, not {self.threshold}")
+
+
+def checked(to: Path | None, rows: Filter) -> None:
+    """Raise UserError for a file that cannot be written, or a filter without a file."""
+    if to is None:
+        if rows != Filter():
+            raise UserError("--keep and --threshold choose the rows of a file; name it with --to weights.csv")
+        return
+    writable(to)
+    if to.suffix.lower() not in WRITERS:
+        raise UserError(f"--to {to}: the name must end in {join_names(list(WRITERS))}")
+
+
+def write_weights(root: Path, words: Sequence[str], to: Path, rows: Filter) -> Iterator[str]:
+    """Write the weights of the cells that `words` name; yields lines on what was written. Raises UserError."""
+    section, cells = cells_of(root, words)
+    yield from write_section(root, section, cells, to, rows)
+
+
+def write_section(
+    root: Path, section: Mapping[str, Any], cells: Mapping[int, Path], to: Path, rows: Filter
+) -> Iterator[str]:
+    """The same for cells of a section by seed."""
+    frame, notes = weight_table(root, section, cells)
+    yield from notes
+    for flag in ("likely_mislabelled", "redundant", "out_of_distribution"):
+        if not frame[flag].isna().all():
+            yield f"{flag}: {plural(int(frame[flag].sum()), 'row')} ({frame[flag].mean():.1%})"
+    chosen = filtered(frame, rows)
+    if rows != Filter():
+        yield f"kept {len(chosen):,} of {plural(len(frame), 'row')}: weight {chosen['weight'].min():.4g} and more"
+        yield from shifted(frame, chosen, section["labels"])
+    with replacing(to) as part:
+        if escaped := WRITERS[to.suffix.lower()](chosen, part):
+            yield f"{plural(escaped, 'text')} that a spreadsheet would run as a formula now begin with '"
+    yield f"weights: {to} ({plural(len(chosen), 'row')})"
+
+
+def cells_of(root: Path, words: Sequence[str]) -> tuple[dict[str, Any], dict[int, Path]]:
+    """The section and the finished cells by seed that words name: a method, a title, or one or several ids or folders.
+
+    Raises UserError for none, and for cells of several methods or sections.
+    """
+    name = " ".join(words)
+    methods = [
+        (section, method)
+        for section in stored(root)["sections"]
+        for method in section["methods"]
+        if name in (method["label"], f"{section['task_ref']} {method['label']}")
+    ]
+    if len(methods) > 1:
+        places = [f"{section['task_ref']} ({section['encoder']}, {section['protocol']})" for section, _ in methods]
+        raise UserError(f"{name} was run in {len(methods)} sections: {'; '.join(places)}; name one cell by its id")
+    if methods:
+        section, method = methods[0]
+        cells = {int(seed): root / folder for seed, folder in method["cells"].items()}
+        done = {seed: folder.resolve() for seed, folder in cells.items() if state(folder) is State.DONE}
+        if not done:
+            raise UserError(f"no cell of {name} is finished; `bench list cells --out {root}` shows why")
+        return section, done
+    title = len(words) > 1 and words[-1].isdecimal()
+    folders = [finished_cell(root, name)] if title else [finished_cell(root, word) for word in words]
+    specs = [read_json(folder / "spec.json", Spec) for folder in folders]
+    sections = [section_of(root, folder) for folder in folders]
+    kinds = {(section_key(section), spec["label"]) for section, spec in zip(sections, specs, strict=True)}
+    if len(kinds) > 1:
+        raise UserError("these cells differ in more than their seeds; give cells of one method, task and encoder")
+    by_seed = {spec["seed"]: folder for spec, folder in zip(specs, folders, strict=True)}
+    if len(by_seed) < len(folders):
+        raise UserError("two of these cells have the same seed; give each seed once")
+    return sections[0], by_seed
+
+
+def filtered(frame: pd.DataFrame, rows: Filter) -> pd.DataFrame:
+    """The rows that a filter keeps, in source order; rows without a weight go first. Raises UserError."""
+    if rows == Filter():
+        return frame
+    known = frame[frame["weight"].notna()]
+    if np.ptp(known["weight"]) <= 1e-6 * known["weight"].abs().max():
+        raise UserError(
+            f"every row has the weight {known['weight'].iloc[0]:.4g}, so none is better than another; choose a method "
+            "that weights rows"
+        )
+    if rows.keep is not None:
+        count = max(1, math.floor(rows.keep * len(known) + 0.5))
+        return known.sort_values("weight", ascending=False, kind="stable").head(count).sort_index()
+    chosen = known[known["weight"] >= rows.threshold]
+    if chosen.empty:
+        raise UserError(f"no row has the weight {rows.threshold:g}; the largest is {known['weight'].max():.4g}")
+    return chosen
+
+
+def shifted(frame: pd.DataFrame, chosen: pd.DataFrame, labels: Sequence[str]) -> Iterator[str]:
+    """How the filter changed the shares of the labels."""
+    before, after = (part["label"].value_counts(normalize=True) for part in (frame, chosen))
+    yield "label shares: " + ", ".join(
+        f"{label} {before.get(label, 0):.0%} -> {after.get(label, 0):.0%}" for label in labels
+    )
+    if gone := [label for label in labels if label in before and label not in after]:
+        yield f"warning: no row of {join_names(gone)} is left"
+
+
+def to_csv(frame: pd.DataFrame, path: Path) -> int:
+    """Write CSV and return how many cells were escaped: `'` before a text that a spreadsheet takes for a formula."""
+    escaped = 0
+    frame = frame.copy()
+    for name in TEXTS:
+        if name in frame:
+            formula = frame[name].str.startswith(FORMULA).fillna(False).astype(bool)
+            frame[name] = frame[name].where(~formula, "'" + frame[name].astype(str))
+            escaped += int(formula.sum())
+    frame.to_csv(path, index=False)
+    return escaped
+
+
+def to_parquet(frame: pd.DataFrame, path: Path) -> int:
+    """Write Parquet."""
+    frame.to_parquet(path, index=False)
+    return 0
+
+
+def to_jsonl(frame: pd.DataFrame, path: Path) -> int:
+    """Write JSON lines."""
+    frame.to_json(path, orient="records", lines=True, force_ascii=False)
+    return 0
+
+
+WRITERS: Mapping[str, Callable[[Any, Path], int]] = {".csv": to_csv, ".parquet": to_parquet, ".jsonl": to_jsonl}

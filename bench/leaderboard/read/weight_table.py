@@ -1,0 +1,254 @@
+"""The weights of all generated rows of a grid as one table, from one cell or as the mean over several seeds.
+
+`COLUMNS` documents the table. docs/weights.md has the same list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.arrays import FloatArray, IntArray
+from bench.errors import UserError
+from bench.leaderboard.read.row_flags import mislabelled, repeats, unlike
+from bench.store import hidden_columns, role_texts
+from bench.store.tables import read_table
+from tasks.errors import plural
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS: Mapping[str, str] = {
+    "row": "the row's number in the generated file, from 0; rows that were left out when it was read are absent",
+    "text": "the text as it was read",
+    "text_pair": "the second text, where an example is a pair",
+    "label": "the name of the label that was trained on",
+    "weight": "the mean weight over the visits of a cell, and over the cells; 1 is the weight of plain cross-entropy",
+    "weight_sd": "the standard deviation of the weight over cells (n - 1); empty with one cell",
+    "visits": "how often the row was visited in all cells",
+    "estimated": "whether the row was never visited, so that its weight is the mean of the visited rows nearest to it",
+    "quality": "P'(y|x): the probability of the label by the quality checker, mean over cells",
+    "model": "p(y|x): the same by the trained model",
+    "likely_mislabelled": "the quality checker is confident of another label",
+    "suggested_label": "its most probable label, where likely_mislabelled",
+    "redundant": "the words repeat those of an earlier row",
+    "repeats": "the number of that row",
+    "out_of_distribution": "the words are farther from the real rows than 95 % of these are from each other",
+}
+NEAREST = 20  # visited rows from which the weight of a row without visits is estimated
+
+
+@dataclass(frozen=True, eq=False)
+class CellRows:
+    """One cell on the n rows of the table: NaN and -1 where it has no value."""
+
+    labels: IntArray  # (n,) as trained on
+    weight: FloatArray  # (n,) mean over visits
+    visits: IntArray  # (n,)
+    quality: FloatArray  # (n, C) P'(.|x)
+    model: FloatArray  # (n, C) p(.|x)
+
+
+def weight_table(root: Path, section: Mapping[str, Any], cells: Mapping[int, Path]) -> tuple[pd.DataFrame, list[str]]:
+    """The table of the finished cells of one method by seed, and lines on what is estimated, absent or unknown.
+
+    Raises UserError if the cells have no weights, differ in labels, or their texts are not in the store.
+    """
+    import pandas as pd
+
+    texts = role_texts.read(root, section.get("texts", {}).get("generated"))
+    records = {
+        seed: hidden_columns.read(root, section.get("records", {}).get(str(seed), {}).get("generated"))
+        for seed in cells
+    }
+    origin = origins_of(texts, list(records.values()), next(iter(cells.values())))
+    ids, origins = np.asarray(origin.index, np.int64), np.asarray(origin, np.int64)
+    source = texts.loc[origins]
+    given = np.asarray(source["label"], dtype=np.int64)
+    classes = len(section["labels"])
+    quality = section["checkers"].get("quality", {})
+    read = [
+        cell_rows(path, records[seed], ids, origins, given, classes, checker(root, quality, seed))
+        for seed, path in cells.items()
+    ]
+    labels = common_labels(read)
+    weight = over_cells(np.array([cell.weight for cell in read]))
+    probabilities = over_cells(np.array([cell.quality for cell in read]))
+    model = over_cells(np.array([cell.model for cell in read]))
+    place = np.arange(len(ids))
+    own = {"quality": probabilities[place, labels], "model": model[place, labels]}
+    visits = np.sum([cell.visits for cell in read], axis=0)
+    filled, estimated = estimate(weight, visits > 0, own)
+    deviation = spread(np.array([cell.weight for cell in read]))
+    names = np.array(section["labels"], dtype=object)
+    frame = pd.DataFrame({"row": ids, **{name: source[name].to_numpy() for name in source if name != "label"}})
+    frame = frame.assign(
+        label=names[labels], weight=filled, weight_sd=deviation, visits=visits, estimated=estimated, **own
+    )
+    real = role_texts.read(root, section["texts"].get("real"))
+    return with_flags(frame, probabilities, labels, names, joined(real)), remarks(frame, len(cells))
+
+
+def origins_of(texts: pd.DataFrame, records: Sequence[pd.DataFrame | None], cell: Path) -> pd.Series[int]:
+    """By row id in order, the id under which the row's text is scored: its own, or that of the row that it copies.
+
+    With copies, rows outside the run are left out, because copies may have their ids.
+    Raises UserError if the copies of an axis of stress differ between cells.
+    """
+    import pandas as pd
+
+    origin: pd.Series[int] = texts.index.to_series()
+    copies = [
+        record[record["copy_of"] >= 0].set_index("id")["copy_of"]
+        for record in records
+        if record is not None and "copy_of" in record
+    ]
+    if not copies:
+        return origin
+    if not all(copies[0].equals(other) for other in copies):
+        raise UserError("the copies of rows differ between seeds, as duplicates are drawn anew for each; name one cell")
+    scored = read_table(cell / "train_scores.parquet", {"id": "whole"})["id"]
+    joined: pd.Series[int] = pd.concat([origin[origin.isin(scored)], copies[0]]).sort_index()
+    return joined
+
+
+def checker(root: Path, quality: Mapping[str, str], seed: int) -> Path | None:
+    """The folder of a seed's quality checker, if the grid has one."""
+    folder = quality.get(str(seed))
+    return None if folder is None else root / folder
+
+
+def cell_rows(
+    folder: Path,
+    record: pd.DataFrame | None,
+    ids: IntArray,
+    origins: IntArray,
+    source_labels: IntArray,
+    classes: int,
+    quality: Path | None,
+) -> CellRows:
+    """A cell's values for rows (n,) whose texts are scored under `origins` (n,)."""
+    visits = read_table(folder / "weights.parquet", {"id": "whole", "role": "text", "weight": "number"})
+    by_row = visits[visits["role"] == "generated"].groupby("id")["weight"]
+    labels = source_labels if record is None else record.set_index("id")["label"].reindex(ids).to_numpy()
+    labels = np.where(np.isnan(labels.astype(float)), source_labels, labels).astype(np.int64)
+    return CellRows(
+        labels=labels,
+        weight=by_row.mean().reindex(ids).to_numpy(np.float64),
+        visits=np.asarray(by_row.count().reindex(ids, fill_value=0)).astype(np.int64),
+        quality=probabilities(quality, origins, classes),
+        model=probabilities(folder, origins, classes),
+    )
+
+
+def probabilities(folder: Path | None, origins: IntArray, classes: int) -> FloatArray:
+    """(n, C) probabilities of the final scores in a cell's folder; NaN for rows that it did not score."""
+    path = None if folder is None else folder / "train_scores.parquet"
+    if path is None or not path.exists():
+        return np.full((len(origins), classes), np.nan)
+    scores = read_table(path, {"id": "whole", "logp_*": "number"}).drop_duplicates("id").set_index("id")
+    if scores.shape[1] != classes:
+        raise UserError(f"{path} has scores of {scores.shape[1]} classes, and the task has {classes}")
+    return np.asarray(np.exp(scores.reindex(origins).to_numpy(np.float64)))
+
+
+def common_labels(cells: Sequence[CellRows]) -> IntArray:
+    """(n,) the labels that all cells trained on. Raises UserError if they differ."""
+    for cell in cells[1:]:
+        if differ := int((cell.labels != cells[0].labels).sum()):
+            rows = plural(differ, "row")
+            raise UserError(
+                f"the labels of {rows} differ between seeds, as noise is drawn anew for each; name one cell"
+            )
+    return cells[0].labels
+
+
+def over_cells(values: FloatArray) -> FloatArray:
+    """(n, ...) the mean over the cells (S, n, ...) that have a value; NaN where none has."""
+    known = ~np.isnan(values)
+    total, count = np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+
+
+def spread(values: FloatArray) -> FloatArray:
+    """(n,) the standard deviation over the cells (S, n) that have a value; NaN where fewer than two have one."""
+    known = ~np.isnan(values)
+    count, mean = known.sum(axis=0), over_cells(values)
+    squares = np.where(known, (values - mean) ** 2, 0.0).sum(axis=0)
+    return np.asarray(np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1)), np.nan))
+
+
+def estimate(
+    weight: FloatArray, visited: np.ndarray[Any, np.dtype[np.bool_]], probabilities: Mapping[str, FloatArray]
+) -> tuple[FloatArray, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """(n,) weights with those of rows without visits filled in where a probability of theirs is known, and which.
+
+    The estimate is the mean over the visited rows nearest in the ranks of P'(y|x) and p(y|x). Raises UserError if the
+    visited rows have no weights.
+    """
+    known = visited & ~np.isnan(weight)
+    if not known.any():
+        raise UserError(
+            "these cells have no weights: they train on no generated row, or their loss is not a function of the "
+            "label's probability alone"
+        )
+    features = [values for values in probabilities.values() if not np.isnan(values[known]).any()]
+    usable = np.all([~np.isnan(values) for values in features], axis=0) if features else np.zeros(len(weight), bool)
+    missing = ~known & usable
+    if missing.any():
+        from sklearn.neighbors import KNeighborsRegressor
+
+        ranks = np.stack([np.searchsorted(np.sort(values[known]), values) for values in features], axis=1)
+        nearest = KNeighborsRegressor(min(NEAREST, int(known.sum()))).fit(ranks[known], weight[known])
+        weight = weight.copy()
+        weight[missing] = nearest.predict(ranks[missing])
+    return weight, missing
+
+
+def with_flags(
+    frame: pd.DataFrame, probabilities: FloatArray, labels: IntArray, names: Any, real: Sequence[str]
+) -> pd.DataFrame:
+    """The table with its flags; a flag that cannot be known is empty in all rows."""
+    import pandas as pd
+
+    known = not np.isnan(probabilities).all()
+    wrong = mislabelled(probabilities, labels)
+    best = names[np.nan_to_num(probabilities, nan=-1.0).argmax(axis=1)]
+    texts = joined(frame)
+    earlier, foreign = repeats(texts), unlike(texts, real)
+    rows = frame["row"].to_numpy()
+    return frame.assign(
+        likely_mislabelled=pd.array(wrong if known else [pd.NA] * len(frame), dtype="boolean"),
+        suggested_label=pd.Series(best, frame.index).where(wrong),
+        redundant=earlier >= 0,
+        repeats=pd.array(np.where(earlier >= 0, rows[earlier], -1), dtype="Int64").copy(),
+        out_of_distribution=pd.array([pd.NA] * len(frame) if foreign is None else foreign, dtype="boolean"),
+    ).assign(repeats=lambda table: table["repeats"].where(table["redundant"]))
+
+
+def joined(frame: pd.DataFrame) -> list[str]:
+    """The texts of rows, those of a pair as one."""
+    if "text_pair" not in frame:
+        return list(frame["text"])
+    return [f"{first}\n{second}" for first, second in zip(frame["text"], frame["text_pair"], strict=True)]
+
+
+def remarks(frame: pd.DataFrame, cells: int) -> list[str]:
+    """What a reader of the table must know: counts of rows by the source of their weight."""
+    estimated, without = int(frame["estimated"].sum()), int(frame["weight"].isna().sum())
+    lines = [f"{plural(len(frame), 'generated row')}, mean over {plural(cells, 'cell')}"]
+    if estimated:
+        lines.append(
+            f"{plural(estimated, 'row')} without a visit: weight estimated from the {NEAREST} nearest visited rows"
+        )
+    if without:
+        lines.append(
+            f"{plural(without, 'row')} not in the run, so without a weight; --generated-rows all takes every row"
+        )
+    if frame["quality"].isna().all():
+        lines.append("likely_mislabelled is empty: no method of the grid uses a quality checker (dimp does)")
+    return lines

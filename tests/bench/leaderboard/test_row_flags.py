@@ -1,0 +1,47 @@
+"""Flags of generated rows, on rows for which they are known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.leaderboard.read import row_flags
+from bench.leaderboard.read.row_flags import mislabelled, repeats, unlike
+
+
+def test_a_checker_that_is_confident_of_another_label_marks_a_row() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.45, 0.55], [0.05, 0.95]])
+    labels = np.array([0, 0, 1, 1, 0, 0])
+    # Thresholds: class 0 (0.9 + 0.8 + 0.45 + 0.05) / 4 = 0.55, class 1 (0.9 + 0.8) / 2 = 0.85.
+    assert mislabelled(probabilities, labels).tolist() == [False] * 5 + [True]
+
+
+def test_rows_and_classes_that_nothing_is_known_of_are_not_marked() -> None:
+    probabilities = np.array([[0.9, 0.1, 0.0], [np.nan] * 3, [0.0, 0.1, 0.9]])
+    assert mislabelled(probabilities, np.array([0, 0, 0])).tolist() == [False] * 3
+    assert not mislabelled(np.full((2, 2), np.nan), np.array([0, 1])).any()
+
+
+def test_rows_that_repeat_an_earlier_row() -> None:
+    long = "the quick brown fox jumps over the lazy dog near the river bank on a sunny day in june"
+    texts = ["so happy today", "awful queue again", "SO  happy today", long, f"{long} !", "so sad today"]
+    assert repeats(texts).tolist() == [-1, -1, 0, -1, 3, -1]
+    assert repeats(["", " ", "a"]).tolist() == [-1, 0, -1]
+
+
+def test_many_rows_are_compared_with_equal_texts_alone(monkeypatch) -> None:
+    monkeypatch.setattr(row_flags, "MOST_COMPARED", 2)
+    assert repeats(["a b c d e f g h", "a b c d e f g h .", "A b c d e f g h"]).tolist() == [-1, -1, 0]
+
+
+def test_texts_of_other_words_are_unlike_the_real_ones() -> None:
+    rng = np.random.default_rng(0)
+    words, others = [f"w{k}" for k in range(40)], [f"z{k}" for k in range(40)]
+
+    def drawn(vocabulary: list[str], count: int) -> list[str]:
+        return [" ".join(rng.choice(vocabulary, 12)) for _ in range(count)]
+
+    marks = unlike([*drawn(words, 100), *drawn(others, 20)], drawn(words, 200))
+    assert marks is not None
+    assert marks[100:].all()
+    assert marks[:100].mean() < 0.2
+    assert unlike(["a"], ["b"] * 19) is None
