@@ -65,15 +65,19 @@ def unlike(texts: Sequence[str], real: Sequence[str]) -> BoolArray | None:
     """(n,) whether a text is farther from m real texts than 95 % of these are from each other; None for few real texts.
 
     The distance is that to the 5th nearest real text (Sun et al., ICML 2022) by the cosine in the latent space of word
-    counts (Deerwester et al., 1990).
+    counts (Deerwester et al., 1990), without the commonest English words. None also if the texts have no words.
     """
     if len(real) < FEWEST_REAL:
         return None
     from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.neighbors import NearestNeighbors
     from sklearn.preprocessing import normalize
 
-    counts = vectors([*real, *texts])
+    try:
+        counts = TfidfVectorizer(sublinear_tf=True, stop_words="english").fit_transform([*real, *texts])
+    except ValueError:  # no word in any text
+        return None
     dimensions = min(DIMENSIONS, min(counts.shape) - 1)
     if dimensions < 1:
         return None

@@ -45,3 +45,4 @@ def test_texts_of_other_words_are_unlike_the_real_ones() -> None:
     assert marks[100:].all()
     assert marks[:100].mean() < 0.2
     assert unlike(["a"], ["b"] * 19) is None
+    assert unlike(["!"], ["?"] * 30) is None
