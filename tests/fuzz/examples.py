@@ -125,6 +125,7 @@ SECTION: dict[str, Any] = {
     "filters": {},
     "stress": {},
     "records": {"0": {"generated": "1ffc"}},
+    "texts": {"generated": "ab12", "real": "cd34"},
     "checkers": {"quality": {"0": ".artefacts/checker/71028078532eae692dc4"}},
     "methods": [METHOD, {**METHOD, "label": "dimp", "method": "dimp"}],
 }
