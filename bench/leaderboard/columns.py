@@ -15,6 +15,7 @@ from bench.stats.crossed import Comparison
 from bench.stats.interval import Interval
 
 NOTHING = "–"  # shown where there is no value
+SHORT = 20  # characters of a short verdict
 
 T = TypeVar("T")
 
@@ -131,6 +132,32 @@ def tally(row: OverallRow, count: int) -> str:
     return str(count) if row.wins + row.ties + row.losses else NOTHING
 
 
+def verdict_in_short(row: Row) -> str:
+    """The verdict in a word or two; † marks an exploratory one, which is not corrected."""
+    if row.paired is None:
+        return NOTHING
+    text = row.paired.verdict.word or row.paired.verdict.text
+    short = text if len(text) <= SHORT else text.partition(":")[0]
+    return f"{short} †" if row.paired.family == "exploratory" and row.paired.verdict.word else short
+
+
+# The first table of a section, narrow enough for a phone. The second has `COLUMNS` without those shown here in full.
+MAIN: tuple[Column[Row], ...] = (
+    Column("label", "method", lambda row: row.label, numeric=False),
+    Column("accuracy", "accuracy", lambda row: percent(row.accuracy.mean)),
+    Column("difference", "Δ accuracy [95 %]", lambda row: gain(row.paired.accuracy if row.paired else None)),
+    Column("verdict", "verdict", verdict_in_short, numeric=False),
+    Column("real_rows", "real rows (use)", real_rows, numeric=False),
+    Column("passes_standalone", "cost", lambda row: number(row.costs.passes_standalone, 2)),
+)
+IN_FULL = ("difference", "real_rows", "passes_standalone")
+
+
+def further(columns: Sequence[Column[Row]]) -> list[Column[Row]]:
+    """The columns of the second table, of those that a format shows."""
+    return [column for column in columns if column.key not in IN_FULL]
+
+
 COLUMNS: tuple[Column[Row], ...] = (
     Column("label", "method", lambda row: row.label, numeric=False),
     Column("cells", "cells", lambda row: f"{len(row.cells)}/{len(row.seeds)}"),
@@ -203,10 +230,11 @@ COLUMNS: tuple[Column[Row], ...] = (
 )
 
 OVERALL: tuple[Column[OverallRow], ...] = (
-    Column("label", "method", lambda row: row.label, numeric=False),
-    Column("rank", "mean rank", lambda row: f"{row.rank:.2f}"),
-    Column("accuracy", "mean accuracy", lambda row: percent(row.accuracy)),
+    Column("label", "method", lambda row: row.label if row.core else f"{row.label} †", numeric=False),
     Column("difference", "mean Δ accuracy [95 %]", lambda row: gain(row.gain)),
+    Column("accuracy", "mean accuracy", lambda row: percent(row.accuracy)),
+    Column("over_majority", "over the majority class", lambda row: signed(row.accuracy - row.majority)),
+    Column("rank", "mean rank", lambda row: f"{row.rank:.2f}"),
     Column("wins", "better", lambda row: tally(row, row.wins)),
     Column("ties", "neither", lambda row: tally(row, row.ties)),
     Column("losses", "worse", lambda row: tally(row, row.losses)),

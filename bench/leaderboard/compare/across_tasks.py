@@ -30,7 +30,10 @@ class Gain:
 
 @dataclass(frozen=True)
 class OverallRow:
-    """One method that is complete on every task. `rank`: mean over tasks; 1 is best, ties share the mean rank."""
+    """One method that is complete on every task. `rank`: mean over tasks; 1 is best, ties share the mean rank.
+
+    `majority`: mean share of the most frequent class of the test. `core`: not an exploratory method.
+    """
 
     label: str
     accuracy: float
@@ -39,6 +42,8 @@ class OverallRow:
     ties: int
     losses: int
     rank: float
+    majority: float
+    core: bool
 
 
 @dataclass(frozen=True)
@@ -100,11 +105,12 @@ def summary(spec: dict[str, str], group: Sequence[Section]) -> Overall | None:
     if len(sections) < 2 or len(ranked) < 2:
         return None
     ranks = [ranks_of([round(rows[label].accuracy.mean, DIGITS) for label in ranked]) for rows in usable]
+    majority = sum(section.spec["majority"] for section in sections) / len(sections)
     rows = [
-        overall_row(label, [rows[label] for rows in usable], sum(rank[i] for rank in ranks) / len(ranks))
+        overall_row(label, [rows[label] for rows in usable], sum(rank[i] for rank in ranks) / len(ranks), majority)
         for i, label in enumerate(ranked)
     ]
-    rows.sort(key=lambda row: (row.rank, -row.accuracy, row.label))
+    rows.sort(key=lambda row: (-(row.gain.difference if row.gain else 0.0), -row.accuracy, row.label))
     left_out = {label: missing for label, missing in lacking.items() if missing}
     omitted = tuple(task for task, one in chosen.items() if one is None)
     return Overall(spec, tasks, tuple(rows), left_out, omitted, silent)
@@ -115,7 +121,7 @@ def ranks_of(values: list[float]) -> list[float]:
     return [1 + sum(other > value for other in values) + (values.count(value) - 1) / 2 for value in values]
 
 
-def overall_row(label: str, rows: Sequence[Row], rank: float) -> OverallRow:
+def overall_row(label: str, rows: Sequence[Row], rank: float, majority: float) -> OverallRow:
     """One method over its tasks; a verdict other than better or worse counts as a tie."""
     words = [row.paired.verdict.word for row in rows if row.paired and row.paired.verdict.word]
     wins, losses = words.count("better"), words.count("worse")
@@ -127,6 +133,8 @@ def overall_row(label: str, rows: Sequence[Row], rank: float) -> OverallRow:
         ties=len(words) - wins - losses,
         losses=losses,
         rank=rank,
+        majority=majority,
+        core=all(row.spec["core"] for row in rows),
     )
 
 

@@ -34,7 +34,8 @@ def ranks(group: Overall) -> Figure | None:
     """The diagram of one summary; None for fewer than `LEAST_TASKS` tasks."""
     if len(group.tasks) < LEAST_TASKS:
         return None
-    values = [row.rank for row in group.rows]
+    ranked = sorted(group.rows, key=lambda row: (row.rank, row.label))
+    values = [row.rank for row in ranked]
     least = critical_difference(len(values), len(group.tasks))
     runs = alike(values, least)
     diagram, [[axes]] = figure(1.4 + 0.32 * len(values))
@@ -42,7 +43,7 @@ def ranks(group: Overall) -> Figure | None:
         x = len(values) + 0.4 + 0.03 * len(values) * place
         axes.plot([x, x], [first, last], color=BLUE, linewidth=4)
     axes.plot(values, range(len(values)), "o", color=INK, markersize=7)
-    axes.set_yticks(range(len(values)), [short(row.label) for row in group.rows])
+    axes.set_yticks(range(len(values)), [short(row.label) for row in ranked])
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.set_xticks(range(1, len(values) + 1))
     axes.set_xlabel(f"mean rank; bars join methods that differ by at most {least:.2f}, the critical difference")

@@ -73,8 +73,9 @@ def json_list(report: Report) -> str:
 
 def said(section: Section) -> Iterator[str]:
     """The answer of a section, and the limits of what it rests on."""
-    answers = list(answer(section))
-    yield from answers or ["No cell of this section has a result."]
+    yield from answer(section)
+    if section.advice is None and not section.uninformative:
+        yield "No cell of this section has a result."
     yield from constant_guess(section)
     yield limits(section)
 

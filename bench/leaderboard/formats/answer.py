@@ -16,7 +16,12 @@ NAMED = 3  # methods that a sentence names
 
 
 def answer(section: Section) -> Iterator[str]:
-    """Markdown: a banner, or a list of three sentences; nothing for a section without any result."""
+    """Markdown: a banner, or a list of three sentences; neither for a section without any result."""
+    if section.spec["stand_in"]:
+        yield (
+            "**Stand-in data, no human text: a language model wrote the real and test rows of this section too. The "
+            "results show that the methods run, not how well they do on human data.**"
+        )
     if section.uninformative:
         yield banner(section)
     elif section.advice is not None:

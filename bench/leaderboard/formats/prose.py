@@ -15,6 +15,7 @@ from bench.stats.looks import shares
 from bench.store.layout import ENVIRONMENT
 from tasks.errors import plural
 
+NUMBERS = "All numbers"  # the title of a section's second table
 SHIFT = 0.1  # generated and real label shares that differ by more need a sentence
 # Characters that are markup in Markdown: an underscore only at the edge of a word, a bracket only after a link's text.
 SPECIAL = re.compile(r"[\\`*|]|<(?=[A-Za-z/!?])|(?<=\])\(|(?<!\w)_|_(?!\w)|~(?=~)|&(?=#?\w+;)")
@@ -49,9 +50,12 @@ def across(group: Overall) -> str:
 def after_across(group: Overall) -> Iterator[str]:
     """The columns of a summary, what it leaves out, and its limits."""
     count = len(group.tasks)
+    exploratory = "" if all(row.core for row in group.rows) else " †: exploratory; its verdicts are not corrected."
     yield (
+        "Sorted by mean Δ accuracy. **over the majority class**: mean accuracy minus that of always predicting the "
+        f"most frequent class of each test ({percent(group.rows[0].majority)} % in the mean), in points. "
         "**mean rank**: mean over the tasks; 1 is best, ties share the mean of their ranks. **better, neither, "
-        "worse**: on how many tasks the method has this verdict against the baseline."
+        "worse**: on how many tasks the method has this verdict against the baseline." + exploratory
     )
     if group.left_out:
         names = "; ".join(
@@ -134,12 +138,7 @@ def checker_encoder(section: Section) -> str:
 
 
 def notes(section: Section) -> Iterator[str]:
-    """Warnings about the data, shown above the table."""
-    if section.spec["stand_in"]:
-        yield (
-            "**Stand-in data, no human text: a language model wrote the real and test rows of this section too. The "
-            "results show that the methods run, not how well they do on human data.**"
-        )
+    """Warnings about the data, shown below the short table."""
     yield from constant_guess(section)
     shares = section.spec.get("label_shares", {"generated": [], "real": []})
     shift = max((abs(a - b) for a, b in zip(shares["generated"], shares["real"], strict=True)), default=0)

@@ -12,13 +12,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.leaderboard.columns import COLUMNS, NOTHING, OVERALL, Column, visible
+from bench.leaderboard.columns import COLUMNS, MAIN, NOTHING, OVERALL, Column, further, visible
 from bench.leaderboard.compare.across_tasks import Overall, overall
 from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
 from bench.leaderboard.figures import FigureFiles
 from bench.leaderboard.formats.answer import answer
 from bench.leaderboard.formats.explain import reading
 from bench.leaderboard.formats.prose import (
+    NUMBERS,
     across,
     after_across,
     checker,
@@ -56,6 +57,7 @@ def as_html(report: Report, figures: Sequence[FigureFiles] = ()) -> str:
         extra_tables=[extra_value(extra) for extra in report_tables(report)],
         figures=[image(figure) for figure in figures if figure.section is None],
         sections=[section_value(section, place, figures) for place, section in enumerate(report.sections)],
+        numbers=NUMBERS,
         verdicts=sorted({word(row) for section in report.sections for row in section.rows} - {""}),
         reading=blocks([reading(report)]),
         footer=blocks(list(footer(report))[:-2]),
@@ -93,14 +95,16 @@ def cells(columns: Sequence[Column[T]], row: T) -> list[tuple[Column[T], str, st
 
 def section_value(section: Section, place: int, figures: Sequence[FigureFiles]) -> dict[str, Any]:
     """A section, for the template."""
-    columns = visible(COLUMNS, section.rows)
+    main, second = visible(MAIN, section.rows), further(visible(COLUMNS, section.rows))
     return {
         "heading": inline(heading(section)),
         "answer": blocks(answer(section)),
         "informative": not section.uninformative,
-        "before": blocks([conditions(section), *notes(section)]),
-        "columns": columns,
-        "rows": [row_value(row, columns) for row in section.rows],
+        "columns": main,
+        "rows": [row_value(row, main, in_detail=False) for row in section.rows],
+        "notes": blocks([*notes(section), conditions(section)]),
+        "further_columns": second,
+        "further_rows": [row_value(row, second, in_detail=True) for row in section.rows],
         "after": blocks([*checker(section), *without_result(section), *tuned(section)]),
         "figures": [image(figure) for figure in figures if figure.section == place],
         "extra_tables": [extra_value(extra) for extra in section_tables(section)],
@@ -108,14 +112,14 @@ def section_value(section: Section, place: int, figures: Sequence[FigureFiles]) 
     }
 
 
-def row_value(row: Row, columns: Sequence[Column[Row]]) -> dict[str, Any]:
-    """A method's row, for the template: cells, verdict and the details of its comparison."""
+def row_value(row: Row, columns: Sequence[Column[Row]], *, in_detail: bool) -> dict[str, Any]:
+    """A method's row, for the template: cells, verdict and, where wanted, the details of its comparison."""
     result = row.paired.accuracy if row.paired else None
     return {
         "label": row.label,
         "word": word(row),
         "cells": cells(columns, row),
-        "details": list(details(row, result)) if result else [],
+        "details": list(details(row, result)) if result and in_detail else [],
     }
 
 

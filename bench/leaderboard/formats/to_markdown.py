@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from bench.leaderboard.columns import COLUMNS, OVERALL, Column, Room, visible
+from bench.leaderboard.columns import COLUMNS, MAIN, OVERALL, Column, Room, further, visible
 from bench.leaderboard.compare.across_tasks import overall
 from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
 from bench.leaderboard.figures import FOLDER, FigureFiles
 from bench.leaderboard.formats.answer import answer
 from bench.leaderboard.formats.explain import reading
 from bench.leaderboard.formats.prose import (
+    NUMBERS,
     across,
     after_across,
     checker,
@@ -44,10 +45,19 @@ def as_markdown(report: Report, figures: Sequence[FigureFiles] = ()) -> str:
 
 
 def section_blocks(section: Section) -> list[str]:
-    """Heading, conditions, warnings, the table of methods, and the cells without a result."""
-    before = [f"## {heading(section)}", *answer(section), conditions(section), *notes(section)]
-    table = grid(visible(COLUMNS, section.rows, Room.TEXT), section.rows)
-    return [*before, table, *checker(section), *without_result(section), *tuned(section)]
+    """Heading, answer, the short table of methods, warnings, conditions, all numbers, and cells without a result."""
+    first = [f"## {heading(section)}", *answer(section), grid(visible(MAIN, section.rows), section.rows)]
+    second = grid(further(visible(COLUMNS, section.rows, Room.TEXT)), section.rows)
+    return [
+        *first,
+        *notes(section),
+        conditions(section),
+        f"### {NUMBERS}",
+        second,
+        *checker(section),
+        *without_result(section),
+        *tuned(section),
+    ]
 
 
 def extra_blocks(tables: Sequence[ExtraTable], level: str = "###") -> Iterator[str]:

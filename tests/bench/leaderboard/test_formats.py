@@ -148,10 +148,10 @@ def test_the_page_in_a_browser(store, fragment, expected, hidden):
     dom, console = chromium(written(store, figures=False) / "leaderboard.html", fragment)
     assert console == []
     rows = re.findall(r'<tr data-label="(\w+)[^>]*?( hidden="")?>', dom)
-    assert len(rows) == 5
+    assert len(rows) == 2 * 5
     if expected:
-        assert [label for label, _ in rows] == expected
-    assert sum(bool(gone) for _, gone in rows) == hidden
+        assert [label for label, _ in rows] == 2 * expected
+    assert sum(bool(gone) for _, gone in rows) == 2 * hidden
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian package `chromium`)")

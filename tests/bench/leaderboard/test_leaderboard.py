@@ -11,7 +11,7 @@ from scipy import stats
 
 from bench.errors import UserError
 from bench.leaderboard import Rules, frame, write_report
-from bench.leaderboard.columns import COLUMNS
+from bench.leaderboard.columns import COLUMNS, MAIN
 from bench.leaderboard.formats import FORMS
 from bench.leaderboard.read import provenance
 from bench.stats.crossed import compare
@@ -42,11 +42,16 @@ def row_of(value, label):
 
 
 def table_of(text):
-    """The first Markdown table as a list of dicts by column key."""
+    """Both Markdown tables of a section joined, as a list of dicts by column key; in the second, values in full."""
     lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
-    by_title = {column.title: column.key for column in COLUMNS}
-    keys = [by_title[title] for title in lines[0]]
-    return [dict(zip(keys, line, strict=True)) for line in lines[2:]]
+    by_title = {column.title: column.key for column in (*MAIN, *COLUMNS)}
+    starts = [place for place, line in enumerate(lines) if line[0] == "method"]
+    assert len(starts) == 2
+    tables = [
+        [dict(zip((by_title[title] for title in part[0]), line, strict=True)) for line in part[2:]]
+        for part in (lines[: starts[1]], lines[starts[1] :])
+    ]
+    return [{**one, **two} for one, two in zip(*tables, strict=True) if one["label"] == two["label"]]
 
 
 def test_numbers_by_hand(store):
@@ -306,7 +311,7 @@ def test_each_source_has_its_own_section(store, tmp_path):
     other.section["seeds"] = [0, 1]
     other.method("dimp").method("ce")  # in folders that the first section does not use
     value, text = report(store, store.manifest(other))
-    assert text.count("| method |") == 2
+    assert text.count("| method |") == 4
     assert [row["source"] for row in value["rows"]].count("local") == 2
     assert text.count("no human text") == 1
     assert text.count("(untuned defaults)") == 1
