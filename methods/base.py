@@ -114,6 +114,9 @@ class MethodConfig:
     real_share: float | None = setting(
         None, note="part of the total weight that real rows carry when train_on=both; none: every row counts once"
     )
+    average: Literal["none", "ema", "tail"] = setting(
+        "none", note="evaluated: the last weights, their moving average, or their mean over the last quarter of updates"
+    )
 
     def __post_init__(self) -> None:
         if self.real_share is not None:
@@ -299,5 +302,9 @@ def lowest(values: Tensor, share: float) -> Tensor:
 
 
 def hyperparameters(config: MethodConfig) -> dict[str, Any]:
-    """The fields of a config with their values, in the order of declaration."""
-    return {entry.name: getattr(config, entry.name) for entry in fields(config)}
+    """The fields of a config with their values, in the order of declaration.
+
+    `average` is left out unless it is set, so that cells of earlier versions keep their ids.
+    """
+    values = {entry.name: getattr(config, entry.name) for entry in fields(config)}
+    return {name: value for name, value in values.items() if (name, value) != ("average", "none")}

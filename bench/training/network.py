@@ -1,8 +1,10 @@
-"""A classifier of a cell with its optimiser: forward passes of a batch, which ranks share, and updates."""
+"""A classifier of a cell with its optimiser: forward passes that ranks share, updates, and averages of weights."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from accelerate import Accelerator
@@ -18,6 +20,9 @@ from bench.precomputed.tokens import TokenTable
 from bench.training.history import Passes
 from bench.training.probe import LookAhead
 from bench.training.rows import ProbedRows
+
+TAIL = 0.25  # part of the updates, the last ones, whose weights `tail` averages
+DECAY = 0.999  # the largest decay of `ema`
 
 
 class Network:
@@ -111,3 +116,55 @@ def adamw(classifier: Classifier, settings: Settings) -> torch.optim.Optimizer:
         {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
+
+
+class Averaging:
+    """A running mean of the trained weights of the model that is evaluated; `kind` as in `MethodConfig.average`.
+
+    tail: the plain mean over the weights after each of the last quarter of the updates (Polyak and Juditsky, 1992).
+    ema: mean <- d mean + (1 - d) weights after update t = 1, 2, ..., with d = min(0.999, (1 + t) / (10 + t)), from the
+    weights before the first one. This d, TensorFlow's, makes it a mean over about the last tenth of the updates so far.
+    Memory: one more copy of the trained weights.
+    """
+
+    def __init__(self, kind: str, weights: Mapping[str, Tensor], updates: int) -> None:
+        """`weights` by name are those before the first of `updates` updates."""
+        self.kind, self.weights = kind, weights
+        self.skipped = updates - max(1, round(TAIL * updates)) if kind == "tail" else 0
+        self.seen = 0
+        self.mean = {name: weight.detach().clone() for name, weight in weights.items()}
+
+    def update(self) -> None:
+        """Take in the weights after an update."""
+        self.seen += 1
+        t = self.seen - self.skipped
+        if t <= 0:
+            return
+        rate = 1 / t if self.kind == "tail" else 1 - min(DECAY, (1 + t) / (10 + t))
+        with torch.no_grad():
+            for name, weight in self.weights.items():
+                self.mean[name].lerp_(weight, rate)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the mean holds any update's weights."""
+        return self.seen > self.skipped
+
+    def apply(self) -> None:
+        """Make the mean the weights of the model."""
+        if self.begun:
+            with torch.no_grad():
+                for name, weight in self.weights.items():
+                    weight.copy_(self.mean[name])
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """For a while; before the tail begins, the weights are the last ones."""
+        last = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        self.apply()
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for name, weight in self.weights.items():
+                    weight.copy_(last[name])

@@ -7,6 +7,7 @@ hooks of `methods.base.Method`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from bench.seeds import derive
 from bench.training.batches import schedule
 from bench.training.history import History
 from bench.training.losses import Step, make_visit, method_losses, row_losses, rows_to_pass
-from bench.training.network import Network
+from bench.training.network import Averaging, Network
 from bench.training.rows import ProbedRows, TrainingRows
 from methods.base import Method
 
@@ -74,6 +75,7 @@ class Trainer:
         # The model that is evaluated begins at the last phase that starts from the pretrained weights.
         begin = max((number for number, phase in enumerate(phases) if phase.anew), default=0)
         end = sum(phase.updates for phase in phases[begin:]) - 1
+        average = None
         for number, phase in enumerate(phases):
             if phase.anew:
                 history = History(passes=history.passes)
@@ -82,8 +84,12 @@ class Trainer:
             for network in self.networks:
                 network.begin(self.settings, phase.updates, generated, real, history.passes)
             phase_watch = watch if number >= begin else None
-            self._train(method, rows.of(phase), phase.updates, history, rng, phase_watch, end)
+            if number == begin and method.config.average != "none":
+                average = Averaging(method.config.average, self.classifier.trained, end + 1)
+            self._train(method, rows.of(phase), phase.updates, history, rng, phase_watch, end, average)
             method.phase_end(number, self.networks[0].probe)
+        if average is not None:
+            average.apply()
         return history
 
     def _train(
@@ -95,10 +101,11 @@ class Trainer:
         rng: np.random.Generator,
         watch: Watch | None,
         end: int,
+        average: Averaging | None,
     ) -> None:
         """The updates of one phase. Steps and epochs count on from the phase before.
 
-        `end` is the last update of the model that is evaluated.
+        `end` is the last update of the model that is evaluated. What is watched is the average, where there is one.
         """
         first = len(history.updates)
         first_epoch = history.visits[-1].epoch + 1 if history.visits else 0
@@ -112,8 +119,11 @@ class Trainer:
             passed = rows_to_pass(method, rows, batch, number, epoch, rng)
             HEART.beat()
             self._update(method, Step(rows, tables, batch, passed, number, epoch, rng, device), history)
+            if average is not None:
+                average.update()
             if watch is not None:
-                history.updates[-1].update(watch(number, number == end))
+                with average.applied() if average is not None else nullcontext():
+                    history.updates[-1].update(watch(number, number == end))
             if (number - first) % CHECK_EVERY == CHECK_EVERY - 1 or number - first == updates - 1:
                 history.to_numbers()
 
