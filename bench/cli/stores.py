@@ -1,4 +1,4 @@
-"""Commands on a store: `list`, `show`, `clean`, `doctor`."""
+"""Commands on a store: `list`, `show`, `clean`, `doctor`, `merge`, `publish`, `import`."""
 
 from __future__ import annotations
 
@@ -90,6 +90,52 @@ def doctor(
     from bench.commands.stores.doctor import doctor as check
 
     lines, sound = check(out, repair=repair)
+    for line in lines:
+        say(line)
+    if not sound:
+        raise typer.Exit(1)
+
+
+def merge(
+    stores: Annotated[list[Path], typer.Argument(help="The stores to copy from.")],
+    out: Annotated[Path, option("out")] = Path("runs"),
+) -> None:
+    """Copy the finished cells and grids of other stores into one, for example of machines that share no disk.
+
+    Nothing is overwritten. Exit code 1 if a cell of the same id has other results in two stores.
+    """
+    from bench.commands.stores.merge import merge as merging
+
+    finish(*merging(stores, out))
+
+
+def publish(
+    to: Annotated[str, typer.Option(help="A new folder, a file NAME.zip, or hub:ORG/NAME.")],
+    name: Annotated[str, typer.Option(help="What reports call these cells once others have imported them.")],
+    out: Annotated[Path, option("out")] = Path("runs"),
+    texts: Annotated[bool, typer.Option("--texts", help="Add the tokens, from which texts can be read.")] = False,
+    baseline: Annotated[str, option("baseline")] = "ce",
+) -> None:
+    """Write a bundle: the finished cells of a store with their report and digests, without texts, models and logs."""
+    from bench.commands.stores.publish import publish as publishing
+    from bench.leaderboard import Rules
+
+    for line in publishing(out, to, name, Rules(baseline=baseline), texts=texts):
+        say(line)
+
+
+def import_(
+    bundles: Annotated[list[Path], typer.Argument(help="Folders or zip files that `bench publish` wrote.")],
+    out: Annotated[Path, option("out")] = Path("runs"),
+) -> None:
+    """Check bundles and copy their cells to a store. Reports say which cells were imported, and from which bundle."""
+    from bench.commands.stores.import_ import import_bundles
+
+    finish(*import_bundles(bundles, out))
+
+
+def finish(lines: list[str], sound: bool) -> None:
+    """Print lines, and end with exit code 1 if something was not sound."""
     for line in lines:
         say(line)
     if not sound:

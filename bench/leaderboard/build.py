@@ -23,6 +23,7 @@ from bench.leaderboard.rules import USUAL, Rules
 from bench.stats.interval import t_interval
 from bench.stats.metrics import METRICS
 from bench.stats.verdict import Verdict
+from bench.store.bundles import origins
 from bench.store.files import read_json
 from bench.store.layout import DONE
 from bench.store.schemas import Metrics
@@ -36,7 +37,7 @@ COST_REFERENCE = "ce"  # passes are shown as multiples of what this method needs
 
 def build(manifest: Mapping[str, Any], store: Path, rules: Rules = USUAL) -> Report:
     """Read every cell of a manifest and compare the methods of each section with the baseline."""
-    specs = manifest["sections"]
+    specs = [with_origins(spec, store) for spec in manifest["sections"]]
     with open_scores() as scores:
         names = (name for spec in specs for method in spec["methods"] for name in method["cells"].values())
         scores.compute(store / name for name in names)
@@ -45,6 +46,12 @@ def build(manifest: Mapping[str, Any], store: Path, rules: Rules = USUAL) -> Rep
         )
     environments = [cell.environment for section in sections for row in section.rows for cell in row.cells.values()]
     return Report(manifest, sections, provenance(environments), rules)
+
+
+def with_origins(spec: Mapping[str, Any], store: Path) -> Mapping[str, Any]:
+    """A section of a manifest with a note on the cells that were imported from bundles."""
+    note = origins(store / name for method in spec["methods"] for name in method["cells"].values())
+    return {**spec, "notes": [note, *spec["notes"]]} if note else spec
 
 
 def differing_axes(spec: Mapping[str, Any], specs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -119,6 +119,28 @@ class SeedsRead(BaseModel):
     seeds: Annotated[list[int], AfterValidator(ascending)]
 
 
+class BundleFile(BaseModel):
+    """A file of a bundle."""
+
+    size: int
+    sha256: str
+
+
+class Bundle(BaseModel):
+    """`bundle.json` of a bundle."""
+
+    schema_: int = Field(alias="schema")
+    name: str
+    files: dict[StorePath, BundleFile]
+
+
+class Imported(BaseModel):
+    """`.imported/<digest>.json`: the folders that came from one bundle."""
+
+    name: str
+    cells: list[StorePath]
+
+
 class NamedSpec(BaseModel):
     """`spec.json`, as far as it says which cell this is."""
 

@@ -1,0 +1,88 @@
+"""`bench publish`: writes the finished cells of a store with their report as a bundle, for others to import."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.commands.output_file import writable
+from bench.commands.reports.report import report
+from bench.commands.stores.clean import require_store
+from bench.errors import UserError
+from bench.leaderboard import Rules
+from bench.store.bundles import REPORT, STORE, pack, seal, zipped
+from bench.version import VERSION
+from tasks.errors import plural
+
+HUB = "hub:"  # before the id of a data set
+
+
+def publish(root: Path, to: str, name: str, rules: Rules, *, texts: bool) -> Iterator[str]:
+    """Write the bundle of a store to `to`: a new folder, a file NAME.zip, or `hub:ORG/NAME`. Yields lines.
+
+    Raises UserError for a store without finished cells or a place that cannot be written, before anything is written.
+    """
+    require_store(root)
+    check_place(to)
+    with tempfile.TemporaryDirectory() as part:
+        folder = Path(part) / "bundle"
+        done = pack(root, folder, texts=texts)
+        if not done.copied:
+            raise UserError(f"{root} has no finished cell to publish; `bench run --out {root}` trains some")
+        report([folder / STORE], folder / REPORT, rules, command=f"python -m bench publish --to {to}", figures=True)
+        for cache in (folder / STORE).glob(".scores*"):
+            cache.unlink()
+        identity = seal(folder, {"name": name, "version": VERSION, "texts": texts, "cells": done.copied})
+        yield from placed(folder, to)
+    yield f"{plural(len(done.copied), 'folder')} of {root} as {name}, bundle {identity[:20]}"
+    if done.left:
+        yield f"{plural(done.left, 'folder')} left out: not finished or damaged"
+    yield "with tokens, from which texts can be read" if texts else "without texts (--texts adds tokens)"
+
+
+def check_place(to: str) -> None:
+    """Raise UserError for a place at which no bundle can be written."""
+    if to.startswith(HUB):
+        if to.removeprefix(HUB).count("/") != 1:
+            raise UserError(f"--to {to}: write hub:ORG/NAME, the id of a data set on the Hugging Face hub")
+    elif to.endswith(".zip"):
+        writable(Path(to))
+    elif Path(to).exists():
+        raise UserError(f"--to {to} exists; name a new folder, or remove it")
+
+
+def placed(folder: Path, to: str) -> Sequence[str]:
+    """Bring a finished bundle to its place; returns a line on it."""
+    if to.startswith(HUB):
+        return [upload(folder, to.removeprefix(HUB))]
+    if to.endswith(".zip"):
+        Path(to).parent.mkdir(parents=True, exist_ok=True)
+        zipped(folder, Path(to))
+    else:
+        shutil.copytree(folder, to)
+    return [f"bundle: {to}"]
+
+
+def upload(folder: Path, dataset: str, api: Any = None) -> str:
+    """Upload a bundle as a data set of the Hugging Face hub in one commit, with the login of `hf auth login`.
+
+    Raises UserError where the hub refuses or cannot be reached.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    api = api or HfApi()
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    added = [CommitOperationAdd(path.relative_to(folder).as_posix(), str(path)) for path in files]
+    try:
+        api.create_repo(dataset, repo_type="dataset", exist_ok=True)
+        commit = api.create_commit(
+            dataset, added, repo_type="dataset", commit_message=f"bundle of data-weighting-bench {VERSION}"
+        )
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        line = str(error).strip().split("\n")[0]
+        raise UserError(f"--to hub:{dataset}: {line}; log in with `hf auth login`, or write a folder") from error
+    return f"bundle: {commit.commit_url}"

@@ -1,0 +1,155 @@
+"""Bundles: finished cells with their report, as a folder or zip file that others import. Texts are left out.
+
+    bundle.json     schema, name, versions, and size and SHA-256 of each file
+    store/          finished cells, checkers, hidden columns and grids, as in a store
+    report/         the leaderboard of these cells
+
+A bundle that is imported leaves a note in `.imported/` of the store, from which reports say whose cells they show.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from bench.errors import UserError
+from bench.store.files import read_json, write_json
+from bench.store.layout import MODEL, root_of
+from bench.store.schemas import Bundle, Imported
+from bench.store.transfer import CHECKER, Transfer, transfer
+from tasks.errors import plural
+
+SCHEMA = 1
+CONTENT, STORE, REPORT, IMPORTED = "bundle.json", "store", "report", ".imported"
+WITHOUT_TEXTS = (CHECKER, "record", "scores")  # kinds of precomputed tables in which no text can be read
+LEFT_OUT = (MODEL, "log.txt")  # of a cell: models are large, and logs may name folders of the author's machine
+MAX_SIZE = 2**36  # bytes of all files of a bundle that is read
+
+
+def pack(source: Path, folder: Path, *, texts: bool) -> Transfer:
+    """Copy a store's finished cells to `folder/store`. With `texts` also the tokens, from which texts can be read."""
+    done = transfer(source, folder / STORE, None if texts else WITHOUT_TEXTS)
+    for name in LEFT_OUT:
+        for path in (folder / STORE).rglob(name):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in (folder / STORE).glob(".lock"):
+        path.unlink()
+    return done
+
+
+def seal(folder: Path, about: Mapping[str, Any]) -> str:
+    """Write `bundle.json` with `about` and the digests of all files; returns the bundle's own digest."""
+    files = {name: {"size": path.stat().st_size, "sha256": sha256(path)} for name, path in content(folder).items()}
+    write_json(folder / CONTENT, {"schema": SCHEMA, **about, "files": files})
+    return sha256(folder / CONTENT)
+
+
+def content(folder: Path) -> dict[str, Path]:
+    """The files of a bundle but `bundle.json`, by their names with forward slashes, sorted."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    names = {path.relative_to(folder).as_posix(): path for path in paths}
+    return {name: path for name, path in names.items() if name != CONTENT}
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def zipped(folder: Path, path: Path) -> None:
+    """Write a folder as a zip file, with the same bytes for the same content."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, file.read_bytes())
+
+
+@contextmanager
+def opened(bundle: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The folder of a bundle and its `bundle.json`, checked. A zip file is unpacked to a folder that is removed again.
+
+    Raises UserError for something else, and for a bundle whose files are not those that it lists.
+    """
+    if bundle.is_dir():
+        yield bundle, checked(bundle, bundle)
+        return
+    if not zipfile.is_zipfile(bundle):
+        raise UserError(f"{bundle} is no bundle: give a folder or zip file that `bench publish` wrote")
+    with tempfile.TemporaryDirectory() as part:
+        unpack(bundle, Path(part))
+        yield Path(part), checked(Path(part), bundle)
+
+
+def unpack(bundle: Path, folder: Path) -> None:
+    """Unpack a zip file. Raises UserError for names that lead out of the folder, links, or too large content."""
+    with zipfile.ZipFile(bundle) as archive:
+        entries = archive.infolist()
+        if (size := sum(entry.file_size for entry in entries)) > MAX_SIZE:
+            raise UserError(f"{bundle} would have {size:,} bytes; at most {MAX_SIZE:,} are read")
+        for entry in entries:
+            name = PurePosixPath(entry.filename)
+            if name.is_absolute() or ".." in name.parts or "\\" in entry.filename or entry.external_attr >> 28 == 0xA:
+                raise UserError(f"{bundle} has the entry {entry.filename!r}, which leads out of the bundle")
+        try:
+            archive.extractall(folder)
+        except (zipfile.BadZipFile, EOFError, OSError) as error:
+            raise UserError(f"{bundle} cannot be unpacked: {error}") from error
+
+
+def checked(folder: Path, named: Path) -> dict[str, Any]:
+    """The `bundle.json` of a folder. Raises UserError, with the name `named`, if it does not fit the folder's files."""
+    if not (folder / CONTENT).is_file():
+        raise UserError(f"{named} has no {CONTENT}: give a folder or zip file that `bench publish` wrote")
+    about = read_json(folder / CONTENT, Bundle)
+    if about["schema"] != SCHEMA:
+        raise UserError(
+            f"{named} has schema {about['schema']}, and this version reads {SCHEMA}; install another version"
+        )
+    present = content(folder)
+    for name in sorted(present.keys() ^ about["files"].keys()):
+        raise UserError(
+            f"{named}: {name} is {'not listed' if name in present else 'missing'}; ask for the bundle again"
+        )
+    for name, path in present.items():
+        listed = about["files"][name]
+        if path.is_symlink() or path.stat().st_size != listed["size"] or sha256(path) != listed["sha256"]:
+            raise UserError(f"{named}: {name} was changed after it was published; ask for the bundle again")
+    return about
+
+
+def take_in(folder: Path, about: Mapping[str, Any], root: Path) -> Transfer:
+    """Copy the cells of a bundle's folder, which `checked` has read, to a store, and note there whose they are."""
+    done = transfer(folder / STORE, root)
+    if done.copied:
+        path = root / IMPORTED / f"{sha256(folder / CONTENT)[:20]}.json"
+        known = read_json(path, Imported)["cells"] if path.exists() else []
+        write_json(path, {"name": about["name"], "cells": sorted({*known, *done.copied})})
+    return done
+
+
+def imported(root: Path) -> dict[str, str]:
+    """The names of the bundles that a store's imported folders come from, by folder below the store."""
+    notes = [read_json(path, Imported) for path in sorted((root / IMPORTED).glob("*.json"))]
+    return {cell: note["name"] for note in notes for cell in note["cells"]}
+
+
+def origins(folders: Iterator[Path]) -> str:
+    """A sentence on which of these cells were imported, and from which bundles; empty if none was."""
+    known: dict[Path, dict[str, str]] = {}
+    counts: dict[str, int] = {}
+    for folder in folders:
+        root = root_of(folder)
+        names = known.setdefault(root, imported(root))
+        if name := names.get(os.path.relpath(folder, root)):
+            counts[name] = counts.get(name, 0) + 1
+    parts = [f"{plural(count, 'cell')} of {name}" for name, count in sorted(counts.items())]
+    return f"imported, not trained here: {', '.join(parts)}" if parts else ""

@@ -1,0 +1,87 @@
+"""Copies finished folders from one store to another. Nothing is overwritten: a difference is named as a conflict."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.store.files import read_json, write_bytes, write_json
+from bench.store.folders import State, adopt, state
+from bench.store.integrity import DIGESTS
+from bench.store.layout import DONE
+from bench.store.looks import LOOKS
+from bench.store.manifest import GRIDS
+from bench.store.schemas import SeedsRead
+
+CHECKER = "checker"  # the precomputed tables that are results of a training, as cells are
+TIMES = ("timing.json", "env.json", "log.txt")  # files that differ between two computations of the same cell
+
+
+@dataclass
+class Transfer:
+    """What a transfer did with the cells of the source."""
+
+    copied: list[str] = field(default_factory=list)  # folders below the store
+    present: int = 0  # cells that the target has already, with the same result
+    left: int = 0  # cells that are not finished or damaged
+    conflicts: list[str] = field(default_factory=list)  # a line each
+
+
+def transfer(source: Path, target: Path, kinds: Collection[str] | None = None) -> Transfer:
+    """Copy finished cells, precomputed tables (of `kinds` alone, if given), grids and looks from `source` to `target`.
+
+    A folder that `target` has stays as it is. Raises UserError for files that cannot be read, OSError where the target
+    cannot be written.
+    """
+    done = Transfer()
+    for folder in cells(source):
+        copy(folder, source, target, done)
+    for folder in sorted((source / ".artefacts").glob("*/*")):
+        if kinds is None or folder.parent.name in kinds:
+            copy(folder, source, target, done if folder.parent.name == CHECKER else Transfer())
+    copy_grids(source, target, done)
+    return done
+
+
+def cells(root: Path) -> Iterator[Path]:
+    """The folders of a store's cells, in any state."""
+    return (path for path in sorted(root.glob("[!.]*/[!.]*/[!.]*")) if path.is_dir())
+
+
+def copy(folder: Path, source: Path, target: Path, done: Transfer) -> None:
+    """Copy one folder, or note in `done` why not."""
+    name = folder.relative_to(source)
+    there = target / name
+    if state(folder) is not State.DONE:
+        done.left += 1
+    elif adopt(folder, there, target):
+        done.copied.append(str(name))
+    elif differing := difference(folder, there):
+        done.conflicts.append(f"{name}: {differing} differs; {there} stays")
+    else:
+        done.present += 1
+
+
+def difference(one: Path, other: Path) -> str:
+    """The first result in which two finished folders of one id differ; empty if they agree. Times are no results."""
+    ours, theirs = (read_json(folder / DONE).get(DIGESTS, {}) for folder in (one, other))
+    names = sorted((ours.keys() | theirs.keys()) - {*TIMES})
+    return next((name for name in names if ours.get(name) != theirs.get(name)), "")
+
+
+def copy_grids(source: Path, target: Path, done: Transfer) -> None:
+    """Copy the manifests that the target lacks, with their times, and join the looks of both."""
+    for path in sorted((source / GRIDS).glob("*.json")):
+        there = target / GRIDS / path.name
+        if not there.exists():
+            there.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(there, path.read_bytes())
+            shutil.copystat(path, there)
+        elif {**read_json(path), "command": ""} != {**read_json(there), "command": ""}:
+            done.conflicts.append(f"{GRIDS}/{path.name} differs; {there} stays")
+    for path in sorted((source / LOOKS).glob("*.json")):
+        there = target / LOOKS / path.name
+        seeds = {seed for file in (path, there) if file.exists() for seed in read_json(file, SeedsRead)["seeds"]}
+        write_json(there, {"seeds": sorted(seeds)})

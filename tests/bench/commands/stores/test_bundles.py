@@ -1,0 +1,217 @@
+"""`bench merge`, `publish` and `import`: cells travel whole, nothing is overwritten, changed bundles are refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from bench.commands.stores.import_ import import_bundles
+from bench.commands.stores.merge import merge
+from bench.commands.stores.publish import publish, upload
+from bench.errors import UserError
+from bench.leaderboard import Rules
+from bench.store.bundles import CONTENT, seal
+from bench.store.folders import State, state
+
+
+@pytest.fixture(scope="module")
+def whole_store(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
+    """The store of a grid of four cells, and their report beside it."""
+    from tests.helpers import warm
+
+    folder = tmp_path_factory.mktemp("whole")
+    tiny = ("--preset", "smoke", "--encoder", str(tiny_encoder), "--workers", "1", "--no-figures")
+    assert warm.run(["run", "--methods", "ce,imp", "--seeds", "2", *tiny], folder).returncode == 0
+    return folder / "runs"
+
+
+@pytest.fixture
+def store(whole_store: Path, tmp_path: Path) -> Path:
+    """A copy of it for one test."""
+    return Path(shutil.copytree(whole_store, tmp_path / "store"))
+
+
+@pytest.fixture(scope="module")
+def bundle(whole_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("published") / "bundle"
+    lines = list(publish(whole_store, str(folder), "ours", Rules(), texts=False))
+    assert any("without texts" in line for line in lines)
+    return folder
+
+
+def cells(root: Path) -> dict[str, bytes]:
+    """The predictions of the finished cells by folder."""
+    done = [path.parent for path in root.glob("twitter/*/*/metrics.json")]
+    assert all(state(folder) is State.DONE for folder in done)
+    return {str(path.relative_to(root)): (path / "predictions.parquet").read_bytes() for path in done}
+
+
+def test_halves_of_a_grid_merge_to_the_whole(store: Path, tmp_path: Path) -> None:
+    all_of_it, one, other = cells(store), store, Path(shutil.copytree(store, tmp_path / "other"))
+    for root, method in ((one, "ce"), (other, "imp")):
+        shutil.rmtree(root / "twitter" / method)
+    lines, sound = merge([one, other], tmp_path / "both")
+    assert sound
+    assert cells(tmp_path / "both") == all_of_it
+    assert "copied" in lines[0]
+    again, sound = merge([one, other], tmp_path / "both")
+    assert sound
+    assert all("0 folders copied" in line for line in again)
+
+
+def test_other_results_of_a_cell_are_a_conflict_and_stay(store: Path, whole_store: Path) -> None:
+    folder = next(store.glob("twitter/ce/*"))
+    spec = json.loads((folder / "metrics.json").read_text())
+    frame = pd.read_parquet(folder / "predictions.parquet")
+    shutil.rmtree(folder)
+    from bench.store.folders import finish
+
+    shutil.copytree(whole_store / folder.relative_to(store), folder)
+    (folder / "metrics.json").unlink()
+    frame.iloc[::-1].to_parquet(folder / "predictions.parquet", index=False)
+    finish(folder, {name: spec[name] for name in ("accuracy", "macro_f1", "log_loss", "rows")})
+    before = cells(store)
+    lines, sound = merge([whole_store], store)
+    assert not sound
+    (conflict,) = [line for line in lines if line.startswith("conflict: ")]
+    assert "predictions.parquet differs" in conflict
+    assert cells(store) == before
+
+
+def test_unfinished_and_damaged_folders_are_left_out_and_counted(store: Path, tmp_path: Path) -> None:
+    one, other = sorted(store.glob("twitter/*/*"))[:2]
+    (one / "metrics.json").unlink()
+    (other / "predictions.parquet").write_bytes(b"x")
+    lines, _ = merge([store], tmp_path / "out")
+    assert "2 not finished or damaged, left out" in lines[0]
+    assert len(cells(tmp_path / "out")) == 2
+
+
+def test_a_store_is_not_merged_into_itself(store: Path) -> None:
+    with pytest.raises(UserError, match="name it with --out alone"):
+        merge([store], store)
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_a_bundle_is_imported_whole_and_reports_say_so(
+    form: str, bundle: Path, whole_store: Path, tmp_path: Path, bench: Callable[..., object]
+) -> None:
+    if form == "zip":
+        list(publish(whole_store, str(tmp_path / "b.zip"), "ours", Rules(), texts=False))
+        bundle = tmp_path / "b.zip"
+    lines, sound = import_bundles([bundle], tmp_path / "runs")
+    assert sound
+    assert lines[0].startswith("ours (")
+    assert cells(tmp_path / "runs") == cells(whole_store)
+    bench("report", "--no-figures")
+    assert "imported, not trained here: 4 cells of ours" in (tmp_path / "reports/leaderboard.md").read_text("utf-8")
+
+
+def test_a_bundle_has_a_report_and_neither_texts_nor_logs(bundle: Path) -> None:
+    names = {path.name for path in bundle.rglob("*")}
+    assert (bundle / "report/leaderboard.md").is_file()
+    assert not names & {"log.txt", "tokens", "states", "model", "lease", ".lock"}
+    about = json.loads((bundle / CONTENT).read_text())
+    assert about["name"] == "ours"
+    assert set(about["files"]) == {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()} - {
+        CONTENT
+    }
+
+
+def changed(folder: Path) -> None:
+    next(folder.glob("store/twitter/*/*/predictions.parquet")).write_bytes(b"x")
+
+
+def removed(folder: Path) -> None:
+    next(folder.glob("store/twitter/*/*/env.json")).unlink()
+
+
+def added(folder: Path) -> None:
+    (folder / "store" / "extra").write_text("x")
+
+
+def linked(folder: Path) -> None:
+    path = next(folder.glob("store/twitter/*/*/env.json"))
+    moved = path.rename(folder.parent / "env.json")
+    path.symlink_to(moved)
+
+
+def other_schema(folder: Path) -> None:
+    seal(folder, {"name": "x"})
+    about = json.loads((folder / CONTENT).read_text())
+    (folder / CONTENT).write_text(json.dumps({**about, "schema": 99}))
+
+
+def no_bundle(folder: Path) -> None:
+    (folder / CONTENT).unlink()
+
+
+@pytest.mark.parametrize("fault", [changed, removed, added, linked, other_schema, no_bundle])
+def test_a_changed_bundle_is_refused_and_nothing_is_imported(
+    fault: Callable[[Path], None], bundle: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(bundle, tmp_path / "b"))
+    fault(folder)
+    with pytest.raises(UserError) as error:
+        import_bundles([folder], tmp_path / "runs")
+    assert str(error.value).count("\n") == 0
+    assert not list((tmp_path / "runs").glob("twitter"))
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside", "..\\outside"])
+def test_a_zip_file_writes_nothing_outside(name: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr(name, "x")
+    with pytest.raises(UserError, match="leads out of the bundle"):
+        import_bundles([tmp_path / "b.zip"], tmp_path / "runs")
+    assert not list(tmp_path.glob("**/outside"))
+
+
+def test_a_file_that_is_no_zip_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "b.zip").write_bytes(b"PK no")
+    with pytest.raises(UserError, match="no bundle"):
+        import_bundles([tmp_path / "b.zip"], tmp_path / "runs")
+
+
+def test_the_hub_gets_one_commit_with_every_file(bundle: Path) -> None:
+    calls: list[tuple[str, object]] = []
+
+    class Api:
+        def create_repo(self, name: str, **options: object) -> None:
+            calls.append((name, options))
+
+        def create_commit(self, name: str, operations: list[object], **options: object) -> object:
+            calls.append((name, [(o.path_in_repo, o.path_or_fileobj) for o in operations]))  # type: ignore[attr-defined]
+            return SimpleNamespace(commit_url="https://hub/x")
+
+    assert upload(bundle, "me/results", Api()) == "bundle: https://hub/x"
+    assert [name for name, _ in calls] == ["me/results", "me/results"]
+    assert calls[0][1] == {"repo_type": "dataset", "exist_ok": True}
+    added = dict(calls[1][1])  # type: ignore[call-overload]
+    assert set(added) == {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()}
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line(bundle: Path) -> None:
+    class Api:
+        def create_repo(self, *_: object, **__: object) -> None:
+            raise OSError("no network\nmore")
+
+    with pytest.raises(UserError, match=r"hub:me/results: no network; log in"):
+        upload(bundle, "me/results", Api())
+
+
+@pytest.mark.parametrize(("to", "words"), [("hub:x", "hub:ORG/NAME"), ("there", "exists")])
+def test_a_place_that_cannot_be_written_is_named_first(
+    to: str, words: str, whole_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    with pytest.raises(UserError, match=words):
+        next(publish(whole_store, to, "x", Rules(), texts=False))
