@@ -30,9 +30,7 @@ def merge(stores: Sequence[Path], out: Path) -> tuple[list[str], bool]:
             lines += [f"{root}: {summary(done)}", *(f"conflict: {line}" for line in done.conflicts)]
             conflicts += len(done.conflicts)
     if conflicts:
-        lines.append(
-            f"{plural(conflicts, 'conflict')}: the same cells with other results, see `bench show`; {out} is kept"
-        )
+        lines.append(f"{plural(conflicts, 'conflict')}: the same cells with other results; those of {out} stay")
     return lines, not conflicts
 
 
