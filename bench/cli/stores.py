@@ -106,7 +106,7 @@ def merge(
     """
     from bench.commands.stores.merge import merge as merging
 
-    finish(*merging(stores, out))
+    print_all(*merging(stores, out))
 
 
 def publish(
@@ -131,10 +131,10 @@ def import_(
     """Check bundles and copy their cells to a store. Reports say which cells were imported, and from which bundle."""
     from bench.commands.stores.import_ import import_bundles
 
-    finish(*import_bundles(bundles, out))
+    print_all(*import_bundles(bundles, out))
 
 
-def finish(lines: list[str], sound: bool) -> None:
+def print_all(lines: list[str], sound: bool) -> None:
     """Print lines, and end with exit code 1 if something was not sound."""
     for line in lines:
         say(line)

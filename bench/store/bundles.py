@@ -44,7 +44,7 @@ def pack(source: Path, folder: Path, *, texts: bool) -> Transfer:
     return done
 
 
-def seal(folder: Path, about: Mapping[str, Any]) -> str:
+def write_contents(folder: Path, about: Mapping[str, Any]) -> str:
     """Write `bundle.json` with `about` and the digests of all files; returns the bundle's own digest."""
     files = {name: {"size": path.stat().st_size, "sha256": sha256(path)} for name, path in content(folder).items()}
     write_json(folder / CONTENT, {"schema": SCHEMA, **about, "files": files})

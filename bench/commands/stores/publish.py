@@ -13,7 +13,7 @@ from bench.commands.reports.report import report
 from bench.commands.stores.clean import require_store
 from bench.errors import UserError
 from bench.leaderboard import Rules
-from bench.store.bundles import REPORT, STORE, pack, seal, zipped
+from bench.store.bundles import REPORT, STORE, pack, write_contents, zipped
 from bench.version import VERSION
 from tasks.errors import plural
 
@@ -35,7 +35,7 @@ def publish(root: Path, to: str, name: str, rules: Rules, *, texts: bool) -> Ite
         report([folder / STORE], folder / REPORT, rules, command=f"python -m bench publish --to {to}", figures=True)
         for cache in (folder / STORE).glob(".scores*"):
             cache.unlink()
-        identity = seal(folder, {"name": name, "version": VERSION, "texts": texts, "cells": done.copied})
+        identity = write_contents(folder, {"name": name, "version": VERSION, "texts": texts, "cells": done.copied})
         yield from placed(folder, to)
     yield f"{plural(len(done.copied), 'folder')} of {root} as {name}, bundle {identity[:20]}"
     if done.left:

@@ -17,7 +17,7 @@ from bench.commands.stores.merge import merge
 from bench.commands.stores.publish import publish, upload
 from bench.errors import UserError
 from bench.leaderboard import Rules
-from bench.store.bundles import CONTENT, seal
+from bench.store.bundles import CONTENT, write_contents
 from bench.store.folders import State, state
 
 
@@ -144,7 +144,7 @@ def linked(folder: Path) -> None:
 
 
 def other_schema(folder: Path) -> None:
-    seal(folder, {"name": "x"})
+    write_contents(folder, {"name": "x"})
     about = json.loads((folder / CONTENT).read_text())
     (folder / CONTENT).write_text(json.dumps({**about, "schema": 99}))
 
