@@ -60,6 +60,7 @@ def options_before_a_command(
 
 # In the order in which the help lists them.
 app.command()(grids.run)
+app.command()(grids.plan)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(grids.stress)
 app.command()(grids.sweep)
 app.command()(models.train)

@@ -1,4 +1,4 @@
-"""Commands that run grids: `run`, `stress`, `sweep`."""
+"""Commands that run grids: `run`, `stress`, `sweep`; `plan` says what one would show and cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from bench.cli.argv import canonical
 from bench.cli.common import INTERRUPTED, say, typed
 from bench.cli.options import option, parsed_arguments, takes_run_arguments
-from bench.config.option import GRID
+from bench.config.option import GRID, PLAN
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,6 +42,53 @@ def run(
 
     request, options = request_of(context.params)
     finish(run_request(request, options, say, display()))
+
+
+@takes_run_arguments()
+def plan(
+    context: typer.Context,
+    config: Annotated[Path | None, typer.Option(rich_help_panel=GRID, help="A YAML file with these options.")] = None,
+    effect: Annotated[
+        float, typer.Option(rich_help_panel=PLAN, help="The true difference to find, in points.", min=0.01, max=100)
+    ] = 2.0,
+    power: Annotated[
+        float, typer.Option(rich_help_panel=PLAN, help="The wanted chance to find it.", min=0.06, max=0.999)
+    ] = 0.8,
+    seed_sd: Annotated[
+        float | None,
+        typer.Option(
+            rich_help_panel=PLAN,
+            help="Standard deviation of a difference between seeds, in points (default: from --from, else 2.5).",
+            min=0,
+            max=100,
+        ),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option("--from", rich_help_panel=PLAN, help="A store whose cells give the variances and the costs."),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=PLAN,
+            help="Time on --workers, such as 8h or 90min: seeds that do not fit are left out, the last one first.",
+        ),
+    ] = None,
+    **arguments: Any,
+) -> None:
+    """Show what a grid could find and what it would cost, before anything trains. Takes every option of `run`.
+
+    Power by number of seeds, seeds and test rows needed; cells, tables, disk, hours, schedules on 1 to 1,000 workers.
+    """
+    from bench.commands.reports.plan import Wishes, budget_seconds, plan_grid
+    from bench.execution import engines
+    from bench.execution.grid import writable
+
+    request, options = request_of(context.params)
+    seconds = None if budget is None else budget_seconds(budget)
+    wishes = Wishes(effect, power, seed_sd, store, seconds)
+    writable(options.reports)
+    say(f"written: {plan_grid(request, options, wishes, engines.current(), say)}")
 
 
 def stress(

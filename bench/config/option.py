@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 Table = TypeVar("Table")
 
 # The panels of the help, in the order in which it shows them.
-GRID, DATA, TRAINING, RUN, OUTPUT = "Grid", "Data", "Training", "Run", "Output"
+GRID, DATA, TRAINING, RUN, OUTPUT, PLAN = "Grid", "Data", "Training", "Run", "Output", "Plan"
 
 
 @dataclass(frozen=True)

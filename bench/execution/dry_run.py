@@ -9,7 +9,11 @@ from bench.execution.prepare import current_state, make_queue, unfinished
 from bench.execution.progress import Say
 from bench.jobs import CellJob, Job, MirrorJob, TunedJob
 from bench.planning import estimate
+from bench.planning.costs import Measured, costs, measure
+from bench.planning.order import ranks
 from bench.planning.plan import Plan
+from bench.planning.schedule import simulate
+from bench.processes import devices
 from tasks.errors import plural
 from tasks.loading.examples import examples
 
@@ -37,7 +41,7 @@ def summary(plan: Plan, workers: int, say: Say) -> None:
         say(f"to log: {plural(len(trackers), 'run')} to {trackers[0]}")
     for line in data_lines(plan):
         say(line)
-    say(duration(jobs, plan, workers))
+    say(duration(*forecast(jobs, plan, workers), workers))
 
 
 def data_lines(plan: Plan) -> list[str]:
@@ -62,7 +66,21 @@ def trainings(jobs: Sequence[Job], plan: Plan) -> str:
     return ", ".join([plural(len(ids), "training"), *parts])
 
 
-def duration(jobs: Sequence[Job], plan: Plan, workers: int) -> str:
-    """The estimated time that jobs of a plan take."""
-    time = estimate.spell(estimate.seconds(jobs, plan.jobs.values(), workers))
-    return f"estimate: about {time} on {plural(workers, 'worker')} (machines differ by a factor of 3)"
+def forecast(jobs: Sequence[Job], plan: Plan, workers: int) -> tuple[float, Measured]:
+    """The seconds that jobs of a plan take on some workers, by a simulated schedule, and what was measured for it."""
+    measured = measure(plan.root, bool(devices()))
+    seconds = {name: cost.seconds for name, cost in costs(jobs, plan.jobs.values(), measured).items()}
+    return simulate(jobs, seconds, ranks(plan, jobs), workers).seconds, measured
+
+
+def duration(seconds: float, measured: Measured, workers: int) -> str:
+    """A forecast as a line."""
+    known = measured.text if measured.cells else "machines differ by a factor of 3"
+    return f"estimate: about {estimate.spell(seconds)} on {plural(workers, 'worker')} ({known})"
+
+
+def outcome(expected: float, took: float) -> str:
+    """A forecast beside what happened."""
+    return (
+        f"estimated {estimate.spell(expected)}, took {estimate.spell(took)}: {took / expected:.1f} times the estimate"
+    )

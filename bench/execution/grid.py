@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from bench.config.run_arguments import ExecutionArguments
 from bench.devices import gpus, using
 from bench.errors import UserError
 from bench.execution import engines
-from bench.execution.dry_run import data_lines, duration, summary
+from bench.execution.dry_run import data_lines, duration, forecast, outcome, summary
 from bench.execution.early_reports import EarlyReports
 from bench.execution.encoder_checks import add_notes, check_encoders
 from bench.execution.engines import Engine
@@ -180,16 +181,20 @@ def execute(
     if jobs := unfinished(queue):
         for line in data_lines(plan):
             say(line)
-        say(duration(jobs, plan, workers))
+        expected, measured = forecast(jobs, plan, workers)
+        say(duration(expected, measured, workers))
     progress = Progress(plan, queue, workers, say, fail_fast=options.fail_fast, command=options.command)
     early = None
     if not plan.smoke:
         early = EarlyReports(plan, queue, manifest, options.reports, options.rules, lambda line: progress.say(line))
         progress.on_pulse.append(early.pulse)
     stopped = None
+    began = time.monotonic()
     try:
         with show(progress):
             engine.execute(queue, workers, progress, limits(jobs, plan.jobs.values(), options))
+        if jobs and not unfinished(queue) and not progress.failures():
+            say(outcome(expected, time.monotonic() - began))
     except FailFast:
         say("stopped at the first failure (--fail-fast)")
     except Stopped as signal:

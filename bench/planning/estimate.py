@@ -1,4 +1,4 @@
-"""A rough estimate of a plan's duration from counts alone: parameters, tokens, updates, workers."""
+"""A rough estimate of the duration of jobs from counts alone: parameters, tokens, updates."""
 
 from __future__ import annotations
 
@@ -21,14 +21,6 @@ WIDTH = ("hidden_size", "dim", "d_model")
 INNER = ("intermediate_size", "hidden_dim", "d_ff")
 BLOCKS = ("num_hidden_layers", "n_layers", "num_layers")
 BASE = (768, 12)  # width and blocks of an encoder whose configuration does not name them: BERT base
-
-
-def seconds(jobs: Iterable[Job], everything: Iterable[Job], workers: int) -> float:
-    """Wall-clock seconds for `jobs` on a number of workers; `everything` is the plan they belong to."""
-    work = list(each(jobs, everything).values())
-    if not work:
-        return 0.0
-    return START + max(sum(work) / workers, max(work))
 
 
 def each(jobs: Iterable[Job], everything: Iterable[Job]) -> dict[str, float]:

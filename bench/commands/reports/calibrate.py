@@ -8,7 +8,9 @@ from pathlib import Path
 from statistics import median
 
 from bench.errors import UserError
+from bench.leaderboard import Rules
 from bench.stats.calibration import FAMILY, MAX_T, Design, Rates, rates
+from bench.stats.crossed import Comparison
 from bench.store.files import write_text
 from tasks.errors import plural
 
@@ -117,30 +119,37 @@ def conclusion(results: Sequence[Rates]) -> list[str]:
 
 def estimate(store: Path) -> list[Design]:
     """One design per section of a store, with the medians of the variances of differences to the baseline."""
+    return list(designs_by_task(store).values())
+
+
+def designs_by_task(store: Path, baseline: str = Rules.baseline) -> dict[tuple[str, ...], Design]:
+    """The designs of `estimate` by task, encoder, preset and protocol. Raises UserError if there is none."""
     from bench.leaderboard.build import build
     from bench.store.manifest import stored
 
-    table = build(stored(store), store)
-    designs = []
-    for section in table.sections:
+    designs: dict[tuple[str, ...], Design] = {}
+    for section in build(stored(store), store, Rules(baseline=baseline)).sections:
         comparisons = [
             row.paired.accuracy
             for row in section.rows
             if row.complete and row.paired and row.paired.accuracy and row.paired.accuracy.seeds > 1
         ]
-        if not comparisons:
-            continue
-        seeds, examples = comparisons[0].seeds, comparisons[0].examples
-        residual = median(one.components["interaction"] for one in comparisons)
-        seed = median(
-            max(one.components["seed"] - one.components["interaction"] / examples, 0.0) for one in comparisons
-        )
-        own = median(max(one.components["example"] - one.components["interaction"] / seeds, 0.0) for one in comparisons)
-        total = own + residual
-        designs.append(Design(seeds, examples, math.sqrt(seed), total, own / total if total > 0 else 0.0))
+        if comparisons:
+            key = tuple(str(section.spec[name]) for name in ("task_ref", "encoder", "preset", "protocol"))
+            designs[(*key, str(len(designs)))] = design_of(comparisons)
     if not designs:
         raise UserError(f"{store} has no complete comparison of two or more seeds, so variances cannot be estimated")
     return designs
+
+
+def design_of(comparisons: Sequence[Comparison]) -> Design:
+    """Seeds, test rows, and the medians of the variances of some comparisons."""
+    seeds, examples = comparisons[0].seeds, comparisons[0].examples
+    residual = median(one.components["interaction"] for one in comparisons)
+    seed = median(max(one.components["seed"] - one.components["interaction"] / examples, 0.0) for one in comparisons)
+    own = median(max(one.components["example"] - one.components["interaction"] / seeds, 0.0) for one in comparisons)
+    total = own + residual
+    return Design(seeds, examples, math.sqrt(seed), total, own / total if total > 0 else 0.0)
 
 
 def from_store(designs: Sequence[Design]) -> str:

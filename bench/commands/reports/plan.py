@@ -1,0 +1,231 @@
+"""`bench plan`: what a grid could show and what it would cost, before anything is trained."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bench.commands.reports.calibrate import designs_by_task
+from bench.commands.reports.plan_costs import Expense, cost_lines, expense
+from bench.config.request import Request
+from bench.errors import UserError
+from bench.execution.engines import Engine
+from bench.execution.grid import Options, planned
+from bench.leaderboard.build import differing_axes
+from bench.leaderboard.rules import Rules, require_baseline
+from bench.planning import estimate
+from bench.planning.costs import measure
+from bench.processes import devices
+from bench.stats.calibration import Design
+from bench.stats.design import Question
+from bench.stats.power import Effects
+from bench.stats.verdict import exact_points
+from bench.store.files import write_bytes, write_text
+from tasks.errors import plural
+
+SUPPOSED_SD = 0.025  # of a difference between seeds, where neither --seed-sd nor --from says it
+SEEDS = (2, 3, 5, 7, 10, 15, 20, 30)  # of the table
+TITLES = 3  # sections that a line names
+UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asks for: `effect` and `seed_sd` in points, `power` as a share, `budget` in seconds."""
+
+    effect: float = 2.0
+    power: float = 0.8
+    seed_sd: float | None = None
+    store: Path | None = None
+    budget: float | None = None
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """The power of one section: what it is about, its test rows, and the question."""
+
+    title: str
+    rows: int
+    cells: int  # of one seed
+    question: Question
+    source: str  # where the variances come from
+
+
+def plan_grid(request: Request, options: Options, wishes: Wishes, engine: Engine, say: Say) -> Path:
+    """Print power and cost of a grid, and write both to `plan.md` with a figure. Raises UserError."""
+    workers = engine.count(options.workers)
+    measured = measure(wishes.store or options.out, bool(devices()))
+    whole = expense(planned(request, options), measured)
+    require_baseline({"sections": whole.plan.sections}, options.rules, "this grid")
+    lines = [*trimmed(request, options, wishes, workers, measured, whole)] if wishes.budget is not None else []
+    kept = lines.pop() if lines else whole
+    assert isinstance(kept, Expense), "the last entry is what remains"
+    sections = kept.plan.sections
+    titles = [", ".join([section["task_ref"], *differing_axes(section, sections)]) for section in sections]
+    prospects = grouped(
+        [prospect(section, title, options.rules, wishes) for section, title in zip(sections, titles, strict=True)]
+    )
+    blocks = ["# Plan", *map(str, lines), "## Power", *power_blocks(prospects, wishes, kept), "## Cost"]
+    blocks += cost_lines(kept, workers)
+    for block in blocks[1:]:
+        say(block.removeprefix("## ") + ("\n" if block.startswith("|") else ""))
+    return write(options.reports, blocks, prospects, wishes, kept.seeds)
+
+
+def trimmed(
+    request: Request, options: Options, wishes: Wishes, workers: int, measured: Any, whole: Expense
+) -> list[str | Expense]:
+    """What of a grid fits the budget: a sentence, and the expense that remains. Raises UserError if no seed fits.
+
+    Seeds go, the last one first, in all tasks and methods alike. Methods and tasks never go: whoever drops one that
+    would have done well has chosen by nothing.
+    """
+    budget = wishes.budget or 0.0
+    spelt, time = estimate.spell(budget), whole.schedule(workers).seconds
+    on = plural(workers, "worker")
+    if time <= budget:
+        return [f"The grid fits the budget of {spelt} on {on}: {estimate.spell(time)}.", whole]
+    low, high, best = 0, len(request.seeds), None  # low fits, high does not
+    while high - low > 1:
+        middle = (low + high) // 2
+        tried = expense(planned(replace(request, seeds=request.seeds[:middle]), options), measured)
+        if tried.schedule(workers).seconds <= budget:
+            low, best = middle, tried
+        else:
+            high = middle
+    if best is None:
+        one = expense(planned(replace(request, seeds=request.seeds[:1]), options), measured)
+        raise UserError(
+            f"--budget {spelt} is not enough for one seed, which takes about "
+            f"{estimate.spell(one.schedule(workers).seconds)} on {on}; no method is dropped: name fewer in --methods"
+        )
+    dropped = ", ".join(map(str, request.seeds[low:]))
+    sentence = (
+        f"The budget of {spelt} on {on} is enough for {low} of {plural(len(request.seeds), 'seed')} "
+        f"({estimate.spell(best.schedule(workers).seconds)} of {estimate.spell(time)}): seeds {dropped} are left out, "
+        f"all methods and tasks stay. `--seeds {low}` runs this; it is what follows."
+    )
+    return [sentence, best]
+
+
+def prospect(section: dict[str, Any], title: str, rules: Rules, wishes: Wishes) -> Prospect:
+    """The question that a section of a plan answers."""
+    core = sum(method["core"] and method["label"] != rules.baseline for method in section["methods"])
+    design, source = variances(section, rules, wishes)
+    truth = Effects(design.sd**2, design.example, design.residual)
+    known = design.seeds if wishes.store is not None and wishes.seed_sd is None else 0
+    question = Question(wishes.effect / 100, wishes.power, max(core, 1), rules.delta, truth, known)
+    return Prospect(title, section["sizes"]["test"], len(section["methods"]), question, source)
+
+
+def variances(section: dict[str, Any], rules: Rules, wishes: Wishes) -> tuple[Design, str]:
+    """The variances of a difference on a section, and where they come from."""
+    if wishes.store is None:
+        sd = SUPPOSED_SD if wishes.seed_sd is None else wishes.seed_sd / 100
+        said = "supposed, since neither --seed-sd nor --from is given" if wishes.seed_sd is None else "--seed-sd"
+        return Design(0, 0, sd), f"seed sd {exact_points(sd)} ({said}); variances over rows supposed"
+    designs = known_designs(wishes.store, rules.baseline)
+    wanted = [section[name] for name in ("task_ref", "encoder", "preset", "protocol")]
+    # The table that agrees in most: first the task, then encoder, preset and protocol.
+    key = max(designs, key=lambda key: [one == other for one, other in zip(key, wanted, strict=False)])
+    design = designs[key]
+    source = f"{wishes.store}: {', '.join(key[:4])}, medians over its methods on {design.seeds} seeds"
+    if key[0] != wanted[0]:
+        source += " (another task, because the store has no comparison on this one)"
+    if wishes.seed_sd is not None:
+        return replace(design, sd=wishes.seed_sd / 100), f"seed sd --seed-sd; the rest from {source}"
+    return design, f"seed sd {100 * design.sd:.2f} points; {source}"
+
+
+@cache
+def known_designs(store: Path, baseline: str) -> dict[tuple[str, ...], Design]:
+    """`designs_by_task`, read once."""
+    return designs_by_task(store, baseline)
+
+
+def grouped(prospects: Sequence[Prospect]) -> list[Prospect]:
+    """The sections with one answer as one: those with the same test rows, question and variances."""
+    groups: dict[Any, list[Prospect]] = {}
+    for one in prospects:
+        groups.setdefault((one.rows, one.question, one.source), []).append(one)
+    return [
+        replace(group[0], title=listed([one.title for one in group]), cells=sum(one.cells for one in group))
+        for group in groups.values()
+    ]
+
+
+def listed(titles: Sequence[str]) -> str:
+    """Titles in a row, at most `TITLES` of them."""
+    more = f" and {len(titles) - TITLES} more" if len(titles) > TITLES else ""
+    return ", ".join(titles[:TITLES]) + more
+
+
+def power_blocks(prospects: Sequence[Prospect], wishes: Wishes, kept: Expense) -> list[str]:
+    """What is needed on each section, and the power by number of seeds as a table."""
+    blocks, seeds = [], kept.seeds
+    per_seed = len(kept.plan.cells) / seeds  # sections may share cells
+    for one in prospects:
+        question, truth = one.question, one.question.truth
+        count = question.seeds(one.rows)
+        rows = question.examples(seeds)
+        total = truth.example + truth.rest
+        lasting = 100 * truth.example / total if total else 0.0
+        enough = f"{rows:,} test rows would do" if rows else "no number of test rows is enough"
+        cells = f", at most {count.number * one.cells:,} cells" if count.number else ""
+        blocks.append(
+            f"**{one.title}**: to find a true difference of {wishes.effect:g} points in {100 * wishes.power:g} % of "
+            f"cases, in a family of {plural(question.family, 'comparison')} (Holm's first step), needs **{count.text} "
+            f"seeds** on {one.rows:,} test rows{cells}. With {plural(seeds, 'seed')}: {needed_rows(seeds, enough)}. "
+            f"Variances: {one.source}; variance of an example {total:.3f}, of which {lasting:.0f} % lasts over seeds."
+        )
+    numbers = sorted({*SEEDS, *({seeds} if seeds > 1 else ())})
+    head = ["seeds", *(f"power %, {one.title}" for one in prospects), "cells"]
+    table = [head, ["---:"] * len(head)]
+    for number in numbers:
+        powers = [f"{100 * one.question.at(number, one.rows):.0f}" for one in prospects]
+        table.append([str(number), *powers, f"{round(number * per_seed):,}"])
+    return [*blocks, "\n".join("| " + " | ".join(line) + " |" for line in table)]
+
+
+def needed_rows(seeds: int, enough: str) -> str:
+    """What is said of test rows; one seed says nothing about new seeds."""
+    return enough if seeds > 1 else "nothing is known of new seeds"
+
+
+def write(reports: Path, blocks: Sequence[str], prospects: Sequence[Prospect], wishes: Wishes, seeds: int) -> Path:
+    """Write `plan.md` and the figure of power by seeds."""
+    from bench.leaderboard.figures.power import power_curves
+    from bench.leaderboard.figures.style import render, styled
+
+    numbers = list(range(2, 1 + max(30, seeds)))
+    lines = {f"{one.title}, {one.rows:,} test rows": one.question.curve(numbers, one.rows) for one in prospects}
+    bands = {
+        f"{one.title}, {one.rows:,} test rows": [
+            [one.question.at(number, one.rows, truth) for number in numbers] for truth in one.question.extremes()
+        ]
+        for one in prospects
+        if one.question.known_from > 1
+    }
+    with styled():
+        svg, png = render(power_curves(numbers, lines, bands, wishes.effect, wishes.power, seeds))
+    for kind, content in (("svg", svg), ("png", png)):
+        write_bytes(reports / "figures" / f"plan-power.{kind}", content)
+    path = reports / "plan.md"
+    picture = "![Power of a verdict by number of seeds](figures/plan-power.png)"
+    place = list(blocks).index("## Cost")
+    write_text(path, "\n\n".join([*blocks[:place], picture, *blocks[place:]]) + "\n")
+    return path
+
+
+def budget_seconds(text: str) -> float:
+    """The seconds of a budget such as `8h`, `90min`, `2d`. Raises UserError."""
+    found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*(s|min|h|d)\s*", text)
+    if not found or not math.isfinite(value := float(found[1])) or value <= 0:
+        raise UserError(f"--budget takes a number with s, min, h or d, such as 8h; not {text[:40]!r}")
+    return value * UNITS[found[2]]

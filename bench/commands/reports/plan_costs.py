@@ -1,0 +1,103 @@
+"""The cost part of `bench plan`: cells, tables, rows passed, disk, hours, the longest chain, and schedules."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+from bench.execution.dry_run import TABLES, trainings
+from bench.execution.prepare import current_state, make_queue, unfinished
+from bench.jobs import CellJob, Job
+from bench.planning.costs import Cost, Measured, costs
+from bench.planning.estimate import spell
+from bench.planning.order import Rank, ranks
+from bench.planning.plan import Plan
+from bench.planning.schedule import Schedule, critical_path, simulate
+from bench.store.folders import State
+from tasks.errors import plural
+
+WORKERS = (1, 8, 64, 1_000)
+CHAIN = 4  # jobs of the longest chain that are named
+
+
+@dataclass(frozen=True)
+class Expense:
+    """The open jobs of a plan with their costs and ranks."""
+
+    plan: Plan
+    jobs: list[Job]
+    costs: dict[str, Cost]
+    ranks: dict[str, Rank]
+    measured: Measured
+
+    @cached_property
+    def seconds(self) -> dict[str, float]:
+        """Seconds of each job on one worker."""
+        return {name: cost.seconds for name, cost in self.costs.items()}
+
+    @property
+    def seeds(self) -> int:
+        """The largest number of seeds of a section."""
+        return max(len(section["seeds"]) for section in self.plan.sections)
+
+    def schedule(self, workers: int) -> Schedule:
+        """The simulated schedule on a number of workers."""
+        return simulate(self.jobs, self.seconds, self.ranks, workers)
+
+
+def expense(plan: Plan, measured: Measured) -> Expense:
+    """What the open jobs of a plan cost."""
+    jobs = unfinished(make_queue(plan))
+    return Expense(plan, jobs, costs(jobs, plan.jobs.values(), measured), ranks(plan, jobs), measured)
+
+
+def cost_lines(spent: Expense, workers: int) -> list[str]:
+    """Paragraphs and a table of schedules."""
+    plan, jobs = spent.plan, spent.jobs
+    done = sum(current_state(plan.jobs[name]) is State.DONE for name in plan.cells)
+    tables = Counter(TABLES[job.kind] for job in jobs if job.kind in TABLES)
+    to_make = ", ".join(plural(count, noun) for noun, count in sorted(tables.items())) or "nothing"
+    rows = sum(cost.rows for cost in spent.costs.values())
+    hours = sum(spent.seconds.values()) / 3600
+    length, chain = critical_path(jobs, spent.seconds)
+    cells = [job for job in jobs if isinstance(job, CellJob)]
+    known = sum(spent.costs[job.id].measured for job in cells)
+    parts = (
+        f"{plural(len(plan.cells), 'cell')}, {done:,} of them done; {trainings(jobs, plan)}; to precompute: {to_make}.",
+        f"Rows passed: {rows:,.0f} (a backward pass counts as two forward ones). Disk: "
+        f"{size_text(sum(cost.size for cost in spent.costs.values()))}. Time: {hours:,.2f} worker hours; a worker has "
+        "one CPU core, or a GPU.",
+        f"Times are {spent.measured.text}, and apply to {known:,} of {plural(len(cells), 'training')}; the rest is "
+        "counted from parameters, tokens and updates, which may be wrong by a factor of 3."
+        if spent.measured.cells
+        else f"Times are {spent.measured.text}. They may be wrong by a factor of 3.",
+        f"Longest chain of jobs that wait for each other: {spell(length)}"
+        + (f" ({' → '.join(named(chain))})" if chain else "")
+        + ". No number of workers is faster.",
+    )
+    head = ["workers", "time", "busy %"]
+    table = [head, ["---:"] * 3]
+    for count in sorted({*WORKERS, workers}):
+        one = spent.schedule(count)
+        table.append([f"{count:,}", spell(one.seconds), f"{100 * one.busy:.0f}"])
+    simulated = (
+        "Simulated schedules, with jobs taken in the order of `run`. More workers than cores or GPUs of this machine "
+        "stand for several machines like it; their traffic with the store is not simulated."
+    )
+    return [*parts, simulated, "\n".join("| " + " | ".join(line) + " |" for line in table)]
+
+
+def named(chain: list[Job]) -> list[str]:
+    """The titles of the jobs of a chain; of a long one, the first and the last ones."""
+    titles = [TABLES.get(job.kind, job.title) for job in chain]
+    return titles if len(titles) <= CHAIN else [*titles[: CHAIN - 1], f"... {len(titles) - CHAIN} more", titles[-1]]
+
+
+def size_text(size: float) -> str:
+    """Bytes in words: `89 MB`."""
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 1000 or unit == "GB":
+            break
+    return f"{size:,.0f} {unit}" if size >= 10 else f"{size:.1f} {unit}"

@@ -1,0 +1,134 @@
+"""`bench plan`: power and cost of a grid before anything is trained."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.commands.reports.plan import Wishes, budget_seconds, plan_grid
+from bench.config.request import make_request
+from bench.errors import UserError
+from bench.execution.engines import local
+from bench.execution.grid import Options
+from bench.leaderboard import Rules
+from bench.planning.costs import Measured
+from bench.store.files import write_json
+from tests.bench.leaderboard.fake_store import FakeStore
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def plan(tiny_encoder: Path, tmp_path: Path) -> Callable[..., tuple[str, list[str]]]:
+    """`plan(effect=2, seeds=5)`: the text of `plan.md`, and the lines printed."""
+
+    def make(methods: str = "ce,focal,dimp", **options: Any) -> tuple[str, list[str]]:
+        wishes = {name: options.pop(name) for name in [*options] if name in Wishes.__annotations__}
+        own = {name: options.pop(name) for name in [*options] if name in ("workers", "rules")}
+        request = make_request(methods=methods, encoder=str(tiny_encoder), preset="smoke", **options)
+        given = Options(out=tmp_path / "runs", reports=tmp_path / "reports", **{"workers": 2, **own})
+        lines: list[str] = []
+        path = plan_grid(request, given, Wishes(**wishes), local, lines.append)
+        assert path == tmp_path / "reports" / "plan.md"
+        assert (tmp_path / "reports" / "figures" / "plan-power.png").read_bytes().startswith(b"\x89PNG")
+        return path.read_text(), lines
+
+    return make
+
+
+def test_power_and_cost(plan: Callable[..., Any], tmp_path: Path) -> None:
+    text, lines = plan(seeds=4, effect=5, seed_sd=1)
+    assert "in a family of 2 comparisons (Holm's first step), needs" in text
+    assert "12 cells, 0 of them done" in text
+    assert "seed sd 1 point (--seed-sd)" in text
+    table = [line for line in lines if line.startswith("| seeds")]
+    assert table[0].splitlines()[0] == "| seeds | power %, twitter | cells |"
+    powers = [int(row.split("|")[2]) for row in table[0].splitlines()[2:]]
+    assert powers == sorted(powers)
+    schedule = next(line for line in lines if line.startswith("| workers"))
+    assert [row.split("|")[1].strip() for row in schedule.splitlines()[2:]] == ["1", "2", "8", "64", "1,000"]
+    assert not (tmp_path / "runs").exists(), "nothing is written to the store"
+
+
+def test_variances_of_a_store(plan: Callable[..., Any], tmp_path: Path) -> None:
+    store = FakeStore(tmp_path / "other", rows=300).method("ce").method("dimp", skill=1.1)
+    write_json(store.root / ".grids" / "a.json", store.manifest())
+    text, _ = plan(store=store.root)
+    assert re.search(r"needs \*\*[\d,]+ \(80 % interval [\d,]+ to (more than )?[\d,]+\) seeds\*\*", text)
+    assert f"{store.root}: twitter" in text
+    text, _ = plan(store=store.root, tasks="financial")
+    assert "another task, because the store has no comparison on this one" in text
+    with pytest.raises(UserError, match="no grid was run"):
+        plan(store=tmp_path / "nowhere")
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each cell takes the same time: 100 seconds per 1,000 rows."""
+
+    class Slow(Measured):
+        def seconds_per_row(self, job: Any) -> float:
+            return 0.1
+
+    monkeypatch.setattr("bench.commands.reports.plan.measure", lambda *_: Slow())
+
+
+def seconds_of(text: str) -> dict[int, str]:
+    """The simulated time by number of workers."""
+    return {
+        int(n.replace(",", "")): time for n, time in re.findall(r"^\| ([\d,]+) \| ([^|]+ (?:s|min|h)) \|", text, re.M)
+    }
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_budget_leaves_out_the_last_seeds(plan: Callable[..., Any]) -> None:
+    whole, _ = plan(seeds=6, budget=1e9)
+    assert "The grid fits the budget" in whole
+    assert "18 cells" in whole
+    part, _ = plan(seeds=6, budget=0.5 * 60 * float(seconds_of(whole)[2].split()[0]))
+    found = re.search(r"is enough for (\d) of 6 seeds .*: seeds ([\d, ]+) are left out, all methods", part)
+    assert found is not None
+    kept = int(found[1])
+    assert 1 <= kept < 6
+    assert found[2] == ", ".join(map(str, range(kept, 6)))
+    assert f"{3 * kept} cells" in part, "all methods stay"
+    with pytest.raises(UserError, match=r"is not enough for one seed, which takes about .* no method is dropped"):
+        plan(seeds=6, budget=11.0)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("8h", 28_800), ("90 min", 5_400), ("45s", 45), ("1.5d", 129_600)])
+def test_budgets(text: str, seconds: float) -> None:
+    assert budget_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["8", "h", "-1h", "0h", "8 weeks", "1e9h", ""])
+def test_no_budgets(text: str) -> None:
+    with pytest.raises(UserError, match="--budget takes a number with s, min, h or d"):
+        budget_seconds(text)
+
+
+def test_a_baseline_that_the_grid_lacks(plan: Callable[..., Any]) -> None:
+    with pytest.raises(UserError, match="--baseline nope"):
+        plan(rules=Rules(baseline="nope"))
+
+
+def test_the_command_and_the_estimate_of_a_run(bench: Command, tmp_path: Path) -> None:
+    planned = bench("plan", "--methods", "ce,focal", "--seeds", "2", "--budget", "1h", tiny=True)
+    assert planned.returncode == 0, planned.stderr
+    assert "written: reports/plan.md" in planned.stdout
+    run = bench("run", "--methods", "ce,focal", "--seeds", "2", tiny=True)
+    assert "machines differ by a factor of 3" in run.stdout
+    assert re.search(r"estimated \d+ s, took \d+ s: [\d.]+ times the estimate", run.stdout)
+    more = bench("run", "--methods", "ce,focal", "--seeds", "3", tiny=True)
+    assert "(measured on 4 finished cells of the store)" in more.stdout
+    again = bench("plan", "--methods", "ce,focal", "--seeds", "4", "--from", "runs", tiny=True)
+    assert "8 cells, 6 of them done; 2 trainings" in again.stdout
+    assert "apply to 2 of 2 trainings" in again.stdout
+    bad = bench("plan", "--budget", "soon", tiny=True)
+    assert bad.returncode == 2
+    assert bad.stderr.startswith("error: --budget takes a number with")
