@@ -44,6 +44,11 @@ def on_mps() -> bool:
     return has_mps() and not cpu_only()
 
 
+def on_gpu() -> bool:
+    """Whether this process computes on a GPU."""
+    return bool(gpus()) or on_mps()
+
+
 def missing(choice: Device) -> str | None:
     """Why this machine lacks a kind of device; None if it has it."""
     if choice == "cuda" and not gpus():

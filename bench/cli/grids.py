@@ -81,14 +81,18 @@ def plan(
     Power by number of seeds, seeds and test rows needed; cells, tables, disk, hours, schedules on 1 to 1,000 workers.
     """
     from bench.commands.reports.plan import Wishes, budget_seconds, plan_grid
+    from bench.devices import using
     from bench.execution import engines
     from bench.execution.grid import writable
+    from bench.execution.limits import require_device
 
     request, options = request_of(context.params)
     seconds = None if budget is None else budget_seconds(budget)
     wishes = Wishes(effect, power, seed_sd, store, seconds)
+    require_device(options.device)
     writable(options.reports)
-    say(f"written: {plan_grid(request, options, wishes, engines.current(), say)}")
+    with using(options.device):
+        say(f"written: {plan_grid(request, options, wishes, engines.current(), say)}")
 
 
 def stress(

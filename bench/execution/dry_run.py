@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from bench.devices import on_gpu
 from bench.execution.prepare import current_state, make_queue, unfinished
 from bench.execution.progress import Say
 from bench.jobs import CellJob, Job, MirrorJob, TunedJob
@@ -13,7 +14,6 @@ from bench.planning.costs import Measured, costs, measure
 from bench.planning.order import ranks
 from bench.planning.plan import Plan
 from bench.planning.schedule import simulate
-from bench.processes import devices
 from tasks.errors import plural
 from tasks.loading.examples import examples
 
@@ -68,7 +68,7 @@ def trainings(jobs: Sequence[Job], plan: Plan) -> str:
 
 def forecast(jobs: Sequence[Job], plan: Plan, workers: int) -> tuple[float, Measured]:
     """The seconds that jobs of a plan take on some workers, by a simulated schedule, and what was measured for it."""
-    measured = measure(plan.root, bool(devices()))
+    measured = measure(plan.root, on_gpu())
     seconds = {name: cost.seconds for name, cost in costs(jobs, plan.jobs.values(), measured).items()}
     return simulate(jobs, seconds, ranks(plan, jobs), workers).seconds, measured
 

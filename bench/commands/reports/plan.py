@@ -13,6 +13,7 @@ from typing import Any
 from bench.commands.reports.calibrate import designs_by_task
 from bench.commands.reports.plan_costs import Expense, cost_lines, expense
 from bench.config.request import Request
+from bench.devices import on_gpu
 from bench.errors import UserError
 from bench.execution.engines import Engine
 from bench.execution.grid import Options, planned
@@ -20,7 +21,6 @@ from bench.leaderboard.build import differing_axes
 from bench.leaderboard.rules import Rules, require_baseline
 from bench.planning import estimate
 from bench.planning.costs import measure
-from bench.processes import devices
 from bench.stats.calibration import Design
 from bench.stats.design import Question
 from bench.stats.power import Effects
@@ -60,7 +60,7 @@ class Prospect:
 def plan_grid(request: Request, options: Options, wishes: Wishes, engine: Engine, say: Say) -> Path:
     """Print power and cost of a grid, and write both to `plan.md` with a figure. Raises UserError."""
     workers = engine.count(options.workers)
-    measured = measure(wishes.store or options.out, bool(devices()))
+    measured = measure(wishes.store or options.out, on_gpu())
     whole = expense(planned(request, options), measured)
     require_baseline({"sections": whole.plan.sections}, options.rules, "this grid")
     lines = [*trimmed(request, options, wishes, workers, measured, whole)] if wishes.budget is not None else []
