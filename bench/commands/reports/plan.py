@@ -75,7 +75,7 @@ def plan_grid(request: Request, options: Options, wishes: Wishes, engine: Engine
     blocks += cost_lines(kept, workers)
     for block in blocks[1:]:
         say(block.removeprefix("## ") + ("\n" if block.startswith("|") else ""))
-    return write(options.reports, blocks, prospects, wishes, kept.seeds)
+    return write_plan(options.reports, blocks, prospects, wishes, kept.seeds)
 
 
 def trimmed(
@@ -198,7 +198,7 @@ def needed_rows(seeds: int, enough: str) -> str:
     return enough if seeds > 1 else "nothing is known of new seeds"
 
 
-def write(reports: Path, blocks: Sequence[str], prospects: Sequence[Prospect], wishes: Wishes, seeds: int) -> Path:
+def write_plan(reports: Path, blocks: Sequence[str], prospects: Sequence[Prospect], wishes: Wishes, seeds: int) -> Path:
     """Write `plan.md` and the figure of power by seeds."""
     from bench.leaderboard.figures.power import power_curves
     from bench.leaderboard.figures.style import render, styled
