@@ -9,7 +9,7 @@ import typer
 
 from bench.cli.common import say, typed
 from bench.cli.options import option
-from bench.config.run_arguments import CORRECTIONS, VerdictArguments
+from bench.config.run_arguments import CORRECTIONS, FAMILIES, INTERVALS, VerdictArguments
 from bench.errors import UserError
 from tasks.errors import plural
 
@@ -28,6 +28,8 @@ def report(
     delta: Annotated[float, option("delta")] = 1.0,
     correction: Annotated[CORRECTIONS, option("correction")] = "holm",
     allow_mixed: Annotated[bool, option("allow_mixed")] = False,
+    family: Annotated[FAMILIES, option("family")] = "task",
+    intervals: Annotated[INTERVALS, option("intervals")] = "simultaneous",
     no_figures: Annotated[bool, option("figures")] = False,
     check: Annotated[
         bool,
@@ -51,7 +53,7 @@ def report(
         say(f"{reports}/ is up to date with {names}")
         return
     writable(reports)
-    judgement = rules(VerdictArguments(baseline, delta, correction, allow_mixed))
+    judgement = rules(VerdictArguments(baseline, delta, correction, allow_mixed, family, intervals))
     say(f"leaderboard: {reporting.report(sources, reports, judgement, command=typed(), figures=not no_figures)}")
 
 
@@ -95,12 +97,14 @@ def compare(
     delta: Annotated[float, option("delta")] = 1.0,
     correction: Annotated[CORRECTIONS, option("correction")] = "holm",
     allow_mixed: Annotated[bool, option("allow_mixed")] = False,
+    family: Annotated[FAMILIES, option("family")] = "task",
+    intervals: Annotated[INTERVALS, option("intervals")] = "simultaneous",
 ) -> None:
     """Compare two methods of a store: difference, interval, verdict, and the numbers behind them."""
     from bench.commands.arguments import rules
     from bench.commands.reports.compare import compare as lines
 
-    judgement = rules(VerdictArguments(b, delta, correction, allow_mixed))
+    judgement = rules(VerdictArguments(b, delta, correction, allow_mixed, family, intervals))
     for line in lines(out, a, judgement, task=task):
         say(line)
 

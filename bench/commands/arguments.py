@@ -14,7 +14,7 @@ from bench.config.request import Request, make_request
 from bench.config.run_arguments import ExecutionArguments, RunArguments, VerdictArguments
 from bench.errors import UserError, unknown
 from bench.execution.grid import Options
-from bench.leaderboard import Correction, Rules
+from bench.leaderboard import Correction, Family, Intervals, Rules
 from bench.store.find import checkers_of
 from bench.store.layout import Kept
 
@@ -49,11 +49,14 @@ def rules(arguments: VerdictArguments) -> Rules:
     """The rules of a report; points become a share. Raises UserError."""
     if not isinstance(arguments.delta, int | float) or not arguments.delta >= 0:
         raise UserError(f"delta must be a number of points, 0 or more, not {arguments.delta!r}")
-    if arguments.correction not in list(Correction):
-        raise unknown("correction", str(arguments.correction), map(str, Correction))
+    for name, choices in (("correction", Correction), ("family", Family), ("intervals", Intervals)):
+        if getattr(arguments, name) not in list(choices):
+            raise unknown(name, str(getattr(arguments, name)), map(str, choices))
     return Rules(
         baseline=arguments.baseline,
         delta=arguments.delta / 100,
         correction=Correction(arguments.correction),
         allow_mixed=arguments.allow_mixed,
+        family=Family(arguments.family),
+        intervals=Intervals(arguments.intervals),
     )

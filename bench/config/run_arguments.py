@@ -17,7 +17,10 @@ from bench.config.settings import described_presets
 from bench.devices import Device
 from bench.store.layout import Kept
 
-CORRECTIONS = Literal["holm", "bh"]  # the names in `bench.leaderboard.rules.Correction`
+# The names in `Correction`, `Family` and `Intervals` of `bench.leaderboard.rules`.
+CORRECTIONS = Literal["holm", "bh"]
+FAMILIES = Literal["task", "report"]
+INTERVALS = Literal["simultaneous", "plain"]
 
 
 @dataclass(frozen=True)
@@ -288,24 +291,22 @@ class VerdictArguments:
     baseline: str = field(default="ce", metadata=option(OUTPUT, "The method that all others are compared with."))
     delta: float = field(
         default=1.0,
-        metadata=option(
-            OUTPUT,
-            "Two methods are equivalent if the interval of their difference lies within this many points.",
-            min=0,
-            max=100,
-        ),
+        metadata=option(OUTPUT, "Points below which a difference does not matter: equivalence.", min=0, max=100),
     )
     correction: CORRECTIONS = field(
         default="holm",
-        metadata=option(
-            OUTPUT,
-            "How the p-values of the core methods are corrected for their number: holm, or bh for the false discovery "
-            "rate.",
-        ),
+        metadata=option(OUTPUT, "Correction of the p-values: holm, or bh for the false discovery rate."),
     )
     allow_mixed: bool = field(
         default=False,
         metadata=option(OUTPUT, "Compare cells that were trained by different code, library versions or devices."),
+    )
+    family: FAMILIES = field(
+        default="task", metadata=option(OUTPUT, "Correct p-values over the core methods of a task, or of the report.")
+    )
+    intervals: INTERVALS = field(
+        default="simultaneous",
+        metadata=option(OUTPUT, "Intervals of differences: for all methods of a family together, or each for itself."),
     )
 
 

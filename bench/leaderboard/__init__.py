@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.leaderboard.rules import USUAL, Correction, Rules
+from bench.leaderboard.rules import USUAL, Correction, Family, Intervals, Rules
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["USUAL", "Correction", "Rules", "frame", "write_report"]
+__all__ = ["USUAL", "Correction", "Family", "Intervals", "Rules", "frame", "write_report"]
 
 
 def write_report(

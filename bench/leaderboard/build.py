@@ -13,6 +13,7 @@ import numpy as np
 from bench.leaderboard.advice import advise
 from bench.leaderboard.compare.all_pairs import compare_pairs
 from bench.leaderboard.compare.baseline import compare_with_baseline
+from bench.leaderboard.compare.families import over_report
 from bench.leaderboard.compare.shuffle import information_gains
 from bench.leaderboard.informative import reasons
 from bench.leaderboard.read.cells import Absent, Cell, Reader
@@ -44,6 +45,7 @@ def build(manifest: Mapping[str, Any], store: Path, rules: Rules = USUAL) -> Rep
         sections = tuple(
             replace(build_section(spec, store, scores, rules), axes=differing_axes(spec, specs)) for spec in specs
         )
+    sections = over_report(sections, rules)
     environments = [cell.environment for section in sections for row in section.rows for cell in row.cells.values()]
     return Report(manifest, sections, provenance(environments), rules)
 
@@ -92,6 +94,7 @@ def build_section(spec: Mapping[str, Any], store: Path, scores: Scores, rules: R
         classes=reader.rows.classes if reader.rows else len(spec["labels"]),
         test=reader.rows,
         pairs=pairs,
+        rules=rules,
         root=store,
         uninformative=uninformative,
         advice=advice,
@@ -109,7 +112,15 @@ def without_verdict(row: Row, reason: str) -> Row:
     def withheld(paired: Paired | None) -> Paired | None:
         if paired is None or paired.withheld:
             return paired
-        return Paired(paired.accuracy, paired.macro_f1, math.nan, paired.family, Verdict("", reason), reason)
+        return replace(
+            paired,
+            p_corrected=math.nan,
+            p_max_t=math.nan,
+            p_equivalent=math.nan,
+            needed=None,
+            verdict=Verdict("", reason),
+            withheld=reason,
+        )
 
     return replace(row, paired=withheld(row.paired), information=withheld(row.information), best=None)
 

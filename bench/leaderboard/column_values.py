@@ -30,6 +30,8 @@ def difference(paired: Paired | None) -> dict[str, Any]:
         "detectable_high": detectable and detectable.high,
         "p_corrected": paired.p_corrected if paired else None,
         "p_max_t": paired.p_max_t if paired else None,
+        "shown_low": paired.shown.low if paired and paired.shown else None,
+        "shown_high": paired.shown.high if paired and paired.shown else None,
         "p_equivalent": paired.p_equivalent if paired else None,
         "family": paired.family if paired else "",
         "family_size": paired.size if paired else None,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Generic, TypeVar
 
 from bench.leaderboard import column_values as values
-from bench.leaderboard.compare.across_tasks import Gain, OverallRow
-from bench.leaderboard.results import Row
+from bench.leaderboard.compare.across_tasks import Gain, Overall, OverallRow
+from bench.leaderboard.results import Row, Section
+from bench.leaderboard.rules import Family
 from bench.stats.crossed import Comparison
 from bench.stats.interval import Interval
+from tasks.errors import plural
 
 NOTHING = "–"  # shown where there is no value
 SHORT = 20  # characters of a short verdict
@@ -74,14 +76,56 @@ def gain(result: Comparison | Gain | None) -> str:
     return f"{signed(result.difference)} [{signed(result.low)}, {signed(result.high)}]"
 
 
-def p_value(row: Row) -> str:
-    """The p-value behind the verdict; † marks an exploratory one, which is not corrected."""
+def p_value(p: float) -> str:
+    """A p-value with three decimals."""
+    return NOTHING if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def raw_p(row: Row) -> str:
+    """The p-value of this comparison alone."""
     paired = row.paired
-    if paired is None or paired.accuracy is None or paired.withheld:
-        return NOTHING
-    exploratory = paired.family == "exploratory"
-    p = paired.p_alone if exploratory else paired.p_corrected
-    return ("< 0.001" if p < 0.001 else f"{p:.3f}") + (" †" if exploratory else "")
+    return NOTHING if paired is None or paired.accuracy is None or paired.withheld else p_value(paired.p_alone)
+
+
+def corrected_p(row: Row) -> str:
+    """The p-value behind the verdict; † marks an exploratory method, whose p is not corrected."""
+    if row.paired is not None and row.paired.family == "exploratory" and raw_p(row) != NOTHING:
+        return "†"
+    return NOTHING if row.paired is None or row.paired.withheld else p_value(row.paired.p_corrected)
+
+
+def family_of(section: Section) -> str:
+    """The comparisons over which a section's p-values are corrected: `Holm over 8 comparisons of this task`."""
+    size = max(
+        (row.paired.size for row in section.rows if row.paired and row.paired.family == "confirmatory"), default=0
+    )
+    if size == 0:
+        return "no core method"
+    where = "this task" if section.rules.family is Family.TASK else "the report"
+    return f"{section.rules.correction.short} over {plural(size, 'comparison')} of {where}"
+
+
+def section_columns(section: Section, room: Room = Room.PAGE) -> list[Column[Row]]:
+    """All columns that a section shows."""
+    return titled(section, visible(COLUMNS, section.rows, room))
+
+
+def main_columns(section: Section) -> list[Column[Row]]:
+    """The columns of a section's first table."""
+    return titled(section, visible(MAIN, section.rows))
+
+
+def titled(section: Section, columns: Sequence[Column[Row]]) -> list[Column[Row]]:
+    """The columns with the section's family and the kind of its intervals in their titles."""
+    words = {"family": family_of(section), "intervals": section.rules.intervals.head}
+    return [replace(column, title=column.title.format(**words)) for column in columns]
+
+
+def overall_columns(group: Overall) -> list[Column[OverallRow]]:
+    """The columns of a summary over tasks, with its family in their titles."""
+    family = f"{group.rules.correction.short} over {plural(group.family, 'method')}"
+    words = {"family": family, "intervals": group.rules.intervals.head}
+    return [replace(column, title=column.title.format(**words)) for column in OVERALL]
 
 
 def information(row: Row) -> str:
@@ -90,7 +134,7 @@ def information(row: Row) -> str:
     if paired is None:
         return NOTHING
     word = paired.verdict.word or paired.withheld
-    return f"{gain(paired.accuracy)}, {word}" if paired.accuracy else word
+    return f"{gain(paired.shown)}, {word}" if paired.accuracy else word
 
 
 def number(value: float, digits: int) -> str:
@@ -128,8 +172,22 @@ def improvement(row: Row) -> str:
 
 
 def tally(row: OverallRow, count: int) -> str:
-    """A number of verdicts, for methods that have verdicts."""
-    return str(count) if row.wins + row.ties + row.losses else NOTHING
+    """A number of verdicts, for methods that have verdicts; † marks those that are not corrected."""
+    return f"{count}{'' if row.core else ' †'}" if row.wins + row.ties + row.losses else NOTHING
+
+
+def gain_p(row: OverallRow) -> str:
+    """The corrected p-value of a mean gain; † marks an exploratory method, whose p is not corrected."""
+    if row.gain is None:
+        return NOTHING
+    return p_value(row.gain.p_corrected) if row.core else "†"
+
+
+def gain_word(row: OverallRow) -> str:
+    """The verdict on a mean gain."""
+    if row.gain is None:
+        return NOTHING
+    return row.gain.word + ("" if row.core else ", exploratory")
 
 
 def verdict_in_short(row: Row) -> str:
@@ -145,7 +203,7 @@ def verdict_in_short(row: Row) -> str:
 MAIN: tuple[Column[Row], ...] = (
     Column("label", "method", lambda row: row.label, numeric=False),
     Column("accuracy", "accuracy", lambda row: percent(row.accuracy.mean)),
-    Column("difference", "Δ accuracy [95 %]", lambda row: gain(row.paired.accuracy if row.paired else None)),
+    Column("difference", "Δ accuracy [{intervals}]", lambda row: gain(row.paired.shown if row.paired else None)),
     Column("verdict", "verdict", verdict_in_short, numeric=False),
     Column("real_rows", "real rows (use)", real_rows, numeric=False),
     Column("passes_standalone", "cost", lambda row: number(row.costs.passes_standalone, 2)),
@@ -190,24 +248,25 @@ COLUMNS: tuple[Column[Row], ...] = (
     ),
     Column(
         "difference",
-        "Δ accuracy [95 %]",
-        lambda row: gain(row.paired.accuracy if row.paired else None),
+        "Δ accuracy [{intervals}]",
+        lambda row: gain(row.paired.shown if row.paired else None),
         lambda row: values.difference(row.paired),
     ),
-    Column("p", "p", p_value),
+    Column("p", "p", raw_p),
+    Column("p_corrected", "p, {family}", corrected_p),
     Column("verdict", "verdict", lambda row: row.paired.verdict.text if row.paired else NOTHING, numeric=False),
     Column("improvement", "P(better) %", improvement, room=Room.PAGE),
     Column("best_group", "best group", best, lambda row: row.best, numeric=False),
     Column(
         "macro_f1_difference",
-        "Δ macro-F1 [95 %]",
-        lambda row: gain(row.paired.macro_f1 if row.paired else None),
+        "Δ macro-F1 [{intervals}]",
+        lambda row: gain(row.paired.shown_f1 if row.paired else None),
         lambda row: values.comparison("macro_f1", row.paired),
         room=Room.TEXT,
     ),
     Column(
         "information_gain",
-        "information gain [95 %]",
+        "information gain [{intervals}]",
         information,
         lambda row: values.difference(row.information),
         room=Room.TEXT,
@@ -231,7 +290,10 @@ COLUMNS: tuple[Column[Row], ...] = (
 
 OVERALL: tuple[Column[OverallRow], ...] = (
     Column("label", "method", lambda row: row.label if row.core else f"{row.label} †", numeric=False),
-    Column("difference", "mean Δ accuracy [95 %]", lambda row: gain(row.gain)),
+    Column("difference", "mean Δ accuracy [{intervals}]", lambda row: gain(row.gain)),
+    Column("p", "p", lambda row: p_value(row.gain.p) if row.gain else NOTHING),
+    Column("p_corrected", "p, {family}", gain_p),
+    Column("verdict", "verdict on the mean", gain_word, numeric=False),
     Column("accuracy", "mean accuracy", lambda row: percent(row.accuracy)),
     Column("over_majority", "over the majority class", lambda row: signed(row.accuracy - row.majority)),
     Column("rank", "mean rank", lambda row: f"{row.rank:.2f}"),

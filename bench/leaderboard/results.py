@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +48,7 @@ class Section:
     classes: int
     test: Examples | None
     pairs: Pairs | None
+    rules: Rules
     root: Path  # the folder that the paths of its cells and checkers are relative to
     axes: tuple[str, ...] = ()  # its values where the sections of the task differ, e.g. ("full", "fixed")
     uninformative: tuple[str, ...] = ()  # why it has no verdicts and no ranking; empty if it has
@@ -124,6 +125,8 @@ class Paired:
     `size`: over how many comparisons the verdict is corrected; 1 for an exploratory method.
     `withheld`: why there is no difference or no verdict; empty otherwise.
     `needed`: how many seeds or test rows would settle an undecided comparison.
+    `match`: the difference that was judged.
+    `interval`, `interval_f1`: the ends of the intervals that the report shows, by its rules; None: the plain ones.
     """
 
     accuracy: Comparison | None
@@ -137,6 +140,24 @@ class Paired:
     size: int = 1
     p_equivalent: float = math.nan
     p_alone: float = math.nan
+    match: Match | None = None
+    interval: tuple[float, float] | None = None
+    interval_f1: tuple[float, float] | None = None
+
+    @property
+    def shown(self) -> Comparison | None:
+        """The difference of accuracy with the interval that the report shows."""
+        return spanned(self.accuracy, self.interval)
+
+    @property
+    def shown_f1(self) -> Comparison | None:
+        """The difference of macro-F1 with the interval that the report shows."""
+        return spanned(self.macro_f1, self.interval_f1)
+
+
+def spanned(result: Comparison | None, ends: tuple[float, float] | None) -> Comparison | None:
+    """A comparison with another interval; as it is without one."""
+    return result if result is None or ends is None else replace(result, low=ends[0], high=ends[1])
 
 
 @dataclass(frozen=True)

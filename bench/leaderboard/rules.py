@@ -1,4 +1,4 @@
-"""The rules by which a report compares methods: baseline, equivalence margin, correction."""
+"""The rules by which a report compares methods: baseline, equivalence margin, correction, family, intervals."""
 
 from __future__ import annotations
 
@@ -23,12 +23,36 @@ class Correction(StrEnum):
         return {Correction.HOLM: "Holm", Correction.BH: "Benjamini and Hochberg"}[self]
 
     @property
+    def short(self) -> str:
+        """The name of the correction in the head of a table."""
+        return {Correction.HOLM: "Holm", Correction.BH: "BH"}[self]
+
+    @property
     def bounds(self) -> str:
         """The error rate that the correction keeps at 5 % or less."""
         return {
             Correction.HOLM: "the chance of any false *better* or *worse*",
             Correction.BH: "the expected share of false ones among the verdicts *better* and *worse*",
         }[self]
+
+
+class Family(StrEnum):
+    """The comparisons over which p-values are corrected: the core methods of one section, or of the whole report."""
+
+    TASK = "task"
+    REPORT = "report"
+
+
+class Intervals(StrEnum):
+    """The intervals of differences: those of the verdicts, for all of a family together, or each for itself."""
+
+    SIMULTANEOUS = "simultaneous"
+    PLAIN = "plain"
+
+    @property
+    def head(self) -> str:
+        """The kind of interval in the head of a table."""
+        return {Intervals.SIMULTANEOUS: "simultaneous 95 %", Intervals.PLAIN: "95 %"}[self]
 
 
 @dataclass(frozen=True)
@@ -43,6 +67,8 @@ class Rules:
     delta: float = 0.01
     correction: Correction = Correction.HOLM
     allow_mixed: bool = False
+    family: Family = Family.TASK
+    intervals: Intervals = Intervals.SIMULTANEOUS
 
 
 USUAL = Rules()

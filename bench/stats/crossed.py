@@ -40,6 +40,7 @@ variance over seeds, s2_example/N the jackknife variance over examples, and for 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -125,16 +126,42 @@ def half_width(variances: Components, seeds: int, examples: int, tail: float | F
     return np.sqrt(np.maximum(square_s * by_seed + square_n * by_example, square_n * floor))
 
 
-def p_values(difference: FloatArray, variances: Components, seeds: int, examples: int) -> FloatArray:
-    """Two-sided p-values (...): the levels at which the intervals just reach zero, by bisection on the logarithm."""
-    size = np.abs(difference)
-    low, high = np.full(size.shape, math.log(1e-300)), np.zeros(size.shape)
+def level_of(distance: FloatArray, half: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    """The level (...) at which an interval just reaches a distance; `half` gives its half-width at a tail, level/2.
+
+    By bisection on the logarithm.
+    """
+    low, high = np.full(distance.shape, math.log(1e-300)), np.zeros(distance.shape)
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(64):
             middle = (low + high) / 2
-            wider = half_width(variances, seeds, examples, np.exp(middle) / 2) > size
+            wider = half(np.exp(middle) / 2) > distance
             low, high = np.where(wider, middle, low), np.where(wider, high, middle)
-    return np.where(size == 0.0, 1.0, np.exp(high))
+    return np.asarray(np.exp(high))
+
+
+def p_values(difference: FloatArray, variances: Components, seeds: int, examples: int) -> FloatArray:
+    """Two-sided p-values (...): the levels at which the intervals just reach zero."""
+    size = np.abs(difference)
+    p = level_of(size, lambda tail: half_width(variances, seeds, examples, tail))
+    return np.where(size == 0.0, 1.0, p)
+
+
+def interval(result: Comparison, tail: float) -> tuple[float, float]:
+    """The ends of the interval of a comparison that leaves the probability `tail` on each side."""
+    variances = Components(*(np.asarray(result.components[name]) for name in Components._fields))
+    half = width(variances, result.seeds, result.examples, tail)
+    return result.difference - half, result.difference + half
+
+
+def width(variances: Components, seeds: int, examples: int, tail: float) -> float:
+    """The half-width of one interval.
+
+    Where nothing varies, a width of 0 would be certainty about rows that were not seen; see `equivalence`.
+    """
+    if variances.example > 0.0 or variances.seed > 0.0:
+        return float(half_width(variances, seeds, examples, tail))
+    return float(stdtrit(examples - 1, tail) ** 2 / examples)
 
 
 def once_more(difference: float, variances: Components, seeds: int, examples: int) -> tuple[float, float]:
@@ -170,9 +197,7 @@ def compare(a: FloatArray, b: FloatArray) -> Comparison:
     varies = bool(variances.example > 0.0) or bool(variances.seed > 0.0)
     se = math.sqrt(max(float(by_seed + by_example), float(floor))) if varies else 0.0
     tail = (1 - LEVEL) / 2
-    # Where nothing varies, a width of 0 would be certainty about rows that were not seen; see `equivalence`.
-    unseen = float(stdtrit(examples - 1, tail) ** 2 / examples)
-    half = float(half_width(variances, seeds, examples, tail)) if varies else unseen
+    half = width(variances, seeds, examples, tail)
     effect, improvement = once_more(difference, variances, seeds, examples)
     return Comparison(
         difference=difference,

@@ -15,13 +15,11 @@ several seeds it supposes the worst: that missing rows differ at all of them.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from scipy.special import stdtrit
 
 from bench.arrays import FloatArray
-from bench.stats.crossed import Comparison, Components, half_width
+from bench.stats.crossed import Comparison, Components, half_width, level_of
 
 
 def reach(half: FloatArray, examples: int, tail: float | FloatArray) -> FloatArray:
@@ -36,14 +34,8 @@ def p_equivalent(difference: FloatArray, variances: Components, seeds: int, exam
     Twice the larger of the two one-sided p-values, so that p < 0.05 corresponds to a 95 % interval within the margin.
     """
     room = delta - np.abs(difference)
-    low, high = np.full(room.shape, math.log(1e-300)), np.zeros(room.shape)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for _ in range(64):
-            middle = (low + high) / 2
-            tail = np.exp(middle) / 2
-            wider = reach(half_width(variances, seeds, examples, tail), examples, tail) > room
-            low, high = np.where(wider, middle, low), np.where(wider, high, middle)
-    return np.where(room <= 0.0, 1.0, np.exp(high))
+    p = level_of(room, lambda tail: reach(half_width(variances, seeds, examples, tail), examples, tail))
+    return np.where(room <= 0.0, 1.0, p)
 
 
 def equivalence(result: Comparison, delta: float) -> float:

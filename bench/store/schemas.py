@@ -220,6 +220,8 @@ class WrittenReport(BaseModel):
     delta: float
     correction: str
     allow_mixed: bool
+    family: str = "task"
+    intervals: str = "plain"
     command: str
 
 

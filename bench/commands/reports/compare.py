@@ -12,7 +12,7 @@ from bench.leaderboard.build import build
 from bench.leaderboard.columns import percent, signed
 from bench.leaderboard.compare.baseline import stacked
 from bench.leaderboard.results import Paired, Row, Section
-from bench.leaderboard.rules import Rules
+from bench.leaderboard.rules import Family, Intervals, Rules
 from bench.stats.conditional import label_swap, per_seed
 from bench.stats.crossed import Comparison
 from bench.stats.verdict import verdict, with_interval
@@ -34,8 +34,11 @@ def compare(store: Path, a: str, rules: Rules, *, task: str | None) -> Iterator[
     both = [section for section in sections if {a, b} <= method_labels(section)]
     if a == b or not both:
         raise UserError(f"compare takes two methods, not {a} twice" if a == b else f"no task has {a} and {b}")
-    for section in build({**manifest, "sections": both}, store, rules).sections:
-        yield from section_lines(section, a, rules)
+    # A family that is the report has the comparisons of all sections.
+    read = manifest["sections"] if rules.family is Family.REPORT else both
+    for section in build({**manifest, "sections": read}, store, rules).sections:
+        if section.spec in both:
+            yield from section_lines(section, a, rules)
 
 
 def method_labels(section: dict[str, Any]) -> set[str]:
@@ -86,7 +89,7 @@ def primary(
     shared = set(row.cells) & set(base.cells)
     means = [sum(part.cells[seed].accuracy for seed in shared) / len(shared) for part in (row, base)]
     yield "accuracy", f"{percent(means[0])} against {percent(means[1])} on {accuracy.examples:,} test rows"
-    yield "difference", f"{interval(accuracy)} points"
+    yield "difference", f"{interval(paired.shown or accuracy)} points{together(paired, rules)}"
     p = accuracy.p if paired.withheld else paired.p_alone
     yield "p", f"{p:.3g}, not corrected for other comparisons{', over all planned looks so far' * (p != accuracy.p)}"
     df = "not defined" if math.isnan(accuracy.df) else f"{accuracy.df:.1f}"
@@ -95,7 +98,8 @@ def primary(
         yield "verdict", f"none: {paired.withheld}"
     else:
         yield "verdict", f"{paired.verdict.text}: {behind(paired, rules)}"
-        yield "alone", f"{verdict(accuracy, p, delta=rules.delta).text}, if it were the only comparison"
+        alone = verdict(accuracy, p, delta=rules.delta).text
+        yield "alone", f"{alone}, {interval(accuracy)} points, if it were the only comparison"
     if paired.verdict.detectable:
         yield "detectable", f"{with_interval(paired.verdict.detectable)} with 80 % power"
     yield "variances", ", ".join(f"{name} {value:.3g}" for name, value in accuracy.components.items())
@@ -106,18 +110,36 @@ def primary(
         effect = "not defined: nothing varies" if math.isnan(accuracy.effect) else effect
         yield "effect", f"{effect}; better at {better:g} of {len(by_seed)} seeds (a tie is half)"
         yield "P(better)", f"{accuracy.improvement:.2f} with one more seed on as many new test rows"
-    yield "macro-F1", f"{interval(f1)} points, p {f1.p:.3g}"
+    yield "macro-F1", f"{interval(paired.shown_f1 or f1)} points, p {f1.p:.3g}"
     gained = row.information
     if gained is not None and gained.accuracy is not None:
-        yield "information", f"{interval(gained.accuracy)} points over its within-class shuffle: {gained.verdict.text}"
+        yield (
+            "information",
+            f"{interval(gained.shown or gained.accuracy)} points over its within-class shuffle: {gained.verdict.text}",
+        )
 
 
 def behind(paired: Paired, rules: Rules) -> str:
     """The p-values that the verdict of the leaderboard rests on."""
     if paired.family == "exploratory":
         return "not a core method, so not corrected"
-    p_values = f"p {paired.p_corrected:.3g} by {rules.correction.author}, {paired.p_max_t:.3g} by step-down max-T"
-    return f"{p_values} over the section's {plural(paired.size, 'core method')}"
+    max_t = "" if math.isnan(paired.p_max_t) else f", {paired.p_max_t:.3g} by step-down max-T"
+    p_values = f"p {paired.p_corrected:.3g} by {rules.correction.author}{max_t}"
+    return f"{p_values} {over(paired, rules)}"
+
+
+def over(paired: Paired, rules: Rules) -> str:
+    """The family of the comparison: `over the section's 8 core methods`."""
+    if rules.family is Family.REPORT:
+        return f"over the report's {plural(paired.size, 'comparison')}"
+    return f"over the section's {plural(paired.size, 'core method')}"
+
+
+def together(paired: Paired, rules: Rules) -> str:
+    """What the interval of the verdict holds for, unless it is a plain one."""
+    if rules.intervals is Intervals.PLAIN or paired.family == "exploratory" or paired.size == 1:
+        return ""
+    return f", 95 % for all {over(paired, rules).removeprefix('over ')} together"
 
 
 def interval(comparison: Comparison) -> str:

@@ -13,7 +13,7 @@ from bench.errors import UserError
 from bench.leaderboard import Rules, write_report
 from bench.leaderboard.build import build
 from bench.leaderboard.formats import json_text, render
-from bench.leaderboard.rules import Correction, require_baseline
+from bench.leaderboard.rules import Correction, Family, Intervals, require_baseline
 from bench.store.files import read_json
 from bench.store.looks import record_look, with_looks
 from bench.store.manifest import grids, stored
@@ -49,8 +49,7 @@ def check(stores: Sequence[Path], reports: Path) -> Iterator[str]:
     """
     try:
         written = read_json(reports / "leaderboard.json", WrittenReport)
-        rules = Rules(**{field.name: written[field.name] for field in fields(Rules)})
-        rules, command = replace(rules, correction=Correction(rules.correction)), written["command"]
+        rules, command = rules_of(written), written["command"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{reports / 'leaderboard.json'} is not the JSON of a report: {error}") from error
     whole, root = gathered(stores, rules)
@@ -61,6 +60,17 @@ def check(stores: Sequence[Path], reports: Path) -> Iterator[str]:
     table = next((table for table in itertools.chain([first], tables) if json_text(table) == text), first)
     figures = "](figures/" in text_of(reports / "leaderboard.md")
     yield from changed_files(render(table, figures=figures), reports)
+
+
+def rules_of(written: Mapping[str, Any]) -> Rules:
+    """The rules that a report states; one of an earlier version lacks the later rules, whose defaults are taken."""
+    rules = Rules(**{field.name: written[field.name] for field in fields(Rules) if field.name in written})
+    return replace(
+        rules,
+        correction=Correction(rules.correction),
+        family=Family(rules.family),
+        intervals=Intervals(rules.intervals),
+    )
 
 
 def text_of(path: Path) -> str:

@@ -6,11 +6,16 @@ The tasks are few and fixed, so intervals and ranks hold for these tasks and not
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.leaderboard.compare.families import TAIL, clipped, tail_of
 from bench.leaderboard.results import Row, Section
+from bench.leaderboard.rules import USUAL, Rules
 from bench.stats.crossed import Comparison
+from bench.stats.multiple import CORRECTIONS
+from bench.stats.strata import Strata, strata
+from bench.stats.verdict import ALPHA
 
 # Sections must agree in these to be summarised together.
 ALIKE = ("source", "encoder", "encoder_hash", "checker_encoder_hash", "preset", "protocol", "training")
@@ -21,18 +26,25 @@ LEAST_TASKS = 8  # with fewer, a test over tasks has hardly any power
 
 @dataclass(frozen=True)
 class Gain:
-    """Mean difference to the baseline over the tasks, with its 95 % interval."""
+    """Mean difference to the baseline over the tasks, with the interval that the report shows, p and verdict.
+
+    `p_corrected`: over the core methods of the tasks; NaN for an exploratory method, whose `word` rests on `p`.
+    """
 
     difference: float
     low: float
     high: float
+    p: float = math.nan
+    p_corrected: float = math.nan
+    word: str = ""
 
 
 @dataclass(frozen=True)
 class OverallRow:
     """One method that is complete on every task. `rank`: mean over tasks; 1 is best, ties share the mean rank.
 
-    `majority`: mean share of the most frequent class of the test. `core`: not an exploratory method.
+    `majority`: mean share of the most frequent class of the test. `core`: on every task; the verdicts of other methods
+    are not corrected.
     """
 
     label: str
@@ -52,6 +64,7 @@ class Overall:
 
     `left_out`: methods that are missing or incomplete on some task, with those tasks. `omitted`: tasks for which it is
     unclear which of several sections counts. `uninformative`: tasks whose section has no verdicts and no ranking.
+    `family`: over how many core methods the mean gains are corrected.
     """
 
     spec: dict[str, str]
@@ -60,6 +73,8 @@ class Overall:
     left_out: dict[str, tuple[str, ...]]
     omitted: tuple[str, ...] = ()
     uninformative: tuple[str, ...] = ()
+    family: int = 0
+    rules: Rules = USUAL
 
 
 def overall(sections: Sequence[Section]) -> tuple[Overall, ...]:
@@ -106,14 +121,25 @@ def summary(spec: dict[str, str], group: Sequence[Section]) -> Overall | None:
         return None
     ranks = [ranks_of([round(rows[label].accuracy.mean, DIGITS) for label in ranked]) for rows in usable]
     majority = sum(section.spec["majority"] for section in sections) / len(sections)
+    rules = sections[0].rules
+    of_label = {label: [row for section in sections for row in section.rows if row.label == label] for label in labels}
+    core = [label for label in labels if is_core(of_label[label]) and label != rules.baseline]
+    gains = mean_gains({label: [rows[label] for rows in usable] for label in ranked}, core, rules)
     rows = [
-        overall_row(label, [rows[label] for rows in usable], sum(rank[i] for rank in ranks) / len(ranks), majority)
+        overall_row(
+            [rows[label] for rows in usable], gains.get(label), sum(rank[i] for rank in ranks) / len(ranks), majority
+        )
         for i, label in enumerate(ranked)
     ]
     rows.sort(key=lambda row: (-(row.gain.difference if row.gain else 0.0), -row.accuracy, row.label))
     left_out = {label: missing for label, missing in lacking.items() if missing}
     omitted = tuple(task for task, one in chosen.items() if one is None)
-    return Overall(spec, tasks, tuple(rows), left_out, omitted, silent)
+    return Overall(spec, tasks, tuple(rows), left_out, omitted, silent, len(core), rules)
+
+
+def is_core(rows: Sequence[Row]) -> bool:
+    """Whether a method is a core method on every task."""
+    return all(row.spec["core"] for row in rows)
 
 
 def ranks_of(values: list[float]) -> list[float]:
@@ -121,31 +147,50 @@ def ranks_of(values: list[float]) -> list[float]:
     return [1 + sum(other > value for other in values) + (values.count(value) - 1) / 2 for value in values]
 
 
-def overall_row(label: str, rows: Sequence[Row], rank: float, majority: float) -> OverallRow:
+def overall_row(rows: Sequence[Row], gain: Gain | None, rank: float, majority: float) -> OverallRow:
     """One method over its tasks; a verdict other than better or worse counts as a tie."""
     words = [row.paired.verdict.word for row in rows if row.paired and row.paired.verdict.word]
     wins, losses = words.count("better"), words.count("worse")
     return OverallRow(
-        label=label,
+        label=rows[0].label,
         accuracy=sum(row.accuracy.mean for row in rows) / len(rows),
-        gain=mean_gain([row.paired.accuracy if row.paired else None for row in rows]),
+        gain=gain,
         wins=wins,
         ties=len(words) - wins - losses,
         losses=losses,
         rank=rank,
         majority=majority,
-        core=all(row.spec["core"] for row in rows),
+        core=is_core(rows),
     )
 
 
-def mean_gain(comparisons: Sequence[Comparison | None]) -> Gain | None:
-    """Mean difference over T tasks (fixed strata), with the half-width h = sqrt(sum of h_t^2) / T.
+def mean_gains(methods: Mapping[str, Sequence[Row]], core: Sequence[str], rules: Rules) -> dict[str, Gain]:
+    """The mean differences of the methods that have one on every task; those of `core` are one corrected family.
 
-    The h_t are those of the tasks, so the variances of each task keep their own quantiles. None if a task has none.
+    A core method without a mean counts in the family, like one without a result in a section.
     """
-    known = [one for one in comparisons if one is not None]
-    if len(known) < len(comparisons):
-        return None
-    difference = sum(one.difference for one in known) / len(known)
-    half = math.sqrt(sum(((one.high - one.low) / 2) ** 2 for one in known)) / len(known)
-    return Gain(difference, difference - half, difference + half)
+    means = {label: strata(differences) for label, rows in methods.items() if (differences := differences_of(rows))}
+    p = {label: float(mean.p()) for label, mean in means.items()}
+    corrected = CORRECTIONS[rules.correction]([p.get(label, math.nan) for label in core])
+    by_label = dict(zip(core, map(float, corrected), strict=True))
+    tail = tail_of(corrected, rules)
+    return {
+        label: mean_gain(mean, p[label], by_label.get(label), tail if label in by_label else TAIL, rules)
+        for label, mean in means.items()
+    }
+
+
+def differences_of(rows: Sequence[Row]) -> list[Comparison]:
+    """The differences of one method on each task; none if a task has none or its verdict is withheld."""
+    known = [row.paired.accuracy for row in rows if row.paired and row.paired.accuracy and not row.paired.withheld]
+    return known if len(known) == len(rows) else []
+
+
+def mean_gain(mean: Strata, p: float, corrected: float | None, tail: float, rules: Rules) -> Gain:
+    """The gain with its verdict, which is not corrected where `corrected` is None."""
+    difference, half = float(mean.difference), float(mean.half_width(tail))
+    rejected = (p if corrected is None else corrected) < ALPHA
+    low, high = clipped(difference, (difference - half, difference + half), rejected=rejected, rules=rules)
+    word = ("better" if difference > 0 else "worse") if rejected else "undecided"
+    known = math.nan if corrected is None else corrected
+    return Gain(difference, low, high, p, known, word)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.arrays import IntArray
+from bench.leaderboard.compare.families import TAIL, Corrected, correct, judge
 from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.results import Match, Paired
 from bench.leaderboard.rules import Rules
 from bench.stats.crossed import compare_accuracy, compare_macro_f1
-from bench.stats.multiple import CORRECTIONS, max_t
-from bench.stats.needed import needed
+from bench.stats.multiple import max_t
 from bench.stats.pairwise import covariances, sure_correlation
-from bench.stats.verdict import Verdict, incomplete, verdict
+from bench.stats.verdict import incomplete
 from bench.store.layout import ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -32,17 +32,16 @@ def compare_with_baseline(
     p-values are corrected over all core methods that were planned, whether or not their cells have a result.
     """
     matches = [match(row, base, test, rules, looks) for row in rows]
-    p, p_equivalent = [one.p for one in matches], [one.p_equivalent(rules.delta) for one in matches]
     core = [i for i, row in enumerate(rows) if row.spec["core"] and row is not base]
-    corrected, equivalent = np.full((2, len(rows)), math.nan)
-    corrected[core] = CORRECTIONS[rules.correction]([p[i] for i in core])
-    equivalent[core] = CORRECTIONS[rules.correction]([p_equivalent[i] for i in core])
+    corrected = dict(zip(core, correct([matches[i] for i in core], rules), strict=True))
+    alone = Corrected(math.nan, math.nan, 1, TAIL)
     results = [
-        judge(one, family(row, base), (float(corrected[i]), float(equivalent[i])), rules.delta, len(core))
+        judge(one, family(row, base), corrected.get(i, alone), rules)
         for i, (row, one) in enumerate(zip(rows, matches, strict=True))
     ]
     if base is not None:
-        for i, value in zip(core, step_down([rows[i] for i in core], [p[i] for i in core], base, test), strict=True):
+        p = [matches[i].p for i in core]
+        for i, value in zip(core, step_down([rows[i] for i in core], p, base, test), strict=True):
             results[i] = replace(results[i], p_max_t=value)
     return results
 
@@ -74,32 +73,6 @@ def match(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Seque
         reason,
         tuple(looks),
         tuple(compare_accuracy(test.labels, a[:count], b[:count]) for count in counts),
-    )
-
-
-def judge(one: Match, kind: str, corrected: tuple[float, float], delta: float, size: int) -> Paired:
-    """The verdict on a match of this family (`kind`), which has `size` comparisons.
-
-    It rests on the p-values of difference and equivalence, `corrected` over the family, except for exploratory methods,
-    which are not corrected. Between planned looks, power is that of a verdict at the last look.
-    """
-    if one.accuracy is None or one.withheld:
-        return Paired(one.accuracy, one.macro_f1, math.nan, kind, Verdict("", one.withheld), one.withheld)
-    exploratory = kind == "exploratory"
-    (p, same), size = ((one.p, one.p_equivalent(delta)), 1) if exploratory else (corrected, size)
-    strict = round(size / one.share)
-    word = verdict(one.accuracy, p, same, family=strict, delta=delta, exploratory=exploratory)
-    more = needed(one.accuracy, delta, strict) if word.word == "undecided" else None
-    return Paired(
-        one.accuracy,
-        one.macro_f1,
-        corrected[0],
-        kind,
-        word,
-        needed=more,
-        size=size,
-        p_equivalent=same,
-        p_alone=one.p,
     )
 
 

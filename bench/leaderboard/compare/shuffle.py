@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bench.leaderboard.compare.baseline import judge, match
+from bench.leaderboard.compare.baseline import match
+from bench.leaderboard.compare.families import correct, judge
 from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.results import Paired
 from bench.leaderboard.rules import Rules
-from bench.stats.multiple import CORRECTIONS
 
 if TYPE_CHECKING:
     from bench.leaderboard.results import Row
@@ -28,12 +28,10 @@ def information_gains(
         for row in rows
         if (shuffled := shuffle_of(row, rows)) is not None
     }
-    correct = CORRECTIONS[rules.correction]
-    corrected = correct([one.p for one in matches.values()])
-    equivalent = correct([one.p_equivalent(rules.delta) for one in matches.values()])
+    corrected = correct(list(matches.values()), rules)
     return {
-        label: judge(one, "information", (float(p), float(same)), rules.delta, len(matches))
-        for (label, one), p, same in zip(matches.items(), corrected, equivalent, strict=True)
+        label: judge(one, "information", part, rules)
+        for (label, one), part in zip(matches.items(), corrected, strict=True)
     }
 
 

@@ -17,7 +17,7 @@ PANELS = 3  # tasks side by side
 
 def differences(section: Section) -> list[tuple[Row, Comparison]]:
     """The rows that have a difference, best last because the y axis starts at the bottom."""
-    rows = [(row, row.paired.accuracy) for row in section.rows if row.paired and row.paired.accuracy]
+    rows = [(row, row.paired.shown) for row in section.rows if row.paired and row.paired.shown]
     return sorted(rows, key=lambda pair: pair[1].difference)
 
 
@@ -61,7 +61,8 @@ def gains(section: Section, delta: float) -> Figure | None:
         return None
     plot, [[axes]] = figure(1.3 + 0.33 * len(rows))
     forest(axes, section, delta, [row.label for row, _ in rows])
-    title(axes, f"{section.spec['title']}: difference of accuracy to {section.baseline}, 95 % intervals")
+    what = f"difference of accuracy to {section.baseline}, {section.rules.intervals.head} intervals"
+    title(axes, f"{section.spec['title']}: {what}")
     legend(plot, words(section))
     return plot
 
@@ -89,6 +90,8 @@ def all_gains(report: Report) -> Figure | None:
         axes.set_title(f"{short(sections[place].spec['task_ref'], 24)}\n{short(details, 32)}", fontsize=10)
         if place % columns:
             axes.set_yticklabels([])
-    plot.suptitle(f"Difference of accuracy to {short(report.rules.baseline)} (points), 95 % intervals")
+    plot.suptitle(
+        f"Difference of accuracy to {short(report.rules.baseline)} (points), {report.rules.intervals.head} intervals"
+    )
     legend(plot, set().union(*map(words, sections)))
     return plot

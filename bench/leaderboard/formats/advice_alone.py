@@ -42,8 +42,9 @@ li { margin: .5rem 0; }
 </html>
 """
 NOTE = (
-    "Differences are of accuracy, in points, with 95 % intervals for new seeds and new test examples. Verdicts are "
-    "corrected over the core methods of a section; the leaderboard explains them (`bench report`)."
+    "Differences are of accuracy, in points, with simultaneous 95 % intervals for new seeds and new test examples. "
+    "Verdicts are corrected over the core methods of a section; the leaderboard explains "
+    "them (`bench report`)."
 )
 
 

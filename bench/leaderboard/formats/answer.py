@@ -120,7 +120,7 @@ def still_open(advice: Advice) -> str:
         return f"{title} No comparison on which this choice rests is undecided."
     return (
         f"{title} Whether {escape(one.label)} is better than {name_of(one.reference)} "
-        f"({gain(one.paired.accuracy)} points); {settle(one.paired.needed)}."
+        f"({gain(one.paired.shown)} points); {settle(one.paired.needed)}."
     )
 
 
@@ -157,7 +157,7 @@ def interval(count: Any) -> str:
 
 def worth(one: Against) -> str:
     """`+1.2 [-0.3, +2.7] points (undecided)`."""
-    return f"{gain(one.paired.accuracy)} points ({escape(one.paired.verdict.word)})"
+    return f"{gain(one.paired.shown)} points ({escape(one.paired.verdict.word)})"
 
 
 def some(labels: Sequence[str]) -> str:
@@ -189,9 +189,9 @@ def answer_json(section: Section) -> dict[str, Any]:
 
 def against_json(one: Against | None) -> dict[str, Any] | None:
     """A comparison: difference with its interval, corrected p, verdict, and what would settle it."""
-    if one is None or one.paired.accuracy is None:
+    if one is None or one.paired.shown is None:
         return None
-    result, more = one.paired.accuracy, one.paired.needed
+    result, more = one.paired.shown, one.paired.needed
     return {
         "method": one.label,
         "reference": one.reference,

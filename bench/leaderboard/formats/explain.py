@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from bench.leaderboard.columns import COLUMNS, visible
 from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.results import Report
-from bench.leaderboard.rules import Rules
+from bench.leaderboard.rules import Correction, Family, Intervals, Rules
 from bench.stats.verdict import exact_points
 
 
@@ -42,13 +42,13 @@ def comparisons(report: Report) -> Iterator[str]:
     rules = report.rules
     yield (
         f"**Δ**: difference to {escape(rules.baseline)} in points, on the same seeds and test rows. Its 95 % interval "
-        "is for new seeds and new test examples: both are random effects, and they are crossed. It is not corrected "
-        "for the number of methods. With few seeds it is too wide rather than too narrow."
+        f"is for {new(report)}. {together(rules)} With few seeds it is too wide rather than too narrow."
     )
     yield (
-        f"**p**: p-value of Δ accuracy, corrected by {rules.correction.author} over the core methods that were planned "
-        f"for the section (confirmatory). This keeps {rules.correction.bounds} at 5 % or less. †: exploratory; not a "
-        "core method, p not corrected."
+        "**p**: p-value of Δ accuracy, first of this comparison alone, then corrected by "
+        f"{rules.correction.author} over the core methods that were planned for {place(rules)} (confirmatory). This "
+        f"keeps {rules.correction.bounds} of {place(rules)} at 5 % or less. So a verdict depends on the number of "
+        "methods in the family. †: exploratory; not a core method, p and interval not corrected."
     )
     yield (
         f"**verdict**: *equivalent*: a true difference of {exact_points(rules.delta)} or more is excluded by a test at "
@@ -65,6 +65,33 @@ def comparisons(report: Report) -> Iterator[str]:
         "corrected for the number of methods that are called *no*. So the baseline can be *no* although every verdict "
         "against it is *undecided*."
     )
+
+
+def place(rules: Rules) -> str:
+    """The family of the corrections."""
+    return "the report" if rules.family is Family.REPORT else "the section"
+
+
+def new(report: Report) -> str:
+    """What intervals of differences are for."""
+    found = [row.paired.accuracy for section in report.sections for row in section.rows if row.paired]
+    one_seed = [result.conditional for result in found if result is not None]
+    if one_seed and all(one_seed):
+        return "new test examples only, and these trained models, since there is one seed"
+    crossed = "new seeds and new test examples: both are random effects, and they are crossed"
+    return f"{crossed}; with one seed, for new test examples only" if any(one_seed) else crossed
+
+
+def together(rules: Rules) -> str:
+    """Whether intervals of differences are corrected."""
+    if rules.intervals is Intervals.PLAIN:
+        return "It is not corrected for the number of methods, unlike the verdict (`--intervals simultaneous`)."
+    kind = {
+        Correction.HOLM: "Simultaneous: all intervals of the family hold together with 95 %, as the verdicts do. Where "
+        "the verdict excludes 0 only because Holm corrects later steps for fewer methods, the interval ends at 0.",
+        Correction.BH: "Simultaneous: of the intervals that exclude 0, 5 % may miss, as of the verdicts.",
+    }[rules.correction]
+    return f"{kind} `--intervals plain` shows intervals of each comparison alone."
 
 
 def mixed(report: Report) -> str:

@@ -11,7 +11,9 @@ from bench.leaderboard.columns import number, percent
 from bench.leaderboard.compare.across_tasks import LEAST_TASKS, Overall
 from bench.leaderboard.formats.tuned_settings import tuned_settings
 from bench.leaderboard.results import Report, Section
+from bench.leaderboard.rules import Family
 from bench.stats.looks import shares
+from bench.stats.verdict import ALPHA
 from bench.store.layout import ENVIRONMENT
 from tasks.errors import plural
 
@@ -50,13 +52,21 @@ def across(group: Overall) -> str:
 def after_across(group: Overall) -> Iterator[str]:
     """The columns of a summary, what it leaves out, and its limits."""
     count = len(group.tasks)
-    exploratory = "" if all(row.core for row in group.rows) else " †: exploratory; its verdicts are not corrected."
     yield (
         "Sorted by mean Δ accuracy. **over the majority class**: mean accuracy minus that of always predicting the "
         f"most frequent class of each test ({percent(group.rows[0].majority)} % in the mean), in points. "
         "**mean rank**: mean over the tasks; 1 is best, ties share the mean of their ranks. **better, neither, "
-        "worse**: on how many tasks the method has this verdict against the baseline." + exploratory
+        "worse**: on how many tasks the method has this verdict against the baseline, corrected "
+        + ("over the whole report." if group.rules.family is Family.REPORT else "per task.")
+        + " **verdict on the mean**: of the mean Δ, corrected over the core methods of this table."
     )
+    if not all(row.core for row in group.rows):
+        yield (
+            "†: exploratory on some task. Its verdicts are not corrected, so among many such methods of no effect some "
+            "are *better* somewhere by chance."
+        )
+    if group.rules.family is Family.TASK:
+        yield per_task(count)
     if group.left_out:
         names = "; ".join(
             f"{escape(label)} ({', '.join(map(escape, tasks))})" for label, tasks in group.left_out.items()
@@ -74,8 +84,18 @@ def after_across(group: Overall) -> Iterator[str]:
         else "These tasks are not a random sample of all tasks, so do not generalise to others."
     )
     yield (
-        f"*Intervals are for new seeds and new test examples of these {plural(count, 'task')}, and ranks describe "
-        f"these tasks only. {claim}*"
+        f"*Intervals are for new seeds and test examples of these {plural(count, 'task')}, and ranks describe these "
+        f"tasks only. {claim}*"
+    )
+
+
+def per_task(count: int) -> str:
+    """How often a report on so many tasks has a false verdict if each task is corrected for itself."""
+    chance = 100 * (1 - (1 - ALPHA) ** count)
+    return (
+        f"Verdicts are corrected per task. If no method differed from the baseline, up to {chance:.0f} % of reports on "
+        f"{plural(count, 'task')} would have a false *better* or *worse* somewhere. `--family report` corrects over "
+        "all tasks."
     )
 
 
@@ -161,8 +181,8 @@ def planned(section: Section) -> Iterator[str]:
         yield (
             "Verdicts are read at planned looks: a method whose verdict stands gets no more seeds. Each look may use "
             f"its share of the 5 % ({spent} of it), so p-values and verdicts keep their error rate over all looks. "
-            "Intervals, the best group and the table of all pairs are those of a fixed number of seeds: after an early "
-            "stop, differences tend to be too large."
+            "So do simultaneous intervals. Plain intervals, the best group and the table of all pairs are those of a "
+            "fixed number of seeds. After an early stop, differences tend to be too large."
         )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.leaderboard.columns import COLUMNS, MAIN, NOTHING, OVERALL, Column, further, visible
+from bench.leaderboard.columns import NOTHING, Column, further, main_columns, overall_columns, section_columns
 from bench.leaderboard.compare.across_tasks import Overall, overall
 from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
 from bench.leaderboard.figures import FigureFiles
@@ -67,10 +67,11 @@ def as_html(report: Report, figures: Sequence[FigureFiles] = ()) -> str:
 
 def overall_value(group: Overall) -> dict[str, Any]:
     """A summary across tasks, for the template."""
+    columns = overall_columns(group)
     return {
         "before": blocks([across(group)]),
-        "columns": OVERALL,
-        "rows": [{"label": row.label, "word": "", "cells": cells(OVERALL, row), "details": []} for row in group.rows],
+        "columns": columns,
+        "rows": [{"label": row.label, "word": "", "cells": cells(columns, row), "details": []} for row in group.rows],
         "after": blocks(after_across(group)),
     }
 
@@ -95,7 +96,7 @@ def cells(columns: Sequence[Column[T]], row: T) -> list[tuple[Column[T], str, st
 
 def section_value(section: Section, place: int, figures: Sequence[FigureFiles]) -> dict[str, Any]:
     """A section, for the template."""
-    main, second = visible(MAIN, section.rows), further(visible(COLUMNS, section.rows))
+    main, second = main_columns(section), further(section_columns(section))
     return {
         "heading": inline(heading(section)),
         "answer": blocks(answer(section)),
@@ -153,6 +154,7 @@ def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:
         ("P(better) with one more seed", result.improvement, ".3f"),
         *((f"variance, {name}", value, ".3g") for name, value in result.components.items()),
     ]
+    yield "95 % interval, this comparison alone (points)", f"{100 * result.low:+.2f} to {100 * result.high:+.2f}"
     yield "seeds × test rows", f"{result.seeds} × {result.examples:,}"
     for name, value, form in values:
         yield name, NOTHING if math.isnan(value) else format(value, form)

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bench.leaderboard.columns import COLUMNS
-from bench.leaderboard.compare.across_tasks import overall
+from bench.leaderboard.compare.across_tasks import Overall, overall
 from bench.leaderboard.extra_tables import report_tables, section_tables
 from bench.leaderboard.formats.answer import answer_json
 from bench.leaderboard.results import Report, Row, Section
@@ -30,12 +30,17 @@ def as_json(report: Report) -> dict[str, Any]:
         **asdict(report.rules),
         "references_missing": list(report.manifest.get("references_missing", [])),
         "provenance": {"counterweight": report.provenance.package, **report.provenance.cells},
-        "overall": [asdict(group) for group in overall(report.sections)],
+        "overall": [overall_json(group) for group in overall(report.sections)],
         "parts": {extra.key: [asdict(row) for row in extra.rows] for extra in report_tables(report)},
         "sections": [section_json(section) for section in report.sections],
         "rows": [row_json(section, row) for section in report.sections for row in section.rows],
     }
     return dict(clean(value))
+
+
+def overall_json(group: Overall) -> dict[str, Any]:
+    """A summary over tasks; the rules are those of the report."""
+    return {key: value for key, value in asdict(group).items() if key != "rules"}
 
 
 def section_json(section: Section) -> dict[str, Any]:

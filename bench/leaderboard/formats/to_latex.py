@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bench.leaderboard.columns import COLUMNS, Room, percent, visible
+from bench.leaderboard.columns import Room, percent, section_columns
 from bench.leaderboard.results import Report, Section
 from bench.leaderboard.rules import Rules
 from tasks.errors import plural, printable
 
 HEAD = """\
 % Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,graphicx}.
-% Differences: 95 % intervals for new seeds and new test examples, not corrected for the number of methods."""
+% Differences: intervals for new seeds and new test examples; simultaneous: all of a family hold together."""
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -44,7 +44,7 @@ def as_tex(report: Report) -> str:
 
 def section_tex(section: Section, rules: Rules) -> str:
     """One table, as wide as the text."""
-    printed = visible(COLUMNS, section.rows, Room.PAPER)
+    printed = section_columns(section, Room.PAPER)
     columns = "".join("r" if column.numeric else "l" for column in printed)
     lines = [" & ".join(escape_tex(column.title) for column in printed)]
     lines += [" & ".join(escape_tex(column.render(row)) for column in printed) for row in section.rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from bench.leaderboard.columns import COLUMNS, MAIN, OVERALL, Column, Room, further, visible
+from bench.leaderboard.columns import Column, Room, further, main_columns, overall_columns, section_columns
 from bench.leaderboard.compare.across_tasks import overall
 from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
 from bench.leaderboard.figures import FOLDER, FigureFiles
@@ -35,7 +35,7 @@ def as_markdown(report: Report, figures: Sequence[FigureFiles] = ()) -> str:
     """The whole report with links to its figures; the same text for the same cells."""
     blocks = ["# Leaderboard", *opening(report)]
     for group in overall(report.sections):
-        blocks += ["## Across tasks", across(group), grid(OVERALL, group.rows), *after_across(group)]
+        blocks += ["## Across tasks", across(group), grid(overall_columns(group), group.rows), *after_across(group)]
     blocks += [*extra_blocks(report_tables(report), "##"), *images(figures, None)]
     for place, section in enumerate(report.sections):
         blocks += [*section_blocks(section), *images(figures, place)]
@@ -46,8 +46,8 @@ def as_markdown(report: Report, figures: Sequence[FigureFiles] = ()) -> str:
 
 def section_blocks(section: Section) -> list[str]:
     """Heading, answer, the short table of methods, warnings, conditions, all numbers, and cells without a result."""
-    first = [f"## {heading(section)}", *answer(section), grid(visible(MAIN, section.rows), section.rows)]
-    second = grid(further(visible(COLUMNS, section.rows, Room.TEXT)), section.rows)
+    first = [f"## {heading(section)}", *answer(section), grid(main_columns(section), section.rows)]
+    second = grid(further(section_columns(section, Room.TEXT)), section.rows)
     return [
         *first,
         *notes(section),

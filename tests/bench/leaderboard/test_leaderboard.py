@@ -14,7 +14,7 @@ from bench.leaderboard import Rules, frame, write_report
 from bench.leaderboard.columns import COLUMNS, MAIN
 from bench.leaderboard.formats import FORMS
 from bench.leaderboard.read import provenance
-from bench.stats.crossed import compare
+from bench.stats.crossed import compare, interval
 from tests.bench.leaderboard.fake_store import FakeStore
 
 GOLDEN = Path(__file__).parent / "golden" / "leaderboard.md"
@@ -44,11 +44,20 @@ def row_of(value, label):
 def table_of(text):
     """Both Markdown tables of a section joined, as a list of dicts by column key; in the second, values in full."""
     lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
-    by_title = {column.title: column.key for column in (*MAIN, *COLUMNS)}
+    families = "(Holm|BH) over .*|no core method"
+    patterns = {re.escape(column.title): column.key for column in (*MAIN, *COLUMNS)}
+    named = {
+        pattern.replace(r"\{family\}", f"({families})").replace(r"\{intervals\}", "(simultaneous )?95 %"): key
+        for pattern, key in patterns.items()
+    }
+
+    def key_of(title):
+        return next(key for pattern, key in named.items() if re.fullmatch(pattern, title))
+
     starts = [place for place, line in enumerate(lines) if line[0] == "method"]
     assert len(starts) == 2
     tables = [
-        [dict(zip((by_title[title] for title in part[0]), line, strict=True)) for line in part[2:]]
+        [dict(zip(map(key_of, part[0]), line, strict=True)) for line in part[2:]]
         for part in (lines[: starts[1]], lines[starts[1] :])
     ]
     return [{**one, **two} for one, two in zip(*tables, strict=True) if one["label"] == two["label"]]
@@ -79,6 +88,7 @@ def test_numbers_by_hand(store):
     )
     assert (difference["seeds"], difference["examples"], difference["family"]) == (3, 40, "confirmatory")
     shown = next(row for row in table_of(text) if row["label"] == "dimp")
+    assert (difference["shown_low"], difference["shown_high"]) == pytest.approx(interval(result["dimp"], 0.025 / 2))
     assert shown["accuracy"] == f"{100 * per_seed.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]"
     assert shown["real_rows"] == "100 (checker)"
     assert shown["cells"] == "3/3"
@@ -168,7 +178,9 @@ def test_exploratory_methods_are_marked_and_do_not_enlarge_the_family(store):
     assert new["p_corrected"] is None
     assert new["family"] == "exploratory"
     assert "exploratory" in new["verdict"]
-    assert next(row for row in table_of(text) if row["label"] == "new")["p"].endswith("†")
+    shown = next(row for row in table_of(text) if row["label"] == "new")
+    assert (shown["p"], shown["p_corrected"]) == (f"{new['p']:.3f}", "†")
+    assert (new["shown_low"], new["shown_high"]) == (new["low"], new["high"]), "not corrected"
 
 
 def test_a_class_that_is_never_predicted(store):

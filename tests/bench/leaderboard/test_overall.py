@@ -3,14 +3,16 @@ import json
 import numpy as np
 import pytest
 from scipy.stats import rankdata
+from statsmodels.stats.multitest import multipletests
 
 from bench.leaderboard import write_report
 from bench.leaderboard.build import build
-from bench.leaderboard.columns import OVERALL
-from bench.leaderboard.compare.across_tasks import mean_gain, overall, ranks_of
+from bench.leaderboard.columns import OVERALL, overall_columns
+from bench.leaderboard.compare.across_tasks import overall, ranks_of
 from bench.leaderboard.figures.ranks import alike, critical_difference, ranks
 from bench.leaderboard.formats.prose import after_across
 from bench.stats.crossed import compare
+from bench.stats.strata import strata
 from tests.bench.leaderboard.fake_store import FakeStore
 
 
@@ -45,10 +47,12 @@ def test_means_wins_and_ranks(tmp_path):
     for store in stores:
         right = [np.stack([store.correct(n, s, METHODS[n]) for s in store.seeds]).astype(float) for n in ("dimp", "ce")]
         each.append(compare(*right))
-    half = np.sqrt(sum(((one.high - one.low) / 2) ** 2 for one in each)) / 3
-    gain = rows["dimp"].gain
+    gain, mean = rows["dimp"].gain, strata(each)
     assert gain.difference == pytest.approx(np.mean([one.difference for one in each]))
-    assert gain.high - gain.low == pytest.approx(2 * half)
+    assert gain.high - gain.low == pytest.approx(2 * mean.half_width(0.025 / 2)), "two core methods"
+    p = {"dimp": mean.p(), "focal": rows["focal"].gain.p}
+    assert [rows[name].gain.p_corrected for name in p] == pytest.approx(multipletests([*p.values()], method="holm")[1])
+    assert (gain.word, rows["focal"].gain.word) == ("better", "undecided")
     assert sum(row.rank for row in group.rows) == pytest.approx(1 + 2 + 3)
 
 
@@ -101,7 +105,6 @@ def test_a_diagram_from_eight_tasks_on(tmp_path):
 def test_ranks_are_scipys():
     values = [0.5, 0.7, 0.7, 0.1, 0.5, 0.5]
     assert ranks_of(values) == rankdata([-value for value in values]).tolist()
-    assert mean_gain([None]) is None
 
 
 def test_ties_of_the_same_hits_are_ties(tmp_path):
@@ -138,3 +141,33 @@ def test_a_task_with_several_sections_is_named_and_other_settings_are_not_summar
     assert "several sections of the task could represent it: a." in "\n".join(after_across(group))
     c.section["training"] = {**training, "updates": 4800}
     assert overall(table_of(tmp_path, b, c).sections) == ()
+
+
+def test_exploratory_methods_are_marked_and_the_family_is_named(tmp_path):
+    stores = [task(tmp_path, name, {**METHODS, "imp": 3.0}, rows=60) for name in ("a", "b")]
+    for store in stores:
+        store.section["methods"][-1]["core"] = False
+    table = table_of(tmp_path, *stores)
+    (group,) = overall(table.sections)
+    imp = next(row for row in group.rows if row.label == "imp")
+    shown = {column.key: column.render(imp) for column in overall_columns(group)}
+    assert (shown["label"], shown["p_corrected"], shown["verdict"]) == ("imp †", "†", "better, exploratory")
+    assert shown["wins"].endswith(" †")
+    assert group.family == 2, "dimp and focal"
+    text = "\n".join(after_across(group))
+    assert "Verdicts are corrected per task." in text
+    assert "up to 10 % of reports on 2 tasks" in text
+    assert "new seeds and test examples" in text
+
+
+def test_sections_of_one_seed_are_not_summarised(tmp_path):
+    stores = [task(tmp_path, name, METHODS, rows=60, seeds=(0,)) for name in ("a", "b")]
+    assert overall(table_of(tmp_path, *stores).sections) == ()
+
+
+def test_a_withheld_verdict_gives_no_mean_gain(tmp_path):
+    stores = [task(tmp_path, name, METHODS, rows=60) for name in ("a", "b")]
+    stores[1].section["methods"][1]["cells"].popitem()  # dimp has fewer seeds on b, all of them done
+    (group,) = overall(table_of(tmp_path, *stores).sections)
+    assert {row.label for row in group.rows} == {"ce", "focal"}
+    assert group.family == 2, "dimp was planned"

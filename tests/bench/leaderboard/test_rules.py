@@ -76,7 +76,7 @@ def test_information_gain_is_the_method_minus_its_shuffle(store, tmp_path):
     assert gain.verdict.word == ("better" if expected.p < 0.05 else "undecided")
     assert all(row.information is None for label, row in rows.items() if label != "dimp")
     text = write_report(store.manifest(), store.root, tmp_path / "r", figures=False).read_text()
-    assert f"{100 * expected.difference:+.1f} [" in text.split("information gain [95 %]")[1]
+    assert f"{100 * expected.difference:+.1f} [" in text.split("information gain [simultaneous 95 %]")[1]
     table = frame(store.manifest(), store.root).set_index("label")
     assert table.loc["dimp", "information_gain_accuracy"] == pytest.approx(expected.difference)
 

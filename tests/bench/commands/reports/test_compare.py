@@ -3,10 +3,11 @@ import pytest
 
 from bench.commands.reports.compare import compare
 from bench.errors import UserError
-from bench.leaderboard import Rules
+from bench.leaderboard import Intervals, Rules
 from bench.leaderboard.build import build
 from bench.stats import conditional
 from bench.stats.crossed import compare as crossed
+from bench.stats.crossed import interval
 from bench.store.files import write_json
 from tests.bench.leaderboard.fake_store import FakeStore
 
@@ -33,10 +34,14 @@ def test_numbers(store):
     ]
     text = lines(store, "dimp", "ce")
     result = crossed(*(part.astype(float) for part in right))
-    assert f"difference    +{100 * result.difference:.1f} [{100 * result.low:+.1f}, {100 * result.high:+.1f}]" in text
+    low, high = (100 * end for end in interval(result, 0.025 / 5))
+    together = "95 % for all the section's 5 core methods together"
+    assert f"difference    +{100 * result.difference:.1f} [{low:+.1f}, {high:+.1f}] points, {together}" in text
+    plain = f"+{100 * result.difference:.1f} [{100 * result.low:+.1f}, {100 * result.high:+.1f}] points"
+    assert f"difference    {plain}\n" in lines(store, "dimp", "ce", intervals=Intervals.PLAIN)
     assert f"p             {result.p:.3g}, not corrected for other comparisons" in text
     assert "verdict       undecided (detectable: " in text
-    assert "alone         better, if it were the only comparison" in text
+    assert f"alone         better, {plain}, if it were the only comparison" in text
     assert "better at 3 of 3 seeds" in text
     for one in conditional.per_seed(*right):
         assert f"only dimp right: {one.a_alone}, only ce right: {one.b_alone}; exact McNemar p {one.p:.3g}" in text
