@@ -99,13 +99,18 @@ def compare(
     allow_mixed: Annotated[bool, option("allow_mixed")] = False,
     family: Annotated[FAMILIES, option("family")] = "task",
     intervals: Annotated[INTERVALS, option("intervals")] = "simultaneous",
+    non_inferior: Annotated[
+        float | None,
+        typer.Option(help="Also test whether A loses less than this many points against B."),
+    ] = None,
 ) -> None:
     """Compare two methods of a store: difference, interval, verdict, and the numbers behind them."""
     from bench.commands.arguments import rules
     from bench.commands.reports.compare import compare as lines
 
     judgement = rules(VerdictArguments(b, delta, correction, allow_mixed, family, intervals))
-    for line in lines(out, a, judgement, task=task):
+    margin = None if non_inferior is None else non_inferior / 100
+    for line in lines(out, a, judgement, task=task, margin=margin):
         say(line)
 
 

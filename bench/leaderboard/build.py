@@ -14,12 +14,14 @@ from bench.leaderboard.advice import advise
 from bench.leaderboard.compare.all_pairs import compare_pairs
 from bench.leaderboard.compare.baseline import compare_with_baseline
 from bench.leaderboard.compare.families import over_report
+from bench.leaderboard.compare.far_rows import far_of
 from bench.leaderboard.compare.shuffle import information_gains
 from bench.leaderboard.informative import reasons
 from bench.leaderboard.read.cells import Absent, Cell, Reader
+from bench.leaderboard.read.clusters import with_clusters
 from bench.leaderboard.read.provenance import provenance
 from bench.leaderboard.read.scores import Examples, Scores, open_scores
-from bench.leaderboard.results import Costs, Paired, Pairs, Quality, Report, Row, Section
+from bench.leaderboard.results import Costs, Far, Paired, Pairs, Quality, Report, Row, Section
 from bench.leaderboard.rules import USUAL, Rules
 from bench.stats.interval import t_interval
 from bench.stats.metrics import METRICS
@@ -74,15 +76,19 @@ def build_section(spec: Mapping[str, Any], store: Path, scores: Scores, rules: R
     rows = [replace(row, costs=costs(row, reference), is_baseline=row.label == rules.baseline) for row in rows]
     rows.sort(key=lambda row: (math.isnan(row.accuracy.mean), -row.accuracy.mean, row.label))
     pairs, advice, uninformative = None, None, tuple[str, ...]()
-    if reader.rows is not None:
-        pairs = compare_pairs(rows, reader.rows, rules)
+    far: tuple[Far, ...] = ()
+    test = with_clusters(reader.rows, spec, store) if reader.rows is not None else None
+    if test is not None:
+        pairs = compare_pairs(rows, test, rules)
         looks = spec.get("looks", ())
-        rows = with_comparisons(rows, reader.rows, pairs, rules, looks)
-        uninformative = reasons(spec, rows, reader.rows, rules.baseline)
-        advice = None if uninformative else advise(rows, reader.rows, rules, looks)
+        rows = with_comparisons(rows, test, pairs, rules, looks)
+        uninformative = reasons(spec, rows, test, rules.baseline)
+        far = () if uninformative else far_of(rows, test, rules, looks)
+        advice = None if uninformative else advise(rows, test, rules, looks)
     if too_early(spec):
         so_far = f"{spec['so_far']['seeds']} of {spec['so_far']['of']} seeds so far"
         rows, pairs, advice, uninformative = [without_verdict(row, so_far) for row in rows], None, None, (so_far,)
+        far = ()
     elif uninformative:
         rows, pairs = [without_verdict(row, "not informative") for row in rows], None
         rows.sort(key=lambda row: (math.isnan(row.accuracy.mean), row.label))
@@ -91,12 +97,13 @@ def build_section(spec: Mapping[str, Any], store: Path, scores: Scores, rules: R
         rows=tuple(rows),
         quality=quality(spec, store),
         baseline=rules.baseline,
-        classes=reader.rows.classes if reader.rows else len(spec["labels"]),
-        test=reader.rows,
+        classes=test.classes if test else len(spec["labels"]),
+        test=test,
         pairs=pairs,
         rules=rules,
         root=store,
         uninformative=uninformative,
+        far=far,
         advice=advice,
     )
 

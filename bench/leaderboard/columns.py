@@ -73,6 +73,8 @@ def gain(result: Comparison | Gain | None) -> str:
     """A difference with its interval, in points."""
     if result is None:
         return NOTHING
+    if math.isnan(result.low):
+        return signed(result.difference)
     return f"{signed(result.difference)} [{signed(result.low)}, {signed(result.high)}]"
 
 
@@ -161,14 +163,8 @@ def real_rows(row: Row) -> str:
 
 
 def best(row: Row) -> str:
-    """Whether the method is in the best group of its section."""
+    """Whether no other method of the section is shown to be better."""
     return NOTHING if row.best is None else "yes" if row.best else "no"
-
-
-def improvement(row: Row) -> str:
-    """Probability of improvement over the baseline, in per cent."""
-    result = row.paired.accuracy if row.paired else None
-    return NOTHING if result is None or math.isnan(result.improvement) else f"{100 * result.improvement:.0f}"
 
 
 def tally(row: OverallRow, count: int) -> str:
@@ -255,8 +251,7 @@ COLUMNS: tuple[Column[Row], ...] = (
     Column("p", "p", raw_p),
     Column("p_corrected", "p, {family}", corrected_p),
     Column("verdict", "verdict", lambda row: row.paired.verdict.text if row.paired else NOTHING, numeric=False),
-    Column("improvement", "P(better) %", improvement, room=Room.PAGE),
-    Column("best_group", "best group", best, lambda row: row.best, numeric=False),
+    Column("best_group", "not shown to be worse", best, lambda row: row.best, numeric=False),
     Column(
         "macro_f1_difference",
         "Δ macro-F1 [{intervals}]",

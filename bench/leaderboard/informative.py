@@ -19,7 +19,7 @@ from bench.config.settings import PRESETS
 from bench.leaderboard.compare.baseline import stacked
 from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.results import Row
-from bench.stats.crossed import compare
+from bench.stats.crossed import by_cluster, compare
 from bench.stats.multiple import holm
 from bench.stats.power import Detectable
 from bench.stats.verdict import ALPHA
@@ -63,8 +63,8 @@ def at_least_all(found: Detectable | None) -> bool:
 
 def beats_majority(rows: Sequence[Row], test: Examples) -> frozenset[str]:
     """The labels of the methods that are shown to be better than always predicting the most frequent class."""
-    guess = (test.labels == np.bincount(test.labels).argmax()).astype(np.float64)
-    return above(rows, [correct(row, test) for row in rows], guess)
+    guess = test.right(np.full_like(test.labels, np.bincount(test.labels).argmax()))
+    return above(rows, [by_cluster(correct(row, test), test.clusters) for row in rows], guess)
 
 
 def at_chance(row: Row, test: Examples) -> bool:
@@ -72,7 +72,9 @@ def at_chance(row: Row, test: Examples) -> bool:
     counts = np.bincount(test.labels)
     share = counts[test.labels] / len(test.labels)
     classes = np.count_nonzero(counts)
-    return not above([row], [correct(row, test) / (classes * share)], np.full(len(test.labels), 1 / classes))
+    return not above(
+        [row], [by_cluster(correct(row, test) / (classes * share), test.clusters)], np.full(test.count, 1 / classes)
+    )
 
 
 def correct(row: Row, test: Examples) -> FloatArray:
@@ -82,7 +84,7 @@ def correct(row: Row, test: Examples) -> FloatArray:
 
 
 def above(rows: Sequence[Row], scores: Sequence[FloatArray], guess: FloatArray) -> frozenset[str]:
-    """The labels of the rows whose scores (N,) have a mean significantly above that of `guess` (N,)."""
+    """The labels of the rows whose scores (M,) by cluster have a mean significantly above that of `guess` (M,)."""
     results = [compare(score[None], guess[None]) for score in scores]
     corrected = holm([one.p for one in results])
     return frozenset(

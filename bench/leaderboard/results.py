@@ -19,7 +19,7 @@ from bench.leaderboard.read.provenance import Provenance
 from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.rules import Rules
 from bench.stats.crossed import Comparison
-from bench.stats.equivalence import equivalence
+from bench.stats.equivalence import equivalence, non_inferior
 from bench.stats.interval import Interval
 from bench.stats.looks import over_looks, shares
 from bench.stats.needed import Needed
@@ -52,7 +52,22 @@ class Section:
     root: Path  # the folder that the paths of its cells and checkers are relative to
     axes: tuple[str, ...] = ()  # its values where the sections of the task differ, e.g. ("full", "fixed")
     uninformative: tuple[str, ...] = ()  # why it has no verdicts and no ranking; empty if it has
+    far: tuple[Far, ...] = ()  # seeds that lie far from the others of their method
     advice: Advice | None = None  # None where the section is not informative
+
+
+@dataclass(frozen=True)
+class Far:
+    """A seed whose accuracy lies far from that of its method's other seeds, `others` being their median.
+
+    `words`: the verdicts with and without this seed, by method: those that change, and that of the method itself.
+    """
+
+    label: str
+    seed: int
+    accuracy: float
+    others: float
+    words: Mapping[str, tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -184,6 +199,10 @@ class Match:
     def p_equivalent(self, delta: float) -> float:
         """p-value of equivalence within +-delta; like `p`."""
         return self._over_looks(lambda result: equivalence(result, delta))
+
+    def p_non_inferior(self, margin: float) -> float:
+        """p-value of the null that accuracy is worse by `margin` or more; like `p`."""
+        return self._over_looks(lambda result: non_inferior(result, margin))
 
     @property
     def share(self) -> float:

@@ -74,8 +74,9 @@ class SectionRows:
             "test": self.role(data.test),
         }
         with_hidden = {"generated": generated, **({"test": data.test} if data.test.hidden else {})}
-        self.hidden_ids[str(seed)] = {name: content(roles[name]) for name in with_hidden}
-        self.plan.hidden.update({content(roles[name]): rows for name, rows in with_hidden.items()})
+        ids = {name: hidden_id(roles[name], rows) for name, rows in with_hidden.items()}
+        self.hidden_ids[str(seed)] = ids
+        self.plan.hidden.update({ids[name]: rows for name, rows in with_hidden.items()})
         return roles
 
     def stressed(self, seed: int) -> TaskData:
@@ -141,6 +142,12 @@ class SectionRows:
     def table_folder(self, kind: str, content: list[Any]) -> Path:
         """The folder of a precomputed table, named by the hash of its inputs."""
         return precomputed_path(self.plan.root, kind, digest([SCHEMA, kind, *content]))
+
+
+def hidden_id(role: RoleRows, rows: Rows) -> str:
+    """The id of a role's hidden columns. Clusters may change while the rows stay, so they are part of it."""
+    clusters = rows.hidden.get("cluster")
+    return content(role) if clusters is None else digest([content(role), clusters.tolist()])
 
 
 def positions(ids: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

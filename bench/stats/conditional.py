@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import bdtr, gammaln
 
-from bench.arrays import BoolArray, FloatArray
+from bench.arrays import BoolArray, FloatArray, IntArray
+from bench.stats.crossed import cluster_sums
 
 
 class Discordant(NamedTuple):
@@ -28,7 +29,7 @@ def mcnemar(a: BoolArray, b: BoolArray) -> Discordant:
     return Discordant(a_alone, b_alone, min(1.0, 2 * tail))
 
 
-def label_swap(a: BoolArray, b: BoolArray) -> float:
+def label_swap(a: BoolArray, b: BoolArray, clusters: IntArray | None = None) -> float:
     """Exact two-sided p of the permutation test that swaps the two methods per example, in all seeds together.
 
     For correctness (S, N) the statistic is the sum of D = a - b. All D of an example change sign together, which keeps
@@ -36,6 +37,8 @@ def label_swap(a: BoolArray, b: BoolArray) -> float:
     of scaled binomials. Changing the sign of each D on its own would treat seeds as new examples.
     """
     total = (a.astype(np.int64) - b).sum(axis=0)
+    if clusters is not None:  # all D of a cluster change sign together
+        total = cluster_sums(total, clusters)
     sizes = np.bincount(np.abs(total))
     mass = np.ones(1)
     for size in range(1, len(sizes)):

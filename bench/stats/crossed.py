@@ -29,6 +29,14 @@ r = 1/(6 N^2) is the variance that rounding adds to a difference of two accuraci
 count is rounded, with variance 1/12. Without it the means of two or three seeds that tie have s2_seed = 0. Then even
 the t quantile of a corrected level (6,700 for two seeds) multiplies nothing, and h is the floor, which knows rows only.
 
+Where rows are not independent, such as repeats of a text, a new test has new clusters of rows, and the examples are the
+M clusters g, each with the score
+
+    x_sg = m_s + (M/N) sum over n in g of (D_sn - m_s),    m_s = mean over n of D_sn,
+
+whose mean over the clusters is m_s: the linear form of a ratio of sums over clusters, which may differ in size
+(Cochran, 1977, Sampling Techniques, chapter 9A). Where each row is a cluster of its own, x_sg is D_sn.
+
 Macro-F1 is no mean over examples, so D is replaced by the difference of its jackknife influence values
 
     I_sn = theta_s + (N - 1) (mean_m theta_s(-m) - theta_s(-n)),
@@ -45,7 +53,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtr, stdtridf, stdtrit
+from scipy.special import stdtridf, stdtrit
 
 from bench.arrays import FloatArray, IntArray
 from bench.stats.interval import LEVEL
@@ -68,8 +76,6 @@ class Comparison:
     `conditional`: there is only one seed, so the results are for these trained models and new examples only.
     `effect`: the difference divided by the standard deviation of one more such comparison, which has a new seed and N
     new examples; NaN for one seed, or if nothing varies.
-    `improvement`: the estimated probability that A scores above B in it, ties counted half; the normal distribution
-    function of `effect`.
     """
 
     difference: float
@@ -83,7 +89,6 @@ class Comparison:
     conditional: bool
     components: dict[str, float]
     effect: float = math.nan
-    improvement: float = math.nan
 
 
 def components(scores: FloatArray) -> Components:
@@ -164,19 +169,17 @@ def width(variances: Components, seeds: int, examples: int, tail: float) -> floa
     return float(stdtrit(examples - 1, tail) ** 2 / examples)
 
 
-def once_more(difference: float, variances: Components, seeds: int, examples: int) -> tuple[float, float]:
-    """`effect` and `improvement` of a `Comparison`.
+def once_more(difference: float, variances: Components, seeds: int, examples: int) -> float:
+    """`effect` of a `Comparison`.
 
     The mean difference of one new seed on N new examples has the variance var(a) + (var(b) + var(e))/N, of which
     s2_seed + (s2_example - s2_interaction/S)/N is an unbiased estimate.
     """
     if seeds == 1:
-        return math.nan, math.nan
+        return math.nan
     own = max(float(variances.example - variances.interaction / seeds), 0.0)
     sd = math.sqrt(float(variances.seed) + own / examples)
-    if sd == 0.0:
-        return math.nan, 0.5 + math.copysign(0.5, difference) if difference else 0.5
-    return difference / sd, float(ndtr(difference / sd))
+    return difference / sd if sd > 0.0 else math.nan
 
 
 def compare(a: FloatArray, b: FloatArray) -> Comparison:
@@ -198,7 +201,6 @@ def compare(a: FloatArray, b: FloatArray) -> Comparison:
     se = math.sqrt(max(float(by_seed + by_example), float(floor))) if varies else 0.0
     tail = (1 - LEVEL) / 2
     half = width(variances, seeds, examples, tail)
-    effect, improvement = once_more(difference, variances, seeds, examples)
     return Comparison(
         difference=difference,
         low=difference - half,
@@ -210,19 +212,35 @@ def compare(a: FloatArray, b: FloatArray) -> Comparison:
         examples=examples,
         conditional=seeds == 1,
         components={name: float(value) for name, value in variances._asdict().items()},
-        effect=effect,
-        improvement=improvement,
+        effect=once_more(difference, variances, seeds, examples),
     )
 
 
-def compare_accuracy(labels: IntArray, a: IntArray, b: IntArray) -> Comparison:
-    """Difference of accuracy between predictions (S, N) of two methods."""
-    return compare((a == labels).astype(np.float64), (b == labels).astype(np.float64))
+def compare_accuracy(labels: IntArray, a: IntArray, b: IntArray, clusters: IntArray | None = None) -> Comparison:
+    """Difference of accuracy between predictions (S, N) of two methods; `clusters` (N,) as for `by_cluster`."""
+    return compare(*(by_cluster((part == labels).astype(np.float64), clusters) for part in (a, b)))
 
 
-def compare_macro_f1(labels: IntArray, a: IntArray, b: IntArray, classes: int) -> Comparison:
+def compare_macro_f1(
+    labels: IntArray, a: IntArray, b: IntArray, classes: int, clusters: IntArray | None = None
+) -> Comparison:
     """Difference of macro-F1 between predictions (S, N) of two methods, by the jackknife over both factors."""
-    return compare(macro_f1_influence(labels, a, classes), macro_f1_influence(labels, b, classes))
+    return compare(*(by_cluster(macro_f1_influence(labels, part, classes), clusters) for part in (a, b)))
+
+
+def by_cluster(scores: FloatArray, clusters: IntArray | None) -> FloatArray:
+    """Scores (..., M) of clusters from scores (..., N) of rows; `clusters` (N,) are 0 to M - 1. None: as they are."""
+    if clusters is None:
+        return scores
+    mean = scores.mean(axis=-1, keepdims=True)
+    return np.asarray(mean + cluster_sums(scores - mean, clusters) * (clusters.max() + 1) / len(clusters))
+
+
+def cluster_sums(values: FloatArray, clusters: IntArray) -> FloatArray:
+    """Sums (..., M) over the rows of each cluster."""
+    order = np.argsort(clusters, kind="stable")
+    first = np.searchsorted(clusters[order], np.arange(clusters.max() + 1))
+    return np.asarray(np.add.reduceat(values[..., order], first, axis=-1))
 
 
 def macro_f1_influence(labels: IntArray, predictions: IntArray, classes: int) -> FloatArray:

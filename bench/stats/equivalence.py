@@ -38,6 +38,18 @@ def p_equivalent(difference: FloatArray, variances: Components, seeds: int, exam
     return np.where(room <= 0.0, 1.0, p)
 
 
+def non_inferior(result: Comparison, delta: float) -> float:
+    """p of the null that A is worse than B by `delta` or more; a score bound as for equivalence.
+
+    Twice the one-sided p-value, so that p < 0.05 corresponds to a 95 % interval that ends above -delta.
+    """
+    variances = Components(*(np.asarray(result.components[name]) for name in Components._fields))
+    shape = variances, result.seeds, result.examples
+    room = np.asarray(result.difference + delta)
+    p = level_of(room, lambda tail: reach(half_width(*shape, tail), result.examples, tail))
+    return float(p) if room > 0.0 else 1.0
+
+
 def equivalence(result: Comparison, delta: float) -> float:
     """p of the null that the true difference of a comparison is not within +-delta, not corrected."""
     variances = Components(*(np.asarray(result.components[name]) for name in Components._fields))

@@ -51,7 +51,9 @@ def read(root: Path, identity: str | None) -> pd.DataFrame | None:
     """Hidden columns by id, None if the store has none."""
     path = precomputed_path(root, "record", identity) / FILE if identity else None
     return (
-        read_table(path, {"id": "whole", "label": "whole", "label_clean?": "whole", "copy_of?": "whole"})
+        read_table(
+            path, {"id": "whole", "label": "whole", "label_clean?": "whole", "copy_of?": "whole", "cluster?": "whole"}
+        )
         if path is not None and path.exists()
         else None
     )

@@ -13,6 +13,7 @@ from tasks.data import TaskData
 from tasks.draw import TEST_SEED, draw
 from tasks.errors import DataError, plural
 from tasks.loading.checks import checked_options
+from tasks.loading.clusters import with_clusters
 from tasks.loading.overlaps import data_warnings, without_copies
 from tasks.loading.read_roles import Reader
 from tasks.reading import USUAL, Readings, reading_of
@@ -56,7 +57,7 @@ def load_task(
         source=reader.described_source(),
         generated=generated,
         pool=pool,
-        test=_test(spec, prefix, held, default_test if test_size == "default" else test_size),
+        test=with_clusters(_test(spec, prefix, held, default_test if test_size == "default" else test_size), notes),
         validation=_validation(rows.get("validation"), held_keys, prefix, notes),
         notes=tuple(notes),
         about=(reader.block.about or "") if not places else "",

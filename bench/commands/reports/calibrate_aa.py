@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.arrays import BoolArray, FloatArray
+from bench.arrays import FloatArray
 from bench.errors import UserError
 from bench.leaderboard.build import build
 from bench.leaderboard.compare.baseline import stacked
@@ -79,22 +79,22 @@ def of_section(section: Section) -> Iterator[Unit]:
         seeds = sorted(row.cells)
         if section.test is None or len(seeds) < 2 * FEWEST:
             continue
-        right = stacked(row, seeds) == section.test.labels
+        right = section.test.right(stacked(row, seeds))
         if right.tobytes() in seen:
             continue
         seen.add(right.tobytes())
         yield from of_method(row, right)
 
 
-def of_method(row: Row, right: BoolArray) -> Iterator[Unit]:
-    """Every size of group of one method. `right` (S, N): whether each seed classifies each test row correctly."""
+def of_method(row: Row, right: FloatArray) -> Iterator[Unit]:
+    """Every size of group of one method. `right` (S, M): 1 where a seed is right on a test row, by cluster of rows."""
     real = row.spec["real_use"] != "none"
     for k in range(FEWEST, len(right) // 2 + 1):
         rng = np.random.default_rng(k)
         rejected, different = 0, 0
         for _ in range(SPLITS):
             order = rng.permutation(len(right))
-            significant, matters = verdict_on(right[order[:k]].astype(np.float64) - right[order[k : 2 * k]])
+            significant, matters = verdict_on(right[order[:k]] - right[order[k : 2 * k]])
             rejected += significant
             different += significant and matters
         yield Unit(real, k, rejected / SPLITS, different / SPLITS)

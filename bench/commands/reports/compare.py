@@ -9,19 +9,25 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.leaderboard.build import build
-from bench.leaderboard.columns import percent, signed
+from bench.leaderboard.columns import gain, percent, signed
 from bench.leaderboard.compare.baseline import stacked
+from bench.leaderboard.read.scores import FEWEST_PER_CLASS
 from bench.leaderboard.results import Paired, Row, Section
 from bench.leaderboard.rules import Family, Intervals, Rules
 from bench.stats.conditional import label_swap, per_seed
 from bench.stats.crossed import Comparison
-from bench.stats.verdict import verdict, with_interval
+from bench.stats.verdict import ALPHA, exact_points, verdict, with_interval
 from bench.store.manifest import stored
 from tasks.errors import did_you_mean_or_all, plural
 
 
-def compare(store: Path, a: str, rules: Rules, *, task: str | None) -> Iterator[str]:
-    """Lines on `a` minus the baseline, for each section of a store that has both. Raises UserError if none has."""
+def compare(store: Path, a: str, rules: Rules, *, task: str | None, margin: float | None = None) -> Iterator[str]:
+    """Lines on `a` minus the baseline, for each section of a store that has both. Raises UserError if none has.
+
+    `margin`: also test whether `a` is worse by less than this share.
+    """
+    if margin is not None and not margin > 0:
+        raise UserError(f"--non-inferior must be a number of points above 0, not {100 * margin:g}")
     b = rules.baseline
     manifest = stored(store)
     sections = [section for section in manifest["sections"] if task in (None, *names_of_task(section))]
@@ -38,7 +44,7 @@ def compare(store: Path, a: str, rules: Rules, *, task: str | None) -> Iterator[
     read = manifest["sections"] if rules.family is Family.REPORT else both
     for section in build({**manifest, "sections": read}, store, rules).sections:
         if section.spec in both:
-            yield from section_lines(section, a, rules)
+            yield from section_lines(section, a, rules, margin)
 
 
 def method_labels(section: dict[str, Any]) -> set[str]:
@@ -56,7 +62,7 @@ def task_names(manifest: dict[str, Any]) -> list[str]:
     return sorted({name for section in manifest["sections"] for name in names_of_task(section)})
 
 
-def section_lines(section: Section, a: str, rules: Rules) -> Iterator[str]:
+def section_lines(section: Section, a: str, rules: Rules, margin: float | None = None) -> Iterator[str]:
     """The comparison on one section."""
     base = next(row for row in section.rows if row.is_baseline)
     row = next(row for row in section.rows if row.label == a)
@@ -69,6 +75,8 @@ def section_lines(section: Section, a: str, rules: Rules) -> Iterator[str]:
     yield from ("", "For new seeds and new test examples" if not accuracy.conditional else "For new test examples only")
     for name, text in primary(row, base, row.paired, accuracy, row.paired.macro_f1, rules):
         yield f"  {name:<14}{text}"
+    if margin is not None:
+        yield f"  {'non-inferior':<14}{non_inferiority(row.paired, margin, rules)}"
     for reason in section.uninformative:
         yield f"  not informative: {reason}"
     yield from needed_to_decide(row.paired)
@@ -88,8 +96,8 @@ def primary(
     """Names and values of the inference that the leaderboard uses."""
     shared = set(row.cells) & set(base.cells)
     means = [sum(part.cells[seed].accuracy for seed in shared) / len(shared) for part in (row, base)]
-    yield "accuracy", f"{percent(means[0])} against {percent(means[1])} on {accuracy.examples:,} test rows"
-    yield "difference", f"{interval(paired.shown or accuracy)} points{together(paired, rules)}"
+    yield "accuracy", f"{percent(means[0])} against {percent(means[1])} on {tested(accuracy, row)}"
+    yield "difference", f"{gain(paired.shown or accuracy)} points{together(paired, rules)}"
     p = accuracy.p if paired.withheld else paired.p_alone
     yield "p", f"{p:.3g}, not corrected for other comparisons{', over all planned looks so far' * (p != accuracy.p)}"
     df = "not defined" if math.isnan(accuracy.df) else f"{accuracy.df:.1f}"
@@ -99,7 +107,7 @@ def primary(
     else:
         yield "verdict", f"{paired.verdict.text}: {behind(paired, rules)}"
         alone = verdict(accuracy, p, delta=rules.delta).text
-        yield "alone", f"{alone}, {interval(accuracy)} points, if it were the only comparison"
+        yield "alone", f"{alone}, {gain(accuracy)} points, if it were the only comparison"
     if paired.verdict.detectable:
         yield "detectable", f"{with_interval(paired.verdict.detectable)} with 80 % power"
     yield "variances", ", ".join(f"{name} {value:.3g}" for name, value in accuracy.components.items())
@@ -109,14 +117,32 @@ def primary(
         effect = f"{accuracy.effect:+.2f} sd of one more seed"
         effect = "not defined: nothing varies" if math.isnan(accuracy.effect) else effect
         yield "effect", f"{effect}; better at {better:g} of {len(by_seed)} seeds (a tie is half)"
-        yield "P(better)", f"{accuracy.improvement:.2f} with one more seed on as many new test rows"
-    yield "macro-F1", f"{interval(paired.shown_f1 or f1)} points, p {f1.p:.3g}"
+    few = f"; no interval: a class has fewer than {FEWEST_PER_CLASS} test rows"
+    yield "macro-F1", f"{gain(paired.shown_f1 or f1)} points{few if math.isnan(f1.p) else f', p {f1.p:.3g}'}"
     gained = row.information
     if gained is not None and gained.accuracy is not None:
         yield (
             "information",
-            f"{interval(gained.shown or gained.accuracy)} points over its within-class shuffle: {gained.verdict.text}",
+            f"{gain(gained.shown)} points over its within-class shuffle: {gained.verdict.text}",
         )
+
+
+def tested(result: Comparison, row: Row) -> str:
+    """`1,374 test rows`, or `1,374 test rows in 1,300 clusters` where clusters count."""
+    count = len(next(iter(row.cells.values())).predictions)
+    clusters = "" if count == result.examples else f" in {plural(result.examples, 'cluster')}"
+    return f"{count:,} test rows{clusters}"
+
+
+def non_inferiority(paired: Paired, margin: float, rules: Rules) -> str:
+    """Whether a loss of the margin or more is excluded at 5 %, by Bonferroni over the family."""
+    if paired.match is None or paired.withheld:
+        return f"no test: {paired.withheld}"
+    alone = paired.match.p_non_inferior(margin)
+    p = min(1.0, alone * paired.size)
+    said = f"a loss of {exact_points(margin)} or more is {'excluded' if p < ALPHA else 'not excluded'}"
+    times = "" if paired.size == 1 else f", {p:.3g} by Bonferroni {over(paired, rules)}"
+    return f"{'yes' if p < ALPHA else 'not shown'}: {said}; p {alone:.3g}{times}"
 
 
 def behind(paired: Paired, rules: Rules) -> str:
@@ -142,11 +168,6 @@ def together(paired: Paired, rules: Rules) -> str:
     return f", 95 % for all {over(paired, rules).removeprefix('over ')} together"
 
 
-def interval(comparison: Comparison) -> str:
-    """A difference with its interval: `+1.2 [-0.3, +2.7]`."""
-    return f"{signed(comparison.difference)} [{signed(comparison.low)}, {signed(comparison.high)}]"
-
-
 def needed_to_decide(paired: Paired) -> Iterator[str]:
     """How many seeds or test rows would decide an undecided comparison, as in the leaderboard."""
     if paired.needed is None:
@@ -164,10 +185,14 @@ def conditional(row: Row, base: Row, section: Section) -> Iterator[str]:
     shared = sorted(set(row.cells) & set(base.cells))
     a, b = (stacked(part, shared) == section.test.labels for part in (row, base))
     yield from ("", "For these trained models only (new test examples, no new seeds)")
+    clusters = section.test.clusters
     for seed, one in zip(shared, per_seed(a, b), strict=True):
         gap = row.cells[seed].accuracy - base.cells[seed].accuracy
         yield (
             f"  seed {seed:<9}{signed(gap):>5} points; only {row.label} right: {one.a_alone}, only {base.label} "
             f"right: {one.b_alone}; exact McNemar p {one.p:.3g}"
         )
-    yield f"  all seeds     labels swapped per example, exact permutation p {label_swap(a, b):.3g}"
+    if clusters is not None:
+        yield "                McNemar's test counts rows as independent, which these are not"
+    unit = "example" if clusters is None else "cluster of test rows"
+    yield f"  all seeds     labels swapped per {unit}, exact permutation p {label_swap(a, b, clusters):.3g}"

@@ -27,7 +27,7 @@ def compare_pairs(rows: Sequence[Row], test: Examples, rules: Rules) -> Pairs | 
     chosen = comparable(rows, rules.allow_mixed)
     if len(chosen) < 2:
         return None
-    scores = np.stack([stacked(row, row.seeds) == test.labels for row in chosen]).astype(np.float64)
+    scores = np.stack([test.right(stacked(row, row.seeds)) for row in chosen])
     seeds, examples = scores.shape[1:]
     result = pairwise(scores)
     upper = np.triu_indices(len(chosen), 1)

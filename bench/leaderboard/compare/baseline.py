@@ -14,7 +14,7 @@ from bench.leaderboard.compare.families import TAIL, Corrected, correct, judge
 from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.results import Match, Paired
 from bench.leaderboard.rules import Rules
-from bench.stats.crossed import compare_accuracy, compare_macro_f1
+from bench.stats.crossed import Comparison, compare_accuracy, compare_macro_f1
 from bench.stats.multiple import max_t
 from bench.stats.pairwise import covariances, sure_correlation
 from bench.stats.verdict import incomplete
@@ -68,12 +68,18 @@ def match(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Seque
     if looks and not counts:
         reason = reason or f"first look at {looks[0]} seeds"
     return Match(
-        compare_accuracy(test.labels, a, b),
-        compare_macro_f1(test.labels, a, b, test.classes),
+        compare_accuracy(test.labels, a, b, test.clusters),
+        macro_f1(test, a, b),
         reason,
         tuple(looks),
-        tuple(compare_accuracy(test.labels, a[:count], b[:count]) for count in counts),
+        tuple(compare_accuracy(test.labels, a[:count], b[:count], test.clusters) for count in counts),
     )
+
+
+def macro_f1(test: Examples, a: IntArray, b: IntArray) -> Comparison:
+    """The difference of macro-F1; without interval and p where a class has too few test rows for them."""
+    result = compare_macro_f1(test.labels, a, b, test.classes, test.clusters)
+    return replace(result, low=math.nan, high=math.nan, p=math.nan) if test.few else result
 
 
 def family(row: Row, base: Row | None) -> str:
@@ -88,8 +94,8 @@ def step_down(rows: Sequence[Row], p: Sequence[float], base: Row, test: Examples
     shared = sorted(set.intersection(*(set(row.cells) for row in all_rows)))
     correlation = np.eye(len(rows))
     if compared and shared:
-        right = np.stack([stacked(row, shared) == test.labels for row in all_rows])
-        scores = right[1:].astype(np.float64) - right[0]
+        right = np.stack([test.right(stacked(row, shared)) for row in all_rows])
+        scores = right[1:] - right[0]
         correlation[np.ix_(compared, compared)] = sure_correlation(covariances(scores), *scores.shape[1:])
     return [float(value) for value in max_t(p, correlation)] if len(rows) else []
 

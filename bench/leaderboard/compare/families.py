@@ -66,14 +66,14 @@ def ends(
     Holm rejects more than Bonferroni: then 0 is excluded too, and the interval ends there (Guilbaud, 2008, Biometrical
     Journal 50, 678-692). `tested`: the verdict is on this metric.
     """
-    if result is None:
+    if result is None or math.isnan(result.low):
         return None
     return clipped(result.difference, interval(result, part.tail), rejected=tested and part.rejected, rules=rules)
 
 
 def clipped(difference: float, span: Ends, *, rejected: bool, rules: Rules) -> Ends:
-    """The interval without the values beyond 0 if 0 is rejected."""
-    low, high = span
+    """The interval without what no difference can be, and without the values beyond 0 if 0 is rejected."""
+    low, high = max(span[0], -1.0), min(span[1], 1.0)
     if not rejected or rules.intervals is Intervals.PLAIN:
         return low, high
     return (max(low, 0.0), high) if difference > 0 else (low, min(high, 0.0))

@@ -182,7 +182,7 @@ def change(curve: Curve, label: str, allow_mixed: bool) -> Change | None:
         return None
     if not allow_mixed and mixture(first, last):
         return None
-    right = [(stacked(row, row.seeds) == tests[0].labels).astype(np.float64) for row in (last, first)]
+    right = [tests[0].right(stacked(row, row.seeds)) for row in (last, first)]
     return Change(first, last, np.asarray(right[0] - right[1]))
 
 

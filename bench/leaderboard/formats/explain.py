@@ -58,12 +58,12 @@ def comparisons(report: Report) -> Iterator[str]:
         "estimated. *nothing*: not even 100 points. A method with missing cells gets no verdict." + mixed(report)
     )
     yield (
-        "**best group**: *no*: some other method is significantly better. *yes*: no other method is shown to be "
-        "better; this does not show that the method is good. The rule: of M comparable methods (no cell missing, same "
-        "seeds, code and versions), each is tested against the M − 1 others, one-sided at 5 % / (M − 1), so the best "
-        "method is wrongly called *no* with a chance of at most 5 %. *no* does not name the better method, and is not "
-        "corrected for the number of methods that are called *no*. So the baseline can be *no* although every verdict "
-        "against it is *undecided*."
+        "**not shown to be worse** (the best group): *no*: some other method is significantly better. *yes*: none is; "
+        "this does not show that the method is good, and with many methods and few seeds nearly all are *yes*. The "
+        "rule: of M comparable methods (no cell missing, same seeds, code and versions), each is tested against the "
+        "M − 1 others, one-sided at 5 % / (M − 1), so the best method is wrongly called *no* with a chance of at most "
+        "5 %. *no* does not name the better method, and is not corrected for the number of methods that are called "
+        "*no*. So the baseline can be *no* although every verdict against it is *undecided*."
     )
 
 
@@ -132,10 +132,9 @@ def costs(report: Report) -> Iterator[str]:
 
 
 def closing() -> Iterator[str]:
-    """The probability of improvement, and what seeds are."""
+    """The effect size, and what seeds are."""
     yield (
-        "**P(better)** (HTML page, JSON, CSV): estimated probability that the method scores above the baseline when "
-        "both are trained with one more seed and tested on as many new examples. It is Φ of the effect size, which is "
-        "Δ accuracy divided by the standard deviation of one such difference."
+        "**effect size** (HTML page, JSON, CSV): Δ accuracy divided by the estimated standard deviation of the "
+        "difference when both methods are trained with one more seed and tested on as many new examples."
     )
     yield "Seeds repeat a training on one data set. They are not further data sets."

@@ -17,6 +17,7 @@ from bench.leaderboard.compare.across_tasks import Overall, overall
 from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
 from bench.leaderboard.figures import FigureFiles
 from bench.leaderboard.formats.answer import answer
+from bench.leaderboard.formats.doubts import doubts
 from bench.leaderboard.formats.explain import reading
 from bench.leaderboard.formats.prose import (
     NUMBERS,
@@ -106,7 +107,7 @@ def section_value(section: Section, place: int, figures: Sequence[FigureFiles]) 
         "notes": blocks([*notes(section), conditions(section)]),
         "further_columns": second,
         "further_rows": [row_value(row, second, in_detail=True) for row in section.rows],
-        "after": blocks([*checker(section), *without_result(section), *tuned(section)]),
+        "after": blocks([*checker(section), *doubts(section), *without_result(section), *tuned(section)]),
         "figures": [image(figure) for figure in figures if figure.section == place],
         "extra_tables": [extra_value(extra) for extra in section_tables(section)],
         "limits": blocks([limits(section)]),
@@ -151,7 +152,6 @@ def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:
         ("p of equivalence", row.paired.p_equivalent if row.paired else math.nan, ".3g"),
         ("p, step-down max-T (for information)", row.paired.p_max_t if row.paired else math.nan, ".3g"),
         ("effect size (in sd with one more seed)", result.effect, "+.2f"),
-        ("P(better) with one more seed", result.improvement, ".3f"),
         *((f"variance, {name}", value, ".3g") for name, value in result.components.items()),
     ]
     yield "95 % interval, this comparison alone (points)", f"{100 * result.low:+.2f} to {100 * result.high:+.2f}"

@@ -64,6 +64,7 @@ def section_json(section: Section) -> dict[str, Any]:
         "baseline": section.baseline,
         "advice": answer_json(section),
         "quality_checker": asdict(section.quality),
+        "far_seeds": [asdict(one) for one in section.far],
         "parts": {extra.key: [asdict(row) for row in extra.rows] for extra in section_tables(section)},
     }
 

@@ -10,6 +10,7 @@ from bench.leaderboard.compare.across_tasks import overall
 from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
 from bench.leaderboard.figures import FOLDER, FigureFiles
 from bench.leaderboard.formats.answer import answer
+from bench.leaderboard.formats.doubts import doubts
 from bench.leaderboard.formats.explain import reading
 from bench.leaderboard.formats.prose import (
     NUMBERS,
@@ -55,6 +56,7 @@ def section_blocks(section: Section) -> list[str]:
         f"### {NUMBERS}",
         second,
         *checker(section),
+        *doubts(section),
         *without_result(section),
         *tuned(section),
     ]

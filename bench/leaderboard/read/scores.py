@@ -25,6 +25,7 @@ from bench.errors import UserError
 from bench.hashing import files_hash
 from bench.processes import pool
 from bench.stats import metrics
+from bench.stats.crossed import by_cluster
 from bench.stats.metrics import METRICS
 from bench.store.files import json_object, write_bytes
 from bench.store.integrity import damage
@@ -34,6 +35,7 @@ from bench.store.tables import Kind, read_table
 
 FILE = ".scores.npz"
 PREDICTIONS = "predictions.parquet"
+FEWEST_PER_CLASS = 10  # test rows; with fewer, intervals of differences of macro-F1 are too narrow
 TOLERANCE = 1e-6  # between a stored metric and the same metric computed from the stored logits
 MOST_BYTES = 2**30  # of the cached scores; a larger file is not ours
 MANY, PART = 1_000, 250  # number of new cells from which several processes score, and cells per task of a process
@@ -41,11 +43,30 @@ MANY, PART = 1_000, 250  # number of new cells from which several processes scor
 
 @dataclass(frozen=True)
 class Examples:
-    """The test rows of a section, shared by all its cells: ids and labels (N,)."""
+    """The test rows of a section, shared by all its cells: ids and labels (N,).
+
+    `clusters`: (N,) 0 to M - 1, the cluster of each row; None where each row is independent of the others.
+    """
 
     ids: IntArray
     labels: IntArray
     classes: int
+    clusters: IntArray | None = None
+
+    def right(self, predictions: IntArray) -> FloatArray:
+        """Scores (..., M) of predicted classes (..., N): 1 for a right row, 0 for a wrong one, by cluster."""
+        return by_cluster((predictions == self.labels).astype(np.float64), self.clusters)
+
+    @property
+    def count(self) -> int:
+        """M, the number of clusters, or of rows where each is one."""
+        return len(self.labels) if self.clusters is None else int(self.clusters.max()) + 1
+
+    @property
+    def few(self) -> dict[int, int]:
+        """Classes that have fewer than `FEWEST_PER_CLASS` of the rows, with their numbers of rows."""
+        counts = np.bincount(self.labels, minlength=self.classes)
+        return {k: int(count) for k, count in enumerate(counts) if count < FEWEST_PER_CLASS}
 
     def same(self, other: Examples) -> bool:
         """Whether these are the same rows with the same labels and classes."""

@@ -7,6 +7,7 @@ from statsmodels.stats.multitest import multipletests
 from bench.leaderboard import Correction, Family, Intervals, Rules
 from bench.leaderboard.build import build
 from bench.leaderboard.columns import section_columns
+from bench.leaderboard.compare.families import clipped
 from bench.stats.crossed import interval
 from tests.bench.leaderboard.fake_store import FakeStore
 
@@ -57,6 +58,11 @@ def test_intervals_of_holm_are_bonferronis(tmp_path):
         wide = np.array(interval(one.accuracy, 0.025 / 5))
         kept = np.array(one.interval)
         assert (np.isclose(kept, wide) | (kept == 0)).all()
+
+
+def test_an_interval_ends_at_100_points():
+    assert clipped(0.3, (-1.7, 2.3), rejected=False, rules=Rules()) == (-1.0, 1.0)
+    assert clipped(-0.3, (-1.7, 0.2), rejected=True, rules=Rules()) == (-1.0, 0.0)
 
 
 def test_plain_intervals_are_those_of_each_comparison(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from bench.stats.crossed import compare, components, half_width
-from bench.stats.equivalence import equivalence, p_equivalent, reach
+from bench.stats.equivalence import equivalence, non_inferior, p_equivalent, reach
 from bench.stats.verdict import verdict
 
 DELTA = 0.01
@@ -67,3 +67,20 @@ def test_it_is_corrected_over_the_family():
     assert 0.001 < p < 0.05
     assert verdict(same, 1.0, p, family=1).word == "equivalent"
     assert verdict(same, 1.0, min(1.0, 50 * p), family=50).word == "undecided"
+
+
+@pytest.mark.parametrize(("seeds", "rows", "other"), [(1, 80, 0.0), (1, 1_000, 0.0), (3, 2_000, 0.01)])
+def test_a_loss_of_the_margin_is_rarely_called_non_inferior(seeds, rows, other):
+    scores = -differing(np.random.default_rng(seeds + rows), 300, seeds, rows, other)
+    found = [non_inferior(compare(one, np.zeros_like(one)), DELTA) < 0.05 for one in scores]
+    assert np.mean(found) <= 0.025 + 2 * np.sqrt(0.025 / 300)
+
+
+def test_non_inferiority_is_one_sided():
+    rng = np.random.default_rng(4)
+    better = (rng.random((3, 2_000)) < 0.8).astype(float)
+    worse = better * (rng.random((3, 2_000)) < 0.95)
+    assert non_inferior(compare(better, worse), DELTA) < 0.001
+    assert non_inferior(compare(worse, better), DELTA) == 1
+    same = compare(better, better)
+    assert non_inferior(same, DELTA) == pytest.approx(equivalence(same, DELTA))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import stdtr
 
-from bench.stats.crossed import Components, components, half_width
+from bench.stats.crossed import Components, by_cluster, components, half_width
 from bench.stats.pairwise import pairwise
 from bench.stats.simulation.grids import World, correctness
 from tests.bench.stats.simulate import gaussian, right
@@ -77,3 +77,27 @@ def test_seed_means_that_tie_do_not_make_a_difference_certain(seeds):
     pairs = np.triu_indices(9, 1)
     false = [pairwise(grid.astype(np.float64)).p[pairs].min() < 0.05 / 36 for grid in grids]
     assert np.mean(false) <= 0.07  # without the variance of rounding 10 % at two seeds
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("copies", [2, 4])
+def test_repeated_rows_are_no_further_evidence(seeds, copies):
+    world = World(2, seeds, 400, 0.0, own=1.0, copies=copies)
+    grids = correctness(np.random.default_rng(copies), world, 600).astype(np.float64)
+    scores = grids[:, 0] - grids[:, 1]
+    assert rejected(scores).mean() > 0.12, "by rows"
+    clustered = by_cluster(scores, world.clusters)
+    assert clustered.mean(axis=(1, 2)) == pytest.approx(scores.mean(axis=(1, 2)))
+    assert rejected(clustered).mean() <= 0.075
+
+
+def test_clusters_of_different_sizes():
+    rng = np.random.default_rng(3)
+    clusters = np.repeat(np.arange(60), 1 + np.arange(60) % 5)
+    found = 0
+    for _ in range(400):
+        own = 0.4 * rng.normal(size=60)[clusters] + 0.1 * rng.normal(size=(2, len(clusters)))
+        scores = by_cluster(own, clusters)
+        assert scores.shape == (2, 60)
+        found += abs(own.mean()) > half_width(components(scores), 2, 60, 0.025)
+    assert found / 400 <= 0.075

@@ -97,3 +97,14 @@ def test_one_seed(tmp_path):
 def test_what_is_not_there(store, a, b, task, message):
     with pytest.raises(UserError, match=message):
         lines(store, a, b, task=task)
+
+
+def test_non_inferiority(store):
+    write_json(store.root / ".grids" / "a.json", store.manifest())
+    text = "\n".join(compare(store.root, "dimp", Rules("ce"), task=None, margin=0.2))
+    assert "non-inferior  yes: a loss of 20 points or more is excluded; p " in text
+    assert "by Bonferroni over the section's 5 core methods" in text
+    text = "\n".join(compare(store.root, "ce", Rules("dimp"), task=None, margin=0.01))
+    assert "non-inferior  not shown: a loss of 1 point or more is not excluded; p 1" in text
+    with pytest.raises(UserError, match="above 0, not 0"):
+        list(compare(store.root, "ce", Rules("dimp"), task=None, margin=0.0))

@@ -1,0 +1,60 @@
+"""Clusters of test rows that are not independent: rows with one value in a column, or else rows that repeat a text.
+
+They go to `Rows.hidden`, so no method sees them and no cell's id depends on them; the report counts clusters, not rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tasks.errors import plural
+from tasks.rows import Rows
+
+CLUSTER = "cluster"  # the hidden column, and the column of a file that names clusters
+GROUP = "group"  # also names clusters, unless its few values are those of an attribute
+FEWEST_GROUPS = 30
+
+
+def with_clusters(rows: Rows, notes: list[str]) -> Rows:
+    """The test rows with their clusters, numbered from 0, if some cluster has two rows; a note says so."""
+    column = column_of(rows, notes)
+    names: Sequence[Any] = rows.keys if column is None else named(rows.columns[column], column, notes)
+    _, first, codes = np.unique(np.array(names, dtype=object).astype(str), return_index=True, return_inverse=True)
+    count = len(first)
+    if count == len(rows):
+        return rows
+    how = "of the same text" if column is None else f"of the same {column} (column {column!r} of the test)"
+    notes.append(
+        f"the {len(rows):,} test rows are {plural(count, 'cluster')} {how}; intervals and verdicts count clusters, "
+        "not rows"
+    )
+    return replace(rows, hidden={**rows.hidden, CLUSTER: codes.reshape(-1).astype(np.int64)})
+
+
+def column_of(rows: Rows, notes: list[str]) -> str | None:
+    """The column that names clusters, None if there is none. A note says where `group` is not taken for it."""
+    by_name = {str(name).strip().lower(): name for name in reversed(list(rows.columns))}
+    if CLUSTER in by_name:
+        return by_name[CLUSTER]
+    if GROUP not in by_name:
+        return None
+    count = len({str(cell) for cell in rows.columns[by_name[GROUP]]})
+    if count >= FEWEST_GROUPS:
+        return by_name[GROUP]
+    notes.append(
+        f"column {by_name[GROUP]!r} of the test has {plural(count, 'value')}, too few to be clusters of rows; name it "
+        f"{CLUSTER!r} if they are"
+    )
+    return None
+
+
+def named(cells: Sequence[Any], column: str, notes: list[str]) -> list[str]:
+    """The names of the rows' clusters; a row without a name is a cluster of its own, which a note counts."""
+    names = ["" if cell is None or cell != cell else str(cell).strip() for cell in cells]
+    if missing := names.count(""):
+        notes.append(f"{plural(missing, 'test row')} without a {column}: each is a cluster of its own")
+    return [f"n{name}" if name else f"r{place}" for place, name in enumerate(names)]

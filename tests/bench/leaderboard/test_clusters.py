@@ -1,0 +1,82 @@
+"""A report on test rows in clusters: every variance counts clusters, and the numbers are those of fewer rows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.leaderboard import Rules
+from bench.leaderboard.build import build
+from bench.stats.crossed import compare
+from bench.store import hidden_columns
+from bench.store.layout import precomputed_path
+from tasks import Rows
+from tests.bench.leaderboard.fake_store import FakeStore
+
+COPIES = 4
+
+
+def section(root, clusters, rows=80):
+    """A section of a store whose test rows are each repeated, with or without their clusters."""
+    store = FakeStore(root, rows=rows)
+    store.labels = np.repeat(store.labels, COPIES)
+    store.difficulty = np.repeat(store.difficulty, COPIES)
+    for label, skill in {"ce": 1.0, "dimp": 1.5, "focal": 1.2}.items():
+        store.method(label, missing=store.seeds)
+        for seed in store.seeds:
+            once = store.logits(label, seed, skill)[::COPIES]
+            store.cell(store.section["methods"][-1]["cells"][str(seed)], np.repeat(once, COPIES, axis=0))
+    count = rows * COPIES
+    if clusters:
+        codes = np.arange(count) // COPIES
+        hidden = Rows(np.arange(count), [""] * count, None, store.labels, {"cluster": codes})
+        hidden_columns.save({"c": hidden}, root)
+        assert (precomputed_path(root, "record", "c") / hidden_columns.FILE).exists()
+        store.section["records"] = {str(seed): {"test": "c"} for seed in store.seeds}
+    (built,) = build(store.manifest(), root, Rules()).sections
+    return built
+
+
+@pytest.fixture
+def both(tmp_path):
+    return section(tmp_path / "a" / "runs", clusters=True), section(tmp_path / "b" / "runs", clusters=False)
+
+
+def test_repeats_of_rows_are_as_the_rows_once(both):
+    clustered, plain = both
+    assert clustered.test.count == 80
+    assert plain.test.count == 320
+    right = {
+        row.label: np.stack([row.cells[seed].predictions == clustered.test.labels for seed in (0, 1, 2)])[:, ::COPIES]
+        for row in clustered.rows
+    }
+    for row in clustered.rows:
+        if row.is_baseline:
+            continue
+        once = compare(right[row.label].astype(float), right["ce"].astype(float))
+        result = row.paired.accuracy
+        assert result.examples == 80
+        assert (result.difference, result.p) == pytest.approx((once.difference, once.p))
+        assert (result.low, result.high) == pytest.approx((once.low, once.high))
+        narrow = next(other for other in plain.rows if other.label == row.label).paired.accuracy
+        assert result.high - result.low > narrow.high - narrow.low
+        assert row.paired.macro_f1.examples == 80
+
+
+def test_all_pairs_and_max_t_count_clusters(both):
+    clustered, plain = both
+    assert (clustered.pairs.p >= plain.pairs.p - 1e-9).all()
+    for row in clustered.rows:
+        assert row.is_baseline or 0 < row.paired.p_max_t <= 1
+
+
+def test_a_row_without_a_cluster_is_an_error(tmp_path):
+    from bench.errors import UserError
+
+    root = tmp_path / "runs"
+    store = FakeStore(root).method("ce")
+    folder = precomputed_path(root, "record", "c")
+    folder.mkdir(parents=True)
+    pd.DataFrame({"id": [0, 1], "label": [0, 1], "cluster": [0, 0]}).to_parquet(folder / hidden_columns.FILE)
+    store.section["records"] = {"0": {"test": "c"}}
+    with pytest.raises(UserError, match="a test row has no cluster"):
+        build(store.manifest(), root, Rules())
