@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.leaderboard.compare.across_tasks import overall
 from bench.leaderboard.extra_tables.stress import curves as curves_of_stress
+from bench.leaderboard.figures.findings import gains_found, overview_found, pairs_found, ranks_found, seeds_found
 from bench.leaderboard.figures.forest import all_gains, gains
 from bench.leaderboard.figures.ranks import ranks
 from bench.leaderboard.figures.seeds import dots, heat
@@ -30,11 +31,15 @@ MANY = 4  # number of sections from which several processes draw
 
 @dataclass(frozen=True)
 class Entry:
-    """A figure of each section: `draw(section, delta)` returns it, or None if there is nothing to show."""
+    """A figure of each section: `draw(section, delta)` returns it, or None if there is nothing to show.
+
+    `finding(section)`: what it shows, in words.
+    """
 
     key: str
     caption: str
     draw: Callable[[Section, float], Figure | None]
+    finding: Callable[[Section], str] = lambda section: ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,12 @@ class FigureFiles:
     caption: str
     svg: bytes
     png: bytes
+    finding: str = ""
+
+    @property
+    def alt(self) -> str:
+        """The text for readers who do not see the figure: what it is, and what it shows."""
+        return f"{self.caption}: {self.finding}" if self.finding else self.caption
 
 
 FIGURES: tuple[Entry, ...] = (
@@ -54,9 +65,15 @@ FIGURES: tuple[Entry, ...] = (
         "Difference of accuracy to the baseline. The verdicts better and worse are corrected over the core methods; "
         "intervals and methods marked † are not. Grey band: differences too small to matter",
         gains,
+        gains_found,
     ),
-    Entry("seeds", "Accuracy of each method by seed", dots),
-    Entry("pairs", "Every method compared with every other; the verdicts ▲ and ▼ are corrected over all pairs", heat),
+    Entry("seeds", "Accuracy of each method by seed", dots, seeds_found),
+    Entry(
+        "pairs",
+        "Every method compared with every other; the verdicts ▲ and ▼ are corrected over all pairs",
+        heat,
+        pairs_found,
+    ),
     Entry("curves", "Training loss and effective sample size (ESS, share of a batch) by update", curves),
     Entry("weights", "Weight of generated rows by the probability of their label, all seeds together", lens),
     Entry(
@@ -88,10 +105,10 @@ def overviews(report: Report) -> list[FigureFiles]:
     overview = []
     with styled():
         if (figure := all_gains(report)) is not None:
-            overview.append(FigureFiles(None, "all-gains", OVERVIEW, *render(figure)))
+            overview.append(FigureFiles(None, "all-gains", OVERVIEW, *render(figure), overview_found(report)))
         for place, group in enumerate(overall(report.sections), 1):
             if (figure := ranks(group)) is not None:
-                overview.append(FigureFiles(None, f"ranks-{place}", RANKS, *render(figure)))
+                overview.append(FigureFiles(None, f"ranks-{place}", RANKS, *render(figure), ranks_found(group)))
         for place, curve in enumerate(curves_of_stress(report), 1):
             figure = stress(curve, report.rules.baseline)
             overview.append(FigureFiles(None, f"stress-{curve.axis}-{place}", STRESS, *render(figure)))
@@ -102,7 +119,7 @@ def of_section(section: Section, place: int, slug: str, delta: float) -> list[Fi
     """The figures of one section."""
     with styled():
         return [
-            FigureFiles(place, f"{slug}-{entry.key}", entry.caption, *render(figure))
+            FigureFiles(place, f"{slug}-{entry.key}", entry.caption, *render(figure), entry.finding(section))
             for entry in FIGURES
             if (figure := entry.draw(section, delta)) is not None
         ]

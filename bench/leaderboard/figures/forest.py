@@ -1,10 +1,12 @@
-"""Forest plot: each method's difference to the baseline with its interval."""
+"""Forest plot: each method's difference to the baseline with its interval; an arrow marks one that goes on."""
 
 from __future__ import annotations
 
+import math
+import statistics
 from typing import TYPE_CHECKING
 
-from bench.leaderboard.figures.style import VERDICTS, figure, short, title
+from bench.leaderboard.figures.style import AXIS, BAND, VERDICTS, figure, short, title
 from bench.leaderboard.results import Report, Row, Section
 from bench.stats.crossed import Comparison
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANELS = 3  # tasks side by side
+WIDE = 3.0  # half-widths, relative to the median one, from which an interval is cut
 
 
 def differences(section: Section) -> list[tuple[Row, Comparison]]:
@@ -23,18 +26,37 @@ def differences(section: Section) -> list[tuple[Row, Comparison]]:
 
 def forest(axes: Axes, section: Section, delta: float, names: list[str]) -> None:
     """Draw one panel. `names`: labels of the y axis from the bottom; other sections may add methods to them."""
-    axes.axvspan(-100 * delta, 100 * delta, color="#F0F0F0", zorder=0)
-    axes.axvline(0, color="#555555", linewidth=1, zorder=1)
+    axes.axvspan(-100 * delta, 100 * delta, color=BAND, zorder=0)
+    axes.axvline(0, color=AXIS, linewidth=1, zorder=1)
+    low, high = limits_of(section)
     for row, result in differences(section):
         word = row.paired.verdict.word if row.paired else ""
         style, at = VERDICTS[word], names.index(row.label)
-        axes.plot([100 * result.low, 100 * result.high], [at, at], color=style.colour, linewidth=2, zorder=2)
+        ends = max(100 * result.low, low), min(100 * result.high, high)
+        axes.plot(ends, [at, at], color=style.colour, linewidth=2, zorder=2)
+        for end, whole, arrow in ((ends[0], 100 * result.low, "<"), (ends[1], 100 * result.high, ">")):
+            if end != whole:  # the interval goes on
+                axes.plot(end, at, arrow, color=style.colour, markersize=8, zorder=3)
         axes.plot(100 * result.difference, at, style.marker, color=style.colour, markersize=8, zorder=3)
     exploratory = {row.label for row in section.rows if not row.spec["core"]}
     axes.set_yticks(range(len(names)), [f"{short(name)} †" if name in exploratory else short(name) for name in names])
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel(f"difference of accuracy to {short(section.baseline)} (points)")
+
+
+def limits_of(section: Section) -> tuple[float, float]:
+    """The points at which intervals are cut, so that a very wide one does not flatten the others.
+
+    All differences fit, and all intervals at most `WIDE` times as wide as the median one.
+    """
+    results = [result for _, result in differences(section)]
+    if not results:
+        return -math.inf, math.inf
+    most = WIDE * statistics.median((one.high - one.low) / 2 for one in results)
+    low = min(max(one.low, one.difference - most) for one in results)
+    high = max(min(one.high, one.difference + most) for one in results)
+    return 100 * low, 100 * high
 
 
 def legend(plot: Figure, words: set[str]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.leaderboard.columns import signed
+from bench.leaderboard.figures.findings import shown_pairs
 from bench.leaderboard.figures.style import INK, VERDICTS, figure, short, title
 from bench.leaderboard.results import Section
 
@@ -49,12 +50,15 @@ def heat(section: Section, delta: float) -> Figure | None:
     pairs = section.pairs
     if pairs is None:
         return None
-    count = min(len(pairs.labels), MOST)
-    value = 100 * pairs.difference[:count, :count]
-    text = [[cell(pairs.difference[i, j], pairs.words[i][j], i == j) for j in range(count)] for i in range(count)]
-    names = [short(label) for label in pairs.labels[:count]]
+    places = shown_pairs(pairs, section.baseline, MOST)
+    count = len(places)
+    text = [[cell(pairs.difference[i, j], pairs.words[i][j], i == j) for j in places] for i in places]
+    # Only pairs that differ significantly have a colour: a difference by chance must not look like one.
+    differ = np.array([[pairs.words[i][j] in ("better", "worse") for j in places] for i in places])
+    value = np.where(differ, 100 * pairs.difference[np.ix_(places, places)], 0.0)
+    names = [short(pairs.labels[place]) for place in places]
     bound = max(float(np.abs(value).max()), 1.0)
-    plot, [[axes]] = figure(2.2 + 0.42 * count, width=3.0 + 0.62 * count)
+    plot, [[axes]] = figure(2.4 + 0.42 * count, width=max(3.0 + 0.62 * count, 5.5))
     sns.heatmap(
         value,
         ax=axes,
@@ -76,8 +80,9 @@ def heat(section: Section, delta: float) -> Figure | None:
         label.set_horizontalalignment("right" if max(map(len, names)) > 5 else "center")
     axes.tick_params(axis="y", rotation=0)
     axes.grid(visible=False)
-    axes.set_xlabel("▲ row better   ▼ row worse   = equivalent\nno mark: undecided")
-    title(axes, f"{section.spec['title']}: accuracy of row minus column (points)")
+    axes.set_xlabel("▲ row better   ▼ row worse   = equivalent\nno mark, no colour: undecided")
+    some = "" if count == len(pairs.labels) else f"; {count} of {len(pairs.labels)} methods: the best and the baseline"
+    title(axes, f"Accuracy of row minus column (points){some}. {section.spec['title']}")
     return plot
 
 

@@ -1,7 +1,7 @@
 """The style of figures, and how they are rendered to the same bytes every time.
 
-The background is white and opaque, for light and dark pages. Colours are those of Okabe and Ito; each verdict also has
-its own marker.
+The SVG has no background and follows the page from light to dark (`DARK`); the PNG is white and opaque. Colours are
+those of Okabe and Ito; each verdict also has its own marker.
 """
 
 from __future__ import annotations
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 WIDTH = 8.0  # inches
 DPI = 144  # of the PNG
 LABEL = 30  # characters shown of a method's label
+LINE = 11.5  # characters of a title per inch
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#7F7F7F", "#222222"
+
+BAND, AXIS, GRID = "#F0F0F0", "#555555", "#E6E6E6"
+# Colours of text, lines and bands on a dark page, in place of those on a light one.
+DARK = {INK: "#E6E6E6", AXIS: "#BBBBBB", GRID: "#3A3D42", BAND: "#2A2E33", BLUE: "#6BB7F0", ORANGE: "#FF9D5C"}
 
 
 class Style(NamedTuple):
@@ -45,7 +50,7 @@ RC = {
     "axes.titlesize": 11,
     "axes.titlelocation": "left",
     "axes.edgecolor": "#888888",
-    "grid.color": "#E6E6E6",
+    "grid.color": GRID,
     "text.color": INK,
     "axes.labelcolor": INK,
     "xtick.color": INK,
@@ -91,10 +96,26 @@ def render(figure: Figure) -> tuple[bytes, bytes]:
         layout.execute(figure)
         figure.set_layout_engine("none")
     svg, png = io.BytesIO(), io.BytesIO()
+    backgrounds = [figure.patch, *(axes.patch for axes in figure.axes)]
+    for patch in backgrounds:
+        patch.set_visible(False)
     FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
+    for patch in backgrounds:
+        patch.set_visible(True)
     figure.dpi = DPI
     FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
-    return svg.getvalue(), png.getvalue()
+    return for_dark_pages(svg.getvalue()), png.getvalue()
+
+
+def for_dark_pages(svg: bytes) -> bytes:
+    """The SVG with a style that replaces the colours `DARK` where the page is dark; other viewers ignore it."""
+    rules = "".join(
+        f'[style*="{kind}: {light.lower()}"]{{{kind}:{dark}!important}}'
+        for light, dark in DARK.items()
+        for kind in ("fill", "stroke")
+    )
+    style = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>\n <defs>".encode()
+    return svg.replace(b"<defs>", style, 1)
 
 
 def short(label: str, most: int = LABEL) -> str:
@@ -103,5 +124,8 @@ def short(label: str, most: int = LABEL) -> str:
 
 
 def title(axes: Axes, text: str) -> None:
-    """Set a title, shortened to fit the figure."""
-    axes.set_title(textwrap.shorten(text, 90, placeholder=" …"))
+    """Set a title on at most two lines, as wide as the figure."""
+    root = axes.get_figure(root=True)
+    width = root.get_figwidth() if root is not None else WIDTH
+    lines = textwrap.wrap(text, int(LINE * (width - 1)), max_lines=2, placeholder=" …")
+    axes.set_title("\n".join(lines))

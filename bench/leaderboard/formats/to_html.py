@@ -170,7 +170,7 @@ def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:
 
 def image(figure: FigureFiles) -> dict[str, str]:
     """A figure as an embedded image, so that ids and styles of its SVG do not clash with the page's."""
-    return {"caption": figure.caption, "data": base64.b64encode(figure.svg).decode()}
+    return {"caption": figure.caption, "alt": figure.alt, "data": base64.b64encode(figure.svg).decode()}
 
 
 def inline(text: str) -> Markup:

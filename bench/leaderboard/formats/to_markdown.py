@@ -72,7 +72,8 @@ def images(figures: Sequence[FigureFiles], section: int | None) -> Iterator[str]
     """Links to the figures of a section, by its place; None: of the whole report."""
     for figure in figures:
         if figure.section == section:
-            yield f"![{escape(figure.caption)}]({FOLDER}/{figure.name}.png)"
+            yield f"![{escape(figure.alt)}]({FOLDER}/{figure.name}.png)"
+            yield f"*{escape(figure.caption)}.*"
 
 
 def grid(columns: Sequence[Column[T]], rows: Sequence[T]) -> str:

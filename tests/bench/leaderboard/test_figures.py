@@ -8,6 +8,8 @@ from bench.leaderboard import USUAL, figures
 from bench.leaderboard.build import build
 from bench.leaderboard.compare.all_pairs import compare_pairs
 from bench.leaderboard.figures import FIGURES, draw, files, forest, slugs, training
+from bench.leaderboard.figures.findings import shown_pairs
+from bench.leaderboard.figures.style import render, styled
 from bench.leaderboard.formats.to_markdown import as_markdown
 from bench.stats.crossed import compare
 from bench.stats.multiple import holm
@@ -58,7 +60,7 @@ def test_the_report_links_its_figures(store):
     result = draw(table)
     text = as_markdown(table, result)
     names = {str(path) for path in files(result)}
-    links = re.findall(r"!\[[^]]+\]\((\S+)\)", text)
+    links = re.findall(r"!\[.+\]\((\S+)\)", text)
     assert len(links) == len(FIGURES)
     assert set(links) <= names
 
@@ -135,3 +137,68 @@ def test_histories(tmp_path, store):
     assert training.stretched(long) == pytest.approx(long.reshape(2, 60, 20).mean(axis=2))
     assert training.stretched(long[:, :7]) == pytest.approx(long[:, :7])
     assert training.stretched(long[:, :100])[0, [0, -1]] == pytest.approx([0.5, 99.0])
+
+
+@pytest.mark.parametrize("title", ["Short", "A title of a task that is much too long for a narrow figure " * 3])
+def test_titles_and_legends_lie_within_the_figure(tmp_path, title):
+    store = FakeStore(tmp_path / "runs", rows=300, title=title).method("ce").method("dimp", skill=2.0)
+    (section,) = table_of(store).sections
+    with styled():
+        for entry in FIGURES[:3]:
+            plot = entry.draw(section, 0.01)
+            render(plot)
+            texts = [plot.axes[0].title, plot.axes[0]._left_title, *plot.legends]
+            for box in (text.get_window_extent() for text in texts):
+                assert box.x0 >= 0
+                assert box.x1 <= plot.bbox.x1
+                assert box.y1 <= plot.bbox.y1
+
+
+def test_a_very_wide_interval_is_cut(tmp_path):
+    store = FakeStore(tmp_path / "runs", rows=300)
+    store.method("ce", skill=1.5).method("dimp", skill=2.2).method("imp", skill=1.9).method("focal", skill=1.7)
+    store.method("wild", missing=store.seeds)
+    for seed, path in store.section["methods"][-1]["cells"].items():
+        store.cell(path, store.logits("wild", int(seed), (0.0, 2.0, 5.0)[int(seed)]))
+    (section,) = table_of(store).sections
+    rows = {row.label: result for row, result in forest.differences(section)}
+    half = np.median([one.high - one.low for one in rows.values()]) / 2
+    low, high = forest.limits_of(section)
+    assert 100 * rows["wild"].low < low
+    assert high == pytest.approx(100 * (rows["wild"].difference + forest.WIDE * half), abs=30)
+    for label in ("dimp", "imp", "focal"):
+        assert low <= 100 * rows[label].difference <= high
+    with styled():
+        markers = [line.get_marker() for line in forest.gains(section, 0.01).axes[0].lines]
+    assert "<" in markers
+    del store.section["methods"][-1]
+    (section,) = table_of(store).sections
+    with styled():
+        markers = [line.get_marker() for line in forest.gains(section, 0.01).axes[0].lines]
+    assert not {"<", ">"} & set(markers)
+
+
+def test_the_baseline_is_among_the_pairs(tmp_path):
+    store = FakeStore(tmp_path / "runs", rows=200)
+    for i in range(18):
+        store.method(f"m{i}", skill=2.0)
+    (section,) = table_of(store.method("ce", skill=1.0)).sections
+    places = shown_pairs(section.pairs, "ce", 16)
+    assert len(places) == 16
+    assert section.pairs.labels[places[-1]] == "ce"
+    assert places[:15] == list(range(15))
+    assert shown_pairs(section.pairs, "none", 16) == list(range(16))
+
+
+def test_the_svg_follows_a_dark_page(store):
+    for one in draw(table_of(store)):
+        assert one.svg.count(b"prefers-color-scheme: dark") == 1
+        assert not re.search(rb'id="patch_1">\s*<path [^>]*fill: #ffffff', one.svg), "no background"
+
+
+def test_alternative_texts_state_what_figures_show(store):
+    by_key = {one.name.rpartition("-")[2]: one.alt for one in draw(table_of(store))}
+    assert "against ce: 1 better (dimp)" in by_key["gains"]
+    assert "highest and lowest: dimp +" in by_key["gains"]
+    assert "mean accuracy from" in by_key["seeds"]
+    assert re.search(r"\d of 6 pairs differ significantly; best group: dimp", by_key["pairs"])
