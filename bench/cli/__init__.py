@@ -65,6 +65,7 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 app.command()(grids.sweep)
 app.command()(models.train)
 app.command()(models.predict)
+app.command()(models.export)
 app.command()(data.validate)
 app.command()(data.generate)
 app.command(name="list")(stores.list_)

@@ -1,4 +1,4 @@
-"""Commands about one model or method: `train`, `predict` and `weigh`."""
+"""Commands about one model or method: `train`, `predict`, `export`, `weigh`."""
 
 from __future__ import annotations
 
@@ -67,9 +67,12 @@ def predict(
     out: Annotated[Path, option("out")] = Path("runs"),
     device: Annotated[Device, option("device")] = "auto",
 ) -> None:
-    """Predict the texts of a file with a saved model: labels and probabilities."""
+    """Predict the texts of a file with a saved model: labels and probabilities, beside the columns of the file.
+
+    A file that has labels too gives the accuracy.
+    """
+    from bench.commands.models.predict import accuracy, write_predictions
     from bench.commands.models.predict import predict as predictions
-    from bench.commands.models.predict import write_predictions
     from bench.commands.models.train import labelled
     from bench.commands.output_file import writable
     from bench.execution.limits import require_device
@@ -80,8 +83,31 @@ def predict(
     writable(to)
     require_device(device)
     with using(device):
-        write_predictions(predictions(model_of(model, out), file), to, as_submission=as_submission)
+        frame = predictions(model_of(model, out), file)
+    write_predictions(frame, to, as_submission=as_submission)
+    for line in accuracy(frame):
+        say(line)
     say(f"predictions: {to}")
+
+
+def export(
+    cell: Annotated[str, typer.Argument(help='A cell with a model: the start of its id, or "task method seed".')],
+    folder: Annotated[Path, typer.Argument(help="The new folder.")],
+    licence: Annotated[str | None, typer.Option("--license", help="The licence of the model, for its card.")] = None,
+    push_to_hub: Annotated[
+        str | None, typer.Option(help="Also upload it to the Hugging Face hub: owner/name. Private by default.")
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="Make the uploaded model public.")] = False,
+    out: Annotated[Path, option("out")] = Path("runs"),
+) -> None:
+    """Write a cell's model as a Hugging Face folder with a model card. The cell was run with --save-models full."""
+    from bench.commands.models.export import export as export_model
+    from bench.commands.models.export import push
+
+    for line in export_model(out, cell, folder, licence):
+        say(line)
+    if push_to_hub is not None:
+        say(f"uploaded: {push(folder, push_to_hub, public=public)}")
 
 
 @takes_run_arguments(WeighArguments)

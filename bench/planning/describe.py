@@ -66,6 +66,7 @@ def spec_json(rows: SectionRows, choice: MethodChoice, spec: CellSpec, roles: Ma
         "labels": list(rows.data.spec.labels),
         "real_use": str(choice.real_use),
         "rows": {name: len(roles[name].ids) for name in spec.data},
+        **({"pairs": True} if rows.data.generated.pairs is not None else {}),
         "generated_size": rows.generated_size.stored(),
     }
 

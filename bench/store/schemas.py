@@ -185,6 +185,18 @@ class Spec(NamedSpec):
     rows: dict[str, int] = Field(default_factory=dict)
 
 
+class ModelSpec(Spec):
+    """`spec.json` of a cell whose model is exported."""
+
+    labels: list[str]
+    preset: str
+    protocol: str
+    source: str = ""
+    origins: dict[str, str] = Field(default_factory=dict)
+    generated_size: dict[str, Any] = Field(default_factory=dict)
+    pairs: bool = False
+
+
 class Metrics(BaseModel):
     """`metrics.json` of a cell: what is compared or shown as a number."""
 

@@ -42,6 +42,8 @@ def save_full(job: CellJob, classifier: Classifier, folder: Path) -> None:
     labels = list(job.spec_json["labels"])
     model.config.id2label = dict(enumerate(labels))  # type: ignore[union-attr]
     model.config.label2id = {name: i for i, name in enumerate(labels)}  # type: ignore[union-attr]
+    pairs = job.spec_json.get("pairs", False)
+    model.config.inputs = ["text", "text_pair"] if pairs else ["text"]  # type: ignore[union-attr]  # for bench predict
     model.save_pretrained(folder)  # type: ignore[operator]
     tokenizer = AutoTokenizer.from_pretrained(job.checkpoint.path, local_files_only=True, trust_remote_code=False)
     tokenizer.model_max_length = job.spec.settings["max_length"]  # predictions truncate texts as training did

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench import devices
+from bench.commands.output_file import without_formulas
 from bench.encoders.checkpoints import Checkpoint, find, outputs
 from bench.errors import UserError
 from bench.store.files import read_json, write_text
 from tasks import FILES, load_spec
+from tasks.errors import join_names, plural, short_repr
 from tasks.loading.checks import checked_texts
-from tasks.loading.columns import texts_of
+from tasks.loading.columns import LABELS, texts_of
 from tasks.sources.course import numbered_lines
 from tasks.sources.files import READERS, read_table
 from tasks.sources.table import Table
@@ -27,44 +30,98 @@ if TYPE_CHECKING:
     from bench.arrays import IntArray
 
 COURSE_TEST = "test_data.txt"
+OF_INPUT = "_input"  # after the name of a column of the file that a column of predictions has too
 UNLIMITED = 10**9  # tokens: tokenizers that know no limit state a larger number
 NUMBERED = re.compile(r"(\d+),(.*)", re.DOTALL)  # id,tweet, as in the test file of the course
 POLARITY = {"negative": -1, "positive": 1, "-1": -1, "1": 1}
 
 
 def predict(model: Path | str, file: Path) -> pd.DataFrame:
-    """One row per text: id, label, and a probability per label. Raises UserError or DataError."""
+    """One row per text: id, label, a probability per label, and the file's other columns.
+
+    A column of the file that is named as one of the first three has `_input` after its name.
+    Raises UserError or DataError.
+    """
     checkpoint = find(str(model), "model")
-    labels = outputs(read_json(checkpoint.path / "config.json"), str(model))
-    ids, first, second = texts(file)
+    config = read_json(checkpoint.path / "config.json")
+    labels = outputs(config, str(model))
+    table = read_table(file) if file.suffix.lower() in READERS else None
+    ids, first, second = lines(file) if table is None else texts_in(table)
+    check_inputs(config.get("inputs"), second is not None, str(model), file)
     probabilities = classify(checkpoint, len(labels), first, second)
     import pandas as pd
 
     frame = pd.DataFrame({"id": ids, "label": [labels[k] for k in probabilities.argmax(axis=1)]})
     for k, label in enumerate(labels):
         frame[f"p_{label}"] = probabilities[:, k]
-    return frame
+    columns = {} if table is None else {key: cells for key, cells in table.columns.items() if key != id_column(table)}
+    own = {f"{name}{OF_INPUT}" if name in frame else name: cells for name, cells in columns.items()}
+    return pd.concat([frame, pd.DataFrame(own, index=frame.index, dtype=object)], axis=1) if own else frame
+
+
+def check_inputs(inputs: Any, pairs: bool, model: str, file: Path) -> None:
+    """Raise UserError for single texts and a model of pairs, or the reverse, if the model says which it takes."""
+    if inputs == ["text", "text_pair"] and not pairs:
+        raise UserError(
+            f"{model} was trained on pairs of texts, and {file} has one; name its columns text and text_pair"
+        )
+    if inputs == ["text"] and pairs:
+        raise UserError(f"{model} was trained on single texts, and {file} has pairs; leave out the second column")
+
+
+def accuracy(frame: pd.DataFrame) -> Iterator[str]:
+    """Lines on predictions of a file with labels: accuracy with its 95 % interval (Wilson), or why there is none."""
+    from scipy.stats import binomtest
+
+    columns = [name for name in map(str, frame) if name != "label"]
+    known = {name.removesuffix(OF_INPUT).strip().lower(): name for name in reversed(columns)}
+    column = next((known[name] for name in LABELS if name in known), None)
+    if column is None:
+        return
+    names = {name.removeprefix("p_") for name in map(str, frame) if name.startswith("p_")}
+    given = frame[column].map(lambda cell: None if cell is None or cell != cell else str(cell).strip())
+    labelled = given.notna() & (given != "")
+    foreign = sorted(set(given[labelled]) - names)
+    if foreign or not labelled.any():
+        others = f"has {short_repr(foreign[0])}" if foreign else "is empty"
+        yield f"no accuracy: column {column} {others}; the model predicts {join_names(sorted(names))}"
+        return
+    right = int((given[labelled] == frame["label"][labelled]).sum())
+    count = int(labelled.sum())
+    interval = binomtest(right, count).proportion_ci(method="wilson")
+    rest = "" if count == len(frame) else f", without {plural(len(frame) - count, 'row')} that have no label"
+    yield (
+        f"accuracy {right / count:.4f} [95 % {interval.low:.4f} to {interval.high:.4f}]: {right:,} of "
+        f"{plural(count, 'row')} agree with column {column}{rest}"
+    )
 
 
 def texts(file: Path) -> tuple[list[Any], list[str], list[str] | None]:
     """Ids (1, 2, ... if the file has none), texts and, for pairs, second texts. Raises UserError or DataError."""
-    if file.suffix.lower() not in READERS:
-        return lines(file)
-    table = read_table(file)
+    return texts_in(read_table(file)) if file.suffix.lower() in READERS else lines(file)
+
+
+def texts_in(table: Table) -> tuple[list[Any], list[str], list[str] | None]:
+    """The same of a table."""
     text, pair = texts_of(table, load_spec(FILES), None)
     first = checked_texts(table, text)
     second = checked_texts(table, pair) if pair else None
     return identities(table), first, second
 
 
+def id_column(table: Table) -> str | None:
+    """The column of ids in any case, as columns of texts and labels are; `id` itself comes first."""
+    names = (name for name in table.columns if name.strip().lower() == "id")
+    return min(names, key=lambda name: name != "id", default=None)
+
+
 def identities(table: Table) -> list[Any]:
     """The ids of a table; 1, 2, ... if it has none. Raises DataError for an id that is missing or occurs twice."""
-    # In any case, as columns of texts and labels are; `id` itself comes first.
-    names = sorted((name for name in table.columns if name.strip().lower() == "id"), key=lambda name: name != "id")
-    if not names:
+    name = id_column(table)
+    if name is None:
         return list(range(1, len(table) + 1))
     seen = set()
-    values = table.column(names[0])
+    values = table.column(name)
     ids = [int(value) if isinstance(value, float) and value.is_integer() else value for value in values]
     for row, value in enumerate(ids):
         if value is None or value != value or value == "":
@@ -137,5 +194,6 @@ def submission(frame: pd.DataFrame) -> str:
 
 
 def write_predictions(frame: pd.DataFrame, path: Path, *, as_submission: bool) -> None:
-    """Write predictions as CSV, or as a submission."""
-    write_text(path, submission(frame) if as_submission else frame.to_csv(index=False))
+    """Write predictions as CSV, or as a submission. Texts that a spreadsheet would run get a `'` in front."""
+    texts = [name for name in map(str, frame) if frame[name].dtype == object or name == "label"]
+    write_text(path, submission(frame) if as_submission else without_formulas(frame, texts)[0].to_csv(index=False))

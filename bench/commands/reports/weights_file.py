@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.commands.output_file import writable
+from bench.commands.output_file import without_formulas, writable
 from bench.commands.reports.weights import finished_cell, section_of
 from bench.errors import UserError
 from bench.leaderboard.read.weight_table import weight_table
@@ -23,7 +23,6 @@ from tasks.errors import join_names, plural
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins like this is a formula to a spreadsheet
 TEXTS = ("text", "text_pair", "label", "suggested_label")
 
 
@@ -145,13 +144,7 @@ def shifted(frame: pd.DataFrame, chosen: pd.DataFrame, labels: Sequence[str]) ->
 
 def to_csv(frame: pd.DataFrame, path: Path) -> int:
     """Write CSV and return how many cells were escaped: `'` before a text that a spreadsheet takes for a formula."""
-    escaped = 0
-    frame = frame.copy()
-    for name in TEXTS:
-        if name in frame:
-            formula = frame[name].str.startswith(FORMULA).fillna(False).astype(bool)
-            frame[name] = frame[name].where(~formula, "'" + frame[name].astype(str))
-            escaped += int(formula.sum())
+    frame, escaped = without_formulas(frame, [name for name in TEXTS if name in frame])
     frame.to_csv(path, index=False)
     return escaped
 

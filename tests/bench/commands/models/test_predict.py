@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from bench.commands.models.predict import predict, submission, texts
+from bench.commands.models.predict import accuracy, predict, submission, texts
 from bench.errors import UserError
 from tasks import DataError
 from tests.bench.precomputed.test_external_scores import classifier
@@ -183,3 +183,16 @@ def test_a_long_text_is_cut_at_the_last_position(tmp_path: Path, family: str) ->
     (tmp_path / "some.txt").write_text("so happy today " * 200 + "\n" + "so happy today " * 400 + "\n")
     shares = predict(folder, tmp_path / "some.txt").iloc[:, -1]
     assert shares[0] == pytest.approx(shares[1], abs=1e-6)
+
+
+def test_the_accuracy_of_a_file_with_labels() -> None:
+    from statsmodels.stats.proportion import proportion_confint
+
+    frame = pd.DataFrame({"id": [1, 2, 3, 4], "label": list("aabb"), "p_a": 0.5, "p_b": 0.5})
+    low, high = proportion_confint(2, 3, method="wilson")
+    (line,) = accuracy(frame.assign(Class=["a", None, "b", "a"]))
+    assert line.startswith(f"accuracy 0.6667 [95 % {low:.4f} to {high:.4f}]: 2 of 3 rows agree with column Class")
+    assert "1 row that have no label" in line
+    (line,) = accuracy(frame.assign(label_input=list("aabx")))
+    assert line == "no accuracy: column label_input has 'x'; the model predicts a, b"
+    assert list(accuracy(frame)) == []

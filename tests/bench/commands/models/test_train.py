@@ -91,7 +91,7 @@ def test_two_steps_and_a_submission(bench: Command, project: Path) -> None:
     other = bench("predict", "checker/model", "val.json", "--to", "out.csv")
     assert other.returncode == 0, other.stderr
     frame = pd.read_csv(project / "out.csv")
-    assert list(frame) == ["id", "label", "p_-1", "p_1"]
+    assert list(frame) == ["id", "label", "p_-1", "p_1", "sentence1", "label_input"]
     np.testing.assert_allclose(frame[["p_-1", "p_1"]].sum(axis=1), 1.0, rtol=1e-6)
     assert (frame["label"] == np.where(frame["p_1"] > frame["p_-1"], 1, -1)).all()
 

@@ -1,0 +1,79 @@
+"""`bench export`: a cell's model as a folder for transformers with a model card, on request also on the hub."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.commands.models.model_card import card
+from bench.commands.reports.weights import section_of
+from bench.errors import UserError
+from bench.store.files import read_json, whole_folder, write_text
+from bench.store.find import find, model_of, title
+from bench.store.schemas import ModelSpec
+
+LONG = 100_000  # words of the text that an exported model must classify
+
+
+def export(root: Path, name: str, target: Path, licence: str | None) -> Iterator[str]:
+    """Write the model of a finished cell to a new folder; yields lines on it.
+
+    Raises UserError for a cell without a whole model and for a folder that is not empty.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError(f"{target} exists and is not empty; name a new folder")
+    cell = find(root, name)
+    model = Path(model_of(str(cell), root))
+    spec = read_json(cell / "spec.json", ModelSpec)
+    try:
+        section = section_of(root, cell.resolve())
+    except (UserError, ValueError):  # of another store, or its grid was removed
+        section = None
+    spec = {"pairs": False, "generated_size": {}, "origins": {}, "source": "", **spec}
+    if target.exists():
+        target.rmdir()
+    with whole_folder(target) as part:
+        shutil.copytree(model, part, dirs_exist_ok=True)
+        write_text(part / "README.md", card(spec, cell, section, licence))
+        check(part, pairs=spec["pairs"])
+    yield f"{title(spec)}: {target} ({sum(path.stat().st_size for path in target.iterdir()) / 2**20:.1f} MB)"
+    yield f'use: pipeline("text-classification", "{target}", truncation=True)'
+    if licence is None:
+        yield "the card says that the licence is unknown; --license apache-2.0 states it"
+
+
+def check(folder: Path, *, pairs: bool) -> None:
+    """Load the folder as its users will, and classify a very long text. Raises UserError if that fails."""
+    from transformers import pipeline
+
+    text = "word " * LONG
+    try:
+        (result,) = pipeline("text-classification", str(folder), truncation=True, device="cpu")(
+            [{"text": text, "text_pair": text}] if pairs else [text]
+        )
+    except (RuntimeError, ValueError, IndexError, KeyError) as error:
+        raise UserError(f"the exported model does not load in a pipeline: {error}") from error
+    assert 0 <= result["score"] <= 1
+
+
+def push(folder: Path, repository: str, *, public: bool) -> str:
+    """Upload an exported folder to the Hugging Face hub; returns its address.
+
+    The token is that of `hf auth login` or HF_TOKEN. Raises UserError if the hub refuses.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
+
+    hub = HfApi()
+    try:
+        address = hub.create_repo(repository, private=not public, exist_ok=True)
+        hub.upload_folder(repo_id=repository, folder_path=folder, commit_message="Model of data-weighting-bench")
+    except OfflineModeIsEnabled as error:
+        raise UserError(f"{folder} is written, but HF_HUB_OFFLINE is set, so nothing was uploaded") from error
+    except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"{folder} is written, but not uploaded to {repository}: {reason}; `hf auth login` or HF_TOKEN gives access"
+        ) from error
+    return str(address)
