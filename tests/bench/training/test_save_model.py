@@ -56,6 +56,7 @@ def test_a_full_model_gives_the_stored_logits(tmp_path: Path, family: str, layer
         logits = model(**table.inputs(np.arange(len(table)))).logits.numpy()
     np.testing.assert_allclose(logits, stored.loc[cell.test.ids, ["logit_0", "logit_1"]].to_numpy(), atol=1e-4)
     assert np.ptp(logits) > 1e-2, "a model that learnt something"
+    assert model.config.inputs == ["text"]
     tokenizer = AutoTokenizer.from_pretrained(cell.folder / MODEL)
     assert len(tokenizer("a text")["input_ids"]) > 2
 

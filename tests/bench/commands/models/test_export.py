@@ -145,7 +145,13 @@ class Hub(BaseHTTPRequestHandler):
             entries = [json.loads(line) for line in body.splitlines()]
             files = [entry["value"] for entry in entries if entry["key"] == "file"]
             self.commits.append({file["path"]: base64.b64decode(file["content"]) for file in files})
-            return self.answer({"commitUrl": "http://hub/me/model/commit/0", "commitOid": "0" * 40, "success": True})
+            return self.answer(
+                {
+                    "commitUrl": f"http://{self.headers['Host']}/me/model/commit/0",
+                    "commitOid": "0" * 40,
+                    "success": True,
+                }
+            )
         return self.answer({"warnings": [], "errors": []})
 
     def answer(self, value: Any, status: int = 200) -> None:
