@@ -22,7 +22,7 @@ A method that needs more than one loss per batch also overrides hooks of `Method
     phases(updates)                                   once; for each phase:
         refreshes(updates)                                once
         refresh(ids, log_probs)                           before each update that `refreshes` names
-        keep(ids, step, epoch, rng)                       for each batch, before its rows pass through the network
+        keep(ids, step, epoch, rng), or choose(batch)     for each batch, before its rows pass through the network
         losses(batch), or joint(batches)                  for each batch with generated rows: once per update
         phase_end(number, probe)                          after the last update
 
@@ -184,6 +184,10 @@ class Method(ABC):
         A row that is left out counts as a loss of 0: the sum of the losses is divided by the size of the whole batch.
         """
         return None
+
+    def choose(self, batch: Batch) -> Tensor:
+        """(B,) mask of candidates to pass, at least one; like `keep`, by predictions without dropout or graph."""
+        raise NotImplementedError("a phase with candidates needs a method that chooses among them")
 
     @classmethod
     def declared_cost(cls, config: MethodConfig, budget: Budget) -> float:

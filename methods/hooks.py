@@ -59,6 +59,7 @@ class Phase:
     updates: int
     rows: Literal["all", "generated", "real"] = "all"  # which of the rows that the cell trains on
     anew: bool = False
+    candidates: int = 1  # batches are so many times as large, and `Method.choose` says which of their rows are passed
 
 
 class Probe(Protocol):

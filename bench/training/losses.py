@@ -63,6 +63,19 @@ def rows_to_pass(
     return batch[passed]
 
 
+def rows_to_choose(method: Method, step: Step, network: Network) -> IntArray:
+    """(P,) the real rows of a batch of candidates (B,), and the generated ones that the method chooses.
+
+    All candidates are scored by a forward pass without dropout or graph, which is counted.
+    """
+    assert len(step.passed) == len(step.batch), "candidates are scored before any is chosen"
+    passed = step.rows.real[step.batch].copy()
+    if len(step.generated):
+        scored = method_batch(step, network, all_log_probs(step, network))
+        passed[~passed] = method.choose(scored).cpu().numpy()
+    return step.batch[passed]
+
+
 def method_losses(
     method: Method, step: Step, networks: Sequence[Network], log_probs: Sequence[Tensor]
 ) -> Sequence[Losses | None]:
@@ -92,12 +105,17 @@ def method_batch(step: Step, network: Network, log_probs: Tensor) -> Batch:
 
 def evaluated_log_probs(step: Step, network: Network) -> Tensor:
     """(G, C) log-probabilities without dropout or graph, by a second forward pass, which is counted."""
+    return all_log_probs(step, network)[step.generated]
+
+
+def all_log_probs(step: Step, network: Network) -> Tensor:
+    """(P, C) the same for all rows that are passed."""
     network.classifier.eval()
     with torch.no_grad():
         log_probs = network.log_probs(step.rows.table, step.passed)
     network.classifier.train()
     network.probe.passes.add(len(log_probs))
-    return log_probs[step.generated]
+    return log_probs
 
 
 def row_losses(step: Step, log_probs: Tensor, own: Losses | None, term: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -25,10 +26,11 @@ from bench.processes import HEART
 from bench.seeds import derive
 from bench.training.batches import schedule
 from bench.training.history import History
-from bench.training.losses import Step, make_visit, method_losses, row_losses, rows_to_pass
+from bench.training.losses import Step, make_visit, method_losses, row_losses, rows_to_choose, rows_to_pass
 from bench.training.network import Averaging, Network
 from bench.training.rows import ProbedRows, TrainingRows
 from methods.base import Method
+from methods.hooks import Phase
 
 # Called after an update: its number, from 0, and whether it is the last one -> further entries of its history.
 Watch = Callable[[int, bool], dict[str, float]]
@@ -86,7 +88,7 @@ class Trainer:
             phase_watch = watch if number >= begin else None
             if number == begin and method.config.average != "none":
                 average = Averaging(method.config.average, self.classifier.trained, end + 1)
-            self._train(method, rows.of(phase), phase.updates, history, rng, phase_watch, end, average)
+            self._train(method, rows.of(phase), phase, history, rng, phase_watch, end, average)
             method.phase_end(number, self.networks[0].probe)
         if average is not None:
             average.apply()
@@ -96,7 +98,7 @@ class Trainer:
         self,
         method: Method,
         rows: TrainingRows,
-        updates: int,
+        phase: Phase,
         history: History,
         rng: np.random.Generator,
         watch: Watch | None,
@@ -107,18 +109,24 @@ class Trainer:
 
         `end` is the last update of the model that is evaluated. What is watched is the average, where there is one.
         """
-        first = len(history.updates)
+        first, updates = len(history.updates), phase.updates
         first_epoch = history.visits[-1].epoch + 1 if history.visits else 0
         device, refreshes = self.accelerator.device, method.refreshes(updates)
         tables = {name: torch.from_numpy(scores).to(device) for name, scores in rows.tables.items()}
-        batches = schedule(rows.table.length, self.settings.batch_size, updates, self.task, self.seed)
+        batches = schedule(
+            rows.table.length, self.settings.batch_size * phase.candidates, updates, self.task, self.seed
+        )
         for number, (pass_number, batch) in enumerate(batches, start=first):
             epoch = first_epoch + pass_number
             if number - first in refreshes:
                 self._refresh(method, rows, history)
-            passed = rows_to_pass(method, rows, batch, number, epoch, rng)
             HEART.beat()
-            self._update(method, Step(rows, tables, batch, passed, number, epoch, rng, device), history)
+            step = Step(rows, tables, batch, batch, number, epoch, rng, device)
+            if phase.candidates > 1:
+                passed = rows_to_choose(method, step, self.networks[0])
+            else:
+                passed = rows_to_pass(method, rows, batch, number, epoch, rng)
+            self._update(method, replace(step, passed=passed), history)
             if average is not None:
                 average.update()
             if watch is not None:

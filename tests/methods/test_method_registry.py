@@ -114,6 +114,7 @@ OUT_OF_RANGE = [
     *(("self-paced", "lam", value) for value in (0.0, float("inf"))),
     *(("self-paced", "factor", value) for value in (0.9, float("inf"))),
     *(("rho", "share", value) for value in (0.0, 1.1)),
+    *(("rho", "pool", value) for value in (0, 101)),
     *(("jtt", "extra", value) for value in (-1.0, float("inf"))),
     *((name, "real_rows", 0) for name in ("l2rw", "meta-weight-net", "hu")),
     *(("meta-weight-net", name, 0.0) for name in ("meta_lr", "inner_lr")),

@@ -93,6 +93,19 @@ def test_rho_selects_the_top_of_dimps_weights(share, build, sample, close):
     close(weight.mean(), torch.tensor(1.0, dtype=DOUBLE))
 
 
+def test_rho_chooses_candidates_as_it_chooses_rows(build, sample, close):
+    """The same rows of a pool; what is passed then carries the weight of the others."""
+    batch = sample(dtype=torch.float64).batch
+    method = build("rho", share=0.2, pool=4)
+    chosen = method.choose(batch)
+    close(chosen.double() / chosen.double().mean(), build("rho", share=0.2).losses(batch).weight)
+    assert chosen.sum() == 4
+    assert method.losses(batch).weight.tolist() == [4.0] * 16
+    assert method.phases(48)[0].candidates == 4
+    with pytest.raises(ValueError, match="pool above 1 needs train_on=generated"):
+        build("rho", pool=2, train_on="both")
+
+
 def test_rho_with_an_indifferent_checker_takes_the_largest_losses(build, sample):
     """A constant irreducible loss leaves the order of the model's own losses."""
     batch = sample(quality=torch.full((16, 3), -math.log(3))).batch

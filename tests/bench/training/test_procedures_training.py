@@ -64,6 +64,21 @@ def test_every_method_costs_what_it_declares(run_here: Run) -> None:
             assert relative >= declared * 0.95, label  # a set that batches do not divide has smaller ones
 
 
+def test_a_pool_of_candidates(run_here: Run) -> None:
+    """Scored without gradient, and only the chosen ones are trained on; their weights make up for the others."""
+    jobs = cells(run_here(methods="ce,rho(share=0.25),rho(share=0.25,pool=4)"))
+    one, pool = jobs["rho(share=0.25)"], jobs["rho(share=0.25,pool=4)"]
+    visits = weights(pool)
+    assert len(visits) == 4 * len(weights(one)) == 8 * 32
+    chosen = visits[visits["weight"] > 0]
+    assert len(chosen) == 8 * 8
+    assert chosen["weight"].tolist() == [4.0] * len(chosen)
+    timing = read(pool, "timing.json")["passes"]
+    assert (timing["forward_rows"], timing["backward_rows"]) == (8 * (32 + 8), 8 * 8)  # type: ignore[index]
+    assert cost(pool) == pytest.approx(4 / 3 + 1)
+    assert timing["train_rows"] / read(jobs["ce"], "timing.json")["passes"]["train_rows"] == pytest.approx(cost(pool))  # type: ignore[index]
+
+
 def test_networks_side_by_side(run_here: Run) -> None:
     """Without rows left out, the first of two networks is the `ce` cell; both networks' weights are stored."""
     jobs = cells(run_here(methods="ce,co-teaching(rate=0),co-teaching(rate=0.5)"))
