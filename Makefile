@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= --methods all --tasks twitter
 
-.PHONY: setup setup-dev leaderboard test fuzz torture lint docs bench-report bench-cpu bench-gpu clean
+.PHONY: setup setup-dev leaderboard test coverage fuzz torture lint docs bench-report bench-cpu bench-gpu clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -24,6 +24,12 @@ leaderboard: setup
 
 test: setup-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Branches that no test takes; processes that tests start are measured too. Takes twice as long as the tests.
+coverage: setup-dev
+	rm -f .coverage .coverage.*
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=
+	$(BIN)/python -m coverage report
 
 # EXAMPLES: malformed inputs for each of the readers in tests/fuzz/targets.py (7,000 take five minutes of one core)
 EXAMPLES ?= 7000

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 import zlib
@@ -43,7 +44,7 @@ def installed() -> tuple[EntryPoint, ...]:
 
 def load_file(path: Path) -> None:
     """Import a file of methods, once in a process. Raises PluginError, after which nothing of it is registered."""
-    path = path.expanduser().resolve()
+    path = Path(os.path.realpath(path.expanduser()))
     if not path.is_file() or path.suffix != ".py":
         raise PluginError(f"plugin {path}: {'not a .py file' if path.exists() else 'no such file'}")
     name = f"counterweight_plugin_{path.stem}_{zlib.crc32(str(path).encode()):08x}"

@@ -6,6 +6,7 @@ A message is one line: what is wrong, in which file and row, and which name, opt
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -44,6 +45,13 @@ def user_path(text: str | Path) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         raise DataError(f"{text}: no such user; write ./{text} for a folder of this name") from None
+
+
+def broken_link(path: Path) -> str:
+    """What is wrong with a path that is a link to nothing; empty for another path."""
+    if not path.is_symlink() or os.path.exists(path):
+        return ""
+    return f"{path.name} is a link to {os.readlink(path)}, which does not exist; make the link anew"
 
 
 def closest(name: object, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
@@ -106,5 +114,7 @@ def missing_file(path: Path) -> DataError:
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
     first_missing_part = path.relative_to(folder).parts[0]
+    if problem := broken_link(folder / first_missing_part):
+        return DataError(f"{path}: {problem}")
     hint = did_you_mean(first_missing_part, (entry.name for entry in folder.iterdir()))
     return DataError(f"{path}: no such file; {contents(folder)}{hint}")

@@ -15,9 +15,9 @@ from typing import Any
 
 from bench.config.recipe_keys import DEFAULTS, EMPTY, FIXED, IGNORED, METHODS, PREFIX, RETIRED, SETTINGS, STORED
 from bench.errors import UserError, unknown
-from bench.store.files import parse_json
+from bench.store.files import MAX_JSON, parse_json
 from bench.wandb_artifacts import FORM, SCHEME, is_artifact
-from tasks.errors import short_repr
+from tasks.errors import missing_file, short_repr
 from tasks.strict_yaml import read_yaml
 
 
@@ -51,7 +51,7 @@ def read(path: Path) -> Recipe:
 
 
 def strict_json(path: Path) -> Any:
-    """The value in a JSON file. Raises UserError for a file that is missing or not JSON, and for a repeated key."""
+    """The value in a JSON file. Raises DataError if it is missing, UserError if it is not JSON or repeats a key."""
 
     def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         for key, count in Counter(key for key, _ in pairs).items():
@@ -59,8 +59,11 @@ def strict_json(path: Path) -> Any:
                 raise ValueError(f"{key} is given twice")
         return dict(pairs)
 
+    if not path.is_file():
+        raise missing_file(path)
     try:
-        return parse_json(path.read_bytes(), once_each)
+        with path.open("rb") as file:
+            return parse_json(file.read(MAX_JSON + 1), once_each)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     except ValueError as error:

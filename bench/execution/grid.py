@@ -34,7 +34,7 @@ from bench.store import hidden_columns, role_texts
 from bench.store.leases import registered
 from bench.store.looks import record_look, with_looks
 from bench.store.manifest import save
-from tasks.errors import plural
+from tasks.errors import broken_link, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,7 +158,7 @@ def writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+        raise UserError(f"cannot write to {folder}: {broken_link(folder) or error.strerror}") from error
     if not os.access(folder, os.W_OK):
         raise UserError(f"cannot write to {folder}: permission denied")
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from bench.config.request import Request, seed_list
@@ -112,7 +114,7 @@ def looks_of(request: Request, options: Options, most: int) -> tuple[int, ...]:
 
 def tables_of(request: Request, options: Options) -> dict[tuple[str, ...], Table]:
     """The tables of the report by task, encoder, protocol and source, each with a request of its own."""
-    plan = Plan(options.out.resolve(), [request])
+    plan = Plan(Path(os.path.realpath(options.out)), [request])
     tables: dict[tuple[str, ...], Table] = {}
     for encoder in request.encoders:
         for section in sections_of(replace(request, encoders=(encoder,)), plan):

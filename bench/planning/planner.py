@@ -5,6 +5,7 @@ Planning trains nothing, writes nothing and needs no torch; `--dry-run` ends aft
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from tasks import TaskData
 
 def make_plan(requests: Request | Sequence[Request], root: Path) -> Plan:
     """The plan of a grid, or of several as one. Raises UserError or DataError."""
-    root = root.resolve()
+    root = Path(os.path.realpath(root))  # which a link to itself does not make fail
     if root.exists() and not root.is_dir():
         raise UserError(f"the store {root} is not a folder")
     plan = Plan(root, [requests] if isinstance(requests, Request) else requests)
