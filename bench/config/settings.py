@@ -1,6 +1,7 @@
 """Training settings and presets, which are named settings. A new preset is one entry; a new setting is one field.
 
 `quick`, the default, trains the top two blocks, pooler and head of MiniLM for 48 updates on 1,000 generated rows.
+`probe` trains a linear head on embeddings of the frozen encoder, on the same batches.
 `full` trains every layer on as many rows. `paper` is the released configuration of Kuo et al. (ICLR 2025). `smoke` runs
 in seconds and only tests that everything works: its numbers mean nothing. `scratch` is for task `oracle`.
 """
@@ -29,7 +30,7 @@ class Settings:
     weight_decay: float = 0.0
     clip_norm: float | None = 1.0  # global gradient norm; None: no clipping
     max_length: int = 128  # tokens
-    train_layers: int | Literal["all"] = 2  # number of top blocks that train, with pooler and head; the rest is frozen
+    train_layers: int | Literal["all"] = 2  # top blocks that train, with pooler and head; 0: a head on embeddings
     generated_rows: int | None = 1000  # at most so many generated rows; None: all
     precision: Literal["no", "bf16", "fp16"] = "no"  # mixed precision of the forward pass; "no" is float32
     auxiliary: str | None = None  # a term added to every method's loss, never to a checker's: simcse(weight=0.1)
@@ -49,8 +50,10 @@ class Settings:
             raise ValueError(
                 f"max_length must be at least {MIN_LENGTH}, not {self.max_length}; a shorter text holds no word"
             )
-        if self.train_layers != "all" and self.train_layers < 1:
-            raise ValueError(f"train_layers must be at least 1, not {self.train_layers}")
+        if self.train_layers != "all" and self.train_layers < 0:
+            raise ValueError(f"train_layers must be at least 0, not {self.train_layers}")
+        if self.train_layers == 0 and self.auxiliary is not None:
+            raise ValueError(f"auxiliary={self.auxiliary} trains the encoder, which is frozen with train_layers=0")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup must lie in [0, 1), not {self.warmup}")
         if not 0 <= self.weight_decay < math.inf:
@@ -95,6 +98,7 @@ def described_presets() -> str:
 
 PRESETS: dict[str, Preset] = {
     "quick": Preset(Settings()),
+    "probe": Preset(Settings(lr=3e-3, train_layers=0)),
     "full": Preset(Settings(updates=None, epochs=3, lr=1e-4, train_layers="all")),
     "paper": Preset(
         Settings(updates=None, epochs=5, lr=6e-5, train_layers="all", generated_rows=None),

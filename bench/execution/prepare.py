@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bench.errors import UserError
 from bench.execution.queue import WAITING, Queue
 from bench.jobs import CellJob, Job
 from bench.planning.order import ranks
@@ -14,10 +15,15 @@ from bench.store.layout import DONE, MODEL, MODEL_FILES, Kept
 
 
 def keep_models(plan: Plan, keep: Kept) -> None:
-    """Make the requested cells of a plan save their models."""
+    """Make the requested cells of a plan save their models. Raises UserError for cells that train a head alone."""
     for identity in plan.cells:
         job = plan.jobs[identity]
         assert isinstance(job, CellJob), "cells are made by cell jobs"
+        if job.spec.settings["train_layers"] == 0:
+            raise UserError(
+                "--save-models: with train_layers=0 (preset probe) there is no model that transformers loads, only a "
+                "head on embeddings; use another preset"
+            )
         plan.jobs[identity] = replace(job, keep=keep)
 
 

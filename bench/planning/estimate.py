@@ -15,6 +15,7 @@ from methods.hooks import Budget
 
 RATE = 60e9  # floating-point operations per second of one worker: a laptop core
 CHARACTERS = 4.3  # per token of English text
+HEAD = 0.2  # seconds of a cell that trains a head on embeddings
 START = 10.0  # seconds until the first worker is warm
 # The names of width, inner width and number of blocks in config.json, by family of encoders.
 WIDTH = ("hidden_size", "dim", "d_model")
@@ -52,6 +53,8 @@ def operations(job: Job, mean: Mapping[Path, float], rows: Mapping[Path, int]) -
         return 0.0
     total, blocks = size(job.checkpoint.path)
     layers = job.spec.settings["train_layers"]
+    if layers == 0:  # a head on embeddings
+        return HEAD * RATE * cost(job)
     trained: float = total if layers == "all" else total * layers / blocks
 
     def tokens(role: RoleRows) -> float:

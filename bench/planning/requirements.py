@@ -24,7 +24,6 @@ from bench.jobs import (
     SCHEMA,
     ColumnJob,
     DynamicsJob,
-    EmbeddingsJob,
     FoldsJob,
     Job,
     RoleRows,
@@ -208,12 +207,7 @@ class Embeddings(TextTable):
 
     def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add one pass of the encoder over the texts."""
-        tokens = roles[self.role].tokens
-        folder = planner.table_folder("embeddings", [tokens.name, planner.checkpoint.hash])
-        needs = (planner.job_of_folder[tokens],)
-        job = EmbeddingsJob(f"embeddings/{folder.name}", folder, planner.plan.root, needs, tokens, planner.checkpoint)
-        planner.plan.add(job)
-        return job
+        return planner.embeddings(roles[self.role].tokens)
 
 
 @dataclass(frozen=True)

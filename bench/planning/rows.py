@@ -17,7 +17,7 @@ from bench.config.task_choice import TaskChoice
 from bench.encoders.checkpoints import Checkpoint
 from bench.errors import UserError
 from bench.hashing import digest
-from bench.jobs import SCHEMA, RoleRows, StatesJob, TokensJob, content, subset
+from bench.jobs import SCHEMA, EmbeddingsJob, RoleRows, StatesJob, TokensJob, content, subset
 from bench.store.layout import precomputed_path
 from tasks import Rows, TaskData, stressed
 
@@ -119,17 +119,28 @@ class SectionRows:
         return self.table_folder("tokens", content)
 
     def role(self, rows: Rows) -> RoleRows:
-        """A role with its tokens and, where lower layers are frozen, the states after them; both are planned."""
+        """A role with its tokens and, where layers are frozen, the states after them or embeddings; all are planned."""
         tokens = self.tokens(rows, self.checkpoint)
         layers = self.settings.train_layers
         if layers == "all":
             return RoleRows(rows.ids, rows.labels, np.arange(len(rows)), tokens, None, tokens.name)
+        if layers == 0:
+            embeddings = self.embeddings(tokens)
+            self.job_of_folder[embeddings.folder] = embeddings.id
+            return RoleRows(rows.ids, rows.labels, np.arange(len(rows)), tokens, embeddings.folder, tokens.name)
         states = self.table_folder("states", [tokens.name, self.checkpoint.hash, layers, STATES_VERSION])
         needs = (self.job_of_folder[tokens],)
         self.job_of_folder[states] = self.plan.add(
             StatesJob(f"states/{states.name}", states, self.plan.root, needs, tokens, self.checkpoint, layers)
         )
         return RoleRows(rows.ids, rows.labels, np.arange(len(rows)), tokens, states, tokens.name)
+
+    def embeddings(self, tokens: Path) -> EmbeddingsJob:
+        """Plan the embeddings of the texts in a folder of tokens."""
+        folder, needs = self.table_folder("embeddings", [tokens.name, self.checkpoint.hash]), self.job_of_folder[tokens]
+        job = EmbeddingsJob(f"embeddings/{folder.name}", folder, self.plan.root, (needs,), tokens, self.checkpoint)
+        self.plan.add(job)
+        return job
 
     def tokens(self, rows: Rows, checkpoint: Checkpoint) -> Path:
         """Plan the rows' tokens and return their folder."""

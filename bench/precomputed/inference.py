@@ -15,6 +15,7 @@ from bench.precomputed.tokens import TokenTable
 from bench.processes import HEART
 
 BATCH = 64  # rows of one forward pass
+EMBEDDED_BATCH = 1024  # the same where a row is one embedding
 TOKENS = 1024  # of one forward pass of fixed shape: enough for the best rate of matrix products on a core
 STEPS = ((32, 8), (64, 16), (128, 32))  # (up to this length, widths are multiples of this); beyond, of LONG_STEP
 LONG_STEP = 64

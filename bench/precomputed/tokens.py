@@ -19,6 +19,8 @@ from bench.store.files import read_json
 from bench.store.folders import finish
 from bench.store.layout import DONE
 
+EMBEDDINGS = "embeddings.npy"  # (n, H): of the folder of embeddings
+
 
 def by_length(lengths: IntArray, size: int) -> list[IntArray]:
     """Batches of `size` rows, longest first, each row once: for passes whose order does not matter."""
@@ -32,6 +34,7 @@ class TokenTable:
 
     A part maps input names to flat arrays over all its tokens: `input_ids` (T,), perhaps `token_type_ids` (T,), or
     `inputs_embeds` (T, H), the states after the frozen layers. Parts are shared, never copied, by `take` and `+`.
+    If `embedded`, row i is the one entry at `start[i]`, its text's embedding, and `length` still counts its tokens.
     """
 
     parts: tuple[Mapping[str, Array], ...]
@@ -39,13 +42,15 @@ class TokenTable:
     start: IntArray  # (n,)
     length: IntArray  # (n,)
     padding: Mapping[str, int]
+    embedded: bool = False
 
     def __len__(self) -> int:
         return len(self.length)
 
     def take(self, index: IntArray) -> TokenTable:
         """The rows at `index`, in that order."""
-        return TokenTable(self.parts, self.part[index], self.start[index], self.length[index], self.padding)
+        taken = (self.part[index], self.start[index], self.length[index])
+        return TokenTable(self.parts, *taken, self.padding, self.embedded)
 
     def __add__(self, other: TokenTable) -> TokenTable:
         return TokenTable(
@@ -54,6 +59,7 @@ class TokenTable:
             np.concatenate([self.start, other.start]),
             np.concatenate([self.length, other.length]),
             self.padding,
+            self.embedded,
         )
 
     def occurring(self, name: str) -> IntArray:
@@ -66,12 +72,15 @@ class TokenTable:
 
         `width` sets a larger L: that of the whole batch if the rows are a part of it.
         """
-        lengths = self.length[index]
+        lengths, width = (np.ones(len(index), np.int64), 1) if self.embedded else (self.length[index], width)
         mask = np.arange(width or lengths.max()) < lengths[:, None]
         batch: dict[str, Tensor] = {"attention_mask": torch.from_numpy(mask.astype(np.int64))}
         for name, first in self.parts[0].items():
             flat = np.concatenate(
-                [self.parts[self.part[i]][name][self.start[i] : self.start[i] + self.length[i]] for i in index]
+                [
+                    self.parts[self.part[i]][name][self.start[i] : self.start[i] + size]
+                    for i, size in zip(index, lengths, strict=True)
+                ]
             )
             dtype = np.int64 if first.dtype.kind == "i" else first.dtype
             padded = np.full((*mask.shape, *first.shape[1:]), self.padding.get(name, 0), dtype=dtype)
@@ -108,22 +117,26 @@ def build(job: TokensJob) -> dict[str, Any]:
 
 
 def load(folder: Path, states: Path | None = None) -> TokenTable:
-    """The token table in a folder, memory-mapped; with `states`, a folder of frozen states, these in place of tokens.
+    """The token table in a folder, memory-mapped.
+
+    With `states`, a folder of frozen states or of embeddings, these in place of tokens.
 
     Raises UserError for states that belong to other tokens.
     """
     start, length = token_spans.read(folder)
+    embedded = states is not None and (states / EMBEDDINGS).exists()
     if states is None:
         names = [name for name in ("input_ids", "token_type_ids") if (folder / f"{name}.npy").exists()]
         part = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
     else:
-        part = {"inputs_embeds": np.load(states / "states.npy", mmap_mode="r")}
-        if len(part["inputs_embeds"]) != (start + length).max():
+        part = {"inputs_embeds": np.load(states / (EMBEDDINGS if embedded else "states.npy"), mmap_mode="r")}
+        if len(part["inputs_embeds"]) != (len(length) if embedded else (start + length).max()):
             raise UserError(
                 f"the states in {states} do not belong to the tokens in {folder}; remove both and run again"
             )
     padding = read_json(folder / DONE)["padding"]
-    return TokenTable((part,), np.zeros(len(length), np.int64), start, length, padding)
+    start = np.arange(len(length)) if embedded else start
+    return TokenTable((part,), np.zeros(len(length), np.int64), start, length, padding, embedded)
 
 
 def vocabulary(tables: Sequence[TokenTable]) -> IntArray:

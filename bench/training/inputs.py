@@ -10,6 +10,7 @@ import numpy as np
 from bench.arrays import Array
 from bench.config.settings import Settings
 from bench.encoders.classifier import Classifier
+from bench.encoders.head import HeadClassifier
 from bench.jobs import CellJob, RoleRows, method_code
 from bench.precomputed import tokens
 from bench.precomputed.tables import RowLookup, reader
@@ -52,6 +53,9 @@ def classifier(job: CellJob, settings: Settings) -> Classifier:
     vocabulary = tokens.vocabulary([table(job, role) for role in read_roles(job)]) if embeds else None
     texts = b"" if vocabulary is None else vocabulary.tobytes()
     key = (job.checkpoint.hash, job.n_classes, settings.train_layers, texts, states_usable(job))
+    if key not in _classifiers and settings.train_layers == 0:
+        _classifiers.clear()
+        _classifiers[key] = HeadClassifier(job.checkpoint, job.n_classes)
     if key not in _classifiers:
         _classifiers.clear()
         model = Classifier(job.checkpoint, job.n_classes, settings.train_layers, vocabulary=vocabulary)
@@ -67,9 +71,9 @@ def read_roles(job: CellJob) -> list[RoleRows]:
 
 
 def states_usable(job: CellJob) -> bool:
-    """Whether all roles have states that can replace their tokens: a classifier takes either states or tokens."""
+    """Whether all roles have states or embeddings in place of tokens: a classifier takes one or the other."""
     states = [role.states for role in read_roles(job)]
-    return all(path is not None and read_json(path / DONE)["supported"] for path in states)
+    return all(path is not None and read_json(path / DONE).get("supported", True) for path in states)
 
 
 def table(job: CellJob, role: RoleRows) -> TokenTable:

@@ -20,7 +20,7 @@ from bench.arrays import Array
 from bench.config.auxiliary_term import auxiliary
 from bench.config.settings import Settings
 from bench.encoders.classifier import Classifier
-from bench.precomputed.inference import BATCH, batched, in_order
+from bench.precomputed.inference import BATCH, EMBEDDED_BATCH, batched, in_order
 from bench.precomputed.tokens import TokenTable, by_length
 from bench.processes import HEART
 from bench.seeds import derive
@@ -203,7 +203,8 @@ class Trainer:
         """
         network, device = self.networks[0], self.accelerator.device
         network.classifier.eval()
-        batches = by_length(table.length, min(BATCH, self.part))[data_parallel.rank() :: data_parallel.world()]
+        size = EMBEDDED_BATCH if table.embedded and self.part >= BATCH else min(BATCH, self.part)
+        batches = by_length(table.length, size)[data_parallel.rank() :: data_parallel.world()]
         results = batched(network.logits, table.inputs, batches, device)
         logits = in_order(results, len(table), network.classifier.n_classes, device)
         return np.asarray(data_parallel.sum_over_ranks(logits).cpu().numpy())

@@ -219,7 +219,9 @@ BAD = [
     (("--seeds", "many"), "--seeds"),
     (("--sedes", "3"), "--sedes"),
     (("--lr=nan",), "finite"),
-    (("--train_layers=0",), "at least 1"),
+    (("--train_layers=-1",), "at least 0"),
+    (("--preset=probe", "--auxiliary=supcon"), "trains the encoder, which is frozen with train_layers=0"),
+    (("--preset=probe", "--save-models=full"), "--save-models: with train_layers=0"),
     (("--methods", "ce,imp", "--baseline", "inp"), "--baseline inp: no such method in this grid; did you mean 'imp'?"),
     (("--out", "file/that/is/none", "--reports", "/proc/none"), "/proc/none"),
 ]

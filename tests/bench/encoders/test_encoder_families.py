@@ -146,7 +146,7 @@ def test_states_of_frozen_blocks_give_the_plain_logits_or_are_not_used(encoder: 
 
 
 def test_a_grid_runs_with_every_family(encoder: Path, run_here: Callable[..., Plan]) -> None:
-    for layers in ("1", "all"):
+    for layers in ("0", "1", "all"):
         plan = run_here(methods="dimp", encoder=str(encoder), settings={"train_layers": layers})
         assert len(plan.cells) == 1
 

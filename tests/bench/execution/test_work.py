@@ -23,6 +23,7 @@ Run = Callable[..., Plan]
         {"methods": "sungen(rounds=2),fusegen(rounds=1),real-finetune,co-teaching,imp(oof=True),kmm"},
         {"methods": "ce,ce-mix", "settings": {"train_layers": "all"}},
         {"methods": "cartography,aum,ce"},
+        {"methods": "kmm,dimp,ce", "settings": {"train_layers": 0}},
     ],
     ids=lambda options: f"{options['methods'].partition('(')[0]} {options.get('protocol', '')}".strip(),
 )
