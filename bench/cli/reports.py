@@ -168,18 +168,28 @@ def calibrate(
         bool,
         typer.Option("--looks", help="Simulate verdicts that are read more than once, as `run --until-decided` does."),
     ] = False,
+    counts: Annotated[
+        bool,
+        typer.Option("--counts", help="Simulate counts of right rows, unlike the model: ties, clusters, collapses."),
+    ] = False,
     reports: Annotated[Path, option("reports")] = Path("reports"),
 ) -> None:
     """Measure how often verdicts are wrong: false positives, coverage and power simulated, or on real cells (--aa)."""
     from bench.execution.grid import writable
 
-    if looks and (against_itself or store is not None):
-        raise UserError("calibrate --looks simulates only; leave out --from and --aa")
+    if (looks or counts) and (against_itself or store is not None):
+        raise UserError(f"calibrate --{'looks' if looks else 'counts'} simulates only; leave out --from and --aa")
+    if looks and counts:
+        raise UserError("calibrate takes one of --looks and --counts")
     writable(reports)
     if looks:
         from bench.commands.reports.calibrate_looks import calibrate_looks
 
         say(f"written: {calibrate_looks(reports, say, full=full)}")
+    elif counts:
+        from bench.commands.reports.calibrate_counts import calibrate_counts
+
+        say(f"written: {calibrate_counts(reports, say, full=full)}")
     elif against_itself:
         from bench.commands.reports.calibrate_aa import calibrate_aa
 
