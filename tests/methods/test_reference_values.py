@@ -19,6 +19,7 @@ import torch
 
 from bench.training.inputs import shares
 from methods.base import DIVERSITY_REAL, DYNAMICS, EMBEDDINGS, QUALITY, REAL_EMBEDDINGS, column
+from tests.methods.linear import LinearProbe
 
 REFERENCE = json.loads((Path(__file__).parent / "reference_values.json").read_text())
 INPUTS, VALUES = REFERENCE["inputs"], REFERENCE["values"]
@@ -133,6 +134,27 @@ def test_weights(value, build, sample, context, close):
         if value["method"] == "jtt":
             method.start(replace(context_of(context), tables={"diversity": log_probs("diversity").numpy()}))
         close(method.losses(sample_of(sample).batch).weight, torch.from_numpy(expected), 1e-9)
+
+
+@having("learnt")
+def test_weights_of_a_look_ahead(value, build, sample, close):
+    """On a linear model with eight generated and six real rows, all of which are looked at."""
+    data, method = value["look_ahead"], build(value["method"], CLASSES, **value["settings"])
+    exact = {name: torch.tensor(rows, dtype=torch.float64) for name, rows in data.items() if name != "v"}
+    if value["method"] == "meta-weight-net":
+        for weight, start in zip(method.net.parameters(), data["v"], strict=True):
+            weight.data = torch.tensor(start, dtype=torch.float64)
+    labels = torch.tensor(data["labels"])
+    probe = LinearProbe(
+        exact["weight"],
+        exact["bias"],
+        (exact["points"], labels),
+        (exact["real_points"], torch.tensor(data["real_labels"])),
+    )
+    logits = exact["points"] @ exact["weight"].T + exact["bias"]
+    batch = sample(logits, labels, n_classes=CLASSES, size=len(labels), dtype=torch.float64).batch
+    weight = method.losses(replace(batch, lookahead=probe)).weight
+    close(weight, torch.tensor(value["learnt"], dtype=torch.float64), 1e-9)
 
 
 @having("merit", "counts")
