@@ -53,6 +53,7 @@ def load(
     test_size: int | Literal["default"] | None = "default",
     places: Mapping[Role, str | Table] = NO_PLACES,
     readings: Readings = USUAL,
+    folds: int | None = None,
 ) -> TaskData:
     """Read and check the rows of a task.
 
@@ -63,6 +64,8 @@ def load(
     - `test_size`: the largest number of test rows. None takes all that the source holds out, `default` the task's.
     - `places`: by role, a file, a folder, a hub data set or a table that is read instead of the source's.
     - `readings`: by role, how the user's own rows are read.
+    - `folds`: of a cross-validation of the user's own real rows without a test set. None: 5 if they are few, else half
+      of them are held out, as for 0.
 
     The generated set and the pool do not depend on `test_size`, and nothing here depends on a run's seed.
 
@@ -70,4 +73,4 @@ def load(
     """
     from tasks.loading.load import load_task  # here, because listing tasks must not wait for numpy
 
-    return load_task(name, source, data_dir, options, test_size, places, readings)
+    return load_task(name, source, data_dir, options, test_size, places, readings, folds)

@@ -34,6 +34,7 @@ class TaskData:
     origins: Mapping[str, str]  # where the rows of each role come from: a file's name, or a hub place with its commit
     columns: Mapping[str, Columns] = field(default_factory=dict)  # of the user's own rows, by role
     warnings: tuple[str, ...] = ()  # what makes results on these rows doubtful
+    folds: int = 0  # of the pool, each the test of a seed, see `tasks.cross_validation`; 0: `test` is that of all seeds
 
     def real(self, seed: int, size: int | None = None) -> Rows:
         """The small real set of a seed, in file order. A larger size of the same seed contains it.
@@ -50,8 +51,9 @@ class TaskData:
 
     @property
     def roles(self) -> dict[str, Rows]:
-        """The rows of each role that a run uses; the real rows are the pool."""
-        return {"generated": self.generated, "real": self.pool, "test": self.test}
+        """The rows of each role that a run uses; the real rows are the pool, and the test too in a cross-validation."""
+        tested = {} if self.folds else {"test": self.test}
+        return {"generated": self.generated, "real": self.pool, **tested}
 
     def shares(self, rows: Rows) -> list[float]:
         """The share of each class in some rows of the task."""
@@ -63,14 +65,16 @@ class TaskData:
     def limited(self, most: int) -> TaskData:
         """The same task with at most `most` rows in each role. Raises `DataError` if that is too few for the classes.
 
-        The pool stays as it is; the small real set drawn from it becomes smaller.
+        The pool stays as it is unless it is the test too; the small real set drawn from it becomes smaller.
         """
         from tasks.draw import TEST_SEED, draw
 
         what = f"task {self.spec.name} (source {self.source}): a test of {plural(most, 'row')}"
-        chosen = draw(self.spec.name, self.test, TEST_SEED, min(most, len(self.test)), what, 1)
-        real = min(most, self.default_real)
-        return replace(self, generated=self.generated_subset(most), default_real=real, test=self.test.take(chosen))
+        least = MINIMUM_PER_CLASS + 1 if self.folds else 1
+        chosen = draw(self.spec.name, self.test, TEST_SEED, min(most, len(self.test)), what, least)
+        real, test = min(most, self.default_real), self.test.take(chosen)
+        pool = test if self.folds else self.pool
+        return replace(self, generated=self.generated_subset(most), default_real=real, test=test, pool=pool)
 
     def generated_subset(self, size: int | None, seed: int = 0) -> Rows:
         """A subset of the generated set, in file order. A larger size of the same seed contains it.

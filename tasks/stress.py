@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from tasks.cross_validation import of_seed
 from tasks.data import TaskData
 from tasks.errors import DataError
 from tasks.roles import MINIMUM_PER_CLASS
@@ -61,7 +62,11 @@ class Axis:
 
 
 def stressed(data: TaskData, stress: Mapping[str, Any], seed: int) -> TaskData:
-    """The task with stress applied, for one seed. Raises `DataError` if too few rows of a class would be left."""
+    """The task with stress applied, for one seed, whose fold is the test in a cross-validation.
+
+    Raises `DataError` if too few rows of a class would be left.
+    """
+    data = of_seed(data, seed)
     for name, axis in AXES.items():
         if name in stress:
             data = axis.alter(data, stress[name], Draw(data.spec.name, seed, stress))

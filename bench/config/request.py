@@ -21,6 +21,7 @@ from bench.wandb_artifacts import located
 from methods.base import DIVERSITY, DIVERSITY_OOF, QUALITY, QUALITY_OOF
 from methods.plugins import PluginError, load_file
 from tasks import COURSE, FILES, SOURCES, Role, TaskData, is_course, load
+from tasks.cross_validation import MOST_FOLDS
 from tasks.errors import short_repr, user_path
 from tasks.reading import USER_ROLES, Reading, Readings, option_name, parsed_labels, parsed_names
 from tasks.roles import ColumnRole
@@ -48,6 +49,7 @@ class Request:
     # role -> the file, folder or hub id that replaces its rows, or these rows themselves
     places: Mapping[Role, str | Table] = field(default_factory=dict)
     readings: Readings = field(default_factory=dict)  # how the user's own rows are read
+    folds: int | None = None  # of a cross-validation of own real rows; None: decided by their number
     checker_encoder: str | None = None  # None: the encoder of the classifier
     checkers: Mapping[str, str] = field(default_factory=dict)  # checker -> the trained model that replaces it
     left_out: Mapping[str, str] = field(default_factory=dict)  # methods that groups leave out -> why
@@ -64,6 +66,7 @@ class Request:
             test_size=self.test_size,
             places=self.places,
             readings=self.readings,
+            folds=self.folds,
         )
 
 
@@ -104,10 +107,22 @@ def make_request(arguments: GridArguments = ALL_METHODS, /, **changes: Any) -> R
         test_size=row_limit(grid.test_size),
         places=places,
         readings=readings(grid),
+        folds=folds_of(grid),
         checkers={name: str(model) for name, model in models.items() if model},
         left_out=left_out,
         limit=grid.limit,
     )
+
+
+def folds_of(grid: GridArguments) -> int | None:
+    """The number of folds of --folds. Raises UserError for 1, too many, or a test set beside them."""
+    if grid.folds is None:
+        return None
+    if grid.folds == 1 or not 0 <= grid.folds <= MOST_FOLDS:
+        raise UserError(f"--folds takes 0 to hold out half, or 2 to {MOST_FOLDS}, not {grid.folds}")
+    if grid.folds and grid.test is not None:
+        raise UserError("--folds is for real rows without a test set; leave out one of --folds and --test")
+    return grid.folds
 
 
 def place_of(rows: Any, role: Role) -> str | Table | None:

@@ -97,13 +97,16 @@ class DataArguments:
             DATA, "The largest number of test rows: a number, all, or default (the task's own limit).", type=str
         ),
     )
-    text: str | None = field(
+    folds: int | None = field(
         default=None,
         metadata=option(
             DATA,
-            "The column of texts in your files (default: a usual name).",
-            per_role=True,
+            "Without a test set: cross-validate the real rows in so many folds, one per seed, or 0 to hold out half "
+            "(default: 5 folds below 400 real rows).",
         ),
+    )
+    text: str | None = field(
+        default=None, metadata=option(DATA, "The column of texts in your files (default: a usual name).", per_role=True)
     )
     text_pair: str | None = field(
         default=None,
@@ -114,18 +117,11 @@ class DataArguments:
     )
     labels: str | Mapping[str, str] | None = field(
         default=None,
-        metadata=option(
-            DATA,
-            'New names for labels of your files: "Good=good,Bad=bad,0=bad".',
-            type=str | None,
-            per_role=True,
-        ),
+        metadata=option(DATA, 'New names for labels: "Good=good,Bad=bad,0=bad".', type=str | None, per_role=True),
     )
     drop_labels: str | Sequence[str] | None = field(
         default=None,
-        metadata=option(
-            DATA, "Leave out the rows of your files with these labels, separated by commas.", type=str | None
-        ),
+        metadata=option(DATA, "Leave out your rows with these labels, separated by commas.", type=str | None),
     )
     skip_empty: bool = field(
         default=False, metadata=option(DATA, "Leave out the rows of your files without a text or a label.")

@@ -23,6 +23,7 @@ from bench.leaderboard.read.provenance import provenance
 from bench.leaderboard.read.scores import Examples, Scores, open_scores
 from bench.leaderboard.results import Costs, Far, Paired, Pairs, Quality, Report, Row, Section
 from bench.leaderboard.rules import USUAL, Rules
+from bench.stats.folds.variances import overlap
 from bench.stats.interval import t_interval
 from bench.stats.metrics import METRICS
 from bench.stats.verdict import Verdict
@@ -70,8 +71,10 @@ def build_section(spec: Mapping[str, Any], store: Path, scores: Scores, rules: R
 
     Without a verdict or a ranking, and sorted by label alone, where the section is not informative.
     """
-    reader = Reader(store, scores)
-    rows = [read_row(entry, spec["seeds"], reader) for entry in spec["methods"]]
+    folded = spec.get("cross_validation")
+    reader = Reader(store, scores, folded)
+    shared = overlap(folded["folds"]) if folded else 0.0
+    rows = [read_row(entry, spec["seeds"], reader, shared) for entry in spec["methods"]]
     reference = find(rows, COST_REFERENCE)
     rows = [replace(row, costs=costs(row, reference), is_baseline=row.label == rules.baseline) for row in rows]
     rows.sort(key=lambda row: (math.isnan(row.accuracy.mean), -row.accuracy.mean, row.label))
@@ -149,8 +152,11 @@ def with_comparisons(
     ]
 
 
-def read_row(spec: Mapping[str, Any], seeds: Sequence[int], reader: Reader) -> Row:
-    """The cells of one method with its metrics; costs and comparisons need other rows and follow later."""
+def read_row(spec: Mapping[str, Any], seeds: Sequence[int], reader: Reader, shared: float = 0.0) -> Row:
+    """The cells of one method with its metrics; costs and comparisons need other rows and follow later.
+
+    `shared` is the ratio of test to training rows in a cross-validation.
+    """
     needs = spec.get("needs", {})
     # In a report over several grids a method is complete when all seeds of its own grid have a result.
     seeds = [seed for seed in seeds if str(seed) in spec["cells"]]
@@ -162,7 +168,7 @@ def read_row(spec: Mapping[str, Any], seeds: Sequence[int], reader: Reader) -> R
         cells=cells,
         absent={seed: cell for seed, cell in read.items() if isinstance(cell, Absent)},
         metrics={
-            name: t_interval([cell.metrics[name] for cell in cells.values()], bounds=bounds)
+            name: t_interval([cell.metrics[name] for cell in cells.values()], bounds=bounds, overlap=shared)
             for name, bounds in BOUNDS.items()
         },
         costs=Costs(math.nan, math.nan, math.nan, math.nan),

@@ -19,7 +19,7 @@ from bench.config.settings import PRESETS
 from bench.leaderboard.compare.baseline import stacked
 from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.results import Row
-from bench.stats.crossed import by_cluster, compare
+from bench.stats.crossed import by_cluster, compare, correct
 from bench.stats.multiple import holm
 from bench.stats.power import Detectable
 from bench.stats.verdict import ALPHA
@@ -64,7 +64,7 @@ def at_least_all(found: Detectable | None) -> bool:
 def beats_majority(rows: Sequence[Row], test: Examples) -> frozenset[str]:
     """The labels of the methods that are shown to be better than always predicting the most frequent class."""
     guess = test.right(np.full_like(test.labels, np.bincount(test.labels).argmax()))
-    return above(rows, [by_cluster(correct(row, test), test.clusters) for row in rows], guess)
+    return above(rows, [by_cluster(mean_correct(row, test), test.clusters) for row in rows], guess)
 
 
 def at_chance(row: Row, test: Examples) -> bool:
@@ -72,20 +72,21 @@ def at_chance(row: Row, test: Examples) -> bool:
     counts = np.bincount(test.labels)
     share = counts[test.labels] / len(test.labels)
     classes = np.count_nonzero(counts)
-    return not above(
-        [row], [by_cluster(correct(row, test) / (classes * share), test.clusters)], np.full(test.count, 1 / classes)
-    )
+    recall = by_cluster(mean_correct(row, test) / (classes * share), test.clusters)
+    return not above([row], [recall], np.full(test.count, 1 / classes))
 
 
-def correct(row: Row, test: Examples) -> FloatArray:
-    """(N,) the share of the row's seeds that are right on each test example."""
-    right: FloatArray = (stacked(row, sorted(row.cells)) == test.labels).mean(axis=0, dtype=np.float64)
-    return right
+def mean_correct(row: Row, test: Examples) -> FloatArray:
+    """(N,) the share of the row's seeds that are right on each test example; NaN for an example that no seed tests."""
+    right = correct(test.labels, stacked(row, sorted(row.cells)))
+    tested = (~np.isnan(right)).sum(axis=0)
+    return np.where(tested > 0, np.nansum(right, axis=0) / np.maximum(tested, 1), np.nan)
 
 
 def above(rows: Sequence[Row], scores: Sequence[FloatArray], guess: FloatArray) -> frozenset[str]:
     """The labels of the rows whose scores (M,) by cluster have a mean significantly above that of `guess` (M,)."""
-    results = [compare(score[None], guess[None]) for score in scores]
+    tested = [~np.isnan(score) for score in scores]
+    results = [compare(score[None, known], guess[None, known]) for score, known in zip(scores, tested, strict=True)]
     corrected = holm([one.p for one in results])
     return frozenset(
         row.label for row, one, p in zip(rows, results, corrected, strict=True) if one.difference > 0 and p < ALPHA

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from bench.store import role_texts
 from bench.store.layout import precomputed_path
 from bench.store.manifest import PRECOMPUTED, joined
 from methods.base import QUALITY, RealUse, hyperparameters
+from tasks.errors import plural
 
 if TYPE_CHECKING:
     from bench.planning.rows import SectionRows
@@ -84,6 +86,8 @@ def section(
     that they need; `quality` are the folders of quality checkers by seed.
     """
     data = rows.stressed(rows.request.seeds[0])
+    if rows.data.folds:  # every real row is tested by some seed
+        data = replace(data, pool=rows.data.pool, test=rows.data.pool, folds=rows.data.folds)
     test, roles = data.test, rows.roles(rows.request.seeds[0])
     counts = {name: len(role.ids) for name, role in roles.items()}
     own = checker.hash == rows.checkpoint.hash
@@ -119,9 +123,11 @@ def section(
         },
         "label_shares": {role: data.shares(part) for role, part in data.roles.items()},
         "majority": max(data.shares(test)),
+        **cross_validation(rows),
         "notes": [
             *rows.data.notes,
             *(f"Warning: {warning}" for warning in rows.data.warnings),
+            *unequal_folds(rows),
             *([rows.protocol.note] if rows.protocol.note else []),
             *no_choice_note(rows, counts["generated"]),
             *(
@@ -140,6 +146,21 @@ def section(
     }
 
 
+def cross_validation(rows: SectionRows) -> dict[str, Any]:
+    """The folds of a section, and all real rows, of which each cell tests some; nothing where the test is fixed."""
+    pool, folds = rows.data.pool, rows.data.folds
+    if not folds:
+        return {}
+    return {
+        "cross_validation": {
+            "folds": folds,
+            "ids": pool.ids.tolist(),
+            "labels": pool.labels.tolist(),
+            "classes": len(rows.data.spec.labels),
+        }
+    }
+
+
 def method(choice: MethodChoice, roles: Mapping[str, RoleRows], cells: Mapping[str, str], needs: Any) -> dict[str, Any]:
     """A method of a section: its settings, its use of real rows, its cells, and the folders that they need."""
     return {
@@ -155,6 +176,17 @@ def method(choice: MethodChoice, roles: Mapping[str, RoleRows], cells: Mapping[s
         "cells": cells,
         "needs": needs,
     }
+
+
+def unequal_folds(rows: SectionRows) -> list[str]:
+    """A note if the seeds are no whole number of repeats of a cross-validation."""
+    seeds, folds = len(rows.request.seeds), rows.data.folds
+    if not folds or seeds % folds == 0:
+        return []
+    return [
+        f"{plural(seeds, 'seed')} are no whole number of repeats of {folds} folds, so that some rows are tested less "
+        f"often than others; --seeds {folds * -(-seeds // folds)} tests all alike"
+    ]
 
 
 def no_choice_note(rows: SectionRows, generated: int) -> list[str]:

@@ -71,7 +71,7 @@ class SectionRows:
             "generated": replace(scored, ids=generated.ids, labels=generated.labels, index=index),
             "real": subset(small, division.fitting),
             "select": subset(small, division.selecting),
-            "test": self.role(data.test),
+            "test": self.test_role(data.test),
         }
         with_hidden = {"generated": generated, **({"test": data.test} if data.test.hidden else {})}
         ids = {name: hidden_id(roles[name], rows) for name, rows in with_hidden.items()}
@@ -97,6 +97,13 @@ class SectionRows:
         """
         index, own = positions(self.real_rows.ids, real.ids), self.tokens_of(real, self.checkpoint).name
         return replace(self.role(self.real_rows), ids=real.ids, labels=real.labels, index=index, texts=own)
+
+    def test_role(self, test: Rows) -> RoleRows:
+        """The role of the test rows. The folds of a cross-validation share the folder of all real rows."""
+        if not self.data.folds:
+            return self.role(test)
+        index, own = positions(self.data.pool.ids, test.ids), self.tokens_of(test, self.checkpoint).name
+        return replace(self.role(self.data.pool), ids=test.ids, labels=test.labels, index=index, texts=own)
 
     @cached_property
     def real_rows(self) -> Rows:

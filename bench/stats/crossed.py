@@ -56,6 +56,7 @@ import numpy as np
 from scipy.special import stdtridf, stdtrit
 
 from bench.arrays import FloatArray, IntArray
+from bench.stats.folds.variances import effective_shape, fold_variances, partial
 from bench.stats.interval import LEVEL
 from bench.stats.metrics import confusion, macro_f1_of, ratio
 
@@ -92,7 +93,9 @@ class Comparison:
 
 
 def components(scores: FloatArray) -> Components:
-    """The sample variances of scores (..., S, N)."""
+    """The sample variances of scores (..., S, N); of one difference (S, N) where each seed tests a fold, with NaN."""
+    if partial(scores):
+        return Components(*fold_variances(scores))
     seeds, examples = scores.shape[-2:]
     mean = scores.mean(axis=(-2, -1), keepdims=True)
     seed, example = scores.mean(axis=-1, keepdims=True), scores.mean(axis=-2, keepdims=True)
@@ -185,6 +188,7 @@ def once_more(difference: float, variances: Components, seeds: int, examples: in
 def compare(a: FloatArray, b: FloatArray) -> Comparison:
     """Compare per-example scores (S, N) of two methods, paired by seed and example.
 
+    A score is NaN where a seed does not test an example, see `bench.stats.folds.variances`.
     Methods with the same scores have difference 0 and p = 1. Raises ValueError for fewer than two examples or shapes
     that do not match.
     """
@@ -195,7 +199,8 @@ def compare(a: FloatArray, b: FloatArray) -> Comparison:
         raise ValueError(f"a comparison needs a seed and two examples, got {seeds} and {examples}")
     scores = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     variances = components(scores)
-    difference = float(scores.mean())
+    seeds, examples = effective_shape(scores)
+    difference = float(np.nanmean(scores))
     by_seed, by_example, floor = terms(variances, seeds, examples)
     varies = bool(variances.example > 0.0) or bool(variances.seed > 0.0)
     se = math.sqrt(max(float(by_seed + by_example), float(floor))) if varies else 0.0
@@ -218,7 +223,12 @@ def compare(a: FloatArray, b: FloatArray) -> Comparison:
 
 def compare_accuracy(labels: IntArray, a: IntArray, b: IntArray, clusters: IntArray | None = None) -> Comparison:
     """Difference of accuracy between predictions (S, N) of two methods; `clusters` (N,) as for `by_cluster`."""
-    return compare(*(by_cluster((part == labels).astype(np.float64), clusters) for part in (a, b)))
+    return compare(*(by_cluster(correct(labels, part), clusters) for part in (a, b)))
+
+
+def correct(labels: IntArray, predictions: IntArray) -> FloatArray:
+    """1 where predictions (..., N) are right, 0 where they are wrong, NaN where they are -1: not tested."""
+    return np.where(predictions < 0, math.nan, (predictions == labels).astype(np.float64))
 
 
 def compare_macro_f1(

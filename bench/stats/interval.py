@@ -24,9 +24,15 @@ class Interval:
 
 
 def t_interval(
-    values: Sequence[float], level: float = LEVEL, bounds: tuple[float, float] = (-math.inf, math.inf)
+    values: Sequence[float],
+    level: float = LEVEL,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+    overlap: float = 0.0,
 ) -> Interval:
-    """mean +- t_{(1 + level)/2, n - 1} sd / sqrt(n), sd with n - 1 in its denominator.
+    """mean +- t_{(1 + level)/2, n - 1} sd sqrt(1/n + overlap), sd with n - 1 in its denominator.
+
+    `overlap` is the ratio of test to training rows where the values are those of folds, which share training rows
+    (Nadeau and Bengio, 2003, Machine Learning 52, 239-281).
 
     The interval is for new seeds on the same test rows; see `crossed` for differences between methods. It is cut at
     `bounds`, the range of values that the metric can take, which does not change its coverage.
@@ -36,5 +42,5 @@ def t_interval(
     if n < 2:
         return Interval(n, mean, math.nan, math.nan, math.nan)
     sd = float(np.std(values, ddof=1))
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * sd / math.sqrt(n)
+    half = float(stdtrit(n - 1, (1 + level) / 2)) * sd * math.sqrt(1 / n + overlap)
     return Interval(n, mean, sd, max(mean - half, bounds[0]), min(mean + half, bounds[1]))

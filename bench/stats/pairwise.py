@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.arrays import FloatArray
 from bench.stats.crossed import Components, p_values
+from bench.stats.folds.variances import effective_shape, fold_covariances, partial
 
 ROUNDING = 1e-12  # differences this small are rounding errors; variances relative to the terms subtracted
 
@@ -23,6 +24,8 @@ class Pairwise(NamedTuple):
 
 def covariances(scores: FloatArray) -> Components:
     """Covariances (M, M) between methods of scores (M, S, N): of seed means, of example means, and of residuals."""
+    if partial(scores):
+        return Components(*fold_covariances(scores))
     methods, seeds, examples = scores.shape
     mean = scores.mean(axis=(1, 2))
     seed, example = scores.mean(axis=2) - mean[:, None], scores.mean(axis=1) - mean[:, None]
@@ -46,9 +49,9 @@ def of_differences(covariance: FloatArray) -> FloatArray:
 
 def pairwise(scores: FloatArray) -> Pairwise:
     """Compare all pairs of methods by their scores (M, S, N), paired by seed and example; see `crossed`."""
-    seeds, examples = scores.shape[1:]
+    seeds, examples = effective_shape(scores)
     variances = Components(*(of_differences(covariance) for covariance in covariances(scores)))
-    mean = scores.mean(axis=(1, 2))
+    mean = np.nanmean(scores, axis=(1, 2))
     difference = mean[:, None] - mean
     difference = np.where(np.abs(difference) > ROUNDING, difference, 0.0)
     return Pairwise(difference, variances, p_values(difference, variances, seeds, examples))

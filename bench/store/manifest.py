@@ -18,7 +18,7 @@ PRECOMPUTED = "artefacts"  # entry with the folders of a grid's precomputed tabl
 # Entries that two sections must share to be one table.
 TRAINING = ("encoder_hash", "checker_encoder_hash", "preset", "protocol", "settings")
 GATHERED = ("seeds", "records", "checkers", "methods")  # entries that are joined from the sections of one table
-SECTION = ("task_ref", "source", "sizes", "hashes", "given_checkers", *TRAINING)
+SECTION = ("task_ref", "source", "sizes", "hashes", "cross_validation", "given_checkers", *TRAINING)
 
 
 def missing_references(present: set[str]) -> list[str]:

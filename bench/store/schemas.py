@@ -56,6 +56,15 @@ class ManifestGenerated(BaseModel):
     cause: str
 
 
+class CrossValidation(BaseModel):
+    """The rows that the cells of a section test in folds: ids and labels (N,)."""
+
+    folds: int = Field(ge=2)
+    classes: int
+    ids: list[int]
+    labels: list[int]
+
+
 class ManifestSection(BaseModel):
     """A section of a grid."""
 
@@ -82,6 +91,7 @@ class ManifestSection(BaseModel):
     origins: dict[str, Any] = Field(default_factory=dict)
     filters: dict[str, Any] = Field(default_factory=dict)
     stress: dict[str, Any] = Field(default_factory=dict)
+    cross_validation: CrossValidation | None = None
     given_checkers: dict[str, Any] = Field(default_factory=dict)
     training: dict[str, Any] = Field(default_factory=dict)
     looks: Annotated[list[int], AfterValidator(ascending)] = Field(default_factory=list)

@@ -9,12 +9,13 @@ from typing import Literal
 
 import numpy as np
 
+from tasks.cross_validation import FOLDS, check_rows, clusters_ignored, fold_count, note, showed_examples
 from tasks.data import TaskData
 from tasks.draw import TEST_SEED, draw
 from tasks.errors import DataError, plural
 from tasks.loading.checks import checked_options
 from tasks.loading.clusters import with_clusters
-from tasks.loading.overlaps import data_warnings, without_copies
+from tasks.loading.overlaps import data_warnings, without_copies, without_repeats
 from tasks.loading.read_roles import Reader
 from tasks.reading import USUAL, Readings, reading_of
 from tasks.roles import FILES, MINIMUM_PER_CLASS, MINIMUM_REAL, Role
@@ -35,6 +36,7 @@ def load_task(
     test_size: TestSize,
     places: Mapping[Role, str | Table],
     readings: Readings = USUAL,
+    folds: int | None = None,
 ) -> TaskData:
     """Load a task; the arguments are those of `tasks.load`. Raises `DataError`."""
     if (spec := load_spec(name)).process is not None:
@@ -44,32 +46,69 @@ def load_task(
     reader = Reader(name, source, data_dir, options, places, readings)
     rows = reader.rows()
     spec, notes, prefix = reader.spec, reader.notes, reader.error_prefix  # the spec with the labels of the rows
-    held, pool = (rows["test"], rows["real"]) if "test" in rows else _split(reader, rows)
+    folds = _folds(reader, rows, test_size, folds)
+    drop_copies = reading_of(readings, "").drop_copies
+    if folds:
+        held = pool = without_repeats(rows["real"], notes) if drop_copies else rows["real"]
+        check_rows(pool, spec.labels, folds, prefix)
+        notes.append(note(len(pool), folds) + clusters_ignored(pool))
+    else:
+        held, pool = (rows["test"], rows["real"]) if "test" in rows else _split(reader, rows)
     notes += _absent_classes(spec, rows["generated"])
     held_keys = set(held.keys)
     default_test = min(spec.sizes.test, len(held))
+    size = default_test if test_size == "default" else test_size
     generated = _without(held_keys, rows["generated"], "generated rows", prefix, notes)
-    pool = _without(held_keys, pool, "real rows", prefix, notes)
-    if reading_of(readings, "").drop_copies:
-        generated, pool = without_copies(generated, pool, held, prefix, notes)
+    if not folds:
+        pool = _without(held_keys, pool, "real rows", prefix, notes)
+    if drop_copies:
+        copies = "generated rows that repeat a real or test row"
+        generated = without_copies(generated, (held, pool), copies, prefix, notes)
+        if not folds:
+            pool = without_copies(pool, (held,), "real rows that repeat a test row", prefix, notes)
     data = TaskData(
         spec=spec,
         source=reader.described_source(),
         generated=generated,
         pool=pool,
-        test=with_clusters(_test(spec, prefix, held, default_test if test_size == "default" else test_size), notes),
+        test=held if folds else with_clusters(_test(spec, prefix, held, size), notes),
         validation=_validation(rows.get("validation"), held_keys, prefix, notes),
         notes=tuple(notes),
         about=(reader.block.about or "") if not places else "",
         stand_in=reader.block.stand_in and not {"real", "test"} <= set(places),
-        default_real=_default_real(reader, len(pool)),
+        default_real=_default_real(reader, len(pool), folds),
         default_test=default_test,
         error_prefix=prefix,
         origins=reader.origins,
         columns=reader.columns,
+        folds=folds,
     )
     _check_classes(data)
     return replace(data, warnings=(*reader.warnings, *data_warnings(data)))
+
+
+def _folds(reader: Reader, rows: Mapping[str, Rows], test_size: TestSize, requested: int | None) -> int:
+    """The number of folds that the real rows are cross-validated in; 0: there is a test set, or one is held out.
+
+    Raises `DataError` if folds are requested for a task with a test set.
+    """
+    if "test" in rows or reader.block.split is not None:
+        if requested:
+            raise DataError(f"{reader.error_prefix}: --folds is for real rows without a test set; this task has one")
+        return 0
+    own = "real" in reader.places or reader.source == FILES
+    if requested is None and (isinstance(test_size, int) or not own):
+        return 0  # so many rows are to be held out
+    count = fold_count(len(rows["real"]), requested)
+    if count and showed_examples(rows["generated"]):
+        shown = "the prompts of the generated rows showed examples (few-shot)"
+        if requested is None:
+            reader.notes.append(f"{shown}, and each fold would test some of them; so no folds, but half is held out")
+            return 0
+        reader.warnings.append(
+            f"{shown}; where these are among the real rows, a fold tests rows that the generator saw"
+        )
+    return count
 
 
 def _split(reader: Reader, roles: Mapping[str, Rows]) -> tuple[Rows, Rows]:
@@ -79,7 +118,7 @@ def _split(reader: Reader, roles: Mapping[str, Rows]) -> tuple[Rows, Rows]:
     if split is None and len(rows) < MINIMUM_TO_SPLIT:
         raise DataError(
             f"{reader.error_prefix}: no test set, and {plural(len(rows), 'real row')} are too few to hold one out; "
-            f"give at least {MINIMUM_TO_SPLIT} real rows, or --test FILE"
+            f"give at least {MINIMUM_TO_SPLIT} real rows, or --folds {FOLDS} for cross-validation, or --test FILE"
         )
     size = split.test if split else min(most, len(rows) // 2)
     what = f"{reader.error_prefix}: a test of {plural(size, 'row')}"
@@ -95,9 +134,11 @@ def _split(reader: Reader, roles: Mapping[str, Rows]) -> tuple[Rows, Rows]:
     return rows.take(held), roles["real"] if "held" in roles else rest
 
 
-def _default_real(reader: Reader, pool: int) -> int:
+def _default_real(reader: Reader, pool: int, folds: int) -> int:
     """The size of the small real set. A registered task fixes it; of the user's own rows all are taken up to that."""
     sizes = reader.spec.sizes.real
+    if folds:
+        return min(sizes["default"], pool - -(-pool // folds))
     if "real" in reader.places or reader.spec.name == FILES:
         return max(MINIMUM_REAL, min(sizes["default"], pool))
     return sizes.get(reader.source, sizes["default"])

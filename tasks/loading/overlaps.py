@@ -36,18 +36,22 @@ def data_warnings(data: TaskData) -> Iterator[str]:
         )
 
 
-def without_copies(generated: Rows, pool: Rows, test: Rows, prefix: str, notes: list[str]) -> tuple[Rows, Rows]:
-    """Generated and real rows that are no near copies of test rows; generated rows not of real rows either.
+def without_repeats(rows: Rows, notes: list[str]) -> Rows:
+    """The first of all real rows that are near copies of each other, so that none is taught and tested."""
+    first = np.unique(np.array(rows.near_keys), return_index=True)[1]
+    if len(first) == len(rows):
+        return rows
+    repeats = f"{len(rows) - len(first):,} of {len(rows):,} real rows that repeat an earlier real row"
+    notes.append(f"left out {repeats}, apart from punctuation (--drop-copies)")
+    return rows.take(np.sort(first))
 
-    Notes count the others. Raises `DataError` if none is left of a role.
+
+def without_copies(rows: Rows, others: Sequence[Rows], what: str, prefix: str, notes: list[str]) -> Rows:
+    """The rows that are no near copies of rows of other roles. A note counts those, which are `what`.
+
+    Raises `DataError` if none is left.
     """
-    test_keys = set(test.near_keys)
-    pool = _dropped(pool, test_keys, "real rows that repeat a test row", prefix, notes)
-    known = test_keys.union(pool.near_keys)
-    return _dropped(generated, known, "generated rows that repeat a real or test row", prefix, notes), pool
-
-
-def _dropped(rows: Rows, keys: set[str], what: str, prefix: str, notes: list[str]) -> Rows:
+    keys = {key for role in others for key in role.near_keys}
     mask = np.array([key not in keys for key in rows.near_keys], dtype=np.bool_)
     if not mask.any():
         raise DataError(f"{prefix}: --drop-copies leaves no row, because all {len(rows):,} are {what}")

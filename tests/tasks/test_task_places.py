@@ -70,17 +70,17 @@ def test_one_file_needs_the_other_roles(own):
 
 def test_without_a_test_set_half_of_the_real_rows_is_held_out(own):
     (own / "test.parquet").unlink()
-    data = load(own)
+    data = load(own, folds=0)
     assert sizes(data) == (120, 60, 60)
     assert set(data.test.keys).isdisjoint(data.pool.keys)
     assert data.test.labels.tolist().count(0) == 30
     assert data.notes[0].startswith("no test set was given: 60 of the 120 real rows, stratified by label")
     rows = [json.loads(line) for line in (own / "real.jsonl").read_text().splitlines()]
     write_json_lines(own / "real.jsonl", rows[::-1])
-    assert set(load(own).test.texts) == set(data.test.texts), "the split goes by content"
+    assert set(load(own, folds=0).test.texts) == set(data.test.texts), "the split goes by content"
     write_json_lines(own / "real.jsonl", rows[30:90])
     with pytest.raises(DataError, match=r"task mytask: no test set, and 60 real rows .* at least 100 .*--test FILE"):
-        load(own)
+        load(own, folds=0)
 
 
 def test_a_role_of_a_registered_task_is_replaced(own):
@@ -127,7 +127,7 @@ def test_a_split_of_a_yaml_holds_for_the_real_rows_that_are_given(own):
 def test_labels_that_are_left_out_are_no_classes(own):
     write_json_lines(own / "real.jsonl", make_rows("real", BOTH | {"unclear": 7}))
     sources = {"files": {"generated": "generated.csv", "real": "real.jsonl", "leave_out": ["unclear"]}}
-    data = load(write_task(own, labels=None, sources=sources))
+    data = load(write_task(own, labels=None, sources=sources), folds=0)
     assert (data.spec.labels, len(data.pool) + len(data.test)) == (("negative", "positive"), 112 + 8)
     assert data.notes[0] == "7 of 127 real rows left out: unclear"
     rows = [row | {"agreement": 50 + 50 * (i % 2)} for i, row in enumerate(make_rows("real", BOTH | {"unclear": 8}))]

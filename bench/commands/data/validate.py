@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,8 @@ def task_lines(request: Request, task: TaskChoice) -> Iterator[str]:
     size = generated_size(request, task, loaded)
     data = stressed(loaded, task.stress, request.seeds[0])
     real = data.real(request.seeds[0])
+    if loaded.folds:  # every real row is tested by some seed
+        data = replace(data, pool=loaded.pool, folds=loaded.folds)
     stand_in = "; its real and test rows are a stand-in, not human text" if data.stand_in else ""
     about = f" ({data.about})" if data.about and not data.stand_in else ""
     kind = "pairs of texts" if data.spec.pair else "texts"
@@ -70,11 +73,11 @@ def compared_shares(data: TaskData) -> Iterator[str]:
         f"{name} {' / '.join(f'{share:.1%}' for share in of_class)}"
         for name, of_class in zip(data.spec.labels, by_class, strict=True)
     )
-    shift = max(abs(generated - real) for generated, real, _ in by_class)
+    shift = max(abs(generated - real) for generated, real, *_ in by_class)
     roles = " / ".join(data.roles)
     yield f"label shares ({roles}): {listed}; generated and real differ by up to {100 * shift:.1f} points"
-    largest = max(range(len(by_class)), key=lambda label: by_class[label][2])
-    accuracy = f"{by_class[largest][2]:.1%} accuracy on the test"
+    largest = max(range(len(by_class)), key=lambda label: by_class[label][-1])  # the test, or the real rows in folds
+    accuracy = f"{by_class[largest][-1]:.1%} accuracy on the test"
     yield f"always predicting {data.spec.labels[largest]}, the majority class of the test, has {accuracy}"
 
 

@@ -67,7 +67,7 @@ def section_lines(section: Section, a: str, rules: Rules, margin: float | None =
     base = next(row for row in section.rows if row.is_baseline)
     row = next(row for row in section.rows if row.label == a)
     yield f"{row.label} against {base.label}: {section.spec['title']} ({section.spec['task_ref']}, {where(section)})"
-    if row.paired is None or row.paired.accuracy is None or row.paired.macro_f1 is None:
+    if row.paired is None or row.paired.accuracy is None:
         yield f"  no difference: {row.paired.withheld if row.paired else 'no cell has a result'}"
         yield ""
         return
@@ -91,7 +91,7 @@ def where(section: Section) -> str:
 
 
 def primary(
-    row: Row, base: Row, paired: Paired, accuracy: Comparison, f1: Comparison, rules: Rules
+    row: Row, base: Row, paired: Paired, accuracy: Comparison, f1: Comparison | None, rules: Rules
 ) -> Iterator[tuple[str, str]]:
     """Names and values of the inference that the leaderboard uses."""
     shared = set(row.cells) & set(base.cells)
@@ -117,8 +117,9 @@ def primary(
         effect = f"{accuracy.effect:+.2f} sd of one more seed"
         effect = "not defined: nothing varies" if math.isnan(accuracy.effect) else effect
         yield "effect", f"{effect}; better at {better:g} of {len(by_seed)} seeds (a tie is half)"
-    few = f"; no interval: a class has fewer than {FEWEST_PER_CLASS} test rows"
-    yield "macro-F1", f"{gain(paired.shown_f1 or f1)} points{few if math.isnan(f1.p) else f', p {f1.p:.3g}'}"
+    if f1 is not None:
+        few = f"; no interval: a class has fewer than {FEWEST_PER_CLASS} test rows"
+        yield "macro-F1", f"{gain(paired.shown_f1 or f1)} points{few if math.isnan(f1.p) else f', p {f1.p:.3g}'}"
     gained = row.information
     if gained is not None and gained.accuracy is not None:
         yield (
@@ -128,8 +129,11 @@ def primary(
 
 
 def tested(result: Comparison, row: Row) -> str:
-    """`1,374 test rows`, or `1,374 test rows in 1,300 clusters` where clusters count."""
-    count = len(next(iter(row.cells.values())).predictions)
+    """`1,374 test rows`, or `1,374 test rows in 1,300 clusters` where clusters count, or the rows of all folds."""
+    predictions = next(iter(row.cells.values())).predictions
+    count = len(predictions)
+    if (predictions < 0).any():
+        return f"{count:,} real rows, a fold per seed"
     clusters = "" if count == result.examples else f" in {plural(result.examples, 'cluster')}"
     return f"{count:,} test rows{clusters}"
 

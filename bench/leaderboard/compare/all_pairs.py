@@ -14,6 +14,7 @@ from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.results import Pairs
 from bench.leaderboard.rules import Rules
 from bench.stats.equivalence import p_equivalent
+from bench.stats.folds.variances import effective_shape
 from bench.stats.multiple import CORRECTIONS, best_group
 from bench.stats.pairwise import one_sided, pairwise
 from bench.stats.verdict import ALPHA
@@ -28,7 +29,7 @@ def compare_pairs(rows: Sequence[Row], test: Examples, rules: Rules) -> Pairs | 
     if len(chosen) < 2:
         return None
     scores = np.stack([test.right(stacked(row, row.seeds)) for row in chosen])
-    seeds, examples = scores.shape[1:]
+    seeds, examples = effective_shape(scores)
     result = pairwise(scores)
     upper = np.triu_indices(len(chosen), 1)
 

@@ -15,6 +15,7 @@ from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.results import Match, Paired
 from bench.leaderboard.rules import Rules
 from bench.stats.crossed import Comparison, compare_accuracy, compare_macro_f1
+from bench.stats.folds.variances import effective_shape
 from bench.stats.multiple import max_t
 from bench.stats.pairwise import covariances, sure_correlation
 from bench.stats.verdict import incomplete
@@ -69,7 +70,7 @@ def match(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Seque
         reason = reason or f"first look at {looks[0]} seeds"
     return Match(
         compare_accuracy(test.labels, a, b, test.clusters),
-        macro_f1(test, a, b),
+        None if (a < 0).any() else macro_f1(test, a, b),  # a fold is too small for a macro-F1 of its own
         reason,
         tuple(looks),
         tuple(compare_accuracy(test.labels, a[:count], b[:count], test.clusters) for count in counts),
@@ -96,7 +97,7 @@ def step_down(rows: Sequence[Row], p: Sequence[float], base: Row, test: Examples
     if compared and shared:
         right = np.stack([test.right(stacked(row, shared)) for row in all_rows])
         scores = right[1:] - right[0]
-        correlation[np.ix_(compared, compared)] = sure_correlation(covariances(scores), *scores.shape[1:])
+        correlation[np.ix_(compared, compared)] = sure_correlation(covariances(scores), *effective_shape(scores))
     return [float(value) for value in max_t(p, correlation)] if len(rows) else []
 
 
@@ -107,5 +108,5 @@ def mixture(row: Row, base: Row) -> str:
 
 
 def stacked(row: Row, seeds: Sequence[int]) -> IntArray:
-    """Predicted classes (S, N) of a row's cells at these seeds."""
+    """Predicted classes (S, N) of a row's cells at these seeds; -1 where a seed does not test an example."""
     return np.stack([row.cells[seed].predictions for seed in seeds])

@@ -17,6 +17,7 @@ def reading(report: Report) -> str:
     entries = [
         *terms(report.rules),
         *comparisons(report),
+        *cross_validated(report),
         *(information(report.rules) if "information_gain" in visible_keys else ()),
     ]
     return "\n".join(f"- {entry}" for entry in (*entries, *costs(report), *closing()))
@@ -92,6 +93,19 @@ def together(rules: Rules) -> str:
         Correction.BH: "Simultaneous: of the intervals that exclude 0, 5 % may miss, as of the verdicts.",
     }[rules.correction]
     return f"{kind} `--intervals plain` shows intervals of each comparison alone."
+
+
+def cross_validated(report: Report) -> Iterator[str]:
+    """What differs where real rows are cross-validated; nothing if no section is."""
+    if not any(section.spec.get("cross_validation") for section in report.sections):
+        return
+    yield (
+        "**cross-validation** (no test set and few real rows): each seed tests one fold of the real rows on a model "
+        "that the other folds taught. Folds share rows, so a seed is no new sample. The interval of Δ is for new real "
+        "rows and seeds: from the variance between rows, as if there were only as many as a fold trains on, and the "
+        "variance between seeds beyond it. The intervals of accuracy and macro-F1 are t intervals over seeds, "
+        "corrected after Nadeau and Bengio (2003). There is no Δ of macro-F1."
+    )
 
 
 def mixed(report: Report) -> str:

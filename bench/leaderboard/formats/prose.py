@@ -133,6 +133,8 @@ def sizes(section: Section) -> str:
     counted = {role: f"{count:,} {escape(role)}" for role, count in counts.items()}
     if pool is not None:
         counted["real"] += f" from a pool of {pool:,}"
+    if folded := section.spec.get("cross_validation"):
+        counted["test"] = f"the same {counts['test']:,} rows tested in {folded['folds']} folds"
     size = section.spec.get("generated_size")  # older manifests do not have it
     if size and size["used"] < size["of"]:
         same, cause = size["used"] == counts["generated"], escape(size["cause"])

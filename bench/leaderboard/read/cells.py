@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench.arrays import IntArray
 from bench.errors import UserError
 from bench.leaderboard.read.scores import Examples, Score, Scores
@@ -31,7 +33,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class Cell:
-    """A finished cell: predicted classes (N,), metrics, cost without and with the precomputed tables it needs."""
+    """A finished cell: predicted classes (N,), metrics, cost without and with the precomputed tables it needs.
+
+    In a cross-validation the prediction is -1 for rows that the cell does not test.
+    """
 
     predictions: IntArray
     metrics: Mapping[str, float]
@@ -70,13 +75,29 @@ def number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
+def in_folds(score: Score, rows: Examples) -> IntArray | None:
+    """(N,) the predictions of a cell that tests some of the rows, -1 for the others; None if it tests other rows."""
+    place = {identity: k for k, identity in enumerate(rows.ids.tolist())}
+    known = [place.get(identity, -1) for identity in score.rows.ids.tolist()]
+    if -1 in known or score.rows.classes != rows.classes or (rows.labels[known] != score.rows.labels).any():
+        return None
+    predictions = np.full(len(rows.ids), -1)
+    predictions[known] = score.predictions
+    return predictions
+
+
 class Reader:
     """Reads the cells of one section; all must have the test rows of the first one."""
 
-    def __init__(self, store: Path, scores: Scores) -> None:
+    def __init__(self, store: Path, scores: Scores, folded: Mapping[str, Any] | None = None) -> None:
+        """`folded`: the entry of the manifest with all rows of a cross-validation, of which each cell tests some."""
         self.store = store
         self.scores = scores
+        self.folded = folded is not None
         self.rows: Examples | None = None
+        if folded is not None:
+            ids, labels = (np.array(folded[name], dtype=np.int64) for name in ("ids", "labels"))
+            self.rows = Examples(ids, labels, folded["classes"])
         self.cost = functools.cache(read_cost)  # many cells need the same checkers
 
     def read(self, name: str, needs: list[str]) -> Cell | Absent:
@@ -100,12 +121,13 @@ class Reader:
         """A finished cell. Raises UserError if its test rows are not those of the section."""
         if self.rows is None:
             self.rows = score.rows
-        if not score.rows.same(self.rows):
+        predictions = in_folds(score, self.rows) if self.folded else score.predictions
+        if predictions is None or not (self.folded or score.rows.same(self.rows)):
             raise UserError(f"cell {name}: its test rows are not those of the other cells of its section")
         environment = folder / "env.json"
         own = self.cost(folder)
         return Cell(
-            predictions=score.predictions,
+            predictions=predictions,
             metrics=score.metrics,
             own=own,
             standalone=sum((self.cost(self.store / need) for need in dict.fromkeys(needs)), own),

@@ -25,7 +25,7 @@ from bench.errors import UserError
 from bench.hashing import files_hash
 from bench.processes import pool
 from bench.stats import metrics
-from bench.stats.crossed import by_cluster
+from bench.stats.crossed import by_cluster, correct
 from bench.stats.metrics import METRICS
 from bench.store.files import json_object, write_bytes
 from bench.store.integrity import damage
@@ -54,8 +54,8 @@ class Examples:
     clusters: IntArray | None = None
 
     def right(self, predictions: IntArray) -> FloatArray:
-        """Scores (..., M) of predicted classes (..., N): 1 for a right row, 0 for a wrong one, by cluster."""
-        return by_cluster((predictions == self.labels).astype(np.float64), self.clusters)
+        """Scores (..., M) of predicted classes (..., N) by cluster, see `bench.stats.crossed.correct`."""
+        return by_cluster(correct(self.labels, predictions), self.clusters)
 
     @property
     def count(self) -> int:

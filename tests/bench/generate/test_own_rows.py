@@ -42,7 +42,7 @@ def shown(request: dict[str, Any]) -> list[str]:
 def test_examples_are_of_the_label_and_not_among_the_rows_that_test_a_run(run: Run, real: Path) -> None:
     with chat_server() as server:
         done = run(server, n=40, few_shot=str(real))
-    data = load(FILES, places={"generated": str(real), "real": str(real)})
+    data = load(FILES, places={"generated": str(real), "real": str(real)}, folds=0)
     asked = {request["seed"]: request for request in server.requests}
     texts = pd.read_csv(real)["Review"].tolist()
     seen = Counter[str]()

@@ -1,0 +1,87 @@
+"""Cross-validation of few real rows: each fold's rows test what the other folds taught.
+
+Seed s is fold s mod K of repeat s div K. So K seeds test every row once, and 2 K seeds twice, in other folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tasks.errors import DataError, plural
+from tasks.roles import MINIMUM_PER_CLASS
+
+if TYPE_CHECKING:
+    from tasks.data import TaskData
+    from tasks.rows import Rows
+
+FOLDS = 5  # of own real rows without a test set, if there are few
+FEW = 400  # real rows; of more, half are held out as the test. Half of 400 know an accuracy to within 7 points
+LEAST = 20  # real rows; with fewer, a fold has so few that no method can be told from another
+MOST_FOLDS = 20
+
+
+def fold_count(rows: int, requested: int | None) -> int:
+    """The number of folds for a number of real rows without a test set; 0: half of them are held out."""
+    return requested if requested is not None else FOLDS if rows < FEW else 0
+
+
+def showed_examples(generated: Rows) -> bool:
+    """Whether `bench generate` wrote the rows and showed the model real rows, by the columns that it writes."""
+    if not {"prompt_id", "examples"} <= set(generated.columns):
+        return False
+    return any(str(cell or "[]").strip() not in ("[]", "nan") for cell in generated.columns["examples"])
+
+
+def check_rows(rows: Rows, labels: Sequence[str], folds: int, prefix: str) -> None:
+    """Raise `DataError` for too few rows, or too few of a class, for a number of folds."""
+    import numpy as np
+
+    if len(rows) < LEAST:
+        raise DataError(
+            f"{prefix}: no test set, and {plural(len(rows), 'real row')} are too few even for cross-validation; give "
+            f"at least {LEAST} real rows, or --test FILE"
+        )
+    for label, name in enumerate(labels):
+        count = int((rows.labels == label).sum())
+        if count - -(-count // folds) < MINIMUM_PER_CLASS:
+            raise DataError(
+                f"{prefix}: {plural(count, 'real row')} of class {name}; in {folds} folds, at least "
+                f"{MINIMUM_PER_CLASS + 1} are needed; give more, or --test FILE, or --drop-labels {name}"
+            )
+    texts = len(np.unique(rows.keys))
+    if texts < folds:
+        raise DataError(f"{prefix}: {plural(texts, 'different text')} cannot be cut into {folds} folds; give more rows")
+
+
+def of_seed(data: TaskData, seed: int | str) -> TaskData:
+    """The task as a seed sees it: one fold is its test, and the others are its pool.
+
+    A task with a test of its own is returned as it is.
+    """
+    import numpy as np
+
+    if not data.folds:
+        return data
+    from tasks.draw import folds
+
+    repeat, fold = divmod(int(seed), data.folds)
+    of_row = folds(data.spec.name, data.pool, f"repeat {repeat}", data.folds)
+    test, pool = (data.pool.take(np.flatnonzero(chosen)) for chosen in (of_row == fold, of_row != fold))
+    return replace(data, test=test, pool=pool, default_real=min(data.default_real, len(pool)), folds=0)
+
+
+def note(rows: int, folds: int) -> str:
+    """How few real rows are both taught and tested."""
+    return (
+        f"no test set was given: the {plural(rows, 'real row')} are cross-validated in {folds} stratified folds. Seed "
+        f"s tests fold s mod {folds} of repeat s div {folds} on what the other folds taught; generated rows with the "
+        "text of a real row are left out"
+    )
+
+
+def clusters_ignored(rows: Rows) -> str:
+    """The end of the note if a column names clusters of rows, which the intervals of folds do not use."""
+    columns = [name for name in rows.columns if str(name).strip().lower() == "cluster"]
+    return f"; intervals count rows, not the clusters of column {columns[0]!r} (--folds 0 uses them)" if columns else ""

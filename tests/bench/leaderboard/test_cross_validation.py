@@ -1,0 +1,97 @@
+"""A run on few real rows without a test set: folds in the cells, one table in the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.errors import UserError
+from bench.jobs import CellJob
+from bench.leaderboard import write_report
+from bench.leaderboard.build import build
+from bench.leaderboard.compare.all_pairs import compare_pairs
+from bench.leaderboard.informative import beats_majority, mean_correct
+from bench.leaderboard.read.cells import Cell, Reader
+from bench.leaderboard.read.scores import Examples, Scores
+from bench.leaderboard.rules import USUAL
+from bench.planning.describe import describe
+from bench.planning.plan import Plan
+
+Run = Callable[..., Plan]
+ROWS = 50
+
+
+@pytest.fixture
+def plan(run_here: Run, tmp_path: Path) -> Plan:
+    """Two methods on the five folds of fifty real rows."""
+
+    def write(role: str, count: int) -> str:
+        rows = [(f"{role} {('bad', 'good')[i % 2]} {i}", ("bad", "good")[i % 2]) for i in range(count)]
+        pd.DataFrame(rows, columns=["text", "label"]).to_csv(tmp_path / f"{role}.csv", index=False)
+        return str(tmp_path / f"{role}.csv")
+
+    return run_here(methods="ce,real-only", seeds=5, generated=write("generated", 64), real=write("real", ROWS))
+
+
+def exact(cell: Cell, test: Examples) -> Cell:
+    """The cell as if it were right on every row that it tests."""
+    return replace(cell, predictions=np.where(cell.predictions < 0, -1, test.labels))
+
+
+def test_each_row_is_tested_by_a_model_that_was_not_taught_it(plan: Plan, tmp_path: Path) -> None:
+    jobs = [job for identity in plan.cells if isinstance(job := plan.jobs[identity], CellJob)]
+    assert len(jobs) == 10
+    for job in jobs:
+        assert not set(job.test.ids) & set(job.real.ids)
+        assert len(job.real.ids) == 40
+    assert len({job.test.tokens for job in jobs}) == 1, "the folds share their tokens"
+
+    manifest = describe(plan, "command")
+    (section,) = build(manifest, plan.root).sections
+    assert section.test is not None
+    assert len(section.test.ids) == ROWS
+    right = {}
+    for row in section.rows:
+        predictions = np.stack([row.cells[seed].predictions for seed in range(5)])
+        assert ((predictions >= 0).sum(axis=0) == 1).all()
+        right[row.label] = (predictions.max(axis=0) == section.test.labels).mean()
+        assert row.accuracy.mean == pytest.approx(right[row.label])
+    real = next(row for row in section.rows if row.label == "real-only")
+    assert real.paired is not None
+    assert real.paired.accuracy is not None
+    assert real.paired.accuracy.difference == pytest.approx(right["real-only"] - right["ce"])
+    assert real.paired.accuracy.examples == 40
+    assert real.paired.macro_f1 is None
+    pairs = compare_pairs(section.rows, section.test, USUAL)
+    assert pairs is not None
+    assert pairs.difference[0, 1] == pytest.approx(right[pairs.labels[0]] - right[pairs.labels[1]])
+    shares = {row.label: mean_correct(row, section.test) for row in section.rows}
+    assert {label: share.mean() for label, share in shares.items()} == pytest.approx(right)
+    first = section.rows[0]
+    best = replace(first, cells={seed: exact(cell, section.test) for seed, cell in first.cells.items()})
+    assert beats_majority([best], section.test)
+
+    text = write_report(manifest, plan.root, tmp_path / "reports", figures=False).read_text()
+    assert "the same 50 rows tested in 5 folds" in text
+    assert "bad 50 / 50 %, good 50 / 50 % (generated / real rows)" in text
+    assert "Nadeau" in text
+    assert json.loads((tmp_path / "reports" / "leaderboard.json").read_text())
+
+
+def test_a_cell_that_tests_other_rows_is_refused(plan: Plan) -> None:
+    (section,) = describe(plan, "command")["sections"]
+    cell = next(iter(section["methods"][0]["cells"].values()))
+    scores = Scores()
+    Reader(plan.root, scores, section["cross_validation"]).read(cell, [])
+    folded = section["cross_validation"]
+    for changed in ({**folded, "ids": [], "labels": []}, {**folded, "classes": 3}):
+        reader = Reader(plan.root, scores, changed)
+        for name in section["methods"][0]["cells"].values():
+            with pytest.raises(UserError, match="its test rows are not those"):
+                reader.read(name, [])

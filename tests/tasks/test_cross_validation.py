@@ -1,0 +1,134 @@
+"""Few real rows without a test set: folds that partition them, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.config.option import option_of
+from bench.config.run_arguments import RunArguments
+from tasks import DataError, TaskData, load, stressed
+from tasks.cross_validation import FEW, FOLDS, LEAST
+from tasks.reading import Reading
+
+
+def write(folder: Path, role: str, counts: dict[str, int], texts: str = "{role} {label} {i}") -> str:
+    rows = [(texts.format(role=role, label=label, i=i), label) for label, n in counts.items() for i in range(n)]
+    path = folder / f"{role}.csv"
+    pd.DataFrame(rows, columns=["text", "label"]).to_csv(path, index=False)
+    return str(path)
+
+
+def own(folder: Path, counts: dict[str, int], **options: object) -> TaskData:
+    places = {"generated": write(folder, "generated", {"bad": 40, "good": 40}), "real": write(folder, "real", counts)}
+    return load("files", places=places, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("counts", [{"bad": 90, "good": 60}, {"bad": 13, "good": 7}, {"bad": 301, "good": 98}])
+def test_the_folds_of_a_repeat_test_every_row_once(tmp_path: Path, counts: dict[str, int]) -> None:
+    """Nothing is taught and tested by one seed; folds have the same size and label shares; repeats differ."""
+    data = own(tmp_path, counts)
+    rows = sum(counts.values())
+    assert data.folds == FOLDS
+    parts = [stressed(data, {}, seed) for seed in range(2 * FOLDS)]
+    for repeat in (parts[:FOLDS], parts[FOLDS:]):
+        tested = np.concatenate([part.test.ids for part in repeat])
+        assert sorted(tested) == list(range(rows))
+        assert np.ptp([len(part.test) for part in repeat]) <= 1
+        assert max(np.ptp([int((part.test.labels == label).sum()) for part in repeat]) for label in (0, 1)) <= 1
+    for part in parts:
+        assert sorted([*part.test.ids, *part.pool.ids]) == list(range(rows))
+        assert len(part.real(0)) == part.default_real == min(300, rows - -(-rows // FOLDS))
+    assert set(parts[0].test.ids) != set(parts[FOLDS].test.ids)
+    assert stressed(data, {}, 3).test.content_hash() == parts[3].test.content_hash()
+
+
+def test_equal_texts_stay_in_one_fold_and_no_generated_row_has_one(tmp_path: Path) -> None:
+    real = write(tmp_path, "real", {"bad": 30, "good": 30})
+    frame = pd.concat([pd.read_csv(real), pd.read_csv(real).head(10)])
+    frame.to_csv(real, index=False)
+    generated = write(tmp_path, "generated", {"bad": 40, "good": 40})
+    pd.concat([pd.read_csv(generated), frame.head(5)]).to_csv(generated, index=False)
+    data = load("files", places={"generated": generated, "real": real})
+    assert len(data.generated) == 80
+    assert "removed 5 of 85 generated rows whose text is also in the test" in data.notes
+    for seed in range(FOLDS):
+        part = stressed(data, {}, seed)
+        assert not set(part.test.keys) & set(part.pool.keys)
+    kept = load("files", places={"generated": generated, "real": real}, readings={None: Reading(drop_copies=True)})
+    assert len(kept.pool) == 60
+    assert any("10 of 70 real rows that repeat an earlier real row" in note for note in kept.notes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "folds"),
+    [
+        (FEW - 2, {}, FOLDS),
+        (FEW, {}, 0),
+        (FEW, {"folds": 10}, 10),
+        (FEW - 2, {"folds": 0}, 0),
+        (FEW - 2, {"test_size": 50}, 0),
+        (FEW - 2, {"test_size": None}, FOLDS),
+        (60, {"folds": 3}, 3),
+    ],
+)
+def test_few_rows_are_cross_validated_and_half_of_many_held_out(
+    tmp_path: Path, rows: int, options: dict[str, object], folds: int
+) -> None:
+    data = own(tmp_path, {"bad": rows // 2, "good": rows // 2}, **options)
+    assert data.folds == folds
+    assert len(data.test) == (rows if folds else options.get("test_size", rows // 2))
+    assert any("cross-validated" in note for note in data.notes) == bool(folds)
+
+
+@pytest.mark.parametrize(
+    ("counts", "options", "message"),
+    [
+        ({"bad": 3, "good": 2}, {}, f"5 real rows are too few even for cross-validation; give at least {LEAST} real"),
+        (
+            {"bad": 30, "good": 2},
+            {},
+            "2 real rows of class good; in 5 folds, at least 3 are.*--drop-labels good",
+        ),
+        ({"bad": 30, "good": 30}, {"folds": 0}, "60 real rows are too few to hold one out.*--folds 5"),
+    ],
+)
+def test_too_few_rows_are_one_line(
+    tmp_path: Path, counts: dict[str, int], options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        own(tmp_path, counts, **options)
+
+
+def test_the_help_names_the_defaults() -> None:
+    """The table of options must not import `tasks`."""
+    entry = {field.name: field for field in fields(RunArguments)}["folds"]
+    assert f"default: {FOLDS} folds below {FEW} real rows" in option_of(entry).help
+
+
+def test_a_task_with_a_test_takes_no_folds() -> None:
+    with pytest.raises(DataError, match="--folds is for real rows without a test set"):
+        load("twitter", folds=5)
+
+
+def test_a_smoke_run_limits_the_rows(tmp_path: Path) -> None:
+    data = own(tmp_path, {"bad": 90, "good": 60}).limited(40)
+    assert len(data.pool) == len(data.test) == 40
+    assert len(stressed(data, {}, 0).test) == 8
+
+
+@pytest.mark.parametrize(("examples", "folds"), [("[3, 9]", 0), ("[]", FOLDS)])
+def test_rows_that_prompts_showed_are_not_tested(tmp_path: Path, examples: str, folds: int) -> None:
+    """`bench generate --few-shot` shows no row of the half that is held out; a fold would test the others."""
+    real = write(tmp_path, "real", {"bad": 60, "good": 60})
+    generated = write(tmp_path, "generated", {"bad": 40, "good": 40})
+    pd.read_csv(generated).assign(prompt_id="a", examples=examples).to_csv(generated, index=False)
+    data = load("files", places={"generated": generated, "real": real})
+    assert data.folds == folds
+    assert any("showed examples (few-shot)" in note for note in data.notes) == (not folds)
+    asked = load("files", places={"generated": generated, "real": real}, folds=4)
+    assert any("the generator saw" in warning for warning in asked.warnings) == (not folds)
