@@ -62,8 +62,8 @@ class FigureFiles:
 FIGURES: tuple[Entry, ...] = (
     Entry(
         "gains",
-        "Difference of accuracy to the baseline. The verdicts better and worse are corrected over the core methods; "
-        "intervals and methods marked † are not. Grey band: differences too small to matter",
+        "Difference of accuracy to the baseline. Verdicts are corrected over the core methods, and so are intervals "
+        "that are called simultaneous; methods marked † are not. Grey band: differences too small to matter",
         gains,
         gains_found,
     ),

@@ -48,8 +48,8 @@ def test_nulls_are_kept_and_differences_between_seeds_are_seen(tmp_path, monkeyp
 
 
 def test_a_false_verdict_is_counted():
-    right = np.zeros((4, 100), bool)
-    right[:2] = True  # two seeds that get all right, two that get none: groups of them differ for certain
+    right = np.zeros((4, 100))
+    right[:2] = 1.0  # two seeds that get all right, two that get none: groups of them differ for certain
 
     (unit,) = calibrate_aa.of_method(SimpleNamespace(spec={"real_use": "none"}), right)
     assert unit.rejected == unit.verdict
