@@ -1,0 +1,134 @@
+"""Losses in a loop of one's own: those of the harness for the same batch, or a line on what is missing."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from bench.training.losses import Step, method_losses, row_losses
+from bench.training.rows import TrainingRows
+from methods import discover, get
+from methods.base import DIVERSITY, QUALITY
+from methods.context import Context
+from methods.loop import Missing, not_expressible
+
+ROWS, CLASSES, SIZE, UPDATES = 40, 3, 8, 5
+RNG = np.random.default_rng(3)
+LABELS = RNG.integers(CLASSES, size=ROWS)
+READY = [name for name, cls in discover().items() if not not_expressible(cls, cls.Config())]
+BEFORE = {"jtt"}  # reads a table when it starts
+
+
+def scores() -> torch.Tensor:
+    return torch.from_numpy(RNG.normal(size=(ROWS, CLASSES)).astype(np.float32)).log_softmax(dim=1)
+
+
+TABLES = {QUALITY: scores(), DIVERSITY: scores()}
+
+
+def harness(name: str, batches: list[np.ndarray], all_logits: list[torch.Tensor]) -> list[torch.Tensor]:
+    """The mean losses of the batches, by the code that trains cells."""
+    cls = discover()[name]
+    method = cls(cls.Config())
+    shares = tuple(np.bincount(LABELS, minlength=CLASSES) / ROWS)
+    method.start(Context(CLASSES, ROWS, UPDATES, shares, None, labels=LABELS, ids=np.arange(ROWS)))
+    rows = TrainingRows(
+        table=None,  # type: ignore[arg-type]  # of tokens, which no loss reads
+        ids=np.arange(ROWS),
+        labels=LABELS,
+        real=np.zeros(ROWS, np.bool_),
+        share=np.ones(ROWS, np.float32),
+        tables={},
+    )
+    tables = {table: TABLES[table] for table in cls.requires_of(method.config)}
+    rng, losses = np.random.default_rng(0), []
+    for number, (batch, logits) in enumerate(zip(batches, all_logits, strict=True)):
+        step = Step(rows, tables, batch, batch, number, 0, rng, torch.device("cpu"))
+        log_probs = logits.log_softmax(dim=1)
+        (own,) = method_losses(method, step, [SimpleNamespace(probe=None)], [log_probs])  # type: ignore[list-item]
+        losses.append(row_losses(step, log_probs, own, None)[0].mean())
+    return losses
+
+
+@pytest.mark.parametrize("method", [name for name in READY if name not in BEFORE])
+def test_losses_and_gradients_are_those_of_the_harness(method: str) -> None:
+    rng = np.random.default_rng(5)
+    batches = [rng.choice(ROWS, SIZE, replace=False) for _ in range(UPDATES)]
+    ours = [torch.tensor(rng.normal(size=(SIZE, CLASSES)), dtype=torch.float32, requires_grad=True) for _ in batches]
+    theirs = [logits.detach().clone().requires_grad_() for logits in ours]
+    loss_of = get(method, updates=UPDATES, labels=LABELS)
+    for batch, logits, other, expected in zip(batches, ours, theirs, harness(method, batches, theirs), strict=True):
+        ids = torch.from_numpy(batch)
+        given = {"quality": TABLES[QUALITY][ids], "diversity": TABLES[DIVERSITY][ids]}
+        loss = loss_of(logits, torch.from_numpy(LABELS[batch]), ids=ids, epoch=0, **given)
+        assert float(loss) == pytest.approx(float(expected), abs=1e-6)
+        loss.backward()
+        expected.backward()
+        torch.testing.assert_close(logits.grad, other.grad, atol=1e-6, rtol=0)
+
+
+def test_many_methods_are_ready() -> None:
+    assert {"ce", "dimp", "imp", "quality-only", "focal", "gce", "sce", "superloss", "label-smoothing"} <= set(READY)
+
+
+@pytest.mark.parametrize("method", [name for name in discover() if name not in READY])
+def test_other_methods_say_why_they_need_the_harness(method: str) -> None:
+    with pytest.raises(ValueError, match="use `bench run`"):
+        get(method)
+
+
+@pytest.mark.parametrize("method", ["dimp", "imp", "quality-only"])
+def test_probabilities_of_the_given_labels_are_enough(method: str) -> None:
+    labels = torch.from_numpy(LABELS[:SIZE])
+    logits = torch.randn(SIZE, CLASSES)
+    whole = {"quality": TABLES[QUALITY][:SIZE], "diversity": TABLES[DIVERSITY][:SIZE]}
+    given = {key: values.gather(1, labels[:, None]).squeeze(1) for key, values in whole.items()}
+    assert float(get(method)(logits, labels, **given)) == pytest.approx(float(get(method)(logits, labels, **whole)))
+
+
+def test_dimp_by_hand() -> None:
+    logits, labels = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 0])
+    p = logits.softmax(dim=1)[:, 0]
+    quality = torch.tensor([0.9, 0.2])
+    losses, weights = get("dimp").rows(logits, labels, quality=quality.log())
+    torch.testing.assert_close(weights, quality / p)
+    torch.testing.assert_close(losses, -(quality / p) * p.log())
+    assert float(get("dimp", clip=1.0).rows(logits, labels, quality=quality.log()).weight.max()) == 1.0
+
+
+LOGITS, GIVEN = torch.zeros(4, 2), torch.zeros(4, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "batch", "message"),
+    [
+        ("dimp", {}, {}, "dimp needs quality: give quality=LOG_PROBABILITIES"),
+        ("jtt", {}, {"diversity": LOGITS}, "before training"),
+        ("self-paced", {}, {}, "give updates=NUMBER"),
+        ("elr", {}, {}, "give labels=ALL_LABELS"),
+        ("dimp", {"eval_denominator": True}, {"quality": LOGITS}, "give evaluate=FUNCTION"),
+        ("dimp", {}, {"quality": torch.zeros(3)}, r"shape \(B, C\) or \(B,\), not \(3,\)"),
+    ],
+)
+def test_what_is_missing_is_named(method: str, settings: dict[str, Any], batch: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        get(method, **settings)(LOGITS, GIVEN, **batch)
+
+
+def test_wrong_names_and_shapes() -> None:
+    with pytest.raises(ValueError, match="no method 'dinp'"):
+        get("dinp")
+    with pytest.raises(ValueError, match=r"dimp has no setting 'klip'; settings: .*clip"):
+        get("dimp", klip=1.0)
+    loss_of = get("ce")
+    loss_of(LOGITS, GIVEN)
+    with pytest.raises(ValueError, match="the first batch had 2 classes"):
+        loss_of(torch.zeros(4, 3), GIVEN)
+    with pytest.raises(ValueError, match=r"logits \(B, C\)"):
+        loss_of(LOGITS, GIVEN[:3])
+    with pytest.raises(Missing):
+        get("dimp")(LOGITS, GIVEN)
