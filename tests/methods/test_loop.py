@@ -65,7 +65,7 @@ def test_losses_and_gradients_are_those_of_the_harness(method: str) -> None:
         ids = torch.from_numpy(batch)
         given = {"quality": TABLES[QUALITY][ids], "diversity": TABLES[DIVERSITY][ids]}
         loss = loss_of(logits, torch.from_numpy(LABELS[batch]), ids=ids, epoch=0, **given)
-        assert float(loss) == pytest.approx(float(expected), abs=1e-6)
+        assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
         loss.backward()
         expected.backward()
         torch.testing.assert_close(logits.grad, other.grad, atol=1e-6, rtol=0)
@@ -100,14 +100,14 @@ def test_dimp_by_hand() -> None:
     assert float(get("dimp", clip=1.0).rows(logits, labels, quality=quality.log()).weight.max()) == 1.0
 
 
-LOGITS, GIVEN = torch.zeros(4, 2), torch.zeros(4, dtype=torch.int64)
+LOGITS, GIVEN = torch.zeros(4, CLASSES), torch.zeros(4, dtype=torch.int64)
 
 
 @pytest.mark.parametrize(
     ("method", "settings", "batch", "message"),
     [
         ("dimp", {}, {}, "dimp needs quality: give quality=LOG_PROBABILITIES"),
-        ("jtt", {}, {"diversity": LOGITS}, "before training"),
+        ("jtt", {"labels": LABELS}, {"diversity": LOGITS}, "before training"),
         ("self-paced", {}, {}, "give updates=NUMBER"),
         ("elr", {}, {}, "give labels=ALL_LABELS"),
         ("dimp", {"eval_denominator": True}, {"quality": LOGITS}, "give evaluate=FUNCTION"),
@@ -126,8 +126,8 @@ def test_wrong_names_and_shapes() -> None:
         get("dimp", klip=1.0)
     loss_of = get("ce")
     loss_of(LOGITS, GIVEN)
-    with pytest.raises(ValueError, match="the first batch had 2 classes"):
-        loss_of(torch.zeros(4, 3), GIVEN)
+    with pytest.raises(ValueError, match="the first batch had 3 classes"):
+        loss_of(torch.zeros(4, 2), GIVEN)
     with pytest.raises(ValueError, match=r"logits \(B, C\)"):
         loss_of(LOGITS, GIVEN[:3])
     with pytest.raises(Missing):
