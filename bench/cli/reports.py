@@ -1,17 +1,23 @@
-"""Commands on results: `report`, `advise`, `compare`, `weights`, `calibrate`."""
+"""Commands on results: `report`, `advise`, `labels`, `compare`, `weights`, `calibrate`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli.argv import canonical
 from bench.cli.common import say, typed
+from bench.cli.grids import display, finish, request_of
 from bench.cli.options import option
 from bench.config.run_arguments import CORRECTIONS, FAMILIES, INTERVALS, VerdictArguments
 from bench.errors import UserError
 from tasks.errors import plural
+
+if TYPE_CHECKING:
+    from bench.config.request import Request
+    from bench.execution.grid import Options, Result
 
 TO_HELP = "Write the weights of all generated rows to this file: .csv, .parquet or .jsonl."
 KEEP_HELP = "Write only this share of the rows, those with the largest weights: 0.7."
@@ -58,6 +64,11 @@ def report(
 
 
 def advise(
+    context: typer.Context,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="First run what the advice needs, cheapest first, within this time: 10m, 90s, 2h."),
+    ] = None,
     out: Annotated[Path, option("out")] = Path("runs"),
     stores: Annotated[
         list[Path] | None, typer.Option("--from", help="Several stores in place of --out, merged: --from A B.")
@@ -74,19 +85,87 @@ def advise(
 ) -> None:
     """Say in three sentences per task whether the generated set helps, which method to use, and what is open.
 
-    The sentences are those with which each section of the leaderboard begins.
+    The sentences are those with which each section of the leaderboard begins. With --budget and the options of `run`
+    that name data (--real, --generated, --tasks, ...), the cells that the advice needs are trained first.
     """
     from bench.commands.arguments import rules
     from bench.commands.reports import advise as advising
 
     form = advising.form_of(to, json=json)
     judgement = rules(VerdictArguments(baseline, delta, correction, allow_mixed))
-    text = advising.advice(stores or [out], judgement, task=task, form=form)
+    result = None
+    if budget is not None or context.args:
+        if stores:
+            raise UserError("advise --from reads stores, and --budget runs cells; leave out one of them")
+        result = advised_run(context, budget, task)
+        text = advising.of_manifest(result.manifest, result.store, judgement, form)
+    else:
+        text = advising.advice(stores or [out], judgement, task=task, form=form)
     if to is None:
         say(text.rstrip("\n"))
     else:
         advising.write(text, to)
         say(f"written: {to}")
+    if result is not None:
+        finish(result)
+
+
+def advised_run(context: typer.Context, budget: str | None, task: str | None) -> Result:
+    """Run the rounds of an advice on the data that the further options of the command name."""
+    from bench.commands.reports.advise_rounds import in_rounds, seconds_of
+
+    commands: Any = context.find_root().command
+    if budget is None:
+        raise UserError(f"advise runs cells only with --budget, such as --budget 10m; unknown here: {context.args[0]}")
+    if refused := [word for word in context.args if word.partition("=")[0] in ("--methods", "--seeds", "--seed")]:
+        raise UserError(f"advise --budget chooses methods and seeds itself; leave out {refused[0]}, or use `bench run`")
+    values = context.params
+    shared = [f"--{name}={values[name]}" for name in ("out", "baseline", "delta", "correction")]
+    shared += ["--allow-mixed"] if values["allow_mixed"] else []
+    shared += [f"--tasks={task}"] if task else []
+
+    def make(methods: str, seeds: int) -> tuple[Request, Options]:
+        line = [*context.args, *shared, "--methods", methods, "--seeds", str(seeds)]
+        return request_of(commands.commands["run"].make_context("run", canonical(line, commands)).params)
+
+    return in_rounds(make, seconds_of(budget), say, display())
+
+
+def labels(
+    context: typer.Context,
+    methods: Annotated[str, option("methods")] = "real-only",
+    task: Annotated[
+        str | None, typer.Option(help="One task (default: twitter, or the files of --generated and --real).")
+    ] = None,
+    sizes: Annotated[
+        str | None,
+        typer.Option(help="Sizes of the small real set: 25,50,100,200 (default: five, by halves of the pool)."),
+    ] = None,
+    seeds: Annotated[int, option("seeds")] = 5,
+) -> None:
+    """How many more labelled rows would help? A learning curve over nested small real sets, with a fitted power law.
+
+    Takes every option of `run` except --tasks. Macro-F1 has a curve too, in which rare classes count like others.
+    """
+    from bench.commands.reports import labels as labelling
+    from bench.config.stress_axis import along
+
+    commands: Any = context.find_root().command
+    if any(argument.partition("=")[0] == "--tasks" for argument in context.args):
+        raise UserError("labels takes one --task, not --tasks")
+
+    def make(tasks: str | None) -> tuple[Request, Options]:
+        line = [*context.args, "--methods", methods, "--seeds", str(seeds), *(["--tasks", tasks] if tasks else [])]
+        return request_of(commands.commands["run"].make_context("run", canonical(line, commands)).params)
+
+    request, _ = make(task)
+    if len(request.tasks) != 1:
+        raise UserError("labels takes one --task")
+    points, notes = (labelling.sizes_of(sizes), []) if sizes else labelling.default_of(request)
+    for note in notes:
+        say(note)
+    request, options = make(along(request.tasks[0].label, f"real={','.join(map(str, points))}"))
+    finish(labelling.labels(request, options, say, display()))
 
 
 def compare(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.commands.output_file import writable
 from bench.commands.reports.compare import names_of_task, task_names
@@ -26,6 +27,11 @@ def advice(stores: Sequence[Path], rules: Rules, *, task: str | None, form: str)
         raise UserError(f"no task {task} in {place}{did_you_mean_or_all(str(task), task_names(manifest))}")
     manifest = {**manifest, "sections": sections}
     require_baseline(manifest, rules, ", ".join(map(str, stores)))
+    return of_manifest(manifest, root, rules, form)
+
+
+def of_manifest(manifest: Mapping[str, Any], root: Path, rules: Rules, form: str) -> str:
+    """The advice on the cells of a manifest, whose paths are relative to `root`."""
     return printable(FORMS[form](build(manifest, root, rules)))
 
 

@@ -141,7 +141,7 @@ def settle(more: Needed) -> str:
     if not ways:
         return (
             f"if the estimate is the truth, neither {counts[0][2].most:,} {counts[0][1]}s nor "
-            f"{more.examples.most:,} test rows would settle it: the difference is too small to matter here"
+            f"{more.examples.most:,} test rows would settle it"
             if more.seeds
             else f"if the estimate is the truth, {more.examples.most:,} test rows would not settle it"
         )

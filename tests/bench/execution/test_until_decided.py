@@ -50,7 +50,7 @@ def rounds(monkeypatch: pytest.MonkeyPatch, tiny_encoder: Path, tmp_path: Path) 
 
         monkeypatch.setattr(until_decided, "run", simulated)
         lines: list[str] = []
-        request = make_request(methods=methods, encoder=str(tiny_encoder), preset="smoke", tasks="twitter")
+        request = make_request(methods=methods, encoder=str(tiny_encoder), preset="quick", tasks="twitter")
         given = {"out": tmp_path / "runs", "reports": tmp_path / "reports", "until_decided": True, **options}
         return asked, lines, run_request(request, Options(**given), lines.append)
 

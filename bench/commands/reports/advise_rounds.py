@@ -1,0 +1,65 @@
+"""Rounds of `bench advise --budget`: grids from the cheapest to the largest, while the next one fits the budget."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from bench.config.request import Request
+from bench.errors import UserError
+from bench.execution import engines
+from bench.execution.dry_run import forecast
+from bench.execution.grid import Options, Result, planned, run
+from bench.execution.prepare import make_queue, unfinished
+from bench.execution.progress import Progress, Say
+from bench.planning import estimate
+from tasks.errors import short_repr
+
+# Methods and seeds. Each round has the cells of the one before, which are not trained again.
+ROUNDS: tuple[tuple[str, int], ...] = (("ce,real-only,ce-mix", 3), ("core", 3), ("core", 5), ("core", 10))
+UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+Show = Callable[[Progress], AbstractContextManager[object]]
+Make = Callable[[str, int], tuple[Request, Options]]
+
+
+def seconds_of(budget: str) -> float:
+    """Seconds of a budget such as `10m`, `90s` or `2h`. Raises UserError for another text."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h)\s*", budget)
+    if match is None or not float(match[1]) > 0:
+        raise UserError(f"--budget {short_repr(budget)} is no time; write it as 10m, 90s or 2h")
+    return float(match[1]) * UNITS[match[2]]
+
+
+def in_rounds(make: Make, budget: float, say: Say, show: Show) -> Result:
+    """Run the rounds that fit and return the result of the last one. `make`: the grid of some methods and seeds.
+
+    How many rounds there are depends on time alone and not on verdicts, so their error rates hold. Finished cells of
+    the store make the estimates of later rounds better. A round that has begun is finished. Raises UserError if not
+    even the first round is expected to fit, before anything trains.
+    """
+    result, begun = None, time.monotonic()
+    for methods, seeds in ROUNDS:
+        request, options = make(methods, seeds)
+        expected, title = seconds_expected(request, options), f"{methods} with {seeds} seeds"
+        left = budget - (time.monotonic() - begun)
+        if expected > left:
+            needs = f"{title} takes about {estimate.spell(expected)}"
+            if result is None:
+                raise UserError(f"{needs}, more than --budget {estimate.spell(budget)}; a longer budget runs it")
+            say(f"left out: {needs}, and {estimate.spell(max(left, 0))} of the budget are left")
+            break
+        say(f"round: {title}, about {estimate.spell(expected)}")
+        result = run(request, options, say, show)
+        if not result.ok:
+            break
+    assert result is not None, "the first round ran or raised"
+    return result
+
+
+def seconds_expected(request: Request, options: Options) -> float:
+    """The estimated time for the missing cells of a grid."""
+    plan = planned(request, options)
+    jobs = unfinished(make_queue(plan))
+    return forecast(jobs, plan, engines.current().count(options.workers))[0] if jobs else 0.0

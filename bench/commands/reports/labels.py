@@ -1,0 +1,193 @@
+"""`bench labels`: how many more labelled rows would help? A learning curve over nested small real sets."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+from bench.config.request import Request
+from bench.errors import UserError
+from bench.execution.grid import Options, Result, run
+from bench.execution.progress import Progress, Say
+from bench.leaderboard import Rules
+from bench.leaderboard.build import build
+from bench.leaderboard.columns import percent
+from bench.leaderboard.compare.baseline import stacked
+from bench.leaderboard.extra_tables.stress import Curve, curves
+from bench.leaderboard.power_law import FARTHEST, FEWEST_SIZES, Forecast, LearningCurve, learning_curve
+from bench.leaderboard.results import Row
+from bench.stats.crossed import macro_f1_influence
+from bench.store.files import write_bytes
+from tasks import DataError, TaskData
+
+SIZES = 5  # of a curve, each half of the next one
+STEP = 0.01  # one point
+AXIS = "real"
+METRICS = ("accuracy", "macro-F1")  # in the second, rare classes count as much as frequent ones
+FILE = "labels.json"
+Show = Callable[[Progress], AbstractContextManager[object]]
+
+
+def default_sizes(data: TaskData, seeds: Sequence[int]) -> tuple[list[int], list[str]]:
+    """Nested sizes, ascending, from the whole pool downwards, and a line on those that a class has too few rows for.
+
+    Raises UserError if fewer than `FEWEST_SIZES` sizes have two rows of each class.
+    """
+    whole = len(data.pool)
+    wanted = [max(whole >> step, 1) for step in range(SIZES)]
+    possible, why = [], ""
+    for size in wanted:
+        try:
+            for seed in seeds:
+                data.real(seed, size)
+            possible.append(size)
+        except DataError as error:
+            why = str(error)
+    if why and possible:
+        least = least_size(data, seeds, min(possible), max(set(wanted) - set(possible)))
+        possible += [least] if least < min(possible) else []
+    if len(possible) < FEWEST_SIZES:
+        raise UserError(
+            f"a learning curve needs {FEWEST_SIZES} sizes of the small real set; name them by --sizes. {why}"
+        )
+    return sorted(possible), [f"smaller sizes are left out: {why}"] if why else []
+
+
+def least_size(data: TaskData, seeds: Sequence[int], enough: int, too_few: int) -> int:
+    """The smallest size that is possible for all seeds, by bisection."""
+    while enough - too_few > 1:
+        middle = (enough + too_few) // 2
+        try:
+            for seed in seeds:
+                data.real(seed, middle)
+            enough = middle
+        except DataError:
+            too_few = middle
+    return enough
+
+
+def labels(request: Request, options: Options, say: Say, show: Show) -> Result:
+    """Run the grid of all sizes, print the curves and write `labels.json` beside its leaderboard."""
+    result = run(request, options, say, show)
+    if options.dry_run or result.interrupted:
+        return result
+    found = list(results(result, options.rules))
+    for line in (line for one in found for line in one["lines"]):
+        say(line)
+    path = options.reports / FILE
+    write_bytes(path, (json.dumps(found, indent=1, allow_nan=False) + "\n").encode())
+    say(f"written: {path}")
+    return result
+
+
+def results(result: Result, rules: Rules) -> Iterator[dict[str, Any]]:
+    """The curve of each method and metric: its points, fit, forecasts, and lines for people. Raises UserError."""
+    report = build(result.manifest, result.store, rules)
+    along = [curve for curve in curves(report) if curve.axis == AXIS]
+    for curve in along:
+        for label in curve.labels:
+            for metric in METRICS:
+                yield curve_of(curve, label, metric)
+    if not along:
+        raise UserError("no cell has a result at two sizes, so there is no learning curve")
+
+
+def curve_of(curve: Curve, label: str, metric: str) -> dict[str, Any]:
+    """One curve, on the seeds that every size has."""
+    rows = [(size, row) for place, size in enumerate(curve.values) if (row := curve.row(label, place)) is not None]
+    shared = sorted(set.intersection(*(set(row.cells) for _, row in rows)))
+    title = f"{curve.sections[0].spec['title']}, {label}, {metric}"
+    if len(rows) < FEWEST_SIZES or not shared:
+        lines = [f"{title}: no curve, as it needs {FEWEST_SIZES} sizes with a seed in common"]
+        return {"method": label, "metric": metric, "lines": lines}
+    sizes = np.array([size for size, _ in rows])
+    fitted = learning_curve(sizes, np.stack([scores(curve, row, shared, metric) for _, row in rows]))
+    return {
+        "task": curve.sections[0].spec["task"],
+        "method": label,
+        "metric": metric,
+        "seeds": shared,
+        "sizes": [int(size) for size in sizes],
+        "values": [1 - float(error) for error in fitted.errors],
+        "floor": float(fitted.law.floor[0]),
+        "scale": float(fitted.law.scale[0]),
+        "exponent": float(fitted.law.exponent[0]),
+        "forecasts": {str(n): forecast_json(fitted.gain(n)) for n in farther(fitted)},
+        "rows_for_a_point": forecast_json(fitted.rows_for(STEP)),
+        "lines": list(lines_of(title, fitted)),
+    }
+
+
+def scores(curve: Curve, row: Row, seeds: Sequence[int], metric: str) -> Any:
+    """(S, N) scores of a method's cells, whose means over examples are the metric."""
+    test = curve.sections[0].test
+    assert test is not None, "a section with a result has test rows"
+    predictions = stacked(row, seeds)
+    if metric == "macro-F1":
+        return macro_f1_influence(test.labels, predictions, test.classes)
+    return (predictions == test.labels).astype(np.float64)
+
+
+def farther(fitted: LearningCurve) -> list[int]:
+    """The sizes of forecasts: twice and four times the largest."""
+    return [int(fitted.sizes[-1]) * factor for factor in (2, int(FARTHEST))]
+
+
+def lines_of(title: str, fitted: LearningCurve) -> Iterator[str]:
+    """The curve in sentences."""
+    last = int(fitted.sizes[-1])
+    measured = ", ".join(
+        f"{size:,.0f}: {percent(1 - error)}" for size, error in zip(fitted.sizes, fitted.errors, strict=True)
+    )
+    yield f"{title} by labelled rows: {measured}"
+    law = fitted.law
+    yield (
+        f"  fitted: error = {law.floor[0]:.3f} + {law.scale[0]:.3g} n^-{law.exponent[0]:.2f}"
+        + (" (one seed: intervals are for these trained models)" if fitted.seeds == 1 else "")
+    )
+    for size in farther(fitted):
+        yield f"  from {last:,} to {size:,} rows: {points(fitted.gain(size))} points"
+    yield f"  one point more takes {rows_text(fitted.rows_for(STEP), last)}"
+
+
+def points(gain: Forecast) -> str:
+    """`+1.2 [+0.3, +2.1]`."""
+    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * value for value in (gain.value, gain.low, gain.high)))
+
+
+def rows_text(rows: Forecast, last: int) -> str:
+    """`about 550 rows in all [380, more than 1,200]`: nothing beyond the farthest forecast."""
+    most = FARTHEST * last
+    value, low, high = (
+        f"{math.ceil(size):,}" if size <= most else f"more than {most:,.0f}"
+        for size in (rows.value, rows.low, rows.high)
+    )
+    return f"about {value} rows in all [95 %: {low} to {high}]".replace("about more", "more")
+
+
+def forecast_json(one: Forecast) -> dict[str, float | None]:
+    """A forecast; null for infinite."""
+    values = {"value": one.value, "low": one.low, "high": one.high}
+    return {key: value if math.isfinite(value) else None for key, value in values.items()}
+
+
+def sizes_of(text: str) -> list[int]:
+    """The sizes of `--sizes`, ascending. Raises UserError."""
+    try:
+        sizes = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        raise UserError(f"--sizes {text!r} is no list of numbers, such as 25,50,100,200") from None
+    if len(sizes) < FEWEST_SIZES:
+        raise UserError(f"--sizes {text}: a learning curve needs {FEWEST_SIZES} different sizes")
+    return sizes
+
+
+def default_of(request: Request) -> tuple[list[int], list[str]]:
+    """`default_sizes` of the only task of a request. Raises UserError and DataError."""
+    (task,) = request.tasks
+    return default_sizes(request.load(task), request.seeds)

@@ -1,0 +1,118 @@
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from bench.cli import main
+from bench.commands.reports import labels
+from bench.commands.reports.labels import curve_of, default_sizes, rows_text
+from bench.config.request import make_request
+from bench.errors import UserError
+from bench.execution.grid import Options, Result
+from bench.leaderboard.build import build
+from bench.leaderboard.extra_tables.stress import curves
+from bench.leaderboard.power_law import Forecast
+from tests.bench.leaderboard.fake_store import FakeStore
+
+
+def grid(tmp_path, sizes=(25, 50, 100, 200), seeds=(0, 1, 2)):
+    """A manifest with a section for each size, in which more rows are better."""
+    stores = []
+    for size in sizes:
+        store = FakeStore(tmp_path, rows=200, seeds=seeds, task_ref=f"twitter[real={size}]", stress={"real": size})
+        store.section["sizes"]["real"] = size
+        store.method("real-only", missing=seeds)
+        entry = store.section["methods"][-1]
+        entry["cells"] = {seed: f"{size}/{path}" for seed, path in entry["cells"].items()}
+        for seed, path in entry["cells"].items():
+            store.cell(path, store.logits("real-only", int(seed), 3 - 8 * size**-0.5))
+        stores.append(store)
+    return stores[0].manifest(*stores[1:])
+
+
+def test_a_curve_is_fitted_through_the_means_of_the_cells(tmp_path):
+    (curve,) = curves(build(grid(tmp_path), tmp_path))
+    value = curve_of(curve, "real-only", "accuracy")
+    means = [section.rows[0].accuracy.mean for section in curve.sections]
+    assert value["values"] == pytest.approx(means)
+    assert value["sizes"] == [25, 50, 100, 200]
+    assert set(value["forecasts"]) == {"400", "800"}
+    assert value["forecasts"]["400"]["low"] <= value["forecasts"]["400"]["value"] <= value["forecasts"]["400"]["high"]
+    f1 = curve_of(curve, "real-only", "macro-F1")
+    assert f1["values"] == pytest.approx([section.rows[0].metrics["macro_f1"].mean for section in curve.sections])
+
+
+def test_the_command_prints_and_writes_the_curves(tmp_path, monkeypatch):
+    manifest = grid(tmp_path / "runs")
+    monkeypatch.setattr(labels, "run", lambda *_: Result(manifest, tmp_path / "runs"))
+    lines = []
+    labels.labels(None, Options(reports=tmp_path / "reports"), lines.append, None)
+    assert any(line.startswith("Tweet polarity, real-only, macro-F1 by labelled rows: 25: ") for line in lines)
+    assert sum("one point more takes" in line for line in lines) == 2
+    written = json.loads((tmp_path / "reports" / "labels.json").read_text())
+    assert [one["metric"] for one in written] == ["accuracy", "macro-F1"]
+
+
+def test_too_few_sizes(tmp_path):
+    (curve,) = curves(build(grid(tmp_path, sizes=(25, 50, 100)), tmp_path))
+    assert "no curve, as it needs 4 sizes" in curve_of(curve, "real-only", "accuracy")["lines"][0]
+
+
+def test_a_rare_class_limits_the_sizes(tmp_path):
+    rows = [{"text": f"text {i} of many", "label": "rare" if i % 40 == 0 else "ab"[i % 2]} for i in range(800)]
+    for name, part in {"generated": rows[:200], "real": rows[200:600], "test": rows[600:]}.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
+    files = {name: str(tmp_path / f"{name}.jsonl") for name in ("generated", "real", "test")}
+    request = make_request(methods="real-only", **files)
+    data = request.load(request.tasks[0])
+    sizes, notes = default_sizes(data, (0, 1))
+    assert sizes[-1] == 400
+    assert len(sizes) >= 4
+    (note,) = notes
+    assert "too small for 2 rows of each class" in note
+    drawn = [data.real(0, size) for size in sizes]
+    assert all(np.bincount(one.labels).min() >= 2 for one in drawn)
+    assert all(set(a.keys) <= set(b.keys) for a, b in itertools.pairwise(drawn)), "nested"
+
+
+def test_a_pool_that_is_too_small_for_a_curve(tmp_path):
+    class Data:
+        pool = range(6)
+
+        def real(self, seed, size):
+            if size < 6:
+                raise labels.DataError("too small for 2 rows of each class")
+
+    with pytest.raises(UserError, match=r"needs 4 sizes .* name them by --sizes"):
+        default_sizes(Data(), (0,))
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        (Forecast(550.2, 380, 700), "about 551 rows in all [95 %: 380 to 700]"),
+        (Forecast(550, 380, np.inf), "about 550 rows in all [95 %: 380 to more than 800]"),
+        (Forecast(np.inf, 900, np.inf), "more than 800 rows in all [95 %: more than 800 to more than 800]"),
+    ],
+)
+def test_nothing_is_said_beyond_four_times_the_largest_size(rows, text):
+    assert rows_text(rows, 200) == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--sizes", "5,10"), "--sizes 5,10: a learning curve needs 4 different sizes"),
+        (("--sizes", "a,b"), "is no list of numbers"),
+        (("--tasks", "twitter"), "labels takes one --task, not --tasks"),
+        (("--task", "twitter,financial"), "labels takes one --task"),
+        (("--task", "twitter", "--sizes", "10,20,30,9999"), "more than the 1499 real rows"),
+    ],
+)
+def test_bad_requests(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(["labels", *arguments])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
