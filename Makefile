@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= --methods all --tasks twitter
 
-.PHONY: setup setup-dev leaderboard test coverage fuzz torture lint docs bench-report bench-cpu bench-gpu clean
+.PHONY: setup setup-dev leaderboard test coverage mutation fuzz torture lint docs bench-report bench-cpu bench-gpu clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -30,6 +30,11 @@ coverage: setup-dev
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=
 	$(BIN)/python -m coverage report
+
+# MUTANTS: mistakes put into methods/ and bench/stats/, a random sample; each takes seconds.
+MUTANTS ?= 300
+mutation: setup-dev
+	$(BIN)/python -m tests.mutation $(MUTANTS)
 
 # EXAMPLES: malformed inputs for each of the readers in tests/fuzz/targets.py (7,000 take five minutes of one core)
 EXAMPLES ?= 7000
