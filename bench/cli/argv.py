@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from bench.cli.common import hyphenated
 from bench.config.settings import Settings
 
 CONFIG, SET = "config", "set"
+ADDED = ("methods", "tasks")  # options whose values add up where they are typed several times
 SEVERAL = ("from",)  # options that take several values in a row: `--from a b`
 SAME_AXIS = {"seed": "seeds", "seeds": "seed"}  # a typed one overrules the other one of a file
 SETTINGS = tuple(hyphenated(entry.name) for entry in fields(Settings))  # may be written as options: `--lr`
@@ -56,7 +57,7 @@ def canonical(argv: Sequence[str], commands: Any) -> list[str]:
     Typed options overrule those of the file. Raises UserError and DataError for a file that cannot be used.
     """
     flags = flags_of(commands)
-    arguments = list(split(argv, flags))
+    arguments = added_up(split(argv, flags))
     typed = set[str]().union(*(argument.sets for argument in arguments))
     words: list[str] = []
     for argument in arguments:
@@ -67,6 +68,22 @@ def canonical(argv: Sequence[str], commands: Any) -> list[str]:
         else:
             words += argument.words(flags)
     return words
+
+
+def added_up(arguments: Iterable[Argument]) -> list[Argument]:
+    """The arguments in order; repeated options of `ADDED` become one, with their values separated by commas."""
+    result: list[Argument] = []
+    places: dict[str, int] = {}
+    for argument in arguments:
+        if argument.name in places and argument.value:
+            first = result[places[argument.name]]
+            both = ",".join(without_brackets(one.value or "") for one in (first, argument))
+            result[places[argument.name]] = Argument(argument.name, both)
+            continue
+        if argument.name in ADDED and argument.value:
+            places[argument.name] = len(result)
+        result.append(argument)
+    return result
 
 
 def split(argv: Sequence[str], flags: Collection[str]) -> Iterator[Argument]:

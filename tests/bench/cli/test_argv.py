@@ -21,6 +21,8 @@ from bench.cli.argv import canonical, flags_of
         (["--clip_norm=None"], ["--set=clip-norm=None"]),
         (["--tasks=['twitter', 'news']"], ["--tasks=twitter,news"]),
         (["--tasks", "['twitter', 'news']"], ["--tasks=twitter,news"]),
+        (["--tasks", "twitter", "--tasks=['news', 'mrpc']"], ["--tasks=twitter,news,mrpc"]),
+        (["--methods=ce", "--seeds=1", "--methods", "dimp(clip=20)"], ["--methods=ce,dimp(clip=20)", "--seeds=1"]),
         (["--dimp.clip=20"], ["--set=dimp.clip=20"]),
         (["--dimp.clip", "20", "x"], ["--set=dimp.clip=20", "x"]),
         (["--set", "dimp.clip=20"], ["--set=dimp.clip=20"]),
