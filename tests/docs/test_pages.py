@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.core import TyperCommand
 from typer.main import get_command
 
 from bench.cli import app
@@ -42,6 +43,11 @@ def test_every_link_to_a_file_leads_to_it_and_to_its_heading(page: Path) -> None
     assert not broken
 
 
+def takes_more(command: TyperCommand) -> bool:
+    """Whether a command takes the options of `run` besides its own."""
+    return bool(command.context_settings.get("allow_extra_args"))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_and_option_on_a_page_exists(page: Path) -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]
@@ -55,7 +61,7 @@ def test_every_command_and_option_on_a_page_exists(page: Path) -> None:
             continue
         sub = getattr(commands[name], "commands", {})
         command = sub.get(words[0], commands[name]) if words else commands[name]
-        params = [*command.params, *(commands["run"].params if name == "stress" else ())]  # it takes the options of run
+        params = [*command.params, *(commands["run"].params if takes_more(command) else ())]
         options = {opt for parameter in params for opt in (*parameter.opts, *parameter.secondary_opts)}
         for word in words:
             flag = word.partition("=")[0].strip("[]().,;")

@@ -90,7 +90,7 @@ def test_the_json_has_the_numbers_of_the_sentences(tmp_path):
 
 
 def test_of_equal_methods_a_simple_one_is_chosen_with_at_least_95_per_cent(tmp_path):
-    """20 draws; the rate over more of them is in docs/statistics.md."""
+    """20 draws: no more than one may choose a method that is not among the simplest."""
     chosen = []
     for draw in range(20):
         store = FakeStore(tmp_path / str(draw), rows=200)
