@@ -8,6 +8,24 @@ ranked by hash in `tasks`.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+
+# What the seed of a cell draws, where nothing else is asked for; and the generated set, which is only drawn by itself.
+SOURCES: Mapping[str, str] = {
+    "generated": "the generated set, resampled by rows",
+    "real": "the small real set",
+    "head": "the first weights of the head",
+    "order": "the order of the batches",
+    "dropout": "the dropout masks",
+    "method": "the methods' own random numbers",
+}
+ALL_SOURCES = "all"  # but the generated set, of which there is one
+FIXED = 0  # the seed of every other source where one varies by itself
+
+
+def source_seed(vary: str | None, source: str, seed: int) -> int:
+    """The seed of one source in a cell with this seed: the cell's own, unless another source varies by itself."""
+    return seed if vary in (None, source) else FIXED
 
 
 def derive(axis: str, *names: str | int) -> int:

@@ -193,6 +193,24 @@ def compare(
         say(line)
 
 
+def variance(
+    out: Annotated[Path, option("out")] = Path("runs"),
+    baseline: Annotated[str, option("baseline")] = "ce",
+    reports: Annotated[Path, option("reports")] = Path("reports"),
+) -> None:
+    """Show how far each source of variation moves methods: generated and real rows, head, order, dropout.
+
+    The cells are those of `run --vary generated,real,head,order,dropout,method,all`.
+    """
+    from bench.commands.arguments import rules
+    from bench.commands.reports.variance import variance as lines
+    from bench.execution.grid import writable
+
+    writable(reports)
+    for line in lines(out, rules(VerdictArguments(baseline)), reports):
+        say(line)
+
+
 def weights(
     cell: Annotated[
         list[str],

@@ -12,10 +12,12 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from bench.seeds import ALL_SOURCES, SOURCES
+
 MIN_LENGTH = 4  # tokens: three special tokens of a pair, and a word
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 BUDGETS = ("updates", "epochs", "checker_updates", "checker_epochs")
-OPTIONAL = ("auxiliary", "checker_updates", "checker_epochs")  # stored only if they are set
+OPTIONAL = ("auxiliary", "vary", "checker_updates", "checker_epochs")  # stored only if they are set
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Settings:
     generated_rows: int | None = 1000  # at most so many generated rows; None: all
     precision: Literal["no", "bf16", "fp16"] = "no"  # mixed precision of the forward pass; "no" is float32
     auxiliary: str | None = None  # a term added to every method's loss, never to a checker's: simcse(weight=0.1)
+    # The only source of `bench.seeds.SOURCES` that seeds draw, or several, each by itself; None: the usual ones.
+    vary: str | None = None
     checker_updates: int | None = None  # of the quality checker; None: as many as every cell
     checker_epochs: float | None = None  # the same in passes over the rows that it is trained on
 
@@ -54,10 +58,18 @@ class Settings:
             raise ValueError(f"train_layers must be at least 0, not {self.train_layers}")
         if self.train_layers == 0 and self.auxiliary is not None:
             raise ValueError(f"auxiliary={self.auxiliary} trains the encoder, which is frozen with train_layers=0")
+        for name in self.vary.split(",") if self.vary is not None else ():
+            if name not in (*SOURCES, ALL_SOURCES):
+                raise ValueError(f"vary takes {', '.join(SOURCES)} or {ALL_SOURCES}, separated by commas, not {name}")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup must lie in [0, 1), not {self.warmup}")
         if not 0 <= self.weight_decay < math.inf:
             raise ValueError(f"weight_decay must be a finite number from 0, not {self.weight_decay}")
+
+    def by_source(self) -> list[Settings]:
+        """These settings for each of the sources that vary by themselves, one after the other."""
+        names = dict.fromkeys(self.vary.split(",")) if self.vary is not None else [ALL_SOURCES]
+        return [replace(self, vary=None if name == ALL_SOURCES else name) for name in names]
 
     def resolved(self, generated: int) -> Settings:
         """The same settings with the number of updates, for a generated set of `generated` rows."""

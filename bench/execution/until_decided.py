@@ -98,6 +98,8 @@ def looks_of(request: Request, options: Options, most: int) -> tuple[int, ...]:
         raise UserError(f"--until-decided needs --max-seeds {FEWEST} or more, not {most}")
     if request.seeds not in (seed_list(SelectionArguments.seeds), tuple(range(most))):
         raise UserError("--until-decided counts seeds from 0: use --max-seeds in place of --seeds and --seed")
+    if request.settings.vary is not None:
+        raise UserError("--until-decided reads verdicts on all sources of variation together; leave out vary")
     if options.force:
         raise UserError("--until-decided cannot tell old cells from new ones under --force; use another --out")
     if request.limit is not None:

@@ -94,7 +94,7 @@ def section(
     return {
         "task": rows.task.name,
         "task_ref": rows.task.label,
-        "title": rows.data.spec.title,
+        "title": rows.data.spec.title + (f" (only {vary} varies)" if (vary := rows.settings.vary) else ""),
         "labels": list(rows.data.spec.labels),
         "source": rows.data.source,
         "origins": dict(rows.data.origins),

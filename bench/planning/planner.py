@@ -37,16 +37,18 @@ def make_plan(requests: Request | Sequence[Request], root: Path) -> Plan:
 
 
 def sections_of(request: Request, plan: Plan) -> list[SectionPlanner]:
-    """The sections of a grid: one per task, encoder and protocol."""
+    """The sections of a grid: one per task, encoder, protocol and source of variation."""
     encoders = tuple({checkpoint.hash: checkpoint for checkpoint in map(find, request.encoders)}.values())
     checker = find(request.checker_encoder) if request.checker_encoder else None
     for checkpoint in (*encoders, *((checker,) if checker else ())):
         fits(checkpoint, request.settings)
+    by_source = [replace(request, settings=settings) for settings in request.settings.by_source()]
     return [
-        SectionPlanner(request, task, data, checkpoint, checker or checkpoint, protocol, plan)
+        SectionPlanner(one, task, data, checkpoint, checker or checkpoint, protocol, plan)
         for task, data in read(request)
         for checkpoint in encoders
         for protocol in request.protocols
+        for one in by_source
     ]
 
 

@@ -124,7 +124,8 @@ class OutOfFold(Checker):
 
     def splits(self, planner: CellPlanner, seed: int, role: RoleRows) -> list[tuple[RoleRows, RoleRows]]:
         """For each fold, the rows outside and the rows inside it. Raises UserError for too few rows."""
-        fold = folds(planner.task.spec.name, planner.rows(self.role, role), seed, FOLDS)
+        own = planner.seed_of(self.role, seed)
+        fold = folds(planner.task.spec.name, planner.rows(self.role, role), own, FOLDS)
         if len(np.unique(fold)) < FOLDS:
             raise UserError(
                 f"task {planner.task.label}: {plural(len(role.ids), f'{self.role} row')} cannot be cut into the "

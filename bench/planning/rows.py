@@ -18,8 +18,10 @@ from bench.encoders.checkpoints import Checkpoint
 from bench.errors import UserError
 from bench.hashing import digest
 from bench.jobs import SCHEMA, EmbeddingsJob, RoleRows, StatesJob, TokensJob, content, subset
+from bench.seeds import derive, source_seed
 from bench.store.layout import precomputed_path
 from tasks import Rows, TaskData, stressed
+from tasks.resample import resampled
 
 if TYPE_CHECKING:
     from bench.planning.plan import Plan
@@ -61,8 +63,9 @@ class SectionRows:
     def draw(self, seed: int) -> dict[str, RoleRows]:
         """Draw the roles of a seed."""
         data = self.stressed(seed)
-        real = data.real(seed)
-        division, small = self.protocol.divide(data.spec, real, seed), self.small_role(real)
+        real = self.real_of(seed)
+        division = self.protocol.divide(data.spec, real, self.seed_of("real", seed))
+        small = self.small_role(real)
         # Scored rows get no labels: before noise theirs are the true ones, which a worker must not hold.
         scored, generated = replace(self.role(self.base), labels=np.full(len(self.base), -1)), data.generated
         index = positions(self.base.ids, generated.origins)
@@ -80,8 +83,20 @@ class SectionRows:
         return roles
 
     def stressed(self, seed: int) -> TaskData:
-        """The task under its stress, which is applied to the base set."""
-        return stressed(replace(self.data, generated=self.base), self.task.stress, seed)
+        """The task under its stress, which is applied to the base set; resampled where the generated set varies."""
+        own = self.seed_of("generated", seed)
+        data = stressed(replace(self.data, generated=self.base), self.task.stress, own)
+        if self.settings.vary != "generated":
+            return data
+        return replace(data, generated=resampled(data.generated, derive("generated", self.task.name, seed)))
+
+    def real_of(self, seed: int) -> Rows:
+        """The small real set of a seed."""
+        return self.stressed(seed).real(self.seed_of("real", seed))
+
+    def seed_of(self, source: str, seed: int) -> int:
+        """The seed of one source of variation in the cells of a seed."""
+        return source_seed(self.settings.vary, source, seed)
 
     def rows(self, name: Literal["generated", "real"], role: RoleRows) -> Rows:
         """The texts of a role, with the role's labels."""
@@ -112,7 +127,7 @@ class SectionRows:
         Rounds with more and more seeds share the rows of the last one, so that no row is encoded twice.
         """
         seeds = range(self.request.looks[-1]) if self.request.looks else self.request.seeds
-        drawn = [self.stressed(seed).real(seed).ids for seed in seeds]
+        drawn = [self.real_of(seed).ids for seed in seeds]
         return self.data.pool.take(np.isin(self.data.pool.ids, np.concatenate(drawn)))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Mean, standard deviation and t interval of one number per seed."""
+"""Mean, standard deviation and their intervals, of one number per seed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import chdtri, stdtrit
 
 LEVEL = 0.95  # of every interval in the reports
 
@@ -44,3 +44,27 @@ def t_interval(
     sd = float(np.std(values, ddof=1))
     half = float(stdtrit(n - 1, (1 + level) / 2)) * sd * math.sqrt(1 / n + overlap)
     return Interval(n, mean, sd, max(mean - half, bounds[0]), min(mean + half, bounds[1]))
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviation over `n` draws, and its 95 % interval; NaN for fewer than two draws."""
+
+    n: int
+    sd: float
+    low: float
+    high: float
+
+
+def spread_of(values: Sequence[float]) -> Spread:
+    """The standard deviation (n - 1 in its denominator) of draws, with the chi-square interval of normal values.
+
+    If all draws are equal, nothing is known but that the source hardly matters: the interval is [0, 0].
+    """
+    n = len(values)
+    if n < 2:
+        return Spread(n, math.nan, math.nan, math.nan)
+    sd = float(np.std(np.asarray(values, np.float64), ddof=1))
+    tail = (1 - LEVEL) / 2
+    ends = (sd * math.sqrt((n - 1) / float(chdtri(n - 1, place))) for place in (tail, 1 - tail))
+    return Spread(n, sd, *ends)

@@ -15,7 +15,7 @@ from bench.jobs import CellJob, RoleRows, method_code
 from bench.precomputed import tokens
 from bench.precomputed.tables import RowLookup, reader
 from bench.precomputed.tokens import TokenTable
-from bench.seeds import derive
+from bench.seeds import derive, source_seed
 from bench.store.files import read_json
 from bench.store.layout import DONE
 from bench.training.best_epoch import Selection
@@ -126,6 +126,7 @@ def context(job: CellJob, method: Method, rows: TrainingRows) -> Context:
     def prior(role: RoleRows) -> tuple[float, ...]:
         return tuple(np.bincount(role.labels, minlength=count) / len(role.labels))
 
+    own = source_seed(job.spec.settings.get("vary"), "method", job.spec.seed)
     return Context(
         n_classes=count,
         n_rows=len(rows.ids),
@@ -140,5 +141,5 @@ def context(job: CellJob, method: Method, rows: TrainingRows) -> Context:
             name: reader(name)(folder, RowLookup(job.real.ids, job.real.index, job.n_classes))
             for name, folder in job.real_tables.items()
         },
-        seed=derive("method", job.spec.task, job.spec.seed, method.name, "start"),
+        seed=derive("method", job.spec.task, own, method.name, "start"),
     )

@@ -23,7 +23,7 @@ from bench.encoders.classifier import Classifier
 from bench.precomputed.inference import BATCH, EMBEDDED_BATCH, batched, in_order
 from bench.precomputed.tokens import TokenTable, by_length
 from bench.processes import HEART
-from bench.seeds import derive
+from bench.seeds import derive, source_seed
 from bench.training.batches import schedule
 from bench.training.history import History
 from bench.training.losses import Step, make_visit, method_losses, row_losses, rows_to_choose, rows_to_pass
@@ -54,9 +54,14 @@ class Trainer:
         self.accelerator = Accelerator(mixed_precision=settings.precision)
         self.settings, self.task, self.seed = settings, task, seed
         self.auxiliary = None if settings.auxiliary is None else auxiliary(settings.auxiliary)
-        peers = [(classifier.peer(), derive("head", task, seed, number)) for number in range(1, networks)]
-        members = [(classifier, derive("head", task, seed)), *peers]
+        head = self._seed("head")
+        peers = [(classifier.peer(), derive("head", task, head, number)) for number in range(1, networks)]
+        members = [(classifier, derive("head", task, head)), *peers]
         self.networks = [Network(member, self.accelerator, head_seed, self.part) for member, head_seed in members]
+
+    def _seed(self, source: str) -> int:
+        """The seed of one source of variation."""
+        return source_seed(self.settings.vary, source, self.seed)
 
     @property
     def classifier(self) -> Classifier:
@@ -72,7 +77,7 @@ class Trainer:
         """
         assert self.settings.updates is not None, "settings are resolved before a cell is made"
         history, generated = History(), rows.generated()
-        rng = np.random.default_rng(derive("method", self.task, self.seed, method.name))
+        rng = np.random.default_rng(derive("method", self.task, self._seed("method"), method.name))
         phases = method.phases(self.settings.updates)
         # The model that is evaluated begins at the last phase that starts from the pretrained weights.
         begin = max((number for number, phase in enumerate(phases) if phase.anew), default=0)
@@ -114,7 +119,7 @@ class Trainer:
         device, refreshes = self.accelerator.device, method.refreshes(updates)
         tables = {name: torch.from_numpy(scores).to(device) for name, scores in rows.tables.items()}
         batches = schedule(
-            rows.table.length, self.settings.batch_size * phase.candidates, updates, self.task, self.seed
+            rows.table.length, self.settings.batch_size * phase.candidates, updates, self.task, self._seed("order")
         )
         for number, (pass_number, batch) in enumerate(batches, start=first):
             epoch = first_epoch + pass_number
@@ -137,7 +142,7 @@ class Trainer:
 
     def _update(self, method: Method, step: Step, history: History) -> None:
         """One update of every network: forward, the method's losses, backward, AdamW, and the history of it."""
-        self._reseed(derive("dropout", self.task, self.seed, step.number))
+        self._reseed(derive("dropout", self.task, self._seed("dropout"), step.number))
         outputs = [self._forward(network, step) for network in self.networks]
         own = method_losses(method, step, self.networks, [log_probs for log_probs, _ in outputs])
         results = [
@@ -171,7 +176,7 @@ class Trainer:
         table, index = step.rows.table, step.passed
         if self.auxiliary is None:
             return network.log_probs(table, index), None
-        seed = derive("auxiliary", self.task, self.seed, step.number)
+        seed = derive("auxiliary", self.task, self._seed("dropout"), step.number)
         log_probs, features = network.encoded(table, index)
 
         def second_features() -> Tensor:

@@ -12,6 +12,7 @@ from bench.leaderboard.compare.across_tasks import LEAST_TASKS, Overall
 from bench.leaderboard.formats.tuned_settings import tuned_settings
 from bench.leaderboard.results import Report, Section
 from bench.leaderboard.rules import Family
+from bench.seeds import SOURCES
 from bench.stats.looks import shares
 from bench.stats.verdict import ALPHA
 from bench.store.layout import ENVIRONMENT
@@ -122,8 +123,17 @@ def conditions(section: Section) -> str:
             f"- rows: {sizes(section)}; {section.classes} classes, {majority}",
             *([f"- label shares: {label_shares(section)}"] if spec.get("label_shares") else []),
             f"- seeds: {', '.join(map(str, spec['seeds']))}; baseline: {escape(section.baseline)}",
+            f"- intervals and verdicts cover {covered(section)}",
         ]
     )
+
+
+def covered(section: Section) -> str:
+    """The sources of variation that a table's seeds draw, and those that are the same in all its cells."""
+    vary = section.spec["settings"].get("vary")
+    drawn = [text for name, text in SOURCES.items() if (name == vary if vary else name != "generated")]
+    rest = "everything else is that of seed 0" if vary else "the generated set is the same in all cells"
+    return f"new draws of {', '.join(drawn)}, and new test rows; {rest}"
 
 
 def sizes(section: Section) -> str:

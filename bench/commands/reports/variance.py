@@ -1,0 +1,142 @@
+"""`bench variance`: how far each source of variation moves a method's accuracy and its difference to the baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.leaderboard.build import build
+from bench.leaderboard.results import Row, Section
+from bench.leaderboard.rules import Rules
+from bench.seeds import ALL_SOURCES, SOURCES
+from bench.stats.interval import Spread, spread_of
+from bench.store.files import write_bytes, write_text
+from bench.store.manifest import stored
+from tasks.errors import plural
+
+ORDER = (*SOURCES, ALL_SOURCES)
+HEAD = ("method", "source", "seeds", "sd of accuracy [95 %]", "share of the sum %", "sd of the difference [95 %]")
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one source does to one method, in shares; `difference` is None for the baseline."""
+
+    label: str
+    source: str
+    accuracy: Spread
+    difference: Spread | None
+    share: float  # of the sum of variances over the sources that vary by themselves; NaN for `all`
+
+
+def variance(store: Path, rules: Rules, reports: Path) -> Iterator[str]:
+    """Lines of the decomposition, table by table; also written to `variance.md` with a figure. Raises UserError."""
+    from bench.leaderboard.figures.style import render, styled
+    from bench.leaderboard.figures.variance import spreads
+
+    tables = decompositions(store, rules)
+    blocks = ["# Where the variance between seeds comes from", INTRODUCTION]
+    for place, (title, lines) in enumerate(tables.items(), 1):
+        with styled():
+            svg, png = render(spreads(title, lines))
+        for kind, content in (("svg", svg), ("png", png)):
+            write_bytes(reports / "figures" / f"variance-{place}.{kind}", content)
+        own = [f"## {title}", table(lines), *unmeasured(lines)]
+        yield from own
+        blocks += [*own, f"![Standard deviation by source](figures/variance-{place}.png)"]
+    write_text(reports / "variance.md", "\n\n".join(blocks) + "\n")
+    yield f"written: {reports / 'variance.md'}"
+
+
+INTRODUCTION = (
+    "Each line is one source of variation: its draws differ between seeds, and everything else is that of seed 0. "
+    "*all*: the usual seeds, which draw every source but the generated set. Standard deviations are over seeds, on the "
+    "same test rows, in points; their intervals are those of normal values. *Difference*: to the baseline at the same "
+    "seeds. *Share*: of the sum of the variances of accuracy over the sources measured. Sources interact, so *all* "
+    "need not be the sum. A draw of the generated set resamples its rows: another generation may differ by more."
+)
+
+
+def decompositions(store: Path, rules: Rules) -> dict[str, list[Line]]:
+    """The lines of each table of a store in which sources vary by themselves, by title."""
+    groups: dict[str, dict[str, Section]] = {}
+    for section in build(stored(store), store, rules).sections:
+        vary = section.spec["settings"].get("vary")
+        title = section.spec["title"].removesuffix(f" (only {vary} varies)")
+        details = (section.spec["task_ref"], section.spec["encoder"], section.spec["preset"], section.spec["protocol"])
+        same = groups.setdefault(f"{title} ({', '.join(details)}){settings_text(section.spec)}", {})
+        same[vary or ALL_SOURCES] = section
+    found = {title: table_lines(group, rules) for title, group in groups.items() if set(group) - {ALL_SOURCES}}
+    if not found:
+        raise UserError(
+            f"{store} has no cells in which one source varies by itself; `bench run --vary {','.join(SOURCES)}` trains "
+            "them"
+        )
+    return found
+
+
+def settings_text(spec: Mapping[str, Any]) -> str:
+    """The settings that identify a table beside its preset: updates and generated rows."""
+    settings = spec["settings"]
+    return f", {settings.get('updates')} updates, {spec['sizes'].get('generated')} generated rows"
+
+
+def table_lines(group: Mapping[str, Section], rules: Rules) -> list[Line]:
+    """The lines of one table: method by method, source by source."""
+    labels = list(dict.fromkeys(row.label for section in group.values() for row in section.rows))
+    labels.sort(key=lambda label: (label != rules.baseline, label))
+    return [line for label in labels for line in method_lines(label, group, rules)]
+
+
+def method_lines(label: str, group: Mapping[str, Section], rules: Rules) -> list[Line]:
+    """The lines of one method."""
+    found = {}
+    for name in ORDER:
+        rows = {row.label: row for row in group[name].rows} if name in group else {}
+        if label in rows and rows[label].cells:
+            gap = None if label == rules.baseline else paired_spread(rows[label], rows.get(rules.baseline))
+            found[name] = own_spread(rows[label]), gap
+    total = sum(own.sd**2 for name, (own, _) in found.items() if name != ALL_SOURCES and not math.isnan(own.sd))
+    return [
+        Line(label, name, own, gap, own.sd**2 / total if total > 0 and name != ALL_SOURCES else math.nan)
+        for name, (own, gap) in found.items()
+    ]
+
+
+def own_spread(row: Row) -> Spread:
+    """The spread of a method's accuracy."""
+    return spread_of([cell.accuracy for cell in row.cells.values()])
+
+
+def paired_spread(row: Row, base: Row | None) -> Spread:
+    """The spread of the difference to the baseline over the seeds that both have."""
+    cells = base.cells if base is not None else {}
+    shared = sorted(set(row.cells) & set(cells))
+    return spread_of([row.cells[seed].accuracy - cells[seed].accuracy for seed in shared])
+
+
+def table(lines: Sequence[Line]) -> str:
+    """The lines as a Markdown table."""
+    rows = [HEAD, ("---", "---", *["---:"] * (len(HEAD) - 2))]
+    for line in lines:
+        share = "" if math.isnan(line.share) else f"{100 * line.share:.0f}"
+        gap = "" if line.difference is None else spelt_spread(line.difference)
+        rows.append((line.label, line.source, str(line.accuracy.n), spelt_spread(line.accuracy), share, gap))
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def spelt_spread(value: Spread) -> str:
+    """`1.21 [0.72, 3.48]` in points; a dash for fewer than two seeds."""
+    if math.isnan(value.sd):
+        return "-"
+    return f"{100 * value.sd:.2f} [{100 * value.low:.2f}, {100 * value.high:.2f}]"
+
+
+def unmeasured(lines: Sequence[Line]) -> list[str]:
+    """A sentence on the sources that the table lacks."""
+    missing = [name for name in ORDER if name not in {line.source for line in lines}]
+    return [f"Not measured: {', '.join(missing)} ({plural(len(missing), 'source')})."] if missing else []

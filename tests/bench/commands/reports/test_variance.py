@@ -1,0 +1,104 @@
+"""`bench variance`: the decomposition of the variance between seeds."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.commands.reports.variance import decompositions, table, variance
+from bench.errors import UserError
+from bench.leaderboard import USUAL, Rules
+from bench.store.manifest import save
+from tests.bench.leaderboard.fake_store import FakeStore
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """Two methods under two sources and under all."""
+    for vary in ("head", "order", None):
+        settings = {"updates": 48, "batch_size": 32, **({"vary": vary} if vary else {})}
+        title = f"Tweet polarity (only {vary} varies)" if vary else "Tweet polarity"
+        one = FakeStore(tmp_path, rows=120, settings=settings, title=title)
+        for place, label in enumerate(("ce", "dimp")):
+            cells = {}
+            for seed in range(3):
+                cells[str(seed)] = f"twitter/{label}/{vary}-{seed}"
+                one.cell(cells[str(seed)], one.logits(f"{label}{vary}", seed, 1.0 + 0.2 * place))
+            one.section["methods"].append(
+                {
+                    "label": label,
+                    "method": label,
+                    "hyperparameters": {},
+                    "core": True,
+                    "real_use": "none",
+                    "pairing": "full",
+                    "real_rows": 0,
+                    "needs": {},
+                    "cells": cells,
+                }
+            )
+        save(one.manifest(), tmp_path)
+    return tmp_path
+
+
+def test_numbers_by_hand(store: Path) -> None:
+    ((title, lines),) = decompositions(store, USUAL).items()
+    assert title.startswith("Tweet polarity (twitter, ")
+    assert [(line.label, line.source) for line in lines] == [
+        (label, source) for label in ("ce", "dimp") for source in ("head", "order", "all")
+    ]
+
+    def accuracies(label: str, source: str) -> np.ndarray:
+        paths = [store / f"twitter/{label}/{source}-{seed}/metrics.json" for seed in range(3)]
+        return np.array([json.loads(path.read_text())["accuracy"] for path in paths])
+
+    for line in lines:
+        own = accuracies(line.label, "None" if line.source == "all" else line.source)
+        assert line.accuracy.sd == pytest.approx(own.std(ddof=1))
+        if line.label == "ce":
+            assert line.difference is None
+        else:
+            base = accuracies("ce", "None" if line.source == "all" else line.source)
+            assert line.difference is not None
+            assert line.difference.sd == pytest.approx((own - base).std(ddof=1))
+    assert sum(line.share for line in lines if line.label == "ce" and line.source != "all") == pytest.approx(1.0)
+    assert len(table(lines).splitlines()) == 2 + len(lines)
+
+
+def test_the_pages(store: Path, tmp_path: Path) -> None:
+    reports = tmp_path / "reports"
+    printed = list(variance(store, USUAL, reports))
+    text = (reports / "variance.md").read_text()
+    assert "Not measured: generated, real, dropout, method (4 sources)." in text
+    assert all(line in text for line in printed[:-1])
+    assert (reports / "figures" / "variance-1.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_store_without_such_cells(tmp_path: Path) -> None:
+    one = FakeStore(tmp_path).method("ce").method("dimp")
+    save(one.manifest(), tmp_path)
+    with pytest.raises(UserError, match="no cells in which one source varies by itself"):
+        decompositions(tmp_path, Rules())
+
+
+def test_the_command(bench: Command, tmp_path: Path) -> None:
+    run = bench("run", "--methods", "ce,focal", "--seeds", "2", "--vary", "generated,head,all", tiny=True)
+    assert run.returncode == 0, run.stderr
+    assert "12 cells" in run.stdout
+    report = (tmp_path / "reports" / "leaderboard.md").read_text()
+    assert "Tweet polarity (only head varies)" in report
+    assert "intervals and verdicts cover new draws of the first weights of the head, and new test rows" in report
+    found = bench("variance")
+    assert found.returncode == 0, found.stderr
+    assert re.search(r"\| focal \| generated \| 2 \| [\d.]+ \[[\d.]+, [\d.]+\] \|", found.stdout)
+    refused = bench("run", "--methods", "ce,focal", "--until-decided", "--vary", "head", tiny=True)
+    assert refused.returncode == 2
+    assert "leave out vary" in refused.stderr

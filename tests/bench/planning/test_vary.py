@@ -1,0 +1,104 @@
+"""Each source of variation can be drawn by itself, and the usual cells keep their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.config.request import make_request
+from bench.errors import UserError
+from bench.jobs import CellJob
+from bench.planning.plan import Plan
+from bench.planning.planner import make_plan
+from bench.seeds import FIXED, SOURCES, source_seed
+from bench.store.files import read_json
+from tasks import Rows
+from tasks.resample import resampled
+
+
+def cells(plan: Plan) -> dict[tuple[str | None, str, int], CellJob]:
+    """The requested cells by source, label and seed."""
+    jobs = [(plan.jobs[name], label) for name, label in plan.cells.items()]
+    return {
+        (job.spec.settings.get("vary"), label, job.spec.seed): job for job, label in jobs if isinstance(job, CellJob)
+    }
+
+
+@pytest.fixture
+def plan(tiny_encoder: Path, tmp_path: Path) -> Callable[..., Plan]:
+    def make(vary: str | None, methods: str = "ce,ce-mix", seeds: int = 3) -> Plan:
+        settings = {} if vary is None else {"vary": vary}
+        request = make_request(
+            methods=methods, encoder=str(tiny_encoder), preset="smoke", seeds=seeds, settings=settings
+        )
+        return make_plan(request, tmp_path / "runs")
+
+    return make
+
+
+def test_usual_cells_keep_their_ids(plan: Callable[..., Plan]) -> None:
+    assert set(plan(None).jobs) == set(plan("all").jobs)
+    assert "vary" not in next(iter(cells(plan(None)).values())).spec.settings
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_only_one_source_follows_the_seed(plan: Callable[..., Plan], source: str) -> None:
+    jobs = cells(plan(source))
+    rows = {
+        name: {tuple(getattr(job, name).index.tolist()) for (_, label, _), job in jobs.items() if label == "ce-mix"}
+        for name in ("generated", "real", "test", "scored")
+    }
+    assert {name: len(found) for name, found in rows.items()} == {
+        "generated": 3 if source == "generated" else 1,
+        "real": 3 if source == "real" else 1,
+        "test": 1,
+        "scored": 1,
+    }
+    assert len({job.spec.id for job in jobs.values()}) == len(jobs), "each seed is a cell, whatever it draws"
+    for other in SOURCES:
+        assert source_seed(source, other, 2) == (2 if other == source else FIXED)
+
+
+def test_several_sources_have_tables_of_their_own(plan: Callable[..., Plan]) -> None:
+    both = plan("real,head,all,head")
+    assert [section["settings"].get("vary") for section in both.sections] == ["real", "head", None]
+    assert [section["title"].endswith("varies)") for section in both.sections] == [True, True, False]
+    assert set(plan("real").cells) | set(plan("head").cells) | set(plan(None).cells) == set(both.cells)
+
+
+def test_an_unknown_source(plan: Callable[..., Plan]) -> None:
+    with pytest.raises(UserError, match="vary takes generated, real, head, order, dropout, method or all"):
+        plan("heads")
+
+
+def test_resampled_rows() -> None:
+    rows = Rows(np.arange(100, 300), [f"text {n}" for n in range(200)], None, np.arange(200) % 2)
+    new = resampled(rows, 5)
+    assert len(new) == 200
+    assert len(set(new.ids.tolist())) == 200, "copies have ids of their own"
+    counts = np.unique(new.origins, return_counts=True)[1]
+    assert len(counts) == pytest.approx(200 * (1 - np.exp(-1)), abs=20), "63 % of the rows are drawn"
+    place = {int(identity): n for n, identity in enumerate(rows.ids)}
+    assert all(new.texts[n] == rows.texts[place[int(origin)]] for n, origin in enumerate(new.origins))
+    assert all(new.labels[n] == rows.labels[place[int(origin)]] for n, origin in enumerate(new.origins))
+    assert new.texts == resampled(rows, 5).texts
+    assert new.texts != resampled(rows, 6).texts
+
+
+def test_what_a_training_draws(run_here: Callable[..., Plan]) -> None:
+    """`ce` draws nothing of its own: its seeds are the same training. Every other source changes the result."""
+    plan = run_here(methods="ce", seeds=2, settings={"vary": "generated,real,head,order,dropout,method"})
+    accuracy: dict[str, list[list[float]]] = {}
+    for (source, _, _), job in cells(plan).items():
+        assert source is not None
+        table = pd.read_parquet(job.folder / "predictions.parquet")
+        accuracy.setdefault(source, []).append(table["logit_0"].tolist())
+        assert read_json(job.folder / "spec.json")["settings"]["vary"] == source
+    same = {source for source, (first, second) in accuracy.items() if first == second}
+    assert same == {"method", "real"}, "cross-entropy reads no real rows"
+    firsts = [accuracy[source][0] for source in ("real", "head", "order", "dropout", "method")]
+    assert all(first == firsts[0] for first in firsts), "seed 0 of each is the training of seed 0"
