@@ -82,9 +82,11 @@ def test_the_data_card_names_every_bundled_file():
         assert word in card
 
 
-def test_the_package_is_under_3_megabytes():
+def test_the_package_is_under_4_megabytes_and_its_data_under_2():
     files = (path for top in ("bench", "methods", "tasks") for path in (ROOT / top).rglob("*") if path.is_file())
-    assert sum(path.stat().st_size for path in files if path.suffix != ".pyc") < 3e6
+    sizes = {path: path.stat().st_size for path in files if path.suffix != ".pyc"}
+    assert sum(sizes.values()) < 4e6
+    assert sum(size for path, size in sizes.items() if "bundled" in path.parts) < 2e6
 
 
 def test_a_path_is_accepted_as_a_task(tmp_path):

@@ -111,7 +111,7 @@ def request_of(recipe: Recipe, store: Path, say: Say) -> Request:
     if "test" in rows and not labelled(rows["test"]):
         say(f"{rows.pop('test')} has no labels: it is predicted, and part of the validation rows is the test set")
     checkers = checkers_of(recipe.checkers, store)
-    pool = load(FILES, source=FILES, places=rows).pool
+    pool = load(FILES, source=FILES, places=rows, folds=0).pool
     return make_request(
         methods=recipe.method,
         tasks=f"{FILES}[real={len(pool)}]",
@@ -121,6 +121,7 @@ def request_of(recipe: Recipe, store: Path, say: Say) -> Request:
         protocol=recipe.protocol,
         settings={**recipe.settings, **({"auxiliary": recipe.auxiliary} if recipe.auxiliary else {})},
         test_size="all",
+        folds=0,  # one cell: a part of the validation rows is the test, not a fold
         quality_checker=checkers.get("quality"),
         diversity_checker=checkers.get("diversity"),
         **rows,

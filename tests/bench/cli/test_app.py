@@ -50,7 +50,7 @@ def test_the_tasks_are_listed_with_whose_text_how_many_rows_and_which_licence(be
 
 
 def test_the_shell_completes_commands_and_options() -> None:
-    for words, number, expected in (("bench l", 1, {"list"}), ("bench run --meth", 2, {"--methods"})):
+    for words, number, expected in (("bench li", 1, {"list"}), ("bench run --meth", 2, {"--methods"})):
         code = "import sys; sys.argv = ['bench']; from bench.cli import main; main()"
         asked = {"_BENCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(number)}
         done = subprocess.run(

@@ -99,7 +99,7 @@ def test_a_file_that_is_not_there_or_says_a_thing_twice(bench: Command, tmp_path
         (("sweep", "nope.yaml"), "no such file"),
         (("sweep", "twice.yaml"), "twice.yaml, line 2: method is given twice"),
         (("run", "--config", "twice.yaml"), "twice.yaml, line 2: method is given twice"),
-        (("train", "nope.json"), "nope.json: No such file or directory"),
+        (("train", "nope.json"), "nope.json: no such file"),
         (("train", "twice.json"), "seed is given twice"),
     ):
         ran = bench(*command)

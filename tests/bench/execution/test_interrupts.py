@@ -40,7 +40,6 @@ def test_an_interrupted_run_loses_nothing(bench: Command, tmp_path: Path, tiny_e
     assert b"the same command continues" in err
     assert leases(tmp_path) == [], "all leases are removed"
     finished = metrics(tmp_path)
-    assert len(finished) < 12, "the signal came before the grid was done"
     if times == 1:
         assert b"running job" in out
         assert b"incomplete" in out
@@ -53,6 +52,7 @@ def test_an_interrupted_run_loses_nothing(bench: Command, tmp_path: Path, tiny_e
     again = bench(*GRID, tiny=True)
     assert again.returncode == 0, again.stdout + again.stderr
     assert all(metrics(tmp_path)[path] == stamp for path, stamp in finished.items())
+    assert len(finished) < len(metrics(tmp_path)), "the signal came before the grid was done"
 
 
 def test_an_interrupt_while_the_grid_is_planned_is_no_traceback(tmp_path: Path, tiny_encoder: Path) -> None:
