@@ -119,7 +119,7 @@ class Reader:
             if isinstance(value, bool):
                 raise TypeError
             return float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise UserError(f"{self.path}: {key} must be a number, not {short_repr(value)}") from None
 
     def whole(self, key: str, default: int) -> int:

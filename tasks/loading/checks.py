@@ -151,7 +151,7 @@ def filter_mask(table: Table, spec: TaskSpec, filters: Mapping[str, float]) -> N
 def _number(table: Table, row: int, column: str, value: Any) -> float:
     try:
         number = math.nan if value is None or isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if math.isnan(number):
         table.fail(row, f"{column} is {short_repr(value)}, not a number")

@@ -164,6 +164,7 @@ def test_the_contrastive_term(tmp_path: Path) -> None:
         ({"report_to": ["wandb", "tensorboard"]}, "report_to names 2 trackers; a run has one"),
         ({"method": "dimp", "problem_type": "single_label_classification"}, "give either method or problem_type"),
         ({"quality_checker_model": "a", "twomodelloss_wandb_model2": "b"}, "two quality checkers"),
+        ({"seed": 10**400}, "seed must be a number"),
         ({"seed": "abc"}, "seed must be a number, not 'abc'"),
         ({"seed": [1]}, "seed must be a number"),
         ({"seed": 1.7}, "seed must be a whole number"),
