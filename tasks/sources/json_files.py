@@ -56,7 +56,7 @@ def read_json(path: Path) -> Table:
 
 def _whole_value(file: TextIO) -> Any:
     """The array or object of columns that a file is, or the error of an array; None if each line is an object."""
-    first = next(line for line in file if line.strip()).lstrip()
+    first = next((line for line in file if line.strip()), "").lstrip()  # "": separators alone, which are not JSON
     if first.startswith("["):
         return _parsed(file)
     try:

@@ -132,6 +132,7 @@ def test_bad_csv_file(task_folder, content, problem):
     ("content", "problem"),
     [
         ("[]", ": no rows"),
+        ("\x1c", ": no rows"),
         ('[{"text": "a", "label": 0}, 3]', ", row 2: a JSON int, not an object"),
         ('[{"text": "a", "label": 0},\n{"text": "", "label": 0}]', ", row 2: text is empty"),
         ('[{"text": "a"', ": not valid JSON: Expecting"),
