@@ -32,7 +32,7 @@ def advise(rows: Sequence[Row], test: Examples, rules: Rules, looks: Sequence[in
     against = {label: comparisons(rows, label, test, rules, looks) for label in (PLAIN, REAL_ONLY)}
     helped, closest = with_generated_rows(rows, against[REAL_ONLY])
     chosen = choice(rows, against)
-    others = comparisons(rows, chosen.label, test, rules, looks) if chosen else {}
+    others = (against.get(chosen.label) or comparisons(rows, chosen.label, test, rules, looks)) if chosen else {}
     over = {label: against[label].get(chosen.label) if chosen else None for label in against}
     helps = helps_of(rows, against[REAL_ONLY])
     return Advice(
@@ -58,11 +58,17 @@ def advise(rows: Sequence[Row], test: Examples, rules: Rules, looks: Sequence[in
 def comparisons(
     rows: Sequence[Row], reference: str, test: Examples, rules: Rules, looks: Sequence[int]
 ) -> dict[str, Against]:
-    """Every method against `reference` with the correction of the report; without those that have no verdict."""
+    """Every method against `reference` with the correction of the report; without those that have no verdict.
+
+    The rows have their comparisons with the baseline of the report, which are not computed again.
+    """
     base = next((row for row in rows if row.label == reference), None)
     if base is None:
         return {}
-    paired = compare_with_baseline(rows, base, test, rules, looks)
+    if reference == rules.baseline:
+        paired = [row.paired for row in rows if row.paired is not None]
+    else:
+        paired = compare_with_baseline(rows, base, test, rules, looks)
     return {
         row.label: Against(row.label, reference, one)
         for row, one in zip(rows, paired, strict=True)

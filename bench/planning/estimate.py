@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -96,3 +97,9 @@ def first(config: Mapping[str, Any], names: Iterable[str], default: int) -> int:
 def spell(value: float) -> str:
     """Seconds in words: `42 s`, `12 min`, `3.5 h`."""
     return f"{value:.0f} s" if value < 90 else f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
+
+
+def seconds_in(text: str, units: Mapping[str, float]) -> float | None:
+    """Seconds of a time such as `90 min`, in one of the units (name -> seconds); None for other texts and for 0."""
+    found = re.fullmatch(rf"\s*(\d{{1,9}}(?:\.\d{{1,9}})?)\s*({'|'.join(units)})\s*", text)
+    return float(found[1]) * units[found[2]] or None if found else None

@@ -9,7 +9,6 @@ A bundle that is imported leaves a note in `.imported/` of the store, from which
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bench.errors import UserError
+from bench.hashing import file_hash
 from bench.store.files import read_json, write_json
 from bench.store.layout import MODEL, root_of
 from bench.store.schemas import Bundle, Imported
@@ -39,16 +39,15 @@ def pack(source: Path, folder: Path, *, texts: bool) -> Transfer:
     for name in LEFT_OUT:
         for path in (folder / STORE).rglob(name):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for path in (folder / STORE).glob(".lock"):
-        path.unlink()
+    (folder / STORE / ".lock").unlink(missing_ok=True)
     return done
 
 
 def write_contents(folder: Path, about: Mapping[str, Any]) -> str:
     """Write `bundle.json` with `about` and the digests of all files; returns the bundle's own digest."""
-    files = {name: {"size": path.stat().st_size, "sha256": sha256(path)} for name, path in content(folder).items()}
+    files = {name: {"size": path.stat().st_size, "sha256": file_hash(path)} for name, path in content(folder).items()}
     write_json(folder / CONTENT, {"schema": SCHEMA, **about, "files": files})
-    return sha256(folder / CONTENT)
+    return file_hash(folder / CONTENT)
 
 
 def content(folder: Path) -> dict[str, Path]:
@@ -56,12 +55,6 @@ def content(folder: Path) -> dict[str, Path]:
     paths = sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     names = {path.relative_to(folder).as_posix(): path for path in paths}
     return {name: path for name, path in names.items() if name != CONTENT}
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def zipped(folder: Path, path: Path) -> None:
@@ -121,7 +114,7 @@ def checked(folder: Path, named: Path) -> dict[str, Any]:
         )
     for name, path in present.items():
         listed = about["files"][name]
-        if path.is_symlink() or path.stat().st_size != listed["size"] or sha256(path) != listed["sha256"]:
+        if path.is_symlink() or path.stat().st_size != listed["size"] or file_hash(path) != listed["sha256"]:
             raise UserError(f"{named}: {name} was changed after it was published; ask for the bundle again")
     return about
 
@@ -130,7 +123,7 @@ def take_in(folder: Path, about: Mapping[str, Any], root: Path) -> Transfer:
     """Copy the cells of a bundle's folder, which `checked` has read, to a store, and note there whose they are."""
     done = transfer(folder / STORE, root)
     if done.copied:
-        path = root / IMPORTED / f"{sha256(folder / CONTENT)[:20]}.json"
+        path = root / IMPORTED / f"{file_hash(folder / CONTENT)[:20]}.json"
         known = read_json(path, Imported)["cells"] if path.exists() else []
         write_json(path, {"name": about["name"], "cells": sorted({*known, *done.copied})})
     return done

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -26,10 +25,10 @@ Make = Callable[[str, int], tuple[Request, Options]]
 
 def seconds_of(budget: str) -> float:
     """Seconds of a budget such as `10m`, `90s` or `2h`. Raises UserError for another text."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h)\s*", budget)
-    if match is None or not float(match[1]) > 0:
+    seconds = estimate.seconds_in(budget, UNITS)
+    if seconds is None:
         raise UserError(f"--budget {short_repr(budget)} is no time; write it as 10m, 90s or 2h")
-    return float(match[1]) * UNITS[match[2]]
+    return seconds
 
 
 def in_rounds(make: Make, budget: float, say: Say, show: Show) -> Result:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -225,7 +223,7 @@ def write_plan(reports: Path, blocks: Sequence[str], prospects: Sequence[Prospec
 
 def budget_seconds(text: str) -> float:
     """The seconds of a budget such as `8h`, `90min`, `2d`. Raises UserError."""
-    found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*(s|min|h|d)\s*", text)
-    if not found or not math.isfinite(value := float(found[1])) or value <= 0:
+    seconds = estimate.seconds_in(text, UNITS)
+    if seconds is None:
         raise UserError(f"--budget takes a number with s, min, h or d, such as 8h; not {text[:40]!r}")
-    return value * UNITS[found[2]]
+    return seconds

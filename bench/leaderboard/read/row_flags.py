@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.arrays import BoolArray, FloatArray, IntArray
+from methods.confident import confident_joint
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -30,12 +31,10 @@ def mislabelled(probabilities: FloatArray, labels: IntArray) -> BoolArray:
     the class has among the rows with its label. A row is marked if the most probable confident class is not its label.
     Rows without probabilities (NaN) are not marked.
     """
-    known = ~np.isnan(probabilities).any(axis=1)
-    threshold = np.full(probabilities.shape[1], np.inf)  # a class that no row has is never confident
-    for label in np.unique(labels[known]):
-        threshold[label] = probabilities[known & (labels == label), label].mean()
-    confident = np.where(probabilities >= threshold, probabilities, -1.0)
-    return np.asarray(known & (confident.max(axis=1) > 0) & (confident.argmax(axis=1) != labels))
+    marked: BoolArray = np.asarray(~np.isnan(probabilities).any(axis=1))
+    _, confident = confident_joint(labels[marked], probabilities[marked])
+    marked[marked] = (confident >= 0) & (confident != labels[marked])
+    return marked
 
 
 def repeats(texts: Sequence[str]) -> IntArray:

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from bench.cli import main
 from bench.leaderboard import write_report
 from bench.store.files import write_json
 from tests.bench.leaderboard.fake_store import FakeStore
+from tests.helpers.in_process import command as bench
 
 
 @pytest.fixture
@@ -15,14 +15,6 @@ def store(tmp_path, monkeypatch):
     store.method("ce").method("real-only", skill=0.9).method("dimp", skill=3.0)
     write_json(store.root / ".grids" / "a.json", store.manifest())
     return store
-
-
-def bench(capsys, *arguments):
-    """Exit code, standard output and standard error of a command."""
-    with pytest.raises(SystemExit) as stop:
-        main(arguments)
-    printed = capsys.readouterr()
-    return stop.value.code, printed.out, printed.err
 
 
 def test_the_advice_is_that_of_the_leaderboard(store, capsys):

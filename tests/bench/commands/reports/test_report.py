@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import main
 from bench.leaderboard import write_report
 from bench.store.files import write_json
 from tests.bench.leaderboard.fake_store import FakeStore
+from tests.helpers.in_process import command as bench
 
 
 @pytest.fixture
@@ -18,14 +18,6 @@ def store(tmp_path, monkeypatch):
     store.method("ce").method("dimp", skill=2.0).method("focal")
     write_json(store.root / ".grids" / "a.json", store.manifest())
     return store
-
-
-def bench(capsys, *arguments):
-    """Exit code, standard output and standard error of a command."""
-    with pytest.raises(SystemExit) as stop:
-        main(arguments)
-    printed = capsys.readouterr()
-    return stop.value.code, printed.out, printed.err
 
 
 def test_a_report_is_checked_against_its_store(store, capsys):

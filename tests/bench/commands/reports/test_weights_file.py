@@ -27,6 +27,13 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SEEDS = (0, 1)
 
 
+def save_inputs(plan: Plan) -> None:
+    """Write what a run writes to the store beside its cells."""
+    hidden_columns.save(plan.hidden, plan.root)
+    role_texts.save(plan.texts, plan.root)
+    manifest.save(describe(plan, "python -m bench run"), plan.root)
+
+
 @pytest.fixture(scope="module")
 def grid(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """Two seeds that visit 32 of 64 rows; the generated set has more."""
@@ -40,9 +47,7 @@ def grid(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
     )
     plan = make_plan(request, tmp_path_factory.mktemp("weights") / "runs")
     assert all(run_job(job).state == "done" for job in plan.jobs.values())
-    hidden_columns.save(plan.hidden, plan.root)
-    role_texts.save(plan.texts, plan.root)
-    manifest.save(describe(plan, "python -m bench run"), plan.root)
+    save_inputs(plan)
     return plan
 
 
@@ -205,9 +210,7 @@ def test_the_file_is_used_in_two_lines(grid: Plan, tmp_path: Path) -> None:
 
 def test_noise_differs_between_seeds_so_one_cell_is_named(run_here: Callable[..., Plan]) -> None:
     plan = run_here(methods="quality-only", tasks="twitter[noise=0.4]", seeds=2)
-    hidden_columns.save(plan.hidden, plan.root)
-    role_texts.save(plan.texts, plan.root)
-    manifest.save(describe(plan, ""), plan.root)
+    save_inputs(plan)
     with pytest.raises(UserError, match="differ between seeds"):
         list(write_weights(plan.root, ["quality-only"], plan.root / "w.csv", Filter()))
     section, cells = cells_of(plan.root, ["twitter[noise=0.4]", "quality-only", "1"])
@@ -219,9 +222,7 @@ def test_noise_differs_between_seeds_so_one_cell_is_named(run_here: Callable[...
 
 def test_copies_are_rows_of_their_own_with_the_text_that_they_copy(run_here: Callable[..., Plan]) -> None:
     plan = run_here(methods="quality-only", tasks="twitter[duplicates=0.5]", seeds=2)
-    hidden_columns.save(plan.hidden, plan.root)
-    role_texts.save(plan.texts, plan.root)
-    manifest.save(describe(plan, ""), plan.root)
+    save_inputs(plan)
     with pytest.raises(UserError, match="copies of rows differ between seeds"):
         list(write_weights(plan.root, ["quality-only"], plan.root / "w.csv", Filter()))
     section, cells = cells_of(plan.root, ["twitter[duplicates=0.5]", "quality-only", "0"])
