@@ -98,6 +98,7 @@ OTHER_SETTINGS: dict[str, object] = {
     "generated_rows": 32,
     "precision": "bf16",
     "auxiliary": "simcse(weight=0.1)",
+    "vary": "head",
 }
 
 
