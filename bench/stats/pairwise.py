@@ -47,14 +47,18 @@ def of_differences(covariance: FloatArray) -> FloatArray:
     return np.where(variance > ROUNDING * size, variance, np.where(np.isnan(variance), math.nan, 0.0))
 
 
-def pairwise(scores: FloatArray) -> Pairwise:
-    """Compare all pairs of methods by their scores (M, S, N), paired by seed and example; see `crossed`."""
-    seeds, examples = effective_shape(scores)
+def differences(scores: FloatArray) -> tuple[FloatArray, Components]:
+    """Mean differences (M, M) and their sample variances of all pairs of methods by their scores (M, S, N)."""
     variances = Components(*(of_differences(covariance) for covariance in covariances(scores)))
     mean = np.nanmean(scores, axis=(1, 2))
     difference = mean[:, None] - mean
-    difference = np.where(np.abs(difference) > ROUNDING, difference, 0.0)
-    return Pairwise(difference, variances, p_values(difference, variances, seeds, examples))
+    return np.where(np.abs(difference) > ROUNDING, difference, 0.0), variances
+
+
+def pairwise(scores: FloatArray) -> Pairwise:
+    """Compare all pairs of methods by their scores (M, S, N), paired by seed and example; see `crossed`."""
+    difference, variances = differences(scores)
+    return Pairwise(difference, variances, p_values(difference, variances, *effective_shape(scores)))
 
 
 def one_sided(pairs: Pairwise) -> FloatArray:

@@ -44,3 +44,9 @@ def test_a_collapse_is_one_seed_in_ten():
     accuracy = grids.mean(axis=3)
     assert (accuracy[:, 1] < 0.65).mean() == pytest.approx(0.1, abs=0.02)
     assert (accuracy[:, 0] < 0.65).mean() == 0
+
+
+@pytest.mark.parametrize("sd", [0.0, 0.05])
+def test_all_but_the_first_are_shifted(sd):
+    grids = correctness(np.random.default_rng(4), World(3, 4, 500, sd, 0.9, spread=2.0, shift=0.05), 400)
+    assert grids.mean(axis=(0, 2, 3)) == pytest.approx([0.9, 0.85, 0.85], abs=0.008)
