@@ -49,6 +49,7 @@ LARGER = 10  # times the size of the weights, up to which a configuration is com
 # Up to these sizes it is compared with them too: such a model can be built. No vocabulary in use has a million words.
 BUILDABLE = {"num_hidden_layers": 1000, "n_layers": 1000, "vocab_size": 1_000_000}
 BUILDABLE_WIDTH = 20_000
+MAX_CLASSES = 1_000_000
 SHOWN = 80  # characters of a value in an error
 NUMBERS = ("max_position_embeddings", "n_layers", "n_positions", "num_hidden_layers", "pad_token_id")
 OLD_NAME = ("gpt2", "gpt_bigcode", "openai-gpt")  # families whose configuration calls positions `n_positions`
@@ -168,9 +169,12 @@ def outputs(config: Mapping[str, Any], name: str) -> list[str]:
     labels = config.get("id2label")
     if not labels:
         count = config.get("num_labels", 2)
-        labels = {str(k): f"LABEL_{k}" for k in range(count if isinstance(count, int) else 0)}
-    keys = [str(k) for k in range(len(labels))]
-    if not isinstance(labels, dict) or set(labels) != set(keys) or not named_differently(labels.values()):
+        if not isinstance(count, int) or count > MAX_CLASSES:
+            most = f"must be a whole number up to {MAX_CLASSES:,}"
+            raise UserError(f"{name}: config.json has num_labels={short_repr(count)}, which {most}")
+        labels = {str(k): f"LABEL_{k}" for k in range(count)}
+    keys = [str(k) for k in range(len(labels))] if isinstance(labels, dict) else []
+    if not keys or set(labels) != set(keys) or not named_differently(labels.values()):
         raise UserError(
             f"{name}: id2label in its config.json must give each output 0, 1, ... a name of its own, not "
             f"{str(labels)[:SHOWN]}"

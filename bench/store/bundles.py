@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -30,6 +32,8 @@ SCHEMA = 1
 CONTENT, STORE, REPORT, IMPORTED = "bundle.json", "store", "report", ".imported"
 WITHOUT_TEXTS = (CHECKER, "record", "scores")  # kinds of precomputed tables in which no text can be read
 LEFT_OUT = (MODEL, "log.txt")  # of a cell: models are large, and logs may name folders of the author's machine
+# What Python's `zipfile` raises for a file that was cut or changed.
+BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, LookupError, RuntimeError, ValueError, OSError)
 MAX_SIZE = 2**36  # bytes of all files of a bundle that is read
 
 
@@ -84,6 +88,16 @@ def opened(bundle: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 def unpack(bundle: Path, folder: Path) -> None:
     """Unpack a zip file. Raises UserError for names that lead out of the folder, links, or too large content."""
+    try:
+        unpack_safely(bundle, folder)
+    except UserError:
+        raise
+    except BROKEN as error:
+        raise UserError(f"{bundle} cannot be unpacked: {error}; ask for the bundle again") from error
+
+
+def unpack_safely(bundle: Path, folder: Path) -> None:
+    """`unpack`, which also raises the errors `BROKEN`."""
     with zipfile.ZipFile(bundle) as archive:
         entries = archive.infolist()
         if (size := sum(entry.file_size for entry in entries)) > MAX_SIZE:
@@ -92,10 +106,7 @@ def unpack(bundle: Path, folder: Path) -> None:
             name = PurePosixPath(entry.filename)
             if name.is_absolute() or ".." in name.parts or "\\" in entry.filename or entry.external_attr >> 28 == 0xA:
                 raise UserError(f"{bundle} has the entry {entry.filename!r}, which leads out of the bundle")
-        try:
-            archive.extractall(folder)
-        except (zipfile.BadZipFile, EOFError, OSError) as error:
-            raise UserError(f"{bundle} cannot be unpacked: {error}") from error
+        archive.extractall(folder)
 
 
 def checked(folder: Path, named: Path) -> dict[str, Any]:

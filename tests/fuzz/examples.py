@@ -137,3 +137,31 @@ MANIFEST: dict[str, Any] = {
     "sections": [SECTION],
     "artefacts": [".artefacts/tokens/1ffc"],
 }
+WRITTEN: dict[str, Any] = {
+    "baseline": "ce",
+    "delta": 1.0,
+    "correction": "holm",
+    "allow_mixed": False,
+    "family": "task",
+    "intervals": "simultaneous",
+    "command": "python -m bench run",
+}
+BUNDLE: dict[str, Any] = {
+    "schema": 1,
+    "name": "n",
+    "files": {"store/twitter/ce/0123456789abcdef0123/spec.json": {"size": 300, "sha256": "0" * 64}},
+}
+JOURNAL: tuple[dict[str, Any], dict[str, Any]] = (
+    {"journal": 1, "settings": {"labels": ["a", "b"], "rows": 2}},
+    {
+        "record": {
+            "label": "a",
+            "number": 0,
+            "outcome": "row",
+            "answer": "good",
+            "tokens_in": 3,
+            "tokens_out": 1,
+            "row": {"text": "good", "label": "a"},
+        }
+    },
+)

@@ -56,6 +56,12 @@ def json_files(base: Any) -> st.SearchStrategy[bytes]:
     return wrong | cut | deep | VALUES.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60)
 
 
+def lines(base: tuple[Any, ...]) -> st.SearchStrategy[list[bytes]]:
+    """The lines of a file of JSON lines: those of `base`, some of them with mistakes."""
+    whole = [st.just(json.dumps(value).encode()) | json_files(value) for value in base]
+    return st.tuples(*whole).map(list)
+
+
 def yaml_files(base: Any) -> st.SearchStrategy[bytes]:
     """Bytes of a YAML file: `base` with mistakes, with aliases of aliases, any text, any bytes."""
     wrong = mutated(base).map(lambda value: dumped(value).encode("utf-8", "surrogatepass"))

@@ -52,8 +52,9 @@ from tasks.errors import CONTROL, MAX_MESSAGE, DataError
 from tasks.sources.files import label_names_of
 from tasks.sources.files import read_table as read_rows
 from tasks.spec import load_spec
+from tests.fuzz import folders
 from tests.fuzz import strategies as make
-from tests.fuzz.examples import CELL, CONFIG, GRID, MANIFEST, RECIPE, SPEC, SWEEP, TASK
+from tests.fuzz.examples import BUNDLE, CELL, CONFIG, GRID, JOURNAL, MANIFEST, RECIPE, SPEC, SWEEP, TASK, WRITTEN
 from tests.fuzz.watch import WATCH
 
 Reader = Callable[[Path, Any], object]
@@ -219,6 +220,19 @@ TARGETS: dict[str, tuple[st.SearchStrategy[Any], Reader]] = {
     ),
     "tables of a cell": (make.cell_tables(), cell_tables),
     "Parquet of a store": (st.binary(max_size=80), file("t.parquet", lambda path: read_table(path, {"id": "whole"}))),
+    "store": (CELL_FILES, folders.store),
+    "store, finished cell": (CELL_FILES, folders.finished),
+    "bundle": (CELL_FILES | st.fixed_dictionaries({"bundle.json": make.json_files(BUNDLE)}), folders.bundle),
+    "bundle, zip": (
+        st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=4),
+        folders.zip_file,
+    ),
+    "report": (make.json_files(WRITTEN), folders.report),
+    "journal": (make.lines(JOURNAL), folders.journal),
+    "texts of a role": (
+        make.parquet({"id": "int64", "label": "int64", "text": "string", "text_pair": "string"}),
+        folders.texts,
+    ),
     "cached scores": (st.binary(max_size=80) | st.just(b"PK\3\4"), file("s.npz", from_npz)),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.errors import UserError
 from tests.fuzz.targets import TARGETS, Campaign
 from tests.fuzz.watch import WATCH
 
@@ -35,8 +37,22 @@ def test_what_a_reader_must_not_do_is_found(action: Callable[[Path], object], ev
         action(folder)
 
 
+def test_what_a_reader_does_before_it_refuses_its_input_is_found(tmp_path: Path) -> None:
+    (folder := tmp_path / "example").mkdir()
+
+    def reader() -> None:
+        with WATCH.watching(folder):
+            (tmp_path / "x").touch()
+            raise UserError("no")
+
+    with pytest.raises(AssertionError, match="open"):
+        reader()
+
+
 def test_what_a_reader_may_do_is_not_found(tmp_path: Path) -> None:
     with WATCH.watching(tmp_path):
         (tmp_path / "a").write_text("a")
         (tmp_path / "a").rename(tmp_path / "b")
+        (tmp_path / "c" / "d").mkdir(parents=True)
+        shutil.rmtree(tmp_path / "c")  # with paths that are relative to an open folder
         Path(__file__).read_text(encoding="utf-8")

@@ -13,9 +13,18 @@ from pathlib import Path
 from typing import Any
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-# Events whose first arguments are paths that change, and how many of them.
-CHANGES = {"os.mkdir": 1, "os.remove": 1, "os.rmdir": 1, "os.truncate": 1, "os.chmod": 1, "os.utime": 1}
-CHANGES |= {"os.rename": 2, "os.link": 2, "os.symlink": 2}
+# Events that change paths: the places of the paths among the arguments, and of the folders that they are relative to.
+CHANGES = {
+    "os.mkdir": ((0, 2),),
+    "os.remove": ((0, 1),),
+    "os.rmdir": ((0, 1),),
+    "os.truncate": ((0, None),),
+    "os.chmod": ((0, 2),),
+    "os.utime": ((0, 3),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.link": ((0, 2), (1, 3)),
+    "os.symlink": ((1, 2),),
+}
 FORBIDDEN = (
     "subprocess.Popen",
     "os.system",
@@ -49,15 +58,19 @@ class Watch:
             if isinstance(flags, int) and flags & WRITING:
                 self.check(event, path)
         elif event in CHANGES:
-            for path in arguments[: CHANGES[event]]:
-                self.check(event, path)
+            for path, base in CHANGES[event]:
+                self.check(event, arguments[path], -1 if base is None else arguments[base])
         elif event in FORBIDDEN:
             self.found.append(f"{event} {arguments[:2]!r:.200}")
 
-    def check(self, event: str, path: object) -> None:
-        """Note a path that is not below the folder; open files have numbers, which were paths before."""
+    def check(self, event: str, path: object, base: int = -1) -> None:
+        """Note a path that is not below the folder; open files have numbers, which were paths before.
+
+        `base`: the number of the open folder that the path is relative to; -1 for the current one.
+        """
         if isinstance(path, str | bytes | os.PathLike):
-            place = os.path.abspath(os.fsdecode(path))
+            there = os.getcwd() if base < 0 else os.readlink(f"/proc/self/fd/{base}")
+            place = os.path.abspath(os.path.join(there, os.fsdecode(path)))
             if not place.startswith(f"{self.folder}{os.sep}") and not any(part in place for part in OWN):
                 self.found.append(f"{event} {place}")
 
@@ -69,8 +82,8 @@ class Watch:
             yield
         finally:
             self.on = False
-        if self.found:
-            raise AssertionError(f"a reader did this: {'; '.join(self.found)}")
+            if self.found:  # also of a reader that refuses its input
+                raise AssertionError(f"a reader did this: {'; '.join(self.found)}")
 
 
 WATCH = Watch()

@@ -137,6 +137,8 @@ def metrics_of_both(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]
 
 def agreement(a: Path, b: Path) -> Iterator[str]:
     """On how many test rows two cells predict different classes, if they were tested on the same rows."""
+    import numpy as np
+
     paths = [folder / "predictions.parquet" for folder in (a, b)]
     if not all(path.exists() for path in paths):
         return
@@ -151,5 +153,6 @@ def agreement(a: Path, b: Path) -> Iterator[str]:
         return
     logits = [frame.drop(columns="label").to_numpy() for frame in (one, other)]
     apart = int((logits[0].argmax(axis=1) != logits[1].argmax(axis=1)).sum())
-    largest = float(abs(logits[0] - logits[1]).max()) if len(one) else math.nan
+    with np.errstate(invalid="ignore"):  # between two infinite logits it is NaN, and shown as such
+        largest = float(abs(logits[0] - logits[1]).max()) if len(one) else math.nan
     yield f"predictions: {apart} of {len(one)} test rows differ in class; largest difference of a logit {largest:.3g}"

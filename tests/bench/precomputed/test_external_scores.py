@@ -54,6 +54,11 @@ def test_outputs_are_matched_by_name(names: list[str], order: tuple[int, ...]) -
         ({"architectures": ["BertModel"]}, "no classifier"),
         ({**KIND, "id2label": {"0": "a", "1": "b", "2": "c"}}, "3 classes"),
         ({**KIND, "id2label": {"0": "bad", "1": "good"}}, "bad, good"),
+        ({**KIND, "id2label": {"0": "a", "2": "b"}}, "id2label"),
+        ({**KIND, "id2label": True}, "id2label"),
+        ({**KIND, "num_labels": 1}, "one output"),
+        ({**KIND, "num_labels": "two"}, "num_labels"),
+        ({**KIND, "num_labels": 10**25}, "num_labels"),
     ],
 )
 def test_other_classes_are_refused(config: dict[str, object], message: str) -> None:

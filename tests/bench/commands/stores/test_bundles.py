@@ -180,6 +180,21 @@ def test_a_file_that_is_no_zip_is_refused(tmp_path: Path) -> None:
         import_bundles([tmp_path / "b.zip"], tmp_path / "runs")
 
 
+@pytest.mark.parametrize("before", [b"\x50\x4b\x01\x02", b"spec.json\x50", b"\x08\x00"])
+@pytest.mark.parametrize("change", [b"\x00", b"\x07", b"\xff"])
+def test_a_zip_file_with_changed_bytes_is_one_line(before: bytes, change: bytes, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("spec.json", "x" * 1000)
+        archive.writestr("bundle.json", "{}")
+    content = bytearray((tmp_path / "b.zip").read_bytes())
+    for place in range(len(content)):
+        if content[place:].startswith(before):
+            content[place] = change[0]
+    (tmp_path / "b.zip").write_bytes(content)
+    with pytest.raises(UserError, match=r"b\.zip"):
+        import_bundles([tmp_path / "b.zip"], tmp_path / "runs")
+
+
 def test_the_hub_gets_one_commit_with_every_file(bundle: Path) -> None:
     calls: list[tuple[str, object]] = []
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from bench.cli import main
@@ -96,3 +99,14 @@ def test_a_damaged_cell_is_shown_with_its_damage(root: Path, tmp_path: Path) -> 
     assert "damaged (history.jsonl has 1 byte" in lines[0]
     assert any(line.startswith("curves: history.jsonl cannot be read (") for line in lines)
     assert f"{folder / 'predictions.parquet'} cannot be read" in list(diff(folder, folder))[-1]
+
+
+def test_infinite_logits_are_compared_without_a_warning(root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cell"
+    shutil.copytree(find(root, "twitter ce 0"), folder)
+    table = pd.read_parquet(folder / "predictions.parquet")
+    table.loc[0, "logit_0"] = np.inf
+    table.to_parquet(folder / "predictions.parquet", index=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert list(diff(folder, folder))[-1].endswith("largest difference of a logit nan")
