@@ -92,7 +92,8 @@ def plan(
     require_device(options.device)
     writable(options.reports)
     with using(options.device):
-        say(f"written: {plan_grid(request, options, wishes, engines.current(), say)}")
+        engine = engines.chosen(options.engine, options.engine_set)
+        say(f"written: {plan_grid(request, options, wishes, engine, say)}")
 
 
 def stress(

@@ -17,12 +17,14 @@ class Listing(StrEnum):
 
     METHODS = "methods"
     TASKS = "tasks"
+    ENGINES = "engines"
     CELLS = "cells"
 
 
 LISTINGS = {
     Listing.METHODS: "the methods with their settings and costs",
     Listing.TASKS: "the tasks with their sources: whose text, how many rows, which licence",
+    Listing.ENGINES: "what runs the jobs of a grid (run --engine NAME) and its settings (--engine-set key=value)",
     Listing.CELLS: "the cells of a store with their states (--out: another store; --failed: only those that failed)",
 }
 
@@ -33,7 +35,7 @@ def list_(
     failed: Annotated[bool, typer.Option("--failed", help="With cells: only those that failed.")] = False,
     plugin: Annotated[list[Path] | None, option("plugins")] = None,
 ) -> None:
-    """List the methods, the tasks, or the cells of a store with their states."""
+    """List the methods, the tasks, the engines, or the cells of a store with their states."""
     from bench.commands.stores import list as listing
     from bench.config.request import load_plugins
 
@@ -45,6 +47,7 @@ def list_(
     listings = {
         Listing.METHODS: listing.methods,
         Listing.TASKS: listing.tasks,
+        Listing.ENGINES: listing.engines,
         Listing.CELLS: lambda: listing.cells(out, failed),
     }
     for line in listings[what]():

@@ -66,7 +66,7 @@ def option_of(entry: Field[Any]) -> Option:
     return details if details.name else Option(**{**vars(details), "name": entry.name.replace("_", "-")})
 
 
-def key_values(texts: Sequence[str]) -> dict[str, str]:
+def key_values(texts: Sequence[str], name: str = "--set") -> dict[str, str]:
     """`key=value` texts as a dict. Raises UserError for a text without a value and for a repeated key."""
     # Imported late: `import bench` must work where a file hides the package `tasks`, which `bench.__main__` reports.
     from bench.errors import UserError
@@ -76,11 +76,16 @@ def key_values(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         key, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not key or not value:
-            raise UserError(f"--set {short_repr(text)} is not key=value")
+            raise UserError(f"{name} {short_repr(text)} is not key=value")
         if key in values:
-            raise UserError(f"--set {short_repr(key)} is given twice")
+            raise UserError(f"{name} {short_repr(key)} is given twice")
         values[key] = value
     return values
+
+
+def engine_values(texts: Sequence[str]) -> dict[str, str]:
+    """`key=value` texts of --engine-set, see `key_values`."""
+    return key_values(texts, "--engine-set")
 
 
 def keywords(table: type) -> list[inspect.Parameter]:

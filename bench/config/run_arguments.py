@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.config.option import DATA, GRID, OUTPUT, RUN, TRAINING, key_values, option, with_roles
+from bench.config.option import DATA, GRID, OUTPUT, RUN, TRAINING, engine_values, key_values, option, with_roles
 from bench.config.settings import described_presets
 from bench.devices import Device
 from bench.store.layout import Kept
@@ -218,6 +218,13 @@ class ExecutionArguments:
         metadata=option(
             RUN, "Worker processes; by default `run` starts one per GPU, or one per core without a GPU.", min=1
         ),
+    )
+    engine: str = field(
+        default="auto", metadata=option(RUN, "What runs the jobs: see list engines (auto: worker processes, torchrun).")
+    )
+    engine_set: Mapping[str, Any] | None = field(
+        default=None,
+        metadata=option(RUN, "A setting of the engine, key=value.", type=str, repeatable=True, convert=engine_values),
     )
     device: Device = field(
         default="auto",

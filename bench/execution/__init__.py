@@ -1,1 +1,1 @@
-"""Runs the jobs of a plan: queue, worker processes or torchrun, progress."""
+"""Runs the jobs of a plan: queue, engines, progress."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.encoders.checkpoints import Checkpoint
 from bench.errors import UserError
-from bench.execution.engines import local
+from bench.execution.engines.local import Local
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.hashing import digest
@@ -41,6 +41,12 @@ class FirstFailure:
     def pulse(self) -> None:
         """See `engines.engine.Watcher`."""
 
+    def note(self, notes: Iterable[str]) -> None:
+        """See `engines.engine.Watcher`."""
+
+    def running_on(self, nodes: Mapping[str, int]) -> None:
+        """See `engines.engine.Watcher`."""
+
 
 def check_encoders(plan: Plan) -> dict[str, list[str]]:
     """Load every encoder of a plan once. Returns notes by the encoder's hash; raises UserError for an unusable one.
@@ -56,7 +62,7 @@ def check_encoders(plan: Plan) -> dict[str, list[str]]:
     if open_jobs:
         waiting = dict.fromkeys(open_jobs, State.STALE)  # a check that another run holds is waited for
         queue = Queue({identity: jobs[identity] for identity in open_jobs}, waiting, {})
-        local.execute(queue, 1, FirstFailure(queue), Limits())
+        Local().execute(queue, 1, FirstFailure(queue), Limits())
         if queue.closed:  # by Ctrl-C: there is no cell yet that could be finished
             raise KeyboardInterrupt
     notes: dict[str, list[str]] = {}

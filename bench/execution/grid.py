@@ -95,11 +95,11 @@ def run_here(
     show: Callable[[Progress], AbstractContextManager[object]],
 ) -> Result:
     """`run` on the devices that the environment names."""
+    engine = engines.chosen(options.engine, options.engine_set)
     plan = planned(requests, options)
     manifest = describe(plan, options.command)
     require_baseline(manifest, options.rules, "this grid")
     result = Result(manifest, plan.root, options.rules)
-    engine = engines.current()
     if options.dry_run:
         if not engine.follows():
             summary(plan, engine.count(options.workers), say)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
@@ -20,7 +20,7 @@ from bench.execution.progress import Progress
 from tasks.errors import plural, printable
 
 REFRESHES = 2  # per second; each takes time from the workers
-AROUND = 6  # lines of the screen that are not rows: head, foot and the shell's prompt
+AROUND = 7  # lines of the screen that are not rows: head, foot and the shell's prompt
 WIDE = 78  # characters from which each state gets a column of its own
 STYLES = {"done": "green", "cached": "dim", "running": "cyan", "failed": "red", "blocked": "yellow", "waiting": "dim"}
 
@@ -47,6 +47,8 @@ def screen(progress: Progress, width: int, height: int) -> Group:
     visible_rows = visible(rows, max(1, height - AROUND))
     grid = wide(visible_rows) if width >= WIDE else narrow(visible_rows)
     lines = [Text(f" {footer(progress, rows)}")]
+    if progress.nodes:
+        lines.insert(0, Text(f" {on_nodes(progress.nodes)}", "dim"))
     if len(visible_rows) < len(rows):
         more = plural(len(rows) - len(visible_rows), "more row")
         lines.insert(0, Text(f" {more}: {in_words(hidden(rows, visible_rows))}", "dim"))
@@ -124,6 +126,11 @@ def total(rows: list[Row]) -> Counter[str]:
 def in_words(counts: Counter[str]) -> str:
     """Cells by state as a phrase: `3 done, 1 running`."""
     return ", ".join(f"{counts[word]} {word}" for word in STYLES if counts[word])
+
+
+def on_nodes(nodes: Mapping[str, int]) -> str:
+    """The jobs that run on each machine: `node-a 4 running, node-b 0 running`."""
+    return "nodes: " + ", ".join(f"{name} {running} running" for name, running in sorted(nodes.items()))
 
 
 def footer(progress: Progress, rows: list[Row]) -> str:

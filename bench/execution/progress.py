@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from bench.execution.counts import Counts, Row
 from bench.execution.queue import SETTLED, Queue
@@ -38,6 +38,7 @@ class Progress:
         self.on_pulse: list[Callable[[], None]] = []  # called with each pulse
         self.workers, self.trainings, self.spent = workers, 0, 0.0  # trainings of this run, and their seconds
         self.noted: set[str] = set()
+        self.nodes: Mapping[str, int] = {}  # jobs that run on each machine, of an engine of several machines
         self.lines = True  # whether each finished cell gets a line; a live table replaces the lines
         self.warned = False
         todo = len(plan.cells) - len(self.cached)
@@ -69,6 +70,10 @@ class Progress:
             if note not in self.noted:
                 self.noted.add(note)
                 self.say(note)
+
+    def running_on(self, nodes: Mapping[str, int]) -> None:
+        """Note how many jobs run on each machine; the live table shows it."""
+        self.nodes = dict(nodes)
 
     def pulse(self) -> None:
         """Called twice a second: after the first Ctrl-C, print once that the running jobs are finished."""

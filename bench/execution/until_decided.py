@@ -104,7 +104,7 @@ def looks_of(request: Request, options: Options, most: int) -> tuple[int, ...]:
         raise UserError("--until-decided cannot tell old cells from new ones under --force; use another --out")
     if request.limit is not None:
         raise UserError("--until-decided reads verdicts, and --limit is a smoke run without any; leave out one of them")
-    if engines.current() is not engines.ENGINES["local"]:
+    if not engines.chosen(options.engine, options.engine_set).rounds:
         raise UserError("--until-decided runs on worker processes only, not under torchrun")
     labels = [choice.label for choice in request.methods]
     if options.rules.baseline not in labels:

@@ -13,7 +13,7 @@ import torch
 
 from bench import devices
 from bench.errors import UserError
-from bench.execution.engines import local
+from bench.execution.engines.local import Local
 from bench.execution.limits import require_device
 from bench.processes import cores
 
@@ -35,11 +35,11 @@ def mac(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("two_gpus")
 def test_cpu_hides_the_gpus_and_gives_them_back() -> None:
-    assert local.count(None) == 2
+    assert Local().count(None) == 2
     with devices.using("cpu"):
         assert devices.gpus() == []
         assert devices.available() == torch.device("cpu")
-        assert local.count(None) == cores()
+        assert Local().count(None) == cores()
     assert devices.gpus() == ["0", "1"]
     assert devices.CPU_ONLY not in os.environ
 
@@ -79,11 +79,11 @@ def test_a_device_that_is_not_there_is_one_line(
 def test_on_a_mac_auto_is_the_cpu_and_mps_is_one_worker() -> None:
     with devices.using("auto"):
         assert os.environ[devices.CPU_ONLY] == "true"
-        assert local.count(None) == os.cpu_count()
+        assert Local().count(None) == os.cpu_count()
     require_device("mps")
     with devices.using("mps"):
         assert not devices.cpu_only()
-        assert local.count(None) == 1
+        assert Local().count(None) == 1
 
 
 def test_windows_is_refused_in_one_line_before_anything_needs_its_locks(tmp_path: Path) -> None:

@@ -61,4 +61,5 @@ def seconds_expected(request: Request, options: Options) -> float:
     """The estimated time for the missing cells of a grid."""
     plan = planned(request, options)
     jobs = unfinished(make_queue(plan))
-    return forecast(jobs, plan, engines.current().count(options.workers))[0] if jobs else 0.0
+    engine = engines.chosen(options.engine, options.engine_set)
+    return forecast(jobs, plan, engine.count(options.workers))[0] if jobs else 0.0

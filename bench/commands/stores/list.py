@@ -1,4 +1,4 @@
-"""`bench list`: lists methods, tasks and cells. Imports no torch and reads no data."""
+"""`bench list`: lists methods, tasks, engines and cells. Imports no torch and reads no data."""
 
 from __future__ import annotations
 
@@ -69,6 +69,16 @@ def source_lines(spec: TaskSpec, source: str) -> Iterator[str]:
     yield f"    {source}: {block.about}{use}"
     yield f"        rows: {rows or 'counted when they are read'}"
     yield f"        licence: {block.licence or spec.licence}"
+
+
+def engines() -> Iterator[str]:
+    """A line per engine with what it is, and one per setting with its default."""
+    from bench.execution.engines import AUTO, available
+
+    yield f"{AUTO}: torchrun where it started this process, else local"
+    for name, cls in available().items():
+        yield f"{name}: {(cls.__doc__ or '').strip().partition(chr(10))[0]}"
+        yield from (f"    {entry.name}={entry.default}: {entry.metadata.get('note', '')}" for entry in fields(cls))  # type: ignore[arg-type]
 
 
 def cells(root: Path, failed: bool) -> Iterator[str]:

@@ -1,8 +1,10 @@
-"""The interface of engines. An engine is a module with the functions of `Engine` that runs the jobs of a queue."""
+"""The interface of engines: a frozen dataclass that runs the jobs of a queue, and whose fields are its settings."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from dataclasses import field
+from typing import Any, ClassVar, Protocol
 
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
@@ -24,24 +26,43 @@ class Watcher(Protocol):
     def pulse(self) -> None:
         """Called at least every `POLL` seconds between jobs."""
 
+    def note(self, notes: Iterable[str]) -> None:
+        """Print lines, each text once in a run."""
 
-class Engine(Protocol):
-    """Runs the jobs of a queue. The modules of this package are engines; `ENGINES` lists them."""
+    def running_on(self, nodes: Mapping[str, int]) -> None:
+        """Called by engines of several machines: how many jobs run on each of them."""
 
-    def launched(self) -> bool:
-        """Whether this process was started for this engine."""
+
+class Engine:
+    """Runs the jobs of a queue. A field is a setting of `--engine-set`, made by `setting`.
+
+    `bench list engines` prints the first line of an engine's docstring, and its fields.
+    """
+
+    rounds: ClassVar[bool] = True  # whether `execute` may be called again in the same process
+
+    def require(self) -> None:
+        """Raise UserError where the engine cannot run: a package that is missing, no cluster at the address."""
 
     def follows(self) -> bool:
         """Whether this process only helps another one to train, and plans and reports nothing itself."""
+        return False
 
     def follow(self) -> None:
         """Take part in the trainings that the leading process starts, until it has no more work."""
 
     def count(self, requested: int | None) -> int:
         """The number of workers; `requested` is that of --workers. Raises UserError for an engine that fixes it."""
+        raise NotImplementedError
 
     def execute(self, queue: Queue, workers: int, watcher: Watcher, limits: Limits) -> None:
         """Run every job of the queue whose needs can be met. Raises UserError where the store cannot be written."""
+        raise NotImplementedError
+
+
+def setting(default: Any, note: str) -> Any:
+    """A field of an engine: its default, and what it is."""
+    return field(default=default, metadata={"note": note})
 
 
 def settle(queue: Queue, job: Job, outcome: Outcome, watcher: Watcher) -> None:

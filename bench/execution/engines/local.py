@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 from bench import devices
 from bench.errors import UserError
 from bench.execution.causes import death, deaths_in_words, explained
-from bench.execution.engines.engine import POLL, Watcher, settle
+from bench.execution.engines.engine import POLL, Engine, Watcher, settle
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.execution.signals import ending_signals, first_interrupt, without_interrupts
@@ -31,25 +31,6 @@ from bench.store.leases import release
 CONTEXT = multiprocessing.get_context("forkserver")
 STARTS = 20  # attempts to start a worker
 STEP = 10 * POLL  # seconds that one look at a worker adds at most: this process may have been stopped meanwhile
-
-
-def launched() -> bool:
-    """True: any process may start workers."""
-    return True
-
-
-def follows() -> bool:
-    """False: workers are forked, and do not run the command."""
-    return False
-
-
-def follow() -> None:
-    """Never called, see `follows`."""
-
-
-def count(requested: int | None) -> int:
-    """The requested number of workers; else one per GPU, one on MPS, or one per core this process may use."""
-    return requested or len(devices.gpus()) or (1 if devices.on_mps() else cores())
 
 
 @dataclass
@@ -92,20 +73,28 @@ class Worker:
         return f"{why}, stopped by a signal" if stopped(self.process.pid or 0) else why
 
 
-def execute(queue: Queue, workers: int, watcher: Watcher, limits: Limits) -> None:
-    """Run every job of the queue whose needs can be met.
+@dataclass(frozen=True)
+class Local(Engine):
+    """Worker processes of this machine, which import torch and load the encoder once."""
 
-    The first Ctrl-C closes the queue: running jobs are finished. The second raises KeyboardInterrupt, and SIGTERM and
-    SIGHUP raise Stopped, which like any exception ends the workers at once; their leases are removed, so that no other
-    run waits for them. Raises UserError where the store cannot be written or a worker cannot start.
-    """
-    pool = Pool(queue, watcher, limits)
-    try:
-        with first_interrupt(queue.close), ending_signals() as check:
-            pool.start(min(workers, queue.open))
-            pool.serve(check)
-    finally:
-        stop(pool.workers)
+    def count(self, requested: int | None) -> int:
+        """The requested number of workers; else one per GPU, one on MPS, or one per core this process may use."""
+        return requested or len(devices.gpus()) or (1 if devices.on_mps() else cores())
+
+    def execute(self, queue: Queue, workers: int, watcher: Watcher, limits: Limits) -> None:
+        """Run every job of the queue whose needs can be met.
+
+        The first Ctrl-C closes the queue: running jobs are finished. The second raises KeyboardInterrupt, and SIGTERM
+        and SIGHUP raise Stopped, which like any exception ends the workers at once; their leases are removed, so that
+        no other run waits for them. Raises UserError where the store cannot be written or a worker cannot start.
+        """
+        pool = Pool(queue, watcher, limits)
+        try:
+            with first_interrupt(queue.close), ending_signals() as check:
+                pool.start(min(workers, queue.open))
+                pool.serve(check)
+        finally:
+            stop(pool.workers)
 
 
 class Pool:

@@ -13,12 +13,13 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError
-from bench.execution.engines.engine import POLL, Watcher, settle
+from bench.execution.engines.engine import POLL, Engine, Watcher, settle
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.jobs import CellJob
@@ -41,11 +42,35 @@ def follows() -> bool:
     return launched() and os.environ.get("RANK", "0") != "0"
 
 
-def count(requested: int | None) -> int:
-    """The number of ranks, which torchrun fixes. Raises UserError where --workers is given too."""
-    if requested:
-        raise UserError("leave --workers out: under torchrun all its processes train each cell together")
-    return int(os.environ.get("WORLD_SIZE", "1"))
+@dataclass(frozen=True)
+class Torchrun(Engine):
+    """The processes that torchrun started train each cell together, each a part of its batches."""
+
+    rounds = False
+
+    def require(self) -> None:
+        if not launched():
+            raise UserError("--engine torchrun needs torchrun: torchrun --nproc_per_node 2 -m bench run ...")
+
+    def follows(self) -> bool:
+        return follows()
+
+    def follow(self) -> None:
+        follow()
+
+    def count(self, requested: int | None) -> int:
+        """The number of ranks, which torchrun fixes. Raises UserError where --workers is given too."""
+        if requested:
+            raise UserError("leave --workers out: under torchrun all its processes train each cell together")
+        return int(os.environ.get("WORLD_SIZE", "1"))
+
+    def execute(self, queue: Queue, workers: int, watcher: Watcher, limits: Limits) -> None:
+        """Run every job of the queue whose needs can be met, as rank 0; `workers` is the number of ranks.
+
+        `limits` are not used: torchrun ends all ranks when one dies. Raises UserError after an exception on one rank
+        alone, and where the store cannot be written.
+        """
+        lead(queue, workers, watcher)
 
 
 class Team:
@@ -129,12 +154,8 @@ def follow() -> None:
                     raise
 
 
-def execute(queue: Queue, workers: int, watcher: Watcher, limits: Limits) -> None:
-    """Run every job of the queue whose needs can be met, as rank 0; `workers` is the number of ranks.
-
-    `limits` are not used: torchrun ends all ranks when one dies. Raises UserError after an exception on one rank
-    alone, and where the store cannot be written.
-    """
+def lead(queue: Queue, workers: int, watcher: Watcher) -> None:
+    """Run the jobs as rank 0, see `Torchrun.execute`."""
     from bench.execution import worker
 
     with team() as ranks:

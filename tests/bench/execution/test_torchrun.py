@@ -204,7 +204,7 @@ def test_an_error_is_printed_once(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 def test_workers_and_torchrun_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "any")
     monkeypatch.setenv("WORLD_SIZE", "4")
-    engine = engines.current()
+    engine = engines.chosen()
     assert engine.count(None) == 4
     with pytest.raises(UserError, match="--workers"):
         engine.count(2)

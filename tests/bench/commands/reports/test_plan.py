@@ -13,7 +13,7 @@ import pytest
 from bench.commands.reports.plan import Wishes, budget_seconds, plan_grid
 from bench.config.request import make_request
 from bench.errors import UserError
-from bench.execution.engines import local
+from bench.execution.engines.local import Local
 from bench.execution.grid import Options
 from bench.leaderboard import Rules
 from bench.planning.costs import Measured
@@ -33,7 +33,7 @@ def plan(tiny_encoder: Path, tmp_path: Path) -> Callable[..., tuple[str, list[st
         request = make_request(methods=methods, encoder=str(tiny_encoder), preset="smoke", **options)
         given = Options(out=tmp_path / "runs", reports=tmp_path / "reports", **{"workers": 2, **own})
         lines: list[str] = []
-        path = plan_grid(request, given, Wishes(**wishes), local, lines.append)
+        path = plan_grid(request, given, Wishes(**wishes), Local(), lines.append)
         assert path == tmp_path / "reports" / "plan.md"
         assert (tmp_path / "reports" / "figures" / "plan-power.png").read_bytes().startswith(b"\x89PNG")
         return path.read_text(), lines
