@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= --methods all --tasks twitter
 
-.PHONY: setup setup-dev leaderboard test coverage mutation fuzz torture lint docs bench-report bench-cpu bench-gpu clean
+.PHONY: setup setup-dev leaderboard test test-all coverage mutation fuzz torture lint docs bench-report bench-cpu bench-gpu clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -22,7 +22,11 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 leaderboard: setup
 	$(BIN)/python -m bench run $(ARGS)
 
+# The tests of everyday work; `test-all` adds those that take a minute of a processor or more.
 test: setup-dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-all: setup-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Branches that no test takes; processes that tests start are measured too. Takes twice as long as the tests.

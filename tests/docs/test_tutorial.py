@@ -24,6 +24,7 @@ def test_a_page_is_cut_into_text_code_and_commands() -> None:
     assert blocks(page) == kinds
 
 
+@pytest.mark.slow
 def test_every_cell_of_the_notebook_runs(
     tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

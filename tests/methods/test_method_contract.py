@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from methods.base import (
     lowest,
 )
 
-FLOATS = [torch.float32, torch.float64]
+FLOATS = (torch.float32, torch.float64)
 
 
 def reordered(batch, rows):
@@ -34,53 +35,50 @@ def reordered(batch, rows):
     )
 
 
-@pytest.mark.parametrize("dtype", FLOATS, ids=str)
-@pytest.mark.parametrize("n_classes", [2, 3, 4])
-def test_losses_and_weights_are_well_formed(variant, n_classes, dtype, build, sample, all_finite):
+def test_losses_and_weights_are_well_formed(variant, build, sample, all_finite):
     """One loss and one non-negative detached weight per row, from no more than the declared tables."""
-    method = build(variant, n_classes)
-    case = sample(n_classes=n_classes, dtype=dtype, requires=method.requires_of(method.config))
-    loss, weight = method.losses(case.batch)
-    assert loss.shape == (16,)
-    assert loss.dtype == dtype
-    assert loss.requires_grad
-    assert all_finite(loss)
-    if weight is not None:
-        assert weight.shape == (16,)
-        assert weight.dtype == dtype
-        assert not weight.requires_grad
-        assert all_finite(weight)
-        assert bool((weight >= 0).all())
+    for n_classes, dtype in product((2, 3, 4), FLOATS):
+        method = build(variant, n_classes)
+        case = sample(n_classes=n_classes, dtype=dtype, requires=method.requires_of(method.config))
+        loss, weight = method.losses(case.batch)
+        assert loss.shape == (16,)
+        assert loss.dtype == dtype
+        assert loss.requires_grad
+        assert all_finite(loss)
+        if weight is not None:
+            assert weight.shape == (16,)
+            assert weight.dtype == dtype
+            assert not weight.requires_grad
+            assert all_finite(weight)
+            assert bool((weight >= 0).all())
 
 
-@pytest.mark.parametrize("dtype", FLOATS, ids=str)
-def test_effective_weight_is_the_slope_of_the_loss(variant, dtype, build, sample, gradient, close):
+def test_effective_weight_is_the_slope_of_the_loss(variant, build, sample, gradient, close):
     """The gradient of the mean loss is that of cross-entropy with the stored weights: w (p - onehot) / B."""
-    method = build(variant)
-    case = sample(dtype=dtype)
-    weight = method.losses(case.batch).weight
-    if weight is None:
-        pytest.skip("not a loss of p_y alone")
-    onehot = torch.nn.functional.one_hot(case.batch.labels, 3)
-    expected = weight[:, None] * (case.logits.softmax(1) - onehot) / 16
-    close(gradient(case, build(variant)), expected.detach(), 1e-5 if dtype == torch.float32 else 1e-10)
+    for dtype, tolerance in zip(FLOATS, (1e-5, 1e-10), strict=True):
+        case = sample(dtype=dtype)
+        weight = build(variant).losses(case.batch).weight
+        if weight is None:
+            pytest.skip("not a loss of p_y alone")
+        onehot = torch.nn.functional.one_hot(case.batch.labels, 3)
+        expected = weight[:, None] * (case.logits.softmax(1) - onehot) / 16
+        close(gradient(case, build(variant)), expected.detach(), tolerance)
 
 
-@pytest.mark.parametrize("dtype", FLOATS, ids=str)
-@pytest.mark.parametrize("n_classes", [2, 4])
 @pytest.mark.parametrize("extreme", ["scaled", "low", "high", "opposed"])
-def test_extreme_logits_stay_finite(variant, extreme, n_classes, dtype, build, sample, gradient, all_finite):
+def test_extreme_logits_stay_finite(variant, extreme, build, sample, gradient, all_finite):
     """Huge logits, certain hits and certain misses: finite loss, weight, gradient and norm of the gradient."""
-    labels = torch.arange(16) % n_classes
-    hit = torch.nn.functional.one_hot(labels, n_classes).double() * 1e4
-    logits = {"scaled": None, "low": -hit, "high": hit, "opposed": 2 * hit - 1e4}[extreme]
-    sure, unsure = hit.log_softmax(1), (-hit).log_softmax(1)
-    for quality, diversity in [(sure, unsure), (unsure, sure), (sure, sure)]:
-        case = sample(logits, labels, quality, diversity, n_classes=n_classes, scale=1e3, dtype=dtype)
-        loss, weight = build(variant, n_classes).losses(case.batch)
-        slope = gradient(case, build(variant, n_classes))
-        assert all_finite(loss, loss.mean(), slope, slope.square().sum().sqrt())
-        assert weight is None or all_finite(weight)
+    for n_classes, dtype in product((2, 4), FLOATS):
+        labels = torch.arange(16) % n_classes
+        hit = torch.nn.functional.one_hot(labels, n_classes).double() * 1e4
+        logits = {"scaled": None, "low": -hit, "high": hit, "opposed": 2 * hit - 1e4}[extreme]
+        sure, unsure = hit.log_softmax(1), (-hit).log_softmax(1)
+        for quality, diversity in [(sure, unsure), (unsure, sure), (sure, sure)]:
+            case = sample(logits, labels, quality, diversity, n_classes=n_classes, scale=1e3, dtype=dtype)
+            loss, weight = build(variant, n_classes).losses(case.batch)
+            slope = gradient(case, build(variant, n_classes))
+            assert all_finite(loss, loss.mean(), slope, slope.square().sum().sqrt()), (n_classes, dtype)
+            assert weight is None or all_finite(weight), (n_classes, dtype)
 
 
 def test_finite_along_the_whole_range_of_log_probabilities(variant, build, sample, gradient, all_finite):
@@ -152,28 +150,27 @@ def test_works_without_a_surrounding_graph(variant, build, sample):
     assert (expected is None and result is None) or torch.equal(expected, result)
 
 
-@pytest.mark.parametrize("shuffle", ["class", "all"])
-def test_shuffle_keeps_the_weights_and_moves_them(weight_variant, shuffle, build, sample):
+def test_shuffle_keeps_the_weights_and_moves_them(weight_variant, build, sample):
     """The same weights within each class, or overall; the loss uses them where they landed."""
     plain = build(weight_variant).losses(sample().batch)
     batch = sample().batch
-    mixed = build(weight_variant, shuffle=shuffle).losses(batch)
-    assert torch.equal(mixed.weight.sort().values, plain.weight.sort().values)
-    if shuffle == "class":
-        for label in batch.labels.unique():
+    for shuffle in ("class", "all"):
+        mixed = build(weight_variant, shuffle=shuffle).losses(batch)
+        assert torch.equal(mixed.weight.sort().values, plain.weight.sort().values), shuffle
+        for label in batch.labels.unique() if shuffle == "class" else ():
             rows = batch.labels == label
             assert torch.equal(mixed.weight[rows].sort().values, plain.weight[rows].sort().values)
-    torch.testing.assert_close(mixed.loss, -mixed.weight * batch.logp)
+        torch.testing.assert_close(mixed.loss, -mixed.weight * batch.logp)
 
 
-@pytest.mark.parametrize("shuffle", ["none", "class", "all"])
-def test_shuffle_follows_the_methods_own_random_numbers(weight_variant, shuffle, build, sample):
+def test_shuffle_follows_the_methods_own_random_numbers(weight_variant, build, sample):
     """Equal generators give equal draws; without a shuffle none is drawn."""
-    batches = [sample(seed=3).batch for _ in range(2)]
-    first, second = (build(weight_variant, shuffle=shuffle).losses(batch).weight for batch in batches)
-    assert torch.equal(first, second)
     untouched = np.random.default_rng(3).random()
-    assert (batches[0].rng.random() == untouched) == (shuffle == "none")
+    for shuffle in ("none", "class", "all"):
+        batches = [sample(seed=3).batch for _ in range(2)]
+        first, second = (build(weight_variant, shuffle=shuffle).losses(batch).weight for batch in batches)
+        assert torch.equal(first, second), shuffle
+        assert (batches[0].rng.random() == untouched) == (shuffle == "none")
 
 
 @pytest.mark.parametrize("shuffle", ["class", "all"])

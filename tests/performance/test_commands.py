@@ -39,6 +39,7 @@ def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)  # where Trainer leaves its folder
 
 
+@pytest.mark.slow
 def test_a_trainer_process_prints_its_seconds(tmp_path: Path, encoder: Path) -> None:
     job = naive.Job(
         "imp", 16, str(encoder), ["a good day", "a bad day"] * 8, [1, 0] * 8, ["so so"], [1], 2, batch_size=4
@@ -56,6 +57,7 @@ def test_rates_are_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "core" in machine.described()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_here")
 def test_the_grid_against_trainers(tmp_path: Path, encoder: Path) -> None:
     said: list[str] = []
@@ -73,6 +75,7 @@ def test_the_grid_against_trainers(tmp_path: Path, encoder: Path) -> None:
     assert "Ours computed 3 trainings." in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_here")
 def test_the_gpus_comparison_runs_without_one(tmp_path: Path, encoder: Path) -> None:
     blocks = gpu.compared(

@@ -75,6 +75,7 @@ def test_leases_and_tracebacks_that_stay_are_found(tmp_path: Path) -> None:
     assert ["leases" in line or "traceback" in line for line in runs.wrong] == [True, True]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_loses_nothing(tmp_path: Path) -> None:
     whole, disturbed = rounds(tmp_path, kills=3, seeds=1, parallel=1)
     assert whole.wrong == disturbed.wrong == []

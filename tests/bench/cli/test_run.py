@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,16 +16,26 @@ import psutil
 import pytest
 
 from tests.conftest import ROOT
+from tests.helpers import warm
 from tests.helpers.background import metrics, script, start, wait_for, working
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 GRID = ("run", "--methods", "ce,dimp,real-only", "--seeds", "2")
 
 
-def test_a_grid_runs_resumes_and_grows(bench: Command, tmp_path: Path) -> None:
-    first = bench(*GRID, tiny=True)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
+    """The folder of a run of GRID that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    tiny = ("--preset", "smoke", "--encoder", str(tiny_encoder), "--workers", "1", "--no-figures")
+    first = warm.run([*GRID, *tiny], folder)
     assert first.returncode == 0, first.stderr
     assert "6 cells: 0 done before, 6 to do" in first.stdout
+    return folder
+
+
+def test_a_grid_runs_resumes_and_grows(bench: Command, tmp_path: Path, whole: Path) -> None:
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
     cells = [path for path in metrics(tmp_path) if ".artefacts" not in path]
     assert len(cells) == 6
     spec = json.loads((Path(cells[0]) / "spec.json").read_text())
@@ -103,10 +114,11 @@ def test_a_failed_cell_is_shown_and_the_grid_goes_on(bench: Command, tmp_path: P
     assert bench("list", "cells", "--failed").stdout.count("NonFiniteLossError") == 2
 
 
-@pytest.mark.parametrize("killed", ["all", "parent"])
-def test_a_killed_grid_keeps_what_is_done(bench: Command, tmp_path: Path, tiny_encoder: Path, killed: str) -> None:
-    grid = ("run", "--methods", "ce,dimp,imp,real-only", "--seeds", "2", "--workers", "1")
-    process = start(tmp_path, tiny_encoder, *grid)
+@pytest.mark.parametrize("killed", ["all", pytest.param("parent", marks=pytest.mark.slow)])
+def test_a_killed_grid_keeps_what_is_done(
+    bench: Command, tmp_path: Path, tiny_encoder: Path, whole: Path, killed: str
+) -> None:
+    process = start(tmp_path, tiny_encoder, *GRID, "--workers", "1")
     assert wait_for(lambda: len([path for path in metrics(tmp_path) if ".artefacts" not in path]) >= 2)
     children = psutil.Process(process.pid).children(recursive=True)
     if killed == "all":
@@ -116,34 +128,30 @@ def test_a_killed_grid_keeps_what_is_done(bench: Command, tmp_path: Path, tiny_e
     else:
         os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert wait_for(lambda: not any(map(working, children)), 1.5), "workers end when their parent does"
+    assert wait_for(lambda: not any(map(working, children)), 15), "workers end when their parent does"
     finished = metrics(tmp_path)
     assert len(finished) >= 2
 
-    again = bench(*grid, "--preset", "smoke", "--encoder", str(tiny_encoder))
+    again = bench(*GRID, tiny=True)
     assert again.returncode == 0, again.stdout + again.stderr
     after = metrics(tmp_path)
     assert all(after[path] == stamp for path, stamp in finished.items()), "what was done is kept"
     assert all((lease.parent / "metrics.json").exists() for lease in tmp_path.glob("runs/**/lease"))
-
-    clean = tmp_path / "clean"
-    clean.mkdir()
-    assert (
-        bench(*grid, "--out", str(clean / "runs"), "--preset", "smoke", "--encoder", str(tiny_encoder)).returncode == 0
-    )
-    for path in clean.glob("runs/twitter/*/*/predictions.parquet"):
-        same = tmp_path / path.relative_to(clean)
-        pd.testing.assert_frame_equal(pd.read_parquet(path), pd.read_parquet(same))
+    undisturbed = list(whole.glob("runs/twitter/*/*/predictions.parquet"))
+    assert len(undisturbed) == 6
+    for path in undisturbed:
+        pd.testing.assert_frame_equal(pd.read_parquet(path), pd.read_parquet(tmp_path / path.relative_to(whole)))
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_share_the_work(bench: Command, tmp_path: Path, tiny_encoder: Path) -> None:
-    grid = ("run", "--methods", "ce,focal,real-only,dimp", "--seeds", "2", "--workers", "1")
+    grid = (*GRID, "--workers", "1")
     pair = [start(tmp_path, tiny_encoder, *grid, "--reports", f"reports{i}") for i in range(2)]
     said, errors = zip(*([text.decode() for text in process.communicate(timeout=120)] for process in pair), strict=True)
     assert [process.returncode for process in pair] == [0, 0], errors
     lines = [line for text in said for line in text.splitlines() if " done   " in line]
     trained = [line for line in lines if "accuracy" in line]  # others say that another run did it
-    assert len(trained) == 8, "each cell is trained, and none twice"
+    assert len(trained) == 6, "each cell is trained, and none twice"
     assert all("(trained by another run)" in line for line in lines if line not in trained)
 
 
@@ -159,6 +167,7 @@ def test_a_damaged_precomputed_table_is_computed_again(bench: Command, tmp_path:
     assert states.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_a_grid_survives_the_death_of_its_fork_server(tmp_path: Path, tiny_encoder: Path) -> None:
     process = start(tmp_path, tiny_encoder, *GRID, "--workers", "1")
     assert wait_for(lambda: metrics(tmp_path))

@@ -53,6 +53,7 @@ def test_a_cell_is_logistic_regression_on_embeddings(run_here: Run) -> None:
     assert np.ptp(stored) > 1e-2, "a head that learnt something"
 
 
+@pytest.mark.slow
 def test_every_method_trains_a_head(run_here: Run) -> None:
     """No frozen states are computed, and each role is embedded once."""
     plan = run_here(methods="all", settings=HEAD)

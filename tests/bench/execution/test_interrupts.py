@@ -23,7 +23,7 @@ def leases(root: Path) -> list[Path]:
     return list(root.rglob("lease"))
 
 
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_interrupted_run_loses_nothing(bench: Command, tmp_path: Path, tiny_encoder: Path, times: int) -> None:
     process = start(tmp_path, tiny_encoder, *GRID, "--workers", "1")
     assert wait_for(
@@ -64,7 +64,7 @@ def test_an_interrupt_while_the_grid_is_planned_is_no_traceback(tmp_path: Path, 
     assert b"Traceback" not in err
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_a_signal_that_ends_the_run_leaves_a_report_and_no_lease(
     tmp_path: Path, tiny_encoder: Path, number: signal.Signals
 ) -> None:

@@ -26,7 +26,7 @@ def content(root: Path) -> dict[str, object]:
     return files
 
 
-@pytest.mark.parametrize("layers", [0, 1, "all"])
+@pytest.mark.parametrize("layers", [0, 1, pytest.param("all", marks=pytest.mark.slow)])
 def test_other_cells_and_the_order_change_no_byte(run_here: Run, tmp_path: Path, layers: int | str) -> None:
     """Real rows and their tokens, frozen states and embeddings are shared by the seeds of a grid."""
     settings = {"train_layers": layers}

@@ -96,6 +96,7 @@ def cells(root: Path) -> dict[str, Path]:
     return {path.parent.name: path.parent for path in result}
 
 
+@pytest.mark.slow
 def test_two_ranks_do_what_one_process_does(stores: tuple[Path, Path]) -> None:
     one, two = map(cells, stores)
     assert one.keys() == two.keys()
@@ -116,6 +117,7 @@ def test_two_ranks_do_what_one_process_does(stores: tuple[Path, Path]) -> None:
         assert (a["passes"], a["updates"]) == (b["passes"], b["updates"]), label
 
 
+@pytest.mark.slow
 def test_two_ranks_keep_the_model_that_was_tested(stores: tuple[Path, Path]) -> None:
     """The folder is whole, its weights are those of one process, and it gives the stored logits."""
     from safetensors.torch import load_file
@@ -142,6 +144,7 @@ def test_two_ranks_keep_the_model_that_was_tested(stores: tuple[Path, Path]) -> 
     np.testing.assert_allclose(logits, stored.loc[rows.ids, ["logit_0", "logit_1"]].to_numpy(), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_rank_0_alone_writes(stores: tuple[Path, Path]) -> None:
     for folder in cells(stores[1]).values():
         assert read_json(folder / "spec.json")["id"] == folder.name
@@ -150,6 +153,7 @@ def test_rank_0_alone_writes(stores: tuple[Path, Path]) -> None:
         assert ids.is_unique
 
 
+@pytest.mark.slow
 def test_trials_and_snapshots_are_trained_together_too(tmp_path: Path) -> None:
     """Trainings that are no plain cells. If a rank missed one, the ranks would wait for each other for ever."""
     encoder = make_encoder(tmp_path / "encoder", "bert")

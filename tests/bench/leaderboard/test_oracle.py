@@ -118,6 +118,7 @@ def test_with_exact_checkers_imp_recovers_the_true_ratio(tmp_path: Path, task: s
     assert result.ess == pytest.approx(result.ess_true, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_where_p_is_q_importance_weights_approach_one(tmp_path: Path) -> None:
     """Both checkers learn the same process; the ratio of their probabilities is 1 up to errors of learning."""
     errors = {}

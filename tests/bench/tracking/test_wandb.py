@@ -50,6 +50,7 @@ def training(agent: subprocess.Popen[bytes]) -> bool:
     return any("bench" in command for command in commands)
 
 
+@pytest.mark.slow
 def test_two_agents_share_a_sweep_and_one_is_killed(
     server: Stub, environment: dict[str, str], tmp_path: Path, tiny_encoder: Path
 ) -> None:

@@ -49,6 +49,7 @@ def weights(job: CellJob) -> pd.DataFrame:
     return pd.read_parquet(job.folder / "weights.parquet")
 
 
+@pytest.mark.slow
 def test_every_method_costs_what_it_declares(run_here: Run) -> None:
     """Passes counted over passes of `ce`, against the declared cost: equal, or below where rows are skipped."""
     from bench.config.method_choice import missing_package

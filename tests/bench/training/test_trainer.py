@@ -285,6 +285,7 @@ def test_a_model_broken_by_the_last_update_is_a_failure(tiny_encoder: Path, tmp_
 
 
 @pytest.mark.minilm
+@pytest.mark.slow
 def test_minilm_learns(tmp_path: Path) -> None:
     """The default encoder from its package, its published hash checked, learns tweets in a few updates."""
     from bench.config.settings import MINILM
