@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class TaskData:
-    """A task's rows from one source. `pool` holds the real rows that small real sets are drawn from."""
+    """A task's rows from one source. `pool` holds the real rows that small real sets are drawn from.
+
+    `generations`: all generated sets where there are several, by name and of equal size; `generated` is the first.
+    """
 
     spec: TaskSpec
     source: str
@@ -34,6 +37,7 @@ class TaskData:
     origins: Mapping[str, str]  # where the rows of each role come from: a file's name, or a hub place with its commit
     columns: Mapping[str, Columns] = field(default_factory=dict)  # of the user's own rows, by role
     warnings: tuple[str, ...] = ()  # what makes results on these rows doubtful
+    generations: Mapping[str, Rows] = field(default_factory=dict)
     folds: int = 0  # of the pool, each the test of a seed, see `tasks.cross_validation`; 0: `test` is that of all seeds
 
     def real(self, seed: int, size: int | None = None) -> Rows:
@@ -74,7 +78,12 @@ class TaskData:
         chosen = draw(self.spec.name, self.test, TEST_SEED, min(most, len(self.test)), what, least)
         real, test = min(most, self.default_real), self.test.take(chosen)
         pool = test if self.folds else self.pool
-        return replace(self, generated=self.generated_subset(most), default_real=real, test=test, pool=pool)
+        fewer = replace(self, generations=self.generation_subsets(most), generated=self.generated_subset(most))
+        return replace(fewer, default_real=real, test=test, pool=pool)
+
+    def generation_subsets(self, size: int | None) -> dict[str, Rows]:
+        """A subset of each generation by name, as `generated_subset` draws them."""
+        return {name: replace(self, generated=rows).generated_subset(size) for name, rows in self.generations.items()}
 
     def generated_subset(self, size: int | None, seed: int = 0) -> Rows:
         """A subset of the generated set, in file order. A larger size of the same seed contains it.

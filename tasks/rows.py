@@ -89,6 +89,21 @@ class Rows:
         return _sha256([self.ids.tolist(), self.texts, self.pairs])
 
 
+def one_set(parts: Sequence[Rows]) -> Rows:
+    """The rows of several sets, one after the other. They have the same columns, and no two rows have one id."""
+    import numpy as np
+
+    first = parts[0]
+    return Rows(
+        np.concatenate([rows.ids for rows in parts]),
+        [text for rows in parts for text in rows.texts],
+        None if first.pairs is None else [text for rows in parts for text in rows.pairs or ()],
+        np.concatenate([rows.labels for rows in parts]),
+        {name: np.concatenate([rows.hidden[name] for rows in parts]) for name in first.hidden},
+        {name: [cell for rows in parts for cell in rows.columns[name]] for name in first.columns},
+    )
+
+
 def _sha256(content: list[object]) -> str:
     # JSON marks where a text ends: "ab", "c" and "a", "bc" must have different hashes.
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

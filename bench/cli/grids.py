@@ -80,11 +80,12 @@ def plan(
 
     Power by number of seeds, seeds and test rows needed; cells, tables, disk, hours, schedules on 1 to 1,000 workers.
     """
-    from bench.commands.reports.plan import Wishes, budget_seconds, plan_grid
+    from bench.commands.reports.plan import Wishes, plan_grid
     from bench.devices import using
     from bench.execution import engines
     from bench.execution.grid import writable
     from bench.execution.limits import require_device
+    from bench.planning.estimate import budget_seconds
 
     request, options = request_of(context.params)
     seconds = None if budget is None else budget_seconds(budget)

@@ -67,7 +67,7 @@ def advise(
     context: typer.Context,
     budget: Annotated[
         str | None,
-        typer.Option(help="First run what the advice needs, cheapest first, within this time: 10m, 90s, 2h."),
+        typer.Option(help="First run what the advice needs, cheapest first, within this time: 90s, 10m, 8h, 2d."),
     ] = None,
     out: Annotated[Path, option("out")] = Path("runs"),
     stores: Annotated[
@@ -82,6 +82,7 @@ def advise(
     delta: Annotated[float, option("delta")] = 1.0,
     correction: Annotated[CORRECTIONS, option("correction")] = "holm",
     allow_mixed: Annotated[bool, option("allow_mixed")] = False,
+    family: Annotated[FAMILIES, option("family")] = "task",
 ) -> None:
     """Say in three sentences per task whether the generated set helps, which method to use, and what is open.
 
@@ -92,7 +93,7 @@ def advise(
     from bench.commands.reports import advise as advising
 
     form = advising.form_of(to, json=json)
-    judgement = rules(VerdictArguments(baseline, delta, correction, allow_mixed))
+    judgement = rules(VerdictArguments(baseline, delta, correction, allow_mixed, family))
     result = None
     if budget is not None or context.args:
         if stores:
@@ -112,7 +113,8 @@ def advise(
 
 def advised_run(context: typer.Context, budget: str | None, task: str | None) -> Result:
     """Run the rounds of an advice on the data that the further options of the command name."""
-    from bench.commands.reports.advise_rounds import in_rounds, seconds_of
+    from bench.commands.reports.advise_rounds import in_rounds
+    from bench.planning.estimate import budget_seconds
 
     commands: Any = context.find_root().command
     if budget is None:
@@ -120,7 +122,7 @@ def advised_run(context: typer.Context, budget: str | None, task: str | None) ->
     if refused := [word for word in context.args if word.partition("=")[0] in ("--methods", "--seeds", "--seed")]:
         raise UserError(f"advise --budget chooses methods and seeds itself; leave out {refused[0]}, or use `bench run`")
     values = context.params
-    shared = [f"--{name}={values[name]}" for name in ("out", "baseline", "delta", "correction")]
+    shared = [f"--{name}={values[name]}" for name in ("out", "baseline", "delta", "correction", "family")]
     shared += ["--allow-mixed"] if values["allow_mixed"] else []
     shared += [f"--tasks={task}"] if task else []
 
@@ -128,7 +130,7 @@ def advised_run(context: typer.Context, budget: str | None, task: str | None) ->
         line = [*context.args, *shared, "--methods", methods, "--seeds", str(seeds)]
         return request_of(commands.commands["run"].make_context("run", canonical(line, commands)).params)
 
-    return in_rounds(make, seconds_of(budget), say, display())
+    return in_rounds(make, budget_seconds(budget), say, display())
 
 
 def labels(

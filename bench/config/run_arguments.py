@@ -77,7 +77,7 @@ class DataArguments:
     )
     generated: str | Path | None = field(
         default=None,
-        metadata=option(DATA, "A file, folder or hub id that replaces the task's generated set.", type=str | None),
+        metadata=option(DATA, "A file, folder or hub id of the generated set, or generations: a,b.", type=str | None),
     )
     real: str | Path | None = field(
         default=None,

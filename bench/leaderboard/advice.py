@@ -1,6 +1,6 @@
 """Advice of a section: whether the generated set helps, which method to use, and what would settle what is open.
 
-All comparisons are those of the report, with their correction. The rule of the choice:
+All comparisons have the correction of the report, with its family. The rule of the choice:
 
 1. Candidates are the core methods that no other method is shown to beat: members of the best group, except those that a
    core method beats in the corrected comparison with them as the baseline (`ce` and `real-only` only).
@@ -14,25 +14,27 @@ Exploratory methods are never chosen; they are named where they stand above the 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import methods
-from bench.leaderboard.compare.baseline import compare_with_baseline
-from bench.leaderboard.informative import beats_majority
-from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.results import Advice, Against, Helps, Row
-from bench.leaderboard.rules import Rules
 
 PLAIN, REAL_ONLY = "ce", "real-only"  # plain cross-entropy on the generated rows, and on the real rows alone
 SAME_COST = 0.05  # passes relative to `ce`; methods whose costs round to the same multiple are equally simple
 
 
-def advise(rows: Sequence[Row], test: Examples, rules: Rules, looks: Sequence[int] = ()) -> Advice:
-    """The advice of a section with these rows, which have their comparisons. `looks`: the planned ones, if any."""
-    against = {label: comparisons(rows, label, test, rules, looks) for label in (PLAIN, REAL_ONLY)}
+Comparisons = Callable[[str], Mapping[str, Against]]
+
+
+def advise(rows: Sequence[Row], compared: Comparisons, beat_majority: frozenset[str]) -> Advice:
+    """The advice of a section with these rows. `compared`: all methods against the one of a label, by label.
+
+    `beat_majority`: the methods that are shown to be better than a constant guess.
+    """
+    against = {label: compared(label) for label in (PLAIN, REAL_ONLY)}
     helped, closest = with_generated_rows(rows, against[REAL_ONLY])
     chosen = choice(rows, against)
-    others = (against.get(chosen.label) or comparisons(rows, chosen.label, test, rules, looks)) if chosen else {}
+    others = compared(chosen.label) if chosen else {}
     over = {label: against[label].get(chosen.label) if chosen else None for label in against}
     helps = helps_of(rows, against[REAL_ONLY])
     return Advice(
@@ -50,30 +52,9 @@ def advise(rows: Sequence[Row], test: Examples, rules: Rules, looks: Sequence[in
             if chosen and row.best and not row.spec["core"] and row.accuracy.mean > chosen.accuracy.mean
         ),
         question=open_question(helps, closest, over, others),
-        beat_majority=beats_majority([row for row in rows if row.cells], test),
+        beat_majority=beat_majority,
         measured=sum(bool(row.cells) for row in rows),
     )
-
-
-def comparisons(
-    rows: Sequence[Row], reference: str, test: Examples, rules: Rules, looks: Sequence[int]
-) -> dict[str, Against]:
-    """Every method against `reference` with the correction of the report; without those that have no verdict.
-
-    The rows have their comparisons with the baseline of the report, which are not computed again.
-    """
-    base = next((row for row in rows if row.label == reference), None)
-    if base is None:
-        return {}
-    if reference == rules.baseline:
-        paired = [row.paired for row in rows if row.paired is not None]
-    else:
-        paired = compare_with_baseline(rows, base, test, rules, looks)
-    return {
-        row.label: Against(row.label, reference, one)
-        for row, one in zip(rows, paired, strict=True)
-        if one.accuracy is not None and not one.withheld
-    }
 
 
 def uses_generated(row: Row) -> bool:

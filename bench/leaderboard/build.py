@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from bench.leaderboard.compare.all_pairs import compare_pairs
 from bench.leaderboard.compare.baseline import compare_with_baseline
 from bench.leaderboard.compare.families import over_report
 from bench.leaderboard.compare.far_rows import far_of
+from bench.leaderboard.compare.references import References
 from bench.leaderboard.compare.shuffle import information_gains
-from bench.leaderboard.informative import reasons
+from bench.leaderboard.informative import beats_majority, reasons
 from bench.leaderboard.read.cells import Absent, Cell, Reader
 from bench.leaderboard.read.clusters import with_clusters
 from bench.leaderboard.read.provenance import provenance
@@ -48,9 +50,22 @@ def build(manifest: Mapping[str, Any], store: Path, rules: Rules = USUAL) -> Rep
         sections = tuple(
             replace(build_section(spec, store, scores, rules), axes=differing_axes(spec, specs)) for spec in specs
         )
-    sections = over_report(sections, rules)
+    sections = with_advice(over_report(sections, rules), rules)
     environments = [cell.environment for section in sections for row in section.rows for cell in row.cells.values()]
     return Report(manifest, sections, provenance(environments), rules)
+
+
+def with_advice(sections: Sequence[Section], rules: Rules) -> tuple[Section, ...]:
+    """The sections with their advice, which needs the comparisons of all of them where the report is one family."""
+    references = References(sections, rules)
+    return tuple(
+        section
+        if section.uninformative or section.test is None
+        else replace(
+            section, advice=advise(section.rows, partial(references.comparisons, place), section.beat_majority)
+        )
+        for place, section in enumerate(sections)
+    )
 
 
 def with_origins(spec: Mapping[str, Any], store: Path) -> Mapping[str, Any]:
@@ -78,19 +93,19 @@ def build_section(spec: Mapping[str, Any], store: Path, scores: Scores, rules: R
     reference = find(rows, COST_REFERENCE)
     rows = [replace(row, costs=costs(row, reference), is_baseline=row.label == rules.baseline) for row in rows]
     rows.sort(key=lambda row: (math.isnan(row.accuracy.mean), -row.accuracy.mean, row.label))
-    pairs, advice, uninformative = None, None, tuple[str, ...]()
+    pairs, uninformative, beat = None, tuple[str, ...](), frozenset[str]()
     far: tuple[Far, ...] = ()
     test = with_clusters(reader.rows, spec, store) if reader.rows is not None else None
     if test is not None:
         pairs = compare_pairs(rows, test, rules)
         looks = spec.get("looks", ())
         rows = with_comparisons(rows, test, pairs, rules, looks)
-        uninformative = reasons(spec, rows, test, rules.baseline)
+        beat = beats_majority(rows, test)
+        uninformative = reasons(spec, rows, test, rules.baseline, beat)
         far = () if uninformative else far_of(rows, test, rules, looks)
-        advice = None if uninformative else advise(rows, test, rules, looks)
     if too_early(spec):
         so_far = f"{spec['so_far']['seeds']} of {spec['so_far']['of']} seeds so far"
-        rows, pairs, advice, uninformative = [without_verdict(row, so_far) for row in rows], None, None, (so_far,)
+        rows, pairs, uninformative = [without_verdict(row, so_far) for row in rows], None, (so_far,)
         far = ()
     elif uninformative:
         rows, pairs = [without_verdict(row, "not informative") for row in rows], None
@@ -107,7 +122,7 @@ def build_section(spec: Mapping[str, Any], store: Path, scores: Scores, rules: R
         root=store,
         uninformative=uninformative,
         far=far,
-        advice=advice,
+        beat_majority=beat,
     )
 
 

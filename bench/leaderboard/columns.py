@@ -70,11 +70,13 @@ def mean_and_interval(interval: Interval) -> str:
 
 
 def gain(result: Comparison | Gain | None) -> str:
-    """A difference with its interval, in points."""
+    """A difference with its interval, in points. An interval of all differences that there can be says so."""
     if result is None:
         return NOTHING
     if math.isnan(result.low):
         return signed(result.difference)
+    if result.low <= -1 and result.high >= 1:
+        return f"{signed(result.difference)} [excludes nothing]"
     return f"{signed(result.difference)} [{signed(result.low)}, {signed(result.high)}]"
 
 

@@ -28,13 +28,20 @@ SMOKE = "smoke"
 FEWEST_UPDATES = (PRESETS["quick"].settings.updates or 0) // 2  # with fewer, settings count as those of a smoke test
 
 
-def reasons(spec: Mapping[str, Any], rows: Sequence[Row], test: Examples, baseline: str) -> tuple[str, ...]:
-    """Why a section is not informative, one clause per reason; empty if it is. `rows`: with their comparisons."""
+def reasons(
+    spec: Mapping[str, Any], rows: Sequence[Row], test: Examples, baseline: str, beat_majority: frozenset[str]
+) -> tuple[str, ...]:
+    """Why a section is not informative, one clause per reason; empty if it is. `rows`: with their comparisons.
+
+    `beat_majority`: what `beats_majority` gives for the rows.
+    """
     measured = [row for row in rows if row.cells]
-    return tuple(found(spec, measured, test, baseline)) if measured else ()
+    return tuple(found(spec, measured, test, baseline, beat_majority)) if measured else ()
 
 
-def found(spec: Mapping[str, Any], rows: Sequence[Row], test: Examples, baseline: str) -> Iterator[str]:
+def found(
+    spec: Mapping[str, Any], rows: Sequence[Row], test: Examples, baseline: str, beat_majority: frozenset[str]
+) -> Iterator[str]:
     """The reasons that apply to the rows that have a result."""
     if len(spec["seeds"]) == 1:
         yield "there is one seed, so a difference between methods may be one between seeds"
@@ -42,7 +49,7 @@ def found(spec: Mapping[str, Any], rows: Sequence[Row], test: Examples, baseline
     if spec["preset"] == SMOKE or (updates is not None and updates < FEWEST_UPDATES):
         yield f"the settings are those of a smoke test ({updates} updates)"
     majority = f"always predicting the most frequent class of the test ({100 * spec['majority']:.1f} %)"
-    if not beats_majority(rows, test):
+    if not beat_majority:
         yield f"no method is shown to be better than {majority}"
     else:
         base = next((row for row in rows if row.label == baseline), None)
@@ -67,7 +74,11 @@ def at_least_all(found: Detectable | None) -> bool:
 
 
 def beats_majority(rows: Sequence[Row], test: Examples) -> frozenset[str]:
-    """The labels of the methods that are shown to be better than always predicting the most frequent class."""
+    """The labels of the methods that are shown to be better than always predicting the most frequent class.
+
+    Rows without a result are left out.
+    """
+    rows = [row for row in rows if row.cells]
     guess = test.right(np.full_like(test.labels, np.bincount(test.labels).argmax()))
     return above(rows, [by_cluster(mean_correct(row, test), test.clusters) for row in rows], guess)
 

@@ -53,6 +53,7 @@ class Section:
     axes: tuple[str, ...] = ()  # its values where the sections of the task differ, e.g. ("full", "fixed")
     uninformative: tuple[str, ...] = ()  # why it has no verdicts and no ranking; empty if it has
     far: tuple[Far, ...] = ()  # seeds that lie far from the others of their method
+    beat_majority: frozenset[str] = frozenset()  # the methods shown to be better than a constant guess
     advice: Advice | None = None  # None where the section is not informative
 
 

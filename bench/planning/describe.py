@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +70,7 @@ def spec_json(rows: SectionRows, choice: MethodChoice, spec: CellSpec, roles: Ma
         "rows": {name: len(roles[name].ids) for name in spec.data},
         **({"pairs": True} if rows.data.generated.pairs is not None else {}),
         "generated_size": rows.generated_size.stored(),
+        **({"generation": list(rows.data.generations)[spec.seed]} if rows.generations else {}),
     }
 
 
@@ -85,65 +86,100 @@ def section(
     By method label and seed, `paths` are the folders of the cells and `needs` those of the tables, checkers and trials
     that they need; `quality` are the folders of quality checkers by seed.
     """
-    data = rows.stressed(rows.request.seeds[0])
-    if rows.data.folds:  # every real row is tested by some seed
-        data = replace(data, pool=rows.data.pool, test=rows.data.pool, folds=rows.data.folds)
-    test, roles = data.test, rows.roles(rows.request.seeds[0])
-    counts = {name: len(role.ids) for name, role in roles.items()}
-    own = checker.hash == rows.checkpoint.hash
+    request = rows.request
+    roles = rows.roles(request.seeds[0])
+    return {
+        **title(rows),
+        **encoders(rows, checker),
+        "protocol": rows.protocol.label,
+        "settings": rows.settings.stored(),
+        "training": request.settings.stored(),  # the same as requested: epochs are not yet updates
+        **row_counts(rows, roles),
+        **cross_validation(rows),
+        "notes": list(notes(rows, len(roles["generated"].ids))),
+        "seeds": list(request.seeds),
+        **({"looks": list(request.looks)} if request.looks else {}),
+        "filters": dict(rows.task.filters),
+        "stress": dict(rows.task.stress),
+        "records": rows.hidden_ids,
+        "texts": {role: role_texts.identity(part) for role, part in rows.written.items()},
+        "checkers": {QUALITY: dict(quality)} if quality else {},
+        "methods": [method(choice, roles, paths[choice.label], needs[choice.label]) for choice in request.methods],
+    }
+
+
+def title(rows: SectionRows) -> dict[str, Any]:
+    """The names of a section: its task, its labels, and where its rows come from."""
+    vary = rows.settings.vary
     return {
         "task": rows.task.name,
         "task_ref": rows.task.label,
-        "title": rows.data.spec.title + (f" (only {vary} varies)" if (vary := rows.settings.vary) else ""),
+        "title": rows.data.spec.title + (f" (only {vary} varies)" if vary else ""),
         "labels": list(rows.data.spec.labels),
         "source": rows.data.source,
         "origins": dict(rows.data.origins),
+        **({"generations": list(rows.data.generations)} if rows.data.generations else {}),
         "about": rows.data.about,
         "stand_in": rows.data.stand_in,
+    }
+
+
+def encoders(rows: SectionRows, checker: Checkpoint) -> dict[str, Any]:
+    """The encoder of a section and those of its checkers, and the preset."""
+    own = checker.hash == rows.checkpoint.hash
+    return {
         "encoder": rows.checkpoint.name,
         "encoder_hash": rows.checkpoint.hash,
         "preset": rows.request.preset,
         "checker_encoder": None if own else checker.name,
         "checker_encoder_hash": None if own else checker.hash,
         "given_checkers": {name: find(model).hash for name, model in rows.request.checkers.items()},
-        "protocol": rows.protocol.label,
-        "settings": rows.settings.stored(),
-        "training": rows.request.settings.stored(),  # the same as requested: epochs are not yet updates
+    }
+
+
+def row_counts(rows: SectionRows, roles: Mapping[str, RoleRows]) -> dict[str, Any]:
+    """The numbers of rows by role, their hashes, and their label shares, at the first seed."""
+    data = rows.stressed(rows.request.seeds[0])
+    if rows.data.folds:  # every real row is tested by some seed
+        data = replace(data, pool=rows.data.pool, test=rows.data.pool, folds=rows.data.folds)
+    counts = {name: len(role.ids) for name, role in roles.items()}
+    hashed = {"generated": rows.base, "pool": rows.data.pool, "test": data.test}
+    return {
         "sizes": {
             "generated": len(data.generated),
             "real": counts["real"],
             **({"selection": counts["select"]} if counts["select"] else {}),
             "pool": len(rows.data.pool),
-            "test": len(test),
+            "test": len(data.test),
         },
         "generated_size": rows.generated_size.stored(),
-        "hashes": {
-            name: part.content_hash()[:20]
-            for name, part in (("generated", rows.base), ("pool", rows.data.pool), ("test", test))
-        },
+        "hashes": {name: part.content_hash()[:20] for name, part in hashed.items()},
         "label_shares": {role: data.shares(part) for role, part in data.roles.items()},
-        "majority": max(data.shares(test)),
-        **cross_validation(rows),
-        "notes": [
-            *rows.data.notes,
-            *(f"Warning: {warning}" for warning in rows.data.warnings),
-            *unequal_folds(rows),
-            *([rows.protocol.note] if rows.protocol.note else []),
-            *no_choice_note(rows, counts["generated"]),
-            *(
-                f"{name} checker: {Path(model).name}, trained elsewhere"
-                for name, model in rows.request.checkers.items()
-            ),
-        ],
-        "seeds": list(rows.request.seeds),
-        **({"looks": list(rows.request.looks)} if rows.request.looks else {}),
-        "filters": dict(rows.task.filters),
-        "stress": dict(rows.task.stress),
-        "records": rows.hidden_ids,
-        "texts": {role: role_texts.identity(part) for role, part in rows.written.items()},
-        "checkers": {QUALITY: dict(quality)} if quality else {},
-        "methods": [method(choice, roles, paths[choice.label], needs[choice.label]) for choice in rows.request.methods],
+        "majority": max(data.shares(data.test)),
     }
+
+
+def notes(rows: SectionRows, generated: int) -> Iterator[str]:
+    """The notes and warnings of a section, with `generated` rows to train on."""
+    yield from rows.data.notes
+    for warning in rows.data.warnings:
+        yield f"Warning: {warning}"
+    yield from unequal_folds(rows)
+    yield from fewer_seeds(rows)
+    if rows.protocol.note:
+        yield rows.protocol.note
+    yield from no_choice_note(rows, generated)
+    for name, model in rows.request.checkers.items():
+        yield f"{name} checker: {Path(model).name}, trained elsewhere"
+
+
+def fewer_seeds(rows: SectionRows) -> list[str]:
+    """A note if there are fewer generations than seeds."""
+    asked = {seed for request in rows.plan.requests for seed in request.seeds}
+    if not rows.generations or len(rows.request.seeds) == len(asked):
+        return []
+    count = plural(len(rows.generations), "generation")
+    return [f"{count} give {plural(len(rows.request.seeds), 'seed')} of the {len(asked)} asked for"]
 
 
 def cross_validation(rows: SectionRows) -> dict[str, Any]:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.config.auxiliary_term import auxiliary
+from bench.errors import UserError
 from bench.jobs import CellJob, EmbeddingsJob, Job, RoleRows, StatesJob, TokensJob
 from bench.store.files import read_json
 from methods import METHODS
 from methods.hooks import Budget
+from tasks.errors import short_repr
 
 RATE = 60e9  # floating-point operations per second of one worker: a laptop core
 CHARACTERS = 4.3  # per token of English text
@@ -97,6 +99,17 @@ def first(config: Mapping[str, Any], names: Iterable[str], default: int) -> int:
 def spell(value: float) -> str:
     """Seconds in words: `42 s`, `12 min`, `3.5 h`."""
     return f"{value:.0f} s" if value < 90 else f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
+
+
+BUDGET_UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
+
+
+def budget_seconds(text: str) -> float:
+    """Seconds of a budget such as `90s`, `10m`, `8h` or `2d`. Raises UserError for another text."""
+    seconds = seconds_in(text, BUDGET_UNITS)
+    if seconds is None:
+        raise UserError(f"--budget {short_repr(text)} is no time; write it as 90s, 10m (or 10min), 8h or 2d")
+    return seconds
 
 
 def seconds_in(text: str, units: Mapping[str, float]) -> float | None:

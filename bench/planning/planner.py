@@ -44,12 +44,29 @@ def sections_of(request: Request, plan: Plan) -> list[SectionPlanner]:
         fits(checkpoint, request.settings)
     by_source = [replace(request, settings=settings) for settings in request.settings.by_source()]
     return [
-        SectionPlanner(one, task, data, checkpoint, checker or checkpoint, protocol, plan)
+        SectionPlanner(within_generations(one, data), task, data, checkpoint, checker or checkpoint, protocol, plan)
         for task, data in read(request)
         for checkpoint in encoders
         for protocol in request.protocols
         for one in by_source
     ]
+
+
+def within_generations(request: Request, data: TaskData) -> Request:
+    """The request with the seeds that have a generation of their own, where one of several is taken by seed.
+
+    Raises UserError if none has.
+    """
+    count = len(data.generations)
+    if not count or request.settings.vary != "generated":
+        return request
+    seeds = tuple(seed for seed in request.seeds if seed < count)
+    if not seeds:
+        raise UserError(
+            f"{data.error_prefix}: --vary generated takes generation n at seed n, and the {count} generations are for "
+            f"seeds 0 to {count - 1}, not {min(request.seeds)}"
+        )
+    return replace(request, seeds=seeds)
 
 
 def ordered(jobs: Mapping[str, Job]) -> dict[str, Job]:

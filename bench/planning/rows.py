@@ -22,6 +22,7 @@ from bench.seeds import derive, source_seed
 from bench.store.layout import precomputed_path
 from tasks import Rows, TaskData, stressed
 from tasks.resample import resampled
+from tasks.rows import one_set
 
 if TYPE_CHECKING:
     from bench.planning.plan import Plan
@@ -42,7 +43,10 @@ class SectionRows:
         self.checkpoint, self.protocol = checkpoint, protocol
         # The generated set before stress; checkers always score all of it.
         self.generated_size = generated_size(request, task, data)
-        self.base = data.generated_subset(self.generated_size.base)
+        # Where a seed takes one of several generations: the same subset of each, all of which are scored.
+        taken = data.generations if request.settings.vary == "generated" else {}
+        self.generations = list(data.generation_subsets(self.generated_size.base).values()) if taken else []
+        self.base = one_set(self.generations) if taken else data.generated_subset(self.generated_size.base)
         rows = self.generated_size.used
         self.settings: Settings = request.settings.resolved(rows)
         if rows < self.settings.batch_size:
@@ -83,9 +87,15 @@ class SectionRows:
         return roles
 
     def stressed(self, seed: int) -> TaskData:
-        """The task under its stress, which is applied to the base set; resampled where the generated set varies."""
+        """The task under its stress, which is applied to the base set.
+
+        Where the generated set varies, it is the seed's generation, or resampled if there is one only.
+        """
         own = self.seed_of("generated", seed)
-        data = stressed(replace(self.data, generated=self.base), self.task.stress, own)
+        base = self.generations[seed] if self.generations else self.base
+        data = stressed(replace(self.data, generated=base), self.task.stress, own)
+        if self.generations:
+            return replace(data, generated=numbered_apart(data.generated, base, self.base))
         if self.settings.vary != "generated":
             return data
         return replace(data, generated=resampled(data.generated, derive("generated", self.task.name, seed)))
@@ -133,7 +143,7 @@ class SectionRows:
     @cached_property
     def written(self) -> dict[str, Rows]:
         """The rows whose texts the store keeps: all generated rows, and the real rows that some seed draws."""
-        return {"generated": self.data.generated, "real": self.real_rows}
+        return {"generated": self.base if self.generations else self.data.generated, "real": self.real_rows}
 
     def tokens_of(self, rows: Rows, checkpoint: Checkpoint) -> Path:
         """The folder of the rows' tokens."""
@@ -175,6 +185,12 @@ class SectionRows:
     def table_folder(self, kind: str, content: list[Any]) -> Path:
         """The folder of a precomputed table, named by the hash of its inputs."""
         return precomputed_path(self.plan.root, kind, digest([SCHEMA, kind, *content]))
+
+
+def numbered_apart(rows: Rows, own: Rows, every: Rows) -> Rows:
+    """The rows with other ids for copies that stress added to the generation `own`, which `every` gives to no row."""
+    added = rows.ids > own.ids.max()
+    return replace(rows, ids=rows.ids + np.where(added, every.ids.max() - own.ids.max(), 0))
 
 
 def hidden_id(role: RoleRows, rows: Rows) -> str:

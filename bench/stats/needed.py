@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.stats.crossed import Comparison
 from bench.stats.power import POWER, Effects, effects, extremes, power
 
-MOST_SEEDS, MOST_EXAMPLES = 1_000, 10_000_000
+MOST_SEEDS, MOST_EXAMPLES = 1_000, 100_000  # no study has more seeds, or more test rows that people labelled
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ def needed(result: Comparison, delta: float, family: int = 1) -> Needed:
     """The fewest seeds, or test rows, with which a new grid would settle the comparison with 80 % power.
 
     Settled: the verdict, corrected over the `family`, is *better* or *worse* as the difference is, or *equivalent* if
-    it is within +-delta. The estimated difference counts as the true one, whatever its own uncertainty.
+    it is within +-delta. The estimated difference counts as the true one, whatever its own uncertainty. Numbers above
+    `MOST_SEEDS` and `MOST_EXAMPLES` count as out of reach.
     """
 
     def enough(seeds: int, examples: int, truth: Effects) -> bool:
@@ -56,11 +57,12 @@ def needed(result: Comparison, delta: float, family: int = 1) -> Needed:
         return smallest(lambda n: enough(n, result.examples, truth), result.seeds, MOST_SEEDS)
 
     def by_examples(truth: Effects) -> int | None:
-        return smallest(lambda n: enough(result.seeds, n, truth), result.examples, MOST_EXAMPLES)
+        return smallest(lambda n: enough(result.seeds, n, truth), result.examples, most_examples)
 
+    most_examples = max(MOST_EXAMPLES, result.examples)
     truths = (effects(result), *extremes(result))
     number, low, high = map(by_examples, truths)
-    examples = Count(number, low, high, MOST_EXAMPLES)
+    examples = Count(number, low, high, most_examples)
     if result.conditional:
         return Needed(None, examples)
     number, low, high = map(by_seeds, truths)

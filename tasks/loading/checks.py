@@ -28,13 +28,16 @@ def checked_rows(
 ) -> Rows:
     """The n rows of a table; class i is `known[i]`. `own` is the role of rows of the user, for hints on options.
 
-    The column `clean_label` becomes the hidden column `label_clean`, which no method sees. Columns without a role are
+    The column `clean_label` becomes the hidden column `label_clean`, which no method sees; of several generations,
+    `generation` holds the number of each row's. Columns without a role are
     kept as they are. Raises `DataError` for the first bad text, then for the first bad label.
     """
     texts = checked_texts(table, columns.text)
     pairs = None if columns.text_pair is None else checked_texts(table, columns.text_pair)
     labels = _labels(table, columns.label, known, own)
     hidden = {"label_clean": _labels(table, clean_label, known)} if clean_label in table.columns else {}
+    if table.parts:
+        hidden["generation"] = np.array(table.generations, dtype=np.int64)
     numbers = np.arange(len(table)) if table.numbers is None else table.numbers
     with_role = {columns.text, columns.text_pair, columns.label, clean_label}
     extra = {name: cells for name, cells in table.columns.items() if name not in with_role}

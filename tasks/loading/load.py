@@ -15,6 +15,7 @@ from tasks.draw import TEST_SEED, draw
 from tasks.errors import DataError, plural
 from tasks.loading.checks import checked_options
 from tasks.loading.clusters import with_clusters
+from tasks.loading.generations import divided
 from tasks.loading.overlaps import data_warnings, without_copies, without_repeats
 from tasks.loading.read_roles import Reader
 from tasks.reading import USUAL, Readings, reading_of
@@ -66,10 +67,12 @@ def load_task(
         generated = without_copies(generated, (held, pool), copies, prefix, notes)
         if not folds:
             pool = without_copies(pool, (held,), "real rows that repeat a test row", prefix, notes)
+    generations = divided(generated, reader.generations, spec.name, prefix, notes)
     data = TaskData(
         spec=spec,
         source=reader.described_source(),
-        generated=generated,
+        generated=next(iter(generations.values()), generated),
+        generations=generations,
         pool=pool,
         test=held if folds else with_clusters(_test(spec, prefix, held, size), notes),
         validation=_validation(rows.get("validation"), held_keys, prefix, notes),

@@ -9,6 +9,7 @@ from tasks.errors import DataError, did_you_mean, join_names
 from tasks.loading.better_columns import column_warnings
 from tasks.loading.checks import by_position, checked_options, checked_rows, chosen_place, filter_mask
 from tasks.loading.columns import columns_of, labels_in, same_shape
+from tasks.loading.generations import names_of
 from tasks.loading.own_rows import check_mapped, label_names, prepared
 from tasks.reading import USER_ROLES, USUAL, Columns, Reading, Readings, option_name, reading_of
 from tasks.roles import FILES, ColumnRole, Role
@@ -50,6 +51,7 @@ class Reader:
         self.columns: dict[str, Columns] = {}  # of the roles that are the user's own
         self.leave_out = (*self.block.leave_out, *reading_of(readings, "").drop_labels)
         self.origins: dict[str, str] = {}
+        self.generations: tuple[str, ...] = ()  # the names of several generated sets
         # The block's names of columns, for the roles that were read from a source.
         self.column_names: dict[str, Mapping[ColumnRole, str]] = {}
         own_task = self.spec.name == FILES
@@ -70,6 +72,7 @@ class Reader:
             tables["held"] = self._from_own_source("real", key="held")
         if self.block.validation is not None:
             tables["validation"] = self._from_own_source("validation")
+        self.generations = names_of(tables["generated"])
         self.notes += (note for table in tables.values() for note in table.notes)
         columns = self._with_columns(tables)
         same_shape(columns)

@@ -9,7 +9,7 @@ from tasks.roles import ROLES, SPLITS
 from tasks.sources.course import is_course, read_course
 from tasks.sources.files import READERS, read_table
 from tasks.sources.hub import hub_place, read_folder, read_hub
-from tasks.sources.table import Table
+from tasks.sources.table import Table, one_after_the_other
 
 
 def read_place(place: str, role: str, base: Path = Path()) -> Table:
@@ -18,8 +18,15 @@ def read_place(place: str, role: str, base: Path = Path()) -> Table:
     A place is a file; a folder with a file per role, in hub layout or in course layout; or a data set of the hub. A
     place that could be a file or a hub data set is the file if the path exists or ends like a data file. Raises
     `DataError` if the place cannot be read, or if a folder holds only test rows and another role is wanted.
+
+    Several places of generated rows, separated by commas, are generations of one set.
     """
     path = base / user_path(place)
+    if role == "generated" and "," in place and not path.exists():
+        names = [name.strip() for name in place.split(",")]
+        if not all(names) or len(set(names)) < len(names):
+            raise DataError(f"{place}: an empty or repeated name among the generations")
+        return one_after_the_other([read_place(name, role, base) for name in names])
     if is_course(path):
         return read_course(path)
     if path.is_dir():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from bench.errors import UserError
 from bench.leaderboard import Rules
 from bench.leaderboard.build import build
 from bench.leaderboard.formats.advice_alone import FORMS
-from bench.leaderboard.rules import require_baseline
+from bench.leaderboard.rules import Family, require_baseline
 from bench.store.files import write_bytes
 from tasks.errors import did_you_mean_or_all, printable
 
@@ -25,14 +26,17 @@ def advice(stores: Sequence[Path], rules: Rules, *, task: str | None, form: str)
     if not sections:
         place = ", ".join(map(str, stores))
         raise UserError(f"no task {task} in {place}{did_you_mean_or_all(str(task), task_names(manifest))}")
-    manifest = {**manifest, "sections": sections}
-    require_baseline(manifest, rules, ", ".join(map(str, stores)))
-    return of_manifest(manifest, root, rules, form)
+    if rules.family is Family.TASK:  # else the tasks that are not shown are in the family too
+        manifest = {**manifest, "sections": sections}
+    require_baseline({"sections": sections}, rules, ", ".join(map(str, stores)))
+    return of_manifest(manifest, root, rules, form, task)
 
 
-def of_manifest(manifest: Mapping[str, Any], root: Path, rules: Rules, form: str) -> str:
-    """The advice on the cells of a manifest, whose paths are relative to `root`."""
-    return printable(FORMS[form](build(manifest, root, rules)))
+def of_manifest(manifest: Mapping[str, Any], root: Path, rules: Rules, form: str, task: str | None = None) -> str:
+    """The advice on the cells of a manifest, whose paths are relative to `root`; on one task, if it is named."""
+    report = build(manifest, root, rules)
+    shown = tuple(section for section in report.sections if task in (None, *names_of_task(section.spec)))
+    return printable(FORMS[form](replace(report, sections=shown)))
 
 
 def form_of(to: Path | None, *, json: bool) -> str:

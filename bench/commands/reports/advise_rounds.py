@@ -14,21 +14,11 @@ from bench.execution.grid import Options, Result, planned, run
 from bench.execution.prepare import make_queue, unfinished
 from bench.execution.progress import Progress, Say
 from bench.planning import estimate
-from tasks.errors import short_repr
 
 # Methods and seeds. Each round has the cells of the one before, which are not trained again.
 ROUNDS: tuple[tuple[str, int], ...] = (("ce,real-only,ce-mix", 3), ("core", 3), ("core", 5), ("core", 10))
-UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 Show = Callable[[Progress], AbstractContextManager[object]]
 Make = Callable[[str, int], tuple[Request, Options]]
-
-
-def seconds_of(budget: str) -> float:
-    """Seconds of a budget such as `10m`, `90s` or `2h`. Raises UserError for another text."""
-    seconds = estimate.seconds_in(budget, UNITS)
-    if seconds is None:
-        raise UserError(f"--budget {short_repr(budget)} is no time; write it as 10m, 90s or 2h")
-    return seconds
 
 
 def in_rounds(make: Make, budget: float, say: Say, show: Show) -> Result:

@@ -11,7 +11,7 @@ from bench.stats.simulation.rates import Line, Rates, count_rates, margin_rates
 from bench.stats.verdict import DELTA, points
 from bench.store.files import write_text
 
-GRIDS = {False: 400, True: 3_000}
+GRIDS = {False: 1_000, True: 5_000}
 HIGHEST = 0.055
 UNKNOWABLE = ("as rows", "collapses")  # lines with such words are above the limit whatever the test
 LINES = (
@@ -22,7 +22,7 @@ LINES = (
     Line("few rows", World(9, 3, 80, 0.025)),
     Line("few rows, high accuracy", World(9, 3, 80, 0.0, 0.97)),
     Line("many rows", World(9, 3, 20_000, 0.04)),
-    Line("many rows", World(9, 10, 20_000, 0.025)),
+    Line("many rows", World(9, 10, 10_000, 0.025)),
     *(Line("ties", World(methods, seeds, 350, 0.035, 0.9)) for methods, seeds in ((9, 2), (33, 2), (33, 3))),
     Line("many methods", World(33, 5, 2_000, 0.025)),
     *(Line("the last method spreads 4 times as much", World(9, n, 2_000, 0.01, spread=4.0)) for n in (3, 5)),
@@ -42,9 +42,9 @@ AT_MARGIN = (
     Line("high accuracy, lasting", World(9, 3, 2_000, 0.0, 0.99, own=1.0, shift=DELTA)),
     *(Line("as the model", World(9, seeds, 2_000, 0.01, shift=DELTA)) for seeds in (3, 10)),
     Line("many seeds and rows", World(2, 20, 20_000, 0.01, shift=DELTA)),
-    Line("many rows", World(9, 5, 20_000, 0.01, shift=DELTA)),
+    Line("many rows", World(9, 5, 8_000, 0.01, shift=DELTA)),
     Line("many methods", World(33, 3, 2_000, 0.01, shift=DELTA)),
-    Line("heavy tails (t with 3 degrees of freedom)", World(9, 5, 20_000, 0.01, tails=3.0, shift=DELTA)),
+    Line("heavy tails (t with 3 degrees of freedom)", World(9, 5, 8_000, 0.01, tails=3.0, shift=DELTA)),
     Line("rows 4 times, as clusters", World(9, 3, 8_000, 0.0, copies=4, shift=DELTA), clustered=True),
 )
 ACROSS = (

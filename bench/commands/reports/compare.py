@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def method_labels(section: dict[str, Any]) -> set[str]:
     return {entry["label"] for entry in section["methods"]}
 
 
-def names_of_task(section: dict[str, Any]) -> tuple[str, str]:
+def names_of_task(section: Mapping[str, Any]) -> tuple[str, str]:
     """The task of a section as `--task` may write it: its name alone, or with its options."""
     return section["task"], section["task_ref"]
 

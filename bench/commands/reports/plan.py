@@ -29,7 +29,6 @@ from tasks.errors import plural
 SUPPOSED_SD = 0.025  # of a difference between seeds, where neither --seed-sd nor --from says it
 SEEDS = (2, 3, 5, 7, 10, 15, 20, 30)  # of the table
 TITLES = 3  # sections that a line names
-UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 Say = Callable[[str], None]
 
 
@@ -219,11 +218,3 @@ def write_plan(reports: Path, blocks: Sequence[str], prospects: Sequence[Prospec
     place = list(blocks).index("## Cost")
     write_text(path, "\n\n".join([*blocks[:place], picture, *blocks[place:]]) + "\n")
     return path
-
-
-def budget_seconds(text: str) -> float:
-    """The seconds of a budget such as `8h`, `90min`, `2d`. Raises UserError."""
-    seconds = estimate.seconds_in(text, UNITS)
-    if seconds is None:
-        raise UserError(f"--budget takes a number with s, min, h or d, such as 8h; not {text[:40]!r}")
-    return seconds

@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.errors import UserError
 from bench.leaderboard.build import build
+from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.results import Row, Section
 from bench.leaderboard.rules import Rules
 from bench.seeds import ALL_SOURCES, SOURCES
@@ -33,6 +34,13 @@ class Line:
     share: float  # of the sum of variances over the sources that vary by themselves; NaN for `all`
 
 
+class Decomposition(NamedTuple):
+    """The lines of one table, and the names of its generations if the generated set varies by taking another."""
+
+    lines: list[Line]
+    generations: tuple[str, ...]
+
+
 def variance(store: Path, rules: Rules, reports: Path) -> Iterator[str]:
     """Lines of the decomposition, table by table; also written to `variance.md` with a figure. Raises UserError."""
     from bench.leaderboard.figures.style import render, styled
@@ -40,12 +48,12 @@ def variance(store: Path, rules: Rules, reports: Path) -> Iterator[str]:
 
     tables = decompositions(store, rules)
     blocks = ["# Where the variance between seeds comes from", INTRODUCTION]
-    for place, (title, lines) in enumerate(tables.items(), 1):
+    for place, (title, found) in enumerate(tables.items(), 1):
         with styled():
-            svg, png = render(spreads(title, lines))
+            svg, png = render(spreads(title, found.lines))
         for kind, content in (("svg", svg), ("png", png)):
             write_bytes(reports / "figures" / f"variance-{place}.{kind}", content)
-        own = [f"## {title}", table(lines), *unmeasured(lines)]
+        own = [f"## {title}", table(found.lines), *generated_sets(found), *unmeasured(found.lines)]
         yield from own
         blocks += [*own, f"![Standard deviation by source](figures/variance-{place}.png)"]
     write_text(reports / "variance.md", "\n\n".join(blocks) + "\n")
@@ -57,12 +65,12 @@ INTRODUCTION = (
     "*all*: the usual seeds, which draw every source but the generated set. Standard deviations are over seeds, on the "
     "same test rows, in points; their intervals are those of normal values. *Difference*: to the baseline at the same "
     "seeds. *Share*: of the sum of the variances of accuracy over the sources measured. Sources interact, so *all* "
-    "need not be the sum. A draw of the generated set resamples its rows: another generation may differ by more."
+    "need not be the sum."
 )
 
 
-def decompositions(store: Path, rules: Rules) -> dict[str, list[Line]]:
-    """The lines of each table of a store in which sources vary by themselves, by title."""
+def decompositions(store: Path, rules: Rules) -> dict[str, Decomposition]:
+    """The tables of a store in which sources vary by themselves, by title."""
     groups: dict[str, dict[str, Section]] = {}
     for section in build(stored(store), store, rules).sections:
         vary = section.spec["settings"].get("vary")
@@ -70,13 +78,22 @@ def decompositions(store: Path, rules: Rules) -> dict[str, list[Line]]:
         details = (section.spec["task_ref"], section.spec["encoder"], section.spec["preset"], section.spec["protocol"])
         same = groups.setdefault(f"{title} ({', '.join(details)}){settings_text(section.spec)}", {})
         same[vary or ALL_SOURCES] = section
-    found = {title: table_lines(group, rules) for title, group in groups.items() if set(group) - {ALL_SOURCES}}
+    found = {
+        title: Decomposition(table_lines(group, rules), generations_of(group))
+        for title, group in groups.items()
+        if set(group) - {ALL_SOURCES}
+    }
     if not found:
         raise UserError(
             f"{store} has no cells in which one source varies by itself; `bench run --vary {','.join(SOURCES)}` trains "
             "them"
         )
     return found
+
+
+def generations_of(group: Mapping[str, Section]) -> tuple[str, ...]:
+    """The generations that the seeds take where the generated set varies; empty where its rows are resampled."""
+    return tuple(group["generated"].spec.get("generations", ())) if "generated" in group else ()
 
 
 def settings_text(spec: Mapping[str, Any]) -> str:
@@ -134,6 +151,19 @@ def spelt_spread(value: Spread) -> str:
     if math.isnan(value.sd):
         return "-"
     return f"{100 * value.sd:.2f} [{100 * value.low:.2f}, {100 * value.high:.2f}]"
+
+
+def generated_sets(found: Decomposition) -> list[str]:
+    """A sentence on how the generated set is drawn, where it varies."""
+    if all(line.source != "generated" for line in found.lines):
+        return []
+    if found.generations:
+        listed = ", ".join(map(escape, found.generations))
+        return [f"*generated*: each seed takes another of {plural(len(found.generations), 'generation')} ({listed})."]
+    return [
+        "*generated*: each seed resamples the rows of the one generated set with replacement. Another generation has "
+        "other texts and may differ by more."
+    ]
 
 
 def unmeasured(lines: Sequence[Line]) -> list[str]:

@@ -130,22 +130,20 @@ def name_of(label: str) -> str:
 
 
 def settle(more: Needed) -> str:
-    """`a new run with 12 seeds, or with 5,000 test rows, would settle it ...`."""
-    counts = [(more.seeds.number, "seed", more.seeds)] if more.seeds else []
-    counts.append((more.examples.number, "test row", more.examples))
+    """`a new run with 12 seeds, or with 5,000 test rows, would settle it ...`; which numbers are out of reach."""
+    counts = [(more.seeds, "seed"), (more.examples, "test row")] if more.seeds else [(more.examples, "test row")]
     ways = [
-        f"{plural(number, noun)} in all" + (f" (80 % interval {text})" if (text := interval(count)) else "")
-        for number, noun, count in counts
-        if number is not None
+        f"{plural(count.number, noun)} in all" + (f" (80 % interval {text})" if (text := interval(count)) else "")
+        for count, noun in counts
+        if count is not None and count.number is not None
     ]
+    beyond = [f"{count.most:,} {noun}s" for count, noun in counts if count is not None and count.number is None]
+    truth = "if the estimate is the truth"
     if not ways:
-        return (
-            f"if the estimate is the truth, neither {counts[0][2].most:,} {counts[0][1]}s nor "
-            f"{more.examples.most:,} test rows would settle it"
-            if more.seeds
-            else f"if the estimate is the truth, {more.examples.most:,} test rows would not settle it"
-        )
-    return f"if the estimate is the truth, a new run with {' or with '.join(ways)} would settle it with 80 % power"
+        neither = f"neither {beyond[0]} nor {beyond[1]} would" if len(beyond) > 1 else f"not even {beyond[0]} would"
+        return f"{truth}, {neither} settle it with 80 % power, and more are out of reach"
+    alone = f"; not even {beyond[0]} alone would, and more are out of reach" if beyond else ""
+    return f"{truth}, a new run with {' or with '.join(ways)} would settle it with 80 % power{alone}"
 
 
 def interval(count: Any) -> str:

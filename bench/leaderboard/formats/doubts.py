@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from scipy.special import stdtrit
+
 from bench.leaderboard.columns import percent
 from bench.leaderboard.compare.far_rows import POINTS, SDS
 from bench.leaderboard.formats.prose import escape
@@ -14,8 +16,26 @@ from tasks.errors import plural
 
 def doubts(section: Section) -> Iterator[str]:
     """All of these sentences, below the table of a section."""
+    yield from two_seeds(section)
     yield from few_rows(section)
     yield from far_from_others(section)
+
+
+def two_seeds(section: Section) -> Iterator[str]:
+    """What two seeds can say, and how many intervals exclude nothing; also of two seeds each where some have more."""
+    results = [row.paired.shown for row in section.rows if row.paired and row.paired.shown and not row.paired.withheld]
+    few = [one for one in results if one.seeds == 2]
+    if section.uninformative or not few:
+        return
+    nothing = sum(one.low <= -1 and one.high >= 1 for one in few)
+    verb = "excludes" if nothing == 1 else "exclude"
+    empty = f" {nothing} of {plural(len(few), 'interval')} {verb} nothing." if nothing else ""
+    half = {n: f"{float(stdtrit(n - 1, 0.975)):.1f}" for n in (2, 3, 5, 10)}
+    yield (
+        "**Two seeds say almost nothing about new seeds:** two numbers are all that is known of their variance. A 95 % "
+        f"interval reaches {half[2]} standard errors to each side (with 3, 5 and 10 seeds {half[3]}, {half[5]} and "
+        f"{half[10]}), and farther for a family.{empty} `--seeds 5` adds seeds; finished cells are kept."
+    )
 
 
 def few_rows(section: Section) -> Iterator[str]:

@@ -132,6 +132,8 @@ def covered(section: Section) -> str:
     """The sources of variation that a table's seeds draw, and those that are the same in all its cells."""
     vary = section.spec["settings"].get("vary")
     drawn = [text for name, text in SOURCES.items() if (name == vary if vary else name != "generated")]
+    if vary == "generated" and (several := section.spec.get("generations")):
+        drawn = [f"the generated set, of which there are {plural(len(several), 'generation')}, another at each seed"]
     rest = "everything else is that of seed 0" if vary else "the generated set is the same in all cells"
     return f"new draws of {', '.join(drawn)}, and new test rows; {rest}"
 
@@ -260,10 +262,9 @@ def limits(section: Section) -> str:
     """The limits of a section's results."""
     counts = section.spec["sizes"]
     pool = counts.get("pool", counts.get("real", 0))
-    return (
-        f"*Limits: one generated set, one encoder and a pool of {plural(pool, 'real row')}. Do not generalise beyond "
-        "them.*"
-    )
+    generations = len(section.spec.get("generations", [])) if section.spec["settings"].get("vary") == "generated" else 0
+    sets = plural(generations, "generated set") if generations else "one generated set"
+    return f"*Limits: {sets}, one encoder and a pool of {plural(pool, 'real row')}. Do not generalise beyond them.*"
 
 
 def footer(report: Report) -> Iterator[str]:

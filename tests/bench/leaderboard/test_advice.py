@@ -3,9 +3,14 @@ import pytest
 
 from bench.leaderboard.advice import complexity
 from bench.leaderboard.build import build
-from bench.leaderboard.formats.answer import answer, answer_json
+from bench.leaderboard.columns import gain
+from bench.leaderboard.formats.answer import answer, answer_json, settle
+from bench.leaderboard.formats.doubts import two_seeds
 from bench.leaderboard.results import Helps
+from bench.leaderboard.rules import Family, Rules
 from bench.stats.crossed import compare
+from bench.stats.multiple import holm
+from bench.stats.needed import Count, Needed
 from tests.bench.leaderboard.fake_store import FakeStore
 
 NEEDS = {"real_use": "checker", "real_rows": 100}
@@ -104,3 +109,64 @@ def test_of_equal_methods_a_simple_one_is_chosen_with_at_least_95_per_cent(tmp_p
         (section,) = build(store.manifest(), store.root).sections
         chosen.append(section.advice.choice)
     assert sum(label in ("ce", "real-only") for label in chosen) >= 19
+
+
+def test_the_family_of_the_advice_is_that_of_the_report(tmp_path):
+    skills = {"ce": 1.0, "real-only": 0.9, "dimp": 1.6, "focal": 1.2}
+    stores = [FakeStore(tmp_path / name, rows=200, task=name, task_ref=name) for name in ("a", "b", "c")]
+    for store, name in zip(stores, ("a", "b", "c"), strict=True):
+        for label, skill in skills.items():
+            if (label, name) != ("real-only", "c"):
+                store.method(label, skill=skill)
+                entry = store.section["methods"][-1]
+                entry["cells"] = {seed: f"{name}/{path}" for seed, path in entry["cells"].items()}
+    manifest = stores[0].manifest(*stores[1:])
+    found = {family: build(manifest, tmp_path, Rules(family=family)).sections for family in Family}
+    raw = []
+    for place in range(2):
+        right = {
+            label: np.stack([stores[place].correct(label, seed, skill) for seed in stores[place].seeds]).astype(float)
+            for label, skill in skills.items()
+        }
+        raw.append({label: compare(right[label], right["real-only"]).p for label in ("ce", "dimp", "focal")})
+    whole = holm([p for one in raw for p in one.values()]).reshape(2, 3)
+    for place in range(2):
+        shown = {family: sections[place].advice for family, sections in found.items()}
+        sizes = {family: one.closest or one.helped[0] for family, one in shown.items()}
+        assert [sizes[family].paired.size for family in (Family.TASK, Family.REPORT)] == [3, 6]
+        for family, p in ((Family.TASK, holm(list(raw[place].values()))), (Family.REPORT, whole[place])):
+            corrected = dict(zip(raw[place], p, strict=True))
+            for one in (*shown[family].helped, shown[family].closest):
+                if one is not None:
+                    assert one.paired.p_corrected == pytest.approx(corrected[one.label])
+    assert found[Family.REPORT][2].advice.helps is Helps.UNKNOWN, "it has no real-only"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "rows", "sentence"),
+    [
+        (12, 5_000, "a new run with 12 seeds in all or with 5,000 test rows in all would settle it with 80 % power"),
+        (12, None, "with 12 seeds in all would settle it with 80 % power; not even 100,000 test rows alone would, and"),
+        (None, None, "neither 1,000 seeds nor 100,000 test rows would settle it with 80 % power, and more are out of"),
+    ],
+)
+def test_numbers_out_of_reach_are_said_to_be(seeds, rows, sentence):
+    more = Needed(Count(seeds, None, None, 1_000), Count(rows, None, None, 100_000))
+    assert sentence in settle(more)
+    if rows is None:
+        assert "not even 100,000 test rows would settle it" in settle(Needed(None, more.examples))
+
+
+def test_two_seeds_are_said_to_say_little(tmp_path):
+    skills = {"ce": 1.0, "dimp": 1.2, "focal": 8.0}
+    _, section = section_of(tmp_path, skills, seeds=(0, 1), rows=150)
+    assert not section.uninformative
+    (said,) = two_seeds(section)
+    ends = [row.paired.shown for row in section.rows if row.label != "ce"]
+    empty = sum(one.low == -1 and one.high == 1 for one in ends)
+    assert empty
+    assert f"{empty} of 2 intervals exclude" in said
+    assert "12.7 standard errors to each side (with 3, 5 and 10 seeds 4.3, 2.8 and 2.3)" in said
+    assert "[excludes nothing]" in gain(next(one for one in ends if (one.low, one.high) == (-1, 1)))
+    _, more = section_of(tmp_path / "more", skills, seeds=(0, 1, 2), rows=150)
+    assert not list(two_seeds(more))

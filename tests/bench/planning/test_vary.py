@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from bench.seeds import FIXED, SOURCES, source_seed
 from bench.store.files import read_json
 from tasks import Rows
 from tasks.resample import resampled
+from tests.tasks.task_files import make_rows, write_json_lines
 
 
 def cells(plan: Plan) -> dict[tuple[str | None, str, int], CellJob]:
@@ -102,3 +104,46 @@ def test_what_a_training_draws(run_here: Callable[..., Plan]) -> None:
     assert same == {"method", "real"}, "cross-entropy reads no real rows"
     firsts = [accuracy[source][0] for source in ("real", "head", "order", "dropout", "method")]
     assert all(first == firsts[0] for first in firsts), "seed 0 of each is the training of seed 0"
+
+
+def generations(folder: Path, count: int = 3) -> str:
+    """The place of so many generations of 20 rows."""
+    files = [
+        write_json_lines(folder / f"{n}.jsonl", make_rows(f"set {n}", {"negative": 10, "positive": 10}))
+        for n in range(count)
+    ]
+    return ",".join(map(str, files))
+
+
+@pytest.mark.parametrize("task", ["twitter", "twitter[duplicates=0.5]"])
+def test_each_seed_takes_another_generation(tiny_encoder: Path, tmp_path: Path, task: str) -> None:
+    place = generations(tmp_path)
+
+    def planned(**options: Any) -> Plan:
+        options = {"seeds": 5, "generated": place, **options}
+        settings = {"vary": "generated,head,all"} if "," in options["generated"] else {}
+        request = make_request(
+            tasks=task, methods="ce", encoder=str(tiny_encoder), preset="smoke", settings=settings, **options
+        )
+        return make_plan(request, tmp_path / "runs")
+
+    plan = planned()
+    taken, head, usual = plan.sections
+    assert taken["seeds"] == [0, 1, 2]
+    assert any("3 generations give 3 seeds of the 5 asked for" in note for note in taken["notes"])
+    assert usual["seeds"] == head["seeds"] == list(range(5))
+    assert taken["generations"] == ["0.jsonl", "1.jsonl", "2.jsonl"]
+    assert taken["sizes"] == usual["sizes"]
+    for (vary, _, seed), job in cells(plan).items():
+        planner, _ = plan.cell_data[job.id]
+        texts = planner.rows("generated", job.generated).texts
+        number = seed if vary == "generated" else 0
+        assert {text.split()[1] for text in texts} == {str(number)}
+        assert job.spec_json.get("generation") == (f"{number}.jsonl" if vary == "generated" else None)
+        assert len(job.scored.ids) == (60 if vary == "generated" else 20)
+        own = job.generated.ids[len(job.generated.ids) - (10 if "duplicates" in task else 0) :]
+        assert not np.isin(own, job.scored.ids).any(), "a copy has an id of its own"
+    first = planned(generated=place.split(",")[0])
+    assert set(first.cells) <= set(plan.cells), "other tables have the cells of the first generation"
+    with pytest.raises(UserError, match="the 3 generations are for seeds 0 to 2, not 7"):
+        planned(seed="7")

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from bench.commands.reports.plan import Wishes, budget_seconds, plan_grid
+from bench.commands.reports.plan import Wishes, plan_grid
 from bench.config.request import make_request
 from bench.errors import UserError
 from bench.execution.engines.local import Local
 from bench.execution.grid import Options
 from bench.leaderboard import Rules
 from bench.planning.costs import Measured
+from bench.planning.estimate import budget_seconds
 from bench.store.files import write_json
 from tests.bench.leaderboard.fake_store import FakeStore
 
@@ -101,14 +102,16 @@ def test_a_budget_leaves_out_the_last_seeds(plan: Callable[..., Any]) -> None:
         plan(seeds=6, budget=11.0)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("8h", 28_800), ("90 min", 5_400), ("45s", 45), ("1.5d", 129_600)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("8h", 28_800), ("90 min", 5_400), ("45s", 45), ("1.5d", 129_600), ("10m", 600)]
+)
 def test_budgets(text: str, seconds: float) -> None:
     assert budget_seconds(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["8", "h", "-1h", "0h", "8 weeks", "1e9h", ""])
 def test_no_budgets(text: str) -> None:
-    with pytest.raises(UserError, match="--budget takes a number with s, min, h or d"):
+    with pytest.raises(UserError, match="is no time; write it as 90s, 10m"):
         budget_seconds(text)
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.commands.reports.variance import decompositions, table, variance
+from bench.commands.reports.variance import Decomposition, Line, decompositions, generated_sets, table, variance
 from bench.errors import UserError
 from bench.leaderboard import USUAL, Rules
+from bench.stats.interval import Spread
 from bench.store.manifest import save
 from tests.bench.leaderboard.fake_store import FakeStore
 
@@ -50,7 +51,8 @@ def store(tmp_path: Path) -> Path:
 
 
 def test_numbers_by_hand(store: Path) -> None:
-    ((title, lines),) = decompositions(store, USUAL).items()
+    ((title, (lines, generations)),) = decompositions(store, USUAL).items()
+    assert not generations
     assert title.startswith("Tweet polarity (twitter, ")
     assert [(line.label, line.source) for line in lines] == [
         (label, source) for label in ("ce", "dimp") for source in ("head", "order", "all")
@@ -80,6 +82,18 @@ def test_the_pages(store: Path, tmp_path: Path) -> None:
     assert "Not measured: generated, real, dropout, method (4 sources)." in text
     assert all(line in text for line in printed[:-1])
     assert (reports / "figures" / "variance-1.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [(("a.jsonl", "b.jsonl"), r"another of 2 generations \(a.jsonl, b.jsonl\)"), ((), "resamples the rows")],
+)
+def test_how_the_generated_set_is_drawn(names: tuple[str, ...], sentence: str) -> None:
+    spread = Spread(0.01, 0.005, 0.02, 3)
+    lines = [Line("ce", source, spread, None, 1.0) for source in ("head", "generated")]
+    (said,) = generated_sets(Decomposition(lines, names))
+    assert re.search(sentence, said)
+    assert not generated_sets(Decomposition(lines[:1], names))
 
 
 def test_a_store_without_such_cells(tmp_path: Path) -> None:

@@ -1,0 +1,47 @@
+"""Several generated sets of one generator: a run trains on the first, or, where the set varies, on another by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tasks.draw import draw
+from tasks.errors import plural
+from tasks.roles import MINIMUM_PER_CLASS
+from tasks.rows import Rows
+from tasks.sources.table import Table
+
+COLUMN = "generation"  # the hidden column with the number of each row's generation, until the rows are divided
+
+
+def names_of(table: Table) -> tuple[str, ...]:
+    """The names of the generations of a table, which differ: those of the files, or their paths; none for one."""
+    origins = tuple(part.origin or part.name for part in table.parts)
+    return origins if len(set(origins)) == len(origins) else tuple(part.name for part in table.parts)
+
+
+def divided(rows: Rows, names: Sequence[str], task: str, prefix: str, notes: list[str]) -> dict[str, Rows]:
+    """The generations of a generated set by name, in their order, each cut to the size of the smallest.
+
+    A note says so. Empty if there is one. Raises `DataError` if a generation has fewer than two rows of a class that
+    the others have.
+    """
+    if not names:
+        return {}
+    numbers = rows.hidden[COLUMN]
+    plain = replace(rows, hidden={name: column for name, column in rows.hidden.items() if name != COLUMN})
+    parts = [plain.take(numbers == place) for place in range(len(names))]
+    least = min(map(len, parts))
+    cut = [
+        part
+        if len(part) == least
+        else part.take(draw(task, part, 0, least, f"{prefix}: generation {name}", MINIMUM_PER_CLASS))
+        for name, part in zip(names, parts, strict=True)
+    ]
+    sizes = ", ".join(f"{name} ({len(part):,})" for name, part in zip(names, parts, strict=True))
+    longer = " cut to as many rows as the smallest," if max(map(len, parts)) > least else ""
+    notes.append(
+        f"{plural(len(names), 'generation')} of the generated set, {sizes},{longer} {least:,} rows each; with --vary "
+        f"generated, seed n trains on number n from 0, and every other table on {names[0]}"
+    )
+    return dict(zip(names, cut, strict=True))
