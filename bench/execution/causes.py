@@ -79,8 +79,12 @@ def death(code: int) -> str:
 
 def deaths_in_words(deaths: Sequence[str], peak: int) -> str:
     """The deaths of a job's workers in one line, with memory figures; the last of them had up to `peak` bytes."""
-    kinds = [f"{kind} {times}" if times else kind for kind, times in counted(deaths).items()]
-    return f"{', then '.join(kinds)}; {figures(peak)}"
+    return f"{in_turn(deaths)}; {figures(peak)}"
+
+
+def in_turn(deaths: Sequence[str]) -> str:
+    """The deaths of a job's workers, one after the other, equal ones counted."""
+    return ", then ".join(f"{kind} {times}" if times else kind for kind, times in counted(deaths).items())
 
 
 def counted(deaths: Sequence[str]) -> dict[str, str]:

@@ -26,6 +26,7 @@ class Limits:
 
     retries: int = 1  # further runs of a job whose worker died
     cell_timeout: float | None = None  # seconds that a training may take; None: any number
+    most: int | None = None  # workers that --workers allows; None: the engine decides
     silence: Callable[[Job], float] = lambda _: SILENCE  # seconds that a job may take without a heartbeat
 
 
@@ -40,7 +41,7 @@ def limits(jobs: Iterable[Job], everything: Iterable[Job], arguments: ExecutionA
         expected = seconds.get(job.id, 0.0)
         return QUIET + SLOW * expected if expected else SILENCE
 
-    return Limits(arguments.retries, arguments.cell_timeout, silence)
+    return Limits(arguments.retries, arguments.cell_timeout, arguments.workers, silence)
 
 
 def require_device(choice: Device) -> None:

@@ -78,6 +78,27 @@ class Queue:
                 return self.jobs[identity]
         return None
 
+    def ends(self) -> list[Job]:
+        """The unsettled jobs that no unsettled job needs, such as cells, in the order in which they are taken."""
+        states = self.states
+        left = [identity for identity, state in states.items() if state not in SETTLED]
+        ends = [one for one in left if all(states[other] in SETTLED for other in self._needed_by[one])]
+        return [self.jobs[identity] for identity in sorted(ends, key=self._ranks.__getitem__)]
+
+    def closure(self, jobs: Iterable[Job]) -> list[Job]:
+        """Some unsettled jobs with all unsettled jobs that they need, each behind those."""
+        found: dict[str, Job] = {}
+
+        def add(job: Job) -> None:
+            for need in job.needs:
+                if need not in found and self.states.get(need, State.DONE) not in SETTLED:
+                    add(self.jobs[need])
+            found[job.id] = job
+
+        for job in jobs:
+            add(job)
+        return list(found.values())
+
     def change(self, identity: str, new: State) -> None:
         """Change a job's state, count it, and call whoever follows the changes."""
         before, self.states[identity] = self.states[identity], new

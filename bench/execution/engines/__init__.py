@@ -16,13 +16,14 @@ from bench.config.typed import build
 from bench.errors import UserError, unknown
 from bench.execution.engines.engine import Engine
 from bench.execution.engines.local import Local
+from bench.execution.engines.slurm import Slurm
 from bench.execution.engines.torchrun import Torchrun, launched
 
 __all__ = ["AUTO", "ENGINES", "Engine", "available", "chosen"]
 
 GROUP = "data_weighting_bench.engines"
 AUTO = "auto"  # the engine for which this process was started: torchrun, or else local
-ENGINES: Mapping[str, type[Engine]] = {"local": Local, "torchrun": Torchrun}
+ENGINES: Mapping[str, type[Engine]] = {"local": Local, "torchrun": Torchrun, "slurm": Slurm}
 
 
 def available() -> dict[str, type[Engine]]:

@@ -72,3 +72,13 @@ def settle(queue: Queue, job: Job, outcome: Outcome, watcher: Watcher) -> None:
         return
     queue.done(job) if outcome.state is State.DONE else queue.failed(job, outcome.cause)
     watcher.tell(job, outcome.state, outcome)
+
+
+def try_again(queue: Queue, job: Job, watcher: Watcher, text: str, *, again: bool) -> None:
+    """Run a job again whose process died, as `text` says, or note its failure if that was the last attempt."""
+    if again:
+        queue.again(job)
+        watcher.retry(job, text)
+    else:
+        queue.failed(job, f"{text}; the same command runs it again")
+        watcher.tell(job, State.STALE, None)

@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 from bench import devices
 from bench.errors import UserError
 from bench.execution.causes import death, deaths_in_words, explained
-from bench.execution.engines.engine import POLL, Engine, Watcher, settle
+from bench.execution.engines.engine import POLL, Engine, Watcher, settle, try_again
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.execution.signals import ending_signals, first_interrupt, without_interrupts
@@ -161,12 +161,8 @@ class Pool:
         """Run a job again whose worker died, or note its failure if that was the last attempt."""
         self.deaths[job.id].append(cause)
         text = deaths_in_words(self.deaths[job.id], peak)
-        if len(self.deaths[job.id]) <= self.limits.retries:
-            self.queue.again(job)
-            self.watcher.retry(job, text)
-        else:
-            self.queue.failed(job, f"{text}; the same command runs it again")
-            self.watcher.tell(job, State.STALE, None)
+        again = len(self.deaths[job.id]) <= self.limits.retries
+        try_again(self.queue, job, self.watcher, text, again=again)
 
 
 def start(device: str | None) -> Worker:
