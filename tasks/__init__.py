@@ -54,6 +54,7 @@ def load(
     places: Mapping[Role, str | Table] = NO_PLACES,
     readings: Readings = USUAL,
     folds: int | None = None,
+    title: str | None = None,
 ) -> TaskData:
     """Read and check the rows of a task.
 
@@ -66,6 +67,7 @@ def load(
     - `readings`: by role, how the user's own rows are read.
     - `folds`: of a cross-validation of the user's own real rows without a test set. None: 5 if they are few, else half
       of them are held out, as for 0.
+    - `title`: what the user calls a task of their own files.
 
     The generated set and the pool do not depend on `test_size`, and nothing here depends on a run's seed.
 
@@ -73,4 +75,4 @@ def load(
     """
     from tasks.loading.load import load_task  # here, because listing tasks must not wait for numpy
 
-    return load_task(name, source, data_dir, options, test_size, places, readings, folds)
+    return load_task(name, source, data_dir, options, test_size, places, readings, folds, title)

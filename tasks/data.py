@@ -11,6 +11,7 @@ from tasks.roles import MINIMUM_PER_CLASS
 from tasks.rows import Rows
 
 if TYPE_CHECKING:
+    from tasks.findings import Finding
     from tasks.reading import Columns
     from tasks.spec import TaskSpec
 
@@ -36,7 +37,7 @@ class TaskData:
     error_prefix: str  # the task and its source, as error messages begin
     origins: Mapping[str, str]  # where the rows of each role come from: a file's name, or a hub place with its commit
     columns: Mapping[str, Columns] = field(default_factory=dict)  # of the user's own rows, by role
-    warnings: tuple[str, ...] = ()  # what makes results on these rows doubtful
+    findings: tuple[Finding, ...] = ()  # what makes results on these rows wrong or doubtful
     generations: Mapping[str, Rows] = field(default_factory=dict)
     folds: int = 0  # of the pool, each the test of a seed, see `tasks.cross_validation`; 0: `test` is that of all seeds
 

@@ -28,15 +28,25 @@ def validate(
     ] = None,
     preset: Annotated[str, typer.Option(help="Longer texts than its maximum length count as cut.")] = "quick",
     settings: Annotated[list[str] | None, option("settings")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the row numbers of all findings.")] = False,
     **arguments: Any,
 ) -> None:
-    """Show the data of a task: columns, roles, sizes, label shares, duplicates, overlaps and lengths in tokens."""
+    """Show the data of a task, what is doubtful about them, and a verdict.
+
+    That is: columns, roles, sizes, label shares, words, near duplicates, conflicting labels and lengths in tokens.
+    """
+    import json
+
     from bench.commands.data.validate import validate as lines
+    from bench.commands.data.validate import validate_json
     from bench.config.option import key_values
     from bench.config.request import make_request
 
     changes = {"tasks": tasks, "encoder": encoder, "preset": preset, "settings": key_values(settings or ())}
     request = make_request(methods="ce", **changes, **vars(parsed_arguments(context.params, DataArguments)))
+    if as_json:
+        say(json.dumps({"tasks": validate_json(request)}, indent=1))
+        return
     for line in lines(request):
         say(line)
 

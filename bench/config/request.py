@@ -67,6 +67,7 @@ class Request:
             places=self.places,
             readings=self.readings,
             folds=self.folds,
+            title=task.spec.title,
         )
 
 
@@ -95,7 +96,7 @@ def make_request(arguments: GridArguments = ALL_METHODS, /, **changes: Any) -> R
     refuse_leaking_checkers(chosen, models)
     return Request(
         methods=chosen,
-        tasks=choose_tasks(default_task(places) if grid.tasks is None else grid.tasks, places),
+        tasks=choose_tasks(default_task(places) if grid.tasks is None else grid.tasks, places, grid.name),
         seeds=seed_list(grid.seeds) if grid.seed is None else exact_seeds(grid.seed),
         encoders=names(grid.encoder or preset.encoder),
         checker_encoder=grid.checker_encoder,
@@ -155,6 +156,7 @@ def refuse_empty(grid: GridArguments) -> None:
     for name in (
         "methods",
         "tasks",
+        "name",
         "generated",
         "real",
         "test",

@@ -38,7 +38,7 @@ class SelectionArguments:
         metadata=option(
             GRID,
             'Names of tasks, or paths of a YAML, a folder or a file: "twitter,financial[agreement=75]" '
-            "(default: twitter, or files where --generated and --real are given).",
+            "(default: twitter, or your files where --generated and --real are given).",
             type=str | None,
         ),
     )
@@ -91,6 +91,7 @@ class DataArguments:
         default=None,
         metadata=option(DATA, "A file, folder or hub id that replaces the task's test set.", type=str | None),
     )
+    name: str | None = field(default=None, metadata=option(DATA, "Name of your task (default: the generated file's)."))
     test_size: int | str | None = field(
         default="default",
         metadata=option(

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bench.config.expressions import Expression, parse
 from bench.config.typed import convert
 from bench.errors import UserError, unknown
-from tasks import AXES, FILES, Role, TaskSpec, load_spec
+from tasks import AXES, FILES, Role, TaskSpec, load_spec, task_names
+from tasks.errors import short_repr
+from tasks.sources.files import READERS
+from tasks.sources.hub import hub_place
 from tasks.stress import without_defaults
+
+LONGEST_NAME = 60  # characters
+OWN_NAME = re.compile(rf"\w[\w.-]{{0,{LONGEST_NAME - 1}}}")
+NOT_IN_NAMES = re.compile(r"[^\w.-]+")
+NO_PLACES: Mapping[Role, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -27,14 +37,16 @@ class TaskChoice:
     location: str | Path
 
 
-def choose_tasks(names: str | Sequence[str], places: Mapping[Role, Any]) -> tuple[TaskChoice, ...]:
-    """The tasks in order, each once.
+def choose_tasks(
+    names: str | Sequence[str], places: Mapping[Role, Any], own_name: str | None = None
+) -> tuple[TaskChoice, ...]:
+    """The tasks in order, each once. `own_name` is what the user calls the task of their files.
 
-    Raises UserError for two files that describe tasks of the same name, and for several tasks if `places` replace the
-    rows of a role.
+    Raises UserError for two files that describe tasks of the same name, for several tasks if `places` replace the
+    rows of a role, and for `own_name` beside a task that has a name.
     """
     chosen: dict[str, TaskChoice] = {}
-    for task in (choose_task(expression) for expression in parse(names, "[]")):
+    for task in (choose_task(expression, places, own_name) for expression in parse(names, "[]")):
         known = chosen.setdefault(task.label, task)
         if str(known.location) != str(task.location):
             raise UserError(f"{known.location} and {task.location} both describe a task {task.name!r}; rename one")
@@ -43,9 +55,11 @@ def choose_tasks(names: str | Sequence[str], places: Mapping[Role, Any]) -> tupl
     return tuple(chosen.values())
 
 
-def choose_task(expression: Expression) -> TaskChoice:
+def choose_task(
+    expression: Expression, places: Mapping[Role, Any] = NO_PLACES, own_name: str | None = None
+) -> TaskChoice:
     """A task with its options sorted into filters and stress. Raises UserError for a value out of range."""
-    spec = load_spec(expression.name)
+    spec = named(load_spec(expression.name), expression.name, places, own_name)
     filters, stress = {}, {}
     for key, value in expression.options.items():
         where = f"{expression.name}[{key}]"
@@ -70,6 +84,45 @@ def choose_task(expression: Expression) -> TaskChoice:
     stress = without_defaults(stress)
     name = spec.title if spec.name == FILES else spec.name
     return TaskChoice(spec, name, task_label(name, {**filters, **stress}), filters, stress, expression.name)
+
+
+def named(spec: TaskSpec, location: str, places: Mapping[Role, Any], own_name: str | None) -> TaskSpec:
+    """The task with the title that the user or the place of its generated rows gives it.
+
+    Raises UserError for a name that cannot be one, or for a task that has one already.
+    """
+    if own_name is None:
+        return spec.model_copy(update={"title": default_name(places)}) if location == FILES else spec
+    if spec.name != FILES:
+        raise UserError(f"--name is for your own files; task {spec.name} has a name")
+    if not OWN_NAME.fullmatch(own_name):
+        raise UserError(
+            f"--name {short_repr(own_name)}: a name has letters, digits, '_', '.' and '-', at most {LONGEST_NAME}, and "
+            "begins with a letter or digit"
+        )
+    if own_name in task_names():
+        raise UserError(f"--name {own_name}: a task that comes with the package has this name; choose another")
+    return spec.model_copy(update={"title": own_name})
+
+
+def default_name(places: Mapping[Role, Any]) -> str:
+    """The name of a task of files given by role: that of the generated file, folder or hub id, fit for --name.
+
+    Rows in memory have no name, so their task is called `rows`.
+    """
+    place = places.get("generated")
+    if not isinstance(place, str):
+        return "rows" if place is not None else FILES
+    path = Path(hub_id(place))
+    stem = path.stem if path.suffix.lower() in READERS else path.name
+    name = NOT_IN_NAMES.sub("_", stem).strip("_.-")[:LONGEST_NAME]
+    return f"{name}_rows" if name in task_names() else name or FILES
+
+
+def hub_id(place: str) -> str:
+    """A place without what follows the id of a hub data set: `org/name:config@revision` becomes `org/name`."""
+    found = hub_place(place)
+    return found.id if found and not Path(place).exists() else place
 
 
 def task_label(name: str, options: Mapping[str, Any]) -> str:

@@ -51,7 +51,7 @@ def data_lines(plan: Plan) -> list[str]:
     """
     sections = [cells for cells, _ in plan.cell_data.values()]
     data = list({id(cells.data): cells.data for cells in sections}.values())
-    lines = [line for each in data for line in (*examples(each), *(f"warning: {text}" for text in each.warnings))]
+    lines = [line for each in data for line in (*examples(each), *(f"warning: {text}" for text in each.findings))]
     return list(dict.fromkeys([*lines, *(f"{cells.task.label}: {cells.generated_size}" for cells in sections)]))
 
 

@@ -162,8 +162,8 @@ def row_counts(rows: SectionRows, roles: Mapping[str, RoleRows]) -> dict[str, An
 def notes(rows: SectionRows, generated: int) -> Iterator[str]:
     """The notes and warnings of a section, with `generated` rows to train on."""
     yield from rows.data.notes
-    for warning in rows.data.warnings:
-        yield f"Warning: {warning}"
+    for finding in rows.data.findings:
+        yield f"Warning: {finding}"
     yield from unequal_folds(rows)
     yield from fewer_seeds(rows)
     if rows.protocol.note:

@@ -1,4 +1,4 @@
-"""Warnings about columns that were taken by their usual name although another column fits better."""
+"""Findings about columns that were taken by their usual name although another column fits better."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from tasks.errors import plural
+from tasks.findings import Finding, Level
 from tasks.loading.columns import LABELS
 from tasks.reading import Columns, option_name
 from tasks.sources.table import Table
@@ -16,21 +17,22 @@ LEAST_WORDS = 3.0  # mean words of a column of texts; fewer are ids, names or la
 LEAST_ROWS = 10  # fewer rows say nothing about how varied a column is
 
 
-def column_warnings(table: Table, role: str, columns: Columns, named: Collection[str]) -> Iterator[str]:
-    """The warnings for one table; none for the columns that are `named`, such as `text`, instead of guessed."""
+def column_findings(table: Table, role: str, columns: Columns, named: Collection[str]) -> Iterator[Finding]:
+    """The findings for one table; none for the columns that are `named`, such as `text`, instead of guessed."""
     if "text" not in named and columns.text_pair is None:
-        yield from _text_warnings(table, role, columns)
+        yield from _text_findings(table, role, columns)
     if "label" not in named:
         labels = [str(value) for value in table.columns[columns.label]]
         for name, cells in table.columns.items():
             if name.strip().lower() in LABELS and name != columns.label and [str(cell) for cell in cells] != labels:
-                yield (
+                text = (
                     f"{table.origin}: the labels are those of column {columns.label!r}, but column {name!r} may hold "
                     f"them; {option_name('label', role)} {name} takes it"
                 )
+                yield Finding("label-column", Level.MEND, f"two columns of labels in the {role} rows", text, (role,))
 
 
-def _text_warnings(table: Table, role: str, columns: Columns) -> Iterator[str]:
+def _text_findings(table: Table, role: str, columns: Columns) -> Iterator[Finding]:
     rows, taken = len(table), _different(table.columns[columns.text])
     if rows < LEAST_ROWS or taken > REPEATED * rows:
         return
@@ -43,11 +45,12 @@ def _text_warnings(table: Table, role: str, columns: Columns) -> Iterator[str]:
     }
     if others:
         best = max(others, key=others.__getitem__)
-        yield (
+        text = (
             f"{table.origin}: column {columns.text!r} was taken as the text, but holds only "
             f"{plural(taken, 'different text')} in {rows:,} rows; column {best!r} holds {others[best]:,}; "
             f"{option_name('text', role)} {best} takes it"
         )
+        yield Finding("text-column", Level.MEND, f"a better column of texts in the {role} rows", text, (role,))
 
 
 def _different(cells: list[Any]) -> int:

@@ -13,10 +13,11 @@ from tasks.cross_validation import FOLDS, check_rows, clusters_ignored, fold_cou
 from tasks.data import TaskData
 from tasks.draw import TEST_SEED, draw
 from tasks.errors import DataError, plural
+from tasks.findings import Finding, Level
 from tasks.loading.checks import checked_options
 from tasks.loading.clusters import with_clusters
 from tasks.loading.generations import divided
-from tasks.loading.overlaps import data_warnings, without_copies, without_repeats
+from tasks.loading.overlaps import data_findings, without_copies, without_repeats
 from tasks.loading.read_roles import Reader
 from tasks.reading import USUAL, Readings, reading_of
 from tasks.roles import FILES, MINIMUM_PER_CLASS, MINIMUM_REAL, Role
@@ -38,13 +39,14 @@ def load_task(
     places: Mapping[Role, str | Table],
     readings: Readings = USUAL,
     folds: int | None = None,
+    title: str | None = None,
 ) -> TaskData:
     """Load a task; the arguments are those of `tasks.load`. Raises `DataError`."""
     if (spec := load_spec(name)).process is not None:
         from tasks import oracle
 
         return oracle.load(spec, checked_options(spec, options), test_size)
-    reader = Reader(name, source, data_dir, options, places, readings)
+    reader = Reader(name, source, data_dir, options, places, readings, title)
     rows = reader.rows()
     spec, notes, prefix = reader.spec, reader.notes, reader.error_prefix  # the spec with the labels of the rows
     folds = _folds(reader, rows, test_size, folds)
@@ -87,7 +89,7 @@ def load_task(
         folds=folds,
     )
     _check_classes(data)
-    return replace(data, warnings=(*reader.warnings, *data_warnings(data)))
+    return replace(data, findings=(*reader.findings, *data_findings(data)))
 
 
 def _folds(reader: Reader, rows: Mapping[str, Rows], test_size: TestSize, requested: int | None) -> int:
@@ -108,9 +110,8 @@ def _folds(reader: Reader, rows: Mapping[str, Rows], test_size: TestSize, reques
         if requested is None:
             reader.notes.append(f"{shown}, and each fold would test some of them; so no folds, but half is held out")
             return 0
-        reader.warnings.append(
-            f"{shown}; where these are among the real rows, a fold tests rows that the generator saw"
-        )
+        text = f"{shown}; where these are among the real rows, a fold tests rows that the generator saw"
+        reader.findings.append(Finding("few-shot", Level.MEND, "the generator saw real rows", text))
     return count
 
 

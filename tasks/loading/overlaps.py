@@ -1,4 +1,4 @@
-"""Copies and near copies of rows between roles, pairs of identical texts, and rare classes: counted, with examples."""
+"""Copies and near copies of rows between roles, pairs of identical texts, conflicting labels and rare classes."""
 
 from __future__ import annotations
 
@@ -9,31 +9,51 @@ import numpy as np
 
 from tasks.data import TaskData
 from tasks.errors import DataError, plural, short_repr
+from tasks.findings import Finding, Level
+from tasks.loading.near_duplicates import MOST_TEXTS, SHARED, near_duplicates
 from tasks.rows import Rows
 
 MOST_ROWS = 200_000  # with more rows, near copies are not counted: that would take longer than reading the files
-RARE = 10  # test rows of a class; with fewer, its recall changes by more than 10 points with one row
-MOST_RARE = 5  # classes that a warning names
+RARE = 10  # rows of a class; with fewer test rows, its recall changes by more than 10 points with one row
+MOST_RARE = 5  # classes that a finding names
+LEAK = 0.01  # share of the test rows; fewer copies among the rows of training change accuracy by less than a point
 DROP = "--drop-copies leaves them out"
+LISTED = "bench validate --json lists their row numbers"
 
 
-def data_warnings(data: TaskData) -> Iterator[str]:
-    """The warnings about the rows of a task."""
+def data_findings(data: TaskData) -> Iterator[Finding]:
+    """The findings about the rows of a task. Near duplicates, which take time, are looked for in rows of the user."""
     if sum(map(len, data.roles.values())) > MOST_ROWS:
-        yield f"copies of rows between roles were not counted, because there are more than {MOST_ROWS:,} rows"
+        text = f"copies of rows between roles were not counted, because there are more than {MOST_ROWS:,} rows"
+        yield Finding("copies", Level.CARE, "copies were not counted", text)
     else:
-        for (what, rows), (of, others) in combinations(data.roles.items(), 2):
-            yield from _copies(what, rows, of, others)
+        for what, of in combinations(data.roles, 2):
+            yield from _copies(data, what, of)
+        if data.columns:
+            yield from near_findings(data)
     for what, rows in data.roles.items():
+        yield from _conflicts(what, rows, data.spec.labels)
         yield from _identical_sides(what, rows, data.spec.labels)
-    counts = np.bincount(data.test.labels, minlength=len(data.spec.labels))
-    rare = [f"{name} {count}" for name, count in zip(data.spec.labels, counts, strict=True) if count < RARE]
-    if rare and len(data.test) >= RARE * len(counts):
+    yield from _rare_classes(data)
+
+
+def _rare_classes(data: TaskData) -> Iterator[Finding]:
+    test = "real" if data.folds else "test"
+    for role, rows in data.roles.items():
+        if role == "generated":
+            continue
+        counts = np.bincount(rows.labels, minlength=len(data.spec.labels))
+        rare = [f"{name} {count}" for name, count in zip(data.spec.labels, counts, strict=True) if count < RARE]
+        if not rare or len(rows) < RARE * len(counts):
+            continue
         listed = ", ".join(rare[:MOST_RARE]) + (", ..." if len(rare) > MOST_RARE else "")
-        yield (
-            f"the test has fewer than {RARE} rows of {plural(len(rare), 'class')} "
-            f"({listed}): their recall, and macro-F1 with it, says little"
-        )
+        few = f"fewer than {RARE} rows of {plural(len(rare), 'class')} ({listed})"
+        if role == test:
+            text = f"the {role} has {few}: their recall, and macro-F1 with it, says little"
+            text = text.replace("the real has", "the real rows, which are the test too, have")
+        else:
+            text = f"the {role} rows have {few}: a small real set teaches little about them"
+        yield Finding("rare-class", Level.CARE, f"{plural(len(rare), 'rare class')} in the {role} rows", text, (role,))
 
 
 def without_repeats(rows: Rows, notes: list[str]) -> Rows:
@@ -61,26 +81,93 @@ def without_copies(rows: Rows, others: Sequence[Rows], what: str, prefix: str, n
     return rows.take(mask)
 
 
-def _copies(what: str, rows: Rows, of: str, others: Rows) -> Iterator[str]:
-    """Warnings for rows with the text of another role's row, and for those that differ in punctuation alone."""
-    exact = set(others.keys)
-    same = [row for row, key in enumerate(rows.keys) if key in exact]
+def _copies(data: TaskData, what: str, of: str) -> Iterator[Finding]:
+    """Findings on rows with the text of another role's row, and on those that differ in punctuation alone."""
+    rows, others = data.roles[what], data.roles[of]
+    exact = {key: place for place, key in reversed(list(enumerate(others.keys)))}
+    same = [(row, exact[key]) for row, key in enumerate(rows.keys) if key in exact]
     if same:
-        text = short_repr(rows.texts[same[0]])
-        yield f"{len(same):,} of {len(rows):,} {what} rows have the text of a {of} row, such as {text}; {DROP}"
+        other = sum(bool(rows.labels[row] != others.labels[place]) for row, place in same)
+        text = (
+            f"{len(same):,} of {len(rows):,} {what} rows have the text of a {of} row"
+            + (f", {other:,} of them with another label" if other else "")
+            + f", such as {short_repr(rows.texts[same[0][0]])}; {DROP}"
+        )
+        yield found(data, "copies", "copies", what, of, same, text)
     places = {key: row for row, key in enumerate(others.near_keys)}
-    copied = set(same)
+    copied = {row for row, _ in same}
     near = [(row, places[key]) for row, key in enumerate(rows.near_keys) if key in places and row not in copied]
     if near:
         texts = f"{short_repr(rows.texts[near[0][0]])} and {short_repr(others.texts[near[0][1]])}"
-        yield (
+        text = (
             f"{len(near):,} of {len(rows):,} {what} rows differ from a {of} row in punctuation alone, such as {texts}; "
             f"{DROP}"
         )
+        yield found(data, "punctuation", "copies apart from punctuation", what, of, near, text)
 
 
-def _identical_sides(what: str, rows: Rows, labels: Sequence[str]) -> Iterator[str]:
-    """A warning for pairs of two identical texts."""
+def near_findings(data: TaskData) -> Iterator[Finding]:
+    """A finding for each two roles, and for each role in itself, with near duplicates by MinHash."""
+    pairs = near_duplicates(data.roles)
+    if pairs is None:
+        text = f"near duplicates were not looked for, because there are more than {MOST_TEXTS:,} rows"
+        yield Finding("near-duplicates", Level.CARE, "near duplicates were not looked for", text)
+        return
+    by_roles: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for pair in pairs:
+        by_roles.setdefault((pair.role, pair.other_role), []).append((pair.row, pair.other))
+    for (what, of), near in by_roles.items():
+        rows, others = data.roles[what], data.roles[of]
+        of_row = f"an earlier {of} row" if what == of else f"a {of} row"
+        one, other = near[0]
+        text = (
+            f"{len(near):,} of {len(rows):,} {what} rows nearly repeat {of_row} (at least {100 * SHARED:.0f} % of "
+            f"their pairs of words in common), such as {short_repr(rows.texts[one])} and "
+            f"{short_repr(others.texts[other])}; {LISTED}"
+        )
+        yield found(data, "near-duplicates", "near duplicates", what, of, near, text)
+
+
+def found(
+    data: TaskData, kind: str, noun: str, what: str, of: str, pairs: Sequence[tuple[int, int]], text: str
+) -> Finding:
+    """A finding on rows of role `what`, each with the row of role `of` that it repeats."""
+    rows, others = data.roles[what], data.roles[of]
+    taught = (what != of and of == "test") or (bool(data.folds) and what == of == "real")
+    tested = len({other for _, other in pairs}) / len(others)
+    if taught:
+        text += f"; accuracy may be up to {max(100 * tested, 0.1):.1f} points too high"
+    between = f"among {what} rows" if what == of else f"of {of} rows among {what} rows"
+    return Finding(
+        kind,
+        Level.MEND if taught and tested >= LEAK else Level.CARE,
+        f"{noun} {between} ({len(pairs):,})",
+        text,
+        (what, of),
+        tuple((int(rows.ids[row]), int(others.ids[other])) for row, other in pairs),
+    )
+
+
+def _conflicts(what: str, rows: Rows, labels: Sequence[str]) -> Iterator[Finding]:
+    """A finding on texts that occur with several labels."""
+    by_text: dict[str, dict[int, int]] = {}  # text -> label -> its first row
+    for row, (key, label) in enumerate(zip(rows.keys, rows.labels.tolist(), strict=True)):
+        by_text.setdefault(key, {}).setdefault(label, row)
+    several = [places for places in by_text.values() if len(places) > 1]
+    if several:
+        names = ", ".join(labels[label] for label in several[0])
+        example = short_repr(rows.texts[min(several[0].values())])
+        verb = "has" if len(several) == 1 else "have"
+        text = (
+            f"{plural(len(several), 'text')} of the {what} rows {verb} more than one label, such as {example} ({names})"
+        )
+        numbers = tuple(tuple(int(rows.ids[row]) for row in places.values()) for places in several)
+        short = f"conflicting labels among {what} rows ({len(several):,})"
+        yield Finding("conflicting-labels", Level.CARE, short, text, (what,), numbers)
+
+
+def _identical_sides(what: str, rows: Rows, labels: Sequence[str]) -> Iterator[Finding]:
+    """A finding on pairs of two identical texts."""
     if rows.pairs is None:
         return
     sides = (key.split("\n") for key in rows.keys)
@@ -88,4 +175,7 @@ def _identical_sides(what: str, rows: Rows, labels: Sequence[str]) -> Iterator[s
     if same.any():
         counts = np.bincount(rows.labels[same], minlength=len(labels))
         listed = ", ".join(f"{name} {count:,}" for name, count in zip(labels, counts, strict=True) if count)
-        yield f"{same.sum():,} of {len(rows):,} {what} pairs consist of two identical texts (by label: {listed})"
+        text = f"{same.sum():,} of {len(rows):,} {what} pairs consist of two identical texts (by label: {listed})"
+        numbers = tuple((int(number),) for number in rows.ids[same])
+        short = f"identical sides of {what} pairs ({same.sum():,})"
+        yield Finding("identical-sides", Level.CARE, short, text, (what,), numbers)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tasks.errors import DataError, did_you_mean, join_names
-from tasks.loading.better_columns import column_warnings
+from tasks.findings import Finding
+from tasks.loading.better_columns import column_findings
 from tasks.loading.checks import by_position, checked_options, checked_rows, chosen_place, filter_mask
 from tasks.loading.columns import columns_of, labels_in, same_shape
 from tasks.loading.generations import names_of
@@ -36,8 +37,11 @@ class Reader:
         options: Mapping[str, object],
         places: Mapping[Role, str | Table],
         readings: Readings = USUAL,
+        title: str | None = None,
     ) -> None:
         self.spec = load_spec(name)
+        if title is not None and self.spec.name == FILES:
+            self.spec = self.spec.model_copy(update={"title": title})
         # If the user names a place for every role, no source of the task is read.
         self.source = FILES if len(places) == len(USER_ROLES) else self.spec.source(source)
         self.places, self.readings = places, readings
@@ -47,7 +51,7 @@ class Reader:
         if place := chosen_place(self.spec, self.source, options):
             self.block = self.block.model_copy(update={"real": place})
         self.notes: list[str] = []
-        self.warnings: list[str] = []
+        self.findings: list[Finding] = []  # about the columns of the user's files
         self.columns: dict[str, Columns] = {}  # of the roles that are the user's own
         self.leave_out = (*self.block.leave_out, *reading_of(readings, "").drop_labels)
         self.origins: dict[str, str] = {}
@@ -91,7 +95,7 @@ class Reader:
                 self.columns[role] = names
                 for column in filter(None, (names.text, names.text_pair, names.label)):
                     table.column(column)  # raises for one that is not there
-                self.warnings += column_warnings(table, role, names, {*reading.columns, *self._named(role)})
+                self.findings += column_findings(table, role, names, {*reading.columns, *self._named(role)})
                 original = set(map(str, table.columns[names.label]))
                 table, notes = prepared(table, role, names, reading)
                 self.notes += notes

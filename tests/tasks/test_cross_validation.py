@@ -131,4 +131,4 @@ def test_rows_that_prompts_showed_are_not_tested(tmp_path: Path, examples: str, 
     assert data.folds == folds
     assert any("showed examples (few-shot)" in note for note in data.notes) == (not folds)
     asked = load("files", places={"generated": generated, "real": real}, folds=4)
-    assert any("the generator saw" in warning for warning in asked.warnings) == (not folds)
+    assert any("the generator saw" in str(finding) for finding in asked.findings) == (not folds)

@@ -49,17 +49,21 @@ def read(folder: Path, generated: Rows, readings: Readings | None = None, **role
     return load("files", places=places, readings=readings or {})
 
 
+def warnings(data: TaskData) -> tuple[str, ...]:
+    return tuple(map(str, data.findings))
+
+
 def test_a_repeated_text_column_beside_a_varied_one_is_a_warning(tmp_path: Path) -> None:
     rows = [
         {"text": f"Write a {r['label']} review", "label": r["label"], "generated_text": r["text"]} for r in GENERATED
     ]
     data = read(tmp_path, rows)
-    assert data.warnings == (
+    assert warnings(data) == (
         "generated.csv: column 'text' was taken as the text, but holds only 2 different texts in 80 rows; column "
         "'generated_text' holds 80; --generated-text generated_text takes it",
     )
     data = read(tmp_path, rows, {"generated": Reading({"text": "generated_text"})})
-    assert (data.warnings, data.generated.texts) == ((), [row["text"] for row in GENERATED])
+    assert (warnings(data), data.generated.texts) == ((), [row["text"] for row in GENERATED])
     assert list(examples(data))[:2] == [
         "generated rows (generated.csv): text = generated_text, label = label",
         f"  good: {GENERATED[0]['text']!r}",
@@ -72,14 +76,14 @@ def test_two_columns_of_labels_are_a_warning(tmp_path: Path) -> None:
         {"target": REAL[i // 4]["label"], "labels": row["label"], "text": row["text"]}
         for i, row in enumerate(GENERATED)
     ]
-    assert read(tmp_path, rows).warnings == (
+    assert warnings(read(tmp_path, rows)) == (
         "generated.csv: the labels are those of column 'labels', but column 'target' may hold them; "
         "--generated-label target takes it",
     )
     data = read(tmp_path, rows, {"generated": Reading({"label": "target"})})
-    assert (data.warnings, data.columns["generated"].label) == ((), "target")
+    assert (warnings(data), data.columns["generated"].label) == ((), "target")
     same = [{**row, "target": row["label"]} for row in GENERATED]
-    assert read(tmp_path, same).warnings == (), "equal columns need no choice"
+    assert warnings(read(tmp_path, same)) == (), "equal columns need no choice"
 
 
 def test_columns_that_a_yaml_names_are_no_guess(tmp_path: Path) -> None:
@@ -88,7 +92,7 @@ def test_columns_that_a_yaml_names_are_no_guess(tmp_path: Path) -> None:
     files = {role: f"{role}.csv" for role in ("generated", "real", "test")}
     path = write_task(tmp_path, labels=None, sources={"files": {**files, "columns": {"label": "verdict"}}})
     data = load(path)
-    assert (data.warnings, data.spec.labels) == ((), ("bad", "good"))
+    assert (warnings(data), data.spec.labels) == ((), ("bad", "good"))
 
 
 def test_a_column_for_all_roles_and_one_for_a_role(tmp_path: Path) -> None:
@@ -212,24 +216,26 @@ def test_rows_with_gaps_are_counted_and_skipped(tmp_path: Path) -> None:
 
 def test_generated_rows_that_are_real_rows(tmp_path: Path) -> None:
     rows = REAL[:30] + GENERATED[:10]
-    assert read(tmp_path, rows).warnings == (
+    assert warnings(read(tmp_path, rows)) == (
         f"30 of 40 generated rows have the text of a real row, such as {REAL[0]['text']!r}; --drop-copies leaves "
         "them out",
     )
     data = read(tmp_path, rows, {None: Reading(drop_copies=True)})
-    assert (len(data.generated), len(data.pool), data.warnings) == (10, 60, ())
+    assert (len(data.generated), len(data.pool), warnings(data)) == (10, 60, ())
 
 
 def test_near_copies_of_test_rows(tmp_path: Path) -> None:
     near = [{**row, "text": row["text"].replace("even.", "even!")} for row in TEST[:20]]
     data = read(tmp_path, near + GENERATED[:20], real=near[:4] + REAL)
-    assert [warning.partition(" rows differ from a ")[0::2] for warning in data.warnings[1:]] == [
-        ("20 of 40 generated", data.warnings[1].partition(" rows differ from a ")[2]),
-        ("4 of 64 real", data.warnings[2].partition(" rows differ from a ")[2]),
+    copies = [finding for finding in data.findings if finding.kind == "punctuation"]
+    assert [(finding.text[:18], finding.level, finding.rows) for finding in copies] == [
+        ("20 of 40 generated", "mend", tuple((i, i) for i in range(20))),
+        ("4 of 64 real rows ", "mend", tuple((i, i) for i in range(4))),
     ]
-    assert f"such as {near[0]['text']!r} and {TEST[0]['text']!r}; --drop-copies" in data.warnings[1]
+    example = f"such as {near[0]['text']!r} and {TEST[0]['text']!r}; --drop-copies leaves them out"
+    assert f"{example}; accuracy may be up to 50.0 points too high" in copies[0].text
     data = read(tmp_path, near + GENERATED[:20], {None: Reading(drop_copies=True)}, real=near[:4] + REAL)
-    assert (len(data.generated), len(data.pool), len(data.test), data.warnings) == (20, 60, 40, ())
+    assert (len(data.generated), len(data.pool), len(data.test), warnings(data)) == (20, 60, 40, ())
     with pytest.raises(DataError, match="--drop-copies leaves no row"):
         read(tmp_path, near, {None: Reading(drop_copies=True)})
 
@@ -242,12 +248,23 @@ def test_pairs_of_identical_texts(tmp_path: Path) -> None:
         ]
 
     data = read(tmp_path, pairs(GENERATED, 4), real=pairs(REAL, 1), test=pairs(TEST, 1))
-    assert data.warnings == ("60 of 80 generated pairs consist of two identical texts (by label: bad 40, good 20)",)
+    assert warnings(data) == ("60 of 80 generated pairs consist of two identical texts (by label: bad 40, good 20)",)
 
 
 def test_a_rare_class_of_the_test(tmp_path: Path) -> None:
     odd = [{"text": f"odd {i}", "label": "odd"} for i in range(8)]
     data = read(tmp_path, GENERATED, real=REAL + odd[:6], test=TEST + odd[6:])
-    assert data.warnings == (
+    assert warnings(data) == (
+        "the real rows have fewer than 10 rows of 1 class (odd 6): a small real set teaches little about them",
         "the test has fewer than 10 rows of 1 class (odd 2): their recall, and macro-F1 with it, says little",
+    )
+
+
+def test_texts_with_several_labels(tmp_path: Path) -> None:
+    rows = [*GENERATED, {"text": GENERATED[0]["text"].upper(), "label": "bad"}, {**REAL[0], "label": "bad"}]
+    copy, conflict = read(tmp_path, rows).findings
+    assert copy.text.startswith("1 of 82 generated rows have the text of a real row, 1 of them with another label, ")
+    assert (copy.rows, conflict.rows) == (((81, 0),), ((0, 80),))
+    assert conflict.text == (
+        f"1 text of the generated rows has more than one label, such as {GENERATED[0]['text']!r} (good, bad)"
     )

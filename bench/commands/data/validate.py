@@ -2,116 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-import numpy as np
-
-from bench.config.generated_size import generated_size
+from bench.commands.data.examine import Examined, Lengths, RoleFacts, examine
 from bench.config.request import Request
 from bench.config.task_choice import TaskChoice
-from bench.encoders.checkpoints import find
-from bench.errors import UserError
-from tasks import Rows, TaskData, stressed
 from tasks.errors import plural
 from tasks.loading.examples import examples
+from tasks.loading.word_shift import WordShift
 
-COUNTED = 2000  # at most so many rows of a role are tokenized, evenly spread
+WORDS = 6  # of each kind that a line shows
 
 
 def validate(request: Request) -> Iterator[str]:
     """The lines on each task of a request. Raises DataError for whatever would stop a run."""
     for task in request.tasks:
-        yield from task_lines(request, task)
+        yield from lines(task, examine(request, task))
 
 
-def task_lines(request: Request, task: TaskChoice) -> Iterator[str]:
-    """One task: a line per role, removed rows, and lengths compared with the longest that an encoder reads."""
-    loaded = request.load(task)
-    size = generated_size(request, task, loaded)
-    data = stressed(loaded, task.stress, request.seeds[0])
-    real = data.real(request.seeds[0])
-    if loaded.folds:  # every real row is tested by some seed
-        data = replace(data, pool=loaded.pool, folds=loaded.folds)
+def validate_json(request: Request) -> list[dict[str, Any]]:
+    """The same for programs: an entry per task, with all row numbers (from 0) of each finding."""
+    return [as_json(task, examine(request, task)) for task in request.tasks]
+
+
+def lines(task: TaskChoice, found: Examined) -> Iterator[str]:
+    """One task: a line per role, removed rows, findings, label shares, words, lengths in tokens, and the verdict."""
+    data = found.data
     stand_in = "; its real and test rows are a stand-in, not human text" if data.stand_in else ""
     about = f" ({data.about})" if data.about and not data.stand_in else ""
     kind = "pairs of texts" if data.spec.pair else "texts"
     title = "" if data.spec.title == task.name else f"{data.spec.title}; "
     yield f"{task.label}: {title}{kind}, {len(data.spec.labels)} classes; source {data.source}{about}{stand_in}"
-    for role, rows in {**data.roles, "small real set": real}.items():
-        yield f"  {role}: {len(rows):,} rows{origin(data, role)}; {shares(data, rows)}{repeats(rows)}"
-    if size.used < size.total:
-        yield f"  a run trains on {size}"
+    for role, facts in found.roles.items():
+        yield f"  {role}: {counted(data.spec.labels, facts)}"
+    if found.size.used < found.size.total:
+        yield f"  a run trains on {found.size}"
     yield from (f"  {note}" for note in data.notes)
-    yield from (f"  warning: {warning}" for warning in data.warnings)
-    yield from (f"  {line}" for line in compared_shares(data))
+    yield f"  {compared_shares(found)}"
+    name, share = found.majority
+    yield f"  always predicting {name}, the majority class of the test, has {share:.1%} accuracy on the test"
+    yield from (f"  {line}" for line in word_lines(found.words))
     yield from (f"  {line}" for line in examples(data))
-    for name in request.encoders:
-        yield from tokens(name, data.roles, request.settings.max_length)
+    for encoder, lengths in found.tokens.items():
+        if isinstance(lengths, str):
+            yield f"  tokens: not counted; {lengths}"
+        else:
+            yield from (f"  tokens of {encoder}, {role}: {in_tokens(one)}" for role, one in lengths.items())
+    yield from (f"  warning: {finding}" for finding in found.findings)
+    yield f"  {found.verdict}"
 
 
-def tokens(name: str, roles: Mapping[str, Rows], limit: int) -> Iterator[str]:
-    """A line per role on lengths in tokens of an encoder, or one on why they cannot be counted."""
-    try:
-        encoder = find(name)
-    except UserError as error:
-        yield f"  tokens: not counted; {error}"
-        return
-    file = encoder.path / "tokenizer.json"
-    if not file.exists():
-        yield f"  tokens: not counted; encoder {name!r} has no tokenizer.json"
-        return
-    for role, rows in roles.items():
-        yield f"  tokens of {Path(name).name}, {role}: {lengths(file, rows, limit)}"
+def counted(labels: Sequence[str], facts: RoleFacts) -> str:
+    """Rows, origin, label shares, and repeated texts of a role."""
+    origin = f" ({facts.origin})" if facts.origin else ""
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in zip(labels, facts.shares, strict=True))
+    repeated = f"; {plural(facts.repeated, 'row')} with the text of an earlier row" if facts.repeated else ""
+    conflicts = f"; {plural(facts.conflicting, 'text')} with more than one label" if facts.conflicting else ""
+    return f"{facts.rows:,} rows{origin}; {shares}{repeated}{conflicts}"
 
 
-def compared_shares(data: TaskData) -> Iterator[str]:
-    """The label shares of all roles side by side, and the accuracy of always predicting the largest class."""
-    by_class = list(zip(*map(data.shares, data.roles.values()), strict=True))
+def compared_shares(found: Examined) -> str:
+    """The label shares of all roles side by side, and by how much generated and real rows differ."""
+    roles = [role for role in found.roles if role in found.data.roles]
+    by_class = list(zip(*(found.roles[role].shares for role in roles), strict=True))
     listed = ", ".join(
         f"{name} {' / '.join(f'{share:.1%}' for share in of_class)}"
-        for name, of_class in zip(data.spec.labels, by_class, strict=True)
+        for name, of_class in zip(found.data.spec.labels, by_class, strict=True)
     )
     shift = max(abs(generated - real) for generated, real, *_ in by_class)
-    roles = " / ".join(data.roles)
-    yield f"label shares ({roles}): {listed}; generated and real differ by up to {100 * shift:.1f} points"
-    largest = max(range(len(by_class)), key=lambda label: by_class[label][-1])  # the test, or the real rows in folds
-    accuracy = f"{by_class[largest][-1]:.1%} accuracy on the test"
-    yield f"always predicting {data.spec.labels[largest]}, the majority class of the test, has {accuracy}"
+    return f"label shares ({' / '.join(roles)}): {listed}; generated and real differ by up to {100 * shift:.1f} points"
 
 
-def origin(data: TaskData, role: str) -> str:
-    """The file or place from which the rows of a role come, in brackets."""
-    return f" ({data.origins[role]})" if role in data.origins else ""
+def word_lines(words: WordShift) -> Iterator[str]:
+    """How much of the real vocabulary the generated rows have, and the words whose frequency differs most."""
+    yield f"words: {words.covered:.0%} of the words in real rows occur in generated rows"
+    for which, listed in (("more", words.more), ("fewer", words.less)):
+        if listed:
+            shown = ", ".join(f"{word} {ours:.1%} / {theirs:.1%}" for word, ours, theirs in listed[:WORDS])
+            rest = f" and {len(listed) - WORDS:,} more" if len(listed) > WORDS else ""
+            yield f"words in {which} generated rows than real ones (share of rows, generated / real): {shown}{rest}"
 
 
-def shares(data: TaskData, rows: Rows) -> str:
-    """The share of each class."""
-    return ", ".join(f"{name} {share:.1%}" for name, share in zip(data.spec.labels, data.shares(rows), strict=True))
+def in_tokens(lengths: Lengths) -> str:
+    """Median, 99th percentile and maximum of the number of tokens, and how many rows are cut."""
+    sample = f" of {lengths.counted:,} rows" if lengths.counted < lengths.rows else ""
+    cut = f"{plural(lengths.cut, 'row')} cut at {lengths.limit}"
+    return f"median {lengths.median:.0f}, 99 % {lengths.high:.0f}, longest {lengths.longest}{sample}; {cut}"
 
 
-def repeats(rows: Rows) -> str:
-    """The number of rows that repeat an earlier text, and of texts with several labels; empty if there are none."""
-    labels: dict[str, set[int]] = {}
-    for key, label in zip(rows.keys, rows.labels.tolist(), strict=True):
-        labels.setdefault(key, set()).add(label)
-    repeated, ambiguous = len(rows) - len(labels), sum(len(of_text) > 1 for of_text in labels.values())
-    text = f"; {plural(repeated, 'row')} with the text of an earlier row" if repeated else ""
-    return text + (f"; {plural(ambiguous, 'text')} with more than one label" if ambiguous else "")
-
-
-def lengths(file: Path, rows: Rows, limit: int) -> str:
-    """Median, 99th percentile and maximum of the number of tokens, and how many rows are cut at `limit` tokens."""
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(file))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    part = rows.take(np.unique(np.linspace(0, len(rows) - 1, COUNTED).astype(np.int64)))
-    texts = part.texts if part.pairs is None else list(zip(part.texts, part.pairs, strict=True))
-    counts = np.array([len(entry.ids) for entry in tokenizer.encode_batch(texts)])
-    middle, high = np.percentile(counts, [50, 99])
-    sample = f" of {len(part):,} rows" if len(part) < len(rows) else ""
-    cut = plural(int((counts > limit).sum()), "row")
-    return f"median {middle:.0f}, 99 % {high:.0f}, longest {counts.max()}{sample}; {cut} cut at {limit}"
+def as_json(task: TaskChoice, found: Examined) -> dict[str, Any]:
+    """One task for programs."""
+    data = found.data
+    return {
+        "task": task.label,
+        "title": data.spec.title,
+        "source": data.source,
+        "labels": list(data.spec.labels),
+        "pairs": data.spec.pair,
+        "folds": data.folds,
+        "roles": {role: vars(facts) for role, facts in found.roles.items()},
+        "columns": {role: vars(names) for role, names in data.columns.items()},
+        "generated_size": found.size.stored(),
+        "majority": {"label": found.majority[0], "share": found.majority[1]},
+        "words": vars(found.words),
+        "tokens": {
+            name: lengths if isinstance(lengths, str) else {role: vars(one) for role, one in lengths.items()}
+            for name, lengths in found.tokens.items()
+        },
+        "notes": list(data.notes),
+        "findings": [vars(finding) for finding in found.findings],
+        "verdict": found.verdict,
+    }

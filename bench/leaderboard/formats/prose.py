@@ -101,9 +101,13 @@ def per_task(count: int) -> str:
 
 
 def heading(section: Section) -> str:
-    """Title, task, source, and the settings that distinguish it from other sections of the task."""
-    details = ", ".join([section.spec["task_ref"], section.spec["source"], *section.axes])
-    return escape(f"{section.spec['title']} ({details})")
+    """Title, task, source, and the settings that distinguish it from other sections of the task.
+
+    A task of the user's files has one name, which is not repeated.
+    """
+    title, task = section.spec["title"], section.spec["task_ref"]
+    details = ", ".join([*([] if task == title else [task]), section.spec["source"], *section.axes])
+    return escape(f"{title} ({details})")
 
 
 def conditions(section: Section) -> str:

@@ -1,0 +1,135 @@
+"""Examines the rows of a task: sizes, label shares, repeats, words, lengths in tokens, findings and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from bench.commands.data.verdict import of_lengths, of_sizes, verdict
+from bench.config.generated_size import GeneratedSize, generated_size
+from bench.config.request import Request
+from bench.config.task_choice import TaskChoice
+from bench.encoders.checkpoints import find
+from bench.errors import UserError
+from tasks import Rows, TaskData, stressed
+from tasks.findings import Finding
+from tasks.loading.overlaps import near_findings
+from tasks.loading.word_shift import WordShift, word_shift
+
+COUNTED = 2000  # at most so many rows of a role are tokenized, evenly spread
+
+
+@dataclass(frozen=True)
+class RoleFacts:
+    """The rows of one role: their number, the file or place they are from, and the share of each class.
+
+    `repeated` rows have the text of an earlier row; `conflicting` texts have several labels.
+    """
+
+    rows: int
+    origin: str
+    shares: list[float]
+    repeated: int
+    conflicting: int
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Numbers of tokens of `counted` of the `rows` of a role, and how many of these are cut at `limit` tokens."""
+
+    rows: int
+    counted: int
+    median: float
+    high: float  # 99th percentile
+    longest: int
+    cut: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What is known of a task's rows. `tokens` has the lengths by role of each encoder, or why there are none."""
+
+    data: TaskData
+    size: GeneratedSize
+    roles: dict[str, RoleFacts]
+    majority: tuple[str, float]
+    words: WordShift
+    tokens: dict[str, dict[str, Lengths] | str]
+    findings: tuple[Finding, ...]
+    verdict: str
+
+
+def examine(request: Request, task: TaskChoice) -> Examined:
+    """Examine one task of a request under its stress, for the first seed. Raises DataError as a run would."""
+    loaded = request.load(task)
+    size = generated_size(request, task, loaded)
+    data = stressed(loaded, task.stress, request.seeds[0])
+    real = data.real(request.seeds[0])
+    if loaded.folds:  # every real row is tested by some seed
+        data = replace(data, pool=loaded.pool, test=loaded.pool, folds=loaded.folds)
+    limit = request.settings.max_length
+    tokens = {Path(name).name: lengths_of(name, data.roles, limit) for name in request.encoders}
+    near = () if data.columns else tuple(near_findings(data))  # rows of the user have them already
+    findings = (*data.findings, *near, *of_sizes(data))
+    for by_role in tokens.values():
+        if not isinstance(by_role, str):
+            findings += tuple(
+                finding
+                for role, one in by_role.items()
+                for finding in of_lengths(role, one.cut, one.counted, one.limit)
+            )
+    shares = data.shares(data.test)
+    largest = int(np.argmax(shares))
+    return Examined(
+        data=data,
+        size=size,
+        roles={
+            role: facts(data, rows, data.origins.get(role, ""))
+            for role, rows in {**data.roles, "small real set": real}.items()
+        },
+        majority=(data.spec.labels[largest], shares[largest]),
+        words=word_shift(data.generated, data.pool),
+        tokens=tokens,
+        findings=findings,
+        verdict=verdict(findings),
+    )
+
+
+def facts(data: TaskData, rows: Rows, origin: str) -> RoleFacts:
+    """The facts of one role."""
+    labels: dict[str, set[int]] = {}
+    for key, label in zip(rows.keys, rows.labels.tolist(), strict=True):
+        labels.setdefault(key, set()).add(label)
+    conflicting = sum(len(of_text) > 1 for of_text in labels.values())
+    return RoleFacts(len(rows), origin, data.shares(rows), len(rows) - len(labels), conflicting)
+
+
+def lengths_of(name: str, roles: Mapping[str, Rows], limit: int) -> dict[str, Lengths] | str:
+    """The lengths of each role in tokens of an encoder, or why they cannot be counted."""
+    try:
+        encoder = find(name)
+    except UserError as error:
+        return str(error)
+    file = encoder.path / "tokenizer.json"
+    if not file.exists():
+        return f"encoder {name!r} has no tokenizer.json"
+    return {role: lengths(file, rows, limit) for role, rows in roles.items()}
+
+
+def lengths(file: Path, rows: Rows, limit: int) -> Lengths:
+    """The numbers of tokens of the rows of one role."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    part = rows.take(np.unique(np.linspace(0, len(rows) - 1, COUNTED).astype(np.int64)))
+    texts = part.texts if part.pairs is None else list(zip(part.texts, part.pairs, strict=True))
+    counts = np.array([len(entry.ids) for entry in tokenizer.encode_batch(texts)])
+    middle, high = (float(value) for value in np.percentile(counts, [50, 99]))
+    cut = int((counts > limit).sum())
+    return Lengths(len(rows), len(part), middle, high, int(counts.max()), cut, limit)

@@ -1,0 +1,81 @@
+"""The verdict on the rows of a task in plain words, from findings about them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from statistics import NormalDist
+
+import numpy as np
+
+from tasks import TaskData
+from tasks.errors import plural
+from tasks.findings import Finding, Level
+
+NAMED = 4  # findings that the verdict names
+WIDE = 0.05  # half the width of the interval of an accuracy; wider ones hide most differences between methods
+SHIFT = 0.1  # label shares that differ by more
+ONE_SIDED = 0.8  # share of the largest class
+CUT = 0.05  # share of the rows that are longer than the encoder's maximum
+
+
+def of_sizes(data: TaskData) -> Iterator[Finding]:
+    """Findings on the number of test rows, the shift of label shares, and a large majority class."""
+    half = half_width(len(data.test))
+    if half > WIDE:
+        which = plural(len(data.test), "tested real row" if data.folds else "test row")
+        text = (
+            f"{which} show an accuracy of 80 % only to within {100 * half:.1f} points; bench plan says which "
+            "differences between methods they can show"
+        )
+        yield Finding("few-test-rows", Level.CARE, f"only {plural(len(data.test), 'test row')}", text)
+    shares = {role: data.shares(rows) for role, rows in data.roles.items()}
+    label = int(np.argmax(np.abs(np.subtract(shares["generated"], shares["real"]))))
+    ours, theirs, name = shares["generated"][label], shares["real"][label], data.spec.labels[label]
+    if abs(ours - theirs) > SHIFT:
+        text = (
+            f"label shares shift: {name} is {ours:.0%} of the generated rows and {theirs:.0%} of the real ones; a "
+            "method that learns the real shares gains from that alone, so compare with ce-prior, which learns nothing "
+            "else"
+        )
+        yield Finding(
+            "label-shift", Level.CARE, f"other label shares (up to {100 * abs(ours - theirs):.0f} points)", text
+        )
+    largest = max(data.shares(data.test))
+    if largest > ONE_SIDED:
+        name = data.spec.labels[int(np.argmax(data.shares(data.test)))]
+        text = f"{largest:.0%} of the test rows are {name}: read macro-F1 beside accuracy"
+        yield Finding("majority", Level.CARE, "one class dominates the test", text)
+
+
+def half_width(rows: int, accuracy: float = 0.8) -> float:
+    """Half the width of the 95 % interval of an accuracy measured on some rows, with one trained model."""
+    return NormalDist().inv_cdf(0.975) * math.sqrt(accuracy * (1 - accuracy) / rows)
+
+
+def of_lengths(role: str, cut: int, counted: int, limit: int) -> Iterator[Finding]:
+    """A finding if many rows of a role are longer than the maximum number of tokens."""
+    if counted and cut / counted > CUT:
+        text = (
+            f"{cut / counted:.0%} of the {role} rows are longer than {limit} tokens and are cut there; --max-length "
+            f"{2 * limit} reads more of them, if the encoder can"
+        )
+        yield Finding("cut", Level.CARE, f"{role} texts cut at {limit} tokens", text, (role,))
+
+
+def verdict(findings: Sequence[Finding]) -> str:
+    """One or two sentences: whether results on these rows can be trusted, and what stands against it."""
+    mend = [finding.short for finding in findings if finding.level is Level.MEND]
+    care = [finding.short for finding in findings if finding.level is Level.CARE]
+    if mend:
+        rest = f" Also: {some(care)}." if care else ""
+        return f"Mend this first: {some(mend)}.{rest}"
+    if care:
+        return f"Usable. Keep in mind when reading results: {some(care)}."
+    return "Nothing was found that speaks against training on these rows."
+
+
+def some(shorts: Sequence[str]) -> str:
+    """The first few, and how many more there are."""
+    shown = "; ".join(shorts[:NAMED])
+    return shown if len(shorts) <= NAMED else f"{shown}; and {len(shorts) - NAMED} more"

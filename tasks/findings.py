@@ -1,0 +1,32 @@
+"""A finding about the rows of a task: what makes results on them wrong or doubtful."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How much a finding matters."""
+
+    MEND = "mend"  # results on these rows would be wrong or too good
+    CARE = "care"  # results can be used, but are easily misread
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding. `text` is a sentence without a full stop, with counts and the option that helps, if there is one.
+
+    `short` names it in a verdict. `rows` are the rows concerned, each as its row numbers (from 0) in the files of
+    `roles`: `((3, 17), ...)` for generated row 3 that repeats test row 17.
+    """
+
+    kind: str
+    level: Level
+    short: str
+    text: str
+    roles: tuple[str, ...] = ()
+    rows: tuple[tuple[int, ...], ...] = field(default=(), repr=False)
+
+    def __str__(self) -> str:
+        return self.text
