@@ -16,6 +16,7 @@ from bench.config.typed import build
 from bench.errors import UserError, unknown
 from bench.execution.engines.engine import Engine
 from bench.execution.engines.local import Local
+from bench.execution.engines.ray import Ray
 from bench.execution.engines.slurm import Slurm
 from bench.execution.engines.torchrun import Torchrun, launched
 
@@ -23,7 +24,7 @@ __all__ = ["AUTO", "ENGINES", "Engine", "available", "chosen"]
 
 GROUP = "data_weighting_bench.engines"
 AUTO = "auto"  # the engine for which this process was started: torchrun, or else local
-ENGINES: Mapping[str, type[Engine]] = {"local": Local, "torchrun": Torchrun, "slurm": Slurm}
+ENGINES: Mapping[str, type[Engine]] = {"local": Local, "torchrun": Torchrun, "ray": Ray, "slurm": Slurm}
 
 
 def available() -> dict[str, type[Engine]]:

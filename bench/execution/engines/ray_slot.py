@@ -1,0 +1,84 @@
+"""A slot of a Ray cluster: a warm process that runs one job at a time, on the node to which it is bound.
+
+Ray makes an actor of `Slot`. Torch is imported when the actor starts, so that the driver needs none.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.hashing import project_hash
+from bench.jobs import Job, Outcome
+from bench.processes import HEART
+from bench.version import VERSION
+
+# Variables of the driver that hold in each slot. No credentials: those belong on the nodes.
+PASSED = ("ACCELERATE_USE_CPU", "HF_HUB_OFFLINE", "WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY")
+THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # Ray sets the first to the CPUs of the actor
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What must be the same on all nodes, and whether a node sees the store."""
+
+    package: str
+    code: str
+    python: str
+    sees: bool = True
+
+
+def facts(probe: Path | None = None) -> Facts:
+    """The facts of this process. `probe`: a file of the store that the driver has made."""
+    return Facts(VERSION, project_hash(), platform.python_version(), probe is None or probe.exists())
+
+
+def environment() -> dict[str, str]:
+    """The variables that a slot gets from this process."""
+    return {**{name: os.environ[name] for name in PASSED if name in os.environ}, **THREADS}
+
+
+class Slot:
+    """Runs jobs, and tells how long the current one has made no progress."""
+
+    def __init__(self, variables: Mapping[str, str], probe: Path) -> None:
+        os.environ.update(variables)
+        self.probe, self.beat = probe, time.monotonic()
+
+    def start(self) -> Facts | UserError:
+        """Import what jobs need. Returns the facts of this process, or why it can run nothing."""
+        own = facts(self.probe)
+        try:
+            from bench.encoders import matmul
+            from bench.execution import worker  # noqa: F401  # sets one thread and quiet libraries
+        except (Exception, SystemExit) as error:
+            return UserError(f"{type(error).__name__}: {error}")
+        HEART.call = self.progress
+        matmul.use_fastest()
+        return own
+
+    def progress(self) -> None:
+        """Called by the loops of a job."""
+        self.beat = time.monotonic()
+
+    def run(self, job: Job) -> Outcome | UserError:
+        """Run a job under its lease. Returns an error that must stop the run, instead of raising it."""
+        from bench.execution import worker
+
+        self.progress()
+        try:
+            return worker.run_job(job)
+        except UserError as error:
+            return error
+        finally:
+            if worker.resident() > worker.LARGE:
+                worker.return_memory()
+
+    def silent(self) -> float:
+        """Seconds since the current job made progress. Runs in a thread of its own, beside `run`."""
+        return time.monotonic() - self.beat

@@ -1,0 +1,130 @@
+"""The Ray engine: the bytes of the local engine, lost processes, failures, and what is wrong before anything trains."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bench.errors import UserError
+from bench.execution import engines
+from bench.execution.engines import ray_cluster
+from bench.execution.engines.ray import Ray, Slots
+from bench.execution.engines.ray_slot import Facts, facts
+from bench.execution.limits import Limits
+from bench.execution.queue import Queue
+from bench.planning.plan import Plan
+from tests.helpers.engine_runs import Recorder, content, plugin, run_on
+
+ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
+
+
+@pytest.fixture(scope="module")
+def environment() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # else Ray writes a token into the home folder
+        patch.delenv("RAY_ADDRESS", raising=False)
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def done(
+    environment: None, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Queue, Recorder]:
+    """One run on Ray, with a process that is killed once and a method that raises."""
+    folder = tmp_path_factory.mktemp("ray")
+    own = {"plugins": [plugin(folder)], "methods": "ce,dimp,killed,raises"}
+    queue, watcher = run_on(Ray(), folder / "runs", tiny_encoder, Limits(most=1), **own)
+    return folder / "runs", queue, watcher
+
+
+def test_ray_gives_the_bytes_of_the_local_engine(
+    done: tuple[Path, Queue, Recorder], run_here: Callable[..., Plan], tmp_path: Path
+) -> None:
+    root, queue, _ = done
+    here = content(run_here(tmp_path / "here", methods="ce,dimp").root)
+    on_ray = content(root)
+    assert len(here) >= 18
+    assert {name: on_ray[name] for name in here} == here
+    assert not list(root.glob("**/lease"))
+    assert not list(root.glob(".running/.probe*"))
+    assert not queue.open
+
+
+def test_a_killed_process_is_replaced_and_an_exception_is_a_failure(done: tuple[Path, Queue, Recorder]) -> None:
+    _, queue, watcher = done
+    (retry,) = watcher.retries
+    assert retry.startswith("twitter killed seed 0: its process on ")
+    states = dict(watcher.ended)
+    assert states["twitter killed seed 0"] == "done"
+    assert states["twitter raises seed 0"] == "failed"
+    assert [title for title, _ in watcher.ended].count("twitter raises seed 0") == 1, "a failure is not tried again"
+    assert [*queue.causes.values()] == ["ArithmeticError: of this method"]
+    assert set(watcher.nodes.values()) <= {0, 1}
+
+
+def test_a_node_that_differs_is_named() -> None:
+    slots = object.__new__(Slots)
+    slots.own, slots.probe = facts(), Path("/store/.running/.probe")
+    place = SimpleNamespace(name="node-b")
+    slots.compare(place, slots.own)  # type: ignore[arg-type]
+    wrong = {
+        "version 0.0.1, and this process": replace(slots.own, package="0.0.1"),
+        "code ffffffffffff, and this process": replace(slots.own, code="f" * 40),
+        "Python 3.1, and this process": replace(slots.own, python="3.1"),
+        "does not see the store /store": replace(slots.own, sees=False),
+    }
+    for message, other in wrong.items():
+        with pytest.raises(UserError, match=f"^node node-b of the Ray cluster .*{message}"):
+            slots.compare(place, other)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"address": "127.0.0.1:1"}, "no Ray cluster answers at 127.0.0.1:1"),
+        ({"address": "ray://127.0.0.1:1"}, "no Ray cluster answers at ray://127.0.0.1:1"),
+        ({"address": "somewhere"}, "is not host:port"),
+        ({"address": "127.0.0.1:99999"}, "no Ray cluster answers"),
+        ({"cpus_per_cell": "0"}, "must be above 0"),
+        ({"gpus_per_cel": "1"}, "did you mean 'gpus_per_cell'"),
+        ({"gpus_per_cell": "many"}, "gpus_per_cell must be a number or none, not 'many'"),
+    ],
+)
+def test_a_wrong_setting_is_said_within_seconds(settings: dict[str, str], message: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(UserError, match=message):
+        engines.chosen("ray", settings)
+    assert time.monotonic() - began < 30
+
+
+def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_cluster.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'data-weighting-bench\[ray\]'"):
+        engines.chosen("ray")
+
+
+@pytest.mark.parametrize(
+    ("settings", "resources", "slots"),
+    [
+        ({}, {"CPU": 4.0}, 4),
+        ({"cpus_per_cell": 2}, {"CPU": 5.0}, 2),
+        ({}, {"CPU": 16.0, "GPU": 2.0}, 2),
+        ({"gpus_per_cell": 0.25}, {"CPU": 16.0, "GPU": 2.0}, 8),
+        ({"gpus_per_cell": 0.25}, {"CPU": 3.0, "GPU": 2.0}, 3),
+        ({"gpus_per_cell": 0}, {"CPU": 3.0, "GPU": 2.0}, 3),
+        ({"gpus_per_cell": 1}, {"CPU": 3.0}, 0),
+    ],
+)
+def test_the_slots_of_a_node(settings: dict[str, float], resources: dict[str, float], slots: int) -> None:
+    assert Ray(**settings).slots({"Resources": resources}) == slots  # type: ignore[arg-type]
+
+
+def test_facts_are_those_of_the_process(tmp_path: Path) -> None:
+    assert facts(tmp_path) == facts() == Facts(facts().package, facts().code, facts().python)
+    assert not facts(tmp_path / "nothing").sees
