@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,13 @@ import pandas as pd
 
 import methods as registry
 from bench.commands.stores.list import membership, source_lines
-from methods.base import MethodConfig, RealUse, WeightConfig
+from bench.leaderboard.method_facts import REAL_USE, settings
+from methods.base import Method
 from methods.hooks import Budget
 from tasks import load_spec
 
 ROOT = Path(__file__).parents[2]
 RESULTS = {"full": ROOT / "reports/human-full/leaderboard.csv", "quick": ROOT / "reports/human-all/leaderboard.csv"}
-REAL_USE = {
-    RealUse.NONE: "not used",
-    RealUse.TEXTS: "their texts, as the distribution to match",
-    RealUse.CLASSES: "their texts and labels, as the distribution of each class to match",
-    RealUse.PRIOR: "their label shares",
-    RealUse.CHECKER: "they train the quality checker, whose scores the method reads",
-    RealUse.GRADIENT: "the loss on them says which rows help",
-    RealUse.SELECT: "they choose a checkpoint or rows",
-    RealUse.TRAIN: "training rows",
-}
 
 
 def results() -> pd.DataFrame:
@@ -53,7 +43,7 @@ def method_card(name: str, measured: pd.DataFrame) -> str:
         f"- **Groups:** {groups}.",
         "",
         *code(f"python -m bench run --methods ce,{name} --tasks twitter --seeds 3"),
-        *settings_table(config),
+        *settings_table(cls),
         "## Results on human text",
         "",
         *results_table(name, measured),
@@ -71,16 +61,15 @@ def code(*lines: str) -> list[str]:
     return ["```text", *lines, "```", ""]
 
 
-def settings_table(config: MethodConfig) -> Iterator[str]:
+def settings_table(cls: type[Method]) -> Iterator[str]:
     """A table of the method's own hyper-parameters, or nothing where it has none."""
-    shared = {entry.name for base in (MethodConfig, WeightConfig) for entry in fields(base)}
-    own = [entry for entry in fields(config) if entry.name not in shared]
+    own = settings(cls)
     if not own:
         return
     yield from ("## Settings", "", "| name | default | meaning | range of `tuned` |", "| --- | --- | --- | --- |")
     for entry in own:
-        search = ", ".join(str(value) for value in entry.metadata.get("search") or ())
-        note = str(entry.metadata.get("note", "")).replace("|", "\\|")
+        search = ", ".join(map(str, entry.search))
+        note = entry.note.replace("|", "\\|")
         yield f"| `{entry.name}` | `{entry.default}` | {note} | {search} |"
     yield ""
 

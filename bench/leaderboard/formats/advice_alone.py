@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 
 from bench.leaderboard.formats.answer import answer, answer_json
+from bench.leaderboard.formats.html_text import blocks, inline
 from bench.leaderboard.formats.prose import constant_guess, heading, limits
-from bench.leaderboard.formats.to_html import blocks, inline
 from bench.leaderboard.formats.to_json import SECTION, clean
 from bench.leaderboard.results import Report, Section
 

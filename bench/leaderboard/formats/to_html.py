@@ -6,19 +6,21 @@ Its sentences are those of the Markdown report, turned into HTML by `inline`; th
 from __future__ import annotations
 
 import base64
+import hashlib
 import math
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from bench.leaderboard.columns import NOTHING, Column, further, main_columns, overall_columns, section_columns
 from bench.leaderboard.compare.across_tasks import Overall, overall
 from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
-from bench.leaderboard.figures import FigureFiles
+from bench.leaderboard.figures import FigureFiles, slugs
 from bench.leaderboard.formats.answer import answer
 from bench.leaderboard.formats.doubts import doubts
 from bench.leaderboard.formats.explain import reading
+from bench.leaderboard.formats.html_text import blocks, inline, sort_value
+from bench.leaderboard.formats.method_parts import anchors, method_names, method_of, method_parts, tags
 from bench.leaderboard.formats.prose import (
     NUMBERS,
     across,
@@ -37,33 +39,71 @@ from bench.leaderboard.results import Report, Row, Section
 from bench.stats.crossed import Comparison
 from bench.stats.verdict import with_interval
 
-if TYPE_CHECKING:
-    from markupsafe import Markup
-
 T = TypeVar("T")
-TEMPLATE = Path(__file__).with_name("leaderboard.html.j2")
-MARKS = re.compile(r"\\(&[a-z0-9#]+;|.)|\*\*((?:\\.|[^\\])+?)\*\*|\*((?:\\.|[^*\\])+?)\*|`(.+?)`")
-TAGS = {2: "strong", 3: "em", 4: "code"}
+FOLDER = Path(__file__).parent
+# The figures of a section in the words of a link, by their key in `bench.leaderboard.figures.FIGURES`.
+SHORT = {
+    "gains": "differences",
+    "seeds": "accuracy by seed",
+    "pairs": "all pairs",
+    "curves": "training",
+    "weights": "weights",
+    "agreement": "agreement",
+}
 
 
 def as_html(report: Report, figures: Sequence[FigureFiles] = ()) -> str:
-    """The whole report; the same text for the same cells."""
+    """The whole report; the same text for the same cells. The page names the digest of its script: no other runs."""
     from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    template = environment.from_string((FOLDER / "leaderboard.html.j2").read_text(encoding="utf-8"))
+    script = (FOLDER / "leaderboard.js").read_text(encoding="utf-8")
+    extra = [section_tables(section) for section in report.sections]
+    places = anchors(slugs(report), "section")
+    ids = anchors(method_names(report.sections), "method")
     return template.render(
+        style=Markup((FOLDER / "leaderboard.css").read_text(encoding="utf-8")),  # safe: a file of this package
+        script=Markup(script),  # safe: likewise
+        digest=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
         opening=blocks(opening(report)),
         overall=[overall_value(group) for group in overall(report.sections)],
-        extra_tables=[extra_value(extra) for extra in report_tables(report)],
+        extra_tables=[extra_value(table) for table in report_tables(report)],
         figures=[image(figure) for figure in figures if figure.section is None],
-        sections=[section_value(section, place, figures) for place, section in enumerate(report.sections)],
+        sections=[
+            {**section_value(section, place, figures, extra[place]), "id": anchor}
+            for place, (section, anchor) in enumerate(zip(report.sections, places.values(), strict=True))
+        ],
+        methods=[{**part, "id": ids[part["name"]]} for part in method_parts(report.sections, extra)],
+        parts={row.label: ids[method_of(row)] for section in report.sections for row in section.rows},
+        **filters(report, places),
         numbers=NUMBERS,
-        verdicts=sorted({word(row) for section in report.sections for row in section.rows} - {""}),
         reading=blocks([reading(report)]),
         footer=blocks(list(footer(report))[:-2]),
         command=" ".join(str(report.manifest["command"]).split()),
     )
+
+
+def filters(report: Report, places: Mapping[str, str]) -> dict[str, Any]:
+    """What the page filters by: the tags of each label, and the values that each choice offers."""
+    known = tags(report.sections)
+    words = {word(row) for section in report.sections for row in section.rows} - {""}
+    families = {tag["family"] for tag in known.values()}
+    uses = {use for tag in known.values() for use in tag["real"].split("|")} - {""}
+    titles = [plain_heading(section) for section in report.sections]
+    return {
+        "tags": known,
+        "verdicts": [(value, value) for value in sorted(words)],
+        "families": [(value, value) for value in sorted(families)],
+        "uses": [(value, value) for value in sorted(uses)],
+        "places": list(zip(places.values(), titles, strict=True)),
+    }
+
+
+def plain_heading(section: Section) -> str:
+    """The heading of a section without markup."""
+    return str(inline(heading(section)).striptags())
 
 
 def overall_value(group: Overall) -> dict[str, Any]:
@@ -95,11 +135,14 @@ def cells(columns: Sequence[Column[T]], row: T) -> list[tuple[Column[T], str, st
     return [(column, text := column.render(row), sort_value(column, text)) for column in columns]
 
 
-def section_value(section: Section, place: int, figures: Sequence[FigureFiles]) -> dict[str, Any]:
-    """A section, for the template."""
+def section_value(
+    section: Section, place: int, figures: Sequence[FigureFiles], extra: Sequence[ExtraTable]
+) -> dict[str, Any]:
+    """A section with its extra tables, for the template."""
     main, second = main_columns(section), further(section_columns(section))
     return {
         "heading": inline(heading(section)),
+        "plain": plain_heading(section),
         "answer": blocks(answer(section)),
         "informative": not section.uninformative,
         "columns": main,
@@ -109,7 +152,7 @@ def section_value(section: Section, place: int, figures: Sequence[FigureFiles]) 
         "further_rows": [row_value(row, second, in_detail=True) for row in section.rows],
         "after": blocks([*checker(section), *doubts(section), *without_result(section), *tuned(section)]),
         "figures": [image(figure) for figure in figures if figure.section == place],
-        "extra_tables": [extra_value(extra) for extra in section_tables(section)],
+        "extra_tables": [extra_value(table) for table in extra],
         "limits": blocks([limits(section)]),
     }
 
@@ -128,16 +171,6 @@ def row_value(row: Row, columns: Sequence[Column[Row]], *, in_detail: bool) -> d
 def word(row: Row) -> str:
     """The verdict to filter and colour by."""
     return row.paired.verdict.word if row.paired else ""
-
-
-def sort_value(column: Column[Any], text: str) -> str:
-    """The first number of a numeric cell, empty where there is none; text in small letters."""
-    if not column.numeric:
-        return "" if text == NOTHING else text.casefold()
-    number = re.search(r"[+-]?\d+(\.\d+)?", text)
-    if number is None:
-        return ""
-    return str(float(number[0]) / 2) if text.startswith("<") else number[0]
 
 
 def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:
@@ -170,27 +203,6 @@ def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:
 
 def image(figure: FigureFiles) -> dict[str, str]:
     """A figure as an embedded image, so that ids and styles of its SVG do not clash with the page's."""
-    return {"caption": figure.caption, "alt": figure.alt, "data": base64.b64encode(figure.svg).decode()}
-
-
-def inline(text: str) -> Markup:
-    """One paragraph of the report's Markdown as HTML: escapes, bold, italic, code, and nothing else."""
-    from markupsafe import Markup, escape
-
-    def mark(match: re.Match[str]) -> str:
-        if match[1]:
-            return match[1]
-        tag = TAGS[match.lastindex or 2]
-        return f"<{tag}>{MARKS.sub(mark, match[match.lastindex or 2])}</{tag}>"
-
-    return Markup(MARKS.sub(mark, str(escape(text))))  # safe: the text was escaped before its markup was added
-
-
-def blocks(texts: Iterable[str]) -> list[dict[str, Any]]:
-    """Markdown paragraphs and lists, for the template."""
-    values = []
-    for text in texts:
-        lines = text.splitlines()
-        items = lines if lines and all(line.startswith("- ") for line in lines) else []
-        values.append({"items": [inline(item[2:]) for item in items], "text": inline(text)})
-    return values
+    short = next((words for key, words in SHORT.items() if figure.name.endswith(f"-{key}")), figure.name)
+    data = base64.b64encode(figure.svg).decode()
+    return {"name": figure.name, "short": short, "caption": figure.caption, "alt": figure.alt, "data": data}
