@@ -12,6 +12,7 @@ from typing import TextIO
 from tasks.errors import DataError, plural
 from tasks.sources.encodings import read_text
 from tasks.sources.table import Table, check_names_differ
+from tasks.sources.thinning import Thinned
 
 csv.field_size_limit(2**31 - 1)  # a text may be as long in CSV as in the other formats
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
@@ -24,17 +25,19 @@ def read_csv(path: Path) -> Table:
     """The rows of a CSV or TSV file. Raises `DataError` that names the row of a problem."""
     usual = separator = USUAL[path.suffix.lower()]
 
-    def read(file: TextIO) -> dict[str, list[str]]:
+    def read(file: TextIO) -> tuple[list[str], Thinned[list[str]]]:
         nonlocal separator
         sample = file.read(SAMPLE)
         separator = separator_of(sample, usual)
         file.seek(0)
-        return _columns(path, file, separator)
+        return _rows(path, file, separator)
 
-    columns, notes = read_text(path, "", read, lambda before: _place(before, separator))
+    (header, rows), notes = read_text(path, "", read, lambda before: _place(before, separator))
     if separator != usual:
         notes = (*notes, f"{path.name} is separated by a {SEPARATORS[separator]}")
-    return Table(str(path), dict(columns), notes=notes)
+    columns = {name: [cells[place] for cells in rows.rows] for place, name in enumerate(header)}
+    numbers = None if len(rows.rows) == rows.seen else rows.numbers
+    return Table(str(path), columns, notes=(*notes, *rows.note(path.name)), numbers=numbers)
 
 
 def separator_of(sample: str, usual: str) -> str:
@@ -61,23 +64,22 @@ def _widths(sample: str, separator: str) -> list[int]:
     return widths[:-1] if cut else widths
 
 
-def _columns(path: Path, file: TextIO, separator: str) -> dict[str, list[str]]:
+def _rows(path: Path, file: TextIO, separator: str) -> tuple[list[str], Thinned[list[str]]]:
     header: list[str] = []
-    columns: list[list[str]] = []
+    rows: Thinned[list[str]] = Thinned()
     try:
         for cells in filter(None, csv.reader(file, delimiter=separator, strict=True)):
             if not header:
-                header, columns = cells, [[] for _ in cells]
+                header = cells
             elif len(cells) == len(header):
-                for column, cell in zip(columns, cells, strict=True):
-                    column.append(cell)
+                rows.add(cells, cells)
             else:
-                raise DataError(f"{path}, row {len(columns[0]) + 1}: {_wrong_width(cells, header)}")
+                raise DataError(f"{path}, row {rows.seen + 1}: {_wrong_width(cells, header)}")
     except csv.Error as error:
-        place = f"row {len(columns[0]) + 1}" if header else "header"
+        place = f"row {rows.seen + 1}" if header else "header"
         raise DataError(f"{path}, {place}: not valid CSV: {error}") from None
     check_names_differ(str(path), header)
-    return dict(zip(header, columns, strict=True))
+    return header, rows
 
 
 def _wrong_width(cells: Sequence[str], header: Sequence[str]) -> str:

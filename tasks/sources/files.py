@@ -1,4 +1,4 @@
-"""Reads one file of rows: Parquet, JSON lines, JSON, CSV or TSV. Errors name the file and the row."""
+"""Reads one file of rows: Parquet, JSON lines, JSON, CSV, TSV, Excel or Arrow. Errors name the file and the row."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DataError, join_names, missing_file
+from tasks.sources.arrow_files import read_arrow
 from tasks.sources.csv_files import read_csv
+from tasks.sources.excel_files import read_excel
 from tasks.sources.json_files import read_json, read_json_lines
-from tasks.sources.parquet_files import read_parquet
+from tasks.sources.parquet_files import is_large, read_parquet, read_thinned
 from tasks.sources.table import Table, check_names_differ
 
 if TYPE_CHECKING:
@@ -58,15 +60,24 @@ def _read_parquet(path: Path) -> Table:
     if not path.stat().st_size:
         raise DataError(f"{path}: the file is empty")
     try:
+        if is_large(path):
+            schema, rows = read_thinned(path, MAX_VALUES)
+            columns = {name: [cells[place] for cells in rows.rows] for place, name in enumerate(schema.names)}
+            return Table(str(path), _named(path, columns, schema), notes=rows.note(path.name), numbers=rows.numbers)
         table = read_parquet(path, MAX_VALUES)
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
         raise DataError(f"{path}: not a readable Parquet file: {' '.join(str(error).split())}") from None
     check_names_differ(str(path), table.column_names)
     columns = {name: _parquet_cells(path, name, table.column(name)) for name in table.column_names}
-    for name, classes in _parquet_classes(path, table.schema).items():
+    return Table(str(path), _named(path, columns, table.schema))
+
+
+def _named(path: Path, columns: dict[str, list[Any]], schema: pa.Schema) -> dict[str, list[Any]]:
+    """The columns with the names of classes in place of their numbers."""
+    for name, classes in _parquet_classes(path, schema).items():
         if name in columns:
             columns[name] = [_class_name(path, row, name, value, classes) for row, value in enumerate(columns[name])]
-    return Table(str(path), columns)
+    return columns
 
 
 def _parquet_classes(path: Path, schema: pa.Schema) -> dict[str, list[str]]:
@@ -118,4 +129,6 @@ READERS: dict[str, Callable[[Path], Table]] = {
     ".json": read_json,
     ".csv": read_csv,
     ".tsv": read_csv,
+    ".xlsx": read_excel,
+    ".arrow": read_arrow,
 }

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import DataError, did_you_mean, join_names
+from tasks.errors import DataError
+from tasks.sources.arrow_files import chosen_split, columns_of
 from tasks.sources.files import label_names_of
 from tasks.sources.table import Table
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetBuilder
 
 TIMEOUT = 5.0  # seconds for the hub's first answer; without it the libraries retry for half a minute
-TEST = "test"  # the split that never serves another role
 PLACE = re.compile(
     r"(?P<id>[\w.-]+/[\w.-]+)(:(?P<config>[\w.-]*))?(:(?P<split>[\w.-]+))?(@(?P<revision>[\w./-]+))?", re.ASCII
 )
@@ -117,27 +117,9 @@ def _prepared(path: str, name: str, config: str | None, **options: Any) -> Datas
 
 
 def _rows(builder: DatasetBuilder, name: str, wanted: str | None, split: str) -> tuple[Dataset, str]:
-    """The rows and the name of a split: `wanted` if it is given, else the only split, else `split`.
-
-    A split `test` alone is not taken for another one: test rows are never read as training rows. Raises `DataError`
-    if the split does not exist.
-    """
-    splits = list(builder.info.splits or {})
-    chosen = wanted or (splits[0] if len(splits) == 1 and splits != [TEST] else split)
-    if chosen not in splits:
-        raise DataError(f"{name}: no split {chosen!r}; splits: {join_names(splits)}{did_you_mean(chosen, splits)}")
+    """The rows and the name of a split."""
+    chosen = chosen_split(list(builder.info.splits or {}), name, wanted, split)
     return builder.as_dataset(split=chosen), chosen  # type: ignore[return-value]
-
-
-def columns_of(rows: Dataset) -> dict[str, list[Any]]:
-    """Lists of cells by column, with classes by name. The hub's label -1 means that the label is missing."""
-    if not len(rows):
-        raise DataError(f"{rows.info.dataset_name}: no rows")
-    columns = rows.with_format(None)[:]
-    for name, feature in rows.features.items():
-        if classes := getattr(feature, "names", None):
-            columns[name] = [None if label is None or label < 0 else classes[label] for label in columns[name]]
-    return dict(columns)
 
 
 def _content(files: list[str]) -> str:

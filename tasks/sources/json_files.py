@@ -9,22 +9,26 @@ from typing import Any, TextIO
 from tasks.errors import DataError, join_names
 from tasks.sources.encodings import read_text
 from tasks.sources.table import Table, rows_as_columns
+from tasks.sources.thinning import Thinned
+
+MAX_BYTES = 2**27  # of a file that is read whole; as Python's objects it takes about six times as much
 
 
 def read_json_lines(path: Path) -> Table:
     """The rows of a file with an object per line. Raises `DataError` that names the line of a problem."""
 
-    def read(file: TextIO) -> tuple[list[dict[str, Any]], list[int]]:
-        rows, lines = [], []
+    def read(file: TextIO) -> Thinned[tuple[int, dict[str, Any]]]:
+        rows: Thinned[tuple[int, dict[str, Any]]] = Thinned()
         for number, line in enumerate(file, start=1):
             if line.strip():
-                rows.append(_object(path, number, line))
-                lines.append(number)
-        return rows, lines
+                rows.add((number, _object(path, number, line)), (line,))
+        return rows
 
     # Other line separators than "\n" are legal inside a JSON string.
-    (rows, lines), notes = read_text(path, "\n", read, lambda before: f"line {before.count(chr(10)) + 1}")
-    return Table(str(path), rows_as_columns(rows), lines, notes=notes)
+    rows, notes = read_text(path, "\n", read, lambda before: f"line {before.count(chr(10)) + 1}")
+    columns, lines = rows_as_columns([row for _, row in rows.rows]), [number for number, _ in rows.rows]
+    numbers = None if len(rows.rows) == rows.seen else rows.numbers
+    return Table(str(path), columns, lines, notes=(*notes, *rows.note(path.name)), numbers=numbers)
 
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -41,6 +45,7 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
 
 def read_json(path: Path) -> Table:
     """The rows of an array of objects, of an object of columns, or of a file with an object per line."""
+    _check_size(path)
     value, notes = read_text(path, "", _whole_value, lambda before: f"line {before.count(chr(10)) + 1}")
     if value is None:
         return read_json_lines(path)
@@ -52,6 +57,21 @@ def read_json(path: Path) -> Table:
         if not isinstance(row, dict):
             raise DataError(f"{path}, row {number}: {_not_an_object(row)}")
     return Table(str(path), rows_as_columns(value), notes=notes)
+
+
+def _check_size(path: Path) -> None:
+    """Raise `DataError` for an array or object of columns that is too large; a file of lines is read as a stream."""
+    if path.stat().st_size <= MAX_BYTES:
+        return
+    with path.open("rb") as file:
+        first = file.readline(MAX_BYTES)
+    try:
+        json.loads(first)
+    except (ValueError, RecursionError):
+        raise DataError(
+            f"{path}: {path.stat().st_size / 1e6:,.0f} MB, but JSON other than lines is read whole, up to "
+            f"{MAX_BYTES / 1e6:,.0f} MB; write an object per line (.jsonl)"
+        ) from None
 
 
 def _whole_value(file: TextIO) -> Any:

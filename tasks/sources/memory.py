@@ -31,7 +31,7 @@ def _columns(rows: Any, name: str) -> dict[str, list[Any]]:
     if module == "pandas" and hasattr(rows, "columns"):
         return _of_frame(rows, name)
     if module == "datasets" and hasattr(rows, "column_names"):
-        from tasks.sources.hub import columns_of
+        from tasks.sources.arrow_files import columns_of
 
         if isinstance(rows, Mapping):
             raise DataError(f"{name}: a dict of splits; give one of them: {', '.join(map(str, rows))}")

@@ -6,12 +6,15 @@ Parquet stores equal values once: a file of 500 bytes can mean a table of many g
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from tasks.sources.thinning import BUDGET, Thinned
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+BATCH = 8192  # rows that are read at once
 MAX_BYTES = 2**31  # of a table: of its columns before compression, and of its texts written out
 
 
@@ -26,6 +29,28 @@ def read_parquet(path: Path, most_values: int) -> pa.Table:
     file = pq.ParquetFile(path)  # one file only: a folder named like `label=1` must not become a column
     check_size(file, path, most_values)
     return file.read(use_threads=False)
+
+
+def is_large(path: Path) -> bool:
+    """Whether the values of a file take more memory than the rows of one file may."""
+    import pyarrow.parquet as pq
+
+    meta = pq.ParquetFile(path).metadata
+    groups = (meta.row_group(group) for group in range(meta.num_row_groups))
+    return sum(group.total_byte_size for group in groups) > BUDGET
+
+
+def read_thinned(path: Path, most_values: int) -> tuple[pa.Schema, Thinned[tuple[Any, ...]]]:
+    """The schema and a sample of the rows of a large file of rows. Raises as `read_parquet`."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    check_size(file, path, most_values)
+    rows: Thinned[tuple[Any, ...]] = Thinned()
+    for batch in file.iter_batches(BATCH, use_threads=False):
+        for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            rows.add(cells, [cell if isinstance(cell, str) else "" for cell in cells])
+    return file.schema_arrow, rows
 
 
 def check_size(file: pq.ParquetFile, path: Path, most_values: int) -> None:

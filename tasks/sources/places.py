@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tasks.errors import DataError, contents, join_names, user_path
 from tasks.roles import ROLES, SPLITS
+from tasks.sources.arrow_files import is_saved, read_saved
 from tasks.sources.course import is_course, read_course
 from tasks.sources.files import READERS, read_table
 from tasks.sources.hub import hub_place, read_folder, read_hub
@@ -15,7 +16,8 @@ from tasks.sources.table import Table, one_after_the_other
 def read_place(place: str, role: str, base: Path = Path()) -> Table:
     """The rows for a role from a place. A path is relative to `base`.
 
-    A place is a file; a folder with a file per role, in hub layout or in course layout; or a data set of the hub. A
+    A place is a file; a folder with a file per role, of `save_to_disk`, in hub layout or in course layout; or a data
+    set of the hub. A
     place that could be a file or a hub data set is the file if the path exists or ends like a data file. Raises
     `DataError` if the place cannot be read, or if a folder holds only test rows and another role is wanted.
 
@@ -29,6 +31,8 @@ def read_place(place: str, role: str, base: Path = Path()) -> Table:
         return one_after_the_other([read_place(name, role, base) for name in names])
     if is_course(path):
         return read_course(path)
+    if is_saved(path):
+        return read_saved(path, SPLITS[role])
     if path.is_dir():
         # A split of hub layout has the names `test` and `validation` too, and its reader knows its own files.
         name = None if role in SPLITS.values() else _name_of_role(path, role)

@@ -11,6 +11,8 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
+from tests.helpers.workbook import workbook
+
 SCALARS = (
     st.none()
     | st.booleans()
@@ -99,8 +101,24 @@ def tables() -> st.SearchStrategy[tuple[str, bytes]]:
     lines = "\n".join(map(json.dumps, rows)).encode()
     csv = st.text(alphabet='ab,"\n\r\t\x00;é', max_size=60).map(lambda text: ("text,label\n" + text).encode())
     content = json_files(rows) | csv | st.binary(max_size=80) | st.binary(max_size=20).map(lambda tail: lines + tail)
-    wrong = st.tuples(st.sampled_from([".csv", ".tsv", ".json", ".jsonl", ".parquet"]), content)
-    return wrong | st.tuples(st.just(".parquet"), parquet({"text": "string", "label": "string", "id": "int64"}))
+    wrong = st.tuples(st.sampled_from([".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx", ".arrow"]), content)
+    right = st.tuples(st.just(".parquet"), parquet({"text": "string", "label": "string", "id": "int64"}))
+    return wrong | right | st.tuples(st.just(".xlsx"), workbooks())
+
+
+@st.composite
+def workbooks(draw: st.DrawFn) -> bytes:
+    """An Excel workbook with any cells at any places, of which some bytes may be changed."""
+    places = st.tuples(st.sampled_from(["A", "B", "ZZ", "XFD", "a", ""]), st.sampled_from([0, 1, 2, 9, 1048576, 10**7]))
+    cell = st.tuples(places, st.sampled_from(["n", "s", "b", "e", "d", "x"]), st.text("0129.e<&é", max_size=6))
+    cells = "".join(
+        f'<c r="{column}{row}" t="{kind}"><v>{value}</v></c>'
+        for (column, row), kind, value in draw(st.lists(cell, max_size=5))
+    )
+    content = bytearray(workbook({"Rows": [["text", "label"], ["a", "b"]]}, cells and f'<row r="1">{cells}</row>'))
+    for place in draw(st.lists(st.integers(0, len(content) - 1), max_size=2)):
+        content[place] ^= draw(st.integers(1, 255))
+    return bytes(content)
 
 
 COLUMNS: dict[str, st.SearchStrategy[Any]] = {  # values by the name of their type

@@ -12,6 +12,8 @@ from tasks import DataError
 from tasks.sources.csv_files import separator_of
 from tasks.sources.files import read_table
 from tasks.sources.memory import table_of
+from tasks.sources.places import read_place
+from tests.helpers.workbook import workbook
 
 FRAME = pd.DataFrame(
     {"text": ["A café, open", 'said "no"; left', "two\nlines", "a | b"], "label": ["yes", "no", "no", "yes"]}
@@ -122,3 +124,57 @@ def test_rows_in_memory() -> None:
 def test_rows_in_memory_that_cannot_be_used(rows: object, problem: str) -> None:
     with pytest.raises(DataError, match=problem):
         table_of(rows, "real")
+
+
+def test_an_excel_workbook_is_read_like_csv(tmp_path: Path) -> None:
+    rows = [["text", "label", None, "score"], *([*row, None, 1.5] for row in FRAME.values.tolist())]
+    rows.insert(2, [None, None, None, None])
+    (tmp_path / "rows.xlsx").write_bytes(workbook({"Empty": [], "Rows": rows, "Notes": [["x"]]}))
+    table = read_table(tmp_path / "rows.xlsx")
+    assert table.columns == {**COLUMNS, "score": ["1.5"] * 4}
+    assert table.lines == [2, 4, 5, 6], "rows as Excel numbers them"
+    assert table.notes == ("rows.xlsx: sheet 'Rows' was read, not Notes",)
+    numbers = [["text", "label"], ["a", 1], ["b", 2.0], ["c", True]]
+    (tmp_path / "rows.xlsx").write_bytes(workbook({"Rows": numbers}))
+    assert read_table(tmp_path / "rows.xlsx").columns["label"] == ["1", "2", "True"]
+
+
+FAR = '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (workbook({"Rows": []}), "no rows$"),
+        (workbook({"Rows": [["text", "label"]]}), "no rows$"),
+        (workbook({"Rows": [["text", "text"], ["a", "b"]]}), "a column name occurs twice"),
+        (workbook({"Rows": []}, FAR), "a sheet goes to row 1,048,576 and column 16,384, which are too many cells"),
+        (b"PK", "not a readable Excel workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "not a readable Excel workbook"),
+    ],
+)
+def test_workbooks_that_cannot_be_used(tmp_path: Path, content: bytes, problem: str) -> None:
+    (tmp_path / "rows.xlsx").write_bytes(content)
+    with pytest.raises(DataError, match=problem):
+        read_table(tmp_path / "rows.xlsx")
+
+
+def test_folders_of_save_to_disk(tmp_path: Path) -> None:
+    from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["yes", "no"])})
+    rows = Dataset.from_dict({**COLUMNS, "label": [0, 1, 1, 0]}, features=features)
+    rows.save_to_disk(tmp_path / "one")
+    table = read_place(str(tmp_path / "one"), "real")
+    assert (table.columns, table.origin) == (COLUMNS, "one")
+    (arrow,) = (tmp_path / "one").glob("*.arrow")
+    assert read_table(arrow).columns == COLUMNS
+    DatasetDict({"train": rows, "test": rows.select([0])}).save_to_disk(tmp_path / "two")
+    assert read_place(str(tmp_path / "two"), "test").columns["text"] == COLUMNS["text"][:1]
+    assert read_place(str(tmp_path / "two"), "generated").origin == "two:train"
+    DatasetDict({"test": rows}).save_to_disk(tmp_path / "three")
+    with pytest.raises(DataError, match=r"no split 'train'; splits: test"):
+        read_place(str(tmp_path / "three"), "real")
+    (tmp_path / "one" / "state.json").write_text("{}")
+    with pytest.raises(DataError, match="not a readable folder of save_to_disk"):
+        read_place(str(tmp_path / "one"), "real")

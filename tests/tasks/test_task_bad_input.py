@@ -214,9 +214,9 @@ def test_missing_file_names_what_is_there(task_folder):
 
 
 def test_unreadable_kinds_of_file(task_folder):
-    (task_folder / "bad.xlsx").write_bytes(b"x")
-    readable = ".parquet, .jsonl, .ndjson, .json, .csv, .tsv"
-    assert message_of(task_folder, "bad.xlsx") == f": cannot read .xlsx; readable: {readable}"
+    (task_folder / "bad.docx").write_bytes(b"x")
+    readable = ".parquet, .jsonl, .ndjson, .json, .csv, .tsv, .xlsx, .arrow"
+    assert message_of(task_folder, "bad.docx") == f": cannot read .docx; readable: {readable}"
     (task_folder / "bad.csv").mkdir()
     assert message_of(task_folder, "bad.csv") == ": this is a folder, not a file"
 

@@ -105,7 +105,9 @@ BAD: dict[str, tuple[Callable[[Path], None], list[str]]] = {
         raw("real", b"PAR1" + b"\x00" * 99 + b"PAR1", ".parquet"),
         ["real.parquet: not a readable Parquet"],
     ),
-    "a format that is not read": (raw("real", b"PK", ".xlsx"), ["real.xlsx: cannot read .xlsx; readable: .parquet"]),
+    "a format that is not read": (raw("real", b"PK", ".docx"), ["real.docx: cannot read .docx; readable: .parquet"]),
+    "no workbook": (raw("real", b"PK", ".xlsx"), ["real.xlsx: not a readable Excel workbook"]),
+    "no Arrow file": (raw("real", b"ARROW1", ".arrow"), ["real.arrow: not an .arrow file of the library datasets"]),
     "a test that is the generated set": (
         csv("test", GOOD["generated"]),
         ["all 60 generated rows are also in the test"],

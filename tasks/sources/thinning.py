@@ -1,0 +1,61 @@
+"""Keeps a sample of the rows of a large file while it is read, so that memory stays bounded.
+
+A row is kept if the hash of its number is below a limit, which is halved whenever the kept rows become too large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+import xxhash
+
+Row = TypeVar("Row")
+
+BUDGET = 2**28  # bytes of kept rows, as Python holds them; with what is computed from them, 2 GiB of memory
+OF_CELL = 60  # bytes that Python needs for a text besides its characters
+WHOLE = 2**64
+
+
+class Thinned(Generic[Row]):
+    """The rows that are kept, each with its number in the file (from 0)."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.numbers: list[int] = []
+        self.seen = 0
+        self._sizes: list[int] = []
+        self._size, self._limit = 0, WHOLE
+
+    def add(self, row: Row, cells: Sequence[str]) -> None:
+        """Keep a row, or leave it out; `cells` is its content."""
+        number, self.seen = self.seen, self.seen + 1
+        if not self._kept(number):
+            return
+        size = sum(map(len, cells)) + OF_CELL * len(cells)
+        self.rows.append(row)
+        self.numbers.append(number)
+        self._sizes.append(size)
+        self._size += size
+        while self._size > BUDGET and len(self.rows) > 1:
+            self._thin()
+
+    def note(self, name: str) -> tuple[str, ...]:
+        """What was left out of a file."""
+        if len(self.rows) == self.seen:
+            return ()
+        return (
+            f"{name} is too large for memory: a random {len(self.rows):,} of its {self.seen:,} rows were read, the "
+            "same each time",
+        )
+
+    def _kept(self, number: int) -> bool:
+        return self._limit == WHOLE or xxhash.xxh3_64_intdigest(str(number).encode()) < self._limit
+
+    def _thin(self) -> None:
+        self._limit //= 2
+        kept = [place for place, number in enumerate(self.numbers) if self._kept(number)]
+        self.rows = [self.rows[place] for place in kept]
+        self.numbers = [self.numbers[place] for place in kept]
+        self._sizes = [self._sizes[place] for place in kept]
+        self._size = sum(self._sizes)

@@ -1,0 +1,70 @@
+"""Files that are too large for memory: a sample of their rows is read, with a note, or a line says why not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tasks import DataError
+from tasks.sources import arrow_files, json_files, parquet_files, thinning
+from tasks.sources.files import read_table
+
+ROWS = 1000
+FRAME = pd.DataFrame({"text": [f"text number {i}" for i in range(ROWS)], "label": ["a", "b"] * (ROWS // 2)})
+
+
+@pytest.fixture(autouse=True)
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thinning, "BUDGET", 40_000)
+    monkeypatch.setattr(parquet_files, "BUDGET", 5_000)
+
+
+def write(path: Path) -> Path:
+    if path.suffix == ".parquet":
+        FRAME.to_parquet(path)
+    elif path.suffix == ".jsonl":
+        FRAME.to_json(path, orient="records", lines=True)
+    else:
+        FRAME.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_sample_of_the_rows_is_read(tmp_path: Path, suffix: str) -> None:
+    table = read_table(write(tmp_path / f"rows{suffix}"))
+    assert table.numbers is not None
+    assert 100 < len(table) < 500
+    assert table.columns["text"] == [f"text number {number}" for number in table.numbers]
+    assert table.columns["label"] == ["ab"[number % 2] for number in table.numbers]
+    assert table.notes == (
+        f"rows{suffix} is too large for memory: a random {len(table)} of its 1,000 rows were read, the same each time",
+    )
+    assert read_table(tmp_path / f"rows{suffix}").numbers == table.numbers
+    assert abs(sum(table.numbers) / len(table) - ROWS / 2) < ROWS / 8, "from all parts of the file"
+
+
+def test_an_error_names_the_row_of_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.csv")
+    with path.open("a") as file:
+        file.write("one,two,three\n")
+    with pytest.raises(DataError, match="row 1001: 3 fields, but the header has 2"):
+        read_table(path)
+
+
+def test_what_is_read_whole_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_files, "MAX_BYTES", 5_000)
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(FRAME.to_dict("records")))
+    with pytest.raises(DataError, match=r"JSON other than lines is read whole, up to 0 MB; write an object per line"):
+        read_table(path)
+    FRAME.to_json(path, orient="records", lines=True)
+    assert len(read_table(path)) < ROWS, "lines are thinned"
+    from datasets import Dataset
+
+    Dataset.from_pandas(FRAME).save_to_disk(tmp_path / "saved")
+    monkeypatch.setattr(arrow_files, "MAX_BYTES", 5_000)
+    with pytest.raises(DataError, match="at most 0 MB are read at once; select fewer rows, or write JSON lines"):
+        read_table(next((tmp_path / "saved").glob("*.arrow")))
