@@ -51,7 +51,10 @@ class TaskData:
         size = self.default_real if size is None else size
         what = f"{self.error_prefix}: real={size}"
         if size > (n := len(self.pool)):
-            raise DataError(f"{what} is more than the {n} real rows of the pool; [real={n}] takes them all")
+            raise DataError(
+                f"{what} is more than the {n} real rows of the pool; [real={n}] after the task's name takes them all, "
+                f'as in --tasks "{self.spec.name}[real={n}]"'
+            )
         return self.pool.take(draw(self.spec.name, self.pool, seed, size, what, MINIMUM_PER_CLASS))
 
     @property

@@ -21,6 +21,7 @@ from bench.jobs import SCHEMA, EmbeddingsJob, RoleRows, StatesJob, TokensJob, co
 from bench.seeds import derive, source_seed
 from bench.store.layout import precomputed_path
 from tasks import Rows, TaskData, stressed
+from tasks.errors import plural
 from tasks.resample import resampled
 from tasks.rows import one_set
 
@@ -51,8 +52,8 @@ class SectionRows:
         self.settings: Settings = request.settings.resolved(rows)
         if rows < self.settings.batch_size:
             raise UserError(
-                f"task {task.label}: {rows} generated rows are fewer than a batch of {self.settings.batch_size}; "
-                f"use --set batch_size={rows} or fewer"
+                f"task {task.label}: {plural(rows, 'generated row')} cannot fill a batch of "
+                f"{self.settings.batch_size}; give more generated rows, or --batch-size {rows}"
             )
         self.job_of_folder: dict[Path, str] = {}  # folder of tokens or states -> job id
         self.hidden_ids: dict[str, dict[str, str]] = {}  # seed -> role -> id of its hidden columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +58,6 @@ def load_task(
         notes.append(note(len(pool), folds) + clusters_ignored(pool))
     else:
         held, pool = (rows["test"], rows["real"]) if "test" in rows else _split(reader, rows)
-    notes += _absent_classes(spec, rows["generated"])
     held_keys = set(held.keys)
     default_test = min(spec.sizes.test, len(held))
     size = default_test if test_size == "default" else test_size
@@ -176,17 +176,21 @@ def _validation(rows: Rows | None, test_keys: set[str], prefix: str, notes: list
     return _without(test_keys, rows, "validation rows", prefix, notes)
 
 
-def _absent_classes(spec: TaskSpec, generated: Rows) -> list[str]:
-    present = set(generated.labels.tolist())
-    return [f"the generated set has no row of class {name}" for i, name in enumerate(spec.labels) if i not in present]
-
-
 def _check_classes(data: TaskData) -> None:
     """Raise `DataError` if a class has too few rows to be learnt or tested."""
     for label, name in enumerate(data.spec.labels):
         if not (data.test.labels == label).any():
-            raise DataError(f"{data.error_prefix}: the test has no row of class {name}")
+            raise DataError(f"{data.error_prefix}: the test has no row of class {name}{_without_class(data, name)}")
         count = int((data.pool.labels == label).sum())
         if count < MINIMUM_PER_CLASS:
             rows = plural(count, "real row")
-            raise DataError(f"{data.error_prefix}: {rows} of class {name}; at least {MINIMUM_PER_CLASS} are needed")
+            raise DataError(
+                f"{data.error_prefix}: {rows} of class {name}; at least {MINIMUM_PER_CLASS} are needed"
+                f"{_without_class(data, name)}"
+            )
+
+
+def _without_class(data: TaskData, name: str) -> str:
+    """The end of a message on a class with too few rows in files of the user."""
+    own = data.spec.name == FILES and data.columns
+    return f"; add some, or leave the class out: --drop-labels {shlex.quote(name)}" if own else ""

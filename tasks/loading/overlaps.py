@@ -35,6 +35,10 @@ def data_findings(data: TaskData) -> Iterator[Finding]:
         yield from _conflicts(what, rows, data.spec.labels)
         yield from _identical_sides(what, rows, data.spec.labels)
     yield from _rare_classes(data)
+    for label, name in enumerate(data.spec.labels):
+        if not (data.generated.labels == label).any():
+            text = f"the generated set has no row of class {name}: nothing that is trained on it alone can predict it"
+            yield Finding("absent-class", Level.MEND, f"no generated row of class {name}", text, ("generated",))
 
 
 def _rare_classes(data: TaskData) -> Iterator[Finding]:

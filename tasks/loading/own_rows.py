@@ -15,6 +15,7 @@ from tasks.loading.columns import label_name
 from tasks.reading import Columns, Reading, option_name
 from tasks.sources.table import Table
 
+MOST_CLASSES = 1_000  # of a column; one with more holds ids or texts, not classes
 MOST_SCORES = 20  # different numbers with a fraction; a column with more holds scores, not classes
 LIST = re.compile(r"\[.*\]", re.DOTALL)
 FRACTION = re.compile(r"-?\d*\.\d*[1-9]\d*")
@@ -28,6 +29,7 @@ def prepared(table: Table, role: str, columns: Columns, reading: Reading) -> tup
     labels = table.column(columns.label)
     _check_single(table, role, columns.label)
     names = label_names(table, columns.label)
+    _check_count(table, role, columns.label, names)
     gaps = dict(_gaps(table, columns, names))
     if gaps and not reading.skip_empty:
         row, problem = next(iter(gaps.items()))
@@ -78,6 +80,16 @@ def _check_single(table: Table, role: str, column: str) -> None:
         raise DataError(
             f"{table.name}: column {column!r} holds {len(scores):,} different numbers with a fraction, such as "
             f"{min(scores)}: scores, not classes; {other}"
+        )
+
+
+def _check_count(table: Table, role: str, column: str, names: Sequence[str | None]) -> None:
+    """Raise `DataError` if a column of labels has more different ones than any task has classes."""
+    count = len({name for name in names if name is not None})
+    if count > MOST_CLASSES:
+        raise DataError(
+            f"{table.name}: column {column!r} has {count:,} different labels in {plural(len(table), 'row')}, and a "
+            f"task has at most {MOST_CLASSES:,} classes; {option_name('label', role)} COLUMN takes another column"
         )
 
 

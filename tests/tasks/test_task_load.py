@@ -246,7 +246,9 @@ def test_mrpc_has_no_bundled_generated_set(tmp_path):
 def test_a_class_that_is_not_generated_is_noted(task_folder):
     write_json_lines(task_folder / "generated.jsonl", make_rows("generated", {"negative": 4}))
     data = load(task_folder / "made.yaml", source="local", data_dir=task_folder)
-    assert data.notes == ("the generated set has no row of class positive",)
+    assert [str(finding).partition(":")[0] for finding in data.findings if finding.kind == "absent-class"] == [
+        "the generated set has no row of class positive"
+    ]
     assert len(data.generated_subset(2)) == 2
 
 

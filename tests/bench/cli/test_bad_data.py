@@ -60,6 +60,16 @@ def directory(folder: Path) -> None:
     (folder / "real.csv").mkdir()
 
 
+def few_rows(folder: Path) -> None:
+    (folder / "test.csv").unlink()
+    csv("real", GOOD["real"][31:49])(folder)
+
+
+def one_class(folder: Path) -> None:
+    for role in GOOD:
+        csv(role, [f"{role} {i},yes" for i in range(60)])(folder)
+
+
 def swapped(rows: list[str], old: str, new: str) -> list[str]:
     return [row.replace(f",{old}", f",{new}") for row in rows]
 
@@ -89,6 +99,28 @@ BAD: dict[str, tuple[Callable[[Path], None], list[str]]] = {
         ["no column 'other'", "text, label"],
     ),
     "five real rows": (csv("real", [*SINGLE[:3], "a,positive", "b,positive"]), ["5 real rows of the pool", "[real=5]"]),
+    "ten thousand labels": (
+        csv("generated", [f"text {i},label {i}" for i in range(10_000)]),
+        [
+            "'label' has 10,000 different labels in 10,000 rows",
+            "at most 1,000",
+            "--generated-label COLUMN takes another",
+        ],
+    ),
+    "scores for labels": (
+        csv("real", [f"text {i},{i / 80}" for i in range(1, 80)]),
+        ["real.csv", "different numbers with a fraction", "scores, not classes; --real-label COLUMN"],
+    ),
+    "one generated row": (
+        csv("generated", ["a,positive"]),
+        ["1 generated row cannot fill a batch of 8", "--batch-size 1"],
+    ),
+    "few real rows and no test": (few_rows, ["18 real rows are too few even for cross-validation", "--test FILE"]),
+    "a class missing in the test": (
+        csv("test", [row for row in GOOD["test"] if row.endswith("negative")]),
+        ["real.csv, row 41: label 'positive' (40 rows) is not a label of", "test.csv", "--drop-labels positive leaves"],
+    ),
+    "one class alone": (one_class, ["labels: yes; a task needs at least 2 classes"]),
     "a class missing in the real pool": (csv("real", SINGLE), ["'positive' (30 rows) is not a label of", "real.csv"]),
     "broken UTF-16": (
         raw("real", text(GOOD["real"]).encode("utf-16") + b"x"),

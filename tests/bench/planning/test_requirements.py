@@ -127,7 +127,7 @@ def test_a_second_pass_is_counted(run_here: Run) -> None:
 
 def test_a_generated_set_below_a_batch_is_said_before_training(tiny_encoder: Path, tmp_path: Path) -> None:
     options = {"methods": "ce", "encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1}
-    message = r"twitter\[generated=7\]: 7 generated rows are fewer than a batch of 8; use --set batch_size=7"
+    message = r"twitter\[generated=7\]: 7 generated rows cannot fill a batch of 8; give more .*, or --batch-size 7"
     with pytest.raises(UserError, match=message):
         make_plan(make_request(**options, tasks="twitter[generated=7]"), tmp_path)  # type: ignore[arg-type]
     make_plan(make_request(**options, tasks="twitter[generated=8]"), tmp_path)  # type: ignore[arg-type]
