@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.config.request import Request
-from bench.config.settings import PRESETS
+from bench.config.settings import AUTO, PRESETS
 from bench.config.task_choice import TaskChoice
 from bench.errors import UserError
 from tasks import TaskData
@@ -41,7 +41,7 @@ def generated_size(request: Request, task: TaskChoice, data: TaskData) -> Genera
 
     Raises UserError if N is more than the generated set has.
     """
-    total, most, wanted = len(data.generated), request.settings.generated_rows, task.stress.get("generated")
+    total, most, wanted = len(data.generated), request.settings.most_generated, task.stress.get("generated")
     if wanted is not None and wanted > total:
         raise UserError(
             f"task {task.label}: generated={wanted} is more than the {plural(total, 'row')} of the generated set; "
@@ -51,7 +51,9 @@ def generated_size(request: Request, task: TaskChoice, data: TaskData) -> Genera
     if wanted is not None:
         return GeneratedSize(total, base, wanted, f"[generated={wanted}]")
     cause = f"--limit {request.limit}" if request.limit is not None else ""
-    if base < total:
+    if request.settings.generated_rows == AUTO:
+        cause = f"--generated-rows auto: at most {most:,}, {request.settings.resolved(base).updates:,} updates"
+    elif base < total:
         of_preset = most == PRESETS[request.preset].settings.generated_rows
         cause = f"preset {request.preset}; --generated-rows all" if of_preset else f"--generated-rows {most}"
     return GeneratedSize(total, base, base, cause)

@@ -174,7 +174,7 @@ class TrainingArguments:
         default="quick",
         metadata=option(
             TRAINING,
-            f"Named training settings: {described_presets()}. --generated-rows all lifts the limit.",
+            f"Named training settings: {described_presets()}. --generated-rows all or auto lifts the limit.",
         ),
     )
     protocol: str | Sequence[str] | None = field(

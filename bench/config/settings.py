@@ -17,6 +17,9 @@ from bench.seeds import ALL_SOURCES, SOURCES
 MIN_LENGTH = 4  # tokens: three special tokens of a pair, and a word
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 BUDGETS = ("updates", "epochs", "checker_updates", "checker_epochs")
+AUTO = "auto"  # of generated_rows: more updates for more rows, within a budget
+AUTO_ROWS = 10_000  # the most rows of AUTO, so that a cell costs at most ten times as much
+AUTO_UNIT = 1_000  # rows that `updates` is for
 OPTIONAL = ("auxiliary", "vary", "checker_updates", "checker_epochs")  # stored only if they are set
 
 
@@ -33,7 +36,9 @@ class Settings:
     clip_norm: float | None = 1.0  # global gradient norm; None: no clipping
     max_length: int = 128  # tokens
     train_layers: int | Literal["all"] = 2  # top blocks that train, with pooler and head; 0: a head on embeddings
-    generated_rows: int | None = 1000  # at most so many generated rows; None: all
+    generated_rows: int | Literal["auto"] | None = (
+        1000  # at most so many generated rows; None: all; auto: see `resolved`
+    )
     precision: Literal["no", "bf16", "fp16"] = "no"  # mixed precision of the forward pass; "no" is float32
     auxiliary: str | None = None  # a term added to every method's loss, never to a checker's: simcse(weight=0.1)
     # The only source of `bench.seeds.SOURCES` that seeds draw, or several, each by itself; None: the usual ones.
@@ -48,7 +53,7 @@ class Settings:
             raise ValueError("give checker_updates or checker_epochs, not both")
         for name in (*BUDGETS, "batch_size", "lr", "clip_norm", "max_length", "generated_rows"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
+            if value not in (None, AUTO) and not 0 < value < math.inf:
                 raise ValueError(f"{name} must be above 0 and finite, not {value}")
         if self.max_length < MIN_LENGTH:
             raise ValueError(
@@ -66,13 +71,25 @@ class Settings:
         if not 0 <= self.weight_decay < math.inf:
             raise ValueError(f"weight_decay must be a finite number from 0, not {self.weight_decay}")
 
+    @property
+    def most_generated(self) -> int | None:
+        """The largest number of generated rows; None: all."""
+        return AUTO_ROWS if isinstance(self.generated_rows, str) else self.generated_rows
+
     def by_source(self) -> list[Settings]:
         """These settings for each of the sources that vary by themselves, one after the other."""
         names = dict.fromkeys(self.vary.split(",")) if self.vary is not None else [ALL_SOURCES]
         return [replace(self, vary=None if name == ALL_SOURCES else name) for name in names]
 
     def resolved(self, generated: int) -> Settings:
-        """The same settings with the number of updates, for a generated set of `generated` rows."""
+        """The same settings with the number of updates, for a generated set of `generated` rows.
+
+        With `generated_rows=auto`, `updates` counts for `AUTO_UNIT` rows and grows with the set, so that each row is
+        passed as often; smaller sets keep it.
+        """
+        if self.generated_rows == AUTO:
+            updates = self.updates and math.ceil(self.updates * max(generated, AUTO_UNIT) / AUTO_UNIT)
+            return replace(self, generated_rows=AUTO_ROWS, updates=updates).resolved(generated)
         if self.epochs is None:
             return self
         return replace(self, updates=math.ceil(self.epochs * math.ceil(generated / self.batch_size)), epochs=None)

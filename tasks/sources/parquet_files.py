@@ -37,7 +37,7 @@ def is_large(path: Path) -> bool:
 
     meta = pq.ParquetFile(path).metadata
     groups = (meta.row_group(group) for group in range(meta.num_row_groups))
-    return sum(group.total_byte_size for group in groups) > BUDGET
+    return bool(sum(group.total_byte_size for group in groups) > BUDGET)
 
 
 def read_thinned(path: Path, most_values: int) -> tuple[pa.Schema, Thinned[tuple[Any, ...]]]:

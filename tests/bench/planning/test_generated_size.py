@@ -9,6 +9,7 @@ import pytest
 
 from bench.commands.data.validate import validate
 from bench.config.request import make_request
+from bench.config.settings import Settings
 from bench.errors import UserError
 from bench.execution.dry_run import summary
 from bench.jobs import CellJob
@@ -36,6 +37,7 @@ def cell(plan: Plan) -> CellJob:
         ({}, 64, "preset smoke; --generated-rows all"),
         ({"settings": {"generated_rows": "500"}}, 500, "--generated-rows 500"),
         ({"settings": {"generated_rows": "all"}}, TOTAL, ""),
+        ({"settings": {"generated_rows": "auto"}}, TOTAL, "--generated-rows auto: at most 10,000, 8 updates"),
         ({"tasks": "twitter[generated=40]"}, 40, "[generated=40]"),
         ({"tasks": "twitter[generated=600]"}, 600, "[generated=600]"),
         ({"tasks": f"twitter[generated={TOTAL}]"}, TOTAL, f"[generated={TOTAL}]"),
@@ -52,6 +54,16 @@ def test_the_rows_trained_on_and_why(
     assert len(cell(plan).generated.ids) == used
     assert cell(plan).spec_json["generated_size"] == expected
     assert plan.sections[0]["generated_size"] == expected
+
+
+@pytest.mark.parametrize(("rows", "updates"), [(50, 48), (1000, 48), (1001, 49), (2500, 120), (10_000, 480)])
+def test_auto_passes_each_row_as_often_as_the_preset(rows: int, updates: int) -> None:
+    settings = Settings(generated_rows="auto")
+    resolved = settings.resolved(rows)
+    assert (resolved.updates, resolved.generated_rows, settings.most_generated) == (updates, 10_000, 10_000)
+    by_epochs = Settings(generated_rows="auto", updates=None, epochs=2, batch_size=10).resolved(rows)
+    assert (by_epochs.updates, by_epochs.generated_rows) == (2 * -(-rows // 10), 10_000)
+    assert Settings(generated_rows=10_000, updates=updates) == resolved, "a cell is the same as with the numbers"
 
 
 def test_more_rows_than_there_are(tiny_encoder: Path, tmp_path: Path) -> None:
