@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= --methods all --tasks twitter
 
-.PHONY: setup setup-dev leaderboard test test-all coverage mutation fuzz torture lint docs bench-report bench-cpu bench-gpu clean
+.PHONY: setup setup-dev leaderboard test test-all coverage mutation fuzz torture faults lint docs bench-report bench-cpu bench-gpu clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -51,6 +51,10 @@ ATTACKS ?= 300
 KILLS ?= 200
 torture: setup-dev
 	$(BIN)/python -m tests.torture $(ATTACKS) $(KILLS)
+
+# Ray of three nodes and a SLURM of one node on this machine, 60 cells each: nodes, processes and the command are lost.
+faults: setup-dev
+	$(BIN)/python -m tests.faults
 
 lint: setup-dev
 	$(BIN)/ruff check .

@@ -30,6 +30,7 @@ from bench.store.folders import State
 from bench.store.layout import RUNNING
 from bench.store.leases import release
 
+PATIENCE = 60.0  # seconds after which a slot that has not started is said to wait for resources
 LOOK = 2.0  # seconds between two looks at the nodes
 ANSWER = 30.0  # seconds in which a slot must say how long it has been silent
 STARTS = 5  # attempts to start a process on a node
@@ -158,6 +159,9 @@ class Slots:
             self.watcher.note(
                 [f"no node of the Ray cluster has {self.engine.cpus_per_cell:g} CPUs for a cell: waiting"]
             )
+        for place in self.places:
+            if not place.ready and time.monotonic() - place.began > PATIENCE:
+                self.watcher.note([f"a process on node {place.name} waits for {self.engine.cpus_per_cell:g} free CPUs"])
         running = Counter({node["NodeName"]: 0 for node in nodes.values()})
         running.update(place.name for place in self.places if place.job is not None)
         self.watcher.running_on(running)

@@ -1,0 +1,1 @@
+"""Faults of clusters on real runs, see `tests.faults.__main__`."""

@@ -1,0 +1,44 @@
+"""The faults of `make faults` on a small grid."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.faults.__main__ import FAULTS
+from tests.faults.grid import Grid
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Grid:
+    own = Grid(tmp_path_factory.mktemp("faults"), "ce,focal,imp", 2)
+    own.undisturbed()
+    return own
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("engine", FAULTS)
+def test_a_disturbed_run_ends_as_an_undisturbed_one(grid: Grid, engine: str) -> None:
+    if reason := FAULTS[engine](grid):
+        pytest.skip(reason)
+    assert grid.problems(engine) == [], grid.log(engine)
+
+
+@pytest.mark.slow
+def test_problems_are_found(grid: Grid) -> None:
+    shutil.copytree(grid.store("local"), grid.store("copy"))
+    shutil.copytree(grid.folder / "reports-local", grid.folder / "reports-copy")
+    log = grid.folder / "copy.log"
+    log.write_text("[1/6] done   twitter ce seed 0  accuracy 0.1  1.0 s\n")
+    assert grid.problems("copy") == []
+    log.write_text(2 * log.read_text())
+    cell = next(grid.store("copy").glob("twitter/imp/*/metrics.json")).parent
+    (cell / "lease").touch()
+    (cell / "predictions.parquet").write_bytes(b"other")
+    found = grid.problems("copy")
+    assert len(found) == 3
+    assert any("predictions.parquet differs" in line for line in found)
+    assert any("a lease is left" in line for line in found)
+    assert "twitter ce seed 0 was reported done 2 times" in found
