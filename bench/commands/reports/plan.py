@@ -21,6 +21,7 @@ from bench.planning import estimate
 from bench.planning.costs import measure
 from bench.stats.calibration import Design
 from bench.stats.design import Question
+from bench.stats.needed import MOST_EXAMPLES
 from bench.stats.power import Effects
 from bench.stats.verdict import exact_points
 from bench.store.files import write_bytes, write_text
@@ -173,7 +174,7 @@ def power_blocks(prospects: Sequence[Prospect], wishes: Wishes, kept: Expense) -
         rows = question.examples(seeds)
         total = truth.example + truth.rest
         lasting = 100 * truth.example / total if total else 0.0
-        enough = f"{rows:,} test rows would do" if rows else "no number of test rows is enough"
+        enough = f"{rows:,} test rows would do" if rows else f"not even {MOST_EXAMPLES:,} test rows would do"
         cells = f", at most {count.number * one.cells:,} cells" if count.number else ""
         blocks.append(
             f"**{one.title}**: to find a true difference of {wishes.effect:g} points in {100 * wishes.power:g} % of "
