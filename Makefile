@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= --methods all --tasks twitter
 
-.PHONY: setup setup-dev leaderboard test test-all coverage mutation fuzz torture faults lint docs bench-report bench-cpu bench-gpu clean
+.PHONY: setup setup-dev leaderboard test test-all test-lowest coverage mutation fuzz torture faults lint docs bench-report bench-cpu bench-gpu clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -28,6 +28,16 @@ test: setup-dev
 
 test-all: setup-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The lowest versions that pyproject.toml promises, with torch of constraints.txt, in a virtual environment of their own.
+LOWEST := .venv-lowest
+LOWEST_TESTS := tests/tasks tests/bench/config tests/bench/store tests/bench/planning tests/bench/training
+test-lowest:
+	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) -m tests.lowest > $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pip install -q torch==2.13.0
+	$(LOWEST)/bin/python -m pip install -q -r $(LOWEST)/lowest.txt -e ".[offline]" pytest pytest-timeout pytest-xdist hypothesis
+	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal -m "not slow" $(LOWEST_TESTS)
 
 # Branches that no test takes; processes that tests start are measured too. Takes twice as long as the tests.
 coverage: setup-dev

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import bench
 from tests.conftest import ROOT
+from tests.lowest import lowest
 
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
 SHIPPED = ("bench/sweeps", "tasks/bundled")  # folders whose files all belong in the wheel
@@ -109,3 +113,12 @@ def test_init_in_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     assert sum("python -m bench" in line for line in sweeps()) == 3
     assert (tmp_path / "sweeps" / "methods.yaml").read_bytes() == (ROOT / "sweeps" / "methods.yaml").read_bytes()
+
+
+def test_the_lowest_versions_are_not_above_those_that_are_tested() -> None:
+    tested = dict(re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE))
+    versions = {canonicalize_name(name): Version(version) for name, version in tested.items()}
+    bounds = dict(line.split("==") for line in lowest())
+    assert len(bounds) >= 20
+    for name, bound in bounds.items():
+        assert Version(bound) <= versions[canonicalize_name(name)], name

@@ -163,13 +163,30 @@ SCORES = {"id": "int64", "logp_0": "float64", "logp_1": "float64"}
 HIDDEN = {"id": "int64", "label": "int64", "label_clean": "int64", "copy_of": "int64"}
 
 
+CELL_TABLES = {
+    "predictions.parquet": PREDICTIONS,
+    "weights.parquet": WEIGHTS,
+    "train_scores.parquet": SCORES,
+    "record.parquet": HIDDEN,
+}
+
+
+def right(columns: dict[str, str]) -> bytes:
+    """Bytes of a Parquet file of two rows without mistakes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    values = {"int64": [0, 1], "string": ["generated", "generated"], "float64": [-0.5, -1.5]}
+    content = io.BytesIO()
+    pq.write_table(pa.table({name: pa.array(values[kind]) for name, kind in columns.items()}), content)
+    return content.getvalue()
+
+
 def cell_tables() -> st.SearchStrategy[dict[str, bytes]]:
-    """The Parquet files of a cell and of its hidden columns."""
-    return st.fixed_dictionaries(
-        {
-            "predictions.parquet": parquet(PREDICTIONS),
-            "weights.parquet": parquet(WEIGHTS),
-            "train_scores.parquet": parquet(SCORES),
-            "record.parquet": parquet(HIDDEN),
-        }
-    )
+    """The Parquet files of a cell and of its hidden columns, one or two of them with mistakes."""
+    whole = {name: right(columns) for name, columns in CELL_TABLES.items()}
+    wrong = [
+        st.fixed_dictionaries({name: parquet(CELL_TABLES[name]) for name in names})
+        for names in (*((name,) for name in whole), ("weights.parquet", "record.parquet"))
+    ]
+    return st.one_of(wrong).map(lambda files: {**whole, **files})

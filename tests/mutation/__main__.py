@@ -1,98 +1,122 @@
 """`python -m tests.mutation [COUNT [SEED [FILE ...]]]`: tests a random sample of mutants, 300 by default.
 
-Each mutant meets the tests that name its module, in a fork of this process, which has imported torch and scipy. Prints
-the survivors and the score: the share of mutants that a test noticed. Without files: `methods/` and `bench/stats/`.
+The tests are collected once. Each mutant meets those of the files that name its module, and those of all methods that
+are of its methods, in a fork of this process. Prints the survivors and the score: the share of mutants that a test
+noticed. Without files: `methods/` and `bench/stats/`.
 """
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.util
+import ast
+import importlib
 import os
 import random
 import re
+import resource
 import sys
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import scipy.stats  # noqa: F401 - imported before the forks, like torch
 import torch
 
-from tests.mutation.mutants import Mutant, mutants
+from tests.mutation import mutants
+from tests.mutation.mutants import Mutant
+from tests.mutation.transplant import transplant
 
 ROOT = Path(__file__).parents[2]
-LIMIT = 120  # seconds after which a mutant counts as noticed: it hangs
+LIMIT = 60  # seconds of processor time after which a mutant counts as noticed: it hangs
 COUNT = 300
+OF_ALL = ("test_method_contract.py", "test_method_registry.py")  # tests of all methods, by their registry
+PLUGINS = ("cacheprovider", "xdist", "timeout")  # of pytest, which a fork does not need
 
 
-class OneSource(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports one module from a changed source."""
+class Campaign:
+    """A plugin of pytest: in place of running the tests that were collected, runs those of each mutant."""
 
-    def __init__(self, module: str, path: Path, source: str) -> None:
-        self.module, self.path, self.source = module, path, source
+    def __init__(self, sample: Sequence[tuple[Path, int]], total: int) -> None:
+        self.sample, self.total = sample, total
+        self.killed = 0
+        self.survivors: list[str] = []
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> object:
-        """The specification of the module with this loader; None for others."""
-        return importlib.util.spec_from_file_location(name, self.path, loader=self) if name == self.module else None
-
-    def create_module(self, spec: object) -> None:
-        """As usual."""
-
-    def exec_module(self, module: object) -> None:
-        """Run the changed source."""
-        exec(compile(self.source, str(self.path), "exec"), vars(module))
-
-
-def tests_of(path: Path) -> list[str]:
-    """Arguments of pytest for the tests of a module: the files that name it, or a method that it registers."""
-    folder = ROOT / "tests" / ("methods" if path.parent.name == "methods" else "bench/stats")
-    names = [path.stem, *re.findall(r'@register\("([^"]+)"', path.read_text(encoding="utf-8"))]
-    word = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in names))
-    named = [file for file in sorted(folder.glob("test_*.py")) if word.search(file.read_text(encoding="utf-8"))]
-    return [str(file.relative_to(ROOT)) for file in named] or [str(folder.relative_to(ROOT))]
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Test the sample, and print what survives."""
+        capture = session.config.pluginmanager.getplugin("capturemanager")
+        for path in {path for path, _ in self.sample}:  # of a module for which this fails no mutant is tested at all
+            transplant(importlib.import_module(module_of(path)), ast.unparse(ast.parse(path.read_text("utf-8"))))
+        with capture.global_and_fixture_disabled():
+            for number, (path, which) in enumerate(self.sample, 1):
+                mutant = mutants.mutant(path.read_text(encoding="utf-8"), which)
+                if noticed(session, path, mutant):
+                    self.killed += 1
+                else:
+                    self.survivors.append(f"{path.relative_to(ROOT)}:{mutant.line}: {mutant.words}")
+                    print(f"survived: {self.survivors[-1]}", flush=True)
+                if number % 25 == 0 or number == len(self.sample):
+                    share = f"{self.killed} noticed ({100 * self.killed / number:.0f} %)"
+                    print(f"{number} of {self.total:,} mutants, {share}", flush=True)
+        return True
 
 
-def noticed(path: Path, mutant: Mutant) -> bool:
-    """Whether a test of a module fails with a mutant, or does not end in time."""
+def noticed(session: pytest.Session, path: Path, mutant: Mutant) -> bool:
+    """Whether a test of a module fails with a mutant, or the tests take more than `LIMIT` seconds."""
     if (pid := os.fork()) == 0:
         code = 1
         try:
+            resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, 1), os.dup2(null, 2)
-            module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            sys.meta_path.insert(0, OneSource(module, path, mutant.source))
-            code = int(pytest.main(["-x", "-q", "-n", "0", "-p", "no:cacheprovider", *tests_of(path)]))
+            transplant(importlib.import_module(module_of(path)), mutant.source)
+            code = int(any_fails(session, tests_of(path, session.items)))
         finally:
             os._exit(code)
-    end = time.monotonic() + LIMIT
-    while time.monotonic() < end:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status) != 0
-        time.sleep(0.02)
-    os.kill(pid, 9)
-    os.waitpid(pid, 0)
-    return True
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0
 
 
-def main(count: int = COUNT, seed: int = 0, *files: str) -> int:
+def module_of(path: Path) -> str:
+    """The name of a module by its file."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def any_fails(session: pytest.Session, items: Sequence[pytest.Item]) -> bool:
+    """Whether one of these tests fails; the tests after it are not run."""
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.testsfailed:
+            return True
+    return False
+
+
+def tests_of(path: Path, items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """The tests of a module: those of files that name it or a method of it, and those of all methods that are of one.
+
+    Of a module that no file names, all tests beside it.
+    """
+    methods = re.findall(r'@register\("([^"]+)"', path.read_text(encoding="utf-8"))
+    word = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in [path.stem, *methods]))
+    variant = re.compile("|".join(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z_])" for name in methods) or r"\Z\A.")
+    beside = [item for item in items if ("bench" in item.path.parts) == ("bench" in path.relative_to(ROOT).parts)]
+    texts = {item.path: item.path.read_text(encoding="utf-8") for item in beside}
+    named = [item for item in beside if item.path.name not in OF_ALL and word.search(texts[item.path])]
+    of_all = [item for item in beside if item.path.name in OF_ALL and variant.search(item.nodeid)]
+    return [*named, *of_all] or beside
+
+
+def files() -> list[Path]:
+    """The modules whose mutants are tested by default."""
+    return [*(ROOT / "methods").glob("*.py"), *(ROOT / "bench/stats").rglob("*.py")]
+
+
+def main(count: int = COUNT, seed: int = 0, *names: str) -> int:
     """Test a sample of mutants. Returns the exit code: 1 if no mutant was noticed, which means that no test ran."""
     torch.set_num_threads(1)
-    paths = [ROOT / file for file in files] or [*(ROOT / "methods").glob("*.py"), *(ROOT / "bench/stats").glob("*.py")]
-    everything = [(path, mutant) for path in sorted(paths) for mutant in mutants(path.read_text(encoding="utf-8"))]
-    sample = random.Random(seed).sample(everything, min(count, len(everything)))
-    killed = 0
-    for number, (path, mutant) in enumerate(sample, 1):
-        if noticed(path, mutant):
-            killed += 1
-        else:
-            print(f"survived: {path.relative_to(ROOT)}:{mutant.line}: {mutant.words}", flush=True)
-        if number % 25 == 0 or number == len(sample):
-            print(
-                f"{number} of {len(everything):,} mutants, {killed} noticed ({100 * killed / number:.0f} %)", flush=True
-            )
-    return int(killed == 0)
+    paths = sorted([ROOT / name for name in names] or files())
+    everything = [(path, k) for path in paths for k in range(mutants.count(path.read_text(encoding="utf-8")))]
+    campaign = Campaign(random.Random(seed).sample(everything, min(count, len(everything))), len(everything))
+    tests = [str(ROOT / "tests" / folder) for folder in ("methods", "bench/stats")]
+    options = [word for name in PLUGINS for word in ("-p", f"no:{name}")]
+    pytest.main(["-q", "-o", "addopts=", *options, *tests], plugins=[campaign])
+    return int(campaign.killed == 0)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -44,14 +43,22 @@ class Mutant:
 
 def mutants(source: str) -> Iterator[Mutant]:
     """All mutants of a module. Docstrings, annotations, messages of errors and metadata of options stay."""
+    return (mutant(source, number) for number in range(count(source)))
+
+
+def count(source: str) -> int:
+    """The number of mutants of a module."""
+    return sum(len(changes(node)) for node in places(ast.parse(source)))
+
+
+def mutant(source: str, number: int) -> Mutant:
+    """One mutant of a module."""
     tree = ast.parse(source)
-    for index, node in enumerate(places(tree)):
-        for number in range(len(changes(node))):
-            changed = copy.deepcopy(tree)
-            place = list(places(changed))[index]
-            before = ast.unparse(place)
-            changes(place)[number](place)
-            yield Mutant(ast.unparse(changed), node.lineno, f"{before} -> {ast.unparse(place)}")
+    options = [(node, change) for node in places(tree) for change in changes(node)]
+    place, change = options[number]
+    before = ast.unparse(place)
+    change(place)
+    return Mutant(ast.unparse(tree), place.lineno, f"{before} -> {ast.unparse(place)}")
 
 
 def places(node: ast.AST) -> Iterator[ast.expr]:
