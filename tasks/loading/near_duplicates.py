@@ -12,6 +12,7 @@ import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ BANDS, HASHES_OF_BAND = 25, 5
 HASHES = BANDS * HASHES_OF_BAND
 MARGIN = 0.15  # 3.6 standard deviations of an estimated share: pairs below SHARED - MARGIN are not counted exactly
 NEIGHBOURS = 4  # of a band, so many texts are compared with each one; without a limit, templates take hours
+FEW_TEXTS = 400  # all pairs of so few are compared, which is faster than to import the library
 MOST_TEXTS = 50_000  # more are not compared: 50,000 texts of 25 words take about 6 s
 MOST_WORDS = 5_000  # of a text
 # Words; scripts that are written without spaces go by characters.
@@ -75,6 +77,9 @@ def near_duplicates(roles: Mapping[str, Rows]) -> list[NearDuplicate] | None:
 def similar(texts: list[str]) -> list[tuple[int, int]]:
     """The positions of the pairs of texts that share at least `SHARED` of their pairs of words, sorted."""
     words = [pairs_of_words(text) for text in texts]
+    if len(texts) <= FEW_TEXTS:
+        every = combinations(range(len(texts)), 2)
+        return [(one, other) for one, other in every if jaccard(words[one], words[other]) >= SHARED]
     signatures = signatures_of(words)
     pairs = candidates(signatures)
     alike = [

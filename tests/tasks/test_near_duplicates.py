@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from tasks.loading import near_duplicates as minhash
 from tasks.loading.near_duplicates import MOST_TEXTS, SHARED, jaccard, near_duplicates, pairs_of_words, similar
 from tasks.loading.word_shift import word_shift
 from tasks.rows import Rows
@@ -26,13 +27,15 @@ def changed(text: str, rng: random.Random, count: int) -> str:
     return " ".join(words)
 
 
-def test_all_pairs_are_found_and_no_others() -> None:
+def test_all_pairs_are_found_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(0)
     texts = [" ".join(rng.choices(WORDS, k=rng.randrange(8, 30))) for _ in range(120)]
     texts += [changed(text, rng, rng.randrange(1, 6)) for text in texts]
     texts = list(dict.fromkeys(texts))
     words = [pairs_of_words(text) for text in texts]
     expected = [(i, j) for i, j in combinations(range(len(texts)), 2) if jaccard(words[i], words[j]) >= SHARED]
+    assert similar(texts) == expected, "all pairs of few texts are compared"
+    monkeypatch.setattr(minhash, "FEW_TEXTS", 0)
     found = similar(texts)
     assert set(found) <= set(expected)
     assert len(expected) > 30
