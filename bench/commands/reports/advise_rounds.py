@@ -29,7 +29,7 @@ def in_rounds(make: Make, budget: float, say: Say, show: Show) -> Result:
     even the first round is expected to fit, before anything trains.
     """
     result, begun = None, time.monotonic()
-    for methods, seeds in ROUNDS:
+    for methods, seeds in rounds_of(folds_of(make(*ROUNDS[0])[0])):
         request, options = make(methods, seeds)
         expected, title = seconds_expected(request, options), f"{methods} with {seeds} seeds"
         left = budget - (time.monotonic() - begun)
@@ -45,6 +45,17 @@ def in_rounds(make: Make, budget: float, say: Say, show: Show) -> Result:
             break
     assert result is not None, "the first round ran or raised"
     return result
+
+
+def folds_of(request: Request) -> int:
+    """The largest number of folds in which the real rows of a task are cross-validated; 0 without."""
+    return max(request.load(task).folds for task in request.tasks)
+
+
+def rounds_of(folds: int) -> list[tuple[str, int]]:
+    """The rounds, each with a whole number of repeats of a cross-validation, so that it tests all real rows alike."""
+    whole = max(folds, 1)
+    return list(dict.fromkeys((methods, whole * -(-seeds // whole)) for methods, seeds in ROUNDS))
 
 
 def seconds_expected(request: Request, options: Options) -> float:

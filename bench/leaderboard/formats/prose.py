@@ -106,7 +106,8 @@ def heading(section: Section) -> str:
     A task of the user's files has one name, which is not repeated.
     """
     title, task = section.spec["title"], section.spec["task_ref"]
-    details = ", ".join([*([] if task == title else [task]), section.spec["source"], *section.axes])
+    named = title == task or title.startswith(f"{task} (")
+    details = ", ".join([*([] if named else [task]), section.spec["source"], *section.axes])
     return escape(f"{title} ({details})")
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from bench.cli import main
 from bench.commands.reports import advise_rounds
-from bench.commands.reports.advise_rounds import ROUNDS, in_rounds
+from bench.commands.reports.advise_rounds import ROUNDS, in_rounds, rounds_of
 from bench.errors import UserError
 from bench.execution.grid import Result
 
@@ -14,6 +14,7 @@ def clock(monkeypatch):
     """Grids that take 30, 60, ... seconds, as expected."""
     now, cost = [0.0], itertools.count(1)
     monkeypatch.setattr(advise_rounds.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(advise_rounds, "folds_of", lambda request: 0)
     monkeypatch.setattr(advise_rounds, "seconds_expected", lambda request, options: 30.0 * next(cost))
 
     def run(request, options, say, show):
@@ -36,6 +37,12 @@ def test_as_many_rounds_as_fit_are_run(clock, budget, last):
     assert done == ROUNDS[last]
     assert clock[0] <= budget
     assert lines[-1].startswith("left out: " if last < len(ROUNDS) - 1 else "round: ")
+
+
+def test_rounds_test_all_rows_of_a_cross_validation_alike():
+    assert rounds_of(0) == list(ROUNDS)
+    assert rounds_of(5) == [("ce,real-only,ce-mix", 5), ("core", 5), ("core", 10)]
+    assert rounds_of(4) == [("ce,real-only,ce-mix", 4), ("core", 4), ("core", 8), ("core", 12)]
 
 
 def test_a_budget_below_the_first_round_trains_nothing(clock):
