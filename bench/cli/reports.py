@@ -1,4 +1,4 @@
-"""Commands on results: `report`, `advise`, `labels`, `compare`, `weights`, `calibrate`."""
+"""Commands on results: `report`, `advise`, `labels`, `compare`, `changes`, `weights`, `calibrate`."""
 
 from __future__ import annotations
 
@@ -37,6 +37,9 @@ def report(
     family: Annotated[FAMILIES, option("family")] = "task",
     intervals: Annotated[INTERVALS, option("intervals")] = "simultaneous",
     no_figures: Annotated[bool, option("figures")] = False,
+    format_: Annotated[
+        str, typer.Option("--format", help="The formats to write: md, html, tex, csv, json, xlsx, joined by commas.")
+    ] = "md,html,tex,csv,json",
     check: Annotated[
         bool,
         typer.Option("--check", help="Write nothing; exit code 1 if the report is not up to date with its store."),
@@ -58,9 +61,14 @@ def report(
             raise typer.Exit(1)
         say(f"{reports}/ is up to date with {names}")
         return
+    formats = reporting.formats_of(format_)
     writable(reports)
     judgement = rules(VerdictArguments(baseline, delta, correction, allow_mixed, family, intervals))
-    say(f"leaderboard: {reporting.report(sources, reports, judgement, command=typed(), figures=not no_figures)}")
+    how: Any = {"command": typed(), "figures": not no_figures, "formats": formats}
+    written = reporting.report(sources, reports, judgement, **how)
+    for line in reporting.left_from_before(reports, formats):
+        say(line)
+    say(f"leaderboard: {written}")
 
 
 def advise(
@@ -193,6 +201,16 @@ def compare(
     margin = None if non_inferior is None else non_inferior / 100
     for line in lines(out, a, judgement, task=task, margin=margin):
         say(line)
+
+
+def changes(
+    old: Annotated[Path, typer.Argument(help="The folder of an earlier report, or its leaderboard.json.")],
+    new: Annotated[Path, typer.Argument(help="The folder of a later report.")],
+) -> None:
+    """Say what changed between two reports, as Markdown: data, settings, methods, seeds, accuracies, verdicts."""
+    from bench.commands.reports.changes import changes as paragraphs
+
+    say("\n\n".join(paragraphs(old, new)))
 
 
 def variance(

@@ -12,15 +12,18 @@ from collections.abc import Iterator, Mapping
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from bench.execution.counts import Row
 from bench.execution.progress import Progress
+from bench.execution.queue import SETTLED
 from tasks.errors import plural, printable
 
 REFRESHES = 2  # per second; each takes time from the workers
-AROUND = 7  # lines of the screen that are not rows: head, foot and the shell's prompt
+AROUND = 8  # lines of the screen that are not rows: head, bar, foot and the shell's prompt
+BAR = 40  # characters of the bar, at most
 WIDE = 78  # characters from which each state gets a column of its own
 STYLES = {"done": "green", "cached": "dim", "running": "cyan", "failed": "red", "blocked": "yellow", "waiting": "dim"}
 
@@ -55,7 +58,21 @@ def screen(progress: Progress, width: int, height: int) -> Group:
     for line in lines:
         # Terminals echo "^C" after the last line; without room for it they would begin another line.
         line.truncate(width - len("^C "), overflow="ellipsis")
-    return Group(grid, *lines)
+    return Group(grid, bar(progress, width), *lines)
+
+
+def bar(progress: Progress, width: int) -> Table:
+    """The share of all jobs that have ended, the checkers and precomputed tables included, as a bar and in words."""
+    states = progress.queue.states.values()
+    ended = sum(state in SETTLED for state in states)
+    words = f"{100 * ended // max(1, len(states))} % of {plural(len(states), 'job')}"
+    line = Table.grid(padding=(0, 1))
+    room = min(BAR, width - len(words) - 3)
+    drawn = [ProgressBar(total=max(1, len(states)), completed=ended, width=room)] if room > 0 else []
+    for _ in (*drawn, words):
+        line.add_column(no_wrap=True)
+    line.add_row(*drawn, Text(words))
+    return line
 
 
 def wide(rows: list[Row]) -> Table:

@@ -19,9 +19,10 @@ __all__ = ["USUAL", "Correction", "Family", "Intervals", "Rules", "frame", "writ
 def write_report(
     manifest: dict[str, Any], store: Path, reports: Path, rules: Rules = USUAL, *, figures: bool = True
 ) -> Path:
-    """Write the report on the cells of a manifest in all formats. Returns the path of `leaderboard.md`.
+    """Write the report on the cells of a manifest. Returns the path of `leaderboard.md`, or of its first format.
 
-    `store`: the folder that the manifest's paths are relative to. Each figure takes about half a second.
+    `store`: the folder that the manifest's paths are relative to. Each figure takes about half a second. `formats` of
+    the manifest: those to write, by default all but the workbook.
     Raises UserError where a cell's files contradict each other, or its test rows are not those of its section.
     """
     from bench.leaderboard.build import build
@@ -31,7 +32,8 @@ def write_report(
     report = build(manifest, store, rules)
     for path, content in render(report, figures=figures).items():
         write_bytes(reports / path, content)
-    return reports / "leaderboard.md"
+    formats = manifest.get("formats", ("md",))
+    return reports / f"leaderboard.{'md' if 'md' in formats else formats[0]}"
 
 
 def frame(manifest: dict[str, Any], store: Path, rules: Rules = USUAL) -> pd.DataFrame:

@@ -245,6 +245,48 @@ class WrittenReport(BaseModel):
     family: str = "task"
     intervals: str = "plain"
     command: str
+    formats: list[str] | None = None
+
+
+class ReportSection(BaseModel):
+    """A section of `leaderboard.json`: which one it is, and what it was computed from."""
+
+    task_ref: str
+    source: str
+    encoder: str
+    preset: str
+    protocol: str
+    checker_encoder: str | None = None
+    title: str = ""
+    baseline: str = ""
+    seeds: list[int] = []
+    settings: dict[str, Any] = {}
+    sizes: dict[str, Any] = {}
+    hashes: dict[str, Any] = {}
+    notes: list[str] = []
+
+
+class ReportRow(BaseModel):
+    """A row of `leaderboard.json`; numbers are shares."""
+
+    task_ref: str
+    source: str
+    encoder: str
+    preset: str
+    protocol: str
+    checker_encoder: str | None = None
+    label: str
+    n_seeds: int
+    accuracy: dict[str, float | None]
+    difference: dict[str, Any]
+
+
+class ComparedReport(WrittenReport):
+    """`leaderboard.json`, as far as two reports are compared."""
+
+    provenance: dict[str, Any] = {}
+    sections: list[ReportSection]
+    rows: list[ReportRow]
 
 
 class Update(BaseModel):

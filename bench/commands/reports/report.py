@@ -12,7 +12,7 @@ from typing import Any
 from bench.errors import UserError
 from bench.leaderboard import Rules, write_report
 from bench.leaderboard.build import build
-from bench.leaderboard.formats import json_text, render
+from bench.leaderboard.formats import FORMS, USUAL, formats_of, json_text, render
 from bench.leaderboard.rules import Correction, Family, Intervals, require_baseline
 from bench.store.files import read_json
 from bench.store.looks import record_look, with_looks
@@ -20,18 +20,31 @@ from bench.store.manifest import grids, stored
 from bench.store.merge import merged
 from bench.store.schemas import WrittenReport
 
+__all__ = ["check", "formats_of", "gathered", "left_from_before", "report"]
+
 MAX_LINE = 160  # characters shown of a line that differs
 
 
-def report(stores: Sequence[Path], reports: Path, rules: Rules, *, command: str, figures: bool) -> Path:
+def report(
+    stores: Sequence[Path], reports: Path, rules: Rules, *, command: str, figures: bool, formats: Sequence[str] = USUAL
+) -> Path:
     """Write the report of everything in one or more stores. Raises UserError if no store has the baseline."""
     manifest, root = gathered(stores, rules)
     require_baseline(manifest, rules, ", ".join(map(str, stores)))
-    written = write_report({**manifest, "command": command}, root, reports, rules, figures=figures)
+    stated = {} if tuple(formats) == USUAL else {"formats": list(formats)}
+    written = write_report({**manifest, "command": command, **stated}, root, reports, rules, figures=figures)
     if len(stores) == 1:
         with contextlib.suppress(OSError):  # a store that may only be read
             record_look(root, manifest)
     return written
+
+
+def left_from_before(reports: Path, formats: Sequence[str]) -> Iterator[str]:
+    """A line for each file of another format, which an earlier report left in the folder."""
+    for name in FORMS:
+        path = reports / f"leaderboard.{name}"
+        if name not in formats and path.is_file():
+            yield f"{path} is that of an earlier report: --format has no {name}"
 
 
 def gathered(stores: Sequence[Path], rules: Rules) -> tuple[dict[str, Any], Path]:
@@ -50,12 +63,13 @@ def check(stores: Sequence[Path], reports: Path) -> Iterator[str]:
     try:
         written = read_json(reports / "leaderboard.json", WrittenReport)
         rules, command = rules_of(written), written["command"]
+        stated = {"formats": formats} if (formats := written.get("formats")) else {}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{reports / 'leaderboard.json'} is not the JSON of a report: {error}") from error
     whole, root = gathered(stores, rules)
     single = [with_looks(stores, grid) for grid in grids(stores[0])] if len(stores) == 1 else []
     likely = [grid for grid in single if grid["command"] == command] or [whole]
-    tables = (build({**grid, "command": command}, root, rules) for grid in (*likely, *single))
+    tables = (build({**grid, "command": command, **stated}, root, rules) for grid in (*likely, *single))
     text, first = text_of(reports / "leaderboard.json"), next(tables)
     table = next((table for table in itertools.chain([first], tables) if json_text(table) == text), first)
     figures = "](figures/" in text_of(reports / "leaderboard.md")

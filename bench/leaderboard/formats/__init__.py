@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from bench.errors import UserError, unknown
 from bench.leaderboard.figures import FigureFiles, draw, files
 from bench.leaderboard.formats.to_csv import as_csv
 from bench.leaderboard.formats.to_html import as_html
 from bench.leaderboard.formats.to_json import as_json
 from bench.leaderboard.formats.to_latex import as_tex
 from bench.leaderboard.formats.to_markdown import as_markdown
+from bench.leaderboard.formats.to_xlsx import as_xlsx
 from bench.leaderboard.results import Report
 from tasks.errors import printable
 
@@ -21,20 +24,42 @@ def json_text(report: Report) -> str:
     return json.dumps(as_json(report), indent=1, allow_nan=False) + "\n"
 
 
-FORMS: Mapping[str, Callable[[Report, tuple[FigureFiles, ...]], str]] = {
-    "leaderboard.json": lambda report, figures: json_text(report),
-    "leaderboard.csv": lambda report, figures: as_csv(report),
-    "leaderboard.tex": lambda report, figures: as_tex(report),
-    "leaderboard.html": as_html,
-    "leaderboard.md": as_markdown,
+DATA = "leaderboard.json"  # states how the report was made, for `bench report --check`
+USUAL = ("md", "html", "tex", "csv", "json")  # the formats that are written unless others are asked for
+FORMS: Mapping[str, Callable[[Report, tuple[FigureFiles, ...]], str | bytes]] = {
+    "json": lambda report, figures: json_text(report),
+    "csv": lambda report, figures: as_csv(report),
+    "tex": lambda report, figures: as_tex(report),
+    "html": as_html,
+    "md": as_markdown,
+    "xlsx": lambda report, figures: as_xlsx(report),
 }
+WITH_FIGURES = {"html", "md"}
+
+
+def formats_of(text: str) -> tuple[str, ...]:
+    """The formats that an option names: `md,html,xlsx`. Raises UserError for an unknown one, or a package it lacks."""
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in FORMS:
+            raise unknown("format", name, FORMS)
+    if not names:
+        raise UserError(f"--format names no format; there are {', '.join(FORMS)}")
+    if "xlsx" in names and importlib.util.find_spec("xlsxwriter") is None:
+        raise UserError("--format xlsx needs the package XlsxWriter: pip install XlsxWriter")
+    return names
 
 
 def render(report: Report, *, figures: bool = True) -> dict[Path, bytes]:
-    """Paths relative to the report's folder, and contents; the same bytes for the same cells."""
-    drawn = draw(report) if figures else ()
-    pictures = {path: content if path.suffix == ".png" else content.decode() for path, content in files(drawn).items()}
-    texts = {Path(name): form(report, drawn) for name, form in FORMS.items()}
+    """Paths relative to the report's folder, and contents, in the formats that the manifest names.
+
+    The same bytes for the same cells. Figures are files beside the Markdown; the page holds them itself.
+    """
+    formats = report.manifest.get("formats", USUAL)
+    drawn = draw(report) if figures and WITH_FIGURES & set(formats) else ()
+    beside = files(drawn) if "md" in formats else {}
+    pictures = {path: content if path.suffix == ".png" else content.decode() for path, content in beside.items()}
+    texts = {Path(f"leaderboard.{name}"): form(report, drawn) for name, form in FORMS.items() if name in formats}
     # Names may come from anywhere, and a reader's terminal obeys control characters.
     return {
         path: content if isinstance(content, bytes) else printable(content).encode()

@@ -27,6 +27,7 @@ def as_json(report: Report) -> dict[str, Any]:
     value = {
         "schema": SCHEMA,
         "command": report.manifest["command"],
+        **({"formats": list(formats)} if (formats := report.manifest.get("formats")) else {}),
         **asdict(report.rules),
         "references_missing": list(report.manifest.get("references_missing", [])),
         "provenance": {"counterweight": report.provenance.package, **report.provenance.cells},

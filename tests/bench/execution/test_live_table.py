@@ -57,6 +57,17 @@ def test_the_rows_count_every_state(progress_of: Callable[..., Progress]) -> Non
     assert "Ctrl-C again stops now" in text_of(progress, 100, 20)[-1]
 
 
+def test_the_bar_counts_jobs_that_ended(progress_of: Callable[..., Progress]) -> None:
+    progress = progress_of(methods="ce,dimp", seeds=3, done=3)
+    states = progress.queue.states
+    (line,) = [line for line in text_of(progress, 100, 20) if " jobs" in line and "%" in line]
+    assert line.rstrip().endswith(f" {100 * 3 // len(states)} % of {len(states)} jobs")
+    assert "━" in line
+    for identity in states:
+        progress.queue.states[identity] = State.DONE
+    assert f"100 % of {len(states)} jobs" in "\n".join(text_of(progress, 30, 20))
+
+
 def test_a_thousand_cells_stay_on_the_screen(progress_of: Callable[..., Progress]) -> None:
     methods = ",".join(f"dimp(clip={clip})" for clip in range(1, 26))
     progress = progress_of(methods=methods, tasks="twitter[real=20],twitter[real=30]", seeds=20)

@@ -1,11 +1,13 @@
 import errno
 import json
 import os
+import re
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from bench.leaderboard import write_report
+from bench.leaderboard import frame, write_report
 from bench.store.files import write_json
 from tests.bench.leaderboard.fake_store import FakeStore
 from tests.helpers.in_process import command as bench
@@ -38,6 +40,43 @@ def test_a_report_is_checked_against_its_store(store, capsys):
     assert "leaderboard.tex: missing" in bench(capsys, "report", "--check")[1]
 
 
+def test_only_the_formats_that_are_asked_for(store, capsys):
+    pytest.importorskip("xlsxwriter")
+    reports = store.root.parent / "reports"
+    assert bench(capsys, "report", "--no-figures", "--format", "csv")[0] == 0
+    assert [path.name for path in reports.iterdir()] == ["leaderboard.csv"]
+    code, out, _ = bench(capsys, "report", "--format", "md,json,xlsx")
+    assert code == 0
+    assert "reports/leaderboard.csv is that of an earlier report: --format has no csv" in out
+    names = {path.name for path in reports.iterdir()}
+    assert names == {"leaderboard.csv", "leaderboard.json", "leaderboard.md", "leaderboard.xlsx", "figures"}
+    linked = re.findall(r"\]\((figures/[^)]+)\)", (reports / "leaderboard.md").read_text())
+    assert linked
+    assert all((reports / name).is_file() for name in linked)
+    first = {path: path.read_bytes() for path in reports.rglob("*.*") if path.is_file()}
+    assert bench(capsys, "report", "--check")[:2] == (0, "reports/ is up to date with runs/\n")
+    bench(capsys, "report", "--format", "md,json,xlsx")
+    assert {path: path.read_bytes() for path in first} == first
+    (reports / "leaderboard.xlsx").unlink()
+    assert "leaderboard.xlsx: missing" in bench(capsys, "report", "--check")[1]
+
+
+def test_a_workbook_holds_the_numbers_and_no_formula(tmp_path):
+    pytest.importorskip("xlsxwriter")
+    label = '=HYPERLINK("http://x")'
+    store = FakeStore(tmp_path / "runs", rows=60).method("ce").method(label, skill=2.0)
+    write_report({**store.manifest(), "formats": ["xlsx"]}, store.root, tmp_path)
+    with zipfile.ZipFile(tmp_path / "leaderboard.xlsx") as book:
+        parts = {name: book.read(name).decode() for name in book.namelist()}
+        assert {info.date_time[:3] for info in book.infolist()} == {(1980, 1, 1)}
+    assert not any("<f>" in text for text in parts.values())
+    assert "=HYPERLINK" in parts["xl/sharedStrings.xml"]
+    accuracy = frame(store.manifest(), store.root).set_index("label")["accuracy_mean"]
+    numbers = [float(text) for text in re.findall(r"<v>([\d.]+)</v>", parts["xl/worksheets/sheet1.xml"])]
+    assert all(any(abs(number - value) < 1e-12 for number in numbers) for value in accuracy)
+    assert "xl/worksheets/sheet3.xml" in parts
+
+
 def test_the_report_of_a_grid_is_checked_as_that(store, capsys):
     other = FakeStore(store.root, rows=60)
     other.section["methods"] = store.section["methods"][:2]
@@ -56,6 +95,8 @@ def test_the_report_of_a_grid_is_checked_as_that(store, capsys):
     [
         (("report", "--baseline", "dinp"), "--baseline dinp: no such method in runs; did you mean 'dimp'?"),
         (("report", "--check", "--reports", "nowhere"), "nowhere/leaderboard.json is not the JSON of a report"),
+        (("report", "--format", "md,pdf"), "unknown format"),
+        (("report", "--format", ","), "--format names no format; there are json, csv, tex, html, md, xlsx"),
         (("report", "--delta", "-1"), "delta"),
         (("report", "--delta", "inf"), "delta"),
         (("compare", "ce", "ce"), "not ce twice"),

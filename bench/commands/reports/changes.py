@@ -1,0 +1,178 @@
+"""`bench changes OLD NEW`: what changed between two reports: rules, data, methods, seeds, accuracies and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.leaderboard.columns import NOTHING, percent, signed
+from bench.leaderboard.formats.prose import escape
+from bench.store.files import read_json
+from bench.store.schemas import ComparedReport
+from tasks.errors import plural
+
+KEY = ("task_ref", "source", "encoder", "checker_encoder", "preset", "protocol")  # what identifies a section
+RULES = ("baseline", "delta", "correction", "family", "intervals", "allow_mixed")
+WITHIN = 0.0005  # accuracies that differ by less look equal in a report
+
+
+def changes(old: Path, new: Path) -> Iterator[str]:
+    """The changes from one report to another as Markdown paragraphs. Raises UserError if a folder holds no report."""
+    before, after = read(old), read(new)
+    yield f"# What changed from {escape(old)} to {escape(new)}"
+    rules = [
+        f"- {name}: {before.get(name)} → {after.get(name)}" for name in RULES if before.get(name) != after.get(name)
+    ]
+    versions = sorted({*before["provenance"], *after["provenance"]})
+    rules += [
+        f"- {name}: {words(before['provenance'].get(name))} → {words(after['provenance'].get(name))}"
+        for name in versions
+        if before["provenance"].get(name) != after["provenance"].get(name)
+    ]
+    if rules:
+        yield "\n".join(["Rules and versions:", "", *map(escape, rules)])
+    first, second = sections(before), sections(after)
+    for name, keys in (
+        ("only in the old report", first.keys() - second),
+        ("only in the new report", second.keys() - first),
+    ):
+        if keys:
+            yield f"Sections {name}: {'; '.join(sorted(escape(title(one)) for one in keys))}."
+    for key in (key for key in second if key in first):
+        yield f"## {escape(title(key))}"
+        yield from changes_of(first[key], second[key], rows(before, key), rows(after, key))
+    yield (
+        "A verdict that changed is no test of the difference between the reports: they may share cells, and more seeds "
+        "or methods change the correction."
+    )
+
+
+def read(folder: Path) -> Mapping[str, Any]:
+    """The JSON of a report, named by its folder or file."""
+    path = folder / "leaderboard.json" if folder.is_dir() else folder
+    try:
+        return read_json(path, ComparedReport)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not the JSON of a report: {error}") from error
+
+
+def words(value: Any) -> str:
+    """A version, or the versions of several cells."""
+    return NOTHING if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def identity(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What identifies the section of an entry."""
+    return tuple(entry.get(name) for name in KEY)
+
+
+def title(key: tuple[Any, ...]) -> str:
+    """`twitter, bundled, MiniLM, quick, fixed`."""
+    return ", ".join(str(part) for part in key if part)
+
+
+def sections(report: Mapping[str, Any]) -> dict[tuple[Any, ...], Mapping[str, Any]]:
+    """The sections of a report by what identifies them."""
+    return {identity(section): section for section in report["sections"]}
+
+
+def rows(report: Mapping[str, Any], key: tuple[Any, ...]) -> dict[str, Mapping[str, Any]]:
+    """The rows of a section by label."""
+    return {row["label"]: row for row in report["rows"] if identity(row) == key}
+
+
+def changes_of(
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    old: Mapping[str, Mapping[str, Any]],
+    new: Mapping[str, Mapping[str, Any]],
+) -> Iterator[str]:
+    """The changes of one section: its data and settings, its methods, and their numbers."""
+    lines = [
+        f"- {name}: {words_of(before, after, name, key)}"
+        for name in ("baseline", "seeds", "settings", "sizes", "hashes", "notes")
+        for key in differing(before.get(name), after.get(name))
+    ]
+    if lines:
+        yield "\n".join(map(escape_line, lines))
+    for name, labels in (("New methods", new.keys() - old), ("Methods that are gone", old.keys() - new)):
+        if labels:
+            yield f"{name}: {', '.join(map(escape, sorted(labels)))}."
+    both = [label for label in new if label in old]
+    changed = [label for label in both if differs(old[label], new[label])]
+    if changed:
+        head = ("method", "seeds", "accuracy", "difference", "verdict")
+        table = ["| " + " | ".join(head) + " |", "| --- | ---: | ---: | ---: | --- |"]
+        table += ["| " + " | ".join(map(escape, line(label, old[label], new[label]))) + " |" for label in changed]
+        yield "\n".join(table)
+    yield f"{plural(len(both) - len(changed), 'method')} without a change."
+
+
+def differing(old: Any, new: Any) -> Sequence[str]:
+    """The keys in which two objects differ; for other values one empty key if they differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
+    return [""] if old != new else []
+
+
+def words_of(before: Mapping[str, Any], after: Mapping[str, Any], name: str, key: str) -> str:
+    """`updates 48 → 96`; of notes and hashes only that they differ."""
+    if name == "hashes":
+        return f"the content of the {key} rows is another"
+    if name == "notes":
+        gone = [note for note in before["notes"] if note not in after["notes"]]
+        come = [note for note in after["notes"] if note not in before["notes"]]
+        return "; ".join([*(f"gone: {note}" for note in gone), *(f"new: {note}" for note in come)]) or "another order"
+    if key:
+        return f"{key} {before[name].get(key)} → {after[name].get(key)}"
+    return f"{words(before[name])} → {words(after[name])}"
+
+
+def escape_line(text: str) -> str:
+    """A line of a list, escaped behind its hyphen."""
+    return f"- {escape(text.removeprefix('- '))}"
+
+
+def differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether a method's numbers look different, or its verdict or seeds are."""
+    pairs = [(old["accuracy"].get("mean"), new["accuracy"].get("mean"))]
+    pairs += [
+        (old["difference"].get(end), new["difference"].get(end)) for end in ("accuracy", "shown_low", "shown_high")
+    ]
+    moved = any((one is None) != (other is None) or abs((one or 0) - (other or 0)) >= WITHIN for one, other in pairs)
+    return (
+        moved
+        or old["n_seeds"] != new["n_seeds"]
+        or old["difference"].get("verdict") != new["difference"].get("verdict")
+    )
+
+
+def line(label: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """The cells of a changed method; a value that stayed is shown once."""
+
+    def shift(one: str, other: str) -> str:
+        return one if one == other else f"{one} → {other}"
+
+    return (
+        label,
+        shift(str(old["n_seeds"]), str(new["n_seeds"])),
+        shift(accuracy(old), accuracy(new)),
+        shift(gain_of(old), gain_of(new)),
+        shift(str(old["difference"].get("verdict") or NOTHING), str(new["difference"].get("verdict") or NOTHING)),
+    )
+
+
+def accuracy(row: Mapping[str, Any]) -> str:
+    """Mean accuracy in per cent."""
+    mean = row["accuracy"].get("mean")
+    return NOTHING if mean is None else percent(mean)
+
+
+def gain_of(row: Mapping[str, Any]) -> str:
+    """The difference with its interval, in points."""
+    value, low, high = (row["difference"].get(name) for name in ("accuracy", "shown_low", "shown_high"))
+    if value is None:
+        return NOTHING
+    return signed(value) if low is None or high is None else f"{signed(value)} [{signed(low)}, {signed(high)}]"

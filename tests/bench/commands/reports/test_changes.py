@@ -1,0 +1,58 @@
+"""`bench changes`: two reports whose differences are known."""
+
+import json
+
+import pytest
+
+from bench.leaderboard import write_report
+from tests.bench.leaderboard.fake_store import FakeStore
+from tests.helpers.in_process import command as bench
+
+
+def written(root, **changed):
+    """The folder of a report on `ce`, `dimp` and more."""
+    store = FakeStore(root / "runs", rows=60, **changed.pop("section", {}))
+    store.method("ce")
+    for label, skill in changed.pop("methods", {"dimp": 2.0, "focal": 0.9}).items():
+        store.method(label, skill=skill)
+    return write_report(store.manifest(), store.root, root / "reports", figures=False).parent
+
+
+def test_what_changed(tmp_path, capsys):
+    section = {
+        "hashes": {"generated": "9e4e", "test": "other"},
+        "settings": {"updates": 96, "batch_size": 32, "lr": 0.0003},
+    }
+    old = written(tmp_path / "old")
+    new = written(tmp_path / "new", methods={"dimp": 3.0, "gce": 1.0}, section=section)
+    code, out, _ = bench(capsys, "changes", str(old), str(new))
+    assert code == 0
+    assert "## twitter, bundled, sentence-transformers/all-MiniLM-L6-v2, quick, fixed" in out
+    assert "- settings: updates 48 → 96" in out
+    assert "- hashes: the content of the test rows is another" in out
+    assert "New methods: gce." in out
+    assert "Methods that are gone: focal." in out
+    before, after = (
+        next(row for row in json.loads((folder / "leaderboard.json").read_text())["rows"] if row["label"] == "dimp")
+        for folder in (old, new)
+    )
+    means = [f"{100 * row['accuracy']['mean']:.1f}" for row in (before, after)]
+    (line,) = [line for line in out.splitlines() if line.startswith("| dimp |")]
+    assert line.startswith(f"| dimp | 3 | {means[0]} → {means[1]} | +")
+    assert "1 method without a change." in out
+
+
+def test_a_report_and_itself(tmp_path, capsys):
+    folder = written(tmp_path)
+    out = bench(capsys, "changes", str(folder), str(folder / "leaderboard.json"))[1]
+    assert "3 methods without a change." in out
+    assert "→" not in out
+
+
+@pytest.mark.parametrize("content", [None, "[]", "{", '{"command": "x"}'])
+def test_no_report(tmp_path, capsys, content):
+    if content is not None:
+        (tmp_path / "leaderboard.json").write_text(content)
+    code, _, error = bench(capsys, "changes", str(tmp_path), str(tmp_path))
+    assert code == 2
+    assert "leaderboard.json is not the JSON of a report" in error
