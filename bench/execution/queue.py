@@ -10,8 +10,10 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-from bench.jobs import Job
-from bench.store.folders import State, failure, state
+from bench.jobs import Job, Outcome
+from bench.store.files import read_json
+from bench.store.folders import State, adopt, failure, state
+from bench.store.layout import DONE
 from bench.store.leases import release
 
 WAITING = (State.MISSING, State.STALE)
@@ -167,3 +169,19 @@ class Queue:
                     self.causes[other] = f"needs {self.jobs[need].title}, which failed"
                     self.change(other, State.BLOCKED)
                     waiting.append(other)
+
+
+def outcome_elsewhere(job: Job) -> Outcome:
+    """The outcome of a job whose lease this process did not get."""
+    existing = state_elsewhere(job)
+    if existing is State.DONE:
+        return Outcome(job.id, existing, read_json(job.folder / DONE))
+    return Outcome(job.id, existing, cause=failure(job.folder) if existing is State.FAILED else "")
+
+
+def state_elsewhere(job: Job) -> State:
+    """The state of a job whose lease this process did not get; a result in the job's other folder is taken over."""
+    own = state(job.folder)
+    if job.other_folder is None or own in (State.RUNNING, State.DONE, State.FAILED):
+        return own
+    return State.DONE if adopt(job.other_folder, job.folder, job.root) else State.RUNNING

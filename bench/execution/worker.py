@@ -37,6 +37,7 @@ import transformers.modeling_utils
 from bench.devices import Environment, enter
 from bench.encoders import matmul
 from bench.execution.causes import StoreError, explained, store_error
+from bench.execution.queue import outcome_elsewhere
 from bench.jobs import Job, Outcome
 from bench.precomputed import (
     embeddings,
@@ -48,9 +49,8 @@ from bench.precomputed import (
     tokens,
 )
 from bench.processes import HEART
-from bench.store.files import read_json
-from bench.store.folders import State, acquire, adopt, fail, failure, state
-from bench.store.layout import DONE, LOG
+from bench.store.folders import State, acquire, fail
+from bench.store.layout import LOG
 from bench.store.leases import heartbeat
 from bench.tracking import trackers
 from bench.training import cell, dynamics, tuned
@@ -178,22 +178,6 @@ def message(job: Job, error: BaseException) -> str:
     """An error's message with what the system refused. Reports quote it, and must not name local folders."""
     first, newline, rest = str(error).replace(f"{job.root}/", "").partition("\n")
     return first + explained(error) + newline + rest
-
-
-def outcome_elsewhere(job: Job) -> Outcome:
-    """The outcome of a job whose lease this worker did not get."""
-    existing = state_elsewhere(job)
-    if existing is State.DONE:
-        return Outcome(job.id, existing, read_json(job.folder / DONE))
-    return Outcome(job.id, existing, cause=failure(job.folder) if existing is State.FAILED else "")
-
-
-def state_elsewhere(job: Job) -> State:
-    """The state of a job whose lease this worker did not get; a result in the job's other folder is taken over."""
-    own = state(job.folder)
-    if job.other_folder is None or own in (State.RUNNING, State.DONE, State.FAILED):
-        return own
-    return State.DONE if adopt(job.other_folder, job.folder, job.root) else State.RUNNING
 
 
 @contextlib.contextmanager

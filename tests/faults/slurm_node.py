@@ -1,4 +1,4 @@
-"""A real SLURM of one node here: a task is cancelled, slurmd restarts, the command is killed, the time limit is short."""
+"""A SLURM of one node here: a task is cancelled, slurmd restarts, the command is killed, the time limit is short."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Ray engine: warm actors on the nodes of a Ray cluster, all of which see the store.
+"""The Ray engine: warm actors on the nodes of a Ray cluster. Nodes that do not see the store get what they need.
 
 Each node gets as many actors (slots) as its resources allow; a node that joins gets its own within seconds. The driver
 holds the queue. A job whose node was lost runs again elsewhere. A job whose process died runs again as often as
@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bench import devices
 from bench.errors import UserError
@@ -21,6 +21,7 @@ from bench.execution.causes import in_turn
 from bench.execution.engines import ray_cluster
 from bench.execution.engines.engine import POLL, Engine, Watcher, setting, settle, try_again
 from bench.execution.engines.ray_slot import Facts, Slot, environment, facts
+from bench.execution.engines.ray_transfer import Sender
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.execution.signals import ending_signals, first_interrupt
@@ -43,6 +44,9 @@ class Ray(Engine):
 
     address: str = setting(
         "", "host:port or ray://host:port of a cluster, or auto; without it RAY_ADDRESS, else Ray starts here"
+    )
+    store: Literal["seen", "sent"] = setting(
+        "seen", "sent: send tables and results through Ray even to nodes that see the store; others always get them so"
     )
     cpus_per_cell: float = setting(1.0, "CPUs that a cell takes; it computes with one thread")
     gpus_per_cell: float | None = setting(
@@ -83,7 +87,7 @@ class Ray(Engine):
     def execute(self, queue: Queue, workers: int, watcher: Watcher, limits: Limits) -> None:
         """Run every job of the queue whose needs can be met; signals act as in the local engine.
 
-        Raises UserError where the store cannot be written, and where a node has another version or no view of it.
+        Raises UserError where the store cannot be written, and where a node has another version.
         """
         if not queue.open:
             return
@@ -110,6 +114,7 @@ class Place:
     name: str
     answer: Any
     ready: bool = False
+    apart: bool = False  # whether it works without a view of the store
     job: Job | None = None
     began: float = field(default_factory=time.monotonic)
     asked: Any = None  # reference to the answer of `Slot.silent`
@@ -125,6 +130,7 @@ class Slots:
         self.deaths: defaultdict[str, list[str]] = defaultdict(list)  # job id -> how each of its processes died
         self.looked = -LOOK
         self.own = facts()
+        self.sender = Sender(queue, ray_cluster.put)
 
     def serve(self, check: Callable[[], None]) -> None:
         """Hand out jobs and take in answers until no job is open. `check` is called often and may raise."""
@@ -133,7 +139,7 @@ class Slots:
             self.follow_nodes()
             for place in self.places:
                 if place.ready and place.job is None and (job := self.queue.take()) is not None:
-                    place.job, place.began, place.answer = job, time.monotonic(), place.actor.run.remote(job)
+                    self.give(place, job)
             for place in self.answering():
                 self.take_in(place)
             for place in [one for one in self.places if one.job is not None]:
@@ -173,6 +179,16 @@ class Slots:
         )
         return Place(actor, identity, node["NodeName"], actor.start.remote())
 
+    def give(self, place: Place, job: Job) -> None:
+        """Send a job to a slot; to one that does not see the store, with the tables that it needs."""
+        if not place.apart:
+            place.job, place.began, place.answer = job, time.monotonic(), place.actor.run.remote(job)
+        elif (outcome := self.sender.begin(job)) is not None:
+            settle(self.queue, job, outcome, self.watcher)
+        else:
+            answer = place.actor.run_apart.remote(job, self.sender.inputs(job))
+            place.job, place.began, place.answer = job, time.monotonic(), answer
+
     def answering(self) -> list[Place]:
         """The slots that have an answer, after at most `POLL` seconds."""
         waiting = {place.answer: place for place in self.places if place.answer is not None}
@@ -181,12 +197,14 @@ class Slots:
     def take_in(self, place: Place) -> None:
         """Take in what a slot answered: its facts, the outcome of its job, or why the run must stop."""
         try:
-            message: Facts | Outcome | UserError = ray_cluster.get(place.answer)
+            message = self.received(place, ray_cluster.get(place.answer))
         except ray_cluster.lost_errors() as error:
             self.lost(place, ray_cluster.cause(error, place.node))
             return
         except Exception as error:  # of Ray, for instance a job that the node cannot unpickle
             message = self.unusable(place, error)
+            if place.job is not None:
+                self.sender.drop(place.job)
         place.answer = None
         if isinstance(message, UserError):
             raise message if place.ready else UserError(f"node {place.name} can run no cell: {message}")
@@ -198,6 +216,16 @@ class Slots:
         assert job is not None, "a slot sends an outcome only for a job"
         settle(self.queue, job, message, self.watcher)
 
+    def received(self, place: Place, answer: Any) -> Facts | Outcome | UserError:
+        """The message of an answer. Results that came with it are placed into the store."""
+        if not isinstance(answer, tuple):
+            return answer  # type: ignore[no-any-return]
+        message, results = answer
+        assert place.job is not None, "results are those of a job"
+        if isinstance(message, Outcome) and not self.sender.end(place.job, results):
+            return Outcome(place.job.id, State.RUNNING)  # another run has taken it
+        return message  # type: ignore[no-any-return]
+
     def unusable(self, place: Place, error: Exception) -> Outcome | UserError:
         """The failure of a job that a slot could not begin, or the error that its node can run none."""
         text = str(error).strip().splitlines()[-1:] or [type(error).__name__]
@@ -206,7 +234,7 @@ class Slots:
         return Outcome(place.job.id, State.FAILED, cause=f"on node {place.name}: {text[0]}")
 
     def compare(self, place: Place, other: Facts) -> None:
-        """Raise UserError where a node differs from the driver in what must be the same, or does not see the store."""
+        """Raise UserError where a node has another version than the driver; note if it does not see the store."""
         for name in ("package", "code", "python"):
             here, there = getattr(self.own, name), getattr(other, name)
             if here != there:
@@ -215,11 +243,9 @@ class Slots:
                     f"node {place.name} of the Ray cluster has {what} {there[:12]}, and this process {here[:12]}: "
                     "install the same on all nodes"
                 )
-        if not other.sees:
-            raise UserError(
-                f"node {place.name} of the Ray cluster does not see the store {self.probe.parents[1]}: --out needs a "
-                "folder that all nodes share, under the same path"
-            )
+        place.apart = not other.sees or self.engine.store == "sent"
+        if place.apart:
+            self.watcher.note([f"node {place.name} does not use the store: tables and results travel through Ray"])
 
     def overdue(self, place: Place) -> str:
         """Why the job of a slot takes too long; empty if it does not."""
@@ -250,6 +276,7 @@ class Slots:
             if not place.ready:
                 self.starts_failed(place, cause)
             return
+        self.sender.drop(job)
         release(job.root, job.folder)
         by_node = cause == ray_cluster.NODE_LOST
         self.deaths[job.id].append(
@@ -269,9 +296,12 @@ class Slots:
 
     def stop(self) -> None:
         """End all slots, and remove the leases of their jobs."""
+        idle = [place for place in self.places if place.apart and place.job is None]
+        ray_cluster.finished([place.actor.clean.remote() for place in idle])
         for place in self.places:
             ray_cluster.kill(place.actor)
         for place in self.places:
             if place.job is not None:
-                ray_cluster.ended(place.answer)
+                ray_cluster.finished([place.answer])
+                self.sender.drop(place.job)
                 release(place.job.root, place.job.folder)

@@ -111,6 +111,13 @@ def answered(references: Sequence[Any], seconds: float) -> list[Any]:
     return first if not first or not rest else [*first, *ray.wait(rest, num_returns=len(rest), timeout=0)[0]]
 
 
+def put(content: bytes) -> Any:
+    """A reference to bytes in the object store."""
+    import ray
+
+    return ray.put(content)
+
+
 def get(reference: Any) -> Any:
     """The answer of a reference that has one. Raises what the call raised."""
     import ray
@@ -149,9 +156,10 @@ def kill(actor: Any) -> None:
         ray.kill(actor, no_restart=True)
 
 
-def ended(reference: Any) -> None:
-    """Wait until the actor that was to give an answer has ended."""
+def finished(references: Sequence[Any]) -> None:
+    """Wait until calls have an answer or their actors have ended, for some seconds at most."""
     import ray
 
-    with contextlib.suppress(Exception):
-        ray.wait([reference], timeout=KILLED)
+    if references:
+        with contextlib.suppress(Exception):
+            ray.wait(list(references), num_returns=len(references), timeout=KILLED)

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.errors import UserError
+from bench.execution.engines.ray_transfer import outputs, packed, relocated, unpack
 from bench.hashing import project_hash
 from bench.jobs import Job, Outcome
 from bench.processes import HEART
+from bench.store.layout import DONE
 from bench.version import VERSION
 
 # Variables of the driver that hold in each slot. No credentials: those belong on the nodes.
@@ -78,6 +83,30 @@ class Slot:
         finally:
             if worker.resident() > worker.LARGE:
                 worker.return_memory()
+
+    def run_apart(self, job: Job, inputs: Mapping[str, Any]) -> tuple[Outcome | UserError, dict[str, bytes]]:
+        """Run a job without a view of the store, in a folder that the slots of this node share.
+
+        `inputs`: references to the folders that it needs, by name. Also returns the folders that it wrote, packed.
+        """
+        import ray
+
+        here = self.apart()
+        for name, reference in inputs.items():
+            if not (here / name / DONE).exists():
+                unpack(ray.get(reference), here / name)
+        own = relocated(job, job.root, here)
+        outcome = self.run(own)
+        written = [folder for folder in outputs(own) if folder.exists()]
+        return outcome, {str(folder.relative_to(here)): packed(folder) for folder in written}
+
+    def apart(self) -> Path:
+        """The folder in which the slots of this node work if they do not see the store; a run has its own."""
+        return Path(tempfile.gettempdir()) / f"bench-{os.getuid()}{self.probe.name}"
+
+    def clean(self) -> None:
+        """Remove the folder of `apart`."""
+        shutil.rmtree(self.apart(), ignore_errors=True)
 
     def silent(self) -> float:
         """Seconds since the current job made progress. Runs in a thread of its own, beside `run`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,9 +17,11 @@ from bench.execution import engines
 from bench.execution.engines import ray_cluster
 from bench.execution.engines.ray import Ray, Slots
 from bench.execution.engines.ray_slot import Facts, facts
+from bench.execution.engines.ray_transfer import relocated
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.planning.plan import Plan
+from bench.store.folders import state
 from tests.helpers.engine_runs import Recorder, content, plugin, run_on
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -68,16 +72,44 @@ def test_a_killed_process_is_replaced_and_an_exception_is_a_failure(done: tuple[
     assert set(watcher.nodes.values()) <= {0, 1}
 
 
+def test_nodes_that_do_not_see_the_store_get_tables_and_send_results(
+    done: tuple[Path, Queue, Recorder], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    own = {"plugins": [done[0].parent / "killed.py"], "methods": "ce,dimp,cartography,raises"}
+    queue, watcher = run_on(Ray(store="sent"), tmp_path / "runs", tiny_encoder, Limits(most=1), **own)
+    sent, seen = content(tmp_path / "runs"), content(done[0])
+    both = [name for name in sent if name in seen]
+    assert len(both) >= 18
+    assert {name: sent[name] for name in both} == {name: seen[name] for name in both}
+    assert not queue.open
+    assert [*queue.causes.values()] == ["ArithmeticError: of this method"]
+    assert not list((tmp_path / "runs").glob("**/lease"))
+    states = {str(state(job.folder)) for job in queue.jobs.values()}
+    assert states == {"done", "failed"}
+    assert any("tables and results travel through Ray" in note for note in watcher.notes)
+    assert not list(Path(tempfile.gettempdir()).glob(f"bench-{os.getuid()}.probe-*"))
+
+
+def test_a_job_is_relocated_with_all_its_paths(run_here: Callable[..., Plan], tmp_path: Path) -> None:
+    plan = run_here(tmp_path / "here", methods="dimp")
+    for job in plan.jobs.values():
+        moved = relocated(job, job.root, Path("/elsewhere"))
+        assert str(job.root) not in repr([value for value in vars(moved).items() if value[0] != "texts"])
+        assert relocated(moved, Path("/elsewhere"), job.root).folder == job.folder
+
+
 def test_a_node_that_differs_is_named() -> None:
     slots = object.__new__(Slots)
-    slots.own, slots.probe = facts(), Path("/store/.running/.probe")
-    place = SimpleNamespace(name="node-b")
+    slots.own, slots.watcher, slots.engine = facts(), Recorder(), Ray()
+    place = SimpleNamespace(name="node-b", apart=None)
     slots.compare(place, slots.own)  # type: ignore[arg-type]
+    assert place.apart is False
+    slots.compare(place, replace(slots.own, sees=False))  # type: ignore[arg-type]
+    assert place.apart is True
     wrong = {
         "version 0.0.1, and this process": replace(slots.own, package="0.0.1"),
         "code ffffffffffff, and this process": replace(slots.own, code="f" * 40),
         "Python 3.1, and this process": replace(slots.own, python="3.1"),
-        "does not see the store /store": replace(slots.own, sees=False),
     }
     for message, other in wrong.items():
         with pytest.raises(UserError, match=f"^node node-b of the Ray cluster .*{message}"):
