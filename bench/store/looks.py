@@ -52,7 +52,7 @@ def noted(roots: Sequence[Path], section: Mapping[str, Any]) -> dict[str, Any]:
         return dict(section)
     note = (
         f"unplanned looks: verdicts of this table were read before, with {' and '.join(map(str, unplanned))} seeds. "
-        f"Where seeds are added until a verdict appears, false ones are in {EXCESS}; `run --until-decided` plans its "
+        f"Where seeds are added until a verdict appears, false ones are in {EXCESS}; run --until-decided plans its "
         "looks"
     )
     return {**section, "notes": [note, *section["notes"]]}

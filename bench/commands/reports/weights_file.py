@@ -74,7 +74,8 @@ def write_section(
         yield from shifted(frame, chosen, section["labels"])
     with replacing(to) as part:
         if escaped := WRITERS[to.suffix.lower()](chosen, part):
-            yield f"{plural(escaped, 'text')} that a spreadsheet would run as a formula now begin with '"
+            texts = f"{plural(escaped, 'text')} that a spreadsheet would run as a formula"
+            yield f"{texts} now begin with '; a .jsonl or .parquet file has all texts unchanged"
     yield f"weights: {to} ({plural(len(chosen), 'row')})"
 
 
