@@ -62,8 +62,8 @@ def correctness(rng: np.random.Generator, world: World, grids: int) -> BoolArray
         math.sqrt(variance) * rng.standard_normal(size, np.float32)
         for variance, size in zip(variances, rows, strict=True)
     )
-    once = latent < cuts(rng, world, grids)[..., None]
-    return np.repeat(once, world.copies, axis=-1)[..., : world.examples]
+    once = np.asarray(latent < cuts(rng, world, grids).astype(np.float32)[..., None])
+    return once if world.copies == 1 else np.repeat(once, world.copies, axis=-1)[..., : world.examples]
 
 
 def batches(rng: np.random.Generator, world: World, grids: int) -> Iterator[BoolArray]:
