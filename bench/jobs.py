@@ -162,6 +162,7 @@ class CellJob(Job):
     section: str = ""  # encoder and protocol, where the grid has several of them
     plugin: Path | None = None  # the user's file that defines the method
     keep: Kept | None = None  # which weights of the trained model are saved
+    score: bool = True  # whether the final log-probabilities of the rows `scored` are computed
     snapshots: SnapshotRequest | None = None
 
     @property

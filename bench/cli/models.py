@@ -94,6 +94,9 @@ def export(
     cell: Annotated[str, typer.Argument(help='A cell with a model: the start of its id, or "task method seed".')],
     folder: Annotated[Path, typer.Argument(help="The new folder.")],
     licence: Annotated[str | None, typer.Option("--license", help="The licence of the model, for its card.")] = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Also write model.onnx, and check that its logits agree (extra onnx).")
+    ] = False,
     push_to_hub: Annotated[
         str | None, typer.Option(help="Also upload it to the Hugging Face hub: owner/name. Private by default.")
     ] = None,
@@ -104,7 +107,7 @@ def export(
     from bench.commands.models.export import export as export_model
     from bench.commands.models.export import push
 
-    for line in export_model(out, cell, folder, licence):
+    for line in export_model(out, cell, folder, licence, onnx=onnx):
         say(line)
     if push_to_hub is not None:
         say(f"uploaded: {push(folder, push_to_hub, public=public)}")

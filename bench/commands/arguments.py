@@ -16,7 +16,7 @@ from bench.errors import UserError, unknown
 from bench.execution.grid import Options
 from bench.leaderboard import Correction, Family, Intervals, Rules
 from bench.store.find import checkers_of
-from bench.store.layout import Kept
+from bench.store.layout import SavedModels
 
 
 def run_arguments(keywords: Mapping[str, Any]) -> RunArguments:
@@ -34,8 +34,8 @@ def request_and_options(arguments: RunArguments, command: str) -> tuple[Request,
     A checker may be named by a cell of the store. Raises UserError for a value out of range, and what `make_request`
     raises.
     """
-    if arguments.save_models not in (None, *get_args(Kept)):
-        raise unknown("save_models", str(arguments.save_models), get_args(Kept))
+    if arguments.save_models not in (None, *get_args(SavedModels)):
+        raise unknown("save_models", str(arguments.save_models), get_args(SavedModels))
     if arguments.workers is not None and arguments.workers < 1:
         raise UserError(f"workers must be at least 1, not {arguments.workers}")
     execution = {entry.name: getattr(arguments, entry.name) for entry in fields(ExecutionArguments)}

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from bench.config.option import DATA, GRID, OUTPUT, RUN, TRAINING, engine_values, key_values, option, with_roles
 from bench.config.settings import described_presets
 from bench.devices import Device
-from bench.store.layout import Kept
+from bench.store.layout import SavedModels
 
 # The names in `Correction`, `Family` and `Intervals` of `bench.leaderboard.rules`.
 CORRECTIONS = Literal["holm", "bh"]
@@ -229,9 +229,7 @@ class ExecutionArguments:
     )
     device: Device = field(
         default="auto",
-        metadata=option(
-            RUN, "Where cells are trained; auto: the NVIDIA GPUs, or the CPU. mps, on Macs, has not been tested."
-        ),
+        metadata=option(RUN, "Where cells are trained; auto: NVIDIA GPUs, or the CPU. mps (Macs) has not been tested."),
     )
     dry_run: bool = field(
         default=False, metadata=option(RUN, "Print the plan and an estimate of its duration; run nothing.")
@@ -270,11 +268,12 @@ class ExecutionArguments:
         default=True,
         metadata=option(OUTPUT, "Write tables only; a figure takes half a second.", name="no-figures", switch=False),
     )
-    save_models: Kept | None = field(
+    save_models: SavedModels | None = field(
         default=None,
-        metadata=option(
-            OUTPUT, "Keep each cell's model: only the weights that trained, or a full Hugging Face folder."
-        ),
+        metadata=option(OUTPUT, "Keep models: the trained weights, full Hugging Face folders, best: the advised one."),
+    )
+    final_scores: Literal["all", "checkers"] = field(
+        default="all", metadata=option(OUTPUT, "Cells that score the generated rows: all, or those read as checkers.")
     )
     track: str = field(default="none", metadata=option(OUTPUT, "Also send each cell to wandb or tensorboard."))
     artifacts: Collection[str] = field(

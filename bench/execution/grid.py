@@ -17,12 +17,21 @@ from bench.config.run_arguments import ExecutionArguments
 from bench.devices import gpus, using
 from bench.errors import UserError
 from bench.execution import engines
+from bench.execution.best_models import keep_best, models
 from bench.execution.dry_run import data_lines, duration, forecast, outcome, summary
 from bench.execution.early_reports import EarlyReports
 from bench.execution.encoder_checks import add_notes, check_encoders
 from bench.execution.engines import Engine
 from bench.execution.limits import limits, require_device, require_limits
-from bench.execution.prepare import cells_without_model, damaged, keep_models, make_queue, prepare_store, unfinished
+from bench.execution.prepare import (
+    cells_without_model,
+    damaged,
+    keep_models,
+    make_queue,
+    prepare_store,
+    score_checkers_only,
+    unfinished,
+)
 from bench.execution.progress import FailFast, Progress, Say
 from bench.execution.signals import Stopped
 from bench.leaderboard.rules import require_baseline
@@ -31,6 +40,7 @@ from bench.planning.describe import describe
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
 from bench.store import hidden_columns, role_texts
+from bench.store.files import read_json
 from bench.store.leases import registered
 from bench.store.looks import record_look, with_looks
 from bench.store.manifest import save
@@ -97,6 +107,8 @@ def run_here(
     """`run` on the devices that the environment names."""
     engine = engines.chosen(options.engine, options.engine_set)
     plan = planned(requests, options)
+    if unscored := sum(not getattr(plan.jobs[identity], "score", True) for identity in plan.cells):
+        say(f"generated rows are not scored by {unscored:,} of {plural(len(plan.cells), 'cell')}: no checkers")
     manifest = describe(plan, options.command)
     require_baseline(manifest, options.rules, "this grid")
     result = Result(manifest, plan.root, options.rules)
@@ -110,6 +122,7 @@ def run_here(
     require_limits(engine.count(options.workers))
     for folder in (options.reports, plan.root):
         writable(folder)
+    earlier = models(plan) if options.save_models == "best" else set()
     with registered(plan.root):
         for note in add_notes(manifest, plan, check_encoders(plan)):
             say(note)
@@ -124,6 +137,10 @@ def run_here(
                 covered, plan.root, options.reports, options.rules, figures=options.figures
             )
             record_look(plan.root, covered)
+            if options.save_models == "best" and stopped is None and not result.interrupted:
+                shown = read_json(options.reports / "leaderboard.json")
+                for line in keep_best(covered, shown, plan.root, models(plan) - earlier):
+                    say(line)
     progress.finish(f"{last}: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
     if titles := cells_without_model(plan):
         names = f"{', '.join(titles[:TITLES])}{', ...' * (len(titles) > TITLES)}"
@@ -138,8 +155,12 @@ def planned(requests: Request | Sequence[Request], options: Options) -> Plan:
     plan = make_plan(requests, options.out)
     if any(request.settings.precision == "fp16" for request in plan.requests) and not gpus():
         raise UserError("precision=fp16 needs a GPU; on a CPU use --set precision=bf16")
+    if options.save_models == "best" and plan.smoke:
+        raise UserError("--save-models best needs a leaderboard, which a smoke run (--limit) does not have; use full")
     if options.save_models is not None:
         keep_models(plan, options.save_models)
+    if options.final_scores == "checkers":
+        score_checkers_only(plan)
     mirrors.mirror(plan, options.track, options.artifacts, options.inputs)
     return plan
 

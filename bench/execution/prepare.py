@@ -9,12 +9,13 @@ from bench.execution.queue import WAITING, Queue
 from bench.jobs import CellJob, Job
 from bench.planning.order import ranks
 from bench.planning.plan import Plan
+from bench.planning.requirements import REQUIREMENTS, Checker
 from bench.store.folders import State, adopt, failure, forget, state
 from bench.store.integrity import damage
-from bench.store.layout import DONE, MODEL, MODEL_FILES, Kept
+from bench.store.layout import DONE, MODEL, MODEL_FILES, SavedModels
 
 
-def keep_models(plan: Plan, keep: Kept) -> None:
+def keep_models(plan: Plan, keep: SavedModels) -> None:
     """Make the requested cells of a plan save their models. Raises UserError for cells that train a head alone."""
     for identity in plan.cells:
         job = plan.jobs[identity]
@@ -24,7 +25,19 @@ def keep_models(plan: Plan, keep: Kept) -> None:
                 "--save-models: with train_layers=0 (preset probe) there is no model that transformers loads, only a "
                 "head on embeddings; use another preset"
             )
-        plan.jobs[identity] = replace(job, keep=keep)
+        plan.jobs[identity] = replace(job, keep="full" if keep == "best" else keep)
+
+
+def score_checkers_only(plan: Plan) -> None:
+    """Make the requested cells that are no checkers skip the scores of generated rows.
+
+    The reference methods that checkers consist of keep them, also where no method of this plan reads them: a later run
+    may.
+    """
+    checkers = {entry.method for entry in REQUIREMENTS.values() if isinstance(entry, Checker)}
+    cells = [plan.jobs[identity] for identity in plan.cells]
+    others = [job for job in cells if type(job) is CellJob and job.spec.method not in checkers]
+    plan.jobs.update({job.id: replace(job, score=False) for job in others})
 
 
 def cells_without_model(plan: Plan) -> list[str]:

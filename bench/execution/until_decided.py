@@ -56,6 +56,8 @@ class Table:
 
 def run_request(request: Request, options: Options, say: Say, show: Show = contextlib.nullcontext) -> Result:
     """Run a grid, in rounds where --until-decided asks for it. Raises what `grid.run` raises."""
+    if options.until_decided and options.save_models == "best":
+        raise UserError("--save-models best is for a run without --until-decided, whose rounds advise differently")
     if options.until_decided:
         return in_rounds(request, replace(options, until_decided=False), say, show)
     if options.max_seeds is not None:

@@ -122,6 +122,7 @@ class SectionPlanner(CellPlanner):
             trials=(),
             plugin=file_of(choice.cls),
             keep=None,  # set by `bench.execution.prepare`
+            score=True,  # changed by the same
             snapshots=None,  # set by the requirement that reads them
             **roles,
         )

@@ -10,6 +10,7 @@ ENVIRONMENT = ("code", "torch", "transformers", "device")  # of env.json: cells 
 DONE, ERROR, LEASE, LOG = "metrics.json", "error.json", "lease", "log.txt"
 RUNNING = ".running"  # folder of the store with a lease for each run of a grid
 Kept = Literal["trained", "full"]  # of a model: the trained weights, or a whole Hugging Face folder
+SavedModels = Literal["trained", "full", "best"]  # of a run; best: full ones, of which that of the advised method stays
 MODEL = "model"  # folder of a saved model in a cell's folder; one of its files in MODEL_FILES shows that it is whole
 MODEL_FILES: Mapping[Kept, tuple[str, ...]] = {
     "trained": ("trained.safetensors", "config.json"),

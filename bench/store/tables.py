@@ -23,7 +23,7 @@ def read_table(path: Path, columns: Mapping[str, Kind], what: str = "") -> pd.Da
     """The table in a Parquet file with all its columns.
 
     `columns`: the kinds of those that it must have; a name that ends in `*` means at least one that begins like this,
-    one that ends in `?` may be absent. `what` is how errors call the file, if not by its path.
+    one that then ends in `?` may be absent. `what` is how errors call the file, if not by its path.
     Raises UserError for a file that is missing, too large or no Parquet file, or that lacks a column.
     """
     import pyarrow as pa
@@ -31,8 +31,9 @@ def read_table(path: Path, columns: Mapping[str, Kind], what: str = "") -> pd.Da
     try:
         table = read_parquet(path, MAX_VALUES)
         for name, kind in columns.items():
-            if not name.endswith("?") or name[:-1] in table.column_names:
-                check_columns(table, name.removesuffix("?"), kind)
+            wanted = name.removesuffix("?")
+            if wanted == name or any(fits(wanted, column) for column in table.column_names):
+                check_columns(table, wanted, kind)
         frame: pd.DataFrame = table.to_pandas()
     except OSError as error:
         raise UserError(f"{what or path} cannot be read: {error.strerror or error}; {REMEDY}") from error
@@ -41,12 +42,16 @@ def read_table(path: Path, columns: Mapping[str, Kind], what: str = "") -> pd.Da
     return frame
 
 
+def fits(name: str, column: str) -> bool:
+    """Whether a column has a name, or begins like it if it ends in `*`."""
+    return column.startswith(name[:-1]) if name.endswith("*") else column == name
+
+
 def check_columns(table: pa.Table, name: str, kind: Kind) -> None:
     """Raise ValueError unless a table has the columns of a name, with values of a kind."""
     import pyarrow as pa
 
-    names = [column for column in table.column_names if column == name or column.startswith(name.removesuffix("*"))]
-    names = names if name.endswith("*") else [column for column in names if column == name]
+    names = [column for column in table.column_names if fits(name, column)]
     if not names:
         raise ValueError(f"it has no column {name}; columns: {join_names(table.column_names)}")
     for column in names:
@@ -54,6 +59,6 @@ def check_columns(table: pa.Table, name: str, kind: Kind) -> None:
         whole, number = pa.types.is_integer(values.type), pa.types.is_floating(values.type)
         text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
         text = text or pa.types.is_dictionary(values.type)
-        fits = {"whole": whole and not values.null_count, "number": whole or number, "text": text}[kind]
-        if not fits:
+        right = {"whole": whole and not values.null_count, "number": whole or number, "text": text}[kind]
+        if not right:
             raise ValueError(f"column {column} has values of type {values.type} or none, not a {kind} in each row")

@@ -32,7 +32,7 @@ class Trained:
 
     history: History
     test: Array  # logits of the test rows
-    scores: Array  # logits of the rows of role `scored`
+    scores: Array  # logits of the rows of role `scored`, (n, 0) if the job does not want them
     setup_seconds: float
     train_seconds: float
     selected: dict[str, float]
@@ -62,7 +62,7 @@ def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) ->
             "train_rows": history.passes.rows,
             "forward_rows": history.passes.forward,
             "backward_rows": history.passes.backward,
-            "score_rows": len(test) + len(trained.scores) + trained.select_rows,
+            "score_rows": len(test) + len(trained.scores) * job.score + trained.select_rows,
         },
         "updates": history.passes.updates,
         **({"part": trained.part} if trained.part else {}),
@@ -107,7 +107,7 @@ def train(job: CellJob, part: int | None = None) -> Trained:
             watch.restore()
         fitted = time.perf_counter()
         test = trainer.logits(table(job, job.test))
-        scores = trainer.logits(table(job, job.scored))
+        scores = trainer.logits(table(job, job.scored)) if job.score else np.empty((len(job.scored.ids), 0))
     finally:
         trainer.close()
     if not (np.isfinite(test).all() and np.isfinite(scores).all()):

@@ -26,16 +26,24 @@ VERSIONS = ("torch", "transformers", "accelerate", "numpy", "scipy", "scikit-lea
 
 
 def write_results(job: CellJob, history: History, test: Array, scores: Array) -> None:
-    """Write the files that reports are computed from, from (n, C) logits of the test rows and of the scored rows."""
+    """Write the files that reports are computed from, from (n, C) logits of the test rows and of the scored rows.
+
+    Scored rows without logits, (n, 0), are written as their ids alone.
+    """
     folder, weights = job.folder, weights_table(history)
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    log_probs = log_softmax(scores) if job.score else scores
     lines = [{key: clean(value) for key, value in row.items()} for row in history.updates]
     with fenced(folder):  # another process may have taken the folder, and finished it, during the training
         write_scores(folder / "predictions.parquet", job.test.ids, test, "logit", label=job.test.labels)
         write_scores(folder / "train_scores.parquet", job.scored.ids, log_probs, "logp")
         weights.to_parquet(folder / "weights.parquet", index=False)
         write_text(folder / "history.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def log_softmax(logits: Array) -> Array:
+    """(n, C) log-probabilities."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
 def weights_table(history: History) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from tasks.findings import Finding, Level
 from tasks.loading.checks import checked_options
 from tasks.loading.clusters import with_clusters
 from tasks.loading.generations import divided
-from tasks.loading.overlaps import data_findings, without_copies, without_repeats
+from tasks.loading.overlaps import absent_classes, data_findings, without_copies, without_repeats
 from tasks.loading.read_roles import Reader
 from tasks.reading import USUAL, Readings, reading_of
 from tasks.roles import FILES, MINIMUM_PER_CLASS, MINIMUM_REAL, Role
@@ -90,6 +90,35 @@ def load_task(
     )
     _check_classes(data)
     return replace(data, findings=(*reader.findings, *data_findings(data)))
+
+
+def load_to_train(name: str | Path, places: Mapping[Role, str | Table], readings: Readings = USUAL) -> TaskData:
+    """The user's own generated and real rows with no test set, for a training that nothing is measured of.
+
+    All real rows are the small real set. `test` holds them too, since a task has a test; it measures nothing. No row is
+    left out. Raises `DataError`.
+    """
+    reader = Reader(name, FILES, None, {}, places, readings)
+    rows = reader.rows()
+    real = rows["real"]
+    data = TaskData(
+        spec=reader.spec,
+        source=reader.described_source(),
+        generated=rows["generated"],
+        pool=real,
+        test=real,
+        validation=None,
+        notes=tuple(reader.notes),
+        about="",
+        stand_in=False,
+        default_real=len(real),
+        default_test=len(real),
+        error_prefix=reader.error_prefix,
+        origins=reader.origins,
+        columns=reader.columns,
+    )
+    _check_classes(data)
+    return replace(data, findings=(*reader.findings, *absent_classes(data)))
 
 
 def _folds(reader: Reader, rows: Mapping[str, Rows], test_size: TestSize, requested: int | None) -> int:

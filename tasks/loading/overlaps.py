@@ -35,6 +35,11 @@ def data_findings(data: TaskData) -> Iterator[Finding]:
         yield from _conflicts(what, rows, data.spec.labels)
         yield from _identical_sides(what, rows, data.spec.labels)
     yield from _rare_classes(data)
+    yield from absent_classes(data)
+
+
+def absent_classes(data: TaskData) -> Iterator[Finding]:
+    """A finding for each class without a generated row."""
     for label, name in enumerate(data.spec.labels):
         if not (data.generated.labels == label).any():
             text = f"the generated set has no row of class {name}: nothing that is trained on it alone can predict it"

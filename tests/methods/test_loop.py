@@ -2,59 +2,19 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from bench.training.losses import Step, method_losses, row_losses
-from bench.training.rows import TrainingRows
 from methods import discover, get
 from methods.base import DIVERSITY, QUALITY
-from methods.context import Context
-from methods.loop import Missing, not_expressible
-
-ROWS, CLASSES, SIZE, UPDATES = 40, 3, 8, 5
-RNG = np.random.default_rng(3)
-LABELS = RNG.integers(CLASSES, size=ROWS)
-READY = [name for name, cls in discover().items() if not not_expressible(cls, cls.Config())]
-BEFORE = {"jtt"}  # reads a table when it starts
+from methods.loop import Missing
+from tests.helpers.losses import CLASSES, LABELS, LOSSES, READY, ROWS, SIZE, TABLES, UPDATES, harness
 
 
-def scores() -> torch.Tensor:
-    return torch.from_numpy(RNG.normal(size=(ROWS, CLASSES)).astype(np.float32)).log_softmax(dim=1)
-
-
-TABLES = {QUALITY: scores(), DIVERSITY: scores()}
-
-
-def harness(name: str, batches: list[np.ndarray], all_logits: list[torch.Tensor]) -> list[torch.Tensor]:
-    """The mean losses of the batches, by the code that trains cells."""
-    cls = discover()[name]
-    method = cls(cls.Config())
-    shares = tuple(np.bincount(LABELS, minlength=CLASSES) / ROWS)
-    method.start(Context(CLASSES, ROWS, UPDATES, shares, None, labels=LABELS, ids=np.arange(ROWS)))
-    rows = TrainingRows(
-        table=None,  # type: ignore[arg-type]  # of tokens, which no loss reads
-        ids=np.arange(ROWS),
-        labels=LABELS,
-        real=np.zeros(ROWS, np.bool_),
-        share=np.ones(ROWS, np.float32),
-        tables={},
-    )
-    tables = {table: TABLES[table] for table in cls.requires_of(method.config)}
-    rng, losses = np.random.default_rng(0), []
-    for number, (batch, logits) in enumerate(zip(batches, all_logits, strict=True)):
-        step = Step(rows, tables, batch, batch, number, 0, rng, torch.device("cpu"))
-        log_probs = logits.log_softmax(dim=1)
-        (own,) = method_losses(method, step, [SimpleNamespace(probe=None)], [log_probs])  # type: ignore[list-item]
-        losses.append(row_losses(step, log_probs, own, None)[0].mean())
-    return losses
-
-
-@pytest.mark.parametrize("method", [name for name in READY if name not in BEFORE])
+@pytest.mark.parametrize("method", LOSSES)
 def test_losses_and_gradients_are_those_of_the_harness(method: str) -> None:
     rng = np.random.default_rng(5)
     batches = [rng.choice(ROWS, SIZE, replace=False) for _ in range(UPDATES)]

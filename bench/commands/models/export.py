@@ -1,4 +1,4 @@
-"""`bench export`: a cell's model as a folder for transformers with a model card, on request also on the hub."""
+"""`bench export`: a cell's model as a folder for transformers with a model card, also as ONNX and on the hub."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.commands.models.model_card import card
+from bench.commands.models.onnx_file import NAME, require_packages, write_onnx
 from bench.commands.reports.weights import section_of
 from bench.errors import UserError
 from bench.store.files import read_json, whole_folder, write_text
@@ -16,11 +17,14 @@ from bench.store.schemas import ModelSpec
 LONG = 5_000  # words of the text that an exported model must classify
 
 
-def export(root: Path, name: str, target: Path, licence: str | None) -> Iterator[str]:
-    """Write the model of a finished cell to a new folder; yields lines on it.
+def export(root: Path, name: str, target: Path, licence: str | None, *, onnx: bool = False) -> Iterator[str]:
+    """Write the model of a finished cell to a new folder, on request as ONNX too; yields lines on it.
 
-    Raises UserError for a cell without a whole model and for a folder that is not empty.
+    Raises UserError for a cell without a whole model, for a folder that is not empty, and for a model whose ONNX file
+    does not give the same logits.
     """
+    if onnx:
+        require_packages()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} exists and is not empty; name a new folder")
     cell = find(root, name)
@@ -37,8 +41,11 @@ def export(root: Path, name: str, target: Path, licence: str | None) -> Iterator
         shutil.copytree(model, part, dirs_exist_ok=True)
         write_text(part / "README.md", card(spec, cell, section, licence))
         check(part, pairs=spec["pairs"])
+        worst = write_onnx(part, pairs=spec["pairs"]) if onnx else None
     yield f"{title(spec)}: {target} ({sum(path.stat().st_size for path in target.iterdir()) / 2**20:.1f} MB)"
     yield f'use: pipeline("text-classification", "{target}", truncation=True)'
+    if worst is not None:
+        yield f"ONNX: {target / NAME}; its logits agree with those of the model to {worst:.0e}"
     if licence is None:
         yield "the card says that the licence is unknown; --license apache-2.0 states it"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,12 +48,12 @@ def predict(model: Path | str, file: Path) -> pd.DataFrame:
     table = read_table(file) if file.suffix.lower() in READERS else None
     ids, first, second = lines(file) if table is None else texts_in(table)
     check_inputs(config.get("inputs"), second is not None, str(model), file)
-    probabilities = classify(checkpoint, len(labels), first, second)
+    found = classify(checkpoint, len(labels), first, second)
     import pandas as pd
 
-    frame = pd.DataFrame({"id": ids, "label": [labels[k] for k in probabilities.argmax(axis=1)]})
+    frame = pd.DataFrame({"id": ids, "label": [labels[k] for k in found.argmax(axis=1)]})
     for k, label in enumerate(labels):
-        frame[f"p_{label}"] = probabilities[:, k]
+        frame[f"p_{label}"] = found[:, k]
     columns = {} if table is None else {key: cells for key, cells in table.columns.items() if key != id_column(table)}
     own = {f"{name}{OF_INPUT}" if name in frame else name: cells for name, cells in columns.items()}
     return pd.concat([frame, pd.DataFrame(own, index=frame.index, dtype=object)], axis=1) if own else frame
@@ -155,15 +155,23 @@ def lines(file: Path) -> tuple[list[Any], list[str], None]:
 def classify(checkpoint: Checkpoint, n_classes: int, texts: list[str], pairs: list[str] | None) -> np.ndarray[Any, Any]:
     """(n, C) probabilities. Raises UserError for a model whose weights or tokenizer do not fit."""
     from bench.encoders.loading import check_tokenizer, load_classifier, load_tokenizer
-    from bench.precomputed.inference import BATCH, batched, in_order
-    from bench.precomputed.tokens import by_length
 
     model = load_classifier(checkpoint, n_classes).model
     tokenizer = load_tokenizer(checkpoint)
     check_tokenizer(checkpoint.name, model, tokenizer)
+    return probabilities(model, tokenizer, checkpoint.positions, texts, pairs)
+
+
+def probabilities(
+    model: Any, tokenizer: Any, positions: int | None, texts: Sequence[str], pairs: Sequence[str] | None
+) -> np.ndarray[Any, Any]:
+    """(n, C) probabilities by a model in memory. Texts are cut to the tokenizer's limit, or to `positions` tokens."""
+    from bench.precomputed.inference import BATCH, batched, in_order
+    from bench.precomputed.tokens import by_length
+
     device = devices.available()
     model.to(device)
-    known = [length for length in (tokenizer.model_max_length, checkpoint.positions) if length and length < UNLIMITED]
+    known = [length for length in (tokenizer.model_max_length, positions) if length and length < UNLIMITED]
     limit = min(known, default=None)
 
     def inputs(index: IntArray) -> dict[str, Tensor]:
@@ -172,12 +180,12 @@ def classify(checkpoint: Checkpoint, n_classes: int, texts: list[str], pairs: li
             tokenizer(*columns, padding=True, truncation=limit is not None, max_length=limit, return_tensors="pt")
         )
 
-    def probabilities(batch: dict[str, Tensor]) -> Tensor:
+    def forward(batch: dict[str, Tensor]) -> Tensor:
         logits: Tensor = model(**batch).logits
         return logits.softmax(dim=-1)
 
     batches = by_length(np.array([len(text) for text in texts]), BATCH)
-    results = batched(probabilities, inputs, batches, device)
+    results = batched(forward, inputs, batches, device)
     return np.asarray(in_order(results, len(texts), model.config.num_labels, device).double().cpu().numpy())
 
 

@@ -16,6 +16,7 @@ from bench.leaderboard.extra_tables.extra_table import ExtraTable
 from bench.leaderboard.read.row_weights import Absence, RowWeights, ess, finds, rank_correlation, read, thirds
 from bench.leaderboard.results import Row, Section
 from bench.stats.interval import Interval, t_interval
+from tasks.errors import plural
 
 if TYPE_CHECKING:
     from bench.arrays import FloatArray
@@ -71,15 +72,25 @@ READING_AUROC = (
 )
 
 
+UNSCORED = (
+    "- ρ with p is not known in {unscored} of {cells}, which have no final scores of generated rows (--final-scores "
+    "checkers)."
+)
+
+
 def weight_table(section: Section) -> ExtraTable | None:
     """The table; None where no cell has stored weights."""
-    rows = [weight_row(row, by_seed) for row in section.rows if (by_seed := of_row(section, row))]
+    weights = [(row, by_seed) for row in section.rows if (by_seed := of_row(section, row))]
+    rows = [weight_row(row, by_seed) for row, by_seed in weights]
     if all(row.why for row in rows):
         return None
     empty = {"wrong": [row.wrong.mean for row in rows], "repeated": [row.repeated.mean for row in rows]}
     absent = {f"weight_{name}" for name, values in empty.items() if np.isnan(values).all()}
     columns = [column for column in COLUMNS if column.key not in absent]
-    reading = READING if len(absent) == len(empty) else (*READING, READING_AUROC)
+    reading = [*READING, *([READING_AUROC] if len(absent) < len(empty) else [])]
+    cells = [rows for _, by_seed in weights for rows in by_seed.values() if isinstance(rows, RowWeights)]
+    if unscored := sum(bool(np.isnan(rows.model).all() and (rows.label >= 0).all()) for rows in cells):
+        reading.append(UNSCORED.format(unscored=unscored, cells=plural(len(cells), "cell")))
     return ExtraTable("weights", "Weights", columns, rows, after=["\n".join(reading)])
 
 

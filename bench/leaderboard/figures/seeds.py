@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.leaderboard.columns import signed
 from bench.leaderboard.figures.findings import shown_pairs
-from bench.leaderboard.figures.style import INK, VERDICTS, figure, short, title
+from bench.leaderboard.figures.style import INK, VERDICTS, figure, inside, short, title
 from bench.leaderboard.results import Section
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def heat(section: Section, delta: float) -> Figure | None:
         yticklabels=names,
         cbar=False,
     )
+    inside(axes)
     axes.tick_params(axis="x", rotation=40 if max(map(len, names)) > 5 else 0)
     for label in axes.get_xticklabels():
         label.set_horizontalalignment("right" if max(map(len, names)) > 5 else "center")

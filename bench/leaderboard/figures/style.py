@@ -118,6 +118,12 @@ def for_dark_pages(svg: bytes) -> bytes:
     return svg.replace(b"<defs>", style, 1)
 
 
+def inside(axes: Axes) -> None:
+    """Leave the texts in the cells of a heat map out of the layout: they lie inside, and measuring hundreds is slow."""
+    for text in axes.texts:
+        text.set_in_layout(False)
+
+
 def short(label: str, most: int = LABEL) -> str:
     """A label cut to `most` characters."""
     return label if len(label) <= most else label[: most - 1] + "…"

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.arrays import FloatArray
 from bench.leaderboard.extra_tables.weights import of_row
-from bench.leaderboard.figures.style import figure, short
+from bench.leaderboard.figures.style import figure, inside, short
 from bench.leaderboard.read.row_weights import RowWeights, agreement
 from bench.leaderboard.results import Section
 
@@ -99,6 +99,7 @@ def agreements(section: Section, delta: float) -> Figure | None:
         cbar=False,
         square=True,
     )
+    inside(axes)
     axes.tick_params(axis="x", rotation=40)
     for text in axes.get_xticklabels():
         text.set_horizontalalignment("right")

@@ -105,12 +105,14 @@ def label_probability(folder: Path | None, origin: IntArray, label: IntArray) ->
     if path is None or not path.exists() or (label < 0).any():
         return np.full(len(origin), np.nan)
     scores = (
-        read_table(path, {"id": "whole", "logp_*": "number"})
+        read_table(path, {"id": "whole", "logp_*?": "number"})
         .drop_duplicates("id")
         .set_index("id")
         .reindex(origin)
         .to_numpy(np.float64)
     )
+    if not scores.shape[1]:  # --final-scores checkers
+        return np.full(len(origin), np.nan)
     if not label.max() < scores.shape[1]:
         raise UserError(f"{path} has scores of {scores.shape[1]} classes, and rows have label {label.max()}")
     return np.asarray(np.exp(scores[np.arange(len(origin)), label]))

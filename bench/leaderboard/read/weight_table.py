@@ -150,7 +150,9 @@ def probabilities(folder: Path | None, origins: IntArray, classes: int) -> Float
     path = None if folder is None else folder / "train_scores.parquet"
     if path is None or not path.exists():
         return np.full((len(origins), classes), np.nan)
-    scores = read_table(path, {"id": "whole", "logp_*": "number"}).drop_duplicates("id").set_index("id")
+    scores = read_table(path, {"id": "whole", "logp_*?": "number"}).drop_duplicates("id").set_index("id")
+    if not scores.shape[1]:  # --final-scores checkers
+        return np.full((len(origins), classes), np.nan)
     if scores.shape[1] != classes:
         raise UserError(f"{path} has scores of {scores.shape[1]} classes, and the task has {classes}")
     return np.asarray(np.exp(scores.reindex(origins).to_numpy(np.float64)))
@@ -249,6 +251,8 @@ def remarks(frame: pd.DataFrame, cells: int) -> list[str]:
         lines.append(
             f"{plural(without, 'row')} not in the run, so without a weight; --generated-rows all takes every row"
         )
+    if frame["model"].isna().all():
+        lines.append("model is empty: these cells have no final scores (--final-scores checkers)")
     if frame["quality"].isna().all():
         lines.append("likely_mislabelled is empty: no method of the grid uses a quality checker (dimp does)")
     return lines

@@ -1,0 +1,236 @@
+"""`WeightedTrainer`: a `transformers.Trainer` whose loss on the training rows is that of a weighting method.
+
+    trainer = WeightedTrainer(model, args, method="dimp(clip=20)", train_dataset=generated, real_dataset=real)
+    trainer.train()
+    trainer.row_weights()     # (n,) the mean weight of each generated row
+
+Evaluation, prediction, logging and saving are those of `transformers.Trainer`.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import Trainer, TrainingArguments, set_seed
+
+from bench.arrays import Array, FloatArray
+from bench.config.method_choice import MethodChoice, choose
+from bench.errors import UserError
+from bench.outside.numbered_rows import ROW, Numbered, NumberedCollator
+from methods.base import DIVERSITY, QUALITY
+from methods.loop import BatchLoss, not_expressible
+
+Checker = nn.Module | Array | Tensor  # a classifier, or (n, C) its log-probabilities of the training rows
+ONES = 1e-3  # how far from 1 the probabilities of a row may sum up
+
+
+class WeightedTrainer(Trainer):  # type: ignore[misc]  # of a library without types
+    """A `transformers.Trainer` that trains by a weighting method.
+
+    `train_dataset` has the generated rows and `real_dataset` the small real set, both tokenised, with labels.
+
+    A checker that the method needs and that is not given is trained first: a copy of the model as it is before
+    training, with cross-entropy, the same arguments and the same number of updates. The quality checker is trained on
+    `real_dataset`, the diversity checker on `train_dataset`. A checker that is given is a classifier with the tokenizer
+    of the model, or (n, C) its log-probabilities of the rows of `train_dataset`, in their order.
+
+    A batch of a device is the batch that the method sees, also with gradient accumulation. Raises UserError for a
+    method that needs more than a loss per batch, and for arguments that do not fit.
+    """
+
+    loss_is_scaled_for_ga = False  # the loss is the mean over a batch: the base class divides it for accumulation
+
+    def __init__(
+        self,
+        model: Any = None,
+        args: TrainingArguments | None = None,
+        *,
+        method: str = "dimp",
+        real_dataset: Any = None,
+        quality_checker: Checker | None = None,
+        diversity_checker: Checker | None = None,
+        **others: Any,
+    ) -> None:
+        """`method` is an expression as in `bench run`; `others` are further arguments of `transformers.Trainer`."""
+        self.choice = chosen(method)
+        self.real_dataset = real_dataset
+        self.checkers: dict[str, Checker | None] = {QUALITY: quality_checker, DIVERSITY: diversity_checker}
+        if (args is not None and args.label_smoothing_factor) or others.get("compute_loss_func") is not None:
+            raise UserError(
+                "WeightedTrainer takes its loss from the method; leave out label_smoothing_factor and compute_loss_func"
+            )
+        super().__init__(model, args, **others)
+        self._check()
+        self.labels = labels_of(self.train_dataset)
+        self.rows: Any = self.train_dataset
+        self.collator: Any = self.data_collator
+        numbered: Any = Numbered(self.rows), NumberedCollator(self.collator)
+        self.train_dataset, self.data_collator = numbered
+        self.tables: dict[str, Tensor] = {}  # table -> (n, C) log-probabilities of the training rows, on the device
+        self._begin()
+
+    def _check(self) -> None:
+        """Raise UserError for arguments that do not go together."""
+        if not hasattr(self.train_dataset, "__len__"):
+            raise UserError("WeightedTrainer needs a train_dataset with a length: weights are kept by row number")
+        if QUALITY in self.required and self.checkers[QUALITY] is None and self.real_dataset is None:
+            raise UserError(f"{self.choice.label} needs a quality checker: give real_dataset=, or quality_checker=")
+        if self.args.world_size > 1 or self.args.n_gpu > 1:
+            raise UserError(
+                "WeightedTrainer trains on one device, and there are several; set CUDA_VISIBLE_DEVICES to one of them, "
+                "or use `bench run`, which trains on several"
+            )
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The tables that the method reads."""
+        return self.choice.cls.requires_of(self.choice.config)
+
+    @property
+    def updates(self) -> int:
+        """The number of updates of the training, as `transformers.Trainer` counts them."""
+        args, rows = self.args, len(self.labels)
+        if args.max_steps > 0:
+            return int(args.max_steps)
+        batches = rows / args.train_batch_size
+        batches = math.floor(batches) if args.dataloader_drop_last else math.ceil(batches)
+        return math.ceil(args.num_train_epochs * max(1, math.ceil(batches / args.gradient_accumulation_steps)))
+
+    def _begin(self) -> None:
+        """Forget the state and the weights of an earlier training."""
+        method = self.choice.cls(self.choice.config)
+        self.batch_loss = BatchLoss(method, self.updates, self.labels, self.args.seed)
+        self.weight_sums = np.zeros(len(self.labels))
+        self.visits = np.zeros(len(self.labels), np.int64)
+
+    def train(self, resume_from_checkpoint: Any = None, *others: Any, **keywords: Any) -> Any:
+        """Train the checkers that are missing, then the model. Raises UserError for a checkpoint to resume from."""
+        if resume_from_checkpoint:
+            raise UserError("a WeightedTrainer cannot resume: a checkpoint does not hold the state of the method")
+        self._begin()
+        self.prepare()
+        set_seed(self.args.seed)  # whatever was trained before, each method gets the same batches and dropout masks
+        return super().train(None, *others, **keywords)
+
+    def prepare(self) -> None:
+        """Score the training rows by the checkers that the method reads; those that are not given are trained."""
+        for table in self.required:
+            if table not in self.tables:
+                self.tables[table] = self._scores(table).to(self.args.device)
+
+    def _scores(self, table: str) -> Tensor:
+        """(n, C) log-probabilities of the training rows by a checker, which is trained if it is not given."""
+        checker = self.checkers[table]
+        if isinstance(checker, np.ndarray | Tensor):
+            return checked_scores(torch.as_tensor(checker, dtype=torch.float32), len(self.labels), f"{table}_checker")
+        rows = self.real_dataset if table == QUALITY else self.rows
+        model: Any = copy.deepcopy(self.model) if checker is None else checker
+        trainer = self._plain(model, rows)
+        if checker is None:
+            logging.getLogger(__name__).info("training the %s checker: %d updates", table, trainer.args.max_steps)
+            trainer.train()
+        logits = torch.as_tensor(np.asarray(trainer.predict(self.rows).predictions), dtype=torch.float32)
+        return logits.log_softmax(dim=1)
+
+    def _plain(self, model: nn.Module, rows: Any) -> Trainer:
+        """A trainer with cross-entropy and as many updates; it saves, evaluates and reports nothing."""
+        args: Any = copy.copy(self.args)
+        args.max_steps = self.updates
+        args.save_strategy = args.eval_strategy = args.logging_strategy = "no"
+        args.report_to, args.load_best_model_at_end, args.push_to_hub = [], False, False
+        return Trainer(
+            model, args, train_dataset=rows, data_collator=self.collator, processing_class=self.processing_class
+        )
+
+    def _set_signature_columns_if_needed(self) -> None:
+        """Keep the row numbers, which the base class would remove as a column that the model does not take."""
+        super()._set_signature_columns_if_needed()
+        columns: Any = self._signature_columns
+        if ROW not in columns:
+            columns.append(ROW)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """() the mean of the method's losses of a training batch; that of the base class in an evaluation."""
+        rows = inputs.pop(ROW, None)
+        if rows is None or not model.training:
+            return super().compute_loss(model, inputs, return_outputs)
+        labels = inputs.pop("labels")
+        outputs = model(**inputs)
+        self.batch_loss.step = self.state.global_step
+        result = self.batch_loss.rows(
+            outputs.logits,
+            labels,
+            quality=self.tables[QUALITY][rows] if QUALITY in self.tables else None,
+            diversity=self.tables[DIVERSITY][rows] if DIVERSITY in self.tables else None,
+            ids=rows,
+            epoch=int(self.state.epoch or 0),
+            evaluate=partial(without_dropout, model, inputs),
+        )
+        if result.weight is not None:
+            index = rows.cpu().numpy()
+            np.add.at(self.weight_sums, index, result.weight.detach().double().cpu().numpy())
+            np.add.at(self.visits, index, 1)
+        loss = result.loss.mean()
+        return (loss, outputs) if return_outputs else loss
+
+    def row_weights(self) -> FloatArray:
+        """(n,) the mean effective weight of each training row over its visits.
+
+        NaN for a row that was never visited, and for all rows if the method's loss is no weighted cross-entropy.
+        """
+        unknown = np.full(len(self.visits), np.nan)
+        return np.asarray(np.divide(self.weight_sums, self.visits, out=unknown, where=self.visits > 0))
+
+
+def chosen(expression: str) -> MethodChoice:
+    """The one method of an expression. Raises UserError if a loss per batch cannot express it."""
+    choices, _ = choose(expression, {})
+    if len(choices) != 1:
+        raise UserError(f"method={expression!r} names {len(choices)} methods; WeightedTrainer takes one")
+    (choice,) = choices
+    if why := not_expressible(choice.cls, choice.config):
+        raise UserError(f"{choice.label} {why}; use bench.outside.WeightedTextClassifier, which trains by any method")
+    return choice
+
+
+def labels_of(rows: Any) -> Any:
+    """(n,) int64 labels of a data set of tokenised rows. Raises UserError if its rows have none."""
+    first = rows[0]
+    key = next((name for name in ("labels", "label", "label_ids") if name in first), None)
+    if key is None:
+        raise UserError(f"the rows of train_dataset have no labels, only {', '.join(map(str, first))}")
+    column = rows[key] if hasattr(rows, "column_names") else [row[key] for row in rows]
+    return np.array([int(label) for label in column], dtype=np.int64)
+
+
+def checked_scores(scores: Tensor, rows: int, name: str) -> Tensor:
+    """Log-probabilities of a checker. Raises UserError if they are none, or not one row per training row."""
+    if scores.ndim != 2 or len(scores) != rows:
+        raise UserError(f"{name} must have a row per training row: ({rows}, C), not {tuple(scores.shape)}")
+    if not bool(((scores.exp().sum(dim=1) - 1).abs() < ONES).all()):
+        raise UserError(f"{name} must hold log-probabilities: the exponentials of a row sum up to 1")
+    return scores
+
+
+def without_dropout(model: nn.Module, inputs: dict[str, Any]) -> Tensor:
+    """(B, C) log-probabilities of a batch in evaluation mode, without a graph."""
+    model.eval()
+    try:
+        with torch.no_grad():
+            log_probs: Tensor = model(**inputs).logits.float().log_softmax(dim=1)
+    finally:
+        model.train()
+    return log_probs

@@ -1,0 +1,123 @@
+"""`WeightedTextClassifier` predicts what a cell with the same rows predicts, and behaves as estimators do."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+import tasks
+from bench.errors import UserError
+from bench.outside import WeightedTextClassifier
+from tests.helpers.in_fork import workers_by_fork
+
+DATA = tasks.load("twitter")
+REAL, GENERATED, TEST = DATA.pool.take(np.arange(40)), DATA.generated.take(np.arange(64)), DATA.test.take(np.arange(40))
+METHODS = ("dimp(clip=20)", "co-teaching", "real-only", "density-ratio")  # with a checker, phases, real rows, tables
+
+
+def dicts(rows: tasks.Rows) -> list[dict[str, str]]:
+    """The rows as `bench run` takes them."""
+    return [
+        {"text": text, "label": DATA.spec.labels[label]} for text, label in zip(rows.texts, rows.labels, strict=True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trainings of the module."""
+    return tmp_path_factory.mktemp("store")
+
+
+def fitted(encoder: Path, store: Path, method: str = "dimp(clip=20)", **others: object) -> WeightedTextClassifier:
+    classifier = WeightedTextClassifier(method, encoder=str(encoder), preset="smoke", store=store, **others)
+    return classifier.fit(dicts(REAL), dicts(GENERATED))
+
+
+@pytest.fixture(autouse=True)
+def _fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers_by_fork(monkeypatch)
+
+
+def test_predictions_are_those_of_cells(tiny_encoder: Path, store: Path, run_here: Callable[..., object]) -> None:
+    plan = run_here(
+        methods=",".join(METHODS),
+        tasks=f"files[real={len(REAL)}]",
+        real=dicts(REAL),
+        generated=dicts(GENERATED),
+        test=dicts(TEST),
+        settings={"generated_rows": "all"},
+    )
+    jobs = [plan.jobs[identity] for identity in plan.cells]
+    for method, job in zip(METHODS, jobs, strict=True):
+        logits = pd.read_parquet(job.folder / "predictions.parquet").filter(like="logit").to_numpy(np.float64)
+        expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        classifier = fitted(tiny_encoder, store, method)
+        assert classifier.classes_.tolist() == list(job.spec_json["labels"])
+        assert classifier.predict_proba(TEST.texts) == pytest.approx(expected, abs=1e-6), method
+    assert len({str(job.spec.id) for job in jobs}) == len(METHODS)
+
+
+def test_it_is_an_estimator(tiny_encoder: Path, store: Path) -> None:
+    classifier = fitted(tiny_encoder, store)
+    again = clone(classifier)
+    assert again.get_params() == classifier.get_params()
+    assert again.set_params(method="ce").method == "ce"
+    with pytest.raises(Exception, match="not fitted"):
+        again.predict(["a"])
+    copied = pickle.loads(pickle.dumps(classifier))
+    predicted = classifier.predict(TEST.texts)
+    assert copied.predict(TEST.texts).tolist() == predicted.tolist()
+    names = [DATA.spec.labels[label] for label in TEST.labels]
+    assert classifier.score(TEST.texts, names) == float(np.mean(predicted == np.array(names)))
+    assert classifier.predict_proba([]).shape == (0, 2)
+    with pytest.raises(UserError, match="trained on single texts, not on tuple"):
+        classifier.predict([("a", "b")])
+    assert (store / "runs").is_dir()
+
+
+def test_labels_stay_numbers_and_columns_are_named(tiny_encoder: Path, store: Path) -> None:
+    """Texts and labels as two lists, and a DataFrame with names of its own; the rows and the training are the same."""
+    given = fitted(tiny_encoder, store)
+    numbered = clone(given).fit((REAL.texts, REAL.labels), (GENERATED.texts, GENERATED.labels))
+    assert numbered.classes_.tolist() == [0, 1]
+    assert numbered.score(TEST.texts, TEST.labels) == float(np.mean(numbered.predict(TEST.texts) == TEST.labels))
+    frames = [pd.DataFrame(dicts(rows)).rename(columns={"text": "tweet"}) for rows in (REAL, GENERATED)]
+    named = clone(given).set_params(data={"text": "tweet"}).fit(*frames)
+    assert named.predict_proba(TEST.texts) == pytest.approx(given.predict_proba(TEST.texts), abs=1e-6)
+
+
+def test_pairs_of_texts(tiny_encoder: Path, tmp_path: Path) -> None:
+    pairs = [(text, text[::-1]) for text in GENERATED.texts]
+    classifier = WeightedTextClassifier("ce", encoder=str(tiny_encoder), preset="smoke", store=tmp_path)
+    classifier.fit((pairs[:40], GENERATED.labels[:40]), (pairs, GENERATED.labels))
+    assert classifier.predict(pairs[:3]).shape == (3,)
+    with pytest.raises(UserError, match="trained on pairs of texts, not on str"):
+        classifier.predict(["a text"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "real", "message"),
+    [
+        ({"method": "ce,dimp"}, None, "names 2 methods"),
+        ({"method": "dinp"}, None, "unknown method 'dinp'"),
+        ({"preset": "quik"}, None, "unknown preset 'quik'"),
+        ({"settings": {"rl": 1}}, None, "unknown setting of preset smoke 'rl'"),
+        ({"data": {"text": "tweet"}}, None, "tweet"),
+        ({}, (["a"], [0, 1]), "there are 1 texts and 2 labels"),
+        ({}, (["a"], [0], [1]), "not 3 parts"),
+        ({"method": "score"}, None, "score"),
+        ({"preset": "probe"}, None, "preset"),
+    ],
+)
+def test_what_does_not_fit_is_said_before_training(
+    settings: dict[str, object], real: object, message: str, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    classifier = WeightedTextClassifier(encoder=str(tiny_encoder), preset="smoke", store=tmp_path)
+    with pytest.raises((UserError, tasks.DataError), match=message):
+        classifier.set_params(**settings).fit(real or dicts(REAL), dicts(GENERATED))
