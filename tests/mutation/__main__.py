@@ -66,6 +66,7 @@ def noticed(session: pytest.Session, path: Path, mutant: Mutant) -> bool:
             resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, 1), os.dup2(null, 2)
+            session.config.pluginmanager.unregister(name="terminalreporter")  # it has a copy of the output
             transplant(importlib.import_module(module_of(path)), mutant.source)
             code = int(any_fails(session, tests_of(path, session.items)))
         finally:
@@ -113,7 +114,8 @@ def main(count: int = COUNT, seed: int = 0, *names: str) -> int:
     paths = sorted([ROOT / name for name in names] or files())
     everything = [(path, k) for path in paths for k in range(mutants.count(path.read_text(encoding="utf-8")))]
     campaign = Campaign(random.Random(seed).sample(everything, min(count, len(everything))), len(everything))
-    tests = [str(ROOT / "tests" / folder) for folder in ("methods", "bench/stats")]
+    folders = {"methods" if path.parent.name == "methods" else "bench/stats" for path in paths}
+    tests = [str(ROOT / "tests" / folder) for folder in sorted(folders)]
     options = [word for name in PLUGINS for word in ("-p", f"no:{name}")]
     pytest.main(["-q", "-o", "addopts=", *options, *tests], plugins=[campaign])
     return int(campaign.killed == 0)

@@ -66,3 +66,10 @@ def test_ece():
     mixed = np.log(np.array([[0.9, 0.1]] * 10 + [[0.6, 0.4]] * 10))
     both = np.array([0] * 9 + [1] + [0] * 8 + [1] * 2)
     assert metrics.ece(both, mixed) == pytest.approx((0 + 0.2) / 2)
+
+
+def test_bins_of_the_ece_are_closed_on_the_right():
+    between = np.log(np.array([[0.5, 0.5], [0.6, 0.4]]))  # 0.5 is in the lower one of two bins, 0.6 in the upper one
+    assert metrics.ece(np.array([1, 0]), between, bins=2) == pytest.approx((0.5 + 0.4) / 2)
+    certain = np.array([[1e4, 0.0], [np.log(0.96), np.log(0.04)]])  # 1 has no bin of its own
+    assert metrics.ece(np.array([1, 0]), certain) == pytest.approx((1 - 0.04) / 2)
