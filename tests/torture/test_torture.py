@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.__main__ import CAMPAIGNS
+from tests.torture.__main__ import CAMPAIGNS, main
 from tests.torture.campaign import Campaign, NotPermittedError, run
 
 
@@ -20,3 +20,9 @@ def test_nothing_is_lost_doubled_or_torn(tmp_path: Path, campaign: Campaign) -> 
     assert count.checked >= 10
     assert (count.lost, count.doubled, count.torn) == (0, 0, 0)
     assert count.kills + count.stops + count.cleaned + count.refused > 0
+
+
+def test_campaigns_are_chosen_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(2, 0, 0, "kills") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["kills", "cells"]
