@@ -5,6 +5,7 @@ tasks: twitter
 seeds: 5
 lr: 1e-4              # any training setting, or a method's hyper-parameter as `dimp.clip`
 set: {updates: 96}    # the same, in a mapping
+engine_set: {time: 60}
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from tasks.strict_yaml import read_yaml
 
 SET = "set"
 REPEATED = [option_of(entry).name for entry in fields(RunArguments) if option_of(entry).repeatable]
+PAIRS = [option_of(entry).name for entry in fields(RunArguments) if option_of(entry).convert]
 
 
 def read(path: Path, known: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -40,6 +42,8 @@ def read(path: Path, known: Collection[str]) -> Iterator[tuple[str, str]]:
         name = hyphenated(str(key))
         if "." not in name and name not in known:
             raise unknown(f"key in {path}:", name, known)
+        if name in PAIRS and isinstance(value, dict):
+            value = [f"{one}={text(part, f'{path}: {key}: {one}')}" for one, part in value.items()]
         values = value if name in REPEATED and isinstance(value, list) and value else [value]
         yield from ((name, text(one, f"{path}: {key}")) for one in values)
 

@@ -132,7 +132,7 @@ class Watch:
     def __init__(self, engine: Slurm, queue: Queue, workers: int, watcher: Watcher, limits: Limits) -> None:
         self.engine, self.queue, self.workers, self.watcher, self.limits = engine, queue, workers, watcher, limits
         self.root = next(iter(queue.jobs.values())).root if queue.jobs else Path()
-        self.arrays, self.tasks = list[Array](), list[Task]()
+        self.arrays, self.tasks = list[Array](), list[Task]()  # arrays of this command, and all tasks that it follows
         self.deaths: defaultdict[str, list[str]] = defaultdict(list)  # job id -> how the tasks ended that ran it
         self.looked = 0.0
 
@@ -146,10 +146,12 @@ class Watch:
             if states is None:
                 raise UserError(f"squeue does not answer, and {array.folder} names an array that may still run")
             alive = [index for index, word in states.items() if word in ALIVE]
+            owned = array.adopt(self.root)  # else another command watches it too
             if not alive:
-                shutil.rmtree(array.folder, ignore_errors=True)
+                if owned:
+                    shutil.rmtree(array.folder, ignore_errors=True)
                 continue
-            self.arrays.append(array)
+            self.arrays += [array] if owned else []
             self.tasks += (Task(array, index, self.open_jobs(array.tasks[index])) for index in alive)
             count = plural(len(alive), "array task")
             self.watcher.note([f"{count} of an earlier command still run or wait ({array.name})"])
@@ -246,7 +248,7 @@ class Watch:
             self.tasks.remove(task)
             again += self.after(task, word)
         covered = {identity for task in self.tasks for identity in task.jobs}
-        self.submit([job for job in dict.fromkeys(again) if job.id not in covered])
+        self.submit([job for identity, job in {job.id: job for job in again}.items() if identity not in covered])
 
     def after(self, task: Task, word: str) -> list[Job]:
         """Deal with the jobs of a task that ended in a state. Returns the cells to submit again."""

@@ -21,8 +21,9 @@ from typing import Any
 from bench.errors import UserError
 from bench.execution.engines.slurm_task import Bundle
 from bench.store.files import write_json
+from bench.store.leases import Life, exclusive, life, take
 
-FOLDER = ".slurm"  # of a store: a folder for each array
+FOLDER, OWNER = ".slurm", "owner"  # of a store: a folder for each array, in it the lease of the command that owns it
 ANSWER = 60  # seconds in which a command of SLURM must answer
 ENDED = "ended"  # the state of a task that the scheduler has forgotten
 # States of `squeue` in which a task runs, or will.
@@ -52,6 +53,15 @@ class Array:
     def write(self) -> None:
         """Record the array."""
         write_json(self.folder / "array.json", {"tasks": self.tasks, "cluster": self.cluster, "pids": self.pids})
+
+    def adopt(self, root: Path) -> bool:
+        """Become the owner, who may cancel the array and remove its record. False while another command owns it."""
+        owner = self.folder / OWNER
+        with exclusive(root):
+            if life(owner) not in (None, Life.DEAD):
+                return False
+            take(root, owner)
+        return True
 
     def states(self) -> dict[int, str] | None:
         """The state of each task; `ended` if the scheduler has forgotten it. None if the scheduler does not answer."""
@@ -124,6 +134,7 @@ def submit(
     folder = root / FOLDER / f"bench-{secrets.token_hex(6)}"
     array = Array(folder, [[job.id for job in jobs] for jobs in bundles], cluster)
     array.folder.mkdir(parents=True)
+    array.adopt(root)
     array.write()
     work: list[Bundle] = [task(tuple(jobs), array.journal(index)) for index, jobs in enumerate(bundles)]
     try:

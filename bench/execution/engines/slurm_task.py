@@ -19,6 +19,7 @@ from bench.execution.prepare import current_state
 from bench.execution.queue import Queue
 from bench.jobs import Job, Outcome
 from bench.store.folders import State, failure
+from bench.store.leases import registered
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ class Bundle:
         )
         limits = Limits(self.retries, self.cell_timeout, silence=lambda job: self.silence.get(job.id, SILENCE))
         try:
-            Local().execute(queue, self.workers, Journal(self.journal, queue), limits)
+            with registered(self.jobs[0].root):  # `bench clean` waits for this task, not for the command alone
+                Local().execute(queue, self.workers, Journal(self.journal, queue), limits)
         except UserError as error:
             write_event(self.journal, Event("", "stop", str(error)))
             raise

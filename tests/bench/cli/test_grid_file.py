@@ -56,6 +56,12 @@ def test_the_command_line_wins(tmp_path: Path, typed: tuple[str, ...], gone: str
     assert gone not in arguments(tmp_path / "grid.yaml", GRID, *typed)
 
 
+@pytest.mark.parametrize("text", ["{time: 60, setup: 'a, b'}", "[time=60, 'setup=a, b']"])
+def test_settings_of_the_engine_are_a_mapping_or_a_list(tmp_path: Path, text: str) -> None:
+    result = arguments(tmp_path / "grid.yaml", f"engine: slurm\nengine_set: {text}\n")
+    assert result == ["run", "--engine=slurm", "--engine-set=time=60", "--engine-set=setup=a, b"]
+
+
 def test_plugins_are_given_one_by_one(tmp_path: Path) -> None:
     result = arguments(tmp_path / "grid.yaml", "plugin: [a.py, b.py]\nmethods: ce\n")
     assert result == ["run", "--plugin=a.py", "--plugin=b.py", "--methods=ce"]

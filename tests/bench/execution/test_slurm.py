@@ -57,7 +57,9 @@ def test_what_array_tasks_tell(done: tuple[Path, Queue, Recorder]) -> None:
 
 
 class Job:
-    """A job that is no process."""
+    """A job that is no process. Like a real one, it cannot be hashed."""
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, root: Path, name: str, *needs: str) -> None:
         self.id, self.title, self.needs, self.root = name, name, needs, root
@@ -115,10 +117,24 @@ def test_a_repeated_command_submits_only_what_no_array_does(watch: Watch, monkey
     again.attach()
     assert [job.id for job in again.uncovered()] == ["a", "b"]
     states[1] = "COMPLETED"
+    (watch.tasks[0].array.folder / slurm_array.OWNER).unlink()  # that command has ended
     last = Watch(Slurm(), watch.queue, 2, Recorder(), Limits())
     last.attach()
     assert len(last.uncovered()) == 3
     assert not slurm_array.recorded(watch.root), "the record of an ended array is removed"
+
+
+def test_the_array_of_a_living_command_is_followed_but_not_owned(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = {0: "RUNNING", 1: "RUNNING"}
+    monkeypatch.setattr(Array, "states", lambda self: states)
+    assert watch.arrays[0].adopt(watch.root)  # this process is the living command
+    other = Watch(Slurm(), watch.queue, 2, Recorder(), Limits())
+    other.attach()
+    assert len(other.tasks) == 2
+    assert other.arrays == []
+    states.update({0: "COMPLETED", 1: "COMPLETED"})
+    Watch(Slurm(), watch.queue, 2, Recorder(), Limits()).attach()
+    assert slurm_array.recorded(watch.root)
 
 
 def test_a_repeated_command_waits_for_squeue(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
