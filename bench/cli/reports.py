@@ -174,7 +174,7 @@ def labels(
     points, notes = (labelling.sizes_of(sizes), []) if sizes else labelling.default_of(request)
     for note in notes:
         say(note)
-    request, options = make(along(request.tasks[0].label, f"real={','.join(map(str, points))}"))
+    request, options = make(along(request.tasks[0].expression, f"real={','.join(map(str, points))}"))
     finish(labelling.labels(request, options, say, display()))
 
 

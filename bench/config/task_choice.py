@@ -36,6 +36,11 @@ class TaskChoice:
     stress: Mapping[str, Any]
     location: str | Path
 
+    @property
+    def expression(self) -> str:
+        """What --tasks takes for this task: its location, which for files is not its name, with the options."""
+        return task_label(str(self.location), {**self.filters, **self.stress})
+
 
 def choose_tasks(
     names: str | Sequence[str], places: Mapping[Role, Any], own_name: str | None = None

@@ -99,7 +99,7 @@ class SectionRows:
             return replace(data, generated=numbered_apart(data.generated, base, self.base))
         if self.settings.vary != "generated":
             return data
-        return replace(data, generated=resampled(data.generated, derive("generated", self.task.name, seed)))
+        return replace(data, generated=resampled(data.generated, derive("generated", self.task.spec.name, seed)))
 
     def real_of(self, seed: int) -> Rows:
         """The small real set of a seed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -24,6 +24,7 @@ from bench.leaderboard.results import Row
 from bench.stats.crossed import macro_f1_influence
 from bench.store.files import write_bytes
 from tasks import DataError, TaskData
+from tasks.cross_validation import of_seed
 
 SIZES = 5  # of a curve, each half of the next one
 STEP = 0.01  # one point
@@ -36,20 +37,22 @@ Show = Callable[[Progress], AbstractContextManager[object]]
 def default_sizes(data: TaskData, seeds: Sequence[int]) -> tuple[list[int], list[str]]:
     """Nested sizes, ascending, from the whole pool downwards, and a line on those that a class has too few rows for.
 
-    Raises UserError if fewer than `FEWEST_SIZES` sizes have two rows of each class.
+    In a cross-validation, the pool of a seed is that of its fold. Raises UserError if fewer than `FEWEST_SIZES` sizes
+    have two rows of each class.
     """
-    whole = len(data.pool)
+    seen = {seed: of_seed(data, seed) for seed in seeds}
+    whole = min(len(one.pool) for one in seen.values())
     wanted = [max(whole >> step, 1) for step in range(SIZES)]
     possible, why = [], ""
     for size in wanted:
         try:
-            for seed in seeds:
-                data.real(seed, size)
+            for seed, one in seen.items():
+                one.real(seed, size)
             possible.append(size)
         except DataError as error:
             why = str(error)
     if why and possible:
-        least = least_size(data, seeds, min(possible), max(set(wanted) - set(possible)))
+        least = least_size(seen, min(possible), max(set(wanted) - set(possible)))
         possible += [least] if least < min(possible) else []
     if len(possible) < FEWEST_SIZES:
         raise UserError(
@@ -58,13 +61,13 @@ def default_sizes(data: TaskData, seeds: Sequence[int]) -> tuple[list[int], list
     return sorted(possible), [f"smaller sizes are left out: {why}"] if why else []
 
 
-def least_size(data: TaskData, seeds: Sequence[int], enough: int, too_few: int) -> int:
-    """The smallest size that is possible for all seeds, by bisection."""
+def least_size(seen: Mapping[int, TaskData], enough: int, too_few: int) -> int:
+    """The smallest size that is possible for all seeds, by bisection; `seen` is the task as each seed sees it."""
     while enough - too_few > 1:
         middle = (enough + too_few) // 2
         try:
-            for seed in seeds:
-                data.real(seed, middle)
+            for seed, one in seen.items():
+                one.real(seed, middle)
             enough = middle
         except DataError:
             too_few = middle

@@ -36,6 +36,7 @@ def test_the_name_of_the_generated_rows(generated: Any, name: str) -> None:
 def test_stress_is_in_the_label() -> None:
     (task,) = make_request(methods="ce", tasks="files[noise=0.2]", generated="g.csv", real="r.csv").tasks
     assert (task.name, task.label) == ("g", "g[noise=0.2]")
+    assert task.expression == "files[noise=0.2]", "what --tasks takes"
 
 
 @pytest.mark.parametrize(

@@ -76,9 +76,23 @@ def test_a_rare_class_limits_the_sizes(tmp_path):
     assert all(set(a.keys) <= set(b.keys) for a, b in itertools.pairwise(drawn)), "nested"
 
 
+def test_own_files_that_are_cross_validated(tmp_path, tiny_encoder, capsys):
+    rows = [{"text": f"text {i} of many", "label": "ab"[i % 2]} for i in range(180)]
+    words = []
+    for name, part in {"generated": rows[:80], "real": rows[80:]}.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
+        words += [f"--{name}", str(tmp_path / f"{name}.jsonl")]
+    words += ["--encoder", str(tiny_encoder), "--preset", "smoke", "--name", "mine", "--out", str(tmp_path / "runs")]
+    with pytest.raises(SystemExit) as stop:
+        main(["labels", "--seeds", "2", *words, "--dry-run"])
+    printed = capsys.readouterr()
+    assert stop.value.code == 0, printed.err
+    assert "10 cells: 10 missing" in printed.out, "five sizes, of which the largest are the 80 rows outside of a fold"
+
+
 def test_a_pool_that_is_too_small_for_a_curve(tmp_path):
     class Data:
-        pool = range(6)
+        pool, folds = range(6), 0
 
         def real(self, seed, size):
             if size < 6:
