@@ -21,16 +21,18 @@ def write_report(
 ) -> Path:
     """Write the report on the cells of a manifest. Returns the path of `leaderboard.md`, or of its first format.
 
-    `store`: the folder that the manifest's paths are relative to. Each figure takes about half a second. `formats` of
-    the manifest: those to write, by default all but the workbook.
+    `store`: the folder that the manifest's paths are relative to. A figure takes about half a second; those that
+    `reports` has already, drawn from the same content, are not drawn again. `formats` of the manifest: those to write,
+    by default all but the workbook.
     Raises UserError where a cell's files contradict each other, or its test rows are not those of its section.
     """
     from bench.leaderboard.build import build
+    from bench.leaderboard.figures import FOLDER
     from bench.leaderboard.formats import render
     from bench.store.files import write_bytes
 
     report = build(manifest, store, rules)
-    for path, content in render(report, figures=figures).items():
+    for path, content in render(report, figures=figures, earlier=reports / FOLDER).items():
         write_bytes(reports / path, content)
     formats = manifest.get("formats", ("md",))
     return reports / f"leaderboard.{'md' if 'md' in formats else formats[0]}"

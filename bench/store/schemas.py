@@ -235,6 +235,21 @@ class Environment(RootModel[dict[str, Scalar | bool]]):
     """`env.json`: versions and the device."""
 
 
+class DrawnFigure(BaseModel):
+    """A figure of an earlier report: its kind, what it was drawn from, and the digests of its files."""
+
+    kind: str
+    key: str
+    svg: str
+    png: str
+
+
+class DrawnFigures(BaseModel):
+    """`figures/.drawn.json` of a report, by name of the figure's files."""
+
+    figures: dict[Annotated[str, StringConstraints(pattern=r"^[\w.-]+$")], DrawnFigure]
+
+
 class WrittenReport(BaseModel):
     """`leaderboard.json`, as far as it says how the report was made."""
 

@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from bench.leaderboard.extra_tables.stress import curves as curves_of_stress
 from bench.leaderboard.figures.findings import gains_found, overview_found, pairs_found, ranks_found, seeds_found
 from bench.leaderboard.figures.forest import all_gains, gains
 from bench.leaderboard.figures.ranks import ranks
+from bench.leaderboard.figures.reuse import Drawn, Files, key_of, key_of_all
 from bench.leaderboard.figures.seeds import dots, heat
 from bench.leaderboard.figures.stress import stress
 from bench.leaderboard.figures.style import render, styled
@@ -52,6 +54,8 @@ class FigureFiles:
     svg: bytes
     png: bytes
     finding: str = ""
+    kind: str = ""  # the key of its entry in `FIGURES`, or its name if it is of the whole report
+    key: str = ""  # what it was drawn from, see `bench.leaderboard.figures.reuse`
 
     @property
     def alt(self) -> str:
@@ -87,42 +91,67 @@ STRESS = "Accuracy along an axis of stress, and difference to the baseline, with
 RANKS = "Mean rank of each method over tasks, with the critical difference of Nemenyi's test"
 
 
-def draw(report: Report) -> tuple[FigureFiles, ...]:
-    """All figures: overviews, then those of each section. Several processes draw `MANY` sections or more."""
+def draw(report: Report, earlier: Path | None = None) -> tuple[FigureFiles, ...]:
+    """All figures: overviews, then those of each section. Several processes draw `MANY` sections or more.
+
+    Those of the folder `earlier` that were drawn from the same content are not drawn again.
+    """
+    drawn = Drawn(earlier)
+    keys = [key_of(section, report.rules.delta) for section in report.sections]
     arguments = [
-        (section, place, slug, report.rules.delta)
-        for place, (section, slug) in enumerate(zip(report.sections, slugs(report), strict=True))
+        (section, place, slug, report.rules.delta, key, drawn.files(key))
+        for place, (section, slug, key) in enumerate(zip(report.sections, slugs(report), keys, strict=True))
     ]
-    if len(arguments) < MANY:
-        return (*overviews(report), *itertools.chain.from_iterable(itertools.starmap(of_section, arguments)))
-    with pool(len(arguments)) as processes:
-        futures = [processes.submit(of_section, *one) for one in arguments]
-        return (*overviews(report), *itertools.chain.from_iterable(figures.result() for figures in futures))
+    key = key_of_all(keys, report.rules)
+    new = [one for one in arguments if one[-1] is None]
+    if len(new) < MANY:
+        return (
+            *overviews(report, key, drawn.files(key)),
+            *itertools.chain.from_iterable(itertools.starmap(of_section, arguments)),
+        )
+    with pool(len(new)) as processes:
+        futures = {one[1]: processes.submit(of_section, *one) for one in new}
+        whole = overviews(report, key, drawn.files(key))
+        sections = (futures[one[1]].result() if one[1] in futures else of_section(*one) for one in arguments)
+        return (*whole, *itertools.chain.from_iterable(sections))
 
 
-def overviews(report: Report) -> list[FigureFiles]:
-    """The figures of the whole report."""
-    overview = []
-    with styled():
-        if (figure := all_gains(report)) is not None:
-            overview.append(FigureFiles(None, "all-gains", OVERVIEW, *render(figure), overview_found(report)))
-        for place, group in enumerate(overall(report.sections), 1):
-            if (figure := ranks(group)) is not None:
-                overview.append(FigureFiles(None, f"ranks-{place}", RANKS, *render(figure), ranks_found(group)))
-        for place, curve in enumerate(curves_of_stress(report), 1):
-            figure = stress(curve, report.rules.baseline)
-            overview.append(FigureFiles(None, f"stress-{curve.axis}-{place}", STRESS, *render(figure)))
-    return overview
-
-
-def of_section(section: Section, place: int, slug: str, delta: float) -> list[FigureFiles]:
-    """The figures of one section."""
+def overviews(report: Report, key: str = "", known: Files | None = None) -> list[FigureFiles]:
+    """The figures of the whole report; `known` are those of an earlier one with the same key."""
+    figures: list[tuple[str, str, Callable[[], Figure | None], Callable[[], str]]] = [
+        ("all-gains", OVERVIEW, partial(all_gains, report), partial(overview_found, report))
+    ]
+    for place, group in enumerate(overall(report.sections), 1):
+        figures.append((f"ranks-{place}", RANKS, partial(ranks, group), partial(ranks_found, group)))
+    for place, curve in enumerate(curves_of_stress(report), 1):
+        name = f"stress-{curve.axis}-{place}"
+        figures.append((name, STRESS, partial(stress, curve, report.rules.baseline), str))
     with styled():
         return [
-            FigureFiles(place, f"{slug}-{entry.key}", entry.caption, *render(figure), entry.finding(section))
-            for entry in FIGURES
-            if (figure := entry.draw(section, delta)) is not None
+            FigureFiles(None, name, caption, *files, found(), name, key)
+            for name, caption, draw_one, found in figures
+            if (files := drawn_or_known(name, draw_one, known)) is not None
         ]
+
+
+def of_section(
+    section: Section, place: int, slug: str, delta: float, key: str = "", known: Files | None = None
+) -> list[FigureFiles]:
+    """The figures of one section; `known` are those of an earlier report with the same key."""
+    with styled():
+        return [
+            FigureFiles(place, f"{slug}-{entry.key}", entry.caption, *files, entry.finding(section), entry.key, key)
+            for entry in FIGURES
+            if (files := drawn_or_known(entry.key, partial(entry.draw, section, delta), known)) is not None
+        ]
+
+
+def drawn_or_known(kind: str, draw_one: Callable[[], Figure | None], known: Files | None) -> tuple[bytes, bytes] | None:
+    """A figure as SVG and PNG: drawn, or that of an earlier report; None if there is nothing to show."""
+    if known is not None:
+        return known.get(kind)
+    figure = draw_one()
+    return None if figure is None else render(figure)
 
 
 def slugs(report: Report) -> list[str]:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bench.errors import UserError, unknown
-from bench.leaderboard.figures import FigureFiles, draw, files
+from bench.leaderboard.figures import FOLDER, FigureFiles, draw, files
+from bench.leaderboard.figures.reuse import index_of
 from bench.leaderboard.formats.to_csv import as_csv
 from bench.leaderboard.formats.to_html import as_html
 from bench.leaderboard.formats.to_json import as_json
@@ -50,18 +51,21 @@ def formats_of(text: str) -> tuple[str, ...]:
     return names
 
 
-def render(report: Report, *, figures: bool = True) -> dict[Path, bytes]:
+def render(report: Report, *, figures: bool = True, earlier: Path | None = None) -> dict[Path, bytes]:
     """Paths relative to the report's folder, and contents, in the formats that the manifest names.
 
-    The same bytes for the same cells. Figures are files beside the Markdown; the page holds them itself.
+    The same bytes for the same cells. Figures are files beside the Markdown; the page holds them itself. Those that the
+    folder `earlier` of an earlier report has already are not drawn again, and an index for the next one is added.
     """
     formats = report.manifest.get("formats", USUAL)
-    drawn = draw(report) if figures and WITH_FIGURES & set(formats) else ()
+    drawn = draw(report, earlier) if figures and WITH_FIGURES & set(formats) else ()
     beside = files(drawn) if "md" in formats else {}
     pictures = {path: content if path.suffix == ".png" else content.decode() for path, content in beside.items()}
     texts = {Path(f"leaderboard.{name}"): form(report, drawn) for name, form in FORMS.items() if name in formats}
     # Names may come from anywhere, and a reader's terminal obeys control characters.
-    return {
+    contents = {
         path: content if isinstance(content, bytes) else printable(content).encode()
         for path, content in {**pictures, **texts}.items()
     }
+    index = index_of(drawn, contents, Path(FOLDER)) if earlier is not None and beside else {}
+    return {**contents, **index}

@@ -1,0 +1,116 @@
+"""Figures are drawn only where something changed, and are then those of a fresh report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.leaderboard import USUAL, Intervals, Rules, figures, write_report
+from bench.leaderboard.build import build
+from bench.leaderboard.figures import draw, reuse
+from bench.leaderboard.formats import render
+from tests.bench.leaderboard.fake_store import FakeStore
+
+Report = Callable[..., list[str]]
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> list[FakeStore]:
+    """Two sections of two methods."""
+    first = FakeStore(tmp_path / "runs", rows=40)
+    first.method("ce").method("dimp", skill=2.5)
+    for entry in first.section["methods"]:
+        for path in entry["cells"].values():
+            first.history(path)
+    other = FakeStore(first.root, rows=40, task_ref="news")
+    for label, skill in (("ce", 1.0), ("focal", 1.4)):
+        other.method(label, skill=skill, missing=other.seeds)
+        for seed, path in other.section["methods"][-1]["cells"].items():
+            new = path.replace("twitter", "news")
+            other.section["methods"][-1]["cells"][seed] = new
+            other.cell(new, other.logits(label, int(seed), skill))
+    return [first.weights("dimp"), other]
+
+
+@pytest.fixture
+def report(stores: list[FakeStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
+    """`report()` writes a report and returns the kinds of the figures drawn; `fresh` compares all with a new one."""
+    drawn: list[str] = []
+    original = figures.drawn_or_known
+
+    def watched(kind: str, draw_one: Callable[[], Any], known: Any) -> Any:
+        found = original(kind, draw_one, known)
+        if known is None and found is not None:
+            drawn.append(kind)
+        return found
+
+    def write(rules: Rules = USUAL, fresh: bool = False) -> list[str]:
+        first, other = stores
+        manifest = first.manifest(other)
+        monkeypatch.setattr(figures, "drawn_or_known", watched)
+        drawn.clear()
+        write_report(manifest, first.root, tmp_path / "reports", rules)
+        monkeypatch.setattr(figures, "drawn_or_known", original)
+        for path, content in render(build(manifest, first.root, rules)).items() if fresh else ():
+            assert (tmp_path / "reports" / path).read_bytes() == content, path
+        return list(drawn)
+
+    return write
+
+
+def kinds(stores: list[FakeStore]) -> tuple[list[str], list[str], list[str]]:
+    """The kinds of all figures: those of the whole report, of the first section and of the second one."""
+    drawn = draw(build(stores[0].manifest(stores[1]), stores[0].root))
+    whole, first, second = ([one.kind for one in drawn if one.section == place] for place in (None, 0, 1))
+    return whole, first, second
+
+
+def test_only_what_changed_is_drawn(report: Report, stores: list[FakeStore]) -> None:
+    whole, first, second = kinds(stores)
+    assert {"gains", "seeds", "curves"} <= set(first)
+    assert report() == [*whole, *first, *second]
+    assert report(fresh=True) == [], "nothing changed"
+
+    other = stores[1]  # a cell of the second section is trained again, with another result
+    other.cell(other.section["methods"][1]["cells"]["0"], other.logits("focal", 0, 6.0))
+    assert report(fresh=True) == [*whole, *kinds(stores)[2]]
+
+    folder = stores[0].root / stores[0].section["methods"][1]["cells"]["0"]  # a curve of the first one changes
+    with (folder / "history.jsonl").open("a") as file:
+        file.write(json.dumps({"step": 48, "loss": 2.0, "ess": 0.5}) + "\n")
+    assert report() == [*whole, *first]
+
+
+def test_figures_that_somebody_changed_are_drawn_again(report: Report, stores: list[FakeStore], tmp_path: Path) -> None:
+    everything = report()
+    (section,) = [kinds(stores)[2]]
+    picture = tmp_path / "reports" / "figures" / "news-bundled-gains.svg"
+    for change in (lambda: picture.write_text("<svg/>"), picture.with_suffix(".png").unlink):
+        change()
+        assert report() == section
+    (tmp_path / "reports" / "figures" / reuse.INDEX).write_text("{")
+    assert report() == everything
+
+
+def test_rules_and_code_are_part_of_the_key(stores: list[FakeStore], monkeypatch: pytest.MonkeyPatch) -> None:
+    (section,) = build(stores[0].manifest(), stores[0].root).sections
+    keys = {reuse.key_of(section, 0.01), reuse.key_of(section, 0.05)}
+    other = build(stores[0].manifest(), stores[0].root, Rules(intervals=Intervals.PLAIN)).sections[0]
+    keys.add(reuse.key_of(other, 0.01))
+    assert reuse.key_of(section, 0.01) in keys
+    monkeypatch.setattr(reuse, "made_by", lambda: b"another version")
+    keys.add(reuse.key_of(section, 0.01))
+    assert len(keys) == 4
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [([1, [2]], [[1], 2]), ({"a": 1}, {"a": "1"}), ((1.0,), (1,)), (None, ""), ([], {}), ("ab", ["a", "b"])],
+)
+def test_different_values_have_different_keys(one: Any, other: Any) -> None:
+    assert reuse.key_of_all([], one) != reuse.key_of_all([], other)
+    assert reuse.key_of_all([], one) == reuse.key_of_all([], one)
