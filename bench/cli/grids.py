@@ -147,7 +147,7 @@ def sweep(
     options = grids[0][1]
     if options.until_decided or options.max_seeds is not None:
         raise UserError("a sweep trains all seeds of its trials; --until-decided and --max-seeds are for run")
-    artifacts = options.artifacts if track == "wandb" else ()
+    artifacts = options.artifacts if "wandb" in track.split(",") else ()
     options = replace(options, dry_run=dry_run, track=track, artifacts=artifacts)
     finish(run_grid([request for request, _ in grids], options, say, display()))
 

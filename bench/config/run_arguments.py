@@ -275,7 +275,10 @@ class ExecutionArguments:
     final_scores: Literal["all", "checkers"] = field(
         default="all", metadata=option(OUTPUT, "Cells that score the generated rows: all, or those read as checkers.")
     )
-    track: str = field(default="none", metadata=option(OUTPUT, "Also send each cell to wandb or tensorboard."))
+    track: str = field(
+        default="none",
+        metadata=option(OUTPUT, "Also send each cell to wandb, tensorboard or mlflow; several: wandb,mlflow."),
+    )
     artifacts: Collection[str] = field(
         default=(),
         metadata=option(

@@ -38,7 +38,7 @@ def summary(plan: Plan, workers: int, say: Say) -> None:
     tables = Counter(TABLES[job.kind] for job in jobs if job.kind in TABLES)
     say(f"to precompute: {', '.join(plural(count, noun) for noun, count in sorted(tables.items())) or 'nothing'}")
     if trackers := [job.tracker for job in jobs if isinstance(job, MirrorJob)]:
-        say(f"to log: {plural(len(trackers), 'run')} to {trackers[0]}")
+        say(f"to log: {plural(len(trackers), 'run')} to {', '.join(dict.fromkeys(trackers))}")
     for line in data_lines(plan):
         say(line)
     say(duration(*forecast(jobs, plan, workers), workers))

@@ -44,6 +44,7 @@ from bench.store.files import read_json
 from bench.store.leases import registered
 from bench.store.looks import record_look, with_looks
 from bench.store.manifest import save
+from bench.tracking.report import log_report
 from tasks.errors import broken_link, plural
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def run_here(
                 shown = read_json(options.reports / "leaderboard.json")
                 for line in keep_best(covered, shown, plan.root, models(plan) - earlier):
                     say(line)
+            for note in log_report(options.track, covered, options.reports):
+                say(note)
     progress.finish(f"{last}: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
     if titles := cells_without_model(plan):
         names = f"{', '.join(titles[:TITLES])}{', ...' * (len(titles) > TITLES)}"

@@ -53,18 +53,19 @@ def as_lines(rows: Rows, labels: Sequence[str]) -> list[dict[str, str]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def mirror(plan: Plan, tracker: str, artifacts: Collection[str] = (), inputs: Sequence[str] = ()) -> None:
-    """Add to a plan a job that logs each requested cell to a tracker, unless that is `none`. Raises UserError.
+def mirror(plan: Plan, track: str, artifacts: Collection[str] = (), inputs: Sequence[str] = ()) -> None:
+    """Add to a plan a job for each tracker that `--track` names and each requested cell. Raises UserError.
 
     `artifacts` are the kinds of W&B artifacts to log, `inputs` W&B artifacts from which the cells' rows were made.
     """
-    check(tracker, len(plan.cells), artifacts)
+    trackers = check(track, len(plan.cells), artifacts)
     run = os.environ.get("WANDB_RUN_ID", "") if in_sweep() else ""
     jobs: dict[str, MirrorJob] = {}
-    for identity in plan.cells if tracker != "none" else ():
+    for tracker, identity in ((tracker, identity) for identity in plan.cells for tracker in trackers):
         cell = plan.jobs[identity]
         assert isinstance(cell, CellJob)
-        folder = precomputed_path(plan.root, "mirror", digest([tracker, cell.spec.id, run, *sorted(artifacts)]))
+        kinds = artifacts if tracker == "wandb" else ()
+        folder = precomputed_path(plan.root, "mirror", digest([tracker, cell.spec.id, run, *sorted(kinds)]))
         job = MirrorJob(
             f"mirror/{folder.name}",
             folder,
@@ -75,8 +76,8 @@ def mirror(plan: Plan, tracker: str, artifacts: Collection[str] = (), inputs: Se
             cell.title,
             requested=plan.cell_data[identity][0].request.settings.stored(),
             inputs=tuple(sorted({*inputs, *source_artifacts(plan, cell)})),
-            rows=logged_rows(plan, identity) if "dataset" in artifacts else {},
-            model="model" in artifacts,
+            rows=logged_rows(plan, identity) if "dataset" in kinds else {},
+            model="model" in kinds,
         )
         jobs[job.id] = job
     plan.mirrors = list(jobs)

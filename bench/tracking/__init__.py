@@ -1,1 +1,1 @@
-"""Sends finished cells to W&B or TensorBoard."""
+"""Sends finished cells and reports to W&B, TensorBoard or MLflow."""

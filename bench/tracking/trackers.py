@@ -1,4 +1,4 @@
-"""Logs finished cells to W&B and TensorBoard, through Accelerate's trackers.
+"""Logs finished cells to W&B, TensorBoard and MLflow, through Accelerate's trackers.
 
 A tracker's run is written from the files of a finished cell. So a slow or missing server never affects a training, and
 a cell that was finished before is logged without another training.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError, unknown
@@ -22,12 +22,17 @@ from bench.tracking import lineage
 from bench.wandb_artifacts import PATIENCE, address, why_unreachable
 
 if TYPE_CHECKING:
+    import wandb
     from accelerate.tracking import GeneralTracker
 
 
 PROJECT = "data-weighting-bench"
 SENDING = 30  # seconds that the server has to accept the rest of a run that it accepted at first
-TRACKERS = {"wandb": ("wandb",), "tensorboard": ("tensorboard", "tensorboardX")}  # name -> packages, one is needed
+TRACKERS = {  # name -> packages, one is needed
+    "wandb": ("wandb",),
+    "tensorboard": ("tensorboard", "tensorboardX"),
+    "mlflow": ("mlflow",),
+}
 _unreachable: list[str] = []  # why this process no longer contacts the server
 
 
@@ -36,23 +41,33 @@ def in_sweep() -> bool:
     return "WANDB_SWEEP_ID" in os.environ
 
 
-def check(tracker: str, cells: int, artifacts: Collection[str]) -> None:
-    """Raise UserError if a tracker cannot be used for a grid of `cells` cells with these kinds of W&B artifacts."""
-    if artifacts and tracker != "wandb":
+def names(track: str) -> tuple[str, ...]:
+    """The trackers of `--track`: `wandb,tensorboard`; `none` alone is no tracker. Raises UserError."""
+    found = tuple(dict.fromkeys(name.strip() for name in track.split(",")))
+    if found == ("none",):
+        return ()
+    for name in found:
+        if name not in TRACKERS:
+            raise unknown("tracker", name, ["none", *TRACKERS])
+    return found
+
+
+def check(track: str, cells: int, artifacts: Collection[str]) -> tuple[str, ...]:
+    """The trackers that `track` names. Raises UserError if one cannot be used for `cells` cells and these artifacts."""
+    trackers = names(track)
+    if artifacts and "wandb" not in trackers:
         raise UserError("--log-artifacts needs --track wandb, since it uploads W&B artifacts")
     for kind in set(artifacts) - set(lineage.KINDS):
         raise unknown("kind of W&B artifact", kind, lineage.KINDS)
-    if tracker == "none":
-        return
-    if tracker not in TRACKERS:
-        raise unknown("tracker", tracker, ["none", *TRACKERS])
-    packages = TRACKERS[tracker]
-    if not any(importlib.util.find_spec(name) for name in packages):
-        raise UserError(f"--track {tracker} needs the package {packages[0]}: pip install {packages[0]}")
-    if tracker == "wandb" and in_sweep() and cells > 1:
+    for name in trackers:
+        packages = TRACKERS[name]
+        if not any(importlib.util.find_spec(package) for package in packages):
+            raise UserError(f"--track {name} needs the package {packages[0]}: pip install {packages[0]}")
+    if "wandb" in trackers and in_sweep() and cells > 1:
         raise UserError(
             f"in a W&B sweep a trial is one run of one cell, not of {cells} cells; give one method, task and seed"
         )
+    return trackers
 
 
 def build(job: MirrorJob) -> dict[str, Any]:
@@ -94,7 +109,15 @@ def logged_in() -> bool:
 
 
 def to_wandb(job: MirrorJob) -> list[str]:
-    """Log a W&B run: online if the user is logged in and the server accepts it, else offline for `wandb sync`."""
+    """Log a cell as a W&B run; see `online_or_offline`."""
+    return online_or_offline(lambda mode: as_run(job, mode))
+
+
+def online_or_offline(log: Callable[[str], list[str]]) -> list[str]:
+    """Log a W&B run: online if the user is logged in and the server accepts it, else offline for `wandb sync`.
+
+    `log(mode)` writes the run and returns lines to print; all lines are returned.
+    """
     import wandb
 
     mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
@@ -102,28 +125,33 @@ def to_wandb(job: MirrorJob) -> list[str]:
         _unreachable.append(f"W&B: {why}")
     if mode == "online" and not _unreachable:
         try:
-            return as_run(job, mode)
+            return log(mode)
         except Exception as error:  # the client raises many kinds; each means that the server did not accept the run
             _unreachable.append(f"W&B: the server did not accept a run ({' '.join(str(error).split())[:120]})")
             wandb.teardown()  # otherwise the client's service process keeps the run's id
-    notes = as_run(job, "offline" if mode == "online" else mode)
+    notes = log("offline" if mode == "online" else mode)
     where = f"W&B runs are kept in {os.environ.get('WANDB_DIR', '.')}/wandb; `wandb sync` sends them"
     return [*_unreachable, *notes, *([] if mode == "disabled" else [where])]
 
 
+def patient() -> wandb.Settings:
+    """The client's settings, by which a server that does not answer costs seconds."""
+    import wandb
+
+    return wandb.Settings(init_timeout=PATIENCE, finish_timeout=SENDING, finish_timeout_raises=True, silent=True)
+
+
 def as_run(job: MirrorJob, mode: str) -> list[str]:
     """Log a cell and its W&B artifacts as one run. Returns lines to print; raises the client's errors in time."""
-    import wandb
     from accelerate.tracking import WandBTracker
 
     spec = read_json(job.cell / "spec.json")
-    settings = wandb.Settings(init_timeout=PATIENCE, finish_timeout=SENDING, finish_timeout_raises=True, silent=True)
     own: dict[str, Any] = {"name": job.cell_title, "group": spec["task_ref"], "tags": [spec["label"]]}
     if not in_sweep():
         own.update(id=job.cell.name)
         if mode == "online":
             own.update(resume="allow")
-    tracker = WandBTracker(os.environ.get("WANDB_PROJECT", PROJECT), settings=settings, mode=mode, **own)
+    tracker = WandBTracker(os.environ.get("WANDB_PROJECT", PROJECT), settings=patient(), mode=mode, **own)
     send(tracker, job)
     notes = [] if mode == "disabled" else lineage.log(tracker.run, job, spec, read_json(job.cell / DONE))
     tracker.finish()
@@ -142,4 +170,20 @@ def to_tensorboard(job: MirrorJob) -> list[str]:
     return []
 
 
-SENDERS = {"wandb": to_wandb, "tensorboard": to_tensorboard}
+def to_mlflow(job: MirrorJob) -> list[str]:
+    """Write a run of the project's experiment to MLFLOW_TRACKING_URI, or to `.mlflow` in the store."""
+    import mlflow
+    from accelerate.tracking import MLflowTracker
+
+    if "MLFLOW_TRACKING_URI" not in os.environ:
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # MLflow's database needs further packages
+        mlflow.set_tracking_uri((job.root / ".mlflow").resolve().as_uri())
+    spec = read_json(job.cell / "spec.json")
+    tags = {"task": str(spec["task_ref"]), "method": str(spec["label"]), "cell": job.cell.name}
+    tracker = MLflowTracker(os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT), run_name=job.cell_title, tags=tags)
+    send(tracker, job)
+    tracker.finish()
+    return []
+
+
+SENDERS = {"wandb": to_wandb, "tensorboard": to_tensorboard, "mlflow": to_mlflow}

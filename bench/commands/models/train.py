@@ -82,7 +82,7 @@ def files_of(places: Sequence[str]) -> list[Path]:
 
 def uploaded_kinds(recipe: Recipe, options: Options) -> Collection[str]:
     """The kinds of W&B artifacts to upload. A model that the recipe saves is uploaded if the run is tracked by W&B."""
-    return {*options.artifacts, *(["model"] if recipe.save_model and options.track == "wandb" else [])}
+    return {*options.artifacts, *(["model"] if recipe.save_model and "wandb" in options.track.split(",") else [])}
 
 
 def wandb_inputs(recipe: Recipe) -> tuple[str, ...]:
