@@ -275,10 +275,7 @@ class ExecutionArguments:
     final_scores: Literal["all", "checkers"] = field(
         default="all", metadata=option(OUTPUT, "Cells that score the generated rows: all, or those read as checkers.")
     )
-    track: str = field(
-        default="none",
-        metadata=option(OUTPUT, "Also send each cell to wandb, tensorboard or mlflow; several: wandb,mlflow."),
-    )
+    track: str = field(default="none", metadata=option(OUTPUT, "Also send cells to wandb, tensorboard, mlflow."))
     artifacts: Collection[str] = field(
         default=(),
         metadata=option(

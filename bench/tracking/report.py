@@ -51,7 +51,9 @@ def report_run(manifest: Mapping[str, Any], reports: Path, mode: str) -> list[st
         settings=patient(),
         **more,
     ) as run:
-        run.log({"leaderboard": wandb.Table(columns=head, data=[[value(text) for text in row] for row in rows])})
+        data: list[Any] = [[value(text) for text in row] for row in rows]
+        columns: list[Any] = list(head)
+        run.log({"leaderboard": wandb.Table(columns=columns, data=data)})
         artifact = wandb.Artifact(name, "report", metadata={"command": manifest["command"]})
         for path in sorted(reports.glob("leaderboard.*")):
             artifact.add_file(str(path), path.name, skip_cache=True)
