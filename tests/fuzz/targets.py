@@ -35,6 +35,8 @@ from bench.encoders.pickled import _check_shards
 from bench.encoders.weight_files import INDEX, header, tensors
 from bench.errors import UserError
 from bench.leaderboard.build import build
+from bench.leaderboard.figures.reuse import INDEX as DRAWN_INDEX
+from bench.leaderboard.figures.reuse import Drawn
 from bench.leaderboard.figures.training import history
 from bench.leaderboard.formats import render
 from bench.leaderboard.read import row_weights
@@ -232,6 +234,10 @@ TARGETS: dict[str, tuple[st.SearchStrategy[Any], Reader]] = {
     "texts of a role": (
         make.parquet({"id": "int64", "label": "int64", "text": "string", "text_pair": "string"}),
         folders.texts,
+    ),
+    "index of figures": (
+        make.json_files({"figures": {"a": {"kind": "gains", "key": "k", "svg": "0", "png": "0"}}}),
+        file(DRAWN_INDEX, lambda path: Drawn(path.parent).files("k")),
     ),
     "cached scores": (st.binary(max_size=80) | st.just(b"PK\3\4"), file("s.npz", from_npz)),
 }
