@@ -12,7 +12,7 @@ import xxhash
 
 Row = TypeVar("Row")
 
-BUDGET = 2**28  # bytes of kept rows, as Python holds them; with what is computed from them, 2 GiB of memory
+BUDGET = 2**28  # bytes of kept rows, as Python holds them; what is computed from them takes as much again or more
 OF_CELL = 60  # bytes that Python needs for a text besides its characters
 WHOLE = 2**64
 
