@@ -271,6 +271,7 @@ class Slots:
     def lost(self, place: Place, cause: str) -> None:
         """Forget a slot that ended. Its job runs again, or is a failure after the last attempt."""
         self.places.remove(place)
+        ray_cluster.kill(place.actor)  # it may only be out of reach
         self.looked = -LOOK  # another one may start at once
         if (job := place.job) is None:
             if not place.ready:

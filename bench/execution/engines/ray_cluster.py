@@ -127,13 +127,14 @@ def get(reference: Any) -> Any:
 
 def lost_errors() -> tuple[type[Exception], ...]:
     """The errors of Ray that an actor has ended."""
-    from ray import exceptions
+    from ray import exceptions as of_ray
 
     return (
-        exceptions.RayActorError,
-        exceptions.WorkerCrashedError,
-        exceptions.OutOfMemoryError,
-        exceptions.NodeDiedError,
+        of_ray.RayActorError,
+        of_ray.WorkerCrashedError,
+        of_ray.OutOfMemoryError,
+        of_ray.NodeDiedError,
+        of_ray.ActorUnschedulableError,  # its node was lost before it could start
     )
 
 

@@ -15,13 +15,13 @@ import pytest
 from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.engines import ray_cluster
-from bench.execution.engines.ray import Ray, Slots
+from bench.execution.engines.ray import Place, Ray, Slots
 from bench.execution.engines.ray_slot import Facts, facts
 from bench.execution.engines.ray_transfer import relocated
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.planning.plan import Plan
-from bench.store.folders import state
+from bench.store.folders import State, state
 from tests.helpers.engine_runs import Recorder, content, plugin, run_on
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -96,6 +96,29 @@ def test_a_job_is_relocated_with_all_its_paths(run_here: Callable[..., Plan], tm
         moved = relocated(job, job.root, Path("/elsewhere"))
         assert str(job.root) not in repr([value for value in vars(moved).items() if value[0] != "texts"])
         assert relocated(moved, Path("/elsewhere"), job.root).folder == job.folder
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_node_that_is_lost_ends_no_run(monkeypatch: pytest.MonkeyPatch, busy: bool, tmp_path: Path) -> None:
+    """A slot may be started on a node that Ray still lists, and find it gone."""
+    job = SimpleNamespace(id="a", title="a", needs=(), root=tmp_path, folder=tmp_path / "a", other_folder=None)
+    queue, watcher = Queue({"a": job}, {"a": State.MISSING}, {}), Recorder()  # type: ignore[dict-item]
+    slots = Slots(Ray(), queue, watcher, Limits(retries=0), tmp_path / "probe")
+    monkeypatch.setattr(ray_cluster, "nodes", lambda: {"other": {}})
+    monkeypatch.setattr(ray_cluster, "kill", lambda actor: None)
+
+    def get(reference: object) -> None:
+        raise ray.exceptions.ActorUnschedulableError("its node is gone")
+
+    monkeypatch.setattr(ray_cluster, "get", get)
+    for attempt in range(6):
+        taken = queue.take() if busy else None
+        place = Place(None, "node", "node-b", "answer", ready=busy, job=taken)
+        slots.places = [place]
+        slots.take_in(place)
+        assert slots.places == []
+        assert queue.states["a"] is (State.FAILED if busy and attempt == 5 else State.STALE if busy else State.MISSING)
+    assert len(watcher.retries) == (5 if busy else 0), "five lost nodes are not the fault of a job"
 
 
 def test_a_node_that_differs_is_named() -> None:
