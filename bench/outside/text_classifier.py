@@ -142,6 +142,13 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     def predict_proba(self, texts: Sequence[Any]) -> FloatArray:
         """(n, C) probabilities of the labels in the order of `classes_`. Raises UserError for texts of another kind."""
         check_is_fitted(self, "model_")
+        if isinstance(texts, str | Mapping) or hasattr(texts, "columns"):  # a list of it has letters, or column names
+            needed = (
+                "pairs of texts, such as [*zip(frame['a'], frame['b'])]"
+                if self.pairs_
+                else "texts, such as frame['text']"
+            )
+            raise UserError(f"predict takes a list of {needed}, not a {type(texts).__name__}")
         texts = list(texts)
         for text in texts:
             pair = isinstance(text, tuple | list) and len(text) == 2

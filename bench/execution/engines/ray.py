@@ -7,6 +7,7 @@ holds the queue. A job whose node was lost runs again elsewhere. A job whose pro
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections import Counter, defaultdict
@@ -20,7 +21,7 @@ from bench.errors import UserError
 from bench.execution.causes import in_turn
 from bench.execution.engines import ray_cluster
 from bench.execution.engines.engine import POLL, Engine, Watcher, setting, settle, try_again
-from bench.execution.engines.ray_slot import Facts, Slot, environment, facts
+from bench.execution.engines.ray_slot import Facts, Slot, environment, facts, withheld
 from bench.execution.engines.ray_transfer import Sender
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
@@ -29,7 +30,6 @@ from bench.jobs import CellJob, DynamicsJob, Job, Outcome
 from bench.processes import cores
 from bench.store.folders import State
 from bench.store.layout import RUNNING
-from bench.store.leases import release
 
 PATIENCE = 60.0  # seconds after which a slot that has not started is said to wait for resources
 LOOK = 2.0  # seconds between two looks at the nodes
@@ -65,7 +65,7 @@ class Ray(Engine):
     def count(self, requested: int | None) -> int:
         """The slots of a running cluster, or of this machine; at most `requested`. Raises UserError."""
         if not ray_cluster.target(self.address):
-            by_gpu = int(len(devices.gpus()) / (self.gpus_per_cell or 1))
+            by_gpu = 0 if self.gpus_per_cell == 0 else int(len(devices.gpus()) / (self.gpus_per_cell or 1))
             return requested or max(1, by_gpu or int(cores() / self.cpus_per_cell))
         ray_cluster.connect(self.address)
         slots = sum(self.slots(node) for node in ray_cluster.nodes().values())
@@ -96,13 +96,16 @@ class Ray(Engine):
         probe.parent.mkdir(parents=True, exist_ok=True)
         probe.touch()
         ray_cluster.connect(self.address, cpus=workers * self.cpus_per_cell, gpus=len(devices.gpus()))
+        if ray_cluster.target(self.address):
+            watcher.note(withheld())
         pool = Slots(self, queue, watcher, limits, probe)
         try:
             with first_interrupt(queue.close), ending_signals() as check:
                 pool.serve(check)
         finally:
             pool.stop()
-            probe.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # an error that ended the run is what counts
+                probe.unlink()
 
 
 @dataclass(eq=False)
@@ -197,15 +200,16 @@ class Slots:
     def take_in(self, place: Place) -> None:
         """Take in what a slot answered: its facts, the outcome of its job, or why the run must stop."""
         try:
-            message = self.received(place, ray_cluster.get(place.answer))
+            answer = ray_cluster.get(place.answer)
         except ray_cluster.lost_errors() as error:
             self.lost(place, ray_cluster.cause(error, place.node))
             return
         except Exception as error:  # of Ray, for instance a job that the node cannot unpickle
-            message = self.unusable(place, error)
+            answer = self.unusable(place, error)
             if place.job is not None:
                 self.sender.drop(place.job)
         place.answer = None
+        message = self.received(place, answer)
         if isinstance(message, UserError):
             raise message if place.ready else UserError(f"node {place.name} can run no cell: {message}")
         if isinstance(message, Facts):
@@ -259,7 +263,10 @@ class Slots:
         if place.asked is None:
             place.asked, place.asked_at = place.actor.silent.remote(), time.monotonic()
         elif ray_cluster.answered([place.asked], 0):
-            silent = float(ray_cluster.get(place.asked))
+            try:
+                silent = float(ray_cluster.get(place.asked))
+            except ray_cluster.lost_errors() as error:
+                return ray_cluster.cause(error, place.node)
             if silent > allowed:
                 return f"made no progress for {silent:.0f} s"
             if time.monotonic() - place.asked_at > ANSWER:
@@ -277,8 +284,7 @@ class Slots:
             if not place.ready:
                 self.starts_failed(place, cause)
             return
-        self.sender.drop(job)
-        release(job.root, job.folder)
+        self.sender.forget(job)
         by_node = cause == ray_cluster.NODE_LOST
         self.deaths[job.id].append(
             f"its node {place.name} was lost" if by_node else f"its process on {place.name} {cause}"
@@ -304,5 +310,4 @@ class Slots:
         for place in self.places:
             if place.job is not None:
                 ray_cluster.finished([place.answer])
-                self.sender.drop(place.job)
-                release(place.job.root, place.job.folder)
+                self.sender.forget(place.job)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import math
 import os
 import socket
 import time
@@ -55,7 +56,7 @@ def connect(address: str, *, cpus: float = 1, gpus: int = 0) -> None:
     place = target(address)
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     own = {
-        "num_cpus": max(1, round(cpus)),
+        "num_cpus": max(1, math.ceil(cpus)),
         "num_gpus": gpus,
         "include_dashboard": False,
         "object_store_memory": OBJECTS,

@@ -10,21 +10,27 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from bench.errors import UserError
 from bench.execution.engines.ray_transfer import outputs, packed, relocated, unpack
 from bench.hashing import project_hash
-from bench.jobs import Job, Outcome
+from bench.jobs import Job, MirrorJob, Outcome
 from bench.processes import HEART
+from bench.store.folders import State
 from bench.store.layout import DONE
 from bench.version import VERSION
 
 # Variables of the driver that hold in each slot. No credentials: those belong on the nodes.
-PASSED = ("ACCELERATE_USE_CPU", "HF_HUB_OFFLINE", "WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY")
+OF_TRACKERS = (
+    *("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_BASE_URL", "WANDB_DIR", "WANDB_SWEEP_ID", "WANDB_RUN_ID"),
+    *("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"),
+)
+PASSED = ("ACCELERATE_USE_CPU", "HF_HUB_OFFLINE", *OF_TRACKERS)
 THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # Ray sets the first to the CPUs of the actor
 
 
@@ -45,7 +51,42 @@ def facts(probe: Path | None = None) -> Facts:
 
 def environment() -> dict[str, str]:
     """The variables that a slot gets from this process."""
-    return {**{name: os.environ[name] for name in PASSED if name in os.environ}, **THREADS}
+    return {**{name: os.environ[name] for name in PASSED if name in os.environ and not secret(name)}, **THREADS}
+
+
+def secret(name: str) -> bool:
+    """Whether a variable is an address that may hold a password, such as https://user:password@host."""
+    return name.endswith(("_URI", "_URL")) and "@" in os.environ.get(name, "")
+
+
+def withheld() -> list[str]:
+    """A line for each variable that is not sent because it may hold a password."""
+    return [
+        f"{name} holds an @, perhaps a password, and is not sent: set it on the nodes"
+        for name in PASSED
+        if secret(name)
+    ]
+
+
+def stays(job: Job, notes: Sequence[str] = ()) -> str:
+    """Why a node that does not see the store cannot log a cell; empty if it can, and for other jobs.
+
+    `notes`: the lines of the finished job. W&B keeps files too where its server does not answer.
+    """
+    if not isinstance(job, MirrorJob):
+        return ""
+    if job.tracker == "wandb":
+        from bench.tracking.trackers import logged_in
+
+        mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+        files = mode in ("offline", "dryrun") or any("`wandb sync`" in note for note in notes)
+    elif job.tracker == "mlflow":
+        address = os.environ.get("MLFLOW_TRACKING_URI", "")
+        files = urlsplit(address).scheme in ("", "file", "sqlite") and not address.startswith("databricks")
+    else:
+        files = True
+    text = "files cannot travel from a node that does not see the store; repeat the command with --engine local"
+    return f"{job.tracker} {text}" if files else ""
 
 
 class Slot:
@@ -91,12 +132,16 @@ class Slot:
         """
         import ray
 
+        if why := stays(job):
+            return Outcome(job.id, State.FAILED, cause=why), {}
         here = self.apart()
         for name, reference in inputs.items():
             if not (here / name / DONE).exists():
-                unpack(ray.get(reference), here / name)
+                unpack(ray.get(reference), here / name, here)
         own = relocated(job, job.root, here)
         outcome = self.run(own)
+        if isinstance(outcome, Outcome) and (why := stays(job, outcome.summary.get("notes", ()))):
+            return Outcome(job.id, State.FAILED, cause=why), {}
         written = [folder for folder in outputs(own) if folder.exists()]
         return outcome, {str(folder.relative_to(here)): packed(folder) for folder in written}
 

@@ -12,18 +12,19 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.errors import UserError
+from bench.execution.causes import store_error
 from bench.execution.queue import Queue, outcome_elsewhere
 from bench.jobs import CellJob, Job, Outcome
 from bench.store.files import write_bytes
 from bench.store.folders import acquire
 from bench.store.layout import DONE, ERROR, LEASE
-from bench.store.leases import LeaseLostError, fenced, heartbeat
+from bench.store.leases import LeaseLostError, exclusive, fenced, heartbeat, release
 
 Value = TypeVar("Value")
 LAST = (DONE, ERROR)  # the files that make a folder done or failed
@@ -58,8 +59,11 @@ def packed(folder: Path) -> bytes:
     return target.getvalue()
 
 
-def unpack(content: bytes, folder: Path) -> None:
-    """Make a folder from an archive, at once; nothing if another process has made it meanwhile."""
+def unpack(content: bytes, folder: Path, root: Path) -> None:
+    """Make a folder below `root` from an archive, at once; nothing if another process has made it meanwhile.
+
+    Replaces what a process that died has left there.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
@@ -67,6 +71,11 @@ def unpack(content: bytes, folder: Path) -> None:
     try:
         os.rename(part, folder)
     except OSError:
+        with exclusive(root):  # of two processes the second must not remove what the first has made
+            if not (folder / DONE).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    os.rename(part, folder)
         shutil.rmtree(part, ignore_errors=True)
         if not (folder / DONE).exists():
             raise
@@ -92,6 +101,16 @@ def outputs(job: Job) -> list[Path]:
     return [job.folder, *extra]
 
 
+@contextlib.contextmanager
+def own_store(root: Path) -> Iterator[None]:
+    """Raise UserError where the body, in the driver, cannot read or write the store: no further job can be finished."""
+    try:
+        yield
+    except (OSError, tarfile.TarError) as error:
+        text = f"the process that leads the run cannot use the store {root}: {error}; finished cells are kept"
+        raise store_error(error, root) or UserError(text) from error
+
+
 class Sender:
     """The driver's side: leases, packed folders, and the results that come back."""
 
@@ -102,32 +121,39 @@ class Sender:
 
     def begin(self, job: Job) -> Outcome | None:
         """Take the lease of a job. Returns the outcome if it is done, failed or running elsewhere."""
-        if not acquire(job.root, job.folder, job.other_folder):
-            return outcome_elsewhere(job)
-        self.leases[job.id] = contextlib.ExitStack()
-        self.leases[job.id].enter_context(heartbeat(job.folder))
+        with own_store(job.root):
+            if not acquire(job.root, job.folder, job.other_folder):
+                return outcome_elsewhere(job)
+            self.leases[job.id] = contextlib.ExitStack()
+            self.leases[job.id].enter_context(heartbeat(job.folder))
         return None
 
     def inputs(self, job: Job) -> dict[str, Any]:
         """References to the archives of the folders that a job needs, by their names below the store."""
         found = {}
-        for need in job.needs:
-            folder = self.queue.jobs[need].folder
-            if folder not in self.references:
-                self.references[folder] = self.put(packed(folder))
-            found[str(folder.relative_to(job.root))] = self.references[folder]
+        with contextlib.ExitStack() as failed:
+            failed.callback(self.drop, job)
+            for need in job.needs:
+                folder = self.queue.jobs[need].folder
+                if folder not in self.references:
+                    with own_store(job.root):
+                        content = packed(folder)
+                    self.references[folder] = self.put(content)
+                found[str(folder.relative_to(job.root))] = self.references[folder]
+            failed.pop_all()
         return found
 
     def end(self, job: Job, results: Mapping[str, bytes]) -> bool:
         """Place the folders that a job wrote, and give its lease back. False if another process has taken it."""
         try:
-            for name, content in results.items():
-                folder = job.root / name
-                if folder == job.folder:
-                    place(content, folder)
-                elif acquire(job.root, folder):
-                    with heartbeat(folder):
+            with own_store(job.root):
+                for name, content in results.items():
+                    folder = job.root / name
+                    if folder == job.folder:
                         place(content, folder)
+                    elif acquire(job.root, folder):
+                        with heartbeat(folder):
+                            place(content, folder)
         except LeaseLostError:
             return False
         finally:
@@ -139,3 +165,9 @@ class Sender:
         if (lease := self.leases.pop(job.id, None)) is not None:
             with contextlib.suppress(OSError, UserError):
                 lease.close()
+
+    def forget(self, job: Job) -> None:
+        """Give the lease of a job back, and remove that of its process, which has ended."""
+        self.drop(job)
+        with contextlib.suppress(OSError, UserError):  # the disk may be what ended the run
+            release(job.root, job.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import time
@@ -14,21 +15,24 @@ import pytest
 
 from bench.errors import UserError
 from bench.execution import engines
-from bench.execution.engines import ray_cluster
+from bench.execution.causes import StoreError
+from bench.execution.engines import ray_cluster, ray_transfer
 from bench.execution.engines.ray import Place, Ray, Slots
-from bench.execution.engines.ray_slot import Facts, facts
-from bench.execution.engines.ray_transfer import relocated
+from bench.execution.engines.ray_slot import Facts, Slot, environment, facts, withheld
+from bench.execution.engines.ray_transfer import Sender, packed, relocated, unpack
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
+from bench.jobs import Job, MirrorJob, Outcome
 from bench.planning.plan import Plan
 from bench.store.folders import State, state
+from bench.store.layout import DONE
 from tests.helpers.engine_runs import Recorder, content, plugin, run_on
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
 
 @pytest.fixture(scope="module")
-def environment() -> Iterator[None]:
+def ray_variables() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")  # else Ray writes a token into the home folder
         patch.delenv("RAY_ADDRESS", raising=False)
@@ -38,7 +42,7 @@ def environment() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def done(
-    environment: None, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory
+    ray_variables: None, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Queue, Recorder]:
     """One run on Ray, with a process that is killed once and a method that raises."""
     folder = tmp_path_factory.mktemp("ray")
@@ -183,3 +187,128 @@ def test_the_slots_of_a_node(settings: dict[str, float], resources: dict[str, fl
 def test_facts_are_those_of_the_process(tmp_path: Path) -> None:
     assert facts(tmp_path) == facts() == Facts(facts().package, facts().code, facts().python)
     assert not facts(tmp_path / "nothing").sees
+
+
+def test_nodes_get_the_targets_of_trackers_and_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {
+        "WANDB_BASE_URL": "https://wandb.example",
+        "WANDB_SWEEP_ID": "s",
+        "MLFLOW_EXPERIMENT_NAME": "e",
+        "MLFLOW_TRACKING_URI": "https://mlflow.example",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    assert values.items() <= environment().items()
+    assert withheld() == []
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:word@mlflow.example")
+    assert "MLFLOW_TRACKING_URI" not in environment()
+    (line,) = withheld()
+    assert line.startswith("MLFLOW_TRACKING_URI holds an @")
+    assert "word@" not in line
+
+
+@pytest.mark.parametrize(
+    ("tracker", "variables", "notes", "lost"),
+    [
+        ("tensorboard", {}, [], True),
+        ("mlflow", {}, [], True),
+        ("mlflow", {"MLFLOW_TRACKING_URI": "sqlite:///x.db"}, [], True),
+        ("mlflow", {"MLFLOW_TRACKING_URI": "http://host:5000"}, [], False),
+        ("mlflow", {"MLFLOW_TRACKING_URI": "databricks"}, [], False),
+        ("wandb", {"WANDB_MODE": "offline"}, [], True),
+        ("wandb", {"WANDB_MODE": "online"}, [], False),
+        ("wandb", {"WANDB_MODE": "online"}, ["W&B runs are kept in ./wandb; `wandb sync` sends them"], True),
+        ("wandb", {"WANDB_MODE": "disabled"}, [], False),
+    ],
+)
+def test_logging_to_files_of_a_node_without_the_store_is_a_failure(
+    tracker: str,
+    variables: dict[str, str],
+    notes: list[str],
+    lost: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    done = Outcome("m", State.DONE, {"notes": notes})
+    monkeypatch.setattr(Slot, "run", lambda self, job: done)
+    job = MirrorJob("m", tmp_path / "m", tmp_path, (), tracker, tmp_path / "cell", "twitter ce seed 0")
+    outcome, written = Slot({}, tmp_path / "probe").run_apart(job, {})
+    assert written == {}
+    assert outcome == (done if not lost else replace(done, state=State.FAILED, summary={}, cause=outcome.cause))  # type: ignore[union-attr]
+    if lost:
+        assert "repeat the command with --engine local" in outcome.cause  # type: ignore[union-attr]
+
+
+def test_what_a_dead_process_left_is_replaced_and_what_is_done_stays(tmp_path: Path) -> None:
+    for name in ("given", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / DONE).write_text(name)
+    here = tmp_path / "node"
+    (here / "table").mkdir(parents=True)
+    (here / "table" / "half.parquet").touch()
+    for name in ("given", "other"):
+        unpack(packed(tmp_path / name), here / "table", here)
+        assert [path.name for path in (here / "table").iterdir()] == [DONE]
+        assert (here / "table" / DONE).read_text() == "given"
+    assert not list(here.glob(".part-*"))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_disk_that_the_driver_cannot_write_ends_the_run(
+    number: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    job = Job("a", tmp_path / "a", tmp_path, ())
+    slots = Slots(Ray(), Queue({"a": job}, {"a": State.MISSING}, {}), Recorder(), Limits(), tmp_path / "probe")
+    assert slots.sender.begin(job) is None
+
+    def refuse(*arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(ray_cluster, "get", lambda reference: (Outcome("a", State.DONE), {"a": b""}))
+    monkeypatch.setattr(ray_transfer, "place", refuse)
+    place = Place(None, "node", "node-b", "answer", ready=True, apart=True, job=slots.queue.take())
+    with pytest.raises(UserError) as caught:
+        slots.take_in(place)
+    assert isinstance(caught.value, StoreError) is (number != errno.EACCES)
+    assert "node-b" not in str(caught.value)
+    assert "finished cells are kept" in str(caught.value)
+    assert slots.queue.states["a"] is State.RUNNING, "it has not failed"
+    needy = Job("b", tmp_path / "b", tmp_path, ("a",))
+    assert slots.sender.begin(needy) is None
+    monkeypatch.setattr(ray_transfer, "packed", refuse)
+    with pytest.raises(UserError):
+        slots.sender.inputs(needy)
+    assert slots.sender.leases == {}
+    monkeypatch.setattr(ray_transfer, "acquire", refuse)
+    with pytest.raises(UserError):
+        Sender(slots.queue, bytes).begin(job)
+
+
+def test_a_slot_that_ends_while_it_is_asked_is_lost(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def get(reference: object) -> None:
+        raise ray.exceptions.RayActorError
+
+    job = Job("a", tmp_path / "a", tmp_path, ())
+    slots = Slots(Ray(), Queue({"a": job}, {"a": State.MISSING}, {}), Recorder(), Limits(), tmp_path / "probe")
+    monkeypatch.setattr(ray_cluster, "get", get)
+    monkeypatch.setattr(ray_cluster, "nodes", lambda: {"node": {}})
+    monkeypatch.setattr(ray_cluster, "answered", lambda references, seconds: references)
+    place = Place(None, "node", "node-b", "answer", ready=True, job=job, began=-1e9, asked="asked")
+    assert slots.overdue(place) == "died"
+
+
+def test_cpus_are_rounded_up_and_cells_without_gpus_count_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: dict[str, object] = {}
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **options: started.update(options))
+    ray_cluster.connect("", cpus=2.5)
+    assert started["num_cpus"] == 3
+    monkeypatch.setattr("bench.execution.engines.ray.devices.gpus", lambda: ["0"])
+    monkeypatch.setattr("bench.execution.engines.ray.cores", lambda: 8)
+    assert Ray(gpus_per_cell=0).count(None) == 8
+    assert Ray(gpus_per_cell=0.5).count(None) == 2

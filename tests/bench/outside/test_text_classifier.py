@@ -121,3 +121,14 @@ def test_what_does_not_fit_is_said_before_training(
     classifier = WeightedTextClassifier(encoder=str(tiny_encoder), preset="smoke", store=tmp_path)
     with pytest.raises((UserError, tasks.DataError), match=message):
         classifier.set_params(**settings).fit(real or dicts(REAL), dicts(GENERATED))
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+@pytest.mark.parametrize("texts", ["a text", {"text": ["a"]}, pd.DataFrame({"text": ["a"], "other": ["b"]})])
+def test_what_is_no_list_of_texts_is_refused(texts: object, pairs: bool) -> None:
+    classifier = WeightedTextClassifier()
+    classifier.model_, classifier.pairs_, classifier.classes_ = None, pairs, np.array(["no", "yes"])
+    needed = "pairs of texts, such as" if pairs else r"texts, such as frame\['text'\]"
+    with pytest.raises(UserError, match=f"predict takes a list of {needed}.*, not a {type(texts).__name__}$"):
+        classifier.predict(texts)
+    assert classifier.predict_proba(pd.Series([], dtype=str)).shape == (0, 2)
