@@ -14,7 +14,7 @@ import shutil
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from bench.errors import UserError
 from bench.execution.causes import in_turn
 from bench.execution.engines import slurm_array
 from bench.execution.engines.engine import POLL, Engine, Watcher, setting, try_again
-from bench.execution.engines.slurm_array import ALIVE, ENDED, Array
+from bench.execution.engines.slurm_array import ALIVE, ENDED, Array, Task
 from bench.execution.engines.slurm_task import Bundle, Event, read_events
 from bench.execution.limits import Limits
 from bench.execution.progress import FailFast
@@ -115,46 +115,40 @@ class Slurm(Engine):
         watch.clear()
 
 
-@dataclass(eq=False)
-class Task:
-    """An array task that is followed: its array, its number, its unfinished jobs, and how far its journal was read."""
-
-    array: Array
-    index: int
-    jobs: list[str]
-    read: int = 0
-    begun: list[str] = field(default_factory=list)  # jobs that began and did not end
-
-
 class Watch:
     """Follows the arrays of a run."""
 
     def __init__(self, engine: Slurm, queue: Queue, workers: int, watcher: Watcher, limits: Limits) -> None:
         self.engine, self.queue, self.workers, self.watcher, self.limits = engine, queue, workers, watcher, limits
         self.root = next(iter(queue.jobs.values())).root if queue.jobs else Path()
-        self.arrays, self.tasks = list[Array](), list[Task]()  # arrays of this command, and all tasks that it follows
+        self.arrays, self.tasks = list[Array](), list[Task]()  # arrays that it owns, and all tasks that it follows
         self.deaths: defaultdict[str, list[str]] = defaultdict(list)  # job id -> how the tasks ended that ran it
         self.looked = 0.0
 
     def attach(self) -> None:
-        """Follow the arrays of an earlier command that still run or wait, and forget those that have ended.
+        """Follow the tasks of an earlier command that still run or wait, and forget the arrays that have ended.
 
-        Raises UserError where SLURM does not say which those are: the same cells would be submitted twice.
+        Tasks without an open job of this run are left alone. An array with cells of other runs is not owned, so that
+        this command neither ends it nor removes its record. Raises UserError where SLURM does not say which arrays run:
+        the same cells would be submitted twice.
         """
         for array in slurm_array.recorded(self.root):
             states = array.states()
             if states is None:
                 raise UserError(f"squeue does not answer, and {array.folder} names an array that may still run")
             alive = [index for index, word in states.items() if word in ALIVE]
-            owned = array.adopt(self.root)  # else another command watches it too
             if not alive:
-                if owned:
+                if array.adopt(self.root):  # else another command watches it
                     shutil.rmtree(array.folder, ignore_errors=True)
                 continue
-            self.arrays += [array] if owned else []
-            self.tasks += (Task(array, index, self.open_jobs(array.tasks[index])) for index in alive)
-            count = plural(len(alive), "array task")
-            self.watcher.note([f"{count} of an earlier command still run or wait ({array.name})"])
+            if self.queue.states.keys() >= {*array.ends} and array.adopt(self.root):
+                self.arrays.append(array)
+            jobs = {index: self.open_jobs(array.tasks[index]) for index in alive}
+            own = [Task(array, index, jobs[index], earlier=True) for index in alive if jobs[index]]
+            self.tasks += own
+            if own:
+                count = plural(len(own), "array task")
+                self.watcher.note([f"{count} of an earlier command still run or wait ({array.name})"])
 
     def open_jobs(self, identities: Iterable[str]) -> list[str]:
         """The jobs of this run among some that have no result yet."""
@@ -169,7 +163,7 @@ class Watch:
         """Submit some cells with all unfinished jobs that they need, as one array or as several large ones."""
         if not ends:
             return
-        size = self.engine.bundle or math.ceil(len(ends) / self.workers)
+        size = self.size(len(ends))
         bundles = [self.queue.closure(ends[start : start + size]) for start in range(0, len(ends), size)]
         silence = {job.id: self.limits.silence(job) for jobs in bundles for job in jobs}
 
@@ -184,6 +178,15 @@ class Watch:
             self.arrays.append(array)
             self.tasks += (Task(array, index, [job.id for job in jobs]) for index, jobs in enumerate(part))
             self.watcher.note([f"submitted {plural(len(part), 'array task')} ({array.name}); logs: {array.folder}"])
+
+    def size(self, count: int) -> int:
+        """The cells of each array task, of `count` that are submitted. Raised on this machine, which has no queue."""
+        local = self.engine.cluster == "local"
+        least = math.ceil(count / max(1, self.workers - (len(self.tasks) if local else 0)))
+        size = self.engine.bundle or least
+        if local and size < least:
+            self.watcher.note([f"bundle={size} is raised to {least}: with cluster=local all array tasks run at once"])
+        return max(size, least) if local else size
 
     def follow(self, check: Callable[[], None]) -> None:
         """Read journals and states until no job is open."""
@@ -211,20 +214,25 @@ class Watch:
             elif event.state != "retry":
                 task.begun = [one for one in task.begun if one != event.job]
             if job is not None and self.queue.states[job.id] not in SETTLED:
-                self.take_in(job, event)
+                self.take_in(job, event, task)
 
-    def take_in(self, job: Job, event: Event) -> None:
-        """Note what an event says of an open job."""
+    def take_in(self, job: Job, event: Event, task: Task) -> None:
+        """Note what an event says of an open job. Where the store does not bear it out, the job stays open: its result
+        was removed, or cannot be seen yet. What became of it is looked at when the task ends."""
         if event.state == "retry":
             self.watcher.retry(job, event.cause)
         elif event.state == "running":
             if self.queue.states[job.id] is not State.RUNNING:
                 self.queue.change(job.id, State.RUNNING)
         elif event.state == str(State.DONE):
+            if state(job.folder) is not State.DONE:
+                return
             outcome = Outcome(job.id, State.DONE, read_json(job.folder / DONE), seconds=event.seconds)
             self.queue.done(job)
             self.watcher.tell(job, State.DONE, outcome)
         elif event.state == str(State.FAILED):
+            if task.earlier and state(job.folder) is not State.FAILED:
+                return
             self.queue.failed(job, event.cause)
             outcome = Outcome(job.id, State.FAILED, cause=event.cause, seconds=event.seconds)
             self.watcher.tell(job, State.FAILED, outcome)
@@ -279,14 +287,15 @@ class Watch:
         try_again(self.queue, job, self.watcher, in_turn(self.deaths[job.id]), again=again)
 
     def cancel(self) -> None:
-        """End the arrays of this run."""
+        """End the arrays that hold cells of this run alone."""
         for array in self.arrays:
             array.cancel()
 
     def farewell(self) -> str:
         """The line after Ctrl-C."""
         names = ",".join(array.name for array in self.arrays)
-        return f"array tasks go on; the same command watches them again, `scancel --name={names}` ends them"
+        ends = f", `scancel --name={names}` ends them" if names else ""  # others hold cells of other runs
+        return f"array tasks go on; the same command watches them again{ends}"
 
     def clear(self) -> None:
         """Remove the records of arrays that did all they were submitted for."""

@@ -34,10 +34,14 @@ ALIVE = (*RUNS, *WAITS)
 
 @dataclass
 class Array:
-    """A submitted array: its folder in the store, the ids of each task's jobs, and the process ids of a local one."""
+    """A submitted array: its folder in the store, the ids of each task's jobs, and the process ids of a local one.
+
+    `ends`: the ids of the jobs that it was submitted for, such as cells; the others are what those need.
+    """
 
     folder: Path
     tasks: list[list[str]]
+    ends: list[str]
     cluster: str
     pids: list[int] = field(default_factory=list)
 
@@ -52,7 +56,8 @@ class Array:
 
     def write(self) -> None:
         """Record the array."""
-        write_json(self.folder / "array.json", {"tasks": self.tasks, "cluster": self.cluster, "pids": self.pids})
+        names = ("tasks", "ends", "cluster", "pids")
+        write_json(self.folder / "array.json", {name: getattr(self, name) for name in names})
 
     def adopt(self, root: Path) -> bool:
         """Become the owner, who may cancel the array and remove its record. False while another command owns it."""
@@ -83,15 +88,16 @@ class Array:
             return stat != "Z" and str(self.folder) in Path(f"/proc/{self.pids[index]}/cmdline").read_text()
         return False
 
-    def cancel(self) -> None:
-        """End all tasks that run or wait."""
+    def cancel(self) -> bool:
+        """End all tasks that run or wait. False if SLURM does not answer or refuses."""
         if self.cluster != "local":
-            slurm(["scancel", f"--name={self.name}"])
-            return
+            done = slurm(["scancel", f"--name={self.name}"])
+            return done is not None and not done.returncode
         for index, pid in enumerate(self.pids):
             if self.lives(index):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)
+        return True
 
     def output(self, index: int) -> str:
         """The last line that a task wrote to its standard error; empty without any."""
@@ -102,6 +108,21 @@ class Array:
             lines = [line for line in path.read_text("utf-8", "replace").splitlines() if line.strip()]
             return lines[-1].strip() if lines else ""
         return ""
+
+
+@dataclass(eq=False)
+class Task:
+    """An array task that is followed: its array, its number, its unfinished jobs, and how far its journal was read.
+
+    `earlier`: whether another command submitted it. Its journal may name failures that were removed since.
+    """
+
+    array: Array
+    index: int
+    jobs: list[str]
+    read: int = 0
+    begun: list[str] = field(default_factory=list)  # jobs that began and did not end
+    earlier: bool = False
 
 
 def slurm(command: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
@@ -118,7 +139,7 @@ def recorded(root: Path) -> list[Array]:
     for path in sorted((root / FOLDER).glob("*/array.json"), key=lambda path: path.stat().st_mtime):
         with contextlib.suppress(ValueError, KeyError, OSError):
             entry = json.loads(path.read_text("utf-8"))
-            arrays.append(Array(path.parent, entry["tasks"], entry["cluster"], entry["pids"]))
+            arrays.append(Array(path.parent, entry["tasks"], entry["ends"], entry["cluster"], entry["pids"]))
     return arrays
 
 
@@ -132,7 +153,9 @@ def submit(
     import submitit
 
     folder = root / FOLDER / f"bench-{secrets.token_hex(6)}"
-    array = Array(folder, [[job.id for job in jobs] for jobs in bundles], cluster)
+    needed = {need for jobs in bundles for job in jobs for need in job.needs}
+    ends = [job.id for jobs in bundles for job in jobs if job.id not in needed]
+    array = Array(folder, [[job.id for job in jobs] for jobs in bundles], ends, cluster)
     array.folder.mkdir(parents=True)
     array.adopt(root)
     array.write()
@@ -143,9 +166,12 @@ def submit(
         with executor.batch():
             submitted = [executor.submit(bundle) for bundle in work]
     except Exception as error:  # of submitit, which quotes sbatch
+        text = f"engine slurm: the array cannot be submitted: {' '.join(str(error).split())[-400:]}"
+        if not array.cancel():  # sbatch may fail, such as by a timeout, after SLURM has accepted the array
+            text += f"; scancel fails too, so {array.name} may run: the same command looks for it"
+            raise UserError(text) from error
         shutil.rmtree(array.folder, ignore_errors=True)
-        text = " ".join(str(error).split())
-        raise UserError(f"engine slurm: the array cannot be submitted: {text[-400:]}") from error
+        raise UserError(text) from error
     if cluster == "local":
         array.pids = [int(job.job_id) for job in submitted]
         array.write()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.engines import slurm_array
-from bench.execution.engines.slurm import Slurm, Task, Watch
-from bench.execution.engines.slurm_array import Array
+from bench.execution.engines.slurm import Slurm, Watch
+from bench.execution.engines.slurm_array import Array, Task
 from bench.execution.engines.slurm_task import Event, read_events, write_event
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
@@ -72,7 +73,7 @@ def watch(tmp_path: Path) -> Watch:
     jobs = {name: Job(tmp_path, name, *needs) for name, *needs in (("t",), ("a", "t"), ("b", "t"), ("c", "t"))}
     queue = Queue(jobs, dict.fromkeys(jobs, State.MISSING), {})  # type: ignore[arg-type]
     own = Watch(Slurm(), queue, 2, Recorder(), Limits(retries=1))
-    array = Array(tmp_path / ".slurm" / "bench-1", [["t", "a", "b"], ["t", "c"]], "slurm")
+    array = Array(tmp_path / ".slurm" / "bench-1", [["t", "a", "b"], ["t", "c"]], ["a", "b", "c"], "slurm")
     array.folder.mkdir(parents=True)
     array.write()
     own.arrays, own.tasks = [array], [Task(array, index, names) for index, names in enumerate(array.tasks)]
@@ -135,6 +136,119 @@ def test_the_array_of_a_living_command_is_followed_but_not_owned(watch: Watch, m
     states.update({0: "COMPLETED", 1: "COMPLETED"})
     Watch(Slurm(), watch.queue, 2, Recorder(), Limits()).attach()
     assert slurm_array.recorded(watch.root)
+
+
+def others(watch: Watch, *names: str) -> Array:
+    """An array of a run that has ended, with a task for each name."""
+    array = Array(watch.root / ".slurm" / "bench-2", [["t", name] for name in names], [*names], "slurm")
+    array.folder.mkdir()
+    array.write()
+    return array
+
+
+@pytest.mark.parametrize(("names", "tasks", "owned"), [(("x", "y"), 0, False), (("a", "x"), 1, False), ("ab", 2, True)])
+def test_an_array_with_cells_of_another_run_is_left_to_that_run(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...], tasks: int, owned: bool
+) -> None:
+    cancelled: list[str] = []
+    monkeypatch.setattr(Array, "cancel", lambda self: cancelled.append(self.name))
+    monkeypatch.setattr(Array, "states", lambda self: dict.fromkeys(range(len(self.tasks)), "RUNNING"))
+    assert watch.arrays[0].adopt(watch.root)
+    watch.queue.done(watch.queue.jobs["t"])
+    array = others(watch, *names)
+    own = Watch(Slurm(), watch.queue, 2, Recorder(), Limits())
+    own.attach()
+    assert len([task for task in own.tasks if task.array == array]) == tasks
+    assert own.arrays == ([array] if owned else [])
+    assert (array.folder / slurm_array.OWNER).exists() is owned, "another command may own it"
+    own.cancel()
+    assert cancelled == (["bench-2"] if owned else [])
+    assert ("scancel" in own.farewell()) is owned
+    for name in "abc":
+        watch.queue.done(watch.queue.jobs[name])
+    own.clear()
+    assert array.folder.exists() is not owned
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"accuracy": 1}'])
+def test_a_result_that_is_not_there_is_not_done(watch: Watch, content: str | None) -> None:
+    task, job = watch.tasks[0], watch.queue.jobs["a"]
+    job.folder.mkdir(parents=True)
+    if content is not None:
+        (job.folder / "metrics.json").write_text(content)
+    write_event(task.array.journal(0), Event("a", "done"))
+    watch.read(task)
+    assert (watch.queue.states["a"] is State.DONE) is (content == '{"accuracy": 1}')
+
+
+@pytest.mark.parametrize(("earlier", "stored"), [(False, False), (True, False), (True, True)])
+def test_a_failure_that_was_removed_is_none(watch: Watch, earlier: bool, stored: bool) -> None:
+    task, job = watch.tasks[0], watch.queue.jobs["a"]
+    task.earlier = earlier
+    job.folder.mkdir(parents=True)
+    if stored:
+        (job.folder / "error.json").write_text("{}")
+    write_event(task.array.journal(0), Event("a", "failed", "its worker died"))
+    watch.read(task)
+    assert (watch.queue.states["a"] is State.FAILED) is (stored or not earlier)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "bundle", "running", "sizes"),
+    [
+        ("slurm", 1, 0, [1] * 8),
+        ("slurm", None, 2, [3, 3, 2]),
+        ("local", 1, 0, [3, 3, 2]),
+        ("local", None, 0, [3, 3, 2]),
+        ("local", 1, 1, [4, 4]),
+        ("local", 5, 0, [5, 3]),
+        ("local", 1, 3, [8]),
+    ],
+)
+def test_no_more_local_tasks_than_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: str, bundle: int | None, running: int, sizes: list[int]
+) -> None:
+    jobs = {name: Job(tmp_path, name) for name in "abcdefgh"}
+    queue = Queue(jobs, dict.fromkeys(jobs, State.MISSING), {})  # type: ignore[arg-type]
+    recorder = Recorder()
+    own = Watch(Slurm(cluster=cluster, bundle=bundle), queue, 3, recorder, Limits())  # type: ignore[arg-type]
+    array = Array(tmp_path, [], [], cluster)
+    own.tasks = [Task(array, index, []) for index in range(running)]
+    submitted: list[int] = []
+
+    def submit(root: Path, part: list[list[Job]], *others: object) -> Array:
+        submitted.extend(len(jobs) for jobs in part)
+        return array
+
+    monkeypatch.setattr(slurm_array, "submit", submit)
+    own.submit(queue.ends())
+    assert submitted == sizes
+    raised = cluster == "local" and bundle == 1
+    assert any(f"bundle=1 is raised to {sizes[0]}:" in note for note in recorder.notes) is raised
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_an_array_that_sbatch_may_have_submitted_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    commands: list[list[str]] = []
+
+    def slurm(command: list[str]) -> subprocess.CompletedProcess[str] | None:
+        assert slurm_array.recorded(tmp_path), "the record is removed last"
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0) if answers else None
+
+    def executor(**options: object) -> None:
+        raise RuntimeError("sbatch: error: Batch job submission failed: Socket timed out")
+
+    monkeypatch.setattr(slurm_array, "slurm", slurm)
+    monkeypatch.setattr(submitit, "AutoExecutor", executor)
+    bundles = [[Job(tmp_path, "t"), Job(tmp_path, "a", "t")]]
+    with pytest.raises(UserError, match="Socket timed out" if answers else "Socket timed out; scancel fails too"):
+        slurm_array.submit(tmp_path, bundles, "slurm", {}, lambda jobs, journal: None)
+    left = slurm_array.recorded(tmp_path)
+    assert [array.ends for array in left] == ([] if answers else [["a"]])
+    assert [command[0] for command in commands] == ["scancel"]
 
 
 def test_a_repeated_command_waits_for_squeue(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
