@@ -67,7 +67,9 @@ def test_a_method_that_lacks_a_task_is_not_ranked(tmp_path):
     assert "Not ranked, because a task is missing or incomplete: imp (b)." in text
     assert "With only 2 tasks, do not generalise to others." in text
     page = (tmp_path / "reports" / "leaderboard.html").read_text()
-    assert page.count("<table>") == 5
+    sections, _, parts = page.partition('id="method-')
+    assert sections.count("<table>") == 5
+    assert parts.count('aria-label="results of ') == len({*METHODS, "imp"})
     value = json.loads((tmp_path / "reports" / "leaderboard.json").read_text())
     assert value["overall"][0]["rows"][0]["label"] == "dimp"
 
