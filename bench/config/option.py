@@ -83,9 +83,9 @@ def key_values(texts: Sequence[str], name: str = "--set") -> dict[str, str]:
     return values
 
 
-def engine_values(texts: Sequence[str]) -> dict[str, str]:
-    """`key=value` texts of --engine-set, see `key_values`."""
-    return key_values(texts, "--engine-set")
+def engine_values(texts: Sequence[str]) -> dict[str, str] | None:
+    """`key=value` texts of --engine-set, see `key_values`; None without any."""
+    return key_values(texts, "--engine-set") or None
 
 
 def keywords(table: type) -> list[inspect.Parameter]:
