@@ -238,7 +238,7 @@ def checker(section: Section) -> Iterator[str]:
     if quality.log_loss > math.log(section.classes):
         yield (
             "**Warning: the quality checker's probabilities are worse than equal ones. Its weights are those of an "
-            "overconfident classifier; train it for fewer updates (`--set checker_epochs=3`), or use `calibrate=True` "
+            "overconfident classifier; train it for fewer updates (`--set checker_epochs=5`), or use `calibrate=True` "
             "where a method has it.**"
         )
 
