@@ -142,8 +142,7 @@ def run_here(
                 shown = read_json(options.reports / "leaderboard.json")
                 for line in keep_best(covered, shown, plan.root, models(plan) - earlier):
                     say(line)
-            for note in log_report(options.track, covered, options.reports):
-                say(note)
+            progress.note(log_report(options.track, covered, options.reports))
     progress.finish(f"{last}: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
     if titles := cells_without_model(plan):
         names = f"{', '.join(titles[:TITLES])}{', ...' * (len(titles) > TITLES)}"

@@ -257,6 +257,7 @@ def test_a_rare_class_of_the_test(tmp_path: Path) -> None:
     assert warnings(data) == (
         "the real rows have fewer than 10 rows of 1 class (odd 6): a small real set teaches little about them",
         "the test has fewer than 10 rows of 1 class (odd 2): their recall, and macro-F1 with it, says little",
+        "the generated set has no row of class odd: nothing that is trained on it alone can predict it",
     )
 
 

@@ -94,7 +94,7 @@ def key_of(section: Section, delta: float) -> str:
             feed(state, getattr(section, entry.name))
     for folder in [
         *(cell.folder for row in section.rows for cell in row.cells.values()),
-        *(section.root / path for path in section.spec.get("checkers", {}).values()),
+        *(section.root / path for cells in section.spec.get("checkers", {}).values() for path in cells.values()),
     ]:
         for name in READ:
             try:

@@ -82,7 +82,7 @@ def test_a_trial_of_each_runs(tmp_path: Path, tiny_encoder: Path, monkeypatch: p
     options = Options(out=Path("runs"), reports=Path("reports"), workers=1, figures=False, track="wandb")
     ran = run(requests, options, said.append)
     assert ran.ok, said
-    assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == len(SWEEPS), "each cell is a run of its own"
+    assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == len(SWEEPS) + 1, "a run per cell, and the report's"
     searched = [read(path)["metric"]["name"] for path in SWEEPS if read(path)["method"] == "bayes"]
     logged = [path.read_bytes() for path in (tmp_path / "wandb").glob("offline-run-*/*.wandb")]
     assert all(any(name.encode() in run for run in logged) for name in searched)

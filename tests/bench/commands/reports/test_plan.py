@@ -134,4 +134,4 @@ def test_the_command_and_the_estimate_of_a_run(bench: Command, tmp_path: Path) -
     assert "apply to 2 of 2 trainings" in again.stdout
     bad = bench("plan", "--budget", "soon", tiny=True)
     assert bad.returncode == 2
-    assert bad.stderr.startswith("error: --budget takes a number with")
+    assert bad.stderr == "error: --budget 'soon' is no time; write it as 90s, 10m (or 10min), 8h or 2d\n"
