@@ -181,7 +181,11 @@ def to_mlflow(job: MirrorJob) -> list[str]:
     spec = read_json(job.cell / "spec.json")
     tags = {"task": str(spec["task_ref"]), "method": str(spec["label"]), "cell": job.cell.name}
     tracker = MLflowTracker(os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT), run_name=job.cell_title, tags=tags)
-    send(tracker, job)
+    try:
+        send(tracker, job)
+    except BaseException:
+        mlflow.end_run("FAILED")  # or no later cell of this process could begin its own
+        raise
     tracker.finish()
     return []
 

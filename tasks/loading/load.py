@@ -101,10 +101,11 @@ def load_to_train(name: str | Path, places: Mapping[Role, str | Table], readings
     reader = Reader(name, FILES, None, {}, places, readings)
     rows = reader.rows()
     real = rows["real"]
+    generations = divided(rows["generated"], reader.generations, reader.spec.name, reader.error_prefix, reader.notes)
     data = TaskData(
         spec=reader.spec,
         source=reader.described_source(),
-        generated=rows["generated"],
+        generated=next(iter(generations.values()), rows["generated"]),
         pool=real,
         test=real,
         validation=None,

@@ -142,7 +142,7 @@ def found(
 ) -> Finding:
     """A finding on rows of role `what`, each with the row of role `of` that it repeats."""
     rows, others = data.roles[what], data.roles[of]
-    taught = (what != of and of == "test") or (bool(data.folds) and what == of == "real")
+    taught = of == "real" if data.folds else of == "test" != what  # with folds the real rows are the test
     tested = len({other for _, other in pairs}) / len(others)
     if taught:
         text += f"; accuracy may be up to {max(100 * tested, 0.1):.1f} points too high"

@@ -13,6 +13,7 @@ from bench.config.option import option_of
 from bench.config.run_arguments import RunArguments
 from tasks import DataError, TaskData, load, stressed
 from tasks.cross_validation import FEW, FOLDS, LEAST
+from tasks.findings import Level
 from tasks.reading import Reading
 
 
@@ -132,3 +133,15 @@ def test_rows_that_prompts_showed_are_not_tested(tmp_path: Path, examples: str, 
     assert any("showed examples (few-shot)" in note for note in data.notes) == (not folds)
     asked = load("files", places={"generated": generated, "real": real}, folds=4)
     assert any("the generator saw" in str(finding) for finding in asked.findings) == (not folds)
+
+
+def test_generated_copies_of_cross_validated_rows_are_leaks(tmp_path: Path) -> None:
+    """The real rows are the test too, so copies of them raise the accuracy."""
+    real = write(tmp_path, "real", {"bad": 60, "good": 60})
+    generated = write(tmp_path, "generated", {"bad": 40, "good": 40})
+    copies = pd.read_csv(real).head(50).assign(text=lambda frame: frame["text"] + "!")
+    pd.concat([pd.read_csv(generated), copies]).to_csv(generated, index=False)
+    data = load("files", places={"generated": generated, "real": real})
+    (leak,) = [one for one in data.findings if one.roles == ("generated", "real")]
+    assert leak.level is Level.MEND
+    assert leak.text.endswith(f"accuracy may be up to {100 * 50 / 120:.1f} points too high")

@@ -74,8 +74,14 @@ def title(key: tuple[Any, ...]) -> str:
 
 
 def sections(report: Mapping[str, Any]) -> dict[tuple[Any, ...], Mapping[str, Any]]:
-    """The sections of a report by what identifies them."""
-    return {identity(section): section for section in report["sections"]}
+    """The sections of a report by what identifies them. Raises UserError where two are alike in that."""
+    result = {identity(section): section for section in report["sections"]}
+    if len(result) < len(report["sections"]):
+        raise UserError(
+            f"a report has sections that differ in settings or data alone ({len(report['sections'])} sections, "
+            f"{len(result)} names), so their rows cannot be told apart: compare reports of single grids"
+        )
+    return result
 
 
 def rows(report: Mapping[str, Any], key: tuple[Any, ...]) -> dict[str, Mapping[str, Any]]:
@@ -122,12 +128,13 @@ def words_of(before: Mapping[str, Any], after: Mapping[str, Any], name: str, key
     if name == "hashes":
         return f"the content of the {key} rows is another"
     if name == "notes":
-        gone = [note for note in before["notes"] if note not in after["notes"]]
-        come = [note for note in after["notes"] if note not in before["notes"]]
+        old, new = (section.get("notes") or [] for section in (before, after))
+        gone = [note for note in old if note not in new]
+        come = [note for note in new if note not in old]
         return "; ".join([*(f"gone: {note}" for note in gone), *(f"new: {note}" for note in come)]) or "another order"
     if key:
         return f"{key} {before[name].get(key)} → {after[name].get(key)}"
-    return f"{words(before[name])} → {words(after[name])}"
+    return f"{words(before.get(name))} → {words(after.get(name))}"
 
 
 def escape_line(text: str) -> str:

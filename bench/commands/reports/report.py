@@ -72,7 +72,10 @@ def check(stores: Sequence[Path], reports: Path) -> Iterator[str]:
     tables = (build({**grid, "command": command, **stated}, root, rules) for grid in (*likely, *single))
     text, first = text_of(reports / "leaderboard.json"), next(tables)
     table = next((table for table in itertools.chain([first], tables) if json_text(table) == text), first)
-    figures = "](figures/" in text_of(reports / "leaderboard.md")
+    if "md" in (formats or USUAL):
+        figures = "](figures/" in text_of(reports / "leaderboard.md")
+    else:
+        figures = "data:image/svg+xml" in text_of(reports / "leaderboard.html")
     yield from changed_files(render(table, figures=figures), reports)
 
 

@@ -34,8 +34,8 @@ def as_xlsx(report: Report) -> bytes:
     about = {key: value[key] for key in ("command", "baseline", "delta", "correction", "family", "intervals")}
     about |= {f"provenance {key}": entry for key, entry in value["provenance"].items()}
     about |= {
-        f"{section['task_ref']}, {section['source']}: {key}": section[key]
-        for section in value["sections"]
+        f"{place}. {section['task_ref']}, {section['source']}: {key}": section[key]
+        for place, section in enumerate(value["sections"], start=1)
         for key in ("title", "stand_in", "encoder", "preset", "protocol", "sizes", "seeds", "notes")
         if key in section
     }

@@ -56,3 +56,29 @@ def test_no_report(tmp_path, capsys, content):
     code, _, error = bench(capsys, "changes", str(tmp_path), str(tmp_path))
     assert code == 2
     assert "leaderboard.json is not the JSON of a report" in error
+
+
+def changed_json(folder, change):
+    """Change the JSON of a report."""
+    path = folder / "leaderboard.json"
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))
+
+
+def test_a_report_of_an_earlier_version_has_fewer_entries(tmp_path, capsys):
+    old, new = written(tmp_path / "old"), written(tmp_path / "new")
+    changed_json(old, lambda value: [value["sections"][0].pop(name, None) for name in ("notes", "seeds", "sizes")])
+    changed_json(new, lambda value: value["sections"][0].update(notes=["35 rows are copies"]))
+    code, out, _ = bench(capsys, "changes", str(old), str(new))
+    assert code == 0
+    assert "new: 35 rows are copies" in out
+    assert "- seeds: – → 0, 1, 2" in out
+
+
+def test_sections_that_cannot_be_told_apart_are_an_error(tmp_path, capsys):
+    folder = written(tmp_path)
+    changed_json(folder, lambda value: value["sections"].append(value["sections"][0]))
+    code, _, error = bench(capsys, "changes", str(folder), str(folder))
+    assert code == 2
+    assert "2 sections, 1 names" in error

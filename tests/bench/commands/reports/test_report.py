@@ -61,6 +61,13 @@ def test_only_the_formats_that_are_asked_for(store, capsys):
     assert "leaderboard.xlsx: missing" in bench(capsys, "report", "--check")[1]
 
 
+def test_a_page_alone_is_checked_with_its_figures(store, capsys):
+    assert bench(capsys, "report", "--format", "html,json")[0] == 0
+    assert not (store.root.parent / "reports" / "leaderboard.md").exists()
+    code, out, _ = bench(capsys, "report", "--check")
+    assert code == 0, out
+
+
 def test_a_workbook_holds_the_numbers_and_no_formula(tmp_path):
     pytest.importorskip("xlsxwriter")
     label = '=HYPERLINK("http://x")'
