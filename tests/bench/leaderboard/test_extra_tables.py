@@ -50,9 +50,9 @@ def test_a_section_without_stored_weights_has_no_table(tmp_path):
 
 def test_extra_tables_appear_in_every_format_that_has_room(table):
     forms = {name: form(table, ()) for name, form in FORMS.items()}
-    assert "### Weights" in forms["leaderboard.md"]
-    assert "<h3>Weights</h3>" in forms["leaderboard.html"]
-    rows = json.loads(forms["leaderboard.json"])["sections"][0]["parts"]["weights"]
+    assert "### Weights" in forms["md"]
+    assert "<h3>Weights</h3>" in forms["html"]
+    rows = json.loads(forms["json"])["sections"][0]["parts"]["weights"]
     assert {row["label"] for row in rows} == {"dimp", "focal"}
 
 
