@@ -12,7 +12,7 @@ from scipy import stats
 from bench.errors import UserError
 from bench.leaderboard import Rules, frame, write_report
 from bench.leaderboard.columns import COLUMNS, MAIN
-from bench.leaderboard.formats import FORMS
+from bench.leaderboard.formats import USUAL
 from bench.leaderboard.read import provenance
 from bench.stats.crossed import compare, interval
 from tests.bench.leaderboard.fake_store import FakeStore
@@ -30,7 +30,7 @@ def report(store, manifest=None, **rules):
     reports = store.root.parent / "reports"
     path = write_report(manifest or store.manifest(), store.root, reports, Rules(**rules), figures=False)
     assert path == reports / "leaderboard.md"
-    assert {file.name for file in reports.iterdir()} == set(FORMS)
+    assert {file.name for file in reports.iterdir()} == {f"leaderboard.{form}" for form in USUAL}
     refused = {"parse_constant": lambda name: pytest.fail(f"{name} is not JSON")}
     return json.loads((reports / "leaderboard.json").read_text(), **refused), path.read_text()
 
