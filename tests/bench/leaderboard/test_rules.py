@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 from bench.leaderboard import USUAL, Correction, Rules, columns, frame, write_report
 from bench.leaderboard.build import build
 from bench.leaderboard.columns import COLUMNS, Column
-from bench.leaderboard.formats import USUAL
+from bench.leaderboard.formats import USUAL as FORMS
 from bench.stats import metrics
 from bench.stats.crossed import compare
 from bench.stats.multiple import CORRECTIONS
@@ -114,7 +114,7 @@ def test_a_new_column_is_one_entry_for_every_format(store, tmp_path, monkeypatch
     for module in ("columns", *(f"formats.to_{name}" for name in ("csv", "html", "json", "latex", "markdown"))):
         monkeypatch.setattr(f"bench.leaderboard.{module}.COLUMNS", (*columns.COLUMNS, extra), raising=False)
     reports = write_report(store.manifest(), store.root, tmp_path / "r", figures=False).parent
-    for form in USUAL:
+    for form in FORMS:
         assert "letters" in (reports / f"leaderboard.{form}").read_text(), form
     value = json.loads((reports / "leaderboard.json").read_text())
     assert all(row["letters"] == len(row["label"]) for row in value["rows"])
