@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
 from bench.config.request import make_request
 from bench.execution.engines.engine import Engine
@@ -15,6 +17,7 @@ from bench.execution.queue import Queue
 from bench.jobs import Job, Outcome
 from bench.planning.planner import make_plan
 from bench.store.folders import State
+from methods import METHODS, plugins
 
 # Everything but times, versions and logs. metrics.json has digests of timing.json too, so its results alone count.
 BYTES = ("predictions.parquet", "train_scores.parquet", "weights.parquet", "history.jsonl", "spec.json")
@@ -80,11 +83,13 @@ class Recorder:
         self.nodes = dict(nodes)
 
 
-def plugin(folder: Path) -> Path:
-    """A file with the methods `killed` and `raises`."""
+@contextmanager
+def plugin(folder: Path) -> Iterator[Path]:
+    """A file with the methods `killed` and `raises`. Afterwards this process does not have them any more."""
     path = folder / "killed.py"
     path.write_text(KILLED.format(flag=str(folder / "flag")))
-    return path
+    with mock.patch.dict(METHODS), mock.patch.dict(plugins._files):
+        yield path
 
 
 def run_on(engine: Engine, root: Path, encoder: Path, limits: Limits, **options: object) -> tuple[Queue, Recorder]:

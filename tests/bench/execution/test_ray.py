@@ -43,12 +43,13 @@ def ray_variables() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def done(
     ray_variables: None, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Queue, Recorder]:
+) -> Iterator[tuple[Path, Queue, Recorder]]:
     """One run on Ray, with a process that is killed once and a method that raises."""
     folder = tmp_path_factory.mktemp("ray")
-    own = {"plugins": [plugin(folder)], "methods": "ce,dimp,killed,raises"}
-    queue, watcher = run_on(Ray(), folder / "runs", tiny_encoder, Limits(most=1), **own)
-    return folder / "runs", queue, watcher
+    with plugin(folder) as file:
+        own = {"plugins": [file], "methods": "ce,dimp,killed,raises"}
+        queue, watcher = run_on(Ray(), folder / "runs", tiny_encoder, Limits(most=1), **own)
+        yield folder / "runs", queue, watcher
 
 
 def test_ray_gives_the_bytes_of_the_local_engine(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,12 +26,13 @@ HERE = Slurm(cluster="local")
 
 
 @pytest.fixture(scope="module")
-def done(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Queue, Recorder]:
+def done(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Queue, Recorder]]:
     """One run as two array tasks, with a worker that is killed once and a method that raises."""
     folder = tmp_path_factory.mktemp("slurm")
-    own = {"plugins": [plugin(folder)], "methods": "ce,dimp,killed,raises"}
-    queue, watcher = run_on(HERE, folder / "runs", tiny_encoder, Limits(most=2), **own)
-    return folder / "runs", queue, watcher
+    with plugin(folder) as file:
+        own = {"plugins": [file], "methods": "ce,dimp,killed,raises"}
+        queue, watcher = run_on(HERE, folder / "runs", tiny_encoder, Limits(most=2), **own)
+        yield folder / "runs", queue, watcher
 
 
 def test_slurm_gives_the_bytes_of_the_local_engine(
