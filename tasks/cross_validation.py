@@ -55,6 +55,11 @@ def check_rows(rows: Rows, labels: Sequence[str], folds: int, prefix: str) -> No
         raise DataError(f"{prefix}: {plural(texts, 'different text')} cannot be cut into {folds} folds; give more rows")
 
 
+def of_all_seeds(data: TaskData, whole: TaskData) -> TaskData:
+    """What all seeds see together, from what one sees: in a cross-validation each row of the whole task is tested."""
+    return replace(data, pool=whole.pool, test=whole.pool, folds=whole.folds) if whole.folds else data
+
+
 def of_seed(data: TaskData, seed: int | str) -> TaskData:
     """The task as a seed sees it: one fold is its test, and the others are its pool.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bench.config.run_arguments import ExecutionArguments
 from bench.devices import Device, missing
 from bench.errors import UserError
-from bench.jobs import Job
+from bench.jobs import CellJob, DynamicsJob, Job
 from bench.planning import estimate
 from bench.processes import gib
 from tasks.errors import plural
@@ -28,6 +28,13 @@ class Limits:
     cell_timeout: float | None = None  # seconds that a training may take; None: any number
     most: int | None = None  # workers that --workers allows; None: the engine decides
     silence: Callable[[Job], float] = lambda _: SILENCE  # seconds that a job may take without a heartbeat
+
+    def over_time(self, job: Job, seconds: float) -> str:
+        """Why a job that has run for so long is given up; empty where --cell-timeout allows it."""
+        training = isinstance(job, CellJob | DynamicsJob)
+        if training and self.cell_timeout is not None and seconds > self.cell_timeout:
+            return f"took longer than --cell-timeout {self.cell_timeout:g} s"
+        return ""
 
 
 def limits(jobs: Iterable[Job], everything: Iterable[Job], arguments: ExecutionArguments) -> Limits:

@@ -24,7 +24,8 @@ Change = Callable[[str, State], None]  # called with a job's id and its state be
 class Queue:
     """Jobs with their states. The store's states are read once, at the start; engines report the changes.
 
-    Of the ready jobs the one with the lowest rank is taken. Those without a rank follow each other as in `jobs`.
+    A job that is done and that others need may have a state alone. Of the ready jobs the one with the lowest rank is
+    taken. Those without a rank follow each other as in `jobs`.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Queue:
         self.changed: list[Change] = []  # functions to call after a change of a state
         self._counts = Counter(self.states.values())
         self._ranks = {identity: ((ranks or {}).get(identity, ()), place) for place, identity in enumerate(self.jobs)}
-        self._needed_by: dict[str, list[str]] = {identity: [] for identity in self.jobs}
+        self._needed_by: dict[str, list[str]] = {identity: [] for identity in self.states}
         self._missing: dict[str, int] = {}  # job id -> how many of its needs are not done
         for identity, job in self.jobs.items():
             needs = () if self.states[identity] is State.DONE else job.needs  # which need not be among the jobs

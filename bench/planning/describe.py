@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from bench.store import role_texts
 from bench.store.layout import precomputed_path
 from bench.store.manifest import PRECOMPUTED, joined
 from methods.base import QUALITY, RealUse, hyperparameters
+from tasks.cross_validation import of_all_seeds
 from tasks.errors import plural
 
 if TYPE_CHECKING:
@@ -139,9 +139,7 @@ def encoders(rows: SectionRows, checker: Checkpoint) -> dict[str, Any]:
 
 def row_counts(rows: SectionRows, roles: Mapping[str, RoleRows]) -> dict[str, Any]:
     """The numbers of rows by role, their hashes, and their label shares, at the first seed."""
-    data = rows.stressed(rows.request.seeds[0])
-    if rows.data.folds:  # every real row is tested by some seed
-        data = replace(data, pool=rows.data.pool, test=rows.data.pool, folds=rows.data.folds)
+    data = of_all_seeds(rows.stressed(rows.request.seeds[0]), rows.data)
     counts = {name: len(role.ids) for name, role in roles.items()}
     hashed = {"generated": rows.base, "pool": rows.data.pool, "test": data.test}
     return {

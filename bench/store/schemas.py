@@ -263,8 +263,8 @@ class WrittenReport(BaseModel):
     formats: list[str] | None = None
 
 
-class ReportSection(BaseModel):
-    """A section of `leaderboard.json`: which one it is, and what it was computed from."""
+class ReportEntry(BaseModel):
+    """The section of `leaderboard.json` that an entry is or belongs to."""
 
     task_ref: str
     source: str
@@ -272,6 +272,11 @@ class ReportSection(BaseModel):
     preset: str
     protocol: str
     checker_encoder: str | None = None
+
+
+class ReportSection(ReportEntry):
+    """A section of `leaderboard.json`: which one it is, and what it was computed from."""
+
     title: str = ""
     baseline: str = ""
     seeds: list[int] = []
@@ -281,15 +286,9 @@ class ReportSection(BaseModel):
     notes: list[str] = []
 
 
-class ReportRow(BaseModel):
+class ReportRow(ReportEntry):
     """A row of `leaderboard.json`; numbers are shares."""
 
-    task_ref: str
-    source: str
-    encoder: str
-    preset: str
-    protocol: str
-    checker_encoder: str | None = None
     label: str
     n_seeds: int
     accuracy: dict[str, float | None]

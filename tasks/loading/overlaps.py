@@ -58,8 +58,8 @@ def _rare_classes(data: TaskData) -> Iterator[Finding]:
         listed = ", ".join(rare[:MOST_RARE]) + (", ..." if len(rare) > MOST_RARE else "")
         few = f"fewer than {RARE} rows of {plural(len(rare), 'class')} ({listed})"
         if role == test:
-            text = f"the {role} has {few}: their recall, and macro-F1 with it, says little"
-            text = text.replace("the real has", "the real rows, which are the test too, have")
+            where = "the real rows, which are the test too, have" if data.folds else "the test has"
+            text = f"{where} {few}: their recall, and macro-F1 with it, says little"
         else:
             text = f"the {role} rows have {few}: a small real set teaches little about them"
         yield Finding("rare-class", Level.CARE, f"{plural(len(rare), 'rare class')} in the {role} rows", text, (role,))

@@ -17,7 +17,7 @@ from bench.execution.queue import Queue
 from bench.jobs import Job, Outcome
 from bench.planning.planner import make_plan
 from bench.store.folders import State
-from methods import METHODS, plugins
+from methods import METHODS, discover, plugins
 
 # Everything but times, versions and logs. metrics.json has digests of timing.json too, so its results alone count.
 BYTES = ("predictions.parquet", "train_scores.parquet", "weights.parquet", "history.jsonl", "spec.json")
@@ -88,6 +88,7 @@ def plugin(folder: Path) -> Iterator[Path]:
     """A file with the methods `killed` and `raises`. Afterwards this process does not have them any more."""
     path = folder / "killed.py"
     path.write_text(KILLED.format(flag=str(folder / "flag")))
+    discover()  # what is restored has the methods of the package
     with mock.patch.dict(METHODS), mock.patch.dict(plugins._files):
         yield path
 

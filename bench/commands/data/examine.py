@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from bench.config.task_choice import TaskChoice
 from bench.encoders.checkpoints import find
 from bench.errors import UserError
 from tasks import Rows, TaskData, stressed
+from tasks.cross_validation import of_all_seeds
 from tasks.findings import Finding
 from tasks.loading.overlaps import near_findings
 from tasks.loading.word_shift import WordShift, word_shift
@@ -69,8 +70,7 @@ def examine(request: Request, task: TaskChoice) -> Examined:
     size = generated_size(request, task, loaded)
     data = stressed(loaded, task.stress, request.seeds[0])
     real = data.real(request.seeds[0])
-    if loaded.folds:  # every real row is tested by some seed
-        data = replace(data, pool=loaded.pool, test=loaded.pool, folds=loaded.folds)
+    data = of_all_seeds(data, loaded)
     limit = request.settings.max_length
     tokens = {Path(name).name: lengths_of(name, data.roles, limit) for name in request.encoders}
     near = () if data.columns else tuple(near_findings(data))  # rows of the user have them already

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import Any, ClassVar, Protocol
 
+from bench.errors import UserError
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.jobs import Job, Outcome
 from bench.store.folders import State
+from bench.store.leases import release
 
 POLL = 0.5  # seconds between two checks of a job that another run is computing
 
@@ -72,6 +75,12 @@ def settle(queue: Queue, job: Job, outcome: Outcome, watcher: Watcher) -> None:
         return
     queue.done(job) if outcome.state is State.DONE else queue.failed(job, outcome.cause)
     watcher.tell(job, outcome.state, outcome)
+
+
+def give_back(job: Job) -> None:
+    """Remove the lease of a job whose process ended. Where the store cannot be written, it stays; its owner is dead."""
+    with contextlib.suppress(OSError, UserError):
+        release(job.root, job.folder)
 
 
 def try_again(queue: Queue, job: Job, watcher: Watcher, text: str, *, again: bool) -> None:

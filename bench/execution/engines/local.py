@@ -18,14 +18,13 @@ from multiprocessing.process import BaseProcess
 from bench import devices
 from bench.errors import UserError
 from bench.execution.causes import death, deaths_in_words, explained
-from bench.execution.engines.engine import POLL, Engine, Watcher, settle, try_again
+from bench.execution.engines.engine import POLL, Engine, Watcher, give_back, settle, try_again
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.execution.signals import ending_signals, first_interrupt, without_interrupts
-from bench.jobs import CellJob, DynamicsJob, Job, Outcome
+from bench.jobs import Job, Outcome
 from bench.processes import cores, peak_memory, stopped, without_main
 from bench.store.folders import State
-from bench.store.leases import release
 
 # Workers are forked from one process without threads that has imported torch and all else that they need.
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -63,14 +62,10 @@ class Worker:
         """Why its job takes too long; empty if it does not."""
         if self.job is None:
             return ""
-        training = isinstance(self.job, CellJob | DynamicsJob)
-        if training and limits.cell_timeout is not None and self.busy > limits.cell_timeout:
-            why = f"took longer than --cell-timeout {limits.cell_timeout:g} s"
-        elif self.silent > limits.silence(self.job):
+        why = limits.over_time(self.job, self.busy)
+        if not why and self.silent > limits.silence(self.job):
             why = f"made no progress for {self.silent:.0f} s"
-        else:
-            return ""
-        return f"{why}, stopped by a signal" if stopped(self.process.pid or 0) else why
+        return f"{why}, stopped by a signal" if why and stopped(self.process.pid or 0) else why
 
 
 @dataclass(frozen=True)
@@ -153,7 +148,7 @@ class Pool:
         worker.process.kill()
         worker.process.join()
         if worker.job is not None:
-            give_back(worker)
+            give_back(worker.job)
             self.lost(worker.job, f"its worker {cause or death(worker.process.exitcode or 0)}", worker.peak)
         self.workers.append(start(worker.device))
 
@@ -212,11 +207,5 @@ def stop(pool: list[Worker]) -> None:
         if worker.process.is_alive():
             worker.process.kill()
             worker.process.join(timeout=5)
-        give_back(worker)
-
-
-def give_back(worker: Worker) -> None:
-    """Remove the lease of a killed worker's job. Where the store cannot be written, it stays and its owner is dead."""
-    with contextlib.suppress(OSError, UserError):
         if worker.job is not None:
-            release(worker.job.root, worker.job.folder)
+            give_back(worker.job)

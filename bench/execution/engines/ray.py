@@ -26,7 +26,7 @@ from bench.execution.engines.ray_transfer import Sender
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.execution.signals import ending_signals, first_interrupt
-from bench.jobs import CellJob, DynamicsJob, Job, Outcome
+from bench.jobs import Job, Outcome
 from bench.processes import cores
 from bench.store.folders import State
 from bench.store.layout import RUNNING
@@ -255,9 +255,8 @@ class Slots:
         """Why the job of a slot takes too long; empty if it does not."""
         assert place.job is not None, "only busy slots are asked"
         busy, allowed = time.monotonic() - place.began, self.limits.silence(place.job)
-        limit = self.limits.cell_timeout
-        if isinstance(place.job, CellJob | DynamicsJob) and limit is not None and busy > limit:
-            return f"took longer than --cell-timeout {limit:g} s"
+        if why := self.limits.over_time(place.job, busy):
+            return why
         if busy <= allowed:
             return ""
         if place.asked is None:

@@ -19,12 +19,13 @@ from typing import Any, TypeVar
 
 from bench.errors import UserError
 from bench.execution.causes import store_error
+from bench.execution.engines.engine import give_back
 from bench.execution.queue import Queue, outcome_elsewhere
 from bench.jobs import CellJob, Job, Outcome
 from bench.store.files import write_bytes
 from bench.store.folders import acquire
 from bench.store.layout import DONE, ERROR, LEASE
-from bench.store.leases import LeaseLostError, exclusive, fenced, heartbeat, release
+from bench.store.leases import LeaseLostError, exclusive, fenced, heartbeat
 
 Value = TypeVar("Value")
 LAST = (DONE, ERROR)  # the files that make a folder done or failed
@@ -169,5 +170,4 @@ class Sender:
     def forget(self, job: Job) -> None:
         """Give the lease of a job back, and remove that of its process, which has ended."""
         self.drop(job)
-        with contextlib.suppress(OSError, UserError):  # the disk may be what ended the run
-            release(job.root, job.folder)
+        give_back(job)

@@ -7,7 +7,6 @@ cells.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import math
 import shutil
@@ -21,7 +20,7 @@ from typing import Any, Literal
 from bench.errors import UserError
 from bench.execution.causes import in_turn
 from bench.execution.engines import slurm_array
-from bench.execution.engines.engine import POLL, Engine, Watcher, setting, try_again
+from bench.execution.engines.engine import POLL, Engine, Watcher, give_back, setting, try_again
 from bench.execution.engines.slurm_array import ALIVE, ENDED, Array, Task
 from bench.execution.engines.slurm_task import Bundle, Event, read_events
 from bench.execution.limits import Limits
@@ -33,7 +32,6 @@ from bench.processes import cores
 from bench.store.files import read_json
 from bench.store.folders import State, state
 from bench.store.layout import DONE
-from bench.store.leases import release
 from tasks.errors import plural
 
 AT_ONCE = 16  # array tasks at a time, where --workers does not say
@@ -274,8 +272,7 @@ class Watch:
 
     def lost(self, job: Job, task: Task, word: str) -> None:
         """Note that the array task of a job ended. After the last attempt, or for lack of memory, it is a failure."""
-        with contextlib.suppress(OSError, UserError):
-            release(job.root, job.folder)
+        give_back(job)
         hints = {
             "OUT_OF_MEMORY": ": memory ran out (--engine-set mem_gb=N gives more)",
             "TIMEOUT": ": its time was over (--engine-set time=MINUTES gives more, bundle=N fewer cells)",

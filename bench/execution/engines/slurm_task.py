@@ -110,12 +110,7 @@ class Bundle:
     def __call__(self) -> None:
         """Run the jobs that are still to do. Called by submitit, again after SLURM has requeued the task."""
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # scancel: workers end and leases are removed
-        states = {job.id: current_state(job) for job in self.jobs}
-        causes = {job.id: failure(job.folder) for job in self.jobs if states[job.id] is State.FAILED}
-        tried = {State.RUNNING: State.STALE}  # another task may hold it: then its worker finds the lease
-        queue = Queue(
-            {job.id: job for job in self.jobs}, {key: tried.get(own, own) for key, own in states.items()}, causes
-        )
+        queue = self.queue()
         limits = Limits(self.retries, self.cell_timeout, silence=lambda job: self.silence.get(job.id, SILENCE))
         try:
             with registered(self.jobs[0].root):  # `bench clean` waits for this task, not for the command alone
@@ -123,6 +118,18 @@ class Bundle:
         except UserError as error:
             write_event(self.journal, Event("", "stop", str(error)))
             raise
+
+    def queue(self) -> Queue:
+        """The jobs with their states. What they need and is not among them was done when the task was submitted."""
+        states = {job.id: current_state(job) for job in self.jobs}
+        causes = {job.id: failure(job.folder) for job in self.jobs if states[job.id] is State.FAILED}
+        tried = {State.RUNNING: State.STALE}  # another task may hold it: then its worker finds the lease
+        before = {need: State.DONE for job in self.jobs for need in job.needs}
+        return Queue(
+            {job.id: job for job in self.jobs},
+            before | {key: tried.get(own, own) for key, own in states.items()},
+            causes,
+        )
 
     def checkpoint(self) -> Any:
         """What submitit submits again when SLURM's time limit or a preemption ends the task: finished jobs stay."""

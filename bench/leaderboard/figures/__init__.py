@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -156,9 +156,14 @@ def drawn_or_known(kind: str, draw_one: Callable[[], Figure | None], known: File
 
 def slugs(report: Report) -> list[str]:
     """A file name per section; further sections of the same task and source get a number."""
+    return distinct_slugs(f"{section.spec['task_ref']}-{section.spec['source']}" for section in report.sections)
+
+
+def distinct_slugs(texts: Iterable[str], before: str = "") -> list[str]:
+    """Each text in lower-case letters, digits, dots and hyphens, after `before`; equal ones get a number."""
     names: list[str] = []
-    for section in report.sections:
-        plain = re.sub(r"[^a-z0-9.]+", "-", f"{section.spec['task_ref']}-{section.spec['source']}".lower()).strip("-.")
+    for text in texts:
+        plain = before + re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
         same = sum(re.fullmatch(rf"{re.escape(plain)}(-\d+)?", name) is not None for name in names)
         names.append(plain if not same else f"{plain}-{same + 1}")
     return names

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.leaderboard.columns import NOTHING, gain, mean_and_interval, number, percent, real_rows
 from bench.leaderboard.extra_tables import ExtraTable
 from bench.leaderboard.extra_tables.weights import WeightRow
+from bench.leaderboard.figures import distinct_slugs
 from bench.leaderboard.formats.html_text import blocks
 from bench.leaderboard.method_facts import REAL_USE, facts
 from bench.leaderboard.results import Row, Section
@@ -17,12 +17,8 @@ from bench.leaderboard.results import Row, Section
 
 def anchors(names: Sequence[str], kind: str) -> dict[str, str]:
     """An id of the page by name, in letters, digits and hyphens; equal ones get a number."""
-    values: dict[str, str] = {}
-    for name in names:
-        plain = f"{kind}-{re.sub(r'[^a-z0-9.]+', '-', name.lower()).strip('-.')}"
-        same = sum(re.fullmatch(rf"{re.escape(plain)}(-\d+)?", value) is not None for value in values.values())
-        values.setdefault(name, plain if not same else f"{plain}-{same + 1}")
-    return values
+    different = list(dict.fromkeys(names))
+    return dict(zip(different, distinct_slugs(different, f"{kind}-"), strict=True))
 
 
 def method_names(sections: Sequence[Section]) -> list[str]:

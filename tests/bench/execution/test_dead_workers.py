@@ -13,6 +13,7 @@ import pytest
 from bench.config.run_arguments import ExecutionArguments
 from bench.execution import causes, limits
 from bench.execution.engines import local
+from bench.jobs import CellJob, DynamicsJob, Job
 from tests.helpers import warm
 
 # Its worker gets a signal in the first update; with `once`, not in the second attempt.
@@ -86,7 +87,7 @@ def test_without_retries_the_first_death_is_a_failure(run: Run) -> None:
 
 
 def test_a_stopped_worker_is_replaced(run: Run) -> None:
-    done = run(f"fragile(signal={int(signal.SIGSTOP)})", "--retries", "3", QUIET="5")
+    done = run(f"fragile(signal={int(signal.SIGSTOP)})", "--retries", "3", QUIET="10")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "its worker made no progress for " in done.stdout
     assert " s, stopped by a signal; " in done.stdout
@@ -98,7 +99,7 @@ def worker(job: object, **times: float) -> local.Worker:
     return local.Worker(SimpleNamespace(pid=None, exitcode=None), None, None, job=job, **times)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", [local.CellJob, local.DynamicsJob])
+@pytest.mark.parametrize("kind", [CellJob, DynamicsJob])
 def test_a_training_may_take_as_long_as_cell_timeout(kind: type) -> None:
     job = object.__new__(kind)
     allowed = limits.Limits(cell_timeout=5)
@@ -109,13 +110,13 @@ def test_a_training_may_take_as_long_as_cell_timeout(kind: type) -> None:
 
 
 def test_other_jobs_are_limited_by_heartbeats_alone() -> None:
-    tokens = object.__new__(local.Job)
+    tokens = object.__new__(Job)
     assert not worker(tokens, busy=100.0).overdue(limits.Limits(cell_timeout=5))
     assert not worker(None, silent=1e9, busy=1e9).overdue(limits.Limits(cell_timeout=5)), "an idle worker"
 
 
 def test_time_in_which_the_run_was_stopped_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = worker(object.__new__(local.CellJob))
+    own = worker(object.__new__(CellJob))
     own.checked -= 3600
     own.check()
     assert own.busy == own.silent == local.STEP

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,20 +9,9 @@ from pathlib import Path
 import pytest
 
 from bench.planning.plan import Plan
+from tests.helpers.engine_runs import content
 
 Run = Callable[..., Plan]
-# Everything but times, versions and logs. metrics.json has digests of timing.json too, so its results alone count.
-BYTES = ("predictions.parquet", "train_scores.parquet", "weights.parquet", "history.jsonl", "spec.json")
-RESULTS = ("accuracy", "macro_f1", "log_loss", "rows")
-
-
-def content(root: Path) -> dict[str, object]:
-    """The files that count of each finished cell, checkers included, by the id of the cell and the file's name."""
-    files: dict[str, object] = {}
-    for done in [*root.glob("twitter/*/*/metrics.json"), *root.glob(".artefacts/checker/*/metrics.json")]:
-        files |= {f"{done.parent.name} {name}": (done.parent / name).read_bytes() for name in BYTES}
-        files[f"{done.parent.name} metrics"] = [json.loads(done.read_text()).get(name) for name in RESULTS]
-    return files
 
 
 @pytest.mark.parametrize("layers", [0, 1, pytest.param("all", marks=pytest.mark.slow)])

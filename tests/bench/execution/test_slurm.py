@@ -14,7 +14,7 @@ from bench.execution import engines
 from bench.execution.engines import slurm_array
 from bench.execution.engines.slurm import Slurm, Watch
 from bench.execution.engines.slurm_array import Array, Task
-from bench.execution.engines.slurm_task import Event, read_events, write_event
+from bench.execution.engines.slurm_task import Bundle, Event, read_events, write_event
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.planning.plan import Plan
@@ -90,6 +90,15 @@ def test_a_task_that_ended_early_is_submitted_again(watch: Watch, monkeypatch: p
     assert submitted == [["a", "b"]]
     assert [line.partition(":")[0] for line in watch.watcher.retries] == ["t"]  # type: ignore[attr-defined]
     assert len(watch.tasks) == 1
+
+
+def test_a_task_that_is_submitted_again_needs_no_finished_table(watch: Watch) -> None:
+    watch.queue.done(watch.queue.jobs["t"])
+    jobs = watch.queue.closure([watch.queue.jobs["a"], watch.queue.jobs["b"]])
+    assert [job.id for job in jobs] == ["a", "b"], "the table is done"
+    queue = Bundle(jobs, watch.root / "0.jsonl", 1, 1, None, {}).queue()
+    assert queue.open == 2
+    assert [job.id for job in (queue.take(), queue.take()) if job is not None] == ["a", "b"]
 
 
 @pytest.mark.parametrize(("word", "attempts"), [("TIMEOUT", 2), ("OUT_OF_MEMORY", 1), ("NODE_FAIL", 2)])
