@@ -13,7 +13,7 @@ from tasks.sources.arrow_files import read_arrow
 from tasks.sources.csv_files import read_csv
 from tasks.sources.excel_files import read_excel
 from tasks.sources.json_files import read_json, read_json_lines
-from tasks.sources.parquet_files import is_large, read_parquet, read_thinned
+from tasks.sources.parquet_files import cells, is_large, read_thinned, read_whole
 from tasks.sources.table import Table, check_names_differ
 
 if TYPE_CHECKING:
@@ -60,27 +60,42 @@ def _read_parquet(path: Path) -> Table:
     if not path.stat().st_size:
         raise DataError(f"{path}: the file is empty")
     try:
-        if is_large(path):
-            schema, rows = read_thinned(path, MAX_VALUES)
-            columns = {name: [cells[place] for cells in rows.rows] for place, name in enumerate(schema.names)}
-            return Table(str(path), _named(path, columns, schema), notes=rows.note(path.name), numbers=rows.numbers)
-        table = read_parquet(path, MAX_VALUES)
+        table, schema = _thinned(path) if is_large(path) else _whole(path)
+    except DataError:
+        raise
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
         raise DataError(f"{path}: not a readable Parquet file: {' '.join(str(error).split())}") from None
+    return _with_class_names(table, schema)
+
+
+def _thinned(path: Path) -> tuple[Table, pa.Schema]:
+    """A sample of the rows of a large Parquet file."""
+    schema, rows = read_thinned(path, MAX_VALUES)
+    check_names_differ(str(path), schema.names)
+    columns = {name: [row[place] for row in rows.rows] for place, name in enumerate(schema.names)}
+    numbers = None if len(rows.rows) == rows.seen else rows.numbers
+    return Table(str(path), columns, notes=rows.note(path.name), numbers=numbers), schema
+
+
+def _whole(path: Path) -> tuple[Table, pa.Schema]:
+    """All rows of a Parquet file."""
+    table = read_whole(path, MAX_VALUES)
     check_names_differ(str(path), table.column_names)
-    columns = {name: _parquet_cells(path, name, table.column(name)) for name in table.column_names}
-    return Table(str(path), _named(path, columns, table.schema))
+    numbers = range(table.num_rows)
+    columns = {name: cells(str(path), name, table.column(name), numbers) for name in table.column_names}
+    return Table(str(path), columns), table.schema
 
 
-def _named(path: Path, columns: dict[str, list[Any]], schema: pa.Schema) -> dict[str, list[Any]]:
-    """The columns with the names of classes in place of their numbers."""
-    for name, classes in _parquet_classes(path, schema).items():
+def _with_class_names(table: Table, schema: pa.Schema) -> Table:
+    """The table with the names of classes in place of their numbers."""
+    columns = dict(table.columns)
+    for name, classes in _parquet_classes(table.name, schema).items():
         if name in columns:
-            columns[name] = [_class_name(path, row, name, value, classes) for row, value in enumerate(columns[name])]
-    return columns
+            columns[name] = [_class_name(table, row, name, classes) for row in range(len(table))]
+    return replace(table, columns=columns)
 
 
-def _parquet_classes(path: Path, schema: pa.Schema) -> dict[str, list[str]]:
+def _parquet_classes(path: str, schema: pa.Schema) -> dict[str, list[str]]:
     """The names of the classes 0, 1, ... by column, from the metadata that the library `datasets` writes."""
     metadata = (schema.metadata or {}).get(b"huggingface")
     if metadata is None:
@@ -98,28 +113,14 @@ def _kind(feature: Any) -> str:
     return str(feature.get("_type", "")) if isinstance(feature, dict) else ""
 
 
-def _class_name(path: Path, row: int, column: str, value: Any, classes: list[str]) -> Any:
+def _class_name(table: Table, row: int, column: str, classes: list[str]) -> Any:
     """The name of a class that a cell holds as a number; -1 is a missing label, as on the hub."""
+    value = table.columns[column][row]
     if value is None or value == -1:
         return None
     if not isinstance(value, int) or not 0 <= value < len(classes):
-        raise DataError(f"{path}, row {row + 1}: {column} is {value!r}, but the classes are {join_names(classes)}")
+        table.fail(row, f"{column} is {value!r}, but the classes are {join_names(classes)}")
     return classes[value]
-
-
-def _parquet_cells(path: Path, name: str, column: pa.ChunkedArray) -> list[Any]:
-    try:
-        return list(column.to_pylist())
-    except ValueError:
-        # Mostly broken UTF-8, which Parquet files can hold. Reading cell by cell finds the row.
-        cells: list[Any] = []
-        for cell in column:
-            try:
-                cells.append(cell.as_py())
-            except ValueError as error:
-                problem = "not valid UTF-8" if isinstance(error, UnicodeDecodeError) else f"not readable: {error}"
-                raise DataError(f"{path}, row {len(cells) + 1}: {name} is {problem}") from None
-        return cells
 
 
 READERS: dict[str, Callable[[Path], Table]] = {

@@ -28,8 +28,17 @@ class Thinned(Generic[Row]):
         self._size, self._limit = 0, WHOLE
 
     def add(self, row: Row, cells: Sequence[str]) -> None:
-        """Keep a row, or leave it out; `cells` is its content."""
+        """Keep the next row, or leave it out; `cells` is its content."""
         number, self.seen = self.seen, self.seen + 1
+        self.keep(number, row, cells)
+
+    def coming(self, count: int) -> list[int]:
+        """The numbers of those of the next `count` rows that would be kept. They are seen; `keep` them one by one."""
+        first, self.seen = self.seen, self.seen + count
+        return [number for number in range(first, self.seen) if self._kept(number)]
+
+    def keep(self, number: int, row: Row, cells: Sequence[str]) -> None:
+        """Keep a row that was seen, unless its hash is above the limit by now."""
         if not self._kept(number):
             return
         size = sum(map(len, cells)) + OF_CELL * len(cells)

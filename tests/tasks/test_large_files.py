@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tasks import DataError
@@ -68,3 +70,47 @@ def test_what_is_read_whole_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(arrow_files, "MAX_BYTES", 5_000)
     with pytest.raises(DataError, match="at most 0 MB are read at once; select fewer rows, or write JSON lines"):
         read_table(next((tmp_path / "saved").glob("*.arrow")))
+
+
+def test_a_parquet_file_of_any_size_is_thinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_files, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(parquet_files, "BATCH", 100)
+    monkeypatch.setattr(parquet_files, "BATCH_BYTES", 300)
+    (tmp_path / "csv").mkdir()
+    table = read_table(write(tmp_path / "rows.parquet"))
+    assert table.columns == read_table(write(tmp_path / "csv" / "rows.csv")).columns, (
+        "the same rows as of other formats"
+    )
+    FRAME.drop(columns="label").assign(label=[["a"], ["b"]] * (ROWS // 2)).to_parquet(tmp_path / "nested.parquet")
+    assert read_table(tmp_path / "nested.parquet").columns["label"][0] in (["a"], ["b"])
+
+
+def test_large_parquet_files_are_checked_as_small_ones(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    columns = [pa.array(FRAME["text"]), pa.array(FRAME["label"])]
+    pq.write_table(pa.table(columns, names=["text", "text"]), path)
+    with pytest.raises(DataError, match="a column name occurs twice"):
+        read_table(path)
+    broken = pa.array([b"fine"] * 700 + [b"br\xffken"] + [b"fine"] * 299, pa.binary())
+    pq.write_table(pa.table({"text": broken.cast(pa.string(), safe=False), "label": columns[1]}), path)
+    with pytest.raises(DataError, match=r"rows\.parquet, row 701: text is not valid UTF-8"):
+        read_table(path)
+
+
+def test_names_of_classes_in_a_large_parquet_file(tmp_path: Path) -> None:
+    """A class that has no name is an error that names the row of the file."""
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["a", "b"])})
+    rows = {"text": FRAME["text"].tolist(), "label": [0, 1] * (ROWS // 2)}
+    path = tmp_path / "rows.parquet"
+    Dataset.from_dict(rows, features).to_parquet(path)
+    table = read_table(path)
+    assert table.numbers is not None
+    assert table.columns["label"] == ["ab"[number % 2] for number in table.numbers]
+    number = table.numbers[-1]
+    odd = pq.read_table(path)
+    labels = [*rows["label"][:number], 7, *rows["label"][number + 1 :]]
+    pq.write_table(odd.set_column(1, odd.schema.field("label"), pa.array(labels, pa.int64())), path)
+    with pytest.raises(DataError, match=f"row {number + 1}: label is 7, but the classes are a, b"):
+        read_table(path)

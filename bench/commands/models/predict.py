@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench import devices
-from bench.commands.output_file import without_formulas
 from bench.encoders.checkpoints import Checkpoint, find, outputs
 from bench.errors import UserError
+from bench.spreadsheets import csv_of
 from bench.store.files import read_json, write_text
 from tasks import FILES, load_spec
 from tasks.errors import join_names, plural, short_repr
@@ -203,5 +203,4 @@ def submission(frame: pd.DataFrame) -> str:
 
 def write_predictions(frame: pd.DataFrame, path: Path, *, as_submission: bool) -> None:
     """Write predictions as CSV, or as a submission. Texts that a spreadsheet would run get a `'` in front."""
-    texts = [name for name in map(str, frame) if frame[name].dtype == object or name == "label"]
-    write_text(path, submission(frame) if as_submission else without_formulas(frame, texts)[0].to_csv(index=False))
+    write_text(path, submission(frame) if as_submission else csv_of(frame)[0])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.commands.data.init import SWEEPS
-from bench.commands.models.predict import predict, submission, texts
+from bench.commands.models.predict import predict, submission, texts, write_predictions
 from bench.config.recipe_file import Recipe, read
 from bench.config.request import Request, make_request
 from bench.errors import UserError
@@ -192,14 +192,14 @@ def keep(result: Result, recipe: Recipe, say: Say) -> Path:
 
 def predict_more(model: str, file: Path, target: Path, say: Say) -> None:
     """Predict a further file."""
-    write_text(target, predict(model, file).to_csv(index=False))
+    write_predictions(predict(model, file), target, as_submission=False)
     say(f"predictions of {file}: {target}")
 
 
 def predict_test(model: str, test: str, output: Path, say: Say) -> None:
     """Predict the test file: labels and probabilities, and a submission if the labels are negative and positive."""
     frame = predict(model, Path(test))
-    write_text(output / PREDICTIONS, frame.to_csv(index=False))
+    write_predictions(frame, output / PREDICTIONS, as_submission=False)
     say(f"predictions: {output / PREDICTIONS}")
     try:
         text = submission(frame)

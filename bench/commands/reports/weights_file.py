@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.commands.output_file import without_formulas, writable
+from bench.commands.output_file import writable
 from bench.commands.reports.weights import finished_cell, section_of
 from bench.errors import UserError
 from bench.leaderboard.read.weight_table import weight_table
+from bench.spreadsheets import csv_of
 from bench.store.files import read_json, replacing
 from bench.store.folders import State, state
 from bench.store.manifest import section_key, stored
@@ -22,8 +23,6 @@ from tasks.errors import join_names, plural
 
 if TYPE_CHECKING:
     import pandas as pd
-
-TEXTS = ("text", "text_pair", "label", "suggested_label")
 
 
 @dataclass(frozen=True)
@@ -145,8 +144,8 @@ def shifted(frame: pd.DataFrame, chosen: pd.DataFrame, labels: Sequence[str]) ->
 
 def to_csv(frame: pd.DataFrame, path: Path) -> int:
     """Write CSV and return how many cells were escaped: `'` before a text that a spreadsheet takes for a formula."""
-    frame, escaped = without_formulas(frame, [name for name in TEXTS if name in frame])
-    frame.to_csv(path, index=False)
+    content, escaped = csv_of(frame)
+    path.write_text(content, "utf-8", newline="")
     return escaped
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.leaderboard.formats.to_json import as_json, flat_row
 from bench.leaderboard.results import Report
+from bench.spreadsheets import harmless
 
 
 def as_csv(report: Report) -> str:
@@ -23,5 +24,5 @@ def as_csv(report: Report) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as CSV writes it: objects and lists as JSON."""
-    return json.dumps(value) if isinstance(value, dict | list) else value
+    """A value as CSV writes it: objects and lists as JSON, texts that a spreadsheet would run with `'` in front."""
+    return json.dumps(value) if isinstance(value, dict | list) else harmless(value)
