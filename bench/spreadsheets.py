@@ -30,6 +30,6 @@ def csv_of(frame: pd.DataFrame) -> tuple[str, int]:
     for place, dtype in enumerate(frame.dtypes):
         if not is_numeric_dtype(dtype):
             cells = frame.iloc[:, place].astype(object)
-            escaped.isetitem(place, cells.map(harmless))
+            escaped.isetitem(place, cells.map(harmless).to_numpy())
             count += int(cells.map(is_formula).sum())
     return escaped.to_csv(index=False), count

@@ -154,8 +154,8 @@ def interval(count: Any) -> str:
 
 
 def worth(one: Against) -> str:
-    """`+1.2 [-0.3, +2.7] points (undecided)`."""
-    return f"{gain(one.paired.shown)} points ({escape(one.paired.verdict.word)})"
+    """`+1.2 [-0.3, +2.7] points, undecided`."""
+    return f"{gain(one.paired.shown)} points, {escape(one.paired.verdict.word)}"
 
 
 def some(labels: Sequence[str]) -> str:

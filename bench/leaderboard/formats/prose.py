@@ -135,11 +135,19 @@ def conditions(section: Section) -> str:
 
 def covered(section: Section) -> str:
     """The sources of variation that a table's seeds draw, and those that are the same in all its cells."""
-    vary = section.spec["settings"].get("vary")
-    drawn = [text for name, text in SOURCES.items() if (name == vary if vary else name != "generated")]
+    vary, counts = section.spec["settings"].get("vary"), section.spec["sizes"]
+    fixed = {"generated"}
+    if "real" in counts and counts["real"] == counts.get("pool"):
+        fixed.add("real")  # every seed draws all of them
+    drawn = [text for name, text in SOURCES.items() if (name == vary if vary else name not in fixed)]
     if vary == "generated" and (several := section.spec.get("generations")):
         drawn = [f"the generated set, of which there are {plural(len(several), 'generation')}, another at each seed"]
-    rest = "everything else is that of seed 0" if vary else "the generated set is the same in all cells"
+    if vary:
+        rest = "everything else is that of seed 0"
+    elif "real" in fixed:
+        rest = f"the generated set and the small real set (all {counts['real']:,} real rows) are the same in all cells"
+    else:
+        rest = "the generated set is the same in all cells"
     return f"new draws of {', '.join(drawn)}, and new test rows; {rest}"
 
 

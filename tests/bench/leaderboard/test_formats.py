@@ -13,7 +13,7 @@ from bench.leaderboard.build import build
 from bench.leaderboard.columns import COLUMNS, Room
 from bench.leaderboard.formats import render
 from bench.leaderboard.formats.html_text import inline
-from bench.leaderboard.formats.prose import sizes
+from bench.leaderboard.formats.prose import covered, sizes
 from bench.leaderboard.formats.to_latex import escape_tex
 from tasks.errors import CONTROL
 from tests.bench.leaderboard.fake_store import FakeStore
@@ -57,6 +57,20 @@ def test_tex_is_escaped_and_complete(store):
         assert not re.search(r"(?<!\\)[%#_]|[<>–†]", line)
     assert r"\begin{tabular}" in text
     assert text.count("{") - text.count("\\{") == text.count("}") - text.count("\\}")
+
+
+@pytest.mark.parametrize(
+    ("real", "pool", "text"),
+    [
+        (100, 200, "new draws of the small real set, the first weights of the head, "),
+        (100, 100, "new draws of the first weights of the head, "),
+    ],
+)
+def test_a_small_real_set_of_all_real_rows_is_not_drawn(real, pool, text):
+    section = SimpleNamespace(spec={"sizes": {"generated": 9, "real": real, "pool": pool}, "settings": {}})
+    assert covered(section).startswith(text)
+    rest = "the generated set and the small real set (all 100 real rows) are the same in all cells"
+    assert covered(section).endswith(rest) == (real == pool)
 
 
 @pytest.mark.parametrize(
