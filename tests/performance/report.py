@@ -107,7 +107,12 @@ def method(store: Path, task: str, place: int, seeds: int, labels: Any, hard: An
         luck = skill + 0.05 * rng.normal()
         logits = rng.normal(size=(len(labels), 2)).astype(np.float32)
         logits[np.arange(len(labels)), labels] += luck - hard
-        cell(folder, labels, logits, {"task_ref": task, "label": name, "seed": seed, "code": "1:c0de"})
+        cell(
+            folder,
+            labels,
+            logits,
+            {"task": task, "task_ref": task, "method": name, "label": name, "seed": seed, "code": "1:c0de"},
+        )
         cells[str(seed)] = str(folder.relative_to(store))
     return {
         "label": name,

@@ -126,32 +126,31 @@ def overviews(report: Report, key: str = "", known: Files | None = None) -> list
     for place, curve in enumerate(curves_of_stress(report), 1):
         name = f"stress-{curve.axis}-{place}"
         figures.append((name, STRESS, partial(stress, curve, report.rules.baseline), str))
-    with styled():
-        return [
-            FigureFiles(None, name, caption, *files, found(), name, key)
-            for name, caption, draw_one, found in figures
-            if (files := drawn_or_known(name, draw_one, known)) is not None
-        ]
+    return [
+        FigureFiles(None, name, caption, *files, found(), name, key)
+        for name, caption, draw_one, found in figures
+        if (files := drawn_or_known(name, draw_one, known)) is not None
+    ]
 
 
 def of_section(
     section: Section, place: int, slug: str, delta: float, key: str = "", known: Files | None = None
 ) -> list[FigureFiles]:
     """The figures of one section; `known` are those of an earlier report with the same key."""
-    with styled():
-        return [
-            FigureFiles(place, f"{slug}-{entry.key}", entry.caption, *files, entry.finding(section), entry.key, key)
-            for entry in FIGURES
-            if (files := drawn_or_known(entry.key, partial(entry.draw, section, delta), known)) is not None
-        ]
+    return [
+        FigureFiles(place, f"{slug}-{entry.key}", entry.caption, *files, entry.finding(section), entry.key, key)
+        for entry in FIGURES
+        if (files := drawn_or_known(entry.key, partial(entry.draw, section, delta), known)) is not None
+    ]
 
 
 def drawn_or_known(kind: str, draw_one: Callable[[], Figure | None], known: Files | None) -> tuple[bytes, bytes] | None:
     """A figure as SVG and PNG: drawn, or that of an earlier report; None if there is nothing to show."""
     if known is not None:
         return known.get(kind)
-    figure = draw_one()
-    return None if figure is None else render(figure)
+    with styled():  # imports the libraries: only where something is drawn
+        figure = draw_one()
+        return None if figure is None else render(figure)
 
 
 def slugs(report: Report) -> list[str]:
