@@ -48,13 +48,17 @@ class TaskData:
         """
         from tasks.draw import draw
 
-        size = self.default_real if size is None else size
-        what = f"{self.error_prefix}: real={size}"
+        if size is None:
+            size = self.default_real
+            wanted = f"a small real set of {size} needs more than"
+        else:
+            wanted = f"real={size} is more than"
         if size > (n := len(self.pool)):
             raise DataError(
-                f"{what} is more than the {n} real rows of the pool; [real={n}] after the task's name takes them all, "
-                f'as in --tasks "{self.spec.name}[real={n}]"'
+                f"{self.error_prefix}: {wanted} the {n} real rows of the pool; [real={n}] after the task's name takes "
+                f'them all, as in --tasks "{self.spec.name}[real={n}]"'
             )
+        what = f"{self.error_prefix}: real={size}"
         return self.pool.take(draw(self.spec.name, self.pool, seed, size, what, MINIMUM_PER_CLASS))
 
     @property

@@ -36,6 +36,15 @@ class GeneratedSize:
         return {"used": self.used, "of": self.total, "cause": self.cause}
 
 
+def check_fills_batch(task: TaskChoice, rows: int, batch_size: int) -> None:
+    """Raise UserError for fewer generated rows than a batch has."""
+    if rows < batch_size:
+        raise UserError(
+            f"task {task.label}: {plural(rows, 'generated row')} cannot fill a batch of {batch_size}; give more "
+            f"generated rows, or --batch-size {rows}"
+        )
+
+
 def generated_size(request: Request, task: TaskChoice, data: TaskData) -> GeneratedSize:
     """The size for a task of a request; `[generated=N]` overrules the limit of the settings.
 

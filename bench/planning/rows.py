@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bench.config.generated_size import generated_size
+from bench.config.generated_size import check_fills_batch, generated_size
 from bench.config.protocols import Protocol
 from bench.config.request import Request
 from bench.config.settings import Settings
 from bench.config.task_choice import TaskChoice
 from bench.encoders.checkpoints import Checkpoint
-from bench.errors import UserError
 from bench.hashing import digest
 from bench.jobs import SCHEMA, EmbeddingsJob, RoleRows, StatesJob, TokensJob, content, subset
 from bench.seeds import derive, source_seed
 from bench.store.layout import precomputed_path
 from tasks import Rows, TaskData, stressed
-from tasks.errors import plural
 from tasks.resample import resampled
 from tasks.rows import one_set
 
@@ -50,11 +48,7 @@ class SectionRows:
         self.base = one_set(self.generations) if taken else data.generated_subset(self.generated_size.base)
         rows = self.generated_size.used
         self.settings: Settings = request.settings.resolved(rows)
-        if rows < self.settings.batch_size:
-            raise UserError(
-                f"task {task.label}: {plural(rows, 'generated row')} cannot fill a batch of "
-                f"{self.settings.batch_size}; give more generated rows, or --batch-size {rows}"
-            )
+        check_fills_batch(task, rows, self.settings.batch_size)
         self.job_of_folder: dict[Path, str] = {}  # folder of tokens or states -> job id
         self.hidden_ids: dict[str, dict[str, str]] = {}  # seed -> role -> id of its hidden columns
         self.drawn: dict[int, dict[str, RoleRows]] = {}  # roles by seed

@@ -16,6 +16,7 @@ from tasks.rows import Rows
 MOST_ROWS = 200_000  # with more rows, near copies are not counted: that would take longer than reading the files
 RARE = 10  # rows of a class; with fewer test rows, its recall changes by more than 10 points with one row
 MOST_RARE = 5  # classes that a finding names
+MANY = 0.1  # share of the rows of a role; with fewer, repeats are no finding and conflicting labels can be borne
 LEAK = 0.01  # share of the test rows; fewer copies among the rows of training change accuracy by less than a point
 DROP = "--drop-copies leaves them out"
 LISTED = "bench validate --json lists their row numbers"
@@ -33,6 +34,8 @@ def data_findings(data: TaskData) -> Iterator[Finding]:
             yield from near_findings(data)
     for what, rows in data.roles.items():
         yield from _conflicts(what, rows, data.spec.labels)
+        if data.columns:
+            yield from _repeats(what, rows)
         yield from _identical_sides(what, rows, data.spec.labels)
     yield from _rare_classes(data)
     yield from absent_classes(data)
@@ -164,15 +167,32 @@ def _conflicts(what: str, rows: Rows, labels: Sequence[str]) -> Iterator[Finding
         by_text.setdefault(key, {}).setdefault(label, row)
     several = [places for places in by_text.values() if len(places) > 1]
     if several:
+        count = sum(len(by_text[key]) > 1 for key in rows.keys)
         names = ", ".join(labels[label] for label in several[0])
         example = short_repr(rows.texts[min(several[0].values())])
         verb = "has" if len(several) == 1 else "have"
         text = (
-            f"{plural(len(several), 'text')} of the {what} rows {verb} more than one label, such as {example} ({names})"
+            f"{plural(len(several), 'text')} of the {what} rows {verb} more than one label ({count:,} of {len(rows):,} "
+            f"rows), such as {example} ({names})"
         )
         numbers = tuple(tuple(int(rows.ids[row]) for row in places.values()) for places in several)
-        short = f"conflicting labels among {what} rows ({len(several):,})"
-        yield Finding("conflicting-labels", Level.CARE, short, text, (what,), numbers)
+        short = f"conflicting labels among {what} rows ({count:,})"
+        level = Level.MEND if count >= MANY * len(rows) else Level.CARE
+        yield Finding("conflicting-labels", level, short, text, (what,), numbers)
+
+
+def _repeats(what: str, rows: Rows) -> Iterator[Finding]:
+    """A finding on a role of which many rows repeat the text of an earlier row."""
+    first: dict[str, int] = {}
+    pairs = [(row, first.setdefault(key, row)) for row, key in enumerate(rows.keys)]
+    again = [(row, of) for row, of in pairs if row != of]
+    if len(again) >= MANY * len(rows):
+        text = (
+            f"{len(again):,} of {len(rows):,} {what} rows have the text of an earlier {what} row, such as "
+            f"{short_repr(rows.texts[again[0][0]])}"
+        )
+        numbers = tuple((int(rows.ids[row]), int(rows.ids[of])) for row, of in again)
+        yield Finding("repeats", Level.CARE, f"repeated {what} rows ({len(again):,})", text, (what, what), numbers)
 
 
 def _identical_sides(what: str, rows: Rows, labels: Sequence[str]) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tasks import DataError, TaskData, load
+from tasks.findings import Level
 from tasks.loading.examples import examples
 from tasks.reading import Reading, Readings, parsed_labels
 from tests.tasks.task_files import write_task
@@ -61,6 +62,7 @@ def test_a_repeated_text_column_beside_a_varied_one_is_a_warning(tmp_path: Path)
     assert warnings(data) == (
         "generated.csv: column 'text' was taken as the text, but holds only 2 different texts in 80 rows; column "
         "'generated_text' holds 80; --generated-text generated_text takes it",
+        "78 of 80 generated rows have the text of an earlier generated row, such as 'Write a good review'",
     )
     data = read(tmp_path, rows, {"generated": Reading({"text": "generated_text"})})
     assert (warnings(data), data.generated.texts) == ((), [row["text"] for row in GENERATED])
@@ -267,5 +269,18 @@ def test_texts_with_several_labels(tmp_path: Path) -> None:
     assert copy.text.startswith("1 of 82 generated rows have the text of a real row, 1 of them with another label, ")
     assert (copy.rows, conflict.rows) == (((81, 0),), ((0, 80),))
     assert conflict.text == (
-        f"1 text of the generated rows has more than one label, such as {GENERATED[0]['text']!r} (good, bad)"
+        f"1 text of the generated rows has more than one label (2 of 82 rows), such as "
+        f"{GENERATED[0]['text']!r} (good, bad)"
     )
+
+
+def test_many_repeated_texts_and_many_conflicting_labels(tmp_path: Path) -> None:
+    same = [{"text": "the same text", "label": label} for label in ("good", "bad") * 6]
+    conflict, repeats = read(tmp_path, [*GENERATED, *same]).findings
+    assert conflict.text == (
+        "1 text of the generated rows has more than one label (12 of 92 rows), such as 'the same text' (good, bad)"
+    )
+    assert conflict.level is Level.MEND
+    assert repeats.text == "11 of 92 generated rows have the text of an earlier generated row, such as 'the same text'"
+    assert repeats.rows[:2] == ((81, 80), (82, 80))
+    assert not read(tmp_path, [*GENERATED, GENERATED[0]]).findings, "few repeats are no finding"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.commands.data.verdict import of_lengths, of_sizes, verdict
-from bench.config.generated_size import GeneratedSize, generated_size
+from bench.config.generated_size import GeneratedSize, check_fills_batch, generated_size
 from bench.config.request import Request
 from bench.config.task_choice import TaskChoice
 from bench.encoders.checkpoints import find
@@ -68,6 +68,7 @@ def examine(request: Request, task: TaskChoice) -> Examined:
     """Examine one task of a request under its stress, for the first seed. Raises DataError as a run would."""
     loaded = request.load(task)
     size = generated_size(request, task, loaded)
+    check_fills_batch(task, size.used, request.settings.batch_size)
     data = stressed(loaded, task.stress, request.seeds[0])
     real = data.real(request.seeds[0])
     data = of_all_seeds(data, loaded)

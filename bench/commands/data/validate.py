@@ -59,7 +59,7 @@ def counted(labels: Sequence[str], facts: RoleFacts) -> str:
     shares = ", ".join(f"{name} {share:.1%}" for name, share in zip(labels, facts.shares, strict=True))
     repeated = f"; {plural(facts.repeated, 'row')} with the text of an earlier row" if facts.repeated else ""
     conflicts = f"; {plural(facts.conflicting, 'text')} with more than one label" if facts.conflicting else ""
-    return f"{facts.rows:,} rows{origin}; {shares}{repeated}{conflicts}"
+    return f"{plural(facts.rows, 'row')}{origin}; {shares}{repeated}{conflicts}"
 
 
 def compared_shares(found: Examined) -> str:

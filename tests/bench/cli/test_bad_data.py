@@ -98,7 +98,10 @@ BAD: dict[str, tuple[Callable[[Path], None], list[str]]] = {
         described({"text": "text", "text_pair": "other"}),
         ["no column 'other'", "text, label"],
     ),
-    "five real rows": (csv("real", [*SINGLE[:3], "a,positive", "b,positive"]), ["5 real rows of the pool", "[real=5]"]),
+    "five real rows": (
+        csv("real", [*SINGLE[:3], "a,positive", "b,positive"]),
+        ["a small real set of 20 needs more than the 5 real rows", "[real=5]"],
+    ),
     "ten thousand labels": (
         csv("generated", [f"text {i},label {i}" for i in range(10_000)]),
         [
@@ -181,14 +184,16 @@ def test_bad_data(folder: Path, tiny_encoder: Path, capsys: pytest.CaptureFixtur
     if case == "a file that cannot be read" and not os.path.exists("/proc/self/mem"):
         pytest.skip("no file that even root cannot read")
     make(folder)
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments(folder, tiny_encoder))
-    error = capsys.readouterr().err
-    assert stopped.value.code == 2
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
-    for part in message:
-        assert part in error
+    run = arguments(folder, tiny_encoder)
+    for command in (run, ["validate", run[2], "--preset", "smoke", "--encoder", str(tiny_encoder)]):
+        with pytest.raises(SystemExit) as stopped:
+            main(command)
+        error = capsys.readouterr().err
+        assert stopped.value.code == 2
+        assert error.startswith("error: ")
+        assert error.count("\n") == 1
+        for part in message:
+            assert part in error
     assert [path.name for path in folder.parent.iterdir()] == ["mytask"], "nothing is made"
 
 

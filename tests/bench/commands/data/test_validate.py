@@ -64,11 +64,12 @@ def test_every_number_is_right(tiny_encoder: Path, places: dict[str, str]) -> No
     assert f"  tokens of {tiny_encoder.name}, real: {expected}" in printed
     assert (counts > 32).sum() == 1
     assert printed[-3] == (
-        "  warning: 1 text of the generated rows has more than one label, such as 'generated no 2' (no, yes)"
+        "  warning: 1 text of the generated rows has more than one label (2 of 39 rows), such as "
+        "'generated no 2' (no, yes)"
     )
     assert printed[-2].startswith("  warning: 60 test rows show an accuracy of 80 % only to within 10.1 points")
     assert printed[-1] == (
-        "  Usable. Keep in mind when reading results: conflicting labels among generated rows (1); only 60 test rows."
+        "  Usable. Keep in mind when reading results: conflicting labels among generated rows (2); only 60 test rows."
     )
 
 
