@@ -70,10 +70,11 @@ def sure_correlation(covariance: Components, seeds: int, examples: int) -> Float
     """Correlations (..., M, M) of M mean differences, counting only the correlation through the examples.
 
     A few seeds cannot estimate the correlation through seeds. Using that estimate as the truth makes corrections too
-    lenient: at 3 seeds, 9 % of families have a false verdict. So seed effects count as independent.
+    lenient: at 3 seeds, 9 % of families have a false verdict. So seed effects count as independent. A variance between
+    seeds that is estimated below 0, as folds may have it, counts as 0.
     """
     own = np.eye(covariance.example.shape[-1])
-    seed = np.nan_to_num(covariance.seed) * own / seeds
+    seed = np.maximum(np.nan_to_num(covariance.seed), 0.0) * own / seeds
     whole = seed + covariance.example / examples
     scale = np.sqrt(np.diagonal(whole, axis1=-2, axis2=-1))
     scale = np.where(scale > 0, scale, 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.leaderboard.advice import PLAIN, REAL_ONLY
@@ -11,7 +11,9 @@ from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.results import Advice, Against, Helps, Section
 from bench.stats.needed import Needed
 from tasks.errors import plural
+from tasks.roles import FILES
 
+FULL = "full"  # the preset that trains every layer
 NAMED = 3  # methods that a sentence names
 
 
@@ -36,10 +38,26 @@ def banner(section: Section) -> str:
 
 
 def remedy(section: Section) -> str:
-    """The option that would make the section informative, where one would."""
-    if "so_far" in section.spec or len(section.spec["seeds"]) > 1:
+    """The options that may make the section informative: more seeds, rows or layers that are trained."""
+    if "so_far" in section.spec:
         return ""
-    return " `--seeds 5` trains more seeds; finished cells are kept."
+    if len(section.spec["seeds"]) == 1:
+        return " `--seeds 5` trains more seeds; finished cells are kept."
+    ways = list(larger(section.spec))
+    return f" What may help: {'; '.join(ways)}." if ways else ""
+
+
+def larger(spec: Mapping[str, Any]) -> Iterator[str]:
+    """The options that use all rows that are there, or train more."""
+    real, pool = (spec["sizes"].get(role, 0) for role in ("real", "pool"))
+    if real < pool and not spec.get("cross_validation"):
+        task = FILES if spec["source"] == FILES else spec["task"]
+        yield f'all {pool:,} real rows (`--tasks "{escape(task)}[real={pool}]"`)'
+    size = spec.get("generated_size")
+    if size and size["used"] < size["of"]:
+        yield f"all {size['of']:,} generated rows (`--generated-rows all`)"
+    if spec["preset"] != FULL:
+        yield f"training every layer (`--preset {FULL}`)"
 
 
 def sentences(section: Section, advice: Advice) -> tuple[str, str, str]:

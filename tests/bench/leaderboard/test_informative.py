@@ -54,6 +54,29 @@ def test_each_reason_withholds_verdicts_and_ranking(tmp_path, options, skills, r
     assert answer_json(section) == {"informative": False, "reasons": list(section.uninformative)}
 
 
+@pytest.mark.parametrize(
+    ("options", "ways"),
+    [
+        ({}, " What may help: training every layer (`--preset full`)."),
+        ({"preset": "full"}, ""),
+        (
+            {
+                "source": "files",
+                "sizes": {"generated": 1000, "real": 300, "pool": 3668, "test": 300},
+                "generated_size": {"used": 1000, "of": 6000, "cause": "preset full; --generated-rows all"},
+                "preset": "full",
+            },
+            ' What may help: all 3,668 real rows (`--tasks "files[real=3668]"`); all 6,000 generated rows '
+            "(`--generated-rows all`).",
+        ),
+    ],
+)
+def test_the_banner_names_what_may_help(tmp_path, options, ways):
+    (section,) = section_of(tmp_path, dict.fromkeys(SKILLS, -1.0), **options).sections
+    (banner,) = answer(section)
+    assert banner.endswith(f"Methods are in alphabetical order.{ways}")
+
+
 def test_a_constant_guess_is_beaten_as_scipy_says(tmp_path):
     store = FakeStore(tmp_path, rows=150)
     store.method("ce", skill=0.7)

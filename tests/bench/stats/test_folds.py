@@ -11,7 +11,8 @@ from scipy.stats import t
 from bench.stats.crossed import compare, components, correct
 from bench.stats.folds.variances import effective_shape, overlap, partial
 from bench.stats.interval import t_interval
-from bench.stats.pairwise import pairwise
+from bench.stats.multiple import max_t
+from bench.stats.pairwise import covariances, pairwise, sure_correlation
 
 FOLDS = 5
 
@@ -66,6 +67,23 @@ def test_pairs_agree_with_single_comparisons() -> None:
             one = compare(right[i], right[j])
             assert pairs.difference[i, j] == pytest.approx(one.difference)
             assert pairs.p[i, j] == pytest.approx(one.p, rel=1e-6)
+
+
+def test_a_variance_between_seeds_below_0_leaves_correlations_possible() -> None:
+    """All folds have the same mean, so the variance between them, beyond that of their rows, is estimated below 0."""
+    rng = np.random.default_rng(3)
+    tested = layout(rng, 50, 1)
+    shared = np.tile([-1.0, 1.0], 25)
+    for fold in tested:
+        fold_rows = np.flatnonzero(fold)
+        shared[fold_rows] = np.tile([-1.0, 1.0], len(fold_rows) // 2)
+    scores = np.where(tested, shared + rng.normal(scale=0.01, size=(3, 1, 50)), np.nan)
+    covariance = covariances(scores)
+    assert (np.diagonal(covariance.seed) < 0).all()
+    correlation = sure_correlation(covariance, *effective_shape(scores))
+    assert np.linalg.eigvalsh(correlation).min() > 0
+    assert np.abs(correlation).max() <= 1
+    assert max_t([0.01, 0.2, 0.5], correlation) == pytest.approx([0.01, 0.2, 0.5], rel=0.15)
 
 
 def test_rows_that_a_seed_does_not_test_are_no_errors() -> None:
