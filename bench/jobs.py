@@ -164,6 +164,7 @@ class CellJob(Job):
     keep: Kept | None = None  # which weights of the trained model are saved
     score: bool = True  # whether the final log-probabilities of the rows `scored` are computed
     snapshots: SnapshotRequest | None = None
+    live_curves: MirrorJob | None = None  # the W&B run that shows the training while it goes on
 
     @property
     def other_folder(self) -> Path:

@@ -9,7 +9,7 @@ import typer
 
 from bench.cli.common import INTERRUPTED, say
 from bench.cli.options import option, parsed_arguments, takes_run_arguments
-from bench.config.run_arguments import DataArguments
+from bench.config.grid_arguments import DataArguments
 from bench.generate.arguments import GenerateArguments
 
 

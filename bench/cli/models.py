@@ -11,7 +11,7 @@ from bench.cli.common import say, typed
 from bench.cli.grids import display, finish
 from bench.cli.options import option, parsed_arguments, takes_run_arguments
 from bench.cli.reports import KEEP_HELP, THRESHOLD_HELP, TO_HELP
-from bench.config.run_arguments import WeighArguments
+from bench.config.grid_arguments import WeighArguments
 from bench.devices import Device, using
 from bench.errors import UserError
 

@@ -1,16 +1,18 @@
-"""The methods of a grid: expressions become configured methods, with hyper-parameters converted to their types."""
+"""The methods of a grid and the auxiliary term of their losses: expressions become typed configurations."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import methods
-from bench.config.expressions import parse
+from bench.config.expressions import parse, parse_one
+from bench.config.settings import Settings
 from bench.config.typed import build, label
 from bench.errors import UserError, unknown
+from methods.auxiliary import AUXILIARIES, SimCSE
 from methods.base import Method, MethodConfig, RealUse
 from methods.context import columns_in
 from methods.hooks import Budget
@@ -95,3 +97,19 @@ def missing_package(cls: type[Method]) -> str:
     """The optional packages that a method lacks, in a message; empty if it has all."""
     lacking = [name for name in cls.packages if importlib.util.find_spec(name) is None]
     return f"it needs the package {', '.join(lacking)}: pip install {' '.join(lacking)}" if lacking else ""
+
+
+def auxiliary(text: str) -> SimCSE:
+    """The term with its settings. Raises UserError for an unknown name or setting; it names the nearest known one."""
+    expression = parse_one(text, "()")
+    if expression.name not in AUXILIARIES:
+        raise unknown("auxiliary term", expression.name, AUXILIARIES)
+    return build(AUXILIARIES[expression.name], expression.options, expression.name)
+
+
+def with_auxiliary(settings: Settings) -> Settings:
+    """The settings with the term in canonical form, so that equal terms give equal cell ids. Weight 0 means no term."""
+    if settings.auxiliary is None:
+        return settings
+    term, name = auxiliary(settings.auxiliary), parse_one(settings.auxiliary, "()").name
+    return replace(settings, auxiliary=label(name, term) if term.weight else None)

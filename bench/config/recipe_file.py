@@ -206,12 +206,9 @@ class Reader:
         return [f"{stored}/{file}" for file in named or [STORED[name]]]
 
     def tracker(self) -> str:
-        """The tracker that `report_to` names."""
+        """The trackers that `report_to` names, as `--track` takes them."""
         given = self.take("report_to", "none")
-        names = given if isinstance(given, list) else [given]
-        if len(names) > 1:
-            raise UserError(f"{self.path}: report_to names {len(names)} trackers; a run has one")
-        return str(names[0]) if names else "none"
+        return ",".join(map(str, given)) or "none" if isinstance(given, list) else str(given)
 
     def checkers(self) -> dict[str, str]:
         """Models that score the training rows, under the key of this project or of the tweet-polarity project."""

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import methods
-from bench.config.auxiliary_term import with_auxiliary
-from bench.config.method_choice import MethodChoice, choose
+from bench.config.grid_arguments import GridArguments
+from bench.config.method_choice import MethodChoice, choose, with_auxiliary
 from bench.config.protocols import Protocol, protocols
-from bench.config.run_arguments import GridArguments
 from bench.config.settings import PRESETS, Settings
 from bench.config.task_choice import TaskChoice, choose_tasks
 from bench.config.typed import build

@@ -163,7 +163,7 @@ def planned(requests: Request | Sequence[Request], options: Options) -> Plan:
         keep_models(plan, options.save_models)
     if options.final_scores == "checkers":
         score_checkers_only(plan)
-    mirrors.mirror(plan, options.track, options.artifacts, options.inputs)
+    mirrors.mirror(plan, options.track, options.artifacts, options.inputs, live=options.live_curves)
     return plan
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bench.config.grid_arguments import SelectionArguments
 from bench.config.request import Request, seed_list
-from bench.config.run_arguments import SelectionArguments
 from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.grid import Options, Result, run

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.config.auxiliary_term import auxiliary
+from bench.config.method_choice import auxiliary
 from bench.errors import UserError
 from bench.jobs import CellJob, EmbeddingsJob, Job, RoleRows, StatesJob, TokensJob
 from bench.store.files import read_json

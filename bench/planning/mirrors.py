@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.hashing import digest
 from bench.jobs import CellJob, MirrorJob
 from bench.store.layout import precomputed_path
-from bench.tracking.trackers import check, in_sweep
+from bench.tracking.trackers import check
+from bench.tracking.wandb_runs import in_sweep
 from bench.wandb_artifacts import is_artifact, local, origin
 from tasks import Rows
 
@@ -53,12 +55,15 @@ def as_lines(rows: Rows, labels: Sequence[str]) -> list[dict[str, str]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def mirror(plan: Plan, track: str, artifacts: Collection[str] = (), inputs: Sequence[str] = ()) -> None:
+def mirror(
+    plan: Plan, track: str, artifacts: Collection[str] = (), inputs: Sequence[str] = (), *, live: bool = False
+) -> None:
     """Add to a plan a job for each tracker that `--track` names and each requested cell. Raises UserError.
 
-    `artifacts` are the kinds of W&B artifacts to log, `inputs` W&B artifacts from which the cells' rows were made.
+    `artifacts` are the kinds of W&B artifacts to log, `inputs` W&B artifacts from which the cells' rows were made; with
+    `live`, W&B also shows the cells while they train.
     """
-    trackers = check(track, len(plan.cells), artifacts)
+    trackers = check(track, len(plan.cells), artifacts, live=live)
     run = os.environ.get("WANDB_RUN_ID", "") if in_sweep() else ""
     jobs: dict[str, MirrorJob] = {}
     for tracker, identity in ((tracker, identity) for identity in plan.cells for tracker in trackers):
@@ -80,5 +85,7 @@ def mirror(plan: Plan, track: str, artifacts: Collection[str] = (), inputs: Sequ
             model="model" in kinds,
         )
         jobs[job.id] = job
+        if live and tracker == "wandb":
+            plan.jobs[identity] = replace(cell, live_curves=replace(job, rows={}))
     plan.mirrors = list(jobs)
     plan.jobs = {**jobs, **plan.jobs}  # first in the order: a cell is logged as soon as it is done

@@ -124,6 +124,7 @@ class SectionPlanner(CellPlanner):
             keep=None,  # set by `bench.execution.prepare`
             score=True,  # changed by the same
             snapshots=None,  # set by the requirement that reads them
+            live_curves=None,  # set by `bench.planning.mirrors`
             **roles,
         )
         return self.plan.jobs[self.plan.add(job)]  # type: ignore[return-value]  # ids of cells name cells

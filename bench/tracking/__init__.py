@@ -1,1 +1,1 @@
-"""Sends finished cells and reports to W&B, TensorBoard or MLflow."""
+"""Sends cells and reports to trackers: W&B, TensorBoard, MLflow, Trackio, Comet and others."""

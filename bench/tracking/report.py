@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.hashing import digest
-from bench.tracking.trackers import PROJECT, in_sweep, names, online_or_offline, patient
+from bench.tracking.trackers import names
+from bench.tracking.wandb_runs import PROJECT, in_sweep, online_or_offline, patient
 from bench.wandb_artifacts import option_name
 
 LONGEST = 100  # characters of an artifact's name

@@ -15,6 +15,7 @@ from bench.jobs import CellJob
 from bench.stats.metrics import METRICS
 from bench.store.files import write_json
 from bench.store.folders import finish
+from bench.tracking.live import live_curves
 from bench.training import save_model
 from bench.training.batches import within_memory
 from bench.training.history import History, NonFiniteLossError
@@ -102,7 +103,8 @@ def train(job: CellJob, part: int | None = None) -> Trained:
             Snapshots(trainer, table(job, job.scored), job.scored.ids, job.snapshots.count) if job.snapshots else None
         )
         ready = time.perf_counter()
-        history = trainer.fit(method, rows, probed_real_rows(job, method), watch or snapshots)
+        with live_curves(job.live_curves) as live:
+            history = trainer.fit(method, rows, probed_real_rows(job, method), watch or snapshots, live)
         if watch is not None:
             watch.restore()
         fitted = time.perf_counter()

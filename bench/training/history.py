@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,9 @@ import numpy as np
 from torch import Tensor
 
 from bench.arrays import BoolArray, IntArray
+
+# Called with the latest updates as numbers, while a training goes on.
+Live = Callable[[Sequence[Mapping[str, Any]]], None]
 
 
 @dataclass
@@ -53,6 +57,7 @@ class History:
     updates: list[dict[str, Any]] = field(default_factory=list)
     visits: list[Visit] = field(default_factory=list)
     passes: Passes = field(default_factory=Passes)
+    live: Live | None = None
 
     def to_numbers(self) -> None:
         """Turn the tensors of the latest updates into numbers.
@@ -66,6 +71,8 @@ class History:
             if not np.isfinite([update["loss"], update["grad_norm"]]).all():
                 numbers = ", ".join(f"{key} {update[key]:.4g}" for key in update if key not in ("step", "epoch"))
                 raise NonFiniteLossError(f"loss or gradient not finite at update {update['step'] + 1}: {numbers}")
+        if self.live is not None and first < len(self.updates):
+            self.live([dict(update) for update in self.updates[first:]])
 
 
 def weight_statistics(weight: Tensor) -> dict[str, float]:

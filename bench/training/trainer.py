@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bench import data_parallel
 from bench.arrays import Array
-from bench.config.auxiliary_term import auxiliary
+from bench.config.method_choice import auxiliary
 from bench.config.settings import Settings
 from bench.encoders.classifier import Classifier
 from bench.precomputed.inference import BATCH, EMBEDDED_BATCH, batched, in_order
@@ -25,7 +25,7 @@ from bench.precomputed.tokens import TokenTable, by_length
 from bench.processes import HEART
 from bench.seeds import derive, source_seed
 from bench.training.batches import schedule
-from bench.training.history import History
+from bench.training.history import History, Live
 from bench.training.losses import Step, make_visit, method_losses, row_losses, rows_to_choose, rows_to_pass
 from bench.training.network import Averaging, Network
 from bench.training.rows import ProbedRows, TrainingRows
@@ -69,23 +69,29 @@ class Trainer:
         return self.networks[0].classifier
 
     def fit(
-        self, method: Method, rows: TrainingRows, real: ProbedRows | None = None, watch: Watch | None = None
+        self,
+        method: Method,
+        rows: TrainingRows,
+        real: ProbedRows | None = None,
+        watch: Watch | None = None,
+        live: Live | None = None,
     ) -> History:
         """Run all phases. `real` is the small real set, for a method that follows gradients on it.
 
-        `watch` is called after each update of the model that is evaluated. Raises NonFiniteLossError.
+        `watch` is called after each update of the model that is evaluated, and `live` with some of these updates at a
+        time. Raises NonFiniteLossError.
         """
         assert self.settings.updates is not None, "settings are resolved before a cell is made"
-        history, generated = History(), rows.generated()
+        generated = rows.generated()
         rng = np.random.default_rng(derive("method", self.task, self._seed("method"), method.name))
         phases = method.phases(self.settings.updates)
         # The model that is evaluated begins at the last phase that starts from the pretrained weights.
         begin = max((number for number, phase in enumerate(phases) if phase.anew), default=0)
         end = sum(phase.updates for phase in phases[begin:]) - 1
-        average = None
+        average, history = None, History(live=live if begin == 0 else None)
         for number, phase in enumerate(phases):
             if phase.anew:
-                history = History(passes=history.passes)
+                history = History(passes=history.passes, live=live if number == begin else None)
                 for network in self.networks:
                     network.start()
             for network in self.networks:

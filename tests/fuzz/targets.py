@@ -24,8 +24,7 @@ from bench.cli.argv import canonical, keys_of
 from bench.cli.options import parsed_arguments
 from bench.commands.stores.show import diff, show
 from bench.config import recipe_file, sweep_file
-from bench.config.auxiliary_term import auxiliary
-from bench.config.method_choice import choose
+from bench.config.method_choice import auxiliary, choose
 from bench.config.protocols import protocols
 from bench.config.stress_axis import along
 from bench.config.task_choice import choose_tasks

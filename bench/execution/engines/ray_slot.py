@@ -76,7 +76,7 @@ def stays(job: Job, notes: Sequence[str] = ()) -> str:
     if not isinstance(job, MirrorJob):
         return ""
     if job.tracker == "wandb":
-        from bench.tracking.trackers import logged_in
+        from bench.tracking.wandb_runs import logged_in
 
         mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
         files = mode in ("offline", "dryrun") or any("`wandb sync`" in note for note in notes)

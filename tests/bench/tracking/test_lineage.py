@@ -20,7 +20,7 @@ from bench.jobs import MirrorJob
 from bench.store.files import read_json, write_json, write_text
 from bench.store.folders import finish
 from bench.store.layout import DONE
-from bench.tracking import trackers
+from bench.tracking import trackers, wandb_runs
 from bench.tracking.lineage import slug
 from tasks.sources.places import read_place
 from tests.helpers.wandb_stub import ENTITY, KEY, PROJECT, Stub, logged_in
@@ -33,7 +33,7 @@ ROWS = [{"text": 'so "happy" é', "label": "positive"}, {"text": "sad,\nvery", "
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
     """A server, and a client in this process that is logged in to it."""
-    monkeypatch.setattr(trackers, "_unreachable", [])
+    monkeypatch.setattr(wandb_runs, "_unreachable", [])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_PROJECT", PROJECT)
     with logged_in(tmp_path, monkeypatch) as stub:
@@ -130,7 +130,7 @@ def test_an_offline_run_arrives_by_sync(
 def test_a_server_that_falls_silent(
     server: Stub, job: MirrorJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trackers, "SENDING", 1)
+    monkeypatch.setattr(wandb_runs, "SENDING", 1)
     server.silent_after = "UpsertBucket"
     notes = trackers.build(replace(job, rows={}, model=False))["notes"]
     assert "the server did not accept a run" in notes[0]
@@ -146,10 +146,10 @@ def test_whoever_logged_in_at_this_server_is_online(
     server: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("WANDB_API_KEY")
-    assert not trackers.logged_in()
+    assert not wandb_runs.logged_in()
     place = server.url.removeprefix("http://").partition(":")[0]
     (tmp_path / "home" / ".netrc").write_text(f"machine {place} login user password {KEY}\n", encoding="utf-8")
-    assert trackers.logged_in()
+    assert wandb_runs.logged_in()
 
 
 @pytest.mark.parametrize("tracker", ["none", "tensorboard"])

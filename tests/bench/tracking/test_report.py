@@ -1,4 +1,4 @@
-"""The report of a grid at W&B, and several trackers for one grid."""
+"""The report of a grid at W&B."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import UserError
-from bench.jobs import MirrorJob
 from bench.leaderboard import write_report
-from bench.store.files import write_json, write_text
-from bench.store.folders import finish
-from bench.tracking import trackers
+from bench.tracking import wandb_runs
 from bench.tracking.report import log_report
 from tests.bench.leaderboard.fake_store import FakeStore
 from tests.helpers.wandb_stub import ENTITY, PROJECT, Stub, logged_in
@@ -20,7 +16,7 @@ from tests.helpers.wandb_stub import ENTITY, PROJECT, Stub, logged_in
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
-    monkeypatch.setattr(trackers, "_unreachable", [])
+    monkeypatch.setattr(wandb_runs, "_unreachable", [])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_PROJECT", PROJECT)
     with logged_in(tmp_path, monkeypatch) as stub:
@@ -55,37 +51,3 @@ def test_a_report_that_cannot_be_logged_ends_no_run(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("WANDB_MODE", "offline")
     (line,) = log_report("wandb", {"sections": [], "command": ""}, tmp_path / "nowhere")
     assert line.startswith("W&B: the report was not logged (")
-
-
-@pytest.mark.parametrize(
-    ("track", "expected"),
-    [("none", ()), ("wandb", ("wandb",)), ("wandb,tensorboard", ("wandb", "tensorboard")), ("wandb,wandb", ("wandb",))],
-)
-def test_several_trackers(track: str, expected: tuple[str, ...]) -> None:
-    assert trackers.names(track) == expected
-
-
-@pytest.mark.parametrize("track", ["wandbb", "wandb,none", "", "wandb,"])
-def test_unknown_trackers(track: str) -> None:
-    with pytest.raises(UserError, match="unknown tracker"):
-        trackers.names(track)
-
-
-def test_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed")
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(tmp_path)
-    cell = tmp_path / "runs" / "twitter" / "dimp" / "c0ffee"
-    write_json(cell / "spec.json", {"task_ref": "twitter[real=50]", "label": "dimp(clip=2.0)", "seed": 3})
-    write_text(cell / "history.jsonl", "".join(f'{{"step": {i}, "loss": {1 / (i + 1)}}}\n' for i in range(3)))
-    finish(cell, {"accuracy": 0.75, "rows": 4})
-    folder = tmp_path / "runs" / ".artefacts" / "mirror" / "m"
-    folder.mkdir(parents=True)
-    trackers.build(MirrorJob("mirror/m", folder, tmp_path / "runs", (), "mlflow", cell, "twitter dimp seed 3"))
-    assert (tmp_path / "runs" / ".mlflow").is_dir()
-    (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
-    assert run.data.metrics["accuracy"] == 0.75
-    assert run.data.params["label"] == "dimp(clip=2.0)"
-    assert run.data.tags["cell"] == "c0ffee"
-    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "train/loss")
-    assert [entry.value for entry in history] == pytest.approx([1, 0.5, 1 / 3])
