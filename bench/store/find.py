@@ -14,7 +14,7 @@ from bench.store.folders import State, failure, state
 from bench.store.layout import MODEL, MODEL_FILES
 from bench.store.manifest import GRIDS, grids
 from bench.store.schemas import NamedSpec
-from tasks.errors import did_you_mean_or_all, short_repr, user_path
+from tasks.errors import did_you_mean, join_names, short_repr, user_path
 
 CELL = re.compile(r"[0-9a-f]{6,20}|\S.* \S+ \d+")  # the beginning of an id, or "task method seed"
 
@@ -61,6 +61,8 @@ def command(cell: Path, root: Path) -> str:
 def find(root: Path, name: str) -> Path:
     """The folder of a cell: by path, by the first characters of its id, or by its title "task method seed".
 
+    Of a method with one cell, its name is enough.
+
     Raises UserError if no cell or several cells match; the message names the nearest or all of them.
     """
     if (user_path(name) / "spec.json").exists():
@@ -74,15 +76,16 @@ def find(root: Path, name: str) -> Path:
     found = by_id or [folder for folder, spec in specs.items() if title(spec) == words]
     # A method's bare name means its only configuration, if there is only one.
     found = found or [folder for folder, spec in specs.items() if title({**spec, "label": spec["method"]}) == words]
+    found = found or [folder for folder, spec in specs.items() if words in (spec["label"], method_title(spec))]
     cells = [folder for folder in found if ".artefacts" not in folder.parts] or found
     if not cells:
-        raise UserError(
-            f"no cell {short_repr(name)} in {root}{did_you_mean_or_all(name, sorted(set(map(title, specs.values()))))}"
-        )
+        known = sorted(set(map(title, specs.values())))
+        close = did_you_mean(name, known) or f"; known: {join_names(known)}"
+        raise UserError(f"no cell {short_repr(name)} in {root}{close}; `bench list cells` shows all")
     if len({folder.name for folder in cells}) > 1:
-        raise UserError(
-            f"{short_repr(name)} fits {len(cells)} cells; give an id: {', '.join(cell.name for cell in cells[:8])}"
-        )
+        titles = [title(specs[folder]) if folder in specs else folder.name for folder in cells]
+        names = titles if len(set(titles)) == len(cells) else [folder.name for folder in cells]
+        raise UserError(f"{short_repr(name)} fits {len(cells)} cells; give one of: {join_names(names)}")
     return cells[0]
 
 
@@ -97,4 +100,9 @@ def readable_specs(folders: Iterable[Path]) -> dict[Path, dict[str, Any]]:
 
 def title(spec: Mapping[str, Any]) -> str:
     """The title of a cell: "task method seed"."""
-    return f"{spec['task_ref']} {spec['label']} {spec['seed']}"
+    return f"{method_title(spec)} {spec['seed']}"
+
+
+def method_title(spec: Mapping[str, Any]) -> str:
+    """The task and the method of a cell: "task method"."""
+    return f"{spec['task_ref']} {spec['label']}"

@@ -66,10 +66,12 @@ def write_section(
     yield from notes
     for flag in ("likely_mislabelled", "redundant", "out_of_distribution"):
         if not frame[flag].isna().all():
-            yield f"{flag}: {plural(int(frame[flag].sum()), 'row')} ({frame[flag].mean():.1%})"
+            known = frame[flag].notna().sum()
+            yield f"{flag}: {frame[flag].sum():,} of {plural(int(known), 'row')} ({frame[flag].mean():.1%})"
     chosen = filtered(frame, rows)
     if rows != Filter():
-        yield f"kept {len(chosen):,} of {plural(len(frame), 'row')}: weight {chosen['weight'].min():.4g} and more"
+        known = plural(int(frame["weight"].notna().sum()), "row")
+        yield f"kept {len(chosen):,} of {known} with a weight: {chosen['weight'].min():.4g} and more"
         yield from shifted(frame, chosen, section["labels"])
     with replacing(to) as part:
         if escaped := WRITERS[to.suffix.lower()](chosen, part):

@@ -16,6 +16,8 @@ from bench.arrays import FloatArray, IntArray
 from bench.errors import UserError
 from bench.leaderboard.read.row_flags import mislabelled, repeats, unlike
 from bench.store import hidden_columns, role_texts
+from bench.store.files import read_json
+from bench.store.layout import DONE
 from bench.store.tables import read_table
 from tasks.errors import plural
 
@@ -33,7 +35,7 @@ COLUMNS: Mapping[str, str] = {
     "estimated": "whether the row was never visited, so that its weight is the mean of the visited rows nearest to it",
     "quality": "P'(y|x): the probability of the label by the quality checker, mean over cells",
     "model": "p(y|x): the same by the trained model",
-    "likely_mislabelled": "the quality checker is confident of another label",
+    "likely_mislabelled": "the quality checker is confident of another label; empty where it did not score the row",
     "suggested_label": "its most probable label, where likely_mislabelled",
     "redundant": "the words repeat those of an earlier row",
     "repeats": "the number of that row",
@@ -90,7 +92,8 @@ def weight_table(root: Path, section: Mapping[str, Any], cells: Mapping[int, Pat
         label=names[labels], weight=filled, weight_sd=deviation, visits=visits, estimated=estimated, **own
     )
     real = role_texts.read(root, section["texts"].get("real"))
-    return with_flags(frame, probabilities, labels, names, joined(real)), remarks(frame, len(cells))
+    notes = remarks(frame, len(cells)) + checker_remarks(section, [checker(root, quality, seed) for seed in cells])
+    return with_flags(frame, probabilities, labels, names, joined(real)), notes
 
 
 def origins_of(texts: pd.DataFrame, records: Sequence[pd.DataFrame | None], cell: Path) -> pd.Series[int]:
@@ -217,19 +220,32 @@ def with_flags(
     """The table with its flags; a flag that cannot be known is empty in all rows."""
     import pandas as pd
 
-    known = not np.isnan(probabilities).all()
+    unknown = np.isnan(probabilities).any(axis=1)
     wrong = mislabelled(probabilities, labels)
     best = names[np.nan_to_num(probabilities, nan=-1.0).argmax(axis=1)]
     texts = joined(frame)
     earlier, foreign = repeats(texts), unlike(texts, real)
     rows = frame["row"].to_numpy()
     return frame.assign(
-        likely_mislabelled=pd.array(wrong if known else [pd.NA] * len(frame), dtype="boolean"),
+        likely_mislabelled=pd.array(np.where(unknown, None, wrong), dtype="boolean"),
         suggested_label=pd.Series(best, frame.index).where(wrong),
         redundant=earlier >= 0,
         repeats=pd.array(np.where(earlier >= 0, rows[earlier], -1), dtype="Int64").copy(),
         out_of_distribution=pd.array([pd.NA] * len(frame) if foreign is None else foreign, dtype="boolean"),
     ).assign(repeats=lambda table: table["repeats"].where(table["redundant"]))
+
+
+def checker_remarks(section: Mapping[str, Any], checkers: Sequence[Path | None]) -> list[str]:
+    """How good the quality checkers of the cells are, since quality and likely_mislabelled are no better."""
+    known = [folder / DONE for folder in checkers if folder is not None and (folder / DONE).exists()]
+    scores = [read_json(path).get("accuracy") for path in known]
+    accuracies = [score for score in scores if isinstance(score, float)]
+    if not accuracies:
+        return []
+    return [
+        f"quality and likely_mislabelled are those of a quality checker with {np.mean(accuracies):.1%} accuracy on the "
+        f"test rows, of which {section['majority']:.1%} are of the most frequent class"
+    ]
 
 
 def joined(frame: pd.DataFrame) -> list[str]:

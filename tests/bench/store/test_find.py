@@ -12,6 +12,7 @@ import pytest
 
 from bench.encoders.checkpoints import find
 from bench.errors import UserError
+from bench.store.find import find as find_cell
 from bench.store.find import model_of
 from bench.store.folders import State, state
 from bench.store.manifest import grids
@@ -82,6 +83,21 @@ def test_a_configuration_may_name_a_cell(bench: Command, tmp_path: Path, tiny_en
 )
 def test_other_names_stay_what_they_are(name: str, tmp_path: Path) -> None:
     assert model_of(name, tmp_path) == name
+
+
+def test_the_name_of_a_method_is_that_of_its_only_cell(tmp_path: Path) -> None:
+    for number, (method, seed) in enumerate([("ce", 0), ("dimp", 0), ("dimp", 1)]):
+        cell = tmp_path / "files" / method / f"{number:020x}"
+        cell.mkdir(parents=True)
+        spec = {"task_ref": "tweets", "label": method, "method": method, "seed": seed}
+        (cell / "spec.json").write_text(json.dumps(spec))
+    assert find_cell(tmp_path, "ce") == find_cell(tmp_path, "tweets ce") == find_cell(tmp_path, "tweets ce 0")
+    with pytest.raises(UserError, match="'dimp' fits 2 cells; give one of: tweets dimp 0, tweets dimp 1"):
+        find_cell(tmp_path, "dimp")
+    with pytest.raises(
+        UserError, match=r"no cell 'nothing' in .*; known: tweets ce 0, .*; `bench list cells` shows all"
+    ):
+        find_cell(tmp_path, "nothing")
 
 
 def test_a_cell_that_failed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from bench.planning.describe import describe
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
 from bench.store import hidden_columns, manifest, role_texts
+from bench.store.files import read_json
 from tasks import load
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -114,7 +116,19 @@ def test_rows_without_a_visit_are_estimated_and_rows_outside_the_run_are_counted
     assert len(outside) == len(table) - 64
     lines = "\n".join(write_weights(grid.root, ["quality-only"], grid.root / "w.csv", Filter()))
     assert f"{len(outside):,} rows not in the run" in lines
+    assert outside["likely_mislabelled"].isna().all(), "no checker scored them"
+    assert f"likely_mislabelled: {table['likely_mislabelled'].sum()} of 64 rows (" in lines
     assert f"{len(estimated)} rows without a visit" in lines
+
+
+def test_the_accuracy_of_the_checker_stands_beside_its_flags(grid: Plan) -> None:
+    right = [read_json(job.folder / "metrics.json")["accuracy"] for job in jobs(grid, "real-only")]
+    lines = list(write_weights(grid.root, ["quality-only"], grid.root / "w.csv", Filter()))
+    (line,) = (line for line in lines if "quality checker" in line)
+    assert f"a quality checker with {np.mean(right):.1%} accuracy on the test rows, of which 68.9% are" in line
+    kept = list(write_weights(grid.root, ["quality-only"], grid.root / "w.csv", Filter(keep=0.5)))
+    weighted = int(pd.read_csv(grid.root / "w.csv")["weight"].notna().sum())
+    assert any(re.match(rf"kept {weighted} of \d+ rows with a weight: ", line) for line in kept)
 
 
 @pytest.mark.parametrize("words", [["quality-only"], ["twitter", "quality-only"], ["twitter", "quality-only", "1"]])
