@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -37,9 +38,13 @@ def word_shift(generated: Rows, real: Rows) -> WordShift:
     words = sorted({*ours, *theirs})
     least = NormalDist().inv_cdf(1 - ALPHA / 2 / max(len(words), 1))
     scores = {word: score(ours[word], n, theirs[word], m) for word in words}
+    # The normal approximation finds too many words of few rows, so its words are tested exactly.
+    candidates = [word for word in words if abs(scores[word]) > least]
+    p = exact([ours[word] for word in candidates], n, [theirs[word] for word in candidates], m)
+    sure = [word for word, one in zip(candidates, p, strict=True) if one < ALPHA / len(words)]
 
     def listed(sign: int) -> tuple[tuple[str, float, float], ...]:
-        beyond = sorted((word for word in words if sign * scores[word] > least), key=lambda word: -sign * scores[word])
+        beyond = sorted((word for word in sure if sign * scores[word] > 0), key=lambda word: (-abs(scores[word]), word))
         return tuple((word, ours[word] / n, theirs[word] / m) for word in beyond)
 
     return WordShift(covered, listed(1), listed(-1))
@@ -55,3 +60,15 @@ def score(a: int, n: int, b: int, m: int) -> float:
     pooled = (a + b) / (n + m)
     variance = pooled * (1 - pooled) * (1 / n + 1 / m)
     return (a / n - b / m) / math.sqrt(variance) if variance > 0 else 0.0
+
+
+def exact(a: Sequence[int], n: int, b: Sequence[int], m: int) -> list[float]:
+    """Two-sided p of the differences of shares a / n and b / m (k each): twice the smaller tail of Fisher's test."""
+    from scipy.stats import hypergeom
+
+    if not a:
+        return []
+    total = [one + other for one, other in zip(a, b, strict=True)]
+    low = hypergeom.cdf(a, n + m, total, n)
+    high = hypergeom.sf([one - 1 for one in a], n + m, total, n)
+    return [min(1.0, 2 * float(min(tails))) for tails in zip(low, high, strict=True)]

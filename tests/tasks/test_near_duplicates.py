@@ -76,6 +76,13 @@ def test_too_many_rows_are_not_compared() -> None:
     assert near_duplicates({"generated": rows(["a"] * (MOST_TEXTS + 1))}) is None
 
 
+def test_a_word_of_one_row_is_no_shift() -> None:
+    """In many generated rows it is expected that a word of one real row does not occur."""
+    generated = rows([f"stay number {i}" for i in range(10_000)])
+    shift = word_shift(generated, rows([f"stay number once{i}" for i in range(40)], start=20_000))
+    assert (shift.more, shift.less) == ((), ())
+
+
 def test_the_shift_of_words() -> None:
     generated = rows(["truly great stay"] * 30 + ["plain stay"] * 10)
     real = rows(["stay was fine"] * 35 + ["great stay"] * 5, start=100)

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from bench.leaderboard.build import build
 from bench.leaderboard.columns import percent
 from bench.leaderboard.compare.baseline import stacked
 from bench.leaderboard.extra_tables.stress import Curve, curves
+from bench.leaderboard.figures import FOLDER
+from bench.leaderboard.figures.style import render, styled
 from bench.leaderboard.power_law import FARTHEST, FEWEST_SIZES, Forecast, LearningCurve, learning_curve
 from bench.leaderboard.results import Row
 from bench.stats.crossed import macro_f1_influence
@@ -30,7 +33,7 @@ SIZES = 5  # of a curve, each half of the next one
 STEP = 0.01  # one point
 AXIS = "real"
 METRICS = ("accuracy", "macro-F1")  # in the second, rare classes count as much as frequent ones
-FILE = "labels.json"
+FILE, FIGURE, KINDS = "labels.json", "labels", ("svg", "png")
 Show = Callable[[Progress], AbstractContextManager[object]]
 
 
@@ -74,55 +77,96 @@ def least_size(seen: Mapping[int, TaskData], enough: int, too_few: int) -> int:
     return enough
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """The curve of a method and a metric on the seeds that every size has; no `law` with too few sizes or no seed."""
+
+    curve: Curve
+    label: str
+    metric: str
+    seeds: list[int]
+    law: LearningCurve | None
+
+    @property
+    def task(self) -> str:
+        """The title of the task."""
+        return str(self.curve.sections[0].spec["title"])
+
+
 def labels(request: Request, options: Options, say: Say, show: Show) -> Result:
-    """Run the grid of all sizes, print the curves and write `labels.json` beside its leaderboard."""
+    """Run the grid of all sizes, print the curves, and write `labels.json` and a figure beside its leaderboard."""
     result = run(request, options, say, show)
     if options.dry_run or result.interrupted:
         return result
-    found = list(results(result, options.rules))
-    for line in (line for one in found for line in one["lines"]):
+    found = list(fitted_curves(result, options.rules))
+    written = [as_json(one) for one in found]
+    for line in (line for one in written for line in one["lines"]):
         say(line)
-    path = options.reports / FILE
-    write_bytes(path, (json.dumps(found, indent=1, allow_nan=False) + "\n").encode())
-    say(f"written: {path}")
+    files = {options.reports / FILE: (json.dumps(written, indent=1, allow_nan=False) + "\n").encode()}
+    if options.figures and (drawn := drawing(found)) is not None:
+        files |= {options.reports / FOLDER / f"{FIGURE}.{kind}": one for kind, one in zip(KINDS, drawn, strict=True)}
+    for path, content in files.items():
+        write_bytes(path, content)
+    say(f"written: {', '.join(map(str, files))}")
     return result
 
 
-def results(result: Result, rules: Rules) -> Iterator[dict[str, Any]]:
-    """The curve of each method and metric: its points, fit, forecasts, and lines for people. Raises UserError."""
+def fitted_curves(result: Result, rules: Rules) -> Iterator[Fitted]:
+    """The curve of each method and metric. Raises UserError."""
     report = build(result.manifest, result.store, rules)
     along = [curve for curve in curves(report) if curve.axis == AXIS]
     for curve in along:
         for label in curve.labels:
             for metric in METRICS:
-                yield curve_of(curve, label, metric)
+                yield fitted_curve(curve, label, metric)
     if not along:
         raise UserError("no cell has a result at two sizes, so there is no learning curve")
 
 
-def curve_of(curve: Curve, label: str, metric: str) -> dict[str, Any]:
+def fitted_curve(curve: Curve, label: str, metric: str) -> Fitted:
     """One curve, on the seeds that every size has."""
     rows = [(size, row) for place, size in enumerate(curve.values) if (row := curve.row(label, place)) is not None]
     shared = sorted(set.intersection(*(set(row.cells) for _, row in rows)))
-    title = f"{curve.sections[0].spec['title']}, {label}, {metric}"
     if len(rows) < FEWEST_SIZES or not shared:
-        lines = [f"{title}: no curve, as it needs {FEWEST_SIZES} sizes with a seed in common"]
-        return {"method": label, "metric": metric, "lines": lines}
+        return Fitted(curve, label, metric, shared, None)
     sizes = np.array([size for size, _ in rows])
-    fitted = learning_curve(sizes, np.stack([scores(curve, row, shared, metric) for _, row in rows]))
+    law = learning_curve(sizes, np.stack([scores(curve, row, shared, metric) for _, row in rows]))
+    return Fitted(curve, label, metric, shared, law)
+
+
+def drawing(found: Sequence[Fitted]) -> tuple[bytes, bytes] | None:
+    """The figure of all curves as SVG and PNG; None without a fitted one."""
+    from bench.leaderboard.figures.learning import learning
+
+    by_metric: dict[str, dict[str, LearningCurve]] = {}
+    for one in found:
+        if one.law is not None:
+            by_metric.setdefault(one.metric, {})[one.label] = one.law
+    if not by_metric:
+        return None
+    with styled():
+        return render(learning(found[0].task, by_metric))
+
+
+def as_json(one: Fitted) -> dict[str, Any]:
+    """The points, fit and forecasts of a curve, and lines for people."""
+    title, law = f"{one.task}, {one.label}, {one.metric}", one.law
+    if law is None:
+        lines = [f"{title}: no curve, as it needs {FEWEST_SIZES} sizes with a seed in common"]
+        return {"method": one.label, "metric": one.metric, "lines": lines}
     return {
-        "task": curve.sections[0].spec["task"],
-        "method": label,
-        "metric": metric,
-        "seeds": shared,
-        "sizes": [int(size) for size in sizes],
-        "values": [1 - float(error) for error in fitted.errors],
-        "floor": float(fitted.law.floor[0]),
-        "scale": float(fitted.law.scale[0]),
-        "exponent": float(fitted.law.exponent[0]),
-        "forecasts": {str(n): forecast_json(fitted.gain(n)) for n in farther(fitted)},
-        "rows_for_a_point": forecast_json(fitted.rows_for(STEP)),
-        "lines": list(lines_of(title, fitted)),
+        "task": one.curve.sections[0].spec["task"],
+        "method": one.label,
+        "metric": one.metric,
+        "seeds": one.seeds,
+        "sizes": [int(size) for size in law.sizes],
+        "values": [1 - float(error) for error in law.errors],
+        "floor": float(law.law.floor[0]),
+        "scale": float(law.law.scale[0]),
+        "exponent": float(law.law.exponent[0]),
+        "forecasts": {str(n): forecast_json(law.gain(n)) for n in farther(law)},
+        "rows_for_a_point": forecast_json(law.rows_for(STEP)),
+        "lines": list(lines_of(title, law)),
     }
 
 

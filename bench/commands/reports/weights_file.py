@@ -66,8 +66,8 @@ def write_section(
     yield from notes
     for flag in ("likely_mislabelled", "redundant", "out_of_distribution"):
         if not frame[flag].isna().all():
-            known = frame[flag].notna().sum()
-            yield f"{flag}: {frame[flag].sum():,} of {plural(int(known), 'row')} ({frame[flag].mean():.1%})"
+            scored = plural(int(frame[flag].notna().sum()), "row")
+            yield f"{flag}: {frame[flag].sum():,} of {scored} ({frame[flag].mean():.1%})"
     chosen = filtered(frame, rows)
     if rows != Filter():
         known = plural(int(frame["weight"].notna().sum()), "row")

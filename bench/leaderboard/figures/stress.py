@@ -17,11 +17,15 @@ MOST = 12  # methods; more would be hard to distinguish
 
 
 def stress(curve: Curve, baseline: str) -> Figure:
-    """Two panels with a line per method; bands are 95 % intervals."""
+    """A line per method for accuracy, and in a second panel for the difference to the baseline, if it was run.
+
+    Bands are 95 % intervals.
+    """
     import seaborn as sns
 
     labels = curve.labels[:MOST]
-    plot, [[left, right]] = figure(4.4, columns=2, width=10.5)
+    compared = baseline in curve.labels
+    plot, [[left, *others]] = figure(4.4, columns=1 + compared, width=10.5 if compared else 6.2)
     colours = dict(zip(labels, sns.color_palette("husl", len(labels)), strict=True))
     x = np.array(curve.values)
     for place, label in enumerate(labels):
@@ -30,17 +34,19 @@ def stress(curve: Curve, baseline: str) -> Figure:
         intervals = [row.accuracy if row else None for row in rows]
         line(left, x + shift, [(i.mean, i.low, i.high) if i else None for i in intervals], label, colours[label])
         gains = [row.paired.accuracy if row and row.paired else None for row in rows]
-        if label != baseline:
+        for right in others if label != baseline else ():
             line(right, x + shift, [(g.difference, g.low, g.high) if g else None for g in gains], label, colours[label])
-    right.axhline(0, color="#666666", linewidth=1, zorder=1)
     left.set_ylabel("test accuracy (per cent)")
-    right.set_ylabel(f"difference to {short(baseline)} (points)")
-    for axes in (left, right):
+    for right in others:
+        right.axhline(0, color="#666666", linewidth=1, zorder=1)
+        right.set_ylabel(f"difference to {short(baseline)} (points)")
+    for axes in (left, *others):
         axes.set_xlabel(curve.axis)
         axes.set_xticks(x, [f"{value:g}" for value in x])
     handles, names = left.get_legend_handles_labels()
     plot.legend(handles, names, loc="outside right center", frameon=False)
-    plot.suptitle(f"{curve.sections[0].spec['title']} along {curve.axis}; bands: 95 % intervals (left: for new seeds)")
+    seeds = "left: " if compared else ""
+    plot.suptitle(f"{curve.sections[0].spec['title']} along {curve.axis}; bands: 95 % intervals ({seeds}for new seeds)")
     return plot
 
 

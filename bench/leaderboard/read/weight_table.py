@@ -227,7 +227,7 @@ def with_flags(
     earlier, foreign = repeats(texts), unlike(texts, real)
     rows = frame["row"].to_numpy()
     return frame.assign(
-        likely_mislabelled=pd.array(np.where(unknown, None, wrong), dtype="boolean"),
+        likely_mislabelled=pd.Series(wrong, frame.index, dtype="boolean").mask(unknown),
         suggested_label=pd.Series(best, frame.index).where(wrong),
         redundant=earlier >= 0,
         repeats=pd.array(np.where(earlier >= 0, rows[earlier], -1), dtype="Int64").copy(),

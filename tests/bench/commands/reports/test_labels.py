@@ -6,12 +6,13 @@ import pytest
 
 from bench.cli import main
 from bench.commands.reports import labels
-from bench.commands.reports.labels import curve_of, default_sizes, rows_text
+from bench.commands.reports.labels import as_json, default_sizes, fitted_curve, rows_text
 from bench.config.request import make_request
 from bench.errors import UserError
 from bench.execution.grid import Options, Result
 from bench.leaderboard.build import build
 from bench.leaderboard.extra_tables.stress import curves
+from bench.leaderboard.figures.stress import stress
 from bench.leaderboard.power_law import Forecast
 from tests.bench.leaderboard.fake_store import FakeStore
 
@@ -33,13 +34,13 @@ def grid(tmp_path, sizes=(25, 50, 100, 200), seeds=(0, 1, 2)):
 
 def test_a_curve_is_fitted_through_the_means_of_the_cells(tmp_path):
     (curve,) = curves(build(grid(tmp_path), tmp_path))
-    value = curve_of(curve, "real-only", "accuracy")
+    value = as_json(fitted_curve(curve, "real-only", "accuracy"))
     means = [section.rows[0].accuracy.mean for section in curve.sections]
     assert value["values"] == pytest.approx(means)
     assert value["sizes"] == [25, 50, 100, 200]
     assert set(value["forecasts"]) == {"400", "800"}
     assert value["forecasts"]["400"]["low"] <= value["forecasts"]["400"]["value"] <= value["forecasts"]["400"]["high"]
-    f1 = curve_of(curve, "real-only", "macro-F1")
+    f1 = as_json(fitted_curve(curve, "real-only", "macro-F1"))
     assert f1["values"] == pytest.approx([section.rows[0].metrics["macro_f1"].mean for section in curve.sections])
 
 
@@ -52,11 +53,21 @@ def test_the_command_prints_and_writes_the_curves(tmp_path, monkeypatch):
     assert sum("one point more takes" in line for line in lines) == 2
     written = json.loads((tmp_path / "reports" / "labels.json").read_text())
     assert [one["metric"] for one in written] == ["accuracy", "macro-F1"]
+    assert (tmp_path / "reports" / "figures" / "labels.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (tmp_path / "reports" / "figures" / "labels.svg").read_bytes()
+    assert lines[-1].startswith("written: ")
+    assert lines[-1].endswith("labels.png")
+
+
+def test_the_figure_along_an_axis_without_a_baseline_has_one_panel(tmp_path):
+    (curve,) = curves(build(grid(tmp_path), tmp_path))
+    assert len(stress(curve, "ce").axes) == 1
+    assert len(stress(curve, "real-only").axes) == 2
 
 
 def test_too_few_sizes(tmp_path):
     (curve,) = curves(build(grid(tmp_path, sizes=(25, 50, 100)), tmp_path))
-    assert "no curve, as it needs 4 sizes" in curve_of(curve, "real-only", "accuracy")["lines"][0]
+    assert "no curve, as it needs 4 sizes" in as_json(fitted_curve(curve, "real-only", "accuracy"))["lines"][0]
 
 
 def test_a_rare_class_limits_the_sizes(tmp_path):
