@@ -14,9 +14,8 @@ from bench.tracking.values import send
 from bench.wandb_artifacts import PATIENCE, address, why_unreachable
 
 if TYPE_CHECKING:
-    from accelerate.tracking import WandBTracker
-
     import wandb
+    from accelerate.tracking import WandBTracker
 
 PROJECT = "data-weighting-bench"
 SENDING = 30  # seconds that the server has to accept the rest of a run that it accepted at first

@@ -16,7 +16,7 @@ from tasks.rows import Rows
 MOST_ROWS = 200_000  # with more rows, near copies are not counted: that would take longer than reading the files
 RARE = 10  # rows of a class; with fewer test rows, its recall changes by more than 10 points with one row
 MOST_RARE = 5  # classes that a finding names
-MANY = 0.1  # share of the rows of a role; with fewer, repeats are no finding and conflicting labels can be borne
+MANY = 0.1  # share of the rows of a role; with fewer, repeats are no finding, and other findings need not be mended
 LEAK = 0.01  # share of the test rows; fewer copies among the rows of training change accuracy by less than a point
 DROP = "--drop-copies leaves them out"
 LISTED = "bench validate --json lists their row numbers"
@@ -149,10 +149,12 @@ def found(
     tested = len({other for _, other in pairs}) / len(others)
     if taught:
         text += f"; accuracy may be up to {max(100 * tested, 0.1):.1f} points too high"
+    # A generated set that holds the real rows cannot show what generated rows are worth.
+    mixed = (what, of) == ("generated", "real") and len(pairs) >= MANY * len(rows)
     between = f"among {what} rows" if what == of else f"of {of} rows among {what} rows"
     return Finding(
         kind,
-        Level.MEND if taught and tested >= LEAK else Level.CARE,
+        Level.MEND if mixed or (taught and tested >= LEAK) else Level.CARE,
         f"{noun} {between} ({len(pairs):,})",
         text,
         (what, of),
@@ -207,4 +209,5 @@ def _identical_sides(what: str, rows: Rows, labels: Sequence[str]) -> Iterator[F
         text = f"{same.sum():,} of {len(rows):,} {what} pairs consist of two identical texts (by label: {listed})"
         numbers = tuple((int(number),) for number in rows.ids[same])
         short = f"identical sides of {what} pairs ({same.sum():,})"
-        yield Finding("identical-sides", Level.CARE, short, text, (what,), numbers)
+        level = Level.MEND if same.mean() >= MANY else Level.CARE
+        yield Finding("identical-sides", level, short, text, (what,), numbers)

@@ -64,11 +64,10 @@ def score(a: int, n: int, b: int, m: int) -> float:
 
 def exact(a: Sequence[int], n: int, b: Sequence[int], m: int) -> list[float]:
     """Two-sided p of the differences of shares a / n and b / m (k each): twice the smaller tail of Fisher's test."""
+    import numpy as np
     from scipy.stats import hypergeom
 
-    if not a:
-        return []
     total = [one + other for one, other in zip(a, b, strict=True)]
     low = hypergeom.cdf(a, n + m, total, n)
     high = hypergeom.sf([one - 1 for one in a], n + m, total, n)
-    return [min(1.0, 2 * float(min(tails))) for tails in zip(low, high, strict=True)]
+    return [float(p) for p in np.minimum(1.0, 2 * np.minimum(low, high))]

@@ -224,6 +224,8 @@ def test_generated_rows_that_are_real_rows(tmp_path: Path) -> None:
     )
     data = read(tmp_path, rows, {None: Reading(drop_copies=True)})
     assert (len(data.generated), len(data.pool), warnings(data)) == (10, 60, ())
+    assert [finding.level for finding in read(tmp_path, rows).findings] == [Level.MEND]
+    assert [finding.level for finding in read(tmp_path, GENERATED + REAL[:1]).findings] == [Level.CARE]
 
 
 def test_near_copies_of_test_rows(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.arrays import FloatArray, IntArray
+from bench.arrays import BoolArray, FloatArray, IntArray
 from bench.errors import UserError
 from bench.leaderboard.read.row_flags import mislabelled, repeats, unlike
 from bench.store import hidden_columns, role_texts
@@ -220,7 +220,7 @@ def with_flags(
     """The table with its flags; a flag that cannot be known is empty in all rows."""
     import pandas as pd
 
-    unknown = np.isnan(probabilities).any(axis=1)
+    unknown: BoolArray = np.asarray(np.isnan(probabilities).any(axis=1))
     wrong = mislabelled(probabilities, labels)
     best = names[np.nan_to_num(probabilities, nan=-1.0).argmax(axis=1)]
     texts = joined(frame)
