@@ -197,6 +197,12 @@ class DynamicsJob(Job):
     cell: CellJob
 
 
+def outputs(job: Job) -> list[Path]:
+    """The folders that a job writes, its own first."""
+    extra = [job.snapshots.folder] if isinstance(job, CellJob) and job.snapshots is not None else []
+    return [job.folder, *extra]
+
+
 # Precomputed tables.
 
 

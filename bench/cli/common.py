@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from pathlib import Path
 
 from tasks.errors import printable
 
@@ -19,6 +20,13 @@ def hyphenated(name: str) -> str:
 def typed() -> str:
     """The command as it was typed."""
     return shlex.join(["python", "-m", "bench", *sys.argv[1:]])
+
+
+def up_to_date(store: Path) -> Path:
+    """The folder of a store that a command reads; of a remote store its local copy, which gets what changed."""
+    from bench.remote.opened import fetched
+
+    return fetched(store)
 
 
 def say(line: str) -> None:

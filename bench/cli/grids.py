@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.argv import canonical
-from bench.cli.common import INTERRUPTED, say, typed
+from bench.cli.common import INTERRUPTED, say, typed, up_to_date
 from bench.cli.options import option, parsed_arguments, takes_run_arguments
 from bench.config.option import GRID, PLAN
 from bench.errors import UserError
@@ -88,6 +88,7 @@ def plan(
     from bench.planning.estimate import budget_seconds
 
     request, options = request_of(context.params)
+    store = None if store is None else up_to_date(store)
     seconds = None if budget is None else budget_seconds(budget)
     wishes = Wishes(effect, power, seed_sd, store, seconds)
     require_device(options.device)

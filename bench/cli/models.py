@@ -35,10 +35,11 @@ def train(
     """Train one cell from a configuration file, keep its model and predict its test file."""
     from bench.commands.models.train import train as train_one
     from bench.execution.grid import Options
+    from bench.remote.opened import local_folder
     from bench.tracking.lineage import KINDS
 
     options = Options(
-        out=out,
+        out=local_folder(out),
         reports=reports,
         workers=workers,
         device=device,
@@ -76,7 +77,7 @@ def predict(
     from bench.commands.models.train import labelled
     from bench.commands.output_file import writable
     from bench.execution.limits import require_device
-    from bench.store.find import model_of
+    from bench.remote.opened import model_of
 
     if as_submission and labelled(str(file)):
         raise UserError(f"{file} has labels, but a submission is for unlabelled texts; leave out --submission")
@@ -139,7 +140,7 @@ def weigh(
     from bench.commands.reports.weights_file import Filter, checked
     from bench.config.request import make_request
     from bench.execution.grid import Options
-    from bench.store.find import checkers_of
+    from bench.remote.opened import checkers_of, local_folder
 
     rows = Filter(keep, threshold)
     checked(to, rows)
@@ -155,6 +156,12 @@ def weigh(
     )
     reports = to.with_name(f"{to.stem}-report")
     options = Options(
-        out=out, reports=reports, workers=workers, device=device, dry_run=dry_run, command=typed(), figures=False
+        out=local_folder(out),
+        reports=reports,
+        workers=workers,
+        device=device,
+        dry_run=dry_run,
+        command=typed(),
+        figures=False,
     )
     finish(weigh_rows(request, options, to, rows, say, display()))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.argv import canonical
-from bench.cli.common import say, typed
+from bench.cli.common import say, typed, up_to_date
 from bench.cli.grids import display, finish, request_of
 from bench.cli.options import option
 from bench.config.run_arguments import CORRECTIONS, FAMILIES, INTERVALS, VerdictArguments
@@ -50,7 +50,7 @@ def report(
     from bench.commands.reports import report as reporting
     from bench.execution.grid import writable
 
-    sources = stores or [out]
+    sources = [up_to_date(store) for store in stores or [out]]
     if check:
         differences = list(reporting.check(sources, reports))
         for line in differences:
@@ -109,7 +109,7 @@ def advise(
         result = advised_run(context, budget, task)
         text = advising.of_manifest(result.manifest, result.store, judgement, form)
     else:
-        text = advising.advice(stores or [out], judgement, task=task, form=form)
+        text = advising.advice([up_to_date(store) for store in stores or [out]], judgement, task=task, form=form)
     if to is None:
         say(text.rstrip("\n"))
     else:
@@ -199,7 +199,7 @@ def compare(
 
     judgement = rules(VerdictArguments(b, delta, correction, allow_mixed, family, intervals))
     margin = None if non_inferior is None else non_inferior / 100
-    for line in lines(out, a, judgement, task=task, margin=margin):
+    for line in lines(up_to_date(out), a, judgement, task=task, margin=margin):
         say(line)
 
 
@@ -227,7 +227,7 @@ def variance(
     from bench.execution.grid import writable
 
     writable(reports)
-    for line in lines(out, rules(VerdictArguments(baseline)), reports):
+    for line in lines(up_to_date(out), rules(VerdictArguments(baseline)), reports):
         say(line)
 
 
@@ -258,11 +258,11 @@ def weights(
     rows = Filter(keep, threshold)
     checked(to, rows)
     if to is not None:
-        for line in write_weights(out, cell, to, rows):
+        for line in write_weights(up_to_date(out), cell, to, rows):
             say(line)
         return
 
-    for line in lines(out, " ".join(cell), top=top, with_texts=with_texts):
+    for line in lines(up_to_date(out), " ".join(cell), top=top, with_texts=with_texts):
         say(line)
 
 
@@ -312,8 +312,8 @@ def calibrate(
 
         if store is None:
             raise UserError("calibrate --aa needs the cells of a store; name it with --from DIR")
-        say(f"written: {calibrate_aa(store, reports, say)}")
+        say(f"written: {calibrate_aa(up_to_date(store), reports, say)}")
     else:
         from bench.commands.reports.calibrate import calibrate as simulate
 
-        say(f"written: {simulate(reports, say, full=full, store=store)}")
+        say(f"written: {simulate(reports, say, full=full, store=store and up_to_date(store))}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.common import say
+from bench.cli.common import say, up_to_date
 from bench.cli.options import option
 
 
@@ -48,7 +48,7 @@ def list_(
         Listing.METHODS: listing.methods,
         Listing.TASKS: listing.tasks,
         Listing.ENGINES: listing.engines,
-        Listing.CELLS: lambda: listing.cells(out, failed),
+        Listing.CELLS: lambda: listing.cells(up_to_date(out), failed),
     }
     for line in listings[what]():
         say(line)
@@ -63,6 +63,7 @@ def show(
     from bench.commands.stores import show
     from bench.store import find
 
+    out = up_to_date(out)
     folder = find.find(out, " ".join(cell))
     for line in show.diff(folder, find.find(out, other)) if other else show.show(folder):
         say(line)
@@ -75,9 +76,11 @@ def clean(
 ) -> None:
     """Show the space that a store takes, and remove folders that are not needed (--yes). Finished cells always stay."""
     from bench.commands.stores.clean import clean as cleaning
+    from bench.remote.opened import opened
 
-    for line in cleaning(out, failed=failed, remove=yes):
-        say(line)
+    with opened(out, removes=yes) as root:
+        for line in cleaning(root, failed=failed, remove=yes):
+            say(line)
 
 
 def doctor(
@@ -91,12 +94,11 @@ def doctor(
     Exit code 1 if there are problems and --repair was not given.
     """
     from bench.commands.stores.doctor import doctor as check
+    from bench.remote.opened import opened
 
-    lines, sound = check(out, repair=repair)
-    for line in lines:
-        say(line)
-    if not sound:
-        raise typer.Exit(1)
+    with opened(out, removes=repair) as root:
+        lines, sound = check(root, repair=repair)
+    print_all(lines, sound)
 
 
 def merge(
@@ -108,8 +110,11 @@ def merge(
     Nothing is overwritten. Exit code 1 if a cell of the same id has other results in two stores.
     """
     from bench.commands.stores.merge import merge as merging
+    from bench.remote.opened import fetched, opened
 
-    print_all(*merging(stores, out))
+    with opened(out, may_be_new=True) as root:
+        lines, sound = merging([fetched(store, whole=True) for store in stores], root)
+    print_all(lines, sound)
 
 
 def publish(
@@ -122,8 +127,9 @@ def publish(
     """Write a bundle: the finished cells of a store with their report and digests, without texts, models and logs."""
     from bench.commands.stores.publish import publish as publishing
     from bench.leaderboard import Rules
+    from bench.remote.opened import fetched
 
-    for line in publishing(out, to, name, Rules(baseline=baseline), texts=texts):
+    for line in publishing(fetched(out, whole=texts), to, name, Rules(baseline=baseline), texts=texts):
         say(line)
 
 
@@ -133,8 +139,11 @@ def import_(
 ) -> None:
     """Check bundles and copy their cells to a store. Reports say which cells were imported, and from which bundle."""
     from bench.commands.stores.import_ import import_bundles
+    from bench.remote.opened import opened
 
-    print_all(*import_bundles(bundles, out))
+    with opened(out, may_be_new=True) as root:
+        lines, sound = import_bundles(bundles, root)
+    print_all(lines, sound)
 
 
 def print_all(lines: list[str], sound: bool) -> None:

@@ -15,7 +15,7 @@ from bench.config.run_arguments import ExecutionArguments, RunArguments, Verdict
 from bench.errors import UserError, unknown
 from bench.execution.grid import Options
 from bench.leaderboard import Correction, Family, Intervals, Rules
-from bench.store.find import checkers_of
+from bench.remote.opened import checkers_of, local_folder
 from bench.store.layout import SavedModels
 
 
@@ -39,7 +39,7 @@ def request_and_options(arguments: RunArguments, command: str) -> tuple[Request,
     if arguments.workers is not None and arguments.workers < 1:
         raise UserError(f"workers must be at least 1, not {arguments.workers}")
     execution = {entry.name: getattr(arguments, entry.name) for entry in fields(ExecutionArguments)}
-    execution |= {name: Path(execution[name]) for name in ("out", "reports")}
+    execution |= {"out": local_folder(execution["out"]), "reports": Path(execution["reports"])}
     options = Options(**execution, command=command, rules=rules(arguments))
     checkers = {name: getattr(arguments, name) for name in ("quality_checker", "diversity_checker")}
     return make_request(arguments, **checkers_of(checkers, options.out)), options

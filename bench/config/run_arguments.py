@@ -74,7 +74,8 @@ class ExecutionArguments:
         ),
     )
     out: Path = field(
-        default=Path("runs"), metadata=option(OUTPUT, "The store: a folder that keeps one folder per cell.")
+        default=Path("runs"),
+        metadata=option(OUTPUT, "The store: a folder with one folder per cell, or s3://BUCKET/PREFIX (extra s3)."),
     )
     reports: Path = field(default=Path("reports"), metadata=option(OUTPUT, "The folder in which reports are written."))
     figures: bool = field(

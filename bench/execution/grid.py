@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,14 +33,19 @@ from bench.execution.prepare import (
     unfinished,
 )
 from bench.execution.progress import FailFast, Progress, Say
+from bench.execution.queue import Others, SameFolder
 from bench.execution.signals import Stopped
+from bench.jobs import outputs
 from bench.leaderboard.rules import require_baseline
 from bench.planning import mirrors
 from bench.planning.describe import describe
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
+from bench.remote.opened import copy_of, tell
+from bench.remote.runs import RemoteRun
 from bench.store import hidden_columns, role_texts
 from bench.store.files import read_json
+from bench.store.layout import precomputed_path
 from bench.store.leases import registered
 from bench.store.looks import record_look, with_looks
 from bench.store.manifest import save
@@ -107,6 +112,11 @@ def run_here(
 ) -> Result:
     """`run` on the devices that the environment names."""
     engine = engines.chosen(options.engine, options.engine_set)
+    if copy_of(options.out) is not None and not engine.remote:
+        raise UserError(
+            f"engine {options.engine} works in a folder that all machines see: run with --out FOLDER, and send it with "
+            "`bench merge FOLDER --out` and the address"
+        )
     plan = planned(requests, options)
     if unscored := sum(not getattr(plan.jobs[identity], "score", True) for identity in plan.cells):
         say(f"generated rows are not scored by {unscored:,} of {plural(len(plan.cells), 'cell')}: no checkers")
@@ -124,11 +134,12 @@ def run_here(
     for folder in (options.reports, plan.root):
         writable(folder)
     earlier = models(plan) if options.save_models == "best" else set()
-    with registered(plan.root):
+    with registered(plan.root), beside_others(plan, say) as others:
         for note in add_notes(manifest, plan, check_encoders(plan)):
             say(note)
         write_inputs(plan, manifest, options)
-        progress, early, stopped = execute(plan, manifest, engine, options, say, show)
+        others.send_rest()
+        progress, early, stopped = execute(plan, manifest, engine, options, others, say, show)
         result.failures = progress.failures()
         result.interrupted = progress.queue.closed and not result.ok
         covered, last = (manifest, "leaderboard") if early is None else early.covered(stopped is not None)
@@ -143,6 +154,8 @@ def run_here(
                 for line in keep_best(covered, shown, plan.root, models(plan) - earlier):
                     say(line)
             progress.note(log_report(options.track, covered, options.reports))
+        others.send_rest()
+        result.failures |= others.unsent
     progress.finish(f"{last}: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
     if titles := cells_without_model(plan):
         names = f"{', '.join(titles[:TITLES])}{', ...' * (len(titles) > TITLES)}"
@@ -164,7 +177,37 @@ def planned(requests: Request | Sequence[Request], options: Options) -> Plan:
     if options.final_scores == "checkers":
         score_checkers_only(plan)
     mirrors.mirror(plan, options.track, options.artifacts, options.inputs, live=options.live_curves)
+    if (copy := copy_of(plan.root)) is not None:
+        tell(copy.fetch({copy.name(folder) for folder in folders(plan)}).lines(copy.objects.url, plan.root))
+        for identity in plan.cells if options.save_models is not None else ():
+            copy.fetch_model(plan.jobs[identity].folder)
     return plan
+
+
+def folders(plan: Plan) -> Iterator[Path]:
+    """The folders of the store that a plan reads or writes."""
+    for job in plan.jobs.values():
+        yield from outputs(job)
+        if job.other_folder is not None:
+            yield job.other_folder
+    yield from (precomputed_path(plan.root, hidden_columns.KIND, identity) for identity in plan.hidden)
+    yield from (precomputed_path(plan.root, role_texts.KIND, identity) for identity in plan.texts)
+
+
+@contextlib.contextmanager
+def beside_others(plan: Plan, say: Say) -> Iterator[Others]:
+    """The other runs on the store. Raises UserError for a remote store that cannot be used."""
+    copy = copy_of(plan.root)
+    if copy is None:
+        yield SameFolder()
+        return
+    run = RemoteRun(copy)
+    with run.registered() as lines:
+        for line in lines:
+            say(line)
+        yield run
+        for line in run.summary():
+            say(line)
 
 
 def write_inputs(plan: Plan, manifest: dict[str, Any], options: Options) -> None:
@@ -191,6 +234,7 @@ def execute(
     manifest: dict[str, Any],
     engine: Engine,
     options: Options,
+    others: Others,
     say: Say,
     show: Callable[[Progress], AbstractContextManager[object]],
 ) -> tuple[Progress, EarlyReports | None, Stopped | None]:
@@ -198,7 +242,7 @@ def execute(
 
     Also returns the early reports, unless it is a smoke run, and the signal as the exception to raise at the end.
     """
-    queue, workers = make_queue(plan), engine.count(options.workers)
+    queue, workers = make_queue(plan, others), engine.count(options.workers)
     for line in damaged(queue):
         say(line)
     if jobs := unfinished(queue):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench.errors import UserError
-from bench.execution.queue import WAITING, Queue
+from bench.execution.queue import WAITING, Others, Queue
 from bench.jobs import CellJob, Job
 from bench.planning.order import ranks
 from bench.planning.plan import Plan
@@ -74,8 +74,11 @@ def damaged(queue: Queue) -> list[str]:
     return [f"damaged, computed again: {title}: {problem}" for title, problem in problems if problem]
 
 
-def make_queue(plan: Plan) -> Queue:
-    """The plan's jobs with their states in the store, without jobs that only finished cells need."""
+def make_queue(plan: Plan, others: Others | None = None) -> Queue:
+    """The plan's jobs with their states in the store, without jobs that only finished cells need.
+
+    `others`: the runs on the same store, if they do not work in the same folder.
+    """
     states = {identity: current_state(job) for identity, job in plan.jobs.items()}
     wanted: set[str] = set()
 
@@ -98,7 +101,7 @@ def make_queue(plan: Plan) -> Queue:
     running = {State.RUNNING: State.STALE}
     states = {identity: running.get(states[identity], states[identity]) for identity in jobs}
     waiting = (job for identity, job in jobs.items() if states[identity] in WAITING)
-    return Queue(jobs, states, causes, ranks(plan, waiting))
+    return Queue(jobs, states, causes, ranks(plan, waiting), others)
 
 
 def current_state(job: Job) -> State:

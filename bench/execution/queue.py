@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
 
-from bench.jobs import Job, Outcome
+from bench.jobs import Job, Outcome, outputs
 from bench.store.files import read_json
 from bench.store.folders import State, adopt, failure, state
 from bench.store.layout import DONE
@@ -19,6 +22,46 @@ from bench.store.leases import release
 WAITING = (State.MISSING, State.STALE)
 SETTLED = (State.DONE, State.FAILED, State.BLOCKED)
 Change = Callable[[str, State], None]  # called with a job's id and its state before; the new one is in `states`
+
+
+class Others(Protocol):
+    """The runs that use the store too. `folder` and `other` are the two folders in which a job's result may be."""
+
+    @property
+    def unsent(self) -> Mapping[str, str]:
+        """Results of this run that the others cannot see: name -> why."""
+
+    def take(self, folder: Path, other: Path | None) -> bool:
+        """Whether this run may start a job, as far as is known before its worker takes the lease of the folder."""
+
+    def look(self, folder: Path, other: Path | None) -> State:
+        """The state of a job that another run is computing."""
+
+    def ended(self, folders: Sequence[Path]) -> None:
+        """Called when a job of this run is done or failed, with the folders that it wrote, its own first."""
+
+    def send_rest(self) -> None:
+        """Called when the store is ready for the jobs, and after the last one: what others lack is sent."""
+
+
+class SameFolder:
+    """The runs that work in the same folder. Its leases say all of them."""
+
+    unsent: Mapping[str, str] = MappingProxyType({})
+
+    def take(self, folder: Path, other: Path | None) -> bool:
+        """See `Others`."""
+        return True
+
+    def look(self, folder: Path, other: Path | None) -> State:
+        """See `Others`."""
+        return State.RUNNING if other is not None and state(other) is State.RUNNING else state(folder)
+
+    def ended(self, folders: Sequence[Path]) -> None:
+        """See `Others`."""
+
+    def send_rest(self) -> None:
+        """See `Others`."""
 
 
 class Queue:
@@ -34,8 +77,10 @@ class Queue:
         states: Mapping[str, State],
         causes: Mapping[str, str],
         ranks: Mapping[str, tuple[float, ...]] | None = None,
+        others: Others | None = None,
     ) -> None:
         self.jobs = dict(jobs)
+        self.others = others or SameFolder()
         self.states = dict(states)  # job id -> state; RUNNING: by a worker of this run, or elsewhere
         self.causes = dict(causes)  # job id -> why it failed or is blocked
         self.elsewhere: set[str] = set()  # ids of jobs that another run is computing
@@ -77,8 +122,11 @@ class Queue:
         while self._heap and not self.closed:
             _, identity = heapq.heappop(self._heap)
             if self._ready(identity):
+                job = self.jobs[identity]
                 self.change(identity, State.RUNNING)
-                return self.jobs[identity]
+                if self.others.take(job.folder, job.other_folder):
+                    return job
+                self.runs_elsewhere(job)
         return None
 
     def ends(self) -> list[Job]:
@@ -113,6 +161,7 @@ class Queue:
     def done(self, job: Job) -> None:
         """Note a finished job."""
         self.change(job.id, State.DONE)
+        self.others.ended(outputs(job))
         for other in self._needed_by[job.id]:
             self._missing[other] -= 1
             self._offer(other)
@@ -126,6 +175,7 @@ class Queue:
         """Note a failed job and block the jobs that need it."""
         self.causes[job.id] = cause
         self.change(job.id, State.FAILED)
+        self.others.ended(outputs(job))
         self._block(job.id)
 
     def runs_elsewhere(self, job: Job) -> None:
@@ -137,8 +187,8 @@ class Queue:
         finished = []
         for identity in list(self.elsewhere):
             job = self.jobs[identity]
-            now = state(job.folder)
-            if now is State.RUNNING or (job.other_folder is not None and state(job.other_folder) is State.RUNNING):
+            now = self.others.look(job.folder, job.other_folder)
+            if now is State.RUNNING:
                 continue
             self.elsewhere.discard(identity)
             if now is State.DONE:

@@ -28,7 +28,7 @@ def model_of(name: str, root: Path) -> str:
     path = user_path(name)
     if not (path / "spec.json").exists() and not (path / "config.json").exists() and (path / MODEL).is_dir():
         return str(path / MODEL)
-    if not (path / "spec.json").exists() and (path.exists() or not CELL.fullmatch(name)):
+    if not names_cell(name):
         return name
     cell = find(root, name)
     now, name = state(cell), title(read_json(cell / "spec.json", NamedSpec))
@@ -41,9 +41,10 @@ def model_of(name: str, root: Path) -> str:
     return str(cell / MODEL)
 
 
-def checkers_of(names: Mapping[str, str | None], root: Path) -> dict[str, str | None]:
-    """`model_of` for each name that is not empty."""
-    return {key: model_of(name, root) if name and name.strip() else name for key, name in names.items()}
+def names_cell(name: str) -> bool:
+    """Whether a name is a cell as `bench show` takes it, and not a model's folder or its name on a hub."""
+    path = user_path(name)
+    return (path / "spec.json").exists() or not (path.exists() or CELL.fullmatch(name) is None)
 
 
 def command(cell: Path, root: Path) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FILE = "record.parquet"
+KIND = "record"  # of the precomputed table
 
 
 def save(hidden: Mapping[str, Rows], root: Path) -> None:
@@ -31,7 +32,7 @@ def save(hidden: Mapping[str, Rows], root: Path) -> None:
     import pandas as pd
 
     for identity, rows in hidden.items():
-        folder = precomputed_path(root, "record", identity)
+        folder = precomputed_path(root, KIND, identity)
         if state(folder) is State.DONE:
             continue
         columns = {"id": rows.ids, "label": rows.labels}
@@ -49,7 +50,7 @@ def save(hidden: Mapping[str, Rows], root: Path) -> None:
 
 def read(root: Path, identity: str | None) -> pd.DataFrame | None:
     """Hidden columns by id, None if the store has none."""
-    path = precomputed_path(root, "record", identity) / FILE if identity else None
+    path = precomputed_path(root, KIND, identity) / FILE if identity else None
     return (
         read_table(
             path, {"id": "whole", "label": "whole", "label_clean?": "whole", "copy_of?": "whole", "cluster?": "whole"}

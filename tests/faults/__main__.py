@@ -1,7 +1,8 @@
-"""Faults of clusters on real runs: `python -m tests.faults [ray|slurm]...` (both by default).
+"""Faults of clusters on real runs: `python -m tests.faults [ray|slurm|s3]...` (all by default).
 
-A grid runs on an engine while nodes, processes and the command itself are lost. Afterwards each cell must be there
-once and whole, no lease may be left, and each result must be that of an undisturbed run of the local engine.
+A grid runs on an engine, or from two machines on one S3 store, while nodes, processes and the command are lost.
+Afterwards each cell must be there once and whole, no lease may be left, and each result must be that of an undisturbed
+run of the local engine.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.faults import ray_nodes, slurm_node
+from tests.faults import ray_nodes, s3_runs, slurm_node
 from tests.faults.grid import Grid
 
-FAULTS = {"ray": ray_nodes.run, "slurm": slurm_node.run}
+FAULTS = {"ray": ray_nodes.run, "slurm": slurm_node.run, "s3": s3_runs.run}
 
 
 def main(names: list[str]) -> int:

@@ -10,8 +10,9 @@ from bench.commands.models.model_card import card
 from bench.commands.models.onnx_file import NAME, require_packages, write_onnx
 from bench.commands.reports.weights import section_of
 from bench.errors import UserError
+from bench.remote.opened import fetched, model_of
 from bench.store.files import read_json, whole_folder, write_text
-from bench.store.find import find, model_of, title
+from bench.store.find import find, title
 from bench.store.schemas import ModelSpec
 
 LONG = 5_000  # words of the text that an exported model must classify
@@ -27,6 +28,7 @@ def export(root: Path, name: str, target: Path, licence: str | None, *, onnx: bo
         require_packages()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} exists and is not empty; name a new folder")
+    root = fetched(root)
     cell = find(root, name)
     model = Path(model_of(str(cell), root))
     spec = read_json(cell / "spec.json", ModelSpec)

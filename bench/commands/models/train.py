@@ -21,8 +21,8 @@ from bench.errors import UserError
 from bench.execution.grid import Options, Result, run
 from bench.execution.progress import Say
 from bench.hashing import ROOT
+from bench.remote.opened import checkers_of, model_of
 from bench.store.files import read_json, write_json, write_text
-from bench.store.find import checkers_of, model_of
 from bench.store.layout import DONE, MODEL
 from bench.wandb_artifacts import located, origin
 from tasks import DataError, load

@@ -14,6 +14,7 @@ from bench.leaderboard import Rules, write_report
 from bench.leaderboard.build import build
 from bench.leaderboard.formats import FORMS, USUAL, formats_of, json_text, render
 from bench.leaderboard.rules import Correction, Family, Intervals, require_baseline
+from bench.remote.opened import send_looks
 from bench.store.files import read_json
 from bench.store.looks import record_look, with_looks
 from bench.store.manifest import grids, stored
@@ -36,6 +37,7 @@ def report(
     if len(stores) == 1:
         with contextlib.suppress(OSError):  # a store that may only be read
             record_look(root, manifest)
+            send_looks(root)
     return written
 
 

@@ -43,6 +43,7 @@ class Engine:
     """
 
     rounds: ClassVar[bool] = True  # whether `execute` may be called again in the same process
+    remote: ClassVar[bool] = True  # whether it asks the queue before each job, as a remote store needs
 
     def require(self) -> None:
         """Raise UserError where the engine cannot run: a package that is missing, no cluster at the address."""

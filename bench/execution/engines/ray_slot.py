@@ -17,10 +17,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench.errors import UserError
-from bench.execution.engines.ray_transfer import outputs, packed, relocated, unpack
+from bench.execution.engines.ray_transfer import relocated
 from bench.hashing import project_hash
-from bench.jobs import Job, MirrorJob, Outcome
+from bench.jobs import Job, MirrorJob, Outcome, outputs
 from bench.processes import HEART
+from bench.remote.archives import packed, unpack
 from bench.store.folders import State
 from bench.store.layout import DONE
 from bench.version import VERSION

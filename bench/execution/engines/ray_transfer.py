@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import shutil
 import tarfile
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -21,11 +18,12 @@ from bench.errors import UserError
 from bench.execution.causes import store_error
 from bench.execution.engines.engine import give_back
 from bench.execution.queue import Queue, outcome_elsewhere
-from bench.jobs import CellJob, Job, Outcome
+from bench.jobs import Job, Outcome
+from bench.remote.archives import packed
 from bench.store.files import write_bytes
 from bench.store.folders import acquire
-from bench.store.layout import DONE, ERROR, LEASE
-from bench.store.leases import LeaseLostError, exclusive, fenced, heartbeat
+from bench.store.layout import DONE, ERROR
+from bench.store.leases import LeaseLostError, fenced, heartbeat
 
 Value = TypeVar("Value")
 LAST = (DONE, ERROR)  # the files that make a folder done or failed
@@ -52,54 +50,18 @@ def holds_paths(value: Any) -> bool:
     return isinstance(value, Path | tuple | Mapping) or is_dataclass(value)
 
 
-def packed(folder: Path) -> bytes:
-    """The files of a folder as a tar archive, without its lease."""
-    target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode="w") as archive:
-        archive.add(folder, arcname=".", filter=lambda one: None if one.name == f"./{LEASE}" else one)
-    return target.getvalue()
-
-
-def unpack(content: bytes, folder: Path, root: Path) -> None:
-    """Make a folder below `root` from an archive, at once; nothing if another process has made it meanwhile.
-
-    Replaces what a process that died has left there.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        archive.extractall(part, filter="data")
-    try:
-        os.rename(part, folder)
-    except OSError:
-        with exclusive(root):  # of two processes the second must not remove what the first has made
-            if not (folder / DONE).exists():
-                shutil.rmtree(folder, ignore_errors=True)
-                with contextlib.suppress(OSError):
-                    os.rename(part, folder)
-        shutil.rmtree(part, ignore_errors=True)
-        if not (folder / DONE).exists():
-            raise
-
-
 def place(content: bytes, folder: Path) -> None:
     """Put the files of an archive into a folder whose lease this process holds; the one that makes it done comes last.
 
     Raises LeaseLostError if another process has taken the folder.
     """
     with tarfile.open(fileobj=io.BytesIO(content)) as archive, fenced(folder):
-        last = [one for one in archive.getmembers() if Path(one.name).name in LAST and "/" not in one.name[2:]]
+        last = [one for one in archive.getmembers() if Path(one.name).name in LAST and "/" not in one.name]
         archive.extractall(folder, [one for one in archive.getmembers() if one not in last], filter="data")
         for one in last:
             file = archive.extractfile(one)
             assert file is not None, "these are plain files"
             write_bytes(folder / Path(one.name).name, file.read())
-
-
-def outputs(job: Job) -> list[Path]:
-    """The folders that a job writes."""
-    extra = [job.snapshots.folder] if isinstance(job, CellJob) and job.snapshots is not None else []
-    return [job.folder, *extra]
 
 
 @contextlib.contextmanager

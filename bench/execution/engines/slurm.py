@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from bench.errors import UserError
 from bench.execution.causes import in_turn
@@ -43,6 +43,8 @@ WARNING = 90  # seconds before the time limit at which a task is told to end
 @dataclass(frozen=True)
 class Slurm(Engine):
     """Job arrays of SLURM, or processes of submitit on this machine (cluster=local); needs the extra `slurm`."""
+
+    remote: ClassVar[bool] = False  # array tasks take jobs for themselves, in a folder
 
     cluster: Literal["slurm", "local"] = setting("slurm", "slurm, or local for processes of this machine")
     bundle: int | None = setting(None, "cells of an array task (None: so many that --workers tasks hold them all)")

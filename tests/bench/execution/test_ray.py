@@ -19,11 +19,12 @@ from bench.execution.causes import StoreError
 from bench.execution.engines import ray_cluster, ray_transfer
 from bench.execution.engines.ray import Place, Ray, Slots
 from bench.execution.engines.ray_slot import Facts, Slot, environment, facts, withheld
-from bench.execution.engines.ray_transfer import Sender, packed, relocated, unpack
+from bench.execution.engines.ray_transfer import Sender, relocated
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.jobs import Job, MirrorJob, Outcome
 from bench.planning.plan import Plan
+from bench.remote.archives import packed, unpack
 from bench.store.folders import State, state
 from bench.store.layout import DONE
 from tests.helpers.engine_runs import Recorder, content, plugin, run_on

@@ -1,0 +1,62 @@
+"""Folders of a store as tar archives, in which they travel to other machines."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+
+from bench.store.layout import DONE, LEASE, MODEL
+from bench.store.leases import exclusive
+
+FIRST = "timing.json"  # the first file of an archive, which its beginning holds whole
+BEGINNING = 2**16  # bytes of an archive that hold its first file
+BROKEN = (tarfile.TarError, EOFError, ValueError)  # what Python raises for an archive that was cut or changed
+
+
+def packed(folder: Path, *, model: bool = True) -> bytes:
+    """The files of a folder as a tar archive, without its lease, and if `model` is false without its saved model."""
+    left_out = (LEASE,) if model else (LEASE, MODEL)
+    names = sorted((path.name for path in folder.iterdir()), key=lambda name: (name != FIRST, name))
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as archive:
+        for name in names:
+            if name not in left_out and not name.endswith(".part"):
+                archive.add(folder / name, arcname=name)
+    return target.getvalue()
+
+
+def unpack(content: bytes, folder: Path, root: Path) -> None:
+    """Make a folder below `root` from an archive, at once; nothing if another process has made it meanwhile.
+
+    Replaces what a process that died has left there.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        archive.extractall(part, filter="data")
+    try:
+        os.rename(part, folder)
+    except OSError:
+        with exclusive(root):  # of two processes the second must not remove what the first has made
+            if not (folder / DONE).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    os.rename(part, folder)
+        shutil.rmtree(part, ignore_errors=True)
+        if not (folder / DONE).exists():
+            raise
+
+
+def first_file(beginning: bytes) -> bytes | None:
+    """The content of `FIRST` from the beginning of an archive; None if the archive has no such file."""
+    with contextlib.suppress(*BROKEN), tarfile.open(fileobj=io.BytesIO(beginning)) as archive:
+        member = archive.next()
+        if member is not None and member.name == FIRST:
+            file = archive.extractfile(member)
+            return None if file is None else file.read()
+    return None

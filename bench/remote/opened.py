@@ -1,0 +1,135 @@
+"""What `--out` means: a folder, or the address of a remote store, of which commands get the local copy."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from bench.errors import UserError, unknown
+from bench.remote.local_copy import LocalCopy
+from bench.remote.objects import Objects, TransferError
+from bench.remote.runs import living_runs
+from bench.store import find
+from bench.store.manifest import GRIDS
+from bench.wandb_artifacts import cache
+from tasks.errors import plural
+
+# A path joins the two slashes of an address to one, or has none of them at its end.
+ADDRESSED = re.compile(r"(?P<scheme>[a-z][a-z0-9+]+):(/+(?P<place>.*))?", re.DOTALL)
+EXTRAS = {"s3": "'data-weighting-bench[s3]'", "s3a": "'data-weighting-bench[s3]'", "gs": "gcsfs", "gcs": "gcsfs"}
+SERVERS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "FSSPEC_S3_ENDPOINT_URL", "STORAGE_EMULATOR_HOST")
+_copies: dict[Path, LocalCopy] = {}
+
+
+def local_folder(out: str | Path) -> Path:
+    """The folder in which commands work on a store: `out` itself, or the local copy of the remote store at `out`.
+
+    Sends no request. Raises UserError for an address that cannot be used, and where a package for it is missing.
+    """
+    match = ADDRESSED.fullmatch(str(out))
+    if match is None or (match["scheme"] != "file" and Path(out).exists()):
+        return Path(out)
+    place = (match["place"] or "").strip("/")
+    if match["scheme"] == "file":
+        return Path("/" + place)
+    url = f"{match['scheme']}://{place}"
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise UserError("--out holds an @, perhaps a password, and is recorded: leave it out, and set the variables")
+    if not place:
+        raise UserError(f"--out {url} names no bucket; write {url}BUCKET/PREFIX")
+    # Buckets of one name on two servers are two stores.
+    servers = [os.environ.get(name, "") for name in SERVERS]
+    mark = hashlib.sha256("\n".join([url, *servers]).encode()).hexdigest()[:8]
+    name = re.sub(r"[^\w.-]+", "-", url)[:80]
+    root = Path(os.path.realpath(cache() / "stores" / f"{name}-{mark}"))
+    if root not in _copies:
+        _copies[root] = LocalCopy(root, objects_at(url, match["scheme"]))
+    return root
+
+
+def objects_at(url: str, scheme: str) -> Objects:
+    """The objects of a remote store. Raises UserError for an unknown scheme, or without the package for it."""
+    import fsspec
+
+    try:
+        fsspec.get_filesystem_class(scheme)
+        system, prefix = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    except ImportError as error:
+        raise UserError(f"--out {url}: pip install {EXTRAS.get(scheme, '')} ({error})") from error
+    except ValueError as error:
+        if scheme not in fsspec.available_protocols():
+            raise unknown("kind of store", scheme, ("s3", "gs", "file")) from error
+        raise UserError(f"--out {url}: {error}") from error
+    return Objects(url, system, prefix.rstrip("/"))
+
+
+def copy_of(root: Path) -> LocalCopy | None:
+    """The copy whose folder is `root`; None if that is a store itself."""
+    return _copies.get(Path(os.path.realpath(root)))
+
+
+def fetched(out: str | Path, *, whole: bool = False) -> Path:
+    """The folder of a store for a command that reads it, up to date. Without `whole`, large tables are left out.
+
+    Raises UserError for a remote store that is empty, and TransferError where it cannot be read.
+    """
+    root = local_folder(out)
+    if (copy := copy_of(root)) is not None:
+        tell(copy.fetch(whole=whole).lines(copy.objects.url, root))
+        if not any((root / GRIDS).glob("*.json")) and not any(copy.folders()):
+            raise UserError(f"no store at {copy.objects.url}: no grid was run there, or there is no such bucket")
+    return root
+
+
+def send_looks(root: Path) -> None:
+    """Send what a report notes of itself in a store, if the store may be written."""
+    if (copy := copy_of(root)) is not None:
+        with contextlib.suppress(TransferError):
+            copy.send_json()
+
+
+@contextlib.contextmanager
+def opened(out: str | Path, *, removes: bool = False, may_be_new: bool = False) -> Iterator[Path]:
+    """The folder of a store for a command that changes it in the body; the changes are then sent.
+
+    With `removes`, what the body removes is removed from the remote store too. Raises UserError if a run uses it then.
+    """
+    root = local_folder(out)
+    if (copy := copy_of(root)) is None:
+        yield root
+        return
+    with contextlib.suppress(UserError) if may_be_new else contextlib.nullcontext():
+        fetched(out, whole=True)
+    if removes and (users := living_runs(copy)):
+        raise UserError(f"a run uses {copy.objects.url} ({'; '.join(users)}); clean when it is done")
+    before = len(copy.present)
+    yield root
+    sent = copy.send(removed=removes)
+    gone = before - len(copy.present)
+    parts = [f"{plural(len(sent), 'folder')} sent"] * bool(sent) + [f"{gone} removed"] * (gone > 0)
+    tell([f"{copy.objects.url}: {', '.join(parts)}"] if parts else [])
+
+
+def model_of(name: str, out: str | Path) -> str:
+    """`bench.store.find.model_of` in a store, whose copy gets the model of a cell if it lacks it."""
+    root = local_folder(out)
+    copy = copy_of(root)
+    if copy is not None and find.names_cell(name):
+        copy.fetch_model(find.find(fetched(out), name))
+    return find.model_of(name, root)
+
+
+def checkers_of(names: Mapping[str, str | None], out: str | Path) -> dict[str, str | None]:
+    """`model_of` for each name that is not empty."""
+    return {key: model_of(name, out) if name and name.strip() else name for key, name in names.items()}
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Print lines on standard error: standard output belongs to what the command was asked for."""
+    for line in lines:
+        print(line, file=sys.stderr)

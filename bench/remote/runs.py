@@ -1,0 +1,291 @@
+"""A run on a remote store, beside runs of other machines: its leases, its heartbeat, and the results that it sends.
+
+A lease is an object that is created if absent, so of two runs one gets it. It names a run, and counts as long as that
+run changes its heartbeat object, at least once in `EXPIRY` seconds by the clock of whoever watches; clocks of machines
+are never compared. The lease of a dead run is taken over by creating its successor, whose name holds the id of the dead
+one. Leases save work. They do not protect results: an archive is created only if it is absent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.remote.contents import Fetched
+from bench.remote.local_copy import LocalCopy
+from bench.remote.objects import TransferError
+from bench.store import leases
+from bench.store.files import parse_json
+from bench.store.folders import State, adopt, state
+from bench.store.leases import Life
+from tasks.errors import plural
+
+LEASES, RUNS = ".leases", ".running"
+OWN_RUNS = ".remote/runs"  # of the copy: a locked file for each run, by which the next one knows at once which died
+LOOK = 5.0  # seconds between two looks at what another run computes
+SENDERS = 4  # results that are sent at a time
+
+
+class RemoteRun:
+    """A run with its copy. The queue asks it before a job is started, and tells it how each one ended."""
+
+    def __init__(self, copy: LocalCopy) -> None:
+        self.copy, self.objects = copy, copy.objects
+        self.token = secrets.token_hex(8)
+        self.alone = False  # whether the store lacks conditional writes, so that one run at a time may use it
+        self.held: dict[str, str] = {}  # id of a job -> the object of its lease
+        self.looked: dict[str, float] = {}  # the same -> when it was last looked at
+        self.lives: dict[str, tuple[float, bool]] = {}  # run -> when its life was last looked at, and whether it lives
+        self.pool = ThreadPoolExecutor(SENDERS)
+        self.sending: list[Future[None]] = []
+        self.unsent: dict[str, str] = {}  # name -> why a result could not be sent
+        self.sent = 0
+
+    # The run among others.
+
+    @contextlib.contextmanager
+    def registered(self) -> Iterator[list[str]]:
+        """Hold the heartbeat in the body, which gets lines on the store. Raises UserError if it cannot be used.
+
+        At the end all leases are given back, and what dead runs have left is removed.
+        """
+        self.require_writable()
+        self.forget_own_dead()
+        stop = threading.Event()
+        with self.locked():
+            self.beat(0)
+            thread = threading.Thread(target=self.keep_beating, args=(stop,), daemon=True)
+            thread.start()
+            try:
+                yield self.lines()
+            finally:
+                stop.set()
+                self.pool.shutdown()
+                thread.join()
+                with contextlib.suppress(TransferError):  # what could not be removed is judged dead by others
+                    for identity in list(self.held):
+                        self.give_back(identity)
+                    self.objects.remove(f"{RUNS}/{self.token}")
+                    self.sweep()
+
+    def require_writable(self) -> None:
+        """Find out whether the store can be written, and whether it creates objects only if they are absent."""
+        probe = f".probe/{self.token}"
+        if not self.objects.create(probe, b""):
+            raise UserError(f"{self.objects.url} says that a new object is there already; no run is safe on it")
+        self.alone = self.objects.create(probe, b"")
+        self.objects.remove(probe)
+
+    def lines(self) -> list[str]:
+        """What the user must know of the store. Raises UserError where it bears one run, and another one uses it."""
+        if not self.alone:
+            return []
+        if others := self.copy_users():
+            raise UserError(f"{self.objects.url} has no conditional writes, and a run uses it: {others[0]}")
+        return [f"{self.objects.url} has no conditional writes (If-None-Match): only one run at a time is safe on it"]
+
+    def copy_users(self) -> list[str]:
+        """The other living runs, as users read them; those that may be dead are watched for up to `EXPIRY` seconds."""
+        return living_runs(self.copy, self.token)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold a locked file of the copy, which says to later commands on this machine that the run lives."""
+        path = self.copy.root / OWN_RUNS / self.token
+        leases.take(self.copy.root, path)
+        with leases.renewing(path):
+            yield
+
+    def forget_own_dead(self) -> None:
+        """Remove the heartbeats of runs with this copy whose process has ended: their leases end at once."""
+        for path in sorted((self.copy.root / OWN_RUNS).glob("[!.]*")):
+            if leases.life(path) is Life.DEAD:
+                self.objects.remove(f"{RUNS}/{path.name}")
+                path.unlink(missing_ok=True)
+
+    def keep_beating(self, stop: threading.Event) -> None:
+        """Change the heartbeat object until told to stop. A failure is made good by the next one."""
+        count = 0
+        while not stop.wait(leases.HEARTBEAT):
+            count += 1
+            with contextlib.suppress(TransferError):
+                self.beat(count)
+
+    def beat(self, count: int) -> None:
+        """Write the heartbeat object."""
+        owner = {"host": socket.gethostname(), "pid": os.getpid(), "beat": count}
+        self.objects.write(f"{RUNS}/{self.token}", json.dumps(owner).encode())
+
+    def lives_elsewhere(self, run: str) -> bool:
+        """Whether another run lives, as far as this one has watched it. A dead one is forgotten for everybody."""
+        looked, alive = self.lives.get(run, (-LOOK, True))
+        if time.monotonic() - looked >= LOOK:
+            alive = life_of(self.copy, run) not in (None, Life.DEAD)
+            self.lives[run] = (time.monotonic(), alive)
+        return alive
+
+    def sweep(self) -> None:
+        """Remove the leases of runs that are no more: a run that died after it sent a result has left one."""
+        runs = {name.rpartition("/")[2] for name in self.objects.listing([RUNS])}
+        for name in self.objects.listing([LEASES]):
+            if (owner := self.owner(name)) is not None and owner["run"] not in runs:
+                self.objects.remove(name)
+
+    # Leases.
+
+    def owner(self, name: str) -> dict[str, Any] | None:
+        """The content of a lease; None if there is none."""
+        content = self.objects.read(name)
+        with contextlib.suppress(ValueError, TypeError):
+            return None if content is None else {"run": "", "id": "", **parse_json(content)}
+        return {"run": "", "id": ""}
+
+    def last_lease(self, identity: str) -> tuple[list[str], dict[str, Any] | None]:
+        """The objects of a job's lease, the last of which is still free, and the owner of the one before it."""
+        names, owner = [f"{LEASES}/{identity}"], None
+        while (found := self.owner(names[-1])) is not None:
+            owner = found
+            names.append(f"{LEASES}/{identity}.{owner['id']}")
+        return names, owner
+
+    def acquire_lease(self, identity: str) -> bool:
+        """Take the lease of a job. False if another run has it."""
+        own = json.dumps({"run": self.token, "id": secrets.token_hex(4)}).encode()
+        name = f"{LEASES}/{identity}"
+        if not self.objects.create(name, own):
+            names, owner = self.last_lease(identity)
+            name = names[-1]
+            if owner is not None and owner["run"] != self.token and self.lives_elsewhere(owner["run"]):
+                return False
+            if not self.objects.create(name, own):
+                return False
+        self.held[identity] = name
+        return True
+
+    def give_back(self, identity: str) -> None:
+        """Remove the lease of a job, and those of dead runs before it."""
+        if self.held.pop(identity, None) is not None:
+            names, owner = self.last_lease(identity)
+            for name in names[:-1] if owner is not None and owner["run"] == self.token else ():
+                self.objects.remove(name)
+
+    # What the queue asks.
+
+    def take(self, folder: Path, other: Path | None) -> bool:
+        """Whether this run may compute a job. False if another run does, or did: then its result is in the copy."""
+        identity = folder.name
+        if identity in self.held:
+            return True
+        if not self.acquire_lease(identity):
+            return False
+        if self.fetched(folder, other):
+            self.give_back(identity)
+            return False
+        return True
+
+    def fetched(self, folder: Path, other: Path | None) -> bool:
+        """Whether the remote store has a result of a job, which is then in the copy. A damaged one is removed."""
+        for path in filter(None, (folder, other)):
+            name = self.copy.name(path)
+            there = self.copy.look(name)
+            if there.done is None and (there.failed is None or path is other):
+                continue
+            if state(path) not in (State.DONE, State.FAILED):
+                self.copy.write_note(name, "")
+                self.copy.fetch_one(name, there, Fetched())
+            if state(path) is State.STALE:
+                self.copy.remove(name)
+                continue
+            if path is other:
+                adopt(path, folder, self.copy.root)
+            return True
+        return False
+
+    def look(self, folder: Path, other: Path | None) -> State:
+        """The state of a job that another run computes: `running`, `done`, `failed`, or `stale` if nobody does."""
+        own = state(folder)
+        if own in (State.DONE, State.FAILED, State.RUNNING):
+            return own
+        if time.monotonic() - self.looked.get(folder.name, -LOOK) < LOOK:
+            return State.RUNNING
+        self.looked[folder.name] = time.monotonic()
+        if self.fetched(folder, other):
+            return state(folder)
+        _, owner = self.last_lease(folder.name)
+        return State.RUNNING if owner is not None and self.lives_elsewhere(owner["run"]) else State.STALE
+
+    def ended(self, folders: Sequence[Path]) -> None:
+        """Send the results of a job that this run computed, the first of which is its own, and give its lease back."""
+        if folders[0].name in self.held:
+            self.sending.append(self.pool.submit(self.send, [*folders]))
+
+    def send(self, folders: list[Path]) -> None:
+        """`ended`, in a thread of its own."""
+        name = self.copy.name(folders[0])
+        try:
+            for folder in folders[::-1]:
+                if not self.copy.note(self.copy.name(folder)) and self.copy.send_one(self.copy.name(folder)):
+                    self.sent += 1
+            self.give_back(folders[0].name)
+        except TransferError as error:
+            self.unsent[name] = str(error)
+
+    def send_rest(self) -> None:
+        """Send all that the remote store lacks, once the results are sent; what was removed here is removed there."""
+        for one in self.sending:
+            one.result()
+        self.sending.clear()
+        try:
+            self.sent += len(self.copy.send(removed=True))
+            self.unsent.clear()
+        except TransferError as error:
+            self.unsent.setdefault("", str(error))
+
+    def summary(self) -> Iterator[str]:
+        """What became of the results, in lines."""
+        if self.sent:
+            yield f"{self.objects.url}: {plural(self.sent, 'folder')} sent"
+        if self.objects.repeated:
+            yield f"{self.objects.url}: {plural(self.objects.repeated, 'request')} repeated, since they failed"
+        if self.unsent:
+            cause = next(iter(self.unsent.values()))
+            yield f"not everything could be sent ({cause}); {self.copy.root} keeps it, and the same command sends it"
+
+
+def life_of(copy: LocalCopy, run: str) -> Life | None:
+    """Whether a run lives, as far as this process has watched it; None if it has ended. A dead one is forgotten."""
+    content = copy.objects.read(f"{RUNS}/{run}")
+    if content is None:
+        return None
+    life = leases.watch(Path(f"{copy.objects.url}/{run}"), (run, hash(content)))
+    if life is Life.DEAD:
+        copy.objects.remove(f"{RUNS}/{run}")
+    return life
+
+
+def living_runs(copy: LocalCopy, own: str = "") -> list[str]:
+    """The living runs on a remote store but one's own, as users read them, after `EXPIRY` seconds if need be."""
+    tokens = [name.rpartition("/")[2] for name in copy.objects.listing([RUNS])]
+    lives = {token: life_of(copy, token) for token in tokens if token != own}
+    while Life.UNKNOWN in lives.values():
+        time.sleep(1)
+        lives = {token: life_of(copy, token) for token in lives}
+    return [described(copy, token) for token, life in lives.items() if life is Life.ALIVE]
+
+
+def described(copy: LocalCopy, run: str) -> str:
+    """A run as users read it: `process 12 of host`."""
+    with contextlib.suppress(ValueError, TypeError):
+        owner = dict(parse_json(copy.objects.read(f"{RUNS}/{run}") or b""))
+        return f"process {owner.get('pid')} of {owner.get('host')}"
+    return f"run {run}"

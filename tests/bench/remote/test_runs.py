@@ -1,0 +1,180 @@
+"""Runs of two machines on one remote store: who computes what, whose death is noticed, and what is left at the end."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bench.errors import UserError
+from bench.remote.local_copy import LocalCopy
+from bench.remote.runs import LEASES, RUNS, RemoteRun, living_runs
+from bench.store import leases
+from bench.store.folders import State, state
+from tests.bench.remote.folders import CELL, done, failed
+
+Copy = Callable[[str], LocalCopy]
+JOB = CELL.rpartition("/")[2]
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence counts as death after a moment."""
+    monkeypatch.setattr(leases, "EXPIRY", 0.2)
+    monkeypatch.setattr(leases, "HEARTBEAT", 0.05)
+    monkeypatch.setattr("bench.remote.runs.LOOK", 0.0)
+
+
+def left(copy: LocalCopy) -> list[str]:
+    """Leases, heartbeats and probes in a store."""
+    return sorted(copy.objects.listing([LEASES, RUNS, ".probe"]))
+
+
+def begun(copy: LocalCopy) -> RemoteRun:
+    """A run that is registered and then silent, as one whose machine was lost."""
+    run = RemoteRun(copy)
+    run.require_writable()
+    run.beat(0)
+    return run
+
+
+def test_of_two_runs_one_computes_and_the_other_gets_the_result(copy: Copy, short: None) -> None:
+    a, b = copy("a"), copy("b")
+    with ExitStack() as stack:
+        one, other = RemoteRun(a), RemoteRun(b)
+        stack.enter_context(one.registered()), stack.enter_context(other.registered())
+        ours, theirs = a.root / CELL, b.root / CELL
+        assert one.take(ours, None)
+        assert one.take(ours, None), "its own lease"
+        assert not other.take(theirs, None)
+        assert other.look(theirs, None) is State.RUNNING
+        one.ended([done(a.root)])
+        one.send_rest()
+        assert other.look(theirs, None) is State.DONE
+        assert not other.take(theirs, None)
+        assert state(theirs) is State.DONE
+        assert [*one.summary()] == [f"{a.objects.url}: 1 folder sent"]
+        assert other.unsent == one.unsent == {}
+    assert left(a) == []
+
+
+def test_a_result_in_the_other_folder_of_a_job_is_taken_over(copy: Copy) -> None:
+    a, b = copy("a"), copy("b")
+    checker = f".artefacts/checker/{JOB}"
+    done(a.root, checker)
+    a.send()
+    run = begun(b)
+    assert not run.take(b.root / CELL, b.root / checker)
+    assert state(b.root / CELL) is State.DONE
+    run.send_rest()
+    assert f"{CELL}.tar" in a.objects.listing(["twitter/ce"])
+
+
+def test_a_failure_is_not_tried_again_by_others(copy: Copy) -> None:
+    a, b = copy("a"), copy("b")
+    one, other = begun(a), begun(b)
+    assert one.take(a.root / CELL, None)
+    one.ended([failed(a.root)])
+    one.send_rest()
+    assert not other.take(b.root / CELL, None)
+    assert other.look(b.root / CELL, None) is State.FAILED
+
+
+def test_a_damaged_result_is_computed_again(copy: Copy) -> None:
+    a, b = copy("a"), copy("b")
+    a.objects.write(f"{CELL}.tar", b"no archive")
+    one = begun(b)
+    b.fetch()
+    assert one.take(b.root / CELL, None)
+    one.ended([done(b.root, content="again")])
+    one.send_rest()
+    a.fetch()
+    assert (a.root / CELL / "predictions.parquet").read_text() == "again"
+
+
+def test_a_silent_run_is_dead_for_whoever_watched_it(copy: Copy, short: None) -> None:
+    a, b, c = copy("a"), copy("b"), copy("c")
+    silent, other = begun(a), begun(b)
+    assert silent.take(a.root / CELL, None)
+    assert not other.take(b.root / CELL, None)
+    assert other.look(b.root / CELL, None) is State.RUNNING
+    time.sleep(0.25)
+    assert other.look(b.root / CELL, None) is State.STALE
+    assert other.take(b.root / CELL, None)
+    assert not begun(c).take(c.root / CELL, None)
+    # The silent one wakes and finishes, too late to be the first.
+    other.ended([done(b.root, content="theirs")])
+    other.send_rest()
+    silent.ended([done(a.root, content="late")])
+    silent.send_rest()
+    assert (a.root / CELL / "predictions.parquet").read_text() == "theirs"
+    assert [name for name in left(a) if name.startswith(LEASES)] == []
+
+
+def test_a_chain_of_deaths_ends_with_one_owner(copy: Copy, short: None) -> None:
+    runs = [begun(copy(name)) for name in "abc"]
+    for run in runs:
+        assert run.take(run.copy.root / CELL, None)
+        run.objects.remove(f"{RUNS}/{run.token}")  # its machine was lost, and somebody has noticed
+    last = begun(copy("d"))
+    assert last.take(last.copy.root / CELL, None)
+    assert len(left(last.copy)) == 5
+    last.give_back(JOB)
+    assert left(last.copy) == [f"{RUNS}/{last.token}"]
+
+
+def test_the_next_run_of_a_machine_knows_at_once_that_the_last_one_died(copy: Copy) -> None:
+    a = copy("a")
+    dead = begun(a)
+    assert dead.take(a.root / CELL, None)
+    (a.root / ".remote" / "runs").mkdir(parents=True)
+    (a.root / ".remote" / "runs" / dead.token).write_text(json.dumps({"pid": 1, "machine": leases.machine()}))
+    again = RemoteRun(copy("a"))
+    with again.registered():
+        assert again.take(a.root / CELL, None)
+        again.ended([done(a.root)])
+        again.send_rest()
+    assert left(a) == []
+
+
+def test_what_dead_runs_left_is_swept(copy: Copy) -> None:
+    a = copy("a")
+    a.objects.write(f"{LEASES}/{JOB}", b"not even JSON")
+    a.objects.write(f"{LEASES}/{JOB[::-1]}", json.dumps({"run": "gone", "id": "1"}).encode())
+    with RemoteRun(a).registered():
+        pass
+    assert left(a) == []
+
+
+def test_a_store_without_conditional_writes_bears_one_run(
+    copy: Copy, short: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = copy("a")
+    plain = a.objects.system.pipe_file
+    monkeypatch.setattr(a.objects.system, "pipe_file", lambda path, content, mode="": plain(path, content))
+    with RemoteRun(a).registered() as lines:
+        assert "only one run at a time is safe" in lines[0]
+        with pytest.raises(UserError, match=r"has no conditional writes, and a run uses it: process \d+ of "):
+            RemoteRun(copy("b")).registered().__enter__()
+    assert living_runs(copy("c")) == []
+
+
+def test_what_cannot_be_sent_is_said_and_sent_by_the_next_command(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    a = copy("a")
+    run = begun(a)
+    assert run.take(a.root / CELL, None)
+    with monkeypatch.context() as patch:
+
+        def refuse(path: Path, content: bytes, **how: object) -> None:
+            raise PermissionError("Access Denied")
+
+        patch.setattr(a.objects.system, "pipe_file", refuse)
+        run.ended([done(a.root)])
+        run.send_rest()
+    assert list(run.unsent) == [CELL, ""]
+    assert "not everything could be sent (cannot write" in [*run.summary()][-1]
+    assert copy("a").send() == [CELL]
