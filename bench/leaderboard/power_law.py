@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.arrays import FloatArray
+from bench.stats.folds.variances import effective_shape
 from bench.stats.interval import LEVEL
 from bench.stats.pairwise import covariances
 
@@ -111,12 +112,15 @@ def fit(sizes: FloatArray, errors: FloatArray) -> Laws:
 def learning_curve(sizes: FloatArray, scores: FloatArray, seed: int = 0) -> LearningCurve:
     """The curve of scores (K, S, N), whose means are 1 - error, at K ascending sizes.
 
+    A score is NaN where a seed does not test an example.
+
     With one seed the intervals are for these trained models. Raises ValueError for fewer than `FEWEST_SIZES` sizes.
     """
-    count, seeds, examples = scores.shape
+    count = len(scores)
+    seeds, examples = effective_shape(scores)
     if count < FEWEST_SIZES:
         raise ValueError(f"a learning curve needs {FEWEST_SIZES} sizes, not {count}")
-    errors = 1 - scores.mean(axis=(1, 2))
+    errors = 1 - np.nanmean(scores, axis=(1, 2))
     rng = np.random.default_rng(seed)
     variances = covariances(scores)
     noise = rng.standard_normal((DRAWS, count)) @ root(variances.example / examples).T

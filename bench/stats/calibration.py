@@ -33,7 +33,8 @@ class Design:
     """Seeds, test rows, and the variances of a difference of correctness, in shares.
 
     `sd`: standard deviation between seeds. `total`: variance of one example at one seed; 0.15 means that two methods
-    differ on about a seventh of the rows. `lasting`: the share of `total` that is the same for all seeds.
+    differ on about a seventh of the rows. `lasting`: the share of `total` that is the same for all seeds. `rows`: the
+    test rows behind the examples, where these are clusters or folds; 0: each is one.
     """
 
     seeds: int
@@ -41,6 +42,7 @@ class Design:
     sd: float
     total: float = 0.15
     lasting: float = 0.3
+    rows: int = 0
 
     @property
     def example(self) -> float:

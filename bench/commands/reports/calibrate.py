@@ -136,20 +136,25 @@ def designs_by_task(store: Path, baseline: str = Rules.baseline) -> dict[tuple[s
         ]
         if comparisons:
             key = tuple(str(section.spec[name]) for name in ("task_ref", "encoder", "preset", "protocol"))
-            designs[(*key, str(len(designs)))] = design_of(comparisons)
+            designs[(*key, str(len(designs)))] = design_of(comparisons, section.spec["sizes"]["test"])
     if not designs:
         raise UserError(f"{store} has no complete comparison of two or more seeds, so variances cannot be estimated")
     return designs
 
 
-def design_of(comparisons: Sequence[Comparison]) -> Design:
-    """Seeds, test rows, and the medians of the variances of some comparisons."""
-    seeds, examples = comparisons[0].seeds, comparisons[0].examples
+def design_of(comparisons: Sequence[Comparison], rows: int) -> Design:
+    """The fewest seeds of some comparisons, their examples of so many test rows, and the medians of their variances."""
     residual = median(one.components["interaction"] for one in comparisons)
-    seed = median(max(one.components["seed"] - one.components["interaction"] / examples, 0.0) for one in comparisons)
-    own = median(max(one.components["example"] - one.components["interaction"] / seeds, 0.0) for one in comparisons)
+    seed = median(max(one.components["seed"] - rest(one) / one.examples, 0.0) for one in comparisons)
+    own = median(max(one.components["example"] - rest(one) / one.seeds, 0.0) for one in comparisons)
     total = own + residual
-    return Design(seeds, examples, math.sqrt(seed), total, own / total if total > 0 else 0.0)
+    seeds, examples = min(one.seeds for one in comparisons), comparisons[0].examples
+    return Design(seeds, examples, math.sqrt(seed), total, own / total if total > 0 else 0.0, rows)
+
+
+def rest(one: Comparison) -> float:
+    """The variance of a difference that is neither of the seed nor of the example."""
+    return one.components["interaction"]
 
 
 def from_store(designs: Sequence[Design]) -> str:

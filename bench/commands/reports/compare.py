@@ -11,12 +11,13 @@ from bench.errors import UserError
 from bench.leaderboard.build import build
 from bench.leaderboard.columns import gain, percent, signed
 from bench.leaderboard.compare.baseline import stacked
+from bench.leaderboard.compare.families import alone, judge
 from bench.leaderboard.read.scores import FEWEST_PER_CLASS
 from bench.leaderboard.results import Paired, Row, Section
-from bench.leaderboard.rules import Family, Intervals, Rules
+from bench.leaderboard.rules import Correction, Family, Intervals, Rules
 from bench.stats.conditional import label_swap, per_seed
 from bench.stats.crossed import Comparison
-from bench.stats.verdict import ALPHA, exact_points, verdict, with_interval
+from bench.stats.verdict import ALPHA, exact_points, with_interval
 from bench.store.manifest import stored
 from tasks.errors import did_you_mean_or_all, plural
 
@@ -42,8 +43,9 @@ def compare(store: Path, a: str, rules: Rules, *, task: str | None, margin: floa
         raise UserError(f"compare takes two methods, not {a} twice" if a == b else f"no task has {a} and {b}")
     # A family that is the report has the comparisons of all sections.
     read = manifest["sections"] if rules.family is Family.REPORT else both
-    for section in build({**manifest, "sections": read}, store, rules).sections:
-        if section.spec in both:
+    built = build({**manifest, "sections": read}, store, rules).sections
+    for spec, section in zip(read, built, strict=True):
+        if spec in both:
             yield from section_lines(section, a, rules, margin)
 
 
@@ -106,8 +108,10 @@ def primary(
         yield "verdict", f"none: {paired.withheld}"
     else:
         yield "verdict", f"{paired.verdict.text}: {behind(paired, rules)}"
-        alone = verdict(accuracy, p, delta=rules.delta).text
-        yield "alone", f"{alone}, {gain(accuracy)} points, if it were the only comparison"
+        if paired.match is not None:
+            only = judge(paired.match, "alone", alone(paired.match, rules), rules)
+            text = f"{only.verdict.text}, {gain(only.shown or accuracy)} points"
+            yield "alone", f"{text}, if it were the only comparison"
     if paired.verdict.detectable:
         yield "detectable", f"{with_interval(paired.verdict.detectable)} with 80 % power"
     yield "variances", ", ".join(f"{name} {value:.3g}" for name, value in accuracy.components.items())
@@ -119,7 +123,8 @@ def primary(
         yield "effect", f"{effect}; better at {better:g} of {len(by_seed)} seeds (a tie is half)"
     if f1 is not None:
         few = f"; no interval: a class has fewer than {FEWEST_PER_CLASS} test rows"
-        yield "macro-F1", f"{gain(paired.shown_f1 or f1)} points{few if math.isnan(f1.p) else f', p {f1.p:.3g}'}"
+        said = few if math.isnan(f1.p) else f", p {f1.p:.3g}, not corrected"
+        yield "macro-F1", f"{gain(paired.shown_f1 or f1)} points{said}"
     gained = row.information
     if gained is not None and gained.accuracy is not None:
         yield (
@@ -169,7 +174,10 @@ def together(paired: Paired, rules: Rules) -> str:
     """What the interval of the verdict holds for, unless it is a plain one."""
     if rules.intervals is Intervals.PLAIN or paired.family == "exploratory" or paired.size == 1:
         return ""
-    return f", 95 % for all {over(paired, rules).removeprefix('over ')} together"
+    family = over(paired, rules).removeprefix("over ")
+    if rules.correction is Correction.BH:
+        return f"; of the intervals of {family} that exclude 0, at most 5 % are expected to miss"
+    return f", 95 % for all {family} together"
 
 
 def needed_to_decide(paired: Paired) -> Iterator[str]:

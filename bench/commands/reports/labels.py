@@ -24,7 +24,7 @@ from bench.leaderboard.figures import FOLDER
 from bench.leaderboard.figures.style import render, styled
 from bench.leaderboard.power_law import FARTHEST, FEWEST_SIZES, Forecast, LearningCurve, learning_curve
 from bench.leaderboard.results import Row
-from bench.stats.crossed import macro_f1_influence
+from bench.stats.crossed import by_cluster, macro_f1_influence
 from bench.store.files import write_bytes
 from tasks import DataError, TaskData
 from tasks.cross_validation import of_seed
@@ -32,7 +32,7 @@ from tasks.cross_validation import of_seed
 SIZES = 5  # of a curve, each half of the next one
 STEP = 0.01  # one point
 AXIS = "real"
-METRICS = ("accuracy", "macro-F1")  # in the second, rare classes count as much as frequent ones
+METRICS = ("accuracy", "macro-F1")  # in the second, rare classes count as much as frequent ones; not of folds
 FILE, FIGURE, KINDS = "labels.json", "labels", ("svg", "png")
 Show = Callable[[Progress], AbstractContextManager[object]]
 
@@ -117,7 +117,7 @@ def fitted_curves(result: Result, rules: Rules) -> Iterator[Fitted]:
     along = [curve for curve in curves(report) if curve.axis == AXIS]
     for curve in along:
         for label in curve.labels:
-            for metric in METRICS:
+            for metric in METRICS[: 1 if curve.sections[0].spec.get("cross_validation") else None]:
                 yield fitted_curve(curve, label, metric)
     if not along:
         raise UserError("no cell has a result at two sizes, so there is no learning curve")
@@ -171,13 +171,13 @@ def as_json(one: Fitted) -> dict[str, Any]:
 
 
 def scores(curve: Curve, row: Row, seeds: Sequence[int], metric: str) -> Any:
-    """(S, N) scores of a method's cells, whose means over examples are the metric."""
+    """(S, M) scores of a method's cells by cluster of test rows, whose means are the metric."""
     test = curve.sections[0].test
     assert test is not None, "a section with a result has test rows"
     predictions = stacked(row, seeds)
     if metric == "macro-F1":
-        return macro_f1_influence(test.labels, predictions, test.classes)
-    return (predictions == test.labels).astype(np.float64)
+        return by_cluster(macro_f1_influence(test.labels, predictions, test.classes), test.clusters)
+    return test.right(predictions)
 
 
 def farther(fitted: LearningCurve) -> list[int]:

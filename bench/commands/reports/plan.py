@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from bench.errors import UserError
 from bench.execution.engines import Engine
 from bench.execution.grid import Options, planned
 from bench.leaderboard.build import differing_axes
-from bench.leaderboard.rules import Rules, require_baseline
+from bench.leaderboard.rules import Family, Rules, require_baseline
 from bench.planning import estimate
 from bench.planning.costs import measure
 from bench.stats.calibration import Design
@@ -66,10 +66,14 @@ def plan_grid(request: Request, options: Options, wishes: Wishes, engine: Engine
     assert isinstance(kept, Expense), "the last entry is what remains"
     sections = kept.plan.sections
     titles = [", ".join([section["task_ref"], *differing_axes(section, sections)]) for section in sections]
+    families = families_of(sections, options.rules)
     prospects = grouped(
-        [prospect(section, title, options.rules, wishes) for section, title in zip(sections, titles, strict=True)]
+        [
+            prospect(section, title, max(family, 1), options.rules, wishes)
+            for section, title, family in zip(sections, titles, families, strict=True)
+        ]
     )
-    blocks = ["# Plan", *map(str, lines), "## Power", *power_blocks(prospects, wishes, kept), "## Cost"]
+    blocks = ["# Plan", *map(str, lines), "## Power", *power_blocks(prospects, wishes, kept, options.rules), "## Cost"]
     blocks += cost_lines(kept, workers)
     for block in blocks[1:]:
         say(block.removeprefix("## ") + ("\n" if block.startswith("|") else ""))
@@ -107,18 +111,32 @@ def trimmed(
     sentence = (
         f"The budget of {spelt} on {on} is enough for {low} of {plural(len(request.seeds), 'seed')} "
         f"({estimate.spell(best.schedule(workers).seconds)} of {estimate.spell(time)}): seeds {dropped} are left out, "
-        f"all methods and tasks stay. `--seeds {low}` runs this; it is what follows."
+        f"all methods and tasks stay. `{seeds_option(request.seeds[:low])}` runs this; it is what follows."
     )
     return [sentence, best]
 
 
-def prospect(section: dict[str, Any], title: str, rules: Rules, wishes: Wishes) -> Prospect:
-    """The question that a section of a plan answers."""
-    core = sum(method["core"] and method["label"] != rules.baseline for method in section["methods"])
+def seeds_option(seeds: Sequence[int]) -> str:
+    """The option that runs these seeds."""
+    first = [*seeds] == [*range(len(seeds))]
+    return f"--seeds {len(seeds)}" if first else f"--seed {','.join(map(str, seeds))}"
+
+
+def families_of(sections: Sequence[Mapping[str, Any]], rules: Rules) -> list[int]:
+    """The number of comparisons that the verdicts of each section are corrected over."""
+    sizes = [
+        sum(method["core"] and method["label"] != rules.baseline for method in section["methods"])
+        for section in sections
+    ]
+    return [sum(sizes)] * len(sizes) if rules.family is Family.REPORT else sizes
+
+
+def prospect(section: dict[str, Any], title: str, family: int, rules: Rules, wishes: Wishes) -> Prospect:
+    """The question that a section of a plan answers, in a family of so many comparisons."""
     design, source = variances(section, rules, wishes)
     truth = Effects(design.sd**2, design.example, design.residual)
     known = design.seeds if wishes.store is not None and wishes.seed_sd is None else 0
-    question = Question(wishes.effect / 100, wishes.power, max(core, 1), rules.delta, truth, known)
+    question = Question(wishes.effect / 100, wishes.power, family, rules.delta, truth, known)
     return Prospect(title, section["sizes"]["test"], len(section["methods"]), question, source)
 
 
@@ -132,13 +150,19 @@ def variances(section: dict[str, Any], rules: Rules, wishes: Wishes) -> tuple[De
     wanted = [section[name] for name in ("task_ref", "encoder", "preset", "protocol")]
     # The table that agrees in most: first the task, then encoder, preset and protocol.
     key = max(designs, key=lambda key: [one == other for one, other in zip(key, wanted, strict=False)])
-    design = designs[key]
+    design = by_row(designs[key])
     source = f"{wishes.store}: {', '.join(key[:4])}, medians over its methods on {design.seeds} seeds"
     if key[0] != wanted[0]:
         source += " (another task, because the store has no comparison on this one)"
     if wishes.seed_sd is not None:
         return replace(design, sd=wishes.seed_sd / 100), f"seed sd --seed-sd; the rest from {source}"
     return design, f"seed sd {100 * design.sd:.2f} points; {source}"
+
+
+def by_row(design: Design) -> Design:
+    """A design whose examples are test rows: those of a cluster, or of folds, say less than as many others."""
+    fewer = design.rows / design.examples if design.rows else 1.0
+    return replace(design, total=design.total * fewer, examples=design.rows or design.examples)
 
 
 @cache
@@ -164,10 +188,13 @@ def listed(titles: Sequence[str]) -> str:
     return ", ".join(titles[:TITLES]) + more
 
 
-def power_blocks(prospects: Sequence[Prospect], wishes: Wishes, kept: Expense) -> list[str]:
+def power_blocks(prospects: Sequence[Prospect], wishes: Wishes, kept: Expense, rules: Rules) -> list[str]:
     """What is needed on each section, and the power by number of seeds as a table."""
     blocks, seeds = [], kept.seeds
     per_seed = len(kept.plan.cells) / seeds  # sections may share cells
+    first_step = f"{rules.correction.author}'s first step"
+    margin = f"*equivalent* within {exact_points(rules.delta)}, or *better*, "
+    find = "find a" if wishes.effect / 100 > rules.delta else f"call {margin}a"
     for one in prospects:
         question, truth = one.question, one.question.truth
         count = question.seeds(one.rows)
@@ -177,8 +204,8 @@ def power_blocks(prospects: Sequence[Prospect], wishes: Wishes, kept: Expense) -
         enough = f"{rows:,} test rows would do" if rows else f"not even {MOST_EXAMPLES:,} test rows would do"
         cells = f", at most {count.number * one.cells:,} cells" if count.number else ""
         blocks.append(
-            f"**{one.title}**: to find a true difference of {wishes.effect:g} points in {100 * wishes.power:g} % of "
-            f"cases, in a family of {plural(question.family, 'comparison')} (Holm's first step), needs **{count.text} "
+            f"**{one.title}**: to {find} true difference of {wishes.effect:g} points in {100 * wishes.power:g} % of "
+            f"cases, in a family of {plural(question.family, 'comparison')} ({first_step}), needs **{count.text} "
             f"seeds** on {one.rows:,} test rows{cells}. With {plural(seeds, 'seed')}: {needed_rows(seeds, enough)}. "
             f"Variances: {one.source}; variance of an example {total:.3f}, of which {lasting:.0f} % lasts over seeds."
         )

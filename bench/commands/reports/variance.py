@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 from bench.errors import UserError
 from bench.leaderboard.build import build
+from bench.leaderboard.compare.baseline import mixture
 from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.results import Row, Section
 from bench.leaderboard.rules import Rules
 from bench.seeds import ALL_SOURCES, SOURCES
 from bench.stats.interval import Spread, spread_of
-from bench.store.files import write_bytes, write_text
-from bench.store.manifest import stored
+from bench.store.files import flatten, write_bytes, write_text
+from bench.store.manifest import SECTION, section_key, stored
 from tasks.errors import plural
 
 ORDER = (*SOURCES, ALL_SOURCES)
@@ -35,10 +36,14 @@ class Line:
 
 
 class Decomposition(NamedTuple):
-    """The lines of one table, and the names of its generations if the generated set varies by taking another."""
+    """The lines of one table, and the names of its generations if the generated set varies by taking another.
+
+    `withheld`: sentences on differences that are not shown, as code, versions or devices differ.
+    """
 
     lines: list[Line]
     generations: tuple[str, ...]
+    withheld: tuple[str, ...] = ()
 
 
 def variance(store: Path, rules: Rules, reports: Path) -> Iterator[str]:
@@ -53,7 +58,8 @@ def variance(store: Path, rules: Rules, reports: Path) -> Iterator[str]:
             svg, png = render(spreads(title, found.lines))
         for kind, content in (("svg", svg), ("png", png)):
             write_bytes(reports / "figures" / f"variance-{place}.{kind}", content)
-        own = [f"## {title}", table(found.lines), *generated_sets(found), *unmeasured(found.lines)]
+        own = [f"## {escape(title)}", table(found.lines), *generated_sets(found), *unmeasured(found.lines)]
+        own += found.withheld
         yield from own
         blocks += [*own, f"![Standard deviation by source](figures/variance-{place}.png)"]
     write_text(reports / "variance.md", "\n\n".join(blocks) + "\n")
@@ -73,15 +79,13 @@ def decompositions(store: Path, rules: Rules) -> dict[str, Decomposition]:
     """The tables of a store in which sources vary by themselves, by title."""
     groups: dict[str, dict[str, Section]] = {}
     for section in build(stored(store), store, rules).sections:
-        vary = section.spec["settings"].get("vary")
-        title = section.spec["title"].removesuffix(f" (only {vary} varies)")
-        details = (section.spec["task_ref"], section.spec["encoder"], section.spec["preset"], section.spec["protocol"])
-        same = groups.setdefault(f"{title} ({', '.join(details)}){settings_text(section.spec)}", {})
-        same[vary or ALL_SOURCES] = section
+        vary = section.spec["settings"].get("vary") or ALL_SOURCES
+        groups.setdefault(section_key(with_all_sources(section.spec)), {})[vary] = section
+    kept = [group for group in groups.values() if set(group) - {ALL_SOURCES}]
+    titles = titles_of([with_all_sources(next(iter(group.values())).spec) for group in kept])
     found = {
-        title: Decomposition(table_lines(group, rules), generations_of(group))
-        for title, group in groups.items()
-        if set(group) - {ALL_SOURCES}
+        title: Decomposition(table_lines(group, rules), generations_of(group), tuple(mixtures(group, rules)))
+        for title, group in zip(titles, kept, strict=True)
     }
     if not found:
         raise UserError(
@@ -96,10 +100,30 @@ def generations_of(group: Mapping[str, Section]) -> tuple[str, ...]:
     return tuple(group["generated"].spec.get("generations", ())) if "generated" in group else ()
 
 
-def settings_text(spec: Mapping[str, Any]) -> str:
-    """The settings that identify a table beside its preset: updates and generated rows."""
-    settings = spec["settings"]
-    return f", {settings.get('updates')} updates, {spec['sizes'].get('generated')} generated rows"
+def with_all_sources(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A section as if all sources varied. Its generated set may be another generation of the same size."""
+    vary = spec["settings"].get("vary")
+    return {
+        **spec,
+        "title": spec["title"].removesuffix(f" (only {vary} varies)"),
+        "settings": {name: value for name, value in spec["settings"].items() if name != "vary"},
+        "hashes": {name: value for name, value in spec["hashes"].items() if name != "generated"},
+    }
+
+
+def titles_of(specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The titles of tables. Those of one task, encoder, preset and protocol also name what else differs."""
+    plain = [
+        f"{spec['title']} ({spec['task_ref']}, {spec['encoder']}, {spec['preset']}, {spec['protocol']}), "
+        f"{spec['settings'].get('updates')} updates, {spec['sizes'].get('generated')} generated rows"
+        for spec in specs
+    ]
+    facts = [flatten({name: spec.get(name) for name in (*SECTION, "checker_encoder")}) for spec in specs]
+    alike = [[other for name, other in zip(plain, facts, strict=True) if name == title] for title in plain]
+    return [
+        ", ".join([title, *(f"{name} {own[name]}" for name in own if len({repr(one.get(name)) for one in group}) > 1)])
+        for title, own, group in zip(plain, facts, alike, strict=True)
+    ]
 
 
 def table_lines(group: Mapping[str, Section], rules: Rules) -> list[Line]:
@@ -115,13 +139,29 @@ def method_lines(label: str, group: Mapping[str, Section], rules: Rules) -> list
     for name in ORDER:
         rows = {row.label: row for row in group[name].rows} if name in group else {}
         if label in rows and rows[label].cells:
-            gap = None if label == rules.baseline else paired_spread(rows[label], rows.get(rules.baseline))
+            base = rows.get(rules.baseline)
+            without = label == rules.baseline or mixed(rows[label], base, rules)
+            gap = None if without else paired_spread(rows[label], base)
             found[name] = own_spread(rows[label]), gap
     total = sum(own.sd**2 for name, (own, _) in found.items() if name != ALL_SOURCES and not math.isnan(own.sd))
     return [
         Line(label, name, own, gap, own.sd**2 / total if total > 0 and name != ALL_SOURCES else math.nan)
         for name, (own, gap) in found.items()
     ]
+
+
+def mixed(row: Row, base: Row | None, rules: Rules) -> str:
+    """What differs between the environments of a method's cells and the baseline's, unless the rules allow it."""
+    return "" if base is None or rules.allow_mixed else mixture(row, base)
+
+
+def mixtures(group: Mapping[str, Section], rules: Rules) -> Iterator[str]:
+    """A sentence on each difference that is not shown since environments differ."""
+    for source, section in group.items():
+        base = next((row for row in section.rows if row.is_baseline), None)
+        for row in section.rows:
+            if row.cells and not row.is_baseline and (why := mixed(row, base, rules)):
+                yield f"No difference of {escape(row.label)} ({source}): mixed environments, {escape(why)}."
 
 
 def own_spread(row: Row) -> Spread:
@@ -142,7 +182,7 @@ def table(lines: Sequence[Line]) -> str:
     for line in lines:
         share = "" if math.isnan(line.share) else f"{100 * line.share:.0f}"
         gap = "" if line.difference is None else spelt_spread(line.difference)
-        rows.append((line.label, line.source, str(line.accuracy.n), spelt_spread(line.accuracy), share, gap))
+        rows.append((escape(line.label), line.source, str(line.accuracy.n), spelt_spread(line.accuracy), share, gap))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 

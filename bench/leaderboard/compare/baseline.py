@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.arrays import IntArray
-from bench.leaderboard.compare.families import TAIL, Corrected, correct, judge
+from bench.leaderboard.compare.families import alone, correct, judge
 from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.results import Match, Paired
 from bench.leaderboard.rules import Rules
@@ -35,9 +35,8 @@ def compare_with_baseline(
     matches = [match(row, base, test, rules, looks) for row in rows]
     core = [i for i, row in enumerate(rows) if row.spec["core"] and row is not base]
     corrected = dict(zip(core, correct([matches[i] for i in core], rules), strict=True))
-    alone = Corrected(math.nan, math.nan, 1, TAIL)
     results = [
-        judge(one, family(row, base), corrected.get(i, alone), rules)
+        judge(one, family(row, base), corrected.get(i) or alone(one, rules), rules)
         for i, (row, one) in enumerate(zip(rows, matches, strict=True))
     ]
     if base is not None:

@@ -38,6 +38,11 @@ class Corrected:
         return self.p < ALPHA
 
 
+def alone(one: Match, rules: Rules) -> Corrected:
+    """The p-values of a comparison that is a family of its own."""
+    return Corrected(one.p, one.p_equivalent(rules.delta), 1, TAIL)
+
+
 def correct(matches: Sequence[Match], rules: Rules) -> list[Corrected]:
     """Correct a family. Planned comparisons without a result count, and get NaN.
 
@@ -87,8 +92,6 @@ def judge(one: Match, kind: str, part: Corrected, rules: Rules) -> Paired:
     confidence intervals, Jennison and Turnbull, 1989, JRSS B 51, 305-361).
     """
     exploratory = kind == "exploratory"
-    if exploratory:
-        part = Corrected(one.p, one.p_equivalent(rules.delta), 1, TAIL)
     if rules.intervals is Intervals.SIMULTANEOUS:
         part = replace(part, tail=part.tail * one.share)
     spans = ends(one.accuracy, part, rules), ends(one.macro_f1, part, rules, tested=False)

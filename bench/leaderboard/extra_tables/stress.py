@@ -23,7 +23,10 @@ from bench.stats.verdict import verdict
 from tasks import AXES
 
 # Sections of one curve agree in these.
-ALIKE = ("task", "source", "encoder", "encoder_hash", "preset", "protocol", "settings", "filters")
+ALIKE = (
+    *("task", "source", "encoder", "encoder_hash", "checker_encoder_hash", "given_checkers", "preset", "protocol"),
+    *("settings", "filters"),
+)
 SIGNS = {"better": " ▲", "worse": " ▼", "equivalent": " ="}
 UNKNOWN = t_interval([])
 
@@ -91,7 +94,8 @@ def along(axis: str, sections: Sequence[Section]) -> Iterator[Curve]:
 def key(section: Section, without: set[str]) -> str:
     """A key that is equal for the sections of one curve."""
     stress = {name: entry for name, entry in section.spec.get("stress", {}).items() if name not in without}
-    return repr([*(section.spec.get(name) for name in ALIKE), sorted(stress.items())])
+    rows = [section.spec["hashes"].get(name) for name in ("generated", "pool")]  # before stress
+    return repr([*(section.spec.get(name) for name in ALIKE), rows, sorted(stress.items())])
 
 
 def value(section: Section, axis: str) -> float:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST = 12  # methods; more would be hard to distinguish
+MOST = 12  # methods; more would be hard to distinguish: then the baseline and the first ones
 
 
 def stress(curve: Curve, baseline: str) -> Figure:
@@ -23,7 +23,8 @@ def stress(curve: Curve, baseline: str) -> Figure:
     """
     import seaborn as sns
 
-    labels = curve.labels[:MOST]
+    labels = [label for label in curve.labels if label == baseline]
+    labels += [label for label in curve.labels if label != baseline][: MOST - len(labels)]
     compared = baseline in curve.labels
     plot, [[left, *others]] = figure(4.4, columns=1 + compared, width=10.5 if compared else 6.2)
     colours = dict(zip(labels, sns.color_palette("husl", len(labels)), strict=True))
@@ -46,7 +47,9 @@ def stress(curve: Curve, baseline: str) -> Figure:
     handles, names = left.get_legend_handles_labels()
     plot.legend(handles, names, loc="outside right center", frameon=False)
     seeds = "left: " if compared else ""
-    plot.suptitle(f"{curve.sections[0].spec['title']} along {curve.axis}; bands: 95 % intervals ({seeds}for new seeds)")
+    few = f"; {len(labels)} of {len(curve.labels)} methods" if len(labels) < len(curve.labels) else ""
+    title = f"{curve.sections[0].spec['title']} along {curve.axis}{few}"
+    plot.suptitle(f"{title}; bands: 95 % intervals ({seeds}for new seeds)")
     return plot
 
 

@@ -113,6 +113,16 @@ def test_sections_with_other_stress_are_not_points_of_a_curve(tmp_path):
     assert curve.values == (0.0, 0.2), "without noise every kind of noise is the same"
 
 
+@pytest.mark.parametrize("entry", [{"checker_encoder_hash": "b"}, {"hashes": {"generated": "b", "test": "7e57"}}])
+def test_sections_with_other_checkers_or_rows_have_curves_of_their_own(tmp_path, entry):
+    table = along(tmp_path, n0=(1.0, 1.0), n2=(1.0, 1.0), n3=(1.0, 1.0), n4=(1.0, 1.0))
+    for place, value in ((2, 0.0), (3, 0.2)):
+        table.sections[place].spec.update(stress={"noise": value} if value else {}, **entry)
+    assert [[section.spec["stress"] for section in curve.sections] for curve in curves(table)] == [
+        [{}, {"noise": 0.2}]
+    ] * 2
+
+
 def ends(root, labels=("ce", "dimp"), *, noisy=None, **both):
     """Two sections, without and with noise: options of both by label, and more for the noisy one."""
     plain = {label: {"skill": 2.0, **both.get(label, {})} for label in labels}

@@ -3,7 +3,7 @@ import pytest
 
 from bench.commands.reports.compare import compare
 from bench.errors import UserError
-from bench.leaderboard import Intervals, Rules
+from bench.leaderboard import Correction, Intervals, Rules
 from bench.leaderboard.build import build
 from bench.stats import conditional
 from bench.stats.crossed import compare as crossed
@@ -47,6 +47,30 @@ def test_numbers(store):
         assert f"only dimp right: {one.a_alone}, only ce right: {one.b_alone}; exact McNemar p {one.p:.3g}" in text
     assert f"exact permutation p {conditional.label_swap(*right):.3g}" in text
     assert "no human text" in text
+
+
+def test_a_section_with_imported_cells_is_shown(store):
+    cell = store.section["methods"][0]["cells"]["0"]
+    write_json(store.root / ".imported" / "b.json", {"name": "b", "cells": [cell], "digest": "d"})
+    assert "alone         better" in lines(store, "dimp", "ce")
+
+
+def test_alone_means_the_interval_and_the_p_of_the_same_test(tmp_path):
+    store = FakeStore(tmp_path / "runs", rows=150, seeds=(0, 1, 2, 3, 4), looks=[3, 5, 7, 10])
+    store.method("ce").method("dimp", skill=1.3).method("imp")
+    text = lines(store, "dimp", "ce", intervals=Intervals.SIMULTANEOUS)
+    (section,) = build(store.manifest(), store.root, Rules("ce")).sections
+    match = next(row.paired.match for row in section.rows if row.label == "dimp")
+    low, high = (100 * end for end in interval(match.accuracy, 0.025 * match.share))
+    assert match.share < 1
+    assert f"[{low:+.1f}, {high:+.1f}] points, if it were the only comparison" in text
+    assert f"p             {match.p:.3g}, not corrected for other comparisons, over all planned looks so far" in text
+
+
+def test_intervals_of_a_false_discovery_rate_hold_on_average(store):
+    text = lines(store, "dimp", "ce", correction=Correction.BH)
+    assert "points; of the intervals of the section's 5 core methods that exclude 0, at most 5 % are expected" in text
+    assert "together" not in text
 
 
 def test_the_other_way_round(store):

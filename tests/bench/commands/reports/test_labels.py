@@ -1,5 +1,6 @@
 import itertools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from bench.config.request import make_request
 from bench.errors import UserError
 from bench.execution.grid import Options, Result
 from bench.leaderboard.build import build
-from bench.leaderboard.extra_tables.stress import curves
+from bench.leaderboard.extra_tables.stress import Curve, curves
 from bench.leaderboard.figures.stress import stress
 from bench.leaderboard.power_law import Forecast
+from bench.leaderboard.read.scores import Examples
 from tests.bench.leaderboard.fake_store import FakeStore
 
 
@@ -63,6 +65,28 @@ def test_the_figure_along_an_axis_without_a_baseline_has_one_panel(tmp_path):
     (curve,) = curves(build(grid(tmp_path), tmp_path))
     assert len(stress(curve, "ce").axes) == 1
     assert len(stress(curve, "real-only").axes) == 2
+
+
+def test_rows_that_a_seed_does_not_test_do_not_count(monkeypatch):
+    """In a cross-validation. The accuracy is that of tested rows, and there is no macro-F1."""
+    rng, sizes, folds = np.random.default_rng(0), (25, 50, 100, 200), 5
+    truth = rng.integers(2, size=100)
+    test = Examples(np.arange(100), truth, 2)
+    sections = []
+    for place in range(len(sizes)):
+        wrong = rng.random((folds, 100)) < 0.4 - 0.08 * place
+        seen = np.arange(100) % folds == np.arange(folds)[:, None]
+        predictions = np.where(seen, np.where(wrong, 1 - truth, truth), -1)
+        row = SimpleNamespace(label="ce", cells={s: SimpleNamespace(predictions=predictions[s]) for s in range(folds)})
+        spec = {"task": "mine", "title": "mine", "cross_validation": {"folds": folds}}
+        sections.append(SimpleNamespace(spec=spec, test=test, rows=[row], right=(predictions == truth).sum() / 100))
+    curve = Curve("real", sizes, tuple(sections))
+    monkeypatch.setattr(labels, "build", lambda *_: None)
+    monkeypatch.setattr(labels, "curves", lambda _: [curve])
+    (only,) = labels.fitted_curves(SimpleNamespace(manifest=None, store=None), None)
+    found = as_json(only)
+    assert found["metric"] == "accuracy"
+    assert found["values"] == pytest.approx([section.right for section in sections])
 
 
 def test_too_few_sizes(tmp_path):

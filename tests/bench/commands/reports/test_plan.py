@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from bench.commands.reports.plan import Wishes, plan_grid
+from bench.commands.reports.plan import Wishes, by_row, plan_grid, seeds_option
 from bench.config.request import make_request
 from bench.errors import UserError
 from bench.execution.engines.local import Local
 from bench.execution.grid import Options
-from bench.leaderboard import Rules
+from bench.leaderboard import Correction, Family, Rules
 from bench.planning.costs import Measured
 from bench.planning.estimate import budget_seconds
+from bench.stats.calibration import Design
 from bench.store.files import write_json
 from tests.bench.leaderboard.fake_store import FakeStore
 
@@ -54,6 +55,31 @@ def test_power_and_cost(plan: Callable[..., Any], tmp_path: Path) -> None:
     schedule = next(line for line in lines if line.startswith("| workers"))
     assert [row.split("|")[1].strip() for row in schedule.splitlines()[2:]] == ["1", "2", "8", "64", "1,000"]
     assert not (tmp_path / "runs").exists(), "nothing is written to the store"
+
+
+def test_the_family_of_the_report_has_the_methods_of_all_tasks(plan: Callable[..., Any]) -> None:
+    text, _ = plan(tasks="twitter,financial", effect=5, seed_sd=1, rules=Rules(family=Family.REPORT))
+    assert "in a family of 4 comparisons (Holm's first step), needs" in text
+    text, _ = plan(effect=5, seed_sd=1, rules=Rules(correction=Correction.BH))
+    assert "in a family of 2 comparisons (Benjamini and Hochberg's first step), needs" in text
+
+
+def test_an_effect_within_the_margin_is_no_difference_to_find(plan: Callable[..., Any]) -> None:
+    text, _ = plan(effect=0.5, seed_sd=1)
+    assert "to call *equivalent* within 1 point, or *better*, a true difference of 0.5 points in 80 % of cases" in text
+
+
+def test_rows_of_a_cluster_are_fewer_than_as_many_others(plan: Callable[..., Any], tmp_path: Path) -> None:
+    """320 rows in 80 clusters are planned as such, not as 320 clusters."""
+    rows = Design(3, 320, 0.01, 0.1, 0.3)
+    clusters = Design(3, 80, 0.01, 0.1, 0.3, rows=320)
+    assert by_row(rows) == rows
+    assert by_row(clusters).total / 320 == pytest.approx(clusters.total / 80)
+
+
+@pytest.mark.parametrize(("seeds", "option"), [([0, 1], "--seeds 2"), ([3, 7], "--seed 3,7"), ([1, 0], "--seed 1,0")])
+def test_the_option_that_runs_the_seeds_that_are_left(seeds: list[int], option: str) -> None:
+    assert seeds_option(seeds) == option
 
 
 def test_variances_of_a_store(plan: Callable[..., Any], tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from bench.commands.reports.variance import Decomposition, Line, decompositions,
 from bench.errors import UserError
 from bench.leaderboard import USUAL, Rules
 from bench.stats.interval import Spread
-from bench.store.manifest import save
+from bench.store.manifest import grids, save
 from tests.bench.leaderboard.fake_store import FakeStore
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -51,8 +51,9 @@ def store(tmp_path: Path) -> Path:
 
 
 def test_numbers_by_hand(store: Path) -> None:
-    ((title, (lines, generations)),) = decompositions(store, USUAL).items()
+    ((title, (lines, generations, withheld)),) = decompositions(store, USUAL).items()
     assert not generations
+    assert not withheld
     assert title.startswith("Tweet polarity (twitter, ")
     assert [(line.label, line.source) for line in lines] == [
         (label, source) for label in ("ce", "dimp") for source in ("head", "order", "all")
@@ -73,6 +74,30 @@ def test_numbers_by_hand(store: Path) -> None:
             assert line.difference.sd == pytest.approx((own - base).std(ddof=1))
     assert sum(line.share for line in lines if line.label == "ce" and line.source != "all") == pytest.approx(1.0)
     assert len(table(lines).splitlines()) == 2 + len(lines)
+
+
+def test_sections_that_differ_in_more_have_tables_of_their_own(store: Path) -> None:
+    """Such as another encoder of checkers, or another learning rate. Their titles say in what they differ."""
+    (manifest,) = [grid for grid in grids(store) if "head" in grid["sections"][0]["title"]]
+    (section,) = manifest["sections"]
+    other = {**section, "checker_encoder": "b", "checker_encoder_hash": "b", "seeds": [0, 1]}
+    cells = [{**one, "cells": dict(list(one["cells"].items())[:2])} for one in section["methods"]]
+    save({**manifest, "sections": [{**other, "methods": cells}]}, store)
+    found = decompositions(store, USUAL)
+    counts = {title: {line.accuracy.n for line in table.lines} for title, table in found.items()}
+    assert sorted(map(sorted, counts.values())) == [[2], [3]]
+    assert any(title.endswith("checker_encoder b") for title in found)
+
+
+def test_cells_of_other_versions_are_not_paired(store: Path) -> None:
+    one = FakeStore(store, rows=120)
+    for seed in range(3):
+        one.cell(f"twitter/dimp/head-{seed}", one.logits("dimphead", seed, 1.2), env={"torch": "1.0"})
+    (table,) = decompositions(store, USUAL).values()
+    gaps = {(line.label, line.source): line.difference for line in table.lines}
+    assert gaps["dimp", "head"] is None
+    assert gaps["dimp", "order"] is not None
+    assert "No difference of dimp (head): mixed environments" in table.withheld[0]
 
 
 def test_the_pages(store: Path, tmp_path: Path) -> None:
