@@ -15,11 +15,13 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers.utils import logging
 
 from bench.encoders.checkpoints import BEYOND_PADDING, Checkpoint
 from bench.encoders.weight_files import REMEDY, tensors, wrapper
 from bench.errors import UserError
 
+logging.disable_progress_bar()  # loading takes a second
 LENGTH = 200  # characters of another library's error in a message
 SHOWN = 3  # names of tensors in a message
 # BERT's pooler lies in the base model but belongs to the head: models trained on masked words alone come without it.

@@ -141,6 +141,7 @@ def run_here(
         others.send_rest()
         progress, early, stopped = execute(plan, manifest, engine, options, others, say, show)
         result.failures = progress.failures()
+        titles = cells_without_model(plan)  # before --save-models best removes models of this run
         result.interrupted = progress.queue.closed and not result.ok
         covered, last = (manifest, "leaderboard") if early is None else early.covered(stopped is not None)
         if not plan.smoke:
@@ -157,7 +158,7 @@ def run_here(
         others.send_rest()
         result.failures |= others.unsent
     progress.finish(f"{last}: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
-    if titles := cells_without_model(plan):
+    if titles:
         names = f"{', '.join(titles[:TITLES])}{', ...' * (len(titles) > TITLES)}"
         say(f"{plural(len(titles), 'cell')} done before, without a model (--force trains again): {names}")
     if stopped is not None:

@@ -58,7 +58,6 @@ from bench.training import cell, dynamics, tuned
 torch.set_num_threads(1)
 torch.set_num_interop_threads(1)
 transformers.logging.set_verbosity_error()
-transformers.logging.disable_progress_bar()
 # Batches follow each other with tensors of similar sizes: glibc shall keep their memory instead of mapping it anew.
 # (-3: M_MMAP_THRESHOLD at its highest, -1: M_TRIM_THRESHOLD; other C libraries have no mallopt.)
 with contextlib.suppress(OSError, AttributeError):

@@ -55,7 +55,9 @@ def export(root: Path, name: str, target: Path, licence: str | None, *, onnx: bo
 def check(folder: Path, *, pairs: bool) -> None:
     """Load the folder as its users will, and classify a very long text. Raises UserError if that fails."""
     from transformers import pipeline
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     text = "word " * LONG
     try:
         (result,) = pipeline("text-classification", str(folder), truncation=True, device="cpu")(

@@ -16,8 +16,10 @@ from bench.version import VERSION
 
 NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "log_loss": "log-loss"}
 RESAMPLES = 1000  # of the test rows
+OF_GENERATED = (
+    "- A language model wrote the generated rows, and nobody checked their labels. This model repeats their errors."
+)
 LIMITS = (
-    "- A language model wrote the generated rows, and nobody checked their labels. This model repeats their errors.",
     "- It is one training with one seed. The intervals cover the choice of the test rows, not that of the seed.",
     "- If this training was chosen because it had the best result on the test, the result is too good.",
     "- It knows no other labels, and nothing is known about texts of another kind or language than the test rows.",
@@ -72,7 +74,7 @@ def metadata(
         "license": licence or "unknown",
         **({} if is_path(encoder) else {"base_model": encoder}),
         "tags": ["text-classification", "data-weighting", spec["method"]],
-        "model-index": [{"name": f"{spec['task']}-{spec['method']}", "results": [result]}],
+        "model-index": [{"name": f"{spec['task_ref']}-{spec['method']}", "results": [result]}],
     }
 
 
@@ -108,7 +110,8 @@ def body(
     yield f"| encoder | {Path(encoder).name if is_path(encoder) else encoder} |"
     yield f"| preset, protocol, seed | {spec['preset']}, {spec['protocol']}, {spec['seed']} |"
     for name, value in {**spec["settings"], **spec["hyperparameters"]}.items():
-        yield f"| {name} | {value} |"
+        if value is not None:
+            yield f"| {name} | {value} |"
     yield f"\nTrained with data-weighting-bench {VERSION}, cell {spec['id']}."
     yield f"\n## Results on {tested:,} test rows\n\n| metric | value | 95 % interval |\n| --- | --- | --- |"
     for name, (value, low, high) in measured.items():
@@ -116,6 +119,8 @@ def body(
     if section:
         yield f"\nA constant guess of the most frequent class has accuracy {section['majority']:.4f}."
     yield "\n## Limits\n"
+    if "generated" in spec["rows"]:
+        yield OF_GENERATED
     yield from LIMITS
     yield "\n## Licences\n\n| of | licence |\n| --- | --- |"
     yield f"| this model | {licence or UNKNOWN} |"

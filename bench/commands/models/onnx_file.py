@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
-from collections.abc import Sequence
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +53,7 @@ def write_onnx(folder: Path, *, pairs: bool) -> float:
     shape = {0: "rows", 1: "tokens"}
     size = sum(weight.numel() * weight.element_size() for weight in model.parameters())
     try:
-        with torch.no_grad():
+        with torch.no_grad(), without_warnings():
             torch.onnx.export(
                 logits_of(model),
                 kwargs=example,
@@ -67,6 +70,20 @@ def write_onnx(folder: Path, *, pairs: bool) -> float:
         raise UserError(f"the model cannot be converted to ONNX ({type(error).__name__}: {line})") from error
     long = " ".join(EXPORTED) + " word" * 600
     return agreement(model, folder / NAME, [tokens(texts) for texts in (EXPORTED, SHORT, [*SHORT, long])])
+
+
+@contextlib.contextmanager
+def without_warnings() -> Iterator[None]:
+    """A context in which the converter does not warn: what counts is whether the logits agree."""
+    log = logging.getLogger("torch.onnx")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(before)
 
 
 def agreement(model: Any, file: Path, batches: Sequence[dict[str, Tensor]]) -> float:

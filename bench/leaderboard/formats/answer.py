@@ -50,7 +50,9 @@ def remedy(section: Section) -> str:
 def larger(spec: Mapping[str, Any]) -> Iterator[str]:
     """The options that use all rows that are there, or train more."""
     real, pool = (spec["sizes"].get(role, 0) for role in ("real", "pool"))
-    if real < pool and not spec.get("cross_validation"):
+    if folded := spec.get("cross_validation"):
+        yield f"another round of folds (`--seeds {len(spec['seeds']) + folded['folds']}`)"
+    elif real < pool:
         task = FILES if spec["source"] == FILES else spec["task"]
         yield f'all {pool:,} real rows (`--tasks "{escape(task)}[real={pool}]"`)'
     size = spec.get("generated_size")

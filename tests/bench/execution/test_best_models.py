@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.execution import grid
 from bench.execution.best_models import keep_best
 from bench.store.layout import MODEL
 from tests.helpers import in_process
@@ -78,6 +80,23 @@ def test_a_run_keeps_one_model(bench: Callable[..., subprocess.CompletedProcess[
     assert "models of twitter: " in ran.stdout
     if advised is not None:
         assert models[0].parent.parent.name == advised
+
+
+def test_models_that_the_run_itself_removed_are_not_missed(
+    tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def remove(covered: object, shown: object, root: Path, saved: set[Path]) -> Iterator[str]:
+        for folder in saved:
+            shutil.rmtree(folder / MODEL)
+        yield f"removed {len(saved)}"
+
+    monkeypatch.setattr(grid, "keep_best", remove)
+    typed = ("run", "--methods", "ce,real-only", "--seeds", "1", "--encoder", str(tiny_encoder), "--preset", "smoke")
+    places = ("--out", str(tmp_path / "runs"), "--reports", str(tmp_path / "reports"), "--workers", "1", "--no-figures")
+    code, printed, error = in_process.command(capsys, *typed, *places, "--save-models", "best")
+    assert code == 0, error
+    assert "removed 2" in printed
+    assert "without a model" not in printed
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from bench.leaderboard.build import build
-from bench.leaderboard.formats.answer import answer, answer_json
+from bench.leaderboard.formats.answer import answer, answer_json, larger
 from bench.leaderboard.formats.to_markdown import as_markdown
 from bench.leaderboard.informative import FEWEST_UPDATES, at_chance, beats_majority
 from tests.bench.leaderboard.fake_store import FakeStore
@@ -75,6 +75,16 @@ def test_the_banner_names_what_may_help(tmp_path, options, ways):
     (section,) = section_of(tmp_path, dict.fromkeys(SKILLS, -1.0), **options).sections
     (banner,) = answer(section)
     assert banner.endswith(f"Methods are in alphabetical order.{ways}")
+
+
+def test_more_rounds_of_folds_may_help():
+    spec = {
+        "preset": "full",
+        "seeds": [0, 1, 2, 3, 4],
+        "cross_validation": {"folds": 5},
+        "sizes": {"real": 80, "pool": 100},
+    }
+    assert list(larger(spec)) == ["another round of folds (`--seeds 10`)"]
 
 
 def test_a_constant_guess_is_beaten_as_scipy_says(tmp_path):

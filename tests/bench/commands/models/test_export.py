@@ -72,6 +72,9 @@ def test_the_card_has_the_fields_and_numbers_of_the_cell(cell: CellJob, exported
         assert value == pytest.approx(stored[name], abs=1e-6)
     assert f"{stored['accuracy']:.4f}" in body
     assert f"| generated, trained on | {len(cell.generated.ids)} of" in body
+    assert "wrote the generated rows" in body
+    assert "| None |" not in body
+    assert fields["model-index"][0]["name"] == "twitter-dimp"
     for name in ("negative", "positive", "dimp", cell.spec.id, "## Limits", "## Licences"):
         assert name in body
 
@@ -90,6 +93,12 @@ def test_the_card_has_the_notes_of_the_section_where_the_store_has_its_grid(tiny
     text = (tmp_path / "model" / "README.md").read_text("utf-8")
     assert "A constant guess" in text
     assert "license: unknown" in text
+
+
+def test_the_card_of_a_model_of_real_rows_alone(tiny_encoder: Path, tmp_path: Path) -> None:
+    job = trained(tmp_path / "runs", "full", tiny_encoder, method="real-only")
+    list(export(job.root, "twitter real-only 0", tmp_path / "model", None))
+    assert "wrote the generated rows" not in (tmp_path / "model" / "README.md").read_text("utf-8")
 
 
 def test_intervals_are_wilsons_and_hold_the_value() -> None:

@@ -28,12 +28,14 @@ def cell(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> CellJo
 
 
 @needs_onnx
-def test_the_logits_are_those_of_the_model(cell: CellJob, tmp_path: Path) -> None:
+def test_the_logits_are_those_of_the_model(cell: CellJob, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     import onnxruntime
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     folder = tmp_path / "model"
     lines = list(export(cell.root, cell.folder.name, folder, "mit", onnx=True))
+    printed = capfd.readouterr()
+    assert (printed.out, printed.err) == ("", ""), "no warnings of libraries, no progress bars"
     assert lines[-1].startswith(f"ONNX: {folder / 'model.onnx'}; its logits agree with those of the model to ")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
