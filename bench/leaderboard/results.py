@@ -181,6 +181,7 @@ class Match:
     """Differences of two rows on their common seeds. `withheld`: why they allow no verdict; empty if they do.
 
     `looks`: the numbers of seeds at which verdicts are read, if that was planned; `at_looks`: accuracy at those so far.
+    `trained`: in a cross-validation, the share of the real rows that a fold trains on; 1 otherwise.
     """
 
     accuracy: Comparison | None = None
@@ -188,6 +189,7 @@ class Match:
     withheld: str = ""
     looks: tuple[int, ...] = ()
     at_looks: tuple[Comparison, ...] = ()
+    trained: float = 1.0
 
     @property
     def p(self) -> float:

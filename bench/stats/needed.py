@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.stats.crossed import Comparison
 from bench.stats.power import POWER, Effects, effects, extremes, power
 
+TESTED, FOLDED = "test row", "cross-validated real row"
 MOST_SEEDS, MOST_EXAMPLES = 1_000, 100_000  # no study has more seeds, or more test rows that people labelled
 
 
@@ -35,19 +37,21 @@ class Needed:
     """Total numbers, those already used included.
 
     `seeds`: with the same number of test rows; None for one seed, which gives no variance between seeds. `examples`:
-    test rows, with the same number of seeds.
+    test rows, with the same number of seeds; in a cross-validation, the real rows, and `unit` says so.
     """
 
     seeds: Count | None
     examples: Count
+    unit: str = TESTED
 
 
-def needed(result: Comparison, delta: float, family: int = 1) -> Needed:
+def needed(result: Comparison, delta: float, family: int = 1, trained: float = 1.0) -> Needed:
     """The fewest seeds, or test rows, with which a new grid would settle the comparison with 80 % power.
 
     Settled: the verdict, corrected over the `family`, is *better* or *worse* as the difference is, or *equivalent* if
     it is within +-delta. The estimated difference counts as the true one, whatever its own uncertainty. Numbers above
-    `MOST_SEEDS` and `MOST_EXAMPLES` count as out of reach.
+    `MOST_SEEDS` and `MOST_EXAMPLES` count as out of reach. `trained`: the share of the real rows that a fold trains on,
+    which are those that count as examples; 1 without folds.
     """
 
     def enough(seeds: int, examples: int, truth: Effects) -> bool:
@@ -62,11 +66,13 @@ def needed(result: Comparison, delta: float, family: int = 1) -> Needed:
     most_examples = max(MOST_EXAMPLES, result.examples)
     truths = (effects(result), *extremes(result))
     number, low, high = map(by_examples, truths)
-    examples = Count(number, low, high, most_examples)
+    number, low, high = (None if value is None else math.ceil(value / trained) for value in (number, low, high))
+    examples = Count(number, low, high, math.ceil(most_examples / trained))
+    unit = FOLDED if trained < 1 else TESTED
     if result.conditional:
-        return Needed(None, examples)
+        return Needed(None, examples, unit)
     number, low, high = map(by_seeds, truths)
-    return Needed(Count(number, low, high, MOST_SEEDS), examples)
+    return Needed(Count(number, low, high, MOST_SEEDS), examples, unit)
 
 
 def smallest(enough: Callable[[int], bool], least: int, most: int) -> int | None:

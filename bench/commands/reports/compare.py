@@ -188,7 +188,7 @@ def needed_to_decide(paired: Paired) -> Iterator[str]:
     yield from ("", f"Needed for a decision with 80 % power{corrected}, if the true difference is as estimated")
     if paired.needed.seeds:
         yield f"  seeds         {paired.needed.seeds.text} in all"
-    yield f"  test rows     {paired.needed.examples.text} in all"
+    yield f"  {f'{paired.needed.unit}s':<13} {paired.needed.examples.text} in all"
 
 
 def conditional(row: Row, base: Row, section: Section) -> Iterator[str]:

@@ -73,6 +73,7 @@ def match(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Seque
         reason,
         tuple(looks),
         tuple(compare_accuracy(test.labels, a[:count], b[:count], test.clusters) for count in counts),
+        trained=float((a < 0).mean()) or 1.0,
     )
 
 

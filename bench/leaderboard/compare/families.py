@@ -106,7 +106,7 @@ def judge(one: Match, kind: str, part: Corrected, rules: Rules) -> Paired:
         p_corrected=math.nan if exploratory else part.p,
         family=kind,
         verdict=word,
-        needed=needed(one.accuracy, rules.delta, strict) if word.word == "undecided" else None,
+        needed=needed(one.accuracy, rules.delta, strict, one.trained) if word.word == "undecided" else None,
         size=part.size,
         p_equivalent=part.same,
         p_alone=one.p,

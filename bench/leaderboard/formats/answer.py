@@ -151,7 +151,8 @@ def name_of(label: str) -> str:
 
 def settle(more: Needed) -> str:
     """`a new run with 12 seeds, or with 5,000 test rows, would settle it ...`; which numbers are out of reach."""
-    counts = [(more.seeds, "seed"), (more.examples, "test row")] if more.seeds else [(more.examples, "test row")]
+    rows = (more.examples, more.unit)
+    counts = [(more.seeds, "seed"), rows] if more.seeds else [rows]
     ways = [
         f"{plural(count.number, noun)} in all" + (f" (80 % interval {text})" if (text := interval(count)) else "")
         for count, noun in counts

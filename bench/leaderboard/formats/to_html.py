@@ -194,7 +194,7 @@ def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:
     if row.paired and (detectable := row.paired.verdict.detectable):
         yield "detectable at 80 % power, corrected", with_interval(detectable)
     more = row.paired.needed if row.paired else None
-    for name, count in (("seeds", more.seeds), ("test rows", more.examples)) if more else ():
+    for name, count in (("seeds", more.seeds), (f"{more.unit}s", more.examples)) if more else ():
         if count:
             yield f"{name} in total that would settle it with 80 % power", count.text
     if result.conditional:

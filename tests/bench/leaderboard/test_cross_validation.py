@@ -56,6 +56,7 @@ def test_each_row_is_tested_by_a_model_that_was_not_taught_it(plan: Plan, tmp_pa
     (section,) = build(manifest, plan.root).sections
     assert section.test is not None
     assert len(section.test.ids) == ROWS
+    assert {row.paired.match.trained for row in section.rows if row.paired and row.label != "ce"} == {0.8}
     right = {}
     for row in section.rows:
         predictions = np.stack([row.cells[seed].predictions for seed in range(5)])

@@ -87,6 +87,15 @@ def test_a_difference_of_zero_can_become_equivalent():
     assert shares[0] < 0.8 <= shares[1]
 
 
+def test_folds_count_real_rows():
+    """Four of five rows count as examples: those that a fold trains on."""
+    result = with_difference(Design(5, 350, 0.0), 0.03)
+    plain, folded = needed(result, 0.01, 8), needed(result, 0.01, 8, trained=0.8)
+    assert folded.examples.number == int(np.ceil(plain.examples.number / 0.8))
+    assert (plain.unit, folded.unit) == ("test row", "cross-validated real row")
+    assert folded.seeds == plain.seeds
+
+
 def test_text():
     rows = Count(1_200, 900, 2_000, 5_000)
     assert rows.text == "1,200 (80 % interval 900 to 2,000)"
