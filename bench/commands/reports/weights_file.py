@@ -70,8 +70,7 @@ def write_section(
             yield f"{flag}: {frame[flag].sum():,} of {scored} ({frame[flag].mean():.1%})"
     chosen = filtered(frame, rows)
     if rows != Filter():
-        known = plural(int(frame["weight"].notna().sum()), "row")
-        yield f"kept {len(chosen):,} of {known} with a weight: {chosen['weight'].min():.4g} and more"
+        yield from kept(frame, chosen)
         yield from shifted(frame, chosen, section["labels"])
     with replacing(to) as part:
         if escaped := WRITERS[to.suffix.lower()](chosen, part):
@@ -132,6 +131,14 @@ def filtered(frame: pd.DataFrame, rows: Filter) -> pd.DataFrame:
     if chosen.empty:
         raise UserError(f"no row has the weight {rows.threshold:g}; the largest is {known['weight'].max():.4g}")
     return chosen
+
+
+def kept(frame: pd.DataFrame, chosen: pd.DataFrame) -> Iterator[str]:
+    """How many rows a filter kept, and how many of the same weight it left out."""
+    known, least = plural(int(frame["weight"].notna().sum()), "row"), chosen["weight"].min()
+    yield f"kept {len(chosen):,} of {known} with a weight: {least:.4g} and more"
+    if tied := int((frame["weight"] >= least).sum()) - len(chosen):
+        yield f"left out: {plural(tied, 'later row')} of the generated file with the weight {least:.4g} too"
 
 
 def shifted(frame: pd.DataFrame, chosen: pd.DataFrame, labels: Sequence[str]) -> Iterator[str]:

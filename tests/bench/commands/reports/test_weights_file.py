@@ -12,7 +12,16 @@ import pandas as pd
 import pytest
 import torch
 
-from bench.commands.reports.weights_file import WRITERS, Filter, cells_of, checked, filtered, to_csv, write_weights
+from bench.commands.reports.weights_file import (
+    WRITERS,
+    Filter,
+    cells_of,
+    checked,
+    filtered,
+    kept,
+    to_csv,
+    write_weights,
+)
 from bench.config.request import make_request
 from bench.errors import UserError
 from bench.execution.worker import run_job
@@ -126,9 +135,9 @@ def test_the_accuracy_of_the_checker_stands_beside_its_flags(grid: Plan) -> None
     lines = list(write_weights(grid.root, ["quality-only"], grid.root / "w.csv", Filter()))
     (line,) = (line for line in lines if "quality checker" in line)
     assert f"a quality checker with {np.mean(right):.1%} accuracy on the test rows, of which 68.9% are" in line
-    kept = list(write_weights(grid.root, ["quality-only"], grid.root / "w.csv", Filter(keep=0.5)))
+    lines = list(write_weights(grid.root, ["quality-only"], grid.root / "w.csv", Filter(keep=0.5)))
     weighted = int(pd.read_csv(grid.root / "w.csv")["weight"].notna().sum())
-    assert any(re.match(rf"kept {weighted} of \d+ rows with a weight: ", line) for line in kept)
+    assert any(re.match(rf"kept {weighted} of \d+ rows with a weight: ", line) for line in lines)
 
 
 @pytest.mark.parametrize("words", [["quality-only"], ["twitter", "quality-only"], ["twitter", "quality-only", "1"]])
@@ -181,6 +190,10 @@ def test_cells_that_look_like_formulas_are_escaped(tmp_path: Path) -> None:
 def test_filters_keep_the_largest_weights_in_source_order() -> None:
     frame = pd.DataFrame({"row": range(6), "weight": [3.0, 1.0, np.nan, 2.0, 5.0, 2.0], "label": list("aabbaa")})
     assert filtered(frame, Filter(keep=0.6))["row"].tolist() == [0, 3, 4]
+    assert list(kept(frame, filtered(frame, Filter(keep=0.6)))) == [
+        "kept 3 of 5 rows with a weight: 2 and more",
+        "left out: 1 later row of the generated file with the weight 2 too",
+    ]
     assert filtered(frame, Filter(keep=1.0))["row"].tolist() == [0, 1, 3, 4, 5]
     assert filtered(frame, Filter(threshold=2.0))["row"].tolist() == [0, 3, 4, 5]
     with pytest.raises(UserError, match="the largest is 5"):
