@@ -59,6 +59,18 @@ def run_scaling(
     measure(numbers(cells), numbers(rows), numbers(lengths), page, typer.echo)
 
 
+@app.command("engines")
+def run_engines(
+    cells: Annotated[str, typer.Option(help="Numbers of cells, comma-separated.")] = "100,1000,10000",
+    engines: Annotated[str, typer.Option(help="Engines, comma-separated, see `bench list engines`.")] = "local,ray",
+    page: Page = PAGE,
+) -> None:
+    """Measure time, memory and the size of the store for many tiny cells on each engine."""
+    from tests.performance.engines import measure
+
+    measure(numbers(cells), engines.split(","), page, typer.echo)
+
+
 @app.command("presets")
 def run_presets(
     first: Annotated[Path, typer.Argument(help="A store or a report's folder, for example of preset quick.")],

@@ -16,7 +16,7 @@ from bench.leaderboard import write_report
 from bench.store.manifest import save, stored
 from tests.bench.leaderboard.fake_store import FakeStore
 from tests.helpers.encoders import make_bert
-from tests.performance import cpu, gpu, machine, naive, page, presets, scaling
+from tests.performance import cpu, engines, gpu, machine, naive, page, presets, scaling
 from tests.performance.__main__ import numbers
 from tests.performance.work import Run, cells
 
@@ -113,6 +113,23 @@ def test_how_cost_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         assert f"| {title} |" in text
     assert "from 2 to 4 cells 500 ms per cell" in text
     assert [options[-2:] for options in calls[:2]] == [("--seeds", "1"), ("--seeds", "2")]
+
+
+def test_engines_side_by_side(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls = []
+
+    def fake(folder: Path, *options: str | Path) -> Run:
+        calls.append(tuple(map(str, options)))
+        (folder / "runs").mkdir(parents=True)
+        (folder / "runs" / "a").write_bytes(bytes(2**20))
+        return Run(wall=2.0, cpu=1.0, worker=3 * 2**20, others=0, output="", command=2 * 2**20)
+
+    monkeypatch.setattr(engines, "grid", fake)
+    engines.measure([4, 8], ["local", "ray"], tmp_path / "performance.md", str)
+    text = (tmp_path / "performance.md").read_text()
+    assert "| ray | 8 | 2 | 250 | 2 | 3 | 1 | 0.1 |" in text
+    assert text.count("\n| local |") == 2
+    assert calls[3][-6:] == ("--seeds", "4", "--engine", "ray", "--workers", "2")
 
 
 def test_presets_side_by_side(tmp_path: Path) -> None:

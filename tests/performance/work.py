@@ -72,6 +72,7 @@ class Run:
     worker: int  # bytes: the largest memory of a worker
     others: int  # bytes: the largest memory of the command itself and its other processes, summed
     output: str
+    command: int = 0  # bytes: the largest memory of the command itself
 
 
 def grid(folder: Path, *options: Option) -> Run:
@@ -104,7 +105,8 @@ def grid(folder: Path, *options: Option) -> Run:
     if code:
         raise RuntimeError(f"{' '.join(map(str, options))}: exit code {code}\n{text}")
     sizes = sorted((memory for memory, _ in seen.values()), reverse=True)
-    return Run(wall, sum(cpu for _, cpu in seen.values()), sizes[0], sum(sizes[1:]), text)
+    own = seen.get(process.pid, (0, 0.0))[0]
+    return Run(wall, sum(cpu for _, cpu in seen.values()), sizes[0], sum(sizes[1:]), text, own)
 
 
 def watch_processes(process: psutil.Process, seen: dict[int, tuple[int, float]]) -> None:
