@@ -43,9 +43,10 @@ li { margin: .5rem 0; }
 """
 NOTE = (
     "Differences are of accuracy, in points, with simultaneous 95 % intervals for new seeds and new test examples. "
-    "Verdicts are corrected over the core methods of a section; the leaderboard explains "
-    "them (`bench report`). Where nothing is decided, the default choice is `real-finetune`, generated rows first and "
-    "real rows last, to be compared with `real-only`; docs/recommended.md has the trials behind it."
+    "Verdicts are corrected over the core methods of a section; the leaderboard explains them (`bench report`). "
+    "`bench labels` says what more labelled rows would bring. Where nothing is decided, the default choice is "
+    "`real-finetune`, generated rows first and real rows last, to be compared with `real-only`; docs/recommended.md "
+    "has the trials behind it."
 )
 
 

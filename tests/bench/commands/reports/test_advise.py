@@ -22,6 +22,7 @@ def test_the_advice_is_that_of_the_leaderboard(store, capsys):
     assert code == 0
     said = [line for line in out.splitlines() if line.startswith("- **")]
     assert len(said) == 3
+    assert "`bench labels` says what more labelled rows would bring" in out
     text = write_report(store.manifest(), store.root, store.root.parent / "reports", figures=False).read_text()
     assert "\n".join(said) in text
     value = json.loads((store.root.parent / "reports" / "leaderboard.json").read_text())
