@@ -30,6 +30,12 @@ def packed(folder: Path, *, model: bool = True) -> bytes:
     return target.getvalue()
 
 
+def extract(content: bytes, folder: Path) -> None:
+    """Write the files of an archive to a folder, and nothing outside of it. Raises one of `BROKEN`."""
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        archive.extractall(folder, filter="data")
+
+
 def unpack(content: bytes, folder: Path, root: Path) -> None:
     """Make a folder below `root` from an archive, at once; nothing if another process has made it meanwhile.
 
@@ -37,8 +43,7 @@ def unpack(content: bytes, folder: Path, root: Path) -> None:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        archive.extractall(part, filter="data")
+    extract(content, part)
     try:
         os.rename(part, folder)
     except OSError:

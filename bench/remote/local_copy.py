@@ -18,8 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
+from bench.errors import UserError
 from bench.hashing import digest
-from bench.remote.archives import BEGINNING, BROKEN, FIRST, first_file, packed
+from bench.remote.archives import BEGINNING, BROKEN, FIRST, extract, first_file, packed
 from bench.remote.contents import FAILED, TAR, WITH_MODEL, Fetched, Remote, results
 from bench.remote.objects import AT_ONCE, Entry, Objects
 from bench.store.bundles import IMPORTED
@@ -95,13 +96,16 @@ class LocalCopy:
             write_bytes(path, time)
 
     def fetch_model(self, folder: Path) -> None:
-        """Fetch the model of a cell if the copy lacks it and the remote store has it."""
+        """Fetch the model of a cell if the copy lacks it. Raises UserError if it is damaged."""
         name = self.name(folder)
         if (folder / MODEL).exists() or (content := self.objects.read(name + WITH_MODEL)) is None:
             return
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as part:
-            with tarfile.open(fileobj=BytesIO(content)) as archive:
-                archive.extractall(part, filter="data")
+            try:
+                extract(content, Path(part))
+            except BROKEN as error:
+                place = f"{self.objects.url}/{name}{WITH_MODEL}"
+                raise UserError(f"{place} is damaged ({error}); train the cell again with --force") from error
             with contextlib.suppress(OSError):  # another process was faster
                 os.rename(Path(part) / MODEL, folder / MODEL)
         self.write_note(name + WITH_MODEL, "sent")
@@ -125,6 +129,10 @@ class LocalCopy:
         """What the remote store has of one folder now."""
         return results(self.objects.beginning_with(f"{name}.")).get(name, Remote())
 
+    def looks(self, names: Iterable[str]) -> Iterator[Remote]:
+        """`look` at several folders at the same time."""
+        return self.objects.pool.map(self.look, names)
+
     def place(self, content: bytes, folder: Path) -> bool:
         """Make a folder of the copy from an archive, in place of what is there. False while a process here computes it.
 
@@ -134,8 +142,7 @@ class LocalCopy:
         part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
         try:
             try:
-                with tarfile.open(fileobj=BytesIO(content)) as archive:
-                    archive.extractall(part, filter="data")
+                extract(content, part)
             except BROKEN:
                 (part / DONE).write_bytes(b"")
             with exclusive(self.root):

@@ -44,6 +44,7 @@ class Objects:
     def __init__(self, url: str, system: Any, prefix: str) -> None:
         """`system`: a file system of fsspec without a cache of listings; `prefix`: the bucket and the start of keys."""
         self.url, self.system, self.prefix = url, system, prefix
+        self.pool = ThreadPoolExecutor(AT_ONCE)  # for single requests, none of which waits for another
         self.repeated = 0  # requests that were sent again
         self.answered = False  # whether the store has answered so far: before, nothing is repeated
 
@@ -79,8 +80,7 @@ class Objects:
 
     def listing(self, folders: Iterable[str]) -> dict[str, Entry]:
         """All objects in some folders, and in those below them."""
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            found = list(pool.map(self._listed, sorted(set(folders))))
+        found = self.pool.map(self._listed, sorted(set(folders)))
         return {name: entry for entries in found for name, entry in entries.items()}
 
     def _listed(self, folder: str, start: str = "") -> dict[str, Entry]:

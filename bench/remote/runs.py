@@ -33,7 +33,7 @@ from tasks.errors import plural
 LEASES, RUNS = ".leases", ".running"
 OWN_RUNS = ".remote/runs"  # of the copy: a locked file for each run, by which the next one knows at once which died
 LOOK = 5.0  # seconds between two looks at what another run computes
-SENDERS = 4  # results that are sent at a time
+BACKGROUND = 8  # results that are sent, and jobs of other runs that are looked at, at a time
 
 
 class RemoteRun:
@@ -44,9 +44,9 @@ class RemoteRun:
         self.token = secrets.token_hex(8)
         self.alone = False  # whether the store lacks conditional writes, so that one run at a time may use it
         self.held: dict[str, str] = {}  # id of a job -> the object of its lease
-        self.looked: dict[str, float] = {}  # the same -> when it was last looked at
+        self.looks: dict[str, tuple[float, Future[State]]] = {}  # the same -> the last look at it, and when it began
         self.lives: dict[str, tuple[float, bool]] = {}  # run -> when its life was last looked at, and whether it lives
-        self.pool = ThreadPoolExecutor(SENDERS)
+        self.pool = ThreadPoolExecutor(BACKGROUND)
         self.sending: list[Future[None]] = []
         self.unsent: dict[str, str] = {}  # name -> why a result could not be sent
         self.sent = 0
@@ -90,13 +90,9 @@ class RemoteRun:
         """What the user must know of the store. Raises UserError where it bears one run, and another one uses it."""
         if not self.alone:
             return []
-        if others := self.copy_users():
+        if others := living_runs(self.copy, self.token):
             raise UserError(f"{self.objects.url} has no conditional writes, and a run uses it: {others[0]}")
         return [f"{self.objects.url} has no conditional writes (If-None-Match): only one run at a time is safe on it"]
-
-    def copy_users(self) -> list[str]:
-        """The other living runs, as users read them; those that may be dead are watched for up to `EXPIRY` seconds."""
-        return living_runs(self.copy, self.token)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -136,9 +132,11 @@ class RemoteRun:
 
     def sweep(self) -> None:
         """Remove the leases of runs that are no more: a run that died after it sent a result has left one."""
+        left = [*self.objects.listing([LEASES])]  # before the runs: each of these leases has had its run by now
         runs = {name.rpartition("/")[2] for name in self.objects.listing([RUNS])}
-        for name in self.objects.listing([LEASES]):
-            if (owner := self.owner(name)) is not None and owner["run"] not in runs:
+        alive = {job_of(name) for name in left if (self.owner(name) or {}).get("run") in runs}
+        for name in left:
+            if job_of(name) not in alive:  # of a chain, the first ones may be dead
                 self.objects.remove(name)
 
     # Leases.
@@ -195,12 +193,12 @@ class RemoteRun:
 
     def fetched(self, folder: Path, other: Path | None) -> bool:
         """Whether the remote store has a result of a job, which is then in the copy. A damaged one is removed."""
-        for path in filter(None, (folder, other)):
-            name = self.copy.name(path)
-            there = self.copy.look(name)
+        paths = [folder, *([other] if other is not None else [])]
+        names = [self.copy.name(path) for path in paths]
+        for path, name, there in zip(paths, names, self.copy.looks(names), strict=True):
             if there.done is None and (there.failed is None or path is other):
                 continue
-            if state(path) not in (State.DONE, State.FAILED):
+            if state(path) not in (State.DONE, State.FAILED if there.done is None else State.DONE):
                 self.copy.write_note(name, "")
                 self.copy.fetch_one(name, there, Fetched())
             if state(path) is State.STALE:
@@ -212,13 +210,21 @@ class RemoteRun:
         return False
 
     def look(self, folder: Path, other: Path | None) -> State:
-        """The state of a job that another run computes: `running`, `done`, `failed`, or `stale` if nobody does."""
+        """The state of a job that another run computes, as of the last look, which does not delay the caller."""
         own = state(folder)
         if own in (State.DONE, State.FAILED, State.RUNNING):
             return own
-        if time.monotonic() - self.looked.get(folder.name, -LOOK) < LOOK:
-            return State.RUNNING
-        self.looked[folder.name] = time.monotonic()
+        now = time.monotonic()
+        begun, last = self.looks.get(folder.name, (-LOOK, None))
+        if last is not None and last.done() and (found := last.result()) is not State.RUNNING:
+            del self.looks[folder.name]
+            return found
+        if now - begun >= LOOK and (last is None or last.done()):
+            self.looks[folder.name] = (now, self.pool.submit(self.state_elsewhere, folder, other))
+        return State.RUNNING
+
+    def state_elsewhere(self, folder: Path, other: Path | None) -> State:
+        """`done` or `failed`, and the result is in the copy; `running`; or `stale` if no run computes the job."""
         if self.fetched(folder, other):
             return state(folder)
         _, owner = self.last_lease(folder.name)
@@ -260,6 +266,11 @@ class RemoteRun:
         if self.unsent:
             cause = next(iter(self.unsent.values()))
             yield f"not everything could be sent ({cause}); {self.copy.root} keeps it, and the same command sends it"
+
+
+def job_of(lease: str) -> str:
+    """The id of the job that a lease is about, from the name of its object."""
+    return lease.rpartition("/")[2].partition(".")[0]
 
 
 def life_of(copy: LocalCopy, run: str) -> Life | None:

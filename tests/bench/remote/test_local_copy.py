@@ -140,6 +140,11 @@ def test_models_travel_when_they_are_asked_for(copy: Copy) -> None:
         b.fetch_model(b.root / CELL)
     assert (b.root / CELL / "model" / "config.json").read_text() == "{}"
     b.fetch_model(b.root / "twitter" / "ce" / "none")
+    c = copy("c")
+    c.fetch()
+    c.objects.write(f"{CELL}.model.tar", b"no archive")
+    with pytest.raises(UserError, match=r"model\.tar is damaged .*; train the cell again with --force"):
+        c.fetch_model(c.root / CELL)
 
 
 def test_grids_keep_the_order_of_their_runs_and_looks_are_joined(copy: Copy) -> None:

@@ -51,10 +51,10 @@ def test_of_two_runs_one_computes_and_the_other_gets_the_result(copy: Copy, shor
         assert one.take(ours, None)
         assert one.take(ours, None), "its own lease"
         assert not other.take(theirs, None)
-        assert other.look(theirs, None) is State.RUNNING
+        assert other.state_elsewhere(theirs, None) is State.RUNNING
         one.ended([done(a.root)])
         one.send_rest()
-        assert other.look(theirs, None) is State.DONE
+        assert other.state_elsewhere(theirs, None) is State.DONE
         assert not other.take(theirs, None)
         assert state(theirs) is State.DONE
         assert [*one.summary()] == [f"{a.objects.url}: 1 folder sent"]
@@ -81,7 +81,20 @@ def test_a_failure_is_not_tried_again_by_others(copy: Copy) -> None:
     one.ended([failed(a.root)])
     one.send_rest()
     assert not other.take(b.root / CELL, None)
-    assert other.look(b.root / CELL, None) is State.FAILED
+    assert other.state_elsewhere(b.root / CELL, None) is State.FAILED
+
+
+def test_a_look_does_not_delay_the_queue(copy: Copy, short: None) -> None:
+    a, b = copy("a"), copy("b")
+    one, other = begun(a), begun(b)
+    assert one.take(a.root / CELL, None)
+    assert other.look(b.root / CELL, None) is State.RUNNING
+    one.give_back(JOB)
+    states = []
+    while not states or states[-1] is State.RUNNING:
+        states.append(other.look(b.root / CELL, None))
+        time.sleep(0.01)
+    assert states[-1] is State.STALE
 
 
 def test_a_damaged_result_is_computed_again(copy: Copy) -> None:
@@ -101,9 +114,9 @@ def test_a_silent_run_is_dead_for_whoever_watched_it(copy: Copy, short: None) ->
     silent, other = begun(a), begun(b)
     assert silent.take(a.root / CELL, None)
     assert not other.take(b.root / CELL, None)
-    assert other.look(b.root / CELL, None) is State.RUNNING
+    assert other.state_elsewhere(b.root / CELL, None) is State.RUNNING
     time.sleep(0.25)
-    assert other.look(b.root / CELL, None) is State.STALE
+    assert other.state_elsewhere(b.root / CELL, None) is State.STALE
     assert other.take(b.root / CELL, None)
     assert not begun(c).take(c.root / CELL, None)
     # The silent one wakes and finishes, too late to be the first.
@@ -141,13 +154,16 @@ def test_the_next_run_of_a_machine_knows_at_once_that_the_last_one_died(copy: Co
     assert left(a) == []
 
 
-def test_what_dead_runs_left_is_swept(copy: Copy) -> None:
+def test_what_dead_runs_left_is_swept_and_a_chain_with_a_living_owner_is_not(copy: Copy) -> None:
     a = copy("a")
-    a.objects.write(f"{LEASES}/{JOB}", b"not even JSON")
-    a.objects.write(f"{LEASES}/{JOB[::-1]}", json.dumps({"run": "gone", "id": "1"}).encode())
+    a.objects.write(f"{LEASES}/broken", b"not even JSON")
+    a.objects.write(f"{LEASES}/{JOB}", json.dumps({"run": "gone", "id": "1"}).encode())
+    chain = [f"{LEASES}/{JOB}", f"{LEASES}/{JOB}.1"]  # the first is dead, its successor is not
+    b = copy("b")
+    assert begun(b).take(b.root / CELL, None)
     with RemoteRun(a).registered():
         pass
-    assert left(a) == []
+    assert [name for name in left(a) if name.startswith(LEASES)] == chain
 
 
 def test_a_store_without_conditional_writes_bears_one_run(
