@@ -8,14 +8,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.remote.objects import Entry
+from bench.store.bundles import IMPORTED
+from bench.store.looks import LOOKS
+from bench.store.manifest import GRIDS
 from tasks.errors import plural
 
+PLAIN = (GRIDS, LOOKS, IMPORTED)  # folders of JSON files
 TAR, FAILED, WITH_MODEL = ".tar", ".failed.tar", ".model.tar"
+# What is read from a bucket: all other names are somebody else's, and may lead out of the copy.
+FOLDER = re.compile(r"(\.artefacts|[^/.][^/]*)/[^/.][^/]*/[^/.][^/]*")
+JSON_FILE = re.compile(rf"({'|'.join(map(re.escape, PLAIN))})/[^/.][^/]*\.json")
 
 
 @dataclass
@@ -57,7 +65,7 @@ def results(listing: Mapping[str, Entry]) -> dict[str, Remote]:
     found: dict[str, Remote] = {}
     for name, entry in listing.items():
         for suffix, kind in ((FAILED, "failed"), (WITH_MODEL, "model"), (TAR, "done")):
-            if name.endswith(suffix):
+            if name.endswith(suffix) and FOLDER.fullmatch(name.removesuffix(suffix)):
                 setattr(found.setdefault(name.removesuffix(suffix), Remote()), kind, entry)
                 break
     return found

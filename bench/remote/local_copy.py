@@ -21,19 +21,16 @@ from pathlib import Path
 from bench.errors import UserError
 from bench.hashing import digest
 from bench.remote.archives import BEGINNING, BROKEN, FIRST, extract, first_file, packed
-from bench.remote.contents import FAILED, TAR, WITH_MODEL, Fetched, Remote, results
+from bench.remote.contents import FAILED, JSON_FILE, PLAIN, TAR, WITH_MODEL, Fetched, Remote, results
 from bench.remote.objects import AT_ONCE, Entry, Objects
-from bench.store.bundles import IMPORTED
 from bench.store.files import read_json, write_bytes, write_json, write_text
 from bench.store.folders import State, state
 from bench.store.integrity import damage
 from bench.store.layout import DONE, ERROR, LEASE, MODEL
 from bench.store.leases import exclusive
 from bench.store.looks import LOOKS
-from bench.store.manifest import GRIDS
 from bench.store.schemas import SeedsRead
 
-PLAIN = (GRIDS, LOOKS, IMPORTED)  # folders of JSON files
 NOTES = ".remote/known"
 LARGE = ("states", "embeddings")  # kinds of tables of which reports read the time alone: only runs fetch the rest
 
@@ -63,7 +60,7 @@ class LocalCopy:
                 self.drop(name, done)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda name: self.fetch_one(name, there[name], done, whole=whole), sorted(there)))
-        plain = {name: entry for name, entry in listing.items() if name.startswith(tuple(f"{one}/" for one in PLAIN))}
+        plain = {name: entry for name, entry in listing.items() if JSON_FILE.fullmatch(name)}
         for name, entry in plain.items():
             self.fetch_plain(name, entry)
         self.present = {name for name in (*there, *plain) if self.note(name)}

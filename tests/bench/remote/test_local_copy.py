@@ -129,6 +129,29 @@ def test_a_damaged_archive_is_named_and_counts_as_damaged(copy: Copy, content: b
     assert f"{CELL} is damaged" in [*fetched.lines("s3://x", b.root)][-1]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../out/x/y.tar",
+        "twitter/../x.tar",
+        "a/b/c/d.tar",
+        ".grids/../x.json",
+        ".grids/a/b.json",
+        "notes.txt",
+        "a/./c.tar",
+    ],
+)
+def test_names_that_lead_elsewhere_are_ignored(copy: Copy, name: str) -> None:
+    a, b = copy("a"), copy("b")
+    done(a.root), a.send()
+    listing = {**a.objects.listing([""]), name: a.objects.listing([""])[f"{CELL}.tar"]}
+    b.objects.listing = lambda folders: listing  # type: ignore[method-assign]
+    b.fetch(whole=True)
+    assert {path.name for path in b.root.iterdir()} == {".lock", ".remote", "twitter"}
+    assert [path.name for path in (b.root / "twitter").iterdir()] == ["ce"]
+    assert not (b.root.parent / "out").exists()
+
+
 def test_models_travel_when_they_are_asked_for(copy: Copy) -> None:
     a, b = copy("a"), copy("b")
     (done(a.root) / "model").mkdir()
