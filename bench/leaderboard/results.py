@@ -181,7 +181,7 @@ class Match:
     """Differences of two rows on their common seeds. `withheld`: why they allow no verdict; empty if they do.
 
     `looks`: the numbers of seeds at which verdicts are read, if that was planned; `at_looks`: accuracy at those so far.
-    `trained`: in a cross-validation, the share of the real rows that a fold trains on; 1 otherwise.
+    `rows`: the test rows; more than the examples of `accuracy` where these are clusters, or folds of real rows (`folded`).
     """
 
     accuracy: Comparison | None = None
@@ -189,7 +189,8 @@ class Match:
     withheld: str = ""
     looks: tuple[int, ...] = ()
     at_looks: tuple[Comparison, ...] = ()
-    trained: float = 1.0
+    rows: int = 0
+    folded: bool = False
 
     @property
     def p(self) -> float:

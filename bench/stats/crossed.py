@@ -91,6 +91,11 @@ class Comparison:
     components: dict[str, float]
     effect: float = math.nan
 
+    @property
+    def varies(self) -> bool:
+        """Whether the difference varies over test rows or seeds."""
+        return self.components["example"] > 0.0 or self.components["seed"] > 0.0
+
 
 def components(scores: FloatArray) -> Components:
     """The sample variances of scores (..., S, N); of one difference (S, N) where each seed tests a fold, with NaN."""

@@ -37,7 +37,7 @@ class Needed:
     """Total numbers, those already used included.
 
     `seeds`: with the same number of test rows; None for one seed, which gives no variance between seeds. `examples`:
-    test rows, with the same number of seeds; in a cross-validation, the real rows, and `unit` says so.
+    test rows (not clusters), with the same number of seeds; in a cross-validation, the real rows, and `unit` says so.
     """
 
     seeds: Count | None
@@ -45,14 +45,20 @@ class Needed:
     unit: str = TESTED
 
 
-def needed(result: Comparison, delta: float, family: int = 1, trained: float = 1.0) -> Needed:
+def needed(
+    result: Comparison, delta: float, family: int = 1, rows: int | None = None, *, folded: bool = False
+) -> Needed:
     """The fewest seeds, or test rows, with which a new grid would settle the comparison with 80 % power.
 
     Settled: the verdict, corrected over the `family`, is *better* or *worse* as the difference is, or *equivalent* if
     it is within +-delta. The estimated difference counts as the true one, whatever its own uncertainty. Numbers above
-    `MOST_SEEDS` and `MOST_EXAMPLES` count as out of reach. `trained`: the share of the real rows that a fold trains on,
-    which are those that count as examples; 1 without folds.
+    `MOST_SEEDS` and `MOST_EXAMPLES` count as out of reach.
+
+    `rows`: the test rows behind the examples of the result, which may be clusters of rows or, where it is `folded`, the
+    part of the real rows that a fold trains on; None: as many. New rows count as if they came in the same proportion.
     """
+    rows = result.examples if rows is None else rows
+    each, most_rows = rows / result.examples, max(MOST_EXAMPLES, rows)
 
     def enough(seeds: int, examples: int, truth: Effects) -> bool:
         return power(truth, seeds, examples, result.difference, delta=delta, family=family) >= POWER
@@ -61,14 +67,14 @@ def needed(result: Comparison, delta: float, family: int = 1, trained: float = 1
         return smallest(lambda n: enough(n, result.examples, truth), result.seeds, MOST_SEEDS)
 
     def by_examples(truth: Effects) -> int | None:
-        return smallest(lambda n: enough(result.seeds, n, truth), result.examples, most_examples)
+        most = max(int(most_rows / each), result.examples)
+        number = smallest(lambda n: enough(result.seeds, n, truth), result.examples, most)
+        return None if number is None else math.ceil(number * each)
 
-    most_examples = max(MOST_EXAMPLES, result.examples)
     truths = (effects(result), *extremes(result))
     number, low, high = map(by_examples, truths)
-    number, low, high = (None if value is None else math.ceil(value / trained) for value in (number, low, high))
-    examples = Count(number, low, high, math.ceil(most_examples / trained))
-    unit = FOLDED if trained < 1 else TESTED
+    examples = Count(number, low, high, most_rows)
+    unit = FOLDED if folded else TESTED
     if result.conditional:
         return Needed(None, examples, unit)
     number, low, high = map(by_seeds, truths)

@@ -5,6 +5,7 @@ floor f_t of `crossed` and the largest A_t apart,
 
     h^2 = (t_{S-1}^2 A_max + t_R^2 (sum A_t - A_max) + t_{N-1}^2 sum B_t) / T^2,   at least t_{N-1}^2 sum f_t / T^2,
 
+and a task on which nothing varies adds the square of its own half-width, t_{N-1}^2 / N_t (see `crossed.width`) / T,
 R being the degrees of freedom of the other tasks' seeds together, and N the rows of the smallest test. Pooling is
 right where seeds spread alike on all tasks. Where one task has most of the variance, only its own seeds tell of it. One
 t with all degrees of freedom then misses the truth in up to 21 % of cases in place of 5, one with Satterthwaite's in up
@@ -29,6 +30,7 @@ class Strata:
     """The mean difference over tasks, and what its half-width is made of.
 
     `seed`, `example`, `floor`: A_t, B_t and f_t (..., T). `seeds`, `examples`: numbers of each task (T,).
+    `constant`: the tasks on which nothing varies, by their places.
     """
 
     difference: FloatArray
@@ -37,6 +39,7 @@ class Strata:
     floor: FloatArray
     seeds: tuple[int, ...]
     examples: tuple[int, ...]
+    constant: tuple[int, ...] = ()
 
     def half_width(self, tail: float | FloatArray) -> FloatArray:
         """h (...) with quantiles that leave the probability `tail` above them."""
@@ -50,7 +53,10 @@ class Strata:
         rest = known.sum(axis=-1) - np.take_along_axis(known, largest[..., None], axis=-1)[..., 0]
         pooled = stdtrit(np.maximum(free.sum() - free[largest], 1), tail) ** 2
         squared = first + pooled * rest + square_n * self.example.sum(axis=-1)
-        return np.asarray(np.sqrt(np.maximum(squared, square_n * self.floor.sum(axis=-1))) / len(self.seeds))
+        squared = np.maximum(squared, square_n * self.floor.sum(axis=-1))
+        for task in self.constant:
+            squared = squared + (stdtrit(self.examples[task] - 1, tail) ** 2 / self.examples[task]) ** 2
+        return np.asarray(np.sqrt(squared) / len(self.seeds))
 
     def p(self) -> FloatArray:
         """Two-sided p (...) of no mean difference."""
@@ -72,4 +78,5 @@ def strata(comparisons: Sequence[Comparison]) -> Strata:
         floor,
         tuple(one.seeds for one in comparisons),
         tuple(one.examples for one in comparisons),
+        tuple(task for task, one in enumerate(comparisons) if not one.varies),
     )

@@ -47,7 +47,10 @@ def compare_with_baseline(
 
 
 def match(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Sequence[int] = ()) -> Match:
-    """Compare one row with the baseline; `withheld`: why there is no comparison or no verdict."""
+    """Compare one row with the baseline; `withheld`: why there is no comparison or no verdict.
+
+    With planned looks, seeds after the last look so far do not count yet.
+    """
     if row is base:
         return Match(withheld="baseline")
     if base is None:
@@ -63,17 +66,19 @@ def match(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Seque
     shared = sorted(set(row.cells) & set(base.cells))
     if not shared:
         return Match(withheld=reason or "no seed in common")
-    a, b = stacked(row, shared), stacked(base, shared)
     counts = [count for count in looks if count <= len(shared)]
     if looks and not counts:
         reason = reason or f"first look at {looks[0]} seeds"
+    shared = shared[: counts[-1]] if counts else shared
+    a, b = stacked(row, shared), stacked(base, shared)
     return Match(
         compare_accuracy(test.labels, a, b, test.clusters),
         None if (a < 0).any() else macro_f1(test, a, b),  # a fold is too small for a macro-F1 of its own
         reason,
         tuple(looks),
         tuple(compare_accuracy(test.labels, a[:count], b[:count], test.clusters) for count in counts),
-        trained=float((a < 0).mean()) or 1.0,
+        rows=int((a >= 0).any(axis=0).sum()),
+        folded=bool((a < 0).any()),
     )
 
 

@@ -87,9 +87,10 @@ def clipped(difference: float, span: Ends, *, rejected: bool, rules: Rules) -> E
 def judge(one: Match, kind: str, part: Corrected, rules: Rules) -> Paired:
     """The verdict on a match of this family (`kind`), from p-values corrected over the family.
 
-    Exploratory methods are not corrected. With planned looks, power is that of a verdict at the last look, and a
-    simultaneous interval has the share of the error rate of its look: it holds at whichever look one stops (repeated
-    confidence intervals, Jennison and Turnbull, 1989, JRSS B 51, 305-361).
+    Exploratory methods are not corrected. With planned looks, the detectable difference is that of a verdict at the
+    look so far, and a simultaneous interval has the share of the error rate of its look: it holds at whichever look one
+    stops (repeated confidence intervals, Jennison and Turnbull, 1989, JRSS B 51, 305-361). What would settle the
+    comparison is the size of a new run that reads its verdicts once.
     """
     exploratory = kind == "exploratory"
     if rules.intervals is Intervals.SIMULTANEOUS:
@@ -106,7 +107,9 @@ def judge(one: Match, kind: str, part: Corrected, rules: Rules) -> Paired:
         p_corrected=math.nan if exploratory else part.p,
         family=kind,
         verdict=word,
-        needed=needed(one.accuracy, rules.delta, strict, one.trained) if word.word == "undecided" else None,
+        needed=needed(one.accuracy, rules.delta, part.size, one.rows, folded=one.folded)
+        if word.word == "undecided"
+        else None,
         size=part.size,
         p_equivalent=part.same,
         p_alone=one.p,

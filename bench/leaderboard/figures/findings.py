@@ -33,7 +33,7 @@ def gains_found(section: Section) -> str:
     """The verdicts, and the highest and lowest difference."""
     rows = compared(section)
     ends = [rows[0], rows[-1]] if len(rows) > 1 else rows
-    values = " and ".join(f"{row.label} {gain(row.paired.accuracy if row.paired else None)}" for row in ends)
+    values = " and ".join(f"{row.label} {gain(row.paired.shown if row.paired else None)}" for row in ends)
     names = "highest and lowest" if len(rows) > 1 else "difference"
     return f"against {section.baseline}: {verdicts(section)}; {names}: {values} points"
 

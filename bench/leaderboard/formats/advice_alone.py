@@ -10,6 +10,7 @@ from bench.leaderboard.formats.html_text import blocks, inline
 from bench.leaderboard.formats.prose import constant_guess, heading, limits
 from bench.leaderboard.formats.to_json import SECTION, clean
 from bench.leaderboard.results import Report, Section
+from bench.leaderboard.rules import Family, Rules
 
 PAGE = """\
 <!DOCTYPE html>
@@ -41,19 +42,24 @@ li { margin: .5rem 0; }
 </body>
 </html>
 """
-NOTE = (
-    "Differences are of accuracy, in points, with simultaneous 95 % intervals for new seeds and new test examples. "
-    "Verdicts are corrected over the core methods of a section; the leaderboard explains them (`bench report`). "
-    "`bench labels` says what more labelled rows would bring. Where nothing is decided, the default choice is "
-    "`real-finetune`, generated rows first and real rows last, to be compared with `real-only`; docs/recommended.md "
-    "has the trials behind it."
-)
+
+
+def note(rules: Rules) -> str:
+    """What intervals and verdicts are, and what to do where nothing is decided."""
+    family = {Family.TASK: "a section", Family.REPORT: "all sections"}[rules.family]
+    return (
+        f"Differences are of accuracy, in points, with {rules.intervals.head} intervals for new seeds and new test "
+        f"examples. Verdicts are corrected by {rules.correction.author} over the core methods of {family}; the "
+        "leaderboard explains them (`bench report`). `bench labels` says what more labelled rows would bring. Where "
+        "nothing is decided, the default choice is `real-finetune`, generated rows first and real rows last, to be "
+        "compared with `real-only`; docs/recommended.md has the trials behind it."
+    )
 
 
 def markdown(report: Report) -> str:
     """The answers of all sections."""
     parts = [part for section in report.sections for part in (f"## {heading(section)}", *said(section))]
-    return "\n\n".join(["# Advice", *parts, NOTE]) + "\n"
+    return "\n\n".join(["# Advice", *parts, note(report.rules)]) + "\n"
 
 
 def html(report: Report) -> str:
@@ -62,7 +68,7 @@ def html(report: Report) -> str:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     sections = [(inline(heading(section)), blocks(said(section))) for section in report.sections]
-    return environment.from_string(PAGE).render(sections=sections, note=inline(NOTE)) + "\n"
+    return environment.from_string(PAGE).render(sections=sections, note=inline(note(report.rules))) + "\n"
 
 
 def json_list(report: Report) -> str:

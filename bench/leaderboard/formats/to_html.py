@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from bench.leaderboard.columns import NOTHING, Column, further, main_columns, overall_columns, section_columns
 from bench.leaderboard.compare.across_tasks import Overall, overall
+from bench.leaderboard.compare.families import TAIL
 from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
 from bench.leaderboard.figures import FigureFiles, slugs
 from bench.leaderboard.formats.answer import answer
@@ -35,9 +36,10 @@ from bench.leaderboard.formats.prose import (
     tuned,
     without_result,
 )
-from bench.leaderboard.results import Report, Row, Section
-from bench.stats.crossed import Comparison
+from bench.leaderboard.results import Match, Report, Row, Section
+from bench.stats.crossed import Comparison, interval
 from bench.stats.verdict import with_interval
+from tasks.errors import plural
 
 T = TypeVar("T")
 FOLDER = Path(__file__).parent
@@ -180,15 +182,19 @@ def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:
         ("difference (points)", 100 * result.difference, "+.3f"),
         ("standard error (points)", 100 * result.se, ".3f"),
         ("degrees of freedom", result.df, ".1f"),
-        ("p, not corrected", result.p if allowed else math.nan, ".3g"),
+        ("p, not corrected", row.paired.p_alone if row.paired and allowed else math.nan, ".3g"),
         ("p, corrected", row.paired.p_corrected if row.paired else math.nan, ".3g"),
         ("p of equivalence", row.paired.p_equivalent if row.paired else math.nan, ".3g"),
         ("p, step-down max-T (for information)", row.paired.p_max_t if row.paired else math.nan, ".3g"),
         ("effect size (in sd with one more seed)", result.effect, "+.2f"),
         *((f"variance, {name}", value, ".3g") for name, value in result.components.items()),
     ]
-    yield "95 % interval, this comparison alone (points)", f"{100 * result.low:+.2f} to {100 * result.high:+.2f}"
-    yield "seeds × test rows", f"{result.seeds} × {result.examples:,}"
+    match = row.paired.match if row.paired else None
+    low, high = interval(result, TAIL * match.share) if match and match.looks else (result.low, result.high)
+    over = ", over all planned looks" if match and match.looks else ""
+    yield f"95 % interval, this comparison alone{over} (points)", f"{100 * low:+.2f} to {100 * high:+.2f}"
+    yield "seeds", f"{result.seeds}"
+    yield "test rows", counted(match, result)
     for name, value, form in values:
         yield name, NOTHING if math.isnan(value) else format(value, form)
     if row.paired and (detectable := row.paired.verdict.detectable):
@@ -199,6 +205,13 @@ def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:
             yield f"{name} in total that would settle it with 80 % power", count.text
     if result.conditional:
         yield "holds for", "these trained models only (one seed)"
+
+
+def counted(match: Match | None, result: Comparison) -> str:
+    """`320 in 80 clusters`: the test rows of a comparison, and what stands for them in its variances."""
+    if match is None or match.rows == result.examples:
+        return f"{result.examples:,}"
+    return f"{match.rows:,} in " + ("folds, one per seed" if match.folded else plural(result.examples, "cluster"))
 
 
 def image(figure: FigureFiles) -> dict[str, str]:

@@ -6,7 +6,9 @@ import pytest
 
 from bench.leaderboard import Rules
 from bench.leaderboard.build import build
+from bench.leaderboard.formats.to_html import details
 from bench.stats.crossed import compare
+from bench.stats.needed import needed
 from bench.store import hidden_columns
 from bench.store.layout import precomputed_path
 from tasks import Rows
@@ -60,6 +62,18 @@ def test_repeats_of_rows_are_as_the_rows_once(both):
         narrow = next(other for other in plain.rows if other.label == row.label).paired.accuracy
         assert result.high - result.low > narrow.high - narrow.low
         assert row.paired.macro_f1.examples == 80
+
+
+def test_needed_test_rows_are_rows(both):
+    rows = [next(row for row in section.rows if row.label == "focal") for section in both]
+    clustered, plain = (row.paired for row in rows)
+    assert clustered.verdict.word == "undecided"
+    units = needed(clustered.accuracy, 0.01, clustered.size).examples
+    found = clustered.needed.examples
+    assert (found.number, found.low) == (COPIES * units.number, COPIES * units.low)
+    assert plain.needed == needed(plain.accuracy, 0.01, plain.size)
+    said = [dict(details(row, row.paired.accuracy))["test rows"] for row in rows]
+    assert said == ["320 in 80 clusters", "320"]
 
 
 def test_all_pairs_and_max_t_count_clusters(both):

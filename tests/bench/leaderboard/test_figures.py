@@ -6,9 +6,10 @@ import pytest
 
 from bench.leaderboard import USUAL, figures
 from bench.leaderboard.build import build
+from bench.leaderboard.columns import gain
 from bench.leaderboard.compare.all_pairs import compare_pairs
 from bench.leaderboard.figures import FIGURES, draw, files, forest, slugs, training
-from bench.leaderboard.figures.findings import shown_pairs
+from bench.leaderboard.figures.findings import gains_found, shown_pairs
 from bench.leaderboard.figures.style import render, styled
 from bench.leaderboard.formats.to_markdown import as_markdown
 from bench.stats.crossed import compare
@@ -202,3 +203,11 @@ def test_alternative_texts_state_what_figures_show(store):
     assert "highest and lowest: dimp +" in by_key["gains"]
     assert "mean accuracy from" in by_key["seeds"]
     assert re.search(r"\d of 6 pairs differ significantly; best group: dimp", by_key["pairs"])
+
+
+def test_the_alternative_text_has_the_intervals_of_the_plot(store):
+    table = table_of(store)
+    rows = [row for row in table.sections[0].rows if row.paired and row.paired.shown]
+    highest = max(rows, key=lambda row: row.paired.shown.difference)
+    assert gain(highest.paired.shown) != gain(highest.paired.accuracy)
+    assert f"{highest.label} {gain(highest.paired.shown)}" in gains_found(table.sections[0])

@@ -89,8 +89,8 @@ def test_a_difference_of_zero_can_become_equivalent():
 
 def test_folds_count_real_rows():
     """Four of five rows count as examples: those that a fold trains on."""
-    result = with_difference(Design(5, 350, 0.0), 0.03)
-    plain, folded = needed(result, 0.01, 8), needed(result, 0.01, 8, trained=0.8)
+    result = with_difference(Design(5, 360, 0.0), 0.03)
+    plain, folded = needed(result, 0.01, 8), needed(result, 0.01, 8, 450, folded=True)
     assert folded.examples.number == int(np.ceil(plain.examples.number / 0.8))
     assert (plain.unit, folded.unit) == ("test row", "cross-validated real row")
     assert folded.seeds == plain.seeds

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from bench.stats.calibration import Design, draw
-from bench.stats.crossed import Components, compare, terms
+from bench.stats.crossed import Components, compare, interval, terms
 from bench.stats.strata import Strata, strata
 
 
@@ -69,3 +69,16 @@ def test_it_misses_the_truth_in_at_most_five_percent(seeds, rows, sds, narrower,
     half = mean.half_width(tail)
     assert (np.abs(mean.difference) > half).mean() <= 2 * tail + 3 * np.sqrt(2 * tail / grids)
     assert half.mean() <= narrower * np.sqrt((np.array(wide) ** 2).sum(axis=0)).mean() / len(sds)
+
+
+def test_tasks_on_which_no_row_differs_leave_room_for_rows_that_were_not_seen():
+    right = (np.random.default_rng(3).random((3, 400)) < 0.8).astype(float)
+    same = compare(right, right)
+    for tail in (0.025, 0.025 / 8):
+        alone = interval(same, tail)[1]
+        assert alone <= float(strata([same]).half_width(tail)) < 1.1 * alone
+        assert alone <= np.sqrt(2) * float(strata([same, same]).half_width(tail)) < 1.1 * alone
+    d = differences(np.random.default_rng(4), 4, 100, 0.02)
+    differs = compare(d, np.zeros_like(d))
+    one = (differs.high - differs.difference) / 2
+    assert float(strata([differs, same]).half_width(0.025)) > max(one, same.high / 2)

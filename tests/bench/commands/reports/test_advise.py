@@ -61,3 +61,18 @@ def test_a_section_without_any_result(store, capsys):
     other = FakeStore(store.root, task="b", task_ref="b").method("focal", missing=(0, 1, 2))
     write_json(store.root / ".grids" / "b.json", other.manifest())
     assert "No cell of this section has a result." in bench(capsys, "advise", "--task", "b")[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ((), "with simultaneous 95 % intervals"),
+        ((), "corrected by Holm over the core methods of a section;"),
+        (("--family", "report"), "corrected by Holm over the core methods of all sections;"),
+        (("--correction", "bh"), "corrected by Benjamini and Hochberg over the core methods of a section;"),
+    ],
+)
+def test_the_note_names_the_rules(store, capsys, options, text):
+    code, out, error = bench(capsys, "advise", *options)
+    assert code == 0, error
+    assert text in out
