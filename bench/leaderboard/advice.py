@@ -37,6 +37,9 @@ def advise(rows: Sequence[Row], compared: Comparisons, beat_majority: frozenset[
     others = compared(chosen.label) if chosen else {}
     over = {label: against[label].get(chosen.label) if chosen else None for label in against}
     helps = helps_of(rows, against[REAL_ONLY])
+    question = open_question(helps, closest, over, others)
+    unsettled = {question.label, question.reference} if question else set[str]()
+    open_rivals = unsettled if chosen and chosen.label in unsettled else set[str]()
     return Advice(
         helps=helps,
         helped=helped,
@@ -45,13 +48,20 @@ def advise(rows: Sequence[Row], compared: Comparisons, beat_majority: frozenset[
         choice=chosen.label if chosen else None,
         over_plain=over[PLAIN],
         over_real=over[REAL_ONLY],
-        rivals=tuple(row.label for row in rows if row.best and row is not chosen and row.spec["core"]),
+        rivals=tuple(
+            row.label
+            for row in rows
+            if row is not chosen and row.spec["core"] and (row.best or row.label in open_rivals)
+        ),
+        apart=tuple(
+            row.label for row in rows if chosen and row.spec["core"] and row.cells and row.complete and row.best is None
+        ),
         exploratory_above=tuple(
             row.label
             for row in rows
             if chosen and row.best and not row.spec["core"] and row.accuracy.mean > chosen.accuracy.mean
         ),
-        question=open_question(helps, closest, over, others),
+        question=question,
         beat_majority=beat_majority,
         measured=sum(bool(row.cells) for row in rows),
     )

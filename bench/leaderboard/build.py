@@ -97,8 +97,8 @@ def build_section(spec: Mapping[str, Any], store: Path, scores: Scores, rules: R
     far: tuple[Far, ...] = ()
     test = with_clusters(reader.rows, spec, store) if reader.rows is not None else None
     if test is not None:
-        pairs = compare_pairs(rows, test, rules)
         looks = spec.get("looks", ())
+        pairs = compare_pairs(rows, test, rules, looks)
         rows = with_comparisons(rows, test, pairs, rules, looks)
         beat = beats_majority(rows, test)
         uninformative = reasons(spec, rows, test, rules.baseline, beat)

@@ -221,7 +221,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Pairs:
-    """All pairs of the M complete methods that share seeds and environment; arrays are (M, M), row minus column.
+    """All pairs of the M complete methods that share an environment; arrays are (M, M), row minus column.
 
     `difference`: of accuracy. `p`: corrected over the M (M - 1)/2 pairs. `words`: better, worse, equivalent or
     undecided. `best`: labels of the best group; the best method is missing from it with probability at most 5 %.
@@ -260,7 +260,9 @@ class Advice:
     those that are not, the one with the highest accuracy; `with_generated`: how many were compared with real-only.
     `choice`: the method to use; None if no method is comparable.
     `over_plain`, `over_real`: what it is worth; None where the reference is missing, incomplete or the choice itself.
-    `rivals`: the other methods of the best group. `question`: the comparison that matters most of those that are open.
+    `rivals`: the other core methods of the best group, and the one of the open question about the choice. `apart`:
+    complete core methods that cannot be compared with the choice, because seeds, code or device differ.
+    `question`: the comparison that matters most of those that are open.
     `beat_majority`: which of the `measured` methods are shown to be better than a constant guess.
     """
 
@@ -272,6 +274,7 @@ class Advice:
     over_plain: Against | None = None
     over_real: Against | None = None
     rivals: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
     exploratory_above: tuple[str, ...] = ()
     question: Against | None = None
     beat_majority: frozenset[str] = field(default_factory=frozenset)

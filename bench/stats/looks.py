@@ -49,6 +49,11 @@ def shares(looks: Sequence[int]) -> FloatArray:
     return np.diff(spent, prepend=0.0)
 
 
+def reached(seeds: int, looks: Sequence[int]) -> tuple[int, ...]:
+    """The looks that so many seeds allow."""
+    return tuple(count for count in looks if count <= seeds)
+
+
 def over_looks(p: Sequence[float], looks: Sequence[int]) -> float:
     """The p-value of a comparison over the looks so far, of which `p` holds the p-values; at most 1."""
     return float(min([1.0, *(value / share for value, share in zip(p, shares(looks), strict=False))]))

@@ -61,9 +61,9 @@ def pairwise(scores: FloatArray) -> Pairwise:
     return Pairwise(difference, variances, p_values(difference, variances, *effective_shape(scores)))
 
 
-def one_sided(pairs: Pairwise) -> FloatArray:
-    """One-sided p (M, M) of "column is better than row"."""
-    return np.where(pairs.difference < 0, pairs.p / 2, 1 - pairs.p / 2)
+def one_sided(difference: FloatArray, p: FloatArray) -> FloatArray:
+    """One-sided p (M, M) of "column is better than row", from differences row minus column and their two-sided p."""
+    return np.where(difference < 0, p / 2, 1 - p / 2)
 
 
 def sure_correlation(covariance: Components, seeds: int, examples: int) -> FloatArray:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bench.leaderboard.compare.families import TAIL, clipped, tail_of
 from bench.leaderboard.results import Row, Section
-from bench.leaderboard.rules import USUAL, Rules
+from bench.leaderboard.rules import USUAL, Intervals, Rules
 from bench.stats.crossed import Comparison
 from bench.stats.multiple import CORRECTIONS
 from bench.stats.strata import Strata, strata
@@ -62,9 +62,9 @@ class OverallRow:
 class Overall:
     """A summary over tasks with the same settings.
 
-    `left_out`: methods that are missing or incomplete on some task, with those tasks. `omitted`: tasks for which it is
-    unclear which of several sections counts. `uninformative`: tasks whose section has no verdicts and no ranking.
-    `family`: over how many core methods the mean gains are corrected.
+    `left_out`: methods that are missing, incomplete or not comparable on some task, with those tasks. `omitted`: tasks
+    for which it is unclear which of several sections counts. `uninformative`: tasks whose section has no verdicts and
+    no ranking. `family`: over how many core methods the mean gains are corrected.
     """
 
     spec: dict[str, str]
@@ -75,6 +75,7 @@ class Overall:
     uninformative: tuple[str, ...] = ()
     family: int = 0
     rules: Rules = USUAL
+    looks: bool = False  # whether verdicts of some task are read at planned looks
 
 
 def overall(sections: Sequence[Section]) -> tuple[Overall, ...]:
@@ -134,7 +135,8 @@ def summary(spec: dict[str, str], group: Sequence[Section]) -> Overall | None:
     rows.sort(key=lambda row: (-(row.gain.difference if row.gain else 0.0), -row.accuracy, row.label))
     left_out = {label: missing for label, missing in lacking.items() if missing}
     omitted = tuple(task for task, one in chosen.items() if one is None)
-    return Overall(spec, tasks, tuple(rows), left_out, omitted, silent, len(core), rules)
+    looks = any(section.spec.get("looks") for section in sections)
+    return Overall(spec, tasks, tuple(rows), left_out, omitted, silent, len(core), rules, looks)
 
 
 def is_core(rows: Sequence[Row]) -> bool:
@@ -167,17 +169,27 @@ def overall_row(rows: Sequence[Row], gain: Gain | None, rank: float, majority: f
 def mean_gains(methods: Mapping[str, Sequence[Row]], core: Sequence[str], rules: Rules) -> dict[str, Gain]:
     """The mean differences of the methods that have one on every task; those of `core` are one corrected family.
 
-    A core method without a mean counts in the family, like one without a result in a section.
+    A core method without a mean counts in the family, like one without a result in a section. With planned looks, p and
+    simultaneous intervals hold at whichever looks the tasks stop.
     """
     means = {label: strata(differences) for label, rows in methods.items() if (differences := differences_of(rows))}
-    p = {label: float(mean.p()) for label, mean in means.items()}
+    spent = {label: share_of(methods[label]) for label in means}
+    p = {label: min(1.0, float(mean.p()) / spent[label]) for label, mean in means.items()}
     corrected = CORRECTIONS[rules.correction]([p.get(label, math.nan) for label in core])
     by_label = dict(zip(core, map(float, corrected), strict=True))
-    tail = tail_of(corrected, rules)
-    return {
-        label: mean_gain(mean, p[label], by_label.get(label), tail if label in by_label else TAIL, rules)
-        for label, mean in means.items()
-    }
+    tails = {label: tail_of(corrected, rules) if label in by_label else TAIL for label in means}
+    if rules.intervals is Intervals.SIMULTANEOUS:
+        tails = {label: tail * spent[label] for label, tail in tails.items()}
+    return {label: mean_gain(mean, p[label], by_label.get(label), tails[label], rules) for label, mean in means.items()}
+
+
+def share_of(rows: Sequence[Row]) -> float:
+    """The share of the 5 % that a mean over tasks may use after the planned looks at which a method stopped on each.
+
+    The tasks stop each by itself. The shares of a task's looks have the sum 1, so their products over all combinations
+    of looks have too: p divided by the product is valid at whichever combination the tasks stop.
+    """
+    return math.prod(row.paired.match.share for row in rows if row.paired and row.paired.match)
 
 
 def differences_of(rows: Sequence[Row]) -> list[Comparison]:

@@ -16,6 +16,7 @@ from bench.leaderboard.results import Match, Paired
 from bench.leaderboard.rules import Rules
 from bench.stats.crossed import Comparison, compare_accuracy, compare_macro_f1
 from bench.stats.folds.variances import effective_shape
+from bench.stats.looks import reached
 from bench.stats.multiple import max_t
 from bench.stats.pairwise import covariances, sure_correlation
 from bench.stats.verdict import incomplete
@@ -66,7 +67,7 @@ def match(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Seque
     shared = sorted(set(row.cells) & set(base.cells))
     if not shared:
         return Match(withheld=reason or "no seed in common")
-    counts = [count for count in looks if count <= len(shared)]
+    counts = reached(len(shared), looks)
     if looks and not counts:
         reason = reason or f"first look at {looks[0]} seeds"
     shared = shared[: counts[-1]] if counts else shared

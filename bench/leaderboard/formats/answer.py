@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.leaderboard.advice import PLAIN, REAL_ONLY
+from bench.leaderboard.advice import PLAIN, REAL_ONLY, uses_generated
 from bench.leaderboard.columns import gain, percent
 from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.results import Advice, Against, Helps, Section
@@ -64,7 +64,7 @@ def larger(spec: Mapping[str, Any]) -> Iterator[str]:
 
 def sentences(section: Section, advice: Advice) -> tuple[str, str, str]:
     """Does the generated set help; which method, how sure and what it is worth; what is open."""
-    return helps(section, advice), use(section, advice), still_open(advice)
+    return helps(section, advice), use(section, advice), still_open(section, advice)
 
 
 def helps(section: Section, advice: Advice) -> str:
@@ -74,9 +74,10 @@ def helps(section: Section, advice: Advice) -> str:
     beat = f"{share(len(advice.beat_majority), advice.measured)} shown to be better than {constant}"
     most = advice.helped[0] if advice.helped else advice.closest
     if most is None or advice.helps is Helps.UNKNOWN:
-        return f"{title} Not known, as {REAL_ONLY} (the real rows alone) has no complete result here; {beat}."
-    highest = f"{escape(most.label)}, {worth(most)}"
+        return f"{title} Not known, as {unknown(section)}; {beat}."
     among = advice.with_generated
+    lacking = sum(bool(row.spec["core"]) and uses_generated(row) for row in section.rows) - among
+    highest = f"{escape(most.label)}, {worth(most)}" + (f"; {lacking} more without a comparison" if lacking else "")
     if advice.helps is Helps.YES:
         return (
             f"{title} Yes: {share(len(advice.helped), among, 'core method with generated rows')} shown to be better "
@@ -93,6 +94,19 @@ def helps(section: Section, advice: Advice) -> str:
     )
 
 
+def unknown(section: Section) -> str:
+    """Why nothing is known of generated rows."""
+    real = next((row for row in section.rows if row.label == REAL_ONLY), None)
+    alone = f"{REAL_ONLY} (the real rows alone)"
+    if real is None or not real.cells:
+        return f"{alone} has no result here"
+    if not real.complete:
+        return f"{alone} is incomplete: {len(real.cells)}/{len(real.seeds)}"
+    if not any(row.spec["core"] and uses_generated(row) for row in section.rows):
+        return "there is no core method with generated rows"
+    return f"no core method with generated rows is complete and comparable with {alone}"
+
+
 def share(count: int, of: int, noun: str = "method") -> str:
     """`3 of 9 methods are`, `the one method is`."""
     if of == 1:
@@ -106,7 +120,7 @@ def use(section: Section, advice: Advice) -> str:
     """The choice, how sure it is, and what it is worth."""
     title = "**Which method?**"
     if advice.choice is None:
-        return f"{title} No core method is complete, so none can be named."
+        return f"{title} {nameless(section)}"
     parts = [f"{title} **{escape(advice.choice)}**, {why(section, advice)}"]
     values = [
         f"over {name}: {worth(one)}"
@@ -121,21 +135,38 @@ def use(section: Section, advice: Advice) -> str:
 
 def why(section: Section, advice: Advice) -> str:
     """What speaks for the choice: it is alone in the best group, or the simplest there."""
+    apart = f"; not compared with it, as seeds, code or device differ: {some(advice.apart)}" if advice.apart else ""
     if not advice.rivals:
-        return "the only core method that no other is shown to beat"
+        return f"the only core method that no other is shown to beat{apart}"
     others = plural(len(advice.rivals), "other core method")
     verb = "is" if len(advice.rivals) == 1 else "are"
     return (
         f"the simplest that no other is shown to beat; {others} {verb} not ruled out as the best: {some(advice.rivals)}"
+        + apart
     )
 
 
-def still_open(advice: Advice) -> str:
+def nameless(section: Section) -> str:
+    """Why no method can be named."""
+    core = [row for row in section.rows if row.spec["core"]]
+    if not core:
+        return "None can be named, as all methods are exploratory."
+    complete = [row for row in core if row.cells and row.complete]
+    if not complete:
+        return "No core method is complete, so none can be named."
+    if len(complete) == 1:
+        return f"{escape(complete[0].label)} is the only complete core method, so there is nothing to compare it with."
+    return "None can be named, as no two core methods share two seeds, code, versions and device."
+
+
+def still_open(section: Section, advice: Advice) -> str:
     """The most important open comparison, and what would settle it."""
     title = "**What is open?**"
     one = advice.question
-    if advice.choice is None:
+    if advice.choice is None and any(row.absent for row in section.rows if row.spec["core"]):
         return f"{title} Everything, until the cells of this section are finished: the same command continues them."
+    if advice.choice is None:
+        return f"{title} Everything, as core methods are not compared here."
     if one is None or one.paired.needed is None:
         return f"{title} No comparison on which this choice rests is undecided."
     return (

@@ -61,10 +61,11 @@ def comparisons(report: Report) -> Iterator[str]:
     yield (
         "**not shown to be worse** (the best group): *no*: some other method is significantly better. *yes*: none is; "
         "this does not show that the method is good, and with many methods and few seeds nearly all are *yes*. The "
-        "rule: of M comparable methods (no cell missing, same seeds, code and versions), each is tested against the "
-        "M − 1 others, one-sided at 5 % / (M − 1), so the best method is wrongly called *no* with a chance of at most "
-        "5 %. *no* does not name the better method, and is not corrected for the number of methods that are called "
-        "*no*. So the baseline can be *no* although every verdict against it is *undecided*."
+        "rule: of M comparable methods (no cell missing, same code and versions), each is tested against the "
+        "M − 1 others on the seeds that both have, one-sided at 5 % / (M − 1), so the best method is wrongly called "
+        "*no* with a chance of at most 5 %. *no* does not name the better method, and is not corrected for the number "
+        "of methods that are called *no*. So the baseline can be *no* although every verdict against it is "
+        "*undecided*."
     )
 
 

@@ -59,7 +59,8 @@ def after_across(group: Overall) -> Iterator[str]:
         "**mean rank**: mean over the tasks; 1 is best, ties share the mean of their ranks. **better, neither, "
         "worse**: on how many tasks the method has this verdict against the baseline, corrected "
         + ("over the whole report." if group.rules.family is Family.REPORT else "per task.")
-        + " **verdict on the mean**: of the mean Δ, corrected over the core methods of this table."
+        + " **verdict on the mean**: of the mean Δ, corrected over the core methods of this table"
+        + (", and over all combinations of planned looks at which the tasks may stop." if group.looks else ".")
     )
     if not all(row.core for row in group.rows):
         yield (
@@ -72,7 +73,7 @@ def after_across(group: Overall) -> Iterator[str]:
         names = "; ".join(
             f"{escape(label)} ({', '.join(map(escape, tasks))})" for label, tasks in group.left_out.items()
         )
-        yield f"Not ranked, because a task is missing or incomplete: {names}."
+        yield f"Not ranked, because a task has no complete result that can be compared: {names}."
     if group.omitted:
         names = ", ".join(map(escape, group.omitted))
         yield f"Not included, because several sections of the task could represent it: {names}."
@@ -208,8 +209,9 @@ def planned(section: Section) -> Iterator[str]:
         yield (
             "Verdicts are read at planned looks: a method whose verdict stands gets no more seeds. Each look may use "
             f"its share of the 5 % ({spent} of it), so p-values and verdicts keep their error rate over all looks. "
-            "So do simultaneous intervals. Plain intervals, the best group and the table of all pairs are those of a "
-            "fixed number of seeds. After an early stop, differences tend to be too large."
+            "So do simultaneous intervals, the best group and all pairs, each pair on the seeds that both methods "
+            "have. Plain intervals are those of a fixed number of seeds. After an early stop, differences tend to be "
+            "too large."
         )
 
 

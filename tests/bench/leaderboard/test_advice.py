@@ -71,6 +71,44 @@ def test_without_real_only_it_is_not_known_whether_the_set_helps(tmp_path):
     assert "Not known, as real-only" in next(answer(section))
 
 
+@pytest.mark.parametrize(
+    ("skills", "exploratory", "sentences"),
+    [
+        (
+            {"ce": 1.0},
+            (),
+            ("ce is the only complete core method", "Everything, as core methods are not compared here."),
+        ),
+        ({"real-only": 1.0, "mine": 1.5}, ("mine",), ("as there is no core method with generated rows",)),
+        ({"mine": 1.0, "other": 1.5}, ("mine", "other"), ("None can be named, as all methods are exploratory.",)),
+    ],
+)
+def test_the_reason_why_nothing_can_be_said(tmp_path, skills, exploratory, sentences):
+    _, section = section_of(tmp_path, skills, exploratory=exploratory)
+    text = "".join(answer(section))
+    assert all(sentence in text for sentence in sentences)
+
+
+def test_methods_without_a_comparison_are_counted(tmp_path):
+    store = FakeStore(tmp_path, rows=400)
+    store.method("ce", skill=0.8).method("real-only", skill=3.0).method("dimp", failed=(1,)).method("imp", failed=(2,))
+    (section,) = build(store.manifest(), store.root).sections
+    assert "2 more without a comparison" in next(answer(section))
+    store.method("real-only", skill=3.0, failed=(0,))
+    store.section["methods"].pop(1)
+    (section,) = build(store.manifest(), store.root).sections
+    assert "Not known, as real-only (the real rows alone) is incomplete: 2/3" in next(answer(section))
+
+
+def test_the_method_of_the_open_question_is_a_rival(tmp_path):
+    """One-sided at 5 % real-only beats dimp, two-sided it does not."""
+    _, section = section_of(tmp_path, {"real-only": 1.5, "dimp": 1.36}, rows=500)
+    rows = {row.label: row for row in section.rows}
+    assert (rows["real-only"].best, rows["dimp"].best) == (True, False)
+    assert section.advice.question.paired.verdict.word == "undecided"
+    assert (section.advice.choice, section.advice.rivals) == ("real-only", ("dimp",))
+
+
 def test_an_exploratory_method_is_named_and_never_chosen(tmp_path):
     _, section = section_of(tmp_path, {"ce": 1.0, "real-only": 0.9, "mine": 4.0}, exploratory=("mine",))
     assert section.advice.choice in ("ce", "real-only")
