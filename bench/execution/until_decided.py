@@ -17,22 +17,28 @@ from bench.execution import engines
 from bench.execution.grid import Options, Result, run
 from bench.execution.progress import Progress, Say
 from bench.leaderboard.build import build
+from bench.leaderboard.informative import of_smoke_test
 from bench.planning.plan import Plan
 from bench.planning.planner import sections_of
 from bench.stats.looks import FEWEST, planned_looks
 from tasks.errors import plural
 
 MOST = 10  # seeds, where --max-seeds is not given
+WORDS = ("better", "worse", "equivalent")  # verdicts that decide
 Show = Callable[[Progress], AbstractContextManager[object]]
 
 
 @dataclass
 class Table:
-    """One table of the report: its request, and at how many seeds each method stopped; others are undecided."""
+    """One table of the report: its request, and at how many seeds each method stopped; others are undecided.
+
+    `silent`: why the table has no verdicts at the last look; empty if it has.
+    """
 
     request: Request  # one task, encoder and protocol
     stopped: dict[str, int] = field(default_factory=dict)  # label -> seeds
     words: dict[str, str] = field(default_factory=dict)  # label -> verdict, or why there is none
+    silent: tuple[str, ...] = ()
 
     def undecided(self, baseline: str) -> list[str]:
         """The labels of the methods that go on. The baseline goes on as long as another method does."""
@@ -69,7 +75,8 @@ def in_rounds(request: Request, options: Options, say: Say, show: Show) -> Resul
     """Run a grid until each method has a verdict against the baseline, or --max-seeds seeds.
 
     Verdicts are read at `bench.stats.looks.planned_looks` only, each with its share of the error rate. A method with a
-    failed cell stops too: it gets no verdict. Raises UserError before anything trains.
+    failed cell stops too: it gets no verdict. A table that is not informative goes on, as more seeds may change that.
+    Raises UserError before anything trains.
     """
     most = MOST if options.max_seeds is None else options.max_seeds
     looks = looks_of(request, options, most)
@@ -113,6 +120,8 @@ def looks_of(request: Request, options: Options, most: int) -> tuple[int, ...]:
         raise UserError(f"--until-decided needs the baseline {options.rules.baseline} among the methods")
     if len(labels) < 2:
         raise UserError(f"--until-decided needs a method to compare with {options.rules.baseline}")
+    if of_smoke_test(request.preset, request.settings.updates):
+        raise UserError("--until-decided reads verdicts, and these settings are those of a smoke test without any")
     return planned_looks(most)
 
 
@@ -135,40 +144,53 @@ def key_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def stop(tables: Mapping[tuple[str, ...], Table], result: Result, options: Options, count: int) -> None:
-    """Stop the methods that have a verdict after `count` seeds, and those that can get none."""
+    """Stop the methods that have a verdict after `count` seeds, and those that can get none.
+
+    Where the table is not informative no method has a verdict, and further seeds may give it one, unless the settings
+    are those of a smoke test.
+    """
     for section in build(result.manifest, result.store, options.rules).sections:
         table = tables[key_of(section.spec)]
+        table.silent = section.uninformative
         going = table.undecided(options.rules.baseline)
+        hopeless = of_smoke_test(section.spec["preset"], section.spec["settings"].get("updates"))
         for row in section.rows:
             paired = row.paired
             if row.label not in going or paired is None:
                 continue
-            if paired.withheld or paired.verdict.word != "undecided":
+            lacking = paired.match.withheld if paired.match and not hopeless else paired.withheld
+            if lacking or not (section.uninformative or paired.verdict.word == "undecided"):
                 table.stopped[row.label] = count
-                table.words[row.label] = paired.withheld or paired.verdict.word
+                table.words[row.label] = lacking or paired.verdict.word
 
 
 def table_line(table: Table, count: int, baseline: str) -> str:
-    """`look at 5 seeds: dimp better, focal equivalent (at 3 seeds); 4 methods go on`."""
+    """`look at 5 seeds: dimp better, focal equivalent (at 3 seeds); undecided: gce`, or why there is no verdict."""
     decided = [
         f"{label} {table.words[label]}" + (f" (at {seeds} seeds)" if seeds < count else "")
         for label, seeds in table.stopped.items()
     ]
     going = table.undecided(baseline)
-    return f"look at {count} seeds: {', '.join(decided) or 'no verdict'}; undecided: {', '.join(going) or 'none'}"
+    silent = f"not informative: {'; '.join(table.silent)}" if table.silent else ""
+    said = "; ".join(filter(None, [silent, ", ".join(decided)])) or "no verdict"
+    return f"look at {count} seeds: {said}; undecided: {', '.join(going) or 'none'}"
 
 
 def saving(tables: Mapping[tuple[str, ...], Table], most: int, baseline: str) -> str:
     """The last line: how many cells were needed, against a fixed number of seeds."""
-    used, fixed, compared, undecided = 0, 0, 0, 0
+    used, fixed, compared, decided, undecided = 0, 0, 0, 0, 0
     for table in tables.values():
-        going = table.undecided(baseline)
         seeds = [table.stopped.get(choice.label, most) for choice in table.request.methods if choice.label != baseline]
         used += sum(seeds) + max(seeds)
         fixed += most * len(table.request.methods)
         compared += len(seeds)
-        undecided += len(going)
+        if not table.silent:
+            decided += sum(word in WORDS for word in table.words.values())
+            undecided += len(table.undecided(baseline))
+    lacking = compared - decided - undecided
+    said = [f"{decided} of {plural(compared, 'method')} decided"]
+    said += [f"{count} {text}" for count, text in ((undecided, "undecided"), (lacking, "without a verdict")) if count]
     return (
-        f"{compared - undecided} of {plural(compared, 'method')} decided; {used:,} of the {fixed:,} cells that {most} "
+        f"{', '.join(said)}; {used:,} of the {fixed:,} cells that {most} "
         f"seeds for every method take: {fixed - used:,} saved ({100 * (fixed - used) / fixed:.0f} %)"
     )

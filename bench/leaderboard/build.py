@@ -15,7 +15,7 @@ from bench.leaderboard.advice import advise
 from bench.leaderboard.compare.all_pairs import compare_pairs
 from bench.leaderboard.compare.baseline import compare_with_baseline
 from bench.leaderboard.compare.families import over_report
-from bench.leaderboard.compare.far_rows import far_of
+from bench.leaderboard.compare.far_rows import with_far
 from bench.leaderboard.compare.references import References
 from bench.leaderboard.compare.shuffle import information_gains
 from bench.leaderboard.informative import beats_majority, reasons
@@ -23,7 +23,7 @@ from bench.leaderboard.read.cells import Absent, Cell, Reader
 from bench.leaderboard.read.clusters import with_clusters
 from bench.leaderboard.read.provenance import provenance
 from bench.leaderboard.read.scores import Examples, Scores, open_scores
-from bench.leaderboard.results import Costs, Far, Paired, Pairs, Quality, Report, Row, Section
+from bench.leaderboard.results import Costs, Paired, Pairs, Quality, Report, Row, Section
 from bench.leaderboard.rules import USUAL, Rules
 from bench.stats.folds.variances import overlap
 from bench.stats.interval import t_interval
@@ -50,7 +50,7 @@ def build(manifest: Mapping[str, Any], store: Path, rules: Rules = USUAL) -> Rep
         sections = tuple(
             replace(build_section(spec, store, scores, rules), axes=differing_axes(spec, specs)) for spec in specs
         )
-    sections = with_advice(over_report(sections, rules), rules)
+    sections = with_advice(with_far(over_report(sections, rules), rules), rules)
     environments = [cell.environment for section in sections for row in section.rows for cell in row.cells.values()]
     return Report(manifest, sections, provenance(environments), rules)
 
@@ -94,7 +94,6 @@ def build_section(spec: Mapping[str, Any], store: Path, scores: Scores, rules: R
     rows = [replace(row, costs=costs(row, reference), is_baseline=row.label == rules.baseline) for row in rows]
     rows.sort(key=lambda row: (math.isnan(row.accuracy.mean), -row.accuracy.mean, row.label))
     pairs, uninformative, beat = None, tuple[str, ...](), frozenset[str]()
-    far: tuple[Far, ...] = ()
     test = with_clusters(reader.rows, spec, store) if reader.rows is not None else None
     if test is not None:
         looks = spec.get("looks", ())
@@ -102,11 +101,9 @@ def build_section(spec: Mapping[str, Any], store: Path, scores: Scores, rules: R
         rows = with_comparisons(rows, test, pairs, rules, looks)
         beat = beats_majority(rows, test)
         uninformative = reasons(spec, rows, test, rules.baseline, beat)
-        far = () if uninformative else far_of(rows, test, rules, looks)
     if too_early(spec):
         so_far = f"{spec['so_far']['seeds']} of {spec['so_far']['of']} seeds so far"
         rows, pairs, uninformative = [without_verdict(row, so_far) for row in rows], None, (so_far,)
-        far = ()
     elif uninformative:
         rows, pairs = [without_verdict(row, "not informative") for row in rows], None
         rows.sort(key=lambda row: (math.isnan(row.accuracy.mean), row.label))
@@ -121,7 +118,6 @@ def build_section(spec: Mapping[str, Any], store: Path, scores: Scores, rules: R
         rules=rules,
         root=store,
         uninformative=uninformative,
-        far=far,
         beat_majority=beat,
     )
 

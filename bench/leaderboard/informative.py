@@ -46,7 +46,7 @@ def found(
     if len(spec["seeds"]) == 1:
         yield "there is one seed, so a difference between methods may be one between seeds"
     updates = spec["settings"].get("updates")
-    if spec["preset"] == SMOKE or (updates is not None and updates < FEWEST_UPDATES):
+    if of_smoke_test(spec["preset"], updates):
         yield f"the settings are those of a smoke test ({updates} updates)"
     majority = f"always predicting the most frequent class of the test ({100 * spec['majority']:.1f} %)"
     if not beat_majority:
@@ -66,6 +66,11 @@ def found(
         and all(one.word == "undecided" and at_least_all(one.detectable) for one in verdicts)
     ):
         yield "no difference, however large, would have been found with these seeds and test rows"
+
+
+def of_smoke_test(preset: str, updates: int | None) -> bool:
+    """Whether settings are those of a smoke test: the preset, or few updates."""
+    return preset == SMOKE or (updates is not None and updates < FEWEST_UPDATES)
 
 
 def at_least_all(found: Detectable | None) -> bool:

@@ -55,6 +55,15 @@ def with_interval(found: Detectable) -> str:
     return f"{detectable_points(found)} (80 % interval {low} to {high})"
 
 
+def word_of(difference: float, p: float, p_equivalent: float) -> str:
+    """The word of a verdict by its p-values."""
+    if p_equivalent < ALPHA:
+        return "equivalent"
+    if p < ALPHA:
+        return "better" if difference > 0 else "worse"
+    return "undecided"
+
+
 def verdict(
     result: Comparison,
     p: float,
@@ -72,12 +81,12 @@ def verdict(
     text has the difference for which *better* or *worse* would have 80 % power in this family.
     """
     found = detectable(result, delta=delta, family=family)
-    if (equivalence(result, delta) if p_equivalent is None else p_equivalent) < ALPHA:
-        word, text = "equivalent", f"equivalent within {exact_points(delta)}"
-    elif p < ALPHA:
-        word = text = "better" if result.difference > 0 else "worse"
-    else:
-        word, text = "undecided", f"undecided (detectable: {detectable_points(found)})"
+    same = equivalence(result, delta) if p_equivalent is None else p_equivalent
+    word = text = word_of(result.difference, p, same)
+    if word == "equivalent":
+        text = f"equivalent within {exact_points(delta)}"
+    elif word == "undecided":
+        text = f"undecided (detectable: {detectable_points(found)})"
     if exploratory:
         text += ", exploratory"
     if result.conditional:

@@ -9,39 +9,95 @@ half of the methods does not move it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from statistics import median, median_low, stdev
-from typing import TYPE_CHECKING
 
-from bench.leaderboard.compare.baseline import compare_with_baseline
-from bench.leaderboard.read.scores import Examples
-from bench.leaderboard.results import Far
-from bench.leaderboard.rules import Rules
+from bench.leaderboard.compare.baseline import match
+from bench.leaderboard.results import Far, Match, Row, Section
+from bench.leaderboard.rules import Family, Rules
+from bench.stats.multiple import CORRECTIONS
+from bench.stats.verdict import word_of
 
-if TYPE_CHECKING:
-    from bench.leaderboard.results import Row
+Values = tuple[float, float]  # p of a difference and of equivalence, not corrected
 
 POINTS = 0.05  # least distance, as a share
 SDS = 6.0
 FEWEST = 3  # seeds: of two, either may be the odd one
 
 
-def far_of(rows: Sequence[Row], test: Examples, rules: Rules, looks: Sequence[int] = ()) -> tuple[Far, ...]:
-    """The far seeds of a section's rows, which have their comparisons with the baseline."""
+def with_far(sections: Sequence[Section], rules: Rules) -> tuple[Section, ...]:
+    """The sections with their far seeds. `sections`: with their final verdicts; those without any have no far seeds."""
+    known = CoreValues(sections, rules)
+    return tuple(
+        section
+        if section.test is None or section.uninformative
+        else replace(section, far=far_of(place, known, section.rows))
+        for place, section in enumerate(sections)
+    )
+
+
+class CoreValues:
+    """The p-values of the core comparisons of some sections, each computed once, and their families."""
+
+    def __init__(self, sections: Sequence[Section], rules: Rules) -> None:
+        self.sections, self.rules = sections, rules
+        self.of_section = cache(self._of_section)
+
+    def _of_section(self, place: int) -> dict[tuple[int, str], Values]:
+        return {
+            (place, row.label): (math.nan, math.nan) if row.paired.withheld else self.values(row.paired.match)
+            for row in self.sections[place].rows
+            if row.paired is not None and row.paired.match is not None and row.paired.family == "confirmatory"
+        }
+
+    def values(self, one: Match) -> Values:
+        """The p-values of a match."""
+        return one.p, one.p_equivalent(self.rules.delta)
+
+    def words(self, place: int, changed: Mapping[str, Match]) -> dict[str, str]:
+        """The verdicts of a section in which some matches have changed, by method; empty where there is none."""
+        whole = self.rules.family is Family.REPORT
+        places = range(len(self.sections)) if whole else [place]
+        own = {label: self.values(one) for label, one in changed.items()}
+        family = {key: value for at in places for key, value in self.of_section(at).items()}
+        family |= {(place, label): value for label, value in own.items() if (place, label) in family}
+        corrected = [CORRECTIONS[self.rules.correction](part) for part in zip(*family.values(), strict=True)]
+        of_core = dict(zip(family, zip(*corrected, strict=True), strict=True))
+        words = {}
+        for row in self.sections[place].rows:
+            one = changed.get(row.label, row.paired.match if row.paired else None)
+            if one is None or one.accuracy is None or one.withheld:
+                words[row.label] = ""
+                continue
+            p, same = of_core.get((place, row.label)) or own.get(row.label) or self.values(one)
+            words[row.label] = word_of(one.accuracy.difference, p, same)
+        return words
+
+
+def far_of(place: int, known: CoreValues, rows: Sequence[Row]) -> tuple[Far, ...]:
+    """The far seeds of the section number `place`, with these rows."""
     found = far_seeds({row.label: {seed: cell.accuracy for seed, cell in row.cells.items()} for row in rows})
-    return tuple(far(rows, label, seed, test, rules, looks) for label, seed in found)
+    return tuple(far(place, label, seed, known) for label, seed in found)
 
 
-def far(rows: Sequence[Row], label: str, seed: int, test: Examples, rules: Rules, looks: Sequence[int]) -> Far:
-    """One far seed with the verdicts that change without it."""
+def far(place: int, label: str, seed: int, known: CoreValues) -> Far:
+    """One far seed with the verdicts that change without it, corrected over the family of the report."""
+    section = known.sections[place]
+    rows = section.rows
     fewer = [without(row, seed) if row.label == label else row for row in rows]
-    base = next((row for row in fewer if row.label == rules.baseline), None)
-    words = {}
-    for row, again in zip(rows, compare_with_baseline(fewer, base, test, rules, looks), strict=True):
-        before = row.paired.verdict.word if row.paired else ""
-        if before != again.verdict.word or row.label == label:
-            words[row.label] = (before, again.verdict.word)
+    base = next((row for row in fewer if row.label == known.rules.baseline), None)
+    assert section.test is not None, "a section with verdicts has test rows"
+    changed = {
+        row.label: match(row, base, section.test, known.rules, section.spec.get("looks", ()))
+        for row in fewer
+        if label in (row.label, known.rules.baseline)
+    }
+    after = known.words(place, changed)
+    before = {row.label: row.paired.verdict.word if row.paired else "" for row in rows}
+    words = {name: (before[name], after[name]) for name in before if before[name] != after[name] or name == label}
     cells = next(row.cells for row in rows if row.label == label)
     others = median(cell.accuracy for at, cell in cells.items() if at != seed)
     return Far(label, seed, cells[seed].accuracy, others, {name: pair for name, pair in words.items() if any(pair)})

@@ -86,6 +86,17 @@ def test_a_method_with_a_failed_cell_stops(rounds: Callable[..., Any]) -> None:
     asked, lines, _ = rounds("ce,focal,gce", failed={"gce": 1})
     assert [one["gce"] for one in asked] == [3, 3, 3, 3]
     assert any("gce incomplete: 2/3" in line for line in lines)
+    assert lines[-1].startswith("0 of 2 methods decided, 1 undecided, 1 without a verdict; ")
+
+
+def test_a_table_that_is_not_informative_goes_on(rounds: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """More seeds may show that methods are better than the majority class; nothing is decided before."""
+    monkeypatch.setattr(f"{__name__}.SKILLS", {"ce": -1.0, "dimp": -1.0, "focal": -1.0})
+    asked, lines, _ = rounds("ce,dimp,focal", failed={"focal": 0})
+    assert [(one["ce"], one["dimp"], one["focal"]) for one in asked] == [(3, 3, 3), (5, 5, 3), (7, 7, 3), (10, 10, 3)]
+    assert "look at 3 seeds: not informative: no method is shown to be better than" in lines[1]
+    assert lines[1].endswith("; focal incomplete: 2/3; undecided: dimp")
+    assert lines[-1].startswith("0 of 2 methods decided, 2 without a verdict; 23 of the 30 cells")
 
 
 @pytest.mark.parametrize(
@@ -98,6 +109,8 @@ def test_a_method_with_a_failed_cell_stops(rounds: Callable[..., Any]) -> None:
         ({"methods": "ce"}, {}, "needs a method to compare with ce"),
         ({}, {"max_seeds": 3}, "needs --max-seeds 4 or more, not 3"),
         ({}, {"force": True}, "use another --out"),
+        ({}, {}, "these settings are those of a smoke test without any"),
+        ({"preset": "quick", "settings": {"updates": 5}}, {}, "these settings are those of a smoke test without any"),
         ({}, {"until_decided": False, "max_seeds": 10}, "--max-seeds is for --until-decided"),
     ],
 )
@@ -111,19 +124,20 @@ def test_what_rounds_cannot_do(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_run_in_rounds(bench: Command, tmp_path: Path) -> None:
+def test_a_run_in_rounds(bench: Command, tiny_encoder: Path, tmp_path: Path) -> None:
     """Real trainings: two looks, one report; the same command again trains nothing; the report stays up to date."""
-    grid = ("run", "--methods", "ce,focal", "--until-decided", "--max-seeds", "4", "--no-figures")
-    first = bench(*grid, tiny=True)
+    grid = ("run", "--methods", "ce,focal", "--until-decided", "--max-seeds", "4", "--no-figures", "--workers", "1")
+    grid += ("--encoder", str(tiny_encoder), "--set", "updates=24")
+    first = bench(*grid)
     assert first.returncode == 0, first.stderr
     assert "looks at 3, 4 seeds; a method whose verdict stands gets no more" in first.stdout
     assert "cells that 4 seeds for every method take" in first.stdout
     report = (tmp_path / "reports" / "leaderboard.md").read_text()
     assert "Verdicts are read at planned looks" in report
     assert "nplanned looks: verdicts" not in report
-    again = bench(*grid, tiny=True)
+    again = bench(*grid)
     assert "0 trainings" in again.stdout
     assert (tmp_path / "reports" / "leaderboard.md").read_text() == report
     assert bench("report", "--check").returncode == 0
-    dry = bench(*grid, "--dry-run", tiny=True)
+    dry = bench(*grid, "--dry-run")
     assert "at most, if nothing is decided before 4 seeds:" in dry.stdout

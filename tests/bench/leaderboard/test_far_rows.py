@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.leaderboard import Rules
+from bench.leaderboard import Family, Rules
 from bench.leaderboard.build import build
 from bench.leaderboard.compare.far_rows import far_seeds
 from bench.leaderboard.formats.doubts import doubts
@@ -53,6 +53,38 @@ def test_the_report_names_it_and_the_verdict_without_it(collapsed):
     text = "\n".join(doubts(collapsed))
     assert f"- dimp, seed 3: accuracy {100 * row.cells[3].accuracy:.1f} %" in text
     assert "Without it: dimp better (with it undecided)" in text
+
+
+@pytest.mark.parametrize("family", list(Family))
+@pytest.mark.parametrize("label", ["dimp", "ce", "mine"])
+def test_the_verdicts_without_it_have_the_family_of_the_table(tmp_path, family, label):
+    """As if the seed had not been planned, in a report of the same tasks."""
+    skills = {"ce": 1.0, "dimp": 1.6, "focal": 1.3, "imp": 1.4, "mine": 1.3}
+
+    def sections(name, planned):
+        stores = []
+        for task in ("a", "b"):
+            root = tmp_path / name / task
+            store = FakeStore(root, rows=400, seeds=(0, 1, 2, 3, 4), task=task, task_ref=task, title=task)
+            for method, skill in skills.items():
+                store.method(method, skill=skill, core=method != "mine")
+                entry = store.section["methods"][-1]
+                if (task, method) == ("a", label):
+                    store.cell(entry["cells"]["4"], store.logits(method, 4, -1.0))
+                    entry["cells"] = {seed: path for seed, path in entry["cells"].items() if int(seed) in planned}
+                entry["cells"] = {seed: f"{task}/{path}" for seed, path in entry["cells"].items()}
+            stores.append(store)
+        return build(stores[0].manifest(stores[1]), tmp_path / name, Rules(family=family)).sections
+
+    whole, fewer = (
+        {row.label: row.paired.verdict.word for row in sections(name, seeds)[0].rows}
+        for name, seeds in (("whole", range(5)), ("fewer", range(4)))
+    )
+    (one,) = sections("again", range(5))[0].far
+    assert (one.label, one.seed) == (label, 4)
+    expected = {name: (whole[name], fewer[name]) for name in whole if whole[name] != fewer[name] or name == label}
+    assert one.words == {name: pair for name, pair in expected.items() if any(pair)}
+    assert one.words
 
 
 def test_macro_f1_has_no_interval_where_a_class_has_few_rows(tmp_path):
