@@ -181,7 +181,7 @@ class Match:
     """Differences of two rows on their common seeds. `withheld`: why they allow no verdict; empty if they do.
 
     `looks`: the numbers of seeds at which verdicts are read, if that was planned; `at_looks`: accuracy at those so far.
-    `rows`: the test rows; more than the examples of `accuracy` where these are clusters, or folds of real rows (`folded`).
+    `rows`: the test rows; more than the examples of `accuracy` where these are clusters, or folds (`folded`).
     """
 
     accuracy: Comparison | None = None
