@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= --methods all --tasks twitter
 
-.PHONY: setup setup-dev leaderboard test test-all test-lowest coverage mutation fuzz torture faults lint docs bench-report bench-cpu bench-gpu clean
+.PHONY: setup setup-dev leaderboard test test-all test-lowest coverage mutation fuzz torture faults lint docs reports bench-report bench-cpu bench-gpu clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -75,6 +75,15 @@ lint: setup-dev
 # The documentation site, in build/docs/html.
 docs: setup-dev
 	$(BIN)/python -m docs.site
+
+# The reports that are made from bundles: reports/bundles/NAME.zip gives reports/NAME.
+reports: setup
+	for bundle in reports/bundles/*.zip; do \
+		name=$$(basename $$bundle .zip); rm -rf build/bundles/$$name; \
+		$(BIN)/python -m bench import $$bundle --out build/bundles/$$name && \
+		$(BIN)/python -m bench report --out build/bundles/$$name --reports reports/$$name --format md,csv,json \
+		|| exit 1; \
+	done
 
 bench-report: setup
 	$(BIN)/python -m tests.performance.report

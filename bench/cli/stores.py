@@ -123,13 +123,16 @@ def publish(
     out: Annotated[Path, option("out")] = Path("runs"),
     texts: Annotated[bool, typer.Option("--texts", help="Add the tokens, from which texts can be read.")] = False,
     baseline: Annotated[str, option("baseline")] = "ce",
+    no_figures: Annotated[bool, option("figures")] = False,
 ) -> None:
     """Write a bundle: the finished cells of a store with their report and digests, without texts, models and logs."""
     from bench.commands.stores.publish import publish as publishing
     from bench.leaderboard import Rules
     from bench.remote.opened import fetched
 
-    for line in publishing(fetched(out, whole=texts), to, name, Rules(baseline=baseline), texts=texts):
+    for line in publishing(
+        fetched(out, whole=texts), to, name, Rules(baseline=baseline), texts=texts, figures=not no_figures
+    ):
         say(line)
 
 

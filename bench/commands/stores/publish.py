@@ -20,7 +20,7 @@ from tasks.errors import plural
 HUB = "hub:"  # before the id of a data set
 
 
-def publish(root: Path, to: str, name: str, rules: Rules, *, texts: bool) -> Iterator[str]:
+def publish(root: Path, to: str, name: str, rules: Rules, *, texts: bool, figures: bool = True) -> Iterator[str]:
     """Write the bundle of a store to `to`: a new folder, a file NAME.zip, or `hub:ORG/NAME`. Yields lines.
 
     Raises UserError for a store without finished cells or a place that cannot be written, before anything is written.
@@ -32,7 +32,9 @@ def publish(root: Path, to: str, name: str, rules: Rules, *, texts: bool) -> Ite
         done = pack(root, folder, texts=texts)
         if not done.copied:
             raise UserError(f"{root} has no finished cell to publish; `bench run --out {root}` trains some")
-        report([folder / STORE], folder / REPORT, rules, command=f"python -m bench publish --to {to}", figures=True)
+        shown = to if to.startswith(HUB) else Path(to).name  # folders of this machine are nobody else's business
+        command = f"python -m bench publish --to {shown}"
+        report([folder / STORE], folder / REPORT, rules, command=command, figures=figures)
         for cache in (folder / STORE).glob(".scores*"):
             cache.unlink()
         identity = write_contents(folder, {"name": name, "version": VERSION, "texts": texts, "cells": done.copied})

@@ -46,6 +46,13 @@ def bundle(whole_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_report_in_a_bundle_names_no_folder_of_its_author(bundle: Path) -> None:
+    texts = [path.read_text("utf-8") for path in (bundle / "report").glob("leaderboard.[mjh]*")]
+    assert len(texts) == 3
+    assert not any(str(bundle.parent) in text for text in texts)
+    assert "publish --to bundle" in texts[0]
+
+
 def cells(root: Path) -> dict[str, bytes]:
     """The predictions of the finished cells by folder."""
     done = [path.parent for path in root.glob("twitter/*/*/metrics.json")]
