@@ -23,7 +23,9 @@ from methods.base import Method
 
 SCHEMA = 1  # of the store
 TRAINER_VERSION = 2  # raised by hand when the same spec would train differently; tests hold a golden trajectory
-MIXED_PRECISION_VERSION = 3  # the same for cells in bf16 or fp16: with 2 only a worker's first cell had its precision
+# The same for cells in bf16 or fp16. With 2 only a worker's first cell had its precision; with 3 probes had it too, and
+# gradients in fp16 were divided by their scale several times.
+MIXED_PRECISION_VERSION = 4
 
 # The specification of a cell, and its rows.
 
@@ -43,12 +45,15 @@ class CellSpec:
     data: Mapping[str, str]  # content hash of each role that is read: generated, real, scored, test, select
     table_ids: Mapping[str, str]  # id of each precomputed table that the method reads
     code: str  # of the method
+    marks: tuple[str, ...] = ()  # see `bench.planning.marks`
 
     @cached_property
     def id(self) -> str:
         """The cell's name in the store."""
         values = asdict(self)
         values["artefacts"] = values.pop("table_ids")  # the key on disk, and so in the ids of all finished cells
+        if not self.marks:
+            values.pop("marks")
         mixed = values["settings"].get("precision", "no") != "no"
         return digest({"schema": SCHEMA, "trainer": MIXED_PRECISION_VERSION if mixed else TRAINER_VERSION, **values})
 

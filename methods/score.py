@@ -3,7 +3,7 @@
     s_i   the value of row i in the column `column` of the generated file
     loss = mean_i  w_i * -log p(y_i | x_i)
     how=share       w_i = n / k for the k = share * n rows with the largest s_i, else 0
-    how=threshold   w_i = n / k for the k rows with s_i >= threshold, else 0
+    how=threshold   w_i = n / k for the k rows with s_i >= threshold, else 0; both are float32, as columns are
     how=softmax     w_i = n exp(z_i / temperature) / sum_j exp(z_j / temperature)        z: s less its mean, divided by
                     its standard deviation
     per_class=True: the share, or the softmax, of each label's rows; `threshold` is one number for all rows
@@ -73,7 +73,7 @@ class Score(StaticWeights):
         labels, score = context.scored(column(self.config.column))
         score, rng = score.astype(np.float64), np.random.default_rng(context.seed)
         if self.config.how == "threshold":
-            kept = score >= self.config.threshold
+            kept = score >= np.float32(self.config.threshold)  # the column is float32, and 0.7 is another number there
             if not kept.any():
                 raise ValueError(
                     f"no row has {self.config.column} of {self.config.threshold} or more; largest {score.max()}"

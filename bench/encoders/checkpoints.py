@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ LARGER = 10  # times the size of the weights, up to which a configuration is com
 BUILDABLE = {"num_hidden_layers": 1000, "n_layers": 1000, "vocab_size": 1_000_000}
 BUILDABLE_WIDTH = 20_000
 MAX_CLASSES = 1_000_000
+DECODER_BLOCK = re.compile(r"(model\.)?layers\.0\.")  # names of weights; of encoders, those of ModernBERT begin so too
 SHOWN = 80  # characters of a value in an error
 NUMBERS = ("max_position_embeddings", "n_layers", "n_positions", "num_hidden_layers", "pad_token_id")
 OLD_NAME = ("gpt2", "gpt_bigcode", "openai-gpt")  # families whose configuration calls positions `n_positions`
@@ -66,6 +68,8 @@ class Checkpoint:
     tokenizer_hash: str
     blocks: int | None = None  # None if its configuration does not have it
     positions: int | None = None  # likewise
+    reads_last_token: bool = False  # whether its head may read a text's last token, as those of decoders do
+    has_decoder: bool = False  # beside its encoder, as T5 and BART
 
 
 def find(name: str, kind: str = "encoder") -> Checkpoint:
@@ -97,6 +101,8 @@ def find(name: str, kind: str = "encoder") -> Checkpoint:
         tokenizer_hash=digest(tokenizer),
         blocks=config.get("num_hidden_layers", config.get("n_layers")),
         positions=positions(config),
+        reads_last_token=config.get("model_type") != "modernbert" and any(map(DECODER_BLOCK.match, shapes)),
+        has_decoder=config.get("is_encoder_decoder") is True,
     )
 
 

@@ -65,6 +65,7 @@ def spec_json(rows: SectionRows, choice: MethodChoice, spec: CellSpec, roles: Ma
         "data": dict(spec.data),
         "artefacts": dict(spec.table_ids),
         "code": spec.code,
+        **({"marks": list(spec.marks)} if spec.marks else {}),
         "labels": list(rows.data.spec.labels),
         "real_use": str(choice.real_use),
         "rows": {name: len(roles[name].ids) for name in spec.data},

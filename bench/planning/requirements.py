@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -69,6 +69,11 @@ class Requirement(Protocol):
         """The role whose rows the table covers."""
         ...
 
+    @property
+    def of_checkers(self) -> bool:
+        """Whether the table is made by the checkers' encoder, where that is another than the classifier's."""
+        ...
+
     def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add the jobs that make the table to a plan, and return the last one."""
         ...
@@ -84,6 +89,7 @@ class Checker:
 
     method: str
     role: TableRole = "generated"
+    of_checkers: ClassVar[bool] = True
 
     def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add the training to the plan and return it."""
@@ -196,9 +202,10 @@ class TextTable:
     """A table that depends on a role's texts alone. Its folder may hold further texts; its id covers only these."""
 
     role: TableRole
+    of_checkers: ClassVar[bool] = False
 
     def table_id(self, job: Job, roles: Mapping[str, RoleRows]) -> str:
-        """The hash of the texts; the encoder and its tokenizer are in a cell's id anyway."""
+        """The hash of the texts; the classifier's encoder, which makes the table, is in a cell's id anyway."""
         return roles[self.role].texts
 
 
@@ -226,6 +233,7 @@ class Column:
 
     name: str
     role: TableRole = "generated"
+    of_checkers: ClassVar[bool] = False
 
     def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add the job that writes the column. Raises DataError if there is none, or for a missing cell."""

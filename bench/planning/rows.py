@@ -155,7 +155,8 @@ class SectionRows:
             embeddings = self.embeddings(tokens)
             self.job_of_folder[embeddings.folder] = embeddings.id
             return RoleRows(rows.ids, rows.labels, np.arange(len(rows)), tokens, embeddings.folder, tokens.name)
-        states = self.table_folder("states", [tokens.name, self.checkpoint.hash, layers, STATES_VERSION])
+        mark = ["padded self-test"] if self.checkpoint.reads_last_token else []  # see `bench.planning.marks`
+        states = self.table_folder("states", [tokens.name, self.checkpoint.hash, layers, STATES_VERSION, *mark])
         needs = (self.job_of_folder[tokens],)
         self.job_of_folder[states] = self.plan.add(
             StatesJob(f"states/{states.name}", states, self.plan.root, needs, tokens, self.checkpoint, layers)
@@ -164,7 +165,9 @@ class SectionRows:
 
     def embeddings(self, tokens: Path) -> EmbeddingsJob:
         """Plan the embeddings of the texts in a folder of tokens."""
-        folder, needs = self.table_folder("embeddings", [tokens.name, self.checkpoint.hash]), self.job_of_folder[tokens]
+        mark = ["encoder's embeddings"] if self.checkpoint.has_decoder else []  # see `bench.planning.marks`
+        folder = self.table_folder("embeddings", [tokens.name, self.checkpoint.hash, *mark])
+        needs = self.job_of_folder[tokens]
         job = EmbeddingsJob(f"embeddings/{folder.name}", folder, self.plan.root, (needs,), tokens, self.checkpoint)
         self.plan.add(job)
         return job

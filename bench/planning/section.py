@@ -17,6 +17,7 @@ from bench.jobs import CellJob, CellSpec, RoleRows, content, method_code
 from bench.planning import tuning
 from bench.planning.cell_planner import CellPlanner
 from bench.planning.describe import section, spec_json
+from bench.planning.marks import Training, marks
 from bench.planning.requirements import requirement
 from bench.store import role_texts
 from bench.store.folders import State, state
@@ -69,9 +70,8 @@ class SectionPlanner(CellPlanner):
                 paths[choice.label][str(seed)] = self.relative(job.folder)
                 # Tokens and states serve every cell, so they are no method's cost.
                 folders = (*job.tables.values(), *job.real_tables.values(), *(trial.folder for trial in job.trials))
-                needs[choice.label][str(seed)] = [
-                    self.relative(path) for path in folders if path not in self.checkers.job_of_folder
-                ]
+                shared = {*self.job_of_folder, *self.checkers.job_of_folder}
+                needs[choice.label][str(seed)] = [self.relative(path) for path in folders if path not in shared]
                 if QUALITY in job.tables and QUALITY not in self.request.checkers:  # the user's own was not tested
                     quality[str(seed)] = self.relative(job.tables[QUALITY])
                 self.plan.cells[job.id] = choice.label
@@ -101,8 +101,9 @@ class SectionPlanner(CellPlanner):
     ) -> CellJob:
         """Add a cell with its checkers and return it; `settings` replace those of the section."""
         required = {name: requirement(name, self.request.checkers) for name in choice.cls.requires_of(choice.config)}
-        jobs = {name: entry.job(self.checkers, seed, self.checkers.roles(seed)) for name, entry in required.items()}
-        table_ids = {name: required[name].table_id(job, self.checkers.roles(seed)) for name, job in jobs.items()}
+        makers = {name: self.checkers if entry.of_checkers else self for name, entry in required.items()}
+        jobs = {name: entry.job(makers[name], seed, makers[name].roles(seed)) for name, entry in required.items()}
+        table_ids = {name: required[name].table_id(job, makers[name].roles(seed)) for name, job in jobs.items()}
         spec = self.spec(choice, protocol, seed, roles, table_ids, settings)
         read = [role for name, role in roles.items() if name in spec.data]
         folders = {path for role in read for path in (role.tokens, role.states) if path is not None}
@@ -159,6 +160,7 @@ class SectionPlanner(CellPlanner):
             data["real"] = content(roles["real"])
         if protocol.rule:
             data["select"] = content(roles["select"])
+        settings = settings or self.settings
         return CellSpec(
             task=self.task.spec.name,
             method=choice.cls.name,
@@ -167,8 +169,9 @@ class SectionPlanner(CellPlanner):
             encoder_hash=self.checkpoint.hash,
             preset=self.request.preset,
             protocol=protocol.label,
-            settings=(settings or self.settings).of_cell(),
+            settings=settings.of_cell(),
             data=data,
             table_ids=dict(table_ids),
             code=method_code(choice.cls),
+            marks=marks(Training(choice, settings, self.checkpoint, self.checkers.checkpoint)),
         )

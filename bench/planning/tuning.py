@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import numpy as np
 
@@ -89,12 +89,17 @@ def hyper(config: MethodConfig, method: str, number: int) -> MethodConfig:
             for entry in searched
         }
         try:
-            return replace(config, **{name: round(v) if hints[name] is int else v for name, v in values.items()})
+            return replace(config, **{name: round(v) if whole(hints[name]) else v for name, v in values.items()})
         except ValueError:
             continue  # these settings exclude each other
     raise UserError(
         f"protocol tuned: {ATTEMPTS} draws from the ranges of {method} gave no valid setting; fix one of them"
     )
+
+
+def whole(hint: Any) -> bool:
+    """Whether a setting of this type, such as `int` or `int | None`, takes numbers without a fraction only."""
+    return int in (hint, *get_args(hint)) and float not in get_args(hint)
 
 
 def draw(search: tuple[Any, ...], log: bool, *names: str | int) -> Any:

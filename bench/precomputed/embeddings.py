@@ -26,7 +26,8 @@ def build(job: EmbeddingsJob) -> dict[str, Any]:
     table = table.take(first)
     device = devices.available()
     classifier = load(job.checkpoint, 2).model
-    model = classifier.get_submodule(str(classifier.base_model_prefix)).eval().to(device)
+    base: Any = classifier.get_submodule(str(classifier.base_model_prefix))
+    model = (base.get_encoder() if classifier.config.is_encoder_decoder else base).eval().to(device)
 
     def mean_state(inputs: dict[str, Tensor]) -> Tensor:
         states: Tensor = model(**inputs).last_hidden_state

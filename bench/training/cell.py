@@ -18,13 +18,18 @@ from bench.store.folders import finish
 from bench.tracking.live import live_curves
 from bench.training import save_model
 from bench.training.batches import within_memory
-from bench.training.history import History, NonFiniteLossError
+from bench.training.history import SKIPPED, History, NonFiniteLossError
 from bench.training.inputs import classifier, context, method_class, probed_real_rows, selection, table, training_rows
 from bench.training.outputs import clean, environment, write_results
 from bench.training.snapshots import Snapshots, save_snapshots
 from bench.training.trainer import Trainer
 
 NOTE = "memory ran out, so some cells pass {part} rows of a batch at a time; the effective batch is the same"
+
+OVERFLOWED = (
+    "fp16: gradients overflowed in some updates, which changed nothing; history.jsonl of a cell marks them as skipped, "
+    "and --precision=bf16 has none"
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) ->
         save_model.save(job, classifier(job, Settings(**job.spec.settings)))
     finish(job.folder, metrics)
     notes = [NOTE.format(part=trained.part)] if trained.part else []
+    notes += [OVERFLOWED] if any(SKIPPED in update for update in history.updates) else []
     return {**metrics, "seconds": timing["seconds"], "notes": notes}
 
 
@@ -94,8 +100,9 @@ def train(job: CellJob, part: int | None = None) -> Trained:
     settings = Settings(**job.spec.settings)
     cls = method_class(job)
     method = cls(cls.Config(**job.spec.hyperparameters))
-    trainer = Trainer(classifier(job, settings), settings, job.spec.task, job.spec.seed, method.networks, part)
+    model = classifier(job, settings)
     try:
+        trainer = Trainer(model, settings, job.spec.task, job.spec.seed, method.networks, part)
         rows = training_rows(job, method.config)
         method.start(context(job, method, rows))
         watch = selection(job, trainer) if job.rule else None
@@ -111,7 +118,9 @@ def train(job: CellJob, part: int | None = None) -> Trained:
         test = trainer.logits(table(job, job.test))
         scores = trainer.logits(table(job, job.scored)) if job.score else np.empty((len(job.scored.ids), 0))
     finally:
-        trainer.close()
+        Trainer.close()
+    if all(SKIPPED in update for update in history.updates):
+        raise NonFiniteLossError("fp16: the gradients of all updates overflowed; use --precision=bf16")
     if not (np.isfinite(test).all() and np.isfinite(scores).all()):
         last = {key: clean(value) for key, value in history.updates[-1].items()}
         raise NonFiniteLossError(f"the model after the last update has predictions that are not finite: {last}")

@@ -24,7 +24,7 @@ def build(job: DynamicsJob, training: Callable[[CellJob], Trained] | None = None
     from bench.training import cell
 
     began = time.perf_counter()
-    trained = (training or cell.train)(without_test(job.cell))
+    trained = (training or cell.train_within_memory)(without_test(job.cell))
     assert trained.snapshots is not None, "the cell has a snapshot request"
     return trained.snapshots.write(job.folder, trained.history, time.perf_counter() - began, alone=True)
 

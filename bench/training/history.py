@@ -14,6 +14,7 @@ from bench.arrays import BoolArray, IntArray
 
 # Called with the latest updates as numbers, while a training goes on.
 Live = Callable[[Sequence[Mapping[str, Any]]], None]
+SKIPPED = "skipped"  # entry of an update whose gradient overflowed in fp16, so that it changed nothing
 
 
 @dataclass
@@ -62,13 +63,13 @@ class History:
     def to_numbers(self) -> None:
         """Turn the tensors of the latest updates into numbers.
 
-        Raises NonFiniteLossError at the first loss or gradient that is not finite.
+        Raises NonFiniteLossError at the first loss or gradient that is not finite, unless the update was skipped.
         """
         first = next((i for i, update in enumerate(self.updates) if "weight" in update), len(self.updates))
         for update in self.updates[first:]:
             update["loss"], update["grad_norm"] = float(update["loss"]), float(update["grad_norm"])
             update.update(weight_statistics(update.pop("weight")))
-            if not np.isfinite([update["loss"], update["grad_norm"]]).all():
+            if not np.isfinite([update["loss"], 0.0 if SKIPPED in update else update["grad_norm"]]).all():
                 numbers = ", ".join(f"{key} {update[key]:.4g}" for key in update if key not in ("step", "epoch"))
                 raise NonFiniteLossError(f"loss or gradient not finite at update {update['step'] + 1}: {numbers}")
         if self.live is not None and first < len(self.updates):

@@ -118,19 +118,15 @@ def all_log_probs(step: Step, network: Network) -> Tensor:
     return log_probs
 
 
-def row_losses(step: Step, log_probs: Tensor, own: Losses | None, term: Tensor | None) -> tuple[Tensor, Tensor]:
-    """(P,) losses with their graph and (P,) effective weights, NaN where the method has none, for one network.
-
-    The auxiliary `term` () is added to every loss, and so once to their mean.
-    """
+def row_losses(step: Step, log_probs: Tensor, own: Losses | None) -> tuple[Tensor, Tensor]:
+    """(P,) losses with their graph and (P,) effective weights, NaN where the method has none, for one network."""
     loss = -log_probs.gather(1, step.labels[:, None]).squeeze(1)
     weight = torch.ones_like(loss)
     if own is not None:
         effective = own.weight if own.weight is not None else torch.full_like(own.loss, torch.nan)
         loss = loss.index_copy(0, step.generated, own.loss)
         weight = weight.index_copy(0, step.generated, effective.detach())
-    loss = loss * step.share
-    return loss if term is None else loss + term, weight.detach() * step.share
+    return loss * step.share, weight.detach() * step.share
 
 
 def make_visit(step: Step, network: int, weight: Tensor) -> Visit:

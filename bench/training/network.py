@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from transformers import get_linear_schedule_with_warmup
 
@@ -32,8 +32,8 @@ class Network:
         """`part` is the most rows of a batch that are passed at a time."""
         self.classifier, self.accelerator, self.head_seed, self.part = classifier, accelerator, head_seed, part
         self.start()
-        # evaluation_mode: no wrapper for several processes, since `bench.data_parallel` shares the batches.
-        self.model: nn.Module = accelerator.prepare_model(classifier.model, evaluation_mode=True)
+        # Not wrapped by Accelerate: `bench.data_parallel` shares the batches, and probes compute in float32.
+        classifier.model.to(accelerator.device)
 
     def start(self) -> None:
         """Reset to the pretrained weights and the head of the seed."""
@@ -43,16 +43,18 @@ class Network:
         self, settings: Settings, updates: int, generated: ProbedRows, real: ProbedRows | None, passes: Passes
     ) -> None:
         """Begin a phase: a new optimiser, its schedule over so many updates, and a probe of this network's weights."""
-        self.optimizer = self.accelerator.prepare_optimizer(adamw(self.classifier, settings))
+        # Accelerate would keep the optimiser of each phase, and in fp16 divide a gradient once for each of them.
+        self.optimizer = adamw(self.classifier, settings)
         warmup = round(settings.warmup * updates)
-        self.decay = get_linear_schedule_with_warmup(self.optimizer.optimizer, warmup, updates)
-        self.probe = LookAhead(self.classifier, self.optimizer.optimizer, generated, real, passes)
+        self.decay = get_linear_schedule_with_warmup(self.optimizer, warmup, updates)
+        self.probe = LookAhead(self.classifier, self.optimizer, generated, real, passes, self.part)
         self.classifier.train()
 
     def logits(self, inputs: dict[str, Tensor]) -> Tensor:
-        """(B, C) in float32."""
+        """(B, C) in float32, by a forward pass in the precision of the training."""
         moved = {name: value.to(self.accelerator.device) for name, value in inputs.items()}
-        logits: Tensor = self.model(**moved).logits
+        with self.accelerator.autocast():
+            logits: Tensor = self.classifier.model(**moved).logits
         return logits.float()
 
     def log_probs(self, table: TokenTable, index: IntArray) -> Tensor:
@@ -98,14 +100,21 @@ class Network:
             hook.remove()
         return log_probs, features[0]
 
-    def update(self, clip_norm: float | None) -> Tensor:
-        """One step of the optimiser. Returns the norm () of the gradient before clipping."""
+    def clip(self, clip_norm: float | None) -> Tensor:
+        """Clip the gradient, that of all ranks. Returns its norm () before."""
         data_parallel.sum_gradients(self.classifier.trained.values())
-        norm = self.accelerator.clip_grad_norm_(self.classifier.trained.values(), clip_norm or math.inf)
-        self.optimizer.step()
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.unscale_(self.optimizer)
+        return torch.nn.utils.clip_grad_norm_(self.classifier.trained.values(), clip_norm or math.inf)
+
+    def step(self) -> None:
+        """One step of the optimiser, which a scaler skips if the gradient has overflowed."""
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.step(self.optimizer)
+        else:
+            self.optimizer.step()
         self.decay.step()
         self.optimizer.zero_grad()
-        return torch.as_tensor(norm)
 
 
 def adamw(classifier: Classifier, settings: Settings) -> torch.optim.Optimizer:

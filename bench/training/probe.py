@@ -23,7 +23,7 @@ from bench.training.history import Passes
 from bench.training.rows import ProbedRows
 from methods.hooks import Direction, RowLoss
 
-GROUP = 64  # rows that go through the model together
+GROUP = 64  # the most rows that go through the model together
 
 
 class LookAhead:
@@ -36,7 +36,10 @@ class LookAhead:
         generated: ProbedRows,
         real: ProbedRows | None,
         passes: Passes,
+        part: int = GROUP,
     ) -> None:
+        """`part` is the most rows that fit into memory."""
+        self.group = min(GROUP, part)
         self.classifier, self.optimizer, self.passes = classifier, optimizer, passes
         self.generated, self.real = generated, real
         # The model's names, not those of `trained`: a model that takes states has fewer blocks than were loaded.
@@ -119,7 +122,7 @@ class LookAhead:
         rows = self._rows(real=real)
         device = next(iter(self.classifier.trained.values())).device
         places = rows.rows(ids)
-        for at in np.array_split(np.arange(len(places)), max(1, math.ceil(len(places) / GROUP))):
+        for at in np.array_split(np.arange(len(places)), max(1, math.ceil(len(places) / self.group))):
             HEART.beat()
             inputs = {name: value.to(device) for name, value in rows.table.inputs(places[at]).items()}
             yield (

@@ -25,7 +25,7 @@ from bench.precomputed.tokens import TokenTable, by_length
 from bench.processes import HEART
 from bench.seeds import derive, source_seed
 from bench.training.batches import schedule
-from bench.training.history import History, Live
+from bench.training.history import SKIPPED, History, Live
 from bench.training.losses import Step, make_visit, method_losses, row_losses, rows_to_choose, rows_to_pass
 from bench.training.network import Averaging, Network
 from bench.training.rows import ProbedRows, TrainingRows
@@ -151,15 +151,17 @@ class Trainer:
         self._reseed(derive("dropout", self.task, self._seed("dropout"), step.number))
         outputs = [self._forward(network, step) for network in self.networks]
         own = method_losses(method, step, self.networks, [log_probs for log_probs, _ in outputs])
-        results = [
-            row_losses(step, log_probs, losses, term) for (log_probs, term), losses in zip(outputs, own, strict=True)
-        ]
+        results = [row_losses(step, log_probs, losses) for (log_probs, _), losses in zip(outputs, own, strict=True)]
         # Rows left out count in the size of the batch; the factor is exactly 1 where there are none.
         means = torch.stack([losses.mean() for losses, _ in results])
         loss = means.sum() * (len(step.passed) / len(step.batch))
+        for term in (term for _, term in outputs if term is not None):
+            loss = loss + term
         self.accelerator.backward(loss)
         lr = self.networks[0].decay.get_last_lr()[0]
-        norms = [network.update(self.settings.clip_norm) for network in self.networks]
+        norms = [network.clip(self.settings.clip_norm) for network in self.networks]
+        for network in self.networks:
+            network.step()
 
         visits = [make_visit(step, number, weights) for number, (_, weights) in enumerate(results)]
         history.visits.extend(visits)
@@ -174,8 +176,21 @@ class Trainer:
                 "loss": loss.detach() / len(results),
                 "grad_norm": torch.stack(norms).max(),
                 "weight": torch.cat([visit.weight for visit in visits]),
+                **self._rescale(),
             }
         )
+
+    def _rescale(self) -> dict[str, bool]:
+        """Adapt the scale of the losses in fp16. An entry of the history if the gradient had overflowed.
+
+        A gradient that overflows without a scale is none.
+        """
+        scaler = self.accelerator.scaler
+        if scaler is None:
+            return {}
+        before = scaler.get_scale()
+        scaler.update()
+        return {SKIPPED: True} if 1 <= scaler.get_scale() < before else {}
 
     def _forward(self, network: Network, step: Step) -> tuple[Tensor, Tensor | None]:
         """(P, C) log-probabilities, and the auxiliary term () where the settings have one."""
@@ -220,12 +235,11 @@ class Trainer:
         logits = in_order(results, len(table), network.classifier.n_classes, device)
         return np.asarray(data_parallel.sum_over_ranks(logits).cpu().numpy())
 
-    def close(self) -> None:
-        """Leave no state in the process: the next cell may want another precision."""
+    @staticmethod
+    def close() -> None:
+        """Leave no state in the process, also if no trainer could be made: the next cell may want another precision."""
         from accelerate.state import AcceleratorState
+        from accelerate.utils import release_memory
 
-        for network in self.networks:
-            model = self.accelerator.unwrap_model(network.model, keep_fp32_wrapper=False)
-            model._is_accelerate_prepared = False  # else the next Accelerator leaves the model without its precision
-        self.accelerator.free_memory()
+        release_memory()
         AcceleratorState._reset_state(True)

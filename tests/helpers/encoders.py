@@ -117,6 +117,59 @@ def prefixed(prefix: str) -> Edit:
     return lambda weights: {prefix + name: value for name, value in weights.items()}
 
 
+def make_model(folder: Path, family: str, **config: object) -> Path:
+    """An encoder of any family without a head, with word pieces; `config` is all that its configuration needs."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    tokenizer = word_pieces()
+    torch.manual_seed(0)
+    shape = {"vocab_size": len(tokenizer), "d_model": 32, "pad_token_id": 0, **config}
+    AutoModel.from_config(AutoConfig.for_model(family, **shape)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def make_t5(folder: Path) -> Path:
+    """A T5 with one block in its encoder and one in its decoder. Texts end with [SEP]."""
+    return make_model(
+        folder, "t5", d_kv=16, d_ff=64, num_layers=1, num_heads=2, decoder_start_token_id=0, eos_token_id=3
+    )
+
+
+def make_bart(folder: Path) -> Path:
+    """A BART with one block in its encoder and one in its decoder. Texts end with [SEP]."""
+    blocks = {f"{part}_{key}": value for part in ("encoder", "decoder") for key, value in BART_BLOCKS.items()}
+    return make_model(folder, "bart", max_position_embeddings=128, eos_token_id=3, **blocks)
+
+
+BART_BLOCKS = {"layers": 1, "attention_heads": 2, "ffn_dim": 64}
+
+
+def make_llama(folder: Path) -> Path:
+    """A Llama of 2 layers of width 32: its head reads the last token that is no padding."""
+    import torch
+    from transformers import LlamaConfig, LlamaModel, PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=byte_pairs().backend_tokenizer, unk_token="<unk>", pad_token="<pad>"
+    )
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=128,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    LlamaModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def make_gpt2(folder: Path, *, classifier: bool = False, tokenizer_pads: bool = False, pads: bool = False) -> Path:
     """A GPT-2 with a padding token in its tokenizer, in its configuration, in both, or in none, as it is published."""
     import torch

@@ -52,5 +52,5 @@ def harness(name: str, batches: Sequence[np.ndarray], all_logits: Sequence[Tenso
         step = Step(rows, tables, batch, batch, number, 0, rng, torch.device("cpu"))
         log_probs = logits.log_softmax(dim=1)
         (own,) = method_losses(method, step, [SimpleNamespace(probe=None)], [log_probs])  # type: ignore[list-item]
-        losses.append(row_losses(step, log_probs, own, None)[0].mean())
+        losses.append(row_losses(step, log_probs, own)[0].mean())
     return losses

@@ -54,6 +54,14 @@ def test_score_by_threshold(context):
         method.table(rated(context, [4.0, 3.0]))
 
 
+@pytest.mark.parametrize(("threshold", "kept"), [(0.7, 3), (0.9, 2), (4.1, 1), (0.69, 4)])
+def test_score_at_the_threshold_is_kept(threshold, kept, context):
+    """Columns are float32, in which 0.7 is 0.69999999: such a row was left out."""
+    cls = discover()["score"]
+    method = cls(cls.Config(how="threshold", threshold=threshold))
+    assert (method.table(rated(context, [0.7, 0.9, 0.5, 4.1, 0.69])) > 0).sum() == kept
+
+
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
 def test_score_as_weights(temperature, build, context):
     """Softmax of standardised scores: scale and offset do not matter, huge scores do no harm, equal ones weigh 1."""

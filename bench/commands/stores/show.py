@@ -31,7 +31,7 @@ CURVES = ("loss", "grad_norm", "weight_mean", "ess")
 GROUPS = {
     "settings": ("task_ref", "label", "seed", "source", "encoder", "preset", "protocol", "hyperparameters", "settings"),
     "data": ("data", "rows", "labels", "artefacts"),
-    "code": ("code", "encoder_hash"),
+    "code": ("code", "marks", "encoder_hash"),
 }
 
 

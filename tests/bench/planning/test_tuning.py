@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import get_args, get_origin, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,19 @@ def test_every_method_can_be_drawn_within_its_ranges(name: str) -> None:
         else:
             assert set(values) <= set(search)
     assert result == [tuning.trial_settings(config, SETTINGS, name, number) for number in range(1, 9)]
+
+
+@pytest.mark.parametrize("name", sorted(discover()))
+def test_every_drawn_value_has_the_type_of_its_field(name: str) -> None:
+    """`real_rows`, an int or None, was drawn as 22.38, and the training failed."""
+    config = discover()[name].Config()
+    hints = get_type_hints(type(config))
+    for number in range(1, 9):
+        own = tuning.trial_settings(config, SETTINGS, name, number)[0]
+        for entry in fields(config):
+            allowed = {get_origin(hint) or hint for hint in (get_args(hints[entry.name]) or (hints[entry.name],))}
+            if allowed <= {int, float, bool, type(None)}:
+                assert type(getattr(own, entry.name)) in allowed, entry.name
 
 
 def test_settings_of_the_user_are_not_searched() -> None:

@@ -15,6 +15,7 @@ from bench.jobs import CellJob
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
 from bench.training.network import Network
+from methods.auxiliary import SimCSE
 from tests.helpers.encoders import FAMILIES, make_encoder
 
 Run = Callable[..., Plan]
@@ -84,6 +85,24 @@ def test_the_term_is_added_and_counted(term: str, passes: int, run_here: Run) ->
     with_term, passed = first({"auxiliary": term})
     assert 0.02 < (with_term - plain) / torch.tensor(8.0).log() < 0.2
     assert passed == passes * rows
+
+
+@pytest.mark.parametrize("method", ["rho(pool=4)", "supergen-filter"])
+def test_rows_that_are_left_out_do_not_shrink_the_term(
+    method: str, run_here: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The update descends the method's loss plus the term, however many rows of the batch are passed."""
+
+    def losses(settings: dict[str, str]) -> list[float]:
+        plan = run_here(methods=method, settings=settings)
+        (folder,) = [plan.jobs[identity].folder for identity in plan.cells]
+        return [json.loads(line)["loss"] for line in (folder / "history.jsonl").read_text().splitlines()]
+
+    def constant(term: SimCSE, features: torch.Tensor, again: object, seed: int) -> torch.Tensor:
+        return 0 * features.sum() + 3.0
+
+    monkeypatch.setattr(SimCSE, "term", constant)
+    assert losses({"auxiliary": "simcse"}) == pytest.approx([loss + 3.0 for loss in losses({})], abs=1e-5)
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))

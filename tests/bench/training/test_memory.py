@@ -8,17 +8,23 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from torch import Tensor
 
+from bench.encoders.classifier import Classifier
 from bench.execution.engines.engine import settle
 from bench.execution.prepare import make_queue
 from bench.execution.progress import Progress
 from bench.execution.worker import run_job
+from bench.jobs import DynamicsJob
 from bench.planning.plan import Plan
 from bench.processes import out_of_memory
 from bench.store.folders import forget
 from bench.training.batches import within_memory
+from bench.training.cell import train
 from bench.training.network import Network
+from bench.training.probe import LookAhead
+from methods.hooks import Direction
 from tests.bench.training.test_trainer import cells, losses, weights
 
 Run = Callable[..., Plan]
@@ -39,6 +45,15 @@ class Memory:
             return logits(network, inputs)
 
         monkeypatch.setattr(Network, "logits", limited)
+        log_probs = LookAhead._log_probs
+
+        def probed(probe: LookAhead, weights: Direction, inputs: dict[str, Tensor]) -> Tensor:
+            size = len(next(iter(inputs.values())))
+            if size > rows:
+                raise torch.OutOfMemoryError(f"CUDA out of memory. Tried to allocate for {size} rows")
+            return log_probs(probe, weights, inputs)
+
+        monkeypatch.setattr(LookAhead, "_log_probs", probed)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +90,32 @@ def test_parts_change_nothing_but_memory(
     np.testing.assert_allclose(losses(job), whole, rtol=2e-5)
     np.testing.assert_allclose(weights(job)["weight"], visits["weight"], rtol=2e-4)
     assert (weights(job)["id"] == visits["id"]).all()
+
+
+def test_snapshots_are_taken_in_parts_too(run_here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cell was done without them, so it is trained once more."""
+    jobs = run_here(methods="cartography", settings={"updates": 6}).jobs.values()
+    (job,) = (job for job in jobs if isinstance(job, DynamicsJob))
+    expected = np.load(job.folder / "dynamics.npy")
+    forget(job.folder)
+    Memory(2, monkeypatch)
+    outcome = run_job(job)
+    assert outcome.state == "done", outcome.cause
+    np.testing.assert_allclose(np.load(job.folder / "dynamics.npy"), expected, atol=1e-4)
+
+
+def test_memory_that_runs_out_before_the_training_leaves_no_precision(
+    run_here: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = cells(run_here(methods="co-teaching", settings={"precision": "bf16"}))["co-teaching"]
+
+    def full(classifier: Classifier) -> Classifier:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Classifier, "peer", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        train(job)
+    assert not AcceleratorState._shared_state
 
 
 def test_the_run_says_it_once(run_here: Run, monkeypatch: pytest.MonkeyPatch) -> None:

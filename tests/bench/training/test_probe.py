@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch
 
 from bench.encoders.checkpoints import find
 from bench.encoders.classifier import Classifier
+from bench.planning.plan import Plan
 from bench.precomputed.tokens import TokenTable
 from bench.training.history import Passes
 from bench.training.probe import LookAhead
@@ -142,3 +145,22 @@ def test_networks_share_frozen_weights(tiny_encoder: Path) -> None:
     peer.start(2)
     differs = [name for name in peer.trained if not torch.equal(peer.trained[name], classifier.trained[name])]
     assert differs == ["classifier.weight"]
+
+
+@pytest.mark.parametrize("method", ["l2rw", "sungen(rounds=1)"])
+def test_probes_are_in_float32_whatever_the_precision(
+    method: str, run_here: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_probs, dtypes = LookAhead._log_probs, set[torch.dtype]()
+
+    def watched(probe: LookAhead, *given: Any) -> torch.Tensor:
+        layer = next(module for module in probe.classifier.model.modules() if isinstance(module, torch.nn.Linear))
+        handle = layer.register_forward_hook(lambda module, inputs, output: dtypes.add(output.dtype))
+        try:
+            return log_probs(probe, *given)
+        finally:
+            handle.remove()
+
+    monkeypatch.setattr(LookAhead, "_log_probs", watched)
+    run_here(methods=method, settings={"precision": "bf16"})
+    assert dtypes == {torch.float32}

@@ -1,0 +1,68 @@
+"""Marks: cells whose earlier results were wrong get other ids by them, and all other cells keep theirs.
+
+A mark is for a mistake of this project that concerned only some cells. `TRAINER_VERSION` is for what concerns all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from bench.config.method_choice import MethodChoice
+from bench.config.settings import Settings
+from bench.encoders.checkpoints import Checkpoint
+from methods.base import EMBEDDINGS, REAL_EMBEDDINGS, Method
+
+LEAVES_ROWS_OUT = ("keep", "choose")  # the hooks of methods that pass only some rows of a batch
+
+
+class Training(NamedTuple):
+    """What of a cell its marks depend on."""
+
+    choice: MethodChoice
+    settings: Settings
+    checkpoint: Checkpoint
+    checker: Checkpoint  # the encoder of the checkers
+
+
+def reads_embeddings(training: Training) -> bool:
+    """Whether the method reads embeddings."""
+    required = training.choice.cls.requires_of(training.choice.config)
+    return bool({EMBEDDINGS, REAL_EMBEDDINGS} & {*required})
+
+
+def small_term(training: Training) -> bool:
+    """The auxiliary term was multiplied by the share of the rows that were passed."""
+    cls = training.choice.cls
+    return training.settings.auxiliary is not None and any(
+        getattr(cls, hook) is not getattr(Method, hook) for hook in LEAVES_ROWS_OUT
+    )
+
+
+def foreign_embeddings(training: Training) -> bool:
+    """Embeddings were those of the checkers' encoder, which was in no id."""
+    return training.checker.hash != training.checkpoint.hash and reads_embeddings(training)
+
+
+def decoders_embeddings(training: Training) -> bool:
+    """Embeddings were the last states of the decoder."""
+    reads = training.settings.train_layers == 0 or reads_embeddings(training)
+    return training.checkpoint.has_decoder and reads
+
+
+def unpadded_test(training: Training) -> bool:
+    """The self-test of frozen states had no padding, and the head read the padding of shorter rows."""
+    return training.checkpoint.reads_last_token and training.settings.train_layers not in ("all", 0)
+
+
+MARKS: dict[str, Callable[[Training], bool]] = {
+    "whole auxiliary term": small_term,
+    "own embeddings": foreign_embeddings,
+    "encoder's embeddings": decoders_embeddings,
+    "padded self-test": unpadded_test,
+}
+
+
+def marks(training: Training) -> tuple[str, ...]:
+    """The marks of a cell, most often none."""
+    return tuple(name for name, concerns in MARKS.items() if concerns(training))
