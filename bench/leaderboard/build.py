@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,9 +34,11 @@ from bench.store.files import read_json
 from bench.store.layout import DONE
 from bench.store.schemas import Metrics
 
+Spec = Mapping[str, Any]  # a section of a manifest
 # The range of a metric: t intervals are cut at its ends.
 BOUNDS = {**dict.fromkeys(METRICS, (0.0, 1.0)), "log_loss": (0.0, math.inf)}
 AXES = ("encoder", "checker_encoder", "preset", "protocol")
+HASH = 8  # characters of a hash in a heading
 FEWEST_SEEDS = 2  # whole seeds of an unfinished run from which there are verdicts
 COST_REFERENCE = "ce"  # passes are shown as multiples of what this method needs
 
@@ -74,11 +76,46 @@ def with_origins(spec: Mapping[str, Any], store: Path) -> Mapping[str, Any]:
     return {**spec, "notes": [note, *spec["notes"]]} if note else spec
 
 
-def differing_axes(spec: Mapping[str, Any], specs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """A section's values on those of `AXES` where the sections of its task and source differ."""
+def differing_axes(spec: Spec, specs: Sequence[Spec]) -> tuple[str, ...]:
+    """A section's values where the sections of its task and source differ, so that no two have one heading.
+
+    First those of `AXES`. Where these and the title are the same, settings and numbers of rows; then hashes.
+    """
     alike = [other for other in specs if all(other[key] == spec[key] for key in ("task_ref", "source"))]
-    differing = [key for key in AXES if len({other.get(key) for other in alike}) > 1]
-    return tuple(str(spec[key]) for key in differing if spec.get(key))
+    shown = [str(spec[key]) for key in differing(alike, named) if spec.get(key)]
+    alike = [other for other in alike if named(other) == named(spec) and other["title"] == spec["title"]]
+    for values in (settings_and_sizes, contents):
+        own = values(spec)
+        shown += [f"{key} {own.get(key, 'not set')}" for key in differing(alike, values)]
+        alike = [other for other in alike if values(other) == own]
+    return tuple(shown)
+
+
+def differing(specs: Sequence[Spec], values: Callable[[Spec], Mapping[str, Any]]) -> list[str]:
+    """The names of the values in which sections differ."""
+    found = [values(spec) for spec in specs]
+    names = dict.fromkeys(name for one in found for name in one)
+    return [name for name in names if len({one.get(name) for one in found}) > 1]
+
+
+def named(spec: Spec) -> dict[str, Any]:
+    """The values of a section that have names."""
+    return {key: spec.get(key) for key in AXES}
+
+
+def settings_and_sizes(spec: Spec) -> dict[str, str]:
+    """The settings and numbers of rows of a section, by name."""
+    folds = spec.get("cross_validation") or {}
+    values = {**spec["settings"], **spec["sizes"], "folds": folds.get("folds")}
+    return {name: str(value) for name, value in values.items() if value is not None and name != "vary"}
+
+
+def contents(spec: Spec) -> dict[str, str]:
+    """The first characters of the hashes of a section's data, encoders and given checkers, by name."""
+    encoders = {key.replace("_", " "): spec.get(key) for key in ("encoder_hash", "checker_encoder_hash")}
+    given = {f"checker {name}": value for name, value in (spec.get("given_checkers") or {}).items()}
+    hashes = {**{f"{role} rows": value for role, value in spec["hashes"].items()}, **encoders, **given}
+    return {name: str(value)[:HASH] for name, value in hashes.items() if value}
 
 
 def build_section(spec: Mapping[str, Any], store: Path, scores: Scores, rules: Rules) -> Section:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.commands.output_file import writable
 from bench.commands.reports.compare import names_of_task, task_names
-from bench.commands.reports.report import gathered
+from bench.commands.reports.report import gathered, looked
 from bench.errors import UserError
 from bench.leaderboard import Rules
 from bench.leaderboard.build import build
@@ -20,7 +20,10 @@ from tasks.errors import did_you_mean_or_all, printable
 
 
 def advice(stores: Sequence[Path], rules: Rules, *, task: str | None, form: str) -> str:
-    """The advice on the cells of one or more stores. `form`: `.md`, `.html` or `.json`. Raises UserError."""
+    """The advice on the cells of one or more stores. `form`: `.md`, `.html` or `.json`. Raises UserError.
+
+    It is a look at the verdicts of the tasks that it shows, which later reports name.
+    """
     manifest, root = gathered(stores, rules)
     sections = [section for section in manifest["sections"] if task in (None, *names_of_task(section))]
     if not sections:
@@ -29,7 +32,9 @@ def advice(stores: Sequence[Path], rules: Rules, *, task: str | None, form: str)
     if rules.family is Family.TASK:  # else the tasks that are not shown are in the family too
         manifest = {**manifest, "sections": sections}
     require_baseline({"sections": sections}, rules, ", ".join(map(str, stores)))
-    return of_manifest(manifest, root, rules, form, task)
+    text = of_manifest(manifest, root, rules, form, task)
+    looked(stores, root, {**manifest, "sections": sections})
+    return text
 
 
 def of_manifest(manifest: Mapping[str, Any], root: Path, rules: Rules, form: str, task: str | None = None) -> str:

@@ -21,7 +21,7 @@ from bench.store.manifest import grids, stored
 from bench.store.merge import merged
 from bench.store.schemas import WrittenReport
 
-__all__ = ["check", "formats_of", "gathered", "left_from_before", "report"]
+__all__ = ["check", "formats_of", "gathered", "left_from_before", "looked", "report"]
 
 MAX_LINE = 160  # characters shown of a line that differs
 
@@ -34,11 +34,16 @@ def report(
     require_baseline(manifest, rules, ", ".join(map(str, stores)))
     stated = {} if tuple(formats) == USUAL else {"formats": list(formats)}
     written = write_report({**manifest, "command": command, **stated}, root, reports, rules, figures=figures)
+    looked(stores, root, manifest)
+    return written
+
+
+def looked(stores: Sequence[Path], root: Path, manifest: Mapping[str, Any]) -> None:
+    """Note that the verdicts of a manifest of these stores were read; nothing for several, or one only to be read."""
     if len(stores) == 1:
-        with contextlib.suppress(OSError):  # a store that may only be read
+        with contextlib.suppress(OSError):
             record_look(root, manifest)
             send_looks(root)
-    return written
 
 
 def left_from_before(reports: Path, formats: Sequence[str]) -> Iterator[str]:

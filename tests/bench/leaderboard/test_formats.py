@@ -13,7 +13,7 @@ from bench.leaderboard.build import build
 from bench.leaderboard.columns import COLUMNS, Room
 from bench.leaderboard.formats import render
 from bench.leaderboard.formats.html_text import inline
-from bench.leaderboard.formats.prose import covered, sizes
+from bench.leaderboard.formats.prose import covered, heading, sizes
 from bench.leaderboard.formats.to_latex import escape_tex
 from tasks.errors import CONTROL
 from tests.bench.leaderboard.fake_store import FakeStore
@@ -162,3 +162,42 @@ def test_sizes_say_how_many_generated_rows_were_used(size, text):
     spec = {"sizes": {"generated": 1000, "real": 100, "pool": 200, "test": 50}}
     section = SimpleNamespace(spec=spec if size is None else {**spec, "generated_size": size})
     assert sizes(section) == text
+
+
+@pytest.mark.parametrize(
+    ("changes", "headings"),
+    [
+        (
+            {"settings": {"updates": 48, "batch_size": 32, "lr": 0.001}},
+            ["Tweet polarity (twitter, bundled, lr 0.0003)", "Tweet polarity (twitter, bundled, lr 0.001)"],
+        ),
+        (
+            {"settings": {"updates": 48, "batch_size": 32, "lr": 0.0003, "checker_updates": 9}},
+            [
+                "Tweet polarity (twitter, bundled, checker_updates not set)",
+                "Tweet polarity (twitter, bundled, checker_updates 9)",
+            ],
+        ),
+        (
+            {"sizes": {"generated": 1000, "real": 50, "test": 40}},
+            ["Tweet polarity (twitter, bundled, real 100)", "Tweet polarity (twitter, bundled, real 50)"],
+        ),
+        (
+            {"hashes": {"generated": "0123456789", "test": "7e57"}},
+            [
+                "Tweet polarity (twitter, bundled, generated rows 9e4e)",
+                "Tweet polarity (twitter, bundled, generated rows 01234567)",
+            ],
+        ),
+        (
+            {"preset": "full", "settings": {"updates": 99, "batch_size": 32, "lr": 0.001}},
+            ["Tweet polarity (twitter, bundled, quick)", "Tweet polarity (twitter, bundled, full)"],
+        ),
+    ],
+)
+def test_no_two_sections_have_one_heading(tmp_path, changes, headings):
+    stores = [FakeStore(tmp_path), FakeStore(tmp_path, **changes)]
+    for store in stores:
+        store.method("ce").method("dimp")
+    table = build(stores[0].manifest(stores[1]), tmp_path)
+    assert [heading(section) for section in table.sections] == headings
