@@ -186,10 +186,13 @@ def mean_gains(methods: Mapping[str, Sequence[Row]], core: Sequence[str], rules:
 def share_of(rows: Sequence[Row]) -> float:
     """The share of the 5 % that a mean over tasks may use after the planned looks at which a method stopped on each.
 
-    The tasks stop each by itself. The shares of a task's looks have the sum 1, so their products over all combinations
-    of looks have too: p divided by the product is valid at whichever combination the tasks stop.
+    The tasks stop each by itself. Half is for all tasks at their last look. The other half is for all combinations of
+    looks, in proportion to the product of their shares, which have the sum 1. So p divided by the share is valid at
+    whichever combination the tasks stop, and at most doubled where none stops early.
     """
-    return math.prod(row.paired.match.share for row in rows if row.paired and row.paired.match)
+    matches = [row.paired.match for row in rows if row.paired and row.paired.match]
+    at_last = all(len(one.at_looks) == len(one.looks) for one in matches)
+    return (at_last + math.prod(one.share for one in matches)) / 2
 
 
 def differences_of(rows: Sequence[Row]) -> list[Comparison]:

@@ -230,6 +230,7 @@ def answer_json(section: Section) -> dict[str, Any]:
         "over_ce": against_json(advice.over_plain),
         "over_real_only": against_json(advice.over_real),
         "not_ruled_out": list(advice.rivals),
+        "not_compared": list(advice.apart),
         "exploratory_above": list(advice.exploratory_above),
         "better_than_majority": sorted(advice.beat_majority),
         "open": against_json(advice.question),

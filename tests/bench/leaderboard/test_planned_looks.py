@@ -7,7 +7,7 @@ import pytest
 
 from bench.leaderboard.build import build
 from bench.leaderboard.compare.across_tasks import overall
-from bench.leaderboard.formats.answer import answer
+from bench.leaderboard.formats.answer import answer, answer_json
 from bench.leaderboard.formats.prose import after_across
 from bench.leaderboard.formats.to_html import details
 from bench.stats.crossed import compare_accuracy, interval
@@ -101,6 +101,7 @@ def test_the_best_group_with_different_seeds_without_looks(tmp_path):
     assert {label: row.best for label, row in rows.items()} == {"ce": False, "focal": False, "dimp": True, "imp": None}
     assert section.advice.choice == "dimp"
     assert "not compared with it, as seeds, code or device differ: imp" in "".join(answer(section))
+    assert answer_json(section)["not_compared"] == ["imp"]
 
 
 def test_the_mean_over_tasks_knows_of_all_looks(tmp_path):
@@ -115,7 +116,7 @@ def test_the_mean_over_tasks_knows_of_all_looks(tmp_path):
     (group,) = overall(sections)
     assert group.left_out == {}
     gains = {row.label: row.gain for row in group.rows}
-    for label, share in (("dimp", SHARES[5] * SHARES[3]), ("focal", SHARES[10] ** 2)):
+    for label, share in (("dimp", SHARES[5] * SHARES[3] / 2), ("focal", (1 + SHARES[10] ** 2) / 2)):
         paired = [row.paired for section in sections for row in section.rows if row.label == label]
         mean = strata([one.accuracy for one in paired])
         assert gains[label].p == pytest.approx(min(1.0, float(mean.p()) / share))
