@@ -12,7 +12,7 @@ that was not given.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -64,10 +64,19 @@ class OwnBatch(Batch):
 class BatchLoss:
     """The loss of a configured method on batches of generated rows. Made by `get`; it counts its updates."""
 
-    def __init__(self, method: Method, updates: int | None, labels: np.ndarray[Any, Any] | None, seed: int) -> None:
+    def __init__(
+        self,
+        method: Method,
+        updates: int | None,
+        labels: np.ndarray[Any, Any] | None,
+        seed: int,
+        tables: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """`tables` are those of all generated rows by name, (n, C), for a method that reads them when it starts."""
         import numpy as np
 
         self.method, self.updates, self.labels, self.seed = method, updates, labels, seed
+        self.tables = {} if tables is None else tables  # may be filled until the first batch
         self.rng = np.random.default_rng(seed)
         self.step = 0
         self.classes: int | None = None
@@ -136,13 +145,11 @@ class BatchLoss:
             generated_prior=shares,  # type: ignore[arg-type]
             real_prior=None,
             labels=labels,
+            tables={name: scores.cpu().numpy() for name, scores in self.tables.items()},
             ids=None if labels is None else np.arange(len(labels)),
             seed=self.seed,
         )
-        try:
-            self.method.start(context)
-        except LookupError as error:  # a table that `start` reads
-            raise Missing(f"{self.method.name} reads tables of all rows before training; use `bench run`") from error
+        self.method.start(context)
         self.classes = classes
 
 
@@ -179,13 +186,15 @@ def get(
     if unknown := [key for key in settings if key not in allowed]:
         raise ValueError(f"{name} has no setting {unknown[0]!r}; settings: {', '.join(allowed)}")
     config = cls.Config(**settings)
-    if why := not_expressible(cls, config):
+    if why := not_expressible(cls, config) or reads_tables_first(cls(config)):
         raise ValueError(f"{name} {why}; use `bench run`")
     return BatchLoss(cls(config), updates, labels, seed)
 
 
 def not_expressible(cls: type[Method], config: Any) -> str:
     """Why a method is no single loss per batch; empty if it is one."""
+    if config.average != "none":
+        return "averages the weights of the model along the training"
     if config.train_on != "generated":
         return "trains on real rows too: add their cross-entropy to the loss of the generated rows"
     if others := [name for name in cls.requires_of(config) if name not in TABLES]:
@@ -198,4 +207,16 @@ def not_expressible(cls: type[Method], config: Any) -> str:
         return f"needs the training loop ({', '.join(hooks)})"
     if cls.own_use_of(config) in (RealUse.GRADIENT, RealUse.PRIOR, RealUse.SELECT):
         return "reads the real rows during training"
+    return ""
+
+
+def reads_tables_first(method: Method) -> str:
+    """Why a method cannot start without tables of all rows; empty if it can. Found out by starting it on two rows."""
+    import numpy as np
+
+    rows = np.arange(2)
+    try:
+        method.start(Context(2, len(rows), 1, (0.5, 0.5), None, labels=rows, ids=rows))
+    except LookupError:  # of `Context.scored`
+        return "reads tables of all rows before training"
     return ""

@@ -21,16 +21,18 @@ from sklearn.utils.validation import check_is_fitted
 from bench.arrays import Array, FloatArray
 from bench.commands.models.predict import probabilities
 from bench.commands.models.weigh import settings_of
+from bench.config.grid_arguments import GridArguments
 from bench.config.request import Request, make_request
 from bench.config.settings import PRESETS
 from bench.config.task_choice import TaskChoice
 from bench.encoders.checkpoints import find
 from bench.encoders.loading import load_classifier, load_tokenizer
-from bench.errors import UserError
+from bench.errors import UserError, unknown
 from bench.execution.grid import Options, run
 from bench.execution.progress import Say
 from bench.store.layout import MODEL
 from tasks import FILES, TaskData
+from tasks.loading.columns import label_name
 from tasks.loading.load import load_to_train
 
 
@@ -117,19 +119,29 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
     def _request(self, real: Any, generated: Any) -> TrainingRequest:
         """The grid of one cell. Raises UserError or DataError."""
-        request = make_request(
-            methods=self.method,
-            tasks=FILES,
-            seeds=[self.seed],
-            encoder=self.encoder,
-            preset=self.preset,
-            settings=settings_of(self.preset, dict(self.settings or {})) if self.preset in PRESETS else None,
-            real=real,
-            generated=generated,
-            **(self.data or {}),
-        )
+        own = {
+            "methods": self.method,
+            "tasks": FILES,
+            "seeds": [self.seed],
+            "encoder": self.encoder,
+            "preset": self.preset,
+            "settings": settings_of(self.preset, dict(self.settings or {})) if self.preset in PRESETS else None,
+            "real": real,
+            "generated": generated,
+        }
+        data = dict(self.data or {})
+        known = [entry.name for entry in fields(GridArguments) if entry.name not in {*own, "seed"}]
+        for key in data:
+            if key not in known:
+                raise unknown("option in data", key, known)
+        request = make_request(**own, **data)
         if len(request.methods) != 1:
             raise UserError(f"method={self.method!r} names {len(request.methods)} methods; a classifier takes one")
+        if request.settings.train_layers == 0:
+            raise UserError(
+                "train_layers=0 (preset probe) trains a head on embeddings, which is no model of transformers; give "
+                "another preset, or train_layers in settings"
+            )
         return TrainingRequest(**{entry.name: getattr(request, entry.name) for entry in fields(Request)})
 
     def _load(self, folder: Path, data: TaskData) -> None:
@@ -195,5 +207,6 @@ def rows_of(rows: Any) -> Any:
 
 def original_labels(names: Sequence[str], *rows: Any) -> Array:
     """(C,) the labels as they were given where rows are `(texts, labels)`, else their names."""
-    given = {str(label): label for pair in rows if isinstance(pair, tuple) for label in pair[1]}
+    # 1.0 is read as 1, because pandas turns 1 into 1.0 where a label is missing.
+    given = {label_name(str(label), None): label for pair in rows if isinstance(pair, tuple) for label in pair[1]}
     return np.array([given.get(name, name) for name in names])

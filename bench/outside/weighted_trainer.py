@@ -69,6 +69,7 @@ class WeightedTrainer(Trainer):  # type: ignore[misc]  # of a library without ty
         super().__init__(model, args, **others)
         self._check()
         self.labels = labels_of(self.train_dataset)
+        self._check_checkers()
         self.rows: Any = self.train_dataset
         self.collator: Any = self.data_collator
         numbered: Any = Numbered(self.rows), NumberedCollator(self.collator)
@@ -88,6 +89,18 @@ class WeightedTrainer(Trainer):  # type: ignore[misc]  # of a library without ty
                 "or use `bench run`, which trains on several"
             )
 
+    def _check_checkers(self) -> None:
+        """Raise UserError for given checkers that do not fit the rows or the model."""
+        classes = classes_of(self.model)
+        for table in self.required:
+            checker, name = self.checkers[table], f"{table}_checker"
+            if isinstance(checker, np.ndarray | Tensor):
+                own: int | None = checked_scores(as_scores(checker), len(self.labels), name).shape[1]
+            else:
+                own = classes_of(checker)
+            if own is not None and classes is not None and own != classes:
+                raise UserError(f"{name} has {own} classes, and the model {classes}; they must have the same")
+
     @property
     def required(self) -> tuple[str, ...]:
         """The tables that the method reads."""
@@ -106,7 +119,7 @@ class WeightedTrainer(Trainer):  # type: ignore[misc]  # of a library without ty
     def _begin(self) -> None:
         """Forget the state and the weights of an earlier training."""
         method = self.choice.cls(self.choice.config)
-        self.batch_loss = BatchLoss(method, self.updates, self.labels, self.args.seed)
+        self.batch_loss = BatchLoss(method, self.updates, self.labels, self.args.seed, self.tables)
         self.weight_sums = np.zeros(len(self.labels))
         self.visits = np.zeros(len(self.labels), np.int64)
 
@@ -129,15 +142,14 @@ class WeightedTrainer(Trainer):  # type: ignore[misc]  # of a library without ty
         """(n, C) log-probabilities of the training rows by a checker, which is trained if it is not given."""
         checker = self.checkers[table]
         if isinstance(checker, np.ndarray | Tensor):
-            return checked_scores(torch.as_tensor(checker, dtype=torch.float32), len(self.labels), f"{table}_checker")
+            return as_scores(checker)
         rows = self.real_dataset if table == QUALITY else self.rows
         model: Any = copy.deepcopy(self.model) if checker is None else checker
         trainer = self._plain(model, rows)
         if checker is None:
             logging.getLogger(__name__).info("training the %s checker: %d updates", table, trainer.args.max_steps)
             trainer.train()
-        logits = torch.as_tensor(np.asarray(trainer.predict(self.rows).predictions), dtype=torch.float32)
-        return logits.log_softmax(dim=1)
+        return as_scores(trainer.predict(self.rows).predictions).log_softmax(dim=1)
 
     def _plain(self, model: nn.Module, rows: Any) -> Trainer:
         """A trainer with cross-entropy and as many updates; it saves, evaluates and reports nothing."""
@@ -145,8 +157,14 @@ class WeightedTrainer(Trainer):  # type: ignore[misc]  # of a library without ty
         args.max_steps = self.updates
         args.save_strategy = args.eval_strategy = args.logging_strategy = "no"
         args.report_to, args.load_best_model_at_end, args.push_to_hub = [], False, False
+        args.prediction_loss_only = False
         return Trainer(
-            model, args, train_dataset=rows, data_collator=self.collator, processing_class=self.processing_class
+            model,
+            args,
+            train_dataset=rows,
+            data_collator=self.collator,
+            processing_class=self.processing_class,
+            preprocess_logits_for_metrics=first_output,
         )
 
     def _set_signature_columns_if_needed(self) -> None:
@@ -214,6 +232,22 @@ def labels_of(rows: Any) -> Any:
         raise UserError(f"the rows of train_dataset have no labels, only {', '.join(map(str, first))}")
     column = rows[key] if hasattr(rows, "column_names") else [row[key] for row in rows]
     return np.array([int(label) for label in column], dtype=np.int64)
+
+
+def first_output(outputs: Any, labels: Any) -> Tensor:
+    """(B, C) the logits, which come first where a model has further outputs, as BART and T5 have."""
+    logits: Tensor = outputs[0] if isinstance(outputs, tuple | list) else outputs
+    return logits
+
+
+def classes_of(model: Any) -> int | None:
+    """The number of classes of a classifier of `transformers`, None for other models, which do not say it."""
+    return model.config.num_labels if "ForSequenceClassification" in type(model).__name__ else None
+
+
+def as_scores(values: Any) -> Tensor:
+    """Float32 values of a checker."""
+    return torch.as_tensor(values, dtype=torch.float32)
 
 
 def checked_scores(scores: Tensor, rows: int, name: str) -> Tensor:

@@ -35,10 +35,17 @@ def test_many_methods_are_ready() -> None:
     assert {"ce", "dimp", "imp", "quality-only", "focal", "gce", "sce", "superloss", "label-smoothing"} <= set(READY)
 
 
-@pytest.mark.parametrize("method", [name for name in discover() if name not in READY])
+@pytest.mark.parametrize("method", [name for name in discover() if name not in LOSSES])
 def test_other_methods_say_why_they_need_the_harness(method: str) -> None:
     with pytest.raises(ValueError, match="use `bench run`"):
         get(method)
+
+
+@pytest.mark.parametrize("average", ["ema", "tail"])
+def test_averages_of_weights_are_refused(average: str) -> None:
+    """A loss cannot average the weights of a model, and the last ones were what one got."""
+    with pytest.raises(ValueError, match="dimp averages the weights of the model along the training; use `bench run`"):
+        get("dimp", average=average)
 
 
 @pytest.mark.parametrize("method", ["dimp", "imp", "quality-only"])
@@ -67,7 +74,6 @@ LOGITS, GIVEN = torch.zeros(4, CLASSES), torch.zeros(4, dtype=torch.int64)
     ("method", "settings", "batch", "message"),
     [
         ("dimp", {}, {}, "dimp needs quality: give quality=LOG_PROBABILITIES"),
-        ("jtt", {"labels": LABELS}, {"diversity": LOGITS}, "before training"),
         ("self-paced", {}, {}, "give updates=NUMBER"),
         ("elr", {}, {}, "give labels=ALL_LABELS"),
         ("dimp", {"eval_denominator": True}, {"quality": LOGITS}, "give evaluate=FUNCTION"),

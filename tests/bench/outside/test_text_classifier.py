@@ -14,6 +14,8 @@ from sklearn.base import clone
 import tasks
 from bench.errors import UserError
 from bench.outside import WeightedTextClassifier
+from bench.outside.text_classifier import original_labels
+from tasks.loading.columns import label_name
 from tests.helpers.in_fork import workers_by_fork
 
 DATA = tasks.load("twitter")
@@ -87,9 +89,23 @@ def test_labels_stay_numbers_and_columns_are_named(tiny_encoder: Path, store: Pa
     numbered = clone(given).fit((REAL.texts, REAL.labels), (GENERATED.texts, GENERATED.labels))
     assert numbered.classes_.tolist() == [0, 1]
     assert numbered.score(TEST.texts, TEST.labels) == float(np.mean(numbered.predict(TEST.texts) == TEST.labels))
+    floats = clone(given).fit((REAL.texts, REAL.labels * 1.0), (GENERATED.texts, GENERATED.labels * 1.0))
+    assert floats.classes_.dtype == np.float64
+    assert floats.score(TEST.texts, TEST.labels * 1.0) == numbered.score(TEST.texts, TEST.labels)
     frames = [pd.DataFrame(dicts(rows)).rename(columns={"text": "tweet"}) for rows in (REAL, GENERATED)]
     named = clone(given).set_params(data={"text": "tweet"}).fit(*frames)
     assert named.predict_proba(TEST.texts) == pytest.approx(given.predict_proba(TEST.texts), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", [int, float, np.float64, bool, str])
+def test_labels_are_predicted_as_they_were_given(kind: type) -> None:
+    """pandas turns 1 into 1.0 where a label was missing; such labels were predicted as the text '1'."""
+    given = [kind(label) for label in (0, 1)]
+    names = [label_name(str(label), None) for label in given]
+    assert names == (["False", "True"] if kind is bool else ["0", "1"])
+    labels = original_labels([name for name in names if name is not None], (["a", "b"], given))
+    assert labels.tolist() == given
+    assert labels.dtype == np.array(given).dtype
 
 
 def test_pairs_of_texts(tiny_encoder: Path, tmp_path: Path) -> None:
@@ -112,7 +128,15 @@ def test_pairs_of_texts(tiny_encoder: Path, tmp_path: Path) -> None:
         ({}, (["a"], [0, 1]), "there are 1 texts and 2 labels"),
         ({}, (["a"], [0], [1]), "not 3 parts"),
         ({"method": "score"}, None, "score"),
-        ({"preset": "probe"}, None, "preset"),
+        ({"preset": "probe"}, None, r"^train_layers=0 \(preset probe\) trains a head"),
+        (
+            {"settings": {"train_layers": 0}},
+            None,
+            r"^train_layers=0 .* give another preset, or train_layers in settings",
+        ),
+        ({"data": {"real": 10}}, None, "unknown option in data 'real'"),
+        ({"data": {"seed": 3}}, None, "unknown option in data 'seed'"),
+        ({"data": {"txet": "tweet"}}, None, "unknown option in data 'txet'; did you mean 'text'"),
     ],
 )
 def test_what_does_not_fit_is_said_before_training(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,8 @@ from bench.outside import WeightedTrainer
 from bench.outside.numbered_rows import ROW
 from methods import discover
 from methods.base import DIVERSITY, QUALITY
-from tests.helpers.losses import CLASSES, LABELS, LOSSES, READY, ROWS, SIZE, TABLES, UPDATES, harness
+from tests.helpers.encoders import make_bart, make_t5
+from tests.helpers.losses import CLASSES, LABELS, READY, ROWS, SIZE, TABLES, UPDATES, harness
 
 GENERATED = Dataset.from_dict({"input_ids": [[row] for row in range(ROWS)], "labels": LABELS.tolist()})
 REAL = GENERATED.select(range(12))
@@ -51,7 +53,7 @@ def make(folder: Path, method: str = "dimp", **others: Any) -> WeightedTrainer:
     return WeightedTrainer(Table(), args, method=method, train_dataset=GENERATED, **given)
 
 
-@pytest.mark.parametrize("method", LOSSES)
+@pytest.mark.parametrize("method", READY)
 def test_losses_and_gradients_are_those_of_the_harness(method: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     trainer = make(tmp_path, method)
@@ -125,6 +127,50 @@ def test_a_checker_may_be_a_model(tmp_path: Path) -> None:
     torch.testing.assert_close(trainer.tables[QUALITY], checker.logits.weight.detach().log_softmax(dim=1))
 
 
+def classifier(encoder: Path, classes: int = CLASSES) -> Any:
+    """A classifier of transformers."""
+    return AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=classes)
+
+
+TEXTS = Dataset.from_dict(
+    {"input_ids": [[2, *range(5, 7 + row % 4), 3] for row in range(ROWS)], "labels": LABELS.tolist()}
+)
+
+
+def on_texts(encoder: Path, folder: Path, method: str = "imp", **others: Any) -> WeightedTrainer:
+    """A trainer whose batches have rows of several lengths."""
+    args = arguments(folder, max_steps=1, **others.pop("changes", {}))
+    given = {"train_dataset": TEXTS, "real_dataset": TEXTS, **others}
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    return WeightedTrainer(classifier(encoder), args, method=method, processing_class=tokenizer, **given)
+
+
+@pytest.mark.parametrize("make_encoder", [make_bart, make_t5])
+def test_checkers_may_have_several_outputs(make_encoder: Callable[[Path], Path], tmp_path: Path) -> None:
+    """BART and T5 also return states, whose shapes differ from batch to batch."""
+    trainer = on_texts(make_encoder(tmp_path / "encoder"), tmp_path)
+    trainer.train()
+    assert {name: table.shape for name, table in trainer.tables.items()} == {
+        QUALITY: (ROWS, CLASSES),
+        DIVERSITY: (ROWS, CLASSES),
+    }
+
+
+def test_checkers_predict_also_where_the_training_does_not(tiny_encoder: Path, tmp_path: Path) -> None:
+    trainer = on_texts(tiny_encoder, tmp_path, "dimp", changes={"prediction_loss_only": True})
+    trainer.train()
+    assert trainer.tables[QUALITY].shape == (ROWS, CLASSES)
+    assert trainer.args.prediction_loss_only
+
+
+def test_checkers_with_other_classes_are_refused_before_anything_trains(tiny_encoder: Path, tmp_path: Path) -> None:
+    two = torch.full((ROWS, 2), 0.5).log()
+    for checker in (two, two.numpy(), classifier(tiny_encoder, 2)):
+        with pytest.raises(UserError, match="diversity_checker has 2 classes, and the model 3"):
+            on_texts(tiny_encoder, tmp_path, diversity_checker=checker)
+    on_texts(tiny_encoder, tmp_path, "dimp", diversity_checker=two)  # not read
+
+
 def test_accumulated_batches_are_one_update(tmp_path: Path) -> None:
     whole = make(tmp_path, "quality-only")
     parts = make(
@@ -151,6 +197,7 @@ def test_other_methods_are_refused_with_what_to_use(method: str, tmp_path: Path)
         ({"method": "ce,dimp"}, "names 2 methods"),
         ({"method": "dinp"}, "unknown method 'dinp'"),
         ({"method": "dimp(klip=2)"}, "unknown setting of dimp 'klip'"),
+        ({"method": "dimp(average=ema)"}, "averages the weights of the model along the training; use bench.outside"),
     ],
 )
 def test_arguments_that_do_not_fit(others: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -164,7 +211,7 @@ def test_arguments_that_do_not_fit(others: dict[str, Any], message: str, tmp_pat
 )
 def test_scores_that_are_none(scores: Tensor, message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
-        make(tmp_path, quality_checker=scores).prepare()
+        make(tmp_path, quality_checker=scores)
 
 
 def test_no_labels_and_no_resuming(tmp_path: Path) -> None:
