@@ -38,11 +38,14 @@ class Argument:
         name = hyphenated((self.value or "").partition("=")[0]) if self.name == SET else self.name
         return {name, SAME_AXIS.get(name, name)}
 
-    def words(self, flags: Collection[str]) -> list[str]:
-        """The argument as the parser reads it; a value None leaves an option out, so that it keeps its default."""
+    def words(self, flags: Collection[str], *, settings: bool = True) -> list[str]:
+        """The argument as the parser reads it; a value None leaves an option out, so that it keeps its default.
+
+        `settings`: whether the command takes training settings.
+        """
         if not self.name:
             return [self.value or ""]
-        if "." in self.name or self.name in SETTINGS:
+        if settings and ("." in self.name or self.name in SETTINGS):
             return [f"--{SET}={self.name}={self.value or ''}"]
         if self.value is None:
             return [f"--{self.name}"]
@@ -66,8 +69,15 @@ def canonical(argv: Sequence[str], commands: Any) -> list[str]:
                 if name not in typed:
                     words += Argument(name, value).words(flags)
         else:
-            words += argument.words(flags)
+            words += argument.words(flags, settings=takes_settings(argv, commands))
     return words
+
+
+def takes_settings(argv: Sequence[str], commands: Any) -> bool:
+    """Whether the command takes training settings; words without a command are those of `run`."""
+    command = commands.commands.get(argv[0] if argv else "")
+    options = [name for entry in command.params for name in entry.opts] if command is not None else []
+    return command is None or f"--{SET}" in options or command.context_settings.get("allow_extra_args", False)
 
 
 def added_up(arguments: Iterable[Argument]) -> list[Argument]:

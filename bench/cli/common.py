@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -17,9 +18,13 @@ def hyphenated(name: str) -> str:
     return name.strip().removeprefix("--").replace("_", "-")
 
 
+SETUP = re.compile(r"^((?:--engine-set=)?setup=).*", re.DOTALL)
+
+
 def typed() -> str:
-    """The command as it was typed."""
-    return shlex.join(["python", "-m", "bench", *sys.argv[1:]])
+    """The command as it was typed, but for the setup line of SLURM: it may hold a key, and reports show the command."""
+    words = [SETUP.sub(r"\1(left out)", word) for word in sys.argv[1:]]
+    return shlex.join(["python", "-m", "bench", *words])
 
 
 def up_to_date(store: Path) -> Path:

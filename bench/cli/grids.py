@@ -128,6 +128,7 @@ def sweep(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random trials of sweep methods random and bayes.")] = 0,
     dry_run: Annotated[bool, option("dry_run")] = False,
+    retry_failed: Annotated[bool, option("retry_failed")] = False,
     track: Annotated[str, option("track")] = "none",
 ) -> None:
     """Run the trials of a W&B sweep file on this machine, as one grid and without a server.
@@ -135,7 +136,7 @@ def sweep(
     Sweep methods random and bayes both draw at random, since the search of bayes needs the server.
     Nothing is sent to W&B unless --track wandb is given here.
     """
-    from dataclasses import replace
+    from dataclasses import fields, replace
 
     from bench.config.sweep_file import trials
     from bench.execution.grid import run as run_grid
@@ -148,8 +149,11 @@ def sweep(
     options = grids[0][1]
     if options.until_decided or options.max_seeds is not None:
         raise UserError("a sweep trains all seeds of its trials; --until-decided and --max-seeds are for run")
+    for name in (entry.name for entry in fields(options) if entry.name != "command"):
+        if any(getattr(other, name) != getattr(options, name) for _, other in grids):
+            raise UserError(f"the trials of {file} differ in {name}, which is one for the whole run of a sweep")
     artifacts = options.artifacts if "wandb" in track.split(",") else ()
-    options = replace(options, dry_run=dry_run, track=track, artifacts=artifacts)
+    options = replace(options, dry_run=dry_run, retry_failed=retry_failed, track=track, artifacts=artifacts)
     finish(run_grid([request for request, _ in grids], options, say, display()))
 
 

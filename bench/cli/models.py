@@ -46,6 +46,7 @@ def train(
         dry_run=dry_run,
         command=typed(),
         figures=False,
+        retry_failed=True,
         track=track,
         artifacts=KINDS if log_artifacts else (),
     )
@@ -163,5 +164,6 @@ def weigh(
         dry_run=dry_run,
         command=typed(),
         figures=False,
+        retry_failed=True,
     )
     finish(weigh_rows(request, options, to, rows, say, display()))

@@ -96,8 +96,8 @@ class Counts:
     def row(self, task: str, label: str) -> Row:
         """The row of one task and method."""
         group = self.groups[task, label]
-        group.accuracies += sum(map(accuracy, group.unread))
-        group.unread.clear()
+        new, group.unread = group.unread, []  # at once: a live table asks from a thread of its own
+        group.accuracies += sum(map(accuracy, new))
         row = Row(task, label, +group.counts, None)
         return replace(row, accuracy=group.accuracies / row.finished) if row.finished else row
 

@@ -99,7 +99,8 @@ def run(
     A cell that fails is printed and the grid goes on. After SIGTERM or SIGHUP the report is written and Stopped raised.
     `show` is entered while cells train: the live table.
     """
-    require_device(options.device)
+    if engines.chosen(options.engine, options.engine_set).here:
+        require_device(options.device)
     with using(options.device):
         return run_here(requests, options, say, show)
 
@@ -130,7 +131,8 @@ def run_here(
     if engine.follows():
         engine.follow()
         return result
-    require_limits(engine.count(options.workers))
+    if engine.here:
+        require_limits(engine.count(options.workers))
     for folder in (options.reports, plan.root):
         writable(folder)
     earlier = models(plan) if options.save_models == "best" else set()
@@ -169,7 +171,8 @@ def run_here(
 def planned(requests: Request | Sequence[Request], options: Options) -> Plan:
     """The plan of a grid with the models to save and the runs to log. Raises UserError."""
     plan = make_plan(requests, options.out)
-    if any(request.settings.precision == "fp16" for request in plan.requests) and not gpus():
+    here = engines.chosen(options.engine, options.engine_set).here
+    if here and any(request.settings.precision == "fp16" for request in plan.requests) and not gpus():
         raise UserError("precision=fp16 needs a GPU; on a CPU use --set precision=bf16")
     if options.save_models == "best" and plan.smoke:
         raise UserError("--save-models best needs a leaderboard, which a smoke run (--limit) does not have; use full")
@@ -252,6 +255,7 @@ def execute(
         expected, measured = forecast(jobs, plan, workers)
         say(duration(expected, measured, workers))
     progress = Progress(plan, queue, workers, say, fail_fast=options.fail_fast, command=options.command)
+    progress.retries = options.retry_failed
     early = None
     if not plan.smoke:
         early = EarlyReports(plan, queue, manifest, options.reports, options.rules, lambda line: progress.say(line))

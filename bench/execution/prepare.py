@@ -57,9 +57,10 @@ def prepare_store(plan: Plan, *, retry_failed: bool, force: bool) -> None:
 
     `retry_failed` removes failures, `force` the results of requested cells too.
     """
+    requested = {*plan.cells, *plan.mirrors} if force else set()
     for identity, job in plan.jobs.items():
         failed = state(job.folder) is State.FAILED
-        if (retry_failed and failed) or (force and identity in {*plan.cells, *plan.mirrors}):
+        if (retry_failed and failed) or identity in requested:
             forget(job.folder)
             if job.other_folder is not None and force:
                 forget(job.other_folder)

@@ -41,6 +41,7 @@ class Progress:
         self.nodes: Mapping[str, int] = {}  # jobs that run on each machine, of an engine of several machines
         self.lines = True  # whether each finished cell gets a line; a live table replaces the lines
         self.warned = False
+        self.retries = False  # whether the same command trains failed cells again
         todo = len(plan.cells) - len(self.cached)
         on = plural(workers, "worker")
         say(f"{plural(len(plan.cells), 'cell')}: {len(self.cached):,} done before, {todo:,} to do on {on}")
@@ -158,8 +159,8 @@ class Progress:
         failed = any(state in (State.FAILED, State.BLOCKED) for state in self.queue.states.values())
         if not self.command.startswith("python"):
             return f"the same call{' with retry_failed=True' if failed else ''}"
-        plain = self.command.replace(" --force", "").replace(" --retry-failed", "")
-        return f"{plain} --retry-failed" if failed else plain
+        plain = self.command.replace(" --force", "")
+        return f"{plain} --retry-failed" if failed and not self.retries else plain
 
 
 def grouped(failures: dict[str, str]) -> dict[str, list[str]]:

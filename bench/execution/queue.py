@@ -182,9 +182,9 @@ class Queue:
         """Note that another run holds the job's lease: this run waits for the result."""
         self.elsewhere.add(job.id)
 
-    def revisit(self) -> Iterable[Job]:
-        """Jobs that another run has finished since the last call. A job whose lease died becomes ready again."""
-        finished = []
+    def revisit(self) -> list[tuple[Job, State]]:
+        """Jobs that ended in another run since the last call, done or failed. One whose lease died is ready again."""
+        ended: list[tuple[Job, State]] = []
         for identity in list(self.elsewhere):
             job = self.jobs[identity]
             now = self.others.look(job.folder, job.other_folder)
@@ -193,14 +193,15 @@ class Queue:
             self.elsewhere.discard(identity)
             if now is State.DONE:
                 self.done(job)
-                finished.append(job)
+                ended.append((job, now))
             elif now is State.FAILED:
                 self.failed(job, failure(job.folder))
+                ended.append((job, now))
             else:
                 for folder in filter(None, (job.folder, job.other_folder)):
                     release(job.root, folder)  # a worker has not watched it as long as this process
                 self.again(job)
-        return finished
+        return ended
 
     def _ready(self, identity: str) -> bool:
         return self.states[identity] in WAITING and not self._missing[identity]

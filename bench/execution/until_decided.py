@@ -92,6 +92,7 @@ def in_rounds(request: Request, options: Options, say: Say, show: Show) -> Resul
         result = run(requests, options, say, show)
         if result.interrupted or (options.fail_fast and result.failures):
             return result
+        options = replace(options, retry_failed=False)  # what has failed again in this command stays failed
         stop(tables, result, options, count)
         for key, table in tables.items():
             say(f"{' '.join(key[:2])}: {table_line(table, count, baseline)}")

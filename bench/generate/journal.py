@@ -106,7 +106,7 @@ class Journal:
         if self._file is None:
             self._open()
         assert self._file is not None
-        if not self._file.tell():
+        if not os.fstat(self._file.fileno()).st_size:  # not tell(): a first line that was cut off has been removed
             lines = (Line(journal=VERSION, settings=self.settings), *lines)
         for line in lines:
             if line.written:

@@ -12,6 +12,7 @@ from tasks.errors import short_repr
 # A token of usual tokenizers holds at least a byte. Templates of chats add some tokens of their own.
 TEMPLATE_TOKENS = 64
 MILLION = 1_000_000
+GROUPS = re.compile(r"(?<=\d),(?=\d{3}(\D|$))")  # a comma between groups of three digits
 AMOUNT = re.compile(r"([\d.,_]+(?:e\d+)?)\s*(tokens?)?", re.IGNORECASE)
 
 
@@ -61,11 +62,13 @@ def parsed_budget(text: str | None, prices: Prices) -> Budget | None:
         return None
     match = AMOUNT.fullmatch(text.strip())
     try:
-        amount = float(match[1].replace(",", "").replace("_", "")) if match else 0.0
+        amount = float(GROUPS.sub("", match[1]).replace("_", "")) if match else 0.0
     except ValueError:
         amount = 0.0
     if match is None or not amount > 0:
-        raise UserError(f'--budget {short_repr(text)} is neither money (5) nor tokens ("200000 tokens")')
+        raise UserError(
+            f'--budget {short_repr(text)} is neither money (5 or 0.5, with a point) nor tokens ("200000 tokens")'
+        )
     if match[2] is None and prices.read is None:
         raise UserError(
             f"--budget {text} is money, which needs --price-in and --price-out (per million tokens); "

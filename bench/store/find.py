@@ -16,7 +16,8 @@ from bench.store.manifest import GRIDS, grids
 from bench.store.schemas import NamedSpec
 from tasks.errors import did_you_mean, join_names, short_repr, user_path
 
-CELL = re.compile(r"[0-9a-f]{6,20}|\S.* \S+ \d+")  # the beginning of an id, or "task method seed"
+BEGINNING = re.compile(r"[0-9a-f]{6,20}")  # of an id; shorter ones may be names of methods, such as ce
+CELL = re.compile(rf"{BEGINNING.pattern}|\S.* \S+ \d+")  # the beginning of an id, or "task method seed"
 
 
 def model_of(name: str, root: Path) -> str:
@@ -71,7 +72,7 @@ def find(root: Path, name: str) -> Path:
     folders = [path.parent for path in sorted(root.glob("*/*/*/spec.json"))]
     if not folders:
         raise UserError(f"no cell in {root}")
-    by_id = [folder for folder in folders if folder.name.startswith(name)]
+    by_id = [folder for folder in folders if folder.name.startswith(name)] if BEGINNING.fullmatch(name) else []
     specs = {} if by_id else readable_specs(folders)
     words = " ".join(name.split())
     found = by_id or [folder for folder, spec in specs.items() if title(spec) == words]

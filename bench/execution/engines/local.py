@@ -24,7 +24,6 @@ from bench.execution.queue import Queue
 from bench.execution.signals import ending_signals, first_interrupt, without_interrupts
 from bench.jobs import Job, Outcome
 from bench.processes import cores, peak_memory, stopped, without_main
-from bench.store.folders import State
 
 # Workers are forked from one process without threads that has imported torch and all else that they need.
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -120,8 +119,8 @@ class Pool:
                     self.answer(worker)
                 elif cause := worker.overdue(self.limits):
                     self.replace(worker, cause)
-            for job in self.queue.revisit():
-                self.watcher.tell(job, State.DONE, None)
+            for job, ended in self.queue.revisit():
+                self.watcher.tell(job, ended, None)
             self.watcher.pulse()
 
     def answer(self, worker: Worker) -> None:

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from bench import devices
 from bench.errors import UserError
@@ -41,6 +41,8 @@ NODE_LOSSES = 5  # of one job, after which it is a failure: it may be what ends 
 @dataclass(frozen=True)
 class Ray(Engine):
     """Processes of a Ray cluster, or of a Ray that starts on this machine; needs the extra `ray`."""
+
+    here: ClassVar[bool] = False
 
     address: str = setting(
         "", "host:port or ray://host:port of a cluster, or auto; without it RAY_ADDRESS, else Ray starts here"
@@ -149,8 +151,8 @@ class Slots:
                 if cause := self.overdue(place):
                     ray_cluster.kill(place.actor)
                     self.lost(place, cause)
-            for job in self.queue.revisit():
-                self.watcher.tell(job, State.DONE, None)
+            for job, ended in self.queue.revisit():
+                self.watcher.tell(job, ended, None)
             self.watcher.pulse()
 
     def follow_nodes(self) -> None:
@@ -184,6 +186,7 @@ class Slots:
 
     def give(self, place: Place, job: Job) -> None:
         """Send a job to a slot; to one that does not see the store, with the tables that it needs."""
+        place.asked = None  # the silence of the job before it
         if not place.apart:
             place.job, place.began, place.answer = job, time.monotonic(), place.actor.run.remote(job)
         elif (outcome := self.sender.begin(job)) is not None:

@@ -44,6 +44,7 @@ WARNING = 90  # seconds before the time limit at which a task is told to end
 class Slurm(Engine):
     """Job arrays of SLURM, or processes of submitit on this machine (cluster=local); needs the extra `slurm`."""
 
+    here: ClassVar[bool] = False
     remote: ClassVar[bool] = False  # array tasks take jobs for themselves, in a folder
 
     cluster: Literal["slurm", "local"] = setting("slurm", "slurm, or local for processes of this machine")
@@ -197,8 +198,8 @@ class Watch:
             if time.monotonic() - self.looked > LOOK:
                 self.looked = time.monotonic()
                 self.look()
-            for job in self.queue.revisit():
-                self.watcher.tell(job, State.DONE, None)
+            for job, ended in self.queue.revisit():
+                self.watcher.tell(job, ended, None)
             self.watcher.pulse()
             time.sleep(POLL)
 

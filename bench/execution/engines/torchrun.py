@@ -23,7 +23,6 @@ from bench.execution.engines.engine import POLL, Engine, Watcher, settle
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.jobs import CellJob
-from bench.store.folders import State
 
 if TYPE_CHECKING:
     from bench.training.cell import Trained
@@ -176,8 +175,8 @@ def lead(queue: Queue, workers: int, watcher: Watcher) -> None:
                             f"one rank of {workers} failed alone, and the others wait for it: {outcome.cause}; "
                             "finished cells are kept, and the same command with --retry-failed continues"
                         )
-                for finished in queue.revisit():
-                    watcher.tell(finished, State.DONE, None)
+                for ended, state in queue.revisit():
+                    watcher.tell(ended, state, None)
                 watcher.pulse()
         finally:
             if ranks.in_step:

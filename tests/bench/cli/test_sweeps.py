@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bench.cli import commands
+from bench.cli import commands, main
 from bench.cli.argv import canonical
 from bench.cli.grids import request_of
 from bench.config.sweep_file import trials
@@ -59,6 +59,21 @@ def test_with_and_without_the_server_trials_are_written_alike(path: Path) -> Non
         assert sorted(result) == sorted(["--track=wandb", *trial] for trial in corners(path))
     for arguments in result[:3]:
         request(*arguments)
+
+
+def test_trials_are_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What says how to run, and not what, is one for all of them."""
+    command = ["${env}", "python", "-m", "bench", "run", "${args}"]
+    content = {
+        "method": "grid",
+        "command": command,
+        "parameters": {"methods": {"value": "ce"}, "workers": {"values": [1, 7]}},
+    }
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(SystemExit) as stop:
+        main(["sweep", str(tmp_path / "sweep.yaml"), "--dry-run"])
+    assert stop.value.code == 2
+    assert "differ in workers, which is one for the whole run of a sweep" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)

@@ -61,6 +61,19 @@ def test_a_training_that_ends_after_its_folder_was_taken_writes_no_result(run_he
     assert list(job.folder.glob("*.parquet")) == []
 
 
+def test_what_ends_in_another_run_is_told(job: Job) -> None:
+    """Also a failure, so that it is printed, and --fail-fast stops."""
+    other_machines(job.folder, 0)
+    queue = Queue({job.id: job}, {job.id: State.MISSING}, {})
+    assert queue.take() is job
+    queue.runs_elsewhere(job)
+    assert queue.revisit() == []
+    (job.folder / "lease").unlink()
+    (job.folder / ERROR).write_text('{"type": "ValueError", "message": "of another run"}')
+    assert queue.revisit() == [(job, State.FAILED)]
+    assert queue.causes[job.id] == "ValueError: of another run"
+
+
 def test_a_worker_takes_what_its_parent_saw_abandoned(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers have not watched the lease of the other machine; they take the folder because the parent released it."""
     clock = Clock()

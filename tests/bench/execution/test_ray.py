@@ -303,6 +303,15 @@ def test_a_slot_that_ends_while_it_is_asked_is_lost(monkeypatch: pytest.MonkeyPa
     assert slots.overdue(place) == "died"
 
 
+def test_the_silence_of_a_job_is_not_that_of_the_next(tmp_path: Path) -> None:
+    job = Job("a", tmp_path / "a", tmp_path, ())
+    slots = Slots(Ray(), Queue({"a": job}, {"a": State.MISSING}, {}), Recorder(), Limits(), tmp_path / "probe")
+    actor = SimpleNamespace(run=SimpleNamespace(remote=lambda job: "answer"))
+    place = Place(actor, "node", "node-b", None, ready=True, asked="asked of the job before")
+    slots.give(place, job)
+    assert place.asked is None
+
+
 def test_cpus_are_rounded_up_and_cells_without_gpus_count_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
     started: dict[str, object] = {}
     monkeypatch.delenv("RAY_ADDRESS", raising=False)

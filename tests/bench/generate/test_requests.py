@@ -12,6 +12,7 @@ import pytest
 
 from bench.errors import UserError
 from bench.generate.arguments import GenerateArguments
+from bench.generate.journal import Journal, Line
 from bench.generate.request import divided, make_request
 from bench.generate.spending import Prices, most_tokens, parsed_budget
 from tasks import DataError
@@ -40,8 +41,10 @@ USUAL = {"labels": "pos,neg", "domain": "tweets", "model": "m", "n": 10}
         ({"shares": "pos=nan,neg=1"}, "every share must be above 0"),
         ({"describe": "poss=happy"}, "'poss' is not one of --labels pos,neg; did you mean 'pos'"),
         ({"budget": "5"}, '--budget 5 is money, which needs --price-in and --price-out .*"5 tokens" needs no prices'),
-        ({"budget": "lots"}, "neither money .5. nor tokens"),
-        ({"budget": "0 tokens"}, "neither money .5. nor tokens"),
+        ({"budget": "lots"}, "neither money .5 or 0.5, with a point. nor tokens"),
+        ({"budget": "0 tokens"}, "neither money .5 or 0.5, with a point. nor tokens"),
+        ({"budget": "0,5"}, "neither money .5 or 0.5, with a point. nor tokens"),
+        ({"budget": "5,50"}, "neither money .5 or 0.5, with a point. nor tokens"),
         ({"price_in": 1.0}, "--price-in and --price-out belong together"),
         ({"few_shot": "nowhere.csv"}, "nowhere.csv: no such file"),
     ],
@@ -112,6 +115,17 @@ def test_no_label_loses_a_row_when_a_file_grows() -> None:
         assert all(quotas[label] >= before[label] for label in shares)
         assert all(abs(quotas[label] - n * shares[label]) < 1 for label in shares)
         before = quotas
+
+
+def test_a_journal_whose_first_line_was_cut_off_begins_again(tmp_path: Path) -> None:
+    output, settings = tmp_path / "rows.jsonl", {"labels": ["pos"]}
+    (tmp_path / "rows.jsonl.journal").write_text('{"journal": 1, "sett')
+    with Journal(output, settings) as journal:
+        assert journal.dropped == 20
+        journal._append(Line(written="a"))
+    with Journal(output, settings) as journal:
+        assert journal.dropped == 0
+    assert len((tmp_path / "rows.jsonl.journal").read_text().splitlines()) == 2, "the settings, and the line"
 
 
 def test_prices_and_budgets() -> None:

@@ -92,6 +92,11 @@ def test_the_name_of_a_method_is_that_of_its_only_cell(tmp_path: Path) -> None:
         spec = {"task_ref": "tweets", "label": method, "method": method, "seed": seed}
         (cell / "spec.json").write_text(json.dumps(spec))
     assert find_cell(tmp_path, "ce") == find_cell(tmp_path, "tweets ce") == find_cell(tmp_path, "tweets ce 0")
+    other = tmp_path / "files" / "imp" / f"ce{5:018x}"
+    other.mkdir(parents=True)
+    (other / "spec.json").write_text(json.dumps({"task_ref": "tweets", "label": "imp", "method": "imp", "seed": 0}))
+    assert find_cell(tmp_path, "ce").parent.name == "ce", "an id may begin like the name of a method"
+    assert find_cell(tmp_path, other.name[:6]) == other
     with pytest.raises(UserError, match="'dimp' fits 2 cells; give one of: tweets dimp 0, tweets dimp 1"):
         find_cell(tmp_path, "dimp")
     with pytest.raises(
