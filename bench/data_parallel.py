@@ -69,7 +69,8 @@ def dropout(at: slice, n: int, device: torch.device) -> contextlib.AbstractConte
         return contextlib.nullcontext()
     if device.type == "cpu":
         return WholeMasks(at, n)
-    torch.manual_seed(torch.initial_seed() + at.start)
+    # From numbers that all ranks and parts draw alike, so that the networks of an update differ.
+    torch.manual_seed(int(torch.randint(2**62, ())) + at.start)
     return contextlib.nullcontext()
 
 

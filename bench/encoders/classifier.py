@@ -23,7 +23,7 @@ from bench.errors import UserError
 # Attributes of the base model, by family of encoders, that hold its list of blocks.
 BLOCKS = ("encoder.layer", "transformer.layer", "layers")
 # Parts of the base model above its blocks.
-ABOVE = ("pooler", "final_norm")
+ABOVE = ("pooler", "norm", "final_norm", "final_layer_norm", "final_layernorm")
 
 
 class StatesAsEmbeddings(nn.Module):

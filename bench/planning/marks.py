@@ -25,6 +25,11 @@ class Training(NamedTuple):
     checker: Checkpoint  # the encoder of the checkers
 
 
+def shared_masks(training: Training) -> bool:
+    """The auxiliary term of all networks had the same dropout masks."""
+    return training.settings.auxiliary is not None and training.choice.cls.networks > 1
+
+
 def reads_embeddings(training: Training) -> bool:
     """Whether the method reads embeddings."""
     required = training.choice.cls.requires_of(training.choice.config)
@@ -50,8 +55,8 @@ def decoders_embeddings(training: Training) -> bool:
     return training.checkpoint.has_decoder and reads
 
 
-def unpadded_test(training: Training) -> bool:
-    """The self-test of frozen states had no padding, and the head read the padding of shorter rows."""
+def frozen_decoder(training: Training) -> bool:
+    """The final norm was frozen too. The self-test of states had no padding, and the head read that of shorter rows."""
     return training.checkpoint.reads_last_token and training.settings.train_layers not in ("all", 0)
 
 
@@ -59,7 +64,8 @@ MARKS: dict[str, Callable[[Training], bool]] = {
     "whole auxiliary term": small_term,
     "own embeddings": foreign_embeddings,
     "encoder's embeddings": decoders_embeddings,
-    "padded self-test": unpadded_test,
+    "masks of each network": shared_masks,
+    "trained norm, padded self-test": frozen_decoder,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -109,11 +110,22 @@ def build(job: TokensJob) -> dict[str, Any]:
             np.save(job.folder / f"{name}.npy", np.concatenate([np.asarray(row, np.int32) for row in encoded[name]]))
     text_of_row = np.array([text_index[row] for row in rows])
     token_spans.write(job.folder, lengths, text_of_row)
-    tokens, truncated = int(lengths[text_of_row].sum()), int((lengths[text_of_row] >= job.max_length).sum())
-    counts = {"rows": len(rows), "tokens": tokens, "truncated": truncated}
+    full = lengths == job.max_length  # cut, or just as long
+    cut = full.copy()
+    cut[full] = longer(tokenizer, list(compress(text_index, full)), job.max_length)
+    counts = {"rows": len(rows), "tokens": int(lengths[text_of_row].sum()), "truncated": int(cut[text_of_row].sum())}
     padding = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
     finish(job.folder, {**counts, "padding": padding})
     return counts
+
+
+def longer(tokenizer: Any, texts: Sequence[tuple[str, ...]], length: int) -> list[bool]:
+    """Whether each text, or pair of texts, has more than so many tokens."""
+    if not texts:
+        return []
+    columns = [list(column) for column in zip(*texts, strict=True)]
+    encoded = tokenizer(*columns, truncation=True, max_length=length + 1, padding=False)
+    return [len(row) > length for row in encoded["input_ids"]]
 
 
 def load(folder: Path, states: Path | None = None) -> TokenTable:

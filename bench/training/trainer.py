@@ -149,7 +149,7 @@ class Trainer:
     def _update(self, method: Method, step: Step, history: History) -> None:
         """One update of every network: forward, the method's losses, backward, AdamW, and the history of it."""
         self._reseed(derive("dropout", self.task, self._seed("dropout"), step.number))
-        outputs = [self._forward(network, step) for network in self.networks]
+        outputs = [self._forward(number, step) for number in range(len(self.networks))]
         own = method_losses(method, step, self.networks, [log_probs for log_probs, _ in outputs])
         results = [row_losses(step, log_probs, losses) for (log_probs, _), losses in zip(outputs, own, strict=True)]
         # Rows left out count in the size of the batch; the factor is exactly 1 where there are none.
@@ -192,12 +192,13 @@ class Trainer:
         scaler.update()
         return {SKIPPED: True} if 1 <= scaler.get_scale() < before else {}
 
-    def _forward(self, network: Network, step: Step) -> tuple[Tensor, Tensor | None]:
-        """(P, C) log-probabilities, and the auxiliary term () where the settings have one."""
-        table, index = step.rows.table, step.passed
+    def _forward(self, number: int, step: Step) -> tuple[Tensor, Tensor | None]:
+        """(P, C) log-probabilities of a network, and the auxiliary term () where the settings have one."""
+        network, table, index = self.networks[number], step.rows.table, step.passed
         if self.auxiliary is None:
             return network.log_probs(table, index), None
-        seed = derive("auxiliary", self.task, self._seed("dropout"), step.number)
+        peer = [number] if number else []
+        seed = derive("auxiliary", self.task, self._seed("dropout"), step.number, *peer)
         log_probs, features = network.encoded(table, index)
 
         def second_features() -> Tensor:

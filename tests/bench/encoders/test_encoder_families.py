@@ -27,7 +27,7 @@ from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
 from bench.precomputed.tables import READERS
 from bench.store.files import read_json
-from tests.helpers.encoders import FAMILIES, make_encoder
+from tests.helpers.encoders import FAMILIES, make_encoder, make_llama
 
 PACKED = {"bert", "roberta", "electra"}
 
@@ -149,6 +149,18 @@ def test_a_grid_runs_with_every_family(encoder: Path, run_here: Callable[..., Pl
     for layers in ("0", "1", "all"):
         plan = run_here(methods="dimp", encoder=str(encoder), settings={"train_layers": layers})
         assert len(plan.cells) == 1
+
+
+def test_the_final_norm_of_a_decoder_trains_with_its_top_blocks(tmp_path: Path) -> None:
+    """As that of ModernBERT, and the pooler of BERT."""
+    for folder, norm in (
+        (make_llama(tmp_path / "llama"), "model.norm.weight"),
+        (make_encoder(tmp_path / "modernbert", "modernbert"), "model.final_norm.weight"),
+    ):
+        trained = Classifier(find(str(folder)), 2, 1).trained
+        assert norm in trained
+        assert any(name.startswith("model.layers.1.") for name in trained)
+        assert not any(name.startswith(("model.layers.0.", "model.emb")) for name in trained)
 
 
 def test_the_longest_text_has_as_many_tokens_as_there_are_positions(encoder: Path) -> None:

@@ -225,6 +225,21 @@ def test_parts_of_a_batch_are_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None
             assert rows == list(range(n))
 
 
+def test_on_a_gpu_ranks_and_networks_have_seeds_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the first rank both networks of co-teaching had the same masks."""
+    seeds: list[int] = []
+    plain = torch.manual_seed
+    for at in (slice(0, 4), slice(4, 8)):
+        plain(3)
+        monkeypatch.setattr(torch, "manual_seed", lambda seed: (seeds.append(seed), plain(seed))[1])
+        for _ in range(2):
+            with data_parallel.dropout(at, 8, torch.device("cuda")):
+                pass
+        monkeypatch.undo()
+    assert len(set(seeds)) == 4
+    assert seeds[2] - seeds[0] == 4, "ranks differ by their first row alone"
+
+
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_parts_are_dropped_out_as_the_whole(tmp_path: Path, family: str) -> None:
     """Without this two ranks would draw other masks than one process, and their results could not be compared."""

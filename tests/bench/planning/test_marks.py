@@ -79,9 +79,13 @@ def test_tables_that_all_cells_share_are_no_methods_cost(encoders: Encoders, tmp
     assert [need.split("/")[1] for need in needs["kmm"]] == ["embeddings", "embeddings"]
 
 
-def test_a_term_marks_methods_that_leave_rows_out(encoders: Encoders, tmp_path: Path) -> None:
-    cells = by_method(planned(encoders, tmp_path, "ce,dimp,rho,infobatch,supergen-filter", auxiliary="simcse"))
-    assert {name for name, job in cells.items() if job.spec.marks} == {"rho", "infobatch", "supergen-filter"}
+def test_a_term_marks_methods_that_leave_rows_out_or_have_two_networks(encoders: Encoders, tmp_path: Path) -> None:
+    cells = by_method(
+        planned(encoders, tmp_path, "ce,dimp,rho,infobatch,supergen-filter,co-teaching", auxiliary="simcse")
+    )
+    marks = {name: job.spec.marks for name, job in cells.items() if job.spec.marks}
+    less = dict.fromkeys(("rho", "infobatch", "supergen-filter"), ("whole auxiliary term",))
+    assert marks == {**less, "co-teaching": ("masks of each network",)}
     plain = by_method(planned(encoders, tmp_path, "rho"))["rho"]
     assert plain.spec.marks == ()
 
@@ -97,7 +101,7 @@ def test_frozen_states_mark_decoders(encoders: Encoders, tmp_path: Path) -> None
         layers: by_method(planned({"own": llama}, tmp_path / "runs", "ce", train_layers=layers))["ce"].spec.marks
         for layers in (0, 1, "all")
     }
-    assert cells == {0: (), 1: ("padded self-test",), "all": ()}
+    assert cells == {0: (), 1: ("trained norm, padded self-test",), "all": ()}
 
 
 def test_a_mark_changes_an_id_and_its_absence_does_not() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
+from bench.encoders.checkpoints import find
 from bench.errors import UserError
 from bench.jobs import EmbeddingsJob, StatesJob, TokensJob
 from bench.planning.plan import Plan
@@ -71,6 +72,17 @@ def test_every_row_has_its_own_tokens_states_and_embedding(plan: Plan) -> None:
 def generated(plan: Plan) -> TokensJob:
     (job,) = (job for job in plan.jobs.values() if isinstance(job, TokensJob) and len(job.texts) == 24)
     return job
+
+
+def test_texts_that_just_fit_are_not_counted_as_truncated(tiny_encoder: Path, tmp_path: Path) -> None:
+    """A row counts as often as its text is repeated."""
+    texts = ["a b c", "a b c d", "a b c d", "a b c", "a"]
+    for pairs, length in ((None, 5), ([""] * 5, 6)):
+        folder = tmp_path / str(length)
+        folder.mkdir()
+        job = TokensJob("tokens", folder, tmp_path, (), texts, pairs, find(str(tiny_encoder)), length)
+        assert tokens.build(job)["truncated"] == 2
+        assert tokens.load(folder).length.max() == length
 
 
 def test_states_of_other_tokens_are_refused(plan: Plan, tmp_path: Path) -> None:

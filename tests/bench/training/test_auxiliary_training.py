@@ -105,6 +105,20 @@ def test_rows_that_are_left_out_do_not_shrink_the_term(
     assert losses({"auxiliary": "simcse"}) == pytest.approx([loss + 3.0 for loss in losses({})], abs=1e-5)
 
 
+@pytest.mark.parametrize("term", ["simcse", "simcse(views=dropout)"])
+def test_each_network_has_masks_of_its_own(term: str, run_here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    plain = SimCSE.term
+
+    def watched(own: SimCSE, features: torch.Tensor, again: Callable[[], torch.Tensor], seed: int) -> torch.Tensor:
+        seeds.append(seed)
+        return plain(own, features, again, seed)
+
+    monkeypatch.setattr(SimCSE, "term", watched)
+    run_here(methods="co-teaching", settings={"auxiliary": term})
+    assert len(set(seeds)) == len(seeds) == 2 * 8
+
+
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_features_make_the_logits(family: str, tmp_path: Path) -> None:
     """The term contrasts the inputs of the head's last layer, in every family of encoders."""
