@@ -89,10 +89,12 @@ def accuracy(frame: pd.DataFrame) -> Iterator[str]:
     right = int((given[labelled] == frame["label"][labelled]).sum())
     count = int(labelled.sum())
     interval = binomtest(right, count).proportion_ci(method="wilson")
-    rest = "" if count == len(frame) else f", without {plural(len(frame) - count, 'row')} that have no label"
+    guess = given[labelled].value_counts().iloc[0] / count
+    missing = len(frame) - count
+    rest = f", without {plural(missing, 'row')} that {'has' if missing == 1 else 'have'} no label" if missing else ""
     yield (
         f"accuracy {right / count:.4f} [95 % {interval.low:.4f} to {interval.high:.4f}]: {right:,} of "
-        f"{plural(count, 'row')} agree with column {column}{rest}"
+        f"{plural(count, 'row')} agree with column {column}{rest}; its most frequent label alone has {guess:.4f}"
     )
 
 
