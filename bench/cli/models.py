@@ -30,6 +30,7 @@ def train(
     out: Annotated[Path, option("out")] = Path("runs"),
     reports: Annotated[Path, option("reports")] = Path("reports"),
     track: Annotated[str, option("track")] = "none",
+    live_curves: Annotated[bool, option("live_curves")] = False,
     log_artifacts: Annotated[bool, option("artifacts")] = False,
 ) -> None:
     """Train one cell from a configuration file, keep its model and predict its test file."""
@@ -48,6 +49,7 @@ def train(
         figures=False,
         retry_failed=True,
         track=track,
+        live_curves=live_curves,
         artifacts=KINDS if log_artifacts else (),
     )
     if not train_one(config, options, say):

@@ -204,7 +204,7 @@ def test_the_command(
     config |= {"use_wandb_model": True, "wandb_model": f"{ENTITY}/{PROJECT}/encoder:v0", "save_model": True}
     config |= {"report_to": ["wandb"], "max_seq_length": 32, "per_device_train_batch_size": 16}
     write_json(tmp_path / "config.json", config)
-    trained = bench("train", "config.json")
+    trained = bench("train", "config.json", "--live-curves")
     assert trained.returncode == 0, trained.stdout + trained.stderr
     (identity,) = {path.parent.name for path in (tmp_path / "runs").glob(f"[!.]*/*/*/{DONE}")} - {cell.parent.name}
     used = {name for run, name in server.artifacts.used if run == identity}
