@@ -12,7 +12,7 @@ from bench.errors import UserError
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 Page = Annotated[Path, typer.Option("--page", help="The Markdown file in which the section is written.")]
 Encoder = Annotated[str | None, typer.Option(help="Hub id or folder of the encoder (default: the preset's).")]
-PAGE = Path("reports/performance.md")
+PAGE, SWEEPS = Path("reports/performance.md"), Path("reports/sweeps")
 
 
 @app.command("cpu")
@@ -95,6 +95,18 @@ def run_gpu(
     from tests.performance.gpu import measure
 
     measure(numbers(slots), tuple(methods.split(",")), seeds, page, typer.echo)
+
+
+@app.command("sweep")
+def run_sweep(
+    file: Annotated[Path, typer.Argument(help="A sweep file, whose trials a W&B agent runs.")],
+    methods: Annotated[str, typer.Option(help="Run these methods of the file alone: ce,dimp.")] = "",
+    folder: Annotated[Path, typer.Option(help="Where its table, figure and section are written.")] = SWEEPS,
+) -> None:
+    """Run a sweep file under a real W&B agent, with a server on the loopback interface, and show its effect."""
+    from tests.performance.sweeps import measure
+
+    measure(file, [name for name in methods.split(",") if name], folder, typer.echo)
 
 
 def numbers(text: str) -> list[int]:

@@ -22,9 +22,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def put(path: Path, title: str, blocks: Sequence[str]) -> None:
+def put(path: Path, title: str, blocks: Sequence[str], head: str = HEAD) -> None:
     """Write a section, with the machine, the commit and the command that it comes from, into the page at `path`."""
-    text = path.read_text(encoding="utf-8") if path.exists() else HEAD + "\n"
+    text = path.read_text(encoding="utf-8") if path.exists() else head + "\n"
     provenance = (
         f"Made {datetime.now(UTC):%Y-%m-%d} on {machine.described()}; commit {machine.commit()}; `{machine.command()}`"
     )

@@ -92,7 +92,7 @@ def test_what_the_server_needs(path: Path) -> None:
 def test_a_trial_of_each_runs(tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     small = ("--preset=smoke", f"--encoder={tiny_encoder}", "--source=bundled")
-    requests = [request(*trials(path)[0][3], *small) for path in SWEEPS]
+    requests = [request(*trials(path)[0][-1], *small) for path in SWEEPS]
     said: list[str] = []
     options = Options(out=Path("runs"), reports=Path("reports"), workers=1, figures=False, track="wandb")
     ran = run(requests, options, said.append)
