@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from bench.errors import UserError
 from bench.execution.queue import WAITING, Others, Queue
@@ -10,6 +11,7 @@ from bench.jobs import CellJob, Job
 from bench.planning.order import ranks
 from bench.planning.plan import Plan
 from bench.planning.requirements import REQUIREMENTS, Checker
+from bench.remote.opened import forgot
 from bench.store.folders import State, adopt, failure, forget, state
 from bench.store.integrity import damage
 from bench.store.layout import DONE, MODEL, MODEL_FILES, SavedModels
@@ -61,11 +63,17 @@ def prepare_store(plan: Plan, *, retry_failed: bool, force: bool) -> None:
     for identity, job in plan.jobs.items():
         failed = state(job.folder) is State.FAILED
         if (retry_failed and failed) or identity in requested:
-            forget(job.folder)
+            forget_everywhere(plan.root, job.folder)
             if job.other_folder is not None and force:
-                forget(job.other_folder)
+                forget_everywhere(plan.root, job.other_folder)
         elif job.other_folder is not None and not failed:
             adopt(job.other_folder, job.folder, plan.root)
+
+
+def forget_everywhere(root: Path, folder: Path) -> None:
+    """Remove a folder's result or failure from a store, and from the bucket of which it is the copy."""
+    if forget(folder):
+        forgot(root, folder)
 
 
 def damaged(queue: Queue) -> list[str]:

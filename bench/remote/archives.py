@@ -7,9 +7,10 @@ import io
 import os
 import shutil
 import tarfile
-import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
+from bench.store.files import part_folder
 from bench.store.layout import DONE, LEASE, MODEL
 from bench.store.leases import exclusive
 
@@ -30,9 +31,9 @@ def packed(folder: Path, *, model: bool = True) -> bytes:
     return target.getvalue()
 
 
-def extract(content: bytes, folder: Path) -> None:
+def extract(content: BinaryIO, folder: Path) -> None:
     """Write the files of an archive to a folder, and nothing outside of it. Raises one of `BROKEN`."""
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+    with tarfile.open(fileobj=content) as archive:
         archive.extractall(folder, filter="data")
 
 
@@ -41,20 +42,18 @@ def unpack(content: bytes, folder: Path, root: Path) -> None:
 
     Replaces what a process that died has left there.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
-    extract(content, part)
-    try:
-        os.rename(part, folder)
-    except OSError:
-        with exclusive(root):  # of two processes the second must not remove what the first has made
+    with part_folder(folder) as part:
+        extract(io.BytesIO(content), part)
+        try:
+            os.rename(part, folder)
+        except OSError:
+            with exclusive(root):  # of two processes the second must not remove what the first has made
+                if not (folder / DONE).exists():
+                    shutil.rmtree(folder, ignore_errors=True)
+                    with contextlib.suppress(OSError):
+                        os.rename(part, folder)
             if not (folder / DONE).exists():
-                shutil.rmtree(folder, ignore_errors=True)
-                with contextlib.suppress(OSError):
-                    os.rename(part, folder)
-        shutil.rmtree(part, ignore_errors=True)
-        if not (folder / DONE).exists():
-            raise
+                raise
 
 
 def first_file(beginning: bytes) -> bytes | None:

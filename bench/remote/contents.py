@@ -13,16 +13,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.errors import UserError
 from bench.remote.objects import Entry
+from bench.store import manifest
 from bench.store.bundles import IMPORTED
+from bench.store.files import read_json
+from bench.store.folders import State
+from bench.store.layout import IDENTITY
 from bench.store.looks import LOOKS
 from bench.store.manifest import GRIDS
+from bench.store.schemas import SeedsRead
 from tasks.errors import plural
 
 PLAIN = (GRIDS, LOOKS, IMPORTED)  # folders of JSON files
 TAR, FAILED, WITH_MODEL = ".tar", ".failed.tar", ".model.tar"
 # What is read from a bucket: all other names are somebody else's, and may lead out of the copy.
-FOLDER = re.compile(r"(\.artefacts|[^/.][^/]*)/[^/.][^/]*/[^/.][^/]*")
+FOLDER = re.compile(rf"(\.artefacts|[^/.][^/]*)/[^/.][^/]*/{IDENTITY.pattern}")
 JSON_FILE = re.compile(rf"({'|'.join(map(re.escape, PLAIN))})/[^/.][^/]*\.json")
 
 
@@ -33,6 +39,13 @@ class Remote:
     done: Entry | None = None
     failed: Entry | None = None
     model: Entry | None = None
+
+    @property
+    def state(self) -> State:
+        """The state of a copy that has the same: a result wins over a failure."""
+        if self.done is not None:
+            return State.DONE
+        return State.MISSING if self.failed is None else State.FAILED
 
     @property
     def note(self) -> str:
@@ -69,3 +82,15 @@ def results(listing: Mapping[str, Entry]) -> dict[str, Remote]:
                 setattr(found.setdefault(name.removesuffix(suffix), Remote()), kind, entry)
                 break
     return found
+
+
+def usable(path: Path) -> bool:
+    """Whether a JSON file of a store can be read as what its folder holds."""
+    try:
+        if path.parent.name == GRIDS:
+            manifest.read(path)
+        else:
+            read_json(path, SeedsRead if path.parent.name == LOOKS else None)
+    except (UserError, OSError):
+        return False
+    return True

@@ -1,9 +1,10 @@
 """The local copy of a remote store: fetches what changed there, sends what is new here.
 
 An archive is one object, created if absent, so a reader sees all of a result or nothing, and the first of two equal
-results stays. `.remote/` of the copy notes for each name which version both sides have. What the remote store has no
-more is removed from the copy. The reverse is never concluded from a missing file: only a command that removes folders
-removes them there, see `send`.
+results stays. A finished result wins over a failure. `bench.remote.notes` says which versions both sides have.
+
+What the remote store has no more is removed from the copy. The reverse is never concluded from what is absent or
+damaged in the copy: an object is removed only by `remove`, for a result that a command named to `forget`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import contextlib
 import os
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -21,26 +21,27 @@ from pathlib import Path
 from bench.errors import UserError
 from bench.hashing import digest
 from bench.remote.archives import BEGINNING, BROKEN, FIRST, extract, first_file, packed
-from bench.remote.contents import FAILED, JSON_FILE, PLAIN, TAR, WITH_MODEL, Fetched, Remote, results
+from bench.remote.contents import FAILED, JSON_FILE, PLAIN, TAR, WITH_MODEL, Fetched, Remote, results, usable
+from bench.remote.notes import Noted
 from bench.remote.objects import AT_ONCE, Entry, Objects
-from bench.store.files import read_json, write_bytes, write_json, write_text
+from bench.store.files import part_folder, read_json, write_bytes, write_json
 from bench.store.folders import State, state
 from bench.store.integrity import damage
-from bench.store.layout import DONE, ERROR, LEASE, MODEL
+from bench.store.layout import DONE, LEASE, MODEL
 from bench.store.leases import exclusive
 from bench.store.looks import LOOKS
 from bench.store.schemas import SeedsRead
 
-NOTES = ".remote/known"
 LARGE = ("states", "embeddings")  # kinds of tables of which reports read the time alone: only runs fetch the rest
 
 
-class LocalCopy:
+class LocalCopy(Noted):
     """A remote store and the folder in which commands work on it."""
 
     def __init__(self, root: Path, objects: Objects) -> None:
-        self.root, self.objects = root, objects
-        self.present: set[str] = set()  # names that both sides had when they were last compared
+        super().__init__(root)
+        self.objects = objects
+        self.forgotten: dict[str, str] = {}  # name -> the note on the version that a command forgot
 
     # What the remote store has.
 
@@ -48,77 +49,120 @@ class LocalCopy:
         """Make the copy agree with the remote store: in some folders and all JSON files, or in everything.
 
         The folders' parents are listed, never the whole store. Without `whole`, tables of the kinds `LARGE` get their
-        times alone. Raises TransferError.
+        times alone. What another process sends after the listing stays as it is. Raises TransferError.
         """
         wanted = None if names is None else set(names)
         parents = [""] if wanted is None else [*PLAIN, *(name.rpartition("/")[0] for name in wanted)]
+        before = {name: self.note(name) for name in (self.noted() if wanted is None else wanted)}
         listing = self.objects.listing(parents)
         there = {name: one for name, one in results(listing).items() if wanted is None or name in wanted}
         done = Fetched()
-        for name in self.noted() if wanted is None else wanted:
-            if name not in there and self.note(name):
-                self.drop(name, done)
+        for name, note in before.items():
+            if note and name not in there:
+                self.drop(name, note, done)
+
+        def fetch_listed(name: str) -> None:
+            self.fetch_one(name, there[name], done, whole=whole, before=before.get(name, ""))
+
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda name: self.fetch_one(name, there[name], done, whole=whole), sorted(there)))
-        plain = {name: entry for name, entry in listing.items() if JSON_FILE.fullmatch(name)}
-        for name, entry in plain.items():
-            self.fetch_plain(name, entry)
-        self.present = {name for name in (*there, *plain) if self.note(name)}
+            list(pool.map(fetch_listed, sorted(there)))
+        for name, entry in listing.items():
+            if JSON_FILE.fullmatch(name):
+                self.fetch_plain(name, entry)
         return done
 
-    def fetch_one(self, name: str, there: Remote, done: Fetched, *, whole: bool = True) -> None:
-        """Fetch a folder if the copy has not the same version of it."""
-        folder = self.root / name
-        known = (folder / DONE).exists() or (folder / ERROR).exists()
-        if not there.note or (known and self.note(name) == there.note):
+    def fetch_one(
+        self, name: str, there: Remote, done: Fetched, *, whole: bool = True, before: str | None = None
+    ) -> None:
+        """Fetch a folder if the copy has not the same version of it, whole.
+
+        `before`: the note when `there` was asked for; by default that is now. Another note means that a process of this
+        machine has changed the folder since.
+        """
+        folder, note = self.root / name, self.note(name)
+        if there.state is State.MISSING or note != (note if before is None else before):
+            return
+        if note == there.note and state(folder) is there.state:
             return
         if not whole and there.done is not None and Path(name).parent.name in LARGE:
-            self.fetch_time(name)
+            self.fetch_time(name, there.done)
             return
-        content = self.objects.read(name + (TAR if there.done is not None else FAILED))
-        if content is None or not self.place(content, folder):
-            return
-        self.write_note(name, there.note)
-        done.sizes[name] = len(content)
-        if there.done is not None and (reason := damage(folder)):
-            done.damaged[name] = reason
+        with part_folder(folder) as part:
+            archive = part / "archive"
+            if self.objects.read_to(name + (TAR if there.done is not None else FAILED), archive):
+                size = archive.stat().st_size
+                if self.place(name, archive, there, note, done):
+                    done.sizes[name] = size
 
-    def fetch_time(self, name: str) -> None:
-        """Fetch the time that a table took, and nothing else of it."""
-        path = self.root / name / FIRST
-        if path.exists():
+    def place(self, name: str, archive: Path, there: Remote, before: str, done: Fetched) -> bool:
+        """Make a folder of the copy from an archive, in place of what is there.
+
+        False, and nothing is replaced: while a process here computes the folder, if one has changed it since the note
+        was `before`, and where the copy has a result that was never sent, against a failure or a damaged archive.
+        Otherwise an archive that is damaged becomes a damaged folder, which the next run computes again.
+        """
+        folder, part = self.root / name, archive.parent / Path(name).name
+        part.mkdir()
+        try:
+            with archive.open("rb") as content:
+                extract(content, part)
+        except BROKEN:
+            (part / DONE).write_bytes(b"")
+        if (part / DONE).exists() and (reason := damage(part)):
+            done.damaged[name] = reason
+        with exclusive(self.root):
+            own = state(folder)
+            if self.note(name) != before or ((folder / LEASE).exists() and own is State.RUNNING):
+                return False
+            if own is State.DONE and not before.startswith("done ") and state(part) is not State.DONE:
+                return False
+            if own is not State.DONE or not same(part, folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                os.rename(part, folder)
+            self.write_note(name, there.note)
+        return True
+
+    def fetch_time(self, name: str, there: Entry) -> None:
+        """Fetch the time that a table took, and nothing else of it, unless the copy has the table."""
+        path, note = self.root / name / FIRST, f"time {there.version} {there.size}"
+        if (self.note(name) == note and path.exists()) or state(path.parent) in (State.DONE, State.RUNNING):
             return
         beginning = self.objects.read(name + TAR, BEGINNING)
         if beginning is not None and (time := first_file(beginning)) is not None:
             write_bytes(path, time)
+            self.write_note(name, note)
 
     def fetch_model(self, folder: Path) -> None:
         """Fetch the model of a cell if the copy lacks it. Raises UserError if it is damaged."""
         name = self.name(folder)
-        if (folder / MODEL).exists() or (content := self.objects.read(name + WITH_MODEL)) is None:
+        if (folder / MODEL).exists():
             return
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as part:
+        with part_folder(folder) as part:
+            if not self.objects.read_to(name + WITH_MODEL, archive := part / "archive"):
+                return
             try:
-                extract(content, Path(part))
+                with archive.open("rb") as content:
+                    extract(content, part)
             except BROKEN as error:
                 place = f"{self.objects.url}/{name}{WITH_MODEL}"
                 raise UserError(f"{place} is damaged ({error}); train the cell again with --force") from error
             with contextlib.suppress(OSError):  # another process was faster
-                os.rename(Path(part) / MODEL, folder / MODEL)
+                os.rename(part / MODEL, folder / MODEL)
         self.write_note(name + WITH_MODEL, "sent")
 
     def fetch_plain(self, name: str, entry: Entry) -> None:
-        """Fetch a JSON file that changed. Looks of both sides are joined; manifests keep the time of their run."""
+        """Fetch a JSON file that changed there or cannot be used here. Looks of both sides are joined; manifests keep
+        the time of their run."""
         path = self.root / name
         noted = self.note(name).split()
-        if noted[:1] == [entry.version] and path.exists():
+        if noted[:1] == [entry.version] and usable(path):
             return
         if (content := self.objects.read(name)) is None:
             return
-        mine = read_json(path, SeedsRead)["seeds"] if name.startswith(LOOKS) and path.exists() else []
+        mine = read_json(path, SeedsRead)["seeds"] if name.startswith(LOOKS) and usable(path) else []
         write_bytes(path, content)
         self.write_note(name, f"{entry.version} {digest(content.hex())}")
-        if mine:
+        if mine and usable(path):
             write_json(path, {"seeds": sorted({*mine, *read_json(path, SeedsRead)["seeds"]})})
         os.utime(path, (entry.changed, entry.changed))
 
@@ -130,72 +174,53 @@ class LocalCopy:
         """`look` at several folders at the same time."""
         return self.objects.pool.map(self.look, names)
 
-    def place(self, content: bytes, folder: Path) -> bool:
-        """Make a folder of the copy from an archive, in place of what is there. False while a process here computes it.
+    def drop(self, name: str, before: str, done: Fetched) -> None:
+        """Remove a folder of the copy that the remote store has no more.
 
-        An archive that cannot be read becomes a damaged folder, which the next run computes again.
+        It stays while a process here computes it, and if one has changed it since the note was `before`.
         """
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
-        try:
-            try:
-                extract(content, part)
-            except BROKEN:
-                (part / DONE).write_bytes(b"")
-            with exclusive(self.root):
-                if same(part, folder):
-                    return True
-                if (folder / LEASE).exists() and state(folder) is State.RUNNING:
-                    return False
-                shutil.rmtree(folder, ignore_errors=True)
-                os.rename(part, folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-        return True
-
-    def drop(self, name: str, done: Fetched) -> None:
-        """Remove a folder of the copy that the remote store has no more, unless a process here computes it."""
         with exclusive(self.root):
+            if self.note(name) != before:
+                return
             if (self.root / name).exists() and state(self.root / name) is not State.RUNNING:
                 shutil.rmtree(self.root / name, ignore_errors=True)
                 done.dropped.append(name)
-        self.write_note(name, "")
+            self.write_note(name, "")
 
     # What the copy has.
 
-    def send(self, *, removed: bool = False) -> list[str]:
+    def send(self) -> list[str]:
         """Send what the remote store lacks: folders, models, JSON files. Returns the names of the folders sent.
 
-        With `removed`, a folder that both sides had at the last comparison and that is gone here is removed there too.
-        Raises TransferError.
+        What commands forgot is removed there first. Raises TransferError.
         """
-        new = [name for name in self.folders() if not self.note(name)]
+        self.remove_forgotten()
+        new = [name for name in self.folders() if self.unsent(name)]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             sent = [name for name, was in zip(new, pool.map(self.send_one, new), strict=True) if was]
         for path in self.root.glob(f"[!.]*/*/*/{MODEL}"):
             self.send_model(path.parent)
         self.send_json()
-        for name in sorted(self.present) if removed else ():
-            if not (self.root / name).exists():
-                self.remove(name)
         return sent
 
     def send_one(self, name: str) -> bool:
         """Send a folder if it is done or failed. False if not, or if the remote store has a result, which is fetched.
 
         The archive is created only if it is absent: a run that lost its lease cannot overwrite the result of another.
+        A failure is no result where another run has one.
         """
-        folder = self.root / name
-        now = state(folder)
-        if now is State.DONE:
-            if not self.objects.create(name + TAR, packed(folder, model=False)):
-                self.fetch_one(name, self.look(name), Fetched())
-                return False
-        elif now is State.FAILED:
-            self.objects.write(name + FAILED, packed(folder, model=False))
-        else:
+        self.remove(name)
+        folder, now = self.root / name, state(self.root / name)
+        if now not in (State.DONE, State.FAILED):
             return False
-        self.write_note(name, self.look(name).note)
+        new = now is State.DONE or self.look(name).done is None
+        if new:
+            new = self.objects.create(name + (TAR if now is State.DONE else FAILED), packed(folder, model=False))
+        there = self.look(name)
+        if not new or there.state is not now:
+            self.fetch_one(name, there, Fetched())
+            return False
+        self.write_note(name, there.note)
         return True
 
     def send_model(self, folder: Path) -> None:
@@ -216,53 +241,47 @@ class LocalCopy:
                 self.send_plain(path)
 
     def send_plain(self, path: Path) -> None:
-        """Send a JSON file if it changed here."""
+        """Send a JSON file if it changed here and can be used."""
         name, content = self.name(path), path.read_bytes()
-        if self.note(name).split()[1:] == [digest(content.hex())]:
+        if self.note(name).split()[1:] == [digest(content.hex())] or not usable(path):
             return
         self.objects.write(name, content)
         entry = self.objects.entry(name)
         self.write_note(name, f"{entry.version} {digest(content.hex())}" if entry is not None else "")
 
-    def remove(self, name: str) -> None:
-        """Remove a folder or JSON file from the remote store, unless it changed there since it was fetched."""
-        if name.startswith(PLAIN):
-            self.objects.remove(name)
-        elif (there := self.look(name)).note in ("", self.note(name)):
-            for suffix in (TAR, FAILED, WITH_MODEL) if there.note else ():
-                self.objects.remove(name + suffix)
-        self.write_note(name, "")
-        self.write_note(name + WITH_MODEL, "")
-        self.present.discard(name)
+    # What commands forget.
 
-    # Names and notes.
+    def forget(self, name: str) -> None:
+        """Note that a command forgot a folder or JSON file: the version that the copy had is removed there, too."""
+        if note := self.note(name):
+            self.forgotten[name] = note
+            self.write_note(name, "")
+            self.write_note(name + WITH_MODEL, "")
 
-    def folders(self) -> Iterator[str]:
-        """The names of the copy's folders of cells and precomputed tables."""
-        for pattern in ("[!.]*/[!.]*/[!.]*", ".artefacts/*/[!.]*"):
-            yield from (self.name(path) for path in sorted(self.root.glob(pattern)) if path.is_dir())
+    def remove_forgotten(self) -> list[str]:
+        """Remove what was forgotten, and return what the remote store then has no more. Raises TransferError."""
+        return [name for name in sorted(self.forgotten) if self.remove(name)]
 
-    def name(self, path: Path) -> str:
-        """The name of a folder or file of the copy."""
-        return path.relative_to(self.root).as_posix()
+    def remove(self, name: str) -> bool:
+        """Remove from the remote store what a command forgot, unless it changed there since. False if it is not there.
 
-    def noted(self) -> Iterable[str]:
-        """The names of all folders that have a note."""
-        notes = self.root / NOTES
-        paths = [path for path in notes.glob("**/*") if path.is_file()]
-        names = (path.relative_to(notes).as_posix() for path in paths)
-        return [name for name in names if not name.startswith(PLAIN) and not name.endswith(WITH_MODEL)]
-
-    def note(self, name: str) -> str:
-        """Which version of a folder or file both sides have; empty if that is not known."""
-        with contextlib.suppress(OSError):
-            return (self.root / NOTES / name).read_text(encoding="utf-8")
-        return ""
-
-    def write_note(self, name: str, note: str) -> None:
-        """Write a note, or remove it if it is empty."""
-        path = self.root / NOTES / name
-        write_text(path, note) if note else path.unlink(missing_ok=True)
+        The one place from which a result or a JSON file is removed.
+        """
+        if (note := self.forgotten.get(name)) is None:
+            return False
+        words = note.split()
+        if JSON_FILE.fullmatch(name):
+            entry, version, suffixes = self.objects.entry(name), words[0], [""]
+        else:
+            there, version = self.look(name), words[1]
+            entry = there.failed if words[0] == "failed" else there.done
+            # With a finished result goes the failure over which it has won. It goes last, so that none is left alone.
+            suffixes = [FAILED] if words[0] == "failed" else [WITH_MODEL, FAILED, TAR]
+        found = entry is not None and entry.version == version
+        for suffix in suffixes if found else ():
+            self.objects.remove(name + suffix)
+        self.forgotten.pop(name, None)
+        return found
 
 
 def same(one: Path, other: Path) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.errors import UserError
@@ -51,6 +52,15 @@ class Objects:
     def read(self, name: str, size: int | None = None) -> bytes | None:
         """The content of an object, or its first `size` bytes; None if there is none."""
         return self._absent_as_none("read", name, lambda path: self.system.cat_file(path, end=size))
+
+    def read_to(self, name: str, path: Path) -> bool:
+        """Write the content of an object to a file, in pieces: archives may be larger than memory. False if absent."""
+
+        def copied(place: str) -> bool:
+            self.system.get_file(place, str(path))
+            return True
+
+        return self._absent_as_none("read", name, copied) or False
 
     def write(self, name: str, content: bytes) -> None:
         """Write an object, in place of another one."""

@@ -97,7 +97,7 @@ def send_looks(root: Path) -> None:
 def opened(out: str | Path, *, removes: bool = False, may_be_new: bool = False) -> Iterator[Path]:
     """The folder of a store for a command that changes it in the body; the changes are then sent.
 
-    With `removes`, what the body removes is removed from the remote store too. Raises UserError if a run uses it then.
+    With `removes` the body may call `forgot`. Raises UserError if a run uses the store then.
     """
     root = local_folder(out)
     if (copy := copy_of(root)) is None:
@@ -107,12 +107,17 @@ def opened(out: str | Path, *, removes: bool = False, may_be_new: bool = False) 
         fetched(out, whole=True)
     if removes and (users := living_runs(copy)):
         raise UserError(f"a run uses {copy.objects.url} ({'; '.join(users)}); clean when it is done")
-    before = len(copy.present)
     yield root
-    sent = copy.send(removed=removes)
-    gone = before - len(copy.present)
-    parts = [f"{plural(len(sent), 'folder')} sent"] * bool(sent) + [f"{gone} removed"] * (gone > 0)
+    gone = copy.remove_forgotten()
+    sent = copy.send()
+    parts = [f"{plural(len(sent), 'folder')} sent"] * bool(sent) + [f"{len(gone)} removed"] * bool(gone)
     tell([f"{copy.objects.url}: {', '.join(parts)}"] if parts else [])
+
+
+def forgot(root: Path, path: Path) -> None:
+    """Say that a command forgot a folder or JSON file of the store at `root`, which is then removed in a bucket too."""
+    if (copy := copy_of(root)) is not None:
+        copy.forget(copy.name(path))
 
 
 def model_of(name: str, out: str | Path) -> str:

@@ -189,6 +189,9 @@ class RemoteRun:
         if self.fetched(folder, other):
             self.give_back(identity)
             return False
+        for path in filter(None, (folder, other)):
+            if state(path) not in (State.DONE, State.FAILED):
+                self.copy.write_note(self.copy.name(path), "")  # on a result that is damaged here, and no more there
         return True
 
     def fetched(self, folder: Path, other: Path | None) -> bool:
@@ -199,11 +202,11 @@ class RemoteRun:
             if there.done is None and (there.failed is None or path is other):
                 continue
             if state(path) not in (State.DONE, State.FAILED if there.done is None else State.DONE):
-                self.copy.write_note(name, "")
-                self.copy.fetch_one(name, there, Fetched())
-            if state(path) is State.STALE:
-                self.copy.remove(name)
-                continue
+                self.copy.fetch_one(name, there, arrived := Fetched())
+                if name in arrived.damaged:
+                    self.copy.forget(name)
+                    self.copy.remove(name)
+                    continue
             if path is other:
                 adopt(path, folder, self.copy.root)
             return True
@@ -240,19 +243,19 @@ class RemoteRun:
         name = self.copy.name(folders[0])
         try:
             for folder in folders[::-1]:
-                if not self.copy.note(self.copy.name(folder)) and self.copy.send_one(self.copy.name(folder)):
-                    self.sent += 1
+                own = self.copy.name(folder)
+                self.sent += self.copy.unsent(own) and self.copy.send_one(own)
             self.give_back(folders[0].name)
         except TransferError as error:
             self.unsent[name] = str(error)
 
     def send_rest(self) -> None:
-        """Send all that the remote store lacks, once the results are sent; what was removed here is removed there."""
+        """Send all that the remote store lacks, once the results are sent; what the command forgot is removed there."""
         for one in self.sending:
             one.result()
         self.sending.clear()
         try:
-            self.sent += len(self.copy.send(removed=True))
+            self.sent += len(self.copy.send())
             self.unsent.clear()
         except TransferError as error:
             self.unsent.setdefault("", str(error))

@@ -55,15 +55,22 @@ def whole_folder(target: Path) -> Iterator[Path]:
     A reader sees all of the folder or none of it. A `target` that is not empty stays, since another process was faster:
     whoever wants to replace a folder removes it first. Raises OSError.
     """
-    part = target.with_name(f".{target.name}.{unique()}.part")
-    part.mkdir(parents=True)
-    try:
+    with part_folder(target) as part:
         yield part
         try:
             os.replace(part, target)
         except OSError:
             if not target.is_dir():
                 raise
+
+
+@contextlib.contextmanager
+def part_folder(target: Path) -> Iterator[Path]:
+    """A new, empty folder beside `target`, removed when the block ends. `bench clean` finds those that stay."""
+    part = target.with_name(f".{target.name}.{unique()}.part")
+    part.mkdir(parents=True)
+    try:
+        yield part
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

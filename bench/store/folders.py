@@ -107,11 +107,13 @@ def acquire(root: Path, folder: Path, other_folder: Path | None = None) -> bool:
         return True
 
 
-def forget(folder: Path) -> None:
-    """Remove a folder's result or failure, so that it is computed again; a running one stays."""
+def forget(folder: Path) -> bool:
+    """Remove a folder's result or failure, so that it is computed again. False, and it stays, if it is running."""
     with exclusive(root_of(folder)):
-        if state(folder) is not State.RUNNING:
-            shutil.rmtree(folder, ignore_errors=True)
+        if state(folder) is State.RUNNING:
+            return False
+        shutil.rmtree(folder, ignore_errors=True)
+        return True
 
 
 def adopt(source: Path, target: Path, root: Path) -> bool:

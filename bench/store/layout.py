@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from bench.hashing import ID_LENGTH
+
 ENVIRONMENT = ("code", "torch", "transformers", "device")  # of env.json: cells that differ here are not compared
 DONE, ERROR, LEASE, LOG = "metrics.json", "error.json", "lease", "log.txt"
+IDENTITY = re.compile(f"[0-9a-f]{{{ID_LENGTH}}}")  # name of the folder of a cell or precomputed table
 RUNNING = ".running"  # folder of the store with a lease for each run of a grid
 Kept = Literal["trained", "full"]  # of a model: the trained weights, or a whole Hugging Face folder
 SavedModels = Literal["trained", "full", "best"]  # of a run; best: full ones, of which that of the advised method stays

@@ -8,22 +8,20 @@ finished and damaged later: it is shown as damaged.
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import UserError
-from bench.hashing import ID_LENGTH
+from bench.remote.opened import forgot
 from bench.store.folders import State, state, state_word
-from bench.store.layout import DONE, LEASE, RUNNING
+from bench.store.layout import DONE, IDENTITY, LEASE, RUNNING
 from bench.store.leases import exclusive, users, wait_until_known
 from bench.store.manifest import GRIDS, PRECOMPUTED, read
 from tasks.errors import plural
 
 SHARED = ".artefacts"  # the folder of precomputed tables
-IDENTITY = re.compile(f"[0-9a-f]{{{ID_LENGTH}}}")
 KINDS = {"record": "hidden columns", "states": "frozen states", "encoder": "encoder check"}  # names that users read
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -56,6 +54,7 @@ def clean(root: Path, *, failed: bool, remove: bool) -> Iterator[str]:
         space = spell(size(removable))
         for entry in removable if remove else ():
             shutil.rmtree(entry.path) if entry.path.is_dir() else entry.path.unlink(missing_ok=True)
+            forgot(root, entry.path)
     yield from lines
     if not removable:
         yield "nothing to remove"

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from bench.commands.stores.clean import SHARED, require_store
 from bench.errors import UserError
+from bench.remote.opened import forgot
 from bench.store.files import read_json
 from bench.store.folders import State, failure, state, state_word
 from bench.store.integrity import damage
-from bench.store.layout import DONE, cell_path
+from bench.store.layout import DONE, IDENTITY, cell_path
 from bench.store.leases import exclusive
 from bench.store.manifest import GRIDS, read
 from tasks.errors import plural
@@ -34,8 +35,9 @@ def doctor(root: Path, *, repair: bool) -> tuple[list[str], bool]:
     cells, failed cells and those of running processes stay. Raises UserError for a folder that is no store.
     """
     require_store(root)
-    # Other hidden folders, such as .tensorboard, belong to other programs.
-    folders = sorted(path for path in [*root.glob("[!.]*/*/*"), *root.glob(f"{SHARED}/*/*")] if path.is_dir())
+    # Other hidden folders, such as .tensorboard, and folders without an id for a name belong to other programs.
+    paths = [*root.glob("[!.]*/*/*"), *root.glob(f"{SHARED}/*/*")]
+    folders = sorted(path for path in paths if IDENTITY.fullmatch(path.name) and path.is_dir())
     states = Counter(map(state_word, folders))
     findings = [*filter(None, map(examine, folders)), *manifests(root)]
     lines = [f"{finding.path.relative_to(root)}: {finding.reason}" for finding in findings]
@@ -95,4 +97,5 @@ def mend(root: Path, findings: list[Finding]) -> Iterator[str]:
                 continue
             else:
                 shutil.rmtree(finding.path, ignore_errors=True)
+            forgot(root, finding.path)
             yield f"removed: {finding.path.relative_to(root)}"

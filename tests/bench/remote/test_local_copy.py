@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from bench.errors import UserError
 from bench.remote.local_copy import LocalCopy
-from bench.remote.objects import TransferError
+from bench.remote.objects import Entry, TransferError
+from bench.store import manifest
 from bench.store.files import read_json, write_json
 from bench.store.folders import State, failure, state
 from bench.store.integrity import damage
-from tests.bench.remote.folders import CELL, TABLE, done, failed
+from tests.bench.remote.folders import CELL, TABLE, done, failed, grid
 
 Copy = Callable[[str], LocalCopy]
+
+
+def forget(copy: LocalCopy, name: str = CELL) -> None:
+    """What commands do with a result that is to be computed again."""
+    path = copy.root / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    copy.forget(name)
 
 
 def test_a_finished_folder_arrives_whole_and_is_sent_once(copy: Copy) -> None:
@@ -73,25 +80,30 @@ def test_failures_travel_and_a_later_result_replaces_them(copy: Copy) -> None:
     a.send()
     b.fetch()
     assert failure(b.root / CELL) == "ValueError: too bad"
-    shutil.rmtree(b.root / CELL)  # as --retry-failed does
-    b.send(removed=True)
+    forget(b)  # as --retry-failed does
+    b.send()
     done(b.root)
     b.send()
     assert list(a.fetch().sizes) == [CELL]
     assert state(a.root / CELL) is State.DONE
 
 
-def test_what_a_command_removes_is_removed_and_what_is_merely_missing_comes_back(copy: Copy) -> None:
+def test_what_a_command_forgets_is_removed_and_what_is_merely_missing_comes_back(copy: Copy) -> None:
     a, b = copy("a"), copy("b")
-    done(a.root)
+    done(a.root), grid(a.root)
     a.send()
     b.fetch()
     shutil.rmtree(b.root / CELL)  # by whatever cleans caches
-    fresh = LocalCopy(b.root, b.objects)
-    fresh.send(removed=True)
-    assert list(fresh.fetch().sizes) == [CELL]
-    shutil.rmtree(b.root / CELL)
-    fresh.send(removed=True)
+    (b.root / ".grids" / "empty.json").unlink()
+    b.send()
+    assert list(b.fetch().sizes) == [CELL]
+    shutil.rmtree(b.root)
+    b.send()
+    assert sorted(a.objects.listing([""])) == [".grids/empty.json", f"{CELL}.tar"]
+    b.fetch()
+    forget(b), forget(b, ".grids/empty.json")
+    b.send()
+    assert a.objects.listing([""]) == {}
     assert a.fetch().dropped == [CELL]
     assert not (a.root / CELL).exists()
 
@@ -101,15 +113,116 @@ def test_a_result_that_changed_meanwhile_is_not_removed(copy: Copy) -> None:
     done(a.root)
     a.send()
     b.fetch()
-    a.present = {CELL}
-    shutil.rmtree(a.root / CELL)
-    a.send(removed=True)
+    forget(a)
+    a.send()
     done(a.root, content="again")
     a.send()
-    shutil.rmtree(b.root / CELL)
-    b.send(removed=True)
+    forget(b)
+    b.send()
     assert list(b.fetch().sizes) == [CELL]
     assert (b.root / CELL / "predictions.parquet").read_text() == "again"
+
+
+def test_a_forgotten_result_is_removed_before_the_new_one_is_sent(copy: Copy) -> None:
+    a = copy("a")
+    done(a.root), a.send()
+    forget(a)
+    done(a.root, content="again")
+    assert a.send_one(CELL)
+    assert (a.root / CELL / "predictions.parquet").read_text() == "again"
+    b = copy("b")
+    b.fetch()
+    assert (b.root / CELL / "predictions.parquet").read_text() == "again"
+
+
+def test_a_result_that_is_damaged_in_the_copy_alone_is_fetched_again(copy: Copy) -> None:
+    a = copy("a")
+    done(a.root), grid(a.root), a.send()
+    (a.root / CELL / "predictions.parquet").write_text("rowz")
+    (a.root / ".grids" / "empty.json").write_text("{")
+    a.send()
+    fetched = a.fetch()
+    assert list(fetched.sizes) == [CELL]
+    assert not fetched.damaged
+    assert state(a.root / CELL) is State.DONE
+    assert manifest.read(a.root / ".grids" / "empty.json")
+
+
+def test_a_result_that_was_not_sent_stays_against_a_failure_and_against_damage(copy: Copy) -> None:
+    a, b = copy("a"), copy("b")
+    done(a.root)  # and could not be sent
+    failed(b.root), b.send()
+    assert not a.fetch().sizes
+    assert state(a.root / CELL) is State.DONE
+    assert a.send() == [CELL]
+    b.fetch()
+    assert state(b.root / CELL) is State.DONE
+
+    c = copy("c")
+    done(c.root)
+    a.objects.write(f"{CELL}.tar", b"no archive")
+    assert list(c.fetch().damaged) == [CELL]
+    assert state(c.root / CELL) is State.DONE
+
+
+def test_a_failure_beside_a_result_is_none(copy: Copy) -> None:
+    a, b = copy("a"), copy("b")
+    failed(b.root)
+    done(a.root), a.send()
+    assert not b.send_one(CELL)
+    assert state(b.root / CELL) is State.DONE
+    assert [*a.objects.listing([""])] == [f"{CELL}.tar"]
+
+
+def test_forgetting_a_failure_leaves_a_result_that_came_meanwhile(copy: Copy) -> None:
+    a, b = copy("a"), copy("b")
+    failed(b.root), b.send()
+    done(a.root), a.send()
+    forget(b)
+    b.send()
+    assert [*a.objects.listing([""])] == [f"{CELL}.tar"]
+    b.fetch()
+    assert state(b.root / CELL) is State.DONE
+
+
+def test_the_first_of_two_failures_stays(copy: Copy) -> None:
+    a, b = copy("a"), copy("b")
+    failed(a.root), failed(b.root)
+    (b.root / CELL / "log.txt").write_text("second")
+    assert (a.send(), b.send()) == ([CELL], [])
+    assert not (b.root / CELL / "log.txt").exists()
+
+
+@pytest.mark.parametrize("before", ["", "failed"])
+def test_a_reader_leaves_what_was_sent_after_its_listing(
+    copy: Copy, before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = copy("a")
+    reader = LocalCopy(run.root, run.objects)
+    if before:
+        failed(run.root), run.send()
+    whole = run.objects.listing
+
+    def listing(folders: Iterable[str]) -> dict[str, Entry]:
+        found = whole(folders)
+        if before:
+            forget(run), run.send()
+        done(run.root), run.send()
+        return found
+
+    monkeypatch.setattr(reader.objects, "listing", listing)
+    assert reader.fetch().dropped == []
+    assert state(run.root / CELL) is State.DONE
+    assert run.note(CELL).startswith("done ")
+
+
+def test_a_copy_recomputed_a_result_that_a_note_calls_sent(copy: Copy) -> None:
+    a = copy("a")
+    failed(a.root), a.send()
+    shutil.rmtree(a.root / CELL)
+    done(a.root)
+    assert a.send() == [CELL]
+    assert a.note(CELL).startswith("done ")
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", None])
@@ -129,16 +242,20 @@ def test_a_damaged_archive_is_named_and_counts_as_damaged(copy: Copy, content: b
     assert f"{CELL} is damaged" in [*fetched.lines("s3://x", b.root)][-1]
 
 
+ID = CELL.rpartition("/")[2]
+
+
 @pytest.mark.parametrize(
     "name",
     [
-        "../out/x/y.tar",
-        "twitter/../x.tar",
-        "a/b/c/d.tar",
+        f"../out/{ID}.tar",
+        f"twitter/../{ID}.tar",
+        f"a/b/c/{ID}.tar",
         ".grids/../x.json",
         ".grids/a/b.json",
         "notes.txt",
-        "a/./c.tar",
+        f"a/./{ID}.tar",
+        "backups/2024/photos.tar",
     ],
 )
 def test_names_that_lead_elsewhere_are_ignored(copy: Copy, name: str) -> None:
@@ -172,7 +289,7 @@ def test_models_travel_when_they_are_asked_for(copy: Copy) -> None:
 
 def test_grids_keep_the_order_of_their_runs_and_looks_are_joined(copy: Copy) -> None:
     a, b = copy("a"), copy("b")
-    write_json(a.root / ".grids" / "one.json", {"schema": 1})
+    grid(a.root)
     write_json(a.root / ".looks" / "t.json", {"seeds": [3]})
     a.send()
     write_json(b.root / ".looks" / "t.json", {"seeds": [5]})
@@ -181,10 +298,10 @@ def test_grids_keep_the_order_of_their_runs_and_looks_are_joined(copy: Copy) -> 
     b.send()
     a.fetch()
     assert read_json(a.root / ".looks" / "t.json") == {"seeds": [3, 5]}
-    there = a.objects.entry(".grids/one.json")
+    there = a.objects.entry(".grids/empty.json")
     assert there is not None
-    assert (b.root / ".grids" / "one.json").stat().st_mtime == pytest.approx(there.changed, abs=1e-3)
-    assert json.loads((b.root / ".grids" / "one.json").read_text()) == {"schema": 1}
+    assert (b.root / ".grids" / "empty.json").stat().st_mtime == pytest.approx(there.changed, abs=1e-3)
+    assert manifest.read(b.root / ".grids" / "empty.json") == manifest.read(a.root / ".grids" / "empty.json")
 
 
 def test_a_request_is_repeated_a_few_times_and_then_named(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,10 +75,14 @@ def test_commands_that_change_a_store_change_the_remote_one(
     assert (code, "removed: " in out) == (0, True)
     assert told.endswith(f"{address}: 1 removed\n")
     assert [*a.objects.listing(["twitter", "news"])] == [f"{other}.tar"]
+    (local_folder(address) / other / "predictions.parquet").write_text("rowz")  # damaged in the copy alone
+    assert command(capsys, "doctor", "--repair", "--out", address)[0] == 0
+    assert [*a.objects.listing(["twitter", "news"])] == [f"{other}.tar"]
     a.objects.write(f"{other}.tar", b"no archive")
+    a.objects.write("backups/2024/photos.tar", b"no archive of this program")
     assert command(capsys, "doctor", "--out", address)[0] == 1
     assert command(capsys, "doctor", "--repair", "--out", address)[0] == 0
-    assert [*a.objects.listing([""])] == [".grids/empty.json"]
+    assert [*a.objects.listing([""])] == [".grids/empty.json", "backups/2024/photos.tar"]
 
 
 def test_stores_are_merged_into_a_remote_one_and_out_of_it(

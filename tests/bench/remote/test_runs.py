@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from bench.remote.local_copy import LocalCopy
 from bench.remote.runs import LEASES, RUNS, RemoteRun, living_runs
 from bench.store import leases
 from bench.store.folders import State, state
-from tests.bench.remote.folders import CELL, done, failed
+from tests.bench.remote.folders import CELL, done, failed, grid
 
 Copy = Callable[[str], LocalCopy]
 JOB = CELL.rpartition("/")[2]
@@ -194,3 +195,25 @@ def test_what_cannot_be_sent_is_said_and_sent_by_the_next_command(copy: Copy, mo
     assert list(run.unsent) == [CELL, ""]
     assert "not everything could be sent (cannot write" in [*run.summary()][-1]
     assert copy("a").send() == [CELL]
+
+
+def test_a_run_removes_nothing_that_vanished_from_its_copy(copy: Copy) -> None:
+    a = copy("a")
+    done(a.root), grid(a.root), a.send()
+    run = begun(a)
+    a.fetch([CELL])
+    shutil.rmtree(a.root)
+    run.send_rest()
+    assert {f"{CELL}.tar", ".grids/empty.json"} <= {*a.objects.listing([""])}
+
+
+def test_a_run_that_computes_a_damaged_result_again_sends_it(copy: Copy) -> None:
+    a = copy("a")
+    done(a.root), a.send()
+    (a.root / CELL / "predictions.parquet").write_text("rowz")
+    a.objects.remove(f"{CELL}.tar")  # another run forgot it
+    run = begun(a)
+    assert run.take(a.root / CELL, None)
+    run.ended([done(a.root)])
+    run.send_rest()
+    assert f"{CELL}.tar" in a.objects.listing([""])

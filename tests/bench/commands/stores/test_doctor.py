@@ -126,8 +126,10 @@ def test_a_report_shows_a_damaged_cell_as_missing(bench: Command, store: Path) -
 def test_repair_removes_what_cannot_be_used_and_nothing_else(bench: Command, store: Path) -> None:
     swap_columns(store)
     before = metrics(store.parent)
-    (store / "twitter" / "ce" / "0123").mkdir()
-    (store / "twitter" / "ce" / "0123" / "spec.json").write_text("{}")
+    unfinished = store / "twitter" / "ce" / ("0123" * 5)
+    unfinished.mkdir()
+    (unfinished / "spec.json").write_text("{}")
+    (store / "photos" / "2024" / "june").mkdir(parents=True)  # no id: somebody else's
     (store / ".grids" / "torn.json").write_text("{")
     (store / ".tensorboard" / "twitter" / "ce" / "run").mkdir(parents=True)
     repaired = bench("doctor", "--repair")
@@ -136,6 +138,7 @@ def test_repair_removes_what_cannot_be_used_and_nothing_else(bench: Command, sto
     assert metrics(store.parent).items() < before.items()
     assert len(metrics(store.parent)) == len(before) - 1
     assert (store / ".tensorboard" / "twitter" / "ce" / "run").is_dir()
+    assert (store / "photos" / "2024" / "june").is_dir()
     assert bench("doctor").returncode == 0
 
 
