@@ -121,14 +121,14 @@ def main_columns(section: Section) -> list[Column[Row]]:
 
 def titled(section: Section, columns: Sequence[Column[Row]]) -> list[Column[Row]]:
     """The columns with the section's family and the kind of its intervals in their titles."""
-    words = {"family": family_of(section), "intervals": section.rules.intervals.head}
+    words = {"family": family_of(section), "intervals": section.rules.kind_of_interval}
     return [replace(column, title=column.title.format(**words)) for column in columns]
 
 
 def overall_columns(group: Overall) -> list[Column[OverallRow]]:
     """The columns of a summary over tasks, with its family in their titles."""
     family = f"{group.rules.correction.short} over {plural(group.family, 'method')}"
-    words = {"family": family, "intervals": group.rules.intervals.head}
+    words = {"family": family, "intervals": group.rules.kind_of_interval}
     return [replace(column, title=column.title.format(**words)) for column in OVERALL]
 
 

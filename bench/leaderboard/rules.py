@@ -49,11 +49,6 @@ class Intervals(StrEnum):
     SIMULTANEOUS = "simultaneous"
     PLAIN = "plain"
 
-    @property
-    def head(self) -> str:
-        """The kind of interval in the head of a table."""
-        return {Intervals.SIMULTANEOUS: "simultaneous 95 %", Intervals.PLAIN: "95 %"}[self]
-
 
 @dataclass(frozen=True)
 class Rules:
@@ -69,6 +64,13 @@ class Rules:
     allow_mixed: bool = False
     family: Family = Family.TASK
     intervals: Intervals = Intervals.SIMULTANEOUS
+
+    @property
+    def kind_of_interval(self) -> str:
+        """The intervals of differences in the head of a table."""
+        if self.intervals is Intervals.PLAIN:
+            return "95 %"
+        return {Correction.HOLM: "simultaneous 95 %", Correction.BH: "95 %, corrected by BH"}[self.correction]
 
 
 USUAL = Rules()

@@ -1,7 +1,7 @@
 """Records at which numbers of seeds the verdicts of a table were read, so that later reports say so.
 
-A look is a report on all planned seeds of a grid, or the advice on it. The leaderboards of a run that is not
-finished are none: whoever trains the seeds that were planned does not choose them by what was seen.
+A look is a report on all planned seeds of a grid, the advice on it, or a comparison. The leaderboards of a run that is
+not finished are none: whoever trains the seeds that were planned does not choose them by what was seen.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.commands.reports.report import looked
 from bench.errors import UserError
 from bench.leaderboard.build import build
 from bench.leaderboard.columns import gain, percent, signed
@@ -47,6 +48,7 @@ def compare(store: Path, a: str, rules: Rules, *, task: str | None, margin: floa
     for spec, section in zip(read, built, strict=True):
         if spec in both:
             yield from section_lines(section, a, rules, margin)
+    looked([store], store, {**manifest, "sections": both})
 
 
 def method_labels(section: dict[str, Any]) -> set[str]:

@@ -83,7 +83,7 @@ def gains(section: Section, delta: float) -> Figure | None:
         return None
     plot, [[axes]] = figure(1.3 + 0.33 * len(rows))
     forest(axes, section, delta, [row.label for row, _ in rows])
-    what = f"difference of accuracy to {section.baseline}, {section.rules.intervals.head} intervals"
+    what = f"difference of accuracy to {section.baseline}, {section.rules.kind_of_interval} intervals"
     title(axes, f"{section.spec['title']}: {what}")
     legend(plot, words(section))
     return plot
@@ -113,7 +113,7 @@ def all_gains(report: Report) -> Figure | None:
         if place % columns:
             axes.set_yticklabels([])
     plot.suptitle(
-        f"Difference of accuracy to {short(report.rules.baseline)} (points), {report.rules.intervals.head} intervals"
+        f"Difference of accuracy to {short(report.rules.baseline)} (points), {report.rules.kind_of_interval} intervals"
     )
     legend(plot, set().union(*map(words, sections)))
     return plot

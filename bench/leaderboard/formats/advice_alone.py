@@ -48,7 +48,7 @@ def note(rules: Rules) -> str:
     """What intervals and verdicts are, and what to do where nothing is decided."""
     family = {Family.TASK: "a section", Family.REPORT: "all sections"}[rules.family]
     return (
-        f"Differences are of accuracy, in points, with {rules.intervals.head} intervals for new seeds and new test "
+        f"Differences are of accuracy, in points, with {rules.kind_of_interval} intervals for new seeds and new test "
         f"examples. Verdicts are corrected by {rules.correction.author} over the core methods of {family}; the "
         "leaderboard explains them (`bench report`). `bench labels` says what more labelled rows would bring. Where "
         "nothing is decided, the default choice is `real-finetune`, generated rows first and real rows last, to be "

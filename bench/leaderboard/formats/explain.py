@@ -91,7 +91,7 @@ def together(rules: Rules) -> str:
     kind = {
         Correction.HOLM: "Simultaneous: all intervals of the family hold together with 95 %, as the verdicts do. Where "
         "the verdict excludes 0 only because Holm corrects later steps for fewer methods, the interval ends at 0.",
-        Correction.BH: "Simultaneous: of the intervals that exclude 0, 5 % may miss, as of the verdicts.",
+        Correction.BH: "Corrected: of the intervals that exclude 0, 5 % may miss, as of the verdicts.",
     }[rules.correction]
     return f"{kind} `--intervals plain` shows intervals of each comparison alone."
 

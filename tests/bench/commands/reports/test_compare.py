@@ -73,6 +73,11 @@ def test_intervals_of_a_false_discovery_rate_hold_on_average(store):
     assert "together" not in text
 
 
+def test_a_comparison_is_a_look_at_its_section(store):
+    lines(store, "dimp", "ce")
+    assert [entry.name for entry in (store.root / ".looks").iterdir()], "reports count it"
+
+
 def test_the_other_way_round(store):
     assert "alone         worse" in lines(store, "ce", "dimp")
 

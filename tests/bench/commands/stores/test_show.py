@@ -42,7 +42,12 @@ def test_a_cell_is_found_by_id_folder_and_words(root: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("twitter cee 0", "did you mean 'twitter ce 0'"), ("", "fits 4 cells"), ("zz", "no cell 'zz'")],
+    [
+        ("twitter cee 0", "did you mean 'twitter ce 0'"),
+        ("", "no cell ''"),
+        ("twitter", "no cell 'twitter'"),
+        ("zz", "no cell 'zz'"),
+    ],
 )
 def test_a_name_that_does_not_fit_one_cell_is_an_error(root: Path, name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
