@@ -256,6 +256,7 @@ def execute(
         say(duration(expected, measured, workers))
     progress = Progress(plan, queue, workers, say, fail_fast=options.fail_fast, command=options.command)
     progress.retries = options.retry_failed
+    progress.on_pulse.append(lambda: progress.note(others.notes))
     early = None
     if not plan.smoke:
         early = EarlyReports(plan, queue, manifest, options.reports, options.rules, lambda line: progress.say(line))

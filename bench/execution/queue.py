@@ -31,6 +31,10 @@ class Others(Protocol):
     def unsent(self) -> Mapping[str, str]:
         """Results of this run that the others cannot see: name -> why."""
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the user is to know of the store, so far."""
+
     def take(self, folder: Path, other: Path | None) -> bool:
         """Whether this run may start a job, as far as is known before its worker takes the lease of the folder."""
 
@@ -48,6 +52,7 @@ class SameFolder:
     """The runs that work in the same folder. Its leases say all of them."""
 
     unsent: Mapping[str, str] = MappingProxyType({})
+    notes: Sequence[str] = ()
 
     def take(self, folder: Path, other: Path | None) -> bool:
         """See `Others`."""

@@ -27,6 +27,10 @@ class TransferError(UserError):
     """A request to a remote store failed, also when it was repeated."""
 
 
+class RefusedError(TransferError):
+    """A request was refused, and would be if it was repeated."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """An object of a listing."""
@@ -129,7 +133,8 @@ class Objects:
             except Exception as error:  # each file system has errors of its own
                 if attempt == TRIES or not self.answered or lasting(error):
                     times = f" in {plural(attempt, 'attempt')}" if attempt > 1 else ""
-                    raise TransferError(f"cannot {verb} {self.url}/{name}{times}: {in_words(error)}") from error
+                    kind = RefusedError if lasting(error) else TransferError
+                    raise kind(f"cannot {verb} {self.url}/{name}{times}: {in_words(error)}") from error
             self.repeated += 1
             time.sleep(PAUSE * 2 ** (attempt - 1))
         raise AssertionError("the last attempt returns or raises")

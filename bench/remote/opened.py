@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from bench.errors import UserError, unknown
+from bench.remote.lives import living_runs
 from bench.remote.local_copy import LocalCopy
 from bench.remote.objects import Objects, TransferError
-from bench.remote.runs import living_runs
 from bench.store import find
 from bench.store.manifest import GRIDS
 from bench.wandb_artifacts import cache

@@ -22,15 +22,17 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.remote.contents import Fetched
+from bench.remote.lives import RUNS, life_of, living_runs
 from bench.remote.local_copy import LocalCopy
 from bench.remote.objects import TransferError
+from bench.remote.outage import Outage
 from bench.store import leases
 from bench.store.files import parse_json
 from bench.store.folders import State, adopt, state
 from bench.store.leases import Life
 from tasks.errors import plural
 
-LEASES, RUNS = ".leases", ".running"
+LEASES = ".leases"
 OWN_RUNS = ".remote/runs"  # of the copy: a locked file for each run, by which the next one knows at once which died
 LOOK = 5.0  # seconds between two looks at what another run computes
 BACKGROUND = 8  # results that are sent, and jobs of other runs that are looked at, at a time
@@ -49,7 +51,14 @@ class RemoteRun:
         self.pool = ThreadPoolExecutor(BACKGROUND)
         self.sending: list[Future[None]] = []
         self.unsent: dict[str, str] = {}  # name -> why a result could not be sent
+        self.late: dict[str, list[Path]] = {}  # the same names, of results of jobs -> folders to send
+        self.outage = Outage(copy.objects.url)
         self.sent = 0
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """A line for each time that the store did not answer."""
+        return self.outage.notes
 
     # The run among others.
 
@@ -180,15 +189,24 @@ class RemoteRun:
     # What the queue asks.
 
     def take(self, folder: Path, other: Path | None) -> bool:
-        """Whether this run may compute a job. False if another run does, or did: then its result is in the copy."""
+        """Whether this run may compute a job. False if another run does, or did: then its result is in the copy.
+
+        False as well while the store does not answer.
+        """
+        return folder.name in self.held or self.outage.ask(lambda: self.took(folder, other), otherwise=False)
+
+    def took(self, folder: Path, other: Path | None) -> bool:
+        """`take`. Raises TransferError, and then this run does not have the lease."""
         identity = folder.name
-        if identity in self.held:
-            return True
         if not self.acquire_lease(identity):
             return False
-        if self.fetched(folder, other):
-            self.give_back(identity)
-            return False
+        try:
+            if self.fetched(folder, other):
+                self.give_back(identity)
+                return False
+        except TransferError:
+            self.held.pop(identity, None)
+            raise
         for path in filter(None, (folder, other)):
             if state(path) not in (State.DONE, State.FAILED):
                 self.copy.write_note(self.copy.name(path), "")  # on a result that is damaged here, and no more there
@@ -223,7 +241,10 @@ class RemoteRun:
             del self.looks[folder.name]
             return found
         if now - begun >= LOOK and (last is None or last.done()):
-            self.looks[folder.name] = (now, self.pool.submit(self.state_elsewhere, folder, other))
+            asked = self.pool.submit(
+                self.outage.ask, lambda: self.state_elsewhere(folder, other), otherwise=State.RUNNING
+            )
+            self.looks[folder.name] = (now, asked)
         return State.RUNNING
 
     def state_elsewhere(self, folder: Path, other: Path | None) -> State:
@@ -231,7 +252,9 @@ class RemoteRun:
         if self.fetched(folder, other):
             return state(folder)
         _, owner = self.last_lease(folder.name)
-        return State.RUNNING if owner is not None and self.lives_elsewhere(owner["run"]) else State.STALE
+        if owner is None or owner["run"] == self.token:  # its own: the answer that it has the lease was lost
+            return State.STALE
+        return State.RUNNING if self.lives_elsewhere(owner["run"]) else State.STALE
 
     def ended(self, folders: Sequence[Path]) -> None:
         """Send the results of a job that this run computed, the first of which is its own, and give its lease back."""
@@ -246,12 +269,17 @@ class RemoteRun:
                 own = self.copy.name(folder)
                 self.sent += self.copy.unsent(own) and self.copy.send_one(own)
             self.give_back(folders[0].name)
+            self.unsent.pop(name, None)
         except TransferError as error:
-            self.unsent[name] = str(error)
+            self.unsent[name], self.late[name] = str(error), folders
+            return
+        for late in [self.late.pop(name, None) for name in list(self.late)]:
+            if late is not None:  # the store answers again
+                self.sending.append(self.pool.submit(self.send, late))
 
     def send_rest(self) -> None:
         """Send all that the remote store lacks, once the results are sent; what the command forgot is removed there."""
-        for one in self.sending:
+        for one in self.sending:  # may grow
             one.result()
         self.sending.clear()
         try:
@@ -274,32 +302,3 @@ class RemoteRun:
 def job_of(lease: str) -> str:
     """The id of the job that a lease is about, from the name of its object."""
     return lease.rpartition("/")[2].partition(".")[0]
-
-
-def life_of(copy: LocalCopy, run: str) -> Life | None:
-    """Whether a run lives, as far as this process has watched it; None if it has ended. A dead one is forgotten."""
-    content = copy.objects.read(f"{RUNS}/{run}")
-    if content is None:
-        return None
-    life = leases.watch(Path(f"{copy.objects.url}/{run}"), (run, hash(content)))
-    if life is Life.DEAD:
-        copy.objects.remove(f"{RUNS}/{run}")
-    return life
-
-
-def living_runs(copy: LocalCopy, own: str = "") -> list[str]:
-    """The living runs on a remote store but one's own, as users read them, after `EXPIRY` seconds if need be."""
-    tokens = [name.rpartition("/")[2] for name in copy.objects.listing([RUNS])]
-    lives = {token: life_of(copy, token) for token in tokens if token != own}
-    while Life.UNKNOWN in lives.values():
-        time.sleep(1)
-        lives = {token: life_of(copy, token) for token in lives}
-    return [described(copy, token) for token, life in lives.items() if life is Life.ALIVE]
-
-
-def described(copy: LocalCopy, run: str) -> str:
-    """A run as users read it: `process 12 of host`."""
-    with contextlib.suppress(ValueError, TypeError):
-        owner = dict(parse_json(copy.objects.read(f"{RUNS}/{run}") or b""))
-        return f"process {owner.get('pid')} of {owner.get('host')}"
-    return f"run {run}"

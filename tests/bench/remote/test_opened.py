@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UserError
+from bench.remote.lives import RUNS
 from bench.remote.local_copy import LocalCopy
 from bench.remote.opened import copy_of, fetched, local_folder, model_of, opened
-from bench.remote.runs import LEASES, RUNS
+from bench.remote.runs import LEASES
 from bench.store.folders import State, state
 from tests.bench.remote.folders import CELL, done, failed, grid
 from tests.helpers.in_process import command

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UserError
+from bench.remote.lives import RUNS, living_runs
 from bench.remote.local_copy import LocalCopy
-from bench.remote.runs import LEASES, RUNS, RemoteRun, living_runs
+from bench.remote.runs import LEASES, RemoteRun
 from bench.store import leases
 from bench.store.folders import State, state
 from tests.bench.remote.folders import CELL, done, failed, grid
@@ -33,6 +34,11 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 def left(copy: LocalCopy) -> list[str]:
     """Leases, heartbeats and probes in a store."""
     return sorted(copy.objects.listing([LEASES, RUNS, ".probe"]))
+
+
+def no_answer(path: str, *how: object, **more: object) -> None:
+    """What a network that is down does to each request."""
+    raise ConnectionError("network down")
 
 
 def begun(copy: LocalCopy) -> RemoteRun:
@@ -195,6 +201,59 @@ def test_what_cannot_be_sent_is_said_and_sent_by_the_next_command(copy: Copy, mo
     assert list(run.unsent) == [CELL, ""]
     assert "not everything could be sent (cannot write" in [*run.summary()][-1]
     assert copy("a").send() == [CELL]
+
+
+def test_an_outage_is_waited_out_and_said_once(copy: Copy, short: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, second = copy("a"), "twitter/ce/fedcba98765432100123"
+    run = begun(a)
+    monkeypatch.setattr("bench.remote.outage.AGAIN", 0.0)
+    assert run.take(a.root / CELL, None)
+    with monkeypatch.context() as patch:
+        for method in ("pipe_file", "cat_file", "find"):
+            patch.setattr(a.objects.system, method, no_answer)
+        assert not run.take(a.root / second, None)
+        assert run.look(a.root / second, None) is State.RUNNING
+        run.looks[second.rpartition("/")[2]][1].result()
+        run.ended([done(a.root)])
+        run.sending[0].result()
+        assert [*run.unsent] == [CELL]
+        assert len(run.notes) == 1
+        assert "does not answer: the run goes on with what it has, and waits (cannot write " in run.notes[0]
+    run.looks.clear()
+    while run.look(a.root / second, None) is not State.STALE:
+        time.sleep(0.01)
+    assert run.take(a.root / second, None)
+    run.ended([done(a.root, second)])
+    for one in run.sending:
+        one.result()
+    assert {f"{CELL}.tar", f"{second}.tar"} <= {*a.objects.listing(["twitter"])}, "what was late is sent by now"
+    run.send_rest()
+    assert (run.unsent, run.held, len(run.notes)) == ({}, {}, 1)
+
+
+def test_a_lease_whose_answer_was_lost_is_taken_again(copy: Copy, short: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    a = copy("a")
+    run = begun(a)
+    monkeypatch.setattr("bench.remote.outage.AGAIN", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(a.objects.system, "find", no_answer)
+        assert not run.take(a.root / CELL, None)
+    assert run.state_elsewhere(a.root / CELL, None) is State.STALE
+    assert run.take(a.root / CELL, None)
+    run.give_back(JOB)
+    assert left(a) == [f"{RUNS}/{run.token}"]
+
+
+def test_a_refusal_ends_a_run(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    a = copy("a")
+    run = begun(a)
+
+    def refuse(path: str, *how: object, **more: object) -> None:
+        raise PermissionError("Access Denied")
+
+    monkeypatch.setattr(a.objects.system, "pipe_file", refuse)
+    with pytest.raises(UserError, match="access denied"):
+        run.take(a.root / CELL, None)
 
 
 def test_a_run_removes_nothing_that_vanished_from_its_copy(copy: Copy) -> None:
