@@ -16,6 +16,7 @@ from typing import Any
 from bench.cli import grid_file
 from bench.cli.common import hyphenated
 from bench.config.settings import Settings
+from bench.remote.addresses import refuse_host
 
 CONFIG, SET = "config", "set"
 ADDED = ("methods", "tasks")  # options whose values add up where they are typed several times
@@ -64,6 +65,7 @@ def canonical(argv: Sequence[str], commands: Any) -> list[str]:
     typed = set[str]().union(*(argument.sets for argument in arguments))
     words: list[str] = []
     for argument in arguments:
+        refuse_host(argument.value or "")
         if argument.name == CONFIG and argument.value:
             for name, value in grid_file.read(Path(argument.value), keys_of(commands)):
                 if name not in typed:

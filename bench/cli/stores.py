@@ -78,7 +78,7 @@ def clean(
     from bench.commands.stores.clean import clean as cleaning
     from bench.remote.opened import opened
 
-    with opened(out, removes=yes) as root:
+    with opened(out, removes=yes, whole=False) as root:
         for line in cleaning(root, failed=failed, remove=yes):
             say(line)
 

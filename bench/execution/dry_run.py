@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bench.devices import on_gpu
-from bench.execution.prepare import current_state, make_queue, unfinished
+from bench.execution.prepare import current_state, make_queue, to_compute
 from bench.execution.progress import Say
 from bench.jobs import CellJob, Job, MirrorJob, TunedJob
 from bench.planning import estimate
@@ -30,7 +30,7 @@ TABLES = {
 
 def summary(plan: Plan, workers: int, say: Say) -> None:
     """Print the dry run of a plan, a line each: cells, trainings, precomputed tables, logged runs, duration."""
-    jobs = unfinished(make_queue(plan))
+    jobs = to_compute(make_queue(plan))
     states = Counter(str(current_state(plan.jobs[identity])) for identity in plan.cells)
     counts = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
     say(f"{plural(len(plan.cells), 'cell')}: {counts}")

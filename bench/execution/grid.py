@@ -30,6 +30,7 @@ from bench.execution.prepare import (
     make_queue,
     prepare_store,
     score_checkers_only,
+    to_compute,
     unfinished,
 )
 from bench.execution.progress import FailFast, Progress, Say
@@ -252,7 +253,7 @@ def execute(
     if jobs := unfinished(queue):
         for line in data_lines(plan):
             say(line)
-        expected, measured = forecast(jobs, plan, workers)
+        expected, measured = forecast(to_compute(queue), plan, workers)
         say(duration(expected, measured, workers))
     progress = Progress(plan, queue, workers, say, fail_fast=options.fail_fast, command=options.command)
     progress.retries = options.retry_failed
@@ -266,7 +267,7 @@ def execute(
     try:
         with show(progress):
             engine.execute(queue, workers, progress, limits(jobs, plan.jobs.values(), options))
-        if jobs and not unfinished(queue) and not progress.failures():
+        if jobs and expected and not unfinished(queue) and not progress.failures():
             say(outcome(expected, time.monotonic() - began))
     except FailFast:
         say("stopped at the first failure (--fail-fast)")

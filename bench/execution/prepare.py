@@ -11,7 +11,7 @@ from bench.jobs import CellJob, Job
 from bench.planning.order import ranks
 from bench.planning.plan import Plan
 from bench.planning.requirements import REQUIREMENTS, Checker
-from bench.remote.opened import forgot
+from bench.remote.opened import bytes_there, forgot
 from bench.store.folders import State, adopt, failure, forget, state
 from bench.store.integrity import damage
 from bench.store.layout import DONE, MODEL, MODEL_FILES, SavedModels
@@ -124,3 +124,8 @@ def current_state(job: Job) -> State:
 def unfinished(queue: Queue) -> list[Job]:
     """The jobs of a queue that are still to do."""
     return [job for identity, job in queue.jobs.items() if queue.states[identity] in WAITING]
+
+
+def to_compute(queue: Queue) -> list[Job]:
+    """The jobs of a queue that are still to do, without tables that a bucket has and that are only fetched."""
+    return [job for job in unfinished(queue) if not bytes_there(job.folder)]

@@ -11,16 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from bench.errors import UserError, unknown
+from bench.remote.addresses import parsed
 from bench.remote.lives import living_runs
 from bench.remote.local_copy import LocalCopy
 from bench.remote.objects import Objects, TransferError
 from bench.store import find
+from bench.store.layout import root_of
 from bench.store.manifest import GRIDS
 from bench.wandb_artifacts import cache
 from tasks.errors import plural
 
-# A path joins the two slashes of an address to one, or has none of them at its end.
-ADDRESSED = re.compile(r"(?P<scheme>[a-z][a-z0-9+]+):(/+(?P<place>.*))?", re.DOTALL)
 EXTRAS = {"s3": "'data-weighting-bench[s3]'", "s3a": "'data-weighting-bench[s3]'", "gs": "gcsfs", "gcs": "gcsfs"}
 SERVERS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "FSSPEC_S3_ENDPOINT_URL", "STORAGE_EMULATOR_HOST")
 _copies: dict[Path, LocalCopy] = {}
@@ -31,24 +31,17 @@ def local_folder(out: str | Path) -> Path:
 
     Sends no request. Raises UserError for an address that cannot be used, and where a package for it is missing.
     """
-    match = ADDRESSED.fullmatch(str(out))
-    if match is None or (match["scheme"] != "file" and Path(out).exists()):
-        return Path(out)
-    place = (match["place"] or "").strip("/")
-    if match["scheme"] == "file":
-        return Path("/" + place)
-    url = f"{match['scheme']}://{place}"
-    if "@" in url.partition("://")[2].partition("/")[0]:
-        raise UserError("--out holds an @, perhaps a password, and is recorded: leave it out, and set the variables")
-    if not place:
-        raise UserError(f"--out {url} names no bucket; write {url}BUCKET/PREFIX")
+    scheme, place = parsed(out)
+    if scheme == "file":
+        return Path(place)
+    url = f"{scheme}://{place}"
     # Buckets of one name on two servers are two stores.
     servers = [os.environ.get(name, "") for name in SERVERS]
     mark = hashlib.sha256("\n".join([url, *servers]).encode()).hexdigest()[:8]
     name = re.sub(r"[^\w.-]+", "-", url)[:80]
     root = Path(os.path.realpath(cache() / "stores" / f"{name}-{mark}"))
     if root not in _copies:
-        _copies[root] = LocalCopy(root, objects_at(url, match["scheme"]))
+        _copies[root] = LocalCopy(root, objects_at(url, scheme))
     return root
 
 
@@ -94,17 +87,18 @@ def send_looks(root: Path) -> None:
 
 
 @contextlib.contextmanager
-def opened(out: str | Path, *, removes: bool = False, may_be_new: bool = False) -> Iterator[Path]:
+def opened(out: str | Path, *, removes: bool = False, may_be_new: bool = False, whole: bool = True) -> Iterator[Path]:
     """The folder of a store for a command that changes it in the body; the changes are then sent.
 
-    With `removes` the body may call `forgot`. Raises UserError if a run uses the store then.
+    Without `whole`, large tables are left out. With `removes` the body may call `forgot`: UserError if a run uses the
+    store then.
     """
     root = local_folder(out)
     if (copy := copy_of(root)) is None:
         yield root
         return
     with contextlib.suppress(UserError) if may_be_new else contextlib.nullcontext():
-        fetched(out, whole=True)
+        fetched(out, whole=whole)
     if removes and (users := living_runs(copy)):
         raise UserError(f"a run uses {copy.objects.url} ({'; '.join(users)}); clean when it is done")
     yield root
@@ -118,6 +112,13 @@ def forgot(root: Path, path: Path) -> None:
     """Say that a command forgot a folder or JSON file of the store at `root`, which is then removed in a bucket too."""
     if (copy := copy_of(root)) is not None:
         copy.forget(copy.name(path))
+
+
+def bytes_there(folder: Path) -> int:
+    """The size of a finished table in a bucket of whose copy this is the folder, with its time alone; otherwise 0."""
+    copy = copy_of(root_of(folder))
+    words = copy.note(copy.name(folder)).split() if copy is not None else []
+    return int(words[2]) if words[:1] == ["time"] else 0
 
 
 def model_of(name: str, out: str | Path) -> str:

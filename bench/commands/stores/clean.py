@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import UserError
-from bench.remote.opened import forgot
+from bench.remote.opened import bytes_there, forgot
 from bench.store.folders import State, state, state_word
 from bench.store.layout import DONE, IDENTITY, LEASE, RUNNING
 from bench.store.leases import exclusive, users, wait_until_known
@@ -28,12 +28,16 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 
 @dataclass(frozen=True)
 class Entry:
-    """A folder or part file of a store. `kind`: `cell` or that of a precomputed table; `why`: empty if it stays."""
+    """A folder or part file of a store. `kind`: `cell` or that of a precomputed table; `why`: empty if it stays.
+
+    `there`: bytes of a table of which a bucket has more than its copy.
+    """
 
     path: Path
     kind: str
     state: str
     why: str
+    there: int = 0
 
 
 def clean(root: Path, *, failed: bool, remove: bool) -> Iterator[str]:
@@ -99,13 +103,14 @@ def entries(root: Path, *, failed: bool) -> list[Entry]:
 
 def entry_of(path: Path, kind: str, needed: set[Path] | None, failed: bool) -> Entry:
     """One folder, and why it is removable; `needed` are the precomputed tables to keep (None: all)."""
-    present = state(path)
+    there = bytes_there(path)
+    present = State.DONE if there else state(path)
     if present is State.STALE and (path / DONE).exists():
         return Entry(path, kind, state_word(path), "")
     if kind != "cell" and present is State.DONE and needed is not None and path not in needed:
-        return Entry(path, kind, "unused", "no grid with cells in this store needs it")
+        return Entry(path, kind, "unused", "no grid with cells in this store needs it", there)
     reasons = {State.STALE: "half-written", State.MISSING: "empty", State.FAILED: "failed" if failed else ""}
-    return Entry(path, kind, state_word(path), reasons.get(present, ""))
+    return Entry(path, kind, str(present) if there else state_word(path), reasons.get(present, ""), there)
 
 
 def needed_tables(root: Path) -> set[Path] | None:
@@ -132,10 +137,11 @@ def totals(entries: list[Entry]) -> Iterator[str]:
 
 
 def size(entries: list[Entry]) -> int:
-    """Bytes on the disk; a file that is in several folders (by hard links) counts once."""
+    """Bytes on the disk, where a file in several folders (by hard links) counts once, and of what only a bucket has."""
     files = (path for entry in entries for path in ([entry.path] if entry.path.is_file() else entry.path.rglob("*")))
     stats = (path.lstat() for path in files if path.is_file())
-    return sum({(stat.st_dev, stat.st_ino): stat.st_blocks * 512 for stat in stats}.values())
+    here = sum({(stat.st_dev, stat.st_ino): stat.st_blocks * 512 for stat in stats}.values())
+    return here + sum(entry.there for entry in entries)
 
 
 def spell(count: float) -> str:

@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from bench.commands.stores.clean import clean
 from bench.errors import UserError
+from bench.execution.prepare import to_compute
+from bench.execution.queue import Queue
 from bench.remote.lives import RUNS
 from bench.remote.local_copy import LocalCopy
-from bench.remote.opened import copy_of, fetched, local_folder, model_of, opened
+from bench.remote.objects import Objects
+from bench.remote.opened import bytes_there, copy_of, fetched, local_folder, model_of, opened
 from bench.remote.runs import LEASES
+from bench.store.files import read_json, write_json
 from bench.store.folders import State, state
-from tests.bench.remote.folders import CELL, done, failed, grid
+from tests.bench.remote.folders import CELL, TABLE, done, failed, grid
 from tests.helpers.in_process import command
 from tests.helpers.s3_server import SECRET
 
 Copy = Callable[[str], LocalCopy]
+
+
+def spying(method: Callable[[Objects, str, Path], bool], calls: list[str]) -> Callable[[Objects, str, Path], bool]:
+    """A method of `Objects` that notes the names with which it is called."""
+
+    def called(self: Objects, name: str, path: Path) -> bool:
+        calls.append(name)
+        return method(self, name, path)
+
+    return called
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -132,6 +149,58 @@ def test_the_model_of_a_cell_is_fetched_when_it_is_named(address: str, copy: Cop
 def test_an_address_that_cannot_be_used_is_one_line(out: str, line: str) -> None:
     with pytest.raises(UserError, match=line):
         local_folder(out)
+
+
+@pytest.mark.parametrize("scheme", ["s3", "S3", "S3A"])
+def test_the_case_of_a_scheme_does_not_matter(scheme: str) -> None:
+    assert local_folder(f"{scheme}://bucket/x") == local_folder(f"{scheme.lower()}://bucket/x")
+    assert local_folder(f"{scheme}://bucket/x").is_absolute()
+
+
+def test_an_address_of_a_file_names_no_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match=r"names a machine, runs; write a folder as runs/x or file:///runs/x$"):
+        local_folder("file://runs/x")
+    for words in (("--out", "file://runs/x"), ("--out=FILE://runs/x",)):
+        code, _, told = command(capsys, "list", "cells", *words)
+        assert (code, "names a machine, runs" in told) == (2, True)
+    assert local_folder(f"FILE://{tmp_path}") == tmp_path
+
+
+def test_clean_counts_large_tables_without_fetching_them(
+    address: str, copy: Copy, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = copy("a")
+    done(a.root, TABLE, content="x" * 2_000_000), done(a.root), grid(a.root)
+    path = a.root / ".grids" / "empty.json"
+    write_json(path, {**read_json(path), "artefacts": []})
+    a.send()
+    read: list[str] = []
+    monkeypatch.setattr("bench.remote.objects.Objects.read_to", spying(Objects.read_to, read))
+    code, out, _ = command(capsys, "clean", "--out", address)
+    assert (code, read) == (0, [f"{CELL}.tar"])
+    assert re.search(r"frozen states +unused +1 +2\.0 MB", out)
+    folder = local_folder(address) / TABLE
+    assert bytes_there(folder) > 2_000_000
+    job = SimpleNamespace(id="t", folder=folder, needs=())
+    assert to_compute(Queue({"t": job}, {"t": state(folder)}, {})) == []  # type: ignore[dict-item]
+    assert command(capsys, "clean", "--yes", "--out", address)[0] == 0
+    assert [*a.objects.listing(["twitter", ".artefacts"])] == [f"{CELL}.tar"]
+
+
+def test_what_a_killed_fetch_leaves_is_found(address: str, copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = copy("a"), copy("b")
+    done(a.root), grid(a.root), a.send()
+    lines: list[str] = []
+
+    def killed(self: Objects, name: str, path: Path) -> bool:
+        path.write_bytes(b"x" * 100_000)
+        lines.extend(clean(b.root, failed=False, remove=False))
+        return False
+
+    monkeypatch.setattr(Objects, "read_to", killed)
+    grid(b.root)
+    b.fetch()
+    assert any("part, half-written" in line for line in lines), lines
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
