@@ -241,10 +241,13 @@ class LocalCopy(Noted):
                 self.send_plain(path)
 
     def send_plain(self, path: Path) -> None:
-        """Send a JSON file if it changed here and can be used."""
+        """Send a JSON file if it changed here and can be used. Looks that others have sent meanwhile stay there."""
         name, content = self.name(path), path.read_bytes()
         if self.note(name).split()[1:] == [digest(content.hex())] or not usable(path):
             return
+        if name.startswith(LOOKS) and (there := self.objects.entry(name)) is not None:
+            self.fetch_plain(name, there)
+            content = path.read_bytes()
         self.objects.write(name, content)
         entry = self.objects.entry(name)
         self.write_note(name, f"{entry.version} {digest(content.hex())}" if entry is not None else "")

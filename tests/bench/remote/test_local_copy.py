@@ -304,6 +304,15 @@ def test_grids_keep_the_order_of_their_runs_and_looks_are_joined(copy: Copy) -> 
     assert manifest.read(b.root / ".grids" / "empty.json") == manifest.read(a.root / ".grids" / "empty.json")
 
 
+def test_looks_that_were_sent_meanwhile_stay(copy: Copy) -> None:
+    a, b, c = map(copy, "abc")
+    write_json(a.root / ".looks" / "t.json", {"seeds": [3]})
+    write_json(b.root / ".looks" / "t.json", {"seeds": [5]})
+    a.send_json(), b.send_json()
+    c.fetch()
+    assert read_json(c.root / ".looks" / "t.json") == {"seeds": [3, 5]}
+
+
 def test_a_request_is_repeated_a_few_times_and_then_named(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
     a = copy("a")
     a.fetch()
