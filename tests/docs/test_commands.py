@@ -23,6 +23,7 @@ ELSEWHERE = {  # a part of the command -> why it cannot run here
     "fancyzhx/ag_news": "reads the Hugging Face hub",
     "wandb:": "reads a W&B server; tests/bench/tracking/test_lineage.py has one",
     "$D/": "reads a W&B server; tests/bench/tracking/test_lineage.py has one",
+    "s3://": "needs a bucket; tests/bench/remote has one",
     "bench generate": "asks a language model; tests/bench/generate has servers",
     "bench calibrate": "takes hours; tests/bench/commands/reports/test_calibrate.py runs its parts",
     "--source local": "reads data sets that are not in the package; tests/tasks does where they are",

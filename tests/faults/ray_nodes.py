@@ -39,6 +39,16 @@ def slots() -> list[psutil.Process]:
     return [one for one in psutil.process_iter(["cmdline"]) if "ray::Slot" in " ".join(one.info["cmdline"] or [])]
 
 
+def kill_a_slot() -> None:
+    """Kill the process of a slot, as soon as there is one: those of a new node take seconds to start."""
+    for _ in range(150):
+        if own := slots():
+            own[0].send_signal(signal.SIGKILL)
+            return
+        time.sleep(0.2)
+    raise SystemExit("Ray started no process of a slot within 30 s")
+
+
 def run(grid: Grid) -> str:
     """Disturb a run. Returns why it cannot be done here; empty if it was done."""
     if importlib.util.find_spec("ray") is None:
@@ -53,7 +63,7 @@ def run(grid: Grid) -> str:
         grid.wait("ray", 0.3, process)
         grid.disturb("a node added", lambda: nodes.add_node(**options(num_cpus=1)))
         grid.wait("ray", 0.45, process)
-        grid.disturb("a process killed", lambda: slots()[0].send_signal(signal.SIGKILL))
+        grid.disturb("a process killed", kill_a_slot)
         grid.wait("ray", 0.6, process)
         grid.disturb("the command killed", lambda: grid.kill(process))
         time.sleep(1)

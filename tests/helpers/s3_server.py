@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+import requests
 
 BUCKET = "bucket"
 SECRET = "secret-of-the-tests-4711"  # must appear in no file and no line
@@ -22,7 +23,9 @@ def s3_server() -> Iterator[str]:
     server.start()
     with pytest.MonkeyPatch.context() as patch:
         host, port = server.get_host_and_port()
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        url = f"http://{host}:{port}"
+        requests.post(f"{url}/moto-api/reset", timeout=10)  # servers of one process share their buckets
+        patch.setenv("AWS_ENDPOINT_URL", url)
         patch.setenv("AWS_ACCESS_KEY_ID", "key")
         patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
