@@ -23,8 +23,8 @@ SEEDS = 10  # with six methods, 60 cells
 class Grid:
     """A grid in a folder; each engine has a store of its own there."""
 
-    def __init__(self, folder: Path, methods: str = METHODS, seeds: int = SEEDS) -> None:
-        self.folder, self.methods, self.seeds = folder, methods, seeds
+    def __init__(self, folder: Path, methods: str = METHODS, seeds: int = SEEDS, updates: int = 8) -> None:
+        self.folder, self.methods, self.seeds, self.updates = folder, methods, seeds, updates
         self.encoder = make_bert(folder / "encoder")
         self.disturbed: list[str] = []  # what was done to the runs, in order
 
@@ -41,7 +41,17 @@ class Grid:
         """The command on an engine, in a session of its own; its output goes to `NAME.log`."""
         command = [
             *(sys.executable, "-m", "bench", "run", "--methods", self.methods, "--seeds", str(self.seeds)),
-            *("--preset", "smoke", "--encoder", str(self.encoder), "--no-figures", "--retries", "3"),
+            *(
+                "--preset",
+                "smoke",
+                "--updates",
+                str(self.updates),
+                "--encoder",
+                str(self.encoder),
+                "--no-figures",
+                "--retries",
+                "3",
+            ),
             *("--out", str(self.store(name)), "--reports", str(self.folder / f"reports-{name}"), *options),
         ]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "WANDB_MODE": "offline"}

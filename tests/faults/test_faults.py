@@ -12,7 +12,9 @@ from tests.faults.grid import Grid
 
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory: pytest.TempPathFactory) -> Grid:
-    own = Grid(tmp_path_factory.mktemp("faults"), "ce,focal,imp", 2)
+    own = Grid(
+        tmp_path_factory.mktemp("faults"), "ce,focal,imp", 2, updates=160
+    )  # seconds a cell: faults find it running
     own.undisturbed()
     return own
 
