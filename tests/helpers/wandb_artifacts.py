@@ -70,7 +70,13 @@ class Artifacts:
     def described(self, name: str) -> dict[str, Any]:
         """An artifact as the server describes it."""
         files, known = self.files(name), self.uploaded.get(name)
-        empty = {"description": None, "ttlDurationSeconds": -2, "ttlIsInherited": True, "tags": [], "historyStep": None}
+        empty: dict[str, Any] = {
+            "description": None,
+            "ttlDurationSeconds": -2,
+            "ttlIsInherited": True,
+            "tags": [],
+            "historyStep": None,
+        }
         return {
             "__typename": "Artifact",
             "id": name,
@@ -95,7 +101,12 @@ class Artifacts:
             return {"project": {"artifactCollectionMembership": None}}
         alias = [{"__typename": "ArtifactAlias", "id": "A", "alias": "latest"}]
         artifact = self.described(name)
-        fields = {"__typename": "ArtifactCollectionMembership", "id": "M", "createdAt": TIME, "aliases": alias}
+        fields: dict[str, Any] = {
+            "__typename": "ArtifactCollectionMembership",
+            "id": "M",
+            "createdAt": TIME,
+            "aliases": alias,
+        }
         fields |= {"versionIndex": artifact["versionIndex"], "artifactCollection": sequence(name), "artifact": artifact}
         return {"project": {"artifactCollectionMembership": fields}}
 
@@ -172,7 +183,11 @@ class Artifacts:
     def create_files(self, variables: dict[str, Any]) -> dict[str, Any]:
         def node(file: dict[str, Any]) -> dict[str, Any]:
             url = f"{self.url}/put-file/{file['artifactID']}/{file['name']}"
-            more = {"uploadHeaders": [], "uploadMultipartUrls": None, "artifact": {"id": file["artifactID"]}}
+            more: dict[str, Any] = {
+                "uploadHeaders": [],
+                "uploadMultipartUrls": None,
+                "artifact": {"id": file["artifactID"]},
+            }
             return {"node": {"storagePath": file["name"], "uploadUrl": url, **more}}
 
         return {

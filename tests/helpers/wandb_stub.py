@@ -14,7 +14,7 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from tests.helpers.wandb_artifacts import ENTITY, PROJECT, TIME, Artifacts
 
 KEY = "0123456789abcdef" * 2 + "01234567"
 NO_INFO = {"cliVersionInfo": {"max_cli_version": "9.9.9", "min_cli_version": "0.0.1"}, "latestLocalVersionInfo": None}
+Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Stub:
@@ -74,8 +75,8 @@ class Stub:
 
     def answer(self, operation: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         """The data of one GraphQL request."""
-        named = {"SweepWithRuns": self.sweep, **self.artifacts.named}
-        held = {
+        named: dict[str, Answer] = {"SweepWithRuns": self.sweep, **self.artifacts.named}
+        held: dict[str, Answer] = {
             "upsertSweep": self.new_sweep,
             "createAgent": self.new_agent,
             "agentHeartbeat": self.heartbeat,
