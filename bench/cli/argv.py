@@ -60,7 +60,7 @@ def canonical(argv: Sequence[str], commands: Any) -> list[str]:
 
     Typed options overrule those of the file. Raises UserError and DataError for a file that cannot be used.
     """
-    flags = flags_of(commands)
+    flags, settings = flags_of(commands), takes_settings(argv, commands)
     arguments = added_up(split(argv, flags))
     typed = set[str]().union(*(argument.sets for argument in arguments))
     words: list[str] = []
@@ -71,7 +71,7 @@ def canonical(argv: Sequence[str], commands: Any) -> list[str]:
                 if name not in typed:
                     words += Argument(name, value).words(flags)
         else:
-            words += argument.words(flags, settings=takes_settings(argv, commands))
+            words += argument.words(flags, settings=settings)
     return words
 
 

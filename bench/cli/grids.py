@@ -140,6 +140,7 @@ def sweep(
 
     from bench.config.sweep_file import trials
     from bench.execution.grid import run as run_grid
+    from bench.tracking.trackers import names
 
     lines, summary = trials(file, count, seed)
     commands: Any = context.find_root().command
@@ -152,7 +153,7 @@ def sweep(
     for name in (entry.name for entry in fields(options) if entry.name != "command"):
         if any(getattr(other, name) != getattr(options, name) for _, other in grids):
             raise UserError(f"the trials of {file} differ in {name}, which is one for the whole run of a sweep")
-    artifacts = options.artifacts if "wandb" in track.split(",") else ()
+    artifacts = options.artifacts if "wandb" in names(track) else ()
     options = replace(options, dry_run=dry_run, retry_failed=retry_failed, track=track, artifacts=artifacts)
     finish(run_grid([request for request, _ in grids], options, say, display()))
 

@@ -255,8 +255,8 @@ def execute(
             say(line)
         expected, measured = forecast(to_compute(queue), plan, workers)
         say(duration(expected, measured, workers))
-    progress = Progress(plan, queue, workers, say, fail_fast=options.fail_fast, command=options.command)
-    progress.retries = options.retry_failed
+    how: dict[str, Any] = {"fail_fast": options.fail_fast, "command": options.command, "retries": options.retry_failed}
+    progress = Progress(plan, queue, workers, say, **how)
     progress.on_pulse.append(lambda: progress.note(others.notes))
     early = None
     if not plan.smoke:

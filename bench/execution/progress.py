@@ -30,7 +30,19 @@ class FailFast(Exception):  # noqa: N818 - a decision to stop, not an error of i
 class Progress:
     """Counts the jobs of a run as they end and prints a line for each cell. The watcher that engines call."""
 
-    def __init__(self, plan: Plan, queue: Queue, workers: int, say: Say, *, fail_fast: bool, command: str) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        queue: Queue,
+        workers: int,
+        say: Say,
+        *,
+        fail_fast: bool,
+        command: str,
+        retries: bool = False,
+    ) -> None:
+        """`retries`: whether the same command trains failed cells again."""
+        self.retries = retries
         self.plan, self.queue, self.say, self.fail_fast, self.command = plan, queue, say, fail_fast, command
         self.began = time.monotonic()
         self.cached = {identity for identity in plan.cells if queue.states.get(identity) is State.DONE}
@@ -41,7 +53,6 @@ class Progress:
         self.nodes: Mapping[str, int] = {}  # jobs that run on each machine, of an engine of several machines
         self.lines = True  # whether each finished cell gets a line; a live table replaces the lines
         self.warned = False
-        self.retries = False  # whether the same command trains failed cells again
         todo = len(plan.cells) - len(self.cached)
         on = plural(workers, "worker")
         say(f"{plural(len(plan.cells), 'cell')}: {len(self.cached):,} done before, {todo:,} to do on {on}")

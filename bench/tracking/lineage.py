@@ -69,5 +69,9 @@ def put(run: wandb.Run, artifact: wandb.Artifact, folder: Path, aliases: list[st
 def slug(*parts: object) -> str:
     """The name of a W&B artifact, in the characters and the length that W&B allows."""
     *names, seed = parts
-    text = re.sub(r"[^A-Za-z0-9_.]+", "-", "-".join(map(str, names))).strip("-")
-    return f"{text[:110]}-seed-{seed}"
+    return f"{allowed(*names)[:110]}-seed-{seed}"
+
+
+def allowed(*names: object) -> str:
+    """Names joined by hyphens, in the characters that W&B allows."""
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", "-".join(map(str, names))).strip("-")

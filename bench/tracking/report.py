@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.hashing import digest
+from bench.tracking.lineage import allowed
 from bench.tracking.trackers import names
 from bench.tracking.wandb_runs import PROJECT, in_sweep, online_or_offline, patient
 from bench.wandb_artifacts import option_name
@@ -36,7 +36,7 @@ def report_run(manifest: Mapping[str, Any], reports: Path, mode: str) -> list[st
     import wandb
 
     tasks = list(dict.fromkeys(str(section["task_ref"]) for section in manifest["sections"]))
-    name = "leaderboard-" + re.sub(r"[^A-Za-z0-9_.]+", "-", "-".join(tasks)).strip("-")[:LONGEST]
+    name = "leaderboard-" + allowed(*tasks)[:LONGEST]
     identity = digest([sorted(path for section in manifest["sections"] for path in cells(section))])
     more: dict[str, Any] = {"resume": "allow"} if mode == "online" else {}
     with (reports / "leaderboard.csv").open(encoding="utf-8", newline="") as file:

@@ -34,9 +34,14 @@ def logged_in() -> bool:
     return bool(os.environ.get("WANDB_API_KEY") or get_netrc_auth(address()))
 
 
+def wanted_mode() -> str:
+    """WANDB_MODE, else online for a user who is logged in. The server is not contacted."""
+    return os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+
+
 def chosen_mode() -> str:
-    """WANDB_MODE, else online for a user who is logged in. The server is contacted once; a silent one means offline."""
-    mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+    """The wanted mode. The server is contacted once; a silent one means offline."""
+    mode = wanted_mode()
     if mode == "online" and not _unreachable and (why := why_unreachable()):
         _unreachable.append(f"W&B: {why}")
     return "offline" if mode == "online" and _unreachable else mode

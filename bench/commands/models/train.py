@@ -24,6 +24,7 @@ from bench.hashing import ROOT
 from bench.remote.opened import checkers_of, model_of
 from bench.store.files import read_json, write_json, write_text
 from bench.store.layout import DONE, MODEL
+from bench.tracking.trackers import names
 from bench.wandb_artifacts import located, origin
 from tasks import DataError, load
 from tasks.loading.columns import LABELS
@@ -82,7 +83,7 @@ def files_of(places: Sequence[str]) -> list[Path]:
 
 def uploaded_kinds(recipe: Recipe, options: Options) -> Collection[str]:
     """The kinds of W&B artifacts to upload. A model that the recipe saves is uploaded if the run is tracked by W&B."""
-    return {*options.artifacts, *(["model"] if recipe.save_model and "wandb" in options.track.split(",") else [])}
+    return {*options.artifacts, *(["model"] if recipe.save_model and "wandb" in names(options.track) else [])}
 
 
 def wandb_inputs(recipe: Recipe) -> tuple[str, ...]:

@@ -77,10 +77,9 @@ def stays(job: Job, notes: Sequence[str] = ()) -> str:
     if not isinstance(job, MirrorJob):
         return ""
     if job.tracker == "wandb":
-        from bench.tracking.wandb_runs import logged_in
+        from bench.tracking.wandb_runs import wanted_mode
 
-        mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
-        files = mode in ("offline", "dryrun") or any("`wandb sync`" in note for note in notes)
+        files = wanted_mode() in ("offline", "dryrun") or any("`wandb sync`" in note for note in notes)
     elif job.tracker == "mlflow":
         address = os.environ.get("MLFLOW_TRACKING_URI", "")
         files = urlsplit(address).scheme in ("", "file", "sqlite") and not address.startswith("databricks")

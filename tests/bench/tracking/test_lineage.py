@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,21 +23,11 @@ from bench.store.layout import DONE
 from bench.tracking import trackers, wandb_runs
 from bench.tracking.lineage import slug
 from tasks.sources.places import read_place
-from tests.helpers.wandb_stub import ENTITY, KEY, PROJECT, Stub, logged_in
+from tests.helpers.wandb_stub import ENTITY, KEY, PROJECT, Stub
 
 pytestmark = pytest.mark.wandb_agent
 Command = Callable[..., subprocess.CompletedProcess[str]]
 ROWS = [{"text": 'so "happy" é', "label": "positive"}, {"text": "sad,\nvery", "label": "negative"}]
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
-    """A server, and a client in this process that is logged in to it."""
-    monkeypatch.setattr(wandb_runs, "_unreachable", [])
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_PROJECT", PROJECT)
-    with logged_in(tmp_path, monkeypatch) as stub:
-        yield stub
 
 
 @pytest.fixture

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench.leaderboard import write_report
-from bench.tracking import wandb_runs
 from bench.tracking.report import log_report
 from tests.bench.leaderboard.fake_store import FakeStore
-from tests.helpers.wandb_stub import ENTITY, PROJECT, Stub, logged_in
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
-    monkeypatch.setattr(wandb_runs, "_unreachable", [])
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_PROJECT", PROJECT)
-    with logged_in(tmp_path, monkeypatch) as stub:
-        yield stub
+from tests.helpers.wandb_stub import ENTITY, PROJECT, Stub
 
 
 @pytest.mark.wandb_agent
