@@ -1,12 +1,14 @@
 """The leaderboard of the seeds that are whole, written while the others train, and a short ranking of its methods.
 
 A seed is whole when each of its cells is settled. A process of its own writes the report, so that no worker waits for
-it; figures follow with the last report.
+it; figures follow with the last report. After each one there is a pause, so that a grid of thousands of seeds spends
+little of its time on them: then several seeds become whole before the next.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from multiprocessing.process import BaseProcess
@@ -27,10 +29,11 @@ from tasks.errors import plural
 
 BEST = 5  # methods that a ranking names, and the baseline
 SECTIONS = 3  # sections whose ranking is printed
+PAUSE = 3  # times as long as the last report took: at least so much time passes before the next one
 
 
 class EarlyReports:
-    """Follows a queue, and writes a leaderboard each time that a further seed is whole. The last report is not its."""
+    """Follows a queue, and writes a leaderboard when a further seed is whole. The last report is not its."""
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class EarlyReports:
         )
         self.written = self.whole  # whole seeds of the report that was last begun; those of an earlier run are reported
         self.process: BaseProcess | None = None
+        self.began = self.next_at = 0.0  # seconds of the monotonic clock
         queue.changed.append(self.change)
 
     @property
@@ -67,8 +71,9 @@ class EarlyReports:
         """Begin the report of the whole seeds if there is a further one, and say when it is written."""
         if self.process is not None and not self.process.is_alive():
             self.finish()
-        if self.process is None and self.written < self.whole < self.seeds and not self.queue.closed:
-            self.written = self.whole
+        due = self.process is None and time.monotonic() >= self.next_at
+        if due and self.written < self.whole < self.seeds and not self.queue.closed:
+            self.written, self.began = self.whole, time.monotonic()
             context = multiprocessing.get_context("forkserver")
             arguments = (first_seeds(self.manifest, self.written), self.plan.root, self.reports, self.rules)
             with without_main(), without_interrupts():
@@ -81,6 +86,8 @@ class EarlyReports:
             return
         self.process.join()
         written, self.process = self.process.exitcode == 0, None
+        now = time.monotonic()
+        self.next_at = now + PAUSE * (now - self.began)
         for line in self.rankings() if written else ():
             self.say(line)
         name = self.reports / "leaderboard.md"

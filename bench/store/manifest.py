@@ -87,8 +87,10 @@ def section_of_seeds(section: Mapping[str, Any], count: int) -> dict[str, Any]:
     if planned <= count:
         return dict(section)
 
+    kept = set(seeds)
+
     def cut(by_seed: Mapping[str, Any]) -> dict[str, Any]:
-        return {seed: value for seed, value in by_seed.items() if int(seed) in seeds}
+        return {seed: value for seed, value in by_seed.items() if int(seed) in kept}
 
     note = (
         f"{count} of {planned} seeds so far: this run is not finished. Its last report counts; whoever looks "

@@ -11,8 +11,8 @@ from bench.stats.simulation.rates import Line, Rates, count_rates, margin_rates
 from bench.stats.verdict import DELTA, points
 from bench.store.files import write_text
 
-GRIDS = {False: 600, True: 5_000}
-LARGE = 60_000  # counts of a grid; lines with more have a quarter of the grids
+GRIDS = {False: 600, True: 10_000}
+LARGE = 200_000  # counts of a grid; lines with more have a quarter of the grids
 HIGHEST = 0.055
 UNKNOWABLE = ("as rows", "collapses")  # lines with such words are above the limit whatever the test
 LINES = (

@@ -108,6 +108,35 @@ def test_a_report_that_cannot_be_written_does_not_stop_the_run(tmp_path: Path, t
     assert "could not be written; the run goes on" in said[-1]
 
 
+def test_reports_pause_three_times_as_long_as_the_last_one_took(
+    tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A grid of 5,000 seeds of 0.1 s would else do nothing but report: one after the other, each of more cells."""
+    early = early_reports(tmp_path, tiny_encoder, [])
+    early.reports.write_text("a file in the place of the folder: each report ends at once")
+    now = 100.0
+    monkeypatch.setattr("bench.execution.early_reports.time.monotonic", lambda: now)
+
+    def settle(seed: int) -> None:
+        for identity, number in early.seed_of.items():
+            if number == seed:
+                early.queue.failed(early.queue.jobs[identity], "a cause")
+
+    settle(0)
+    early.pulse()
+    now = 102.0
+    early.finish()
+    settle(1)
+    now = 107.9
+    early.pulse()
+    assert early.process is None
+    now = 108.0
+    early.pulse()
+    assert early.process is not None
+    assert early.written == 2
+    early.finish()
+
+
 def test_a_run_reports_each_whole_seed_and_an_interrupted_one_keeps_a_leaderboard(
     bench: Command, tmp_path: Path, tiny_encoder: Path
 ) -> None:
