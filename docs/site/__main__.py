@@ -23,9 +23,13 @@ SOURCES = {
     "changelog.md": "CHANGELOG.md",
     "data-card.md": "tasks/bundled/README.md",
     "calibration.md": "reports/calibration.md",
+    "calibration-counts.md": "reports/calibration-counts.md",
+    "calibration-looks.md": "reports/calibration-looks.md",
     "performance.md": "reports/performance.md",
+    "reports/sweeps/README.md": "reports/sweeps/README.md",
+    "reports/variance/variance.md": "reports/variance/variance.md",
 }
-REPORTS = ("human", "human-full", "human-all")
+REPORTS = ("human", "human-full", "human-all", "twitter-probe")
 
 
 def write_pages(folder: Path) -> None:
@@ -34,8 +38,10 @@ def write_pages(folder: Path) -> None:
     places = SOURCES | {page.name: f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))}
     places |= {f"reports/{name}/leaderboard.md": f"reports/{name}/leaderboard.md" for name in REPORTS}
     home = {source: place for place, source in places.items()}
-    for name in REPORTS:
-        shutil.copytree(ROOT / "reports" / name / "figures", folder / "reports" / name / "figures")
+    for picture in (ROOT / "reports").rglob("*.png"):
+        target = folder / picture.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, target)
     for place, source in places.items():
         put(folder / place, relink((ROOT / source).read_text("utf-8"), source, place, home))
     write_cards(folder)
@@ -71,7 +77,7 @@ def relink(text: str, source: str, place: str, home: dict[str, str]) -> str:
         if "://" in link or not path:
             return match[0]
         target = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
-        if target.startswith("reports/") and not target.endswith(".md") and "/figures/" in target:
+        if target.startswith("reports/") and target.endswith(".png"):
             home.setdefault(target, target)
         if target not in home:
             return words

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from typer.core import TyperCommand
 from typer.main import get_command
 
+import methods
+import tasks
 from bench.cli import app
-from bench.config.settings import Settings
+from bench.config.protocols import PROTOCOLS
+from bench.config.settings import PRESETS, Settings
+from bench.execution.engines import ENGINES
+from bench.generate.backends import BACKENDS
+from bench.leaderboard.figures import FIGURES
+from bench.leaderboard.formats import FORMS
+from bench.seeds import SOURCES as VARIED
+from bench.stats.metrics import METRICS
+from bench.tracking.registry import TRACKERS
+from methods.auxiliary import AUXILIARIES
+from tasks.sources.registry import SOURCES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -21,7 +34,8 @@ PAGES = [
     ROOT / "tasks/bundled/README.md",
     *sorted((ROOT / "docs").glob("**/*.md")),
 ]
-SETTINGS = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Settings)}  # `run` takes them as flags
+NAMES = [field.name for field in fields(Settings)]
+SETTINGS = {f"--{name.replace('_', '-')}" for name in NAMES}  # `run` takes them as flags
 
 
 def anchors(page: Path) -> set[str]:
@@ -41,6 +55,60 @@ def test_every_link_to_a_file_leads_to_it_and_to_its_heading(page: Path) -> None
         if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
             broken.append(link)
     assert not broken
+
+
+LISTED = {  # the page that names every entry of a registry
+    "methods.md": [methods.discover(), methods.group_names(), AUXILIARIES],
+    "data.md": [tasks.task_names(), SOURCES.keys() - {tasks.FILES}],
+    "stress.md": [tasks.AXES],
+    "running.md": [PRESETS, NAMES],
+    "protocols.md": [PROTOCOLS],
+    "clusters.md": [ENGINES],
+    "wandb.md": [TRACKERS],
+    "generate.md": [BACKENDS],
+    "reading-reports.md": [FORMS, METRICS, [figure.key for figure in FIGURES]],
+    "statistics.md": [VARIED],
+    "install.md": [tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]],
+}
+
+
+@pytest.mark.parametrize("page", LISTED)
+def test_a_page_names_every_entry_of_its_registries(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    assert not [name for names in LISTED[page] for name in names if not re.search(rf"\b{re.escape(name)}\b", text)]
+
+
+def test_every_command_and_option_is_on_some_page() -> None:
+    """An option of one role, such as --real-text-pair, is on a page with the option for all roles."""
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
+    absent = []
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        absent += [name] if not re.search(rf"\bbench {name}\b", text) else []
+        for option in {option for parameter in command.params for option in parameter.opts if option.startswith("--")}:
+            general = re.sub(r"^--(generated|real|test)-(text-pair|text|labels?)$", r"--\2", option)
+            if not re.search(rf"{re.escape(general)}(?![\w-])", text):
+                absent.append(f"{name} {option}")
+    assert not absent
+
+
+def test_the_table_of_presets_has_their_settings() -> None:
+    """A row for each setting that some preset sets otherwise than by leaving it out, a column for each preset."""
+    page = (ROOT / "docs" / "running.md").read_text("utf-8").partition("\n## Presets")[2].partition("\n## ")[0]
+    head, _, *rows = (re.split(r" *\| *", line.strip("| ")) for line in page.splitlines() if line.startswith("|"))
+    presets = [PRESETS[name.strip("`")] for name in head[2:]]
+    assert [name.strip("`") for name in head[2:]] == list(PRESETS)
+    shown = {name.strip("`"): cells for name, _, *cells in rows}
+    known = {name: [getattr(preset.settings, name) for preset in presets] for name in NAMES}
+    known |= {name: [getattr(preset, name).split("/")[-1] for preset in presets] for name in ("encoder", "protocol")}
+    expected = {name: [spelt(name, value) for value in values] for name, values in known.items()}
+    assert shown == {name: cells for name, cells in expected.items() if set(cells) != {"-"}}
+
+
+def spelt(name: str, value: object) -> str:
+    """A setting as the table writes it."""
+    if value is None:
+        return "all" if name == "generated_rows" else "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def takes_more(command: TyperCommand) -> bool:
