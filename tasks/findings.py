@@ -27,6 +27,12 @@ class Finding:
     text: str
     roles: tuple[str, ...] = ()
     rows: tuple[tuple[int, ...], ...] = field(default=(), repr=False)
+    example: str = ""  # the part of `text` that quotes rows, from the comma on
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def without_texts(self) -> str:
+        """The sentence for reports and stores, which others may read: it quotes no row."""
+        return self.text.replace(self.example, "", 1)

@@ -162,7 +162,7 @@ def notes(rows: SectionRows, generated: int) -> Iterator[str]:
     """The notes and warnings of a section, with `generated` rows to train on."""
     yield from rows.data.notes
     for finding in rows.data.findings:
-        yield f"Warning: {finding}"
+        yield f"Warning: {finding.without_texts}"
     yield from unequal_folds(rows)
     yield from fewer_seeds(rows)
     if rows.protocol.note:

@@ -100,22 +100,22 @@ def _copies(data: TaskData, what: str, of: str) -> Iterator[Finding]:
     same = [(row, exact[key]) for row, key in enumerate(rows.keys) if key in exact]
     if same:
         other = sum(bool(rows.labels[row] != others.labels[place]) for row, place in same)
+        example = f", such as {short_repr(rows.texts[same[0][0]])}"
         text = (
             f"{len(same):,} of {len(rows):,} {what} rows have the text of a {of} row"
             + (f", {other:,} of them with another label" if other else "")
-            + f", such as {short_repr(rows.texts[same[0][0]])}; {DROP}"
+            + f"{example}; {DROP}"
         )
-        yield found(data, "copies", "copies", what, of, same, text)
+        yield found(data, "copies", "copies", what, of, same, text, example)
     places = {key: row for row, key in enumerate(others.near_keys)}
     copied = {row for row, _ in same}
     near = [(row, places[key]) for row, key in enumerate(rows.near_keys) if key in places and row not in copied]
     if near:
-        texts = f"{short_repr(rows.texts[near[0][0]])} and {short_repr(others.texts[near[0][1]])}"
+        example = f", such as {short_repr(rows.texts[near[0][0]])} and {short_repr(others.texts[near[0][1]])}"
         text = (
-            f"{len(near):,} of {len(rows):,} {what} rows differ from a {of} row in punctuation alone, such as {texts}; "
-            f"{DROP}"
+            f"{len(near):,} of {len(rows):,} {what} rows differ from a {of} row in punctuation alone{example}; {DROP}"
         )
-        yield found(data, "punctuation", "copies apart from punctuation", what, of, near, text)
+        yield found(data, "punctuation", "copies apart from punctuation", what, of, near, text, example)
 
 
 def near_findings(data: TaskData) -> Iterator[Finding]:
@@ -132,16 +132,16 @@ def near_findings(data: TaskData) -> Iterator[Finding]:
         rows, others = data.roles[what], data.roles[of]
         of_row = f"an earlier {of} row" if what == of else f"a {of} row"
         one, other = near[0]
+        example = f", such as {short_repr(rows.texts[one])} and {short_repr(others.texts[other])}"
         text = (
             f"{len(near):,} of {len(rows):,} {what} rows nearly repeat {of_row} (at least {100 * SHARED:.0f} % of "
-            f"their pairs of words in common), such as {short_repr(rows.texts[one])} and "
-            f"{short_repr(others.texts[other])}; {LISTED}"
+            f"their pairs of words in common){example}; {LISTED}"
         )
-        yield found(data, "near-duplicates", "near duplicates", what, of, near, text)
+        yield found(data, "near-duplicates", "near duplicates", what, of, near, text, example)
 
 
 def found(
-    data: TaskData, kind: str, noun: str, what: str, of: str, pairs: Sequence[tuple[int, int]], text: str
+    data: TaskData, kind: str, noun: str, what: str, of: str, pairs: Sequence[tuple[int, int]], text: str, example: str
 ) -> Finding:
     """A finding on rows of role `what`, each with the row of role `of` that it repeats."""
     rows, others = data.roles[what], data.roles[of]
@@ -159,6 +159,7 @@ def found(
         text,
         (what, of),
         tuple((int(rows.ids[row]), int(others.ids[other])) for row, other in pairs),
+        example,
     )
 
 
@@ -171,16 +172,16 @@ def _conflicts(what: str, rows: Rows, labels: Sequence[str]) -> Iterator[Finding
     if several:
         count = sum(len(by_text[key]) > 1 for key in rows.keys)
         names = ", ".join(labels[label] for label in several[0])
-        example = short_repr(rows.texts[min(several[0].values())])
+        example = f", such as {short_repr(rows.texts[min(several[0].values())])} ({names})"
         verb = "has" if len(several) == 1 else "have"
         text = (
             f"{plural(len(several), 'text')} of the {what} rows {verb} more than one label ({count:,} of {len(rows):,} "
-            f"rows), such as {example} ({names})"
+            f"rows){example}"
         )
         numbers = tuple(tuple(int(rows.ids[row]) for row in places.values()) for places in several)
         short = f"conflicting labels among {what} rows ({count:,})"
         level = Level.MEND if count >= MANY * len(rows) else Level.CARE
-        yield Finding("conflicting-labels", level, short, text, (what,), numbers)
+        yield Finding("conflicting-labels", level, short, text, (what,), numbers, example)
 
 
 def _repeats(what: str, rows: Rows) -> Iterator[Finding]:
@@ -189,12 +190,11 @@ def _repeats(what: str, rows: Rows) -> Iterator[Finding]:
     pairs = [(row, first.setdefault(key, row)) for row, key in enumerate(rows.keys)]
     again = [(row, of) for row, of in pairs if row != of]
     if len(again) >= MANY * len(rows):
-        text = (
-            f"{len(again):,} of {len(rows):,} {what} rows have the text of an earlier {what} row, such as "
-            f"{short_repr(rows.texts[again[0][0]])}"
-        )
+        example = f", such as {short_repr(rows.texts[again[0][0]])}"
+        text = f"{len(again):,} of {len(rows):,} {what} rows have the text of an earlier {what} row{example}"
         numbers = tuple((int(rows.ids[row]), int(rows.ids[of])) for row, of in again)
-        yield Finding("repeats", Level.CARE, f"repeated {what} rows ({len(again):,})", text, (what, what), numbers)
+        short = f"repeated {what} rows ({len(again):,})"
+        yield Finding("repeats", Level.CARE, short, text, (what, what), numbers, example)
 
 
 def _identical_sides(what: str, rows: Rows, labels: Sequence[str]) -> Iterator[Finding]:

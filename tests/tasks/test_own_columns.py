@@ -238,6 +238,10 @@ def test_near_copies_of_test_rows(tmp_path: Path) -> None:
     ]
     example = f"such as {near[0]['text']!r} and {TEST[0]['text']!r}; --drop-copies leaves them out"
     assert f"{example}; accuracy may be up to 50.0 points too high" in copies[0].text
+    assert copies[0].without_texts == (
+        "20 of 40 generated rows differ from a test row in punctuation alone; --drop-copies leaves them out; accuracy "
+        "may be up to 50.0 points too high"
+    )
     data = read(tmp_path, near + GENERATED[:20], {None: Reading(drop_copies=True)}, real=near[:4] + REAL)
     assert (len(data.generated), len(data.pool), len(data.test), warnings(data)) == (20, 60, 40, ())
     with pytest.raises(DataError, match="--drop-copies leaves no row"):

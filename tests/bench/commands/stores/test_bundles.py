@@ -19,6 +19,7 @@ from bench.errors import UserError
 from bench.leaderboard import Rules
 from bench.store.bundles import CONTENT, write_contents
 from bench.store.folders import State, state
+from tasks import load
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +131,17 @@ def test_a_bundle_has_a_report_and_neither_texts_nor_logs(bundle: Path) -> None:
     assert set(about["files"]) == {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()} - {
         CONTENT
     }
+
+
+def test_no_file_of_a_bundle_quotes_a_row(bundle: Path) -> None:
+    """Real rows of `twitter` differ from test rows in punctuation alone; the warning of the run quotes two of them."""
+    rows = load("twitter")
+    texts = [text for part in (rows.generated, rows.pool, rows.test) for text in part.texts if len(text) > 30]
+    for path in (
+        path for path in bundle.rglob("*") if path.suffix in (".json", ".jsonl", ".md", ".html", ".csv", ".tex")
+    ):
+        content = path.read_text("utf-8")
+        assert not [text for text in texts if text in content]
 
 
 def changed(folder: Path) -> None:
