@@ -60,7 +60,7 @@ def predict(
     model: Annotated[
         str, typer.Argument(help="A classifier: a folder, hub id, cell, or wandb:entity/project/name:version.")
     ],
-    file: Annotated[Path, typer.Argument(help="The texts: CSV, TSV, JSON lines, Parquet, or one text per line.")],
+    file: Annotated[Path, typer.Argument(help="The texts: CSV, TSV, JSON, Parquet, Excel, or one text per line.")],
     to: Annotated[Path, typer.Option(help="The file to write.")] = Path("predictions.csv"),
     as_submission: Annotated[
         bool,

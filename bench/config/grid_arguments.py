@@ -65,7 +65,9 @@ class DataArguments:
     )
     generated: str | Path | None = field(
         default=None,
-        metadata=option(DATA, "A file, folder or hub id of the generated set, or generations: a,b.", type=str | None),
+        metadata=option(
+            DATA, "A file, folder or hub id of the generated set, or several generations of it: a,b.", type=str | None
+        ),
     )
     real: str | Path | None = field(
         default=None,
@@ -137,7 +139,7 @@ class TrainingArguments:
         default=None,
         metadata=option(
             TRAINING,
-            "Pretrained encoders: hub ids or folders, separated by commas (default: the preset's).",
+            "Pretrained encoders: hub ids, folders or W&B names, separated by commas (default: the preset's).",
             type=str | None,
         ),
     )

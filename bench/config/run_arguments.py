@@ -34,7 +34,8 @@ class ExecutionArguments:
         ),
     )
     engine: str = field(
-        default="auto", metadata=option(RUN, "What runs the jobs: see list engines (auto: worker processes, torchrun).")
+        default="auto",
+        metadata=option(RUN, "What runs the jobs: see list engines (auto: torchrun under torchrun, else local)."),
     )
     engine_set: Mapping[str, Any] | None = field(
         default=None,
@@ -68,7 +69,7 @@ class ExecutionArguments:
         default=None,
         metadata=option(
             RUN,
-            "Seconds that a training may take (default: any number, but a job without progress for 10 minutes and 20 "
+            "Seconds that a training may take (default: any number, but a job without progress for 10 minutes plus 20 "
             "times its estimate is stopped).",
             min=0,
         ),
