@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tasks.errors import DataError, plural
+from tasks.reading import typed_names
 from tasks.roles import MINIMUM_PER_CLASS
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ FOLDS = 5  # of own real rows without a test set, if there are few
 FEW = 400  # real rows; of more, half are held out as the test. Half of 400 know an accuracy to within 7 points
 LEAST = 20  # real rows; with fewer, a fold has so few that no method can be told from another
 MOST_FOLDS = 20
+NO_EXAMPLES = ("[]", "", "None", "nan")  # cells of the column `examples` of a prompt that showed none
 
 
 def fold_count(rows: int, requested: int | None) -> int:
@@ -31,7 +33,7 @@ def showed_examples(generated: Rows) -> bool:
     """Whether `bench generate` wrote the rows and showed the model real rows, by the columns that it writes."""
     if not {"prompt_id", "examples"} <= set(generated.columns):
         return False
-    return any(str(cell or "[]").strip() not in ("[]", "nan") for cell in generated.columns["examples"])
+    return any(str(cell).strip() not in NO_EXAMPLES for cell in generated.columns["examples"])
 
 
 def check_rows(rows: Rows, labels: Sequence[str], folds: int, prefix: str) -> None:
@@ -44,11 +46,13 @@ def check_rows(rows: Rows, labels: Sequence[str], folds: int, prefix: str) -> No
             f"at least {LEAST} real rows, or --test FILE"
         )
     for label, name in enumerate(labels):
-        count = int((rows.labels == label).sum())
+        of_class = np.flatnonzero(rows.labels == label)
+        count = len({rows.keys[row] for row in of_class})  # equal texts are in one fold
         if count - -(-count // folds) < MINIMUM_PER_CLASS:
+            texts = f" with {plural(count, 'different text')}" if count < len(of_class) else ""
             raise DataError(
-                f"{prefix}: {plural(count, 'real row')} of class {name}; in {folds} folds, at least "
-                f"{MINIMUM_PER_CLASS + 1} are needed; give more, or --test FILE, or --drop-labels {name}"
+                f"{prefix}: {plural(len(of_class), 'real row')} of class {name}{texts}; in {folds} folds, at least "
+                f"{MINIMUM_PER_CLASS + 1} are needed; give more, or --test FILE, or --drop-labels {typed_names([name])}"
             )
     texts = len(np.unique(rows.keys))
     if texts < folds:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -78,5 +80,15 @@ def parsed_names(value: str | Iterable[str] | None) -> tuple[str, ...]:
     """Names from a list, or from text with commas; a name that holds a comma is put in quotes."""
     if value is None:
         return ()
-    entries = next(csv.reader([value], skipinitialspace=True), []) if isinstance(value, str) else list(value)
+    entries: Iterable[str] = value
+    if isinstance(value, str):  # a line end separates names too, as in "$(cat names.txt)"
+        lines = csv.reader(io.StringIO(value, newline=None), skipinitialspace=True)
+        entries = (name for line in lines for name in line)
     return tuple(name for entry in entries if (name := str(entry).strip()))
+
+
+def typed_names(names: Iterable[str]) -> str:
+    """Names as an option takes them, quoted for a shell: `parsed_names` reads them again."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return shlex.quote(line.getvalue())

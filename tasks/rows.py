@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 PUNCTUATION = re.compile(r"[^\w\s]|_")
+ZERO_WIDTH = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +74,12 @@ class Rows:
 
     @cached_property
     def near_keys(self) -> list[str]:
-        """n texts as in `keys`, without punctuation. Two rows of equal near keys are near copies.
+        """n texts as in `keys`, without punctuation and zero-width characters. Rows of equal near keys are near copies.
 
         A text of punctuation alone keeps its key.
         """
-        parts = ([" ".join(PUNCTUATION.sub(" ", part).split()) for part in key.split("\n")] for key in self.keys)
+        shown = (ZERO_WIDTH.sub("", key) for key in self.keys)
+        parts = ([" ".join(PUNCTUATION.sub(" ", part).split()) for part in key.split("\n")] for key in shown)
         return ["\n".join(near) if any(near) else key for near, key in zip(parts, self.keys, strict=True)]
 
     @cached_property

@@ -93,9 +93,12 @@ def make_request(arguments: GridArguments = ALL_METHODS, /, **changes: Any) -> R
     training, hyperparameters = divide(grid.settings or {})
     chosen, left_out = choose(grid.methods, hyperparameters)
     refuse_leaking_checkers(chosen, models)
+    tasks = choose_tasks(default_task(places) if grid.tasks is None else grid.tasks, places, grid.name)
+    if not places and not any(FILES in task.spec.sources for task in tasks):
+        refuse_options_of_files(grid)
     return Request(
         methods=chosen,
-        tasks=choose_tasks(default_task(places) if grid.tasks is None else grid.tasks, places, grid.name),
+        tasks=tasks,
         seeds=seed_list(grid.seeds) if grid.seed is None else exact_seeds(grid.seed),
         encoders=names(grid.encoder or preset.encoder),
         checker_encoder=grid.checker_encoder,
@@ -122,6 +125,8 @@ def folds_of(grid: GridArguments) -> int | None:
         raise UserError(f"--folds takes 0 to hold out half, or 2 to {MOST_FOLDS}, not {grid.folds}")
     if grid.folds and grid.test is not None:
         raise UserError("--folds is for real rows without a test set; leave out one of --folds and --test")
+    if grid.folds and isinstance(row_limit(grid.test_size), int):
+        raise UserError("each fold is a test, whatever --test-size says; leave out one of --folds and --test-size")
     return grid.folds
 
 
@@ -168,6 +173,16 @@ def refuse_empty(grid: GridArguments) -> None:
         value = getattr(grid, name)
         if isinstance(value, str) and not value.strip():
             raise UserError(f"--{name.replace('_', '-')} is empty; leave it out, or give it a value")
+
+
+def refuse_options_of_files(grid: GridArguments) -> None:
+    """Raise UserError for an option on how the user's own rows are read, in a grid without any."""
+    for name in (*get_args(ColumnRole), "labels", "drop_labels", "skip_empty"):
+        if getattr(grid, name):
+            raise UserError(
+                f"{option_name(name)} is for your own rows, and this grid has none; give --generated FILE, --real FILE "
+                "or --test FILE"
+            )
 
 
 def refuse_leaking_checkers(chosen: Sequence[MethodChoice], models: Mapping[str, str | None]) -> None:

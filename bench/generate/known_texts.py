@@ -17,7 +17,8 @@ from bench.generate.prompts import Example
 from bench.hashing import digest
 from tasks import FILES, Rows, load, load_spec
 from tasks.errors import did_you_mean, join_names, plural
-from tasks.loading.columns import columns_of, label_name, texts_of
+from tasks.loading.columns import columns_of, texts_of
+from tasks.loading.labels import label_name
 from tasks.loading.load import MINIMUM_TO_SPLIT
 from tasks.loading.own_rows import prepared
 from tasks.reading import Columns, Reading

@@ -32,7 +32,7 @@ from bench.execution.grid import Options, run
 from bench.execution.progress import Say
 from bench.store.layout import MODEL
 from tasks import FILES, TaskData
-from tasks.loading.columns import label_name
+from tasks.loading.labels import label_name
 from tasks.loading.load import load_to_train
 
 

@@ -44,7 +44,7 @@ def sections_of(request: Request, plan: Plan) -> list[SectionPlanner]:
         fits(checkpoint, request.settings)
     by_source = [replace(request, settings=settings) for settings in request.settings.by_source()]
     return [
-        SectionPlanner(within_generations(one, data), task, data, checkpoint, checker or checkpoint, protocol, plan)
+        SectionPlanner(varied(one, data), task, data, checkpoint, checker or checkpoint, protocol, plan)
         for task, data in read(request)
         for checkpoint in encoders
         for protocol in request.protocols
@@ -52,12 +52,17 @@ def sections_of(request: Request, plan: Plan) -> list[SectionPlanner]:
     ]
 
 
-def within_generations(request: Request, data: TaskData) -> Request:
+def varied(request: Request, data: TaskData) -> Request:
     """The request with the seeds that have a generation of their own, where one of several is taken by seed.
 
-    Raises UserError if none has.
+    Raises UserError if none has, or if one source varies and each seed would test another fold.
     """
     count = len(data.generations)
+    if data.folds and request.settings.vary is not None:
+        raise UserError(
+            f"{data.error_prefix}: --vary needs one test for all seeds, and each seed tests another fold of the real "
+            "rows; give --test FILE, or --folds 0 to hold out half of them"
+        )
     if not count or request.settings.vary != "generated":
         return request
     seeds = tuple(seed for seed in request.seeds if seed < count)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tasks.errors import DataError, did_you_mean, did_you_mean_or_all, join_names, short_repr
-from tasks.loading.columns import is_number, label_name, label_options
+from tasks.loading.labels import is_number, label_name, label_options, meaning
 from tasks.reading import USER_ROLES, Columns
 from tasks.rows import Rows
 from tasks.sources.table import Table
@@ -45,9 +46,14 @@ def checked_rows(
 
 
 def _labels(table: Table, column: str, known: Sequence[str], own: str = "") -> NDArray[np.int64]:
-    names = table.label_names or known
-    labels = [_label(table, row, value, names, known, own) for row, value in enumerate(table.column(column))]
-    return np.array(labels, dtype=np.int64)
+    names, found = table.label_names or known, dict[tuple[type, str], int]()
+    labels = np.empty(len(table), dtype=np.int64)
+    for row, value in enumerate(table.column(column)):
+        cell = type(value), str(value)
+        if cell not in found:
+            found[cell] = _label(table, row, value, names, known, own)
+        labels[row] = found[cell]
+    return labels
 
 
 def by_position(table: Table, column: str, labels: Sequence[str]) -> bool:
@@ -72,7 +78,7 @@ def text_problem(value: Any) -> str:
         return "is missing"
     if not isinstance(value, str):
         return f"is {short_repr(value)} ({type(value).__name__}), not a string"
-    if not value.strip():
+    if all(map(_invisible, value)):
         return "is empty"
     if len(value) > MAX_TEXT:
         return f"has {len(value):,} characters, and a text has at most {MAX_TEXT:,}; cut it"
@@ -81,6 +87,11 @@ def text_problem(value: Any) -> str:
     except UnicodeEncodeError:
         return "contains half a character (a lone surrogate)"
     return ""
+
+
+def _invisible(char: str) -> bool:
+    """Whether a character shows nothing: white space, control characters, zero-width characters."""
+    return char.isspace() or unicodedata.category(char) in ("Cc", "Cf")
 
 
 def _absent(value: Any) -> bool:
@@ -94,14 +105,12 @@ def _label(table: Table, row: int, value: Any, names: Sequence[str], labels: Seq
     for text in (str(value).strip(), name):
         if text in labels:
             return labels.index(text)
-    index = int(name) if name.isdecimal() else None
     # Labels that are numbers themselves (stars 1 to 5) are names, never positions.
-    positions = not any(map(is_number, names))
-    meaning = names[index] if positions and index is not None and 0 <= index < len(names) else None
-    if meaning in labels:
-        return labels.index(meaning)
-    label = short_repr(value) + ("" if meaning is None else f" ({meaning})")
-    options = label_options([meaning or name], labels, own) if own in USER_ROLES else ""
+    meant = None if any(map(is_number, names)) else meaning(name, names)
+    if meant in labels:
+        return labels.index(meant)
+    label = short_repr(value) + ("" if meant is None else f" ({meant})")
+    options = label_options([meant or name], labels, own) if own in USER_ROLES else ""
     table.fail(row, f"label {label} is not one of {join_names(labels)}{did_you_mean(value, labels)}{options}")
 
 

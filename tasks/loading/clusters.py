@@ -1,17 +1,21 @@
 """Clusters of test rows that are not independent: rows with one value in a column, or else rows that repeat a text.
 
 They go to `Rows.hidden`, so no method sees them and no cell's id depends on them; the report counts clusters, not rows.
+Clusters that are taught too are a finding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from tasks.data import TaskData
 from tasks.errors import plural
+from tasks.findings import Finding, Level
 from tasks.rows import Rows
 
 CLUSTER = "cluster"  # the hidden column, and the column of a file that names clusters
@@ -42,7 +46,7 @@ def column_of(rows: Rows, notes: list[str]) -> str | None:
         return by_name[CLUSTER]
     if GROUP not in by_name:
         return None
-    count = len({str(cell) for cell in rows.columns[by_name[GROUP]]})
+    count = len({*names_of(rows.columns[by_name[GROUP]])})
     if count >= FEWEST_GROUPS:
         return by_name[GROUP]
     notes.append(
@@ -54,7 +58,33 @@ def column_of(rows: Rows, notes: list[str]) -> str | None:
 
 def named(cells: Sequence[Any], column: str, notes: list[str]) -> list[str]:
     """The names of the rows' clusters; a row without a name is a cluster of its own, which a note counts."""
-    names = ["" if cell is None or cell != cell else str(cell).strip() for cell in cells]
+    names = names_of(cells)
     if missing := names.count(""):
         notes.append(f"{plural(missing, 'test row')} without a {column}: each is a cluster of its own")
     return [f"n{name}" if name else f"r{place}" for place, name in enumerate(names)]
+
+
+def names_of(cells: Sequence[Any]) -> list[str]:
+    """The cells of a column of clusters as text; empty for a missing one."""
+    return ["" if cell is None or cell != cell else str(cell).strip() for cell in cells]
+
+
+def taught_clusters(data: TaskData) -> Iterator[Finding]:
+    """Findings on tested rows whose cluster other rows have too, which are real, generated or of another fold."""
+    test = data.roles["real" if data.folds else "test"]
+    if (column := column_of(test, [])) is None:
+        return
+    tested = names_of(test.columns[column])
+    for role in ("generated", "real"):
+        rows, within = data.roles[role], role == "real" and bool(data.folds)
+        others = names_of(rows.columns[column]) if column in rows.columns else []
+        shared = {name for name, count in Counter(others).items() if name and count > within}
+        if count := sum(name in shared for name in tested):
+            where = "other real rows have too, mostly in other folds" if within else f"{role} rows have too"
+            text = (
+                f"{count:,} of {len(test):,} tested rows are of a cluster (column {column!r}) that {where}: accuracy "
+                "is that on new rows of known clusters, not on new clusters; test rows of other clusters (--test FILE) "
+                "would show the latter"
+            )
+            short = f"tested clusters among {role} rows ({plural(len(shared), 'cluster')})"
+            yield Finding("taught-clusters", Level.CARE, short, text, (role,))

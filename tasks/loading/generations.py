@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from tasks.draw import draw
-from tasks.errors import plural
+from tasks.errors import DataError, plural
 from tasks.roles import MINIMUM_PER_CLASS
 from tasks.rows import Rows
 from tasks.sources.table import Table
+from tasks.spec import TaskSpec
 
 COLUMN = "generation"  # the hidden column with the number of each row's generation, until the rows are divided
 
@@ -20,7 +23,7 @@ def names_of(table: Table) -> tuple[str, ...]:
     return origins if len(set(origins)) == len(origins) else tuple(part.name for part in table.parts)
 
 
-def divided(rows: Rows, names: Sequence[str], task: str, prefix: str, notes: list[str]) -> dict[str, Rows]:
+def divided(rows: Rows, names: Sequence[str], spec: TaskSpec, prefix: str, notes: list[str]) -> dict[str, Rows]:
     """The generations of a generated set by name, in their order, each cut to the size of the smallest.
 
     A note says so. Empty if there is one. Raises `DataError` if a generation has fewer than two rows of a class that
@@ -31,11 +34,12 @@ def divided(rows: Rows, names: Sequence[str], task: str, prefix: str, notes: lis
     numbers = rows.hidden[COLUMN]
     plain = replace(rows, hidden={name: column for name, column in rows.hidden.items() if name != COLUMN})
     parts = [plain.take(numbers == place) for place in range(len(names))]
+    _check_classes(parts, names, spec.labels, prefix)
     least = min(map(len, parts))
     cut = [
         part
         if len(part) == least
-        else part.take(draw(task, part, 0, least, f"{prefix}: generation {name}", MINIMUM_PER_CLASS))
+        else part.take(draw(spec.name, part, 0, least, f"{prefix}: generation {name}", MINIMUM_PER_CLASS))
         for name, part in zip(names, parts, strict=True)
     ]
     sizes = ", ".join(f"{name} ({len(part):,})" for name, part in zip(names, parts, strict=True))
@@ -45,3 +49,13 @@ def divided(rows: Rows, names: Sequence[str], task: str, prefix: str, notes: lis
         f"generated, seed n trains on number n from 0, and every other table on {names[0]}"
     )
     return dict(zip(names, cut, strict=True))
+
+
+def _check_classes(parts: Sequence[Rows], names: Sequence[str], labels: Sequence[str], prefix: str) -> None:
+    counts = np.stack([np.bincount(part.labels, minlength=len(labels)) for part in parts])
+    for place, label in np.argwhere((counts < MINIMUM_PER_CLASS) & (counts.max(axis=0) > 0)):
+        rows = plural(int(counts[place, label]), "row")
+        raise DataError(
+            f"{prefix}: generation {names[place]} has {rows} of class {labels[label]}, which other generations have; "
+            f"at least {MINIMUM_PER_CLASS} are needed"
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +16,11 @@ from tasks.errors import DataError, plural
 from tasks.findings import Finding, Level
 from tasks.loading.checks import checked_options
 from tasks.loading.clusters import with_clusters
+from tasks.loading.copies import without_copies, without_repeats
 from tasks.loading.generations import divided
-from tasks.loading.overlaps import absent_classes, data_findings, without_copies, without_repeats
 from tasks.loading.read_roles import Reader
-from tasks.reading import USUAL, Readings, reading_of
+from tasks.loading.row_findings import absent_classes, data_findings
+from tasks.reading import USUAL, Readings, option_name, reading_of, typed_names
 from tasks.roles import FILES, MINIMUM_PER_CLASS, MINIMUM_REAL, Role
 from tasks.rows import Rows
 from tasks.sources.table import Table
@@ -46,6 +46,8 @@ def load_task(
     if (spec := load_spec(name)).process is not None:
         from tasks import oracle
 
+        if unread := [*places, *(["folds"] if folds else [])]:
+            raise DataError(f"task {spec.name} draws its rows from a process; leave out {option_name(unread[0])}")
         return oracle.load(spec, checked_options(spec, options), test_size)
     reader = Reader(name, source, data_dir, options, places, readings, title)
     rows = reader.rows()
@@ -57,7 +59,7 @@ def load_task(
         check_rows(pool, spec.labels, folds, prefix)
         notes.append(note(len(pool), folds) + clusters_ignored(pool))
     else:
-        held, pool = (rows["test"], rows["real"]) if "test" in rows else _split(reader, rows)
+        held, pool = (rows["test"], rows["real"]) if "test" in rows else _split(reader, rows, test_size)
     held_keys = set(held.keys)
     default_test = min(spec.sizes.test, len(held))
     size = default_test if test_size == "default" else test_size
@@ -69,7 +71,7 @@ def load_task(
         generated = without_copies(generated, (held, pool), copies, prefix, notes)
         if not folds:
             pool = without_copies(pool, (held,), "real rows that repeat a test row", prefix, notes)
-    generations = divided(generated, reader.generations, spec.name, prefix, notes)
+    generations = divided(generated, reader.generations, spec, prefix, notes)
     data = TaskData(
         spec=spec,
         source=reader.described_source(),
@@ -101,7 +103,7 @@ def load_to_train(name: str | Path, places: Mapping[Role, str | Table], readings
     reader = Reader(name, FILES, None, {}, places, readings)
     rows = reader.rows()
     real = rows["real"]
-    generations = divided(rows["generated"], reader.generations, reader.spec.name, reader.error_prefix, reader.notes)
+    generations = divided(rows["generated"], reader.generations, reader.spec, reader.error_prefix, reader.notes)
     data = TaskData(
         spec=reader.spec,
         source=reader.described_source(),
@@ -145,8 +147,11 @@ def _folds(reader: Reader, rows: Mapping[str, Rows], test_size: TestSize, reques
     return count
 
 
-def _split(reader: Reader, roles: Mapping[str, Rows]) -> tuple[Rows, Rows]:
-    """Split the test off the real rows: the test rows, and the pool. Raises `DataError` if there are too few."""
+def _split(reader: Reader, roles: Mapping[str, Rows], test_size: TestSize) -> tuple[Rows, Rows]:
+    """Split the test off the real rows: the rows held out, and the pool, which do not depend on `test_size`.
+
+    Raises `DataError` if there are too few.
+    """
     rows = roles.get("held", roles["real"])
     split, most = reader.block.split, reader.spec.sizes.test
     if split is None and len(rows) < MINIMUM_TO_SPLIT:
@@ -160,9 +165,11 @@ def _split(reader: Reader, roles: Mapping[str, Rows]) -> tuple[Rows, Rows]:
         raise DataError(f"{what} leaves none of the {len(rows)} real rows")
     held = draw(reader.spec.name, rows, TEST_SEED, size, what, minimum=1)
     if split is None:
+        fewer = isinstance(test_size, int) and test_size < size
+        are = f"held out; {test_size:,} of them are the test (--test-size), and the others" if fewer else "the test and"
         reader.notes.append(
             f"no test set was given: {size:,} of the {len(rows):,} real rows, stratified by label and chosen by a "
-            "hash of their text, are the test and are not trained on"
+            f"hash of their text, are {are} are not trained on"
         )
     rest = rows.take(np.setdiff1d(np.arange(len(rows)), held))
     return rows.take(held), roles["real"] if "held" in roles else rest
@@ -223,4 +230,4 @@ def _check_classes(data: TaskData) -> None:
 def _without_class(data: TaskData, name: str) -> str:
     """The end of a message on a class with too few rows in files of the user."""
     own = data.spec.name == FILES and data.columns
-    return f"; add some, or leave the class out: --drop-labels {shlex.quote(name)}" if own else ""
+    return f"; add some, or leave the class out: --drop-labels {typed_names([name])}" if own else ""

@@ -12,7 +12,7 @@ import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, combinations_with_replacement
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,20 +36,23 @@ WORDS = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 
 
 @dataclass(frozen=True)
-class NearDuplicate:
-    """A row of a role and a row of another role, or an earlier one of the same; `row` and `other` are positions."""
+class Repeats:
+    """The rows of `role` that repeat rows of `other_role`, or earlier rows of the same role, as positions.
+
+    `pairs` has each of these rows with the first row that it repeats. `others` are all rows of `other_role` that are
+    repeated; of the same role, all rows that repeat any other one or are repeated.
+    """
 
     role: str
-    row: int
     other_role: str
-    other: int
+    pairs: tuple[tuple[int, int], ...]
+    others: frozenset[int]
 
 
-def near_duplicates(roles: Mapping[str, Rows]) -> list[NearDuplicate] | None:
-    """For each row and each role the first near duplicate of its text; None if there are more than `MOST_TEXTS` rows.
+def near_duplicates(roles: Mapping[str, Rows]) -> list[Repeats] | None:
+    """The near duplicates of each two roles and of each role in itself; None if there are more than `MOST_TEXTS` rows.
 
-    Equal texts, also those that differ in punctuation alone, are no near duplicates. Between two roles, the row is that
-    of the first one.
+    Equal texts, also those that differ in punctuation alone, are no near duplicates. Of two roles, `role` is the first.
     """
     if sum(map(len, roles.values())) > MOST_TEXTS:
         return None
@@ -57,21 +60,21 @@ def near_duplicates(roles: Mapping[str, Rows]) -> list[NearDuplicate] | None:
     for role, rows in roles.items():
         for position, key in enumerate(rows.near_keys):
             places.setdefault(key, {}).setdefault(role, []).append(position)
-    texts = list(places)
-    order = {role: number for number, role in enumerate(roles)}
-    found: dict[tuple[str, int, str], int] = {}
+    texts, two_roles = list(places), list(combinations_with_replacement(roles, 2))
+    firsts: dict[tuple[str, str], dict[int, int]] = {two: {} for two in two_roles}
+    others: dict[tuple[str, str], set[int]] = {two: set() for two in two_roles}
     for one, other in similar(texts):
         for a, b in ((texts[one], texts[other]), (texts[other], texts[one])):
-            for role, positions in places[a].items():
-                for other_role, others in places[b].items():
-                    if order[role] > order[other_role]:
-                        continue
-                    for position in positions:
-                        if role == other_role and others[0] > position:
-                            continue
-                        place = (role, position, other_role)
-                        found[place] = min(found.get(place, others[0]), others[0])
-    return [NearDuplicate(role, row, other, found[role, row, other]) for role, row, other in sorted(found)]
+            for role, other_role in two_roles:
+                own, repeated, first = places[a].get(role), places[b].get(other_role), firsts[role, other_role]
+                if not own or not repeated:
+                    continue
+                others[role, other_role].update(repeated)
+                for position in own:
+                    if role != other_role or repeated[0] < position:
+                        first[position] = min(first.get(position, repeated[0]), repeated[0])
+    found = ((role, other, sorted(first.items())) for (role, other), first in firsts.items() if first)
+    return [Repeats(role, other, tuple(pairs), frozenset(others[role, other])) for role, other, pairs in found]
 
 
 def similar(texts: list[str]) -> list[tuple[int, int]]:

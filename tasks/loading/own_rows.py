@@ -6,12 +6,12 @@ Errors name the option that solves them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from tasks.errors import DataError, did_you_mean, join_names, plural, short_repr
 from tasks.loading.checks import text_problem
-from tasks.loading.columns import label_name
+from tasks.loading.labels import label_name
 from tasks.reading import Columns, Reading, option_name
 from tasks.sources.table import Table
 
@@ -35,10 +35,11 @@ def prepared(table: Table, role: str, columns: Columns, reading: Reading) -> tup
         row, problem = next(iter(gaps.items()))
         count = f"{len(gaps):,} of {plural(len(table), 'row')} without a text or a label"
         table.fail(row, f"{problem} ({count}; --skip-empty leaves them out)")
-    if reading.labels:
-        # By the value in the file, or by the name of the class where a card gives names to numbers.
-        by_value = (reading.labels.get(str(value).strip(), name) for value, name in zip(labels, names, strict=True))
-        mapped = [None if name is None else reading.labels.get(name, name) for name in by_value]
+    if new := reading.labels:
+        # By the value in the file, or else by the name of the class where a card gives names to numbers; never by both,
+        # because a new name may be an old one too: 0=1,1=0.
+        cells = zip(labels, names, strict=True)
+        mapped = [name and new.get(str(value).strip(), new.get(name, name)) for value, name in cells]
         table = replace(table, columns={**table.columns, columns.label: mapped}, label_names=None)
     if not gaps:
         return table, ()
@@ -73,8 +74,11 @@ def _check_single(table: Table, role: str, column: str) -> None:
     """Raise `DataError` if the labels of a table are lists or scores."""
     other = f"{option_name('label', role)} COLUMN takes another column"
     for row, value in enumerate(table.columns[column]):
-        if isinstance(value, list | tuple | dict | set) or (isinstance(value, str) and LIST.fullmatch(value.strip())):
+        several = isinstance(value, tuple) or not isinstance(value, Hashable)  # such as lists, dicts and arrays
+        if several or (isinstance(value, str) and LIST.fullmatch(value.strip())):
             table.fail(row, f"label is the list {short_repr(value)}; a row has a single label only; {other}")
+        if isinstance(value, bytes):
+            table.fail(row, f"label is {short_repr(value)} (bytes), not text")
     scores = {text for text in map(str, set(table.columns[column])) if FRACTION.fullmatch(text.strip())}
     if len(scores) > MOST_SCORES:
         raise DataError(

@@ -9,8 +9,9 @@ from tasks.errors import DataError, did_you_mean, join_names
 from tasks.findings import Finding
 from tasks.loading.better_columns import column_findings
 from tasks.loading.checks import by_position, checked_options, checked_rows, chosen_place, filter_mask
-from tasks.loading.columns import columns_of, labels_in, same_shape
+from tasks.loading.columns import columns_of, same_shape
 from tasks.loading.generations import names_of
+from tasks.loading.labels import label_findings, labels_in
 from tasks.loading.own_rows import check_mapped, label_names, prepared
 from tasks.reading import USER_ROLES, USUAL, Columns, Reading, Readings, option_name, reading_of
 from tasks.roles import FILES, ColumnRole, Role
@@ -53,7 +54,8 @@ class Reader:
         self.notes: list[str] = []
         self.findings: list[Finding] = []  # about the columns of the user's files
         self.columns: dict[str, Columns] = {}  # of the roles that are the user's own
-        self.leave_out = (*self.block.leave_out, *reading_of(readings, "").drop_labels)
+        own = bool(places) or self.source == FILES
+        self.leave_out = (*self.block.leave_out, *(reading_of(readings, "").drop_labels if own else ()))
         self.origins: dict[str, str] = {}
         self.generations: tuple[str, ...] = ()  # the names of several generated sets
         # The block's names of columns, for the roles that were read from a source.
@@ -81,13 +83,28 @@ class Reader:
         columns = self._with_columns(tables)
         same_shape(columns)
         pair = columns["real"][1].text_pair
-        labels = self.spec.labels or labels_in(columns, self.leave_out)
+        labels = self._labels(columns)
         self.spec = self.spec.model_copy(update={"labels": labels, "text_pair": pair})
         return {role: self._checked_rows(role, table, names) for role, (table, names) in columns.items()}
 
+    def _labels(self, columns: Mapping[str, tuple[Table, Columns]]) -> tuple[str, ...]:
+        """The labels of the task: those that it fixes, or else those of the rows. Raises `DataError`."""
+        if not self.spec.labels:
+            labels = labels_in(columns, self.leave_out)
+            self.findings += label_findings(labels)
+            return labels
+        for label in self.leave_out:
+            if label in self.spec.labels:
+                option = "leave_out" if label in self.block.leave_out else option_name("drop_labels")
+                raise DataError(
+                    f"{option}: {label!r} is a class of task {self.spec.name}, which fixes its classes "
+                    f"({join_names(self.spec.labels)})"
+                )
+        return self.spec.labels
+
     def _with_columns(self, tables: Mapping[str, Table]) -> dict[str, tuple[Table, Columns]]:
         """The tables of all roles with their columns; those of the user's own rows are checked and mapped."""
-        result, present = {}, dict[str, set[str]]()
+        result, present, named = {}, dict[str, set[str]](), set[str]()
         for role, table in tables.items():
             reading = self._reading(role)
             names = columns_of(table, self.spec, self.column_names.get(role), reading.columns, role)
@@ -99,15 +116,22 @@ class Reader:
                 original = set(map(str, table.columns[names.label]))
                 table, notes = prepared(table, role, names, reading)
                 self.notes += notes
-                present[role] = original | {name for name in label_names(table, names.label) if name is not None}
+                own_names = {name for name in label_names(table, names.label) if name is not None}
+                present[role] = original | own_names
+                named |= own_names
             result[role] = (table, names)
-        self._check_options(present)
+        self._check_options(present, named)
         return result
 
-    def _check_options(self, present: Mapping[str, set[str]]) -> None:
-        """Raise `DataError` for an option on labels that applies to no row; `present` are the labels by role."""
+    def _check_options(self, present: Mapping[str, set[str]], named: set[str]) -> None:
+        """Raise `DataError` for an option on labels that applies to no row.
+
+        `present` are the labels by role before and after the mapping, `named` all labels after it.
+        """
+        if not present:  # none of the rows are the user's own; those of another task of the grid may be
+            return
         everything = set().union(*present.values())
-        check_mapped(reading_of(self.readings, "").drop_labels, everything, option_name("drop_labels"))
+        check_mapped(reading_of(self.readings, "").drop_labels, named, option_name("drop_labels"))
         for role, reading in self.readings.items():
             labels = everything if role is None else present.get(role, set())
             if role is not None and role not in present and (reading.columns or reading.labels):

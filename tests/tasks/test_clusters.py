@@ -11,7 +11,7 @@ import tasks
 def load(tmp_path):
     """Load own files with a test of these texts and extra columns."""
 
-    def loaded(texts, **columns):
+    def loaded(texts, real=None, folds=None, **columns):
         def put(name, frame):
             frame.to_csv(tmp_path / name, index=False)
             return str(tmp_path / name)
@@ -20,8 +20,11 @@ def load(tmp_path):
             return pd.DataFrame({"text": [f"{what} {i}" for i in range(count)], "label": ["a", "b"] * (count // 2)})
 
         test = pd.DataFrame({"text": texts, "label": (["a", "b"] * len(texts))[: len(texts)], **columns})
-        places = {"generated": put("g.csv", rows("made", 40)), "real": put("r.csv", rows("real", 60))}
-        return tasks.load("files", places={**places, "test": put("t.csv", test)})
+        places = {
+            "generated": put("g.csv", rows("made", 40)),
+            "real": put("r.csv", rows("real", 60).assign(**real or {})),
+        }
+        return tasks.load("files", places={**places, **({} if folds else {"test": put("t.csv", test)})}, folds=folds)
 
     return loaded
 
@@ -63,3 +66,28 @@ def test_hashes_do_not_depend_on_clusters(load):
     texts = ["a", "b", "c", "d"]
     plain, clustered = load(texts), load(texts, cluster=[1, 1, 2, 2])
     assert plain.test.content_hash() == clustered.test.content_hash()
+
+
+def taught(data):
+    return [str(finding) for finding in data.findings if finding.kind == "taught-clusters"]
+
+
+def test_clusters_that_are_taught_are_a_warning(load):
+    """Half of the real rows, held out by text, shared their clusters with the other half without a word."""
+    texts = [f"t{i}" for i in range(8)]
+    data = load(
+        texts, real={"cluster": [f"user {i // 2}" for i in range(60)]}, cluster=[f"user {i}" for i in range(26, 34)]
+    )
+    assert taught(data)[0].startswith(
+        "4 of 8 tested rows are of a cluster (column 'cluster') that real rows have too: "
+    )
+    assert not taught(load(texts, real={"cluster": range(60)}, cluster=range(60, 68)))
+    assert not taught(load(texts, cluster=range(8)))
+    assert not taught(load(texts, real={"cluster": [None] * 60}, cluster=[None, *range(7)]))
+
+
+def test_clusters_in_several_folds_are_a_warning(load):
+    data = load([], real={"cluster": [i // 3 if i < 30 else i for i in range(60)]}, folds=5)
+    assert taught(data)[0].startswith(
+        "30 of 60 tested rows are of a cluster (column 'cluster') that other real rows have"
+    )

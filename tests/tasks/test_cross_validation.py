@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from tasks import DataError, TaskData, load, stressed
 from tasks.cross_validation import FEW, FOLDS, LEAST
 from tasks.findings import Level
 from tasks.reading import Reading
+from tasks.sources.memory import table_of
 
 
 def write(folder: Path, role: str, counts: dict[str, int], texts: str = "{role} {label} {i}") -> str:
@@ -95,6 +97,7 @@ def test_few_rows_are_cross_validated_and_half_of_many_held_out(
             {},
             "2 real rows of class good; in 5 folds, at least 3 are.*--drop-labels good",
         ),
+        ({"bad": 30, "good": 30, "very good": 2}, {}, "--drop-labels 'very good'$"),
         ({"bad": 30, "good": 30}, {"folds": 0}, "60 real rows are too few to hold one out.*--folds 5"),
     ],
 )
@@ -145,3 +148,45 @@ def test_generated_copies_of_cross_validated_rows_are_leaks(tmp_path: Path) -> N
     (leak,) = [one for one in data.findings if one.roles == ("generated", "real")]
     assert leak.level is Level.MEND
     assert leak.text.endswith(f"accuracy may be up to {100 * 50 / 120:.1f} points too high")
+
+
+@pytest.mark.parametrize(("ending", "kind"), [("!", "punctuation"), (" indeed", "near-duplicates")])
+def test_near_copies_among_cross_validated_rows_are_leaks(tmp_path: Path, ending: str, kind: str) -> None:
+    """Both of a pair may be tested where the other is taught; nothing said so of those that differ in punctuation."""
+    texts = " ".join(f"word{k}{{label}}{{i}}" for k in range(8))
+    real = write(tmp_path, "real", {"bad": 30, "good": 30}, texts)
+    frame = pd.read_csv(real)
+    pd.concat([frame, frame.head(12).assign(text=frame["text"] + ending)]).to_csv(real, index=False)
+    data = load("files", places={"generated": write(tmp_path, "generated", {"bad": 40, "good": 40}), "real": real})
+    (leak,) = [one for one in data.findings if one.kind == kind and one.roles[0] == "real"]
+    assert (leak.level, leak.roles) == (Level.MEND, ("real", "real"))
+    assert leak.text.startswith("12 of 72 real rows ")
+    assert leak.text.endswith(f"accuracy may be up to {100 * 24 / 72:.1f} points too high")
+
+
+def test_a_class_of_one_text_is_too_few(tmp_path: Path) -> None:
+    """Its rows are in one fold, so a seed would have none of the class to teach."""
+    real = write(tmp_path, "real", {"bad": 30, "good": 30})
+    rare = pd.DataFrame({"text": ["so so"] * 3, "label": "mixed"})
+    pd.concat([pd.read_csv(real), rare]).to_csv(real, index=False)
+    places: Any = {"generated": write(tmp_path, "generated", {"bad": 40, "mixed": 40}), "real": real}
+    with pytest.raises(DataError, match="3 real rows of class mixed with 1 different text; in 5 folds, at least 3"):
+        load("files", places=places)
+
+
+def test_the_note_says_how_many_of_the_held_out_rows_are_tested(tmp_path: Path) -> None:
+    data = own(tmp_path, {"bad": 199, "good": 199}, test_size=50)
+    assert (len(data.pool), len(data.test)) == (199, 50)
+    assert any(
+        "199 of the 398 real rows" in note and "50 of them are the test (--test-size)" in note for note in data.notes
+    )
+
+
+def test_arrays_of_shown_rows_in_memory(tmp_path: Path) -> None:
+    """A DataFrame may hold arrays; these ended with a traceback."""
+    frame = pd.read_csv(write(tmp_path, "generated", {"bad": 40, "good": 40}))
+    frame = frame.assign(prompt_id="a", examples=[np.array([3, 9])] * 80)
+    places: Any = {"generated": table_of(frame, "generated"), "real": write(tmp_path, "real", {"bad": 60, "good": 60})}
+    assert load("files", places=places).folds == 0
+    places["generated"] = table_of(frame.assign(examples=[[]] * 80), "generated")
+    assert load("files", places=places).folds == FOLDS

@@ -74,3 +74,13 @@ def test_bad_generations(files: list[Path], names: tuple[str, ...], message: str
     place = ",".join(f"{folder / name}.jsonl" if name else "" for name in names)
     with pytest.raises(DataError, match=message):
         load("twitter", places={"generated": place})
+
+
+def test_each_generation_has_the_classes_of_the_others(tmp_path: Path) -> None:
+    """One that is the smallest was not checked."""
+    places = [
+        write_json_lines(tmp_path / f"{name}.jsonl", make_rows(name, counts))
+        for name, counts in (("a", {"negative": 15, "positive": 15}), ("b", {"negative": 1, "positive": 9}))
+    ]
+    with pytest.raises(DataError, match=r"generation b\.jsonl has 1 row of class negative, .* at least 2 are needed"):
+        read(*places)

@@ -1,57 +1,21 @@
-"""Columns, labels, gaps and copies in files of the user: what is taken, what is warned of, and the options."""
+"""Columns, gaps and copies in files of the user: what is taken, what is warned of, and the options."""
 
 from __future__ import annotations
 
-import csv
 import json
-import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks import DataError, TaskData, load
+from tasks import DataError, load, load_spec
 from tasks.findings import Level
+from tasks.loading.columns import columns_of
 from tasks.loading.examples import examples
-from tasks.reading import Reading, Readings, parsed_labels
+from tasks.reading import Columns, Reading, Readings
+from tasks.sources.places import read_place
+from tests.tasks.own_files import GENERATED, REAL, TEST, Rows, read, warnings, write
 from tests.tasks.task_files import write_task
-
-PLACES = ("harbour", "mill", "station", "bakery", "library", "ferry")
-WORDS = {"good": ("lovely", "calm", "quick", "bright"), "bad": ("rude", "slow", "damp", "noisy")}
-Rows = list[dict[str, Any]]
-
-
-def made(count: int, seed: int, start: int) -> Rows:
-    """Rows of two classes with different texts."""
-    rng = random.Random(seed)
-    return [
-        {
-            "text": f"The {rng.choice(PLACES)} was {rng.choice(WORDS[label])} on day {start + day}, even.",
-            "label": label,
-        }
-        for day, label in enumerate(["good", "bad"] * (count // 2))
-    ]
-
-
-REAL, TEST, GENERATED = made(60, 1, 0), made(40, 2, 1000), made(80, 3, 2000)
-
-
-def write(path: Path, rows: Rows) -> str:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return str(path)
-
-
-def read(folder: Path, generated: Rows, readings: Readings | None = None, **roles: Rows) -> TaskData:
-    files = {"real": REAL, "test": TEST, "generated": generated, **roles}
-    places: Any = {role: write(folder / f"{role}.csv", rows) for role, rows in files.items()}
-    return load("files", places=places, readings=readings or {})
-
-
-def warnings(data: TaskData) -> tuple[str, ...]:
-    return tuple(map(str, data.findings))
 
 
 def test_a_repeated_text_column_beside_a_varied_one_is_a_warning(tmp_path: Path) -> None:
@@ -128,52 +92,6 @@ def test_an_option_for_rows_that_are_not_the_users(tmp_path: Path) -> None:
     place: Any = {"generated": write(tmp_path / "g.csv", GENERATED)}
     with pytest.raises(DataError, match="--real-text is for your own real rows; give --real FILE"):
         load("twitter", places=place, readings={"real": Reading({"text": "x"})})
-
-
-def test_labels_of_another_spelling_are_mapped(tmp_path: Path) -> None:
-    rows = [{**row, "label": row["label"].title()} for row in GENERATED]
-    with pytest.raises(DataError, match=r"label 'Good' \(40 rows\).*; --generated-labels Good=good,Bad=bad maps them"):
-        read(tmp_path, rows)
-    mapping = parsed_labels("Good=good, Bad=bad", "--generated-labels")
-    data = read(tmp_path, rows, {"generated": Reading(labels=mapping)})
-    assert data.generated.content_hash() == read(tmp_path, GENERATED).generated.content_hash()
-    with pytest.raises(DataError, match=r"--generated-labels: no row has the label 'Goood'.*did you mean 'good'"):
-        read(tmp_path, rows, {"generated": Reading(labels={**mapping, "Goood": "good"})})
-
-
-def test_numbers_are_mapped_for_all_roles(tmp_path: Path) -> None:
-    numbers = {"good": "1", "bad": "0"}
-    roles = {
-        role: [{**r, "label": numbers[r["label"]]} for r in rows] for role, rows in (("real", REAL), ("test", TEST))
-    }
-    mapping = Reading(labels={"0": "bad", "1": "good"})
-    data = read(tmp_path, GENERATED, {None: mapping}, **roles)
-    assert data.spec.labels == ("bad", "good")
-    with pytest.raises(DataError, match=r"dataset\.json beside it .*; --generated-labels good=NAME,bad=NAME maps them"):
-        read(tmp_path, GENERATED, **roles)
-
-
-def test_a_label_is_dropped(tmp_path: Path) -> None:
-    rows = [{**row, "label": "mixed" if i % 20 == 0 else row["label"]} for i, row in enumerate(GENERATED)]
-    with pytest.raises(DataError, match="--drop-labels mixed leaves their rows out"):
-        read(tmp_path, rows)
-    data = read(tmp_path, rows, {None: Reading(drop_labels=("mixed",))})
-    assert (len(data.generated), data.spec.labels) == (76, ("bad", "good"))
-    assert data.generated.ids.tolist() == [i for i in range(80) if i % 20], "ids stay those of the file"
-    assert "4 of 80 generated rows left out: mixed" in data.notes
-    with pytest.raises(DataError, match=r"--drop-labels: no row has the label 'mixd'.*did you mean 'mixed'"):
-        read(tmp_path, rows, {None: Reading(drop_labels=("mixd",))})
-
-
-@pytest.mark.parametrize("text", ["Good", "=good", "Good=", "Good=a,Good=b"])
-def test_a_malformed_mapping(text: str) -> None:
-    with pytest.raises(DataError, match="--labels"):
-        parsed_labels(text, "--labels")
-
-
-def test_a_mapping_with_quotes() -> None:
-    assert parsed_labels('"Good, very"=good', "--labels") == {"Good, very": "good"}
-    assert parsed_labels({"0": "bad"}, "--labels") == {"0": "bad"}
 
 
 @pytest.mark.parametrize(
@@ -290,3 +208,55 @@ def test_many_repeated_texts_and_many_conflicting_labels(tmp_path: Path) -> None
     assert repeats.text == "11 of 92 generated rows have the text of an earlier generated row, such as 'the same text'"
     assert repeats.rows[:2] == ((81, 80), (82, 80))
     assert not read(tmp_path, [*GENERATED, GENERATED[0]]).findings, "few repeats are no finding"
+
+
+def test_a_second_column_alone_makes_pairs(tmp_path: Path) -> None:
+    """It was ignored where the first column has another usual name than `text`."""
+
+    def pairs(rows: Rows) -> Rows:
+        return [{"sentence": row["text"], "b": row["text"][::-1], "label": row["label"]} for row in rows]
+
+    chosen: Readings = {None: Reading({"text_pair": "b"})}
+    data = read(tmp_path, pairs(GENERATED), chosen, real=pairs(REAL), test=pairs(TEST))
+    assert data.columns["real"].text == "sentence"
+    assert data.generated.pairs == [row["text"][::-1] for row in GENERATED]
+
+
+def test_columns_that_are_named_come_before_usual_ones(tmp_path: Path) -> None:
+    """A task of pairs took the columns with usual names, whatever the user named."""
+    rows = [{"text": "x", "text_pair": "y", "a": r["text"], "b": r["text"][::-1], "label": "equivalent"} for r in REAL]
+    place: Any = {"generated": write(tmp_path / "g.csv", rows)}
+    spec = load_spec("mrpc")
+    table = read_place(place["generated"], "generated")
+    assert columns_of(table, spec, None, {"text": "a", "text_pair": "b"}) == Columns("a", "b")
+    assert columns_of(table, spec, None, {"text": "a"}) == Columns("a", "text_pair")
+    assert columns_of(table, spec, None, {"text_pair": "b"}) == Columns("text", "b")
+
+
+@pytest.mark.parametrize("chosen", [{"text": "label"}, {"label": "text"}, {"text": "text", "text_pair": "text"}])
+def test_one_column_for_two_things_is_an_error(tmp_path: Path, chosen: Any) -> None:
+    with pytest.raises(DataError, match=r"g\S*\.csv: column '(text|label)' is named as .* and as .*; --generated-"):
+        read(tmp_path, GENERATED, {None: Reading(chosen)})
+
+
+def test_all_test_rows_that_a_leaking_row_repeats_count(tmp_path: Path) -> None:
+    """One real row counted as one test row, although thirty of them are its near copies."""
+    copies = [{**TEST[0], "text": TEST[0]["text"] + "!" * many} for many in range(1, 31)]
+    asked = {**TEST[0], "text": TEST[0]["text"] + "?"}
+    (leak,) = read(tmp_path, GENERATED, real=[*REAL, asked], test=[*TEST, *copies]).findings
+    assert leak.text.startswith("1 of 61 real rows differ from a test row in punctuation alone")
+    assert leak.text.endswith(f"accuracy may be up to {100 * 31 / 70:.1f} points too high")
+    many = [{**TEST[0], "text": f"{' '.join(map(str, range(20)))} {place}"} for place in range(100, 130)]
+    near = {**many[0], "text": many[0]["text"].replace("100", "again")}
+    leak, *_ = read(tmp_path, [*GENERATED, near], test=[*TEST, *many]).findings
+    assert leak.text.startswith("1 of 81 generated rows nearly repeat a test row")
+    assert leak.text.endswith(f"accuracy may be up to {100 * 30 / 70:.1f} points too high")
+
+
+def test_classes_without_generated_rows_are_one_finding(tmp_path: Path) -> None:
+    more = [{"text": f"{label} {i}", "label": label} for label in ("c", "d", "e") for i in range(4)]
+    found = read(tmp_path, GENERATED, real=[*REAL, *more[::2]], test=[*TEST, *more[1::2]]).findings
+    (absent,) = [one for one in found if one.kind == "absent-class"]
+    assert absent.text == (
+        "the generated set has no row of 3 classes: c, d, e: nothing that is trained on it alone can predict them"
+    )

@@ -40,6 +40,7 @@ BAD_ROWS = [
     ({"text": "a"}, "label is missing"),
     ({"text": "", "label": 0}, "text is empty"),
     ({"text": " \u00a0\t", "label": 0}, "text is empty"),
+    ({"text": "\u200b\ufeff \x00", "label": 0}, "text is empty"),
     ({"text": None, "label": 0}, "text is missing"),
     ({"text": float("nan"), "label": 0}, "text is missing"),
     ({"label": 0}, "text is missing"),

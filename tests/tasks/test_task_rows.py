@@ -23,6 +23,11 @@ def test_normalised(text):
     assert normalised(text) == "good morning"
 
 
+def test_near_keys_leave_out_what_does_not_show():
+    rows = rows_of([0] * 4, ["Good, morning!", "good\u200b mor\u00adning\ufeff", "...", "\U0001f600\u200d"])
+    assert rows.near_keys == ["good morning", "good morning", "...", "\U0001f600\u200d"]
+
+
 def test_rank_is_the_documented_hash():
     rows = rows_of([0] * 6, ["A", "b", " C ", "d", "e", "f"])
     by_hand = [hashlib.sha256(f"made\n7\n{key}".encode()).digest() for key in "abcdef"]

@@ -17,7 +17,7 @@ from bench.errors import UserError
 from tasks import Rows, TaskData, stressed
 from tasks.cross_validation import of_all_seeds
 from tasks.findings import Finding
-from tasks.loading.overlaps import near_findings
+from tasks.loading.copies import near_findings
 from tasks.loading.word_shift import WordShift, word_shift
 
 COUNTED = 2000  # at most so many rows of a role are tokenized, evenly spread

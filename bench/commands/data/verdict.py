@@ -21,14 +21,16 @@ CUT = 0.05  # share of the rows that are longer than the encoder's maximum
 
 def of_sizes(data: TaskData) -> Iterator[Finding]:
     """Findings on the number of test rows, the shift of label shares, and a large majority class."""
-    half = half_width(len(data.test))
+    which = plural(len(data.test), "tested real row" if data.folds else "test row")
+    clusters = len(np.unique(data.test.hidden["cluster"])) if "cluster" in data.test.hidden else 0
+    which += f" in {plural(clusters, 'cluster')}" if clusters else ""
+    half = half_width(clusters or len(data.test))
     if half > WIDE:
-        which = plural(len(data.test), "tested real row" if data.folds else "test row")
         text = (
             f"{which} show an accuracy of 80 % only to within {100 * half:.1f} points; bench plan says which "
             "differences between methods they can show"
         )
-        yield Finding("few-test-rows", Level.CARE, f"only {plural(len(data.test), 'test row')}", text)
+        yield Finding("few-test-rows", Level.CARE, f"only {which}", text)
     shares = {role: data.shares(rows) for role, rows in data.roles.items()}
     label = int(np.argmax(np.abs(np.subtract(shares["generated"], shares["real"]))))
     ours, theirs, name = shares["generated"][label], shares["real"][label], data.spec.labels[label]

@@ -15,7 +15,9 @@ from bench.cli import main
 from bench.config.option import option_of
 from bench.config.request import make_request
 from bench.config.run_arguments import RunArguments
+from bench.errors import UserError
 from bench.planning.planner import make_plan
+from tasks import DataError
 from tasks.reading import reading_of
 
 ROLES = ("generated", "real", "test")
@@ -58,6 +60,8 @@ def test_each_option_of_rows_exists_for_every_role() -> None:
 def test_the_option_of_a_role_overrules_the_general_one() -> None:
     request = make_request(
         methods="ce",
+        generated="g.csv",
+        real="r.csv",
         text="body",
         generated_text="answer",
         labels="Good=good",
@@ -146,3 +150,29 @@ def test_validate_takes_the_options(
     assert "label shares (generated / real / test): bad 50.0% / 50.0% / 50.0%" in printed.out
     assert "always predicting bad, the majority class of the test, has 50.0% accuracy" in printed.out
     assert "a run trains on" not in printed.out, "all rows"
+
+
+@pytest.mark.parametrize("option", [{"text": "body"}, {"labels": "a=b"}, {"drop_labels": "a"}, {"skip_empty": True}])
+def test_options_of_own_rows_need_some(option: dict[str, Any], files: dict[str, str]) -> None:
+    """They were ignored without a word."""
+    (name,) = option
+    with pytest.raises(UserError, match=rf"--{name.replace('_', '-')} is for your own rows, and this grid has none"):
+        make_request(methods="ce", tasks="twitter", **option)
+    for tasks, places in (("twitter", {"real": files["real"]}), (f"twitter,{Path(files['real']).parent}", {})):
+        assert make_request(methods="ce", tasks=tasks, **places, **option).readings
+
+
+def test_a_process_takes_no_rows_and_no_folds(files: dict[str, str]) -> None:
+    for option in ({"real": files["real"]}, {"folds": 5}):
+        request = make_request(methods="ce", tasks="oracle", **option)
+        (name,) = option
+        with pytest.raises(DataError, match=f"task oracle draws its rows from a process; leave out --{name}"):
+            request.load(request.tasks[0])
+
+
+def test_folds_take_no_size_of_a_test() -> None:
+    """It was ignored."""
+    with pytest.raises(UserError, match="leave out one of --folds and --test-size"):
+        make_request(methods="ce", generated="g.csv", real="r.csv", folds=5, test_size="10")
+    for options in ({"folds": 0, "test_size": 10}, {"folds": 5, "test_size": "all"}):
+        assert make_request(methods="ce", generated="g.csv", real="r.csv", **options).folds == options["folds"]  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ import tasks
 from bench.errors import UserError
 from bench.outside import WeightedTextClassifier
 from bench.outside.text_classifier import original_labels
-from tasks.loading.columns import label_name
+from tasks.loading.labels import label_name
 from tests.helpers.in_fork import workers_by_fork
 
 DATA = tasks.load("twitter")

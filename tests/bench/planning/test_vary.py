@@ -77,6 +77,24 @@ def test_an_unknown_source(plan: Callable[..., Plan]) -> None:
         plan("heads")
 
 
+def test_folds_are_no_fixed_test(tiny_encoder: Path, tmp_path: Path) -> None:
+    """Every seed tested fold 0, and the report said that seeds test the folds in turn."""
+    counts = {"negative": 40, "positive": 40}
+    places = {
+        role: str(write_json_lines(tmp_path / f"{role}.jsonl", make_rows(role, counts)))
+        for role in ("generated", "real")
+    }
+    request = make_request(
+        methods="ce",
+        encoder=str(tiny_encoder),
+        preset="smoke",
+        settings={"vary": "head"},
+        **places,  # type: ignore[arg-type]
+    )
+    with pytest.raises(UserError, match=r"--vary needs one test for all seeds, .* give --test FILE, or --folds 0"):
+        make_plan(request, tmp_path / "runs")
+
+
 def test_resampled_rows() -> None:
     rows = Rows(np.arange(100, 300), [f"text {n}" for n in range(200)], None, np.arange(200) % 2)
     new = resampled(rows, 5)

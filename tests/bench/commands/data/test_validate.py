@@ -118,3 +118,12 @@ def test_an_encoder_without_a_tokenizer_file(tmp_path: Path) -> None:
     folder = make_bert(tmp_path / "old")
     (folder / "tokenizer.json").rename(folder / "vocab.txt")
     assert any(line.endswith("has no tokenizer.json") for line in lines(folder))
+
+
+def test_few_clusters_of_many_test_rows_are_few(tiny_encoder: Path, tmp_path: Path, places: dict[str, str]) -> None:
+    rows = [(f"so {label} {i}", label, i % 20) for label in ("no", "yes") for i in range(300)]
+    pd.DataFrame(rows, columns=["text", "label", "cluster"]).to_csv(tmp_path / "t.csv", index=False)
+    printed = lines(tiny_encoder, **{**places, "test": str(tmp_path / "t.csv")})
+    assert any(
+        "600 test rows in 20 clusters show an accuracy of 80 % only to within 17.5 points" in line for line in printed
+    )

@@ -1,0 +1,132 @@
+"""Rows that repeat others, in one role or in two: what is left out, and findings on what leaks into the test."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+import numpy as np
+
+from tasks.data import TaskData
+from tasks.errors import DataError, short_repr
+from tasks.findings import Finding, Level
+from tasks.loading.near_duplicates import MOST_TEXTS, SHARED, Repeats, near_duplicates
+from tasks.rows import Rows
+
+MANY = 0.1  # share of the rows of a role; with fewer, repeats are no finding, and other findings need not be mended
+LEAK = 0.01  # share of the test rows; fewer copies among the rows of training change accuracy by less than a point
+DROP = "--drop-copies leaves them out"
+LISTED = "bench validate --json lists their row numbers"
+
+
+def without_repeats(rows: Rows, notes: list[str]) -> Rows:
+    """The first of all real rows that are near copies of each other, so that none is taught and tested."""
+    first = np.unique(np.array(rows.near_keys), return_index=True)[1]
+    if len(first) == len(rows):
+        return rows
+    repeats = f"{len(rows) - len(first):,} of {len(rows):,} real rows that repeat an earlier real row"
+    notes.append(f"left out {repeats}, apart from punctuation (--drop-copies)")
+    return rows.take(np.sort(first))
+
+
+def without_copies(rows: Rows, others: Sequence[Rows], what: str, prefix: str, notes: list[str]) -> Rows:
+    """The rows that are no near copies of rows of other roles. A note counts those, which are `what`.
+
+    Raises `DataError` if none is left.
+    """
+    keys = {key for role in others for key in role.near_keys}
+    mask = np.array([key not in keys for key in rows.near_keys], dtype=np.bool_)
+    if not mask.any():
+        raise DataError(f"{prefix}: --drop-copies leaves no row, because all {len(rows):,} are {what}")
+    if mask.all():
+        return rows
+    notes.append(f"left out {(~mask).sum():,} of {len(rows):,} {what}, apart from punctuation (--drop-copies)")
+    return rows.take(mask)
+
+
+def copy_findings(data: TaskData, what: str, of: str) -> Iterator[Finding]:
+    """Findings on rows with the text of another role's row, and on those that differ in punctuation alone."""
+    rows, others = data.roles[what], data.roles[of]
+    exact = repeats_of(what, rows.keys, of, others.keys)
+    if exact.pairs:
+        other = sum(bool(rows.labels[row] != others.labels[place]) for row, place in exact.pairs)
+        how = f"have the text of {_row_of(exact)}" + (f", {other:,} of them with another label" if other else "")
+        yield found(data, exact, "copies", "copies", how, DROP)
+    near = repeats_of(what, rows.near_keys, of, others.near_keys, {row for row, _ in exact.pairs})
+    yield from _punctuation(data, near)
+
+
+def fold_findings(data: TaskData) -> Iterator[Finding]:
+    """A finding on real rows that differ in punctuation alone, which a cross-validation may both teach and test."""
+    rows = data.pool
+    by_near_key: dict[str, list[int]] = {}
+    for row, key in enumerate(rows.near_keys):
+        by_near_key.setdefault(key, []).append(row)
+    alike = [group for group in by_near_key.values() if len({rows.keys[row] for row in group}) > 1]
+    pairs = sorted((row, group[0]) for group in alike for row in group if rows.keys[row] != rows.keys[group[0]])
+    touched = frozenset(row for group in alike for row in group)
+    yield from _punctuation(data, Repeats("real", "real", tuple(pairs), touched))
+
+
+def repeats_of(
+    role: str, keys: Sequence[str], other_role: str, others: Sequence[str], known: Collection[int] = ()
+) -> Repeats:
+    """The rows of a role, without those at the positions `known`, whose key is that of a row of another role."""
+    first = {key: place for place, key in reversed(list(enumerate(others)))}
+    pairs = [(row, first[key]) for row, key in enumerate(keys) if key in first and row not in known]
+    repeated = {keys[row] for row, _ in pairs}
+    return Repeats(
+        role, other_role, tuple(pairs), frozenset(place for place, key in enumerate(others) if key in repeated)
+    )
+
+
+def _punctuation(data: TaskData, near: Repeats) -> Iterator[Finding]:
+    if near.pairs:
+        how = f"differ from {_row_of(near)} in punctuation alone"
+        yield found(data, near, "punctuation", "copies apart from punctuation", how, DROP)
+
+
+def near_findings(data: TaskData) -> Iterator[Finding]:
+    """A finding for each two roles, and for each role in itself, with near duplicates by MinHash."""
+    near = near_duplicates(data.roles)
+    if near is None:
+        text = f"near duplicates were not looked for, because there are more than {MOST_TEXTS:,} rows"
+        yield Finding("near-duplicates", Level.CARE, "near duplicates were not looked for", text)
+        return
+    for one in near:
+        how = f"nearly repeat {_row_of(one)} (at least {100 * SHARED:.0f} % of their pairs of words in common)"
+        yield found(data, one, "near-duplicates", "near duplicates", how, LISTED)
+
+
+def _row_of(repeats: Repeats) -> str:
+    return f"{'an earlier' if repeats.role == repeats.other_role else 'a'} {repeats.other_role} row"
+
+
+def found(data: TaskData, repeats: Repeats, kind: str, noun: str, how: str, advice: str) -> Finding:
+    """The finding on rows that repeat others; `how` they do so, in words.
+
+    All rows that are repeated count as taught where they are tested: accuracy on them says nothing.
+    """
+    what, of = repeats.role, repeats.other_role
+    rows, others = data.roles[what], data.roles[of]
+    row, other = repeats.pairs[0]
+    texts = [short_repr(rows.texts[row])]
+    if rows.keys[row] != others.keys[other]:
+        texts.append(short_repr(others.texts[other]))
+    example = f", such as {' and '.join(texts)}"
+    text = f"{len(repeats.pairs):,} of {len(rows):,} {what} rows {how}{example}; {advice}"
+    taught = of == "real" if data.folds else of == "test" != what  # with folds the real rows are the test
+    tested = len(repeats.others) / len(others)
+    if taught:
+        text += f"; accuracy may be up to {max(100 * tested, 0.1):.1f} points too high"
+    # A generated set that holds the real rows cannot show what generated rows are worth.
+    mixed = (what, of) == ("generated", "real") and len(repeats.pairs) >= MANY * len(rows)
+    between = f"among {what} rows" if what == of else f"of {of} rows among {what} rows"
+    return Finding(
+        kind,
+        Level.MEND if mixed or (taught and tested >= LEAK) else Level.CARE,
+        f"{noun} {between} ({len(repeats.pairs):,})",
+        text,
+        (what, of),
+        tuple((int(rows.ids[row]), int(others.ids[other])) for row, other in repeats.pairs),
+        example,
+    )
