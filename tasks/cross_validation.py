@@ -49,9 +49,9 @@ def check_rows(rows: Rows, labels: Sequence[str], folds: int, prefix: str) -> No
         of_class = np.flatnonzero(rows.labels == label)
         count = len({rows.keys[row] for row in of_class})  # equal texts are in one fold
         if count - -(-count // folds) < MINIMUM_PER_CLASS:
-            texts = f" with {plural(count, 'different text')}" if count < len(of_class) else ""
+            repeated = f" with {plural(count, 'different text')}" if count < len(of_class) else ""
             raise DataError(
-                f"{prefix}: {plural(len(of_class), 'real row')} of class {name}{texts}; in {folds} folds, at least "
+                f"{prefix}: {plural(len(of_class), 'real row')} of class {name}{repeated}; in {folds} folds, at least "
                 f"{MINIMUM_PER_CLASS + 1} are needed; give more, or --test FILE, or --drop-labels {typed_names([name])}"
             )
     texts = len(np.unique(rows.keys))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tasks.errors import DataError, plural
-from tasks.roles import MINIMUM_PER_CLASS
+from tasks.roles import FILES, MINIMUM_PER_CLASS
 from tasks.rows import Rows
 
 if TYPE_CHECKING:
@@ -48,17 +48,14 @@ class TaskData:
         """
         from tasks.draw import draw
 
-        if size is None:
-            size = self.default_real
-            wanted = f"a small real set of {size} needs more than"
-        else:
-            wanted = f"real={size} is more than"
+        size = self.default_real if size is None else size
+        what = f"{self.error_prefix}: a small real set of {plural(size, 'row')}"
         if size > (n := len(self.pool)):
+            own = " (files, for --generated and --real)" if self.spec.name == FILES else ""
             raise DataError(
-                f"{self.error_prefix}: {wanted} the {n} real rows of the pool; [real={n}] after the task's name takes "
+                f"{what} needs more than the {n:,} real rows of the pool; [real={n}] after the task's name{own} takes "
                 f'them all, as in --tasks "{self.spec.name}[real={n}]"'
             )
-        what = f"{self.error_prefix}: real={size}"
         return self.pool.take(draw(self.spec.name, self.pool, seed, size, what, MINIMUM_PER_CLASS))
 
     @property
@@ -81,12 +78,13 @@ class TaskData:
         """
         from tasks.draw import TEST_SEED, draw
 
-        what = f"task {self.spec.name} (source {self.source}): a test of {plural(most, 'row')}"
+        data = replace(self, error_prefix=f"{self.error_prefix}, --limit {most}")
+        what = f"{data.error_prefix}: a test of {plural(most, 'row')}"
         least = MINIMUM_PER_CLASS + 1 if self.folds else 1
         chosen = draw(self.spec.name, self.test, TEST_SEED, min(most, len(self.test)), what, least)
         real, test = min(most, self.default_real), self.test.take(chosen)
         pool = test if self.folds else self.pool
-        fewer = replace(self, generations=self.generation_subsets(most), generated=self.generated_subset(most))
+        fewer = replace(data, generations=data.generation_subsets(most), generated=data.generated_subset(most))
         return replace(fewer, default_real=real, test=test, pool=pool)
 
     def generation_subsets(self, size: int | None) -> dict[str, Rows]:
@@ -103,5 +101,5 @@ class TaskData:
 
         if size is None or size >= len(self.generated):
             return self.generated
-        what = f"{self.error_prefix}: generated={size}"
+        what = f"{self.error_prefix}: a generated set of {plural(size, 'row')}"
         return self.generated.take(draw(self.spec.name, self.generated, seed, size, what, MINIMUM_PER_CLASS))

@@ -6,6 +6,7 @@ brackets: `key=value`, separated by commas. Values stay text here; `bench.config
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from tasks.errors import short_repr
 
 LINE = 100  # characters of an expression in a message
 OPENING = {")": "(", "]": "["}
+GRAMMAR = "()[]=,'\""  # what separates the parts of an expression
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,21 @@ def shown(text: object) -> str:
     return short_repr(text, LINE)
 
 
-def split(text: str) -> list[str]:
-    """Split at commas outside brackets and quotes. Raises UserError for brackets that do not match."""
+def is_path(text: str) -> bool:
+    """Whether a text with characters of the grammar is the path of a file or folder, such as `my data (1).csv`."""
+    return any(char in text for char in GRAMMAR) and os.path.exists(os.path.expanduser(text))
+
+
+def split(text: str, *, names: bool = False) -> list[str]:
+    """Split at commas outside brackets and quotes. Raises UserError for brackets and quotes that do not match.
+
+    `names`: names are outside of the brackets, and there a quote is a character as any other (`it's.csv`).
+    """
     parts, depth, start, quote = [], list[str](), 0, ""
     for position, char in enumerate(text):
         if quote:
             quote = "" if char == quote else quote
-        elif char in "'\"":
+        elif char in "'\"" and (depth or not names):
             quote = char
         elif char in "([":
             depth.append(char)
@@ -48,6 +58,8 @@ def split(text: str) -> list[str]:
         elif char == "," and not depth:
             parts.append(text[start:position])
             start = position + 1
+    if quote:
+        raise UserError(f"malformed expression {shown(text)}: a quotation mark, {quote}, is never closed")
     if depth:
         raise UserError(f"malformed expression {shown(text)}: {depth[-1]!r} is never closed")
     parts.append(text[start:])
@@ -55,8 +67,9 @@ def split(text: str) -> list[str]:
 
 
 def parse(text: str | Sequence[str], brackets: str) -> list[Expression]:
-    """All expressions in a text or list. `brackets` is "()" for methods and "[]" for tasks."""
-    parts = split(text) if isinstance(text, str) else [part for entry in text for part in split(entry)]
+    """All expressions in a text or list. `brackets` is "()" for methods and "[]" for tasks, which paths may name."""
+    texts, paths = [text] if isinstance(text, str) else text, brackets == "[]"
+    parts = [part for one in texts for part in ([one] if paths and is_path(one) else split(one, names=True))]
     if not any(parts):
         raise UserError(f"the list of names is empty: {shown(text)}")
     return [parse_one(part, brackets) for part in parts]
@@ -67,6 +80,8 @@ def parse_one(text: str, brackets: str) -> Expression:
     opening, closing = brackets[0], brackets[1]
     name, bracket, rest = text.partition(opening)
     name = name.strip()
+    if brackets == "[]" and is_path(text):
+        return Expression(text)
     if not name:
         raise UserError(f"malformed expression {shown(text)}: a name is missing")
     if not bracket:
@@ -89,10 +104,10 @@ def options(text: str, where: str) -> dict[str, Any]:
     """`key=value,...` as a dict of texts; `where` is the whole expression, for errors."""
     values: dict[str, Any] = {}
     for part in split(text):
-        key, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals or not key or not value:
+        written, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not written or not value:
             raise UserError(f"malformed expression {shown(where)}: {shown(part)} is not key=value")
-        if key in values:
-            raise UserError(f"malformed expression {shown(where)}: {shown(key)} is given twice")
-        values[key.replace("-", "_")] = value.strip("'\"")
+        if (key := written.replace("-", "_")) in values:
+            raise UserError(f"malformed expression {shown(where)}: {shown(written)} is given twice")
+        values[key] = value.strip("'\"")
     return values

@@ -7,7 +7,6 @@ result, or an error.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from bench.errors import UserError, unknown
 from bench.store.files import MAX_JSON, parse_json
 from bench.wandb_artifacts import FORM, SCHEME, is_artifact
 from tasks.errors import missing_file, short_repr
+from tasks.sources.json_files import once_each
 from tasks.strict_yaml import read_yaml
 
 
@@ -52,13 +52,6 @@ def read(path: Path) -> Recipe:
 
 def strict_json(path: Path) -> Any:
     """The value in a JSON file. Raises DataError if it is missing, UserError if it is not JSON or repeats a key."""
-
-    def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        for key, count in Counter(key for key, _ in pairs).items():
-            if count > 1:
-                raise ValueError(f"{key} is given twice")
-        return dict(pairs)
-
     if not path.is_file():
         raise missing_file(path)
     try:

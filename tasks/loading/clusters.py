@@ -46,7 +46,7 @@ def column_of(rows: Rows, notes: list[str]) -> str | None:
         return by_name[CLUSTER]
     if GROUP not in by_name:
         return None
-    count = len({*names_of(rows.columns[by_name[GROUP]])})
+    count = len({*cluster_names(rows.columns[by_name[GROUP]])})
     if count >= FEWEST_GROUPS:
         return by_name[GROUP]
     notes.append(
@@ -58,13 +58,13 @@ def column_of(rows: Rows, notes: list[str]) -> str | None:
 
 def named(cells: Sequence[Any], column: str, notes: list[str]) -> list[str]:
     """The names of the rows' clusters; a row without a name is a cluster of its own, which a note counts."""
-    names = names_of(cells)
+    names = cluster_names(cells)
     if missing := names.count(""):
         notes.append(f"{plural(missing, 'test row')} without a {column}: each is a cluster of its own")
     return [f"n{name}" if name else f"r{place}" for place, name in enumerate(names)]
 
 
-def names_of(cells: Sequence[Any]) -> list[str]:
+def cluster_names(cells: Sequence[Any]) -> list[str]:
     """The cells of a column of clusters as text; empty for a missing one."""
     return ["" if cell is None or cell != cell else str(cell).strip() for cell in cells]
 
@@ -74,10 +74,10 @@ def taught_clusters(data: TaskData) -> Iterator[Finding]:
     test = data.roles["real" if data.folds else "test"]
     if (column := column_of(test, [])) is None:
         return
-    tested = names_of(test.columns[column])
+    tested = cluster_names(test.columns[column])
     for role in ("generated", "real"):
         rows, within = data.roles[role], role == "real" and bool(data.folds)
-        others = names_of(rows.columns[column]) if column in rows.columns else []
+        others = cluster_names(rows.columns[column]) if column in rows.columns else []
         shared = {name for name, count in Counter(others).items() if name and count > within}
         if count := sum(name in shared for name in tested):
             where = "other real rows have too, mostly in other folds" if within else f"{role} rows have too"

@@ -64,10 +64,13 @@ def chosen_split(splits: Sequence[str], name: str, wanted: str | None, split: st
     return chosen
 
 
-def columns_of(rows: Dataset) -> dict[str, list[Any]]:
-    """Lists of cells by column, with classes by name. The hub's label -1 means that the label is missing."""
+def columns_of(rows: Dataset, place: str) -> dict[str, list[Any]]:
+    """Lists of cells by column, with classes by name. The hub's label -1 means that the label is missing.
+
+    `place` begins error messages. Raises `DataError` if there is no row.
+    """
     if not len(rows):
-        raise DataError(f"{rows.info.dataset_name}: no rows")
+        raise DataError(f"{place}: no rows")
     columns = rows.with_format(None)[:]
     for name, feature in rows.features.items():
         if classes := getattr(feature, "names", None):
@@ -76,10 +79,10 @@ def columns_of(rows: Dataset) -> dict[str, list[Any]]:
 
 
 def _table(path: Path, rows: Dataset, origin: str) -> Table:
-    if not len(rows):
-        raise DataError(f"{path}: no rows")
     try:
-        return Table(str(path), columns_of(rows), origin=origin)
+        return Table(str(path), columns_of(rows, str(path)), origin=origin)
+    except DataError:
+        raise
     except Exception as error:  # decoders of images and sound, and broken text
         raise DataError(f"{path}: rows cannot be read: {_line(error)}") from None
 

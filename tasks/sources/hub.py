@@ -59,7 +59,7 @@ def read_hub(place: HubPlace, split: str) -> Table:
         raise UnreachableError(f"{place.id}: the cache holds commit {builder.hash}, not {commit}")
     rows, split = _rows(builder, place.id, place.split, split)
     name = ":".join(filter(None, (place.id, place.config, split)))
-    return Table(name, columns_of(rows), origin=f"{name}@{builder.hash}")
+    return Table(name, columns_of(rows, name), origin=f"{name}@{builder.hash}")
 
 
 def read_folder(folder: Path, config: str | None, wanted: str | None, split: str) -> Table:
@@ -70,7 +70,8 @@ def read_folder(folder: Path, config: str | None, wanted: str | None, split: str
         files = sorted(str(path) for path in (builder.config.data_files or {}).get(split, []))
         names = label_names_of(folder / "dataset.json")
         origin = f"{folder.name}:{split}@{_content(files)}"
-        return Table(f"{folder} ({split})", columns_of(rows), label_names=names, origin=origin)
+        name = f"{folder} ({split})"
+        return Table(name, columns_of(rows, name), label_names=names, origin=origin)
 
 
 def _commit(place: HubPlace) -> str | None:

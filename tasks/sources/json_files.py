@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -33,7 +34,7 @@ def read_json_lines(path: Path) -> Table:
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=once_each)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {number}: not valid JSON: {error.msg} at column {error.colno}") from None
     except (ValueError, RecursionError) as error:
@@ -41,6 +42,15 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise DataError(f"{path}, line {number}: {_not_an_object(row)}")
     return row
+
+
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of its keys and values. Raises ValueError for a key that occurs twice; `json` alone keeps the last."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"{twice} is given twice")
+    return values
 
 
 def read_json(path: Path) -> Table:
@@ -88,13 +98,13 @@ def _whole_value(file: TextIO) -> Any:
             return None
     cells = list(value.values()) if isinstance(value, dict) else []
     by_columns = cells and (all(isinstance(cell, list) for cell in cells) or all(isinstance(c, dict) for c in cells))
-    return value if by_columns else None
+    return _parsed(file) if by_columns else None
 
 
 def _parsed(file: TextIO) -> Any:
     file.seek(0)
     try:
-        return json.load(file)
+        return json.load(file, object_pairs_hook=once_each)
     except UnicodeDecodeError:
         raise
     except (ValueError, RecursionError) as error:
@@ -103,7 +113,13 @@ def _parsed(file: TextIO) -> Any:
 
 def _columns(path: Path, value: dict[str, Any]) -> dict[str, list[Any]]:
     """Columns of equal length, each a list of cells or (as pandas writes it) an object of cells by row."""
-    columns = {name: list(cells.values() if isinstance(cells, dict) else cells) for name, cells in value.items()}
+    first, rows = next(iter(value.items()))
+    if isinstance(rows, dict):
+        for name, cells in value.items():
+            if other := next(iter(rows.keys() ^ cells.keys()), None):
+                raise DataError(f"{path}: row {other!r} is in one of the columns {first} and {name}, not in both")
+        return {name: [cells[row] for row in rows] for name, cells in value.items()}
+    columns = dict(value)
     lengths = {name: len(cells) for name, cells in columns.items()}
     if len(set(lengths.values())) > 1:
         listed = join_names(f"{name} {length:,}" for name, length in lengths.items())

@@ -35,7 +35,9 @@ def _columns(rows: Any, name: str) -> dict[str, list[Any]]:
 
         if isinstance(rows, Mapping):
             raise DataError(f"{name}: a dict of splits; give one of them: {', '.join(map(str, rows))}")
-        return columns_of(rows)
+        if not hasattr(rows, "__len__"):
+            raise DataError(f"{name}: a stream of rows; give datasets.Dataset.from_list(list(rows))")
+        return columns_of(rows, name)
     if isinstance(rows, Mapping):
         return {str(column): list(cells) for column, cells in rows.items()}
     if isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows):

@@ -178,3 +178,41 @@ def test_folders_of_save_to_disk(tmp_path: Path) -> None:
     (tmp_path / "one" / "state.json").write_text("{}")
     with pytest.raises(DataError, match="not a readable folder of save_to_disk"):
         read_place(str(tmp_path / "one"), "real")
+
+
+def test_columns_of_cells_by_row_are_joined_by_their_rows(tmp_path: Path) -> None:
+    """They were taken in the order of the file, so that texts got labels of other rows."""
+    path = tmp_path / "rows.json"
+    path.write_text('{"text": {"0": "a", "1": "b"}, "label": {"1": "of b", "0": "of a"}}')
+    assert read_table(path).columns == {"text": ["a", "b"], "label": ["of a", "of b"]}
+    path.write_text('{"text": {"0": "a", "1": "b"}, "label": {"0": "of a"}}')
+    with pytest.raises(DataError, match=r"rows\.json: row '1' is in one of the columns text and label, not in both"):
+        read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "where"),
+    [
+        (
+            "rows.jsonl",
+            '{"text": "a", "label": "x"}\n{"text": "b", "label": "x", "label": "y"}',
+            ", line 2: not readable",
+        ),
+        ("rows.json", '[{"text": "a", "label": "x", "label": "y"}]', ": not valid"),
+        ("rows.json", '{"text": ["a"], "label": ["x"], "label": ["y"]}', ": not valid"),
+    ],
+)
+def test_a_key_that_occurs_twice(tmp_path: Path, name: str, content: str, where: str) -> None:
+    """The last one won, without a word."""
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=rf"{name}{where} JSON: label is given twice"):
+        read_table(tmp_path / name)
+
+
+def test_data_sets_without_rows_at_hand() -> None:
+    from datasets import Dataset
+
+    with pytest.raises(DataError, match=r"real \(IterableDataset\): a stream of rows; give datasets\.Dataset"):
+        table_of(Dataset.from_dict(COLUMNS).to_iterable_dataset(), "real")
+    with pytest.raises(DataError, match=r"^real \(Dataset\): no rows"):
+        table_of(Dataset.from_dict({"text": [], "label": []}), "real")

@@ -82,7 +82,7 @@ def test_draws_are_nested_stable_and_stratified(data):
 
 
 def test_a_real_set_larger_than_the_pool_is_refused(data):
-    with pytest.raises(DataError, match=f"more than the {len(data.pool)} real rows of the pool"):
+    with pytest.raises(DataError, match=f"more than the {len(data.pool):,} real rows of the pool"):
         data.real(0, len(data.pool) + 1)
 
 

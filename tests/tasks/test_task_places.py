@@ -183,7 +183,7 @@ BAD_FOLDERS = [
     (
         "real.csv",
         HEAD + "a,negative\nb,positive\nc,negative\nd,positive\ne,positive\n",
-        r"a small real set of 20 needs more than the 5 real rows of the pool; \[real=5\]",
+        r"a small real set of 20 rows needs more than the 5 real rows of the pool; \[real=5\]",
     ),
     ("real.csv", HEAD + "a,negative\n" * 30 + "b,positive\n", "1 real row of class positive; at least 2"),
 ]

@@ -100,7 +100,7 @@ BAD: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     ),
     "five real rows": (
         csv("real", [*SINGLE[:3], "a,positive", "b,positive"]),
-        ["a small real set of 20 needs more than the 5 real rows", "[real=5]"],
+        ["a small real set of 20 rows needs more than the 5 real rows", "[real=5]"],
     ),
     "ten thousand labels": (
         csv("generated", [f"text {i},label {i}" for i in range(10_000)]),

@@ -48,11 +48,28 @@ def test_expressions_are_parsed(text: str | list[str], expected: list[Expression
 @pytest.mark.parametrize(
     "text",
     ["", " , ", "dimp(clip=20", "dimp)clip=20(", "dimp(clip)", "dimp(=20)", "dimp(clip=)", "dimp[clip=20]", "(clip=2)",
+     "ce(train_on=both,train-on=generated)", "ce(train_on='both)",
      "dimp(clip=1,clip=2)", "dimp(clip=20)x", "ce,,focal", "dimp clip=20"],
 )  # fmt: skip
 def test_malformed_expressions_are_refused(text: str) -> None:
     with pytest.raises(UserError):
         parse(text, "()")
+
+
+def test_files_whose_names_have_brackets_and_quotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first was malformed, and of the last two the quote made one name."""
+    monkeypatch.chdir(tmp_path)
+    names = ["my data (1).csv", "x=[2].csv", "a, b.csv", "it's.csv", "b.csv"]
+    for name in names:
+        Path(name).touch()
+        assert parse(name, "[]") == [Expression(name)]
+    assert parse(f"{names[0]}[real=50],{names[1]}", "[]") == [
+        Expression(names[0], {"real": "50"}),
+        Expression(names[1]),
+    ]
+    assert [one.name for one in parse("it's.csv,b.csv", "[]")] == ["it's.csv", "b.csv"]
+    with pytest.raises(UserError, match=r"write options as twitter\[key=value\]"):
+        parse("twitter(real=50)", "[]")
 
 
 @given(st.text(alphabet="ab,()[]='\" 1.", max_size=20))

@@ -47,7 +47,7 @@ def test_a_limit_beyond_the_data_changes_nothing(tmp_path: Path, tiny_encoder: P
 def test_a_limit_is_checked(tmp_path: Path, tiny_encoder: Path) -> None:
     with pytest.raises(UserError, match="at least 1"):
         make_request(limit=0)
-    with pytest.raises(DataError, match="is too small for 2 rows of each class"):
+    with pytest.raises(DataError, match="--limit 3: a generated set of 3 rows is too small for 2 rows of each class"):
         cell(tmp_path, tiny_encoder, limit=3)
 
 

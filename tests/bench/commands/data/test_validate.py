@@ -110,7 +110,7 @@ def test_stress_and_a_missing_encoder(tiny_encoder: Path) -> None:
     assert printed[1].startswith("  generated: 200 rows")
     assert printed[4].startswith("  small real set: 50 rows")
     assert any(line.startswith("  tokens: not counted; encoder 'no/such-encoder'") for line in printed)
-    with pytest.raises(DataError, match="more than the 1499 real rows of the pool"):
+    with pytest.raises(DataError, match="a small real set of 1,500 rows needs more than the 1,499 real rows"):
         lines(tiny_encoder, tasks="twitter[real=1500]")
 
 
