@@ -45,7 +45,7 @@ def validate(
     changes = {"tasks": tasks, "encoder": encoder, "preset": preset, "settings": key_values(settings or ())}
     request = make_request(methods="ce", **changes, **vars(parsed_arguments(context.params, DataArguments)))
     if as_json:
-        say(json.dumps({"tasks": validate_json(request)}, indent=1))
+        say(json.dumps({"tasks": validate_json(request)}, indent=1, allow_nan=False))
         return
     for line in lines(request):
         say(line)

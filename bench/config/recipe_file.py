@@ -160,7 +160,9 @@ class Reader:
             if value is not None:
                 settings[name] = value
         settings["clip_norm"] = self.number("max_grad_norm", 1.0) or None
-        precisions = [name for name, key in (("fp16", "fp16"), ("bf16", "bf16")) if self.flag(key)]
+        precisions = [name for name in ("fp16", "bf16") if self.flag(name)]
+        if len(precisions) > 1:
+            raise UserError(f"{self.path}: fp16 and bf16 are both true; give one of them")
         settings["precision"] = precisions[0] if precisions else "no"
         settings["warmup"] = self.warmup()
         return settings

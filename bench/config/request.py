@@ -232,10 +232,11 @@ def seed_list(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
     if isinstance(seeds, str):
         entries = seeds.split(",")
     try:
-        unique = tuple(dict.fromkeys(int(seed) for seed in entries if float(seed) == int(seed)))
-    except (TypeError, ValueError):
-        unique = ()
-    if not unique or len(unique) < len(set(entries)) or min(unique) < 0:
+        whole = [int(seed) for seed in entries if float(seed) == int(seed)]
+    except (TypeError, ValueError, OverflowError):
+        whole = []
+    unique = tuple(dict.fromkeys(whole))
+    if not unique or len(whole) < len(entries) or min(unique) < 0:
         raise UserError(f"--seeds takes a number of 1 or more, --seed a list such as 3,7; not {short_repr(seeds)}")
     return unique
 

@@ -17,13 +17,13 @@ MOST_ROWS = 20_000  # of a role
 
 @dataclass(frozen=True)
 class WordShift:
-    """`covered` is the share of the words in real rows (each occurrence) that some generated row has.
+    """`covered` is the share of the words in real rows (each occurrence) that some generated row has; None: no words.
 
     `more` and `less` are words with a significantly larger or smaller share of generated rows than of real rows, the
     most significant first, each with both shares.
     """
 
-    covered: float
+    covered: float | None
     more: tuple[tuple[str, float, float], ...]
     less: tuple[tuple[str, float, float], ...]
 
@@ -34,7 +34,7 @@ def word_shift(generated: Rows, real: Rows) -> WordShift:
     n, m = len(in_generated), len(in_real)
     ours, theirs = (Counter(word for words in texts for word in set(words)) for texts in (in_generated, in_real))
     occurrences = [word for words in in_real for word in words]
-    covered = sum(word in ours for word in occurrences) / len(occurrences) if occurrences else math.nan
+    covered = sum(word in ours for word in occurrences) / len(occurrences) if occurrences else None
     words = sorted({*ours, *theirs})
     least = NormalDist().inv_cdf(1 - ALPHA / 2 / max(len(words), 1))
     scores = {word: score(ours[word], n, theirs[word], m) for word in words}

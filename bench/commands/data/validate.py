@@ -8,7 +8,7 @@ from typing import Any
 from bench.commands.data.examine import Examined, Lengths, RoleFacts, examine
 from bench.config.request import Request
 from bench.config.task_choice import TaskChoice
-from tasks.errors import plural
+from tasks.errors import join_names, plural
 from tasks.loading.examples import examples
 from tasks.loading.word_shift import WordShift
 
@@ -56,7 +56,7 @@ def lines(task: TaskChoice, found: Examined) -> Iterator[str]:
 def counted(labels: Sequence[str], facts: RoleFacts) -> str:
     """Rows, origin, label shares, and repeated texts of a role."""
     origin = f" ({facts.origin})" if facts.origin else ""
-    shares = ", ".join(f"{name} {share:.1%}" for name, share in zip(labels, facts.shares, strict=True))
+    shares = join_names(f"{name} {share:.1%}" for name, share in zip(labels, facts.shares, strict=True))
     repeated = f"; {plural(facts.repeated, 'row')} with the text of an earlier row" if facts.repeated else ""
     conflicts = f"; {plural(facts.conflicting, 'text')} with more than one label" if facts.conflicting else ""
     return f"{plural(facts.rows, 'row')}{origin}; {shares}{repeated}{conflicts}"
@@ -66,7 +66,7 @@ def compared_shares(found: Examined) -> str:
     """The label shares of all roles side by side, and by how much generated and real rows differ."""
     roles = [role for role in found.roles if role in found.data.roles]
     by_class = list(zip(*(found.roles[role].shares for role in roles), strict=True))
-    listed = ", ".join(
+    listed = join_names(
         f"{name} {' / '.join(f'{share:.1%}' for share in of_class)}"
         for name, of_class in zip(found.data.spec.labels, by_class, strict=True)
     )
@@ -76,7 +76,8 @@ def compared_shares(found: Examined) -> str:
 
 def word_lines(words: WordShift) -> Iterator[str]:
     """How much of the real vocabulary the generated rows have, and the words whose frequency differs most."""
-    yield f"words: {words.covered:.0%} of the words in real rows occur in generated rows"
+    covered = "there are none" if words.covered is None else f"{words.covered:.0%} of the words"
+    yield f"words: {covered} in real rows" + (" occur in generated rows" if words.covered is not None else "")
     for which, listed in (("more", words.more), ("fewer", words.less)):
         if listed:
             shown = ", ".join(f"{word} {ours:.1%} / {theirs:.1%}" for word, ours, theirs in listed[:WORDS])

@@ -28,9 +28,11 @@ from bench.tracking.trackers import names
 from bench.wandb_artifacts import located, origin
 from tasks import DataError, load
 from tasks.loading.columns import LABELS
+from tasks.loading.labels import label_name
 from tasks.roles import FILES
 from tasks.sources.files import READERS
 from tasks.sources.places import read_place
+from tasks.sources.table import Table
 
 SUBMISSION, PREDICTIONS = "test_submission.txt", "predictions.csv"
 BEST = "twitter.json"  # the packaged configuration that runs without another
@@ -164,7 +166,7 @@ def merged(places: str, role: str, output: Path) -> str:
     files = [str(found(place)) for place in places.split(",")]
     if len(files) == 1:
         return files[0]
-    tables = [read_place(file, role) for file in files]
+    tables = [with_names(read_place(file, role)) for file in files]
     shared = [name for name in tables[0].columns if all(name in table.columns for table in tables)]
     rows = [
         dict(zip(shared, row, strict=True)) for table in tables for row in zip(*map(table.column, shared), strict=True)
@@ -172,6 +174,15 @@ def merged(places: str, role: str, output: Path) -> str:
     path = output / f"{role}.jsonl"
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     return str(path)
+
+
+def with_names(table: Table) -> Table:
+    """The table with the names of its card in place of numbers: other files may count classes in another order."""
+    columns = {
+        name: [label_name(cell, table.label_names) for cell in cells] if name.strip().lower() in LABELS else cells
+        for name, cells in table.columns.items()
+    }
+    return table if table.label_names is None else replace(table, columns=columns, label_names=None)
 
 
 def keep(result: Result, recipe: Recipe, say: Say) -> Path:

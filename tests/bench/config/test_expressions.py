@@ -221,3 +221,14 @@ def test_a_group_may_run_a_method_with_settings_of_its_own() -> None:
     assert focal(methods="core") == ["focal"]
     assert focal(methods="core,paper") == ["focal", "focal(gamma=1.0,detach=True)"]
     assert focal(methods="paper", settings={"focal.gamma": "3"}) == ["focal(gamma=3.0,detach=True)"]
+
+
+@pytest.mark.parametrize("seeds", ["3, 3,7", [3, 3, 7], ["3", 3, "7"]])
+def test_seeds_that_are_given_twice_are_one(seeds: object) -> None:
+    assert make_request(methods="ce", seed=seeds).seeds == (3, 7)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seeds", [[float("inf")], "1e400", "3,x", [1.5], ""])
+def test_seeds_that_are_no_whole_numbers(seeds: object) -> None:
+    with pytest.raises(UserError, match="--seed a list such as 3,7"):
+        make_request(methods="ce", seed=seeds)  # type: ignore[arg-type]

@@ -160,6 +160,7 @@ def test_the_contrastive_term(tmp_path: Path) -> None:
         ({"learning_rat": 1e-4}, "learning_rate"),
         ({"gradient_accumulation_steps": 4}, "gradient_accumulation_steps=4 would change the result"),
         ({"optim": "adafactor"}, "would change the result"),
+        ({"fp16": True, "bf16": "true"}, "fp16 and bf16 are both true"),
         ({"problem_type": "single_label_classification_dipm"}, "single_label_classification_dimp"),
         ({"use_wandb_dataset": True}, "wandb_dataset names none"),
         ({"do_train": "perhaps"}, "do_train must be true or false"),

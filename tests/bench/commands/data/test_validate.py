@@ -127,3 +127,24 @@ def test_few_clusters_of_many_test_rows_are_few(tiny_encoder: Path, tmp_path: Pa
     assert any(
         "600 test rows in 20 clusters show an accuracy of 80 % only to within 17.5 points" in line for line in printed
     )
+
+
+def test_texts_without_words(
+    tiny_encoder: Path, tmp_path: Path, places: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """JSON had a NaN, which is none, and the line said nan%."""
+    places["real"] = write(
+        tmp_path / "real.csv", [("!" * (i + 1), label) for i in range(30) for label in ("no", "yes")]
+    )
+    assert "  words: there are none in real rows" in lines(tiny_encoder, **places)
+    words = [word for role, place in places.items() for word in (f"--{role}", place)]
+    with pytest.raises(SystemExit) as stop:
+        main(["validate", *words, "--encoder", str(tiny_encoder), "--json"])
+    assert stop.value.code == 0
+    assert '"covered": null' in capsys.readouterr().out
+
+
+def test_of_many_classes_some_are_listed(tiny_encoder: Path, tmp_path: Path) -> None:
+    rows = {role: [(f"{role} {i}", f"c{i % 30:02}") for i in range(120)] for role in ("generated", "real", "test")}
+    printed = lines(tiny_encoder, **{role: write(tmp_path / f"{role}.csv", part) for role, part in rows.items()})
+    assert printed[1].endswith("c10 3.3%, c11 3.3% and 18 more")

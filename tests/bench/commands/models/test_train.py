@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from bench.commands.data.init import SWEEPS
-from bench.commands.models.train import BEST, train
+from bench.commands.models.train import BEST, merged, train
 from bench.execution.grid import Options
 from bench.store.files import read_json, write_json
 from tests.helpers.rows import bundled_rows
@@ -185,3 +185,13 @@ def test_further_test_files_and_the_folder_of_step_one(bench: Command, project: 
     assert len(pd.read_csv(project / "dimp" / "predictions_1.csv")) == 240
     assert len(pd.read_csv(project / "dimp" / "predictions_2.csv")) == 1
     assert "predictions of more/a.csv: dimp/predictions_2.csv" in ran.stdout
+
+
+def test_merged_files_keep_the_meaning_of_their_numbers(tmp_path: Path) -> None:
+    """The cards beside them were lost, so that classes of the second file were exchanged."""
+    for folder, order in (("a", ["bad", "good"]), ("b", ["good", "bad"])):
+        (tmp_path / folder).mkdir()
+        write_json(tmp_path / folder / "dataset.json", {"label_names": order})
+        (tmp_path / folder / "rows.csv").write_text(f"text,label\n{folder} bad,{order.index('bad')}\n")
+    place = merged(f"{tmp_path / 'a' / 'rows.csv'},{tmp_path / 'b' / 'rows.csv'}", "generated", tmp_path)
+    assert [json.loads(line)["label"] for line in Path(place).read_text().splitlines()] == ["bad", "bad"]
