@@ -88,6 +88,11 @@ def make_request(arguments: GridArguments = ALL_METHODS, /, **changes: Any) -> R
     data_dir = grid.data_dir or os.environ.get("BENCH_DATA")
     folder = user_path(data_dir) if data_dir else None
     source = source_of(grid.source, folder)
+    if grid.data_dir is not None and source == "bundled":
+        raise UserError(
+            f"--data-dir {grid.data_dir} would not be read: it holds no files of the course, and source bundled reads "
+            "the rows of the package; give --source local or --source hub too"
+        )
     places = {role: rows for role in USER_ROLES if (rows := place_of(getattr(grid, role), role)) is not None}
     models = {QUALITY: grid.quality_checker, DIVERSITY: grid.diversity_checker}
     training, hyperparameters = divide(grid.settings or {})

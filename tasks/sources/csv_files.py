@@ -19,20 +19,28 @@ SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 USUAL = {".csv": ",", ".tsv": "\t"}
 SAMPLE = 2**16  # characters from which the separator is detected
 RECORDS = 50  # at most, of the sample
+# The header, the rows, and the numbers (from 0) of rows that may be several, which an open quotation mark joined.
+Read = tuple[list[str], Thinned[list[str]], list[int]]
 
 
 def read_csv(path: Path) -> Table:
     """The rows of a CSV or TSV file. Raises `DataError` that names the row of a problem."""
     usual = separator = USUAL[path.suffix.lower()]
 
-    def read(file: TextIO) -> tuple[list[str], Thinned[list[str]]]:
+    def read(file: TextIO) -> Read:
         nonlocal separator
         sample = file.read(SAMPLE)
         separator = separator_of(sample, usual)
         file.seek(0)
         return _rows(path, file, separator)
 
-    (header, rows), notes = read_text(path, "", read, lambda before: _place(before, separator))
+    (header, rows, joined), notes = read_text(path, "", read, lambda before: _place(before, separator))
+    if joined:
+        notes = (
+            *notes,
+            f"{path.name}: {plural(len(joined), 'row')} with a text that holds tabs and line ends (first: row "
+            f"{joined[0] + 1}); if a quotation mark was left open there, it swallowed the rows behind it",
+        )
     if separator != usual:
         notes = (*notes, f"{path.name} is separated by a {SEPARATORS[separator]}")
     columns = {name: [cells[place] for cells in rows.rows] for place, name in enumerate(header)}
@@ -64,14 +72,16 @@ def _widths(sample: str, separator: str) -> list[int]:
     return widths[:-1] if cut else widths
 
 
-def _rows(path: Path, file: TextIO, separator: str) -> tuple[list[str], Thinned[list[str]]]:
-    header: list[str] = []
+def _rows(path: Path, file: TextIO, separator: str) -> Read:
+    header, joined = list[str](), list[int]()
     rows: Thinned[list[str]] = Thinned()
     try:
         for cells in filter(None, csv.reader(file, delimiter=separator, strict=True)):
             if not header:
                 header = cells
             elif len(cells) == len(header):
+                if separator == "\t" and any("\t" in cell and "\n" in cell for cell in cells):
+                    joined.append(rows.seen)
                 rows.add(cells, cells)
             else:
                 raise DataError(f"{path}, row {rows.seen + 1}: {_wrong_width(cells, header)}")
@@ -79,7 +89,7 @@ def _rows(path: Path, file: TextIO, separator: str) -> tuple[list[str], Thinned[
         place = f"row {rows.seen + 1}" if header else "header"
         raise DataError(f"{path}, {place}: not valid CSV: {error}") from None
     check_names_differ(str(path), header)
-    return header, rows
+    return header, rows, joined
 
 
 def _wrong_width(cells: Sequence[str], header: Sequence[str]) -> str:

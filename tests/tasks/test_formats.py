@@ -216,3 +216,15 @@ def test_data_sets_without_rows_at_hand() -> None:
         table_of(Dataset.from_dict(COLUMNS).to_iterable_dataset(), "real")
     with pytest.raises(DataError, match=r"^real \(Dataset\): no rows"):
         table_of(Dataset.from_dict({"text": [], "label": []}), "real")
+
+
+def test_an_open_quotation_mark_in_tsv_is_a_note(tmp_path: Path) -> None:
+    """It joins rows to one text, up to the next mark at the end of a field; nothing said so."""
+    rows = ["text\tlabel", "fine\tyes", '"oh no\tno', "swallowed\tno", 'he said so"\tyes', "last\tno"]
+    (tmp_path / "rows.tsv").write_text("\n".join(rows) + "\n")
+    table = read_table(tmp_path / "rows.tsv")
+    assert len(table) == 3
+    assert table.notes == (
+        "rows.tsv: 1 row with a text that holds tabs and line ends (first: row 2); if a quotation mark was left open "
+        "there, it swallowed the rows behind it",
+    )

@@ -165,7 +165,9 @@ def test_two_tasks_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_the_data_folder_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("BENCH_DATA", "/somewhere")
     assert make_request(methods="ce").data_dir == Path("/somewhere")
-    assert make_request(methods="ce", data_dir=tmp_path).data_dir == tmp_path
+    assert make_request(methods="ce", source="local", data_dir=tmp_path).data_dir == tmp_path
+    with pytest.raises(UserError, match="would not be read: it holds no files of the course, and source bundled"):
+        make_request(methods="ce", data_dir=tmp_path)
     with pytest.raises(UserError, match="--data-dir here: no such folder"):
         make_request(methods="ce", data_dir="here")
 
