@@ -43,7 +43,8 @@ def list_(
         for kind, about in LISTINGS.items():
             say(f"python -m bench list {kind:8} {about}")
         return
-    load_plugins(plugin or ())
+    if plugin or what is not Listing.CELLS:
+        load_plugins(plugin or ())
     listings = {
         Listing.METHODS: listing.methods,
         Listing.TASKS: listing.tasks,

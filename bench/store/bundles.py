@@ -153,7 +153,7 @@ def origins(folders: Iterator[Path]) -> str:
     for folder in folders:
         root = root_of(folder)
         names = known.setdefault(root, imported(root))
-        if name := names.get(os.path.relpath(folder, root)):
+        if names and (name := names.get(os.path.relpath(folder, root))):
             counts[name] = counts.get(name, 0) + 1
     parts = [f"{plural(count, 'cell')} of {name}" for name, count in sorted(counts.items())]
     return f"imported, not trained here: {', '.join(parts)}" if parts else ""

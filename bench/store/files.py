@@ -130,7 +130,9 @@ def flatten(values: Mapping[str, Any], separator: str = ".", whole: Collection[s
 def read_json(path: Path, schema: type[BaseModel] | None = None) -> dict[str, Any]:
     """The JSON object in a file. Raises UserError, which names the file, if it has no object or not the schema's."""
     with path.open("rb") as file:
-        return json_object(file.read(MAX_JSON + 1), path, schema)
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(min(size, MAX_JSON) + 1)  # a buffer of the largest size would take longer than the file
+    return json_object(content, path, schema)
 
 
 def json_object(content: bytes, path: Path, schema: type[BaseModel] | None = None) -> dict[str, Any]:

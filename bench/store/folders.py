@@ -72,9 +72,12 @@ def state(folder: Path) -> State:
     return State.STALE if folder.exists() and any(folder.iterdir()) else State.MISSING
 
 
-def state_word(folder: Path) -> str:
-    """The state of a folder as users read it: a stale one is `damaged` if it was finished, else `unfinished`."""
-    present = state(folder)
+def state_word(folder: Path, present: State | None = None) -> str:
+    """The state of a folder as users read it: a stale one is `damaged` if it was finished, else `unfinished`.
+
+    `present`: its state, where that is known.
+    """
+    present = present or state(folder)
     if present is not State.STALE:
         return str(present)
     return "damaged" if (folder / DONE).exists() else "unfinished"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import UserError
 from tasks.errors import join_names
@@ -13,6 +14,7 @@ from tasks.sources.parquet_files import read_parquet
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 MAX_VALUES = 2**28  # of a table: 2 GB of 8-byte numbers
 Kind = Literal["whole", "number", "text"]  # of a column: whole numbers, all present; numbers or none; texts
@@ -26,20 +28,42 @@ def read_table(path: Path, columns: Mapping[str, Kind], what: str = "") -> pd.Da
     one that then ends in `?` may be absent. `what` is how errors call the file, if not by its path.
     Raises UserError for a file that is missing, too large or no Parquet file, or that lacks a column.
     """
+    with readable(what or path):
+        frame: pd.DataFrame = with_columns(path, columns).to_pandas()
+    return frame
+
+
+def read_columns(path: Path, columns: Mapping[str, Kind], what: str = "") -> dict[str, NDArray[Any]]:
+    """All columns of the table in a Parquet file, by name. For small files a fifth of the time of `read_table`.
+
+    Arguments and errors are those of `read_table`.
+    """
+    with readable(what or path):
+        table = with_columns(path, columns)
+        return {name: table.column(name).to_numpy() for name in table.column_names}
+
+
+@contextlib.contextmanager
+def readable(what: str | Path) -> Iterator[None]:
+    """Raise UserError, which calls the file `what`, for the errors of a file that cannot be read in the block."""
     import pyarrow as pa
 
     try:
-        table = read_parquet(path, MAX_VALUES)
-        for name, kind in columns.items():
-            wanted = name.removesuffix("?")
-            if wanted == name or any(fits(wanted, column) for column in table.column_names):
-                check_columns(table, wanted, kind)
-        frame: pd.DataFrame = table.to_pandas()
+        yield
     except OSError as error:
-        raise UserError(f"{what or path} cannot be read: {error.strerror or error}; {REMEDY}") from error
+        raise UserError(f"{what} cannot be read: {error.strerror or error}; {REMEDY}") from error
     except (pa.ArrowException, ValueError, LookupError, TypeError) as error:
-        raise UserError(f"{what or path} cannot be read: {error}; {REMEDY}") from error
-    return frame
+        raise UserError(f"{what} cannot be read: {error}; {REMEDY}") from error
+
+
+def with_columns(path: Path, columns: Mapping[str, Kind]) -> pa.Table:
+    """The table in a Parquet file. Raises ValueError where it lacks a column, or a column is of another kind."""
+    table = read_parquet(path, MAX_VALUES)
+    for name, kind in columns.items():
+        wanted = name.removesuffix("?")
+        if wanted == name or any(fits(wanted, column) for column in table.column_names):
+            check_columns(table, wanted, kind)
+    return table
 
 
 def fits(name: str, column: str) -> bool:

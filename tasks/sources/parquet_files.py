@@ -35,14 +35,18 @@ def read_parquet(path: Path, most_values: int) -> pa.Table:
         raise ValueError(f"it has {size / 1e9:.1f} GB of values; a table may have {MAX_BYTES / 1e9:.1f} GB")
     if (size := written_out(file, path, MAX_BYTES)) > MAX_BYTES:
         raise ValueError(f"it has {size / 1e9:.1f} GB of texts; a table may have {MAX_BYTES / 1e9:.1f} GB")
-    return read_whole(path, most_values)
+    return whole_table(file, most_values)
 
 
 def read_whole(path: Path, most_values: int) -> pa.Table:
     """The same for a file of which it is known that its bytes are not too many."""
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(path)  # one file only: a folder named like `label=1` must not become a column
+    return whole_table(pq.ParquetFile(path), most_values)  # one file only: a folder named like `label=1` is no column
+
+
+def whole_table(file: pq.ParquetFile, most_values: int) -> pa.Table:
+    """The table in an open file. Raises ValueError for one with too many values."""
     check_count(file, most_values)
     return file.read(use_threads=False)
 

@@ -85,7 +85,7 @@ def cells(root: Path, failed: bool) -> Iterator[str]:
     """A line per cell of a store: state, folder, accuracy or cause of failure. Raises UserError without a folder."""
     if not root.is_dir():
         raise UserError(f"no store at {root}")
-    for path in sorted(root.glob("[!.]*/*/*/spec.json")):
+    for path in sorted(root.glob("[!.]*/*/*/spec.json"), key=lambda path: path.parts):
         present = state(path.parent)
         if failed and present is not State.FAILED:
             continue
@@ -94,7 +94,7 @@ def cells(root: Path, failed: bool) -> Iterator[str]:
             title = f"{spec['task_ref']} {spec['label']} seed {spec['seed']}{detail(path.parent, present)}"
         except (UserError, OSError) as error:
             title = str(error)
-        yield f"{state_word(path.parent):10} {path.parent}  {title}"
+        yield f"{state_word(path.parent, present):10} {path.parent}  {title}"
 
 
 def detail(folder: Path, present: State) -> str:

@@ -16,7 +16,6 @@ from bench.errors import UserError
 from bench.leaderboard.read.scores import Examples, Score, Scores
 from bench.store.files import read_json
 from bench.store.folders import failure
-from bench.store.layout import DONE
 from bench.store.schemas import Environment, Timing
 
 
@@ -70,6 +69,14 @@ def read_cost(folder: Path) -> Cost:
     return Cost(rows, number(timing.get("seconds")))
 
 
+def read_environment(folder: Path) -> dict[str, Any]:
+    """The versions and the device in `env.json`; empty without this file."""
+    try:
+        return read_json(folder / "env.json", Environment)
+    except FileNotFoundError:
+        return {}
+
+
 def number(value: float | None) -> float:
     """A number as it is, NaN for None."""
     return math.nan if value is None else value
@@ -106,12 +113,16 @@ class Reader:
         A damaged cell is absent: the next run computes it again.
         """
         folder = self.store / name
-        if (folder / DONE).exists():
-            try:
-                score = self.scores.score(folder, name)
-            except UserError as error:
-                return Absent(failed=False, cause=str(error))
-            return self.done(folder, name, needs, score)
+        try:
+            score = self.scores.score(folder, name)
+        except UserError as error:
+            return Absent(failed=False, cause=str(error))
+        except FileNotFoundError:
+            return self.absent(folder, needs)
+        return self.done(folder, name, needs, score)
+
+    def absent(self, folder: Path, needs: list[str]) -> Absent:
+        """A cell that is not finished."""
         if cause := failure(folder):
             return Absent(failed=True, cause=cause)
         blocked = [f"it needs {need}, which failed: {cause}" for need in needs if (cause := failure(self.store / need))]
@@ -124,13 +135,12 @@ class Reader:
         predictions = in_folds(score, self.rows) if self.folded else score.predictions
         if predictions is None or not (self.folded or score.rows.same(self.rows)):
             raise UserError(f"cell {name}: its test rows are not those of the other cells of its section")
-        environment = folder / "env.json"
         own = self.cost(folder)
         return Cell(
             predictions=predictions,
             metrics=score.metrics,
             own=own,
             standalone=sum((self.cost(self.store / need) for need in dict.fromkeys(needs)), own),
-            environment=read_json(environment, Environment) if environment.exists() else {},
+            environment=read_environment(folder),
             folder=folder,
         )

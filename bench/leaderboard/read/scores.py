@@ -10,7 +10,6 @@ import contextlib
 import functools
 import hashlib
 import io
-import itertools
 import math
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,7 +30,7 @@ from bench.store.files import json_object, write_bytes
 from bench.store.integrity import damage
 from bench.store.layout import DONE, root_of
 from bench.store.schemas import Metrics
-from bench.store.tables import Kind, read_table
+from bench.store.tables import Kind, read_columns
 
 FILE = ".scores.npz"
 PREDICTIONS = "predictions.parquet"
@@ -89,16 +88,16 @@ class Score:
 
 def read_predictions(folder: Path, name: str) -> tuple[Examples, FloatArray]:
     """The test rows and logits (N, C) of a cell. Raises UserError for an unreadable file or infinite or NaN logits."""
-    columns: dict[str, Kind] = {"id": "whole", "label": "whole", "logit_*": "number"}
-    table = read_table(folder / PREDICTIONS, columns, f"cell {name}: {PREDICTIONS}")
-    names = [str(column) for column in table if str(column).startswith("logit_")]
+    kinds: dict[str, Kind] = {"id": "whole", "label": "whole", "logit_*": "number"}
+    columns = read_columns(folder / PREDICTIONS, kinds, f"cell {name}: {PREDICTIONS}")
+    names = [column for column in columns if column.startswith("logit_")]
     count = len(names)
-    rows = Examples(table["id"].to_numpy(), table["label"].to_numpy(), count)
+    rows = Examples(columns["id"], columns["label"], count)
     if names != [f"logit_{k}" for k in range(count)]:
         raise UserError(f"cell {name}: the logits of {PREDICTIONS} are not those of the classes 0, 1, ...")
     if not len(rows.labels) or not 0 <= rows.labels.min() <= rows.labels.max() < count:
         raise UserError(f"cell {name}: {PREDICTIONS} has no rows, or labels that are no class")
-    logits = table[names].to_numpy()
+    logits = np.stack([columns[column] for column in names]).T
     if not np.isfinite(logits).all():
         raise UserError(f"cell {name}: {PREDICTIONS} has logits that are not finite; remove the cell and run again")
     return rows, logits
@@ -123,8 +122,11 @@ class StoreScores:
     new: int = 0
 
     def score(self, folder: Path, name: str) -> Score:
-        """A finished cell's score, computed if it is not cached or its seal changed. Raises UserError."""
-        key = str(folder.relative_to(self.root))
+        """A finished cell's score, computed if it is not cached or its seal changed.
+
+        Raises UserError, and FileNotFoundError for a cell that is not finished.
+        """
+        key = key_of(folder)
         stored = (folder / DONE).read_bytes()
         try:
             seal = seal_of(stored, folder / PREDICTIONS)
@@ -145,7 +147,7 @@ class StoreScores:
 
     def compute(self, folders: Sequence[Path]) -> None:
         """Score many finished cells in several processes; does nothing for few. Errors are left to `score`."""
-        absent = [folder for folder in folders if str(folder.relative_to(self.root)) not in self.scores]
+        absent = [folder for folder in folders if key_of(folder) not in self.scores]
         if len(absent) < MANY:
             return
         absent = [folder for folder in absent if (folder / DONE).exists()]
@@ -183,8 +185,11 @@ class Scores:
 
     def compute(self, folders: Iterable[Path]) -> None:
         """Score many cells ahead of time; those without a result are skipped."""
-        for root, group in itertools.groupby(sorted(dict.fromkeys(folders), key=root_of), key=root_of):
-            self.of_store(root).compute(list(group))
+        by_root: dict[Path, list[Path]] = {}
+        for folder in dict.fromkeys(folders):
+            by_root.setdefault(root_of(folder), []).append(folder)
+        for root, group in by_root.items():
+            self.of_store(root).compute(group)
 
     def of_store(self, root: Path) -> StoreScores:
         """The scores of one store, read from its file at first use."""
@@ -217,6 +222,11 @@ def scores_of(root: Path, folders: Sequence[Path]) -> dict[str, Score]:
         with contextlib.suppress(OSError, UserError):
             store.score(folder, folder.name)
     return store.scores
+
+
+def key_of(folder: Path) -> str:
+    """The folder of a cell relative to its store."""
+    return "/".join(folder.parts[-3:])
 
 
 def seal_of(stored: bytes, predictions: Path) -> str:
