@@ -56,9 +56,12 @@ import numpy as np
 from scipy.special import stdtridf, stdtrit
 
 from bench.arrays import FloatArray, IntArray
-from bench.stats.folds.variances import effective_shape, fold_variances, partial
+from bench.stats.folds.variances import effective_shape, fold_variances, mean_of, partial
 from bench.stats.interval import LEVEL
 from bench.stats.metrics import confusion, macro_f1_of, ratio
+
+LEAST = 1e-300  # level, the smallest p-value
+TOLERANCE, STEPS, FAR = 1e-14, 40, 1e3  # of the search for a level; FAR: more than any logarithm of two numbers' ratio
 
 
 class Components(NamedTuple):
@@ -142,15 +145,32 @@ def half_width(variances: Components, seeds: int, examples: int, tail: float | F
 def level_of(distance: FloatArray, half: Callable[[FloatArray], FloatArray]) -> FloatArray:
     """The level (...) at which an interval just reaches a distance; `half` gives its half-width at a tail, level/2.
 
-    By bisection on the logarithm.
+    By false position (Anderson and Bjorck, 1973, BIT 13, 253-264) on the logarithm of the half-width as a function of
+    w = log(-log level). Its slope is above 1/2, so a step of twice what is missing leads beyond the level.
     """
-    low, high = np.full(distance.shape, math.log(1e-300)), np.zeros(distance.shape)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for _ in range(64):
-            middle = (low + high) / 2
-            wider = half(np.exp(middle) / 2) > distance
-            low, high = np.where(wider, middle, low), np.where(wider, high, middle)
-    return np.asarray(np.exp(high))
+    most = math.log(-math.log(LEAST))
+
+    def excess(w: FloatArray) -> FloatArray:
+        missing = np.log(half(np.exp(-np.exp(w)) / 2)) - goal
+        return np.asarray(np.nan_to_num(missing, nan=FAR, posinf=FAR, neginf=-FAR))
+
+    with np.errstate(all="ignore"):
+        goal = np.log(distance)
+        a = np.full(distance.shape, math.log(-math.log(1 - LEVEL)))
+        at_a = excess(a)
+        b = np.minimum(a - 2 * at_a, most)
+        at_b = excess(b)
+        beyond = (b == most) & (at_b < 0)
+        for _ in range(STEPS):
+            wrong = ~beyond & (np.abs(at_b) * np.minimum(np.exp(b), 1) > TOLERANCE)
+            if not wrong.any():
+                break
+            c = np.where(wrong, b - at_b * (b - a) / (at_b - at_a), b)
+            at_c = excess(c)
+            passed, rest = at_c * at_b < 0, 1 - at_c / at_b
+            a, at_a = np.where(passed, b, a), np.where(passed, at_b, np.where(rest > 0, rest, 0.5) * at_a)
+            b, at_b = c, at_c
+        return np.where(beyond, LEAST, np.exp(-np.exp(b)))
 
 
 def p_values(difference: FloatArray, variances: Components, seeds: int, examples: int) -> FloatArray:
@@ -205,7 +225,7 @@ def compare(a: FloatArray, b: FloatArray) -> Comparison:
     scores = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     variances = components(scores)
     seeds, examples = effective_shape(scores)
-    difference = float(np.nanmean(scores))
+    difference = float(mean_of(scores, (0, 1)))
     by_seed, by_example, floor = terms(variances, seeds, examples)
     varies = bool(variances.example > 0.0) or bool(variances.seed > 0.0)
     se = math.sqrt(max(float(by_seed + by_example), float(floor))) if varies else 0.0
@@ -270,12 +290,10 @@ def macro_f1_influence(labels: IntArray, predictions: IntArray, classes: int) ->
     f1 = ratio(hits, size)
     without_hit = ratio(hits - 2, size - 2) - f1
     without_miss = ratio(hits, size - 1) - f1
-    seed = np.arange(len(predictions))[:, None]
-    change = np.where(
-        predictions == labels,
-        without_hit[seed, labels],
-        without_miss[seed, labels] + without_miss[seed, predictions],
-    )
-    without = change / classes
+    wrong = without_miss[:, :, None] + without_miss[:, None, :]
+    change = np.where(np.eye(classes, dtype=bool), without_hit[:, :, None], wrong) / classes  # (S, C, C)
     examples = len(labels)
-    return np.asarray(macro_f1_of(counts)[:, None] + (examples - 1) * (without.mean(axis=1, keepdims=True) - without))
+    mean = (counts * change).sum(axis=(1, 2), keepdims=True) / examples
+    influence = macro_f1_of(counts)[:, None, None] + (examples - 1) * (mean - change)
+    seed = np.arange(len(predictions))[:, None]
+    return np.asarray(influence.take((seed * classes + labels) * classes + predictions))

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.arrays import FloatArray
 from bench.stats.crossed import Components, p_values
-from bench.stats.folds.variances import effective_shape, fold_covariances, partial
+from bench.stats.folds.variances import effective_shape, fold_covariances, mean_of, partial
 
 ROUNDING = 1e-12  # differences this small are rounding errors; variances relative to the terms subtracted
 
@@ -50,7 +50,7 @@ def of_differences(covariance: FloatArray) -> FloatArray:
 def differences(scores: FloatArray) -> tuple[FloatArray, Components]:
     """Mean differences (M, M) and their sample variances of all pairs of methods by their scores (M, S, N)."""
     variances = Components(*(of_differences(covariance) for covariance in covariances(scores)))
-    mean = np.nanmean(scores, axis=(1, 2))
+    mean = mean_of(scores, (1, 2))
     difference = mean[:, None] - mean
     return np.where(np.abs(difference) > ROUNDING, difference, 0.0), variances
 

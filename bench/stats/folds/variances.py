@@ -32,9 +32,15 @@ def partial(scores: FloatArray) -> bool:
 def effective_shape(scores: FloatArray) -> tuple[int, int]:
     """J and N' of scores (..., J, N); S and N where every seed tests every row. Rows without any test do not count."""
     seeds, examples = scores.shape[-2:]
+    if not partial(scores):
+        return seeds, max(2, examples)
     tested = ~np.isnan(scores.reshape(-1, seeds, examples)).any(axis=0)
-    trained = 1 - tested.mean() if partial(scores) else 1.0
-    return seeds, max(2, round(float(tested.any(axis=0).sum() * trained)))
+    return seeds, max(2, round(float(tested.any(axis=0).sum() * (1 - tested.mean()))))
+
+
+def mean_of(scores: FloatArray, axis: tuple[int, ...]) -> FloatArray:
+    """The mean (...) of scores over axes, without those that are NaN."""
+    return np.asarray(np.nanmean(scores, axis=axis) if partial(scores) else scores.mean(axis=axis))
 
 
 def fold_covariances(scores: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from bench.stats.crossed import Comparison, compare, compare_accuracy, compare_macro_f1, components, macro_f1_influence
+from bench.stats.crossed import (
+    Comparison,
+    Components,
+    compare,
+    compare_accuracy,
+    compare_macro_f1,
+    components,
+    half_width,
+    level_of,
+    macro_f1_influence,
+)
+from bench.stats.equivalence import reach
 from bench.stats.interval import t_interval
 from bench.stats.metrics import confusion, macro_f1_of
 from bench.stats.multiple import benjamini_hochberg, holm
@@ -82,6 +93,42 @@ def test_p_is_where_the_interval_reaches_zero(seeds, seed):
     assert 0 < result.p <= 1
     swapped = compare(b, a)
     assert (swapped.difference, swapped.low, swapped.p) == pytest.approx((-result.difference, -result.high, result.p))
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3, 5, 25])
+@pytest.mark.parametrize("rows", [10, 400, 100_000])
+def test_levels_are_those_of_bisection(seeds, rows):
+    rng = np.random.default_rng([seeds, rows])
+    seed, example, share = (rng.uniform(size=200) for _ in range(3))
+    parts = [10 ** (-8 + 5 * seed) * (seed > 0.1), 10 ** (-4 + 3 * example), 10 ** (-4 + 3 * example) * share]
+    variances = Components(*(parts if seeds > 1 else (np.full(200, np.nan), parts[1], np.full(200, np.nan))))
+    distance = np.sqrt(half_width(variances, seeds, rows, 0.025) ** 2 * 10 ** rng.uniform(-2, 2, size=200))
+    for reached in (False, True):
+
+        def half(tail):
+            own = half_width(variances, seeds, rows, tail)
+            return reach(own, rows, tail) if reached else own  # noqa: B023 - called in this round alone
+
+        low, high = np.full(200, math.log(1e-300)), np.zeros(200)
+        for _ in range(64):
+            middle = (low + high) / 2
+            wider = half(np.exp(middle) / 2) > distance
+            low, high = np.where(wider, middle, low), np.where(wider, high, middle)
+        found = level_of(distance, half)
+        assert found == pytest.approx(np.exp(high), rel=1e-11)
+        assert found == pytest.approx(np.exp(high), rel=0, abs=1e-12)
+        one = level_of(distance[7], lambda tail: half(np.full(200, tail))[7])
+        assert float(one) == pytest.approx(found[7], rel=1e-11), "whatever is computed with it"
+
+
+def test_levels_end_at_1_and_close_to_0():
+    d = np.zeros((2, 50))
+    none = Components(*(np.asarray(0.0) for _ in range(3)))
+    assert level_of(np.asarray(0.5), lambda tail: half_width(none, 1, 50, tail)) == 1e-300
+    d[0, :2] = 1.0
+    for distance, expected in ((1e-9, 1.0), (1e9, 1e-300)):
+        level = level_of(np.asarray(distance), lambda tail: half_width(components(d[:1]), 1, 50, tail))
+        assert level == pytest.approx(expected, abs=1e-6)
 
 
 def test_one_seed_is_the_paired_t_test_over_examples():
