@@ -14,7 +14,8 @@ Exploratory methods are never chosen; they are named where they stand above the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 
 import methods
 from bench.leaderboard.results import Advice, Against, Helps, Row
@@ -111,12 +112,12 @@ def choice(rows: Sequence[Row], against: Mapping[str, Mapping[str, Against]]) ->
         if any(row.label in others and others[row.label].paired.verdict.word == "better" for row in core)
     }
     group = [row for row in core if row.best] or [row for row in core if row.best is not None]
-    return min([row for row in group if row.label not in beaten] or group, key=complexity, default=None)
+    order = partial(complexity, references=methods.group("references"))
+    return min([row for row in group if row.label not in beaten] or group, key=order, default=None)
 
 
-def complexity(row: Row) -> tuple[int, float, float, str]:
+def complexity(row: Row, references: Collection[str]) -> tuple[int, float, float, str]:
     """The order of simplicity: kind, cost with all that the method needs, then accuracy."""
-    references = methods.group("references")
     kind = 0 if row.label in (PLAIN, REAL_ONLY) else 1 if row.label in references else 2
     cost = row.costs.passes_standalone
     steps = 0.0 if kind < 2 else math.inf if math.isnan(cost) else round(cost / SAME_COST / 2)

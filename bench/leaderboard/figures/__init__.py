@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FOLDER = "figures"
-MANY = 4  # number of sections from which several processes draw
+MANY = 2  # number of sections, or sections and overviews, from which several processes draw
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ RANKS = "Mean rank of each method over tasks, with the critical difference of Ne
 
 
 def draw(report: Report, earlier: Path | None = None) -> tuple[FigureFiles, ...]:
-    """All figures: overviews, then those of each section. Several processes draw `MANY` sections or more.
+    """All figures: overviews, then those of each section. This process draws the overviews, others the sections.
 
     Those of the folder `earlier` that were drawn from the same content are not drawn again.
     """
@@ -103,15 +103,16 @@ def draw(report: Report, earlier: Path | None = None) -> tuple[FigureFiles, ...]
         for place, (section, slug, key) in enumerate(zip(report.sections, slugs(report), keys, strict=True))
     ]
     key = key_of_all(keys, report.rules)
+    known = drawn.files(key)
     new = [one for one in arguments if one[-1] is None]
-    if len(new) < MANY:
+    if len(new) + (known is None and len(keys) > 1) < MANY:
         return (
-            *overviews(report, key, drawn.files(key)),
+            *overviews(report, key, known),
             *itertools.chain.from_iterable(itertools.starmap(of_section, arguments)),
         )
     with pool(len(new)) as processes:
         futures = {one[1]: processes.submit(of_section, *one) for one in new}
-        whole = overviews(report, key, drawn.files(key))
+        whole = overviews(report, key, known)
         sections = (futures[one[1]].result() if one[1] in futures else of_section(*one) for one in arguments)
         return (*whole, *itertools.chain.from_iterable(sections))
 

@@ -6,6 +6,8 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bench.leaderboard.figures.style import AXIS, BAND, VERDICTS, figure, short, title
 from bench.leaderboard.results import Report, Row, Section
 from bench.stats.crossed import Comparison
@@ -29,15 +31,21 @@ def forest(axes: Axes, section: Section, delta: float, names: list[str]) -> None
     axes.axvspan(-100 * delta, 100 * delta, color=BAND, zorder=0)
     axes.axvline(0, color=AXIS, linewidth=1, zorder=1)
     low, high = limits_of(section)
-    for row, result in differences(section):
-        word = row.paired.verdict.word if row.paired else ""
-        style, at = VERDICTS[word], names.index(row.label)
-        ends = max(100 * result.low, low), min(100 * result.high, high)
-        axes.plot(ends, [at, at], color=style.colour, linewidth=2, zorder=2)
-        for end, whole, arrow in ((ends[0], 100 * result.low, "<"), (ends[1], 100 * result.high, ">")):
-            if end != whole:  # the interval goes on
-                axes.plot(end, at, arrow, color=style.colour, markersize=8, zorder=3)
-        axes.plot(100 * result.difference, at, style.marker, color=style.colour, markersize=8, zorder=3)
+    rows = differences(section)
+    for word, style in VERDICTS.items():
+        own = [(names.index(row.label), one) for row, one in rows if row.paired and row.paired.verdict.word == word]
+        if not own:
+            continue
+        at = np.array([place for place, _ in own], np.float64)
+        points, lows, highs = (
+            100 * np.array([getattr(one, name) for _, one in own]) for name in ("difference", "low", "high")
+        )
+        ends = np.stack([np.maximum(lows, low), np.minimum(highs, high), np.full(len(own), np.nan)], axis=1)
+        axes.plot(ends.ravel(), np.repeat(at, 3), color=style.colour, linewidth=2, zorder=2)
+        for end, whole, arrow in ((ends[:, 0], lows, "<"), (ends[:, 1], highs, ">")):
+            if (cut := end != whole).any():  # the interval goes on
+                axes.plot(end[cut], at[cut], arrow, color=style.colour, markersize=8, zorder=3)
+        axes.plot(points, at, style.marker, color=style.colour, markersize=8, zorder=3)
     exploratory = {row.label for row in section.rows if not row.spec["core"]}
     axes.set_yticks(range(len(names)), [f"{short(name)} †" if name in exploratory else short(name) for name in names])
     axes.set_ylim(-0.6, len(names) - 0.4)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from importlib.metadata import version
@@ -98,10 +99,10 @@ def key_of(section: Section, delta: float) -> str:
     ]:
         for name in READ:
             try:
-                status = (folder / name).stat()
-                feed(state, [name, status.st_size, status.st_mtime_ns])
+                status = os.stat(f"{folder}/{name}")
+                state.update(f"{name} {status.st_size} {status.st_mtime_ns};".encode())
             except OSError:
-                feed(state, [name, None])
+                state.update(f"no {name};".encode())
     return state.hexdigest()
 
 

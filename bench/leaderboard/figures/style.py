@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -49,6 +49,7 @@ RC = {
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titlelocation": "left",
+    "axes.titley": 1.0,  # else each drawing and each pass of the layout looks for ticks above the axes
     "axes.edgecolor": "#888888",
     "grid.color": GRID,
     "text.color": INK,
@@ -84,6 +85,8 @@ def figure(
     new = Figure(figsize=(width, height))
     FigureCanvasAgg(new)
     axes = new.subplots(rows, columns, squeeze=False, sharex=share, sharey="row" if share else False)
+    for spine in (spine for one in axes.flat for spine in one.spines.values()):
+        spine.set_in_layout(False)  # it lies on the border of the axes, and measuring it takes as long as the labels
     return new, axes.tolist()
 
 
@@ -116,6 +119,18 @@ def for_dark_pages(svg: bytes) -> bytes:
     )
     style = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>\n <defs>".encode()
     return svg.replace(b"<defs>", style, 1)
+
+
+def same_limits(name: Literal["x", "y"], panels: Sequence[Axes]) -> None:
+    """Give panels the same limits on an axis, within which all their data lie.
+
+    matplotlib's shared axes do the same, but ask all panels whenever one of them is measured.
+    """
+    ends = [getattr(axes.dataLim, f"interval{name}") for axes in panels]
+    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
+    margin = 0.05 * (high - low)
+    for axes in panels:
+        axes.set(**{f"{name}lim": (low - margin, high + margin)})
 
 
 def inside(axes: Axes) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.arrays import FloatArray
 from bench.errors import UserError
-from bench.leaderboard.figures.style import BLUE, GREEN, figure, short
+from bench.leaderboard.figures.style import BLUE, GREEN, figure, same_limits, short
 from bench.leaderboard.results import Row, Section
 from bench.store.files import json_lines
 from bench.store.schemas import Update
@@ -72,7 +72,7 @@ def curves(section: Section, delta: float) -> Figure | None:
     grey = by_label.get(section.baseline) or next((curves_of(row) for row in section.rows if row.is_baseline), {})
     lines = -(-len(names) // PANELS)
     columns = -(-len(names) // lines)  # with as few empty panels as possible
-    plot, grid = figure(0.5 + 3.1 * lines, 2 * lines, columns, width=1.0 + 1.9 * columns, share=True)
+    plot, grid = figure(0.5 + 3.1 * lines, 2 * lines, columns, width=1.0 + 1.9 * columns)
     for place in range(lines * columns):
         line, column = divmod(place, columns)
         pair = [grid[2 * line + offset][column] for offset in range(len(MEASURES))]
@@ -83,9 +83,13 @@ def curves(section: Section, delta: float) -> Figure | None:
         name = names[place]
         panel(pair, name, by_label[name], {} if name == section.baseline else grey)
         pair[-1].set_xlabel("update")
-        pair[-1].tick_params(labelbottom=True)
+        pair[0].tick_params(labelbottom=False)
         for axes, (_, text, _) in zip(pair, MEASURES, strict=True):
             axes.set_ylabel("" if column else text)
+            axes.tick_params(labelleft=not column)
+    same_limits("x", [axes for row in grid for axes in row if axes.get_visible()])
+    for row in grid[:: len(MEASURES)]:
+        same_limits("y", [axes for axes in row if axes.get_visible()])
     plot.suptitle(
         f"{section.spec['title']}: training curves, mean and range over seeds (grey: {short(section.baseline)})"
     )

@@ -41,6 +41,7 @@ def report(stores: list[FakeStore], tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """`report()` writes a report and returns the kinds of the figures drawn; `fresh` compares all with a new one."""
     drawn: list[str] = []
     original = figures.drawn_or_known
+    monkeypatch.setattr(figures, "MANY", 100)  # in this process, where they can be counted
 
     def watched(kind: str, draw_one: Callable[[], Any], known: Any) -> Any:
         found = original(kind, draw_one, known)
