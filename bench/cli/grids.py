@@ -83,9 +83,9 @@ def plan(
     from bench.commands.reports.plan import Wishes, plan_grid
     from bench.devices import using
     from bench.execution import engines
-    from bench.execution.grid import writable
     from bench.execution.limits import require_device
     from bench.planning.estimate import budget_seconds
+    from bench.store.files import writable
 
     request, options = request_of(context.params)
     store = None if store is None else up_to_date(store)

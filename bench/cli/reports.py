@@ -48,7 +48,7 @@ def report(
     """Write the leaderboard of all cells in one or more stores, without training."""
     from bench.commands.arguments import rules
     from bench.commands.reports import report as reporting
-    from bench.execution.grid import writable
+    from bench.store.files import writable
 
     sources = [up_to_date(store) for store in stores or [out]]
     if check:
@@ -224,7 +224,7 @@ def variance(
     """
     from bench.commands.arguments import rules
     from bench.commands.reports.variance import variance as lines
-    from bench.execution.grid import writable
+    from bench.store.files import writable
 
     writable(reports)
     for line in lines(up_to_date(out), rules(VerdictArguments(baseline)), reports):
@@ -292,7 +292,7 @@ def calibrate(
     reports: Annotated[Path, option("reports")] = Path("reports"),
 ) -> None:
     """Measure how often verdicts are wrong: false positives, coverage and power simulated, or on real cells (--aa)."""
-    from bench.execution.grid import writable
+    from bench.store.files import writable
 
     if (looks or counts) and (against_itself or store is not None):
         raise UserError(f"calibrate --{'looks' if looks else 'counts'} simulates only; leave out --from and --aa")

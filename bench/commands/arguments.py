@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from bench.config.request import Request, make_request
 from bench.config.run_arguments import ExecutionArguments, RunArguments, VerdictArguments
 from bench.errors import UserError, unknown
-from bench.execution.grid import Options
 from bench.leaderboard import Correction, Family, Intervals, Rules
 from bench.remote.opened import checkers_of, local_folder
 from bench.store.layout import SavedModels
+
+if TYPE_CHECKING:
+    from bench.execution.grid import Options
 
 
 def run_arguments(keywords: Mapping[str, Any]) -> RunArguments:
@@ -34,6 +36,8 @@ def request_and_options(arguments: RunArguments, command: str) -> tuple[Request,
     A checker may be named by a cell of the store. Raises UserError for a value out of range, and what `make_request`
     raises.
     """
+    from bench.execution.grid import Options  # commands on results need no engines
+
     if arguments.save_models not in (None, *get_args(SavedModels)):
         raise unknown("save_models", str(arguments.save_models), get_args(SavedModels))
     if arguments.workers is not None and arguments.workers < 1:

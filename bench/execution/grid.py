@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -45,13 +44,13 @@ from bench.planning.planner import make_plan
 from bench.remote.opened import copy_of, tell
 from bench.remote.runs import RemoteRun
 from bench.store import hidden_columns, role_texts
-from bench.store.files import read_json
+from bench.store.files import read_json, writable
 from bench.store.layout import precomputed_path
 from bench.store.leases import registered
 from bench.store.looks import record_look, with_looks
 from bench.store.manifest import save
 from bench.tracking.report import log_report
-from tasks.errors import broken_link, plural
+from tasks.errors import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -222,16 +221,6 @@ def write_inputs(plan: Plan, manifest: dict[str, Any], options: Options) -> None
         save(manifest, plan.root)
     hidden_columns.save(plan.hidden, plan.root)
     role_texts.save(plan.texts, plan.root)
-
-
-def writable(folder: Path) -> None:
-    """Make a folder. Raises UserError if it cannot be made or written to."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {broken_link(folder) or error.strerror}") from error
-    if not os.access(folder, os.W_OK):
-        raise UserError(f"cannot write to {folder}: permission denied")
 
 
 def execute(

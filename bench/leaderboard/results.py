@@ -27,7 +27,7 @@ from bench.stats.verdict import Verdict
 from bench.store.layout import ENVIRONMENT
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Report:
     """A whole report: all sections, with the rules by which methods were compared."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -58,7 +59,16 @@ def differences(scores: FloatArray) -> tuple[FloatArray, Components]:
 def pairwise(scores: FloatArray) -> Pairwise:
     """Compare all pairs of methods by their scores (M, S, N), paired by seed and example; see `crossed`."""
     difference, variances = differences(scores)
-    return Pairwise(difference, variances, p_values(difference, variances, *effective_shape(scores)))
+    seeds, examples = effective_shape(scores)
+    return Pairwise(difference, variances, of_pairs(p_values, difference, variances, seeds, examples))
+
+
+def of_pairs(p: Callable[..., FloatArray], difference: FloatArray, variances: Components, *more: float) -> FloatArray:
+    """p-values (M, M), of which `p` computes each pair once; 1 on the diagonal. `more`: its further arguments."""
+    upper = np.triu_indices(len(difference), 1)
+    values = np.ones(difference.shape)
+    values[upper] = p(difference[upper], Components(*(one[upper] for one in variances)), *more)
+    return np.minimum(values, values.T)
 
 
 def one_sided(difference: FloatArray, p: FloatArray) -> FloatArray:

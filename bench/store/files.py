@@ -17,10 +17,21 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from bench.errors import UserError
+from tasks.errors import broken_link
 
 MAX_JSON = 32 * 2**20  # bytes; the manifest of a grid with 100,000 cells has about 10 MB
 REMEDY = "remove it and run again"
 SYNCS = 16  # files that `sync` writes to the disk at a time
+
+
+def writable(folder: Path) -> None:
+    """Make a folder. Raises UserError if it cannot be made or written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {broken_link(folder) or error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"cannot write to {folder}: permission denied")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.commands.stores.merge import summary
-from bench.execution.grid import writable
 from bench.store.bundles import opened, take_in
+from bench.store.files import writable
 from bench.store.leases import registered
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.commands.stores.clean import require_store
 from bench.errors import UserError
-from bench.execution.grid import writable
+from bench.store.files import writable
 from bench.store.leases import registered
 from bench.store.transfer import Transfer, transfer
 from tasks.errors import plural

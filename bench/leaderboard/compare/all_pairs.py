@@ -21,7 +21,7 @@ from bench.stats.equivalence import p_equivalent
 from bench.stats.folds.variances import effective_shape
 from bench.stats.looks import reached, shares
 from bench.stats.multiple import CORRECTIONS, best_group
-from bench.stats.pairwise import one_sided, pairwise
+from bench.stats.pairwise import of_pairs, one_sided, pairwise
 from bench.stats.verdict import ALPHA
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def compare_pairs(rows: Sequence[Row], test: Examples, rules: Rules, looks: Sequ
         places = np.flatnonzero(pairs.any(axis=1))
         scores = np.stack([test.right(stacked(chosen[place], seeds)) for place in places])
         result, shape, own = pairwise(scores), effective_shape(scores), np.ix_(places, places)
-        equal = p_equivalent(result.difference, result.variances, *shape, rules.delta)
+        equal = of_pairs(p_equivalent, result.difference, result.variances, *shape, rules.delta)
         for whole, part in ((difference, result.difference), (p, result.p / share), (same, equal / share)):
             whole[own] = np.where(pairs[own], np.minimum(part, 1.0), whole[own])
     upper = np.triu_indices(len(chosen), 1)

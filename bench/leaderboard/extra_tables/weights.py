@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +102,7 @@ def of_row(section: Section, row: Row) -> dict[int, RowWeights | Absence]:
 
 def stored(folder: Path) -> bool:
     """Whether a cell has a file of weights."""
-    return (folder / "weights.parquet").exists()
+    return os.path.exists(f"{folder}/weights.parquet")
 
 
 def of_cell(section: Section, seed: int, folder: Path) -> RowWeights | Absence:

@@ -5,6 +5,7 @@ The extra tables are under `parts`: those of the whole report at the top, those 
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import asdict
 from typing import Any
@@ -22,6 +23,7 @@ METHOD = ("method", "label", "hyperparameters", "core", "real_use", "real_rows",
 WHOLE = ("hyperparameters", "failed", "sizes")  # objects that stay one value in the CSV and the data frame
 
 
+@functools.lru_cache(maxsize=1)  # the JSON and the CSV of a report
 def as_json(report: Report) -> dict[str, Any]:
     """The JSON value of a report."""
     value = {
