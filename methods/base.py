@@ -26,6 +26,9 @@ A method that needs more than one loss per batch also overrides hooks of `Method
         losses(batch), or joint(batches)                  for each batch with generated rows: once per update
         phase_end(number, probe)                          after the last update
 
+The docstring of a class in `methods/` ends with a paragraph `Fails: ...`: when the method fails by its formula, and
+what our results show of that.
+
 Every loss of p_y alone has the gradient of cross-entropy with a detached weight w = -d(loss)/d(log p_y). This
 *effective weight* is stored for every method, so that methods can be compared row by row. Tensors are float32 and on
 the training device. A method imports torch inside its functions, because listing methods must not load it.

@@ -39,7 +39,11 @@ class DistillConfig(MethodConfig):
 
 @register("distill")
 class Distill(Method):
-    """Cross-entropy with soft labels from the quality checker."""
+    """Cross-entropy with soft labels from the quality checker.
+
+    Fails: By its formula, the model learns the errors that the quality checker makes on generated texts. In our results
+    (preset `probe`) the checker's targets alone, before a phase on real rows, were 0.7 points below `real-finetune`.
+    """
 
     Config = DistillConfig
     config: DistillConfig

@@ -40,7 +40,11 @@ class ELRConfig(MethodConfig):
 
 @register("elr")
 class ELR(Method):
-    """Cross-entropy with a term that rewards agreement with a moving average of the model's predictions."""
+    """Cross-entropy with a term that rewards agreement with a moving average of the model's predictions.
+
+    Fails: By its formula, it needs many visits of a row: after one or two, the term rewards a sure prediction of any
+    class, and does not know a wrong label. No report of ours has it.
+    """
 
     Config = ELRConfig
     config: ELRConfig

@@ -37,7 +37,11 @@ class GLCConfig(MixConfig):
 
 @register("glc")
 class GLC(Method):
-    """Cross-entropy after a correction for labels that are wrong in each class."""
+    """Cross-entropy after a correction for labels that are wrong in each class.
+
+    Fails: By its formula, what the classifier gets wrong on real texts is taken for wrong generated labels, and few
+    real rows of a class give a rough estimate. No report of ours has it.
+    """
 
     Config = GLCConfig
     config: GLCConfig

@@ -41,7 +41,11 @@ class GroupDROConfig(WeightConfig):
 
 @register("group-dro")
 class GroupDRO(WeightMethod):
-    """Cross-entropy in which groups with a large loss count more."""
+    """Cross-entropy in which groups with a large loss count more.
+
+    Fails: By its formula, groups of wrong labels have large losses and gain weight, each row of a small group counts
+    for many from the start, and in few updates the weights of groups hardly move. No report of ours has it.
+    """
 
     Config = GroupDROConfig
     config: GroupDROConfig

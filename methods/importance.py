@@ -83,7 +83,11 @@ class DIMPConfig(ImportanceConfig):
 
 @register("quality-only")
 class QualityOnly(WeightMethod):
-    """Cross-entropy weighted by the quality checker alone; base of the other two, which divide by something."""
+    """Cross-entropy weighted by the quality checker alone; base of the other two, which divide by something.
+
+    Fails: By its formula, right labels that the quality checker doubts lose weight, and wrong labels that it shares
+    keep theirs. In our results (irony, preset `probe`) it was 9.4 points below `real-only`.
+    """
 
     Config = ImportanceConfig
     config: ImportanceConfig
@@ -119,7 +123,11 @@ class QualityOnly(WeightMethod):
 
 @register("imp")
 class IMP(QualityOnly):
-    """Cross-entropy weighted by the quality checker over the diversity checker."""
+    """Cross-entropy weighted by the quality checker over the diversity checker.
+
+    Fails: By its formula, weights have no bound, so a few rows can decide, and they follow an overconfident quality
+    checker. In our results with preset `probe` a checker of one pass over the real rows left it 0.6 points below `ce`.
+    """
 
     Config = IMPConfig
     config: IMPConfig
@@ -137,7 +145,12 @@ class IMP(QualityOnly):
 
 @register("dimp")
 class DIMP(QualityOnly):
-    """Cross-entropy weighted by the quality checker over the model itself."""
+    """Cross-entropy weighted by the quality checker over the model itself.
+
+    Fails: By its formula, weights have no bound: where the quality checker likes a label of which the model is unsure,
+    one row can outweigh its batch, even if the checker is wrong. In our results (irony, preset `probe`) it was 7.3
+    points below `real-only`.
+    """
 
     Config = DIMPConfig
     config: DIMPConfig

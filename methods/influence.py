@@ -48,7 +48,11 @@ class InfluenceConfig(WeightConfig):
 
 @register("influence")
 class Influence(WeightMethod):
-    """Cross-entropy on the rows that help most on real rows, by one gradient each."""
+    """Cross-entropy on the rows that help most on real rows, by one gradient each.
+
+    Fails: By its formula, rows with a large loss come first or last, and one gradient of few real rows, after a short
+    training, decides. No report of ours has it.
+    """
 
     Config = InfluenceConfig
     config: InfluenceConfig

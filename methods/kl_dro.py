@@ -45,7 +45,11 @@ class KLDROConfig(WeightConfig):
 
 @register("kl-dro")
 class KLDRO(WeightMethod):
-    """Cross-entropy in which rows with a large loss count more."""
+    """Cross-entropy in which rows with a large loss count more.
+
+    Fails: By its formula, a row's weight at the defaults is proportional to 1/p, so wrong labels weigh most;
+    `shape=lin-upper` bounds that. No report of ours has it.
+    """
 
     Config = KLDROConfig
     config: KLDROConfig

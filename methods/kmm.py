@@ -54,7 +54,12 @@ class KMMConfig(MatchingConfig):
 
 @register("kmm")
 class KMM(Matching):
-    """Cross-entropy with weights that move the generated rows' mean embedding to that of the real rows."""
+    """Cross-entropy with weights that move the generated rows' mean embedding to that of the real rows.
+
+    Fails: By its formula, few rows get nearly all of the weight where generated and real texts hardly overlap, and
+    labels are not judged. In our results (preset `quick`) the interval of its difference to `ce` on `financial` is 45
+    points wide.
+    """
 
     Config = KMMConfig
     config: KMMConfig

@@ -49,7 +49,11 @@ class L2RWConfig(WeightConfig):
 
 @register("l2rw")
 class L2RW(WeightMethod):
-    """Cross-entropy weighted by agreement with the gradient of real rows."""
+    """Cross-entropy weighted by agreement with the gradient of real rows.
+
+    Fails: By its formula, about half of each batch has weight 0; while the model has learnt little, that is one class,
+    then the other. In our results (`twitter`, preset `quick`) one training of three ended at chance.
+    """
 
     Config = L2RWConfig
     config: L2RWConfig

@@ -56,7 +56,11 @@ class ScoreConfig(WeightConfig):
 
 @register("score")
 class Score(StaticWeights):
-    """Cross-entropy on the rows, or weighted by the rows, with large values in a column of the generated file."""
+    """Cross-entropy on the rows, or weighted by the rows, with large values in a column of the generated file.
+
+    Fails: By its formula, it is as good as the column: no label or real row checks the scores, and few rows may pass a
+    threshold. No report of ours has it.
+    """
 
     Config = ScoreConfig
     config: ScoreConfig

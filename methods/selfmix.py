@@ -55,7 +55,11 @@ class SelfMixConfig(MethodConfig):
 
 @register("selfmix")
 class SelfMix(Method):
-    """Cross-entropy; rows that look wrongly labelled are trained on the model's own prediction."""
+    """Cross-entropy; rows that look wrongly labelled are trained on the model's own prediction.
+
+    Fails: By its formula, rows with a large loss lose their label, hard ones like wrong ones, and two groups are fitted
+    even where all labels are right. No report of ours has it.
+    """
 
     Config = SelfMixConfig
     config: SelfMixConfig

@@ -1,4 +1,4 @@
-"""Facts about a method that the registry knows and a store does not: its idea, family, formula and settings."""
+"""Facts about a method that the registry knows and a store does not: its idea, limits, family, formula and settings."""
 
 from __future__ import annotations
 
@@ -31,15 +31,20 @@ FAMILIES: tuple[tuple[type[Method], str], ...] = (
     (PointwiseLoss, "loss of the label's probability"),
     (Method, "other loss"),
 )
+FAILS = "Fails: "  # begins the last paragraph of a method's docstring
 SHARED = {entry.name for base in (MethodConfig, WeightConfig) for entry in fields(base)}
 
 
 @dataclass(frozen=True)
 class MethodFacts:
-    """What the registry says of a method. `formula`: the text at the head of its file, which a family may share."""
+    """What the registry says of a method. `formula`: the text at the head of its file, which a family may share.
+
+    `fails`: when it fails, by its formula and in our results; empty where its docstring does not say.
+    """
 
     family: str
     idea: str = ""
+    fails: str = ""
     formula: str = ""
     settings: tuple[Setting, ...] = ()
 
@@ -60,9 +65,11 @@ def facts(name: str) -> MethodFacts:
     cls = registry.discover().get(name)
     if cls is None:
         return MethodFacts(UNKNOWN)
+    idea, _, fails = inspect.cleandoc(cls.__doc__ or "").partition(f"\n\n{FAILS}")
     return MethodFacts(
         family=family(cls),
-        idea=inspect.cleandoc(cls.__doc__ or ""),
+        idea=idea,
+        fails=" ".join(fails.split()),
         formula=inspect.cleandoc(sys.modules[cls.__module__].__doc__ or ""),
         settings=settings(cls),
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ import pandas as pd
 
 import methods as registry
 from bench.commands.stores.list import membership, source_lines
-from bench.leaderboard.method_facts import REAL_USE, settings
+from bench.leaderboard.method_facts import REAL_USE, facts, settings
 from methods.base import Method
 from methods.hooks import Budget
 from tasks import load_spec
@@ -27,16 +25,22 @@ def results() -> pd.DataFrame:
 
 
 def method_card(name: str, measured: pd.DataFrame) -> str:
-    """The page of a method in Markdown: idea, needs, cost, settings, results on human text, formula and source."""
-    cls = registry.METHODS[name]
+    """The page of a method in Markdown: idea, limits, needs, cost, settings, results on human text, formula."""
+    cls, known = registry.METHODS[name], facts(name)
     config = cls.Config()
     cost = cls.declared_cost(config, Budget())
-    idea = inspect.cleandoc(cls.__doc__ or "")
     groups = ", ".join(membership(name, group) for group in cls.groups) or "none"
     lines = [
         f"# `{name}`",
         "",
-        idea,
+        known.idea,
+        "",
+        "## When it fails",
+        "",
+        f"{known.fails} *Our results* are those below, in [human data](../human-data.md),",
+        "[methods](../methods.md) and [which method to use](../recommended.md).",
+        "",
+        "## Use",
         "",
         f"- **Real rows:** {REAL_USE[cls.real_use_of(config)]}.",
         f"- **Cost:** {cost:.3g} times that of `ce`, without the checkers that it reads.",
@@ -51,7 +55,7 @@ def method_card(name: str, measured: pd.DataFrame) -> str:
         "",
         "The text at the head of the method's file, which it may share with its family:",
         "",
-        *code(inspect.cleandoc(sys.modules[cls.__module__].__doc__ or "")),
+        *code(known.formula),
     ]
     return "\n".join(lines)
 
@@ -133,4 +137,4 @@ def index(title: str, folder: str, entries: dict[str, str]) -> str:
 
 def first_line(name: str) -> str:
     """The first line of a method's docstring."""
-    return inspect.cleandoc(registry.METHODS[name].__doc__ or "").split("\n")[0]
+    return facts(name).idea.split("\n")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import methods
+from bench.leaderboard.method_facts import facts
 from docs.site.__main__ import ROOT, relink, write_pages
 from docs.site.cards import method_card, results
 from methods.base import WeightConfig
@@ -31,13 +33,39 @@ def test_every_method_and_task_has_a_card(pages: Path) -> None:
 @pytest.mark.parametrize("name", sorted(methods.discover()))
 def test_a_card_says_idea_cost_real_rows_and_source(name: str) -> None:
     card = method_card(name, results())
-    first = (methods.METHODS[name].__doc__ or "").strip().split("\n")[0]
-    for part in (f"# `{name}`", first, "**Real rows:**", "**Cost:**", f"--methods ce,{name} ", "## Formula and source"):
+    known = facts(name)
+    for part in (
+        f"# `{name}`",
+        known.idea,
+        known.fails,
+        "**Real rows:**",
+        "**Cost:**",
+        f"--methods ce,{name} ",
+        "## Formula and source",
+    ):
         assert part in card
     own = {field.name for field in fields(methods.METHODS[name].Config)} - {
         field.name for field in fields(WeightConfig)
     }
     assert all(f"| `{setting}` |" in card for setting in own)
+
+
+CLAIM = re.compile(r"(no gain over|equivalent to|worse than|better)(?: `ce`)?(?: is shown)? on ([^.,]*)")
+SHOWN = {"no gain over": "undecided", "equivalent to": "equivalent", "worse than": "worse", "better": "better"}
+
+
+@pytest.mark.parametrize("name", sorted(methods.discover()))
+def test_failures_are_those_of_the_reports(name: str) -> None:
+    """What a method's docstring says of our results holds in the committed reports, and no *worse* is kept back."""
+    fails, measured = facts(name).fails, results().query("label == @name")
+    assert measured.empty or "No report of ours has it" not in fails
+    for claim, tasks in [] if "preset `probe`" in fails else CLAIM.findall(fails):
+        verdicts = measured[measured["task"].isin(re.findall(r"`(\w+)`", tasks))]["difference_verdict"]
+        assert len(verdicts), claim
+        assert verdicts.str.startswith(SHOWN[claim]).all(), claim
+    for row in measured[measured["difference_verdict"].fillna("").str.startswith("worse")].to_dict("records"):
+        assert "worse than `ce`" in fails
+        assert f"`{row['task']}`" in fails
 
 
 def test_a_card_has_the_numbers_of_the_report() -> None:

@@ -12,6 +12,7 @@ from typing import get_type_hints
 
 import pytest
 
+from bench.leaderboard.method_facts import facts
 from bench.planning.requirements import REQUIREMENTS
 from methods import METHODS, discover, group, group_names, register
 from methods.base import (
@@ -239,6 +240,14 @@ def test_source_is_documented(name):
     assert re.search(r"^Cost: .", text, re.MULTILINE)
     assert "__doc__" in vars(cls)
     assert vars(cls)["__doc__"]
+
+
+def test_says_when_it_fails(name):
+    """In one to three sentences: by its formula, and what our results show or that there are none."""
+    fails = facts(name).fails
+    assert fails.startswith("By its formula, ")
+    assert re.search(r"\bour results\b|One run of ours|No report of ours has it", fails)
+    assert len(fails) < 400
 
 
 def test_declarations_are_valid(name):

@@ -9,6 +9,7 @@ from typing import Any
 
 import methods as registry
 from bench.errors import UserError
+from bench.leaderboard.method_facts import facts
 from bench.store.files import read_json
 from bench.store.folders import State, failure, state, state_word
 from bench.store.layout import DONE
@@ -19,18 +20,21 @@ from tasks import AXES, TaskSpec, load_spec, task_names
 
 
 def methods() -> Iterator[str]:
-    """A line per method, and one per hyper-parameter. The hyper-parameters that all methods share come at the end."""
+    """Per method what it is, when it fails, and a line per hyper-parameter. Those that all methods share come last."""
     shared = {entry.name: entry for config in (MethodConfig, WeightConfig) for entry in fields(config)}
     for name, cls in registry.discover().items():
         config = cls.Config()
-        title = (cls.__doc__ or "").strip().split("\n")[0]
+        known = facts(name)
         groups = ", ".join(membership(name, entry) for entry in cls.groups) or "-"
-        yield f"{name}: {title}"
+        yield f"{name}: {known.idea.partition(chr(10))[0]}"
         cost = cls.declared_cost(config, Budget())
         yield f"    groups: {groups}; use of real rows: {cls.real_use_of(config)}; cost: {cost:.3g} x that of ce"
+        if known.fails:
+            yield f"    fails: {known.fails[0].lower()}{known.fails[1:]}"
         yield from (f"    {setting(entry)}" for entry in fields(config) if entry.name not in shared)
     yield "hyper-parameters of every method (shuffle: of methods that weight cross-entropy):"
     yield from (f"    {setting(entry)}" for entry in shared.values())
+    yield "our results: docs/human-data.md, docs/methods.md, docs/recommended.md"
 
 
 def membership(method: str, group: str) -> str:

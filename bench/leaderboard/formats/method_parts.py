@@ -11,7 +11,7 @@ from bench.leaderboard.extra_tables import ExtraTable
 from bench.leaderboard.extra_tables.weights import WeightRow
 from bench.leaderboard.figures import distinct_slugs
 from bench.leaderboard.formats.html_text import blocks
-from bench.leaderboard.method_facts import REAL_USE, facts
+from bench.leaderboard.method_facts import FAILS, REAL_USE, facts
 from bench.leaderboard.results import Row, Section
 
 
@@ -57,6 +57,7 @@ def method_parts(sections: Sequence[Section], extra: Sequence[Sequence[ExtraTabl
         yield {
             "name": name,
             "idea": blocks(known.idea.replace("``", "`").split("\n\n")) if known.idea else [],
+            "fails": blocks([FAILS + known.fails]) if known.fails else [],
             "family": known.family,
             "uses": "|".join(uses),
             "real": "; ".join(REAL_USE.get(use, use) for use in uses if use),

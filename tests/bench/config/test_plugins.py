@@ -58,7 +58,12 @@ def plugin(tmp_path: Path) -> Path:
 def test_a_plugin_is_listed_and_its_code_is_in_the_id(tmp_path: Path, plugin: Path, tiny_encoder: Path) -> None:
     request = make_request(methods="half,ce", plugins=[plugin], encoder=str(tiny_encoder), preset="smoke", seeds=1)
     load_plugins([plugin])  # again: nothing happens
-    assert any(line.startswith("half: Half.") for line in listed())
+    lines = list(listed())
+    assert "half: Half." in lines
+    without = {"half"}  # a plugin need not say when it fails
+    assert sum(line.startswith("    fails: by its formula, ") for line in lines) == len(
+        methods.METHODS.keys() - without
+    )
     half, ce = (
         make_plan(request, tmp_path / "runs").jobs[identity] for identity in make_plan(request, tmp_path / "runs").cells
     )

@@ -55,6 +55,7 @@ def test_the_part_of_a_method(page):
     part = page[page.index('id="method-dimp"') :].partition('<details class="method"')[0]
     assert "weights computed for each batch" in part
     assert "they train the quality checker" in part
+    assert "Fails: By its formula, weights have no bound" in part
     assert "w_i = (P&#39;(y_i | x_i) / p(y_i | x_i)) ^ gamma" in part
     assert "<td>clip</td><td>7.5, None</td><td>None</td>" in part
     assert part.count('class="seeds">0: ') == 2
