@@ -7,6 +7,7 @@ options, and which of them take no value, come from the parser.
 from __future__ import annotations
 
 import ast
+import os
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -130,8 +131,8 @@ def keys_of(commands: Any) -> list[str]:
 
 
 def without_brackets(value: str) -> str:
-    """A Python list in text (`['a', 'b']`) as `a,b`; anything else as it is."""
-    if not (value.startswith("[") and value.endswith("]")):
+    """A Python list in text (`['a', 'b']`) as `a,b`; anything else as it is, such as a folder of the name `[1]`."""
+    if not (value.startswith("[") and value.endswith("]")) or os.path.exists(value):
         return value
     try:
         return ",".join(map(str, ast.literal_eval(value)))

@@ -78,10 +78,12 @@ def parse(text: str | Sequence[str], brackets: str) -> list[Expression]:
 def parse_one(text: str, brackets: str) -> Expression:
     """One expression. Raises UserError that shows where it is malformed."""
     opening, closing = brackets[0], brackets[1]
-    name, bracket, rest = text.partition(opening)
-    name = name.strip()
     if brackets == "[]" and is_path(text):
         return Expression(text)
+    name, bracket, rest = text.rpartition(opening)
+    if brackets != "[]" or not is_path(name):  # options stand in the last brackets only behind a path with others
+        name, bracket, rest = text.partition(opening)
+    name = name.strip()
     if not name:
         raise UserError(f"malformed expression {shown(text)}: a name is missing")
     if not bracket:

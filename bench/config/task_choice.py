@@ -92,12 +92,14 @@ def choose_task(
 
 
 def named(spec: TaskSpec, location: str, places: Mapping[Role, Any], own_name: str | None) -> TaskSpec:
-    """The task with the title that the user or the place of its generated rows gives it.
+    """The task with the title that the user or the place of its rows gives it, if it is of the user's files.
 
     Raises UserError for a name that cannot be one, or for a task that has one already.
     """
     if own_name is None:
-        return spec.model_copy(update={"title": default_name(places)}) if location == FILES else spec
+        if spec.name != FILES:
+            return spec
+        return spec.model_copy(update={"title": default_name(places) if location == FILES else fit_name(spec.title)})
     if spec.name != FILES:
         raise UserError(f"--name is for your own files; task {spec.name} has a name")
     if not OWN_NAME.fullmatch(own_name):
@@ -119,7 +121,11 @@ def default_name(places: Mapping[Role, Any]) -> str:
     if not isinstance(place, str):
         return "rows" if place is not None else FILES
     path = Path(hub_id(place))
-    stem = path.stem if path.suffix.lower() in READERS else path.name
+    return fit_name(path.stem if path.suffix.lower() in READERS else path.name)
+
+
+def fit_name(stem: str) -> str:
+    """A file's or folder's name without what --name refuses; `files` if nothing is left."""
     name = NOT_IN_NAMES.sub("_", stem).strip("_.-")[:LONGEST_NAME]
     return f"{name}_rows" if name in task_names() else name or FILES
 

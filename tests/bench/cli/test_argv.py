@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bench.cli import commands, common
@@ -37,6 +39,12 @@ from bench.cli.argv import canonical, flags_of
 )
 def test_every_way_of_writing_an_option_becomes_one(typed: list[str], parsed: list[str]) -> None:
     assert canonical(typed, commands()) == parsed
+
+
+def test_a_folder_with_brackets_is_no_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("[1]").mkdir()
+    assert canonical(["--tasks=[1]", "--generated=[2]"], commands()) == ["--tasks=[1]", "--generated=2"]
 
 
 SWITCHES = [

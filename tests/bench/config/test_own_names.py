@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from bench.config.request import make_request
+from bench.config.stress_axis import along
 from bench.errors import UserError
 from tasks import FILES
+from tests.tasks.task_files import write_json_lines, write_task
 
 FRAME = pd.DataFrame({"text": ["a", "b"], "label": ["x", "y"]})
 
@@ -31,6 +34,30 @@ def test_the_name_of_the_generated_rows(generated: Any, name: str) -> None:
     assert (task.name, task.label, task.spec.name) == (name, name, FILES)
     (task,) = make_request(methods="ce", generated=generated, real="r.csv", name="mine").tasks
     assert (task.label, task.spec.title, task.spec.name) == ("mine", "mine", FILES)
+
+
+@pytest.mark.parametrize(
+    ("place", "name"), [("my[1].csv", "my_1"), ("d (2)", "d_2"), ("a[b,c.jsonl", "a_b_c"), ("[1]", "1")]
+)
+def test_a_file_or_folder_whose_name_has_brackets(
+    place: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What exists is a place; options follow it in brackets of their own."""
+    monkeypatch.chdir(tmp_path)
+    write_json_lines(Path(place) if "." in place else Path(place, "generated.jsonl"), [])
+    for tasks in (place, [f"./{place}"], str(tmp_path / place)):
+        (task,) = make_request(methods="ce", tasks=tasks).tasks
+        assert (task.label, task.spec.title, task.filters, task.stress) == (name, name, {}, {})
+    if "," not in place:
+        (task,) = make_request(methods="ce", tasks=f"./{place}[noise=0.2]").tasks
+        assert (task.label, task.expression) == (f"{name}[noise=0.2]", f"./{place}[noise=0.2]")
+        assert along(f"./{place}[real=100]", "noise=0,0.2").startswith(f"./{place}[real=100,noise=0],")
+
+
+def test_a_task_file_whose_name_has_brackets(tmp_path: Path) -> None:
+    path = write_task(tmp_path).rename(tmp_path / "a[b].yaml")
+    (task,) = make_request(methods="ce", tasks=f"{path}[real=20]").tasks
+    assert (task.spec.name, task.stress) == ("made", {"real": 20})
 
 
 def test_stress_is_in_the_label() -> None:
