@@ -1,10 +1,4 @@
-"""A run on a remote store, beside runs of other machines: its leases, its heartbeat, and the results that it sends.
-
-A lease is an object that is created if absent, so of two runs one gets it. It names a run, and counts as long as that
-run changes its heartbeat object, at least once in `EXPIRY` seconds by the clock of whoever watches; clocks of machines
-are never compared. The lease of a dead run is taken over by creating its successor, whose name holds the id of the dead
-one. Leases save work. They do not protect results: an archive is created only if it is absent.
-"""
+"""A run on a remote store, beside runs of other machines: its heartbeat, and the results that it sends."""
 
 from __future__ import annotations
 
@@ -18,23 +12,20 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from bench.errors import UserError
 from bench.remote.contents import Fetched
-from bench.remote.lives import RUNS, life_of, living_runs
+from bench.remote.job_leases import LOOK, JobLeases
+from bench.remote.lives import RUNS, living_runs
 from bench.remote.local_copy import LocalCopy
 from bench.remote.objects import TransferError
 from bench.remote.outage import Outage
 from bench.store import leases
-from bench.store.files import parse_json
 from bench.store.folders import State, adopt, state
 from bench.store.leases import Life
 from tasks.errors import plural
 
-LEASES = ".leases"
 OWN_RUNS = ".remote/runs"  # of the copy: a locked file for each run, by which the next one knows at once which died
-LOOK = 5.0  # seconds between two looks at what another run computes
 BACKGROUND = 8  # results that are sent, and jobs of other runs that are looked at, at a time
 
 
@@ -45,9 +36,8 @@ class RemoteRun:
         self.copy, self.objects = copy, copy.objects
         self.token = secrets.token_hex(8)
         self.alone = False  # whether the store lacks conditional writes, so that one run at a time may use it
-        self.held: dict[str, str] = {}  # id of a job -> the object of its lease
-        self.looks: dict[str, tuple[float, Future[State]]] = {}  # the same -> the last look at it, and when it began
-        self.lives: dict[str, tuple[float, bool]] = {}  # run -> when its life was last looked at, and whether it lives
+        self.leases = JobLeases(copy, self.token)
+        self.looks: dict[str, tuple[float, Future[State]]] = {}  # id of a job -> the last look at it, when it began
         self.pool = ThreadPoolExecutor(BACKGROUND)
         self.sending: list[Future[None]] = []
         self.unsent: dict[str, str] = {}  # name -> why a result could not be sent
@@ -82,10 +72,9 @@ class RemoteRun:
                 self.pool.shutdown()
                 thread.join()
                 with contextlib.suppress(TransferError):  # what could not be removed is judged dead by others
-                    for identity in list(self.held):
-                        self.give_back(identity)
+                    self.leases.give_all_back()
                     self.objects.remove(f"{RUNS}/{self.token}")
-                    self.sweep()
+                    self.leases.sweep()
 
     def require_writable(self) -> None:
         """Find out whether the store can be written, and whether it creates objects only if they are absent."""
@@ -131,61 +120,6 @@ class RemoteRun:
         owner = {"host": socket.gethostname(), "pid": os.getpid(), "beat": count}
         self.objects.write(f"{RUNS}/{self.token}", json.dumps(owner).encode())
 
-    def lives_elsewhere(self, run: str) -> bool:
-        """Whether another run lives, as far as this one has watched it. A dead one is forgotten for everybody."""
-        looked, alive = self.lives.get(run, (-LOOK, True))
-        if time.monotonic() - looked >= LOOK:
-            alive = life_of(self.copy, run) not in (None, Life.DEAD)
-            self.lives[run] = (time.monotonic(), alive)
-        return alive
-
-    def sweep(self) -> None:
-        """Remove the leases of runs that are no more: a run that died after it sent a result has left one."""
-        left = [*self.objects.listing([LEASES])]  # before the runs: each of these leases has had its run by now
-        runs = {name.rpartition("/")[2] for name in self.objects.listing([RUNS])}
-        alive = {job_of(name) for name in left if (self.owner(name) or {}).get("run") in runs}
-        for name in left:
-            if job_of(name) not in alive:  # of a chain, the first ones may be dead
-                self.objects.remove(name)
-
-    # Leases.
-
-    def owner(self, name: str) -> dict[str, Any] | None:
-        """The content of a lease; None if there is none."""
-        content = self.objects.read(name)
-        with contextlib.suppress(ValueError, TypeError):
-            return None if content is None else {"run": "", "id": "", **parse_json(content)}
-        return {"run": "", "id": ""}
-
-    def last_lease(self, identity: str) -> tuple[list[str], dict[str, Any] | None]:
-        """The objects of a job's lease, the last of which is still free, and the owner of the one before it."""
-        names, owner = [f"{LEASES}/{identity}"], None
-        while (found := self.owner(names[-1])) is not None:
-            owner = found
-            names.append(f"{LEASES}/{identity}.{owner['id']}")
-        return names, owner
-
-    def acquire_lease(self, identity: str) -> bool:
-        """Take the lease of a job. False if another run has it."""
-        own = json.dumps({"run": self.token, "id": secrets.token_hex(4)}).encode()
-        name = f"{LEASES}/{identity}"
-        if not self.objects.create(name, own):
-            names, owner = self.last_lease(identity)
-            name = names[-1]
-            if owner is not None and owner["run"] != self.token and self.lives_elsewhere(owner["run"]):
-                return False
-            if not self.objects.create(name, own):
-                return False
-        self.held[identity] = name
-        return True
-
-    def give_back(self, identity: str) -> None:
-        """Remove the lease of a job, and those of dead runs before it."""
-        if self.held.pop(identity, None) is not None:
-            names, owner = self.last_lease(identity)
-            for name in names[:-1] if owner is not None and owner["run"] == self.token else ():
-                self.objects.remove(name)
-
     # What the queue asks.
 
     def take(self, folder: Path, other: Path | None) -> bool:
@@ -193,19 +127,19 @@ class RemoteRun:
 
         False as well while the store does not answer.
         """
-        return folder.name in self.held or self.outage.ask(lambda: self.took(folder, other), otherwise=False)
+        return folder.name in self.leases.held or self.outage.ask(lambda: self.took(folder, other), otherwise=False)
 
     def took(self, folder: Path, other: Path | None) -> bool:
         """`take`. Raises TransferError, and then this run does not have the lease."""
         identity = folder.name
-        if not self.acquire_lease(identity):
+        if not self.leases.acquire(identity):
             return False
         try:
             if self.fetched(folder, other):
-                self.give_back(identity)
+                self.leases.give_back(identity)
                 return False
         except TransferError:
-            self.held.pop(identity, None)
+            self.leases.held.pop(identity, None)
             raise
         for path in filter(None, (folder, other)):
             if state(path) not in (State.DONE, State.FAILED):
@@ -251,14 +185,11 @@ class RemoteRun:
         """`done` or `failed`, and the result is in the copy; `running`; or `stale` if no run computes the job."""
         if self.fetched(folder, other):
             return state(folder)
-        _, owner = self.last_lease(folder.name)
-        if owner is None or owner["run"] == self.token:  # its own: the answer that it has the lease was lost
-            return State.STALE
-        return State.RUNNING if self.lives_elsewhere(owner["run"]) else State.STALE
+        return State.RUNNING if self.leases.held_elsewhere(folder.name) else State.STALE
 
     def ended(self, folders: Sequence[Path]) -> None:
         """Send the results of a job that this run computed, the first of which is its own, and give its lease back."""
-        if folders[0].name in self.held:
+        if folders[0].name in self.leases.held:
             self.sending.append(self.pool.submit(self.send, [*folders]))
 
     def send(self, folders: list[Path]) -> None:
@@ -268,7 +199,7 @@ class RemoteRun:
             for folder in folders[::-1]:
                 own = self.copy.name(folder)
                 self.sent += self.copy.unsent(own) and self.copy.send_one(own)
-            self.give_back(folders[0].name)
+            self.leases.give_back(folders[0].name)
             self.unsent.pop(name, None)
         except TransferError as error:
             self.unsent[name], self.late[name] = str(error), folders
@@ -297,8 +228,3 @@ class RemoteRun:
         if self.unsent:
             cause = next(iter(self.unsent.values()))
             yield f"not everything could be sent ({cause}); {self.copy.root} keeps it, and the same command sends it"
-
-
-def job_of(lease: str) -> str:
-    """The id of the job that a lease is about, from the name of its object."""
-    return lease.rpartition("/")[2].partition(".")[0]

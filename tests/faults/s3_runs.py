@@ -9,9 +9,9 @@ import subprocess
 import sys
 import time
 
+from bench.remote.job_leases import LEASES
 from bench.remote.lives import RUNS
 from bench.remote.opened import objects_at
-from bench.remote.runs import LEASES
 from tests.faults.grid import Grid
 from tests.helpers.s3_server import SECRET, s3_server
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UserError
+from bench.remote.job_leases import LEASES
 from bench.remote.lives import RUNS, living_runs
 from bench.remote.local_copy import LocalCopy
-from bench.remote.runs import LEASES, RemoteRun
+from bench.remote.runs import RemoteRun
 from bench.store import leases
 from bench.store.folders import State, state
 from tests.bench.remote.folders import CELL, done, failed, grid
@@ -28,7 +29,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence counts as death after a moment."""
     monkeypatch.setattr(leases, "EXPIRY", 0.2)
     monkeypatch.setattr(leases, "HEARTBEAT", 0.05)
-    monkeypatch.setattr("bench.remote.runs.LOOK", 0.0)
+    for module in ("runs", "job_leases"):
+        monkeypatch.setattr(f"bench.remote.{module}.LOOK", 0.0)
 
 
 def left(copy: LocalCopy) -> list[str]:
@@ -96,7 +98,7 @@ def test_a_look_does_not_delay_the_queue(copy: Copy, short: None) -> None:
     one, other = begun(a), begun(b)
     assert one.take(a.root / CELL, None)
     assert other.look(b.root / CELL, None) is State.RUNNING
-    one.give_back(JOB)
+    one.leases.give_back(JOB)
     states = []
     while not states or states[-1] is State.RUNNING:
         states.append(other.look(b.root / CELL, None))
@@ -116,15 +118,17 @@ def test_a_damaged_result_is_computed_again(copy: Copy) -> None:
     assert (a.root / CELL / "predictions.parquet").read_text() == "again"
 
 
-def test_a_silent_run_is_dead_for_whoever_watched_it(copy: Copy, short: None) -> None:
+def test_a_silent_run_is_dead_for_whoever_watched_it(copy: Copy, short: None, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b, c = copy("a"), copy("b"), copy("c")
+    monkeypatch.setattr(leases, "EXPIRY", 60.0)
     silent, other = begun(a), begun(b)
     assert silent.take(a.root / CELL, None)
     assert not other.take(b.root / CELL, None)
     assert other.state_elsewhere(b.root / CELL, None) is State.RUNNING
-    time.sleep(0.25)
-    assert other.state_elsewhere(b.root / CELL, None) is State.STALE
-    assert other.take(b.root / CELL, None)
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "EXPIRY", 0.0)  # as if it had been silent for so long
+        assert other.state_elsewhere(b.root / CELL, None) is State.STALE
+        assert other.take(b.root / CELL, None)
     assert not begun(c).take(c.root / CELL, None)
     # The silent one wakes and finishes, too late to be the first.
     other.ended([done(b.root, content="theirs")])
@@ -143,7 +147,7 @@ def test_a_chain_of_deaths_ends_with_one_owner(copy: Copy, short: None) -> None:
     last = begun(copy("d"))
     assert last.take(last.copy.root / CELL, None)
     assert len(left(last.copy)) == 5
-    last.give_back(JOB)
+    last.leases.give_back(JOB)
     assert left(last.copy) == [f"{RUNS}/{last.token}"]
 
 
@@ -228,7 +232,7 @@ def test_an_outage_is_waited_out_and_said_once(copy: Copy, short: None, monkeypa
         one.result()
     assert {f"{CELL}.tar", f"{second}.tar"} <= {*a.objects.listing(["twitter"])}, "what was late is sent by now"
     run.send_rest()
-    assert (run.unsent, run.held, len(run.notes)) == ({}, {}, 1)
+    assert (run.unsent, run.leases.held, len(run.notes)) == ({}, {}, 1)
 
 
 def test_a_lease_whose_answer_was_lost_is_taken_again(copy: Copy, short: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +244,7 @@ def test_a_lease_whose_answer_was_lost_is_taken_again(copy: Copy, short: None, m
         assert not run.take(a.root / CELL, None)
     assert run.state_elsewhere(a.root / CELL, None) is State.STALE
     assert run.take(a.root / CELL, None)
-    run.give_back(JOB)
+    run.leases.give_back(JOB)
     assert left(a) == [f"{RUNS}/{run.token}"]
 
 
