@@ -99,25 +99,27 @@ def run(
     A cell that fails is printed and the grid goes on. After SIGTERM or SIGHUP the report is written and Stopped raised.
     `show` is entered while cells train: the live table.
     """
-    if engines.chosen(options.engine, options.engine_set).here:
-        require_device(options.device)
     with using(options.device):
-        return run_here(requests, options, say, show)
+        engine = engines.chosen(options.engine, options.engine_set)
+        if engine.here:
+            require_device(options.device)
+        return run_here(requests, options, engine, say, show)
 
 
 def run_here(
     requests: Request | Sequence[Request],
     options: Options,
+    engine: Engine,
     say: Say,
     show: Callable[[Progress], AbstractContextManager[object]],
 ) -> Result:
     """`run` on the devices that the environment names."""
-    engine = engines.chosen(options.engine, options.engine_set)
     if copy_of(options.out) is not None and not engine.remote:
         raise UserError(
             f"engine {options.engine} works in a folder that all machines see: run with --out FOLDER, and send it with "
             "`bench merge FOLDER --out` and the address"
         )
+    require_precision(requests, engine)
     plan = planned(requests, options)
     if unscored := sum(not getattr(plan.jobs[identity], "score", True) for identity in plan.cells):
         say(f"generated rows are not scored by {unscored:,} of {plural(len(plan.cells), 'cell')}: no checkers")
@@ -168,12 +170,16 @@ def run_here(
     return result
 
 
+def require_precision(requests: Request | Sequence[Request], engine: Engine) -> None:
+    """Raise UserError where cells are trained on this machine in a precision for which it lacks a GPU."""
+    asked = [requests] if isinstance(requests, Request) else requests
+    if engine.here and any(request.settings.precision == "fp16" for request in asked) and not gpus():
+        raise UserError("precision=fp16 needs a GPU; on a CPU use --set precision=bf16")
+
+
 def planned(requests: Request | Sequence[Request], options: Options) -> Plan:
     """The plan of a grid with the models to save and the runs to log. Raises UserError."""
     plan = make_plan(requests, options.out)
-    here = engines.chosen(options.engine, options.engine_set).here
-    if here and any(request.settings.precision == "fp16" for request in plan.requests) and not gpus():
-        raise UserError("precision=fp16 needs a GPU; on a CPU use --set precision=bf16")
     if options.save_models == "best" and plan.smoke:
         raise UserError("--save-models best needs a leaderboard, which a smoke run (--limit) does not have; use full")
     if options.save_models is not None:

@@ -12,7 +12,7 @@ import secrets
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -21,6 +21,7 @@ from bench.errors import UserError
 from bench.execution.causes import in_turn
 from bench.execution.engines import ray_cluster
 from bench.execution.engines.engine import POLL, Engine, Watcher, setting, settle, try_again
+from bench.execution.engines.ray_place import Place
 from bench.execution.engines.ray_slot import Facts, Slot, environment, facts, withheld
 from bench.execution.engines.ray_transfer import Sender
 from bench.execution.limits import Limits
@@ -33,7 +34,6 @@ from bench.store.layout import RUNNING
 
 PATIENCE = 60.0  # seconds after which a slot that has not started is said to wait for resources
 LOOK = 2.0  # seconds between two looks at the nodes
-ANSWER = 30.0  # seconds in which a slot must say how long it has been silent
 STARTS = 5  # attempts to start a process on a node
 NODE_LOSSES = 5  # of one job, after which it is a failure: it may be what ends the nodes
 
@@ -110,22 +110,6 @@ class Ray(Engine):
                 probe.unlink()
 
 
-@dataclass(eq=False)
-class Place:
-    """A slot as the driver sees it: its actor, its node, the reference to its next answer, and its current job."""
-
-    actor: Any
-    node: str
-    name: str
-    answer: Any
-    ready: bool = False
-    apart: bool = False  # whether it works without a view of the store
-    job: Job | None = None
-    began: float = field(default_factory=time.monotonic)
-    asked: Any = None  # reference to the answer of `Slot.silent`
-    asked_at: float = 0.0
-
-
 class Slots:
     """The slots of a run with its queue."""
 
@@ -148,7 +132,7 @@ class Slots:
             for place in self.answering():
                 self.take_in(place)
             for place in [one for one in self.places if one.job is not None]:
-                if cause := self.overdue(place):
+                if cause := place.overdue(self.limits):
                     ray_cluster.kill(place.actor)
                     self.lost(place, cause)
             for job, ended in self.queue.revisit():
@@ -208,7 +192,7 @@ class Slots:
             self.lost(place, ray_cluster.cause(error, place.node))
             return
         except Exception as error:  # of Ray, for instance a job that the node cannot unpickle
-            answer = self.unusable(place, error)
+            answer = place.unusable(error)
             if place.job is not None:
                 self.sender.drop(place.job)
         place.answer = None
@@ -216,8 +200,9 @@ class Slots:
         if isinstance(message, UserError):
             raise message if place.ready else UserError(f"node {place.name} can run no cell: {message}")
         if isinstance(message, Facts):
-            self.compare(place, message)
-            place.ready = True
+            place.accept(message, self.own, sent=self.engine.store == "sent")
+            if place.apart:
+                self.watcher.note([f"node {place.name} does not use the store: tables and results travel through Ray"])
             return
         job, place.job = place.job, None
         assert job is not None, "a slot sends an outcome only for a job"
@@ -232,50 +217,6 @@ class Slots:
         if isinstance(message, Outcome) and not self.sender.end(place.job, results):
             return Outcome(place.job.id, State.RUNNING)  # another run has taken it
         return message  # type: ignore[no-any-return]
-
-    def unusable(self, place: Place, error: Exception) -> Outcome | UserError:
-        """The failure of a job that a slot could not begin, or the error that its node can run none."""
-        text = str(error).strip().splitlines()[-1:] or [type(error).__name__]
-        if place.job is None:
-            return UserError(text[0])
-        return Outcome(place.job.id, State.FAILED, cause=f"on node {place.name}: {text[0]}")
-
-    def compare(self, place: Place, other: Facts) -> None:
-        """Raise UserError where a node has another version than the driver; note if it does not see the store."""
-        for name in ("package", "code", "python"):
-            here, there = getattr(self.own, name), getattr(other, name)
-            if here != there:
-                what = {"package": "version", "code": "code", "python": "Python"}[name]
-                raise UserError(
-                    f"node {place.name} of the Ray cluster has {what} {there[:12]}, and this process {here[:12]}: "
-                    "install the same on all nodes"
-                )
-        place.apart = not other.sees or self.engine.store == "sent"
-        if place.apart:
-            self.watcher.note([f"node {place.name} does not use the store: tables and results travel through Ray"])
-
-    def overdue(self, place: Place) -> str:
-        """Why the job of a slot takes too long; empty if it does not."""
-        assert place.job is not None, "only busy slots are asked"
-        busy, allowed = time.monotonic() - place.began, self.limits.silence(place.job)
-        if why := self.limits.over_time(place.job, busy):
-            return why
-        if busy <= allowed:
-            return ""
-        if place.asked is None:
-            place.asked, place.asked_at = place.actor.silent.remote(), time.monotonic()
-        elif ray_cluster.answered([place.asked], 0):
-            try:
-                silent = float(ray_cluster.get(place.asked))
-            except ray_cluster.lost_errors() as error:
-                return ray_cluster.cause(error, place.node)
-            if silent > allowed:
-                return f"made no progress for {silent:.0f} s"
-            if time.monotonic() - place.asked_at > ANSWER:
-                place.asked = None
-        elif time.monotonic() - place.asked_at > ANSWER:
-            return f"does not answer since {time.monotonic() - place.asked_at:.0f} s"
-        return ""
 
     def lost(self, place: Place, cause: str) -> None:
         """Forget a slot that ended. Its job runs again, or is a failure after the last attempt."""

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
+from bench.config.request import make_request
 from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.engines.engine import Engine
 from bench.execution.engines.local import Local
+from bench.execution.grid import Options, run
 
 OWN = '''
 from dataclasses import dataclass
@@ -46,6 +48,15 @@ def test_the_engine_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert engines.chosen() == engines.chosen("torchrun")
     with pytest.raises(UserError, match="leave out --engine local"):
         engines.chosen("local")
+
+
+def test_a_run_asks_for_its_engine_once(tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine may look for its cluster when it is chosen."""
+    asked: list[str] = []
+    monkeypatch.setattr(Local, "require", lambda self: asked.append("local"))
+    request = make_request(methods="ce", seeds=1, encoder=str(tiny_encoder), preset="smoke")
+    run(request, Options(out=tmp_path / "runs", dry_run=True), lambda line: None)
+    assert asked == ["local"]
 
 
 @pytest.mark.parametrize(

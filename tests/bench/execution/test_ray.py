@@ -17,7 +17,8 @@ from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.causes import StoreError
 from bench.execution.engines import ray_cluster, ray_transfer
-from bench.execution.engines.ray import Place, Ray, Slots
+from bench.execution.engines.ray import Ray, Slots
+from bench.execution.engines.ray_place import Place
 from bench.execution.engines.ray_slot import Facts, Slot, environment, facts, withheld
 from bench.execution.engines.ray_transfer import Sender, relocated
 from bench.execution.limits import Limits
@@ -128,21 +129,21 @@ def test_a_node_that_is_lost_ends_no_run(monkeypatch: pytest.MonkeyPatch, busy: 
 
 
 def test_a_node_that_differs_is_named() -> None:
-    slots = object.__new__(Slots)
-    slots.own, slots.watcher, slots.engine = facts(), Recorder(), Ray()
-    place = SimpleNamespace(name="node-b", apart=None)
-    slots.compare(place, slots.own)  # type: ignore[arg-type]
-    assert place.apart is False
-    slots.compare(place, replace(slots.own, sees=False))  # type: ignore[arg-type]
+    own, place = facts(), Place(None, "node", "node-b", "answer")
+    place.accept(own, own, sent=False)
+    assert (place.ready, place.apart) == (True, False)
+    place.accept(replace(own, sees=False), own, sent=False)
+    assert place.apart is True
+    place.accept(own, own, sent=True)
     assert place.apart is True
     wrong = {
-        "version 0.0.1, and this process": replace(slots.own, package="0.0.1"),
-        "code ffffffffffff, and this process": replace(slots.own, code="f" * 40),
-        "Python 3.1, and this process": replace(slots.own, python="3.1"),
+        "version 0.0.1, and this process": replace(own, package="0.0.1"),
+        "code ffffffffffff, and this process": replace(own, code="f" * 40),
+        "Python 3.1, and this process": replace(own, python="3.1"),
     }
     for message, other in wrong.items():
         with pytest.raises(UserError, match=f"^node node-b of the Ray cluster .*{message}"):
-            slots.compare(place, other)  # type: ignore[arg-type]
+            place.accept(other, own, sent=False)
 
 
 @pytest.mark.parametrize(
@@ -295,12 +296,11 @@ def test_a_slot_that_ends_while_it_is_asked_is_lost(monkeypatch: pytest.MonkeyPa
         raise ray.exceptions.RayActorError
 
     job = Job("a", tmp_path / "a", tmp_path, ())
-    slots = Slots(Ray(), Queue({"a": job}, {"a": State.MISSING}, {}), Recorder(), Limits(), tmp_path / "probe")
     monkeypatch.setattr(ray_cluster, "get", get)
     monkeypatch.setattr(ray_cluster, "nodes", lambda: {"node": {}})
     monkeypatch.setattr(ray_cluster, "answered", lambda references, seconds: references)
     place = Place(None, "node", "node-b", "answer", ready=True, job=job, began=-1e9, asked="asked")
-    assert slots.overdue(place) == "died"
+    assert place.overdue(Limits()) == "died"
 
 
 def test_the_silence_of_a_job_is_not_that_of_the_next(tmp_path: Path) -> None:
