@@ -1,9 +1,12 @@
-"""A finding about the rows of a task: what makes results on them wrong or doubtful."""
+"""Findings about the rows of a task: what makes results on them wrong or doubtful."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+LARGE_SHIFT = 0.1  # of the share of a label
 
 
 class Level(StrEnum):
@@ -36,3 +39,13 @@ class Finding:
     def without_texts(self) -> str:
         """The sentence for reports and stores, which others may read: it quotes no row."""
         return self.text.replace(self.example, "", 1)
+
+
+def large_shift(generated: Sequence[float], real: Sequence[float]) -> tuple[int, float] | None:
+    """The label whose shares differ most between generated and real rows, and by how much; None for a small shift.
+
+    The shares are those of the labels in order; a section without generated rows has none.
+    """
+    shifts = [abs(ours - theirs) for ours, theirs in zip(generated, real, strict=True)]
+    largest = max(shifts, default=0.0)
+    return (shifts.index(largest), largest) if largest >= LARGE_SHIFT else None

@@ -10,11 +10,10 @@ import numpy as np
 
 from tasks import TaskData
 from tasks.errors import plural
-from tasks.findings import Finding, Level
+from tasks.findings import Finding, Level, large_shift
 
 NAMED = 4  # findings that the verdict names
 WIDE = 0.05  # half the width of the interval of an accuracy; wider ones hide most differences between methods
-SHIFT = 0.1  # label shares that differ by more
 ONE_SIDED = 0.8  # share of the largest class
 CUT = 0.05  # share of the rows that are longer than the encoder's maximum
 
@@ -32,17 +31,15 @@ def of_sizes(data: TaskData) -> Iterator[Finding]:
         )
         yield Finding("few-test-rows", Level.CARE, f"only {which}", text)
     shares = {role: data.shares(rows) for role, rows in data.roles.items()}
-    label = int(np.argmax(np.abs(np.subtract(shares["generated"], shares["real"]))))
-    ours, theirs, name = shares["generated"][label], shares["real"][label], data.spec.labels[label]
-    if abs(ours - theirs) > SHIFT:
+    if (found := large_shift(shares["generated"], shares["real"])) is not None:
+        label, shift = found
+        ours, theirs, name = shares["generated"][label], shares["real"][label], data.spec.labels[label]
         text = (
             f"label shares shift: {name} is {ours:.0%} of the generated rows and {theirs:.0%} of the real ones; a "
             "method that learns the real shares gains from that alone, so compare with ce-prior, which learns nothing "
             "else"
         )
-        yield Finding(
-            "label-shift", Level.CARE, f"other label shares (up to {100 * abs(ours - theirs):.0f} points)", text
-        )
+        yield Finding("label-shift", Level.CARE, f"other label shares (up to {100 * shift:.0f} points)", text)
     largest = max(data.shares(data.test))
     if largest > ONE_SIDED:
         name = data.spec.labels[int(np.argmax(data.shares(data.test)))]

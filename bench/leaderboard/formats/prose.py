@@ -17,9 +17,9 @@ from bench.stats.looks import shares
 from bench.stats.verdict import ALPHA
 from bench.store.layout import ENVIRONMENT
 from tasks.errors import plural
+from tasks.findings import large_shift
 
 NUMBERS = "All numbers"  # the title of a section's second table
-SHIFT = 0.1  # generated and real label shares that differ by more need a sentence
 # Characters that are markup in Markdown: an underscore only at the edge of a word, a bracket only after a link's text.
 SPECIAL = re.compile(r"[\\`*|]|<(?=[A-Za-z/!?])|(?<=\])\(|(?<!\w)_|_(?!\w)|~(?=~)|&(?=#?\w+;)")
 
@@ -189,10 +189,9 @@ def notes(section: Section) -> Iterator[str]:
     """Warnings about the data, shown below the short table."""
     yield from constant_guess(section)
     shares = section.spec.get("label_shares", {"generated": [], "real": []})
-    shift = max((abs(a - b) for a, b in zip(shares["generated"], shares["real"], strict=True)), default=0)
-    if shift >= SHIFT:
+    if (found := large_shift(shares["generated"], shares["real"])) is not None:
         yield (
-            f"The label shares of the generated rows differ from those of the real rows by up to {100 * shift:.0f} "
+            f"The label shares of the generated rows differ from those of the real rows by up to {100 * found[1]:.0f} "
             "points. A method that learns the real shares gains from that alone. `ce-prior` learns nothing else, so "
             "compare the methods with it too."
         )
