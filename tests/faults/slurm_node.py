@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -9,10 +10,14 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
+
 from tests.faults.grid import Grid
 
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "squeue", "scancel")
 DAEMONS = ("ctld", "d", "munged")
+OF_JOBS = ("srun", "slurmstepd")
+ENDING = 20.0  # seconds that jobs may take to end
 CONFIGURATION = """
 ClusterName=faults
 SlurmctldHost=localhost(127.0.0.1)
@@ -100,9 +105,28 @@ class Node:
         self.start_slurmd()
 
     def stop(self) -> None:
-        """End the daemons."""
+        """End the jobs, then the daemons, then what is left of the jobs: srun waits for a controller that is gone."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(["scancel", "--user", "root"], timeout=ENDING)
+        gone = time.monotonic() + ENDING
+        while left_of(self.folder) and time.monotonic() < gone:
+            time.sleep(0.5)
         for daemon in DAEMONS:
             self.kill(daemon)
+        for process in left_of(self.folder):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+
+def left_of(folder: Path) -> list[psutil.Process]:
+    """The processes that SLURM began for the jobs of the node in a folder, and that run still."""
+    configured = str(folder / "slurm.conf")
+    found = []
+    for process in psutil.process_iter(["name"]):
+        with contextlib.suppress(psutil.Error):
+            if process.info["name"] in OF_JOBS and process.environ().get("SLURM_CONF") == configured:
+                found.append(process)
+    return found
 
 
 def lacking() -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
+from tests.faults import slurm_node
 from tests.faults.__main__ import FAULTS
 from tests.faults.grid import Grid
 
@@ -26,6 +29,23 @@ def test_a_disturbed_run_ends_as_an_undisturbed_one(grid: Grid, engine: str) -> 
     if reason := FAULTS[engine](grid):
         pytest.skip(reason)
     assert grid.problems(engine) == [], grid.log(engine)
+
+
+def test_what_slurm_leaves_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A srun of the node; one of another cluster goes on."""
+    monkeypatch.setenv("SLURM_CONF", "")
+    monkeypatch.setattr(slurm_node, "ENDING", 0.0)
+    monkeypatch.setattr(slurm_node.subprocess, "run", lambda *command, **how: None)
+    node = slurm_node.Node(tmp_path / "node")
+    srun = shutil.copy(shutil.which("sleep") or "", tmp_path / "srun")
+    with (
+        subprocess.Popen([srun, "60"]) as own,
+        subprocess.Popen([srun, "60"], env={"SLURM_CONF": "/etc/slurm/slurm.conf"}) as other,
+    ):
+        node.stop()
+        assert own.wait(10) != 0
+        assert other.poll() is None
+        other.kill()
 
 
 @pytest.mark.slow
