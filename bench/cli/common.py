@@ -6,7 +6,10 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+
+import typer
 
 from tasks.errors import printable
 
@@ -43,3 +46,11 @@ def say(line: str) -> None:
         print(printable(line), flush=True)
     except OSError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the end
+
+
+def print_all(lines: Iterable[str], sound: bool = True) -> None:
+    """Print lines, and end with exit code 1 if something was not sound."""
+    for line in lines:
+        say(line)
+    if not sound:
+        raise typer.Exit(1)

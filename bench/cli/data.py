@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.cli.common import INTERRUPTED, say
+from bench.cli.common import INTERRUPTED, print_all, say
 from bench.cli.options import option, parsed_arguments, takes_run_arguments
 from bench.config.grid_arguments import DataArguments
 from bench.generate.arguments import GenerateArguments
@@ -47,8 +47,7 @@ def validate(
     if as_json:
         say(json.dumps({"tasks": validate_json(request)}, indent=1, allow_nan=False))
         return
-    for line in lines(request):
-        say(line)
+    print_all(lines(request))
 
 
 @takes_run_arguments(GenerateArguments)
@@ -73,5 +72,4 @@ def init(
     """Copy files that come with the package into the working directory, to be edited and run."""
     from bench.commands.data import init
 
-    for line in {Starter.SWEEPS: init.sweeps}[what]():
-        say(line)
+    print_all({Starter.SWEEPS: init.sweeps}[what]())

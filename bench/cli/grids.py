@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -143,13 +143,10 @@ def sweep(
     from bench.tracking.trackers import names
 
     lines, summary = trials(file, count, seed)
-    commands: Any = context.find_root().command
-    contexts = [commands.commands["run"].make_context("run", canonical(line, commands)) for line in lines]
-    grids = [request_of(each.params) for each in contexts]
+    grids = [as_run(context, line) for line in lines]
     say(summary)
     options = grids[0][1]
-    if options.until_decided or options.max_seeds is not None:
-        raise UserError("a sweep trains all seeds of its trials; --until-decided and --max-seeds are for run")
+    refuse_rounds(options, "a sweep trains all seeds of its trials")
     for name in (entry.name for entry in fields(options) if entry.name != "command"):
         if any(getattr(other, name) != getattr(options, name) for _, other in grids):
             raise UserError(f"the trials of {file} differ in {name}, which is one for the whole run of a sweep")
@@ -163,6 +160,18 @@ def request_of(parsed: Mapping[str, Any]) -> tuple[Request, Options]:
     from bench.commands.arguments import request_and_options
 
     return request_and_options(parsed_arguments(parsed), typed())
+
+
+def as_run(context: typer.Context, line: Sequence[str]) -> tuple[Request, Options]:
+    """The grid of the options in `line`, as if they were typed after `run`. Raises UserError."""
+    commands: Any = context.find_root().command
+    return request_of(commands.commands["run"].make_context("run", canonical(line, commands)).params)
+
+
+def refuse_rounds(options: Options, why: str) -> None:
+    """Raise UserError for options that add seeds in rounds, in a command that does not."""
+    if options.until_decided or options.max_seeds is not None:
+        raise UserError(f"{why}; --until-decided and --max-seeds are for run")
 
 
 def finish(result: Result) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli.common import say, typed
+from bench.cli.common import print_all, say, typed
 from bench.cli.grids import display, finish
 from bench.cli.options import option, parsed_arguments, takes_run_arguments
 from bench.cli.reports import KEEP_HELP, THRESHOLD_HELP, TO_HELP
 from bench.config.grid_arguments import WeighArguments
 from bench.devices import Device, using
 from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.execution.grid import Options
 
 
 def train(
@@ -35,23 +38,10 @@ def train(
 ) -> None:
     """Train one cell from a configuration file, keep its model and predict its test file."""
     from bench.commands.models.train import train as train_one
-    from bench.execution.grid import Options
-    from bench.remote.opened import local_folder
     from bench.tracking.lineage import KINDS
 
-    options = Options(
-        out=local_folder(out),
-        reports=reports,
-        workers=workers,
-        device=device,
-        dry_run=dry_run,
-        command=typed(),
-        figures=False,
-        retry_failed=True,
-        track=track,
-        live_curves=live_curves,
-        artifacts=KINDS if log_artifacts else (),
-    )
+    tracking = {"track": track, "live_curves": live_curves, "artifacts": KINDS if log_artifacts else ()}
+    options = options_of(out, reports, workers=workers, device=device, dry_run=dry_run, **tracking)
     if not train_one(config, options, say):
         raise typer.Exit(1)
 
@@ -89,8 +79,7 @@ def predict(
     with using(device):
         frame = predictions(model_of(model, out), file)
     write_predictions(frame, to, as_submission=as_submission)
-    for line in accuracy(frame):
-        say(line)
+    print_all(accuracy(frame))
     say(f"predictions: {to}")
 
 
@@ -111,8 +100,7 @@ def export(
     from bench.commands.models.export import export as export_model
     from bench.commands.models.export import push
 
-    for line in export_model(out, cell, folder, licence, onnx=onnx):
-        say(line)
+    print_all(export_model(out, cell, folder, licence, onnx=onnx))
     if push_to_hub is not None:
         say(f"uploaded: {push(folder, push_to_hub, public=public)}")
 
@@ -125,7 +113,7 @@ def weigh(
     keep: Annotated[float | None, typer.Option(help=KEEP_HELP)] = None,
     threshold: Annotated[float | None, typer.Option(help=THRESHOLD_HELP)] = None,
     tasks: Annotated[str | None, option("tasks")] = None,
-    seeds: Annotated[int, option("seeds")] = 3,
+    seeds: Annotated[int, option("seeds", help="Number of seeds, counted from 0.")] = 3,
     plugins: Annotated[list[Path] | None, option("plugins")] = None,
     workers: Annotated[int | None, option("workers")] = None,
     device: Annotated[Device, option("device")] = "auto",
@@ -142,8 +130,7 @@ def weigh(
     from bench.commands.models.weigh import weigh as weigh_rows
     from bench.commands.reports.weights_file import Filter, checked
     from bench.config.request import make_request
-    from bench.execution.grid import Options
-    from bench.remote.opened import checkers_of, local_folder
+    from bench.remote.opened import checkers_of
 
     rows = Filter(keep, threshold)
     checked(to, rows)
@@ -158,14 +145,17 @@ def weigh(
         **{**values, **checkers_of(checkers, out)},
     )
     reports = to.with_name(f"{to.stem}-report")
-    options = Options(
-        out=local_folder(out),
-        reports=reports,
-        workers=workers,
-        device=device,
-        dry_run=dry_run,
-        command=typed(),
-        figures=False,
-        retry_failed=True,
-    )
+    options = options_of(out, reports, workers=workers, device=device, dry_run=dry_run)
     finish(weigh_rows(request, options, to, rows, say, display()))
+
+
+def options_of(out: Path, reports: Path, **execution: Any) -> Options:
+    """How `train` and `weigh` run their cells: failed ones again, and without figures.
+
+    `execution`: further fields of the options. Raises UserError for a store that cannot be a folder.
+    """
+    from bench.execution.grid import Options
+    from bench.remote.opened import local_folder
+
+    fixed: dict[str, Any] = {"command": typed(), "figures": False, "retry_failed": True}
+    return Options(out=local_folder(out), reports=reports, **fixed, **execution)

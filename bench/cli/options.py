@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import Field, fields
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import Field, fields, replace
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
@@ -16,14 +16,17 @@ Function = TypeVar("Function", bound=Callable[..., None])
 Arguments = TypeVar("Arguments")
 
 
-def option(name: str) -> Any:
-    """The option of one run argument, for another command that has it too: name, help, panel and bounds."""
-    return typer_option({entry.name: entry for entry in fields(RunArguments)}[name])
+def option(name: str, **details: Any) -> Any:
+    """The option of one run argument, for another command that has it too: name, help, panel and bounds.
+
+    `details`: fields of `bench.config.option.Option` that differ there.
+    """
+    return typer_option({entry.name: entry for entry in fields(RunArguments)}[name], **details)
 
 
-def typer_option(entry: Field[Any]) -> Any:
-    """A field's option as typer describes it."""
-    details = option_of(entry)
+def typer_option(entry: Field[Any], **changes: Any) -> Any:
+    """A field's option as typer describes it, with `changes` of its details."""
+    details = replace(option_of(entry), **changes)
     note = " May be repeated." if details.repeatable else ""
     return typer.Option(
         f"--{details.name}",
@@ -35,8 +38,8 @@ def typer_option(entry: Field[Any]) -> Any:
     )
 
 
-def takes_run_arguments(table: type = RunArguments) -> Callable[[Function], Function]:
-    """Decorate a command `f(context, **arguments)`: typer gives it an option for every field of the table.
+def takes_run_arguments(table: type = RunArguments, without: Collection[str] = ()) -> Callable[[Function], Function]:
+    """Decorate a command `f(context, **arguments)`: typer gives it an option for every field but those of `without`.
 
     Further parameters of the command stay and come last.
     """
@@ -49,7 +52,8 @@ def takes_run_arguments(table: type = RunArguments) -> Callable[[Function], Func
             if parameter.kind is not inspect.Parameter.VAR_KEYWORD
         ]
         context, *rest = (parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own)
-        signature = inspect.Signature([context, *map(parameter_of(table), fields(table)), *rest])
+        wanted = [entry for entry in fields(table) if entry.name not in without]
+        signature = inspect.Signature([context, *map(parameter_of(table), wanted), *rest])
         function.__signature__ = signature  # type: ignore[attr-defined]
         return function
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli.argv import canonical
-from bench.cli.common import say, typed, up_to_date
-from bench.cli.grids import display, finish, request_of
-from bench.cli.options import option
-from bench.config.run_arguments import CORRECTIONS, FAMILIES, INTERVALS, VerdictArguments
+from bench.cli.common import print_all, say, typed, up_to_date
+from bench.cli.grids import as_run, display, finish, refuse_rounds
+from bench.cli.options import option, parsed_arguments, takes_run_arguments
+from bench.config.run_arguments import VerdictArguments
 from bench.errors import UserError
-from tasks.errors import plural
 
 if TYPE_CHECKING:
     from bench.config.request import Request
@@ -24,18 +23,14 @@ KEEP_HELP = "Write only this share of the rows, those with the largest weights: 
 THRESHOLD_HELP = "Write only the rows with at least this weight."
 
 
+@takes_run_arguments(VerdictArguments)
 def report(
+    context: typer.Context,
     out: Annotated[Path, option("out")] = Path("runs"),
     stores: Annotated[
         list[Path] | None, typer.Option("--from", help="Several stores in place of --out, merged: --from A B.")
     ] = None,
     reports: Annotated[Path, option("reports")] = Path("reports"),
-    baseline: Annotated[str, option("baseline")] = "ce",
-    delta: Annotated[float, option("delta")] = 1.0,
-    correction: Annotated[CORRECTIONS, option("correction")] = "holm",
-    allow_mixed: Annotated[bool, option("allow_mixed")] = False,
-    family: Annotated[FAMILIES, option("family")] = "task",
-    intervals: Annotated[INTERVALS, option("intervals")] = "simultaneous",
     no_figures: Annotated[bool, option("figures")] = False,
     format_: Annotated[
         str, typer.Option("--format", help="The formats to write: md, html, tex, csv, json, xlsx, joined by commas.")
@@ -44,6 +39,7 @@ def report(
         bool,
         typer.Option("--check", help="Write nothing; exit code 1 if the report is not up to date with its store."),
     ] = False,
+    **verdicts: Any,
 ) -> None:
     """Write the leaderboard of all cells in one or more stores, without training."""
     from bench.commands.arguments import rules
@@ -52,25 +48,17 @@ def report(
 
     sources = [up_to_date(store) for store in stores or [out]]
     if check:
-        differences = list(reporting.check(sources, reports))
-        for line in differences:
-            say(line)
-        names = ", ".join(f"{source}/" for source in sources)
-        if differences:
-            say(f"{reports}/ is not up to date with {names}: {plural(len(differences), 'file')} would change")
-            raise typer.Exit(1)
-        say(f"{reports}/ is up to date with {names}")
-        return
+        return print_all(*reporting.check(sources, reports))
     formats = reporting.formats_of(format_)
     writable(reports)
-    judgement = rules(VerdictArguments(baseline, delta, correction, allow_mixed, family, intervals))
+    judgement = rules(parsed_arguments(context.params, VerdictArguments))
     how: Any = {"command": typed(), "figures": not no_figures, "formats": formats}
     written = reporting.report(sources, reports, judgement, **how)
-    for line in reporting.left_from_before(reports, formats):
-        say(line)
+    print_all(reporting.left_from_before(reports, formats))
     say(f"leaderboard: {written}")
 
 
+@takes_run_arguments(VerdictArguments)
 def advise(
     context: typer.Context,
     budget: Annotated[
@@ -86,11 +74,7 @@ def advise(
         Path | None, typer.Option("--to", help="Write to this file: advice.md, advice.html or advice.json.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON in place of Markdown.")] = False,
-    baseline: Annotated[str, option("baseline")] = "ce",
-    delta: Annotated[float, option("delta")] = 1.0,
-    correction: Annotated[CORRECTIONS, option("correction")] = "holm",
-    allow_mixed: Annotated[bool, option("allow_mixed")] = False,
-    family: Annotated[FAMILIES, option("family")] = "task",
+    **verdicts: Any,
 ) -> None:
     """Say in three sentences per task whether the generated set helps, which method to use, and what is open.
 
@@ -101,7 +85,7 @@ def advise(
     from bench.commands.reports import advise as advising
 
     form = advising.form_of(to, json=json)
-    judgement = rules(VerdictArguments(baseline, delta, correction, allow_mixed, family))
+    judgement = rules(parsed_arguments(context.params, VerdictArguments))
     result = None
     if budget is not None or context.args:
         if stores:
@@ -124,19 +108,15 @@ def advised_run(context: typer.Context, budget: str | None, task: str | None) ->
     from bench.commands.reports.advise_rounds import in_rounds
     from bench.planning.estimate import budget_seconds
 
-    commands: Any = context.find_root().command
     if budget is None:
         raise UserError(f"advise runs cells only with --budget, such as --budget 10m; unknown here: {context.args[0]}")
     if refused := [word for word in context.args if word.partition("=")[0] in ("--methods", "--seeds", "--seed")]:
         raise UserError(f"advise --budget chooses methods and seeds itself; leave out {refused[0]}, or use `bench run`")
-    values = context.params
-    shared = [f"--{name}={values[name]}" for name in ("out", "baseline", "delta", "correction", "family")]
-    shared += ["--allow-mixed"] if values["allow_mixed"] else []
-    shared += [f"--tasks={task}"] if task else []
+    names = ("out", *(entry.name for entry in fields(VerdictArguments)))
+    shared = [f"--{name}={context.params[name]}" for name in names] + ([f"--tasks={task}"] if task else [])
 
     def make(methods: str, seeds: int) -> tuple[Request, Options]:
-        line = [*context.args, *shared, "--methods", methods, "--seeds", str(seeds)]
-        return request_of(commands.commands["run"].make_context("run", canonical(line, commands)).params)
+        return as_run(context, [*context.args, *shared, f"--methods={methods}", f"--seeds={seeds}"])
 
     return in_rounds(make, budget_seconds(budget), say, display())
 
@@ -151,24 +131,27 @@ def labels(
         str | None,
         typer.Option(help="Sizes of the small real set: 25,50,100,200 (default: five, by halves of the pool)."),
     ] = None,
-    seeds: Annotated[int, option("seeds")] = 5,
+    seeds: Annotated[int | None, option("seeds")] = None,
 ) -> None:
     """How many more labelled rows would help? A learning curve over nested small real sets, with a fitted power law.
 
-    Takes every option of `run` except --tasks. Macro-F1 has a curve too, in which rare classes count like others.
+    Takes every option of `run` except --tasks; its files are in the folder labels of --reports. Macro-F1 has a curve
+    too, in which rare classes count like others.
     """
     from bench.commands.reports import labels as labelling
     from bench.config.stress_axis import along
 
-    commands: Any = context.find_root().command
     if any(argument.partition("=")[0] == "--tasks" for argument in context.args):
         raise UserError("labels takes one --task, not --tasks")
 
     def make(tasks: str | None) -> tuple[Request, Options]:
-        line = [*context.args, "--methods", methods, "--seeds", str(seeds), *(["--tasks", tasks] if tasks else [])]
-        return request_of(commands.commands["run"].make_context("run", canonical(line, commands)).params)
+        given = {"--methods": methods, "--seeds": seeds, "--tasks": tasks}
+        return as_run(
+            context, [*context.args, *(f"{name}={value}" for name, value in given.items() if value is not None)]
+        )
 
-    request, _ = make(task)
+    request, options = make(task)
+    refuse_rounds(options, "labels trains all seeds of its sizes")
     if len(request.tasks) != 1:
         raise UserError("labels takes one --task")
     points, notes = (labelling.sizes_of(sizes), []) if sizes else labelling.default_of(request)
@@ -178,29 +161,26 @@ def labels(
     finish(labelling.labels(request, options, say, display()))
 
 
+@takes_run_arguments(VerdictArguments, without=("baseline",))
 def compare(
+    context: typer.Context,
     a: Annotated[str, typer.Argument(help="A method, written as in the leaderboard.")],
     b: Annotated[str, typer.Argument(help="The method to compare it with.")],
     task: Annotated[str | None, typer.Option(help="Only this task.")] = None,
     out: Annotated[Path, option("out")] = Path("runs"),
-    delta: Annotated[float, option("delta")] = 1.0,
-    correction: Annotated[CORRECTIONS, option("correction")] = "holm",
-    allow_mixed: Annotated[bool, option("allow_mixed")] = False,
-    family: Annotated[FAMILIES, option("family")] = "task",
-    intervals: Annotated[INTERVALS, option("intervals")] = "simultaneous",
     non_inferior: Annotated[
         float | None,
         typer.Option(help="Also test whether A loses less than this many points against B."),
     ] = None,
+    **verdicts: Any,
 ) -> None:
     """Compare two methods of a store: difference, interval, verdict, and the numbers behind them."""
     from bench.commands.arguments import rules
     from bench.commands.reports.compare import compare as lines
 
-    judgement = rules(VerdictArguments(b, delta, correction, allow_mixed, family, intervals))
+    judgement = rules(parsed_arguments({**context.params, "baseline": b}, VerdictArguments))
     margin = None if non_inferior is None else non_inferior / 100
-    for line in lines(up_to_date(out), a, judgement, task=task, margin=margin):
-        say(line)
+    print_all(lines(up_to_date(out), a, judgement, task=task, margin=margin))
 
 
 def changes(
@@ -227,8 +207,7 @@ def variance(
     from bench.store.files import writable
 
     writable(reports)
-    for line in lines(up_to_date(out), rules(VerdictArguments(baseline)), reports):
-        say(line)
+    print_all(lines(up_to_date(out), rules(VerdictArguments(baseline)), reports))
 
 
 def weights(
@@ -258,12 +237,9 @@ def weights(
     rows = Filter(keep, threshold)
     checked(to, rows)
     if to is not None:
-        for line in write_weights(up_to_date(out), cell, to, rows):
-            say(line)
-        return
-
-    for line in lines(up_to_date(out), " ".join(cell), top=top, with_texts=with_texts):
-        say(line)
+        print_all(write_weights(up_to_date(out), cell, to, rows))
+    else:
+        print_all(lines(up_to_date(out), " ".join(cell), top=top, with_texts=with_texts))
 
 
 def calibrate(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.common import say, up_to_date
+from bench.cli.common import print_all, say, up_to_date
 from bench.cli.options import option
 
 
@@ -51,8 +51,7 @@ def list_(
         Listing.ENGINES: listing.engines,
         Listing.CELLS: lambda: listing.cells(up_to_date(out), failed),
     }
-    for line in listings[what]():
-        say(line)
+    print_all(listings[what]())
 
 
 def show(
@@ -66,8 +65,7 @@ def show(
 
     out = up_to_date(out)
     folder = find.find(out, " ".join(cell))
-    for line in show.diff(folder, find.find(out, other)) if other else show.show(folder):
-        say(line)
+    print_all(show.diff(folder, find.find(out, other)) if other else show.show(folder))
 
 
 def clean(
@@ -80,8 +78,7 @@ def clean(
     from bench.remote.opened import opened
 
     with opened(out, removes=yes, whole=False) as root:
-        for line in cleaning(root, failed=failed, remove=yes):
-            say(line)
+        print_all(cleaning(root, failed=failed, remove=yes))
 
 
 def doctor(
@@ -131,10 +128,9 @@ def publish(
     from bench.leaderboard import Rules
     from bench.remote.opened import fetched
 
-    for line in publishing(
-        fetched(out, whole=texts), to, name, Rules(baseline=baseline), texts=texts, figures=not no_figures
-    ):
-        say(line)
+    print_all(
+        publishing(fetched(out, whole=texts), to, name, Rules(baseline=baseline), texts=texts, figures=not no_figures)
+    )
 
 
 def import_(
@@ -148,11 +144,3 @@ def import_(
     with opened(out, may_be_new=True) as root:
         lines, sound = import_bundles(bundles, root)
     print_all(lines, sound)
-
-
-def print_all(lines: list[str], sound: bool) -> None:
-    """Print lines, and end with exit code 1 if something was not sound."""
-    for line in lines:
-        say(line)
-    if not sound:
-        raise typer.Exit(1)

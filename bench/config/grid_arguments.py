@@ -30,8 +30,8 @@ class SelectionArguments:
             type=str | None,
         ),
     )
-    seeds: int | str | Sequence[int] = field(
-        default=5, metadata=option(GRID, "Number of seeds, counted from 0.", type=int)
+    seeds: int | str | Sequence[int] | None = field(
+        default=None, metadata=option(GRID, "Number of seeds, counted from 0 (default: 5).", type=int | None)
     )
     seed: int | str | Sequence[int] | None = field(
         default=None, metadata=option(GRID, 'Exactly these seeds, in place of --seeds: "3,7".', type=str | None)

@@ -28,6 +28,7 @@ from tasks.sources.table import Table
 
 MOST_DIGITS = 18  # of a number of rows
 MOST_SEEDS = 10_000  # a larger number of seeds is a typing error
+USUAL_SEEDS = 5
 ALL_METHODS = GridArguments()  # the grid of `bench run` without options
 
 
@@ -52,6 +53,7 @@ class Request:
     checker_encoder: str | None = None  # None: the encoder of the classifier
     checkers: Mapping[str, str] = field(default_factory=dict)  # checker -> the trained model that replaces it
     left_out: Mapping[str, str] = field(default_factory=dict)  # methods that groups leave out -> why
+    seeds_given: bool = False  # with --seeds or --seed, where others have the usual number
     looks: tuple[int, ...] = ()  # numbers of seeds at which verdicts are read, where that is planned
     limit: int | None = None  # a smoke run: at most so many rows in each role, and no report
 
@@ -104,7 +106,8 @@ def make_request(arguments: GridArguments = ALL_METHODS, /, **changes: Any) -> R
     return Request(
         methods=chosen,
         tasks=tasks,
-        seeds=seed_list(grid.seeds) if grid.seed is None else exact_seeds(grid.seed),
+        seeds=seeds_of(grid),
+        seeds_given=(grid.seeds, grid.seed) != (None, None),
         encoders=names(grid.encoder or preset.encoder),
         checker_encoder=grid.checker_encoder,
         preset=grid.preset,
@@ -227,6 +230,13 @@ def names(text: str | Sequence[str]) -> tuple[str, ...]:
     if not all(unique):
         raise UserError(f"an empty name in the list {short_repr(text)}")
     return unique
+
+
+def seeds_of(grid: GridArguments) -> tuple[int, ...]:
+    """The seeds of --seed, else of --seeds, else the usual ones."""
+    if grid.seed is not None:
+        return exact_seeds(grid.seed)
+    return seed_list(USUAL_SEEDS if grid.seeds is None else grid.seeds)
 
 
 def seed_list(seeds: int | str | Sequence[int]) -> tuple[int, ...]:

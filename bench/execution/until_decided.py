@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench.config.grid_arguments import SelectionArguments
-from bench.config.request import Request, seed_list
+from bench.config.request import Request
 from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.grid import Options, Result, run
@@ -106,7 +105,7 @@ def looks_of(request: Request, options: Options, most: int) -> tuple[int, ...]:
     """The planned looks. Raises UserError for a request without a baseline, and where looks cannot be taken."""
     if most < FEWEST:
         raise UserError(f"--until-decided needs --max-seeds {FEWEST} or more, not {most}")
-    if request.seeds not in (seed_list(SelectionArguments.seeds), tuple(range(most))):
+    if request.seeds_given and request.seeds != tuple(range(most)):
         raise UserError("--until-decided counts seeds from 0: use --max-seeds in place of --seeds and --seed")
     if request.settings.vary is not None:
         raise UserError("--until-decided reads verdicts on all sources of variation together; leave out vary")

@@ -59,7 +59,7 @@ def load_task(
         check_rows(pool, spec.labels, folds, prefix)
         notes.append(note(len(pool), folds) + clusters_ignored(pool))
     else:
-        held, pool = (rows["test"], rows["real"]) if "test" in rows else _split(reader, rows)
+        held, pool = (rows["test"], rows["real"]) if "test" in rows else _split(reader, rows, test_size)
     held_keys = set(held.keys)
     default_test = min(spec.sizes.test, len(held))
     size = default_test if test_size == "default" else test_size
@@ -78,7 +78,7 @@ def load_task(
         generated=next(iter(generations.values()), generated),
         generations=generations,
         pool=pool,
-        test=held if folds else with_clusters(_test(spec, prefix, held, size, notes), notes),
+        test=held if folds else with_clusters(_test(spec, prefix, held, size), notes),
         validation=_validation(rows.get("validation"), held_keys, prefix, notes),
         notes=tuple(notes),
         about=(reader.block.about or "") if not places else "",
@@ -147,8 +147,11 @@ def _folds(reader: Reader, rows: Mapping[str, Rows], test_size: TestSize, reques
     return count
 
 
-def _split(reader: Reader, roles: Mapping[str, Rows]) -> tuple[Rows, Rows]:
-    """Split the test off the real rows: the rows held out, and the pool. Raises `DataError` if there are too few."""
+def _split(reader: Reader, roles: Mapping[str, Rows], test_size: TestSize) -> tuple[Rows, Rows]:
+    """Split the test off the real rows: the rows held out, and the pool, which do not depend on `test_size`.
+
+    Raises `DataError` if there are too few.
+    """
     rows = roles.get("held", roles["real"])
     split, most = reader.block.split, reader.spec.sizes.test
     if split is None and len(rows) < MINIMUM_TO_SPLIT:
@@ -162,9 +165,11 @@ def _split(reader: Reader, roles: Mapping[str, Rows]) -> tuple[Rows, Rows]:
         raise DataError(f"{what} leaves none of the {len(rows)} real rows")
     held = draw(reader.spec.name, rows, TEST_SEED, size, what, minimum=1)
     if split is None:
+        fewer = isinstance(test_size, int) and test_size < size
+        are = f"held out; {test_size:,} of them are the test (--test-size), and the others" if fewer else "the test and"
         reader.notes.append(
             f"no test set was given: {size:,} of the {len(rows):,} real rows, stratified by label and chosen by a "
-            "hash of their text, are the test and are not trained on"
+            f"hash of their text, are {are} are not trained on"
         )
     rest = rows.take(np.setdiff1d(np.arange(len(rows)), held))
     return rows.take(held), roles["real"] if "held" in roles else rest
@@ -180,17 +185,10 @@ def _default_real(reader: Reader, pool: int, folds: int) -> int:
     return sizes.get(reader.source, sizes["default"])
 
 
-def _test(spec: TaskSpec, prefix: str, held: Rows, size: int | None, notes: list[str]) -> Rows:
-    """At most `size` of the held-out rows; a note counts them.
-
-    The others are not trained on either, so `size` changes only the test.
-    """
+def _test(spec: TaskSpec, prefix: str, held: Rows, size: int | None) -> Rows:
+    """At most `size` of the held-out rows. The others are not trained on either, so `size` changes only the test."""
     if size is None or size >= len(held):
         return held
-    notes.append(
-        f"{size:,} of the {len(held):,} test rows are used, stratified by label and chosen by a hash of their text; "
-        "--test-size all takes them all"
-    )
     return held.take(draw(spec.name, held, TEST_SEED, size, f"{prefix}: a test of {plural(size, 'row')}", minimum=1))
 
 

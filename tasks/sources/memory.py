@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import DataError, short_repr
+from tasks.errors import DataError
 from tasks.sources.table import Table, check_names_differ, rows_as_columns
 
 if TYPE_CHECKING:
@@ -39,9 +39,6 @@ def _columns(rows: Any, name: str) -> dict[str, list[Any]]:
             raise DataError(f"{name}: a stream of rows; give datasets.Dataset.from_list(list(rows))")
         return columns_of(rows, name)
     if isinstance(rows, Mapping):
-        for column, cells in rows.items():
-            if isinstance(cells, str) or not isinstance(cells, Iterable):
-                raise DataError(f"{name}: column {column!r} is {short_repr(cells)}, not a list of cells")
         return {str(column): list(cells) for column, cells in rows.items()}
     if isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows):
         return rows_as_columns([dict(row) for row in rows])

@@ -118,8 +118,6 @@ def test_rows_in_memory() -> None:
         ([], r"real \(list\): no rows"),
         (FRAME[:0], r"real \(DataFrame\): no rows"),
         ({"text": ["a"], "label": []}, "the columns have different numbers of rows"),
-        ({"text": ["a"], "label": 3}, r"real \(dict\): column 'label' is 3, not a list of cells"),
-        ({"text": "abc", "label": "xyz"}, "column 'text' is 'abc', not a list of cells"),
         (["a"], "rows must be a path"),
     ],
 )

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import DataError, Rows, load_spec, normalised
@@ -58,7 +58,6 @@ def test_golden_order():
 counts = st.lists(st.integers(2, 60), min_size=2, max_size=5)
 
 
-@settings(deadline=None)
 @given(counts, st.integers(0, 3))
 def test_draws_are_nested_and_near_the_natural_shares(counts, seed):
     labels = np.repeat(np.arange(len(counts)), counts)
@@ -73,7 +72,6 @@ def test_draws_are_nested_and_near_the_natural_shares(counts, seed):
         assert (np.abs(drawn - size * shares) < slack + 1e-9).all()
 
 
-@settings(deadline=None)
 @given(counts, st.randoms(use_true_random=False))
 def test_draws_do_not_depend_on_the_order_of_the_file(counts, random):
     labels = np.repeat(np.arange(len(counts)), counts)
@@ -134,7 +132,6 @@ def test_content_hash_follows_the_content():
     assert others[1].content_hash(with_labels=False) != base.content_hash(with_labels=False)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(), st.text()), min_size=1, max_size=6))
 def test_content_hash_and_keys_take_any_text(pairs):
     rows = rows_of([0] * len(pairs), [text for text, _ in pairs], [pair for _, pair in pairs])

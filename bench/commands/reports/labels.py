@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ SIZES = 5  # of a curve, each half of the next one
 STEP = 0.01  # one point
 AXIS = "real"
 METRICS = ("accuracy", "macro-F1")  # in the second, rare classes count as much as frequent ones; not of folds
-FILE, FIGURE, KINDS = "labels.json", "labels", ("svg", "png")
+OWN, FILE, FIGURE, KINDS = "labels", "labels.json", "labels", ("svg", "png")
 Show = Callable[[Progress], AbstractContextManager[object]]
 
 
@@ -94,7 +94,11 @@ class Fitted:
 
 
 def labels(request: Request, options: Options, say: Say, show: Show) -> Result:
-    """Run the grid of all sizes, print the curves, and write `labels.json` and a figure beside its leaderboard."""
+    """Run the grid of all sizes, print the curves, and write `labels.json` and a figure beside its leaderboard.
+
+    All of them are in a folder of their own in the folder of reports, which has the leaderboard of another grid.
+    """
+    options = replace(options, reports=options.reports / OWN)
     result = run(request, options, say, show)
     if options.dry_run or result.interrupted:
         return result

@@ -20,6 +20,7 @@ from bench.store.looks import record_look, with_looks
 from bench.store.manifest import grids, stored
 from bench.store.merge import merged
 from bench.store.schemas import WrittenReport
+from tasks.errors import plural
 
 __all__ = ["check", "formats_of", "gathered", "left_from_before", "looked", "report"]
 
@@ -61,7 +62,16 @@ def gathered(stores: Sequence[Path], rules: Rules) -> tuple[dict[str, Any], Path
     return with_looks(stores, merged(stores, allow_mixed=rules.allow_mixed)), Path()
 
 
-def check(stores: Sequence[Path], reports: Path) -> Iterator[str]:
+def check(stores: Sequence[Path], reports: Path) -> tuple[list[str], bool]:
+    """A line for each file of a report that would change if it were written now, and one on all; whether none would."""
+    lines, names = list(changes_now(stores, reports)), ", ".join(f"{store}/" for store in stores)
+    if lines:
+        changed = plural(len(lines), "file")
+        return [*lines, f"{reports}/ is not up to date with {names}: {changed} would change"], False
+    return [f"{reports}/ is up to date with {names}"], True
+
+
+def changes_now(stores: Sequence[Path], reports: Path) -> Iterator[str]:
     """A line for each file of a report that would change if it were written now.
 
     The grid (one of the store, or all of them) and the rules are the ones that the report itself states. Raises

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.config.expressions import Expression, parse
@@ -72,7 +72,6 @@ def test_files_whose_names_have_brackets_and_quotes(tmp_path: Path, monkeypatch:
         parse("twitter(real=50)", "[]")
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab,()[]='\" 1.", max_size=20))
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:

@@ -104,6 +104,8 @@ def test_a_table_that_is_not_informative_goes_on(rounds: Callable[..., Any], mon
     [
         ({"seed": "3,7"}, {}, "use --max-seeds in place of --seeds and --seed"),
         ({"seeds": 7}, {}, "use --max-seeds in place of --seeds and --seed"),
+        ({"seeds": 5}, {}, "use --max-seeds in place of --seeds and --seed"),  # as many as by default
+        ({"seed": "0,1,2,3,4"}, {}, "use --max-seeds in place of --seeds and --seed"),
         ({"limit": 40}, {}, "leave out one of them"),
         ({"methods": "focal,dimp"}, {}, "needs the baseline ce among the methods"),
         ({"methods": "ce"}, {}, "needs a method to compare with ce"),

@@ -48,15 +48,24 @@ def test_a_curve_is_fitted_through_the_means_of_the_cells(tmp_path):
 
 def test_the_command_prints_and_writes_the_curves(tmp_path, monkeypatch):
     manifest = grid(tmp_path / "runs")
-    monkeypatch.setattr(labels, "run", lambda *_: Result(manifest, tmp_path / "runs"))
+    folders = []
+    monkeypatch.setattr(
+        labels, "run", lambda _, options, *__: folders.append(options.reports) or Result(manifest, tmp_path / "runs")
+    )
     lines = []
+    leaderboard = tmp_path / "reports" / "figures" / "labels.png"  # of another grid
+    leaderboard.parent.mkdir(parents=True)
+    leaderboard.write_bytes(b"other")
     labels.labels(None, Options(reports=tmp_path / "reports"), lines.append, None)
+    assert leaderboard.read_bytes() == b"other"
+    own = tmp_path / "reports" / "labels"
     assert any(line.startswith("Tweet polarity, real-only, macro-F1 by labelled rows: 25: ") for line in lines)
     assert sum("one point more takes" in line for line in lines) == 2
-    written = json.loads((tmp_path / "reports" / "labels.json").read_text())
+    written = json.loads((own / "labels.json").read_text())
     assert [one["metric"] for one in written] == ["accuracy", "macro-F1"]
-    assert (tmp_path / "reports" / "figures" / "labels.png").read_bytes().startswith(b"\x89PNG")
-    assert b"<svg" in (tmp_path / "reports" / "figures" / "labels.svg").read_bytes()
+    assert (own / "figures" / "labels.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (own / "figures" / "labels.svg").read_bytes()
+    assert folders == [own], "its leaderboard of all sizes"
     assert lines[-1].startswith("written: ")
     assert lines[-1].endswith("labels.png")
 
@@ -156,6 +165,7 @@ def test_nothing_is_said_beyond_four_times_the_largest_size(rows, text):
         (("--sizes", "a,b"), "is no list of numbers"),
         (("--tasks", "twitter"), "labels takes one --task, not --tasks"),
         (("--task", "twitter,financial"), "labels takes one --task"),
+        (("--until-decided",), "labels trains all seeds of its sizes; --until-decided and --max-seeds are for run"),
         (("--task", "twitter", "--sizes", "10,20,30,9999"), "more than the 1499 real rows"),
     ],
 )
