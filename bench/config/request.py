@@ -172,6 +172,8 @@ def refuse_empty(grid: GridArguments) -> None:
         "generated",
         "real",
         "test",
+        "labels",
+        "drop_labels",
         "data_dir",
         "encoder",
         "protocol",
@@ -185,7 +187,8 @@ def refuse_empty(grid: GridArguments) -> None:
 
 def refuse_options_of_files(grid: GridArguments) -> None:
     """Raise UserError for an option on how the user's own rows are read, in a grid without any."""
-    for name in (*get_args(ColumnRole), "labels", "drop_labels", "skip_empty"):
+    per_role = [f"{role}_{what}" for role in USER_ROLES for what in (*get_args(ColumnRole), "labels")]
+    for name in (*get_args(ColumnRole), "labels", *per_role, "drop_labels", "skip_empty"):
         if getattr(grid, name):
             raise UserError(
                 f"{option_name(name)} is for your own rows, and this grid has none; give --generated FILE, --real FILE "

@@ -29,6 +29,7 @@ from tasks.spec import TaskSpec, load_spec
 TestSize = int | Literal["default"] | None
 # With fewer real rows, half of them make too small a test: at 50 rows an accuracy is known to within 14 points.
 MINIMUM_TO_SPLIT = 100
+IN_TEST = "in the test"
 
 
 def load_task(
@@ -63,7 +64,8 @@ def load_task(
     held_keys = set(held.keys)
     default_test = min(spec.sizes.test, len(held))
     size = default_test if test_size == "default" else test_size
-    generated = _without(held_keys, rows["generated"], "generated rows", prefix, notes)
+    where = "among the real rows, which are the test too" if folds else IN_TEST
+    generated = _without(held_keys, rows["generated"], "generated rows", prefix, notes, where)
     if not folds:
         pool = _without(held_keys, pool, "real rows", prefix, notes)
     if drop_copies:
@@ -192,14 +194,14 @@ def _test(spec: TaskSpec, prefix: str, held: Rows, size: int | None) -> Rows:
     return held.take(draw(spec.name, held, TEST_SEED, size, f"{prefix}: a test of {plural(size, 'row')}", minimum=1))
 
 
-def _without(test_keys: set[str], rows: Rows, what: str, prefix: str, notes: list[str]) -> Rows:
+def _without(test_keys: set[str], rows: Rows, what: str, prefix: str, notes: list[str], where: str = IN_TEST) -> Rows:
     """The rows whose text is not in the test; a note counts the others. Raises `DataError` if none is left."""
     mask = np.array([key not in test_keys for key in rows.keys], dtype=np.bool_)
     removed = len(rows) - int(mask.sum())
     if removed == len(rows):
-        raise DataError(f"{prefix}: all {removed:,} {what} are also in the test")
+        raise DataError(f"{prefix}: all {removed:,} {what} are also {where}")
     if removed:
-        notes.append(f"removed {removed:,} of {len(rows):,} {what} whose text is also in the test")
+        notes.append(f"removed {removed:,} of {len(rows):,} {what} whose text is also {where}")
     return rows.take(mask) if removed else rows
 
 

@@ -19,6 +19,7 @@ from tasks.sources.table import Table, check_names_differ
 if TYPE_CHECKING:
     import pyarrow as pa
 
+PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz")
 MAX_VALUES = 2**26  # of a Parquet file of rows: 67 million cells, which are 3 GB as Python's objects
 
 
@@ -30,7 +31,8 @@ def read_table(path: Path) -> Table:
         reader = READERS.get(path.suffix.lower())
         if reader is None:
             kind = path.suffix or "a file without a suffix"
-            raise DataError(f"{path}: cannot read {kind}; readable: {join_names(READERS)}")
+            unpack = "; unpack it first" if path.suffix.lower() in PACKED else ""
+            raise DataError(f"{path}: cannot read {kind}{unpack}; readable: {join_names(READERS)}")
         table = reader(path)
         label_names = label_names_of(path.parent / "dataset.json")
     except OSError as error:

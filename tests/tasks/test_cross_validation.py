@@ -58,7 +58,7 @@ def test_equal_texts_stay_in_one_fold_and_no_generated_row_has_one(tmp_path: Pat
     pd.concat([pd.read_csv(generated), frame.head(5)]).to_csv(generated, index=False)
     data = load("files", places={"generated": generated, "real": real})
     assert len(data.generated) == 80
-    assert "removed 5 of 85 generated rows whose text is also in the test" in data.notes
+    assert "removed 5 of 85 generated rows whose text is also among the real rows, which are the test too" in data.notes
     for seed in range(FOLDS):
         part = stressed(data, {}, seed)
         assert not set(part.test.keys) & set(part.pool.keys)

@@ -218,6 +218,8 @@ def test_unreadable_kinds_of_file(task_folder):
     (task_folder / "bad.docx").write_bytes(b"x")
     readable = ".parquet, .jsonl, .ndjson, .json, .csv, .tsv, .xlsx, .arrow"
     assert message_of(task_folder, "bad.docx") == f": cannot read .docx; readable: {readable}"
+    (task_folder / "bad.csv.gz").write_bytes(b"x")
+    assert message_of(task_folder, "bad.csv.gz") == f": cannot read .gz; unpack it first; readable: {readable}"
     (task_folder / "bad.csv").mkdir()
     assert message_of(task_folder, "bad.csv") == ": this is a folder, not a file"
 

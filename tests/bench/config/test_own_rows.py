@@ -152,7 +152,9 @@ def test_validate_takes_the_options(
     assert "a run trains on" not in printed.out, "all rows"
 
 
-@pytest.mark.parametrize("option", [{"text": "body"}, {"labels": "a=b"}, {"drop_labels": "a"}, {"skip_empty": True}])
+@pytest.mark.parametrize(
+    "option", [{"text": "body"}, {"labels": "a=b"}, {"real_text": "x"}, {"drop_labels": "a"}, {"skip_empty": True}]
+)
 def test_options_of_own_rows_need_some(option: dict[str, Any], files: dict[str, str]) -> None:
     """They were ignored without a word."""
     (name,) = option
