@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -19,6 +20,8 @@ LEAST_ROWS = 10  # fewer rows say nothing about how varied a column is
 
 def column_findings(table: Table, role: str, columns: Columns, named: Collection[str]) -> Iterator[Finding]:
     """The findings for one table; none for the columns that are `named`, such as `text`, instead of guessed."""
+    if "text" not in named:
+        yield from _same_name(table, role, columns.text)
     if "text" not in named and columns.text_pair is None:
         yield from _text_findings(table, role, columns)
     if "label" not in named:
@@ -27,9 +30,19 @@ def column_findings(table: Table, role: str, columns: Columns, named: Collection
             if name.strip().lower() in LABELS and name != columns.label and [str(cell) for cell in cells] != labels:
                 text = (
                     f"{table.origin}: the labels are those of column {columns.label!r}, but column {name!r} may hold "
-                    f"them; {option_name('label', role)} {name} takes it"
+                    f"them; {option_name('label', role)} {shlex.quote(name)} takes it"
                 )
                 yield Finding("label-column", Level.MEND, f"two columns of labels in the {role} rows", text, (role,))
+
+
+def _same_name(table: Table, role: str, taken: str) -> Iterator[Finding]:
+    for name, cells in table.columns.items():
+        if name != taken and name.strip().lower() == taken.strip().lower() and cells != table.columns[taken]:
+            text = (
+                f"{table.origin}: column {taken!r} was taken as the text, and column {name!r} has the same name apart "
+                f"from case and white space; {option_name('text', role)} {shlex.quote(name)} takes it"
+            )
+            yield Finding("text-column", Level.MEND, f"two columns of texts in the {role} rows", text, (role,))
 
 
 def _text_findings(table: Table, role: str, columns: Columns) -> Iterator[Finding]:
@@ -48,7 +61,7 @@ def _text_findings(table: Table, role: str, columns: Columns) -> Iterator[Findin
         text = (
             f"{table.origin}: column {columns.text!r} was taken as the text, but holds only "
             f"{plural(taken, 'different text')} in {rows:,} rows; column {best!r} holds {others[best]:,}; "
-            f"{option_name('text', role)} {best} takes it"
+            f"{option_name('text', role)} {shlex.quote(best)} takes it"
         )
         yield Finding("text-column", Level.MEND, f"a better column of texts in the {role} rows", text, (role,))
 

@@ -52,6 +52,16 @@ def test_two_columns_of_labels_are_a_warning(tmp_path: Path) -> None:
     assert warnings(read(tmp_path, same)) == (), "equal columns need no choice"
 
 
+def test_two_columns_of_one_name_are_a_warning(tmp_path: Path) -> None:
+    """The first was taken without a word."""
+    rows = [{" Text": row["text"].upper(), "text": row["text"], "label": row["label"]} for row in GENERATED]
+    assert warnings(read(tmp_path, rows)) == (
+        "generated.csv: column ' Text' was taken as the text, and column 'text' has the same name apart from case and "
+        "white space; --generated-text text takes it",
+    )
+    assert not warnings(read(tmp_path, rows, {"generated": Reading({"text": "text"})}))
+
+
 def test_columns_that_a_yaml_names_are_no_guess(tmp_path: Path) -> None:
     for role, rows in (("real", REAL), ("test", TEST), ("generated", GENERATED)):
         write(tmp_path / f"{role}.csv", [{"text": row["text"], "verdict": row["label"], "label": "x"} for row in rows])
