@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= --methods all --tasks twitter
 
-.PHONY: setup setup-dev leaderboard test test-all test-lowest coverage mutation fuzz torture faults lint docs reports bench-report bench-cpu bench-gpu clean
+.PHONY: setup setup-dev leaderboard test test-all test-lowest coverage mutation fuzz torture faults test-windows lint docs reports bench-report bench-cpu bench-gpu clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -66,10 +66,16 @@ torture: setup-dev
 faults: setup-dev
 	$(BIN)/python -m tests.faults
 
+# Tests of what depends on the system, with Windows simulated on Linux (tests/helpers/windows).
+WINDOWS_TESTS := tests/bench/store tests/bench/generate tests/torture/test_torture.py
+test-windows: setup-dev
+	PYTHONPATH=tests/helpers/windows/site:. $(BIN)/python -m pytest -n 2 --dist worksteal $(WINDOWS_TESTS)
+
 lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 -p bench -p methods -p tasks
 	PYTHONPATH=. $(BIN)/lint-imports --no-logo --no-cache
 
 # The documentation site, in build/docs/html.

@@ -52,7 +52,7 @@ def on_gpu() -> bool:
 def missing(choice: Device) -> str | None:
     """Why this machine lacks a kind of device; None if it has it."""
     if choice == "cuda" and not gpus():
-        return "there is no NVIDIA GPU that this process may use"
+        return "there is no NVIDIA GPU that this process may use (on Windows, CUDA_VISIBLE_DEVICES=0 names one)"
     if choice == "mps" and not has_mps():
         return "only Macs with Apple silicon have it"
     return None

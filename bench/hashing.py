@@ -95,4 +95,4 @@ def training_hash() -> str:
 def project_hash() -> str:
     """Hash of all Python files of the project, byte for byte. Stored with each result for information."""
     paths = sorted(path for name in ("bench", "methods", "tasks") for path in (ROOT / name).rglob("*.py"))
-    return digest([[str(path.relative_to(ROOT)), file_hash(path)] for path in paths])
+    return digest([[path.relative_to(ROOT).as_posix(), file_hash(path)] for path in paths])

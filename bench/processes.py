@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from bench import system
+
+CONTEXT = multiprocessing.get_context(system.START_METHOD)
 BEAT = 1.0  # seconds between two heartbeats
 # Words of an error that memory ran out.
 NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "failed to map segment")
@@ -56,16 +59,16 @@ def pool(parts: int) -> Iterator[ProcessPoolExecutor]:
     count = min(cores(), parts)
     with (
         without_main(),
-        ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("forkserver")) as executor,
+        ProcessPoolExecutor(count, mp_context=CONTEXT) as executor,
     ):
         yield executor
 
 
 def cores() -> int:
-    """The processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1  # macOS does not bind processes to cores
+    """The processor cores that this process may use, at most `system.MOST_PROCESSES`."""
+    # Only Linux binds processes to cores.
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(found, system.MOST_PROCESSES or found)
 
 
 def gib(size: float) -> str:
@@ -76,7 +79,7 @@ def gib(size: float) -> str:
 def peak_memory(pid: int) -> int:
     """The most bytes that a living process has had in memory; 0 if it has ended, or without /proc."""
     with contextlib.suppress(OSError, ValueError):
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
         return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
     return 0
 
@@ -88,7 +91,7 @@ def memory() -> tuple[int, int]:
     machine = psutil.virtual_memory()
     with contextlib.suppress(OSError, ValueError):
         group = Path("/sys/fs/cgroup")
-        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        limit, used = (int((group / f"memory.{name}").read_text("utf-8")) for name in ("max", "current"))
         if limit < machine.total:
             return max(0, limit - used), limit
     return machine.available, machine.total
@@ -103,5 +106,5 @@ def out_of_memory(error: BaseException) -> bool:
 def stopped(pid: int) -> bool:
     """Whether a signal stopped a process, as SIGSTOP does."""
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] == "T"
     return False

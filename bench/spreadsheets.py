@@ -32,4 +32,4 @@ def csv_of(frame: pd.DataFrame) -> tuple[str, int]:
             cells = frame.iloc[:, place].astype(object)
             escaped.isetitem(place, cells.map(harmless).to_numpy())
             count += int(cells.map(is_formula).sum())
-    return escaped.to_csv(index=False), count
+    return escaped.to_csv(index=False, lineterminator="\n"), count

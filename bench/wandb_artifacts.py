@@ -14,8 +14,9 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from bench import system
 from bench.errors import UserError
-from bench.store.files import read_json, whole_folder
+from bench.store.files import read_json, whole_folder, write_text
 from tasks.errors import short_repr
 
 SCHEME = "wandb:"
@@ -58,7 +59,7 @@ def local(name: str) -> Path:
 
 def artifact(name: str, parts: re.Match[str]) -> Path:
     """The folder of a W&B artifact; `parts` are those of its name."""
-    folder = cache() / parts["entity"] / parts["project"] / f"{parts['name']}:{parts['version']}"
+    folder = cache() / parts["entity"] / parts["project"] / system.folder_name(f"{parts['name']}:{parts['version']}")
     if re.fullmatch(r"v\d+", parts["version"]) and (folder / SEAL).exists():
         return folder  # a numbered version never changes
     if os.environ.get("WANDB_MODE") in ("offline", "disabled"):
@@ -74,14 +75,15 @@ def download(name: str, folder: Path) -> Path:
         raise UserError(f"{SCHEME}{name} is not available: {why}")
     try:
         remote = wandb.Api(timeout=PATIENCE).artifact(name)
-        target = folder.with_name(f"{folder.name.partition(':')[0]}:{remote.version}")
+        base = name.rpartition("/")[2].partition(":")[0]
+        target = folder.with_name(system.folder_name(f"{base}:{remote.version}"))
         if (target / SEAL).exists():
             return target
         shutil.rmtree(target, ignore_errors=True)  # without its seal it is not whole
         with whole_folder(target) as part:
             remote.download(root=str(part))
             remote.verify(root=str(part))
-            (part / SEAL).write_text(json.dumps({"artifact": remote.qualified_name, "digest": remote.digest}))
+            write_text(part / SEAL, json.dumps({"artifact": remote.qualified_name, "digest": remote.digest}))
     except (wandb.errors.Error, ValueError, OSError) as error:
         raise UserError(f"{SCHEME}{name} cannot be had: {' '.join(str(error).split())[:300]}") from error
     return target

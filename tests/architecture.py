@@ -50,7 +50,8 @@ def layers() -> list[list[str]]:
 
 def diagram() -> str:
     """A Mermaid flow chart of the packages. An arrow that a longer way already shows is left out."""
-    *upper, ground = layers()
+    *upper, ground, lowest = layers()
+    ground = [*ground, *lowest]
     node_of = {name: name for layer in upper for name in layer} | dict.fromkeys(ground, "ground")
     node_of |= {"methods": "methods", "tasks": "tasks"}
     uses: dict[str, set[str]] = {node: set() for node in node_of.values()}

@@ -1,12 +1,13 @@
 """The command line: parsing only. A command imports its code when it starts, so that `--help` is instant.
 
 Exit codes: 0 every cell is finished, 1 some cells failed, 2 the request cannot be met, 130 interrupted, 143 and 129
-stopped by SIGTERM and SIGHUP.
+stopped by SIGTERM and SIGHUP (149 by SIGBREAK, on Windows).
 """
 
 from __future__ import annotations
 
 import errno
+import io
 import sys
 import time
 from collections.abc import Sequence
@@ -52,10 +53,7 @@ def options_before_a_command(
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=print_version)
     ] = False,
 ) -> None:
-    """The options that stand before the name of a command. Ends with exit code 2 on a system where no command works."""
-    if sys.platform == "win32":
-        print("error: Windows lacks the file locks that a store needs; run inside WSL (wsl --install)", file=sys.stderr)
-        raise typer.Exit(2)
+    """The options that stand before the name of a command."""
 
 
 # In the order in which the help lists them.
@@ -89,6 +87,9 @@ app.command()(data.init)
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")  # where output is in Windows-1252, letters may be missing
     if problem := foreign_package():
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)

@@ -9,6 +9,7 @@ per processor and version of torch, and kept in the cache, so that all cells of 
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -117,7 +118,8 @@ def ratios(matrices: list[Operands], route: str) -> list[float]:
             for each in matrices:
                 each.products()
             seconds[one] = time.thread_time() - began
-        found.append(seconds[DEFAULT] / seconds[route])
+        # The clock of Windows moves in steps of 1/64 s.
+        found.append(seconds[DEFAULT] / seconds[route] if seconds[route] else 1.0)
     use(DEFAULT)
     return found
 
@@ -154,10 +156,11 @@ def kept_choice(make: Callable[[], Choice] = choose) -> Choice:
 
 
 def processor() -> list[str]:
-    """The processor's name and its instructions."""
+    """The processor's name and its instructions, of which Windows and macOS tell the name alone."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    return sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))})
+    told = {line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))}
+    return sorted(told) or [platform.processor()]
 
 
 _chosen = Choice()

@@ -56,10 +56,10 @@ def write(path: Path) -> None:
         "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0,
     }
-    (path / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    (path / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+    (path / "config.json").write_text(json.dumps(config, indent=1) + "\n", "utf-8", newline="\n")
+    (path / "vocab.txt").write_text("\n".join(words) + "\n", "utf-8", newline="\n")
     tokenizer = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": POSITIONS}
-    (path / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=1) + "\n", encoding="utf-8")
+    (path / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=1) + "\n", "utf-8", newline="\n")
     save_file(weights(len(words)), path / "model.safetensors", metadata={"format": "pt"})
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
+import shutil
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench import system
 from bench.errors import UserError
 from bench.processes import gib, memory, out_of_memory, peak_memory
 from tasks.errors import plural
@@ -17,9 +18,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 LITTLE = 2**16  # free bytes of a disk below which a failed write is due to it: numpy's error has no number
 # What else a signal means for a worker that it ended.
 SIGNALS = {
-    signal.SIGKILL: ", as the system sends when memory runs out",
-    signal.SIGBUS: ", as for a mapped file on a full or broken disk",
-    signal.SIGXFSZ: ", a file became larger than ulimit -f allows",
+    "SIGKILL": ", as the system sends when memory runs out",
+    "SIGBUS": ", as for a mapped file on a full or broken disk",
+    "SIGXFSZ": ", a file became larger than ulimit -f allows",
 }
 
 
@@ -41,10 +42,9 @@ def store_error(error: BaseException, root: Path) -> StoreError | None:
 def full(root: Path) -> bool:
     """Whether the disk of a folder has no space left."""
     try:
-        disk = os.statvfs(root)
+        return shutil.disk_usage(root).free < LITTLE
     except OSError:
         return False
-    return disk.f_bavail * disk.f_frsize < LITTLE
 
 
 def explained(error: BaseException) -> str:
@@ -53,11 +53,11 @@ def explained(error: BaseException) -> str:
     if "CUDA out of memory" in str(error):
         return " (fewer --workers or a smaller batch_size need less)"
     if out_of_memory(error):
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        limit = system.allowed("memory")[0]
         bound = f", ulimit -v allows {gib(limit)}" if limit >= 0 else ""
         return f" (out of memory: {figures(peak_memory(os.getpid()))}{bound}; fewer --workers need less)"
     if number in (errno.EMFILE, errno.ENFILE):
-        return f" (ulimit -n allows {resource.getrlimit(resource.RLIMIT_NOFILE)[0]} open files)"
+        return f" (ulimit -n allows {system.allowed('files')[0]} open files)"
     if number == errno.EFBIG:
         return " (ulimit -f limits the size of files)"
     return ""
@@ -73,8 +73,8 @@ def death(code: int) -> str:
     """How a process ended, from its exit code, which is negative for a signal."""
     if code >= 0:
         return f"died (exit code {code})"
-    number = signal.Signals(-code)
-    return f"died ({number.name}{SIGNALS.get(number, '')})"
+    name = signal.Signals(-code).name
+    return f"died ({name}{SIGNALS.get(name, '')})"
 
 
 def deaths_in_words(deaths: Sequence[str], peak: int) -> str:

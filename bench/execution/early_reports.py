@@ -7,7 +7,6 @@ little of its time on them: then several seeds become whole before the next.
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -18,13 +17,13 @@ from typing import Any
 from bench import leaderboard
 from bench.execution.counts import accuracy
 from bench.execution.queue import SETTLED, Queue
-from bench.execution.signals import without_interrupts
 from bench.jobs import CellJob
 from bench.planning.order import seed_numbers
 from bench.planning.plan import Plan
-from bench.processes import without_main
+from bench.processes import CONTEXT, without_main
 from bench.store.folders import State
 from bench.store.manifest import first_seeds
+from bench.system import ignoring_interrupts
 from tasks.errors import plural
 
 BEST = 5  # methods that a ranking names, and the baseline
@@ -74,10 +73,9 @@ class EarlyReports:
         due = self.process is None and time.monotonic() >= self.next_at
         if due and self.written < self.whole < self.seeds and not self.queue.closed:
             self.written, self.began = self.whole, time.monotonic()
-            context = multiprocessing.get_context("forkserver")
             arguments = (first_seeds(self.manifest, self.written), self.plan.root, self.reports, self.rules)
-            with without_main(), without_interrupts():
-                self.process = context.Process(target=write, args=arguments, daemon=True)
+            with without_main(), ignoring_interrupts():
+                self.process = CONTEXT.Process(target=write, args=arguments, daemon=True)
                 self.process.start()
 
     def finish(self) -> None:

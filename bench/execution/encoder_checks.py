@@ -98,7 +98,7 @@ def add_notes(manifest: dict[str, Any], plan: Plan, notes: Mapping[str, list[str
 
     The checks themselves are named among the folders that the grid needs, so that `bench clean` keeps them.
     """
-    checks = {str(job.folder.relative_to(plan.root)) for job in encoder_jobs(plan.jobs.values(), plan.root)}
+    checks = {job.folder.relative_to(plan.root).as_posix() for job in encoder_jobs(plan.jobs.values(), plan.root)}
     manifest[PRECOMPUTED] = sorted({*manifest[PRECOMPUTED], *checks})
     for section in manifest["sections"]:
         hashes = (section["encoder_hash"], section["checker_encoder_hash"], *section["given_checkers"].values())

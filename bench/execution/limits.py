@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from bench import system
 from bench.config.run_arguments import ExecutionArguments
 from bench.devices import Device, missing
 from bench.errors import UserError
@@ -58,17 +58,20 @@ def require_device(choice: Device) -> None:
 
 
 def require_limits(workers: int) -> None:
-    """Raise UserError where the shell's limits are too low for a run. The limit of open files is raised if it may be.
+    """Raise UserError where the limits of the shell or the system are too low for a run.
 
-    Under too low limits a library would fail somewhere, or wait for memory for ever.
+    The limit of open files is raised if it may be. Under too low limits a library would fail somewhere, or wait for
+    memory for ever.
     """
+    if system.MOST_PROCESSES is not None and workers > system.MOST_PROCESSES:
+        raise UserError(f"--workers {workers}: this system lets a run have at most {system.MOST_PROCESSES}")
     needed = FILES + FILES_PER_WORKER * workers
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = system.allowed("files")
     if 0 <= soft < needed:
         if 0 <= hard < needed:
             on = plural(workers, "worker")
             raise UserError(f"a run on {on} needs {needed} open files, and the shell allows {hard}: see ulimit -n")
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
-    size = resource.getrlimit(resource.RLIMIT_AS)[0]
+        system.allow("files", needed)
+    size = system.allowed("memory")[0]
     if 0 <= size < ADDRESSES:
         raise UserError(f"a process needs {gib(ADDRESSES)} of memory, and the shell allows {gib(size)}: see ulimit -v")

@@ -1,4 +1,4 @@
-"""Signals that end a run: Ctrl-C, SIGTERM, and SIGHUP, which a terminal sends when it is closed."""
+"""Signals that end a run: Ctrl-C, SIGTERM, and what a terminal sends when it is closed (SIGHUP)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from multiprocessing import resource_tracker
 
-ENDING = (signal.SIGTERM, signal.SIGHUP)
+from bench.system import ENDING
+
 OUTPUTS = (1, 2)  # file descriptors of standard output and standard error
 
 
 class Stopped(SystemExit):
-    """SIGTERM or SIGHUP ended the run. The exit code is 128 and the signal's number, as shells count."""
+    """One of `ENDING` ended the run. The exit code is 128 and the signal's number, as shells count."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
@@ -83,14 +83,3 @@ def leave_closed(terminals: list[int]) -> None:
     for number in terminals:
         if not os.isatty(number):
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-
-
-@contextlib.contextmanager
-def without_interrupts() -> Iterator[None]:
-    """Processes started in the body ignore Ctrl-C: the parent decides when they end."""
-    resource_tracker.ensure_running()  # started before, since its start unblocks the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -26,13 +26,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow.parquet  # noqa: F401 - imported before the fork, like modeling_utils: saves each worker two seconds
 import torch
 import transformers
-import transformers.modeling_utils
+import transformers.modeling_utils  # noqa: F401 - as above
 
 from bench.devices import Environment, enter
 from bench.encoders import matmul
@@ -55,12 +55,13 @@ from bench.store.leases import heartbeat
 from bench.tracking import trackers
 from bench.training import cell, dynamics, tuned
 
+NO_GLIBC = (OSError, AttributeError, TypeError)  # what `ctypes.CDLL(None)` and its functions raise elsewhere
 torch.set_num_threads(1)
 torch.set_num_interop_threads(1)
 transformers.logging.set_verbosity_error()
 # Batches follow each other with tensors of similar sizes: glibc shall keep their memory instead of mapping it anew.
 # (-3: M_MMAP_THRESHOLD at its highest, -1: M_TRIM_THRESHOLD; other C libraries have no mallopt.)
-with contextlib.suppress(OSError, AttributeError):
+with contextlib.suppress(*NO_GLIBC):
     mallopt = ctypes.CDLL(None).mallopt
     mallopt(-3, 32 << 20), mallopt(-1, 256 << 20)
 LARGE = 2**30  # bytes resident from which a worker returns its free memory to the system between jobs
@@ -113,16 +114,14 @@ def send_heartbeat(connection: Connection) -> None:
 
 
 def resident() -> int:
-    """Bytes of this process in memory, 0 where the system has no /proc."""
-    with contextlib.suppress(OSError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return 0
+    """Bytes of this process in memory."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def return_memory() -> None:
     """Return free memory to the system: over many cells of different sizes the heap fragments and would only grow."""
     gc.collect()
-    with contextlib.suppress(OSError, AttributeError):
+    with contextlib.suppress(*NO_GLIBC):
         ctypes.CDLL(None).malloc_trim(0)
 
 
@@ -175,7 +174,7 @@ def logged(job: Job, builder: Any) -> Outcome:
 
 def message(job: Job, error: BaseException) -> str:
     """An error's message with what the system refused. Reports quote it, and must not name local folders."""
-    first, newline, rest = str(error).replace(f"{job.root}/", "").partition("\n")
+    first, newline, rest = str(error).replace(f"{job.root}{os.sep}", "").partition("\n")
     return first + explained(error) + newline + rest
 
 

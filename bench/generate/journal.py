@@ -6,7 +6,6 @@ prompt is asked again, so nothing is lost and nothing is there twice. The file i
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -17,6 +16,7 @@ from typing import Any, BinaryIO, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bench import system
 from bench.errors import UserError
 from bench.generate.answers import Outcome
 from bench.hashing import file_hash
@@ -96,11 +96,11 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("ab")
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = system.lock(self._file.fileno(), wait=False)
         except OSError:
-            raise UserError(
-                f"another bench generate writes {self.output}; wait for it or choose another --to"
-            ) from None
+            free = False
+        if not free:
+            raise UserError(f"another bench generate writes {self.output}; wait for it or choose another --to")
 
     def _append(self, *lines: Line) -> None:
         if self._file is None:
@@ -122,7 +122,8 @@ class Journal:
         content = self.path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
         self.dropped = len(content) - len(whole)
-        os.truncate(self.path, len(whole))
+        assert self._file is not None
+        self._file.truncate(len(whole))
         for number, text in enumerate(whole.splitlines(), start=1):
             line = self._parsed(number, text)
             if line.settings is not None:

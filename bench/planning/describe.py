@@ -30,7 +30,7 @@ def describe(plan: Plan, command: str) -> dict[str, Any]:
     return {
         **joined([{"sections": plan.sections}], command),
         "left_out": left_out,
-        PRECOMPUTED: sorted(str(folder.relative_to(plan.root)) for folder in shared(plan)),
+        PRECOMPUTED: sorted(folder.relative_to(plan.root).as_posix() for folder in shared(plan)),
     }
 
 

@@ -87,7 +87,7 @@ class SectionPlanner(CellPlanner):
 
     def relative(self, folder: Path) -> str:
         """A folder as reports name it: relative to the store."""
-        return str(folder.relative_to(self.plan.root))
+        return folder.relative_to(self.plan.root).as_posix()
 
     def cell(
         self,

@@ -7,7 +7,6 @@ from states differ from its plain logits, no states are stored, `metrics.json` s
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,6 +22,7 @@ from bench.precomputed.inference import each_alone
 from bench.precomputed.token_spans import unique_texts
 from bench.precomputed.tokens import TokenTable, load
 from bench.store.folders import finish
+from bench.system import claim_space
 
 PROBE = 8  # rows of the self-test
 TOLERANCE = 1e-5  # largest difference of logits in the self-test
@@ -107,7 +107,7 @@ def write_states(job: StatesJob, classifier: Classifier, table: TokenTable, shap
     path = job.folder / "states.npy"
     out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     with path.open("r+b") as file:  # claim the space now: a full disk is then an error and not a signal
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        claim_space(file)
     forward = partial(compute_states, classifier, job)
     for index, result in each_alone(forward, table, job.checkpoint.positions, devices.available()):
         states = result.cpu().numpy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from bench.errors import UserError
 
@@ -17,13 +17,13 @@ def parsed(out: str | Path) -> tuple[str, str]:
 
     Raises UserError for an address that cannot be used.
     """
-    match = ADDRESSED.fullmatch(str(out))
+    match = ADDRESSED.fullmatch(out.as_posix() if isinstance(out, PurePath) else out)
     if match is None or (match["scheme"].lower() != "file" and Path(out).exists()):
         return "file", str(out)
     refuse_host(str(out))
     scheme, place = match["scheme"].lower(), (match["place"] or "").strip("/")
     if scheme == "file":
-        return scheme, f"/{place}"
+        return scheme, place if Path(place).drive else f"/{place}"  # a drive of Windows
     if "@" in place.partition("/")[0]:
         raise UserError("--out holds an @, perhaps a password, and is recorded: leave it out, and set the variables")
     if not place:

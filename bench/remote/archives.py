@@ -10,6 +10,7 @@ import tarfile
 from pathlib import Path
 from typing import BinaryIO
 
+from bench import system
 from bench.store.files import part_folder
 from bench.store.layout import DONE, LEASE, MODEL
 from bench.store.leases import exclusive
@@ -45,13 +46,13 @@ def unpack(content: bytes, folder: Path, root: Path) -> None:
     with part_folder(folder) as part:
         extract(io.BytesIO(content), part)
         try:
-            os.rename(part, folder)
+            system.patiently(os.rename, part, folder)
         except OSError:
             with exclusive(root):  # of two processes the second must not remove what the first has made
                 if not (folder / DONE).exists():
                     shutil.rmtree(folder, ignore_errors=True)
                     with contextlib.suppress(OSError):
-                        os.rename(part, folder)
+                        system.patiently(os.rename, part, folder)
             if not (folder / DONE).exists():
                 raise
 

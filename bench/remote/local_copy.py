@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
+from bench import system
 from bench.errors import UserError
 from bench.hashing import digest
 from bench.remote.archives import BEGINNING, BROKEN, FIRST, extract, first_file, packed
@@ -118,7 +119,7 @@ class LocalCopy(Noted):
                 return False
             if own is not State.DONE or not same(part, folder):
                 shutil.rmtree(folder, ignore_errors=True)
-                os.rename(part, folder)
+                system.patiently(os.rename, part, folder)
             self.write_note(name, there.note)
         return True
 
@@ -147,7 +148,7 @@ class LocalCopy(Noted):
                 place = f"{self.objects.url}/{name}{WITH_MODEL}"
                 raise UserError(f"{place} is damaged ({error}); train the cell again with --force") from error
             with contextlib.suppress(OSError):  # another process was faster
-                os.rename(part / MODEL, folder / MODEL)
+                system.patiently(os.rename, part / MODEL, folder / MODEL)
         self.write_note(name + WITH_MODEL, "sent")
 
     def fetch_plain(self, name: str, entry: Entry) -> None:

@@ -96,16 +96,19 @@ class RemoteRun:
     def locked(self) -> Iterator[None]:
         """Hold a locked file of the copy, which says to later commands on this machine that the run lives."""
         path = self.copy.root / OWN_RUNS / self.token
-        leases.take(self.copy.root, path)
+        with leases.exclusive(self.copy.root):
+            leases.take(self.copy.root, path)
         with leases.renewing(path):
             yield
 
     def forget_own_dead(self) -> None:
         """Remove the heartbeats of runs with this copy whose process has ended: their leases end at once."""
-        for path in sorted((self.copy.root / OWN_RUNS).glob("[!.]*")):
-            if leases.life(path) is Life.DEAD:
-                self.objects.remove(f"{RUNS}/{path.name}")
-                path.unlink(missing_ok=True)
+        with leases.exclusive(self.copy.root):
+            paths = sorted((self.copy.root / OWN_RUNS).glob("[!.]*"))
+            dead = [path for path in paths if leases.life(path) is Life.DEAD]
+        for path in dead:
+            self.objects.remove(f"{RUNS}/{path.name}")
+            path.unlink(missing_ok=True)
 
     def keep_beating(self, stop: threading.Event) -> None:
         """Change the heartbeat object until told to stop. A failure is made good by the next one."""

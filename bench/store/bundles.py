@@ -56,17 +56,18 @@ def write_contents(folder: Path, about: Mapping[str, Any]) -> str:
 
 def content(folder: Path) -> dict[str, Path]:
     """The files of a bundle but `bundle.json`, by their names with forward slashes, sorted."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    paths = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     names = {path.relative_to(folder).as_posix(): path for path in paths}
-    return {name: path for name, path in names.items() if name != CONTENT}
+    return {name: names[name] for name in sorted(names, key=lambda name: name.split("/")) if name != CONTENT}
 
 
 def zipped(folder: Path, path: Path) -> None:
     """Write a folder as a zip file, with the same bytes for the same content."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-            entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), date_time=(1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
+        files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        for name, file in sorted(files.items(), key=lambda item: item[0].split("/")):
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type, entry.create_system = zipfile.ZIP_DEFLATED, 3  # also on Windows
             archive.writestr(entry, file.read_bytes())
 
 
@@ -153,7 +154,7 @@ def origins(folders: Iterator[Path]) -> str:
     for folder in folders:
         root = root_of(folder)
         names = known.setdefault(root, imported(root))
-        if names and (name := names.get(os.path.relpath(folder, root))):
+        if names and (name := names.get(Path(os.path.relpath(folder, root)).as_posix())):
             counts[name] = counts.get(name, 0) + 1
     parts = [f"{plural(count, 'cell')} of {name}" for name, count in sorted(counts.items())]
     return f"imported, not trained here: {', '.join(parts)}" if parts else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import secrets
@@ -16,6 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from bench import system
 from bench.errors import UserError
 from tasks.errors import broken_link
 
@@ -51,7 +51,7 @@ def replacing(path: Path, inside: AbstractContextManager[object] | None = None) 
     try:
         yield part
         with inside or contextlib.nullcontext():
-            os.replace(part, path)
+            system.patiently(os.replace, part, path)
     except OSError as error:  # of a full disk names no file
         name = error.filename if error.filename not in (None, str(part), part) else str(path)
         raise OSError(error.errno, error.strerror, name) from error
@@ -68,8 +68,10 @@ def whole_folder(target: Path) -> Iterator[Path]:
     """
     with part_folder(target) as part:
         yield part
+        with contextlib.suppress(OSError):
+            target.rmdir()  # an empty one, which Windows does not replace
         try:
-            os.replace(part, target)
+            system.patiently(os.replace, part, target)
         except OSError:
             if not target.is_dir():
                 raise
@@ -97,19 +99,7 @@ def sync(paths: Iterable[Path]) -> None:
     All at the same time: file systems join such requests, and 9 files take hardly longer than one.
     """
     with ThreadPoolExecutor(SYNCS) as pool:
-        list(pool.map(sync_one, paths))
-
-
-def sync_one(path: Path) -> None:
-    """`sync` of one file or folder."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such request for folders
-            raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        os.close(descriptor)
+        list(pool.map(system.flush, paths))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -46,7 +46,7 @@ def finish(folder: Path, metrics: Mapping[str, Any], name: str = "") -> None:
     """
     content = json_text(sealed(folder, metrics, name or folder.name))
     with replacing(folder / DONE, fenced(folder)) as part:
-        part.write_text(content, encoding="utf-8")
+        part.write_bytes(content.encode())
         sync(path for path in folder.rglob("*") if path.name not in (LEASE, LOG))
     sync([folder, *folder.parents[:3]])  # their entries: the folder's name is in its parent, up to the store
 

@@ -14,7 +14,6 @@ lease counts.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import json
 import os
@@ -28,12 +27,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from bench import system
 from bench.errors import UserError
 from bench.store.files import parse_json
 from bench.store.layout import LEASE, RUNNING
 
 HEARTBEAT, EXPIRY = 15.0, 60.0  # seconds
 BOOT = Path("/proc/sys/kernel/random/boot_id")
+BY_DESCRIPTOR = os.utime in os.supports_fd  # not on Windows, where no other file can take the place of an open one
 
 
 class LeaseLostError(RuntimeError):
@@ -97,12 +98,9 @@ def life(path: Path) -> Life | None:
 def locked(descriptor: int) -> bool:
     """Whether another open file holds the lock of a lease."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return system.is_locked(descriptor)
     except OSError:
         return False  # locks do not work here, so no process of this machine holds one
-    return False
 
 
 def watch(path: Path, beat: tuple[str, int]) -> Life:
@@ -134,9 +132,9 @@ def owner_of(content: bytes) -> dict[str, Any]:
 def exclusive(root: Path) -> Iterator[None]:
     """Hold the store's lock in the body, in which a lease is read and taken. Raises UserError if locks do not work."""
     root.mkdir(parents=True, exist_ok=True)
-    with (root / ".lock").open("w") as file:
+    with (root / ".lock").open("ab") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            system.lock(file.fileno(), wait=True)
         except OSError as error:
             raise UserError(
                 f"files in {root} cannot be locked ({error.strerror}); --out with a folder on another disk helps"
@@ -149,16 +147,7 @@ def take(root: Path, path: Path) -> None:
     token = secrets.token_hex(8)
     owner = {"token": token, "machine": machine(), "host": socket.gethostname(), "pid": os.getpid()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{token}.part")
-    descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.write(descriptor, json.dumps(owner, indent=1).encode() + b"\n")
-        os.replace(part, path)  # a lease is locked from the moment that it can be seen
-    except OSError:
-        part.unlink(missing_ok=True)
-        os.close(descriptor)
-        raise
+    descriptor = system.create_locked(path, json.dumps(owner, indent=1).encode() + b"\n")
     if (former := _held.pop(path, None)) is not None:
         os.close(former.descriptor)
     _held[path] = Held(root, path, token, descriptor)
@@ -180,7 +169,8 @@ def renewing(path: Path) -> Iterator[None]:
     def beat() -> None:
         while not stop.wait(HEARTBEAT):
             with contextlib.suppress(OSError):
-                os.utime(held.descriptor)  # of this process's own file, whatever the path leads to by now
+                # Of this process's own file, whatever the path leads to by now.
+                os.utime(held.descriptor if BY_DESCRIPTOR else held.path)
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
@@ -196,13 +186,15 @@ def give_back(held: Held) -> None:
     """Remove a lease of this process, unless another one has taken the folder since."""
     if _held.get(held.path) is held:
         del _held[held.path]
+    removed = False
     try:
         if owns(held):
             with exclusive(held.root):
-                if owns(held):
-                    held.path.unlink(missing_ok=True)
+                if removed := owns(held):
+                    system.remove_locked(held.path, held.descriptor)
     finally:
-        os.close(held.descriptor)
+        if not removed:
+            os.close(held.descriptor)
 
 
 def owns(held: Held) -> bool:
@@ -228,7 +220,7 @@ def release(root: Path, folder: Path) -> None:
     """Remove the lease of a folder if its owner is dead, so that others need not find that out for themselves."""
     with exclusive(root):
         if life(folder / LEASE) is Life.DEAD:
-            (folder / LEASE).unlink(missing_ok=True)
+            system.patiently((folder / LEASE).unlink, missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -247,7 +239,7 @@ def users(root: Path) -> list[str]:
     living = []
     for path in sorted((root / RUNNING).glob("[!.]*")):
         if life(path) is Life.DEAD:
-            path.unlink(missing_ok=True)
+            system.patiently(path.unlink, missing_ok=True)
         elif owner := read_lease(path):
             living.append(f"process {owner.get('pid')} of {owner.get('host')}")
     return living

@@ -5,7 +5,7 @@ A schema names only the entries that are used. `bench.store.files.read_json` che
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from pathlib import PureWindowsPath
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, Field, RootModel, StringConstraints, model_validator
@@ -15,7 +15,8 @@ Scalar = str | int | float | None
 
 def inside(path: str) -> str:
     """A path below the store. Raises ValueError for another one."""
-    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts or "\0" in path:
+    parts = PureWindowsPath(path)  # of which / and \\ are separators
+    if parts.anchor or ".." in parts.parts or "\0" in path:
         raise ValueError("must be a path below the store")
     return path
 

@@ -52,12 +52,12 @@ def cells(root: Path) -> Iterator[Path]:
 
 def copy(folder: Path, source: Path, target: Path, done: Transfer) -> None:
     """Copy one folder, or note in `done` why not."""
-    name = folder.relative_to(source)
+    name = folder.relative_to(source).as_posix()
     there = target / name
     if state(folder) is not State.DONE:
         done.left += 1
     elif adopt(folder, there, target):
-        done.copied.append(str(name))
+        done.copied.append(name)
     elif differing := difference(folder, there):
         done.conflicts.append(f"{name}: {differing} differs; {there} stays")
     else:

@@ -6,7 +6,6 @@ import os
 import platform
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -84,14 +83,3 @@ def test_on_a_mac_auto_is_the_cpu_and_mps_is_one_worker() -> None:
     with devices.using("mps"):
         assert not devices.cpu_only()
         assert Local().count(None) == 1
-
-
-def test_windows_is_refused_in_one_line_before_anything_needs_its_locks(tmp_path: Path) -> None:
-    code = (
-        "import sys; sys.modules['fcntl'] = sys.modules['resource'] = None; sys.argv = ['bench', 'list', 'methods']\n"
-        "import multiprocessing.pool, bench.cli; sys.platform = 'win32'; bench.cli.main()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 2
-    assert "WSL" in done.stderr
-    assert done.stderr.count("\n") == 1

@@ -10,8 +10,9 @@ import tasks
 from bench.errors import UserError
 from bench.hashing import ROOT
 
-# A link to the folder of that name beside the packages; in a wheel, its files.
-SWEEPS = ROOT / "bench" / "sweeps"
+# In a wheel its files are there; in a checkout it is a link, which git on Windows may make a text file.
+LINK = ROOT / "bench" / "sweeps"
+SWEEPS = LINK if LINK.is_dir() else ROOT / "sweeps"
 BUNDLED = "tasks/bundled/"  # how recipes name the bundled rows, relative to a checkout
 
 
@@ -26,7 +27,7 @@ def sweeps(target: Path = Path("sweeps")) -> Iterator[str]:
     shutil.copytree(SWEEPS, target)
     rows = (Path(tasks.__file__).parent / "bundled").as_posix()
     for path in target.glob("recipes/*.json"):
-        path.write_text(path.read_text(encoding="utf-8").replace(BUNDLED, f"{rows}/"), encoding="utf-8")
+        path.write_bytes(path.read_bytes().replace(BUNDLED.encode(), f"{rows}/".encode()))
     yield f"{target}/*.yaml, sweeps: wandb sweep {target}/methods.yaml"
     yield f"    or, without a W&B server: python -m bench sweep {target}/methods.yaml"
     yield f"{target}/grids/*.yaml, grids: python -m bench run --config {target}/grids/clipping.yaml"

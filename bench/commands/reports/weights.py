@@ -66,7 +66,7 @@ def finished_cell(root: Path, name: str) -> Path:
 
 def section_of(root: Path, folder: Path) -> dict[str, Any]:
     """The section of the store's grids to which a cell belongs."""
-    cell = str(folder.relative_to(root.resolve()))
+    cell = folder.relative_to(root.resolve()).as_posix()
     for section in stored(root)["sections"]:
         if any(cell in method["cells"].values() for method in section["methods"]):
             return dict(section)

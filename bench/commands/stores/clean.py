@@ -19,6 +19,7 @@ from bench.store.folders import State, state, state_word
 from bench.store.layout import DONE, IDENTITY, LEASE, RUNNING
 from bench.store.leases import exclusive, users, wait_until_known
 from bench.store.manifest import GRIDS, PRECOMPUTED, read
+from bench.system import space_of
 from tasks.errors import plural
 
 SHARED = ".artefacts"  # the folder of precomputed tables
@@ -140,7 +141,7 @@ def size(entries: list[Entry]) -> int:
     """Bytes on the disk, where a file in several folders (by hard links) counts once, and of what only a bucket has."""
     files = (path for entry in entries for path in ([entry.path] if entry.path.is_file() else entry.path.rglob("*")))
     stats = (path.lstat() for path in files if path.is_file())
-    here = sum({(stat.st_dev, stat.st_ino): stat.st_blocks * 512 for stat in stats}.values())
+    here = sum({(stat.st_dev, stat.st_ino): space_of(stat) for stat in stats}.values())
     return here + sum(entry.there for entry in entries)
 
 

@@ -40,7 +40,7 @@ def doctor(root: Path, *, repair: bool) -> tuple[list[str], bool]:
     folders = sorted(path for path in paths if IDENTITY.fullmatch(path.name) and path.is_dir())
     states = Counter(map(state_word, folders))
     findings = [*filter(None, map(examine, folders)), *manifests(root)]
-    lines = [f"{finding.path.relative_to(root)}: {finding.reason}" for finding in findings]
+    lines = [f"{finding.path.relative_to(root).as_posix()}: {finding.reason}" for finding in findings]
     counts = ", ".join(f"{count} {name}" for name, count in sorted(states.items()))
     lines.append(f"{plural(len(folders), 'folder')} checked ({counts or 'none'}), {plural(len(findings), 'problem')}")
     if repair:
@@ -98,4 +98,4 @@ def mend(root: Path, findings: list[Finding]) -> Iterator[str]:
             else:
                 shutil.rmtree(finding.path, ignore_errors=True)
             forgot(root, finding.path)
-            yield f"removed: {finding.path.relative_to(root)}"
+            yield f"removed: {finding.path.relative_to(root).as_posix()}"

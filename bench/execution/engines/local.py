@@ -7,13 +7,13 @@ progress for too long, is replaced, and its job is run again; after the last att
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 from bench import devices
 from bench.errors import UserError
@@ -21,12 +21,11 @@ from bench.execution.causes import death, deaths_in_words, explained
 from bench.execution.engines.engine import POLL, Engine, Watcher, give_back, settle, try_again
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
-from bench.execution.signals import ending_signals, first_interrupt, without_interrupts
+from bench.execution.signals import ending_signals, first_interrupt
 from bench.jobs import Job, Outcome
-from bench.processes import cores, peak_memory, stopped, without_main
+from bench.processes import CONTEXT, cores, peak_memory, stopped, without_main
+from bench.system import ignoring_interrupts
 
-# Workers are forked from one process without threads that has imported torch and all else that they need.
-CONTEXT = multiprocessing.get_context("forkserver")
 STARTS = 20  # attempts to start a worker
 STEP = 10 * POLL  # seconds that one look at a worker adds at most: this process may have been stopped meanwhile
 
@@ -130,7 +129,7 @@ class Pool:
             if not worker.line.poll():
                 raise EOFError
             message: Outcome | UserError | None = worker.line.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, ConnectionError):
             self.replace(worker)
             return
         worker.silent = 0.0
@@ -177,9 +176,11 @@ def start(device: str | None) -> Worker:
 
 def start_once(device: str | None) -> Worker:
     """A new worker process. Raises EOFError or ConnectionError where the fork server is dying."""
-    CONTEXT.set_forkserver_preload(["bench.execution.worker"])
-    here, there = CONTEXT.Pipe()
-    with without_main(), without_interrupts():
+    if CONTEXT.get_start_method() == "forkserver":
+        CONTEXT.set_forkserver_preload(["bench.execution.worker"])  # torch and all else that workers need
+    ends: tuple[Any, Any] = CONTEXT.Pipe()  # of type Connection; on Windows PipeConnection, which has the same methods
+    here, there = ends
+    with without_main(), ignoring_interrupts():
         process = CONTEXT.Process(target=serve, args=(there, devices.only(device)), daemon=True)
         process.start()
     there.close()

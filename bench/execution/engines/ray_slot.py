@@ -24,6 +24,7 @@ from bench.processes import HEART
 from bench.remote.archives import packed, unpack
 from bench.store.folders import State
 from bench.store.layout import DONE
+from bench.system import user
 from bench.version import VERSION
 
 # Variables of the driver that hold in each slot. No credentials: those belong on the nodes.
@@ -143,11 +144,11 @@ class Slot:
         if isinstance(outcome, Outcome) and (why := stays(job, outcome.summary.get("notes", ()))):
             return Outcome(job.id, State.FAILED, cause=why), {}
         written = [folder for folder in outputs(own) if folder.exists()]
-        return outcome, {str(folder.relative_to(here)): packed(folder) for folder in written}
+        return outcome, {folder.relative_to(here).as_posix(): packed(folder) for folder in written}
 
     def apart(self) -> Path:
         """The folder in which the slots of this node work if they do not see the store; a run has its own."""
-        return Path(tempfile.gettempdir()) / f"bench-{os.getuid()}{self.probe.name}"
+        return Path(tempfile.gettempdir()) / f"bench-{user()}{self.probe.name}"
 
     def clean(self) -> None:
         """Remove the folder of `apart`."""

@@ -102,7 +102,7 @@ class Sender:
                     with own_store(job.root):
                         content = packed(folder)
                     self.references[folder] = self.put(content)
-                found[str(folder.relative_to(job.root))] = self.references[folder]
+                found[folder.relative_to(job.root).as_posix()] = self.references[folder]
             failed.pop_all()
         return found
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from bench import system
 from bench.errors import UserError
 from bench.execution.causes import in_turn
 from bench.execution.engines import slurm_array
@@ -66,6 +67,8 @@ class Slurm(Engine):
                 raise ValueError(f"{name} must be above 0, not {value}")
 
     def require(self) -> None:
+        if why := system.UNUSABLE.get("slurm"):
+            raise UserError(f"engine slurm: {why}; --engine local trains on this machine")
         if importlib.util.find_spec("submitit") is None:
             raise UserError("engine slurm needs the package submitit: pip install 'data-weighting-bench[slurm]'")
         missing = [name for name in ("sbatch", "squeue", "scancel", "srun") if shutil.which(name) is None]

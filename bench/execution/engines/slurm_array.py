@@ -84,8 +84,8 @@ class Array:
     def lives(self, index: int) -> bool:
         """Whether the process of a local task lives."""
         with contextlib.suppress(OSError, IndexError):
-            stat = Path(f"/proc/{self.pids[index]}/stat").read_text().rpartition(")")[2].split()[0]
-            return stat != "Z" and str(self.folder) in Path(f"/proc/{self.pids[index]}/cmdline").read_text()
+            stat = Path(f"/proc/{self.pids[index]}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
+            return stat != "Z" and str(self.folder) in Path(f"/proc/{self.pids[index]}/cmdline").read_text("utf-8")
         return False
 
     def cancel(self) -> bool:

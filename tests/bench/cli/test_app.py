@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from collections.abc import Callable
 import pytest
 
 import bench as package
-from bench.cli import commands
+from bench.cli import commands, main
+from bench.cli.common import say
 from bench.cli.stores import Listing
 from tests.conftest import ROOT
 
@@ -62,3 +64,13 @@ def test_the_shell_completes_commands_and_options() -> None:
             check=True,
         )
         assert set(done.stdout.split()) == expected
+
+
+def test_a_letter_that_the_output_lacks_is_shown_by_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows, where output that goes to a file is in Windows-1252."""
+    content = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(content, encoding="cp1252"))
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    say("\u00e4 \u221a")
+    assert content.getvalue().splitlines()[-1] == b"\xe4 \\u221a"

@@ -82,7 +82,7 @@ def test_a_store_that_cannot_be_written_ends_the_run(job: Work, number: int) -> 
 
 
 def test_an_error_without_a_number_on_a_full_disk_ends_the_run(job: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=3, f_frsize=4096))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=3 * 4096))
     with pytest.raises(StoreError, match="full"):
         run(job, OSError("800 requested and 300 written"))
 

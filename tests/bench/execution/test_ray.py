@@ -28,6 +28,7 @@ from bench.planning.plan import Plan
 from bench.remote.archives import packed, unpack
 from bench.store.folders import State, state
 from bench.store.layout import DONE
+from bench.system import user
 from tests.helpers.engine_runs import Recorder, content, plugin, run_on
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -94,7 +95,7 @@ def test_nodes_that_do_not_see_the_store_get_tables_and_send_results(
     states = {str(state(job.folder)) for job in queue.jobs.values()}
     assert states == {"done", "failed"}
     assert any("tables and results travel through Ray" in note for note in watcher.notes)
-    assert not list(Path(tempfile.gettempdir()).glob(f"bench-{os.getuid()}.probe-*"))
+    assert not list(Path(tempfile.gettempdir()).glob(f"bench-{user()}.probe-*"))
 
 
 def test_a_job_is_relocated_with_all_its_paths(run_here: Callable[..., Plan], tmp_path: Path) -> None:

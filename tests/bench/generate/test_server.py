@@ -261,7 +261,8 @@ def test_a_damaged_line_is_named(run: Run, tmp_path: Path) -> None:
 def test_two_runs_do_not_write_one_file(run: Run, tmp_path: Path) -> None:
     with chat_server() as server:
         run(server, n=2)
-        code = "import fcntl; f = open('out.jsonl.journal'); fcntl.flock(f, 2); print(1, flush=True); input()"
+        lock = "from bench import system; f = open('out.jsonl.journal', 'ab'); system.lock(f.fileno(), wait=False)"
+        code = f"{lock}; print(1, flush=True); input()"
         holder = subprocess.Popen(
             [sys.executable, "-c", code],
             cwd=tmp_path,

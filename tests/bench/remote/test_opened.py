@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +16,7 @@ from bench.commands.stores.clean import clean
 from bench.errors import UserError
 from bench.execution.prepare import to_compute
 from bench.execution.queue import Queue
+from bench.remote.addresses import parsed
 from bench.remote.lives import RUNS
 from bench.remote.local_copy import LocalCopy
 from bench.remote.objects import Objects
@@ -251,6 +252,7 @@ def test_folders_are_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert local_folder("runs") == Path("runs") == fetched(Path("runs"))
     assert local_folder(f"file://{tmp_path}/x") == tmp_path / "x" == local_folder(Path(f"file://{tmp_path}/x"))
     assert local_folder("s3://bucket/x/") == local_folder(Path("s3://bucket/x"))
+    assert parsed(PureWindowsPath("s3://bucket/x")) == ("s3", "bucket/x"), "as --out on Windows"
     with opened("runs", removes=True) as root:
         assert root == Path("runs")
     os.mkdir("s3:")

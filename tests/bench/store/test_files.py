@@ -87,6 +87,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return recorded
 
 
+@pytest.mark.posix
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system has no /proc")
 def test_a_finished_folder_is_on_the_disk(tmp_path: Path, calls: list[str]) -> None:
     folder = tmp_path / "task" / "method" / "cell"
@@ -123,6 +124,7 @@ def test_a_disk_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert state(folder) is State.STALE
 
 
+@pytest.mark.posix
 def test_a_file_system_that_cannot_sync_folders_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refused: list[int] = []
 

@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 from bench.errors import UserError
+from bench.store import leases
 from bench.store.files import read_json, write_json
 from bench.store.folders import State, acquire, adopt, fail, finish, forget, state
 from bench.store.layout import DONE, ERROR, LEASE, RUNNING
@@ -94,6 +95,12 @@ def dead_owner() -> dict[str, object]:
     return {"token": "00", "machine": machine(), "pid": 1, "host": socket.gethostname()}
 
 
+def abandon(folder: Path) -> None:
+    """Make the lease that this process holds one of a process that is gone."""
+    os.close(leases._held.pop(folder / LEASE).descriptor)
+    write_json(folder / LEASE, dead_owner())
+
+
 def other_machines(folder: Path, offset: float) -> Path:
     """A folder with the lease of another machine, whose clock differs from this one's by `offset` seconds."""
     write_json(folder / LEASE, {"token": "01", "machine": "another", "pid": os.getpid(), "host": "elsewhere"})
@@ -106,7 +113,7 @@ def test_states_of_a_folder(tmp_path: Path) -> None:
     assert state(folder) is State.MISSING
     assert acquire(tmp_path, folder)
     assert state(folder) is State.RUNNING
-    write_json(folder / LEASE, dead_owner())
+    abandon(folder)
     assert state(folder) is State.STALE
     (folder / LEASE).unlink()
     (folder / "spec.json").write_text("{}")
@@ -121,7 +128,7 @@ def test_a_lease_is_held_by_one(tmp_path: Path) -> None:
     folder = tmp_path / "cell"
     assert acquire(tmp_path, folder)
     assert not acquire(tmp_path, folder)
-    write_json(folder / LEASE, dead_owner())
+    abandon(folder)
     (folder / "half.parquet").write_text("half")
     assert acquire(tmp_path, folder), "a dead owner's lease is free at once"
     assert not (folder / "half.parquet").exists(), "what a dead attempt left is gone"
@@ -203,6 +210,7 @@ def test_a_wait_ends_when_every_owner_is_known(tmp_path: Path, clock: Clock, mon
     assert (life(silent), life(renewed)) == (Life.DEAD, Life.ALIVE)
 
 
+@pytest.mark.posix
 def test_an_owner_that_lost_its_lease_publishes_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "cell"
     assert acquire(tmp_path, folder)
@@ -216,6 +224,7 @@ def test_an_owner_that_lost_its_lease_publishes_nothing(tmp_path: Path) -> None:
     assert read_lease(folder / LEASE)["host"] == "elsewhere", "the lease of the other process stays"
 
 
+@pytest.mark.posix
 def test_a_writer_that_wakes_up_finds_its_folder_taken(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,10 +276,10 @@ def test_a_run_is_registered_until_it_ends(tmp_path: Path) -> None:
 
 
 def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr("bench.store.leases.fcntl.flock", refuse)
+    monkeypatch.setattr("bench.system.lock", refuse)
     with pytest.raises(UserError, match=r"cannot be locked \(No locks available\); --out"):
         acquire(tmp_path, tmp_path / "cell")
 

@@ -45,6 +45,8 @@ def test_what_fits_is_returned_whole(tmp_path: Path) -> None:
         ("checkers", {"quality": {"0": 5}}, "sections.0.checkers.quality.0"),
         ("checkers", {"quality": {"0": "/etc"}}, "must be a path below the store"),
         ("checkers", {"quality": {"0": "../../other"}}, "must be a path below the store"),
+        ("checkers", {"quality": {"0": "C:\\other"}}, "must be a path below the store"),
+        ("checkers", {"quality": {"0": "a\\..\\..\\other"}}, "must be a path below the store"),
         ("records", {"0": 5}, "sections.0.records.0"),
         ("methods", {}, "sections.0.methods"),
         ("labels", "ab", "sections.0.labels"),
