@@ -10,7 +10,7 @@ from bench.leaderboard.columns import gain
 from bench.leaderboard.compare.all_pairs import compare_pairs
 from bench.leaderboard.figures import FIGURES, draw, files, forest, slugs, training
 from bench.leaderboard.figures.findings import gains_found, shown_pairs
-from bench.leaderboard.figures.style import render, styled
+from bench.leaderboard.figures.style import figure, render, same_limits, styled
 from bench.leaderboard.formats.to_markdown import as_markdown
 from bench.stats.crossed import compare
 from bench.stats.multiple import holm
@@ -126,6 +126,19 @@ def test_identical_methods_are_equivalent(tmp_path):
     assert section.pairs.words[0][1] == section.pairs.words[1][0] == "equivalent"
     assert section.pairs.p[0, 1] == 1
     assert compare_pairs(section.rows[:1], section.test, USUAL) is None
+
+
+def test_panels_with_the_same_limits_show_all_their_data():
+    with styled():
+        plot, [panels] = figure(3.0, columns=3)
+        for axes, values in zip(panels, ([1.0, 3.0], [2.0, 5.0], [-1.0, 0.0]), strict=True):
+            axes.plot([0, 1], values)
+        same_limits("y", panels)
+        assert [axes.get_ylim() for axes in panels] == [pytest.approx((-1.3, 5.3))] * 3
+        shared = plot.subplots(1, 3, sharey=True)
+        for axes, values in zip(shared, ([1.0, 3.0], [2.0, 5.0], [-1.0, 0.0]), strict=True):
+            axes.plot([0, 1], values)
+        assert shared[0].get_ylim() == pytest.approx((-1.3, 5.3)), "as matplotlib does it"
 
 
 def test_histories(tmp_path, store):
