@@ -16,6 +16,7 @@ from tasks.rows import Rows
 
 MOST_ROWS = 200_000  # with more rows, near copies are not counted: that would take longer than reading the files
 RARE = 10  # rows of a class; with fewer test rows, its recall changes by more than 10 points with one row
+STAND_INS = frozenset({"nan", "none", "null", "n/a", "na", "<na>", "nat", "#n/a", "undefined"})  # texts, normalised
 MOST_RARE = 5  # classes that a finding names
 
 
@@ -35,6 +36,7 @@ def data_findings(data: TaskData) -> Iterator[Finding]:
         yield from _conflicts(what, rows, data.spec.labels)
         if data.columns:
             yield from _repeats(what, rows)
+            yield from _stand_ins(what, rows)
         yield from _identical_sides(what, rows, data.spec.labels)
     yield from taught_clusters(data)
     yield from _rare_classes(data)
@@ -103,6 +105,22 @@ def _repeats(what: str, rows: Rows) -> Iterator[Finding]:
         numbers = tuple((int(rows.ids[row]), int(rows.ids[of])) for row, of in again)
         short = f"repeated {what} rows ({len(again):,})"
         yield Finding("repeats", Level.CARE, short, text, (what, what), numbers, example)
+
+
+def _stand_ins(what: str, rows: Rows) -> Iterator[Finding]:
+    """A finding on texts such as `nan`, which programs write where a text is missing."""
+    places = [row for row, key in enumerate(rows.keys) if STAND_INS.intersection(key.split("\n"))]
+    if places:
+        example = f", such as {short_repr(rows.texts[places[0]])}"
+        if rows.pairs is not None:
+            example += f" and {short_repr(rows.pairs[places[0]])}"
+        text = (
+            f"{len(places):,} of {len(rows):,} {what} rows have a text that mostly stands for a missing one{example}; "
+            "if so, empty it in the file, and --skip-empty leaves the row out"
+        )
+        numbers = tuple((int(rows.ids[row]),) for row in places)
+        short = f"{what} texts that stand for missing ones ({len(places):,})"
+        yield Finding("stand-in-texts", Level.CARE, short, text, (what,), numbers, example)
 
 
 def _identical_sides(what: str, rows: Rows, labels: Sequence[str]) -> Iterator[Finding]:

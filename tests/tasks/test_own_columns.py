@@ -270,3 +270,13 @@ def test_classes_without_generated_rows_are_one_finding(tmp_path: Path) -> None:
     assert absent.text == (
         "the generated set has no row of 3 classes: c, d, e: nothing that is trained on it alone can predict them"
     )
+
+
+def test_texts_that_stand_for_missing_ones(tmp_path: Path) -> None:
+    rows = [*GENERATED, {"text": "NaN", "label": "good"}, {"text": " none ", "label": "bad"}]
+    (finding,) = read(tmp_path, rows).findings
+    assert (finding.level, finding.rows) == (Level.CARE, ((80,), (81,)))
+    assert finding.text.startswith(
+        "2 of 82 generated rows have a text that mostly stands for a missing one, such as 'NaN'"
+    )
+    assert "NaN" not in finding.without_texts
