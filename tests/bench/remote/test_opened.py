@@ -17,11 +17,11 @@ from bench.errors import UserError
 from bench.execution.prepare import to_compute
 from bench.execution.queue import Queue
 from bench.remote.addresses import parsed
+from bench.remote.job_leases import LEASES
 from bench.remote.lives import RUNS
 from bench.remote.local_copy import LocalCopy
 from bench.remote.objects import Objects
 from bench.remote.opened import bytes_there, copy_of, fetched, local_folder, model_of, opened
-from bench.remote.runs import LEASES
 from bench.store.files import read_json, write_json
 from bench.store.folders import State, state
 from tests.bench.remote.folders import CELL, TABLE, done, failed, grid
