@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+import methods
+from methods import plugins
 from tests.helpers import warm
 from tests.helpers.windows import MARK
 
@@ -49,6 +52,18 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.helpers.encoders import make_bert
 
     return make_bert(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture
+def registry_as_it_was() -> Iterator[None]:
+    """No plugin of a test reaches the next one."""
+    before, files = dict(methods.discover()), dict(plugins._files)
+    yield
+    for registry, saved in ((methods.METHODS, before), (plugins._files, files)):
+        registry.clear()
+        registry.update(saved)  # type: ignore[arg-type]
+    sys.modules.pop("own_methods", None)
+    plugins.installed.cache_clear()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,10 +102,13 @@ def test_a_file_that_is_not_there_names_its_neighbours(tmp_path: Path) -> None:
         canonical(["run", f"--config={tmp_path / 'gird.yaml'}"], commands())
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "grids").glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_committed_grids_are_valid(path: Path) -> None:
+@pytest.mark.parametrize("path", sorted((ROOT / "sweeps/grids").glob("*.yaml"), key=str), ids=lambda path: path.stem)
+@pytest.mark.usefixtures("registry_as_it_was")
+def test_the_committed_grids_are_valid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
     words = canonical(["run", f"--config={path}"], commands())
     options = dict(entry[2:].split("=", 1) for entry in words if entry.startswith("--") and "=" in entry)
-    request = make_request(**{name: options[name] for name in ("methods", "tasks", "source") if name in options})  # type: ignore[arg-type]
+    given: dict[str, Any] = {name: options[name] for name in ("methods", "tasks", "preset") if name in options}
+    request = make_request(**given, plugins=[Path(options["plugin"])] if "plugin" in options else [])
     assert request.methods
     assert request.tasks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -35,16 +35,7 @@ class Half(WeightMethod):
 '''
 
 
-@pytest.fixture(autouse=True)
-def registry_as_it_was() -> Iterator[None]:
-    """No plugin of a test reaches the next one."""
-    before, files = dict(methods.discover()), dict(plugins._files)
-    yield
-    for registry, saved in ((methods.METHODS, before), (plugins._files, files)):
-        registry.clear()
-        registry.update(saved)  # type: ignore[arg-type]
-    sys.modules.pop("own_methods", None)
-    plugins.installed.cache_clear()
+pytestmark = pytest.mark.usefixtures("registry_as_it_was")
 
 
 @pytest.fixture
