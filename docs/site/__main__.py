@@ -5,6 +5,7 @@ A link that leads nowhere ends the build with exit code 1. Without a network it 
 
 from __future__ import annotations
 
+import argparse
 import posixpath
 import re
 import shutil
@@ -87,7 +88,11 @@ def relink(text: str, source: str, place: str, home: dict[str, str]) -> str:
 
 
 def main() -> int:
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "build/docs").resolve()
+    arguments = argparse.ArgumentParser(
+        "python -m docs.site", description="Build the documentation site, in FOLDER/html."
+    )
+    arguments.add_argument("folder", nargs="?", type=Path, default=Path("build/docs"), metavar="FOLDER")
+    folder = arguments.parse_args().folder.resolve()
     write_pages(folder / "pages")
     shutil.copy(ROOT / "docs/site/mkdocs.yml", folder / "mkdocs.yml")
     return subprocess.run(
