@@ -99,7 +99,8 @@ def write_files(place: Path) -> None:
     (place / "path" / "to" / "reviews.yaml").write_text(block("extend.md", "yaml"), encoding="utf-8")
     (place / "confidence.py").write_text(block("extend.md", "python"), encoding="utf-8")
     shutil.copytree(ROOT / "sweeps", place / "sweeps")
-    (place / "tasks").symlink_to(ROOT / "tasks")
+    for name in ("tasks", "examples"):
+        (place / name).symlink_to(ROOT / name)
 
 
 def block(page: str, language: str) -> str:
