@@ -60,13 +60,13 @@ def test_the_report_of_a_store_is_a_look_and_stays_up_to_date(tmp_path):
     assert "nplanned looks" not in (reports / "leaderboard.md").read_text()
     five = store_with(root, 5)
     save(five.manifest(), root)
-    assert list(command.check([root], reports)), "a report of the store covers the new seeds and names the look"
+    assert not command.check([root], reports)[1], "a report of the store covers the new seeds and names the look"
     command.report([root], reports, USUAL, command="c", figures=False)
     assert (
         "Unplanned looks: verdicts of this table were read before, with 3 seeds"
         in (reports / "leaderboard.md").read_text()
     )
-    assert list(command.check([root], reports)) == []
+    assert command.check([root], reports)[1]
     assert seeds_read(root, five.section) == [3, 5]
 
 
