@@ -33,7 +33,8 @@ ELSEWHERE = {  # a part of the command -> why it cannot run here
     "bench variance": "needs a grid of its own; tests/bench/commands/reports/test_variance.py has one",
     "--onnx": "needs the extra onnx; tests/bench/commands/models/test_export.py",
 }
-REFUSED = {  # a part of the command -> what it says here, where a package or a cluster is missing
+REFUSED = {  # a part of the command -> what it says here, where a package, a cluster or a cell is missing
+    "--baseline real-finetune": "no such method in runs",
     "address=HEAD": "no Ray cluster answers at HEAD",
     "wandb,trackio": "--track trackio needs the package trackio",
     "wandb,mlflow": "--track mlflow needs the package mlflow",

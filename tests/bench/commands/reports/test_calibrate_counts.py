@@ -23,7 +23,7 @@ def test_the_tables_of_counts(tmp_path, monkeypatch):
     assert "(ties, 4 methods, 2 seeds × 100 rows)" in worst[0]
     assert "of 1 lines" in worst[0]
     assert "on 40 simulated grids" in path.read_text()
-    assert calibrate_counts.grids_of(Line("large", World(9, 5, 2_000)), 1_000) == 250
+    assert calibrate_counts.grids_of(Line("large", World(9, 20, 2_000)), 1_000) == 250
 
 
 def test_rates_beyond_the_error_are_too_many():

@@ -166,7 +166,7 @@ def test_nothing_is_said_beyond_four_times_the_largest_size(rows, text):
         (("--tasks", "twitter"), "labels takes one --task, not --tasks"),
         (("--task", "twitter,financial"), "labels takes one --task"),
         (("--until-decided",), "labels trains all seeds of its sizes; --until-decided and --max-seeds are for run"),
-        (("--task", "twitter", "--sizes", "10,20,30,9999"), "more than the 1499 real rows"),
+        (("--task", "twitter", "--sizes", "10,20,30,9999"), "more than the 1,499 real rows"),
     ],
 )
 def test_bad_requests(tmp_path, monkeypatch, capsys, arguments, message):
