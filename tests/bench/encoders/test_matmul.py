@@ -71,9 +71,9 @@ def test_a_route_with_the_same_kernels_is_the_default(monkeypatch: pytest.Monkey
     assert matmul.choose(faster(10)) == Choice()
 
 
-def test_an_exact_route_is_taken_if_it_is_a_tenth_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exact_route_is_taken_if_it_is_clearly_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     simulate(monkeypatch, rounded="")
-    assert matmul.choose(faster(1.09)) == Choice()
+    assert matmul.choose(faster(1.11)) == Choice(), "machines of one kind measure 1.06 to 1.12 and must choose alike"
     choice = matmul.choose(faster(2))
     assert choice.route == "oneDNN"
     assert choice.error < WORST
