@@ -17,7 +17,7 @@ P' is the quality checker, p the model itself. These are trials of docs/recommen
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from methods.base import (
@@ -25,7 +25,6 @@ from methods.base import (
     Batch,
     Context,
     Losses,
-    Method,
     MethodConfig,
     RealUse,
     WeightConfig,
@@ -33,7 +32,7 @@ from methods.base import (
     setting,
 )
 from methods.hooks import Phase
-from methods.real_finetune import RealFinetuneConfig
+from methods.real_finetune import RealFinetune, RealFinetuneConfig
 from methods.registry import register
 
 if TYPE_CHECKING:
@@ -52,17 +51,11 @@ class SoftFinetuneConfig(RealFinetuneConfig):
     alpha: float = setting(0.5, note="weight of the given label")
 
 
-def two_phases(updates: int, part: float, first: Literal["generated", "all"]) -> Sequence[Phase]:
-    """The last `part` of the updates on real rows, those before on the rows that `first` names."""
-    last = min(updates - 1, max(1, round(part * updates)))
-    return Phase(updates - last, rows=first), Phase(last, rows="real")
-
-
 @register("weighted-finetune")
-class WeightedFinetune(WeightMethod):
+class WeightedFinetune(WeightMethod, RealFinetune):
     """Weighted generated rows, then real rows."""
 
-    Config = WeightedFinetuneConfig
+    Config: ClassVar[type[RealFinetuneConfig]] = WeightedFinetuneConfig
     config: WeightedFinetuneConfig
     requires: ClassVar[tuple[str, ...]] = (QUALITY,)
     real_use = RealUse.TRAIN
@@ -77,7 +70,8 @@ class WeightedFinetune(WeightMethod):
         self.shares = context.real_prior
 
     def phases(self, updates: int) -> Sequence[Phase]:
-        return two_phases(updates, self.config.part, self.config.first)
+        first, *last = super().phases(updates)
+        return (replace(first, rows=self.config.first), *last) if last else (first,)
 
     def weights(self, batch: Batch) -> Tensor:
         """(B,) weights of the generated rows."""
@@ -95,16 +89,13 @@ class WeightedFinetune(WeightMethod):
 
 
 @register("soft-finetune")
-class SoftFinetune(Method):
+class SoftFinetune(RealFinetune):
     """Soft labels from the quality checker on generated rows, then real rows."""
 
     Config = SoftFinetuneConfig
     config: SoftFinetuneConfig
     requires: ClassVar[tuple[str, ...]] = (QUALITY,)
     real_use = RealUse.TRAIN
-
-    def phases(self, updates: int) -> Sequence[Phase]:
-        return two_phases(updates, self.config.part, "generated")
 
     def losses(self, batch: Batch) -> Losses:
         soft = -(batch.scores(QUALITY).exp() * batch.log_probs).sum(1)
