@@ -21,6 +21,7 @@ FOLDS = 5  # of own real rows without a test set, if there are few
 FEW = 400  # real rows; of more, half are held out as the test. Half of 400 know an accuracy to within 7 points
 LEAST = 20  # real rows; with fewer, a fold has so few that no method can be told from another
 MOST_FOLDS = 20
+TOGETHER = "together"  # the hidden column of the numbers of real rows that are either all taught or all tested
 NO_EXAMPLES = ("[]", "", "None", "nan")  # cells of the column `examples` of a prompt that showed none
 
 
@@ -45,23 +46,27 @@ def check_rows(rows: Rows, labels: Sequence[str], folds: int, prefix: str) -> No
             f"{prefix}: no test set, and {plural(len(rows), 'real row')} are too few even for cross-validation; give "
             f"at least {LEAST} real rows, or --test FILE"
         )
+    together = rows.hidden.get(TOGETHER)  # equal texts are in one fold, and so are the rows of a cluster
+    unit, units = ("different text", rows.keys) if together is None else ("cluster", together.tolist())
     for label, name in enumerate(labels):
         of_class = np.flatnonzero(rows.labels == label)
-        count = len({rows.keys[row] for row in of_class})  # equal texts are in one fold
+        count = len({units[row] for row in of_class})
         if count - -(-count // folds) < MINIMUM_PER_CLASS:
-            repeated = f" with {plural(count, 'different text')}" if count < len(of_class) else ""
+            repeated = f" with {plural(count, unit)}" if count < len(of_class) else ""
             raise DataError(
                 f"{prefix}: {plural(len(of_class), 'real row')} of class {name}{repeated}; in {folds} folds, at least "
                 f"{MINIMUM_PER_CLASS + 1} are needed; give more, or --test FILE, or --drop-labels {typed_names([name])}"
             )
-    texts = len(np.unique(rows.keys))
-    if texts < folds:
-        raise DataError(f"{prefix}: {plural(texts, 'different text')} cannot be cut into {folds} folds; give more rows")
+    if (count := len(set(units))) < folds:
+        more = "give more rows, or ask for fewer (--folds)"
+        raise DataError(f"{prefix}: {plural(count, unit)} cannot be cut into {folds} folds; {more}")
 
 
 def of_all_seeds(data: TaskData, whole: TaskData) -> TaskData:
     """What all seeds see together, from what one sees: in a cross-validation each row of the whole task is tested."""
-    return replace(data, pool=whole.pool, test=whole.pool, folds=whole.folds) if whole.folds else data
+    if not whole.folds:
+        return data
+    return replace(data, pool=_plain(whole.pool), test=_plain(whole.pool), folds=whole.folds)
 
 
 def of_seed(data: TaskData, seed: int | str) -> TaskData:
@@ -73,12 +78,24 @@ def of_seed(data: TaskData, seed: int | str) -> TaskData:
 
     if not data.folds:
         return data
-    from tasks.draw import folds
+    from tasks.draw import cluster_folds, folds
 
     repeat, fold = divmod(int(seed), data.folds)
-    of_row = folds(data.spec.name, data.pool, f"repeat {repeat}", data.folds)
-    test, pool = (data.pool.take(np.flatnonzero(chosen)) for chosen in (of_row == fold, of_row != fold))
+    drawn = (data.spec.name, data.pool, f"repeat {repeat}", data.folds)
+    together = data.pool.hidden.get(TOGETHER)
+    of_row = folds(*drawn) if together is None else cluster_folds(*drawn, together)
+    rows = _plain(data.pool)
+    test, pool = (rows.take(np.flatnonzero(chosen)) for chosen in (of_row == fold, of_row != fold))
+    if absent := set(range(len(data.spec.labels))) - set(test.labels.tolist()):
+        raise DataError(
+            f"{data.error_prefix}: no row of class {data.spec.labels[min(absent)]} is in fold {fold} of {data.folds}, "
+            "because rows of a cluster stay together; ask for fewer folds (--folds), or give --test FILE"
+        )
     return replace(data, test=test, pool=pool, default_real=min(data.default_real, len(pool)), folds=0)
+
+
+def _plain(rows: Rows) -> Rows:
+    return replace(rows, hidden={name: values for name, values in rows.hidden.items() if name != TOGETHER})
 
 
 def note(rows: int, folds: int) -> str:
@@ -91,6 +108,5 @@ def note(rows: int, folds: int) -> str:
 
 
 def clusters_ignored(rows: Rows) -> str:
-    """The end of the note if a column names clusters of rows, which the intervals of folds do not use."""
-    columns = [name for name in rows.columns if str(name).strip().lower() == "cluster"]
-    return f"; intervals count rows, not the clusters of column {columns[0]!r} (--folds 0 uses them)" if columns else ""
+    """The end of the note if rows are of clusters, which the intervals of folds do not use."""
+    return "; intervals count rows, not clusters (--folds 0 counts these)" if TOGETHER in rows.hidden else ""

@@ -67,6 +67,43 @@ def folds(task: str, rows: Rows, seed: int | str, count: int) -> NDArray[np.int6
     return np.array([fold[key] for key in rows.keys], dtype=np.int64)
 
 
+def cluster_folds(task: str, rows: Rows, seed: int | str, count: int, clusters: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the fold of each row, 0 to `count` - 1, with the rows of a cluster (n,) in one fold.
+
+    Label shares and sizes are as equal as clusters allow (scikit-learn's StratifiedGroupKFold on the rows in the order
+    of draws, so that the order of the file does not matter).
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    order = draw_order(task, rows, f"folds {seed}")
+    _, first, codes = np.unique(clusters[order], return_index=True, return_inverse=True)
+    in_order = np.argsort(np.argsort(first))[codes]  # clusters numbered by their first row, since ties go by number
+    fold = np.empty(len(rows), dtype=np.int64)
+    parts = StratifiedGroupKFold(count).split(np.zeros(len(rows)), rows.labels[order], in_order)
+    for number, (_, tested) in enumerate(parts):
+        fold[order[tested]] = number
+    return fold
+
+
+def draw_together(
+    task: str, rows: Rows, seed: int | str, size: int, what: str, clusters: NDArray[np.int64] | None
+) -> NDArray[np.int64]:
+    """Positions, ascending, of the rows drawn, of whole clusters (n,): at least `size`. None: every row is its own.
+
+    `what` begins error messages. Raises `DataError` if no row is left, or no row of a class is drawn.
+    """
+    if clusters is None:
+        return draw(task, rows, seed, size, what, minimum=1)
+    order = draw_order(task, rows, seed)
+    names, first, counts = np.unique(clusters[order], return_index=True, return_counts=True)
+    by_first = np.argsort(first)
+    needed = int(np.searchsorted(np.cumsum(counts[by_first]), size)) + 1
+    drawn = np.flatnonzero(np.isin(clusters, names[by_first[:needed]]))
+    if len(drawn) == len(rows):
+        raise DataError(f"{what} leaves no real row, because rows of a cluster stay together")
+    return drawn
+
+
 def _rank_hash(task: str, seed: int | str, key: str) -> bytes:
     # A line end cannot occur in a task's name or in a normalised text, so the parts cannot run into each other.
     return hashlib.sha256(f"{task}\n{seed}\n{key}".encode()).digest()

@@ -1,22 +1,28 @@
-"""Clusters of test rows that are not independent: rows with one value in a column, or else rows that repeat a text.
+"""Clusters of rows that are not independent: rows with one value in a column, or else rows that repeat a text.
 
-They go to `Rows.hidden`, so no method sees them and no cell's id depends on them; the report counts clusters, not rows.
-Clusters that are taught too are a finding.
+Those of the test go to `Rows.hidden`, so no method sees them and no cell's id depends on them; the report counts
+clusters, not rows. Real rows without a test set are divided by cluster, so that none is both taught and tested.
+Clusters of a test set that are taught too are a finding.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from tasks.cross_validation import TOGETHER
 from tasks.data import TaskData
 from tasks.errors import plural
 from tasks.findings import Finding, Level
 from tasks.rows import Rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 CLUSTER = "cluster"  # the hidden column, and the column of a file that names clusters
 GROUP = "group"  # also names clusters, unless its few values are those of an attribute
@@ -39,7 +45,39 @@ def with_clusters(rows: Rows, notes: list[str]) -> Rows:
     return replace(rows, hidden={**rows.hidden, CLUSTER: codes.reshape(-1).astype(np.int64)})
 
 
-def column_of(rows: Rows, notes: list[str]) -> str | None:
+def divisible(rows: Rows, notes: list[str]) -> Rows:
+    """Real rows that are to be taught and tested, with the numbers of those that must stay together.
+
+    Rows of one cluster stay together, and rows whose texts differ in punctuation alone.
+    """
+    column = column_of(rows, notes, "real rows")
+    clusters = [""] * len(rows) if column is None else cluster_names(rows.columns[column])
+    own = [f"c{name}" if name else f"r{place}" for place, name in enumerate(clusters)]
+    numbers = components(own, rows.near_keys)
+    if len(np.unique(numbers)) == len(set(rows.keys)):
+        return rows
+    if column is not None:
+        count = len(np.unique(numbers))
+        notes.append(
+            f"the {len(rows):,} real rows are {plural(count, 'cluster')} (column {column!r}; copies apart from "
+            "punctuation are of one cluster); the rows of a cluster are either all taught or all tested"
+        )
+    return replace(rows, hidden={**rows.hidden, TOGETHER: numbers})
+
+
+def components(*columns: Sequence[str]) -> NDArray[np.int64]:
+    """(n,) the number of each row's component: rows with an equal value in any of the columns (n,) are of one."""
+    count = len(columns[0])
+    edges = [np.empty((2, 0), dtype=np.int64)]
+    for values in columns:
+        _, first, codes = np.unique(np.array(values, dtype=object), return_index=True, return_inverse=True)
+        edges.append(np.stack([np.arange(count), first[codes.reshape(-1)]]))
+    one, other = np.concatenate(edges, axis=1)
+    graph = coo_array((np.ones(len(one)), (one, other)), shape=(count, count))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def column_of(rows: Rows, notes: list[str], what: str = "test") -> str | None:
     """The column that names clusters, None if there is none. A note says where `group` is not taken for it."""
     by_name = {str(name).strip().lower(): name for name in reversed(list(rows.columns))}
     if CLUSTER in by_name:
@@ -50,8 +88,8 @@ def column_of(rows: Rows, notes: list[str]) -> str | None:
     if count >= FEWEST_GROUPS:
         return by_name[GROUP]
     notes.append(
-        f"column {by_name[GROUP]!r} of the test has {plural(count, 'value')}, too few to be clusters of rows; name it "
-        f"{CLUSTER!r} if they are"
+        f"column {by_name[GROUP]!r} of the {what} has {plural(count, 'value')}, too few to be clusters of rows; "
+        f"name it {CLUSTER!r} if they are"
     )
     return None
 
@@ -70,21 +108,20 @@ def cluster_names(cells: Sequence[Any]) -> list[str]:
 
 
 def taught_clusters(data: TaskData) -> Iterator[Finding]:
-    """Findings on tested rows whose cluster other rows have too, which are real, generated or of another fold."""
-    test = data.roles["real" if data.folds else "test"]
+    """Findings on tested rows whose cluster real or generated rows have too."""
+    tested_role = "real" if data.folds else "test"
+    test = data.roles[tested_role]
     if (column := column_of(test, [])) is None:
         return
     tested = cluster_names(test.columns[column])
-    for role in ("generated", "real"):
-        rows, within = data.roles[role], role == "real" and bool(data.folds)
-        others = cluster_names(rows.columns[column]) if column in rows.columns else []
-        shared = {name for name, count in Counter(others).items() if name and count > within}
+    for role in {"generated", "real"} - {tested_role}:
+        rows = data.roles[role]
+        shared = {name for name in cluster_names(rows.columns.get(column, [])) if name}
         if count := sum(name in shared for name in tested):
-            where = "other real rows have too, mostly in other folds" if within else f"{role} rows have too"
             text = (
-                f"{count:,} of {len(test):,} tested rows are of a cluster (column {column!r}) that {where}: accuracy "
-                "is that on new rows of known clusters, not on new clusters; test rows of other clusters (--test FILE) "
-                "would show the latter"
+                f"{count:,} of {len(test):,} tested rows are of a cluster (column {column!r}) that {role} rows have "
+                "too: accuracy is that on new rows of known clusters, not on new clusters; test rows of other clusters "
+                "(--test FILE) would show the latter"
             )
             short = f"tested clusters among {role} rows ({plural(len(shared), 'cluster')})"
             yield Finding("taught-clusters", Level.CARE, short, text, (role,))

@@ -55,18 +55,6 @@ def copy_findings(data: TaskData, what: str, of: str) -> Iterator[Finding]:
     yield from _punctuation(data, near)
 
 
-def fold_findings(data: TaskData) -> Iterator[Finding]:
-    """A finding on real rows that differ in punctuation alone, which a cross-validation may both teach and test."""
-    rows = data.pool
-    by_near_key: dict[str, list[int]] = {}
-    for row, key in enumerate(rows.near_keys):
-        by_near_key.setdefault(key, []).append(row)
-    alike = [group for group in by_near_key.values() if len({rows.keys[row] for row in group}) > 1]
-    pairs = sorted((row, group[0]) for group in alike for row in group if rows.keys[row] != rows.keys[group[0]])
-    touched = frozenset(row for group in alike for row in group)
-    yield from _punctuation(data, Repeats("real", "real", tuple(pairs), touched))
-
-
 def repeats_of(
     role: str, keys: Sequence[str], other_role: str, others: Sequence[str], known: Collection[int] = ()
 ) -> Repeats:

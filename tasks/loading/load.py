@@ -9,13 +9,13 @@ from typing import Literal
 
 import numpy as np
 
-from tasks.cross_validation import FOLDS, check_rows, clusters_ignored, fold_count, note, showed_examples
+from tasks.cross_validation import FOLDS, TOGETHER, check_rows, clusters_ignored, fold_count, note, showed_examples
 from tasks.data import TaskData
-from tasks.draw import TEST_SEED, draw
+from tasks.draw import TEST_SEED, draw, draw_together
 from tasks.errors import DataError, plural
 from tasks.findings import Finding, Level
 from tasks.loading.checks import checked_options
-from tasks.loading.clusters import with_clusters
+from tasks.loading.clusters import divisible, with_clusters
 from tasks.loading.copies import without_copies, without_repeats
 from tasks.loading.generations import divided
 from tasks.loading.read_roles import Reader
@@ -56,7 +56,8 @@ def load_task(
     folds = _folds(reader, rows, test_size, folds)
     drop_copies = reading_of(readings, "").drop_copies
     if folds:
-        held = pool = without_repeats(rows["real"], notes) if drop_copies else rows["real"]
+        real = without_repeats(rows["real"], notes) if drop_copies else rows["real"]
+        held = pool = divisible(real, notes)
         check_rows(pool, spec.labels, folds, prefix)
         notes.append(note(len(pool), folds) + clusters_ignored(pool))
     else:
@@ -165,12 +166,15 @@ def _split(reader: Reader, roles: Mapping[str, Rows], test_size: TestSize) -> tu
     what = f"{reader.error_prefix}: a test of {plural(size, 'row')}"
     if size >= len(rows):
         raise DataError(f"{what} leaves none of the {len(rows)} real rows")
-    held = draw(reader.spec.name, rows, TEST_SEED, size, what, minimum=1)
-    if split is None:
-        fewer = isinstance(test_size, int) and test_size < size
+    if split is not None:
+        held = draw(reader.spec.name, rows, TEST_SEED, size, what, minimum=1)
+    else:
+        together = divisible(rows, reader.notes).hidden.get(TOGETHER)
+        held = draw_together(reader.spec.name, rows, TEST_SEED, size, what, together)
+        fewer = isinstance(test_size, int) and test_size < len(held)
         are = f"held out; {test_size:,} of them are the test (--test-size), and the others" if fewer else "the test and"
         reader.notes.append(
-            f"no test set was given: {size:,} of the {len(rows):,} real rows, stratified by label and chosen by a "
+            f"no test set was given: {len(held):,} of the {len(rows):,} real rows, stratified by label and chosen by a "
             f"hash of their text, are {are} are not trained on"
         )
     rest = rows.take(np.setdiff1d(np.arange(len(rows)), held))

@@ -11,7 +11,7 @@ from tasks.data import TaskData
 from tasks.errors import join_names, plural, short_repr
 from tasks.findings import Finding, Level
 from tasks.loading.clusters import taught_clusters
-from tasks.loading.copies import MANY, copy_findings, fold_findings, near_findings
+from tasks.loading.copies import MANY, copy_findings, near_findings
 from tasks.rows import Rows
 
 MOST_ROWS = 200_000  # with more rows, near copies are not counted: that would take longer than reading the files
@@ -28,8 +28,6 @@ def data_findings(data: TaskData) -> Iterator[Finding]:
     else:
         for what, of in combinations(data.roles, 2):
             yield from copy_findings(data, what, of)
-        if data.folds:
-            yield from fold_findings(data)
         if data.columns:
             yield from near_findings(data)
     for what, rows in data.roles.items():

@@ -5,13 +5,16 @@ import pandas as pd
 import pytest
 
 import tasks
+from tasks import DataError
+from tasks.draw import cluster_folds
+from tasks.loading.clusters import components
 
 
 @pytest.fixture
 def load(tmp_path):
     """Load own files with a test of these texts and extra columns."""
 
-    def loaded(texts, real=None, folds=None, **columns):
+    def loaded(texts, real=None, folds=None, real_rows=60, **columns):
         def put(name, frame):
             frame.to_csv(tmp_path / name, index=False)
             return str(tmp_path / name)
@@ -22,9 +25,11 @@ def load(tmp_path):
         test = pd.DataFrame({"text": texts, "label": (["a", "b"] * len(texts))[: len(texts)], **columns})
         places = {
             "generated": put("g.csv", rows("made", 40)),
-            "real": put("r.csv", rows("real", 60).assign(**real or {})),
+            "real": put("r.csv", rows("real", real_rows).assign(**real or {})),
         }
-        return tasks.load("files", places={**places, **({} if folds else {"test": put("t.csv", test)})}, folds=folds)
+        return tasks.load(
+            "files", places={**places, **({} if folds is not None else {"test": put("t.csv", test)})}, folds=folds
+        )
 
     return loaded
 
@@ -86,8 +91,65 @@ def test_clusters_that_are_taught_are_a_warning(load):
     assert not taught(load(texts, real={"cluster": [None] * 60}, cluster=[None, *range(7)]))
 
 
-def test_clusters_in_several_folds_are_a_warning(load):
-    data = load([], real={"cluster": [i // 3 if i < 30 else i for i in range(60)]}, folds=5)
-    assert taught(data)[0].startswith(
-        "30 of 60 tested rows are of a cluster (column 'cluster') that other real rows have"
+def names(rows):
+    return {str(name) for name in rows.columns["cluster"] if name == name}
+
+
+@pytest.mark.parametrize("sizes", [[3] * 20, [2] * 15 + [1] * 30, [11, 11, 9, 9, 5, 5, 5, 5]])
+def test_a_fold_takes_whole_clusters(load, sizes):
+    """Folds were cut by text, so that most authors were both taught and tested; a warning said so."""
+    clusters = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes)).tolist()
+    data = load([], real={"cluster": clusters}, folds=5)
+    assert not taught(data)
+    assert f"the 60 real rows are {len(sizes)} clusters (column 'cluster'" in "".join(data.notes)
+    parts = [tasks.stressed(data, {}, seed) for seed in range(10)]
+    for repeat in (parts[:5], parts[5:]):
+        assert sorted(np.concatenate([part.test.ids for part in repeat])) == list(range(60))
+    for part in parts:
+        assert not names(part.test) & names(part.pool)
+        assert set(part.test.labels) == {0, 1}
+        assert not part.test.hidden
+        assert not part.pool.hidden
+        assert abs(len(part.test) - 12) <= max(sizes)
+    assert set(parts[0].test.ids) != set(parts[5].test.ids)
+
+
+def test_folds_of_clusters_do_not_depend_on_the_order_of_the_file():
+    rows = tasks.Rows(
+        np.arange(60),
+        [f"text {i}" for i in range(60)],
+        None,
+        np.arange(60) % 2,
+        columns={"cluster": [i // 4 for i in range(60)]},
     )
+    clusters = np.arange(60) // 4
+    order = np.random.default_rng(0).permutation(60)
+    folds = cluster_folds("t", rows, 0, 5, clusters)
+    assert (cluster_folds("t", rows.take(order), 0, 5, clusters[order]) == folds[order]).all()
+
+
+def test_clusters_that_cannot_be_cut_are_one_line(load):
+    with pytest.raises(DataError, match="3 clusters cannot be cut into 5 folds; give more rows, or ask for fewer"):
+        load([], real={"cluster": [i // 20 for i in range(60)]}, folds=5)
+    by_class = [i % 2 * 10 + i % 7 // 2 for i in range(60)]
+    data = load([], real={"cluster": by_class}, folds=6)
+    with pytest.raises(DataError, match=r"no row of class . is in fold . of 6, because rows of a cluster"):
+        [tasks.stressed(data, {}, seed) for seed in range(6)]
+
+
+def test_a_held_out_half_takes_whole_clusters(load):
+    data = load([], real={"cluster": [i // 4 for i in range(120)]}, real_rows=120, folds=0)
+    assert 60 <= len(data.test) <= 63
+    assert len(data.test) + len(data.pool) == 120
+    assert not names(data.test) & names(data.pool)
+    assert not data.pool.hidden
+    assert not taught(data)
+    assert any("rows are 30 clusters" in note for note in data.notes)
+    with pytest.raises(DataError, match="leaves no real row, because rows of a cluster stay together"):
+        load([], real={"cluster": [1] * 120}, real_rows=120, folds=0)
+
+
+def test_rows_linked_by_a_text_or_a_cluster_are_one_component():
+    numbers = components(["a", "a", "b", "c", "d"], ["1", "2", "2", "3", "4"])
+    assert numbers[0] == numbers[1] == numbers[2]
+    assert len(set(numbers.tolist())) == 3
