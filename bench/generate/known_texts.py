@@ -18,8 +18,8 @@ from bench.hashing import digest
 from tasks import FILES, Rows, load, load_spec
 from tasks.errors import did_you_mean, join_names, plural
 from tasks.loading.columns import columns_of, texts_of
+from tasks.loading.division import MINIMUM_TO_SPLIT
 from tasks.loading.labels import label_name
-from tasks.loading.load import MINIMUM_TO_SPLIT
 from tasks.loading.own_rows import prepared
 from tasks.reading import Columns, Reading
 from tasks.roles import ColumnRole, Role

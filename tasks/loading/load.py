@@ -1,22 +1,17 @@
-"""Loads a task: reads and checks each role, splits off the test, and removes rows whose text is in the test."""
+"""Loads a task: reads and checks the rows of each role, and divides them into those that are tested and taught."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-
-from tasks.cross_validation import FOLDS, TOGETHER, check_rows, clusters_ignored, fold_count, note, showed_examples
 from tasks.data import TaskData
-from tasks.draw import TEST_SEED, draw, draw_together
+from tasks.draw import TEST_SEED, draw
 from tasks.errors import DataError, plural
-from tasks.findings import Finding, Level
 from tasks.loading.checks import checked_options
-from tasks.loading.clusters import divisible, with_clusters
-from tasks.loading.copies import without_copies, without_repeats
+from tasks.loading.clusters import with_clusters
+from tasks.loading.division import TestSize, division, untested, without_texts
 from tasks.loading.generations import divided
 from tasks.loading.read_roles import Reader
 from tasks.loading.row_findings import absent_classes, data_findings
@@ -25,11 +20,6 @@ from tasks.roles import FILES, MINIMUM_PER_CLASS, MINIMUM_REAL, Role
 from tasks.rows import Rows
 from tasks.sources.table import Table
 from tasks.spec import TaskSpec, load_spec
-
-TestSize = int | Literal["default"] | None
-# With fewer real rows, half of them make too small a test: at 50 rows an accuracy is known to within 14 points.
-MINIMUM_TO_SPLIT = 100
-IN_TEST = "in the test"
 
 
 def load_task(
@@ -53,27 +43,11 @@ def load_task(
     reader = Reader(name, source, data_dir, options, places, readings, title)
     rows = reader.rows()
     spec, notes, prefix = reader.spec, reader.notes, reader.error_prefix  # the spec with the labels of the rows
-    folds = _folds(reader, rows, test_size, folds)
     drop_copies = reading_of(readings, "").drop_copies
-    if folds:
-        real = without_repeats(rows["real"], notes) if drop_copies else rows["real"]
-        held = pool = divisible(real, notes)
-        check_rows(pool, spec.labels, folds, prefix)
-        notes.append(note(len(pool), folds) + clusters_ignored(pool))
-    else:
-        held, pool = (rows["test"], rows["real"]) if "test" in rows else _split(reader, rows, test_size)
-    held_keys = set(held.keys)
+    held, pool, folds = division(reader, rows, test_size, folds, drop_copies)
     default_test = min(spec.sizes.test, len(held))
     size = default_test if test_size == "default" else test_size
-    where = "among the real rows, which are the test too" if folds else IN_TEST
-    generated = _without(held_keys, rows["generated"], "generated rows", prefix, notes, where)
-    if not folds:
-        pool = _without(held_keys, pool, "real rows", prefix, notes)
-    if drop_copies:
-        copies = "generated rows that repeat a real or test row"
-        generated = without_copies(generated, (held, pool), copies, prefix, notes)
-        if not folds:
-            pool = without_copies(pool, (held,), "real rows that repeat a test row", prefix, notes)
+    generated, pool = untested(reader, rows["generated"], held, pool, folds, drop_copies)
     generations = divided(generated, reader.generations, spec, prefix, notes)
     data = TaskData(
         spec=spec,
@@ -82,7 +56,7 @@ def load_task(
         generations=generations,
         pool=pool,
         test=held if folds else with_clusters(_test(spec, prefix, held, size), notes),
-        validation=_validation(rows.get("validation"), held_keys, prefix, notes),
+        validation=_validation(rows.get("validation"), set(held.keys), prefix, notes),
         notes=tuple(notes),
         about=(reader.block.about or "") if not places else "",
         stand_in=reader.block.stand_in and not {"real", "test"} <= set(places),
@@ -127,60 +101,6 @@ def load_to_train(name: str | Path, places: Mapping[Role, str | Table], readings
     return replace(data, findings=(*reader.findings, *absent_classes(data)))
 
 
-def _folds(reader: Reader, rows: Mapping[str, Rows], test_size: TestSize, requested: int | None) -> int:
-    """The number of folds that the real rows are cross-validated in; 0: there is a test set, or one is held out.
-
-    Raises `DataError` if folds are requested for a task with a test set.
-    """
-    if "test" in rows or reader.block.split is not None:
-        if requested:
-            raise DataError(f"{reader.error_prefix}: --folds is for real rows without a test set; this task has one")
-        return 0
-    own = "real" in reader.places or reader.source == FILES
-    if requested is None and (isinstance(test_size, int) or not own):
-        return 0  # so many rows are to be held out
-    count = fold_count(len(rows["real"]), requested)
-    if count and showed_examples(rows["generated"]):
-        shown = "the prompts of the generated rows showed examples (few-shot)"
-        if requested is None:
-            reader.notes.append(f"{shown}, and each fold would test some of them; so no folds, but half is held out")
-            return 0
-        text = f"{shown}; where these are among the real rows, a fold tests rows that the generator saw"
-        reader.findings.append(Finding("few-shot", Level.MEND, "the generator saw real rows", text))
-    return count
-
-
-def _split(reader: Reader, roles: Mapping[str, Rows], test_size: TestSize) -> tuple[Rows, Rows]:
-    """Split the test off the real rows: the rows held out, and the pool, which do not depend on `test_size`.
-
-    Raises `DataError` if there are too few.
-    """
-    rows = roles.get("held", roles["real"])
-    split, most = reader.block.split, reader.spec.sizes.test
-    if split is None and len(rows) < MINIMUM_TO_SPLIT:
-        raise DataError(
-            f"{reader.error_prefix}: no test set, and {plural(len(rows), 'real row')} are too few to hold one out; "
-            f"give at least {MINIMUM_TO_SPLIT} real rows, or --folds {FOLDS} for cross-validation, or --test FILE"
-        )
-    size = split.test if split else min(most, len(rows) // 2)
-    what = f"{reader.error_prefix}: a test of {plural(size, 'row')}"
-    if size >= len(rows):
-        raise DataError(f"{what} leaves none of the {len(rows)} real rows")
-    if split is not None:
-        held = draw(reader.spec.name, rows, TEST_SEED, size, what, minimum=1)
-    else:
-        together = divisible(rows, reader.notes).hidden.get(TOGETHER)
-        held = draw_together(reader.spec.name, rows, TEST_SEED, size, what, together)
-        fewer = isinstance(test_size, int) and test_size < len(held)
-        are = f"held out; {test_size:,} of them are the test (--test-size), and the others" if fewer else "the test and"
-        reader.notes.append(
-            f"no test set was given: {len(held):,} of the {len(rows):,} real rows, stratified by label and chosen by a "
-            f"hash of their text, are {are} are not trained on"
-        )
-    rest = rows.take(np.setdiff1d(np.arange(len(rows)), held))
-    return rows.take(held), roles["real"] if "held" in roles else rest
-
-
 def _default_real(reader: Reader, pool: int, folds: int) -> int:
     """The size of the small real set. A registered task fixes it; of the user's own rows all are taken up to that."""
     sizes = reader.spec.sizes.real
@@ -198,17 +118,6 @@ def _test(spec: TaskSpec, prefix: str, held: Rows, size: int | None) -> Rows:
     return held.take(draw(spec.name, held, TEST_SEED, size, f"{prefix}: a test of {plural(size, 'row')}", minimum=1))
 
 
-def _without(test_keys: set[str], rows: Rows, what: str, prefix: str, notes: list[str], where: str = IN_TEST) -> Rows:
-    """The rows whose text is not in the test; a note counts the others. Raises `DataError` if none is left."""
-    mask = np.array([key not in test_keys for key in rows.keys], dtype=np.bool_)
-    removed = len(rows) - int(mask.sum())
-    if removed == len(rows):
-        raise DataError(f"{prefix}: all {removed:,} {what} are also {where}")
-    if removed:
-        notes.append(f"removed {removed:,} of {len(rows):,} {what} whose text is also {where}")
-    return rows.take(mask) if removed else rows
-
-
 def _validation(rows: Rows | None, test_keys: set[str], prefix: str, notes: list[str]) -> Rows | None:
     """The validation rows whose text is not in the test; None without any, as where they were chosen as the test."""
     if rows is None:
@@ -216,7 +125,7 @@ def _validation(rows: Rows | None, test_keys: set[str], prefix: str, notes: list
     if test_keys.issuperset(rows.keys):
         notes.append(f"all {len(rows):,} validation rows are in the test, so there is no validation part")
         return None
-    return _without(test_keys, rows, "validation rows", prefix, notes)
+    return without_texts(test_keys, rows, "validation rows", prefix, notes)
 
 
 def _check_classes(data: TaskData) -> None:
