@@ -114,12 +114,7 @@ def run_here(
     show: Callable[[Progress], AbstractContextManager[object]],
 ) -> Result:
     """`run` on the devices that the environment names."""
-    if copy_of(options.out) is not None and not engine.remote:
-        raise UserError(
-            f"engine {options.engine} works in a folder that all machines see: run with --out FOLDER, and send it with "
-            "`bench merge FOLDER --out` and the address"
-        )
-    require_precision(requests, engine)
+    require_usable(requests, options, engine)
     plan = planned(requests, options)
     if unscored := sum(not getattr(plan.jobs[identity], "score", True) for identity in plan.cells):
         say(f"generated rows are not scored by {unscored:,} of {plural(len(plan.cells), 'cell')}: no checkers")
@@ -150,10 +145,7 @@ def run_here(
         covered, last = (manifest, "leaderboard") if early is None else early.covered(stopped is not None)
         if not plan.smoke:
             covered = with_looks([plan.root], covered)
-            result.leaderboard = leaderboard.write_report(
-                covered, plan.root, options.reports, options.rules, figures=options.figures
-            )
-            record_look(plan.root, covered)
+            result.leaderboard = last_report(covered, plan.root, options)
             if options.save_models == "best" and stopped is None and not result.interrupted:
                 shown = read_json(options.reports / "leaderboard.json")
                 for line in keep_best(covered, shown, plan.root, models(plan) - earlier):
@@ -163,15 +155,32 @@ def run_here(
         result.failures |= others.unsent
     progress.finish(f"{last}: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
     if titles:
-        names = f"{', '.join(titles[:TITLES])}{', ...' * (len(titles) > TITLES)}"
-        say(f"{plural(len(titles), 'cell')} done before, without a model (--force trains again): {names}")
+        say(without_model(titles))
     if stopped is not None:
         raise stopped
     return result
 
 
-def require_precision(requests: Request | Sequence[Request], engine: Engine) -> None:
-    """Raise UserError where cells are trained on this machine in a precision for which it lacks a GPU."""
+def last_report(covered: dict[str, Any], store: Path, options: Options) -> Path:
+    """Write the report of a run that ended, and note that its verdicts were read. Returns the leaderboard."""
+    written = leaderboard.write_report(covered, store, options.reports, options.rules, figures=options.figures)
+    record_look(store, covered)
+    return written
+
+
+def without_model(titles: Sequence[str]) -> str:
+    """The line on cells that were done before and have no model."""
+    names = f"{', '.join(titles[:TITLES])}{', ...' * (len(titles) > TITLES)}"
+    return f"{plural(len(titles), 'cell')} done before, without a model (--force trains again): {names}"
+
+
+def require_usable(requests: Request | Sequence[Request], options: Options, engine: Engine) -> None:
+    """Raise UserError for a store that the engine cannot use, or a precision for which this machine lacks a GPU."""
+    if copy_of(options.out) is not None and not engine.remote:
+        raise UserError(
+            f"engine {options.engine} works in a folder that all machines see: run with --out FOLDER, and send it with "
+            "`bench merge FOLDER --out` and the address"
+        )
     asked = [requests] if isinstance(requests, Request) else requests
     if engine.here and any(request.settings.precision == "fp16" for request in asked) and not gpus():
         raise UserError("precision=fp16 needs a GPU; on a CPU use --set precision=bf16")

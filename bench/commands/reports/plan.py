@@ -14,7 +14,7 @@ from bench.config.request import Request
 from bench.devices import on_gpu
 from bench.errors import UserError
 from bench.execution.engines import Engine
-from bench.execution.grid import Options, planned, require_precision
+from bench.execution.grid import Options, planned, require_usable
 from bench.leaderboard.build import differing_axes
 from bench.leaderboard.rules import Family, Rules, require_baseline
 from bench.planning import estimate
@@ -57,7 +57,7 @@ class Prospect:
 
 def plan_grid(request: Request, options: Options, wishes: Wishes, engine: Engine, say: Say) -> Path:
     """Print power and cost of a grid, and write both to `plan.md` with a figure. Raises UserError."""
-    require_precision(request, engine)
+    require_usable(request, options, engine)
     workers = engine.count(options.workers)
     measured = measure(wishes.store or options.out, on_gpu())
     whole = expense(planned(request, options), measured)
