@@ -55,7 +55,9 @@ def list_(
 
 
 def show(
-    cell: Annotated[list[str], typer.Argument(help='The start of its id, its folder, or "task method seed".')],
+    cell: Annotated[
+        list[str], typer.Argument(help='The start of its id (6 characters), its folder, or "task method seed".')
+    ],
     other: Annotated[str, typer.Option("--diff", help="A second cell; show only how the two differ.")] = "",
     out: Annotated[Path, option("out")] = Path("runs"),
 ) -> None:
@@ -116,7 +118,7 @@ def merge(
 
 
 def publish(
-    to: Annotated[str, typer.Option(help="A new folder, a file NAME.zip, or hub:ORG/NAME.")],
+    to: Annotated[str, typer.Option(help="A new folder, a new file NAME.zip, or hub:ORG/NAME.")],
     name: Annotated[str, typer.Option(help="What reports call these cells once others have imported them.")],
     out: Annotated[Path, option("out")] = Path("runs"),
     texts: Annotated[bool, typer.Option("--texts", help="Add the tokens, from which texts can be read.")] = False,

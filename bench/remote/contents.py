@@ -16,13 +16,13 @@ from pathlib import Path
 from bench.errors import UserError
 from bench.remote.objects import Entry
 from bench.store import manifest
-from bench.store.bundles import IMPORTED
 from bench.store.files import read_json
 from bench.store.folders import State
 from bench.store.layout import IDENTITY
 from bench.store.looks import LOOKS
 from bench.store.manifest import GRIDS
 from bench.store.schemas import SeedsRead
+from bench.store.transfer import IMPORTED
 from tasks.errors import plural
 
 PLAIN = (GRIDS, LOOKS, IMPORTED)  # folders of JSON files

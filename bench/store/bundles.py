@@ -9,6 +9,7 @@ A bundle that is imported leaves a note in `.imported/` of the store, from which
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import struct
@@ -22,14 +23,15 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.hashing import file_hash
-from bench.store.files import read_json, write_json
+from bench.store.files import json_object, write_json
 from bench.store.layout import MODEL, root_of
-from bench.store.schemas import Bundle, Imported
-from bench.store.transfer import CHECKER, Transfer, transfer
+from bench.store.schemas import Bundle
+from bench.store.transfer import CHECKER, IMPORTED, Transfer, bundle_of, imported, note_import, seal_of, transfer
 from tasks.errors import plural
 
 SCHEMA = 1
-CONTENT, STORE, REPORT, IMPORTED = "bundle.json", "store", "report", ".imported"
+CONTENT, STORE, REPORT = "bundle.json", "store", "report"
+AGAIN = "ask for the bundle again"
 WITHOUT_TEXTS = (CHECKER, "record", "scores")  # kinds of precomputed tables in which no text can be read
 LEFT_OUT = (MODEL, "log.txt")  # of a cell: models are large, and logs may name folders of the author's machine
 # What Python's `zipfile` raises for a file that was cut or changed.
@@ -94,7 +96,7 @@ def unpack(bundle: Path, folder: Path) -> None:
     except UserError:
         raise
     except BROKEN as error:
-        raise UserError(f"{bundle} cannot be unpacked: {error}; ask for the bundle again") from error
+        raise UserError(f"{bundle} cannot be unpacked: {error}; {AGAIN}") from error
 
 
 def unpack_safely(bundle: Path, folder: Path) -> None:
@@ -114,47 +116,43 @@ def checked(folder: Path, named: Path) -> dict[str, Any]:
     """The `bundle.json` of a folder. Raises UserError, with the name `named`, if it does not fit the folder's files."""
     if not (folder / CONTENT).is_file():
         raise UserError(f"{named} has no {CONTENT}: give a folder or zip file that `bench publish` wrote")
-    about = read_json(folder / CONTENT, Bundle)
-    if about["schema"] != SCHEMA:
-        raise UserError(
-            f"{named} has schema {about['schema']}, and this version reads {SCHEMA}; install another version"
-        )
+    text = (folder / CONTENT).read_bytes()
+    about = json_object(text, named / CONTENT, remedy=AGAIN)
+    if (schema := about.get("schema")) != SCHEMA:  # before the rest, which another schema may lack
+        raise UserError(f"{named} has schema {schema}, and this version reads {SCHEMA}; install another version")
+    about = json_object(text, named / CONTENT, Bundle, remedy=AGAIN)
     present = content(folder)
     for name in sorted(present.keys() ^ about["files"].keys()):
-        raise UserError(
-            f"{named}: {name} is {'not listed' if name in present else 'missing'}; ask for the bundle again"
-        )
+        raise UserError(f"{named}: {name} is {'not listed' if name in present else 'missing'}; {AGAIN}")
     for name, path in present.items():
         listed = about["files"][name]
         if path.is_symlink() or path.stat().st_size != listed["size"] or file_hash(path) != listed["sha256"]:
-            raise UserError(f"{named}: {name} was changed after it was published; ask for the bundle again")
+            raise UserError(f"{named}: {name} was changed after it was published; {AGAIN}")
     return about
 
 
 def take_in(folder: Path, about: Mapping[str, Any], root: Path) -> Transfer:
-    """Copy the cells of a bundle's folder, which `checked` has read, to a store, and note there whose they are."""
+    """Copy the cells of a bundle's folder, which `checked` has read, to a store, and note there whose they are.
+
+    Cells that the bundle's author had imported keep the name of the bundle in which they came.
+    """
     done = transfer(folder / STORE, root)
-    if done.copied:
-        path = root / IMPORTED / f"{file_hash(folder / CONTENT)[:20]}.json"
-        known = read_json(path, Imported)["cells"] if path.exists() else []
-        write_json(path, {"name": about["name"], "cells": sorted({*known, *done.copied})})
+    before = imported(folder / STORE)
+    new = {
+        name: seal_of(root / name) for name in done.copied if not bundle_of(folder / STORE / name, before.get(name, {}))
+    }
+    note_import(root / IMPORTED / f"{file_hash(folder / CONTENT)[:20]}.json", about["name"], new)
     return done
-
-
-def imported(root: Path) -> dict[str, str]:
-    """The names of the bundles that a store's imported folders come from, by folder below the store."""
-    notes = [read_json(path, Imported) for path in sorted((root / IMPORTED).glob("*.json"))]
-    return {cell: note["name"] for note in notes for cell in note["cells"]}
 
 
 def origins(folders: Iterator[Path]) -> str:
     """A sentence on which of these cells were imported, and from which bundles; empty if none was."""
-    known: dict[Path, dict[str, str]] = {}
+    of_store = functools.cache(imported)
     counts: dict[str, int] = {}
     for folder in folders:
         root = root_of(folder)
-        names = known.setdefault(root, imported(root))
-        if names and (name := names.get(Path(os.path.relpath(folder, root)).as_posix())):
+        names = of_store(root)
+        if names and (name := bundle_of(folder, names.get(Path(os.path.relpath(folder, root)).as_posix(), {}))):
             counts[name] = counts.get(name, 0) + 1
     parts = [f"{plural(count, 'cell')} of {name}" for name, count in sorted(counts.items())]
     return f"imported, not trained here: {', '.join(parts)}" if parts else ""

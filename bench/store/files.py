@@ -136,8 +136,10 @@ def read_json(path: Path, schema: type[BaseModel] | None = None) -> dict[str, An
     return json_object(content, path, schema)
 
 
-def json_object(content: bytes, path: Path, schema: type[BaseModel] | None = None) -> dict[str, Any]:
-    """The JSON object in `content`, the bytes of the file `path`. Raises UserError as `read_json` does.
+def json_object(
+    content: bytes, path: Path, schema: type[BaseModel] | None = None, *, remedy: str = REMEDY
+) -> dict[str, Any]:
+    """The JSON object in `content`, the bytes of the file `path`. Raises UserError as `read_json` does, with `remedy`.
 
     A schema checks the entries that it names; the object has all of them, in the types of JSON.
     """
@@ -148,9 +150,9 @@ def json_object(content: bytes, path: Path, schema: type[BaseModel] | None = Non
         if schema is not None:
             schema.model_validate(value, strict=True)
     except ValidationError as error:
-        raise UserError(f"{path} is damaged ({first_problem(error)}); {REMEDY}") from error
+        raise UserError(f"{path} is damaged ({first_problem(error)}); {remedy}") from error
     except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); {REMEDY}") from error
+        raise UserError(f"{path} is damaged ({error}); {remedy}") from error
     return value
 
 

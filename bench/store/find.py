@@ -82,11 +82,13 @@ def find(root: Path, name: str) -> Path:
     cells = [folder for folder in found if ".artefacts" not in folder.parts] or found
     if not cells:
         known = sorted(set(map(title, specs.values())))
-        close = did_you_mean(name, known) or f"; known: {join_names(known)}"
+        cut = re.fullmatch("[0-9a-f]+", name) and any(folder.name.startswith(name) for folder in folders)
+        close = "; of an id give at least 6 characters" if cut else ""
+        close = close or did_you_mean(name, known) or f"; known: {join_names(known)}"
         raise UserError(f"no cell {short_repr(name)} in {root}{close}; `bench list cells` shows all")
     if len({folder.name for folder in cells}) > 1:
         titles = [title(specs[folder]) if folder in specs else folder.name for folder in cells]
-        names = titles if len(set(titles)) == len(cells) else [folder.name for folder in cells]
+        names = sorted(titles) if len(set(titles)) == len(cells) else [folder.name for folder in cells]
         raise UserError(f"{short_repr(name)} fits {len(cells)} cells; give one of: {join_names(names)}")
     return cells[0]
 

@@ -146,10 +146,11 @@ class Bundle(BaseModel):
 
 
 class Imported(BaseModel):
-    """`.imported/<digest>.json`: the folders that came from one bundle."""
+    """`.imported/<digest>.json`: the folders that came from one bundle, and the seals of their results then."""
 
     name: str
     cells: list[StorePath]
+    seals: dict[StorePath, str] = Field(default_factory=dict)
 
 
 class NamedSpec(BaseModel):

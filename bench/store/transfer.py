@@ -1,20 +1,25 @@
-"""Copies finished folders from one store to another. Nothing is overwritten: a difference is named as a conflict."""
+"""Copies finished folders from one store to another. Nothing is overwritten: a difference is named as a conflict.
+
+Folders that came from a bundle are noted in `.imported/` of a store, and the notes go with them. A note holds for the
+result that was imported: one that was trained here since, in the same folder, has another seal.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.store.files import read_json, write_bytes, write_json
 from bench.store.folders import State, adopt, state
-from bench.store.integrity import DIGESTS
+from bench.store.integrity import DIGESTS, SEAL
 from bench.store.layout import DONE
 from bench.store.looks import LOOKS
 from bench.store.manifest import GRIDS
-from bench.store.schemas import SeedsRead
+from bench.store.schemas import Imported, SeedsRead
 
+IMPORTED = ".imported"
 CHECKER = "checker"  # the precomputed tables that are results of a training, as cells are
 TIMES = ("timing.json", "env.json", "log.txt")  # files that differ between two computations of the same cell
 
@@ -30,7 +35,7 @@ class Transfer:
 
 
 def transfer(source: Path, target: Path, kinds: Collection[str] | None = None) -> Transfer:
-    """Copy finished cells, precomputed tables (of `kinds` alone, if given), grids and looks from `source` to `target`.
+    """Copy finished cells, precomputed tables (of `kinds` alone, if given), grids, looks and notes on imports.
 
     A folder that `target` has stays as it is. Raises UserError for files that cannot be read, OSError where the target
     cannot be written.
@@ -42,6 +47,10 @@ def transfer(source: Path, target: Path, kinds: Collection[str] | None = None) -
         if kinds is None or folder.parent.name in kinds:
             copy(folder, source, target, done if folder.parent.name == CHECKER else Transfer())
     copy_grids(source, target, done)
+    for path in sorted((source / IMPORTED).glob("*.json")):
+        note = read_json(path, Imported)
+        seals = {name: note.get("seals", {}).get(name, "") for name in note["cells"] if name in done.copied}
+        note_import(target / IMPORTED / path.name, note["name"], seals)
     return done
 
 
@@ -85,3 +94,33 @@ def copy_grids(source: Path, target: Path, done: Transfer) -> None:
         there = target / LOOKS / path.name
         seeds = {seed for file in (path, there) if file.exists() for seed in read_json(file, SeedsRead)["seeds"]}
         write_json(there, {"seeds": sorted(seeds)})
+
+
+def note_import(path: Path, name: str, seals: Mapping[str, str]) -> None:
+    """Add folders, with the seals of their results, to a note on the bundle `name`; no file for no folder."""
+    known = read_json(path, Imported) if path.exists() else {}
+    if seals:
+        cells = sorted({*known.get("cells", []), *seals})
+        write_json(path, {"name": name, "cells": cells, "seals": {**known.get("seals", {}), **seals}})
+
+
+def imported(root: Path) -> dict[str, dict[str, str]]:
+    """The bundles of a store's imported folders: by folder below the store, their names by the seal of the result.
+
+    Notes of earlier versions have no seals (here: empty) and hold for every result.
+    """
+    names: dict[str, dict[str, str]] = {}
+    for note in (read_json(path, Imported) for path in sorted((root / IMPORTED).glob("*.json"))):
+        for cell in note["cells"]:
+            names.setdefault(cell, {})[note.get("seals", {}).get(cell, "")] = note["name"]
+    return names
+
+
+def bundle_of(folder: Path, by_seal: Mapping[str, str]) -> str:
+    """The name of the bundle that a folder's result comes from, given its entry of `imported`; empty if from none."""
+    return by_seal.get(seal_of(folder)) or by_seal.get("", "") if by_seal else ""
+
+
+def seal_of(folder: Path) -> str:
+    """The seal of a finished folder; empty if it has no result, or one of an earlier version."""
+    return str(read_json(folder / DONE).get(SEAL, "")) if (folder / DONE).exists() else ""

@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.commands.stores.clean import SHARED, require_store
@@ -16,7 +17,10 @@ from bench.store.folders import State, failure, state, state_word
 from bench.store.integrity import damage
 from bench.store.layout import DONE, IDENTITY, cell_path
 from bench.store.leases import exclusive
+from bench.store.looks import LOOKS
 from bench.store.manifest import GRIDS, read
+from bench.store.schemas import Imported, SeedsRead
+from bench.store.transfer import IMPORTED
 from tasks.errors import plural
 
 
@@ -79,12 +83,17 @@ def misplaced(folder: Path) -> str:
 
 
 def manifests(root: Path) -> Iterator[Finding]:
-    """The manifests that cannot be read, so that no report can be made from them."""
-    for path in sorted((root / GRIDS).glob("*.json")):
-        try:
-            read(path)
-        except (UserError, OSError) as error:
-            yield Finding(path, f"unusable: {error}")
+    """The manifests and notes that cannot be read, so that no report can be made with them."""
+    for folder, reading in (
+        (GRIDS, read),
+        (LOOKS, partial(read_json, schema=SeedsRead)),
+        (IMPORTED, partial(read_json, schema=Imported)),
+    ):
+        for path in sorted((root / folder).glob("*.json")):
+            try:
+                reading(path)
+            except (UserError, OSError) as error:
+                yield Finding(path, f"unusable: {error}")
 
 
 def mend(root: Path, findings: list[Finding]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from bench.commands.stores.merge import summary
@@ -14,14 +15,15 @@ from bench.store.leases import registered
 def import_bundles(bundles: Sequence[Path], out: Path) -> tuple[list[str], bool]:
     """Lines on each bundle that was imported to `out`, and whether nothing was in conflict.
 
-    Raises UserError for a file that is no bundle or was changed; the bundles before it are imported then.
+    Raises UserError for a file that is no bundle or was changed, before anything is imported.
     """
-    writable(out)
     lines, sound = [], True
-    with registered(out):
-        for bundle in dict.fromkeys(bundles):
-            with opened(bundle) as (folder, about):
-                done = take_in(folder, about, out)
+    with ExitStack() as stack:
+        checked = {bundle: stack.enter_context(opened(bundle)) for bundle in bundles}
+        writable(out)
+        stack.enter_context(registered(out))
+        for bundle, (folder, about) in checked.items():
+            done = take_in(folder, about, out)
             lines += [f"{about['name']} ({bundle}): {summary(done)}", *(f"conflict: {line}" for line in done.conflicts)]
             sound = sound and not done.conflicts
     return lines, sound

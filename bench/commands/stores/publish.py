@@ -13,20 +13,27 @@ from bench.commands.reports.report import report
 from bench.commands.stores.clean import require_store
 from bench.errors import UserError
 from bench.leaderboard import Rules
+from bench.leaderboard.rules import require_baseline
 from bench.store.bundles import REPORT, STORE, pack, write_contents, zipped
+from bench.store.manifest import stored
 from bench.version import VERSION
 from tasks.errors import plural
 
 HUB = "hub:"  # before the id of a data set
+PACKED = (".gz", ".tgz", ".bz2", ".xz", ".tar", ".7z", ".rar")  # files that a bundle is not
 
 
 def publish(root: Path, to: str, name: str, rules: Rules, *, texts: bool, figures: bool = True) -> Iterator[str]:
     """Write the bundle of a store to `to`: a new folder, a file NAME.zip, or `hub:ORG/NAME`. Yields lines.
 
-    Raises UserError for a store without finished cells or a place that cannot be written, before anything is written.
+    Raises UserError for a store without finished cells or without the baseline, for no name, and for a place that
+    cannot be written, before anything is written.
     """
     require_store(root)
     check_place(to)
+    if not name.strip():
+        raise UserError("--name is empty; reports of others call these cells by it")
+    require_baseline(stored(root), rules, str(root))
     with tempfile.TemporaryDirectory() as part:
         folder = Path(part) / "bundle"
         done = pack(root, folder, texts=texts)
@@ -50,17 +57,26 @@ def check_place(to: str) -> None:
     if to.startswith(HUB):
         if to.removeprefix(HUB).count("/") != 1:
             raise UserError(f"--to {to}: write hub:ORG/NAME, the id of a data set on the Hugging Face hub")
-    elif to.endswith(".zip"):
-        writable(Path(to))
-    elif Path(to).exists():
-        raise UserError(f"--to {to} exists; name a new folder, or remove it")
+        return
+    path = Path(to)
+    if path.suffix.lower() in PACKED:
+        raise UserError(f"--to {to}: a bundle is a folder or a zip file; name it NAME.zip")
+    if path.exists():
+        raise UserError(f"--to {to} exists; name a new {'file' if is_zip(to) else 'folder'}, or remove it")
+    if is_zip(to):
+        writable(path)
+
+
+def is_zip(to: str) -> bool:
+    """Whether the place is a zip file."""
+    return to.lower().endswith(".zip")
 
 
 def placed(folder: Path, to: str) -> Sequence[str]:
     """Bring a finished bundle to its place; returns a line on it."""
     if to.startswith(HUB):
         return [upload(folder, to.removeprefix(HUB))]
-    if to.endswith(".zip"):
+    if is_zip(to):
         Path(to).parent.mkdir(parents=True, exist_ok=True)
         zipped(folder, Path(to))
     else:

@@ -44,10 +44,10 @@ def show(folder: Path) -> Iterator[str]:
     yield from block("cell", readable(spec, SPEC))
     yield from block("hyper-parameters", spec["hyperparameters"])
     yield from block("settings", spec["settings"])
-    yield from block("metrics", {k: v for k, v in optional(folder / DONE, Metrics).items() if k not in INTERNAL})
-    yield from block("timing", optional(folder / "timing.json", Timing))
+    yield from block_of("metrics", folder / DONE, Metrics)
+    yield from block_of("timing", folder / "timing.json", Timing)
     yield from curves(folder / "history.jsonl")
-    yield from block("environment", optional(folder / "env.json", Environment))
+    yield from block_of("environment", folder / "env.json", Environment)
     if (folder / MODEL).is_dir():
         yield f"model: {folder / MODEL} ({', '.join(sorted(path.name for path in (folder / MODEL).iterdir()))})"
     lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines() if (folder / LOG).exists() else []
@@ -64,6 +64,16 @@ def readable(spec: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
 def optional(path: Path, schema: type[BaseModel]) -> dict[str, Any]:
     """The object in a JSON file, empty if a cell does not have the file yet."""
     return read_json(path, schema) if path.exists() else {}
+
+
+def block_of(name: str, path: Path, schema: type[BaseModel]) -> Iterator[str]:
+    """The `block` of a JSON file of a cell; one line if it is damaged."""
+    try:
+        values = optional(path, schema)
+    except UserError as error:
+        yield f"{name}: {error}"
+        return
+    yield from block(name, {key: value for key, value in values.items() if key not in INTERNAL})
 
 
 def block(name: str, values: Mapping[str, Any]) -> Iterator[str]:

@@ -17,8 +17,8 @@ from bench.commands.stores.merge import merge
 from bench.commands.stores.publish import publish, upload
 from bench.errors import UserError
 from bench.leaderboard import Rules
-from bench.store.bundles import CONTENT, write_contents
-from bench.store.folders import State, state
+from bench.store.bundles import CONTENT, origins, write_contents
+from bench.store.folders import State, finish, state
 from tasks import load
 
 
@@ -79,8 +79,6 @@ def test_other_results_of_a_cell_are_a_conflict_and_stay(store: Path, whole_stor
     spec = json.loads((folder / "metrics.json").read_text())
     frame = pd.read_parquet(folder / "predictions.parquet")
     shutil.rmtree(folder)
-    from bench.store.folders import finish
-
     shutil.copytree(whole_store / folder.relative_to(store), folder)
     (folder / "metrics.json").unlink()
     frame.iloc[::-1].to_parquet(folder / "predictions.parquet", index=False)
@@ -168,11 +166,15 @@ def other_schema(folder: Path) -> None:
     (folder / CONTENT).write_text(json.dumps({**about, "schema": 99}))
 
 
+def later_schema(folder: Path) -> None:
+    (folder / CONTENT).write_text(json.dumps({"schema": 99, "content": []}))
+
+
 def no_bundle(folder: Path) -> None:
     (folder / CONTENT).unlink()
 
 
-@pytest.mark.parametrize("fault", [changed, removed, added, linked, other_schema, no_bundle])
+@pytest.mark.parametrize("fault", [changed, removed, added, linked, other_schema, later_schema, no_bundle])
 def test_a_changed_bundle_is_refused_and_nothing_is_imported(
     fault: Callable[[Path], None], bundle: Path, tmp_path: Path
 ) -> None:
@@ -181,7 +183,68 @@ def test_a_changed_bundle_is_refused_and_nothing_is_imported(
     with pytest.raises(UserError) as error:
         import_bundles([folder], tmp_path / "runs")
     assert str(error.value).count("\n") == 0
+    assert ("this version reads 1" in str(error.value)) == (fault in (other_schema, later_schema))
     assert not list((tmp_path / "runs").glob("twitter"))
+
+
+def test_errors_in_a_zip_file_name_the_file_that_was_given(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr(CONTENT, "{")
+    with pytest.raises(UserError, match=r"b\.zip.bundle\.json is damaged .*; ask for the bundle again"):
+        import_bundles([tmp_path / "b.zip"], tmp_path / "runs")
+
+
+def test_nothing_is_imported_if_one_of_several_bundles_is_none(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no bundle"):
+        import_bundles([bundle, tmp_path / "none.zip"], tmp_path / "runs")
+    assert not list((tmp_path / "runs").glob("twitter"))
+
+
+def note(root: Path) -> str:
+    """What a report says of the origin of all cells of a store."""
+    return origins(root / name for name in cells(root))
+
+
+def test_the_origin_of_cells_goes_with_them(bundle: Path, store: Path, tmp_path: Path) -> None:
+    imported = "imported, not trained here: 4 cells of ours"
+    import_bundles([bundle], tmp_path / "runs")
+    merge([tmp_path / "runs"], tmp_path / "merged")
+    assert note(tmp_path / "merged") == imported
+    list(publish(tmp_path / "merged", str(tmp_path / "again"), "theirs", Rules(), texts=False, figures=False))
+    import_bundles([tmp_path / "again"], tmp_path / "third")
+    assert note(tmp_path / "third") == imported
+    merge([tmp_path / "runs"], store)
+    assert note(store) == ""
+
+
+def test_a_cell_that_was_trained_again_is_not_called_imported(bundle: Path, whole_store: Path, tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    import_bundles([bundle], root)
+    folder = next(root.glob("twitter/ce/*"))
+    content = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").unlink()
+    (folder / "timing.json").write_text('{"seconds": 1.0}')
+    finish(folder, {name: content[name] for name in ("accuracy", "macro_f1", "log_loss", "rows")})
+    assert note(root) == "imported, not trained here: 3 cells of ours"
+
+
+@pytest.mark.parametrize(
+    ("to", "name", "rules", "message"),
+    [
+        ("b.zip", " ", Rules(), "--name is empty"),
+        ("there.zip", "ours", Rules(), "there.zip exists; name a new file"),
+        ("b.tar.gz", "ours", Rules(), "a bundle is a folder or a zip file"),
+        ("b.zip", "ours", Rules(baseline="impp"), "--baseline impp: no such method in .*whole.*did you mean 'imp'"),
+    ],
+)
+def test_what_cannot_be_published_is_refused_first(
+    to: str, name: str, rules: Rules, message: str, whole_store: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "there.zip").write_bytes(b"somebody's")
+    with pytest.raises(UserError, match=message):
+        list(publish(whole_store, str(tmp_path / to), name, rules, texts=False))
+    assert (tmp_path / "there.zip").read_bytes() == b"somebody's"
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside", "..\\outside"])

@@ -131,10 +131,12 @@ def test_repair_removes_what_cannot_be_used_and_nothing_else(bench: Command, sto
     (unfinished / "spec.json").write_text("{}")
     (store / "photos" / "2024" / "june").mkdir(parents=True)  # no id: somebody else's
     (store / ".grids" / "torn.json").write_text("{")
+    (store / ".looks").mkdir(exist_ok=True)
+    (store / ".looks" / "torn.json").write_text("{")  # without it there is no report
     (store / ".tensorboard" / "twitter" / "ce" / "run").mkdir(parents=True)
     repaired = bench("doctor", "--repair")
     assert repaired.returncode == 0, repaired.stdout
-    assert repaired.stdout.count("removed: ") == 3
+    assert repaired.stdout.count("removed: ") == 4
     assert metrics(store.parent).items() < before.items()
     assert len(metrics(store.parent)) == len(before) - 1
     assert (store / ".tensorboard" / "twitter" / "ce" / "run").is_dir()

@@ -54,6 +54,11 @@ def test_a_name_that_does_not_fit_one_cell_is_an_error(root: Path, name: str, me
         find(root, name)
 
 
+def test_a_short_beginning_of_an_id_is_explained(root: Path) -> None:
+    with pytest.raises(UserError, match="of an id give at least 6 characters"):
+        find(root, find(root, "twitter ce 0").name[:5])
+
+
 def test_everything_about_a_cell_is_shown(root: Path, tmp_path: Path) -> None:
     folder = find(root, "twitter dimp(clip=2.0) 0")
     text = "\n".join(show(folder))
@@ -98,10 +103,12 @@ def test_a_curve_fits_its_width(values: list[float], bars: str | None) -> None:
 def test_a_damaged_cell_is_shown_with_its_damage(root: Path, tmp_path: Path) -> None:
     folder = tmp_path / find(root, "twitter ce 0").name
     shutil.copytree(find(root, "twitter ce 0"), folder)
-    for name in ("history.jsonl", "predictions.parquet"):
+    for name in ("history.jsonl", "predictions.parquet", "timing.json"):
         (folder / name).write_text("x")
     lines = list(show(folder))
     assert "damaged (history.jsonl has 1 byte" in lines[0]
+    assert any(line.startswith(f"timing: {folder / 'timing.json'} is damaged") for line in lines)
+    assert "environment:" in lines
     assert any(line.startswith("curves: history.jsonl cannot be read (") for line in lines)
     assert f"{folder / 'predictions.parquet'} cannot be read" in list(diff(folder, folder))[-1]
 
