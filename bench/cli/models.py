@@ -18,6 +18,8 @@ from bench.errors import UserError
 if TYPE_CHECKING:
     from bench.execution.grid import Options
 
+COLUMN_HELP = "The column of {} (default: a usual name)."
+
 
 def train(
     config: Annotated[
@@ -51,13 +53,18 @@ def predict(
         str, typer.Argument(help="A classifier: a folder, hub id, cell, or wandb:entity/project/name:version.")
     ],
     file: Annotated[Path, typer.Argument(help="The texts: CSV, TSV, JSON, Parquet, Excel, or one text per line.")],
-    to: Annotated[Path, typer.Option(help="The file to write.")] = Path("predictions.csv"),
+    to: Annotated[Path, typer.Option(help="The file to write: .csv, .parquet or .jsonl.")] = Path("predictions.csv"),
     as_submission: Annotated[
         bool,
         typer.Option(
             "--submission", help="Write a submission file: the columns Id and Prediction, with labels -1 and 1."
         ),
     ] = False,
+    text: Annotated[str | None, option("text", help=COLUMN_HELP.format("texts"))] = None,
+    text_pair: Annotated[str | None, option("text_pair", help=COLUMN_HELP.format("second texts"))] = None,
+    label: Annotated[str | None, option("label", help=COLUMN_HELP.format("labels, for the accuracy"))] = None,
+    labels: Annotated[str | None, option("labels", help='Names of the model for labels: "0=bad,1=good".')] = None,
+    skip_empty: Annotated[bool, option("skip_empty", help="Leave out the rows without a text.")] = False,
     out: Annotated[Path, option("out")] = Path("runs"),
     device: Annotated[Device, option("device")] = "auto",
 ) -> None:
@@ -65,21 +72,25 @@ def predict(
 
     A file that has labels too gives the accuracy.
     """
-    from bench.commands.models.predict import accuracy, write_predictions
-    from bench.commands.models.predict import predict as predictions
+    from bench.commands.models.predict import predict as predictions_of
+    from bench.commands.models.predict import write_predictions
     from bench.commands.models.train import labelled
-    from bench.commands.output_file import writable
+    from bench.commands.output_file import writable, writable_table
     from bench.execution.limits import require_device
     from bench.remote.opened import model_of
+    from tasks.reading import Reading, parsed_labels
+    from tasks.roles import ColumnRole
 
     if as_submission and labelled(str(file)):
         raise UserError(f"{file} has labels, but a submission is for unlabelled texts; leave out --submission")
-    writable(to)
+    (writable if as_submission else writable_table)(to, [file])
     require_device(device)
+    named: dict[ColumnRole, str | None] = {"text": text, "text_pair": text_pair, "label": label}
+    columns = {what: column for what, column in named.items() if column is not None}
+    reading = Reading(columns, parsed_labels(labels, "--labels"), skip_empty=skip_empty)
     with using(device):
-        frame = predictions(model_of(model, out), file)
-    write_predictions(frame, to, as_submission=as_submission)
-    print_all(accuracy(frame))
+        found = predictions_of(model_of(model, out), file, reading)
+    print_all(write_predictions(found, to, as_submission=as_submission))
     say(f"predictions: {to}")
 
 

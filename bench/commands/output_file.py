@@ -1,16 +1,79 @@
-"""The file that `--to` names, checked before anything is computed for it."""
+"""The file that `--to` names: checked before anything is computed for it, and a table written by its suffix."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError
+from bench.spreadsheets import csv_of
+from bench.store.files import replacing
+from tasks.errors import join_names, plural, user_path
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-def writable(path: Path) -> None:
-    """Raise UserError for a path at which no file can be written."""
+def writable(path: Path, reads: Iterable[object] = ()) -> None:
+    """Raise UserError for a path at which no file can be written, or that is one of the files that the command reads.
+
+    `reads` may hold anything that stands for rows; only files are compared.
+    """
     if path.is_dir():
         raise UserError(f"--to {path} is a folder; give it the name of a file")
     parent = next(folder for folder in path.absolute().parents if folder.exists())
     if not parent.is_dir():
         raise UserError(f"--to {path}: {parent} is a file, not a folder")
+    files = [user_path(file) for file in reads if isinstance(file, str | Path)]
+    if path.exists() and any(file.exists() and file.samefile(path) for file in files):
+        raise UserError(f"--to {path} is a file that this command reads, and would be replaced; give another name")
+
+
+def writable_table(path: Path, reads: Iterable[object] = ()) -> None:
+    """The same for a table, which also needs a suffix that has a writer."""
+    writable(path, reads)
+    if path.suffix.lower() not in WRITERS:
+        raise UserError(f"--to {path}: the name must end in {join_names(list(WRITERS))}")
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> Iterator[str]:
+    """Write a table by the suffix of its path; yields a line if texts were changed for spreadsheets.
+
+    Raises UserError for a column that the format cannot hold.
+    """
+    with replacing(path) as part:
+        escaped = WRITERS[path.suffix.lower()](frame, part)
+    if escaped:
+        texts = f"{plural(escaped, 'text')} that a spreadsheet would run as a formula"
+        yield f"{texts} now begin with '; a .jsonl or .parquet file has all texts unchanged"
+
+
+def to_csv(frame: pd.DataFrame, path: Path) -> int:
+    """Write CSV and return how many cells were escaped: `'` before a text that a spreadsheet takes for a formula."""
+    content, escaped = csv_of(frame)
+    path.write_text(content, "utf-8", newline="")
+    return escaped
+
+
+def to_parquet(frame: pd.DataFrame, path: Path) -> int:
+    """Write Parquet, whose columns have one type each."""
+    import pyarrow as pa
+
+    try:
+        frame.to_parquet(path, index=False)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        reason = ", ".join(map(str, error.args))
+        raise UserError(
+            f"the table cannot be written as Parquet ({reason}); a .jsonl file holds any columns"
+        ) from error
+    return 0
+
+
+def to_jsonl(frame: pd.DataFrame, path: Path) -> int:
+    """Write JSON lines."""
+    frame.to_json(path, orient="records", lines=True, force_ascii=False)
+    return 0
+
+
+WRITERS: Mapping[str, Callable[[Any, Path], int]] = {".csv": to_csv, ".parquet": to_parquet, ".jsonl": to_jsonl}

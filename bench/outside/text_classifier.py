@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from bench.arrays import Array, FloatArray
-from bench.commands.models.predict import probabilities
+from bench.commands.models.labeller import Labeller
 from bench.commands.models.weigh import settings_of
 from bench.config.grid_arguments import GridArguments
 from bench.config.request import Request, make_request
@@ -171,7 +171,7 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             return np.zeros((0, len(self.classes_)))
         first = [text[0] for text in texts] if self.pairs_ else texts
         second = [text[1] for text in texts] if self.pairs_ else None
-        return np.asarray(probabilities(self.model_, self.tokenizer_, self.positions_, first, second), np.float64)
+        return Labeller(self.model_, self.tokenizer_, self.positions_).probabilities(first, second)[0]
 
     def predict(self, texts: Sequence[Any]) -> Array:
         """(n,) the most probable label of each text."""

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.commands.data.init import SWEEPS
-from bench.commands.models.predict import predict, submission, texts, write_predictions
+from bench.commands.models.predict import predict, submission, write_predictions
+from bench.commands.models.texts_file import read_texts
 from bench.config.recipe_file import Recipe, read
 from bench.config.request import Request, make_request
 from bench.errors import UserError
@@ -62,7 +63,7 @@ def train(path: Path | None, options: Options, say: Say) -> bool:
             raise UserError(f"{path}: do_predict is true, but there is no test_file")
         further = files_of(recipe.more_tests)
         for file in (Path(test), *further):
-            texts(file)  # an unreadable file is an error before anything trains
+            read_texts(file)  # an unreadable file is an error before anything trains
     if recipe.train:
         result = run(request_of(recipe, options.out, say), replace(options, save_models="full"), say)
         if not result.ok or options.dry_run:
@@ -204,17 +205,19 @@ def keep(result: Result, recipe: Recipe, say: Say) -> Path:
 
 def predict_more(model: str, file: Path, target: Path, say: Say) -> None:
     """Predict a further file."""
-    write_predictions(predict(model, file), target, as_submission=False)
+    for line in write_predictions(predict(model, file), target):
+        say(line)
     say(f"predictions of {file}: {target}")
 
 
 def predict_test(model: str, test: str, output: Path, say: Say) -> None:
     """Predict the test file: labels and probabilities, and a submission if the labels are negative and positive."""
-    frame = predict(model, Path(test))
-    write_predictions(frame, output / PREDICTIONS, as_submission=False)
+    predictions = predict(model, Path(test))
+    for line in write_predictions(predictions, output / PREDICTIONS):
+        say(line)
     say(f"predictions: {output / PREDICTIONS}")
     try:
-        text = submission(frame)
+        text = submission(predictions.frame)
     except UserError:
         return  # labels of another task, which has no submissions
     write_text(output / SUBMISSION, text)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.commands.output_file import writable
+from bench.commands.output_file import writable_table, write_table
 from bench.commands.reports.weights import finished_cell, section_of
 from bench.errors import UserError
 from bench.leaderboard.read.weight_table import weight_table
-from bench.spreadsheets import csv_of
-from bench.store.files import read_json, replacing
+from bench.store.files import read_json
 from bench.store.folders import State, state
 from bench.store.manifest import section_key, stored
 from bench.store.schemas import Spec
@@ -41,15 +40,13 @@ class Filter:
             raise UserError(f"--threshold is a weight, not {self.threshold}")
 
 
-def checked(to: Path | None, rows: Filter) -> None:
-    """Raise UserError for a file that cannot be written, or a filter without a file."""
+def checked(to: Path | None, rows: Filter, reads: Iterable[object] = ()) -> None:
+    """Raise UserError for a file that cannot be written or is one of `reads`, or a filter without a file."""
     if to is None:
         if rows != Filter():
             raise UserError("--keep and --threshold choose the rows of a file; name it with --to weights.csv")
         return
-    writable(to)
-    if to.suffix.lower() not in WRITERS:
-        raise UserError(f"--to {to}: the name must end in {join_names(list(WRITERS))}")
+    writable_table(to, reads)
 
 
 def write_weights(root: Path, words: Sequence[str], to: Path, rows: Filter) -> Iterator[str]:
@@ -72,10 +69,7 @@ def write_section(
     if rows != Filter():
         yield from kept(frame, chosen)
         yield from shifted(frame, chosen, section["labels"])
-    with replacing(to) as part:
-        if escaped := WRITERS[to.suffix.lower()](chosen, part):
-            texts = f"{plural(escaped, 'text')} that a spreadsheet would run as a formula"
-            yield f"{texts} now begin with '; a .jsonl or .parquet file has all texts unchanged"
+    yield from write_table(chosen, to)
     yield f"weights: {to} ({plural(len(chosen), 'row')})"
 
 
@@ -149,25 +143,3 @@ def shifted(frame: pd.DataFrame, chosen: pd.DataFrame, labels: Sequence[str]) ->
     )
     if gone := [label for label in labels if label in before and label not in after]:
         yield f"warning: no row of {join_names(gone)} is left"
-
-
-def to_csv(frame: pd.DataFrame, path: Path) -> int:
-    """Write CSV and return how many cells were escaped: `'` before a text that a spreadsheet takes for a formula."""
-    content, escaped = csv_of(frame)
-    path.write_text(content, "utf-8", newline="")
-    return escaped
-
-
-def to_parquet(frame: pd.DataFrame, path: Path) -> int:
-    """Write Parquet."""
-    frame.to_parquet(path, index=False)
-    return 0
-
-
-def to_jsonl(frame: pd.DataFrame, path: Path) -> int:
-    """Write JSON lines."""
-    frame.to_json(path, orient="records", lines=True, force_ascii=False)
-    return 0
-
-
-WRITERS: Mapping[str, Callable[[Any, Path], int]] = {".csv": to_csv, ".parquet": to_parquet, ".jsonl": to_jsonl}

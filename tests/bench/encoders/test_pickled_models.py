@@ -33,7 +33,7 @@ def folder(tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_it_predicts_as_its_safetensors_do(folder: Path, tiny_encoder: Path, tmp_path: Path) -> None:
     (tmp_path / "some.txt").write_text("so happy\nthis is awful\n")
     safe = classifier(tmp_path / "safe", tiny_encoder, ["negative", "positive"])
-    one, other = (predict(model, tmp_path / "some.txt") for model in (folder, safe))
+    one, other = (predict(model, tmp_path / "some.txt").frame for model in (folder, safe))
     np.testing.assert_array_equal(one["p_positive"], other["p_positive"])
     assert one["p_positive"].between(0.01, 0.99).all()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.commands.models.predict import texts
+from bench.commands.models.texts_file import read_texts
 from bench.errors import UserError
 from tasks import DataError
 from tests.helpers.rows import bundled_rows
@@ -83,9 +83,10 @@ def test_damaged_texts(tmp_path: Path, name: str, content: bytes | None, message
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises((UserError, DataError), match=message):
-        texts(tmp_path / name)
+        read_texts(tmp_path / name)
 
 
 def test_texts_without_ids_are_numbered_from_1(tmp_path: Path) -> None:
     (tmp_path / "some.txt").write_bytes("3,2,1 go\nso\u2028happy\nlast".encode())
-    assert texts(tmp_path / "some.txt") == ([1, 2, 3], ["3,2,1 go", "so\u2028happy", "last"], None)
+    found = read_texts(tmp_path / "some.txt")
+    assert (found.ids, found.first) == ([1, 2, 3], ["3,2,1 go", "so\u2028happy", "last"])

@@ -213,7 +213,7 @@ def test_an_upload_that_the_hub_refuses_is_one_line(exported: Path) -> None:
 def test_predictions_keep_the_columns_of_the_file(exported: Path, tmp_path: Path) -> None:
     path = tmp_path / "texts.csv"
     path.write_text("ID,topic,text,label\n7,a,so happy,positive\n9,=1+1,awful queue,negative\n")
-    frame = predict(exported, path)
+    frame = predict(exported, path).frame
     assert list(frame) == ["id", "label", "p_negative", "p_positive", "topic", "text", "label_input"]
     assert frame["id"].tolist() == ["7", "9"]
     assert frame["label_input"].tolist() == ["positive", "negative"]
@@ -229,4 +229,4 @@ def test_a_model_of_single_texts_refuses_pairs_and_the_reverse(exported: Path, t
     (exported / "config.json").write_text(json.dumps({**config, "inputs": ["text", "text_pair"]}))
     with pytest.raises((UserError, DataError), match="trained on pairs"):
         predict(exported, single)
-    assert len(predict(exported, pairs)) == 1
+    assert len(predict(exported, pairs).frame) == 1

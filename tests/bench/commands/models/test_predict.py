@@ -1,62 +1,30 @@
-"""`bench predict` reads tables with a text and an id per row, or names the row that is wrong."""
+"""`bench predict` labels the texts of a file, or says in one line why it cannot."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from bench.commands.models.predict import accuracy, predict, submission, texts
+from bench.commands.models.predict import Predictions, free_names, predict, submission, write_predictions
+from bench.commands.models.texts_file import Texts
 from bench.errors import UserError
 from tasks import DataError
+from tasks.reading import Reading
+from tests.bench.commands.models.test_texts_file import written
 from tests.bench.precomputed.test_external_scores import classifier
 from tests.helpers.encoders import edited, make_encoder, make_gpt2, prefixed, word_pieces
+from tests.helpers.in_process import command
 
 NAMES = ["negative", "positive"]
-
-
-def written(path: Path, rows: list[dict[str, object]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
-def test_ids_and_texts_of_a_table(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.jsonl", [{"id": 7.0, "text": "a"}, {"id": 3, "text": "b"}])
-    assert texts(path) == ([7, 3], ["a", "b"], None)
-    assert texts(written(path, [{"text": "a"}, {"text": "b"}]))[0] == [1, 2]
-
-
-@pytest.mark.parametrize("name", ["id", "Id", "ID", " id", "iD "])
-def test_ids_are_found_in_any_case(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
-    path.write_text(f"{name},text\n7,so happy\n9,awful queue\n")
-    assert texts(path)[0] == ["7", "9"]
-
-
-def test_the_plain_name_comes_before_others(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
-    path.write_text("ID,text,id\n7,a,1\n9,b,2\n")
-    assert texts(path)[0] == ["1", "2"]
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ({"id": 2, "text": None}, "line 2: text is missing"),
-        ({"id": 2, "text": ""}, "line 2: text is empty"),
-        ({"id": 2, "text": 5}, "not a string"),
-        ({"id": None, "text": "b"}, "line 2: id is missing"),
-        ({"id": 1, "text": "b"}, "line 2: id 1 also belongs to an earlier row"),
-    ],
-)
-def test_rows_that_cannot_be_labelled(row: dict[str, object], message: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=message):
-        texts(written(tmp_path / "a.jsonl", [{"id": 1, "text": "a"}, row]))
 
 
 def test_a_submission_has_whole_numbers_as_ids() -> None:
@@ -149,7 +117,7 @@ def test_names_of_fewer_or_more_outputs_are_refused(model: Path, tmp_path: Path,
 
 def test_a_wrapped_model_predicts_as_the_plain_one(model: Path, tmp_path: Path) -> None:
     wrapped = edited(model, tmp_path / "wrapped", prefixed("module."))
-    pd.testing.assert_frame_equal(*(predict(folder, tmp_path / "some.txt") for folder in (model, wrapped)))
+    pd.testing.assert_frame_equal(*(predict(folder, tmp_path / "some.txt").frame for folder in (model, wrapped)))
 
 
 def test_gpt2_with_padding_predicts_each_text_by_itself(model: Path, tmp_path: Path) -> None:
@@ -157,7 +125,7 @@ def test_gpt2_with_padding_predicts_each_text_by_itself(model: Path, tmp_path: P
     gpt2 = make_gpt2(tmp_path / "gpt2", classifier=True, tokenizer_pads=True, pads=True)
     (tmp_path / "one.txt").write_text("so happy\n")
     (tmp_path / "two.txt").write_text("so happy\nthis is a much longer text\n")
-    one, two = (predict(gpt2, tmp_path / file)["p_LABEL_0"][0] for file in ("one.txt", "two.txt"))
+    one, two = (predict(gpt2, tmp_path / file).frame["p_LABEL_0"][0] for file in ("one.txt", "two.txt"))
     assert one == pytest.approx(two, abs=1e-6)
 
 
@@ -168,7 +136,7 @@ def test_xlnet_has_no_longest_text(model: Path, tmp_path: Path) -> None:
     XLNetForSequenceClassification(config).save_pretrained(tmp_path / "xlnet")
     word_pieces().save_pretrained(tmp_path / "xlnet")
     (tmp_path / "some.txt").write_text("so happy\n" + "so happy today " * 200 + "\n")
-    assert predict(tmp_path / "xlnet", tmp_path / "some.txt")["p_LABEL_0"].between(0.0, 1.0).all()
+    assert predict(tmp_path / "xlnet", tmp_path / "some.txt").frame["p_LABEL_0"].between(0.0, 1.0).all()
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "gpt2"])
@@ -181,18 +149,152 @@ def test_a_long_text_is_cut_at_the_last_position(tmp_path: Path, family: str) ->
     path = folder / "tokenizer_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": 10**30}))
     (tmp_path / "some.txt").write_text("so happy today " * 200 + "\n" + "so happy today " * 400 + "\n")
-    shares = predict(folder, tmp_path / "some.txt").iloc[:, -1]
+    shares = predict(folder, tmp_path / "some.txt").frame.iloc[:, -1]
     assert shares[0] == pytest.approx(shares[1], abs=1e-6)
+
+
+def labelled(labels: list[str | None]) -> Predictions:
+    """Predictions a, a, b, b of rows with these labels."""
+    from bench.commands.models.predict import predictions_of
+
+    texts = Texts([1, 2, 3, 4], list("wxyz"), columns={"Class": labels}, label="Class", labels=labels)
+    return predictions_of(texts, ["a", "b"], np.eye(2)[[0, 0, 1, 1]], ())
 
 
 def test_the_accuracy_of_a_file_with_labels() -> None:
     from statsmodels.stats.proportion import proportion_confint
 
-    frame = pd.DataFrame({"id": [1, 2, 3, 4], "label": list("aabb"), "p_a": 0.5, "p_b": 0.5})
     low, high = proportion_confint(2, 3, method="wilson")
-    (line,) = accuracy(frame.assign(Class=["a", None, "b", "a"]))
+    (line,) = labelled(["a", None, "b", "a"]).accuracy()
     assert line.startswith(f"accuracy 0.6667 [95 % {low:.4f} to {high:.4f}]: 2 of 3 rows agree with column Class")
     assert line.endswith(", without 1 row that has no label; its most frequent label alone has 0.6667")
-    (line,) = accuracy(frame.assign(label_input=list("aabx")))
-    assert line == "no accuracy: column label_input has 'x'; the model predicts a, b"
-    assert list(accuracy(frame)) == []
+    (line,) = labelled([*"aabx"]).accuracy()
+    assert line == (
+        "no accuracy: column Class has 'x'; the model predicts a, b; --labels LABEL=NAME,... maps its labels"
+    )
+    (line,) = labelled([None] * 4).accuracy()
+    assert line == "no accuracy: column Class is empty; the model predicts a, b"
+    assert list(replace(labelled([*"aabb"]), column=None).accuracy()) == []
+
+
+def test_columns_and_labels_are_named_as_in_run(model: Path, tmp_path: Path) -> None:
+    """Rows whose columns had names of their own could be trained on, but not predicted."""
+    path = tmp_path / "own.csv"
+    path.write_text("Words,mood,text\nso happy,1.0,x\nawful queue,0,y\n  ,1,z\nfine,,u\n")
+    reading = Reading({"text": "Words", "label": "mood"}, {"1": "positive", "0": "negative"}, skip_empty=True)
+    found = predict(model, path, reading)
+    assert found.frame["id"].tolist() == [1, 2, 4], "rows keep their numbers"
+    assert list(found.given) == ["positive", "negative", None]
+    assert found.column == "mood"
+    assert found.notes == ("1 of 4 rows without a text: left out",)
+    with pytest.raises(DataError, match=r"own.csv, row 3: Words is empty; --skip-empty leaves such rows out"):
+        predict(model, path, replace(reading, skip_empty=False))
+    with pytest.raises(DataError, match=r"no column 'wrds'.*did you mean 'Words'.*; --text names the column"):
+        predict(model, path, Reading({"text": "wrds"}))
+    (tmp_path / "none.csv").write_text("Words\na\n")
+    with pytest.raises(DataError, match=r"no text column .* columns: Words; --text COLUMN names it"):
+        predict(model, tmp_path / "none.csv")
+
+
+def test_no_column_of_the_file_is_lost() -> None:
+    """A file that predictions were added to once has label_input already, which was replaced."""
+    assert free_names(["label", "text", "label_input"], {"id": 0, "label": 0}) == {
+        "label": "label_input_input",
+        "text": "text",
+        "label_input": "label_input",
+    }
+    assert free_names(["p_a", "p_a_input"], {"p_a": 0, "p_a_input": 0}) == {
+        "p_a": "p_a_input_input",
+        "p_a_input": "p_a_input_input_input",
+    }
+
+
+def test_the_label_of_the_file_stays_that_after_two_predictions(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "once.csv").write_text("id,label,p_negative,label_input,text\n1,negative,0.5,positive,so happy\n")
+    found = predict(model, tmp_path / "once.csv")
+    assert (found.column, list(found.given)) == ("label_input", ["positive"])
+    assert found.frame["label_input_input"].tolist() == ["negative"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
+def test_predictions_are_written_by_the_suffix(model: Path, tmp_path: Path, suffix: str) -> None:
+    """Any name got CSV."""
+    found = predict(model, written(tmp_path / "a.jsonl", [{"text": "=so happy", "n": 1}, {"text": "@late", "n": 2}]))
+    lines = list(write_predictions(found, path := tmp_path / f"p{suffix}"))
+    reader = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".jsonl": lambda path: pd.read_json(path, lines=True)}
+    frame = reader[suffix](path)
+    assert frame["p_positive"].tolist() == pytest.approx(found.frame["p_positive"].tolist(), abs=1e-9)
+    escaped = "2 texts that a spreadsheet would run as a formula now begin with '"
+    assert frame["text"].tolist() == (["'=so happy", "'@late"] if suffix == ".csv" else ["=so happy", "@late"])
+    assert [line.split(";")[0] for line in lines] == ([escaped] if suffix == ".csv" else [])
+
+
+def test_a_column_that_parquet_cannot_hold_is_named(model: Path, tmp_path: Path) -> None:
+    found = predict(model, written(tmp_path / "a.jsonl", [{"text": "a", "n": 1}, {"text": "b", "n": "two"}]))
+    with pytest.raises(
+        UserError, match=r"cannot be written as Parquet .* column n .*; a .jsonl file holds any columns"
+    ):
+        list(write_predictions(found, tmp_path / "p.parquet"))
+    assert not list(tmp_path.glob("p.parquet*"))
+
+
+@pytest.mark.parametrize(
+    ("to", "message"),
+    [("some.txt", "would be replaced"), ("p.xlsx", "must end in"), ("a.jsonl", "would be replaced")],
+)
+def test_a_file_that_is_read_is_not_replaced(
+    to: str, message: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path / "a.jsonl", [{"text": "a"}])
+    code, _, error = command(capsys, "predict", str(model), "a.jsonl" if to == "a.jsonl" else "some.txt", "--to", to)
+    assert (code, message in error) == (2, True), error
+
+
+def test_texts_that_are_cut_are_counted(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_text("so happy\n" + "so happy today " * 100 + "\n")
+    assert predict(model, tmp_path / "long.txt").notes == (
+        "1 of 2 texts cut after 128 tokens, the most that the model takes",
+    )
+    assert predict(model, tmp_path / "some.txt").notes == ()
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_text_has_the_probabilities_that_it_has_alone(side: str, tmp_path: Path) -> None:
+    """With padding before it, GPT-2 numbers its tokens from a later position on: other texts of a batch counted."""
+    folder = make_gpt2(tmp_path / "gpt2", classifier=True, tokenizer_pads=True, pads=True)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "padding_side": side}))
+    texts = ["so happy", "this is a much longer text than the first", "late", "so happy"]
+    (tmp_path / "all.txt").write_text("\n".join(texts) + "\n")
+    together = predict(folder, tmp_path / "all.txt").frame["p_LABEL_0"]
+    for text, share in zip(texts, together, strict=True):
+        (tmp_path / "one.txt").write_text(text + "\n")
+        assert predict(folder, tmp_path / "one.txt").frame["p_LABEL_0"][0] == pytest.approx(share, abs=1e-6)
+
+
+def test_a_tokenizer_without_words_is_refused(model: Path, tmp_path: Path) -> None:
+    """transformers makes an empty one where only tokenizer_config.json is there, and each word is [UNK] to it."""
+    for name in ("tokenizer.json", "vocab.txt"):
+        (model / name).unlink(missing_ok=True)
+    with pytest.raises(UserError, match="its tokenizer knows no word, so its vocabulary is missing"):
+        predict(model, tmp_path / "some.txt")
+
+
+def test_an_adapter_is_refused(model: Path, tmp_path: Path) -> None:
+    """The weights beside it were used alone."""
+    (model / "adapter_config.json").write_text("{}")
+    with pytest.raises(UserError, match=r"has an adapter of PEFT .* merge it into its model"):
+        predict(model, tmp_path / "some.txt")
+
+
+def test_a_model_that_fails_on_texts_is_one_line(model: Path, tmp_path: Path) -> None:
+    """Its tokenizer numbers the second text of a pair, and it has an embedding of the first alone."""
+
+    def one_type(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {k: v[:1].clone() if "token_type" in k else v for k, v in weights.items()}
+
+    changed = edited(model, tmp_path / "changed", one_type, type_vocab_size=1)
+    pairs = written(tmp_path / "pairs.jsonl", [{"text": "a", "text_pair": "b"}])
+    with pytest.raises(UserError, match=r"fails on these texts \(IndexError: "):
+        predict(changed, pairs)

@@ -12,14 +12,13 @@ import pandas as pd
 import pytest
 import torch
 
+from bench.commands.output_file import WRITERS, to_csv
 from bench.commands.reports.weights_file import (
-    WRITERS,
     Filter,
     cells_of,
     checked,
     filtered,
     kept,
-    to_csv,
     write_weights,
 )
 from bench.config.request import make_request

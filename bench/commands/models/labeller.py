@@ -1,0 +1,119 @@
+"""Class probabilities of texts by a classifier of transformers, as it gives them to each text by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench import devices
+from bench.encoders.checkpoints import Checkpoint, folder_of
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench.arrays import FloatArray, IntArray
+
+UNLIMITED = 10**9  # tokens: tokenizers that know no limit state a larger number
+CHUNK = 4096  # texts that are tokenised at a time
+ADAPTER = "adapter_config.json"  # of PEFT
+
+
+@dataclass(frozen=True)
+class Labeller:
+    """A classifier with its tokenizer.
+
+    A batch has texts of one length, so there is no padding: some families of models give a text other logits with
+    padding before it, or after it.
+    """
+
+    model: Any
+    tokenizer: Any
+    positions: int | None  # the most tokens that the model takes; None if it has no limit
+
+    @property
+    def limit(self) -> int | None:
+        """The number of tokens to which texts are cut: the tokenizer's limit, or the model's."""
+        known = (self.tokenizer.model_max_length, self.positions)
+        return min((int(length) for length in known if length and length < UNLIMITED), default=None)
+
+    def probabilities(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> tuple[FloatArray, int]:
+        """(n, C) probabilities of texts, or of pairs of them, and how many were cut."""
+        from bench.precomputed.inference import batched, in_order
+
+        device, cut = devices.available(), 0
+        self.model.to(device)
+        out = np.zeros((len(texts), self.model.config.num_labels))
+        # Neighbours have about one length, so that batches are full.
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        for rows in (order[at : at + CHUNK] for at in range(0, len(order), CHUNK)):
+            columns = [[column[i] for i in rows] for column in (texts, pairs) if column is not None]
+            encoded = self.tokenizer(*columns, truncation=self.limit is not None, max_length=self.limit)
+            cut += self._cut(columns, encoded["input_ids"])
+            results = batched(self._forward, Equal(encoded), of_one_length(encoded["input_ids"]), device)
+            out[rows] = in_order(results, len(rows), out.shape[1], device).double().cpu().numpy()
+        return out, cut
+
+    def _forward(self, batch: dict[str, Tensor]) -> Tensor:
+        logits: Tensor = self.model(**batch).logits
+        return logits.softmax(dim=-1)
+
+    def _cut(self, columns: Sequence[Sequence[str]], ids: Sequence[Sequence[int]]) -> int:
+        """How many texts have more tokens than the limit."""
+        from bench.precomputed.tokens import longer
+
+        if self.limit is None:
+            return 0
+        full = [texts for texts, row in zip(zip(*columns, strict=True), ids, strict=True) if len(row) == self.limit]
+        return sum(longer(self.tokenizer, full, self.limit))
+
+
+@dataclass(frozen=True)
+class Equal:
+    """The model inputs of tokenised texts; called with rows of one length."""
+
+    encoded: Any
+
+    def __call__(self, rows: IntArray) -> dict[str, Tensor]:
+        import torch
+
+        return {name: torch.tensor([values[i] for i in rows]) for name, values in self.encoded.items()}
+
+
+def of_one_length(ids: Sequence[Sequence[int]]) -> Iterator[IntArray]:
+    """Batches of rows with the same number of tokens."""
+    from bench.precomputed.inference import BATCH
+
+    lengths = np.array([len(row) for row in ids])
+    for length in np.unique(lengths)[::-1]:
+        rows = np.flatnonzero(lengths == length)
+        yield from (rows[at : at + BATCH] for at in range(0, len(rows), BATCH))
+
+
+def refuse_adapter(name: str) -> None:
+    """Raise UserError for a folder with an adapter of PEFT, which would not be applied to the weights beside it."""
+    if (folder_of(name, "model") / ADAPTER).exists():
+        raise UserError(
+            f"{name} has an adapter of PEFT ({ADAPTER}), which is not read; merge it into its model "
+            "(merge_and_unload) and save that with save_pretrained"
+        )
+
+
+def load_labeller(checkpoint: Checkpoint, n_classes: int) -> Labeller:
+    """The labeller of a folder. Raises UserError for a model whose weights or tokenizer do not fit."""
+    from bench.encoders.loading import check_tokenizer, load_classifier, load_tokenizer
+
+    model = load_classifier(checkpoint, n_classes).model
+    tokenizer = load_tokenizer(checkpoint)
+    check_tokenizer(checkpoint.name, model, tokenizer)
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise UserError(
+            f"model {checkpoint.name!r}: its tokenizer knows no word, so its vocabulary is missing (tokenizer.json, "
+            "vocab.txt or another file); copy the files of its tokenizer into the folder"
+        )
+    if not isinstance(tokenizer.model_max_length, int | float):
+        raise UserError(f"model {checkpoint.name!r}: tokenizer_config.json must have a whole number model_max_length")
+    return Labeller(model, tokenizer, checkpoint.positions)
