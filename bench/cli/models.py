@@ -12,6 +12,7 @@ from bench.cli.grids import display, finish
 from bench.cli.options import option, parsed_arguments, takes_run_arguments
 from bench.cli.reports import KEEP_HELP, THRESHOLD_HELP, TO_HELP
 from bench.config.grid_arguments import WeighArguments
+from bench.config.option import ROLES
 from bench.devices import Device, using
 from bench.errors import UserError
 
@@ -144,8 +145,8 @@ def weigh(
     from bench.remote.opened import checkers_of
 
     rows = Filter(keep, threshold)
-    checked(to, rows)
     values = vars(parsed_arguments(context.params, WeighArguments))
+    checked(to, rows, [values[role] for role in ROLES])
     values["settings"] = settings_of(values["preset"], values["settings"])
     checkers = {name: values[name] for name in ("quality_checker", "diversity_checker")}
     request = make_request(

@@ -38,10 +38,11 @@ def writable_table(path: Path, reads: Iterable[object] = ()) -> None:
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> Iterator[str]:
-    """Write a table by the suffix of its path; yields a line if texts were changed for spreadsheets.
+    """Write a table by the suffix of its path, in a new folder too; yields a line on texts changed for spreadsheets.
 
     Raises UserError for a column that the format cannot hold.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         escaped = WRITERS[path.suffix.lower()](frame, part)
     if escaped:

@@ -57,6 +57,17 @@ class Request:
     looks: tuple[int, ...] = ()  # numbers of seeds at which verdicts are read, where that is planned
     limit: int | None = None  # a smoke run: at most so many rows in each role, and no report
 
+    @property
+    def several(self) -> str:
+        """What the request has several of (`method`, `task`, `encoder` or `protocol`); empty if it has one of each."""
+        parts = {"method": self.methods, "task": self.tasks, "encoder": self.encoders, "protocol": self.protocols}
+        return next((name for name, choices in parts.items() if len(choices) != 1), "")
+
+    def unread_checkers(self) -> tuple[str, ...]:
+        """The checkers that are given and that none of the methods reads."""
+        read = {table for choice in self.methods for table in choice.cls.requires_of(choice.config)}
+        return tuple(name for name in self.checkers if name not in read)
+
     def load(self, task: TaskChoice) -> TaskData:
         """The rows of one of the tasks, before stress. Raises DataError."""
         return load(

@@ -45,13 +45,16 @@ def summary(plan: Plan, workers: int, say: Say) -> None:
 
 
 def data_lines(plan: Plan) -> list[str]:
-    """What is known of the rows before anything is trained, each line once.
+    """What is known of the rows and checkers before anything is trained, each line once.
 
-    The columns and first rows of the user's files, warnings, and how many of the generated rows are trained on.
+    The columns and first rows of the user's files, warnings, also on checkers that are given in vain, and how many of
+    the generated rows are trained on.
     """
     sections = [cells for cells, _ in plan.cell_data.values()]
     data = list({id(cells.data): cells.data for cells in sections}.values())
     lines = [line for each in data for line in (*examples(each), *(f"warning: {text}" for text in each.findings))]
+    unread = set.intersection(*(set(cells.request.unread_checkers()) for cells in sections))
+    lines += [f"warning: no method of this grid reads the given {name} checker" for name in sorted(unread)]
     return list(dict.fromkeys([*lines, *(f"{cells.task.label}: {cells.generated_size}" for cells in sections)]))
 
 

@@ -135,8 +135,8 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             if key not in known:
                 raise unknown("option in data", key, known)
         request = make_request(**own, **data)
-        if len(request.methods) != 1:
-            raise UserError(f"method={self.method!r} names {len(request.methods)} methods; a classifier takes one")
+        if request.several:
+            raise UserError(f"a classifier takes one {request.several}, not several separated by commas")
         if request.settings.train_layers == 0:
             raise UserError(
                 "train_layers=0 (preset probe) trains a head on embeddings, which is no model of transformers; give "

@@ -168,8 +168,10 @@ def notes(rows: SectionRows, generated: int) -> Iterator[str]:
     if rows.protocol.note:
         yield rows.protocol.note
     yield from no_choice_note(rows, generated)
+    unread = rows.request.unread_checkers()
     for name, model in rows.request.checkers.items():
-        yield f"{name} checker: {Path(model).name}, trained elsewhere"
+        use = "read by no method here" if name in unread else "trained elsewhere"
+        yield f"{name} checker: {Path(model).name}, {use}"
 
 
 def fewer_seeds(rows: SectionRows) -> list[str]:

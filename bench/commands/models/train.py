@@ -54,20 +54,23 @@ def train(path: Path | None, options: Options, say: Say) -> bool:
     if options.track == "none":
         options = replace(options, track=recipe.tracker)
     options = replace(options, artifacts=uploaded_kinds(recipe, options), inputs=wandb_inputs(recipe))
-    if recipe.save_model:
-        replaceable(recipe.output / MODEL)
+    require_work(recipe, path)
+    if not recipe.train:
+        say("nothing is trained: settings such as max_seq_length are not read, and texts are cut as the model says")
     recipe = replace(recipe, rows={role: merged(place, role, recipe.output) for role, place in recipe.rows.items()})
     test, model = recipe.rows.get("test"), recipe.model
-    if recipe.predict:
-        if test is None:
-            raise UserError(f"{path}: do_predict is true, but there is no test_file")
+    if recipe.predict and test is not None:
         further = files_of(recipe.more_tests)
         for file in (Path(test), *further):
             read_texts(file)  # an unreadable file is an error before anything trains
     if recipe.train:
-        result = run(request_of(recipe, options.out, say), replace(options, save_models="full"), say)
-        if not result.ok or options.dry_run:
-            return result.ok
+        request = request_of(recipe, options.out, say)
+        result = run(request, replace(options, save_models="full"), say)
+        if not result.ok:
+            return False
+    if options.dry_run:
+        return True
+    if recipe.train:
         model = str(keep(result, recipe, say))
     if recipe.predict and test is not None:
         model = model_of(model, options.out)
@@ -75,6 +78,23 @@ def train(path: Path | None, options: Options, say: Say) -> bool:
         for number, file in enumerate(further, 1):
             predict_more(model, file, recipe.output / f"predictions_{number}.csv", say)
     return True
+
+
+def require_work(recipe: Recipe, path: Path) -> None:
+    """Raise UserError for a recipe that asks for nothing, has no file to predict, or would replace what is no model."""
+    if not (recipe.train or recipe.predict):
+        raise UserError(
+            f"{path}: do_train and do_predict are both false, so there is nothing to do; do_predict predicts the "
+            "test_file by model_name_or_path, and evaluates it if it has labels"
+        )
+    if recipe.predict and "test" not in recipe.rows:
+        raise UserError(f"{path}: do_predict is true, but there is no test_file")
+    whole = recipe.output.absolute()
+    there = next(place for place in (whole, *whole.parents) if place.exists())
+    if not there.is_dir():
+        raise UserError(f"{path}: output_dir is {recipe.output}, and {there} is a file, not a folder")
+    if recipe.save_model:
+        replaceable(recipe.output / MODEL)
 
 
 def files_of(places: Sequence[str]) -> list[Path]:
@@ -116,7 +136,7 @@ def request_of(recipe: Recipe, store: Path, say: Say) -> Request:
         say(f"{rows.pop('test')} has no labels: it is predicted, and part of the validation rows is the test set")
     checkers = checkers_of(recipe.checkers, store)
     pool = load(FILES, source=FILES, places=rows, folds=0).pool
-    return make_request(
+    request = make_request(
         methods=recipe.method,
         tasks=f"{FILES}[real={len(pool)}]",
         seeds=[recipe.seed],
@@ -130,6 +150,9 @@ def request_of(recipe: Recipe, store: Path, say: Say) -> Request:
         diversity_checker=checkers.get("diversity"),
         **rows,
     )
+    if request.several:
+        raise UserError(f"a configuration is one training, and it names several of {request.several}")
+    return request
 
 
 def require_first_step(recipe: Recipe, folder: Path) -> None:

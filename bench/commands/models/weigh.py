@@ -28,15 +28,12 @@ def settings_of(preset: str, given: dict[str, str]) -> dict[str, str]:
 
 
 def weigh(request: Request, options: Options, to: Path, rows: Filter, say: Say, show: Show) -> Result:
-    """Run the grid of one method and one task, then write the weights. Raises UserError for a larger grid."""
-    sizes = {
-        "method": len(request.methods),
-        "task": len(request.tasks),
-        "encoder": len(request.encoders),
-        "protocol": len(request.protocols),
-    }
-    if several := [name for name, count in sizes.items() if count != 1]:
-        raise UserError(f"weigh takes one {several[0]}; `bench run` takes several, and then `bench weights`")
+    """Run the grid of one method and one task, then write the weights. Raises UserError for others."""
+    if request.several:
+        raise UserError(f"weigh takes one {request.several}; `bench run` takes several, and then `bench weights`")
+    (choice,) = request.methods
+    if choice.config.train_on == "real":
+        raise UserError(f"{choice.label} trains on real rows alone, so generated rows get no weights")
     result = run_grid(request, options, say, show)
     if result.ok and not options.dry_run:
         for line in written_lines(result, to, rows):

@@ -220,7 +220,7 @@ def test_the_label_of_the_file_stays_that_after_two_predictions(model: Path, tmp
 def test_predictions_are_written_by_the_suffix(model: Path, tmp_path: Path, suffix: str) -> None:
     """Any name got CSV."""
     found = predict(model, written(tmp_path / "a.jsonl", [{"text": "=so happy", "n": 1}, {"text": "@late", "n": 2}]))
-    lines = list(write_predictions(found, path := tmp_path / f"p{suffix}"))
+    lines = list(write_predictions(found, path := tmp_path / "new" / "folder" / f"p{suffix}"))
     reader = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".jsonl": lambda path: pd.read_json(path, lines=True)}
     frame = reader[suffix](path)
     assert frame["p_positive"].tolist() == pytest.approx(found.frame["p_positive"].tolist(), abs=1e-9)

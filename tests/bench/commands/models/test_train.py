@@ -16,6 +16,7 @@ from bench.commands.data.init import SWEEPS
 from bench.commands.models.train import BEST, merged, train
 from bench.execution.grid import Options
 from bench.store.files import read_json, write_json
+from tests.bench.precomputed.test_external_scores import classifier
 from tests.helpers.rows import bundled_rows
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -66,6 +67,12 @@ def project(tmp_path: Path, tiny_encoder: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def model(tmp_path: Path, tiny_encoder: Path) -> Path:
+    """A classifier of the labels of the project."""
+    return classifier(tmp_path / "model", tiny_encoder, ["-1", "1"])
+
+
 def test_two_steps_and_a_submission(bench: Command, project: Path) -> None:
     first = bench("train", "checker.json")
     assert first.returncode == 0, first.stdout + first.stderr
@@ -104,6 +111,10 @@ def test_two_steps_and_a_submission(bench: Command, project: Path) -> None:
         ({"validation_file": None}, "no validation_file"),
         ({"twomodelloss_wandb_model2": "wandb:a/b/c:v0"}, "WANDB_MODE=offline"),
         ({"do_predict": True, "test_file": None}, "no test_file"),
+        ({"do_train": False, "do_eval": True, "do_predict": False}, "so there is nothing to do; do_predict predicts"),
+        ({"problem_type": None, "method": "ce,focal"}, "one training, and it names several of method"),
+        ({"model_name_or_path": "one,other"}, "one training, and it names several of encoder"),
+        ({"output_dir": "val.json"}, "val.json is a file, not a folder"),
     ],
 )
 def test_bad_configurations_train_nothing(
@@ -185,6 +196,40 @@ def test_further_test_files_and_the_folder_of_step_one(bench: Command, project: 
     assert len(pd.read_csv(project / "dimp" / "predictions_1.csv")) == 240
     assert len(pd.read_csv(project / "dimp" / "predictions_2.csv")) == 1
     assert "predictions of more/a.csv: dimp/predictions_2.csv" in ran.stdout
+    assert "rows agree with column label_input" in ran.stdout, "a further file with labels is evaluated"
+
+
+def test_predicting_without_a_training(project: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It took settings of a training without a word, evaluated nothing, and predicted in a dry run too."""
+    monkeypatch.chdir(project)
+    values = {"model_name_or_path": str(model), "do_train": False, "do_predict": True, "test_file": "val.json"}
+    write_json(project / "only.json", {**values, "max_seq_length": 4, "output_dir": "only"})
+    lines: list[str] = []
+    assert train(Path("only.json"), Options(workers=1, dry_run=True), lines.append)
+    assert not (project / "only").exists()
+    assert train(Path("only.json"), Options(workers=1), lines.append)
+    text = "\n".join(lines)
+    assert "nothing is trained: settings such as max_seq_length are not read" in text
+    assert "240 rows agree with column label_input" in text
+    assert len(pd.read_csv(project / "only" / "predictions.csv")) == 240
+
+
+def test_a_checker_that_no_method_reads_is_said(project: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was ignored, and the report said that it was used."""
+    from bench.commands.models.train import request_of
+    from bench.config.recipe_file import read
+    from bench.execution.dry_run import data_lines
+    from bench.planning.planner import make_plan
+
+    monkeypatch.chdir(project)
+    for problem_type, wanted in (("single_label_classification", True), ("single_label_classification_dimp", False)):
+        values = json.loads((project / "dimp.json").read_text())
+        values |= {"twomodelloss_wandb_model2": str(model), "problem_type": problem_type, "test_file": None}
+        write_json(project / "checked.json", {**values, "do_predict": False})
+        plan = make_plan(request_of(read(Path("checked.json")), Path("runs"), print), Path("runs"))
+        said = "warning: no method of this grid reads the given quality checker" in data_lines(plan)
+        noted = "quality checker: model, read by no method here" in plan.sections[0]["notes"]
+        assert (said, noted) == (wanted, wanted), problem_type
 
 
 def test_merged_files_keep_the_meaning_of_their_numbers(tmp_path: Path) -> None:

@@ -261,11 +261,14 @@ def test_copies_are_rows_of_their_own_with_the_text_that_they_copy(run_here: Cal
 
 
 def test_weigh_refuses_what_it_cannot_do_before_training(bench: Command, tmp_path: Path) -> None:
+    (tmp_path / "g.csv").write_text("text,label\na,b\n")
     for options, message in (
         (("--method", "dimp,imp"), "weigh takes one method"),
         (("--tasks", "twitter,financial"), "weigh takes one task"),
         (("--to", "w.xlsx"), "must end in .csv"),
         (("--method", "dinp"), "dimp"),
+        (("--method", "real-only"), "real-only trains on real rows alone, so generated rows get no weights"),
+        (("--generated", "g.csv", "--to", "./g.csv"), "is a file that this command reads"),
     ):
         ran = bench("weigh", *options)
         assert ran.returncode == 2
