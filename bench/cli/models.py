@@ -112,6 +112,8 @@ def export(
     from bench.commands.models.export import export as export_model
     from bench.commands.models.export import push
 
+    if public and push_to_hub is None:
+        raise UserError("--public is for an upload; name the repository with --push-to-hub owner/name")
     print_all(export_model(out, cell, folder, licence, onnx=onnx))
     if push_to_hub is not None:
         say(f"uploaded: {push(folder, push_to_hub, public=public)}")

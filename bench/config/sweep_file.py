@@ -114,6 +114,7 @@ def draw_value(name: str, entry: Any, rng: random.Random, path: Path) -> Any:
         raise UserError(
             f"{path}: parameter {short_repr(name)} needs value, values, or min and max, not {short_repr(entry)}"
         )
+    refuse_unusable(name, entry, path)
     numbers = [entry.get("min"), entry.get("max")]
     default = "int_uniform" if all(isinstance(number, int) for number in numbers) else "uniform"
     kind = entry.get("distribution") or (
@@ -129,3 +130,15 @@ def draw_value(name: str, entry: Any, rng: random.Random, path: Path) -> Any:
         ]
         why = f"{text[0]}; YAML reads 1.0e-5 as a number, not 1e-5" if text else str(error)
         raise UserError(f"{path}: parameter {short_repr(name)} cannot be drawn from {kind} ({why})") from error
+
+
+def refuse_unusable(name: str, entry: Mapping[str, Any], path: Path) -> None:
+    """Raise UserError for values that are no list of some, one bound without the other, or a lower bound above it."""
+    where, bounds = f"{path}: parameter {short_repr(name)}", [key for key in ("min", "max") if key in entry]
+    if "values" in entry and not (isinstance(entry["values"], list) and entry["values"]):
+        raise UserError(f"{where} needs a list of values, not {short_repr(entry['values'])}")
+    if len(bounds) == 1:
+        raise UserError(f"{where} has {bounds[0]}; give both min and max")
+    low, high = entry.get("min"), entry.get("max")
+    if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
+        raise UserError(f"{where}: min is {low:g}, and max is {high:g}, which is less")

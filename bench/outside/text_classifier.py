@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
@@ -34,6 +34,7 @@ from bench.store.layout import MODEL
 from tasks import FILES, TaskData
 from tasks.loading.labels import label_name
 from tasks.loading.load import load_to_train
+from tasks.sources.memory import table_of
 
 
 class TrainingRequest(Request):
@@ -90,7 +91,7 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         Raises UserError or DataError before anything trains, and RuntimeError with the cause of a training that fails.
         """
         with self._folder() as folder:
-            request = self._request(rows_of(real), rows_of(generated))
+            request = self._request(rows_of(real, "real"), rows_of(generated, "generated"))
             (task,) = request.tasks
             data = request.load(task)
             for finding in data.findings:
@@ -104,7 +105,10 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             if not model.is_dir():  # in the store it was a checker, whose model is not kept
                 model = trained(request, replace(options, force=True), say)
             self._load(model, data)
-        self.classes_ = original_labels(data.spec.labels, real, generated)
+        given = {"real": real, "generated": generated}
+        self.classes_ = original_labels(
+            data.spec.labels, *(as_given(rows, data.columns[role].label) for role, rows in given.items())
+        )
         self.notes_ = list(data.notes)
         return self
 
@@ -154,7 +158,9 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     def predict_proba(self, texts: Sequence[Any]) -> FloatArray:
         """(n, C) probabilities of the labels in the order of `classes_`. Raises UserError for texts of another kind."""
         check_is_fitted(self, "model_")
-        if isinstance(texts, str | Mapping) or hasattr(texts, "columns"):  # a list of it has letters, or column names
+        if isinstance(texts, str | Mapping | None) or hasattr(
+            texts, "columns"
+        ):  # a list of it has letters, or column names
             needed = (
                 "pairs of texts, such as [*zip(frame['a'], frame['b'])]"
                 if self.pairs_
@@ -191,22 +197,37 @@ def trained(request: Request, options: Options, say: Say) -> Path:
     return result.store / str(cell) / MODEL
 
 
-def rows_of(rows: Any) -> Any:
-    """Rows as `bench run` takes them; `(texts, labels)` become dicts. Raises UserError for other tuples."""
+def rows_of(rows: Any, role: str) -> Any:
+    """The rows of a role as `bench run` takes them; `(texts, labels)` become dicts. Raises UserError for others."""
     if not isinstance(rows, tuple):
-        return rows
+        if isinstance(rows, str | Path | Mapping) or hasattr(rows, "columns") or hasattr(rows, "column_names"):
+            return rows
+        if isinstance(rows, Iterable) and all(isinstance(row, Mapping) for row in rows):
+            return rows
+        raise UserError(
+            f"fit takes two sets of rows, fit(real, generated), not texts and labels; the {role} rows may be (texts, "
+            "labels), a DataFrame, a datasets.Dataset, a list of dicts or a file"
+        )
     if len(rows) != 2:
         raise UserError(f"rows as a tuple are (texts, labels), not {len(rows)} parts")
     texts, labels = (list(part) for part in rows)
     if len(texts) != len(labels):
         raise UserError(f"there are {len(texts)} texts and {len(labels)} labels")
-    pairs = bool(texts) and not isinstance(texts[0], str)
+    pairs = bool(texts) and isinstance(texts[0], tuple | list)
     columns = [{"text": text[0], "text_pair": text[1]} if pairs else {"text": text} for text in texts]
     return [{**column, "label": str(label)} for column, label in zip(columns, labels, strict=True)]
 
 
-def original_labels(names: Sequence[str], *rows: Any) -> Array:
-    """(C,) the labels as they were given where rows are `(texts, labels)`, else their names."""
+def as_given(rows: Any, column: str) -> Iterable[Any]:
+    """The labels of rows in memory as they were given; `column` holds those of a table. A file has none."""
+    if isinstance(rows, tuple):
+        labels: Iterable[Any] = rows[1]
+        return labels
+    return () if isinstance(rows, str | Path) else table_of(rows, "").column(column)
+
+
+def original_labels(names: Sequence[str], *given: Iterable[Any]) -> Array:
+    """(C,) the labels of rows in memory as they were given, by their names; a name where a label is only in a file."""
     # 1.0 is read as 1, because pandas turns 1 into 1.0 where a label is missing.
-    given = {label_name(str(label), None): label for pair in rows if isinstance(pair, tuple) for label in pair[1]}
-    return np.array([given.get(name, name) for name in names])
+    known = {label_name(str(label), None): label for labels in given for label in labels}
+    return np.array([known.get(name, name) for name in names])

@@ -18,6 +18,7 @@ from tasks.errors import did_you_mean, join_names, short_repr, user_path
 
 BEGINNING = re.compile(r"[0-9a-f]{6,20}")  # of an id; shorter ones may be names of methods, such as ce
 CELL = re.compile(rf"{BEGINNING.pattern}|\S.* \S+ \d+")  # the beginning of an id, or "task method seed"
+KEEP_NONE = ("weigh", "sweep")  # commands that train cells and have no option to keep models
 
 
 def model_of(name: str, root: Path) -> str:
@@ -57,6 +58,8 @@ def command(cell: Path, root: Path) -> str:
         )
         if cell.name in (Path(path).name for path in cells):
             typed = re.sub(r" --(save-models \S+|force|retry-failed)", "", grid["command"])
+    if any(f" {word} " in typed for word in KEEP_NONE):
+        return f"python -m bench run, with the rows, methods and settings of `{typed}`, --save-models full"
     return typed if " train " in typed else f"{typed} --save-models full"
 
 

@@ -19,6 +19,7 @@ from bench.tracking import lineage
 from bench.tracking.registry import TRACKERS
 from bench.tracking.values import send
 from bench.tracking.wandb_runs import in_sweep
+from tasks.errors import short_repr
 
 
 def names(track: str) -> tuple[str, ...]:
@@ -26,6 +27,8 @@ def names(track: str) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(name.strip() for name in track.split(",")))
     if found == ("none",):
         return ()
+    if "none" in found:
+        raise UserError(f"--track none is no tracker; leave it out of {short_repr(track)}")
     for name in found:
         if name not in TRACKERS:
             raise unknown("tracker", name, ["none", *TRACKERS])

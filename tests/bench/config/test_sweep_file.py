@@ -64,7 +64,9 @@ def test_random_and_bayes_draw_within_their_ranges(tmp_path: Path) -> None:
         ({"method": "grid", "command": RUN, "parameters": {"lr": {"min": 1, "max": 2}}}, "needs value or a list"),
         ({"method": "grid", "command": 5}, "its command must run"),
         ({"method": "grid", "command": RUN, "parameters": {"lr": {"values": []}}}, "needs value or a list"),
-        (random_lr(values=[]), "cannot be drawn"),
+        (random_lr(values=[]), r"needs a list of values, not \[\]"),
+        (random_lr(values="ce"), "needs a list of values, not 'ce'"),
+        (random_lr(min=0.1, max=0.01), "min is 0.1, and max is 0.01, which is less"),
         (
             {
                 "method": "random",
@@ -82,7 +84,7 @@ def test_random_and_bayes_draw_within_their_ranges(tmp_path: Path) -> None:
             "cannot be drawn",
         ),
         (random_lr(distribution="unifrom"), "uniform"),
-        ({"method": "random", "command": RUN, "parameters": {"lr": {"max": 2}}}, "cannot be drawn"),
+        ({"method": "random", "command": RUN, "parameters": {"lr": {"max": 2}}}, "has max; give both"),
         ({"method": "bayes", "command": RUN, "parameters": {"lr": {"min": "1e-5", "max": 2}}}, "YAML reads 1.0e-5"),
         ({"method": "grid", "command": RUN, "run_cap": "all"}, "run_cap must be a number"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -103,9 +104,30 @@ def test_labels_are_predicted_as_they_were_given(kind: type) -> None:
     given = [kind(label) for label in (0, 1)]
     names = [label_name(str(label), None) for label in given]
     assert names == (["False", "True"] if kind is bool else ["0", "1"])
-    labels = original_labels([name for name in names if name is not None], (["a", "b"], given))
+    labels = original_labels([name for name in names if name is not None], given)
     assert labels.tolist() == given
     assert labels.dtype == np.array(given).dtype
+
+
+@pytest.mark.parametrize("kind", ["frame", "dicts", "columns", "dataset"])
+def test_labels_of_a_table_are_predicted_as_they_were_given(kind: str, tiny_encoder: Path, store: Path) -> None:
+    """They were predicted as texts ('0' for 0), so that every comparison with the column was False."""
+    from datasets import Dataset
+
+    def table(rows: tasks.Rows) -> Any:
+        frame = pd.DataFrame({"text": rows.texts, "mood": rows.labels, "class": "1"})
+        columns = frame.to_dict("list")
+        return {
+            "frame": frame,
+            "dicts": frame.to_dict("records"),
+            "columns": columns,
+            "dataset": Dataset.from_dict(columns),
+        }[kind]
+
+    classifier = WeightedTextClassifier("ce", encoder=str(tiny_encoder), preset="smoke", store=store)
+    classifier.set_params(data={"label": "mood"}).fit(table(REAL), table(GENERATED))
+    assert classifier.classes_.tolist() == [0, 1]
+    assert np.isin(classifier.predict(TEST.texts), [0, 1]).all()
 
 
 def test_pairs_of_texts(tiny_encoder: Path, tmp_path: Path) -> None:
@@ -120,7 +142,16 @@ def test_pairs_of_texts(tiny_encoder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "real", "message"),
     [
-        ({"method": "ce,dimp"}, None, "names 2 methods"),
+        ({"method": "ce,dimp"}, None, "takes one method, not several"),
+        ({"encoder": "one,other"}, None, "takes one encoder, not several"),
+        (
+            {},
+            ["a text", "another"],
+            r"^fit takes two sets of rows, fit\(real, generated\), not texts and labels; the real",
+        ),
+        ({}, pd.Series(["a text", "another"]), "not texts and labels"),
+        ({}, np.array(["a text", "another"]), "not texts and labels"),
+        ({}, ([1, 2], ["negative", "positive"]), r"text is 1 \(int\), not a string"),
         ({"method": "dinp"}, None, "unknown method 'dinp'"),
         ({"preset": "quik"}, None, "unknown preset 'quik'"),
         ({"settings": {"rl": 1}}, None, "unknown setting of preset smoke 'rl'"),
@@ -144,11 +175,11 @@ def test_what_does_not_fit_is_said_before_training(
 ) -> None:
     classifier = WeightedTextClassifier(encoder=str(tiny_encoder), preset="smoke", store=tmp_path)
     with pytest.raises((UserError, tasks.DataError), match=message):
-        classifier.set_params(**settings).fit(real or dicts(REAL), dicts(GENERATED))
+        classifier.set_params(**settings).fit(dicts(REAL) if real is None else real, dicts(GENERATED))
 
 
 @pytest.mark.parametrize("pairs", [False, True])
-@pytest.mark.parametrize("texts", ["a text", {"text": ["a"]}, pd.DataFrame({"text": ["a"], "other": ["b"]})])
+@pytest.mark.parametrize("texts", ["a text", None, {"text": ["a"]}, pd.DataFrame({"text": ["a"], "other": ["b"]})])
 def test_what_is_no_list_of_texts_is_refused(texts: object, pairs: bool) -> None:
     classifier = WeightedTextClassifier()
     classifier.model_, classifier.pairs_, classifier.classes_ = None, pairs, np.array(["no", "yes"])

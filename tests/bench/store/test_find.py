@@ -12,6 +12,7 @@ import pytest
 
 from bench.encoders.checkpoints import find
 from bench.errors import UserError
+from bench.store import find as finding
 from bench.store.find import find as find_cell
 from bench.store.find import model_of
 from bench.store.folders import State, state
@@ -115,3 +116,25 @@ def test_a_cell_that_failed(tmp_path: Path) -> None:
         UserError, match=r"is failed \(MemoryError: too much\) and has no model; train it: .* --retry-failed"
     ):
         model_of("0123456789", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("run", "python -m bench run --seeds 1 --save-models full"),
+        ("train", "python -m bench train --seeds 1"),
+        ("weigh", "run, with the rows, methods and settings of `python -m bench weigh --seeds 1`, --save-models full"),
+    ],
+)
+def test_the_command_that_keeps_a_model(
+    word: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of `weigh` had an option --save-models, which the command does not take."""
+    grid = {
+        "command": f"python -m bench {word} --seeds 1",
+        "sections": [{"methods": [{"cells": {"0": "twitter/ce/0123"}}]}],
+    }
+    (tmp_path / finding.GRIDS).mkdir()
+    (tmp_path / finding.GRIDS / "a.json").write_text("{}")
+    monkeypatch.setattr(finding, "grids", lambda root: [grid])
+    assert finding.command(tmp_path / "twitter" / "ce" / "0123", tmp_path).endswith(expected)

@@ -115,6 +115,12 @@ def test_unknown_trackers(track: str) -> None:
         trackers.names(track)
 
 
+def test_none_beside_a_tracker() -> None:
+    """The message was: unknown tracker 'none'; did you mean 'none'?"""
+    with pytest.raises(UserError, match="--track none is no tracker; leave it out of 'wandb,none'"):
+        trackers.names("wandb,none")
+
+
 def test_mlflow(job: MirrorJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

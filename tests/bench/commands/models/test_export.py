@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ from bench.planning.describe import describe
 from bench.store import manifest
 from tasks import DataError
 from tests.bench.training.test_save_model import trained
+from tests.helpers.in_process import command
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +123,32 @@ def test_what_cannot_be_exported(cell: CellJob, exported: Path, tiny_encoder: Pa
     with pytest.raises(UserError, match="keeps no whole model"):
         list(export(without.root, without.folder.name, tmp_path / "new", None))
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("model.safetensors", None, "is cut or damaged"),
+        ("config.json", b"{", "is no JSON object"),
+        ("tokenizer.json", b"{", "the tokenizer in .* cannot be read"),
+    ],
+)
+def test_a_damaged_model_is_named_where_it_is(
+    cell: CellJob, tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    """It was a traceback, or named a temporary folder."""
+    root = shutil.copytree(cell.root, tmp_path / "runs")
+    file = root / cell.folder.relative_to(cell.root) / "model" / name
+    file.write_bytes(file.read_bytes()[:-50] if content is None else content)
+    with pytest.raises(UserError, match=message) as caught:
+        list(export(root, cell.folder.name, tmp_path / "new", None))
+    assert str(file.parent) in str(caught.value)
+    assert not (tmp_path / "new").exists()
+
+
+def test_public_is_for_an_upload(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, error = command(capsys, "export", "a cell 0", str(tmp_path / "new"), "--public")
+    assert (code, "--public is for an upload" in error) == (2, True)
 
 
 class Hub(BaseHTTPRequestHandler):
