@@ -68,7 +68,10 @@ class WeightedTrainer(Trainer):  # type: ignore[misc]  # of a library without ty
             )
         super().__init__(model, args, **others)
         self._check()
-        self.labels = labels_of(self.train_dataset)
+        classes = classes_of(self.model)
+        self.labels = labels_of(self.train_dataset, classes, "train_dataset")
+        if hasattr(self.real_dataset, "__len__"):
+            labels_of(self.real_dataset, classes, "real_dataset")
         self._check_checkers()
         self.rows: Any = self.train_dataset
         self.collator: Any = self.data_collator
@@ -224,14 +227,28 @@ def chosen(expression: str) -> MethodChoice:
     return choice
 
 
-def labels_of(rows: Any) -> Any:
-    """(n,) int64 labels of a data set of tokenised rows. Raises UserError if its rows have none."""
+def labels_of(rows: Any, classes: int | None, name: str) -> Any:
+    """(n,) int64 labels of a data set of tokenised rows.
+
+    Raises UserError if there is no row, or if its rows have no labels or others than 0 to `classes` - 1.
+    """
+    if not len(rows):
+        raise UserError(f"{name} has no rows")
     first = rows[0]
-    key = next((name for name in ("labels", "label", "label_ids") if name in first), None)
+    key = next((key for key in ("labels", "label", "label_ids") if key in first), None)
     if key is None:
-        raise UserError(f"the rows of train_dataset have no labels, only {', '.join(map(str, first))}")
+        raise UserError(f"the rows of {name} have no labels, only {', '.join(map(str, first))}")
     column = rows[key] if hasattr(rows, "column_names") else [row[key] for row in rows]
-    return np.array([int(label) for label in column], dtype=np.int64)
+    try:
+        labels = np.array([int(label) for label in column], dtype=np.int64)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{name}: labels must be numbers of classes, from 0 on ({error})") from error
+    if classes is not None and (labels.min() < 0 or labels.max() >= classes):
+        odd = next(label for label in labels.tolist() if not 0 <= label < classes)
+        raise UserError(
+            f"{name} has the label {odd}; the model has {classes} classes, whose labels are 0 to {classes - 1}"
+        )
+    return labels
 
 
 def first_output(outputs: Any, labels: Any) -> Tensor:

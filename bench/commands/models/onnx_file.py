@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ CLOSE = 1e-4  # largest difference of logits between torch and ONNX Runtime, bot
 LARGE = 2**30  # bytes of weights from which they are a file of their own: a file of this format has at most 2 GiB
 # Texts of the check, whose numbers of rows and of tokens differ from those of the export.
 SHORT = ["a text", "another text with a few more words", "!"]
+COLOUR = re.compile(r"\x1b\[[\d;]*m")  # as the converter puts into its messages
 EXPORTED = ["one text of a few words", "and one more"]
 
 
@@ -66,10 +68,20 @@ def write_onnx(folder: Path, *, pairs: bool) -> float:
                 verbose=False,
             )
     except Exception as error:  # of many kinds: whatever the converter does not know about a family of models
-        line = " ".join(str(error).split())[:200]
-        raise UserError(f"the model cannot be converted to ONNX ({type(error).__name__}: {line})") from error
+        raise UserError(f"the model cannot be converted to ONNX ({cause(error)})") from error
     long = " ".join(EXPORTED) + " word" * 600
-    return agreement(model, folder / NAME, [tokens(texts) for texts in (EXPORTED, SHORT, [*SHORT, long])])
+    try:
+        return agreement(model, folder / NAME, [tokens(texts) for texts in (EXPORTED, SHORT, [*SHORT, long])])
+    except UserError:
+        raise
+    except Exception as error:  # ONNX Runtime raises kinds of its own
+        raise UserError(f"the ONNX file of the model fails on some texts ({cause(error)})") from error
+
+
+def cause(error: Exception) -> str:
+    """The kind of an error, and the first of its message without colours."""
+    text = " ".join(COLOUR.sub("", str(error)).split())
+    return f"{type(error).__name__}: {text[:200]}"
 
 
 @contextlib.contextmanager
@@ -88,7 +100,7 @@ def without_warnings() -> Iterator[None]:
 
 def agreement(model: Any, file: Path, batches: Sequence[dict[str, Tensor]]) -> float:
     """The largest difference of logits over some batches. Raises UserError if it is larger than `CLOSE`, or NaN."""
-    worst = max(difference(model, file, tokens) for tokens in batches)
+    worst = float(np.max([difference(model, file, tokens) for tokens in batches]))  # NaN if one is
     if not worst <= CLOSE:
         raise UserError(f"the logits of the ONNX file differ by {worst:.1e} from those of the model; at most {CLOSE:g}")
     return worst

@@ -140,7 +140,7 @@ def request_of(recipe: Recipe, store: Path, say: Say) -> Request:
         methods=recipe.method,
         tasks=f"{FILES}[real={len(pool)}]",
         seeds=[recipe.seed],
-        encoder=recipe.model,
+        encoder=model_of(recipe.model, store),  # which may be a cell, or the output folder of another configuration
         preset="full",
         protocol=recipe.protocol,
         settings={**recipe.settings, **({"auxiliary": recipe.auxiliary} if recipe.auxiliary else {})},

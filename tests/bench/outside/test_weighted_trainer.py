@@ -18,6 +18,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from bench.errors import UserError
 from bench.outside import WeightedTrainer
 from bench.outside.numbered_rows import ROW
+from bench.outside.weighted_trainer import labels_of
 from methods import discover
 from methods.base import DIVERSITY, QUALITY
 from tests.helpers.encoders import make_bart, make_t5
@@ -219,6 +220,23 @@ def test_no_labels_and_no_resuming(tmp_path: Path) -> None:
         WeightedTrainer(Table(), arguments(tmp_path), method="ce", train_dataset=GENERATED.remove_columns("labels"))
     with pytest.raises(UserError, match="cannot resume"):
         make(tmp_path, "ce").train(resume_from_checkpoint=True)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([-1, 1], r"has the label -1; the model has \d classes, whose labels are 0 to"),
+        ([0, 7], r"has the label 7; the model has \d classes"),
+        (["bad", "good"], "labels must be numbers of classes, from 0 on"),
+        ([], "has no rows"),
+    ],
+)
+@pytest.mark.parametrize("name", ["train_dataset", "real_dataset"])
+def test_labels_that_the_model_does_not_have(name: str, labels: list[Any], message: str, tmp_path: Path) -> None:
+    """They ended in an error of torch in the middle of a training."""
+    rows = Dataset.from_dict({"input_ids": [[0]] * len(labels), "labels": labels})
+    with pytest.raises(UserError, match=f"{name}.*{message}"):
+        labels_of(rows, 2, name)
 
 
 def test_several_devices_are_refused(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_several_trackers(track: str, expected: tuple[str, ...]) -> None:
     assert trackers.names(track) == expected
 
 
-@pytest.mark.parametrize("track", ["wandbb", "wandb,none", "", "wandb,"])
+@pytest.mark.parametrize("track", ["wandbb", "", "wandb,"])
 def test_unknown_trackers(track: str) -> None:
     with pytest.raises(UserError, match="unknown tracker"):
         trackers.names(track)

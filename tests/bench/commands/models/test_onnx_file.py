@@ -64,6 +64,21 @@ def test_without_agreement_there_is_no_export(cell: CellJob, tmp_path: Path, mon
     assert not (tmp_path / "wrong").exists()
 
 
+def test_logits_that_are_not_numbers_in_any_batch_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the first batch counted: in Python the largest of 0 and NaN is 0."""
+    differences = iter([0.0, np.nan, 0.0])
+    monkeypatch.setattr(onnx_file, "difference", lambda *_: next(differences))
+    with pytest.raises(UserError, match="differ by nan"):
+        onnx_file.agreement(None, Path("model.onnx"), [{}, {}, {}])
+
+
+def test_the_message_of_a_library_is_one_line_without_colours() -> None:
+    error = RuntimeError("Failed to decompose.\n\n\x1b[96mThis is step 2/3\x1b[0m of exporting " + "x" * 300)
+    text = onnx_file.cause(error)
+    assert text.startswith("RuntimeError: Failed to decompose. This is step 2/3 of exporting xxx")
+    assert len(text) == len("RuntimeError: ") + 200
+
+
 def test_missing_packages_are_named_before_anything_is_written(
     cell: CellJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -240,3 +241,17 @@ def test_merged_files_keep_the_meaning_of_their_numbers(tmp_path: Path) -> None:
         (tmp_path / folder / "rows.csv").write_text(f"text,label\n{folder} bad,{order.index('bad')}\n")
     place = merged(f"{tmp_path / 'a' / 'rows.csv'},{tmp_path / 'b' / 'rows.csv'}", "generated", tmp_path)
     assert [json.loads(line)["label"] for line in Path(place).read_text().splitlines()] == ["bad", "bad"]
+
+
+def test_a_training_starts_from_the_output_folder_of_another(
+    project: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a checker and a model to predict with may be named."""
+    from bench.commands.models.train import request_of
+    from bench.config.recipe_file import read
+
+    monkeypatch.chdir(project)
+    shutil.copytree(model, project / "first" / "model")
+    values = json.loads((project / "checker.json").read_text())
+    write_json(project / "second.json", {**values, "model_name_or_path": "first"})
+    assert request_of(read(Path("second.json")), Path("runs"), print).encoders == ("first/model",)
