@@ -63,7 +63,9 @@ def joined(grids: Sequence[Mapping[str, Any]], command: str) -> dict[str, Any]:
         "schema": SCHEMA,
         "command": command,
         "references_missing": missing_references(present),
-        "left_out": {},
+        "left_out": {
+            name: why for grid in grids for name, why in grid.get("left_out", {}).items() if name not in present
+        },
         "sections": list(sections.values()),
     }
 
