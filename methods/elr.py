@@ -43,7 +43,7 @@ class ELR(Method):
     """Cross-entropy with a term that rewards agreement with a moving average of the model's predictions.
 
     Fails: By its formula, it needs many visits of a row: after one or two, the term rewards a sure prediction of any
-    class, and does not know a wrong label. No report of ours has it.
+    class, and does not know a wrong label. In our results (preset `quick`) it was equivalent to `ce` on `twitter`.
     """
 
     Config = ELRConfig

@@ -40,7 +40,8 @@ class GLC(Method):
     """Cross-entropy after a correction for labels that are wrong in each class.
 
     Fails: By its formula, what the classifier gets wrong on real texts is taken for wrong generated labels, and few
-    real rows of a class give a rough estimate. No report of ours has it.
+    real rows of a class give a rough estimate. In our results (preset `quick`) no failure is shown: it was better on
+    `twitter` and `financial`.
     """
 
     Config = GLCConfig

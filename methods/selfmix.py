@@ -58,7 +58,7 @@ class SelfMix(Method):
     """Cross-entropy; rows that look wrongly labelled are trained on the model's own prediction.
 
     Fails: By its formula, rows with a large loss lose their label, hard ones like wrong ones, and two groups are fitted
-    even where all labels are right. No report of ours has it.
+    even where all labels are right. In our results no gain over `ce` is shown on `twitter` or `financial`.
     """
 
     Config = SelfMixConfig

@@ -30,7 +30,7 @@ SOURCES = {
     "reports/sweeps/README.md": "reports/sweeps/README.md",
     "reports/variance/variance.md": "reports/variance/variance.md",
 }
-REPORTS = ("human", "human-full", "human-all", "twitter-probe")
+REPORTS = ("human-full", "human-all", "twitter-probe")
 
 
 def write_pages(folder: Path) -> None:

@@ -98,7 +98,7 @@ def gain(row: dict[Any, Any]) -> str:
     """The cells "difference" and "verdict" of one row of a report."""
     if pd.isna(row["difference_accuracy"]):
         return " | baseline" if row["label"] == "ce" else " | not compared"
-    numbers = [100 * row[f"difference_{part}"] for part in ("accuracy", "low", "high")]
+    numbers = [100 * row[f"difference_{part}"] for part in ("accuracy", "shown_low", "shown_high")]
     return f"{numbers[0]:+.1f} [{numbers[1]:+.1f}, {numbers[2]:+.1f}] | {row['difference_verdict']}"
 
 
