@@ -4,7 +4,8 @@ from bench.store.manifest import joined
 
 
 def grid(methods: list[str], left_out: dict[str, str]) -> dict[str, object]:
-    section = {"task_ref": "t", **dict.fromkeys(("seeds", "records", "checkers"), {}), "methods": [{"label": name, "method": name, "cells": {}} for name in methods]}
+    entries = [{"label": name, "method": name, "cells": {}} for name in methods]
+    section = {"task_ref": "t", "seeds": [], "records": {}, "checkers": {}, "methods": entries}
     return {"sections": [section], "left_out": left_out}
 
 
