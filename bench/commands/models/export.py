@@ -75,7 +75,8 @@ def check(folder: Path, *, pairs: bool) -> None:
 def push(folder: Path, repository: str, *, public: bool) -> str:
     """Upload an exported folder to the Hugging Face hub; returns its address.
 
-    The token is that of `hf auth login` or HF_TOKEN. Raises UserError if the hub refuses.
+    The token is that of `hf auth login` or HF_TOKEN. Raises UserError if the hub refuses, and without `public` for a
+    repository that is there and public.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
@@ -83,6 +84,8 @@ def push(folder: Path, repository: str, *, public: bool) -> str:
     hub = HfApi()
     try:
         address = hub.create_repo(repository, private=not public, exist_ok=True)
+        if not (public or hub.model_info(repository).private):  # the repository was there already
+            raise UserError(f"{folder} is written, but not uploaded: {repository} is public; --public allows that")
         hub.upload_folder(repo_id=repository, folder_path=folder, commit_message="Model of data-weighting-bench")
     except OfflineModeIsEnabled as error:
         raise UserError(f"{folder} is written, but HF_HUB_OFFLINE is set, so nothing was uploaded") from error

@@ -15,6 +15,7 @@ from tasks.errors import plural
 from tasks.loading.checks import checked_texts, text_problem
 from tasks.loading.columns import LABELS, texts_of
 from tasks.loading.labels import label_name
+from tasks.loading.own_rows import check_mapped
 from tasks.reading import Reading
 from tasks.sources.course import numbered_lines
 from tasks.sources.files import READERS, read_table
@@ -65,6 +66,8 @@ def readable(file: Path) -> Table:
 
 def texts_in(table: Table, reading: Reading = AS_USUAL) -> Texts:
     """The texts of a table."""
+    if len(set(reading.columns.values())) < len(reading.columns):
+        raise UserError("--text, --text-pair and --label take a column each")
     for what, column in reading.columns.items():
         table.column(column, hint=f"; --{what.replace('_', '-')} names the column")
     try:
@@ -77,14 +80,20 @@ def texts_in(table: Table, reading: Reading = AS_USUAL) -> Texts:
     first, second = checked(table, text), checked(table, pair) if pair else None
     label = reading.columns.get("label") or label_column(table, (text, pair))
     labels = named_labels(table, label, reading.labels) if label else []
+    if reading.labels and not label:
+        raise UserError(f"--labels maps labels, and {table.name} has no column of them; --label COLUMN names it")
     own = id_column(table)
     columns = {name: cells for name, cells in table.columns.items() if name != own}
     return Texts(identities(table), first, second, columns, label, labels, notes)
 
 
 def named_labels(table: Table, column: str, new: Mapping[str, str]) -> list[str | None]:
-    """The labels (n,) in a column by their names, or by those that a mapping gives them; None where one is missing."""
+    """The labels (n,) in a column by their names, or by those that a mapping gives them; None where one is missing.
+
+    Raises DataError for a label of the mapping that no row has.
+    """
     cells = [(str(value).strip(), label_name(value, table.label_names)) for value in table.column(column)]
+    check_mapped(new, {text for cell in cells for text in cell if text is not None}, "--labels")
     return [name and new.get(value, new.get(name, name)) for value, name in cells]
 
 

@@ -156,6 +156,10 @@ class Hub(BaseHTTPRequestHandler):
 
     commits: ClassVar[list[dict[str, bytes]]] = []
     tokens: ClassVar[set[str]] = set()
+    private: ClassVar[bool] = True  # whether the repository is
+
+    def do_GET(self) -> None:
+        self.answer({"id": "me/model", "private": self.private})
 
     def log_message(self, *arguments: Any) -> None:
         pass
@@ -225,6 +229,15 @@ def test_the_upload_has_every_file_of_the_folder(exported: Path) -> None:
     assert Hub.commits[-1] == {path.name: path.read_bytes() for path in exported.iterdir()}
     assert Hub.tokens == {"Bearer hf_right"}
     assert "hf_right" not in ran.stdout + ran.stderr
+
+
+def test_no_upload_to_a_public_repository_without_public(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repository that was there stayed public, and the model was shown to all."""
+    monkeypatch.setattr(Hub, "private", False)
+    monkeypatch.setattr(Hub, "commits", [])
+    ran = pushed(exported, "hf_right")
+    assert ran.stderr.strip().endswith("not uploaded: me/model is public; --public allows that")
+    assert Hub.commits == []
 
 
 def test_an_upload_that_the_hub_refuses_is_one_line(exported: Path) -> None:

@@ -74,3 +74,18 @@ def test_files_of_other_kinds_are_not_read_as_lines(name: str, message: str, tmp
     (tmp_path / name).write_bytes(b"\x1f\x8bone\n")
     with pytest.raises(DataError, match=f"{message}.*, or .txt with one text per line"):
         read_texts(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("reading", "message"),
+    [
+        (Reading({"text": "a", "text_pair": "a"}), "take a column each"),
+        (Reading({"text": "a", "label": "a"}), "take a column each"),
+        (Reading({"text": "a", "label": "b"}, {"2": "x"}), "--labels: no row has the label '2'; labels: 0, 1"),
+        (Reading({"text": "a"}, {"1": "x"}), "rows.jsonl has no column of them; --label COLUMN names it"),
+    ],
+)
+def test_options_that_would_be_ignored(reading: Reading, message: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "rows.jsonl", [{"a": "one", "b": 0}, {"a": "two", "b": 1}])
+    with pytest.raises((UserError, DataError), match=message):
+        read_texts(path, reading)
