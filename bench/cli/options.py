@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import Field, fields, replace
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -11,6 +11,7 @@ import typer
 
 from bench.config.option import option_of
 from bench.config.run_arguments import RunArguments
+from bench.errors import UserError
 
 Function = TypeVar("Function", bound=Callable[..., None])
 Arguments = TypeVar("Arguments")
@@ -36,6 +37,14 @@ def typer_option(entry: Field[Any], **changes: Any) -> Any:
         min=details.min,
         max=details.max,
     )
+
+
+def refuse(context: typer.Context, names: Iterable[str], why: str) -> None:
+    """Raise UserError if one of these parameters was given: `why` says what counts in its place."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")  # its type is in click, of which typer has its own
+        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
+            raise UserError(f"{why}; leave out {parameter.opts[0]}")
 
 
 def takes_run_arguments(table: type = RunArguments, without: Collection[str] = ()) -> Callable[[Function], Function]:

@@ -10,7 +10,7 @@ import typer
 
 from bench.cli.common import print_all, say, typed, up_to_date
 from bench.cli.grids import as_run, display, finish, refuse_rounds
-from bench.cli.options import option, parsed_arguments, takes_run_arguments
+from bench.cli.options import option, parsed_arguments, refuse, takes_run_arguments
 from bench.config.run_arguments import VerdictArguments
 from bench.errors import UserError
 
@@ -46,16 +46,26 @@ def report(
     from bench.commands.reports import report as reporting
     from bench.store.files import writable
 
-    sources = [up_to_date(store) for store in stores or [out]]
+    sources = stores_of(context, stores, out)
     if check:
+        rules_given = [entry.name for entry in fields(VerdictArguments)]
+        why = "report --check takes rules, formats and figures from the report that is there"
+        refuse(context, ["no_figures", "format_", *rules_given], why)
         return print_all(*reporting.check(sources, reports))
     formats = reporting.formats_of(format_)
     writable(reports)
     judgement = rules(parsed_arguments(context.params, VerdictArguments))
     how: Any = {"command": typed(), "figures": not no_figures, "formats": formats}
     written = reporting.report(sources, reports, judgement, **how)
-    print_all(reporting.left_from_before(reports, formats))
+    print_all(reporting.left_from_before(reports, formats, figures=not no_figures))
     say(f"leaderboard: {written}")
+
+
+def stores_of(context: typer.Context, stores: list[Path] | None, out: Path) -> list[Path]:
+    """The folders of the stores of --from, or of the one of --out. Raises UserError if both were given."""
+    if stores:
+        refuse(context, ["out"], "--from names the stores")
+    return [up_to_date(store) for store in stores or [out]]
 
 
 @takes_run_arguments(VerdictArguments)
@@ -93,7 +103,7 @@ def advise(
         result = advised_run(context, budget, task)
         text = advising.of_manifest(result.manifest, result.store, judgement, form)
     else:
-        text = advising.advice([up_to_date(store) for store in stores or [out]], judgement, task=task, form=form)
+        text = advising.advice(stores_of(context, stores, out), judgement, task=task, form=form)
     if to is None:
         say(text.rstrip("\n"))
     else:
@@ -211,6 +221,7 @@ def variance(
 
 
 def weights(
+    context: typer.Context,
     cell: Annotated[
         list[str],
         typer.Argument(
@@ -237,12 +248,14 @@ def weights(
     rows = Filter(keep, threshold)
     checked(to, rows)
     if to is not None:
+        refuse(context, ["top", "with_texts"], "weights --to writes all rows and shows none")
         print_all(write_weights(up_to_date(out), cell, to, rows))
     else:
         print_all(lines(up_to_date(out), " ".join(cell), top=top, with_texts=with_texts))
 
 
 def calibrate(
+    context: typer.Context,
     full: Annotated[
         bool,
         typer.Option(
@@ -286,6 +299,7 @@ def calibrate(
     elif against_itself:
         from bench.commands.reports.calibrate_aa import calibrate_aa
 
+        refuse(context, ["full"], "calibrate --aa simulates nothing")
         if store is None:
             raise UserError("calibrate --aa needs the cells of a store; name it with --from DIR")
         say(f"written: {calibrate_aa(up_to_date(store), reports, say)}")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.common import print_all, say, up_to_date
-from bench.cli.options import option
+from bench.cli.options import option, refuse
 
 
 class Listing(StrEnum):
@@ -30,6 +30,7 @@ LISTINGS = {
 
 
 def list_(
+    context: typer.Context,
     what: Annotated[Listing | None, typer.Argument(help="What to list.", show_default=False)] = None,
     out: Annotated[Path, option("out")] = Path("runs"),
     failed: Annotated[bool, typer.Option("--failed", help="With cells: only those that failed.")] = False,
@@ -43,6 +44,8 @@ def list_(
         for kind, about in LISTINGS.items():
             say(f"python -m bench list {kind:8} {about}")
         return
+    if what is not Listing.CELLS:
+        refuse(context, ["out", "failed"], f"list {what} reads no store")
     if plugin or what is not Listing.CELLS:
         load_plugins(plugin or ())
     listings = {

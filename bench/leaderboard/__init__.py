@@ -22,19 +22,24 @@ def write_report(
     """Write the report on the cells of a manifest. Returns the path of `leaderboard.md`, or of its first format.
 
     `store`: the folder that the manifest's paths are relative to. A figure takes about half a second; those that
-    `reports` has already, drawn from the same content, are not drawn again. `formats` of the manifest: those to write,
+    `reports` has already, drawn from the same content, are not drawn again; those that only an earlier report shows are
+    removed. `formats` of the manifest: those to write,
     by default all but the workbook.
     Raises UserError where a cell's files contradict each other, or its test rows are not those of its section.
     """
     from bench.leaderboard.build import build
     from bench.leaderboard.figures import FOLDER
+    from bench.leaderboard.figures.reuse import Drawn
     from bench.leaderboard.formats import render
     from bench.store.files import write_bytes
 
-    report = build(manifest, store, rules)
-    for path, content in render(report, figures=figures, earlier=reports / FOLDER).items():
-        write_bytes(reports / path, content)
+    contents = render(build(manifest, store, rules), figures=figures, earlier=reports / FOLDER)
     formats = manifest.get("formats", ("md",))
+    left = Drawn(reports / FOLDER).unchanged() if figures and "md" in formats else set()
+    for path, content in contents.items():
+        write_bytes(reports / path, content)
+    for path in left - {reports / path for path in contents}:
+        path.unlink(missing_ok=True)
     return reports / f"leaderboard.{'md' if 'md' in formats else formats[0]}"
 
 

@@ -52,6 +52,8 @@ def changes(old: Path, new: Path) -> Iterator[str]:
 def read(folder: Path) -> Mapping[str, Any]:
     """The JSON of a report, named by its folder or file."""
     path = folder / "leaderboard.json" if folder.is_dir() else folder
+    if not path.is_file():
+        raise UserError(f"there is no {path}; name the folder of a report, or its leaderboard.json")
     try:
         return read_json(path, ComparedReport)
     except (OSError, ValueError) as error:

@@ -10,7 +10,7 @@ from typing import Any
 from bench.commands.reports.report import looked
 from bench.errors import UserError
 from bench.leaderboard.build import build
-from bench.leaderboard.columns import gain, percent, signed
+from bench.leaderboard.columns import NOTHING, gain, percent, signed
 from bench.leaderboard.compare.baseline import stacked
 from bench.leaderboard.compare.families import alone, judge
 from bench.leaderboard.read.scores import FEWEST_PER_CLASS
@@ -116,7 +116,8 @@ def primary(
             yield "alone", f"{text}, if it were the only comparison"
     if paired.verdict.detectable:
         yield "detectable", f"{with_interval(paired.verdict.detectable)} with 80 % power"
-    yield "variances", ", ".join(f"{name} {value:.3g}" for name, value in accuracy.components.items())
+    known = {name: NOTHING if math.isnan(value) else f"{value:.3g}" for name, value in accuracy.components.items()}
+    yield "variances", ", ".join(f"{name} {value}" for name, value in known.items())
     if not accuracy.conditional:
         by_seed = [row.cells[seed].accuracy - base.cells[seed].accuracy for seed in sorted(shared)]
         better = sum((gap > 0) + (gap == 0) / 2 for gap in by_seed)

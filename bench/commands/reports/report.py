@@ -12,6 +12,8 @@ from typing import Any
 from bench.errors import UserError
 from bench.leaderboard import Rules, write_report
 from bench.leaderboard.build import build
+from bench.leaderboard.figures import FOLDER
+from bench.leaderboard.figures.reuse import INDEX
 from bench.leaderboard.formats import FORMS, USUAL, formats_of, json_text, render
 from bench.leaderboard.rules import Correction, Family, Intervals, require_baseline
 from bench.remote.opened import send_looks
@@ -47,12 +49,15 @@ def looked(stores: Sequence[Path], root: Path, manifest: Mapping[str, Any]) -> N
             send_looks(root)
 
 
-def left_from_before(reports: Path, formats: Sequence[str]) -> Iterator[str]:
-    """A line for each file of another format, which an earlier report left in the folder."""
+def left_from_before(reports: Path, formats: Sequence[str], *, figures: bool) -> Iterator[str]:
+    """A line for each file of another format, and for the figures, which an earlier report left in the folder."""
     for name in FORMS:
         path = reports / f"leaderboard.{name}"
         if name not in formats and path.is_file():
             yield f"{path} is that of an earlier report: --format has no {name}"
+    if (reports / FOLDER / INDEX).is_file() and not (figures and "md" in formats):
+        cause = "--format has no md" if figures else "--no-figures"
+        yield f"{reports / FOLDER}/ is that of an earlier report: {cause}"
 
 
 def gathered(stores: Sequence[Path], rules: Rules) -> tuple[dict[str, Any], Path]:
@@ -77,6 +82,8 @@ def changes_now(stores: Sequence[Path], reports: Path) -> Iterator[str]:
     The grid (one of the store, or all of them) and the rules are the ones that the report itself states. Raises
     UserError if there is no report.
     """
+    if not (reports / "leaderboard.json").is_file():
+        raise UserError(f"no report to check: there is no {reports / 'leaderboard.json'}; `bench report` writes one")
     try:
         written = read_json(reports / "leaderboard.json", WrittenReport)
         rules, command = rules_of(written), written["command"]

@@ -86,9 +86,19 @@ def engines() -> Iterator[str]:
 
 
 def cells(root: Path, failed: bool) -> Iterator[str]:
-    """A line per cell of a store: state, folder, accuracy or cause of failure. Raises UserError without a folder."""
+    """A line per cell of a store: state, folder, accuracy or cause of failure; one line if there is none.
+
+    Raises UserError without a folder.
+    """
     if not root.is_dir():
         raise UserError(f"no store at {root}")
+    lines = cell_lines(root, failed)
+    yield next(lines, f"no {'failed ' * failed}cell in {root}")
+    yield from lines
+
+
+def cell_lines(root: Path, failed: bool) -> Iterator[str]:
+    """`cells`, and nothing if there is none."""
     for path in sorted(root.glob("[!.]*/*/*/spec.json"), key=lambda path: path.parts):
         present = state(path.parent)
         if failed and present is not State.FAILED:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bench.leaderboard.compare.across_tasks import overall
 from bench.leaderboard.extra_tables.stress import curves as curves_of_stress
 from bench.leaderboard.figures.findings import gains_found, overview_found, pairs_found, ranks_found, seeds_found
-from bench.leaderboard.figures.forest import all_gains, gains
+from bench.leaderboard.figures.forest import all_gains, differences, gains, panels_of
 from bench.leaderboard.figures.ranks import ranks
 from bench.leaderboard.figures.reuse import Drawn, Files, key_of, key_of_all
 from bench.leaderboard.figures.seeds import dots, heat
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FOLDER = "figures"
+LONGEST = 120  # characters of a text that names files; file systems allow 255
 MANY = 2  # number of sections, or sections and overviews, from which several processes draw
 
 
@@ -86,7 +87,7 @@ FIGURES: tuple[Entry, ...] = (
         agreements,
     ),
 )
-OVERVIEW = "Difference of accuracy to the baseline in every section, with 95 % intervals"
+OVERVIEW = "Difference of accuracy to the baseline {sections}, with 95 % intervals"
 STRESS = "Accuracy along an axis of stress, and difference to the baseline, with 95 % intervals"
 RANKS = "Mean rank of each method over tasks, with the critical difference of Nemenyi's test"
 
@@ -120,7 +121,7 @@ def draw(report: Report, earlier: Path | None = None) -> tuple[FigureFiles, ...]
 def overviews(report: Report, key: str = "", known: Files | None = None) -> list[FigureFiles]:
     """The figures of the whole report; `known` are those of an earlier one with the same key."""
     figures: list[tuple[str, str, Callable[[], Figure | None], Callable[[], str]]] = [
-        ("all-gains", OVERVIEW, partial(all_gains, report), partial(overview_found, report))
+        ("all-gains", overview_caption(report), partial(all_gains, report), partial(overview_found, report))
     ]
     for place, group in enumerate(overall(report.sections), 1):
         figures.append((f"ranks-{place}", RANKS, partial(ranks, group), partial(ranks_found, group)))
@@ -132,6 +133,15 @@ def overviews(report: Report, key: str = "", known: Files | None = None) -> list
         for name, caption, draw_one, found in figures
         if (files := drawn_or_known(name, draw_one, known)) is not None
     ]
+
+
+def overview_caption(report: Report) -> str:
+    """What the figure of all sections shows; how many it leaves out."""
+    shown, of = len(panels_of(report)), sum(bool(differences(section)) for section in report.sections)
+    some = (
+        "in every section" if shown == of else f"in the first {shown} of {of} sections (each has a figure of its own)"
+    )
+    return OVERVIEW.format(sections=some)
 
 
 def of_section(
@@ -163,9 +173,9 @@ def distinct_slugs(texts: Iterable[str], before: str = "") -> list[str]:
     """Each text in lower-case letters, digits, dots and hyphens, after `before`; equal ones get a number."""
     names: list[str] = []
     for text in texts:
-        plain = before + re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
-        same = sum(re.fullmatch(rf"{re.escape(plain)}(-\d+)?", name) is not None for name in names)
-        names.append(plain if not same else f"{plain}-{same + 1}")
+        plain = before + re.sub(r"[^a-z0-9.]+", "-", text.lower()[:LONGEST]).strip("-.")
+        numbered = (plain if count == 1 else f"{plain}-{count}" for count in itertools.count(1))
+        names.append(next(name for name in numbered if name not in names))
     return names
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 
 from bench.leaderboard.columns import gain, percent
 from bench.leaderboard.compare.across_tasks import Overall
+from bench.leaderboard.figures.forest import panels_of
 from bench.leaderboard.results import Pairs, Report, Row, Section
 from tasks.errors import plural
 
@@ -72,9 +73,8 @@ def shown_pairs(pairs: Pairs, baseline: str, most: int) -> list[int]:
 
 
 def overview_found(report: Report) -> str:
-    """The verdicts of each section."""
-    parts = [f"{section.spec['task_ref']}: {verdicts(section)}" for section in report.sections if compared(section)]
-    return "; ".join(parts)
+    """The verdicts of each section that is drawn."""
+    return "; ".join(f"{section.spec['task_ref']}: {verdicts(section)}" for section in panels_of(report))
 
 
 def ranks_found(group: Overall) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.leaderboard.figures.style import AXIS, BAND, VERDICTS, figure, short, title
+from bench.leaderboard.figures.style import AXIS, BAND, VERDICTS, figure, short, title, whole_title
 from bench.leaderboard.results import Report, Row, Section
 from bench.stats.crossed import Comparison
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANELS = 3  # tasks side by side
+HIGHEST = 100.0  # inches of a figure; beyond 455, its PNG cannot be written
 WIDE = 3.0  # half-widths, relative to the median one, from which an interval is cut
 
 
@@ -97,9 +99,21 @@ def gains(section: Section, delta: float) -> Figure | None:
     return plot
 
 
+def panels_of(report: Report) -> list[Section]:
+    """The sections of the figure of all of them: as many of the first ones that have a difference as fit."""
+    sections = [section for section in report.sections if differences(section)]
+    names = {row.label for section in sections for row, _ in differences(section)}
+    return sections[: PANELS * max(1, int(HIGHEST / height_of(names)))]
+
+
+def height_of(names: Collection[str]) -> float:
+    """The inches of a panel with these methods."""
+    return 1.1 + 0.28 * len(names)
+
+
 def all_gains(report: Report) -> Figure | None:
     """A panel per section, side by side, methods ordered by mean difference; None for fewer than two panels."""
-    sections = [section for section in report.sections if differences(section)]
+    sections = panels_of(report)
     if len(sections) < 2:
         return None
     by_label: dict[str, list[float]] = {}
@@ -108,7 +122,7 @@ def all_gains(report: Report) -> Figure | None:
     names = sorted(by_label, key=lambda label: (sum(by_label[label]) / len(by_label[label]), label))
     lines = -(-len(sections) // PANELS)
     columns = min(PANELS, len(sections))
-    plot, grid = figure(0.8 + lines * (1.1 + 0.28 * len(names)), lines, columns, width=3.0 * columns + 1.5)
+    plot, grid = figure(0.8 + lines * height_of(names), lines, columns, width=3.0 * columns + 1.5)
     panels = [axes for line in grid for axes in line]
     for place, axes in enumerate(panels):
         if place >= len(sections):
@@ -120,8 +134,9 @@ def all_gains(report: Report) -> Figure | None:
         axes.set_title(f"{short(sections[place].spec['task_ref'], 24)}\n{short(details, 32)}", fontsize=10)
         if place % columns:
             axes.set_yticklabels([])
-    plot.suptitle(
-        f"Difference of accuracy to {short(report.rules.baseline)} (points), {report.rules.kind_of_interval} intervals"
+    whole_title(
+        plot,
+        f"Difference of accuracy to {short(report.rules.baseline)} (points), {report.rules.kind_of_interval} intervals",
     )
     legend(plot, set().union(*map(words, sections)))
     return plot

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.leaderboard.figures.style import figure, short
+from bench.leaderboard.figures.style import figure, short, whole_title
 from bench.leaderboard.power_law import FARTHEST, LearningCurve
 
 if TYPE_CHECKING:
@@ -48,5 +48,5 @@ def learning(title: str, curves: Mapping[str, Mapping[str, LearningCurve]]) -> F
         axes.set_ylabel(f"{metric} (per cent)")
     handles, names = panels[0].get_legend_handles_labels()
     plot.legend(handles, names, loc="outside right center", frameon=False)
-    plot.suptitle(f"{short(title, 60)}: measured, and a fitted power law with its 95 % interval")
+    whole_title(plot, f"{title}: measured, and a fitted power law with its 95 % interval")
     return plot

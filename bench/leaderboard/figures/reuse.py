@@ -29,6 +29,7 @@ from bench.store.layout import DONE
 from bench.store.schemas import DrawnFigures
 
 INDEX = ".drawn.json"
+ENDS = ("svg", "png")  # of the files of a figure
 CODE = ("leaderboard", "stats", "store")  # packages of `bench` whose code figures depend on
 DRAWN_BY = ("matplotlib", "seaborn", "numpy", "scipy", "pandas")
 READ = (DONE, "history.jsonl", "weights.parquet", "train_scores.parquet")  # of a cell or checker, by figures
@@ -60,17 +61,28 @@ class Drawn:
 
     def files(self, key: str) -> Files | None:
         """The figures with a key by kind; None if there is none, or if a file is not as it was written."""
-        known = {name: figure for name, figure in self.figures.items() if figure["key"] == key}
         found = {}
-        for name, figure in known.items():
-            try:
-                pair = tuple((self.folder / f"{name}.{end}").read_bytes() for end in ("svg", "png"))
-            except OSError:
+        for name, figure in self.figures.items():
+            if figure["key"] != key:
+                continue
+            if (pair := self.content(name)) is None:
                 return None
-            if [*map(xxhash.xxh3_128_hexdigest, pair)] != [figure["svg"], figure["png"]]:
-                return None
-            found[figure["kind"]] = (pair[0], pair[1])
+            found[figure["kind"]] = pair
         return found or None
+
+    def unchanged(self) -> set[Path]:
+        """The files of all figures that are as they were written."""
+        return {self.folder / f"{name}.{end}" for name in self.figures if self.content(name) for end in ENDS}
+
+    def content(self, name: str) -> tuple[bytes, bytes] | None:
+        """A figure as SVG and PNG; None if a file is not as it was written."""
+        try:
+            svg, png = ((self.folder / f"{name}.{end}").read_bytes() for end in ENDS)
+        except OSError:
+            return None
+        figure = self.figures[name]
+        same = [*map(xxhash.xxh3_128_hexdigest, (svg, png))] == [figure[end] for end in ENDS]
+        return (svg, png) if same else None
 
 
 def index_of(figures: Iterable[Figure], contents: Mapping[Path, bytes], folder: Path) -> dict[Path, bytes]:
@@ -79,7 +91,7 @@ def index_of(figures: Iterable[Figure], contents: Mapping[Path, bytes], folder: 
         one.name: {
             "kind": one.kind,
             "key": one.key,
-            **{end: xxhash.xxh3_128_hexdigest(contents[folder / f"{one.name}.{end}"]) for end in ("svg", "png")},
+            **{end: xxhash.xxh3_128_hexdigest(contents[folder / f"{one.name}.{end}"]) for end in ENDS},
         }
         for one in figures
     }

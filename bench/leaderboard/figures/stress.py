@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.leaderboard.extra_tables.stress import Curve
-from bench.leaderboard.figures.style import figure, short
+from bench.leaderboard.figures.style import figure, short, whole_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +49,7 @@ def stress(curve: Curve, baseline: str) -> Figure:
     seeds = "left: " if compared else ""
     few = f"; {len(labels)} of {len(curve.labels)} methods" if len(labels) < len(curve.labels) else ""
     title = f"{curve.sections[0].spec['title']} along {curve.axis}{few}"
-    plot.suptitle(f"{title}; bands: 95 % intervals ({seeds}for new seeds)")
+    whole_title(plot, f"{title}; bands: 95 % intervals ({seeds}for new seeds)")
     return plot
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import io
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from tasks.errors import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +23,7 @@ WIDTH = 8.0  # inches
 DPI = 144  # of the PNG
 LABEL = 30  # characters shown of a method's label
 LINE = 11.5  # characters of a title per inch
+CHARACTER = 0.08  # inches of a character of a label, about
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#7F7F7F", "#222222"
 
 BAND, AXIS, GRID = "#F0F0F0", "#555555", "#E6E6E6"
@@ -70,7 +74,9 @@ def styled() -> Iterator[None]:
     import matplotlib as mpl
     import seaborn as sns
 
-    with mpl.rc_context():
+    with mpl.rc_context(), warnings.catch_warnings():
+        # Letters that the font lacks, such as Chinese ones, are boxes; the tables have them.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         sns.set_theme(style="whitegrid", rc=RC)
         yield
 
@@ -139,14 +145,30 @@ def inside(axes: Axes) -> None:
         text.set_in_layout(False)
 
 
+def plain(text: str) -> str:
+    """A text on one line, with control characters as escapes."""
+    return " ".join(printable(text).split())
+
+
 def short(label: str, most: int = LABEL) -> str:
-    """A label cut to `most` characters."""
+    """A label on one line, cut to `most` characters."""
+    label = plain(label)
     return label if len(label) <= most else label[: most - 1] + "…"
 
 
 def title(axes: Axes, text: str) -> None:
-    """Set a title on at most two lines, as wide as the figure."""
+    """Set a title on at most two lines, from the axes to the end of the figure."""
     root = axes.get_figure(root=True)
     width = root.get_figwidth() if root is not None else WIDTH
-    lines = textwrap.wrap(text, int(LINE * (width - 1)), max_lines=2, placeholder=" …")
-    axes.set_title("\n".join(lines))
+    longest = max((len(label.get_text()) for label in axes.get_yticklabels()), default=0)
+    axes.set_title(wrapped(text, width - max(1.0, 0.4 + CHARACTER * longest)))
+
+
+def whole_title(plot: Figure, text: str) -> None:
+    """Set a title over all panels, on at most two lines."""
+    plot.suptitle(wrapped(text, plot.get_figwidth() - 1))
+
+
+def wrapped(text: str, width: float) -> str:
+    """A title on at most two lines of `width` inches."""
+    return "\n".join(textwrap.wrap(plain(text), int(LINE * width), max_lines=2, placeholder=" …"))

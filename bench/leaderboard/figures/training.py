@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.arrays import FloatArray
 from bench.errors import UserError
-from bench.leaderboard.figures.style import BLUE, GREEN, figure, same_limits, short
+from bench.leaderboard.figures.style import BLUE, GREEN, figure, same_limits, short, whole_title
 from bench.leaderboard.results import Row, Section
 from bench.store.files import json_lines
 from bench.store.schemas import Update
@@ -90,9 +90,8 @@ def curves(section: Section, delta: float) -> Figure | None:
     same_limits("x", [axes for row in grid for axes in row if axes.get_visible()])
     for row in grid[:: len(MEASURES)]:
         same_limits("y", [axes for axes in row if axes.get_visible()])
-    plot.suptitle(
-        f"{section.spec['title']}: training curves, mean and range over seeds (grey: {short(section.baseline)})"
-    )
+    grey = f"grey: {short(section.baseline)}"
+    whole_title(plot, f"{section.spec['title']}: training curves, mean and range over seeds ({grey})")
     return plot
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.arrays import FloatArray
 from bench.leaderboard.extra_tables.weights import of_row
-from bench.leaderboard.figures.style import figure, inside, short
+from bench.leaderboard.figures.style import figure, inside, short, whole_title
 from bench.leaderboard.read.row_weights import RowWeights, agreement
 from bench.leaderboard.results import Section
 
@@ -58,7 +58,7 @@ def lens(section: Section, delta: float) -> Figure | None:
     axes[0].set_ylabel("weight / mean weight")
     handles, labels = axes[1].get_legend_handles_labels()
     plot.legend(handles, labels, loc="outside right center", frameon=False)
-    plot.suptitle(f"{section.spec['title']}: weight of a row by the probability of its label")
+    whole_title(plot, f"{section.spec['title']}: weight of a row by the probability of its label")
     return plot
 
 

@@ -78,20 +78,19 @@ def helps(section: Section, advice: Advice) -> str:
     among = advice.with_generated
     lacking = sum(bool(row.spec["core"]) and uses_generated(row) for row in section.rows) - among
     highest = f"{escape(most.label)}, {worth(most)}" + (f"; {lacking} more without a comparison" if lacking else "")
+    noun = "core method with generated rows"
+    none = share(0, among, noun) if among == 1 else f"none of {plural(among, 'core method')} with generated rows is"
     if advice.helps is Helps.YES:
         return (
-            f"{title} Yes: {share(len(advice.helped), among, 'core method with generated rows')} shown to be better "
+            f"{title} Yes: {share(len(advice.helped), among, noun)} shown to be better "
             f"than the real rows alone (highest: {highest}); {beat}."
         )
     if advice.helps is Helps.NO:
         return (
-            f"{title} No: none of {plural(among, 'core method')} with generated rows is better than the real rows "
+            f"{title} No: {none} better than the real rows "
             f"alone, and a difference that matters is excluded for each (highest: {highest}); {beat}."
         )
-    return (
-        f"{title} Not shown: none of {plural(among, 'core method')} with generated rows is shown to be better than "
-        f"the real rows alone (highest: {highest}); {beat}."
-    )
+    return f"{title} Not shown: {none} shown to be better than the real rows alone (highest: {highest}); {beat}."
 
 
 def unknown(section: Section) -> str:

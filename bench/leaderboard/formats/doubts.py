@@ -11,7 +11,7 @@ from bench.leaderboard.compare.far_rows import POINTS, SDS
 from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.read.scores import FEWEST_PER_CLASS
 from bench.leaderboard.results import Far, Section
-from tasks.errors import plural
+from tasks.errors import MAX_NAMES, join_names, plural
 
 
 def doubts(section: Section) -> Iterator[str]:
@@ -42,12 +42,11 @@ def few_rows(section: Section) -> Iterator[str]:
     """The classes with too few test rows for intervals of macro-F1."""
     few = section.test.few if section.test else {}
     if few:
-        names = ", ".join(
-            f"{escape(section.spec['labels'][k])} ({plural(count, 'test row')})" for k, count in few.items()
-        )
+        rarest = few if len(few) <= MAX_NAMES else sorted(few, key=lambda k: few[k])
+        names = [f"{escape(section.spec['labels'][k])} ({plural(few[k], 'test row')})" for k in rarest]
         yield (
-            f"Differences of macro-F1 have no intervals here: {names}. With fewer than {FEWEST_PER_CLASS} test rows in "
-            "a class they would be too narrow."
+            f"Differences of macro-F1 have no intervals here: {join_names(names)}. With fewer than {FEWEST_PER_CLASS} "
+            "test rows in a class they would be too narrow."
         )
 
 

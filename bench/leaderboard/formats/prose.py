@@ -16,12 +16,13 @@ from bench.seeds import SOURCES
 from bench.stats.looks import shares
 from bench.stats.verdict import ALPHA
 from bench.store.layout import ENVIRONMENT
-from tasks.errors import plural
+from tasks.errors import MAX_NAMES, join_names, plural
 from tasks.findings import large_shift
 
 NUMBERS = "All numbers"  # the title of a section's second table
-# Characters that are markup in Markdown: an underscore only at the edge of a word, a bracket only after a link's text.
-SPECIAL = re.compile(r"[\\`*|]|<(?=[A-Za-z/!?])|(?<=\])\(|(?<!\w)_|_(?!\w)|~(?=~)|&(?=#?\w+;)")
+# Characters that are markup in Markdown, or in that of GitHub: an underscore only at the edge of a word, a bracket only
+# after a link's text, a dollar only before a formula.
+SPECIAL = re.compile(r"[\\`*|]|<(?=[A-Za-z/!?])|(?<=\])\(|(?<!\w)_|_(?!\w)|~(?=~)|\$(?=\S)|&(?=#?\w+;)")
 
 
 def escape(text: Any) -> str:
@@ -136,6 +137,8 @@ def conditions(section: Section) -> str:
 
 def covered(section: Section) -> str:
     """The sources of variation that a table's seeds draw, and those that are the same in all its cells."""
+    if len(section.spec["seeds"]) == 1:
+        return "new test rows only, since there is one seed"
     vary, counts = section.spec["settings"].get("vary"), section.spec["sizes"]
     fixed = {"generated"}
     if "real" in counts and counts["real"] == counts.get("pool"):
@@ -170,13 +173,15 @@ def sizes(section: Section) -> str:
 
 
 def label_shares(section: Section) -> str:
-    """`negative 50 / 31 / 31 %, positive 50 / 69 / 69 % (generated / real / test rows)`."""
+    """`negative 50 / 31 / 31 %, positive 50 / 69 / 69 % (generated / real / test rows)`; of many, the most frequent."""
     shares = section.spec["label_shares"]
-    classes = zip(section.spec["labels"], *shares.values(), strict=True)
+    classes = list(zip(section.spec["labels"], *shares.values(), strict=True))
+    if len(classes) > MAX_NAMES:
+        classes.sort(key=lambda one: -max(one[1:]))
     listed = (
         f"{escape(name)} {' / '.join(f'{100 * share:.0f}' for share in of_class)} %" for name, *of_class in classes
     )
-    return f"{', '.join(listed)} ({' / '.join(shares)} rows)"
+    return f"{join_names(listed)} ({' / '.join(shares)} rows)"
 
 
 def checker_encoder(section: Section) -> str:
@@ -198,7 +203,7 @@ def notes(section: Section) -> Iterator[str]:
     yield from planned(section)
     for note in section.spec.get("notes", []):
         text = escape(note).rstrip(".") + "."
-        yield text[0].upper() + text[1:] if re.match(r"[a-z]+ ", text) else text
+        yield text[0].upper() + text[1:] if re.match(r"[a-z]+,? ", text) else text
 
 
 def planned(section: Section) -> Iterator[str]:

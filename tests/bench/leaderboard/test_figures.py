@@ -8,7 +8,7 @@ from bench.leaderboard import USUAL, figures
 from bench.leaderboard.build import build
 from bench.leaderboard.columns import gain
 from bench.leaderboard.compare.all_pairs import compare_pairs
-from bench.leaderboard.figures import FIGURES, draw, files, forest, slugs, training
+from bench.leaderboard.figures import FIGURES, distinct_slugs, draw, files, forest, overviews, slugs, style, training
 from bench.leaderboard.figures.findings import gains_found, shown_pairs
 from bench.leaderboard.figures.style import figure, render, same_limits, styled
 from bench.leaderboard.formats.to_markdown import as_markdown
@@ -82,6 +82,42 @@ def test_two_sections_have_an_overview(store, tmp_path):
 
 def test_sections_of_one_task_have_different_names(store):
     assert slugs(table_of(store, store, store)) == ["twitter-bundled", "twitter-bundled-2", "twitter-bundled-3"]
+
+
+def test_no_two_sections_write_one_file():
+    names = distinct_slugs(["a-2", "a", "a", "b" * 400, "b" * 400 + "c"])
+    assert names[:3] == ["a-2", "a", "a-3"]
+    assert len(set(names)) == 5
+    assert max(map(len, names)) < 200
+
+
+def test_titles_end_before_the_figure_does():
+    """With long labels the axes begin far to the right, and the title was cut off."""
+    with style.styled():
+        plot, [[axes]] = style.figure(2.0)
+        axes.set_yticks([0], ["w" * style.LABEL])
+        style.title(axes, "a title of many words that goes on " * 4)
+        style.render(plot)
+        end = axes.title.get_window_extent().x1
+    assert end <= plot.bbox.x1
+
+
+def test_names_are_shown_on_one_line_and_cannot_turn_it_around():
+    assert style.short("new\nline\u202eevil") == "new line\\u202eevil"
+
+
+def test_letters_that_the_font_lacks_are_no_warnings(tmp_path, recwarn):
+    store = FakeStore(tmp_path / "runs", title="中文").method("ce").method("emoji(🎉)", skill=3.0)
+    assert draw(table_of(store))
+    assert not [one for one in recwarn if "Glyph" in str(one.message)]
+
+
+def test_the_overview_of_very_many_sections_says_what_it_leaves_out(store, monkeypatch):
+    monkeypatch.setattr(forest, "HIGHEST", 3.0)
+    table = table_of(*[store] * 5)
+    (overview, *_) = overviews(table)
+    assert "in the first 3 of 5 sections (each has a figure of its own)" in overview.caption
+    assert overview.alt.count("twitter: ") == 3
 
 
 @pytest.mark.parametrize("methods", [{}, {"ce": (0, 1, 2)}, {"ce": (), "dimp": (0, 1, 2)}])

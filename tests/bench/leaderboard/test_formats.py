@@ -13,7 +13,7 @@ from bench.leaderboard.build import build
 from bench.leaderboard.columns import COLUMNS, Room
 from bench.leaderboard.formats import render
 from bench.leaderboard.formats.html_text import inline
-from bench.leaderboard.formats.prose import covered, heading, sizes
+from bench.leaderboard.formats.prose import covered, escape, heading, sizes
 from bench.leaderboard.formats.to_latex import escape_tex
 from tasks.errors import CONTROL
 from tests.bench.leaderboard.fake_store import FakeStore
@@ -67,10 +67,40 @@ def test_tex_is_escaped_and_complete(store):
     ],
 )
 def test_a_small_real_set_of_all_real_rows_is_not_drawn(real, pool, text):
-    section = SimpleNamespace(spec={"sizes": {"generated": 9, "real": real, "pool": pool}, "settings": {}})
+    sizes = {"generated": 9, "real": real, "pool": pool}
+    section = SimpleNamespace(spec={"sizes": sizes, "settings": {}, "seeds": [0, 1]})
     assert covered(section).startswith(text)
     rest = "the generated set and the small real set (all 100 real rows) are the same in all cells"
     assert covered(section).endswith(rest) == (real == pool)
+
+
+def test_one_seed_covers_no_new_seeds(tmp_path):
+    store = FakeStore(tmp_path / "runs", rows=60, seeds=(7,)).method("ce").method("dimp", skill=3.0)
+    text = (written(store, figures=False) / "leaderboard.md").read_text()
+    assert "- intervals and verdicts cover new test rows only, since there is one seed\n" in text
+
+
+def test_of_many_classes_the_telling_ones_are_listed(tmp_path):
+    store = FakeStore(tmp_path / "runs", rows=300, classes=150).method("ce", skill=2.0).method("dimp", skill=4.0)
+    lines = (written(store, figures=False) / "leaderboard.md").read_text().splitlines()
+    (shares,) = (line for line in lines if line.startswith("- label shares: "))
+    assert " and 138 more (generated / real / test rows)" in shares
+    most = max(range(150), key=lambda k: (store.labels == k).sum())
+    assert f"class {most} " in shares
+    (few,) = (line for line in lines if line.startswith("Differences of macro-F1 have no intervals"))
+    assert len(few) < 500
+    assert few.count(" (0 test rows)") == 12
+
+
+def test_a_note_begins_like_a_sentence(tmp_path):
+    store = FakeStore(tmp_path / "runs", notes=["imported, not trained here: 1 cell", "my.csv: no label"]).method("ce")
+    text = (written(store, figures=False) / "leaderboard.md").read_text()
+    assert "\nImported, not trained here: 1 cell.\n" in text
+    assert "\nmy.csv: no label.\n" in text
+
+
+def test_a_dollar_begins_no_formula():
+    assert escape("$x$ costs 5 $ or $5") == r"\$x$ costs 5 $ or \$5"
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,21 @@ def test_figures_that_somebody_changed_are_drawn_again(report: Report, stores: l
     assert report() == everything
 
 
+def test_figures_that_no_report_shows_any_more_are_removed(
+    report: Report, stores: list[FakeStore], tmp_path: Path
+) -> None:
+    report()
+    folder = tmp_path / "reports" / "figures"
+    changed, own = folder / "news-bundled-seeds.svg", folder / "own.png"
+    changed.write_text("<svg/>")
+    own.write_bytes(b"somebody's")
+    write_report(stores[0].manifest(), stores[0].root, tmp_path / "reports", figures=False)
+    assert (folder / "news-bundled-gains.png").exists()
+    write_report(stores[0].manifest(), stores[0].root, tmp_path / "reports")
+    left = {path.name for path in folder.iterdir() if not path.name.startswith(("twitter-", "."))}
+    assert left == {changed.name, "news-bundled-seeds.png", own.name}
+
+
 def test_rules_and_code_are_part_of_the_key(stores: list[FakeStore], monkeypatch: pytest.MonkeyPatch) -> None:
     (section,) = build(stores[0].manifest(), stores[0].root).sections
     keys = {reuse.key_of(section, 0.01), reuse.key_of(section, 0.05)}

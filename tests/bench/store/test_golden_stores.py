@@ -70,7 +70,7 @@ def test_a_report_has_the_numbers_that_the_store_was_written_with(store: Path) -
         assert row["missing"] == []
         assert np.allclose([log_loss(folder) for folder in cells], stored)
         assert np.isclose(row["log_loss"]["mean"], np.mean(stored))
-    assert run(store, "report", "--check", "--no-figures").returncode == 0
+    assert run(store, "report", "--check").returncode == 0
 
 
 def test_every_command_reads_the_store(store: Path) -> None:

@@ -18,6 +18,7 @@ def store(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     store = FakeStore(tmp_path / "runs", rows=60)
     store.method("ce").method("dimp", skill=2.0).method("focal")
+    (tmp_path / "file").touch()
     write_json(store.root / ".grids" / "a.json", store.manifest())
     return store
 
@@ -68,6 +69,16 @@ def test_a_page_alone_is_checked_with_its_figures(store, capsys):
     assert code == 0, out
 
 
+def test_figures_that_an_earlier_report_left_are_named(store, capsys):
+    bench(capsys, "report")
+    assert "reports/figures/ is that of an earlier report: --no-figures" in bench(capsys, "report", "--no-figures")[1]
+    assert "reports/figures/ is that of an earlier" in bench(capsys, "report", "--format", "html")[1]
+
+
+def test_a_list_without_a_cell_says_so(store, capsys):
+    assert bench(capsys, "list", "cells", "--failed") == (0, "no failed cell in runs\n", "")
+
+
 def test_a_workbook_holds_the_numbers_and_no_formula(tmp_path):
     pytest.importorskip("xlsxwriter")
     label = '=HYPERLINK("http://x")'
@@ -101,7 +112,18 @@ def test_the_report_of_a_grid_is_checked_as_that(store, capsys):
     ("arguments", "message"),
     [
         (("report", "--baseline", "dinp"), "--baseline dinp: no such method in runs; did you mean 'dimp'?"),
-        (("report", "--check", "--reports", "nowhere"), "nowhere/leaderboard.json is not the JSON of a report"),
+        (
+            ("report", "--check", "--reports", "nowhere"),
+            "there is no nowhere/leaderboard.json; `bench report` writes one",
+        ),
+        (("report", "--check", "--baseline", "dimp"), "from the report that is there; leave out --baseline"),
+        (("report", "--check", "--format", "xlsx"), "from the report that is there; leave out --format"),
+        (("report", "--from", "runs", "--out", "runs"), "--from names the stores; leave out --out"),
+        (("advise", "--from", "runs", "--out", "runs"), "--from names the stores; leave out --out"),
+        (("weights", "dimp", "--to", "w.csv", "--with-texts"), "leave out --with-texts"),
+        (("calibrate", "--aa", "--from", "runs", "--full"), "leave out --full"),
+        (("list", "methods", "--failed"), "list methods reads no store; leave out --failed"),
+        (("report", "--reports", "file/reports"), "cannot write to file/reports: file is a file, not a folder"),
         (("report", "--format", "md,pdf"), "unknown format"),
         (("report", "--format", ","), "--format names no format; there are json, csv, tex, html, md, xlsx"),
         (("report", "--delta", "-1"), "delta"),
