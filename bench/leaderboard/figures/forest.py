@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.leaderboard.figures.style import AXIS, BAND, VERDICTS, figure, short, title, whole_title
+from bench.leaderboard.figures.style import AXIS, BAND, VERDICTS, figure, short, shorts, title, whole_title
 from bench.leaderboard.results import Report, Row, Section
 from bench.stats.crossed import Comparison
 
@@ -49,7 +49,8 @@ def forest(axes: Axes, section: Section, delta: float, names: list[str]) -> None
                 axes.plot(end[cut], at[cut], arrow, color=style.colour, markersize=8, zorder=3)
         axes.plot(points, at, style.marker, color=style.colour, markersize=8, zorder=3)
     exploratory = {row.label for row in section.rows if not row.spec["core"]}
-    axes.set_yticks(range(len(names)), [f"{short(name)} †" if name in exploratory else short(name) for name in names])
+    marked = [f"{text} †" if name in exploratory else text for name, text in zip(names, shorts(names), strict=True)]
+    axes.set_yticks(range(len(names)), marked)
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel(f"difference of accuracy to {short(section.baseline)} (points)")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.leaderboard.figures.style import figure, short, whole_title
+from bench.leaderboard.figures.style import figure, shorts, whole_title
 from bench.leaderboard.power_law import FARTHEST, LearningCurve
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def learning(title: str, curves: Mapping[str, Mapping[str, LearningCurve]]) -> F
             for part, style in ((sizes <= last, "-"), (sizes >= last * (1 - 1e-9), "--")):
                 axes.plot(sizes[part], fitted[part], style, color=colours[label], linewidth=1.6)
             axes.fill_between(sizes, *np.array(ends).T, color=colours[label], alpha=0.12, linewidth=0)
-            axes.plot(curve.sizes, 100 * (1 - curve.errors), "o", color=colours[label], label=short(label, 24))
+            axes.plot(curve.sizes, 100 * (1 - curve.errors), "o", color=colours[label], label=label)
         ticks = sorted(
             {float(size) for curve in of_metric.values() for size in (*curve.sizes, FARTHEST * curve.sizes[-1])}
         )
@@ -47,6 +47,6 @@ def learning(title: str, curves: Mapping[str, Mapping[str, LearningCurve]]) -> F
         axes.set_xlabel("labelled rows")
         axes.set_ylabel(f"{metric} (per cent)")
     handles, names = panels[0].get_legend_handles_labels()
-    plot.legend(handles, names, loc="outside right center", frameon=False)
+    plot.legend(handles, shorts(names, 24), loc="outside right center", frameon=False)
     whole_title(plot, f"{title}: measured, and a fitted power law with its 95 % interval")
     return plot

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from bench.leaderboard.compare.across_tasks import LEAST_TASKS, Overall
-from bench.leaderboard.figures.style import BLUE, INK, figure, short, title
+from bench.leaderboard.figures.style import BLUE, INK, figure, shorts, title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +43,7 @@ def ranks(group: Overall) -> Figure | None:
         x = len(values) + 0.4 + 0.03 * len(values) * place
         axes.plot([x, x], [first, last], color=BLUE, linewidth=4)
     axes.plot(values, range(len(values)), "o", color=INK, markersize=7)
-    axes.set_yticks(range(len(values)), [short(row.label) for row in ranked])
+    axes.set_yticks(range(len(values)), shorts([row.label for row in ranked]))
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.set_xticks(range(1, len(values) + 1))
     axes.set_xlabel(f"mean rank; bars join methods that differ by at most {least:.2f}, the critical difference")

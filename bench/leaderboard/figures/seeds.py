@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.leaderboard.columns import signed
 from bench.leaderboard.figures.findings import shown_pairs
-from bench.leaderboard.figures.style import INK, VERDICTS, figure, inside, short, title
+from bench.leaderboard.figures.style import INK, VERDICTS, figure, inside, shorts, title
 from bench.leaderboard.results import Section
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def dots(section: Section, delta: float) -> Figure | None:
     for at, row in enumerate(rows):
         mean = 100 * row.accuracy.mean
         axes.plot([mean, mean], [at - 0.3, at + 0.3], color=INK, linewidth=2.5, zorder=4)
-    axes.set_yticks(range(len(rows)), [short(row.label) for row in rows])
+    axes.set_yticks(range(len(rows)), shorts([row.label for row in rows]))
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("test accuracy (per cent); bar: mean")
     title(axes, f"{section.spec['title']}: accuracy by seed")
@@ -56,7 +56,8 @@ def heat(section: Section, delta: float) -> Figure | None:
     # Only pairs that differ significantly have a colour: a difference by chance must not look like one.
     differ = np.array([[pairs.words[i][j] in ("better", "worse") for j in places] for i in places])
     value = np.where(differ, 100 * pairs.difference[np.ix_(places, places)], 0.0)
-    names = [short(pairs.labels[place]) for place in places]
+    labels = [pairs.labels[place] for place in places]
+    names = shorts(labels)
     bound = max(float(np.abs(value).max()), 1.0)
     plot, [[axes]] = figure(2.4 + 0.42 * count, width=max(3.0 + 0.62 * count, 5.5))
     sns.heatmap(
@@ -71,7 +72,7 @@ def heat(section: Section, delta: float) -> Figure | None:
         annot_kws={"fontsize": 9},
         linewidths=1,
         linecolor="white",
-        xticklabels=[short(name, 18) for name in names],
+        xticklabels=shorts(labels, 18),
         yticklabels=names,
         cbar=False,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.leaderboard.extra_tables.stress import Curve
-from bench.leaderboard.figures.style import figure, short, whole_title
+from bench.leaderboard.figures.style import figure, short, shorts, whole_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +45,7 @@ def stress(curve: Curve, baseline: str) -> Figure:
         axes.set_xlabel(curve.axis)
         axes.set_xticks(x, [f"{value:g}" for value in x])
     handles, names = left.get_legend_handles_labels()
-    plot.legend(handles, names, loc="outside right center", frameon=False)
+    plot.legend(handles, shorts(names, 24), loc="outside right center", frameon=False)
     seeds = "left: " if compared else ""
     few = f"; {len(labels)} of {len(curve.labels)} methods" if len(labels) < len(curve.labels) else ""
     title = f"{curve.sections[0].spec['title']} along {curve.axis}{few}"
@@ -65,5 +65,5 @@ def line(
     if not known:
         return
     mean, low, high = (100 * np.array(values) for values in zip(*(p for p in points if p is not None), strict=True))
-    axes.plot(x[known], mean, "o-", color=colour, markersize=4.5, linewidth=1.6, label=short(label, 24))
+    axes.plot(x[known], mean, "o-", color=colour, markersize=4.5, linewidth=1.6, label=label)
     axes.fill_between(x[known], low, high, color=colour, alpha=0.1, linewidth=0)

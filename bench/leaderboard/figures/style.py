@@ -11,6 +11,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tasks.errors import printable
@@ -154,6 +155,20 @@ def short(label: str, most: int = LABEL) -> str:
     """A label on one line, cut to `most` characters."""
     label = plain(label)
     return label if len(label) <= most else label[: most - 1] + "…"
+
+
+def shorts(labels: Sequence[str], most: int = LABEL) -> list[str]:
+    """`short` of labels, none like another: those of one beginning lose their middle instead, or nothing."""
+    texts = [short(label, most) for label in labels]
+    for longer in (partial(without_middle, most=most), plain):
+        texts = [text if texts.count(text) == 1 else longer(label) for label, text in zip(labels, texts, strict=True)]
+    return texts
+
+
+def without_middle(label: str, most: int) -> str:
+    """A label on one line, cut to `most` characters, two thirds of them from its end, where settings are."""
+    label, end = plain(label), 2 * most // 3
+    return label if len(label) <= most else f"{label[: most - 1 - end]}…{label[-end:]}"
 
 
 def title(axes: Axes, text: str) -> None:

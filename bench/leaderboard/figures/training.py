@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.arrays import FloatArray
 from bench.errors import UserError
-from bench.leaderboard.figures.style import BLUE, GREEN, figure, same_limits, short, whole_title
+from bench.leaderboard.figures.style import BLUE, GREEN, figure, same_limits, short, shorts, whole_title
 from bench.leaderboard.results import Row, Section
 from bench.store.files import json_lines
 from bench.store.schemas import Update
@@ -69,6 +69,7 @@ def curves(section: Section, delta: float) -> Figure | None:
     if not by_label:
         return None
     names = list(by_label)
+    titles = shorts(names, 21)
     grey = by_label.get(section.baseline) or next((curves_of(row) for row in section.rows if row.is_baseline), {})
     lines = -(-len(names) // PANELS)
     columns = -(-len(names) // lines)  # with as few empty panels as possible
@@ -81,7 +82,8 @@ def curves(section: Section, delta: float) -> Figure | None:
                 axes.set_visible(False)
             continue
         name = names[place]
-        panel(pair, name, by_label[name], {} if name == section.baseline else grey)
+        panel(pair, by_label[name], {} if name == section.baseline else grey)
+        pair[0].set_title(titles[place], fontsize=10)
         pair[-1].set_xlabel("update")
         pair[0].tick_params(labelbottom=False)
         for axes, (_, text, _) in zip(pair, MEASURES, strict=True):
@@ -90,16 +92,15 @@ def curves(section: Section, delta: float) -> Figure | None:
     same_limits("x", [axes for row in grid for axes in row if axes.get_visible()])
     for row in grid[:: len(MEASURES)]:
         same_limits("y", [axes for axes in row if axes.get_visible()])
-    grey = f"grey: {short(section.baseline)}"
-    whole_title(plot, f"{section.spec['title']}: training curves, mean and range over seeds ({grey})")
+    what = f"training curves, mean and range over seeds (grey: {short(section.baseline)})"
+    whole_title(plot, f"{section.spec['title']}: {what}")
     return plot
 
 
-def panel(pair: list[Axes], name: str, curve: dict[str, FloatArray], grey: dict[str, FloatArray]) -> None:
+def panel(pair: list[Axes], curve: dict[str, FloatArray], grey: dict[str, FloatArray]) -> None:
     """Draw the two axes of one method, with the baseline's curves in grey behind."""
     for axes, (measure, _, colour) in zip(pair, MEASURES, strict=True):
         if grey:
             draw(axes, grey, measure, "#999999", band=False)
         draw(axes, curve, measure, colour, band=True)
-    pair[0].set_title(short(name, 21), fontsize=10)
     pair[1].set_ylim(0, 1.05)

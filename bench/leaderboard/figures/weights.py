@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.arrays import FloatArray
 from bench.leaderboard.extra_tables.weights import of_row
-from bench.leaderboard.figures.style import figure, inside, short, whole_title
+from bench.leaderboard.figures.style import figure, inside, shorts, whole_title
 from bench.leaderboard.read.row_weights import RowWeights, agreement
 from bench.leaderboard.results import Section
 
@@ -57,7 +57,7 @@ def lens(section: Section, delta: float) -> Figure | None:
         panel.set_xlim(0, 1)
     axes[0].set_ylabel("weight / mean weight")
     handles, labels = axes[1].get_legend_handles_labels()
-    plot.legend(handles, labels, loc="outside right center", frameon=False)
+    plot.legend(handles, shorts(labels, 24), loc="outside right center", frameon=False)
     whole_title(plot, f"{section.spec['title']}: weight of a row by the probability of its label")
     return plot
 
@@ -69,7 +69,7 @@ def curve(axes: Axes, pairs: list[tuple[FloatArray, FloatArray]], label: str, co
     place = np.minimum((x[known] * BINS).astype(int), BINS - 1)
     count, total = np.bincount(place, minlength=BINS), np.bincount(place, y[known], minlength=BINS)
     at = np.flatnonzero(count)
-    axes.plot((at + 0.5) / BINS, total[at] / count[at], "o-", color=colour, markersize=4, label=short(label, 24))
+    axes.plot((at + 0.5) / BINS, total[at] / count[at], "o-", color=colour, markersize=4, label=label)
 
 
 def agreements(section: Section, delta: float) -> Figure | None:
@@ -80,7 +80,7 @@ def agreements(section: Section, delta: float) -> Figure | None:
     if len(methods) < 2:
         return None
     value = np.array([[between(a, b) for b in methods.values()] for a in methods.values()])
-    names = [short(label, 24) for label in methods]
+    names = shorts(list(methods), 24)
     size = 2.6 + 0.55 * len(names)
     plot, [[axes]] = figure(size - 0.4, width=size + 0.6)
     sns.heatmap(

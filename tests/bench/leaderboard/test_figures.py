@@ -106,6 +106,13 @@ def test_names_are_shown_on_one_line_and_cannot_turn_it_around():
     assert style.short("new\nline\u202eevil") == "new line\\u202eevil"
 
 
+def test_short_labels_differ_where_the_labels_do():
+    alike = ["weighted-finetune(weights=quality)", "weighted-finetune(weights=quality,prior=True)"]
+    assert style.shorts(["ce", *alike]) == ["ce", "weighted-…une(weights=quality)", "weighted-…=quality,prior=True)"]
+    ends = [f"{'a' * 15}{middle}{'b' * 25}" for middle in "xy"]
+    assert style.shorts(ends) == ends
+
+
 def test_letters_that_the_font_lacks_are_no_warnings(tmp_path, recwarn):
     store = FakeStore(tmp_path / "runs", title="中文").method("ce").method("emoji(🎉)", skill=3.0)
     assert draw(table_of(store))

@@ -55,7 +55,8 @@ def test_no_report(tmp_path, capsys, content):
         (tmp_path / "leaderboard.json").write_text(content)
     code, _, error = bench(capsys, "changes", str(tmp_path), str(tmp_path))
     assert code == 2
-    assert ("leaderboard.json; name the folder" if content is None else "leaderboard.json is not the JSON of a") in error
+    said = "leaderboard.json; name the folder" if content is None else "leaderboard.json is not the JSON of a report"
+    assert said in error
 
 
 def changed_json(folder, change):
