@@ -29,7 +29,7 @@ def writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        taken = next((str(path) for path in (folder, *folder.parents) if path.is_file()), "")
+        taken = next((str(path) for path in (folder, *folder.parents) if path.exists() and not path.is_dir()), "")
         why = broken_link(folder) or (f"{taken} is a file, not a folder" if taken else error.strerror)
         raise UserError(f"cannot write to {folder}: {why}") from error
     if not os.access(folder, os.W_OK):

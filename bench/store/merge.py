@@ -7,15 +7,18 @@ unnoticed, and is refused here: other code of a method, whose cells would share 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.errors import UserError
 from bench.store.files import read_json
-from bench.store.layout import DONE
+from bench.store.integrity import damage
+from bench.store.layout import DONE, root_of
 from bench.store.manifest import joined, section_key, stored
 from bench.store.schemas import CodeSpec
+from bench.store.transfer import difference
+from tasks.errors import join_names, plural
 
 
 class Part(NamedTuple):
@@ -49,15 +52,35 @@ def merged(stores: Sequence[Path], *, allow_mixed: bool) -> dict[str, Any]:
     """The manifest of everything in the stores, its paths relative to the working folder.
 
     Raises UserError where stores trained a method with different code, unless `allow_mixed`; of two cells for one
-    method and seed the later store's then counts.
+    method and seed the later store's then counts. So it does where a cell has other results in two stores, and a note
+    of its section says so. A damaged cell of one store hides no whole cell of another.
     """
     parts = [Part(root, stored(root)) for root in dict.fromkeys(stores)]
     cells = [cell for part in parts for cell in finished_cells(part)]
     if not allow_mixed:
         refuse_mixed_code(cells)
-    done = {cell.result for cell in cells}
     command = "python -m bench report " + " ".join(f"--from {part.root.name}" for part in parts)
-    return joined([below(part, done) for part in parts], command)
+    manifest = joined([below(part, cells) for part in parts], command)
+    notes = conflicts(cells)
+    sections = [
+        {**section, "notes": [*notes.get(section_key(section), []), *section["notes"]]}
+        for section in manifest["sections"]
+    ]
+    return {**manifest, "sections": sections}
+
+
+def conflicts(cells: Sequence[FinishedCell]) -> dict[str, list[str]]:
+    """By table, a note on the cells that have other results in two stores."""
+    first: dict[tuple[str, str, str], FinishedCell] = {}
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        earlier = first.setdefault(cell.result, cell)
+        if earlier.folder.name == cell.folder.name and difference(earlier.folder, cell.folder):
+            found.setdefault(cell.table, []).append(f"{cell.label} seed {cell.seed} of {root_of(cell.folder).name}")
+    what = "with other results in several stores; those of the later store count"
+    return {
+        table: [f"conflict: {plural(len(names), 'cell')} {what}: {join_names(names)}"] for table, names in found.items()
+    }
 
 
 def finished_cells(part: Part) -> Iterator[FinishedCell]:
@@ -93,12 +116,16 @@ def mixed(one: FinishedCell, other: FinishedCell, what: str) -> UserError:
 
 
 def finished(folder: Path) -> bool:
-    """Whether a cell has a result."""
-    return (folder / DONE).exists()
+    """Whether a cell has a result that can be used."""
+    return (folder / DONE).exists() and not damage(folder)
 
 
-def below(part: Part, done: Collection[tuple[str, str, str]]) -> dict[str, Any]:
-    """A store's manifest with its folder before each path, without unfinished cells that another store has finished."""
+def below(part: Part, cells: Sequence[FinishedCell]) -> dict[str, Any]:
+    """A store's manifest with its folder before each path, without unusable cells that another store has finished.
+
+    `cells`: the finished ones of all stores.
+    """
+    folders, done = {cell.folder for cell in cells}, {cell.result for cell in cells}
 
     def paths(names: Mapping[str, str]) -> dict[str, str]:
         return {seed: str(part.root / name) for seed, name in names.items()}
@@ -107,7 +134,7 @@ def below(part: Part, done: Collection[tuple[str, str, str]]) -> dict[str, Any]:
         cells = {
             seed: path
             for seed, path in entry["cells"].items()
-            if finished(part.root / path) or (key, entry["label"], seed) not in done
+            if part.root / path in folders or (key, entry["label"], seed) not in done
         }
         needs = {seed: [str(part.root / name) for name in entry["needs"].get(seed, [])] for seed in cells}
         return {**entry, "cells": paths(cells), "needs": needs}

@@ -138,7 +138,9 @@ def designs_by_task(store: Path, baseline: str = Rules.baseline) -> dict[tuple[s
             key = tuple(str(section.spec[name]) for name in ("task_ref", "encoder", "preset", "protocol"))
             designs[(*key, str(len(designs)))] = design_of(comparisons, section.spec["sizes"]["test"])
     if not designs:
-        raise UserError(f"{store} has no complete comparison of two or more seeds, so variances cannot be estimated")
+        raise UserError(
+            f"{store} has no complete comparison with {baseline} on two or more seeds, so variances cannot be estimated"
+        )
     return designs
 
 

@@ -16,6 +16,7 @@ from bench.errors import UserError
 from bench.execution.engines import Engine
 from bench.execution.grid import Options, planned, require_usable
 from bench.leaderboard.build import differing_axes
+from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.rules import Family, Rules, require_baseline
 from bench.planning import estimate
 from bench.planning.costs import measure
@@ -205,13 +206,14 @@ def power_blocks(prospects: Sequence[Prospect], wishes: Wishes, kept: Expense, r
         enough = f"{rows:,} test rows would do" if rows else f"not even {MOST_EXAMPLES:,} test rows would do"
         cells = f", at most {count.number * one.cells:,} cells" if count.number else ""
         blocks.append(
-            f"**{one.title}**: to {find} true difference of {wishes.effect:g} points in {100 * wishes.power:g} % of "
-            f"cases, in a family of {plural(question.family, 'comparison')} ({first_step}), needs **{count.text} "
-            f"seeds** on {one.rows:,} test rows{cells}. With {plural(seeds, 'seed')}: {needed_rows(seeds, enough)}. "
+            f"**{escape(one.title)}**: to {find} true difference of {wishes.effect:g} points in "
+            f"{100 * wishes.power:g} % of cases, in a family of {plural(question.family, 'comparison')} "
+            f"({first_step}), needs **{count.text} seeds** on {one.rows:,} test rows{cells}. "
+            f"With {plural(seeds, 'seed')}: {needed_rows(seeds, enough)}. "
             f"Variances: {one.source}; variance of an example {total:.3f}, of which {lasting:.0f} % lasts over seeds."
         )
     numbers = sorted({*SEEDS, *({seeds} if seeds > 1 else ())})
-    head = ["seeds", *(f"power %, {one.title}" for one in prospects), "cells"]
+    head = ["seeds", *(f"power %, {escape(one.title)}" for one in prospects), "cells"]
     table = [head, ["---:"] * len(head)]
     for number in numbers:
         powers = [f"{100 * one.question.at(number, one.rows):.0f}" for one in prospects]

@@ -13,7 +13,7 @@ from bench.leaderboard.build import build
 from bench.leaderboard.compare.baseline import mixture
 from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.results import Row, Section
-from bench.leaderboard.rules import Rules
+from bench.leaderboard.rules import Rules, require_baseline
 from bench.seeds import ALL_SOURCES, SOURCES
 from bench.stats.interval import Spread, spread_of
 from bench.store.files import flatten, write_bytes, write_text
@@ -51,6 +51,7 @@ def variance(store: Path, rules: Rules, reports: Path) -> Iterator[str]:
     from bench.leaderboard.figures.style import render, styled
     from bench.leaderboard.figures.variance import spreads
 
+    require_baseline(stored(store), rules, str(store))
     tables = decompositions(store, rules)
     blocks = ["# Where the variance between seeds comes from", INTRODUCTION]
     for place, (title, found) in enumerate(tables.items(), 1):

@@ -109,7 +109,7 @@ def test_names_are_shown_on_one_line_and_cannot_turn_it_around():
 def test_short_labels_differ_where_the_labels_do():
     alike = ["weighted-finetune(weights=quality)", "weighted-finetune(weights=quality,prior=True)"]
     assert style.shorts(["ce", *alike]) == ["ce", "weighted-…une(weights=quality)", "weighted-…=quality,prior=True)"]
-    ends = [f"{'a' * 15}{middle}{'b' * 25}" for middle in "xy"]
+    ends = [f"{'a' * 32}{middle}{'b' * 25}" for middle in "xy"]
     assert style.shorts(ends) == ends
 
 

@@ -10,6 +10,7 @@ from bench.errors import UserError
 from bench.leaderboard import Rules
 from bench.leaderboard.build import build
 from bench.store.files import write_json
+from bench.store.folders import finish
 from bench.store.manifest import joined
 from bench.store.merge import merged
 from tests.bench.leaderboard.fake_store import FakeStore
@@ -115,6 +116,36 @@ def test_two_cells_of_one_seed_are_refused(tmp_path):
     entry["cells"]["1"] = "twitter/ce/other"
     with pytest.raises(UserError, match=r"twitter, ce: .*ce1 and .*other .*code of the trainer or of a checker"):
         merged(saved(a, b), allow_mixed=False)
+
+
+def finished_as(store, path, **changed):
+    """Seal a cell, with other metrics."""
+    folder = store.root / path
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").unlink()
+    finish(folder, {**metrics, **changed})
+
+
+def test_a_cell_of_other_results_in_two_stores_is_noted(tmp_path):
+    a, b = (part(tmp_path, name, (0, 1)) for name in "ab")
+    for store in (a, b):
+        for entry in store.section["methods"]:
+            for path in entry["cells"].values():
+                finished_as(store, path)
+    path = b.section["methods"][0]["cells"]["1"]
+    b.cell(path, b.logits("other", 1, 1.0))
+    b.put(path, "spec.json", {"code": "1:abc"})
+    finished_as(b, path)
+    (section,) = merged(saved(a, b), allow_mixed=False)["sections"]
+    notes = [note for note in section["notes"] if note.startswith("conflict: ")]
+    assert notes == [
+        "conflict: 1 cell with other results in several stores; those of the later store count: ce seed 1 of b"
+    ]
+    (b.root / path / "predictions.parquet").write_bytes(b"x")
+    (section,) = merged(saved(a, b), allow_mixed=False)["sections"]
+    chosen = {seed: Path(cell).relative_to(tmp_path).parts[0] for seed, cell in section["methods"][0]["cells"].items()}
+    assert chosen == {"0": "b", "1": "a"}
+    assert not [note for note in section["notes"] if note.startswith("conflict: ")]
 
 
 def test_a_store_with_further_tables_is_merged(tmp_path):

@@ -122,6 +122,8 @@ def test_the_report_of_a_grid_is_checked_as_that(store, capsys):
         (("advise", "--from", "runs", "--out", "runs"), "--from names the stores; leave out --out"),
         (("weights", "dimp", "--to", "w.csv", "--with-texts"), "leave out --with-texts"),
         (("calibrate", "--aa", "--from", "runs", "--full"), "leave out --full"),
+        (("variance", "--baseline", "dinp"), "--baseline dinp: no such method in runs; did you mean 'dimp'?"),
+        (("plan", "--from", "runs", "--methods", "ce,imp", "--baseline", "imp"), "no complete comparison with imp on"),
         (("list", "methods", "--failed"), "list methods reads no store; leave out --failed"),
         (("report", "--reports", "file/reports"), "cannot write to file/reports: file is a file, not a folder"),
         (("report", "--format", "md,pdf"), "unknown format"),
