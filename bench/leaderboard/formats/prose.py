@@ -163,7 +163,11 @@ def sizes(section: Section) -> str:
     if pool is not None:
         counted["real"] += f" from a pool of {pool:,}"
     if folded := section.spec.get("cross_validation"):
-        counted["test"] = f"the same {counts['test']:,} rows tested in {folded['folds']} folds"
+        folds, rows = folded["folds"], f"the same {counts['test']:,} rows"
+        tested = len({seed % folds for seed in section.spec["seeds"]})
+        counted["test"] = (
+            f"{tested} of {folds} folds of {rows} tested" if tested < folds else f"{rows} tested in {folds} folds"
+        )
     size = section.spec.get("generated_size")  # older manifests do not have it
     if size and size["used"] < size["of"]:
         same, cause = size["used"] == counts["generated"], escape(size["cause"])

@@ -13,6 +13,8 @@ from tasks.errors import plural, printable
 HEAD = """\
 % Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,graphicx}.
 % Differences: intervals for new seeds and new test examples; simultaneous: all of a family hold together."""
+OTHER = re.compile("[^\x00-\u017f\u2010-\u2026]")  # letters that pdfLaTeX has not with T1 alone
+OTHER_SCRIPTS = "% Names have letters of other scripts: compile with LuaLaTeX or XeLaTeX and a font that has them."
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -39,7 +41,9 @@ def escape_tex(value: Any) -> str:
 
 def as_tex(report: Report) -> str:
     """A table per section, after a comment that names the LaTeX packages they need."""
-    return "\n\n".join([HEAD, *(section_tex(section, report.rules) for section in report.sections)]) + "\n"
+    tables = [section_tex(section, report.rules) for section in report.sections]
+    scripts = [OTHER_SCRIPTS] if any(map(OTHER.search, tables)) else []
+    return "\n\n".join(["\n".join([HEAD, *scripts]), *tables]) + "\n"
 
 
 def section_tex(section: Section, rules: Rules) -> str:

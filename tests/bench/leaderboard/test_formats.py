@@ -74,6 +74,22 @@ def test_a_small_real_set_of_all_real_rows_is_not_drawn(real, pool, text):
     assert covered(section).endswith(rest) == (real == pool)
 
 
+@pytest.mark.parametrize(("title", "said"), [("Größe – „größer“ žluť", False), ("中文", True), ("emoji 🎉", True)])
+def test_tex_says_where_another_compiler_is_needed(tmp_path, title, said):
+    store = FakeStore(tmp_path / "runs", title=title).method("ce").method("dimp", skill=3.0)
+    text = (written(store, figures=False) / "leaderboard.tex").read_text()
+    assert ("LuaLaTeX" in text) == said
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [([0, 1, 2, 3, 4], "the same 50 rows tested in 5 folds"), ([1, 6], "1 of 5 folds of the same 50 rows tested")],
+)
+def test_only_folds_that_seeds_test_are_called_tested(seeds, said):
+    spec = {"sizes": {"generated": 9, "real": 40, "pool": 50, "test": 50}, "cross_validation": {"folds": 5}}
+    assert sizes(SimpleNamespace(spec={**spec, "seeds": seeds})).endswith(f", {said}")
+
+
 def test_one_seed_covers_no_new_seeds(tmp_path):
     store = FakeStore(tmp_path / "runs", rows=60, seeds=(7,)).method("ce").method("dimp", skill=3.0)
     text = (written(store, figures=False) / "leaderboard.md").read_text()
