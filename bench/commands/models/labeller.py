@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench import devices
-from bench.encoders.checkpoints import Checkpoint, folder_of
+from bench.encoders.checkpoints import Checkpoint
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 UNLIMITED = 10**9  # tokens: tokenizers that know no limit state a larger number
 CHUNK = 4096  # texts that are tokenised at a time
-ADAPTER = "adapter_config.json"  # of PEFT
 
 
 @dataclass(frozen=True)
@@ -93,15 +92,6 @@ def of_one_length(ids: Sequence[Sequence[int]]) -> Iterator[IntArray]:
         yield from (rows[at : at + BATCH] for at in range(0, len(rows), BATCH))
 
 
-def refuse_adapter(name: str) -> None:
-    """Raise UserError for a folder with an adapter of PEFT, which would not be applied to the weights beside it."""
-    if (folder_of(name, "model") / ADAPTER).exists():
-        raise UserError(
-            f"{name} has an adapter of PEFT ({ADAPTER}), which is not read; merge it into its model "
-            "(merge_and_unload) and save that with save_pretrained"
-        )
-
-
 def load_labeller(checkpoint: Checkpoint, n_classes: int) -> Labeller:
     """The labeller of a folder. Raises UserError for a model whose weights or tokenizer do not fit."""
     from bench.encoders.loading import check_tokenizer, load_classifier, load_tokenizer
@@ -109,11 +99,6 @@ def load_labeller(checkpoint: Checkpoint, n_classes: int) -> Labeller:
     model = load_classifier(checkpoint, n_classes).model
     tokenizer = load_tokenizer(checkpoint)
     check_tokenizer(checkpoint.name, model, tokenizer)
-    if len(tokenizer) <= len(tokenizer.all_special_ids):
-        raise UserError(
-            f"model {checkpoint.name!r}: its tokenizer knows no word, so its vocabulary is missing (tokenizer.json, "
-            "vocab.txt or another file); copy the files of its tokenizer into the folder"
-        )
     if not isinstance(tokenizer.model_max_length, int | float):
         raise UserError(f"model {checkpoint.name!r}: tokenizer_config.json must have a whole number model_max_length")
     return Labeller(model, tokenizer, checkpoint.positions)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.commands.models.labeller import load_labeller, refuse_adapter
+from bench.commands.models.labeller import load_labeller
 from bench.commands.models.texts_file import AS_USUAL, OF_INPUT, Texts, read_texts
 from bench.commands.output_file import write_table
 from bench.encoders.checkpoints import Checkpoint, find, outputs
@@ -66,7 +66,6 @@ def predict(model: Path | str, file: Path, reading: Reading = AS_USUAL) -> Predi
 
     Raises UserError or DataError.
     """
-    refuse_adapter(str(model))
     checkpoint = find(str(model), "model")
     config = read_json(checkpoint.path / "config.json")
     labels = outputs(config, str(model))

@@ -172,6 +172,24 @@ def test_a_tokenizer_that_cannot_be_read_is_refused(
     assert_refused(run(broken), "cannot be read (JSONDecodeError", tmp_path)
 
 
+def test_a_tokenizer_without_words_is_refused(run: Callable[..., Ran], tiny_encoder: Path, tmp_path: Path) -> None:
+    """transformers makes an empty tokenizer, and every word of every text was [UNK]."""
+    broken = shutil.copytree(tiny_encoder, tmp_path / "broken")
+    for name in ("tokenizer.json", "vocab.txt"):
+        (broken / name).unlink(missing_ok=True)
+    assert_refused(run(broken), "its tokenizer knows no word", tmp_path)
+
+
+@pytest.mark.parametrize("weights", [True, False])
+def test_an_adapter_is_refused(weights: bool, run: Callable[..., Ran], tiny_encoder: Path, tmp_path: Path) -> None:
+    """The weights beside it were trained as if there were none."""
+    adapted = shutil.copytree(tiny_encoder, tmp_path / "adapted")
+    (adapted / "adapter_config.json").write_text("{}")
+    if not weights:
+        (adapted / "model.safetensors").unlink()
+    assert_refused(run(adapted), "has an adapter of PEFT", tmp_path)
+
+
 def test_weights_of_a_diverged_training_are_refused(
     run: Callable[..., Ran], tiny_encoder: Path, tmp_path: Path
 ) -> None:
