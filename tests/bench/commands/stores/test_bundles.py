@@ -117,7 +117,7 @@ def test_a_bundle_is_imported_whole_and_reports_say_so(
     assert lines[0].startswith("ours (")
     assert cells(tmp_path / "runs") == cells(whole_store)
     bench("report", "--no-figures")
-    assert "imported, not trained here: 4 cells of ours" in (tmp_path / "reports/leaderboard.md").read_text("utf-8")
+    assert "Imported, not trained here: 4 cells of ours" in (tmp_path / "reports/leaderboard.md").read_text("utf-8")
 
 
 def test_a_bundle_has_a_report_and_neither_texts_nor_logs(bundle: Path) -> None:
