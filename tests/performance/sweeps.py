@@ -197,7 +197,7 @@ def curves(
         right.errorbar(at[1:], middle, ends, fmt="o", color=colour, capsize=4, label=method)
     right.axhline(0, color="#666666", linewidth=1, zorder=1)
     left.set_ylabel("test accuracy (per cent)")
-    right.set_ylabel(f"difference to {values[0]} (points)")
+    right.set_ylabel(f"difference to\n{values[0]} (points)")
     for axes in (left, right):
         axes.set_xticks(x, [re.sub("([(,])", r"\1\n", value) for value in values], fontsize=8)
         axes.set_xlim(-0.5, len(values) - 0.5)
