@@ -86,7 +86,8 @@ def of_seed(data: TaskData, seed: int | str) -> TaskData:
     of_row = folds(*drawn) if together is None else cluster_folds(*drawn, together)
     rows = _plain(data.pool)
     test, pool = (rows.take(np.flatnonzero(chosen)) for chosen in (of_row == fold, of_row != fold))
-    if absent := set(range(len(data.spec.labels))) - set(test.labels.tolist()):
+    absent = set(range(len(data.spec.labels))) - set(test.labels.tolist())
+    if absent and together is not None:  # of single rows, a class of fewer rows than folds is in some of them only
         raise DataError(
             f"{data.error_prefix}: no row of class {data.spec.labels[min(absent)]} is in fold {fold} of {data.folds}, "
             "because rows of a cluster stay together; ask for fewer folds (--folds), or give --test FILE"

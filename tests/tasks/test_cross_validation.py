@@ -150,6 +150,12 @@ def test_generated_copies_of_cross_validated_rows_are_leaks(tmp_path: Path) -> N
     assert leak.text.endswith(f"accuracy may be up to {100 * 50 / 120:.1f} points too high")
 
 
+def test_a_class_of_fewer_rows_than_folds_is_in_some_of_them(tmp_path: Path) -> None:
+    data = own(tmp_path, {"bad": 30, "good": 3})
+    parts = [stressed(data, {}, seed) for seed in range(FOLDS)]
+    assert sorted(int((part.test.labels == 1).sum()) for part in parts) == [0, 0, 1, 1, 1]
+
+
 def test_rows_that_differ_in_punctuation_stay_in_one_fold(tmp_path: Path) -> None:
     real = write(tmp_path, "real", {"bad": 30, "good": 30})
     frame = pd.read_csv(real)
