@@ -23,8 +23,7 @@ def write_report(
 
     `store`: the folder that the manifest's paths are relative to. A figure takes about half a second; those that
     `reports` has already, drawn from the same content, are not drawn again; those that only an earlier report shows are
-    removed. `formats` of the manifest: those to write,
-    by default all but the workbook.
+    removed. `formats` of the manifest: those to write, by default all but the workbook.
     Raises UserError where a cell's files contradict each other, or its test rows are not those of its section.
     """
     from bench.leaderboard.build import build

@@ -158,9 +158,8 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     def predict_proba(self, texts: Sequence[Any]) -> FloatArray:
         """(n, C) probabilities of the labels in the order of `classes_`. Raises UserError for texts of another kind."""
         check_is_fitted(self, "model_")
-        if isinstance(texts, str | Mapping | None) or hasattr(
-            texts, "columns"
-        ):  # a list of it has letters, or column names
+        # A list of a text has letters, and one of a table has the names of its columns.
+        if isinstance(texts, str | Mapping | None) or hasattr(texts, "columns"):
             needed = (
                 "pairs of texts, such as [*zip(frame['a'], frame['b'])]"
                 if self.pairs_

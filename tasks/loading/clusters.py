@@ -15,7 +15,6 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from tasks.cross_validation import TOGETHER
 from tasks.data import TaskData
 from tasks.errors import plural
 from tasks.findings import Finding, Level
@@ -45,24 +44,23 @@ def with_clusters(rows: Rows, notes: list[str]) -> Rows:
     return replace(rows, hidden={**rows.hidden, CLUSTER: codes.reshape(-1).astype(np.int64)})
 
 
-def divisible(rows: Rows, notes: list[str]) -> Rows:
-    """Real rows that are to be taught and tested, with the numbers of those that must stay together.
+def together(rows: Rows, notes: list[str]) -> NDArray[np.int64] | None:
+    """(n,) numbers of real rows that are to be taught and tested: rows of one number must stay together.
 
-    Rows of one cluster stay together, and rows whose texts differ in punctuation alone.
+    These are rows of one cluster, and rows whose texts differ in punctuation alone. None if there are only equal texts.
     """
     column = column_of(rows, notes, "real rows")
-    clusters = [""] * len(rows) if column is None else cluster_names(rows.columns[column])
-    own = [f"c{name}" if name else f"r{place}" for place, name in enumerate(clusters)]
-    numbers = components(own, rows.near_keys)
-    if len(np.unique(numbers)) == len(set(rows.keys)):
-        return rows
+    clusters = [] if column is None else [named(rows.columns[column], column, notes, "real row")]
+    numbers = components(rows.near_keys, *clusters)
+    count = len(np.unique(numbers))
+    if count == len(set(rows.keys)):
+        return None
     if column is not None:
-        count = len(np.unique(numbers))
         notes.append(
             f"the {len(rows):,} real rows are {plural(count, 'cluster')} (column {column!r}; copies apart from "
             "punctuation are of one cluster); the rows of a cluster are either all taught or all tested"
         )
-    return replace(rows, hidden={**rows.hidden, TOGETHER: numbers})
+    return numbers
 
 
 def components(*columns: Sequence[str]) -> NDArray[np.int64]:
@@ -94,11 +92,11 @@ def column_of(rows: Rows, notes: list[str], what: str = "test") -> str | None:
     return None
 
 
-def named(cells: Sequence[Any], column: str, notes: list[str]) -> list[str]:
+def named(cells: Sequence[Any], column: str, notes: list[str], what: str = "test row") -> list[str]:
     """The names of the rows' clusters; a row without a name is a cluster of its own, which a note counts."""
     names = cluster_names(cells)
     if missing := names.count(""):
-        notes.append(f"{plural(missing, 'test row')} without a {column}: each is a cluster of its own")
+        notes.append(f"{plural(missing, what)} without a {column}: each is a cluster of its own")
     return [f"n{name}" if name else f"r{place}" for place, name in enumerate(names)]
 
 

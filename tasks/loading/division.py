@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from tasks.cross_validation import FOLDS, TOGETHER, check_rows, clusters_ignored
 from tasks.draw import TEST_SEED, draw, draw_together
 from tasks.errors import DataError, plural
 from tasks.findings import Finding, Level
-from tasks.loading.clusters import divisible
+from tasks.loading.clusters import together
 from tasks.loading.copies import without_copies, without_repeats
 from tasks.roles import FILES
 from tasks.rows import Rows
@@ -31,7 +32,8 @@ def division(
     """The rows that are tested, the pool of real rows, and the number of folds; with folds both are the same rows."""
     if folds := _folds(reader, rows, test_size, requested):
         real = without_repeats(rows["real"], reader.notes) if drop_copies else rows["real"]
-        pool = divisible(real, reader.notes)
+        numbers = together(real, reader.notes)
+        pool = real if numbers is None else replace(real, hidden={**real.hidden, TOGETHER: numbers})
         check_rows(pool, reader.spec.labels, folds, reader.error_prefix)
         reader.notes.append(note(len(pool), folds) + clusters_ignored(pool))
         return pool, pool, folds
@@ -99,8 +101,7 @@ def _held_out(reader: Reader, roles: Mapping[str, Rows], test_size: TestSize) ->
     if split is not None:
         held = draw(reader.spec.name, rows, TEST_SEED, size, what, minimum=1)
     else:
-        together = divisible(rows, reader.notes).hidden.get(TOGETHER)
-        held = draw_together(reader.spec.name, rows, TEST_SEED, size, what, together)
+        held = draw_together(reader.spec.name, rows, TEST_SEED, size, what, together(rows, reader.notes))
         fewer = isinstance(test_size, int) and test_size < len(held)
         are = f"held out; {test_size:,} of them are the test (--test-size), and the others" if fewer else "the test and"
         reader.notes.append(

@@ -114,6 +114,12 @@ def test_a_fold_takes_whole_clusters(load, sizes):
     assert set(parts[0].test.ids) != set(parts[5].test.ids)
 
 
+def test_real_rows_without_a_cluster_are_counted_and_divided_alone(load):
+    data = load([], real={"cluster": [i // 3 if i < 30 else None for i in range(60)]}, folds=5)
+    assert "30 real rows without a cluster: each is a cluster of its own" in data.notes
+    assert any("the 60 real rows are 40 clusters" in note for note in data.notes)
+
+
 def test_folds_of_clusters_do_not_depend_on_the_order_of_the_file():
     rows = tasks.Rows(
         np.arange(60),
