@@ -11,8 +11,8 @@ Source: Hu, Tan, Salakhutdinov, Mitchell and Xing, "Learning Data Manipulation f
 0), groups of 8, weights 1 at an optimiser's first step. Defaults: their script for text with few examples (SST-5):
 w_init 1, w_decay 5, softmax, and plain cross-entropy in the first 3 of 13 epochs, here in the same part of the updates.
 Their script for imbalance has norm=linear. To bound the cost, each update uses 32 real rows, drawn anew, where the
-source uses the whole real set (2 per class in that script). Dropout is off in the look-ahead. Stored weights are those
-on a batch mean: B softmax(w).
+source uses the whole real set (2 per class in that script). The source adds weight decay to each delta_i; here it is
+left out. Dropout is off in the look-ahead. Stored weights are those on a batch mean: B softmax(w).
 Memory: `group` copies of the trained weights.
 Cost: 1 + 1 for the rows one by one + real_rows / group, in the updates after the first 3 of 13. Needs: gradients on the
 small real set. It takes more time than its passes suggest, because rows go through the model alone. With one pass over

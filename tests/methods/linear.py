@@ -12,12 +12,13 @@ def cross_entropy(log_probs: Tensor, labels: Tensor) -> Tensor:
 
 
 class LinearProbe:
-    """Generated and real rows as points; `rate` is that of an Adam without moments, for `moves`."""
+    """Generated and real rows as points; `rate`, `step` and `moments` are those of an Adam, for `moves`."""
 
     def __init__(self, weight: Tensor, bias: Tensor, generated: tuple[Tensor, Tensor], real: tuple[Tensor, Tensor]):
         self.weights = [weight, bias]
         self.generated, self.real = generated, real
-        self.rate = 0.1
+        self.rate, self.step = 0.1, 0
+        self.moments = [(torch.zeros_like(own), torch.zeros_like(own)) for own in self.weights]
 
     @property
     def real_rows(self) -> int:
@@ -55,11 +56,13 @@ class LinearProbe:
         return (matrix * along[0]).sum((1, 2)) + (error * along[1]).sum(1)
 
     def moves(self, ids):
-        def adam(slope: Tensor) -> Tensor:
-            return -self.rate * slope / (slope.abs() + 1e-8)
+        def adam(slope: Tensor, first: Tensor, second: Tensor) -> Tensor:
+            mean = (0.9 * first + 0.1 * slope) / (1 - 0.9 ** (self.step + 1))
+            square = (0.999 * second + 0.001 * slope**2) / (1 - 0.999 ** (self.step + 1))
+            return -self.rate * mean / (square.sqrt() + 1e-8)
 
-        matrix, error = self.row_gradients(ids)
-        return [[adam(matrix[i]), adam(error[i])] for i in range(len(ids))]
+        slopes = self.row_gradients(ids)
+        return [[adam(own[i], *kept) for own, kept in zip(slopes, self.moments, strict=True)] for i in range(len(ids))]
 
 
 def random_probe(n_classes: int = 3, rows: int = 64, real: int = 10, width: int = 4, seed: int = 5) -> LinearProbe:

@@ -25,6 +25,8 @@ REFERENCE = json.loads((Path(__file__).parent / "reference_values.json").read_te
 INPUTS, VALUES = REFERENCE["inputs"], REFERENCE["values"]
 LABELS = np.array(INPUTS["labels"])
 ROWS, CLASSES = len(LABELS), 3
+ORDERS = ("first", "second")  # of Adam's moments
+TOLERANCE = {"hu": 1e-6}  # its weights are float32, and Adam's constant is added elsewhere in the source
 
 
 def having(*keys: str) -> Any:
@@ -136,25 +138,69 @@ def test_weights(value, build, sample, context, close):
         close(method.losses(sample_of(sample).batch).weight, torch.from_numpy(expected), 1e-9)
 
 
+def linear_probe() -> LinearProbe:
+    """A linear model with eight generated and six real rows."""
+    exact = {name: torch.from_numpy(np.array(rows)) for name, rows in INPUTS["linear"].items()}
+    generated, real = (exact["points"], exact["labels"]), (exact["real_points"], exact["real_labels"])
+    return LinearProbe(exact["weight"], exact["bias"], generated, real)
+
+
 @having("learnt")
 def test_weights_of_a_look_ahead(value, build, sample, close):
-    """On a linear model with eight generated and six real rows, all of which are looked at."""
-    data, method = value["look_ahead"], build(value["method"], CLASSES, **value["settings"])
-    exact = {name: torch.tensor(rows, dtype=torch.float64) for name, rows in data.items() if name != "v"}
-    if value["method"] == "meta-weight-net":
-        for weight, start in zip(method.net.parameters(), data["v"], strict=True):
+    """On a linear model, all of whose rows are looked at."""
+    probe, method = linear_probe(), build(value["method"], CLASSES, **value["settings"])
+    if "net" in value:
+        for weight, start in zip(method.net.parameters(), value["net"], strict=True):
             weight.data = torch.tensor(start, dtype=torch.float64)
-    labels = torch.tensor(data["labels"])
-    probe = LinearProbe(
-        exact["weight"],
-        exact["bias"],
-        (exact["points"], labels),
-        (exact["real_points"], torch.tensor(data["real_labels"])),
-    )
-    logits = exact["points"] @ exact["weight"].T + exact["bias"]
+    if "moments" in value:
+        tables = [[torch.tensor(own, dtype=torch.float64) for own in value["moments"][name]] for name in ORDERS]
+        probe.moments, probe.rate, probe.step = list(zip(*tables, strict=True)), value["moments"]["rate"], 2
+    points, labels = probe.generated
+    logits = probe.log_probs(probe.weights, points)
     batch = sample(logits, labels, n_classes=CLASSES, size=len(labels), dtype=torch.float64).batch
-    weight = method.losses(replace(batch, lookahead=probe)).weight
-    close(weight, torch.tensor(value["learnt"], dtype=torch.float64), 1e-9)
+    weight = method.losses(replace(batch, lookahead=probe, step=1)).weight
+    close(weight, torch.tensor(value["learnt"], dtype=torch.float64), TOLERANCE.get(value["method"], 1e-9))
+
+
+@having("slopes")
+def test_scores_after_a_round(value, build, context):
+    """On a linear model: the gradient of the scores, and the scores after one step of Adam."""
+    method = build(value["method"], CLASSES, **value["settings"])
+    rows = len(INPUTS["linear"]["labels"])
+    method.start(replace(context(CLASSES), n_rows=rows, ids=np.arange(rows)))
+    method.phase_end(0, linear_probe())
+    assert method.score.grad.numpy() == pytest.approx(np.array(value["slopes"]), rel=1e-5)
+    assert method.score.detach().numpy() == pytest.approx(np.array(value["scores"]), rel=1e-5)
+
+
+@having("log_importance")
+def test_log_importance_of_sentences(value):
+    """From the buckets of their n-grams, for each smoothing."""
+    from methods.dsir import log_importance
+
+    generated, real = (padded(value[name]) for name in ("generated", "real"))
+    for smoothing, expected in value["log_importance"].items():
+        assert log_importance(generated, real, float(smoothing)) == pytest.approx(np.array(expected), rel=1e-9)
+
+
+def padded(rows: list[list[int]]) -> np.ndarray[Any, Any]:
+    """(n, longest) with -1 after the end of each row."""
+    return np.array([row + [-1] * (max(map(len, rows)) - len(row)) for row in rows])
+
+
+@having("when_kept")
+def test_weights_of_rows_that_may_be_skipped(value, build, sample, context):
+    """Each row's weight where it is kept, in 20 draws of the second epoch; which rows are kept each time."""
+    method, case = build(value["method"], CLASSES, **value["settings"]), sample_of(sample)
+    kept = np.zeros(ROWS, dtype=int)
+    for draw in range(20):
+        method.start(context_of(context))
+        method.losses(case.batch)
+        stays = method.keep(np.arange(ROWS), 1, 1, np.random.default_rng(draw))
+        weights = method.losses(case.batch).weight.numpy()
+        assert weights.tolist() == value["when_kept"]
+        kept += stays
+    assert (kept == 20).tolist() == [bool(always) for always in value["always"]]
 
 
 @having("merit", "counts")
