@@ -67,3 +67,19 @@ def test_out_of_range_is_refused(field, value):
     """The message says which setting."""
     with pytest.raises(ValueError, match=f"{field} must lie in"):
         SimCSE(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("setting", "taken", "refused"),
+    [
+        ("weight", (0.0, 1e6), (-1e-9, math.inf, math.nan)),
+        ("temperature", (1e-3, 1e3), (0.0009, 1000.1, math.nan)),
+        ("rate", (0.01, 0.99), (0.0, 1.0, math.nan)),
+    ],
+)
+def test_ends_of_ranges(setting, taken, refused):
+    for value in taken:
+        assert getattr(SimCSE(**{setting: value}), setting) == value
+    for value in refused:
+        with pytest.raises(ValueError, match=rf"{setting} must lie"):
+            SimCSE(**{setting: value})

@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 LIMIT = 60  # seconds of processor time after which a mutant counts as noticed: it hangs
 COUNT = 300
 OF_ALL = ("test_method_contract.py", "test_method_registry.py")  # tests of all methods, by their registry
+SAMPLE = ["ce", "dimp"]  # methods that stand for all, for a module of `methods/` that has none of its own
 PLUGINS = ("cacheprovider", "xdist", "timeout")  # of pytest, which a fork does not need
 
 
@@ -91,11 +92,11 @@ def any_fails(session: pytest.Session, items: Sequence[pytest.Item]) -> bool:
 def tests_of(path: Path, items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """The tests of a module: those of files that name it or a method of it, and those of all methods that are of one.
 
-    Of a module that no file names, all tests beside it.
+    A module without a method has the latter of two methods. Of a module that no file names, all tests beside it.
     """
     methods = re.findall(r'@register\("([^"]+)"', path.read_text(encoding="utf-8"))
     word = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in [path.stem, *methods]))
-    variant = re.compile("|".join(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z_])" for name in methods) or r"\Z\A.")
+    variant = re.compile("|".join(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z_])" for name in methods or SAMPLE))
     beside = [item for item in items if ("bench" in item.path.parts) == ("bench" in path.relative_to(ROOT).parts)]
     texts = {item.path: item.path.read_text(encoding="utf-8") for item in beside}
     named = [item for item in beside if item.path.name not in OF_ALL and word.search(texts[item.path])]

@@ -159,6 +159,11 @@ def test_identical_methods_differ_by_zero():
     assert verdict(compare(same, same), 1.0).word == "equivalent"
 
 
+def test_a_method_that_is_always_right_differs_from_one_that_never_is():
+    """Although nothing varies, the difference of 1 is no difference of 0."""
+    assert compare(np.ones((3, 50)), np.zeros((3, 50))).p < 1e-4
+
+
 def test_seeds_that_agree_by_accident_do_not_make_a_difference_certain():
     d = np.zeros((2, 20))
     d[0, 0] = d[1, 1] = 1.0  # the same mean at both seeds: A = 0, and V < 0 without the floor
