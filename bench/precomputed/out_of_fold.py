@@ -9,12 +9,13 @@ import pandas as pd
 from bench.jobs import FoldsJob
 from bench.store.files import read_json, write_json
 from bench.store.folders import finish
+from bench.store.tables import write_columns
 
 
 def build(job: FoldsJob) -> dict[str, Any]:
     """Join the folds' scores in one `train_scores.parquet` in id order; its cost is that of all the trainings."""
     scores = pd.concat([pd.read_parquet(part / "train_scores.parquet") for part in job.parts]).sort_values("id")
-    scores.to_parquet(job.folder / "train_scores.parquet", index=False)
+    write_columns(scores, job.folder / "train_scores.parquet")
     timings = [read_json(part / "timing.json") for part in job.parts]
     passes = {name: sum(timing["passes"][name] for timing in timings) for name in ("train_rows", "score_rows")}
     seconds = sum(timing["seconds"] for timing in timings)

@@ -10,12 +10,13 @@ import pandas as pd
 from bench.jobs import ColumnJob
 from bench.store.files import write_json
 from bench.store.folders import finish
+from bench.store.tables import write_columns
 
 
 def build(job: ColumnJob) -> dict[str, Any]:
     """Write `column.parquet` (id, value) and, for a column of groups, their names. Returns the counts."""
     values = np.asarray(job.values, dtype=np.float32)
-    pd.DataFrame({"id": np.asarray(job.ids), "value": values}).to_parquet(job.folder / "column.parquet", index=False)
+    write_columns(pd.DataFrame({"id": np.asarray(job.ids), "value": values}), job.folder / "column.parquet")
     write_json(job.folder / "column.json", {"column": job.column, "names": list(job.names)})
     counts = {"rows": len(values), "groups": len(job.names)}
     finish(job.folder, counts)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from bench.arrays import Array, BoolArray, IntArray
 from bench.precomputed import token_spans
+from bench.store.tables import write_columns
 from methods.context import (
     COLUMN,
     DIVERSITY,
@@ -44,7 +45,7 @@ def fill_rows(values: Array, where: BoolArray) -> Array:
 def write_scores(path: Path, ids: IntArray, values: Array, name: str, **columns: IntArray) -> None:
     """Write a table in id order: id, further columns, and one float32 column per class."""
     classes = {f"{name}_{k}": values[:, k] for k in range(values.shape[1])}
-    pd.DataFrame({"id": ids, **columns, **classes}).sort_values("id").to_parquet(path, index=False)
+    write_columns(pd.DataFrame({"id": ids, **columns, **classes}).sort_values("id"), path)
 
 
 def read_scores(folder: Path, lookup: RowLookup) -> Array:

@@ -1,4 +1,4 @@
-"""Reads the Parquet files of a store. Their size is checked before any value is read, then the kinds of columns."""
+"""Reads and writes the Parquet files of a store. Size is checked before any value is read, then kinds of columns."""
 
 from __future__ import annotations
 
@@ -41,6 +41,20 @@ def read_columns(path: Path, columns: Mapping[str, Kind], what: str = "") -> dic
     with readable(what or path):
         table = with_columns(path, columns)
         return {name: table.column(name).to_numpy() for name in table.column_names}
+
+
+def write_columns(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table without its index. Float32 numbers in id order take half the space of pandas' defaults."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    kinds = {"float": "BYTE_STREAM_SPLIT", "double": "BYTE_STREAM_SPLIT", "int64": "DELTA_BINARY_PACKED"}
+    encodings = {field.name: kinds[str(field.type)] for field in table.schema if str(field.type) in kinds}
+    others = [name for name in table.column_names if name not in encodings]
+    pq.write_table(
+        table, path, compression="zstd", use_dictionary=others, column_encoding=encodings, write_statistics=False
+    )
 
 
 @contextlib.contextmanager

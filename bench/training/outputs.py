@@ -20,6 +20,7 @@ from bench.jobs import CellJob
 from bench.precomputed.tables import write_scores
 from bench.store.files import write_text
 from bench.store.leases import fenced
+from bench.store.tables import write_columns
 from bench.training.history import History
 
 VERSIONS = ("torch", "transformers", "accelerate", "numpy", "scipy", "scikit-learn", "tokenizers")
@@ -36,7 +37,7 @@ def write_results(job: CellJob, history: History, test: Array, scores: Array) ->
     with fenced(folder):  # another process may have taken the folder, and finished it, during the training
         write_scores(folder / "predictions.parquet", job.test.ids, test, "logit", label=job.test.labels)
         write_scores(folder / "train_scores.parquet", job.scored.ids, log_probs, "logp")
-        weights.to_parquet(folder / "weights.parquet", index=False)
+        write_columns(weights, folder / "weights.parquet")
         write_text(folder / "history.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bench.errors import UserError
-from bench.store.tables import Kind, read_columns, read_table
+from bench.store.tables import Kind, read_columns, read_table, write_columns
 
 COLUMNS: dict[str, Kind] = {"id": "whole", "logit_*": "number"}
 
@@ -36,3 +36,24 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, read: object) -> None
     pd.DataFrame({"id": [1, 2]}).to_parquet(path)
     with pytest.raises(UserError, match=r"it has no column logit_\*"):
         read(path, COLUMNS)
+
+
+def test_what_is_written_is_read_back_to_the_bit_and_takes_less_space(tmp_path: Path) -> None:
+    """Numbers, an absent one, categories and texts; without the index."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "id": np.arange(1000, 2000),
+            "logit_0": rng.normal(size=1000).astype(np.float32),
+            "logit_1": np.where(np.arange(1000) == 7, np.nan, rng.normal(size=1000)),
+            "role": pd.Categorical(["real"] * 300 + ["generated"] * 700),
+            "text": ["a b"] * 1000,
+        },
+        index=np.arange(1000)[::-1],
+    )
+    write_columns(frame, tmp_path / "a.parquet")
+    frame.to_parquet(tmp_path / "b.parquet")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "a.parquet", COLUMNS), frame.reset_index(drop=True))
+    assert (tmp_path / "a.parquet").stat().st_size < 0.8 * (tmp_path / "b.parquet").stat().st_size
+    write_columns(frame[["id", "logit_0"]][:0], tmp_path / "c.parquet")
+    assert list(read_table(tmp_path / "c.parquet", COLUMNS)) == ["id", "logit_0"]
