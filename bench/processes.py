@@ -15,6 +15,13 @@ from pathlib import Path
 from bench import system
 
 CONTEXT = multiprocessing.get_context(system.START_METHOD)
+# What scores cells and draws figures: imported once for all processes of a report, where they are forked.
+REPORTS = (
+    "bench.leaderboard.figures",
+    "pyarrow.parquet",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+)
 BEAT = 1.0  # seconds between two heartbeats
 # Words of an error that memory ran out.
 NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "failed to map segment")
@@ -55,8 +62,10 @@ def without_main() -> Iterator[None]:
 
 @contextlib.contextmanager
 def pool(parts: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool with a process per core, but at most `parts`. They start when work is submitted."""
+    """A pool for a report, with a process per core, but at most `parts`. They start when work is submitted."""
     count = min(cores(), parts)
+    if CONTEXT.get_start_method() == "forkserver":
+        CONTEXT.set_forkserver_preload(list(REPORTS))
     with (
         without_main(),
         ProcessPoolExecutor(count, mp_context=CONTEXT) as executor,

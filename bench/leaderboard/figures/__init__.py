@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FOLDER = "figures"
 LONGEST = 120  # characters of a text that names files; file systems allow 255
-MANY = 2  # number of sections, or sections and overviews, from which several processes draw
+MANY = 3  # number of sections to draw from which several processes do: with fewer, starting them takes longer
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def draw(report: Report, earlier: Path | None = None) -> tuple[FigureFiles, ...]
     key = key_of_all(keys, report.rules)
     known = drawn.files(key)
     new = [one for one in arguments if one[-1] is None]
-    if len(new) + (known is None and len(keys) > 1) < MANY:
+    if len(new) < MANY:
         return (
             *overviews(report, key, known),
             *itertools.chain.from_iterable(itertools.starmap(of_section, arguments)),

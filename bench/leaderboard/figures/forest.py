@@ -29,7 +29,7 @@ def differences(section: Section) -> list[tuple[Row, Comparison]]:
 
 
 def forest(axes: Axes, section: Section, delta: float, names: list[str]) -> None:
-    """Draw one panel. `names`: labels of the y axis from the bottom; other sections may add methods to them."""
+    """Draw one panel. `names`: the methods of the y axis from the bottom, without labels; some may have no row."""
     axes.axvspan(-100 * delta, 100 * delta, color=BAND, zorder=0)
     axes.axvline(0, color=AXIS, linewidth=1, zorder=1)
     low, high = limits_of(section)
@@ -48,12 +48,17 @@ def forest(axes: Axes, section: Section, delta: float, names: list[str]) -> None
             if (cut := end != whole).any():  # the interval goes on
                 axes.plot(end[cut], at[cut], arrow, color=style.colour, markersize=8, zorder=3)
         axes.plot(points, at, style.marker, color=style.colour, markersize=8, zorder=3)
+    axes.set_yticks([])
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.set_xlabel(f"difference of accuracy to {short(section.baseline)} (points)")
+
+
+def label(axes: Axes, section: Section, names: list[str]) -> None:
+    """Write the methods beside a panel; a dagger marks those that are exploratory in this section."""
     exploratory = {row.label for row in section.rows if not row.spec["core"]}
     marked = [f"{text} †" if name in exploratory else text for name, text in zip(names, shorts(names), strict=True)]
     axes.set_yticks(range(len(names)), marked)
-    axes.set_ylim(-0.6, len(names) - 0.4)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel(f"difference of accuracy to {short(section.baseline)} (points)")
 
 
 def limits_of(section: Section) -> tuple[float, float]:
@@ -93,7 +98,9 @@ def gains(section: Section, delta: float) -> Figure | None:
     if not rows:
         return None
     plot, [[axes]] = figure(1.3 + 0.33 * len(rows))
-    forest(axes, section, delta, [row.label for row, _ in rows])
+    names = [row.label for row, _ in rows]
+    forest(axes, section, delta, names)
+    label(axes, section, names)
     what = f"difference of accuracy to {section.baseline}, {section.rules.kind_of_interval} intervals"
     title(axes, f"{section.spec['title']}: {what}")
     legend(plot, words(section))
@@ -133,8 +140,8 @@ def all_gains(report: Report) -> Figure | None:
         axes.set_xlabel("points")
         details = ", ".join([sections[place].spec["source"], *sections[place].axes])
         axes.set_title(f"{short(sections[place].spec['task_ref'], 24)}\n{short(details, 32)}", fontsize=10)
-        if place % columns:
-            axes.set_yticklabels([])
+        if place % columns == 0:  # ticks of the others would be drawn, though they show nothing
+            label(axes, sections[place], names)
     whole_title(
         plot,
         f"Difference of accuracy to {short(report.rules.baseline)} (points), {report.rules.kind_of_interval} intervals",

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.leaderboard.columns import signed
+from bench.leaderboard.figures.colours import series
 from bench.leaderboard.figures.findings import shown_pairs
-from bench.leaderboard.figures.style import INK, VERDICTS, figure, inside, shorts, title
+from bench.leaderboard.figures.heat_map import heat_map
+from bench.leaderboard.figures.style import INK, VERDICTS, figure, shorts, title
 from bench.leaderboard.results import Section
 
 if TYPE_CHECKING:
@@ -20,13 +22,11 @@ MOST = 16  # methods in a heat map; more would not be readable
 
 def dots(section: Section, delta: float) -> Figure | None:
     """Accuracy per method, with a line per seed: where lines are parallel, all seeds show the same difference."""
-    import seaborn as sns
-
     rows = [row for row in section.rows if row.cells][::-1]
     if not rows:
         return None
     seeds = sorted({seed for row in rows for seed in row.cells})
-    colours = sns.color_palette("colorblind", len(seeds)) if len(seeds) <= COLOURED else ["#8A8A8A"] * len(seeds)
+    colours = series(len(seeds)) if len(seeds) <= COLOURED else ["#8A8A8A"] * len(seeds)
     plot, [[axes]] = figure(1.5 + 0.36 * len(rows))
     for seed, colour in zip(seeds, colours, strict=True):
         x = [100 * row.cells[seed].accuracy if seed in row.cells else np.nan for row in rows]
@@ -45,8 +45,6 @@ def dots(section: Section, delta: float) -> Figure | None:
 
 def heat(section: Section, delta: float) -> Figure | None:
     """Heat map of differences of accuracy, row minus column, with the verdict of each pair."""
-    import seaborn as sns
-
     pairs = section.pairs
     if pairs is None:
         return None
@@ -60,29 +58,10 @@ def heat(section: Section, delta: float) -> Figure | None:
     names = shorts(labels)
     bound = max(float(np.abs(value).max()), 1.0)
     plot, [[axes]] = figure(2.4 + 0.42 * count, width=max(3.0 + 0.62 * count, 5.5))
-    sns.heatmap(
-        value,
-        ax=axes,
-        mask=np.eye(count, dtype=bool),
-        cmap=sns.diverging_palette(36, 245, s=85, l=55, as_cmap=True),
-        vmin=-bound,
-        vmax=bound,
-        annot=np.array(text),
-        fmt="",
-        annot_kws={"fontsize": 9},
-        linewidths=1,
-        linecolor="white",
-        xticklabels=shorts(labels, 18),
-        yticklabels=names,
-        cbar=False,
-    )
-    inside(axes)
-    axes.tick_params(axis="x", rotation=40 if max(map(len, names)) > 5 else 0)
-    for label in axes.get_xticklabels():
-        label.set_horizontalalignment("right" if max(map(len, names)) > 5 else "center")
-    axes.tick_params(axis="y", rotation=0)
-    axes.grid(visible=False)
-    axes.set_xlabel("▲ row better   ▼ row worse   = equivalent\nno mark, no colour: undecided")
+    np.fill_diagonal(value, np.nan)
+    turned = max(map(len, names)) > 5
+    heat_map(axes, value, text, (shorts(labels, 18), names), bound=bound, size=9, turned=turned)
+    axes.set_xlabel("▲ row better   ▼ row worse   = equivalent\nno mark, no colour: undecided", loc="right")
     some = "" if count == len(pairs.labels) else f"; {count} of {len(pairs.labels)} methods: the best and the baseline"
     title(axes, f"Accuracy of row minus column (points){some}. {section.spec['title']}")
     return plot

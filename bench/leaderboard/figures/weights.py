@@ -8,7 +8,9 @@ import numpy as np
 
 from bench.arrays import FloatArray
 from bench.leaderboard.extra_tables.weights import of_row
-from bench.leaderboard.figures.style import figure, inside, shorts, whole_title
+from bench.leaderboard.figures.colours import hues
+from bench.leaderboard.figures.heat_map import heat_map
+from bench.leaderboard.figures.style import figure, shorts, whole_title
 from bench.leaderboard.read.row_weights import RowWeights, agreement
 from bench.leaderboard.results import Section
 
@@ -34,8 +36,6 @@ def varying(section: Section) -> dict[str, dict[int, RowWeights]]:
 
 def lens(section: Section, delta: float) -> Figure | None:
     """Mean weight of the rows in each tenth of a probability's range, divided by the method's mean weight."""
-    import seaborn as sns
-
     known = {
         label: seeds
         for label, seeds in varying(section).items()
@@ -45,7 +45,7 @@ def lens(section: Section, delta: float) -> Figure | None:
     if not methods:
         return None
     plot, [axes] = figure(4.2, columns=2, width=9.5, share=True)
-    colours = sns.color_palette("husl", len(methods))
+    colours = hues(len(methods))
     for panel, (name, text) in zip(axes, SIDES, strict=True):
         for colour, (label, seeds) in zip(colours, methods.items(), strict=True):
             curve(panel, [(getattr(rows, name), rows.weight) for rows in seeds.values()], label, colour)
@@ -74,8 +74,6 @@ def curve(axes: Axes, pairs: list[tuple[FloatArray, FloatArray]], label: str, co
 
 def agreements(section: Section, delta: float) -> Figure | None:
     """Heat map of the rank correlation between the weights of two methods, mean over seeds."""
-    import seaborn as sns
-
     methods = dict(list(varying(section).items())[:MOST])
     if len(methods) < 2:
         return None
@@ -83,28 +81,8 @@ def agreements(section: Section, delta: float) -> Figure | None:
     names = shorts(list(methods), 24)
     size = 2.6 + 0.55 * len(names)
     plot, [[axes]] = figure(size - 0.4, width=size + 0.6)
-    sns.heatmap(
-        value,
-        ax=axes,
-        vmin=-1,
-        vmax=1,
-        cmap=sns.diverging_palette(36, 245, s=85, l=55, as_cmap=True),
-        annot=True,
-        fmt=".2f",
-        annot_kws={"fontsize": 8},
-        linewidths=1,
-        linecolor="white",
-        xticklabels=names,
-        yticklabels=names,
-        cbar=False,
-        square=True,
-    )
-    inside(axes)
-    axes.tick_params(axis="x", rotation=40)
-    for text in axes.get_xticklabels():
-        text.set_horizontalalignment("right")
-    axes.tick_params(axis="y", rotation=0)
-    axes.grid(visible=False)
+    heat_map(axes, value, [[f"{one:.2f}" for one in row] for row in value], (names, names), bound=1, size=8)
+    axes.set_aspect("equal")
     axes.set_title("Rank correlation of weights")
     return plot
 
