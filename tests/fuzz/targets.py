@@ -39,7 +39,7 @@ from bench.leaderboard.figures.reuse import Drawn
 from bench.leaderboard.figures.training import history
 from bench.leaderboard.formats import render
 from bench.leaderboard.read import row_weights
-from bench.leaderboard.read.cells import read_cost
+from bench.leaderboard.read.cell_files import read_cost
 from bench.leaderboard.read.scores import from_npz, read_predictions
 from bench.store import hidden_columns
 from bench.store.find import find

@@ -16,7 +16,7 @@ import numpy as np
 from bench.arrays import FloatArray
 from bench.leaderboard.columns import Column, mean_and_interval, number, percent
 from bench.leaderboard.extra_tables.extra_table import ExtraTable
-from bench.leaderboard.extra_tables.weights import of_cell, over_seeds, stored
+from bench.leaderboard.extra_tables.weights import of_cell, over_seeds
 from bench.leaderboard.read.row_weights import RowWeights, ess, rank_correlation
 from bench.leaderboard.read.scores import read_predictions
 from bench.leaderboard.results import Row, Section
@@ -110,7 +110,7 @@ def oracle_row(section: Section, row: Row) -> OracleRow | None:
         if truth is None:
             return None
         distances.append(distance(truth, cell.folder))
-        weights = of_cell(section, seed, cell.folder) if stored(cell.folder) else None
+        weights = of_cell(section, seed, cell)
         if isinstance(weights, RowWeights) and (truth_of_cell := against_truth(weights)) is not None:
             truths.append(truth_of_cell)
     known = {name: float(np.mean([getattr(one, name) for one in truths])) for name in Truth.__annotations__ if truths}

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.leaderboard.columns import NOTHING, Column, mean_and_interval, number
 from bench.leaderboard.extra_tables.extra_table import ExtraTable
-from bench.leaderboard.read.row_weights import Absence, RowWeights, ess, finds, rank_correlation, read, thirds
+from bench.leaderboard.read.cell_files import WEIGHTS
+from bench.leaderboard.read.cells import Cell
+from bench.leaderboard.read.row_weights import Absence, RowWeights
+from bench.leaderboard.read.weight_facts import Source, WeightFacts, facts_of, read
 from bench.leaderboard.results import Row, Section
 from bench.stats.interval import Interval, t_interval
 from tasks.errors import plural
-
-if TYPE_CHECKING:
-    from bench.arrays import FloatArray
 
 UNKNOWN = t_interval([])
 
@@ -81,73 +78,71 @@ UNSCORED = (
 
 def weight_table(section: Section) -> ExtraTable | None:
     """The table; None where no cell has stored weights."""
-    weights = [(row, by_seed) for row in section.rows if (by_seed := of_row(section, row))]
-    rows = [weight_row(row, by_seed) for row, by_seed in weights]
+    sources = [(row.label, [source_of(section, *cell) for cell in weighted(row)]) for row in section.rows]
+    known = facts_of([source for _, own in sources for source in own])
+    facts = [(label, [known[source] for source in own]) for label, own in sources if own]
+    rows = [weight_row(label, own) for label, own in facts]
     if all(row.why for row in rows):
         return None
     empty = {"wrong": [row.wrong.mean for row in rows], "repeated": [row.repeated.mean for row in rows]}
     absent = {f"weight_{name}" for name, values in empty.items() if np.isnan(values).all()}
     columns = [column for column in COLUMNS if column.key not in absent]
     reading = [*READING, *([READING_AUROC] if len(absent) < len(empty) else [])]
-    cells = [rows for _, by_seed in weights for rows in by_seed.values() if isinstance(rows, RowWeights)]
-    if unscored := sum(bool(np.isnan(rows.model).all() and (rows.label >= 0).all()) for rows in cells):
+    cells = [one for _, own in facts for one in own if not one.why]
+    if unscored := sum(bool(one.unscored) for one in cells):
         reading.append(UNSCORED.format(unscored=unscored, cells=plural(len(cells), "cell")))
     return ExtraTable("weights", "Weights", columns, rows, after=["\n".join(reading)])
 
 
 def of_row(section: Section, row: Row) -> dict[int, RowWeights | Absence]:
     """The weights of a method by seed, for the finished cells that stored them."""
-    return {seed: of_cell(section, seed, cell.folder) for seed, cell in row.cells.items() if stored(cell.folder)}
+    return {seed: read(source_of(section, seed, cell)) for seed, cell in weighted(row)}
 
 
-def stored(folder: Path) -> bool:
+def weighted(row: Row) -> list[tuple[int, Cell]]:
+    """The finished cells of a method that stored weights, with their seeds."""
+    return [(seed, cell) for seed, cell in row.cells.items() if stored(cell)]
+
+
+def stored(cell: Cell) -> bool:
     """Whether a cell has a file of weights."""
-    return os.path.exists(f"{folder}/weights.parquet")
+    return os.path.exists(f"{cell.folder}/{WEIGHTS}")
 
 
-def of_cell(section: Section, seed: int, folder: Path) -> RowWeights | Absence:
+def of_cell(section: Section, seed: int, cell: Cell) -> RowWeights | Absence | None:
     """The weights of one cell, with the hidden columns of its rows and the scores of its quality checker."""
+    return read(source_of(section, seed, cell)) if stored(cell) else None
+
+
+def source_of(section: Section, seed: int, cell: Cell) -> Source:
+    """What the weights of a cell are read from."""
     hidden_id = section.spec.get("records", {}).get(str(seed), {}).get("generated")
     quality = section.spec.get("checkers", {}).get("quality", {}).get(str(seed))
-    stamp = (folder / "weights.parquet").stat().st_mtime_ns
-    return read_once(folder, folder.parents[2], hidden_id, section.root / quality if quality else None, stamp)
+    return Source(cell.folder, cell.seal, hidden_id, section.root / quality if quality else None)
 
 
-@functools.lru_cache(maxsize=4096)  # tables and figures of a section read the same cells; about 70 kB each
-def read_once(
-    folder: Path, root: Path, hidden_id: str | None, quality: Path | None, stamp: int
-) -> RowWeights | Absence:
-    """`row_weights.read`, once per cell and version of its file (`stamp`)."""
-    return read(folder, root, hidden_id, quality)
-
-
-def weight_row(row: Row, by_seed: dict[int, RowWeights | Absence]) -> WeightRow:
+def weight_row(label: str, facts: Sequence[WeightFacts]) -> WeightRow:
     """The row of one method."""
-    cells = [rows for rows in by_seed.values() if isinstance(rows, RowWeights)]
+    cells = [one for one in facts if not one.why]
     if not cells:
-        return WeightRow(row.label, 0, why=next(one.why for one in by_seed.values() if isinstance(one, Absence)))
-    quantiles = np.mean([np.quantile(rows.visits, [0.05, 0.5, 0.95]) for rows in cells], axis=0)
-    sizes = np.mean([[ess(visits) for visits in thirds(rows.visits)] for rows in cells], axis=0)
+        return WeightRow(label, 0, why=facts[0].why)
+    quantiles = np.mean([(one.low, one.median, one.high) for one in cells], axis=0)
+    sizes = np.mean([(one.ess_first, one.ess_last) for one in cells], axis=0)
     return WeightRow(
-        label=row.label,
+        label=label,
         n=len(cells),
-        mean=float(np.mean([rows.visits.mean() for rows in cells])),
+        mean=float(np.mean([one.mean for one in cells])),
         low=float(quantiles[0]),
         median=float(quantiles[1]),
         high=float(quantiles[2]),
-        largest=max(float(rows.visits.max()) for rows in cells),
+        largest=max(one.largest for one in cells),
         ess_first=float(sizes[0]),
-        ess_last=float(sizes[2]),
-        wrong=over_seeds([finds(rows, rows.wrong) for rows in cells]),
-        repeated=over_seeds([finds(rows, rows.repeated) for rows in cells]),
-        quality=float(np.mean([correlation(rows, rows.quality) for rows in cells])),
-        model=float(np.mean([correlation(rows, rows.model) for rows in cells])),
+        ess_last=float(sizes[1]),
+        wrong=over_seeds([one.wrong for one in cells]),
+        repeated=over_seeds([one.repeated for one in cells]),
+        quality=float(np.mean([one.quality for one in cells])),
+        model=float(np.mean([one.model for one in cells])),
     )
-
-
-def correlation(rows: RowWeights, other: FloatArray) -> float:
-    """Rank correlation of the weights with other values of the rows; NaN for constant weights."""
-    return math.nan if rows.constant else rank_correlation(rows.weight, other)
 
 
 def over_seeds(values: Sequence[float]) -> Interval:

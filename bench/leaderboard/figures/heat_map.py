@@ -36,7 +36,7 @@ def heat_map(
         np.ma.masked_invalid(values), cmap=diverging(), vmin=-bound, vmax=bound, linewidth=1, edgecolor="white"
     )
     mesh.update_scalarmappable()
-    colours = mesh.get_facecolor()
+    colours = np.asarray(mesh.get_facecolor())
     for place in np.flatnonzero(~np.isnan(values)):
         row, column = divmod(int(place), count)
         colour = "white" if luminance(colours[place]) <= DARK else INK

@@ -1,16 +1,15 @@
 """Figures of an earlier report that still hold: a section is drawn only if its content changed.
 
 `figures/.drawn.json` of a report has the key of each figure, and digests of its files. The key is a digest of all that
-the figures of a section read: the results of the section, the files of its cells (names, sizes, times), the code of
-reports and the versions of the drawing libraries. A figure is used again if its key is the same and its files have the
-digests.
+the figures of a section read: the results of the section, the seals of its cells, the scores of its checkers (size and
+time of the file), the code of reports and the versions of the drawing libraries. A figure is used again if its key is
+the same and its files have the digests.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from importlib.metadata import version
@@ -22,17 +21,16 @@ import xxhash
 
 from bench.errors import UserError
 from bench.hashing import ROOT, python_files
+from bench.leaderboard.read.cell_files import TRAIN_SCORES, states
 from bench.leaderboard.read.cells import Cell
 from bench.leaderboard.results import Section
 from bench.store.files import json_text, read_json
-from bench.store.layout import DONE
 from bench.store.schemas import DrawnFigures
 
 INDEX = ".drawn.json"
 ENDS = ("svg", "png")  # of the files of a figure
 CODE = ("leaderboard", "stats", "store")  # packages of `bench` whose code figures depend on
 DRAWN_BY = ("matplotlib", "numpy", "scipy", "pandas")
-READ = (DONE, "history.jsonl", "weights.parquet", "train_scores.parquet")  # of a cell or checker, by figures
 
 Files = Mapping[str, tuple[bytes, bytes]]  # SVG and PNG by kind of figure
 
@@ -105,16 +103,8 @@ def key_of(section: Section, delta: float) -> str:
     for entry in fields(section):
         if entry.name != "root":
             feed(state, getattr(section, entry.name))
-    for folder in [
-        *(cell.folder for row in section.rows for cell in row.cells.values()),
-        *(section.root / path for cells in section.spec.get("checkers", {}).values() for path in cells.values()),
-    ]:
-        for name in READ:
-            try:
-                status = os.stat(f"{folder}/{name}")
-                state.update(f"{name} {status.st_size} {status.st_mtime_ns};".encode())
-            except OSError:
-                state.update(f"no {name};".encode())
+    for path in (path for cells in section.spec.get("checkers", {}).values() for path in cells.values()):
+        state.update(states(section.root / path, [TRAIN_SCORES]))
     return state.hexdigest()
 
 
@@ -140,10 +130,8 @@ def feed(state: Any, value: Any) -> None:
     if isinstance(value, np.ndarray):
         state.update(f"array {value.dtype} {value.shape}".encode())
         state.update(np.ascontiguousarray(value).view(np.uint8).data if value.size else b"")
-    elif isinstance(value, Cell):  # its cost and environment are in no figure
-        state.update(f"cell {value.folder.name}".encode())
-        feed(state, value.predictions)
-        feed(state, value.metrics)
+    elif isinstance(value, Cell):  # all of it is read from files that the seal is of
+        state.update(f"cell {value.folder.name} {value.seal}".encode())
     elif is_dataclass(value) and not isinstance(value, type):
         state.update(f"{type(value).__name__}(".encode())
         for entry in fields(value):

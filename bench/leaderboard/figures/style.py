@@ -91,7 +91,7 @@ def styled() -> Iterator[None]:
     """A context in which figures have this style; needs no display."""
     import matplotlib as mpl
 
-    with mpl.rc_context(RC), warnings.catch_warnings():
+    with mpl.rc_context(RC), warnings.catch_warnings():  # type: ignore[arg-type]  # a dict of its many names
         # Letters that the font lacks, such as Chinese ones, are boxes; the tables have them.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,21 +12,9 @@ import numpy as np
 
 from bench.arrays import IntArray
 from bench.errors import UserError
+from bench.leaderboard.read.cell_files import Cost, read_cost
 from bench.leaderboard.read.scores import Examples, Score, Scores
-from bench.store.files import read_json
 from bench.store.folders import failure
-from bench.store.schemas import Environment, Timing
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a training cost: rows passed forward and backward, and seconds. NaN where it is not known."""
-
-    passes: float
-    seconds: float
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.passes + other.passes, self.seconds + other.seconds)
 
 
 @dataclass(frozen=True)
@@ -43,6 +30,7 @@ class Cell:
     standalone: Cost
     environment: dict[str, Any]
     folder: Path
+    seal: str  # changes when one of its files does
 
     @property
     def accuracy(self) -> float:
@@ -56,30 +44,6 @@ class Absent:
 
     failed: bool
     cause: str = field(default="")
-
-
-def read_cost(folder: Path) -> Cost:
-    """The cost in `timing.json`; scoring a row is a forward pass, a third of training on it."""
-    try:
-        timing = read_json(folder / "timing.json", Timing)
-    except FileNotFoundError:
-        return Cost(math.nan, math.nan)
-    passes = timing.get("passes", {})
-    rows = number(passes.get("train_rows")) + number(passes.get("score_rows")) / 3
-    return Cost(rows, number(timing.get("seconds")))
-
-
-def read_environment(folder: Path) -> dict[str, Any]:
-    """The versions and the device in `env.json`; empty without this file."""
-    try:
-        return read_json(folder / "env.json", Environment)
-    except FileNotFoundError:
-        return {}
-
-
-def number(value: float | None) -> float:
-    """A number as it is, NaN for None."""
-    return math.nan if value is None else value
 
 
 def in_folds(score: Score, rows: Examples) -> IntArray | None:
@@ -135,12 +99,12 @@ class Reader:
         predictions = in_folds(score, self.rows) if self.folded else score.predictions
         if predictions is None or not (self.folded or score.rows.same(self.rows)):
             raise UserError(f"cell {name}: its test rows are not those of the other cells of its section")
-        own = self.cost(folder)
         return Cell(
             predictions=predictions,
             metrics=score.metrics,
-            own=own,
-            standalone=sum((self.cost(self.store / need) for need in dict.fromkeys(needs)), own),
-            environment=read_environment(folder),
+            own=score.cost,
+            standalone=sum((self.cost(self.store / need) for need in dict.fromkeys(needs)), score.cost),
+            environment=score.environment,
             folder=folder,
+            seal=score.seal,
         )

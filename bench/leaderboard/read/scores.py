@@ -1,6 +1,6 @@
-"""Reads predicted classes and metrics of cells, computed from logits once and cached in the store's `.scores.npz`.
+"""Reads predicted classes, metrics, cost and environment of cells, once, and keeps them in the store's `.scores.npz`.
 
-A cached score is used while the cell's seal is unchanged (its `metrics.json`, and size and time of its predictions)
+A kept score is used while the cell's seal is unchanged (its `metrics.json`, and sizes and times of its other files)
 and the code that computes scores is the same. If the file is missing or cannot be written, only time is lost.
 """
 
@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
-import io
+import json
 import math
-import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,21 +20,21 @@ import numpy as np
 from bench.arrays import FloatArray, IntArray
 from bench.errors import UserError
 from bench.hashing import files_hash
+from bench.leaderboard.read import cell_files, kept
+from bench.leaderboard.read.cell_files import PREDICTIONS, Cost, read_cost, read_environment, seal_of
 from bench.processes import pool
 from bench.stats import metrics
 from bench.stats.crossed import by_cluster, correct
 from bench.stats.metrics import METRICS
-from bench.store.files import json_object, write_bytes
+from bench.store.files import json_object
 from bench.store.integrity import damage
 from bench.store.layout import DONE, root_of
-from bench.store.schemas import Metrics
+from bench.store.schemas import Environment, Metrics
 from bench.store.tables import Kind, read_columns
 
 FILE = ".scores.npz"
-PREDICTIONS = "predictions.parquet"
 FEWEST_PER_CLASS = 10  # test rows; with fewer, intervals of differences of macro-F1 are too narrow
 TOLERANCE = 1e-6  # between a stored metric and the same metric computed from the stored logits
-MOST_BYTES = 2**30  # of the cached scores; a larger file is not ours
 MANY, PART = 1_000, 250  # number of new cells from which several processes score, and cells per task of a process
 
 
@@ -78,12 +76,14 @@ class Examples:
 
 @dataclass(frozen=True)
 class Score:
-    """Test rows, predicted classes (N,) and `METRICS` of a cell; valid while the cell has this seal."""
+    """Test rows, predicted classes (N,), `METRICS`, cost and environment of a cell, valid while it has this seal."""
 
     seal: str
     rows: Examples
     predictions: IntArray
     metrics: dict[str, float]
+    cost: Cost
+    environment: dict[str, Any]
 
 
 def read_predictions(folder: Path, name: str) -> tuple[Examples, FloatArray]:
@@ -128,10 +128,7 @@ class StoreScores:
         """
         key = key_of(folder)
         stored = (folder / DONE).read_bytes()
-        try:
-            seal = seal_of(stored, folder / PREDICTIONS)
-        except OSError as error:
-            raise UserError(f"cell {name}: {PREDICTIONS} cannot be read: {error}; run again") from error
+        seal = seal_of(stored, folder)
         known = self.scores.get(key)
         if known is None or known.seal != seal:
             if problem := damage(folder):
@@ -169,8 +166,7 @@ class StoreScores:
         """Write the file if there are new scores; scores of deleted cells are dropped."""
         if self.new:
             existing = {key: score for key, score in self.scores.items() if (self.root / key / DONE).exists()}
-            with contextlib.suppress(OSError):
-                write_bytes(self.root / FILE, to_npz(existing))
+            kept.write_arrays(self.root / FILE, version(), to_arrays(existing))
 
 
 class Scores:
@@ -229,32 +225,28 @@ def key_of(folder: Path) -> str:
     return "/".join(folder.parts[-3:])
 
 
-def seal_of(stored: bytes, predictions: Path) -> str:
-    """A hash that changes when the cell is trained again or its predictions are touched; `stored`: its metrics."""
-    status = predictions.stat()
-    return hashlib.sha256(stored + f"{status.st_size} {status.st_mtime_ns}".encode()).hexdigest()
-
-
 def score_cell(folder: Path, name: str, stored: bytes, seal: str) -> Score:
     """Read and score a cell. Raises UserError where its files contradict each other."""
     rows, logits = read_predictions(folder, name)
     computed = {key: metric(rows.labels, logits) for key, metric in METRICS.items()}
     check(name, json_object(stored, folder / DONE, Metrics), {**computed, "rows": len(logits)})
-    return Score(seal, rows, logits.argmax(axis=1).astype(np.int16), computed)
+    predictions = logits.argmax(axis=1).astype(np.int16)
+    return Score(seal, rows, predictions, computed, read_cost(folder), read_environment(folder))
 
 
 @functools.cache
 def version() -> str:
     """Hash of the code that scores depend on."""
-    return files_hash([Path(metrics.__file__), Path(__file__)])
+    return files_hash([Path(module) for module in (metrics.__file__, cell_files.__file__, __file__)])
 
 
-def to_npz(scores: dict[str, Score]) -> bytes:
-    """Scores as one npz file; cells with the same test rows share arrays."""
+def to_arrays(scores: dict[str, Score]) -> dict[str, Any]:
+    """Scores as arrays; cells with the same test rows share them."""
     groups: dict[int, list[str]] = {}
     for key, score in scores.items():
         groups.setdefault(id(score.rows), []).append(key)
-    arrays: dict[str, Any] = {"version": version(), "groups": len(groups)}
+    texts: dict[bytes, int] = {}  # each environment once
+    arrays: dict[str, Any] = {"groups": len(groups)}
     for place, keys in enumerate(groups.values()):
         members = [scores[key] for key in keys]
         rows = members[0].rows
@@ -266,28 +258,31 @@ def to_npz(scores: dict[str, Score]) -> bytes:
             f"seals_{place}": np.array([score.seal for score in members]),
             f"predictions_{place}": np.stack([score.predictions for score in members]),
             f"metrics_{place}": np.array([[score.metrics[name] for name in METRICS] for score in members]),
+            f"costs_{place}": np.array([[score.cost.passes, score.cost.seconds] for score in members]),
+            f"environments_{place}": np.array(
+                [texts.setdefault(json.dumps(score.environment).encode(), len(texts)) for score in members]
+            ),
         }
-    content = io.BytesIO()
-    np.savez(content, **arrays)
-    return content.getvalue()
+    arrays["environments"] = np.array([*texts], dtype=bytes)
+    return arrays
 
 
 def from_npz(path: Path) -> dict[str, Score]:
     """The scores in a file; none if it is missing, damaged, or written by other code."""
+    arrays = kept.read_arrays(path, version())
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if sum(entry.file_size for entry in file.zip.infolist()) > MOST_BYTES:
-                return {}
-            if str(file["version"]) != version():
-                return {}
-            return dict(pair for place in range(int(file["groups"])) for pair in group(file, place))
-    except (OSError, ValueError, LookupError, TypeError, EOFError, AttributeError, SyntaxError, zipfile.BadZipFile):
+        environments = [json_object(text, path, Environment) for text in arrays["environments"].tolist()]
+        return dict(pair for place in range(int(arrays["groups"])) for pair in group(arrays, place, environments))
+    except (UserError, *kept.DAMAGED):
         return {}
 
 
-def group(file: Any, place: int) -> Iterator[tuple[str, Score]]:
+def group(arrays: Mapping[str, Any], place: int, environments: Sequence[dict[str, Any]]) -> Iterator[tuple[str, Score]]:
     """The scores of all cells with one set of test rows."""
-    rows = Examples(file[f"ids_{place}"], file[f"labels_{place}"], int(file[f"classes_{place}"]))
-    names = ("keys", "seals", "predictions", "metrics")
-    for key, seal, predictions, values in zip(*(file[f"{name}_{place}"] for name in names), strict=True):
-        yield str(key), Score(str(seal), rows, predictions, dict(zip(METRICS, values.tolist(), strict=True)))
+    rows = Examples(arrays[f"ids_{place}"], arrays[f"labels_{place}"], int(arrays[f"classes_{place}"]))
+    names = ("keys", "seals", "predictions", "metrics", "costs", "environments")
+    keys, seals, predictions, *more = (arrays[f"{name}_{place}"] for name in names)
+    values = (keys.tolist(), seals.tolist(), predictions, *(one.tolist() for one in more))
+    for key, seal, predicted, measured, cost, number in zip(*values, strict=True):
+        own = dict(zip(METRICS, measured, strict=True))
+        yield key, Score(seal, rows, predicted, own, Cost(*cost), environments[number])

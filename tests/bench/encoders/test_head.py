@@ -12,7 +12,7 @@ from torch.nn.functional import layer_norm
 
 from bench.config.settings import PRESETS
 from bench.jobs import CellJob, EmbeddingsJob, StatesJob
-from bench.leaderboard.read.cells import read_cost
+from bench.leaderboard.read.cell_files import read_cost
 from bench.planning.plan import Plan
 from bench.precomputed import tokens
 from bench.seeds import derive

@@ -10,7 +10,7 @@ import pytest
 from bench.leaderboard.build import build
 from bench.leaderboard.formats.to_json import as_json
 from bench.leaderboard.read import scores
-from tests.bench.leaderboard.fake_store import FakeStore
+from tests.bench.leaderboard.fake_store import ENVIRONMENT, FakeStore
 
 
 @pytest.fixture
@@ -144,3 +144,26 @@ def test_test_sets_keep_their_own_rows(store, tmp_path, read):
     assert as_json(build(manifest, store.root))["rows"] == first
     assert read == []
     assert {row["label"]: row["difference"]["examples"] for row in first}["dimp"] == 40
+
+
+def test_cost_and_environment_are_read_once_and_again_where_they_changed(store, read, monkeypatch):
+    first = rows(store)
+    monkeypatch.setattr(scores, "read_cost", lambda folder: pytest.fail("it is known"))
+    monkeypatch.setattr(scores, "read_environment", lambda folder: pytest.fail("it is known"))
+    assert rows(store) == first
+    monkeypatch.undo()
+    before = (store.root / cell(store) / "env.json").stat().st_size
+    store.put(cell(store), "env.json", {**ENVIRONMENT, "torch": "2.12.0"})
+    assert (store.root / cell(store) / "env.json").stat().st_size == before
+    (_, changed) = sorted(rows(store), key=lambda row: row["label"])
+    assert "torch 2.12.0, 2.13.0" in str(changed)
+    store.put(cell(store), "env.json", ENVIRONMENT)
+    store.put(cell(store), "timing.json", {"seconds": 99.9, "passes": {"train_rows": 9000}})
+    kept = rows(store)
+    (store.root / scores.FILE).unlink()
+    assert rows(store) == kept != first
+
+
+def test_a_cell_with_a_damaged_environment_has_no_result(store):
+    (store.root / cell(store) / "env.json").write_text("[]")
+    assert "env.json is damaged" in absent(store)

@@ -123,6 +123,6 @@ def test_a_table_is_checked_before_it_is_read(tmp_path: Path, monkeypatch: pytes
 def test_cached_scores_that_expand_to_gigabytes_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / ".scores.npz"
     np.savez_compressed(path, version=version(), groups=1, ids_0=np.zeros(10**6))
-    monkeypatch.setattr("bench.leaderboard.read.scores.MOST_BYTES", 10**6)
+    monkeypatch.setattr("bench.leaderboard.read.kept.MOST_BYTES", 10**6)
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *args, **kwargs: pytest.fail("a part of the file is read"))
     assert from_npz(path) == {}
