@@ -81,7 +81,7 @@ class Quality:
     ece: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
     """One method in one section. `spec`: its manifest entry; `metrics`: means and intervals over seeds, by name."""
 

@@ -136,10 +136,19 @@ def rounding(examples: int) -> float:
 
 def half_width(variances: Components, seeds: int, examples: int, tail: float | FloatArray) -> FloatArray:
     """h with quantiles that leave the probability `tail` above them (0.025 for a 95 % interval)."""
+    return half_widths(variances, seeds, examples)(tail)
+
+
+def half_widths(variances: Components, seeds: int, examples: int) -> Callable[[float | FloatArray], FloatArray]:
+    """`half_width` by `tail`; what does not depend on it is computed once."""
     by_seed, by_example, floor = terms(variances, seeds, examples)
-    square_n = stdtrit(examples - 1, tail) ** 2
-    square_s = stdtrit(seeds - 1, tail) ** 2 if seeds > 1 else 0.0
-    return np.sqrt(np.maximum(square_s * by_seed + square_n * by_example, square_n * floor))
+
+    def half(tail: float | FloatArray) -> FloatArray:
+        square_n = stdtrit(examples - 1, tail) ** 2
+        square_s = stdtrit(seeds - 1, tail) ** 2 if seeds > 1 else 0.0
+        return np.sqrt(np.maximum(square_s * by_seed + square_n * by_example, square_n * floor))
+
+    return half
 
 
 def level_of(distance: FloatArray, half: Callable[[FloatArray], FloatArray]) -> FloatArray:
@@ -176,7 +185,7 @@ def level_of(distance: FloatArray, half: Callable[[FloatArray], FloatArray]) -> 
 def p_values(difference: FloatArray, variances: Components, seeds: int, examples: int) -> FloatArray:
     """Two-sided p-values (...): the levels at which the intervals just reach zero."""
     size = np.abs(difference)
-    p = level_of(size, lambda tail: half_width(variances, seeds, examples, tail))
+    p = level_of(size, half_widths(variances, seeds, examples))
     return np.where(size == 0.0, 1.0, p)
 
 

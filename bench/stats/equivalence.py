@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from bench.arrays import FloatArray
-from bench.stats.crossed import Comparison, Components, half_width, level_of
+from bench.stats.crossed import Comparison, Components, half_widths, level_of
 
 
 def reach(half: FloatArray, examples: int, tail: float | FloatArray) -> FloatArray:
@@ -34,7 +34,8 @@ def p_equivalent(difference: FloatArray, variances: Components, seeds: int, exam
     Twice the larger of the two one-sided p-values, so that p < 0.05 corresponds to a 95 % interval within the margin.
     """
     room = delta - np.abs(difference)
-    p = level_of(room, lambda tail: reach(half_width(variances, seeds, examples, tail), examples, tail))
+    half = half_widths(variances, seeds, examples)
+    p = level_of(room, lambda tail: reach(half(tail), examples, tail))
     return np.where(room <= 0.0, 1.0, p)
 
 
@@ -44,9 +45,9 @@ def non_inferior(result: Comparison, delta: float) -> float:
     Twice the one-sided p-value, so that p < 0.05 corresponds to a 95 % interval that ends above -delta.
     """
     variances = Components(*(np.asarray(result.components[name]) for name in Components._fields))
-    shape = variances, result.seeds, result.examples
+    half = half_widths(variances, result.seeds, result.examples)
     room = np.asarray(result.difference + delta)
-    p = level_of(room, lambda tail: reach(half_width(*shape, tail), result.examples, tail))
+    p = level_of(room, lambda tail: reach(half(tail), result.examples, tail))
     return float(p) if room > 0.0 else 1.0
 
 

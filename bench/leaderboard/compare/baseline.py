@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.arrays import IntArray
+from bench.arrays import FloatArray, IntArray
 from bench.leaderboard.compare.families import alone, correct, judge
 from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.results import Match, Paired
 from bench.leaderboard.rules import Rules
-from bench.stats.crossed import Comparison, compare_accuracy, compare_macro_f1
+from bench.stats.crossed import Comparison, by_cluster, compare, macro_f1_influence
 from bench.stats.folds.variances import effective_shape
 from bench.stats.looks import reached
 from bench.stats.multiple import max_t
@@ -71,21 +72,35 @@ def match(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Seque
     if looks and not counts:
         reason = reason or f"first look at {looks[0]} seeds"
     shared = shared[: counts[-1]] if counts else shared
-    a, b = stacked(row, shared), stacked(base, shared)
+    own = stacked(row, shared)
+    folded = bool((own < 0).any())
+    a, b = (right(one, tuple(shared), test) for one in (row, base))
     return Match(
-        compare_accuracy(test.labels, a, b, test.clusters),
-        None if (a < 0).any() else macro_f1(test, a, b),  # a fold is too small for a macro-F1 of its own
+        compare(a, b),
+        None if folded else macro_f1(row, base, tuple(shared), test),  # a fold is too small for a macro-F1 of its own
         reason,
         tuple(looks),
-        tuple(compare_accuracy(test.labels, a[:count], b[:count], test.clusters) for count in counts),
-        rows=int((a >= 0).any(axis=0).sum()),
-        folded=bool((a < 0).any()),
+        tuple(compare(a[:count], b[:count]) for count in counts),
+        rows=int((own >= 0).any(axis=0).sum()),
+        folded=folded,
     )
 
 
-def macro_f1(test: Examples, a: IntArray, b: IntArray) -> Comparison:
+@functools.lru_cache(maxsize=4)  # each row of a section asks for those of the baseline
+def right(row: Row, seeds: tuple[int, ...], test: Examples) -> FloatArray:
+    """Scores (S, M) of a row by seed and cluster, whose means are its accuracies."""
+    return test.right(stacked(row, seeds))
+
+
+@functools.lru_cache(maxsize=4)
+def influence(row: Row, seeds: tuple[int, ...], test: Examples) -> FloatArray:
+    """Scores (S, M) of a row by seed and cluster, whose means are its values of macro-F1."""
+    return by_cluster(macro_f1_influence(test.labels, stacked(row, seeds), test.classes), test.clusters)
+
+
+def macro_f1(row: Row, base: Row, seeds: tuple[int, ...], test: Examples) -> Comparison:
     """The difference of macro-F1; without interval and p where a class has too few test rows for them."""
-    result = compare_macro_f1(test.labels, a, b, test.classes, test.clusters)
+    result = compare(influence(row, seeds, test), influence(base, seeds, test))
     return replace(result, low=math.nan, high=math.nan, p=math.nan) if test.few else result
 
 

@@ -38,7 +38,7 @@ TOLERANCE = 1e-6  # between a stored metric and the same metric computed from th
 MANY, PART = 1_000, 250  # number of new cells from which several processes score, and cells per task of a process
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Examples:
     """The test rows of a section, shared by all its cells: ids and labels (N,).
 
