@@ -255,6 +255,7 @@ class ScoresJob(Job):
     ids: IntArray  # (n,)
     checkpoint: Checkpoint
     order: tuple[int, ...]  # (C,) the output for each label of the task
+    max_length: int  # tokens of a text that it reads
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ BUILDABLE_WIDTH = 20_000
 MAX_CLASSES = 1_000_000
 DECODER_BLOCK = re.compile(r"(.*\.)?layers\.0\.")  # names of weights; of encoders, those of ModernBERT begin so too
 SHOWN = 80  # characters of a value in an error
+UNLIMITED = 10**9  # tokens: tokenizers that know no limit state a larger number
 NUMBERS = ("max_position_embeddings", "n_layers", "n_positions", "num_hidden_layers", "pad_token_id")
 OLD_NAME = ("gpt2", "gpt_bigcode", "openai-gpt")  # families whose configuration calls positions `n_positions`
 PATTERNS = ["*.safetensors", "*.safetensors.index.json", "config.json", *TOKENIZER]
@@ -64,7 +65,7 @@ PATTERNS = ["*.safetensors", "*.safetensors.index.json", "config.json", *TOKENIZ
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An encoder's folder with the hashes of its content."""
+    """The folder of an encoder, or of a trained model, with the hashes of its content."""
 
     name: str  # as typed: a folder, a hub id or a W&B artifact
     path: Path
@@ -74,6 +75,13 @@ class Checkpoint:
     positions: int | None = None  # likewise
     reads_last_token: bool = False  # whether its head may read a text's last token, as those of decoders do
     has_decoder: bool = False  # beside its encoder, as T5 and BART
+    longest: int | None = None  # tokens to which its tokenizer says that texts are cut, at most `positions`; or None
+    kind: str = "encoder"  # what messages call it: an encoder to train from, or a model that is trained already
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"{self.kind} {self.name!r}"
 
 
 def find(name: str, kind: str = "encoder") -> Checkpoint:
@@ -112,7 +120,24 @@ def find(name: str, kind: str = "encoder") -> Checkpoint:
         positions=positions(config),
         reads_last_token=config.get("model_type") != "modernbert" and any(map(DECODER_BLOCK.match, shapes)),
         has_decoder=config.get("is_encoder_decoder") is True,
+        longest=longest(tokenizer_length(path), positions(config)),
+        kind=kind,
     )
+
+
+def tokenizer_length(folder: Path) -> Any:
+    """The entry of tokenizer_config.json on the longest text, whatever it is; None without one."""
+    try:
+        config = read_json(folder / "tokenizer_config.json")
+    except (OSError, UserError):  # no file, or a damaged one, which is an error where the tokenizer is loaded
+        return None
+    return config.get("model_max_length", config.get("max_len"))
+
+
+def longest(tokenizer: Any, positions: int | None) -> int | None:
+    """The tokens to which a model cuts texts: the tokenizer's limit or the model's; None if neither has one."""
+    known = (value for value in (tokenizer, positions) if isinstance(value, int | float) and 0 < value < UNLIMITED)
+    return min(map(int, known), default=None)
 
 
 def configuration(folder: Path, name: str, kind: str) -> dict[str, Any]:
@@ -209,10 +234,10 @@ def fits(checkpoint: Checkpoint, settings: Settings) -> None:
     """Raise UserError for settings that the encoder does not allow."""
     layers, blocks = settings.train_layers, checkpoint.blocks
     if layers != "all" and blocks is not None and layers > blocks:
-        raise UserError(f"train_layers={layers}, but encoder {checkpoint.name!r} has {blocks} blocks")
+        raise UserError(f"train_layers={layers}, but {checkpoint.title} has {blocks} blocks")
     if checkpoint.positions is not None and settings.max_length > checkpoint.positions:
         raise UserError(
-            f"max_length={settings.max_length}, but encoder {checkpoint.name!r} has {checkpoint.positions} positions"
+            f"max_length={settings.max_length}, but {checkpoint.title} has {checkpoint.positions} positions"
         )
 
 

@@ -63,15 +63,15 @@ def load(checkpoint: Checkpoint, n_classes: int) -> Loaded:
             key_mapping={f"^{re.escape(prefix)}": ""} if prefix else None,
         )
     except Exception as error:  # transformers raises many kinds for what it cannot use in config.json
-        raise UserError(f"encoder {checkpoint.name!r} cannot be loaded ({first_line(error)})") from error
+        raise UserError(f"{checkpoint.title} cannot be loaded ({first_line(error)})") from error
     shapes = {name: (file, wanted) for name, file, wanted in report["mismatched_keys"]}
     absent = {*report["missing_keys"], *shapes}
     base = f"{model.base_model_prefix}."
     if lost := sorted(name for name in absent if name.startswith(base) and not name.startswith(base + POOLER)):
-        raise UserError(refusal(checkpoint.name, model, lost, shapes, report["unexpected_keys"]))
+        raise UserError(refusal(checkpoint.title, model, lost, shapes, report["unexpected_keys"]))
     if broken := [name for name, weight in model.named_parameters() if not weight.isfinite().all()]:
         raise UserError(
-            f"encoder {checkpoint.name!r} has values that are NaN or infinite in {listed(broken)}: its training "
+            f"{checkpoint.title} has values that are NaN or infinite in {listed(broken)}: its training "
             "diverged, or the file is damaged"
         )
     notes = [f"{checkpoint.name}: the prefix {prefix!r} of all names of tensors is left out"] if prefix else []
@@ -90,7 +90,7 @@ def load_classifier(checkpoint: Checkpoint, n_classes: int) -> Loaded:
     loaded = load(checkpoint, n_classes)
     if not loaded.whole:
         raise UserError(
-            f"model {checkpoint.name!r} is not a whole classifier: its weights lack {listed(list(loaded.new))}; "
+            f"{checkpoint.title} is not a whole classifier: its weights lack {listed(list(loaded.new))}; "
             "`bench run --save-models full` saves whole models"
         )
     return loaded
@@ -102,35 +102,34 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
         return AutoTokenizer.from_pretrained(checkpoint.path, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # of many kinds: JSON that is none, JSON of another shape, an unknown kind of tokenizer
         raise UserError(
-            f"encoder {checkpoint.name!r}: the tokenizer in {checkpoint.path} cannot be read ({first_line(error)}); "
-            f"{REMEDY}"
+            f"{checkpoint.title}: the tokenizer in {checkpoint.path} cannot be read ({first_line(error)}); {REMEDY}"
         ) from error
 
 
-def check_tokenizer(name: str, model: Any, tokenizer: Any) -> None:
+def check_tokenizer(title: str, model: Any, tokenizer: Any) -> None:
     """Raise UserError for a tokenizer without words or padding, or whose tokens the model does not know."""
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise UserError(
-            f"encoder {name!r}: its tokenizer knows no word, so its vocabulary is missing (tokenizer.json, vocab.txt "
+            f"{title}: its tokenizer knows no word, so its vocabulary is missing (tokenizer.json, vocab.txt "
             "or another file); copy the files of its tokenizer into the folder"
         )
     rows = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > rows:
         raise UserError(
-            f"encoder {name!r}: its tokenizer has {len(tokenizer):,} tokens and its model embeddings for {rows:,}; "
+            f"{title}: its tokenizer has {len(tokenizer):,} tokens and its model embeddings for {rows:,}; "
             "call model.resize_token_embeddings(len(tokenizer)) and save both again"
         )
     for holder, file in ((tokenizer, "tokenizer_config.json"), (model.config, "config.json")):
         if getattr(holder, "pad_token_id", None) is None:
             raise UserError(
-                f"encoder {name!r}: {file} has no padding token, which texts of different lengths need; "
+                f"{title}: {file} has no padding token, which texts of different lengths need; "
                 "set tokenizer.pad_token and model.config.pad_token_id, and save both again"
             )
     # Positions after the padding, and heads that read the last token before it, compare tokens with the model's id.
     compares = model.config.model_type in BEYOND_PADDING or hasattr(model, "score")
     if compares and model.config.pad_token_id != tokenizer.pad_token_id:
         raise UserError(
-            f"encoder {name!r}: the padding token is {tokenizer.pad_token_id} in its tokenizer and "
+            f"{title}: the padding token is {tokenizer.pad_token_id} in its tokenizer and "
             f"{model.config.pad_token_id} in config.json; set model.config.pad_token_id = tokenizer.pad_token_id and "
             "save both again"
         )
@@ -150,16 +149,16 @@ def output_layer(model: Any, n_classes: int) -> str:
 
 
 def refusal(
-    name: str,
+    title: str,
     model: Any,
     lost: list[str],
     shapes: Mapping[str, tuple[Iterable[int], Iterable[int]]],
     unexpected: Iterable[str],
 ) -> str:
-    """The error of an encoder whose tensors `lost` would be random, with the likeliest cause."""
+    """The error of a checkpoint whose tensors `lost` would be random, with the likeliest cause."""
     base = f"{model.base_model_prefix}."
     total = sum(key.startswith(base) for key in model.state_dict())
-    start = f"encoder {name!r}: {len(lost)} of its {total} tensors are not in its weights ({listed(lost)})"
+    start = f"{title}: {len(lost)} of its {total} tensors are not in its weights ({listed(lost)})"
     misfits = [key for key in lost if key in shapes]
     if misfits:
         file, wanted = (list(shape) for shape in shapes[misfits[0]])

@@ -55,6 +55,7 @@ def data_lines(plan: Plan) -> list[str]:
     lines = [line for each in data for line in (*examples(each), *(f"warning: {text}" for text in each.findings))]
     unread = set.intersection(*(set(cells.request.unread_checkers()) for cells in sections))
     lines += [f"warning: no method of this grid reads the given {name} checker" for name in sorted(unread)]
+    lines += [line for cells in sections for line in cells.length_notes()]
     return list(dict.fromkeys([*lines, *(f"{cells.task.label}: {cells.generated_size}" for cells in sections)]))
 
 

@@ -33,7 +33,9 @@ class FirstFailure:
         """See `engines.engine.Watcher`."""
         if found is not State.DONE:
             cause = self.queue.causes.get(job.id, "it failed in another run")
-            raise UserError(cause.removeprefix("UserError: ") if outcome else f"the check of an encoder: {cause}")
+            raise UserError(
+                cause.removeprefix("UserError: ") if outcome else f"the check of an encoder or a given checker: {cause}"
+            )
 
     def retry(self, job: Job, cause: str) -> None:
         """See `engines.engine.Watcher`."""

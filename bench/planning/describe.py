@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.config.method_choice import MethodChoice
-from bench.encoders.checkpoints import Checkpoint, find
+from bench.encoders.checkpoints import Checkpoint
 from bench.jobs import SCHEMA, CellSpec, RoleRows
 from bench.planning.plan import Plan
 from bench.store import role_texts
@@ -134,7 +134,7 @@ def encoders(rows: SectionRows, checker: Checkpoint) -> dict[str, Any]:
         "preset": rows.request.preset,
         "checker_encoder": None if own else checker.name,
         "checker_encoder_hash": None if own else checker.hash,
-        "given_checkers": {name: find(model).hash for name, model in rows.request.checkers.items()},
+        "given_checkers": {name: given.hash for name, given in rows.given.items()},
     }
 
 
@@ -172,6 +172,7 @@ def notes(rows: SectionRows, generated: int) -> Iterator[str]:
     for name, model in rows.request.checkers.items():
         use = "read by no method here" if name in unread else "trained elsewhere"
         yield f"{name} checker: {Path(model).name}, {use}"
+    yield from rows.length_notes()
 
 
 def fewer_seeds(rows: SectionRows) -> list[str]:

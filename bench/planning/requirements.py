@@ -7,7 +7,7 @@ its defaults. If the grid requests that method too, the checker is its cell; oth
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
@@ -17,7 +17,7 @@ import methods
 from bench.config.method_choice import MethodChoice, configure
 from bench.config.protocols import Fixed
 from bench.config.settings import Settings
-from bench.encoders.checkpoints import find, fits, outputs
+from bench.encoders.checkpoints import outputs
 from bench.errors import UserError
 from bench.hashing import digest
 from bench.jobs import (
@@ -154,18 +154,18 @@ class OnReal(Checker):
 
 @dataclass(frozen=True)
 class ExternalChecker(Checker):
-    """Scores of generated rows by the user's own classifier `model`, in place of the checker `method`."""
-
-    model: str = ""
+    """Scores of generated rows by the user's own classifier, in place of the checker of the same name, `method`."""
 
     def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
-        """Add the scoring of the base rows, with the model's own tokenizer. Raises UserError for an unfit model."""
-        checkpoint = find(self.model, "model")
-        fits(checkpoint, planner.settings)
-        order = label_order(
-            outputs(read_json(checkpoint.path / "config.json"), self.model), planner.data.spec.labels, self.model
-        )
-        tokens = planner.tokens(planner.base, checkpoint)
+        """Add the scoring of the base rows, with the model's own tokenizer and as many tokens as the model reads.
+
+        Raises UserError for an unfit model.
+        """
+        checkpoint = planner.given[self.method]
+        own = outputs(read_json(checkpoint.path / "config.json"), checkpoint.name)
+        order = label_order(own, planner.data.spec.labels, checkpoint.name)
+        length = planner.length_of(checkpoint)
+        tokens = planner.tokens(planner.base, checkpoint, length)
         folder = precomputed_path(planner.plan.root, "scores", digest([SCHEMA, tokens.name, checkpoint.hash, order]))
         job = ScoresJob(
             f"scores/{folder.name}",
@@ -176,6 +176,7 @@ class ExternalChecker(Checker):
             planner.base.ids,
             checkpoint,
             order,
+            length,
         )
         planner.plan.add(job)
         return job
@@ -250,11 +251,11 @@ class Column:
         return job.folder.name
 
 
-def requirement(name: str, checkers: Mapping[str, str]) -> Requirement:
-    """The requirement of a table; `checkers` are the user's own models by the name of the table that they replace."""
+def requirement(name: str, given: Container[str]) -> Requirement:
+    """The requirement of a table; `given` are the names of tables that the user's own models replace."""
     if name.startswith(COLUMN):
         return Column(name.removeprefix(COLUMN))
-    return ExternalChecker(name, model=checkers[name]) if name in checkers else REQUIREMENTS[name]
+    return ExternalChecker(name) if name in given else REQUIREMENTS[name]
 
 
 REQUIREMENTS: dict[str, Requirement] = {

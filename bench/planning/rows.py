@@ -14,7 +14,7 @@ from bench.config.protocols import Protocol
 from bench.config.request import Request
 from bench.config.settings import Settings
 from bench.config.task_choice import TaskChoice
-from bench.encoders.checkpoints import Checkpoint
+from bench.encoders.checkpoints import Checkpoint, find
 from bench.hashing import digest
 from bench.jobs import SCHEMA, EmbeddingsJob, RoleRows, StatesJob, TokensJob, content, subset
 from bench.seeds import derive, source_seed
@@ -140,9 +140,10 @@ class SectionRows:
         """The rows whose texts the store keeps: all generated rows, and the real rows that some seed draws."""
         return {"generated": self.base if self.generations else self.data.generated, "real": self.real_rows}
 
-    def tokens_of(self, rows: Rows, checkpoint: Checkpoint) -> Path:
-        """The folder of the rows' tokens."""
-        content = [rows.content_hash(with_labels=False), checkpoint.tokenizer_hash, self.settings.max_length]
+    def tokens_of(self, rows: Rows, checkpoint: Checkpoint, length: int | None = None) -> Path:
+        """The folder of the rows' tokens, at most `length` or else `max_length` of each text."""
+        length = length or self.settings.max_length
+        content = [rows.content_hash(with_labels=False), checkpoint.tokenizer_hash, length]
         return self.table_folder("tokens", content)
 
     def role(self, rows: Rows) -> RoleRows:
@@ -172,9 +173,33 @@ class SectionRows:
         self.plan.add(job)
         return job
 
-    def tokens(self, rows: Rows, checkpoint: Checkpoint) -> Path:
-        """Plan the rows' tokens and return their folder."""
-        folder, length = self.tokens_of(rows, checkpoint), self.settings.max_length
+    @cached_property
+    def given(self) -> dict[str, Checkpoint]:
+        """The checkers that the user gives, by name. Raises UserError for one that is incomplete."""
+        return {name: find(model, "model") for name, model in self.request.checkers.items()}
+
+    def length_of(self, given: Checkpoint) -> int:
+        """The tokens of a text that a given checker reads: as many as in its training, if it says how many."""
+        return given.longest or self.settings.max_length
+
+    def length_notes(self) -> list[str]:
+        """A note on each given checker that reads other lengths of texts than the cells, or does not say which."""
+        notes, unread, cells = [], self.request.unread_checkers(), self.settings.max_length
+        for name, given in self.given.items():
+            says = (
+                f"reads {given.longest} tokens of a text, as its tokenizer or config.json says; the cells read {cells}"
+            )
+            guess = (
+                f"does not say how many tokens of a text it reads, so it reads {cells}, as the cells do (max_length)"
+            )
+            if name not in unread and given.longest != cells:
+                notes.append(f"{name} checker: {Path(given.name).name} {says if given.longest else guess}")
+        return notes
+
+    def tokens(self, rows: Rows, checkpoint: Checkpoint, length: int | None = None) -> Path:
+        """Plan the rows' tokens, at most `length` or else `max_length` of each text, and return their folder."""
+        length = length or self.settings.max_length
+        folder = self.tokens_of(rows, checkpoint, length)
         self.job_of_folder[folder] = self.plan.add(
             TokensJob(f"tokens/{folder.name}", folder, self.plan.root, (), rows.texts, rows.pairs, checkpoint, length)
         )

@@ -23,7 +23,7 @@ def build(job: EncoderJob) -> dict[str, Any]:
     """Load the encoder and return what the user should know about it. Raises UserError if it cannot be used."""
     loaded = (load_classifier if job.classifier else load)(job.checkpoint, job.n_classes)
     tokenizer = load_tokenizer(job.checkpoint)
-    check_tokenizer(job.checkpoint.name, loaded.model, tokenizer)
+    check_tokenizer(job.checkpoint.title, loaded.model, tokenizer)
     check_padding(job.checkpoint, loaded.model, tokenizer)
     notes = list(loaded.notes)
     if not job.classifier and loaded.output not in loaded.new:
@@ -53,6 +53,6 @@ def check_padding(checkpoint: Checkpoint, model: Any, tokenizer: Any) -> None:
     alone, padded = (model(**table.inputs(zero, width)).logits for width in widths)
     if not torch.allclose(alone, padded, rtol=TOLERANCE, atol=TOLERANCE):
         raise UserError(
-            f"encoder {checkpoint.name!r}: its predictions for a text change with the padding after it, and so with "
-            f"the other texts of a batch (model_type {model.config.model_type}); use another encoder"
+            f"{checkpoint.title}: its predictions for a text change with the padding after it, and so with "
+            f"the other texts of a batch (model_type {model.config.model_type}); use another {checkpoint.kind}"
         )

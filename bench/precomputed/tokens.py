@@ -99,7 +99,7 @@ def build(job: TokensJob) -> dict[str, Any]:
 
     tokenizer = AutoTokenizer.from_pretrained(job.checkpoint.path, local_files_only=True, trust_remote_code=False)
     if tokenizer.pad_token_id is None:
-        raise UserError(f"encoder {job.checkpoint.name!r}: its tokenizer has no padding token")
+        raise UserError(f"{job.checkpoint.title}: its tokenizer has no padding token")
     rows = job.rows
     text_index = {row: i for i, row in enumerate(dict.fromkeys(rows))}
     columns = [list(column) for column in zip(*text_index, strict=True)]

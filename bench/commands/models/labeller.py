@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench import devices
-from bench.encoders.checkpoints import Checkpoint
+from bench.encoders.checkpoints import Checkpoint, longest
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from bench.arrays import FloatArray, IntArray
 
-UNLIMITED = 10**9  # tokens: tokenizers that know no limit state a larger number
 CHUNK = 4096  # texts that are tokenised at a time
 
 
@@ -36,8 +35,7 @@ class Labeller:
     @property
     def limit(self) -> int | None:
         """The number of tokens to which texts are cut: the tokenizer's limit, or the model's."""
-        known = (self.tokenizer.model_max_length, self.positions)
-        return min((int(length) for length in known if length and length < UNLIMITED), default=None)
+        return longest(self.tokenizer.model_max_length, self.positions)
 
     def probabilities(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> tuple[FloatArray, int]:
         """(n, C) probabilities of texts, or of pairs of them, and how many were cut."""
@@ -98,7 +96,7 @@ def load_labeller(checkpoint: Checkpoint, n_classes: int) -> Labeller:
 
     model = load_classifier(checkpoint, n_classes).model
     tokenizer = load_tokenizer(checkpoint)
-    check_tokenizer(checkpoint.name, model, tokenizer)
+    check_tokenizer(checkpoint.title, model, tokenizer)
     if not isinstance(tokenizer.model_max_length, int | float):
-        raise UserError(f"model {checkpoint.name!r}: tokenizer_config.json must have a whole number model_max_length")
+        raise UserError(f"{checkpoint.title}: tokenizer_config.json must have a whole number model_max_length")
     return Labeller(model, tokenizer, checkpoint.positions)

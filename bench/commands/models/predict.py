@@ -93,7 +93,7 @@ def classify(checkpoint: Checkpoint, n_classes: int, texts: Texts) -> tuple[Floa
     try:
         found, cut = labeller.probabilities(texts.first, texts.second)
     except (RuntimeError, ValueError, TypeError, LookupError) as error:  # of a model that does not fit its tokenizer
-        raise UserError(f"model {checkpoint.name!r} fails on these texts ({first_line(error)})") from error
+        raise UserError(f"{checkpoint.title} fails on these texts ({first_line(error)})") from error
     count = plural(len(texts.first), "text" if texts.second is None else "pair")
     notes = [f"{cut:,} of {count} cut after {labeller.limit} tokens, the most that the model takes"] if cut else []
     return found, notes

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForSequenceClassification
 
+from bench.commands.models.predict import predict
 from bench.encoders.checkpoints import find
 from bench.encoders.loading import check_tokenizer, load, load_tokenizer
 from bench.errors import UserError
@@ -172,6 +174,31 @@ def test_another_padding_token_than_the_tokenizers_is_an_error_where_the_model_l
     other = find(str(encoders.edited(folder, tmp_path / "other", pad_token_id=7)))
     with pytest.raises(UserError, match=r"padding token is 1 in its tokenizer and 7 in config\.json"):
         check_tokenizer(family, load(other, 2).model, load_tokenizer(other))
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value", "message"),
+    [
+        ("config.json", "hidden_act", "nonsense", "cannot be loaded"),
+        ("config.json", "pad_token_id", None, "no padding token"),
+        ("tokenizer.json", "model", [], "the tokenizer in .* cannot be read"),
+        ("vocabulary", "", "", "its tokenizer knows no word"),
+    ],
+)
+def test_what_is_read_to_predict_with_is_called_a_model(
+    tiny_encoder: Path, tmp_path: Path, file: str, key: str, value: object, message: str
+) -> None:
+    """It was called an encoder, which `predict`, `export` and a given checker have no option for."""
+    folder = Path(encoders.edited(tiny_encoder, tmp_path / "model"))
+    AutoModelForSequenceClassification.from_pretrained(tiny_encoder).save_pretrained(folder)
+    if file == "vocabulary":
+        (folder / "tokenizer.json").unlink(), (folder / "vocab.txt").unlink()
+    else:
+        (folder / file).write_text(json.dumps({**json.loads((folder / file).read_text()), key: value}))
+    (folder / "texts.csv").write_text("text\nfine\n")
+    with pytest.raises(UserError, match=rf"^model '.*{message}") as error:
+        predict(folder, folder / "texts.csv")
+    assert "encoder '" not in str(error.value)
 
 
 def test_of_a_bert_the_padding_token_may_be_another(edited: Callable[..., str]) -> None:

@@ -11,18 +11,21 @@ import pandas as pd
 import pytest
 import torch
 
-from bench.encoders.checkpoints import outputs
+from bench.encoders.checkpoints import find, outputs
 from bench.errors import UserError
 from bench.jobs import ScoresJob
 from bench.planning.plan import Plan
 from bench.planning.requirements import label_order
+from bench.precomputed.tokens import load as load_tokens
+from bench.store.layout import DONE
 from tasks import load
+from tests.helpers.encoders import make_encoder
 
 KIND = {"architectures": ["BertForSequenceClassification"]}
 
 
-def classifier(folder: Path, encoder: Path, names: list[str]) -> Path:
-    """A classifier with a random head, as Hugging Face saves it, with a tokenizer of its own."""
+def classifier(folder: Path, encoder: Path, names: list[str], **tokenizer: int) -> Path:
+    """A classifier with a random head, as Hugging Face saves it, with a tokenizer of its own and entries of it."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     torch.manual_seed(1)
@@ -31,7 +34,7 @@ def classifier(folder: Path, encoder: Path, names: list[str]) -> Path:
         encoder, id2label=named, label2id={name: k for k, name in named.items()}
     )
     model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(encoder).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(encoder, **tokenizer).save_pretrained(folder)
     return folder
 
 
@@ -83,7 +86,7 @@ def test_weights_are_the_predictions_of_the_users_checker(
     rows = data.take(np.searchsorted(data.ids, weights.index.to_numpy()))
     model = AutoModelForSequenceClassification.from_pretrained(checker).eval()
     encoded = AutoTokenizer.from_pretrained(checker)(
-        rows.texts, padding=True, truncation=True, max_length=32, return_tensors="pt"
+        rows.texts, padding=True, truncation=True, max_length=find(str(checker)).positions, return_tensors="pt"
     )
     with torch.inference_mode():
         probabilities = model(**encoded).logits.softmax(-1).numpy()
@@ -99,3 +102,30 @@ def test_another_checker_is_another_cell(run_here: Callable[..., Plan], tiny_enc
     (checker / "config.json").write_text(json.dumps({**weights, "id2label": {"0": "positive", "1": "negative"}}))
     other = run_here(methods="quality-only", quality_checker=str(checker), seeds=1)
     assert set(one.cells) != set(other.cells)
+
+
+@pytest.mark.parametrize(("own", "read"), [(8, 8), (32, 32), (10**30, None)])
+def test_a_given_checker_reads_texts_as_long_as_in_its_training(
+    run_here: Callable[..., Plan], tiny_encoder: Path, tmp_path: Path, own: int, read: int | None
+) -> None:
+    """The cells read 32 tokens. A tokenizer without a limit leaves that of the model, its positions."""
+    checker = classifier(tmp_path / "checker", tiny_encoder, ["negative", "positive"], model_max_length=own)
+    read = read or find(str(checker)).positions
+    plan = run_here(methods="quality-only", quality_checker=str(checker), seeds=1)
+    (scores,) = (job for job in plan.jobs.values() if isinstance(job, ScoresJob))
+    longest = max(load_tokens(scores.tokens).length)
+    done = json.loads((scores.folder / DONE).read_text())
+    assert (done["max_length"], done["truncated"] > 0) == (read, own == 8 or longest == read)
+    assert longest <= read
+    assert bool(done["notes"]) == (done["truncated"] > 0), "what is cut is said"
+    notes = " ".join(plan.sections[0]["notes"])
+    assert (f"reads {read} tokens of a text" in notes) == (own != 32), "another length than that of the cells is said"
+
+
+def test_nothing_of_a_given_checker_is_trained_so_its_blocks_may_be_fewer(
+    run_here: Callable[..., Plan], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    one_block = make_encoder(tmp_path / "one", "bert", layers=1)
+    checker = classifier(tmp_path / "checker", one_block, ["negative", "positive"])
+    plan = run_here(methods="quality-only", quality_checker=str(checker), settings={"train_layers": 2})
+    assert len(plan.cells) == 1
