@@ -274,6 +274,8 @@ class ReportEntry(BaseModel):
     preset: str
     protocol: str
     checker_encoder: str | None = None
+    section: str = ""  # what it differs in from sections with the same names; absent where there are none
+    sizes: dict[str, Any] = {}
 
 
 class ReportSection(ReportEntry):
@@ -283,7 +285,6 @@ class ReportSection(ReportEntry):
     baseline: str = ""
     seeds: list[int] = []
     settings: dict[str, Any] = {}
-    sizes: dict[str, Any] = {}
     hashes: dict[str, Any] = {}
     notes: list[str] = []
 

@@ -9,11 +9,12 @@ from typing import Any
 from bench.errors import UserError
 from bench.leaderboard.columns import NOTHING, percent, signed
 from bench.leaderboard.formats.prose import escape
+from bench.leaderboard.formats.to_json import NAMES
 from bench.store.files import read_json
 from bench.store.schemas import ComparedReport
 from tasks.errors import plural
 
-KEY = ("task_ref", "source", "encoder", "checker_encoder", "preset", "protocol")  # what identifies a section
+DETAILS = ("settings", "sizes", "hashes")  # in which sections of the same names may differ
 RULES = ("baseline", "delta", "correction", "family", "intervals", "allow_mixed")
 WITHIN = 0.0005  # accuracies that differ by less look equal in a report
 
@@ -33,16 +34,13 @@ def changes(old: Path, new: Path) -> Iterator[str]:
     ]
     if rules:
         yield "\n".join(["Rules and versions:", "", *map(escape, rules)])
-    first, second = sections(before), sections(after)
-    for name, keys in (
-        ("only in the old report", first.keys() - second),
-        ("only in the new report", second.keys() - first),
-    ):
-        if keys:
-            yield f"Sections {name}: {'; '.join(sorted(escape(title(one)) for one in keys))}."
-    for key in (key for key in second if key in first):
-        yield f"## {escape(title(key))}"
-        yield from changes_of(first[key], second[key], rows(before, key), rows(after, key))
+    pairs = paired(before["sections"], after["sections"])
+    for name, report, seen in (("old", before, [one for one, _ in pairs]), ("new", after, [two for _, two in pairs])):
+        if alone := [section for section in report["sections"] if all(section is not other for other in seen)]:
+            yield f"Sections only in the {name} report: {'; '.join(sorted(escape(title(one)) for one in alone))}."
+    for first, second in pairs:
+        yield f"## {escape(title(second))}"
+        yield from changes_of(first, second, rows(before, first), rows(after, second))
     yield (
         "A verdict that changed is no test of the difference between the reports: they may share cells, and more seeds "
         "or methods change the correction."
@@ -65,30 +63,49 @@ def words(value: Any) -> str:
     return NOTHING if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def identity(entry: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What identifies the section of an entry."""
-    return tuple(entry.get(name) for name in KEY)
+def names(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The names of the section that an entry is or belongs to."""
+    return tuple(entry.get(name) for name in NAMES)
 
 
-def title(key: tuple[Any, ...]) -> str:
-    """`twitter, bundled, MiniLM, quick, fixed`."""
-    return ", ".join(str(part) for part in key if part)
+def title(section: Mapping[str, Any]) -> str:
+    """`twitter, bundled, MiniLM, quick, fixed`, and what tells it from sections with the same names."""
+    known = list(dict.fromkeys([*map(str, filter(None, names(section))), section.get("section")]))
+    return ", ".join(str(part) for part in known if part)
 
 
-def sections(report: Mapping[str, Any]) -> dict[tuple[Any, ...], Mapping[str, Any]]:
-    """The sections of a report by what identifies them. Raises UserError where two are alike in that."""
-    result = {identity(section): section for section in report["sections"]}
-    if len(result) < len(report["sections"]):
+def paired(
+    old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]
+) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """The sections of two reports that are compared, in the order of the new one.
+
+    They have the same names. Where several sections have, those are compared that differ in the fewest settings, sizes
+    and data.
+    """
+    places = [(i, k) for k, second in enumerate(new) for i, first in enumerate(old) if names(first) == names(second)]
+    chosen: dict[int, int] = {}  # new -> old
+    for i, k in sorted(places, key=lambda place: distance(old[place[0]], new[place[1]])):
+        if k not in chosen and i not in chosen.values():
+            chosen[k] = i
+    return [(old[chosen[k]], new[k]) for k in sorted(chosen)]
+
+
+def distance(first: Mapping[str, Any], second: Mapping[str, Any]) -> int:
+    """In how many settings, sizes and hashes of data two sections differ."""
+    return sum(len(differing(first.get(name), second.get(name))) for name in DETAILS)
+
+
+def rows(report: Mapping[str, Any], section: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The rows of a section by label. Raises UserError where the report does not say which rows these are."""
+    alike = [other for other in report["sections"] if names(other) == names(section)]
+    keys = ("section", "sizes") if len(alike) > 1 else ()
+    if sum(all(other.get(key) == section.get(key) for key in keys) for other in alike) > 1:
         raise UserError(
-            f"a report has sections that differ in settings or data alone ({len(report['sections'])} sections, "
-            f"{len(result)} names), so their rows cannot be told apart: compare reports of single grids"
+            f"a report of an earlier version has {len(alike)} sections {title(section)}, and does not say to which of "
+            "them its rows belong; write it again with `bench report`"
         )
-    return result
-
-
-def rows(report: Mapping[str, Any], key: tuple[Any, ...]) -> dict[str, Mapping[str, Any]]:
-    """The rows of a section by label."""
-    return {row["label"]: row for row in report["rows"] if identity(row) == key}
+    own = [row for row in report["rows"] if names(row) == names(section)]
+    return {row["label"]: row for row in own if all(row.get(key) == section.get(key) for key in keys)}
 
 
 def changes_of(

@@ -20,12 +20,15 @@ from bench.store.files import flatten
 SCHEMA = 1
 SECTION = ("task", "task_ref", "source", "stand_in", "encoder", "checker_encoder", "preset", "protocol", "sizes")
 METHOD = ("method", "label", "hyperparameters", "core", "real_use", "real_rows", "select_rows", "selection", "pairing")
+NAMES = ("task_ref", "source", "encoder", "checker_encoder", "preset", "protocol")  # the names of a section
 WHOLE = ("hyperparameters", "failed", "sizes")  # objects that stay one value in the CSV and the data frame
 
 
 @functools.lru_cache(maxsize=1)  # the JSON and the CSV of a report
 def as_json(report: Report) -> dict[str, Any]:
     """The JSON value of a report."""
+    names = [tuple(section.spec.get(name) for name in NAMES) for section in report.sections]
+    alike = len(set(names)) < len(names)  # sections that differ in settings or data alone
     value = {
         "schema": SCHEMA,
         "command": report.manifest["command"],
@@ -35,8 +38,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "provenance": {"counterweight": report.provenance.package, **report.provenance.cells},
         "overall": [overall_json(group) for group in overall(report.sections)],
         "parts": {extra.key: [asdict(row) for row in extra.rows] for extra in report_tables(report)},
-        "sections": [section_json(section) for section in report.sections],
-        "rows": [row_json(section, row) for section in report.sections for row in section.rows],
+        "sections": [section_json(section, alike) for section in report.sections],
+        "rows": [row_json(section, row, alike) for section in report.sections for row in section.rows],
     }
     return dict(clean(value))
 
@@ -46,7 +49,12 @@ def overall_json(group: Overall) -> dict[str, Any]:
     return {key: value for key, value in asdict(group).items() if key != "rules"}
 
 
-def section_json(section: Section) -> dict[str, Any]:
+def place(section: Section, alike: bool) -> dict[str, str]:
+    """What a section differs in from the others of its task, where the names of sections do not tell them apart."""
+    return {"section": ", ".join(section.axes)} if alike else {}
+
+
+def section_json(section: Section, alike: bool) -> dict[str, Any]:
     """A section: what its rows have in common, and its extra tables."""
     spec = section.spec
     more = (
@@ -64,6 +72,7 @@ def section_json(section: Section) -> dict[str, Any]:
     )
     return {
         **{key: spec[key] for key in (*SECTION, *more, "generated_size") if key in spec},
+        **place(section, alike),
         "baseline": section.baseline,
         "advice": answer_json(section),
         "quality_checker": asdict(section.quality),
@@ -72,10 +81,11 @@ def section_json(section: Section) -> dict[str, Any]:
     }
 
 
-def row_json(section: Section, row: Row) -> dict[str, Any]:
+def row_json(section: Section, row: Row, alike: bool) -> dict[str, Any]:
     """One method in one section."""
     return {
         **{key: section.spec.get(key) for key in SECTION},
+        **place(section, alike),
         **{key: row.spec.get(key) for key in METHOD},
         "n_seeds": len(row.cells),
         "n_planned": len(row.seeds),

@@ -77,9 +77,56 @@ def test_a_report_of_an_earlier_version_has_fewer_entries(tmp_path, capsys):
     assert "- seeds: – → 0, 1, 2" in out
 
 
-def test_sections_that_cannot_be_told_apart_are_an_error(tmp_path, capsys):
-    folder = written(tmp_path)
-    changed_json(folder, lambda value: value["sections"].append(value["sections"][0]))
+def both(root, *settings):
+    """The folder of a report with a section for each of some settings, which have the same names."""
+    sections = []
+    for number, own in enumerate(settings):
+        store = FakeStore(root / str(number), rows=60, settings={"updates": 48, "batch_size": 32, "lr": 3e-4, **own})
+        section = store.method("ce").method("dimp", skill=2.0 + own.get("updates", 0) / 48).section
+        for method in section["methods"]:
+            method["cells"] = {seed: f"{number}/{path}" for seed, path in method["cells"].items()}
+        sections.append(section)
+    manifest = {**store.manifest(), "sections": sections}
+    return write_report(manifest, root, root / "reports", figures=False).parent
+
+
+def test_sections_that_differ_in_settings_alone_are_compared_with_the_nearest(tmp_path, capsys):
+    old = both(tmp_path / "old", {"updates": 48}, {"updates": 96}, {"lr": 1e-4})
+    new = both(tmp_path / "new", {"updates": 96, "lr": 5e-4}, {"updates": 48})
+    code, out, error = bench(capsys, "changes", str(old), str(new))
+    assert code == 0, error
+    name = "twitter, bundled, sentence-transformers/all-MiniLM-L6-v2, quick, fixed"
+    assert f"Sections only in the old report: {name}, updates 48, lr 0.0001." in out
+    first, second = out.split("## ")[1:]
+    assert first.startswith(f"{name}, updates 96, lr 0.0005")
+    assert "- settings: lr 0.0003 → 0.0005" in first
+    assert second.startswith(f"{name}, updates 48, lr 0.0003")
+    assert "settings" not in second
+    assert "2 methods without a change" in second, "its rows are its own, not those of the other section"
+
+
+def test_a_report_with_one_section_beside_one_with_two(tmp_path, capsys):
+    old, new = both(tmp_path / "old", {}), both(tmp_path / "new", {"updates": 96}, {})
+    code, out, error = bench(capsys, "changes", str(old), str(new))
+    assert code == 0, error
+    assert "Sections only in the new report" in out
+    assert "updates 96" in out
+    assert "2 methods without a change" in out
+
+
+def test_rows_of_an_earlier_version_that_belong_to_one_of_two_sections_are_an_error(tmp_path, capsys):
+    folder = both(tmp_path, {}, {"updates": 96})
+    changed_json(folder, lambda value: [entry.pop("section") for entry in (*value["sections"], *value["rows"])])
     code, _, error = bench(capsys, "changes", str(folder), str(folder))
     assert code == 2
-    assert "2 sections, 1 names" in error
+    assert "write it again with `bench report`" in error
+
+
+def test_the_names_of_sections_stand_in_a_report_only_where_they_are_needed(tmp_path):
+    one, two = (
+        json.loads((folder / "leaderboard.json").read_text())
+        for folder in (both(tmp_path / "1", {}), both(tmp_path / "2", {}, {"updates": 96}))
+    )
+    assert "section" not in one["sections"][0]
+    assert "section" not in one["rows"][0]
+    assert {row["section"] for row in two["rows"]} == {"updates 48", "updates 96"}
