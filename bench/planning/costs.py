@@ -17,7 +17,7 @@ from bench.errors import UserError
 from bench.jobs import CellJob, EmbeddingsJob, Job, StatesJob, TokensJob
 from bench.planning import estimate
 from bench.store.files import read_json
-from bench.store.layout import DONE
+from bench.store.layout import DONE, VERSIONS
 from bench.store.schemas import Environment, Spec, Timing
 
 BACKWARD = 2  # a backward pass costs as much as so many forward passes
@@ -80,7 +80,7 @@ def measure(root: Path, gpu: bool) -> Measured:
     for folder in newest:
         try:
             spec, timing = read_json(folder / "spec.json", Spec), read_json(folder / "timing.json", Timing)
-            environment = read_json(folder / "env.json", Environment)
+            environment = read_json(folder / VERSIONS, Environment)
         except (UserError, OSError):
             continue  # a damaged cell is reported where it is used
         passed, own = rows_passed(timing.get("passes", {})), str(environment.get("device"))

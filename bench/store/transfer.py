@@ -14,14 +14,14 @@ from pathlib import Path
 from bench.store.files import read_json, write_bytes, write_json
 from bench.store.folders import State, adopt, state
 from bench.store.integrity import DIGESTS, SEAL
-from bench.store.layout import DONE
+from bench.store.layout import DONE, VERSIONS
 from bench.store.looks import LOOKS
 from bench.store.manifest import GRIDS
 from bench.store.schemas import Imported, SeedsRead
 
 IMPORTED = ".imported"
 CHECKER = "checker"  # the precomputed tables that are results of a training, as cells are
-TIMES = ("timing.json", "env.json", "log.txt")  # files that differ between two computations of the same cell
+TIMES = ("timing.json", VERSIONS, "log.txt")  # files that differ between two computations of the same cell
 
 
 @dataclass

@@ -9,47 +9,11 @@ from __future__ import annotations
 import sys
 
 if sys.platform == "win32":
-    from bench.system.windows import (
-        ENDING,
-        MOST_PROCESSES,
-        START_METHOD,
-        UNUSABLE,
-        allow,
-        allowed,
-        claim_space,
-        create_locked,
-        flush,
-        folder_name,
-        ignoring_interrupts,
-        is_locked,
-        lock,
-        patiently,
-        remove_locked,
-        space_of,
-        user,
-    )
+    from bench.system.windows import *  # noqa: F403
 else:
-    from bench.system.posix import (
-        ENDING,
-        MOST_PROCESSES,
-        START_METHOD,
-        UNUSABLE,
-        allow,
-        allowed,
-        claim_space,
-        create_locked,
-        flush,
-        folder_name,
-        ignoring_interrupts,
-        is_locked,
-        lock,
-        patiently,
-        remove_locked,
-        space_of,
-        user,
-    )
+    from bench.system.posix import *  # noqa: F403
 
-__all__ = [
+__all__ = [  # noqa: F405
     "ENDING",
     "MOST_PROCESSES",
     "START_METHOD",

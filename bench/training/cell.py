@@ -15,6 +15,7 @@ from bench.jobs import CellJob
 from bench.stats.metrics import METRICS
 from bench.store.files import write_json
 from bench.store.folders import finish
+from bench.store.layout import VERSIONS
 from bench.tracking.live import live_curves
 from bench.training import save_model
 from bench.training.batches import within_memory
@@ -51,7 +52,7 @@ def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) ->
     """Train, evaluate and write one cell, with `training` in place of `train` if given. Returns its metrics."""
     began = time.perf_counter()
     write_json(job.folder / "spec.json", dict(job.spec_json))
-    write_json(job.folder / "env.json", environment())
+    write_json(job.folder / VERSIONS, environment())
     trained = (training or train_within_memory)(job)
     history, test = trained.history, trained.test
     write_results(job, history, test, trained.scores)

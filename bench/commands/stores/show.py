@@ -15,7 +15,7 @@ from bench.store.files import flatten, json_lines, read_json
 from bench.store.find import title
 from bench.store.folders import failure, state_word
 from bench.store.integrity import INTERNAL, damage
-from bench.store.layout import DONE, LOG, MODEL
+from bench.store.layout import DONE, LOG, MODEL, VERSIONS
 from bench.store.schemas import Environment, Metrics, Spec, Timing, Update
 from bench.store.tables import Kind, read_table
 from tasks.errors import plural, short_repr
@@ -47,7 +47,7 @@ def show(folder: Path) -> Iterator[str]:
     yield from block_of("metrics", folder / DONE, Metrics)
     yield from block_of("timing", folder / "timing.json", Timing)
     yield from curves(folder / "history.jsonl")
-    yield from block_of("environment", folder / "env.json", Environment)
+    yield from block_of("environment", folder / VERSIONS, Environment)
     if (folder / MODEL).is_dir():
         yield f"model: {folder / MODEL} ({', '.join(sorted(path.name for path in (folder / MODEL).iterdir()))})"
     lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines() if (folder / LOG).exists() else []
@@ -123,7 +123,7 @@ def diff(a: Path, b: Path) -> Iterator[str]:
     yield f"b: {title(other)} ({b})"
     for name, keys in GROUPS.items():
         yield from differences(name, *(readable(spec, keys) for spec in (one, other)))
-    yield from differences("versions", *(optional(folder / "env.json", Environment) for folder in (a, b)))
+    yield from differences("versions", *(optional(folder / VERSIONS, Environment) for folder in (a, b)))
     yield from metrics_of_both(*(optional(folder / DONE, Metrics) for folder in (a, b)))
     yield from agreement(a, b)
 

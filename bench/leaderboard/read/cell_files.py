@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.store.files import read_json
+from bench.store.layout import VERSIONS
 from bench.store.schemas import Environment, Timing
 
-PREDICTIONS, TIMING, VERSIONS = "predictions.parquet", "timing.json", "env.json"
+PREDICTIONS, TIMING = "predictions.parquet", "timing.json"
 HISTORY, WEIGHTS, TRAIN_SCORES = "history.jsonl", "weights.parquet", "train_scores.parquet"
 
 
