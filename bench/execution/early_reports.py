@@ -79,13 +79,18 @@ class EarlyReports:
                 self.process.start()
 
     def finish(self) -> None:
-        """Wait for the report that is being written, if there is one, and print its ranking."""
+        """Wait for the report that is being written, if there is one, and print its ranking.
+
+        Nothing is printed once all seeds are whole: the last report, which follows at once, has all of them.
+        """
         if self.process is None:
             return
         self.process.join()
         written, self.process = self.process.exitcode == 0, None
         now = time.monotonic()
         self.next_at = now + PAUSE * (now - self.began)
+        if self.whole == self.seeds:
+            return
         for line in self.rankings() if written else ():
             self.say(line)
         name = self.reports / "leaderboard.md"

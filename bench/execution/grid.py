@@ -50,6 +50,7 @@ from bench.store.leases import registered
 from bench.store.looks import record_look, with_looks
 from bench.store.manifest import save
 from bench.tracking.report import log_report
+from bench.tracking.trackers import check_folders
 from tasks.errors import plural
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ def run_here(
         require_limits(engine.count(options.workers))
     for folder in (options.reports, plan.root):
         writable(folder)
+    if engine.here:
+        check_folders(options.track)
     earlier = models(plan) if options.save_models == "best" else set()
     with registered(plan.root), beside_others(plan, say) as others:
         for note in add_notes(manifest, plan, check_encoders(plan)):

@@ -26,6 +26,7 @@ class Tracker:
     packages: tuple[str, ...]
     open: Callable[[MirrorJob, Spec], GeneralTracker] | None = None
     write: Callable[[MirrorJob], list[str]] | None = None  # in place of `open`; returns lines to print
+    folder: str = ""  # the environment variable with the folder of its files, if it has one
 
 
 def own_folder(job: MirrorJob, variable: str = "") -> str:
@@ -116,12 +117,12 @@ def open_swanlab(job: MirrorJob, spec: Spec) -> GeneralTracker:
 
 
 TRACKERS = {
-    "wandb": Tracker(("wandb",), write=to_wandb),
+    "wandb": Tracker(("wandb",), write=to_wandb, folder="WANDB_DIR"),
     "tensorboard": Tracker(("tensorboard", "tensorboardX"), open_tensorboard),
     "mlflow": Tracker(("mlflow",), open_mlflow),
-    "trackio": Tracker(("trackio",), open_trackio),
-    "comet_ml": Tracker(("comet_ml",), open_comet_ml),
-    "clearml": Tracker(("clearml",), open_clearml),
+    "trackio": Tracker(("trackio",), open_trackio, folder="TRACKIO_DIR"),
+    "comet_ml": Tracker(("comet_ml",), open_comet_ml, folder="COMET_OFFLINE_DIRECTORY"),
+    "clearml": Tracker(("clearml",), open_clearml, folder="CLEARML_CACHE_DIR"),
     "dvclive": Tracker(("dvclive",), open_dvclive),
     "aim": Tracker(("aim",), open_aim),
     "swanlab": Tracker(("swanlab",), open_swanlab),

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError, unknown
 from bench.jobs import MirrorJob
-from bench.store.files import read_json
+from bench.store.files import read_json, writable
 from bench.store.folders import finish
 from bench.tracking import lineage
 from bench.tracking.registry import TRACKERS
 from bench.tracking.values import send
-from bench.tracking.wandb_runs import in_sweep
+from bench.tracking.wandb_runs import in_sweep, wanted_mode
 from tasks.errors import short_repr
 
 
@@ -56,6 +58,18 @@ def check(track: str, cells: int, artifacts: Collection[str], *, live: bool = Fa
             f"in a W&B sweep a trial is one run of one cell, not of {cells} cells; give one method, task and seed"
         )
     return trackers
+
+
+def check_folders(track: str) -> None:
+    """Raise UserError if a tracker of `track` cannot write its files. The folder of the others is in the store."""
+    for name in names(track):
+        variable = TRACKERS[name].folder
+        folder = os.environ.get(variable) or ("." if name == "wandb" and wanted_mode() != "disabled" else "")
+        try:
+            if variable and folder:
+                writable(Path(folder).expanduser())
+        except UserError as error:
+            raise UserError(f"--track {name} {error}; set {variable} to a folder that can be written to") from error
 
 
 def build(job: MirrorJob) -> dict[str, Any]:

@@ -95,6 +95,31 @@ def test_the_ranking_names_the_best_and_the_baseline_without_failed_ones(tmp_pat
     assert early.ranking(more) == "1 a 90.0, 2 c 80.0, 3 d 75.0, 4 f 60.5, 5 e 60.0, 6 ce 55.0 (of 7 methods)"
 
 
+def test_after_the_last_cell_nothing_is_so_far(
+    tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last cells may end while the report of the seeds before is written."""
+    monkeypatch.setattr(EarlyReports, "rankings", lambda self: ["a ranking"])
+    for last, lines in ((2, ["a ranking", f"2 of 3 seeds so far: {tmp_path / 'reports' / 'leaderboard.md'}"]), (3, [])):
+        said: list[str] = []
+        early = early_reports(tmp_path, tiny_encoder, said)
+        early.process, early.written = Ended(), 2  # type: ignore[assignment]
+        for identity, number in early.seed_of.items():
+            if number < last:
+                early.queue.done(early.queue.jobs[identity])
+        early.finish()
+        assert said == lines
+
+
+class Ended:
+    """A process that wrote its report."""
+
+    exitcode = 0
+
+    def join(self) -> None:
+        """It has ended."""
+
+
 def test_a_report_that_cannot_be_written_does_not_stop_the_run(tmp_path: Path, tiny_encoder: Path) -> None:
     said: list[str] = []
     early = early_reports(tmp_path, tiny_encoder, said)

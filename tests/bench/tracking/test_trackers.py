@@ -13,12 +13,15 @@ from unittest.mock import MagicMock
 import accelerate.tracking
 import pytest
 
+from bench.config.request import make_request
 from bench.errors import UserError
+from bench.execution.grid import Options, run
 from bench.jobs import MirrorJob
 from bench.store.files import write_json, write_text
 from bench.store.folders import finish
 from bench.tracking import trackers
 from bench.tracking.registry import TRACKERS
+from bench.tracking.trackers import check_folders
 
 OTHERS = sorted(TRACKERS.keys() - {"wandb"})
 
@@ -163,3 +166,31 @@ def test_live_curves_are_not_for_a_sweep(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("WANDB_SWEEP_ID", "s")
     with pytest.raises(UserError, match="in a W&B sweep trials are sent when they are finished"):
         trackers.check("wandb", 1, (), live=True)
+
+
+@pytest.mark.parametrize("track", ["wandb", "tensorboard,wandb", "trackio"])
+def test_a_folder_that_a_tracker_cannot_write_to_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, track: str
+) -> None:
+    """W&B would write to a temporary folder, while the run says that its files are in WANDB_DIR."""
+    variable = "TRACKIO_DIR" if track == "trackio" else "WANDB_DIR"
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(variable, str(tmp_path / "file" / "runs"))
+    with pytest.raises(UserError, match=rf"cannot write to .*runs: .*file is a file, not a folder; set {variable} to"):
+        check_folders(track)
+    check_folders("none")
+    monkeypatch.setenv(variable, str(tmp_path / "new"))
+    check_folders(track)
+    assert (tmp_path / "new").is_dir(), "W&B leaves a folder that does not exist for a temporary one"
+
+
+def test_a_run_checks_the_folders_of_its_trackers_before_it_trains(
+    tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path / "file"))
+    request = make_request(methods="ce", tasks="twitter", seeds=1, encoder=str(tiny_encoder), preset="smoke")
+    options = Options(out=tmp_path / "runs", reports=tmp_path / "reports", track="wandb")
+    with pytest.raises(UserError, match="set WANDB_DIR to a folder"):
+        run(request, options, lambda line: None)
+    assert not (tmp_path / "runs" / "twitter").exists()
