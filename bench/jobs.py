@@ -216,6 +216,7 @@ class TokensJob(Job):
     """Tokenise the n texts of one role."""
 
     kind = "tokens"
+    role: str  # in messages
     texts: list[str]
     pairs: list[str] | None
     checkpoint: Checkpoint

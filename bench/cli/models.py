@@ -73,8 +73,8 @@ def predict(
 
     A file that has labels too gives the accuracy.
     """
+    from bench.commands.models.predict import Target, write_predictions
     from bench.commands.models.predict import predict as predictions_of
-    from bench.commands.models.predict import write_predictions
     from bench.commands.models.train import labelled
     from bench.commands.output_file import writable, writable_table
     from bench.execution.limits import require_device
@@ -89,9 +89,10 @@ def predict(
     named: dict[ColumnRole, str | None] = {"text": text, "text_pair": text_pair, "label": label}
     columns = {what: column for what, column in named.items() if column is not None}
     reading = Reading(columns, parsed_labels(labels, "--labels"), skip_empty=skip_empty)
+    target = Target(to, as_submission)
     with using(device):
-        found = predictions_of(model_of(model, out), file, reading)
-    print_all(write_predictions(found, to, as_submission=as_submission))
+        found = predictions_of(model_of(model, out), file, reading, target)
+    print_all(write_predictions(found, target))
     say(f"predictions: {to}")
 
 

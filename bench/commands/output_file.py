@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ def writable(path: Path, reads: Iterable[object] = ()) -> None:
     parent = next(folder for folder in path.absolute().parents if folder.exists())
     if not parent.is_dir():
         raise UserError(f"--to {path}: {parent} is a file, not a folder")
+    if not os.access(parent, os.W_OK):
+        raise UserError(f"--to {path}: cannot write to {parent}: permission denied; name another folder")
     files = [user_path(file) for file in reads if isinstance(file, str | Path)]
     if path.exists() and any(file.exists() and file.samefile(path) for file in files):
         raise UserError(f"--to {path} is a file that this command reads, and would be replaced; give another name")
@@ -50,6 +53,26 @@ def write_table(frame: pd.DataFrame, path: Path) -> Iterator[str]:
         yield f"{texts} now begin with '; a .jsonl or .parquet file has all texts unchanged"
 
 
+def check_columns(columns: Mapping[str, Sequence[Any]], path: Path) -> None:
+    """Raise UserError for columns that a table of the path's format cannot hold."""
+    import pandas as pd
+    import pyarrow as pa
+
+    if path.suffix.lower() == ".parquet":
+        try:
+            pa.Table.from_pandas(
+                pd.DataFrame({name: pd.Series(cells, dtype=object) for name, cells in columns.items()})
+            )
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            raise not_parquet(error) from error
+
+
+def not_parquet(error: Exception) -> UserError:
+    """The error for a column whose values Parquet cannot hold together."""
+    reason = ", ".join(map(str, error.args))
+    return UserError(f"the table cannot be written as Parquet ({reason}); a .jsonl file holds any columns")
+
+
 def to_csv(frame: pd.DataFrame, path: Path) -> int:
     """Write CSV and return how many cells were escaped: `'` before a text that a spreadsheet takes for a formula."""
     content, escaped = csv_of(frame)
@@ -64,10 +87,7 @@ def to_parquet(frame: pd.DataFrame, path: Path) -> int:
     try:
         frame.to_parquet(path, index=False)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        reason = ", ".join(map(str, error.args))
-        raise UserError(
-            f"the table cannot be written as Parquet ({reason}); a .jsonl file holds any columns"
-        ) from error
+        raise not_parquet(error) from error
     return 0
 
 

@@ -64,7 +64,7 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     ----------
     classes_ : (C,) the labels, in the order of the columns of `predict_proba`.
     model_, tokenizer_ : the trained model and its tokenizer, of `transformers`.
-    notes_ : lines on the rows, such as which labels were left out.
+    notes_ : lines on the rows, such as which labels were left out, and how many texts were cut.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         self.classes_ = original_labels(
             data.spec.labels, *(as_given(rows, data.columns[role].label) for role, rows in given.items())
         )
-        self.notes_ = list(data.notes)
+        self.notes_ = [*data.notes, *self._cut_notes(data)]
         return self
 
     @contextmanager
@@ -155,8 +155,20 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         self.tokenizer_ = load_tokenizer(checkpoint)
         self.positions_, self.pairs_ = checkpoint.positions, data.spec.pair
 
+    def _cut_notes(self, data: TaskData) -> Iterator[str]:
+        """A note, which is a warning too, on the rows of each role whose texts the training cut."""
+        labeller = Labeller(self.model_, self.tokenizer_, self.positions_)
+        for role, rows in (("generated", data.generated), ("real", data.pool)):
+            if cut := labeller.cut([*zip(rows.texts, *([rows.pairs] if rows.pairs else []), strict=True)]):
+                note = labeller.cut_note(cut, len(rows), f"{role} text")
+                warnings.warn(f"{note}; max_length in settings sets another length", stacklevel=3)
+                yield note
+
     def predict_proba(self, texts: Sequence[Any]) -> FloatArray:
-        """(n, C) probabilities of the labels in the order of `classes_`. Raises UserError for texts of another kind."""
+        """(n, C) probabilities of the labels in the order of `classes_`. Texts that are cut are counted in a warning.
+
+        Raises UserError for texts of another kind.
+        """
         check_is_fitted(self, "model_")
         # A list of a text has letters, and one of a table has the names of its columns.
         if isinstance(texts, str | Mapping | None) or hasattr(texts, "columns"):
@@ -176,7 +188,11 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             return np.zeros((0, len(self.classes_)))
         first = [text[0] for text in texts] if self.pairs_ else texts
         second = [text[1] for text in texts] if self.pairs_ else None
-        return Labeller(self.model_, self.tokenizer_, self.positions_).probabilities(first, second)[0]
+        labeller = Labeller(self.model_, self.tokenizer_, self.positions_)
+        found, cut = labeller.probabilities(first, second)
+        if cut:
+            warnings.warn(f"{labeller.cut_note(cut, len(texts))}, as in the training", stacklevel=2)
+        return found
 
     def predict(self, texts: Sequence[Any]) -> Array:
         """(n,) the most probable label of each text."""

@@ -165,7 +165,7 @@ class ExternalChecker(Checker):
         own = outputs(read_json(checkpoint.path / "config.json"), checkpoint.name)
         order = label_order(own, planner.data.spec.labels, checkpoint.name)
         length = planner.length_of(checkpoint)
-        tokens = planner.tokens(planner.base, checkpoint, length)
+        tokens = planner.tokens(planner.base, "generated", checkpoint, length)
         folder = precomputed_path(planner.plan.root, "scores", digest([SCHEMA, tokens.name, checkpoint.hash, order]))
         job = ScoresJob(
             f"scores/{folder.name}",

@@ -66,7 +66,10 @@ class SectionRows:
         division = self.protocol.divide(data.spec, real, self.seed_of("real", seed))
         small = self.small_role(real)
         # Scored rows get no labels: before noise theirs are the true ones, which a worker must not hold.
-        scored, generated = replace(self.role(self.base), labels=np.full(len(self.base), -1)), data.generated
+        scored, generated = (
+            replace(self.role(self.base, "generated"), labels=np.full(len(self.base), -1)),
+            data.generated,
+        )
         index = positions(self.base.ids, generated.origins)
         roles = {
             "scored": scored,
@@ -116,14 +119,14 @@ class SectionRows:
         texts alone, so that the other seeds of a grid do not change it.
         """
         index, own = positions(self.real_rows.ids, real.ids), self.tokens_of(real, self.checkpoint).name
-        return replace(self.role(self.real_rows), ids=real.ids, labels=real.labels, index=index, texts=own)
+        return replace(self.role(self.real_rows, "real"), ids=real.ids, labels=real.labels, index=index, texts=own)
 
     def test_role(self, test: Rows) -> RoleRows:
         """The role of the test rows. The folds of a cross-validation share the folder of all real rows."""
         if not self.data.folds:
-            return self.role(test)
+            return self.role(test, "test")
         index, own = positions(self.data.pool.ids, test.ids), self.tokens_of(test, self.checkpoint).name
-        return replace(self.role(self.data.pool), ids=test.ids, labels=test.labels, index=index, texts=own)
+        return replace(self.role(self.data.pool, "real"), ids=test.ids, labels=test.labels, index=index, texts=own)
 
     @cached_property
     def real_rows(self) -> Rows:
@@ -146,9 +149,12 @@ class SectionRows:
         content = [rows.content_hash(with_labels=False), checkpoint.tokenizer_hash, length]
         return self.table_folder("tokens", content)
 
-    def role(self, rows: Rows) -> RoleRows:
-        """A role with its tokens and, where layers are frozen, the states after them or embeddings; all are planned."""
-        tokens = self.tokens(rows, self.checkpoint)
+    def role(self, rows: Rows, name: str) -> RoleRows:
+        """The role `name` with its tokens and, where layers are frozen, the states after them or embeddings.
+
+        All of these are planned.
+        """
+        tokens = self.tokens(rows, name, self.checkpoint)
         layers = self.settings.train_layers
         if layers == "all":
             return RoleRows(rows.ids, rows.labels, np.arange(len(rows)), tokens, None, tokens.name)
@@ -196,12 +202,14 @@ class SectionRows:
                 notes.append(f"{name} checker: {Path(given.name).name} {says if given.longest else guess}")
         return notes
 
-    def tokens(self, rows: Rows, checkpoint: Checkpoint, length: int | None = None) -> Path:
-        """Plan the rows' tokens, at most `length` or else `max_length` of each text, and return their folder."""
+    def tokens(self, rows: Rows, role: str, checkpoint: Checkpoint, length: int | None = None) -> Path:
+        """Plan the tokens of a role's rows, at most `length` or else `max_length` of each; returns their folder."""
         length = length or self.settings.max_length
         folder = self.tokens_of(rows, checkpoint, length)
         self.job_of_folder[folder] = self.plan.add(
-            TokensJob(f"tokens/{folder.name}", folder, self.plan.root, (), rows.texts, rows.pairs, checkpoint, length)
+            TokensJob(
+                f"tokens/{folder.name}", folder, self.plan.root, (), role, rows.texts, rows.pairs, checkpoint, length
+            )
         )
         return folder
 

@@ -12,7 +12,6 @@ import numpy as np
 from bench.store.files import read_json
 from bench.store.folders import finish
 from bench.store.layout import DONE
-from tasks.errors import plural
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 def build(job: ScoresJob) -> dict[str, Any]:
     """Write (n, C) log-probabilities in the task's order of labels.
 
-    Returns the counts, and a note if texts are cut. Raises UserError for a model that lacks weights.
+    Returns the counts. Raises UserError for a model that lacks weights.
     """
     import torch
 
@@ -48,8 +47,6 @@ def build(job: ScoresJob) -> dict[str, Any]:
     log_probs = torch.log_softmax(logits, dim=-1)[:, list(job.order)].cpu().numpy()
     write_scores(job.folder / "train_scores.parquet", np.asarray(job.ids), log_probs, "logp")
     cut = read_json(job.tokens / DONE)["truncated"]
-    where = f"{job.checkpoint.title}: {cut:,} of {plural(len(table), 'generated text')}"
-    notes = [f"{where} cut after {job.max_length} tokens, the most that it reads"] if cut else []
-    summary = {"rows": len(table), "max_length": job.max_length, "truncated": cut, "notes": notes}
+    summary = {"rows": len(table), "max_length": job.max_length, "truncated": cut}
     finish(job.folder, summary)
     return summary

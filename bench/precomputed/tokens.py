@@ -19,6 +19,7 @@ from bench.precomputed import token_spans
 from bench.store.files import read_json
 from bench.store.folders import finish
 from bench.store.layout import DONE
+from tasks.errors import plural
 
 EMBEDDINGS = "embeddings.npy"  # (n, H): of the folder of embeddings
 
@@ -91,7 +92,7 @@ class TokenTable:
 
 
 def build(job: TokensJob) -> dict[str, Any]:
-    """Tokenise the job's texts, each once, and write their arrays. Returns the counts.
+    """Tokenise the job's texts, each once, and write their arrays. Returns the counts, and a note if texts are cut.
 
     Raises UserError for a tokenizer without a padding token.
     """
@@ -116,7 +117,17 @@ def build(job: TokensJob) -> dict[str, Any]:
     counts = {"rows": len(rows), "tokens": int(lengths[text_of_row].sum()), "truncated": int(cut[text_of_row].sum())}
     padding = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
     finish(job.folder, {**counts, "padding": padding})
-    return counts
+    return {**counts, "notes": [cut_note(job, counts["truncated"])] if counts["truncated"] else []}
+
+
+def cut_note(job: TokensJob, cut: int) -> str:
+    """The line on texts whose end is not read."""
+    mend = "--max-length sets another length"
+    own = f"the most that {job.checkpoint.title} reads"
+    return (
+        f"{cut:,} of {plural(len(job.texts), f'{job.role} text')} cut after {job.max_length} tokens"
+        f"{', ' + own if job.checkpoint.kind == 'model' else '; ' + mend}"
+    )
 
 
 def longer(tokenizer: Any, texts: Sequence[tuple[str, ...]], length: int) -> list[bool]:

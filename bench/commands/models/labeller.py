@@ -11,6 +11,7 @@ import numpy as np
 from bench import devices
 from bench.encoders.checkpoints import Checkpoint, longest
 from bench.errors import UserError
+from tasks.errors import plural
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,14 +59,20 @@ class Labeller:
         logits: Tensor = self.model(**batch).logits
         return logits.softmax(dim=-1)
 
-    def _cut(self, columns: Sequence[Sequence[str]], ids: Sequence[Sequence[int]]) -> int:
-        """How many texts have more tokens than the limit."""
+    def cut_note(self, cut: int, count: int, what: str = "text") -> str:
+        """`3 of 20 texts cut after 128 tokens`."""
+        return f"{cut:,} of {plural(count, what)} cut after {self.limit} tokens"
+
+    def cut(self, texts: Sequence[tuple[str, ...]]) -> int:
+        """How many texts, or pairs of them, have more tokens than the limit."""
         from bench.precomputed.tokens import longer
 
-        if self.limit is None:
-            return 0
-        full = [texts for texts, row in zip(zip(*columns, strict=True), ids, strict=True) if len(row) == self.limit]
-        return sum(longer(self.tokenizer, full, self.limit))
+        return 0 if self.limit is None else sum(longer(self.tokenizer, texts, self.limit))
+
+    def _cut(self, columns: Sequence[Sequence[str]], ids: Sequence[Sequence[int]]) -> int:
+        """The same for tokenised columns of texts, of which only those at the limit are tokenised again."""
+        rows = zip(zip(*columns, strict=True), ids, strict=True)
+        return self.cut([texts for texts, row in rows if len(row) == self.limit])
 
 
 @dataclass(frozen=True)

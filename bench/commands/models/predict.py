@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.commands.models.labeller import load_labeller
 from bench.commands.models.texts_file import AS_USUAL, OF_INPUT, Texts, read_texts
-from bench.commands.output_file import write_table
+from bench.commands.output_file import check_columns, write_table
 from bench.encoders.checkpoints import Checkpoint, find, outputs
 from bench.errors import UserError
 from bench.store.files import read_json, write_text
@@ -61,16 +61,35 @@ class Predictions:
         )
 
 
-def predict(model: Path | str, file: Path, reading: Reading = AS_USUAL) -> Predictions:
+@dataclass(frozen=True)
+class Target:
+    """Where predictions are written: a table by the suffix of the path, or a submission."""
+
+    path: Path | None = None
+    as_submission: bool = False
+
+    def check(self, labels: Sequence[str], texts: Texts) -> None:
+        """Raise UserError for labels of a model, ids or columns of a file that the target cannot hold."""
+        if self.as_submission:
+            check_submission(labels, texts.ids)
+        elif self.path is not None:
+            check_columns(texts.columns, self.path)
+
+
+ANYWHERE = Target()
+
+
+def predict(model: Path | str, file: Path, reading: Reading = AS_USUAL, target: Target = ANYWHERE) -> Predictions:
     """The predictions of a model for the texts of a file, which is read as `reading` says.
 
-    Raises UserError or DataError.
+    Raises UserError or DataError, before anything is predicted also for what cannot be written to the target.
     """
     checkpoint = find(str(model), "model")
     config = read_json(checkpoint.path / "config.json")
     labels = outputs(config, str(model))
     texts = read_texts(file, reading)
     check_inputs(config.get("inputs"), texts.second is not None, str(model), file)
+    target.check(labels, texts)
     found, notes = classify(checkpoint, len(labels), texts)
     return predictions_of(texts, labels, found, notes)
 
@@ -94,9 +113,9 @@ def classify(checkpoint: Checkpoint, n_classes: int, texts: Texts) -> tuple[Floa
         found, cut = labeller.probabilities(texts.first, texts.second)
     except (RuntimeError, ValueError, TypeError, LookupError) as error:  # of a model that does not fit its tokenizer
         raise UserError(f"{checkpoint.title} fails on these texts ({first_line(error)})") from error
-    count = plural(len(texts.first), "text" if texts.second is None else "pair")
-    notes = [f"{cut:,} of {count} cut after {labeller.limit} tokens, the most that the model takes"] if cut else []
-    return found, notes
+    what = "text" if texts.second is None else "pair"
+    note = f"{labeller.cut_note(cut, len(texts.first), what)}, the most that the model takes"
+    return found, [note] if cut else []
 
 
 def predictions_of(texts: Texts, labels: Sequence[str], found: FloatArray, notes: Sequence[str]) -> Predictions:
@@ -125,23 +144,30 @@ def free_names(names: Sequence[str], taken: Mapping[str, object]) -> dict[str, s
     return result
 
 
+def check_submission(labels: Sequence[str], ids: Sequence[Any]) -> None:
+    """Raise UserError for a model with other labels than negative and positive, or ids that are no whole numbers."""
+    if foreign := [label for label in labels if label.casefold() not in POLARITY]:
+        raise UserError(
+            f"a submission has the labels negative and positive, and the model has {join_names(foreign)}; leave out "
+            "--submission"
+        )
+    if odd := [identity for identity in ids if not re.fullmatch(r"\d+", str(identity))]:
+        raise UserError(f"a submission has whole numbers as ids, not {odd[0]!r}; leave out --submission")
+
+
 def submission(frame: pd.DataFrame) -> str:
-    """The text of a submission: `Id,Prediction` with predictions -1 and 1. Raises UserError for other labels or ids."""
-    foreign = sorted({label for label in frame["label"] if str(label).casefold() not in POLARITY})
-    if foreign:
-        raise UserError(f"a submission has the labels negative and positive, not {', '.join(map(str, foreign))}")
+    """The text of a submission: `Id,Prediction` with predictions -1 and 1, of what `check_submission` passes."""
     values = [POLARITY[str(label).casefold()] for label in frame["label"]]
-    if odd := [identity for identity in frame["id"] if not re.fullmatch(r"\d+", str(identity))]:
-        raise UserError(f"a submission has whole numbers as ids, not {odd[0]!r}")
     numbered = zip(frame["id"], values, strict=True)
     return "Id,Prediction\n" + "".join(f"{identity},{value}\n" for identity, value in numbered)
 
 
-def write_predictions(predictions: Predictions, path: Path, *, as_submission: bool = False) -> Iterator[str]:
-    """Write predictions by the suffix of the path, or as a submission; yields lines on them and their accuracy."""
+def write_predictions(predictions: Predictions, target: Target) -> Iterator[str]:
+    """Write predictions to a target that has a path; yields lines on them and their accuracy."""
+    assert target.path is not None, "predictions are written somewhere"
     yield from predictions.notes
-    if as_submission:
-        write_text(path, submission(predictions.frame))
+    if target.as_submission:
+        write_text(target.path, submission(predictions.frame))
     else:
-        yield from write_table(predictions.frame, path)
+        yield from write_table(predictions.frame, target.path)
     yield from predictions.accuracy()

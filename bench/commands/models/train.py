@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.commands.data.init import SWEEPS
-from bench.commands.models.predict import predict, submission, write_predictions
+from bench.commands.models.predict import Target, check_submission, predict, submission, write_predictions
 from bench.commands.models.texts_file import read_texts
 from bench.config.recipe_file import Recipe, read
 from bench.config.request import Request, make_request
@@ -228,7 +228,7 @@ def keep(result: Result, recipe: Recipe, say: Say) -> Path:
 
 def predict_more(model: str, file: Path, target: Path, say: Say) -> None:
     """Predict a further file."""
-    for line in write_predictions(predict(model, file), target):
+    for line in write_predictions(predict(model, file), Target(target)):
         say(line)
     say(f"predictions of {file}: {target}")
 
@@ -236,12 +236,12 @@ def predict_more(model: str, file: Path, target: Path, say: Say) -> None:
 def predict_test(model: str, test: str, output: Path, say: Say) -> None:
     """Predict the test file: labels and probabilities, and a submission if the labels are negative and positive."""
     predictions = predict(model, Path(test))
-    for line in write_predictions(predictions, output / PREDICTIONS):
+    for line in write_predictions(predictions, Target(output / PREDICTIONS)):
         say(line)
     say(f"predictions: {output / PREDICTIONS}")
     try:
-        text = submission(predictions.frame)
+        check_submission(predictions.labels, [*predictions.frame["id"]])
     except UserError:
         return  # labels of another task, which has no submissions
-    write_text(output / SUBMISSION, text)
+    write_text(output / SUBMISSION, submission(predictions.frame))
     say(f"submission: {output / SUBMISSION}")

@@ -126,7 +126,7 @@ def test_a_rank_drops_what_one_process_would(tmp_path: Path) -> None:
 def test_states_of_frozen_blocks_give_the_plain_logits_or_are_not_used(encoder: Path, tmp_path: Path) -> None:
     checkpoint = find(str(encoder))
     texts = ["a good day", "what a very long and rather bad day this was", "so so"]
-    tokens = TokensJob("t", tmp_path / "t", tmp_path, (), texts, None, checkpoint, 32)
+    tokens = TokensJob("t", tmp_path / "t", tmp_path, (), "test", texts, None, checkpoint, 32)
     states = StatesJob("s", tmp_path / "s", tmp_path, ("t",), tmp_path / "t", checkpoint, 1)
     assert [run_job(tokens).state, run_job(states).state] == ["done", "done"]
     content = read_json(tmp_path / "s" / "metrics.json")

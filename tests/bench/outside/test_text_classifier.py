@@ -84,6 +84,18 @@ def test_it_is_an_estimator(tiny_encoder: Path, store: Path) -> None:
     assert (store / "runs").is_dir()
 
 
+def test_texts_that_are_cut_are_counted(tiny_encoder: Path, store: Path) -> None:
+    """As `predict` does on the command line."""
+    with pytest.warns(UserWarning, match="generated texts cut after 8 tokens; max_length in settings"):
+        classifier = fitted(tiny_encoder, store, settings={"max_length": 8})
+    assert [note.partition(" of ")[2] for note in classifier.notes_[-2:]] == [
+        f"{len(GENERATED)} generated texts cut after 8 tokens",
+        f"{len(REAL)} real texts cut after 8 tokens",
+    ]
+    with pytest.warns(UserWarning, match="^1 of 2 texts cut after 8 tokens, as in the training$"):
+        classifier.predict(["so happy", "so happy today " * 3])
+
+
 def test_labels_stay_numbers_and_columns_are_named(tiny_encoder: Path, store: Path) -> None:
     """Texts and labels as two lists, and a DataFrame with names of its own; the rows and the training are the same."""
     given = fitted(tiny_encoder, store)

@@ -117,7 +117,6 @@ def test_a_given_checker_reads_texts_as_long_as_in_its_training(
     done = json.loads((scores.folder / DONE).read_text())
     assert (done["max_length"], done["truncated"] > 0) == (read, own == 8 or longest == read)
     assert longest <= read
-    assert bool(done["notes"]) == (done["truncated"] > 0), "what is cut is said"
     notes = " ".join(plan.sections[0]["notes"])
     assert (f"reads {read} tokens of a text" in notes) == (own != 32), "another length than that of the cells is said"
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from bench.commands.models.predict import Predictions, free_names, predict, submission, write_predictions
+from bench.commands.models.predict import Predictions, Target, free_names, predict, submission, write_predictions
 from bench.commands.models.texts_file import Texts
 from bench.errors import UserError
 from tasks import DataError
@@ -27,11 +27,39 @@ from tests.helpers.in_process import command
 NAMES = ["negative", "positive"]
 
 
-def test_a_submission_has_whole_numbers_as_ids() -> None:
-    frame = pd.DataFrame({"id": ["a7", "b"], "label": ["negative", "positive"]})
-    with pytest.raises(UserError, match="whole numbers as ids, not 'a7'"):
-        submission(frame)
-    assert submission(frame.assign(id=[7, 9])) == "Id,Prediction\n7,-1\n9,1\n"
+def test_a_submission_is_numbers_and_signs() -> None:
+    frame = pd.DataFrame({"id": [7, 9], "label": ["negative", "Positive"]})
+    assert submission(frame) == "Id,Prediction\n7,-1\n9,1\n"
+
+
+@pytest.mark.parametrize(
+    ("labels", "file", "to", "message"),
+    [
+        (["good", "bad"], "some.txt", "s.csv --submission", "the model has good, bad; leave out --submission"),
+        (["negative", "neutral", "positive"], "some.txt", "s.csv --submission", "the model has neutral"),
+        (NAMES, "named.csv", "s.csv --submission", "whole numbers as ids, not 'a7'"),
+        (NAMES, "mixed.jsonl", "s.parquet", "cannot be written as Parquet"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_is_predicted(
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    labels: list[str],
+    file: str,
+    to: str,
+    message: str,
+) -> None:
+    named = {str(k): name for k, name in enumerate(labels)}
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "id2label": named, "label2id": {}}))
+    (tmp_path / "named.csv").write_text("id,text\na7,so happy\n")
+    (tmp_path / "mixed.jsonl").write_text('{"text": "fine", "more": 1}\n{"text": "good", "more": "two"}\n')
+    monkeypatch.setattr("bench.commands.models.predict.classify", lambda *_: pytest.fail("it predicts"))
+    monkeypatch.chdir(tmp_path)
+    code, _, error = command(capsys, "predict", str(model), file, "--to", *to.split())
+    assert (code, message in error) == (2, True), error
 
 
 @pytest.fixture
@@ -220,7 +248,7 @@ def test_the_label_of_the_file_stays_that_after_two_predictions(model: Path, tmp
 def test_predictions_are_written_by_the_suffix(model: Path, tmp_path: Path, suffix: str) -> None:
     """Any name got CSV."""
     found = predict(model, written(tmp_path / "a.jsonl", [{"text": "=so happy", "n": 1}, {"text": "@late", "n": 2}]))
-    lines = list(write_predictions(found, path := tmp_path / "new" / "folder" / f"p{suffix}"))
+    lines = list(write_predictions(found, Target(path := tmp_path / "new" / "folder" / f"p{suffix}")))
     reader = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".jsonl": lambda path: pd.read_json(path, lines=True)}
     frame = reader[suffix](path)
     assert frame["p_positive"].tolist() == pytest.approx(found.frame["p_positive"].tolist(), abs=1e-9)
@@ -234,7 +262,7 @@ def test_a_column_that_parquet_cannot_hold_is_named(model: Path, tmp_path: Path)
     with pytest.raises(
         UserError, match=r"cannot be written as Parquet .* column n .*; a .jsonl file holds any columns"
     ):
-        list(write_predictions(found, tmp_path / "p.parquet"))
+        list(write_predictions(found, Target(tmp_path / "p.parquet")))
     assert not list(tmp_path.glob("p.parquet*"))
 
 
