@@ -40,7 +40,7 @@ def advise(rows: Sequence[Row], compared: Comparisons, beat_majority: frozenset[
     helps = helps_of(rows, against[REAL_ONLY])
     question = open_question(helps, closest, over, others)
     unsettled = {question.label, question.reference} if question else set[str]()
-    open_rivals = unsettled if chosen and chosen.label in unsettled else set[str]()
+    open_rivals = unsettled - {chosen.label} if chosen and chosen.label in unsettled else set[str]()
     return Advice(
         helps=helps,
         helped=helped,
@@ -49,11 +49,8 @@ def advise(rows: Sequence[Row], compared: Comparisons, beat_majority: frozenset[
         choice=chosen.label if chosen else None,
         over_plain=over[PLAIN],
         over_real=over[REAL_ONLY],
-        rivals=tuple(
-            row.label
-            for row in rows
-            if row is not chosen and row.spec["core"] and (row.best or row.label in open_rivals)
-        ),
+        rivals=tuple(row.label for row in rows if row is not chosen and row.spec["core"] and row.best),
+        two_sided_rival=next((row.label for row in rows if row.label in open_rivals and row.best is False), None),
         apart=tuple(
             row.label for row in rows if chosen and row.spec["core"] and row.cells and row.complete and row.best is None
         ),

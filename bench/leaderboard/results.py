@@ -260,8 +260,9 @@ class Advice:
     those that are not, the one with the highest accuracy; `with_generated`: how many were compared with real-only.
     `choice`: the method to use; None if no method is comparable.
     `over_plain`, `over_real`: what it is worth; None where the reference is missing, incomplete or the choice itself.
-    `rivals`: the other core methods of the best group, and the one of the open question about the choice. `apart`:
-    complete core methods that cannot be compared with the choice, because seeds, code or device differ.
+    `rivals`: the other core methods of the best group. `two_sided_rival`: the method of the open question about the
+    choice where it is not in the best group, whose tests are one-sided. `apart`: complete core methods that cannot be
+    compared with the choice, because seeds, code or device differ.
     `question`: the comparison that matters most of those that are open.
     `beat_majority`: which of the `measured` methods are shown to be better than a constant guess.
     """
@@ -274,6 +275,7 @@ class Advice:
     over_plain: Against | None = None
     over_real: Against | None = None
     rivals: tuple[str, ...] = ()
+    two_sided_rival: str | None = None
     apart: tuple[str, ...] = ()
     exploratory_above: tuple[str, ...] = ()
     question: Against | None = None

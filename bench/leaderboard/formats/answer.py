@@ -135,6 +135,11 @@ def use(section: Section, advice: Advice) -> str:
 def why(section: Section, advice: Advice) -> str:
     """What speaks for the choice: it is alone in the best group, or the simplest there."""
     apart = f"; not compared with it, as seeds, code or device differ: {some(advice.apart)}" if advice.apart else ""
+    if (other := advice.two_sided_rival) is not None:
+        apart = (
+            f"; {escape(other)} is shown to be worse than some method by the one-sided tests of the best group, but is "
+            f"undecided against {escape(advice.choice)} by the two-sided one of the verdict{apart}"
+        )
     if not advice.rivals:
         return f"the only core method that no other is shown to beat{apart}"
     others = plural(len(advice.rivals), "other core method")

@@ -65,7 +65,13 @@ def comparisons(report: Report) -> Iterator[str]:
         "M − 1 others on the seeds that both have, one-sided at 5 % / (M − 1), so the best method is wrongly called "
         "*no* with a chance of at most 5 %. *no* does not name the better method, and is not corrected for the number "
         "of methods that are called *no*. So the baseline can be *no* although every verdict against it is "
-        "*undecided*."
+        "*undecided*. *not ruled out as the best*, in the advice, are the core methods with *yes*."
+    )
+    yield (
+        "**two corrections**: the verdict asks how each method differs from one that was named beforehand, in either "
+        "direction, so it is two-sided and corrected over the methods. The best group asks whether a method may be the "
+        "best of all, so it is one-sided and corrected over the methods that could beat it. No result of one is a "
+        "result of the other."
     )
 
 
@@ -105,7 +111,8 @@ def cross_validated(report: Report) -> Iterator[str]:
         "that the other folds taught. Folds share rows, so a seed is no new sample. The interval of Δ is for new real "
         "rows and seeds: from the variance between rows, as if there were only as many as a fold trains on, and the "
         "variance between seeds beyond it. The intervals of accuracy and macro-F1 are t intervals over seeds, "
-        "corrected after Nadeau and Bengio (2003). There is no Δ of macro-F1."
+        "corrected after Nadeau and Bengio (2003). There is no Δ of macro-F1. Accuracy is the mean over folds and Δ "
+        "the mean over rows, so Δ may differ a little from the difference of two accuracies."
     )
 
 

@@ -100,13 +100,17 @@ def test_methods_without_a_comparison_are_counted(tmp_path):
     assert "Not known, as real-only (the real rows alone) is incomplete: 2/3" in next(answer(section))
 
 
-def test_the_method_of_the_open_question_is_a_rival(tmp_path):
-    """One-sided at 5 % real-only beats dimp, two-sided it does not."""
+def test_a_method_that_only_the_one_sided_test_rules_out_is_said_to_be_so(tmp_path):
+    """One-sided at 5 % real-only beats dimp, two-sided it does not: not ruled out, beside a column with no."""
     _, section = section_of(tmp_path, {"real-only": 1.5, "dimp": 1.36}, rows=500)
     rows = {row.label: row for row in section.rows}
     assert (rows["real-only"].best, rows["dimp"].best) == (True, False)
     assert section.advice.question.paired.verdict.word == "undecided"
-    assert (section.advice.choice, section.advice.rivals) == ("real-only", ("dimp",))
+    assert (section.advice.choice, section.advice.rivals) == ("real-only", ())
+    text = next(answer(section))
+    assert "**real-only**, the only core method that no other is shown to beat; dimp is shown to be worse" in text
+    assert "undecided against real-only by the two-sided one of the verdict" in text
+    assert answer_json(section)["not_ruled_out"] == [row.label for row in section.rows if row.best][1:]
 
 
 def test_an_exploratory_method_is_named_and_never_chosen(tmp_path):
