@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tasks.errors import DataError, plural
-from tasks.reading import typed_names
+from tasks.reading import spelling_option, typed_names
 from tasks.roles import MINIMUM_PER_CLASS
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def check_rows(rows: Rows, labels: Sequence[str], folds: int, prefix: str) -> No
             repeated = f" with {plural(count, unit)}" if count < len(of_class) else ""
             raise DataError(
                 f"{prefix}: {plural(len(of_class), 'real row')} of class {name}{repeated}; in {folds} folds, at least "
-                f"{MINIMUM_PER_CLASS + 1} are needed; give more, or --test FILE, or --drop-labels {typed_names([name])}"
+                f"{MINIMUM_PER_CLASS + 1} are needed{spelling_option(name, labels)}; give more, or --test FILE, or "
+                f"--drop-labels {typed_names([name])}"
             )
     if (count := len(set(units))) < folds:
         more = "give more rows, or ask for fewer (--folds)"

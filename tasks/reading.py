@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from tasks.errors import DataError
-from tasks.roles import ColumnRole, Role
+from tasks.roles import ColumnRole, Role, normalised
 
 # The roles that the user can name a place for.
 USER_ROLES: tuple[Role, ...] = ("generated", "real", "test")
@@ -92,3 +92,9 @@ def typed_names(names: Iterable[str]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(names)
     return shlex.quote(line.getvalue())
+
+
+def spelling_option(name: str, labels: Iterable[str]) -> str:
+    """The end of a message about a class with few rows: the option that joins it with another spelling of it."""
+    other = next((label for label in labels if label != name and normalised(label) == normalised(name)), None)
+    return "" if other is None else f"; --labels {typed_names([f'{name}={other}'])} makes one class of both spellings"

@@ -174,13 +174,13 @@ def labels(
 @takes_run_arguments(VerdictArguments, without=("baseline",))
 def compare(
     context: typer.Context,
-    a: Annotated[str, typer.Argument(help="A method, written as in the leaderboard.")],
-    b: Annotated[str, typer.Argument(help="The method to compare it with.")],
+    method: Annotated[str, typer.Argument(help="A method, written as in the leaderboard.")],
+    other: Annotated[str, typer.Argument(help="The method to compare it with.")],
     task: Annotated[str | None, typer.Option(help="Only this task.")] = None,
     out: Annotated[Path, option("out")] = Path("runs"),
     non_inferior: Annotated[
         float | None,
-        typer.Option(help="Also test whether A loses less than this many points against B."),
+        typer.Option(help="Also test whether METHOD loses less than this many points against OTHER."),
     ] = None,
     **verdicts: Any,
 ) -> None:
@@ -188,9 +188,9 @@ def compare(
     from bench.commands.arguments import rules
     from bench.commands.reports.compare import compare as lines
 
-    judgement = rules(parsed_arguments({**context.params, "baseline": b}, VerdictArguments))
+    judgement = rules(parsed_arguments({**context.params, "baseline": other}, VerdictArguments))
     margin = None if non_inferior is None else non_inferior / 100
-    print_all(lines(up_to_date(out), a, judgement, task=task, margin=margin))
+    print_all(lines(up_to_date(out), method, judgement, task=task, margin=margin))
 
 
 def changes(

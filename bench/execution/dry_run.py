@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from bench.devices import on_gpu
 from bench.execution.prepare import current_state, make_queue, to_compute
@@ -14,6 +14,7 @@ from bench.planning.costs import Measured, costs, measure
 from bench.planning.order import ranks
 from bench.planning.plan import Plan
 from bench.planning.schedule import simulate
+from tasks import TaskData
 from tasks.errors import plural
 from tasks.loading.examples import examples
 
@@ -47,16 +48,22 @@ def summary(plan: Plan, workers: int, say: Say) -> None:
 def data_lines(plan: Plan) -> list[str]:
     """What is known of the rows and checkers before anything is trained, each line once.
 
-    The columns and first rows of the user's files, warnings, also on checkers that are given in vain, and how many of
-    the generated rows are trained on.
+    The columns and first rows of the user's files, what was done to these rows, warnings, also on checkers given in
+    vain, the lengths that given checkers read, and how many of the generated rows are trained on.
     """
     sections = [cells for cells, _ in plan.cell_data.values()]
     data = list({id(cells.data): cells.data for cells in sections}.values())
-    lines = [line for each in data for line in (*examples(each), *(f"warning: {text}" for text in each.findings))]
+    lines = [line for each in data for line in (*examples(each), *what_was_done(each))]
     unread = set.intersection(*(set(cells.request.unread_checkers()) for cells in sections))
     lines += [f"warning: no method of this grid reads the given {name} checker" for name in sorted(unread)]
     lines += [line for cells in sections for line in cells.length_notes()]
     return list(dict.fromkeys([*lines, *(f"{cells.task.label}: {cells.generated_size}" for cells in sections)]))
+
+
+def what_was_done(data: TaskData) -> Iterator[str]:
+    """What was done to the user's own rows, such as which were left out, and warnings on the rows of any task."""
+    yield from data.notes if data.columns else ()
+    yield from (f"warning: {finding}" for finding in data.findings)
 
 
 def trainings(jobs: Sequence[Job], plan: Plan) -> str:

@@ -15,7 +15,7 @@ from tasks.loading.division import TestSize, division, untested, without_texts
 from tasks.loading.generations import divided
 from tasks.loading.read_roles import Reader
 from tasks.loading.row_findings import absent_classes, data_findings
-from tasks.reading import USUAL, Readings, option_name, reading_of, typed_names
+from tasks.reading import USUAL, Readings, option_name, reading_of, spelling_option, typed_names
 from tasks.roles import FILES, MINIMUM_PER_CLASS, MINIMUM_REAL, Role
 from tasks.rows import Rows
 from tasks.sources.table import Table
@@ -145,4 +145,5 @@ def _check_classes(data: TaskData) -> None:
 def _without_class(data: TaskData, name: str) -> str:
     """The end of a message on a class with too few rows in files of the user."""
     own = data.spec.name == FILES and data.columns
-    return f"; add some, or leave the class out: --drop-labels {typed_names([name])}" if own else ""
+    spelled = spelling_option(name, data.spec.labels)
+    return f"{spelled}; add some, or leave the class out: --drop-labels {typed_names([name])}" if own else ""

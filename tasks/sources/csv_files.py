@@ -38,11 +38,11 @@ def read_csv(path: Path) -> Table:
     if joined:
         notes = (
             *notes,
-            f"{path.name}: {plural(len(joined), 'row')} with a text that holds tabs and line ends (first: row "
+            f"in {path.name}, {plural(len(joined), 'row')} with a text that holds tabs and line ends (first: row "
             f"{joined[0] + 1}); if a quotation mark was left open there, it swallowed the rows behind it",
         )
     if separator != usual:
-        notes = (*notes, f"{path.name} is separated by a {SEPARATORS[separator]}")
+        notes = (*notes, f"a {SEPARATORS[separator]} separates the columns of {path.name}")
     columns = {name: [cells[place] for cells in rows.rows] for place, name in enumerate(header)}
     numbers = None if len(rows.rows) == rows.seen else rows.numbers
     return Table(str(path), columns, notes=(*notes, *rows.note(path.name)), numbers=numbers)

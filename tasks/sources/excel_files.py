@@ -50,7 +50,7 @@ def read_excel(path: Path) -> Table:
     columns = {column: [row[place] for _, row in rows] for place, column in enumerate(names)}
     kept = {column: columns[column] for column, cell in zip(names, header, strict=True) if cell or any(columns[column])}
     others = [other for other in filled if other != name]
-    notes = (f"{path.name}: sheet {name!r} was read, not {join_names(others)}",) if others else ()
+    notes = (f"of {path.name}, sheet {name!r} was read, not {join_names(others)}",) if others else ()
     return Table(str(path), kept, lines=[number for number, _ in rows], notes=notes)
 
 

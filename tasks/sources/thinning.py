@@ -54,8 +54,8 @@ class Thinned(Generic[Row]):
         if len(self.rows) == self.seen:
             return ()
         return (
-            f"{name} is too large for memory: a random {len(self.rows):,} of its {self.seen:,} rows were read, the "
-            "same each time",
+            f"a random {len(self.rows):,} of the {self.seen:,} rows of {name}, which is too large for memory, were "
+            "read, the same each time",
         )
 
     def _kept(self, number: int) -> bool:

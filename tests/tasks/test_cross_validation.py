@@ -98,6 +98,7 @@ def test_few_rows_are_cross_validated_and_half_of_many_held_out(
             "2 real rows of class good; in 5 folds, at least 3 are.*--drop-labels good",
         ),
         ({"bad": 30, "good": 30, "very good": 2}, {}, "--drop-labels 'very good'$"),
+        ({"bad": 30, "Good": 30, "good": 1}, {}, "are needed; --labels good=Good makes one class of both spellings"),
         ({"bad": 30, "good": 30}, {"folds": 0}, "60 real rows are too few to hold one out.*--folds 5"),
     ],
 )

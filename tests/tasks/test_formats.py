@@ -29,6 +29,7 @@ def test_the_separator_is_detected(tmp_path: Path, separator: str, suffix: str) 
     table = read_table(path)
     assert table.columns == COLUMNS
     assert bool(table.notes) == (separator != {".csv": ",", ".tsv": "\t"}[suffix])
+    assert not any(note.startswith(path.name) for note in table.notes), "reports begin notes with a capital letter"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_an_excel_workbook_is_read_like_csv(tmp_path: Path) -> None:
     table = read_table(tmp_path / "rows.xlsx")
     assert table.columns == {**COLUMNS, "score": ["1.5"] * 4}
     assert table.lines == [2, 4, 5, 6], "rows as Excel numbers them"
-    assert table.notes == ("rows.xlsx: sheet 'Rows' was read, not Notes",)
+    assert table.notes == ("of rows.xlsx, sheet 'Rows' was read, not Notes",)
     numbers = [["text", "label"], ["a", 1], ["b", 2.0], ["c", True]]
     (tmp_path / "rows.xlsx").write_bytes(workbook({"Rows": numbers}))
     assert read_table(tmp_path / "rows.xlsx").columns["label"] == ["1", "2", "True"]
@@ -225,6 +226,6 @@ def test_an_open_quotation_mark_in_tsv_is_a_note(tmp_path: Path) -> None:
     table = read_table(tmp_path / "rows.tsv")
     assert len(table) == 3
     assert table.notes == (
-        "rows.tsv: 1 row with a text that holds tabs and line ends (first: row 2); if a quotation mark was left open "
-        "there, it swallowed the rows behind it",
+        "in rows.tsv, 1 row with a text that holds tabs and line ends (first: row 2); if a quotation mark was left "
+        "open there, it swallowed the rows behind it",
     )

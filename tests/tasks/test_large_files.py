@@ -42,7 +42,8 @@ def test_a_sample_of_the_rows_is_read(tmp_path: Path, suffix: str) -> None:
     assert table.columns["text"] == [f"text number {number}" for number in table.numbers]
     assert table.columns["label"] == ["ab"[number % 2] for number in table.numbers]
     assert table.notes == (
-        f"rows{suffix} is too large for memory: a random {len(table)} of its 1,000 rows were read, the same each time",
+        f"a random {len(table)} of the 1,000 rows of rows{suffix}, which is too large for memory, were read, the "
+        "same each time",
     )
     assert read_table(tmp_path / f"rows{suffix}").numbers == table.numbers
     assert abs(sum(table.numbers) / len(table) - ROWS / 2) < ROWS / 8, "from all parts of the file"

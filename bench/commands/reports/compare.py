@@ -100,7 +100,7 @@ def primary(
     """Names and values of the inference that the leaderboard uses."""
     shared = set(row.cells) & set(base.cells)
     means = [sum(part.cells[seed].accuracy for seed in shared) / len(shared) for part in (row, base)]
-    yield "accuracy", f"{percent(means[0])} against {percent(means[1])} on {tested(accuracy, row)}"
+    yield "accuracy", f"{percent(means[0])} against {percent(means[1])} on {rows_tested(accuracy, row)}"
     yield "difference", f"{gain(paired.shown or accuracy)} points{together(paired, rules)}"
     p = accuracy.p if paired.withheld else paired.p_alone
     yield "p", f"{p:.3g}, not corrected for other comparisons{', over all planned looks so far' * (p != accuracy.p)}"
@@ -136,12 +136,13 @@ def primary(
         )
 
 
-def tested(result: Comparison, row: Row) -> str:
+def rows_tested(result: Comparison, row: Row) -> str:
     """`1,374 test rows`, or `1,374 test rows in 1,300 clusters` where clusters count, or the rows of all folds."""
-    predictions = next(iter(row.cells.values())).predictions
-    count = len(predictions)
-    if (predictions < 0).any():
-        return f"{count:,} real rows, a fold per seed"
+    predictions = [cell.predictions.tolist() for cell in row.cells.values()]
+    count = len(predictions[0])
+    if any(min(one) < 0 for one in predictions):
+        seen = sum(max(of_row) >= 0 for of_row in zip(*predictions, strict=True))
+        return f"{seen:,} of {plural(count, 'real row')}, a fold per seed"
     clusters = "" if count == result.examples else f" in {plural(result.examples, 'cluster')}"
     return f"{count:,} test rows{clusters}"
 

@@ -1,7 +1,9 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from bench.commands.reports.compare import compare
+from bench.commands.reports.compare import compare, rows_tested
 from bench.errors import UserError
 from bench.leaderboard import Correction, Intervals, Rules
 from bench.leaderboard.build import build
@@ -47,6 +49,14 @@ def test_numbers(store):
         assert f"only dimp right: {one.a_alone}, only ce right: {one.b_alone}; exact McNemar p {one.p:.3g}" in text
     assert f"exact permutation p {conditional.label_swap(*right):.3g}" in text
     assert "no human text" in text
+
+
+def test_of_folds_the_tested_rows_are_counted():
+    """Two seeds test two of five folds; all rows were said to be tested."""
+    predictions = np.full((2, 10), -1)
+    predictions[0, :2], predictions[1, 2:5] = 1, 0
+    row = SimpleNamespace(cells={seed: SimpleNamespace(predictions=one) for seed, one in enumerate(predictions)})
+    assert rows_tested(SimpleNamespace(), row) == "5 of 10 real rows, a fold per seed"
 
 
 def test_a_section_with_imported_cells_is_shown(store):
