@@ -109,7 +109,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser_message = getattr(error, "format_message", None)
         if parser_message is None:
             raise
-        message = parser_message().replace("Value error, ", "")
+        message = " ".join(parser_message().replace("Value error, ", "").split())
+        if message.startswith("Missing argument"):
+            usage = " ".join(error.ctx.get_usage().split())  # type: ignore[attr-defined]
+            message = f"{message.rstrip('.')}. {usage}"
         code = complain(message) if message else 2  # without a command the help has been shown
     if code == INTERRUPTED:
         print("interrupted; the same command continues from here", file=sys.stderr)

@@ -122,12 +122,8 @@ def build(job: TokensJob) -> dict[str, Any]:
 
 def cut_note(job: TokensJob, cut: int) -> str:
     """The line on texts whose end is not read."""
-    mend = "--max-length sets another length"
-    own = f"the most that {job.checkpoint.title} reads"
-    return (
-        f"{cut:,} of {plural(len(job.texts), f'{job.role} text')} cut after {job.max_length} tokens"
-        f"{', ' + own if job.checkpoint.kind == 'model' else '; ' + mend}"
-    )
+    why = f", the most that {job.checkpoint.title} reads" if job.checkpoint.kind == "model" else " (max_length)"
+    return f"{cut:,} of {plural(len(job.texts), f'{job.role} text')} cut after {job.max_length} tokens{why}"
 
 
 def longer(tokenizer: Any, texts: Sequence[tuple[str, ...]], length: int) -> list[bool]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.store.files import read_json
+from bench.store.files import flatten, read_json
 from bench.store.folders import State, failure, state
 from bench.store.layout import MODEL, MODEL_FILES
 from bench.store.manifest import GRIDS, grids
@@ -18,6 +18,8 @@ from tasks.errors import did_you_mean, join_names, short_repr, user_path
 
 BEGINNING = re.compile(r"[0-9a-f]{6,20}")  # of an id; shorter ones may be names of methods, such as ce
 CELL = re.compile(rf"{BEGINNING.pattern}|\S.* \S+ \d+")  # the beginning of an id, or "task method seed"
+# Entries of a specification that tell cells of one title apart, and how many of them a message names.
+TOLD, MOST_TOLD = ("seed", "source", "preset", "encoder", "protocol", "hyperparameters", "settings", "rows"), 3
 KEEP_NONE = ("weigh", "sweep")  # commands that train cells and have no option to keep models
 
 
@@ -91,9 +93,18 @@ def find(root: Path, name: str) -> Path:
         raise UserError(f"no cell {short_repr(name)} in {root}{close}; `bench list cells` shows all")
     if len({folder.name for folder in cells}) > 1:
         titles = [title(specs[folder]) if folder in specs else folder.name for folder in cells]
-        names = sorted(titles) if len(set(titles)) == len(cells) else [folder.name for folder in cells]
+        names = sorted(titles) if len(set(titles)) == len(cells) else told_apart(cells, specs)
         raise UserError(f"{short_repr(name)} fits {len(cells)} cells; give one of: {join_names(names)}")
     return cells[0]
+
+
+def told_apart(cells: Sequence[Path], specs: Mapping[Path, Mapping[str, Any]]) -> list[str]:
+    """The ids of cells of one title, each with its values of the settings in which they differ."""
+    flat = {folder: flatten(specs.get(folder, {})) for folder in cells}
+    keys = [key for key in dict.fromkeys(key for one in flat.values() for key in one) if key.partition(".")[0] in TOLD]
+    differing = [key for key in keys if len({str(one.get(key)) for one in flat.values()}) > 1][:MOST_TOLD]
+    values = (", ".join(f"{key.rpartition('.')[2]} {flat[folder].get(key)}" for key in differing) for folder in cells)
+    return [f"{folder.name}{f' ({words})' if words else ''}" for folder, words in zip(cells, values, strict=True)]
 
 
 def readable_specs(folders: Iterable[Path]) -> dict[Path, dict[str, Any]]:

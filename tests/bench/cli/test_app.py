@@ -15,6 +15,7 @@ from bench.cli import commands, main
 from bench.cli.common import say
 from bench.cli.stores import Listing
 from tests.conftest import ROOT
+from tests.helpers.in_process import command
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -74,3 +75,19 @@ def test_a_letter_that_the_output_lacks_is_shown_by_its_code(monkeypatch: pytest
         main(["--version"])
     say("\u00e4 \u221a")
     assert content.getvalue().splitlines()[-1] == b"\xe4 \\u221a"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("compare", "dimp"), "compare [OPTIONS] {method} {other}"),
+        (("init",), "Missing argument 'what'. Choose from: sweeps. Usage: "),
+    ],
+)
+def test_a_missing_argument_is_one_line_with_the_usage(
+    arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, error = command(capsys, *arguments)
+    assert code == 2
+    assert said in error
+    assert len(error.splitlines()) == 1

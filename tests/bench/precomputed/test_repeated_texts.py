@@ -83,9 +83,7 @@ def test_texts_that_just_fit_are_not_counted_as_truncated(tiny_encoder: Path, tm
         job = TokensJob("tokens", folder, tmp_path, (), "generated", texts, pairs, find(str(tiny_encoder)), length)
         summary = tokens.build(job)
         assert summary["truncated"] == 2
-        assert summary["notes"] == [
-            f"2 of 5 generated texts cut after {length} tokens; --max-length sets another length"
-        ], "a run says it"
+        assert summary["notes"] == [f"2 of 5 generated texts cut after {length} tokens (max_length)"], "a run says it"
         assert tokens.load(folder).length.max() == length
 
 

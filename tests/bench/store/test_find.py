@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +105,18 @@ def test_the_name_of_a_method_is_that_of_its_only_cell(tmp_path: Path) -> None:
         UserError, match=r"no cell 'nothing' in .*; known: tweets ce 0, .*; `bench list cells` shows all"
     ):
         find_cell(tmp_path, "nothing")
+
+
+def test_cells_of_one_title_are_told_apart(tmp_path: Path) -> None:
+    """Their ids alone say nothing of which is which."""
+    for number, preset in enumerate(["probe", "quick"]):
+        cell = tmp_path / "files" / "dimp" / f"{number:020x}"
+        cell.mkdir(parents=True)
+        spec = {"task_ref": "tweets", "label": "dimp", "method": "dimp", "seed": 0, "preset": preset}
+        (cell / "spec.json").write_text(json.dumps({**spec, "settings": {"lr": 1e-3 / (1 + number), "updates": 48}}))
+    told = f"{0:020x} (preset probe, lr 0.001), {1:020x} (preset quick, lr 0.0005)"
+    with pytest.raises(UserError, match=re.escape(f"'tweets dimp 0' fits 2 cells; give one of: {told}")):
+        find_cell(tmp_path, "tweets dimp 0")
 
 
 def test_a_cell_that_failed(tmp_path: Path) -> None:
