@@ -139,7 +139,7 @@ def _usual_column(table: Table, known: Mapping[str, str], usual: Sequence[str], 
             return known[name]
     present = join_names(table.columns)
     raise DataError(
-        f"{table.name}: no {what} column (usual names: {join_names(usual)}); columns: {present}"
+        f"{table.name}: no {what} column (usual names: {join_names(dict.fromkeys(usual))}); columns: {present}"
         f"{did_you_mean(usual[0], known)}"
         + (f"; {option_name(what, role)} COLUMN names it" if role in USER_ROLES else "")
         + (one_hot(table) if what == "label" else "")

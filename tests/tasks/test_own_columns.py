@@ -280,3 +280,11 @@ def test_texts_that_stand_for_missing_ones(tmp_path: Path) -> None:
         "2 of 82 generated rows have a text that mostly stands for a missing one, such as 'NaN'"
     )
     assert "NaN" not in finding.without_texts
+
+
+def test_a_usual_name_is_named_once(tmp_path: Path) -> None:
+    """The column of a task has a usual name itself."""
+    (tmp_path / "real.csv").write_text("Review Text,label\nfine,positive\n")
+    with pytest.raises(DataError, match=r"\(usual names: text, sentence, ") as error:
+        load("twitter", places={"real": str(tmp_path / "real.csv")})
+    assert "text, text" not in str(error.value)

@@ -57,7 +57,7 @@ class Predictions:
         yield (
             f"accuracy {right / count:.4f} [95 % {interval.low:.4f} to {interval.high:.4f}]: {right:,} of "
             f"{plural(count, 'row')} agree with column {self.column}{rest}; its most frequent label alone has "
-            f"{most / count:.4f}"
+            f"{most / count:.4f}. Of rows that the model was trained on, an accuracy is too high"
         )
 
 

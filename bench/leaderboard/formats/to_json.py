@@ -49,7 +49,7 @@ def overall_json(group: Overall) -> dict[str, Any]:
     return {key: value for key, value in asdict(group).items() if key != "rules"}
 
 
-def place(section: Section, alike: bool) -> dict[str, str]:
+def told_apart(section: Section, alike: bool) -> dict[str, str]:
     """What a section differs in from the others of its task, where the names of sections do not tell them apart."""
     return {"section": ", ".join(section.axes)} if alike else {}
 
@@ -72,7 +72,7 @@ def section_json(section: Section, alike: bool) -> dict[str, Any]:
     )
     return {
         **{key: spec[key] for key in (*SECTION, *more, "generated_size") if key in spec},
-        **place(section, alike),
+        **told_apart(section, alike),
         "baseline": section.baseline,
         "advice": answer_json(section),
         "quality_checker": asdict(section.quality),
@@ -85,7 +85,7 @@ def row_json(section: Section, row: Row, alike: bool) -> dict[str, Any]:
     """One method in one section."""
     return {
         **{key: section.spec.get(key) for key in SECTION},
-        **place(section, alike),
+        **told_apart(section, alike),
         **{key: row.spec.get(key) for key in METHOD},
         "n_seeds": len(row.cells),
         "n_planned": len(row.seeds),
