@@ -118,7 +118,7 @@ def source_of(section: Section, seed: int, cell: Cell) -> Source:
     """What the weights of a cell are read from."""
     hidden_id = section.spec.get("records", {}).get(str(seed), {}).get("generated")
     quality = section.spec.get("checkers", {}).get("quality", {}).get(str(seed))
-    return Source(cell.folder, cell.seal, hidden_id, section.root / quality if quality else None)
+    return Source.sealed(cell.folder, cell.seal, hidden_id, section.root / quality if quality else None)
 
 
 def weight_row(label: str, facts: Sequence[WeightFacts]) -> WeightRow:

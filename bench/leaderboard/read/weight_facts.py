@@ -14,6 +14,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from bench.hashing import files_hash
 from bench.leaderboard.read import kept, row_weights
 from bench.leaderboard.read.cell_files import TRAIN_SCORES, states
 from bench.leaderboard.read.row_weights import Absence, RowWeights, ess, finds, rank_correlation, thirds
+from bench.leaderboard.read.scores import key_of
 from bench.processes import pool
 from bench.store import hidden_columns
 from bench.store.layout import DONE, precomputed_path, root_of
@@ -32,23 +34,22 @@ MANY, PART = 200, 50  # number of new cells from which several processes read, a
 
 @dataclass(frozen=True)
 class Source:
-    """A finished cell with weights; `hidden_id`: of its rows' hidden columns; `quality`: folder of its checker."""
+    """A finished cell with weights; `hidden_id`: of its rows' hidden columns; `quality`: folder of its checker.
+
+    `seal` changes when anything does that is read.
+    """
 
     folder: Path
-    seal: str
     hidden_id: str | None
     quality: Path | None
+    seal: str
 
-    @property
-    def key(self) -> str:
-        """The folder of the cell relative to its store."""
-        return "/".join(self.folder.parts[-3:])
-
-    def whole_seal(self) -> str:
-        """Changes when anything does that the facts are computed from."""
-        hidden = precomputed_path(root_of(self.folder), hidden_columns.KIND, self.hidden_id or "")
-        files = states(hidden, [hidden_columns.FILE]) + (states(self.quality, [TRAIN_SCORES]) if self.quality else b"")
-        return hashlib.sha256(f"{self.seal} {self.hidden_id} {self.quality is None} ".encode() + files).hexdigest()
+    @classmethod
+    def sealed(cls, folder: Path, seal: str, hidden_id: str | None, quality: Path | None) -> Self:
+        """The source with its own seal, which the cell's `seal` is part of."""
+        hidden = precomputed_path(root_of(folder), hidden_columns.KIND, hidden_id or "")
+        files = states(hidden, [hidden_columns.FILE]) + (states(quality, [TRAIN_SCORES]) if quality else b"no checker")
+        return cls(folder, hidden_id, quality, hashlib.sha256(f"{seal} {hidden_id} ".encode() + files).hexdigest())
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,12 @@ def facts_of(sources: Sequence[Source]) -> dict[Source, WeightFacts]:
     for source in sources:
         by_root.setdefault(root_of(source.folder), []).append(source)
     for root, own in by_root.items():
-        known, seals = load(root), {source: source.whole_seal() for source in own}
-        found |= {one: known[one.key][1] for one in own if known.get(one.key, ("",))[0] == seals[one]}
+        known = load(root)
+        kept_facts = ((one, known.get(key_of(one.folder))) for one in own)
+        found |= {one: pair[1] for one, pair in kept_facts if pair is not None and pair[0] == one.seal}
         if new := [one for one in own if one not in found]:
             found |= zip(new, computed(new), strict=True)
-            save(root, known | {one.key: (seals[one], found[one]) for one in new})
+            save(root, known | {key_of(one.folder): (one.seal, found[one]) for one in new})
     return found
 
 

@@ -124,6 +124,17 @@ def test_a_damaged_file_of_facts_is_made_again(
     assert report() == []
 
 
+def test_weights_in_memory_are_read_again_when_a_checker_changed(store: FakeStore) -> None:
+    """Tables and figures of one process share what they read."""
+    first = render(build(store.manifest(), store.root), figures=False)
+    scored(store.root / CHECKER, seed=6)
+    second = render(build(store.manifest(), store.root), figures=False)
+    assert second != first
+    weight_facts.read.cache_clear()
+    (store.root / weight_facts.FILE).unlink()
+    assert render(build(store.manifest(), store.root), figures=False) == second
+
+
 def test_facts_of_cells_that_are_gone_are_dropped(store: FakeStore, report: Callable[[], list[str]]) -> None:
     report()
     path = store.section["methods"][1]["cells"].pop("0")
