@@ -222,6 +222,15 @@ def test_ngrams_end_with_the_text():
     assert result[0, 0] == result[1, 4]
 
 
+def test_ngrams_are_spread_over_the_buckets():
+    """20,000 words, or pairs of words, fill most of the 10,000 buckets (a share of 1 - exp(-2) at random)."""
+    words = buckets(np.arange(20_000)[:, None])
+    pairs = buckets(np.random.default_rng(0).integers(0, 30_000, (20_000, 2)))[:, -1]
+    for found in (words, pairs):
+        assert len(np.unique(found)) > 8_000
+        assert 0 <= found.min() <= found.max() < 10_000
+
+
 def test_dsir_draws_a_share_of_each_class_and_prefers_real_words(build, context):
     cell_context, alike = texts(context)
     weights = build("dsir", 2, share=0.3).table(cell_context)

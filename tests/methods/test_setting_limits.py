@@ -44,7 +44,7 @@ def test_the_ends_of_a_range_are_taken_or_refused_as_it_says(method: str, settin
         if match := STATED.match(reason):
             ends |= {float(match[3]): match[2] == "[", float(match[4]): match[5] == "]"}
         elif match := LARGER.match(reason):
-            ends[float(match[2])] = False
+            ends |= {float(match[2]): False, float(match[2]) + 1: True}
         elif match := BETWEEN.match(reason):
             ends |= {float(match[2]): False, float(match[3]): False}
     assert ends or "real_share needs" in reasons[0], f"{method}({setting}=...) states no range: {reasons}"

@@ -94,7 +94,7 @@ def tests_of(path: Path, items: Sequence[pytest.Item]) -> list[pytest.Item]:
 
     A module without a method has the latter of two methods. Of a module that no file names, all tests beside it.
     """
-    methods = re.findall(r'@register\("([^"]+)"', path.read_text(encoding="utf-8"))
+    methods = re.findall(r'^@register\("([^"]+)"', path.read_text(encoding="utf-8"), re.M)
     word = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in [path.stem, *methods]))
     variant = re.compile("|".join(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z_])" for name in methods or SAMPLE))
     beside = [item for item in items if ("bench" in item.path.parts) == ("bench" in path.relative_to(ROOT).parts)]

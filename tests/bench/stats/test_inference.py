@@ -11,6 +11,7 @@ from statsmodels.stats.multitest import multipletests
 from bench.stats.crossed import (
     Comparison,
     Components,
+    by_cluster,
     compare,
     compare_accuracy,
     compare_macro_f1,
@@ -23,6 +24,7 @@ from bench.stats.equivalence import reach
 from bench.stats.interval import t_interval
 from bench.stats.metrics import confusion, macro_f1_of
 from bench.stats.multiple import benjamini_hochberg, holm
+from bench.stats.pairwise import pairwise
 from bench.stats.verdict import exact_points, incomplete, points, verdict
 
 
@@ -162,6 +164,37 @@ def test_identical_methods_differ_by_zero():
 def test_a_method_that_is_always_right_differs_from_one_that_never_is():
     """Although nothing varies, the difference of 1 is no difference of 0."""
     assert compare(np.ones((3, 50)), np.zeros((3, 50))).p < 1e-4
+
+
+@pytest.mark.parametrize("seeds", [1, 4])
+def test_all_pairs_at_once_are_the_comparisons_of_two(seeds):
+    """Of four methods whose accuracies differ."""
+    rng = np.random.default_rng(7)
+    scores = (rng.random((4, seeds, 60)) < np.array([0.6, 0.7, 0.8, 0.9])[:, None, None]).astype(float)
+    pairs = pairwise(scores)
+    for i in range(4):
+        for j in range(4):
+            one = compare(scores[i], scores[j])
+            assert pairs.difference[i, j] == pytest.approx(one.difference)
+            assert pairs.p[i, j] == pytest.approx(one.p)
+            if i != j:
+                found = [float(part[i, j]) for part in pairs.variances]
+                assert found == pytest.approx(list(one.components.values()), nan_ok=True)
+
+
+def numbers(found: Comparison) -> list[float]:
+    return [found.difference, found.low, found.high, found.p, found.examples, *found.components.values()]
+
+
+def test_clusters_are_the_rows_of_the_comparison():
+    """Clusters of one row each are the rows, in any order. Rows that stand there three times count once."""
+    rng = np.random.default_rng(8)
+    a, b = rng.random((2, 3, 40))
+    rows = numbers(compare(a, b))
+    order = rng.permutation(40)
+    assert numbers(compare(by_cluster(a, order), by_cluster(b, order))) == pytest.approx(rows)
+    copies = np.tile(np.arange(40), 3)
+    assert numbers(compare(by_cluster(a[:, copies], copies), by_cluster(b[:, copies], copies))) == pytest.approx(rows)
 
 
 def test_seeds_that_agree_by_accident_do_not_make_a_difference_certain():
