@@ -18,6 +18,7 @@ CONTEXT = multiprocessing.get_context(system.START_METHOD)
 # What scores cells and draws figures: imported once for all processes of a report, where they are forked.
 REPORTS = (
     "bench.leaderboard.figures",
+    "seaborn",
     "pyarrow.parquet",
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",

@@ -23,8 +23,8 @@ from bench.store.schemas import Environment, Spec, Timing
 BACKWARD = 2  # a backward pass costs as much as so many forward passes
 MOST = 300  # newest finished cells of a store that are read
 TOKENISED = 3_000.0  # rows that are tokenised in a second
-BYTES_PER_ROW = 22  # of a cell's tables, per test row, scored row and generated row
-CELL_BYTES = 8_000  # of a cell's other files
+BYTES_PER_ROW = 7  # of a cell's tables, per test row, scored row and generated row
+CELL_BYTES = 5_000  # of a cell's other files
 NUMBER = 4  # bytes
 
 Key = tuple[str, ...]  # encoder's hash, trained layers, and the task or nothing

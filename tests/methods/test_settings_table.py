@@ -37,5 +37,5 @@ def test_the_table_has_no_other_method() -> None:
 
 
 if __name__ == "__main__":
-    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(settings(config))}" for name, config in sorted(CONFIGS.items()))
-    TABLE.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    lines = [f" {json.dumps(name)}: {json.dumps(settings(config))}" for name, config in sorted(CONFIGS.items())]
+    TABLE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")

@@ -22,7 +22,6 @@ import numpy as np
 import yaml
 
 from bench.errors import UserError
-from bench.leaderboard.figures.colours import series
 from bench.leaderboard.figures.style import figure, render, styled
 from bench.leaderboard.read.scores import read_predictions
 from bench.stats.crossed import Comparison, compare_accuracy
@@ -182,9 +181,11 @@ def curves(
     gains: dict[tuple[str, str], Comparison],
 ) -> Figure:
     """Two panels with a line per method: accuracy with its seeds, and the difference to the first value."""
+    import seaborn as sns
+
     plot, [[left, right]] = figure(3.8, columns=2, width=10.5)
     x = np.arange(len(values))
-    for place, (method, colour) in enumerate(zip(methods, series(len(methods)), strict=True)):
+    for place, (method, colour) in enumerate(zip(methods, sns.color_palette("colorblind", len(methods)), strict=True)):
         at = x + (place - (len(methods) - 1) / 2) * 0.12  # so that intervals do not hide each other
         seeds = [[100 * t.accuracy for t in found if (t.method, t.value) == (method, value)] for value in values]
         for where, row in zip(at, seeds, strict=True):

@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.arrays import FloatArray
-from bench.leaderboard.figures.colours import diverging
-from bench.leaderboard.figures.style import INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-DARK = 0.408  # luminance of a colour (WCAG) up to which a text on it is white
 
 
 def heat_map(
@@ -31,26 +27,26 @@ def heat_map(
 
     `names`: of columns and rows; those of columns are `turned` if they are long. `size`: of the texts, in points.
     """
-    count = len(values)
-    mesh = axes.pcolormesh(
-        np.ma.masked_invalid(values), cmap=diverging(), vmin=-bound, vmax=bound, linewidth=1, edgecolor="white"
+    import seaborn as sns
+
+    sns.heatmap(
+        values,
+        ax=axes,
+        cmap=sns.diverging_palette(36, 245, s=85, l=55, as_cmap=True),
+        vmin=-bound,
+        vmax=bound,
+        annot=np.array(texts),
+        fmt="",
+        annot_kws={"fontsize": size},
+        linewidths=1,
+        linecolor="white",
+        cbar=False,
+        xticklabels=False,
+        yticklabels=False,
     )
-    mesh.update_scalarmappable()
-    colours = np.asarray(mesh.get_facecolor())
-    for place in np.flatnonzero(~np.isnan(values)):
-        row, column = divmod(int(place), count)
-        colour = "white" if luminance(colours[place]) <= DARK else INK
-        text = axes.text(column + 0.5, row + 0.5, texts[row][column], color=colour, ha="center", va="center")
-        text.set(fontsize=size, in_layout=False)  # it lies inside, and measuring hundreds is slow
-    ticks = np.arange(count) + 0.5
-    axes.set(xlim=(0, count), ylim=(count, 0))
+    for text in axes.texts:
+        text.set_in_layout(False)  # it lies inside, and measuring hundreds is slow
+    ticks = np.arange(len(values)) + 0.5
     axes.set_xticks(ticks, names[0], rotation=40 if turned else 0, ha="right" if turned else "center")
     axes.set_yticks(ticks, names[1], va="center")
     axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-
-
-def luminance(colour: FloatArray) -> float:
-    """The relative luminance of an RGBA colour, as WCAG defines it."""
-    rgb = np.where(colour[:3] <= 0.03928, colour[:3] / 12.92, ((colour[:3] + 0.055) / 1.055) ** 2.4)
-    return float(rgb @ (0.2126, 0.7152, 0.0722))

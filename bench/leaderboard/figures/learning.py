@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.leaderboard.figures.colours import hues
 from bench.leaderboard.figures.style import figure, shorts, whole_title
 from bench.leaderboard.power_law import FARTHEST, LearningCurve
 
@@ -22,10 +21,11 @@ def learning(title: str, curves: Mapping[str, Mapping[str, LearningCurve]]) -> F
 
     `curves`: by metric and by the method's label.
     """
+    import seaborn as sns
     from matplotlib.ticker import NullLocator
 
     labels = list(dict.fromkeys(label for of_metric in curves.values() for label in of_metric))
-    colours = dict(zip(labels, hues(len(labels)), strict=True))
+    colours = dict(zip(labels, sns.color_palette("husl", len(labels)), strict=True))
     plot, [panels] = figure(4.2, columns=len(curves), width=5.2 * len(curves) + 1.6)
     for axes, (metric, of_metric) in zip(panels, curves.items(), strict=True):
         for label, curve in of_metric.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bench.leaderboard.figures.colours import series
 from bench.leaderboard.figures.style import GREY, INK, figure, short, title
 
 if TYPE_CHECKING:
@@ -24,8 +23,10 @@ def power_curves(
 
     The horizontal line is the power that is `wanted`, the vertical one the `planned` number of seeds.
     """
+    import seaborn as sns
+
     plot, [[axes]] = figure(4.2 + 0.25 * len(lines))
-    for (name, values), colour in zip(lines.items(), series(len(lines)), strict=True):
+    for (name, values), colour in zip(lines.items(), sns.color_palette("colorblind", len(lines)), strict=True):
         axes.plot(seeds, [100 * value for value in values], "o-", color=colour, markersize=3.5, label=short(name, 90))
         if name in bands:
             low, high = ([100 * value for value in end] for end in bands[name])

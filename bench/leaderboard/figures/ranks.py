@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bench.leaderboard.compare.across_tasks import LEAST_TASKS, Overall
 from bench.leaderboard.figures.style import BLUE, INK, figure, shorts, title
 
@@ -16,25 +14,10 @@ if TYPE_CHECKING:
 
 def critical_difference(methods: int, tasks: int) -> float:
     """The difference of mean ranks that Nemenyi's test finds at 5 % (Demsar, 2006, JMLR 7, section 3.2.2)."""
-    return quantile_of_range(methods) / math.sqrt(2) * math.sqrt(methods * (methods + 1) / (6 * tasks))
+    from scipy.stats import studentized_range
 
-
-def quantile_of_range(count: int) -> float:
-    """The 95 % quantile of the range of `count` independent standard normal values, by bisection.
-
-    `scipy.stats.studentized_range` has it for infinite degrees of freedom, and takes half a second to import.
-    """
-    from scipy.special import ndtr
-
-    lowest = np.linspace(-9, 9, 2001)
-    density = np.exp(-(lowest**2) / 2) / math.sqrt(2 * math.pi)
-    low, high = 0.0, 18.0
-    for _ in range(50):
-        middle = (low + high) / 2
-        others = (ndtr(lowest + middle) - ndtr(lowest)) ** (count - 1)
-        below = count * float(np.trapezoid(density * others, lowest)) < 0.95
-        low, high = (middle, high) if below else (low, middle)
-    return high
+    quantile = float(studentized_range.ppf(0.95, methods, math.inf)) / math.sqrt(2)
+    return quantile * math.sqrt(methods * (methods + 1) / (6 * tasks))
 
 
 def alike(ranks: list[float], least: float) -> list[tuple[int, int]]:

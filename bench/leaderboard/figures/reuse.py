@@ -30,7 +30,7 @@ from bench.store.schemas import DrawnFigures
 INDEX = ".drawn.json"
 ENDS = ("svg", "png")  # of the files of a figure
 CODE = ("leaderboard", "stats", "store")  # packages of `bench` whose code figures depend on
-DRAWN_BY = ("matplotlib", "numpy", "scipy", "pandas")
+DRAWN_BY = ("matplotlib", "seaborn", "numpy", "scipy", "pandas")
 
 Files = Mapping[str, tuple[bytes, bytes]]  # SVG and PNG by kind of figure
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.leaderboard.columns import signed
-from bench.leaderboard.figures.colours import series
 from bench.leaderboard.figures.findings import shown_pairs
 from bench.leaderboard.figures.heat_map import heat_map
 from bench.leaderboard.figures.style import INK, VERDICTS, figure, shorts, title
@@ -22,11 +21,13 @@ MOST = 16  # methods in a heat map; more would not be readable
 
 def dots(section: Section, delta: float) -> Figure | None:
     """Accuracy per method, with a line per seed: where lines are parallel, all seeds show the same difference."""
+    import seaborn as sns
+
     rows = [row for row in section.rows if row.cells][::-1]
     if not rows:
         return None
     seeds = sorted({seed for row in rows for seed in row.cells})
-    colours = series(len(seeds)) if len(seeds) <= COLOURED else ["#8A8A8A"] * len(seeds)
+    colours = sns.color_palette("colorblind", len(seeds)) if len(seeds) <= COLOURED else ["#8A8A8A"] * len(seeds)
     plot, [[axes]] = figure(1.5 + 0.36 * len(rows))
     for seed, colour in zip(seeds, colours, strict=True):
         x = [100 * row.cells[seed].accuracy if seed in row.cells else np.nan for row in rows]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.leaderboard.extra_tables.stress import Curve
-from bench.leaderboard.figures.colours import hues
 from bench.leaderboard.figures.style import figure, short, shorts, whole_title
 
 if TYPE_CHECKING:
@@ -22,11 +21,13 @@ def stress(curve: Curve, baseline: str) -> Figure:
 
     Bands are 95 % intervals.
     """
+    import seaborn as sns
+
     labels = [label for label in curve.labels if label == baseline]
     labels += [label for label in curve.labels if label != baseline][: MOST - len(labels)]
     compared = baseline in curve.labels
     plot, [[left, *others]] = figure(4.4, columns=1 + compared, width=10.5 if compared else 6.2)
-    colours = dict(zip(labels, hues(len(labels)), strict=True))
+    colours = dict(zip(labels, sns.color_palette("husl", len(labels)), strict=True))
     x = np.array(curve.values)
     for place, label in enumerate(labels):
         rows = [curve.row(label, at) for at in range(len(x))]

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tasks.errors import printable
 
@@ -48,28 +48,12 @@ VERDICTS = {
     "undecided": Style(GREY, "o", ""),
     "": Style("#BBBBBB", "x", ""),
 }
-RC: dict[str, Any] = {
+RC = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.titlesize": 11,
-    "axes.labelsize": 12,
-    "axes.linewidth": 1.25,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.linewidth": 1,
-    "lines.solid_capstyle": "round",
-    "patch.edgecolor": "white",
-    "patch.force_edgecolor": True,
-    "legend.fontsize": 11,
-    "legend.title_fontsize": 12,
-    "xtick.bottom": False,
-    "xtick.labelsize": 11,
-    "xtick.major.size": 6,
-    "ytick.left": False,
-    "ytick.labelsize": 11,
-    "ytick.major.size": 6,
     "axes.titlelocation": "left",
     "axes.titley": 1.0,  # else each drawing and each pass of the layout looks for ticks above the axes
     "axes.edgecolor": "#888888",
@@ -90,10 +74,12 @@ RC: dict[str, Any] = {
 def styled() -> Iterator[None]:
     """A context in which figures have this style; needs no display."""
     import matplotlib as mpl
+    import seaborn as sns
 
-    with mpl.rc_context(RC), warnings.catch_warnings():  # type: ignore[arg-type]  # a dict of its many names
+    with mpl.rc_context(), warnings.catch_warnings():  # type: ignore[arg-type]  # a dict of its many names
         # Letters that the font lacks, such as Chinese ones, are boxes; the tables have them.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        sns.set_theme(style="whitegrid", rc=RC)
         yield
 
 

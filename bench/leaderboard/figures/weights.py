@@ -8,7 +8,6 @@ import numpy as np
 
 from bench.arrays import FloatArray
 from bench.leaderboard.extra_tables.weights import of_row
-from bench.leaderboard.figures.colours import hues
 from bench.leaderboard.figures.heat_map import heat_map
 from bench.leaderboard.figures.style import figure, shorts, whole_title
 from bench.leaderboard.read.row_weights import RowWeights, agreement
@@ -36,6 +35,8 @@ def varying(section: Section) -> dict[str, dict[int, RowWeights]]:
 
 def lens(section: Section, delta: float) -> Figure | None:
     """Mean weight of the rows in each tenth of a probability's range, divided by the method's mean weight."""
+    import seaborn as sns
+
     known = {
         label: seeds
         for label, seeds in varying(section).items()
@@ -45,7 +46,7 @@ def lens(section: Section, delta: float) -> Figure | None:
     if not methods:
         return None
     plot, [axes] = figure(4.2, columns=2, width=9.5, share=True)
-    colours = hues(len(methods))
+    colours = sns.color_palette("husl", len(methods))
     for panel, (name, text) in zip(axes, SIDES, strict=True):
         for colour, (label, seeds) in zip(colours, methods.items(), strict=True):
             curve(panel, [(getattr(rows, name), rows.weight) for rows in seeds.values()], label, colour)

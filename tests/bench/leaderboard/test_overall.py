@@ -1,16 +1,15 @@
 import json
-import math
 
 import numpy as np
 import pytest
-from scipy.stats import rankdata, studentized_range
+from scipy.stats import rankdata
 from statsmodels.stats.multitest import multipletests
 
 from bench.leaderboard import write_report
 from bench.leaderboard.build import build
 from bench.leaderboard.columns import OVERALL, overall_columns
 from bench.leaderboard.compare.across_tasks import overall, ranks_of
-from bench.leaderboard.figures.ranks import alike, critical_difference, quantile_of_range, ranks
+from bench.leaderboard.figures.ranks import alike, critical_difference, ranks
 from bench.leaderboard.formats.prose import after_across
 from bench.stats.crossed import compare
 from bench.stats.strata import strata
@@ -90,11 +89,6 @@ def test_variants_of_a_task_and_other_sources_do_not_count_as_tasks(tmp_path):
 @pytest.mark.parametrize(("methods", "tasks", "expected"), [(5, 10, 1.929), (2, 9, 0.653), (10, 30, 2.473)])
 def test_critical_difference_is_demsars(methods, tasks, expected):
     assert critical_difference(methods, tasks) == pytest.approx(expected, abs=2e-3)
-
-
-@pytest.mark.parametrize("count", [2, 3, 10, 40, 200])
-def test_the_quantile_of_a_range_is_that_of_scipy(count):
-    assert quantile_of_range(count) == pytest.approx(studentized_range.ppf(0.95, count, math.inf), rel=1e-7)
 
 
 def test_runs_of_ranks_that_do_not_differ_significantly():

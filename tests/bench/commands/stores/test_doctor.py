@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.store.tables import write_columns
 from tests.helpers.background import metrics
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -44,7 +45,7 @@ def swap_columns(store: Path) -> None:
     path = cells(store)[0] / "train_scores.parquet"
     size, scores = path.stat().st_size, pd.read_parquet(path)
     swapped = scores.rename(columns={"logp_0": "logp_1", "logp_1": "logp_0"})
-    swapped[scores.columns].to_parquet(path, index=False)
+    write_columns(swapped[scores.columns], path)
     assert path.stat().st_size == size, "sizes do not show it"
 
 
