@@ -1,7 +1,7 @@
 """`python -m tests.mutation [COUNT [SEED [FILE ...]]]`: tests a random sample of mutants, 300 by default.
 
-The tests are collected once. Each mutant meets those of the files that name its module, and those of all methods that
-are of its methods, in a fork of this process. Prints the survivors and the score: the share of mutants that a test
+The tests are collected once. Each mutant meets those of the files that name its module, and those whose id has one of
+its methods, in a fork of this process. Prints the survivors and the score: the share of mutants that a test
 noticed. Without files: `methods/` and `bench/stats/`.
 """
 
@@ -27,7 +27,10 @@ from tests.mutation.transplant import transplant
 ROOT = Path(__file__).parents[2]
 LIMIT = 60  # seconds of processor time after which a mutant counts as noticed: it hangs
 COUNT = 300
-OF_ALL = ("test_method_contract.py", "test_method_registry.py")  # tests of all methods, by their registry
+OF_ALL = (
+    "test_method_contract.py",
+    "test_method_registry.py",
+)  # name methods, but test all: those of a method are found by their ids
 SAMPLE = ["ce", "dimp"]  # methods that stand for all, for a module of `methods/` that has none of its own
 PLUGINS = ("cacheprovider", "xdist", "timeout")  # of pytest, which a fork does not need
 
@@ -90,18 +93,19 @@ def any_fails(session: pytest.Session, items: Sequence[pytest.Item]) -> bool:
 
 
 def tests_of(path: Path, items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """The tests of a module: those of files that name it or a method of it, and those of all methods that are of one.
+    """The tests of a module: those whose id has a method of it, and those of files that name it or a method of it.
 
-    A module without a method has the latter of two methods. Of a module that no file names, all tests beside it.
+    A module without a method has those whose id has one of two methods. Of a module that no file names, all beside it.
     """
     methods = re.findall(r'^@register\("([^"]+)"', path.read_text(encoding="utf-8"), re.M)
     word = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in [path.stem, *methods]))
-    variant = re.compile("|".join(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z_])" for name in methods or SAMPLE))
+    shown = methods or (SAMPLE if path.parent.name == "methods" else [])
+    variant = re.compile("|".join(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z_])" for name in shown) or r"\Z\A.")
     beside = [item for item in items if ("bench" in item.path.parts) == ("bench" in path.relative_to(ROOT).parts)]
     texts = {item.path: item.path.read_text(encoding="utf-8") for item in beside}
     named = [item for item in beside if item.path.name not in OF_ALL and word.search(texts[item.path])]
-    of_all = [item for item in beside if item.path.name in OF_ALL and variant.search(item.nodeid)]
-    return [*named, *of_all] or beside
+    own = [item for item in beside if variant.search(item.nodeid)]
+    return [*own, *(item for item in named if item not in own)] or beside
 
 
 def files() -> list[Path]:

@@ -121,13 +121,14 @@ def test_tests_are_those_that_name_the_module_or_its_methods(request: pytest.Fix
         item("methods/test_method_contract.py", "test_x[2-gce(q=0.7)]"),
         item("methods/test_method_contract.py", "test_x[2-sce]"),
         item("methods/test_method_contract.py", "test_x[2-dimp]"),
+        item("methods/test_setting_limits.py", "test_x[gce-q]"),
         item("bench/stats/test_needed.py", "test_x"),
         item("bench/stats/test_metrics.py", "test_x"),
     ]
-    assert command.tests_of(command.ROOT / "methods" / "gce.py", items) == [items[0], items[2]]
+    assert command.tests_of(command.ROOT / "methods" / "gce.py", items) == [items[2], items[5], items[0]]
     assert command.tests_of(command.ROOT / "methods" / "loop.py", items) == [items[4]], "it has no method"
-    assert command.tests_of(command.ROOT / "bench" / "stats" / "needed.py", items) == [items[5]]
-    assert command.tests_of(command.ROOT / "bench" / "stats" / "strata.py", items) == items[5:], "none names it"
+    assert command.tests_of(command.ROOT / "bench" / "stats" / "needed.py", items) == [items[6]]
+    assert command.tests_of(command.ROOT / "bench" / "stats" / "strata.py", items) == items[6:], "none names it"
 
 
 @pytest.mark.parametrize(("test", "survives"), [("assert f() == 2", False), ("f()", True)])
