@@ -151,14 +151,22 @@ def test_a_grid_of_another_version_or_none_is_one_line(store, capsys, content):
     assert len(err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["timing.json", "env.json", "weights.parquet"])
-def test_a_damaged_file_of_a_cell_is_one_line(store, capsys, name):
+def test_damaged_weights_are_one_line(store, capsys):
     cell = store.root / store.section["methods"][1]["cells"]["0"]
-    (cell / name).write_text("[]")
+    (cell / "weights.parquet").write_text("[]")
     code, _, err = bench(capsys, "report", "--no-figures")
     assert code == 2
-    assert f"{cell.relative_to(store.root.parent)}/{name}" in err
+    assert f"{cell.relative_to(store.root.parent)}/weights.parquet" in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["timing.json", "env.json"])
+def test_a_cell_with_a_damaged_file_has_no_result_and_the_report_says_why(store, capsys, name):
+    cell = store.root / store.section["methods"][1]["cells"]["0"]
+    (cell / name).write_text("[]")
+    assert bench(capsys, "report", "--no-figures")[0] == 0
+    page = (store.root.parent / "reports" / "leaderboard.md").read_text()
+    assert f"dimp, seed 0: missing: {cell.relative_to(store.root.parent)}/{name} is damaged" in page
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"task_ref": "twitter"}'])
