@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from bench.commands.models import train as train_command
-from bench.commands.models.predict import Predictions, write_predictions
+from bench.commands.models.predict import Predictions, Target, write_predictions
 from bench.leaderboard.formats.to_csv import plain
 from bench.spreadsheets import csv_of
 
@@ -50,8 +50,8 @@ def test_columns_of_one_name_keep_their_cells() -> None:
 
 def test_predictions_are_escaped_wherever_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = [["id", "label", "p"], ["'=1", "'-good", "-0.5"], ["2", "bad", "0.5"], ["'@x", "bad", "1.0"]]
-    monkeypatch.setattr(train_command, "predict", lambda model, file: PREDICTIONS)
-    list(write_predictions(PREDICTIONS, tmp_path / "p.csv"))
+    monkeypatch.setattr(train_command, "predict", lambda model, file, **rest: PREDICTIONS)
+    list(write_predictions(PREDICTIONS, Target(tmp_path / "p.csv")))
     train_command.predict_test("model", "test.csv", tmp_path, print)
     train_command.predict_more("model", Path("more.csv"), tmp_path / "more.csv", print)
     for name in ("p.csv", train_command.PREDICTIONS, "more.csv"):
