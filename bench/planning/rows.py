@@ -66,10 +66,8 @@ class SectionRows:
         division = self.protocol.divide(data.spec, real, self.seed_of("real", seed))
         small = self.small_role(real)
         # Scored rows get no labels: before noise theirs are the true ones, which a worker must not hold.
-        scored, generated = (
-            replace(self.role(self.base, "generated"), labels=np.full(len(self.base), -1)),
-            data.generated,
-        )
+        scored = replace(self.role(self.base, "generated"), labels=np.full(len(self.base), -1))
+        generated = data.generated
         index = positions(self.base.ids, generated.origins)
         roles = {
             "scored": scored,

@@ -255,21 +255,9 @@ def compare(a: FloatArray, b: FloatArray) -> Comparison:
     )
 
 
-def compare_accuracy(labels: IntArray, a: IntArray, b: IntArray, clusters: IntArray | None = None) -> Comparison:
-    """Difference of accuracy between predictions (S, N) of two methods; `clusters` (N,) as for `by_cluster`."""
-    return compare(*(by_cluster(correct(labels, part), clusters) for part in (a, b)))
-
-
 def correct(labels: IntArray, predictions: IntArray) -> FloatArray:
     """1 where predictions (..., N) are right, 0 where they are wrong, NaN where they are -1: not tested."""
     return np.where(predictions < 0, math.nan, (predictions == labels).astype(np.float64))
-
-
-def compare_macro_f1(
-    labels: IntArray, a: IntArray, b: IntArray, classes: int, clusters: IntArray | None = None
-) -> Comparison:
-    """Difference of macro-F1 between predictions (S, N) of two methods, by the jackknife over both factors."""
-    return compare(*(by_cluster(macro_f1_influence(labels, part, classes), clusters) for part in (a, b)))
 
 
 def by_cluster(scores: FloatArray, clusters: IntArray | None) -> FloatArray:

@@ -24,7 +24,7 @@ import yaml
 from bench.errors import UserError
 from bench.leaderboard.figures.style import figure, render, styled
 from bench.leaderboard.read.scores import read_predictions
-from bench.stats.crossed import Comparison, compare_accuracy
+from bench.stats.crossed import Comparison, compare, correct
 from bench.store.files import write_bytes, write_text
 from bench.store.find import find
 from tests.helpers.wandb_artifacts import ENTITY, PROJECT
@@ -148,7 +148,7 @@ def gain(found: Sequence[Trial], method: str, value: str, first: str) -> Compari
         labels = read[0][0].labels
         sides.append(np.stack([logits.argmax(axis=1) for _, logits in read]))
     assert labels is not None
-    return compare_accuracy(labels, *sides)
+    return compare(*(correct(labels, side) for side in sides))
 
 
 def cell(found: Sequence[Trial], method: str, value: str, against: Comparison | None) -> str:

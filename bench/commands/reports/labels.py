@@ -24,7 +24,6 @@ from bench.leaderboard.figures import FOLDER
 from bench.leaderboard.figures.style import render, styled
 from bench.leaderboard.power_law import FARTHEST, FEWEST_SIZES, Forecast, LearningCurve, learning_curve
 from bench.leaderboard.results import Row
-from bench.stats.crossed import by_cluster, macro_f1_influence
 from bench.store.files import write_bytes
 from tasks import DataError, TaskData
 from tasks.cross_validation import of_seed
@@ -179,9 +178,7 @@ def scores(curve: Curve, row: Row, seeds: Sequence[int], metric: str) -> Any:
     test = curve.sections[0].test
     assert test is not None, "a section with a result has test rows"
     predictions = stacked(row, seeds)
-    if metric == "macro-F1":
-        return by_cluster(macro_f1_influence(test.labels, predictions, test.classes), test.clusters)
-    return test.right(predictions)
+    return test.influence(predictions) if metric == "macro-F1" else test.right(predictions)
 
 
 def farther(fitted: LearningCurve) -> list[int]:

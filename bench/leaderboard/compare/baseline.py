@@ -15,7 +15,7 @@ from bench.leaderboard.compare.families import alone, correct, judge
 from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.results import Match, Paired
 from bench.leaderboard.rules import Rules
-from bench.stats.crossed import Comparison, by_cluster, compare, macro_f1_influence
+from bench.stats.crossed import Comparison, compare
 from bench.stats.folds.variances import effective_shape
 from bench.stats.looks import reached
 from bench.stats.multiple import max_t
@@ -95,7 +95,7 @@ def right(row: Row, seeds: tuple[int, ...], test: Examples) -> FloatArray:
 @functools.lru_cache(maxsize=4)
 def influence(row: Row, seeds: tuple[int, ...], test: Examples) -> FloatArray:
     """Scores (S, M) of a row by seed and cluster, whose means are its values of macro-F1."""
-    return by_cluster(macro_f1_influence(test.labels, stacked(row, seeds), test.classes), test.clusters)
+    return test.influence(stacked(row, seeds))
 
 
 def macro_f1(row: Row, base: Row, seeds: tuple[int, ...], test: Examples) -> Comparison:

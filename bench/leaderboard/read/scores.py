@@ -24,7 +24,7 @@ from bench.leaderboard.read import cell_files, kept
 from bench.leaderboard.read.cell_files import PREDICTIONS, Cost, read_cost, read_environment, seal_of
 from bench.processes import pool
 from bench.stats import metrics
-from bench.stats.crossed import by_cluster, correct
+from bench.stats.crossed import by_cluster, correct, macro_f1_influence
 from bench.stats.metrics import METRICS
 from bench.store.files import json_object
 from bench.store.integrity import damage
@@ -53,6 +53,10 @@ class Examples:
     def right(self, predictions: IntArray) -> FloatArray:
         """Scores (..., M) of predicted classes (..., N) by cluster, see `bench.stats.crossed.correct`."""
         return by_cluster(correct(self.labels, predictions), self.clusters)
+
+    def influence(self, predictions: IntArray) -> FloatArray:
+        """Scores (S, M) of predicted classes (S, N) by cluster, whose means are each seed's macro-F1."""
+        return by_cluster(macro_f1_influence(self.labels, predictions, self.classes), self.clusters)
 
     @property
     def count(self) -> int:

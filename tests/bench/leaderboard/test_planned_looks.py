@@ -10,7 +10,7 @@ from bench.leaderboard.compare.across_tasks import overall
 from bench.leaderboard.formats.answer import answer, answer_json
 from bench.leaderboard.formats.prose import after_across
 from bench.leaderboard.formats.to_html import details
-from bench.stats.crossed import compare_accuracy, interval
+from bench.stats.crossed import compare, correct, interval
 from bench.stats.multiple import holm
 from bench.stats.needed import needed
 from bench.stats.strata import strata
@@ -49,7 +49,7 @@ def test_seeds_after_the_last_look_do_not_count_yet(tmp_path):
     paired = rows["focal"].paired
     a, b = (np.stack([rows[name].cells[seed].predictions for seed in range(3)]) for name in ("focal", "ce"))
     store_labels = FakeStore(tmp_path / "labels", rows=300).labels
-    expected = compare_accuracy(store_labels, a, b)
+    expected = compare(correct(store_labels, a), correct(store_labels, b))
     assert (paired.accuracy.seeds, paired.macro_f1.seeds) == (3, 3)
     assert paired.accuracy.difference == pytest.approx(expected.difference)
     assert paired.p_alone == pytest.approx(min(1.0, expected.p / SHARES[3]))
@@ -82,7 +82,7 @@ def test_pairs_are_compared_on_common_seeds_with_the_share_of_their_look(tmp_pat
     for one, other in itertools.combinations(labels, 2):
         count = min(len(rows[one].seeds), len(rows[other].seeds))
         a, b = (np.stack([rows[name].cells[seed].predictions for seed in range(count)]) for name in (one, other))
-        result = compare_accuracy(store.labels, a, b)
+        result = compare(correct(store.labels, a), correct(store.labels, b))
         place = labels.index(one), labels.index(other)
         assert section.pairs.difference[place] == pytest.approx(result.difference)
         raw[place] = min(1.0, result.p / SHARES[count])

@@ -13,9 +13,8 @@ from bench.stats.crossed import (
     Components,
     by_cluster,
     compare,
-    compare_accuracy,
-    compare_macro_f1,
     components,
+    correct,
     half_width,
     level_of,
     macro_f1_influence,
@@ -239,11 +238,11 @@ def test_macro_f1_difference():
     labels = rng.integers(3, size=50)
     good = np.where(rng.random((3, 50)) < 0.8, labels, 0)
     poor = np.where(rng.random((3, 50)) < 0.4, labels, 0)
-    result = compare_macro_f1(labels, good, poor, 3)
+    result = compare(*(macro_f1_influence(labels, part, 3) for part in (good, poor)))
     both = [macro_f1_of(confusion(labels, p, 3)).mean() for p in (good, poor)]
     assert result.difference == pytest.approx(both[0] - both[1])
     assert result.p < 0.05
-    assert compare_accuracy(labels, good, poor).difference == pytest.approx(
+    assert compare(correct(labels, good), correct(labels, poor)).difference == pytest.approx(
         (good == labels).mean() - (poor == labels).mean()
     )
 

@@ -10,7 +10,7 @@ from bench.errors import UserError
 from bench.leaderboard import USUAL
 from bench.leaderboard.build import build
 from bench.leaderboard.formats import render
-from bench.stats.crossed import compare_accuracy
+from bench.stats.crossed import compare, correct
 from bench.stats.multiple import holm
 from bench.store.files import write_json
 from bench.store.looks import looks_file, record_look, seeds_read, with_looks
@@ -91,7 +91,7 @@ def test_verdicts_at_planned_looks(tmp_path):
         p = [1.0]
         for look in (3, 5, 7)[: 1 + (most > 3) + (most > 5)]:
             a, b = (np.stack([rows[name].cells[seed].predictions for seed in range(look)]) for name in (label, "ce"))
-            p.append(compare_accuracy(store.labels, a, b).p / share[look])
+            p.append(compare(correct(store.labels, a), correct(store.labels, b)).p / share[look])
         expected[label] = min(p)
     corrected = dict(zip(expected, holm(list(expected.values())), strict=True))
     for label, value in expected.items():
