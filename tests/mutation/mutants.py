@@ -42,7 +42,11 @@ class Mutant:
 
 
 def mutants(source: str) -> Iterator[Mutant]:
-    """All mutants of a module. Docstrings, annotations, messages of errors and metadata of options stay."""
+    """All mutants of a module. Docstrings, annotations, messages of errors and fields of classes stay.
+
+    A field (`lr: float = 0.1` in a class) is read once, when the class is made, so that a transplant changes nothing. The
+    table of settings compares those of methods (tests/methods/settings.json).
+    """
     return (mutant(source, number) for number in range(count(source)))
 
 
@@ -64,10 +68,12 @@ def mutant(source: str, number: int) -> Mutant:
 def places(node: ast.AST) -> Iterator[ast.expr]:
     """The expressions in which a mistake may be made, in a fixed order."""
     for name, value in ast.iter_fields(node):
-        if name in TYPES or (isinstance(node, ast.keyword) and node.arg == "metadata"):
+        if name in TYPES:
             continue
         for child in value if isinstance(value, list) else [value]:
             if not isinstance(child, ast.AST) or isinstance(child, ast.Raise | ast.Assert | ast.JoinedStr):
+                continue
+            if isinstance(node, ast.ClassDef) and isinstance(child, ast.AnnAssign):
                 continue
             if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
                 continue

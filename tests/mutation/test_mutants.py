@@ -26,6 +26,10 @@ def f(x: Literal[1], y: float = 2.0) -> Literal[3]:
     if x < 5 and not y:
         raise ValueError(f"6 {x + 7}")
     return x + y if True else -y
+
+class Config:
+    rate: float = 8.0
+    steps: int = setting(9, search=(10, 11))
 '''
 
 
