@@ -88,6 +88,7 @@ def plan(
     from bench.store.files import writable
 
     request, options = request_of(context.params)
+    refuse_rounds(options, "plan counts all seeds")
     store = None if store is None else up_to_date(store)
     seconds = None if budget is None else budget_seconds(budget)
     wishes = Wishes(effect, power, seed_sd, store, seconds)

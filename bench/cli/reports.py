@@ -126,7 +126,9 @@ def advised_run(context: typer.Context, budget: str | None, task: str | None) ->
     shared = [f"--{name}={context.params[name]}" for name in names] + ([f"--tasks={task}"] if task else [])
 
     def make(methods: str, seeds: int) -> tuple[Request, Options]:
-        return as_run(context, [*context.args, *shared, f"--methods={methods}", f"--seeds={seeds}"])
+        request, options = as_run(context, [*context.args, *shared, f"--methods={methods}", f"--seeds={seeds}"])
+        refuse_rounds(options, "advise --budget adds seeds while there is time")
+        return request, options
 
     return in_rounds(make, budget_seconds(budget), say, display())
 

@@ -82,6 +82,9 @@ def read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not a sweep file, which is a mapping with method and parameters")
     if sweep.get("method") not in METHODS:
         raise unknown("sweep method", str(sweep.get("method")), METHODS)
+    for name in sweep.get("parameters") or {}:
+        if not isinstance(name, str):
+            raise UserError(f"{path}: the name of a parameter is text, not {short_repr(name)}; put it in quotes")
     return sweep
 
 

@@ -53,7 +53,7 @@ def visible(columns: Sequence[Column[T]], rows: Sequence[T], room: Room = Room.P
 
 def percent(value: float) -> str:
     """A share in per cent."""
-    return NOTHING if math.isnan(value) else f"{100 * value:.1f}"
+    return number(100 * value, 1)
 
 
 def signed(value: float) -> str:
@@ -142,8 +142,8 @@ def information(row: Row) -> str:
 
 
 def number(value: float, digits: int) -> str:
-    """A number with this many decimals."""
-    return NOTHING if math.isnan(value) else f"{value:.{digits}f}"
+    """A number with this many decimals, and no sign before a zero."""
+    return NOTHING if math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def numbers(interval: Interval) -> str:

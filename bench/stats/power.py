@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import chdtri, ndtr
 
 from bench.arrays import FloatArray
-from bench.stats.crossed import Comparison, Components, half_width
+from bench.stats.crossed import Comparison, Components, half_width, width
 from bench.stats.equivalence import reach
 from bench.stats.interval import LEVEL
 
@@ -133,6 +133,10 @@ def detectable(result: Comparison, *, delta: float, family: int = 1) -> Detectab
             low, high = (low, middle) if ndtr((middle - needed) / sd).mean() >= POWER else (middle, high)
         return high
 
+    if not result.varies:  # variances of 0 are no estimate: less than the interval excludes cannot be seen
+        variances = Components(*map(np.asarray, result.components.values()))
+        least = width(variances, result.seeds, result.examples, (1 - LEVEL) / 2 / family)
+        return Detectable(least, least, least)
     found = smallest(effects(result))
     ends = [found, *map(smallest, extremes(result))]  # a small difference is equivalent first, which reverses the ends
     return Detectable(found, min(ends), max(ends))

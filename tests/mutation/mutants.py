@@ -44,8 +44,8 @@ class Mutant:
 def mutants(source: str) -> Iterator[Mutant]:
     """All mutants of a module. Docstrings, annotations, messages of errors and fields of classes stay.
 
-    A field (`lr: float = 0.1` in a class) is read once, when the class is made, so that a transplant changes nothing. The
-    table of settings compares those of methods (tests/methods/settings.json).
+    A field (`lr: float = 0.1` in a class) is read once, when the class is made, so that a transplant changes nothing.
+    The table of settings compares those of methods (tests/methods/settings.json).
     """
     return (mutant(source, number) for number in range(count(source)))
 

@@ -176,13 +176,21 @@ def lines(file: Path, *, skip_empty: bool = False) -> Texts:
     if len(set(ids)) < len(ids):
         twice = next(identity for identity, count in Counter(ids).items() if count > 1)
         raise UserError(f"{file}: the id {twice} is on several lines")
-    return Texts(ids, texts)
+    if course:
+        return Texts(ids, texts)
+    return filled(file, ids, texts, skip_empty=skip_empty)
 
 
 def unnumbered(file: Path, rows: Sequence[str], *, skip_empty: bool) -> Texts:
     """The texts of lines, by the numbers of the lines from 1. Raises UserError for an empty one that is not skipped."""
-    texts = {number: line for number, line in enumerate(rows, 1) if text_problem(line) != "is empty"}
-    if (missing := len(rows) - len(texts)) and not skip_empty:
-        number = next(number for number in range(1, len(rows) + 1) if number not in texts)
-        raise UserError(f"{file}, line {number}: text is empty; {SKIP}")
-    return Texts([*texts], [*texts.values()], notes=left_out(missing, len(rows)))
+    return filled(file, range(1, len(rows) + 1), rows, skip_empty=skip_empty)
+
+
+def filled(file: Path, ids: Sequence[int], rows: Sequence[str], *, skip_empty: bool) -> Texts:
+    """The texts that are not empty, and a note on the others. Raises UserError for an empty one that is not skipped."""
+    kept = [place for place, text in enumerate(rows) if text_problem(text) != "is empty"]
+    missing = len(rows) - len(kept)
+    if missing and not skip_empty:
+        line = next(place for place, text in enumerate(rows) if text_problem(text) == "is empty") + 1
+        raise UserError(f"{file}, line {line}: text is empty; {SKIP}")
+    return Texts([ids[place] for place in kept], [rows[place] for place in kept], notes=left_out(missing, len(rows)))

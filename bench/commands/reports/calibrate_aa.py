@@ -21,6 +21,7 @@ from bench.leaderboard.compare.baseline import stacked
 from bench.leaderboard.results import Row, Section
 from bench.leaderboard.rules import USUAL
 from bench.stats.crossed import components, half_width
+from bench.stats.equivalence import reach
 from bench.stats.verdict import ALPHA
 from bench.store.files import write_text
 from bench.store.manifest import stored
@@ -101,8 +102,8 @@ def of_method(row: Row, right: FloatArray) -> Iterator[Unit]:
 
 
 def verdict_on(scores: FloatArray) -> tuple[bool, bool]:
-    """Whether a difference (S, N) is significant, and whether its interval leaves the bounds of equivalence."""
+    """Whether a difference (S, N) is significant, and whether it is not called equivalent."""
     size = abs(float(scores.mean()))
     seeds, examples = scores.shape
-    half = float(half_width(components(scores), seeds, examples, ALPHA / 2))
-    return size > half, size + half > USUAL.delta
+    half = half_width(components(scores), seeds, examples, ALPHA / 2)
+    return size > float(half), USUAL.delta - size <= float(reach(half, examples, ALPHA / 2))

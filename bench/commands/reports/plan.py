@@ -110,9 +110,10 @@ def trimmed(
             f"{estimate.spell(one.schedule(workers).seconds)} on {on}; no method is dropped: name fewer in --methods"
         )
     dropped = ", ".join(map(str, request.seeds[low:]))
+    left_out = f"seeds {dropped} are" if low < len(request.seeds) - 1 else f"seed {dropped} is"
     sentence = (
         f"The budget of {spelt} on {on} is enough for {low} of {plural(len(request.seeds), 'seed')} "
-        f"({estimate.spell(best.schedule(workers).seconds)} of {estimate.spell(time)}): seeds {dropped} are left out, "
+        f"({estimate.spell(best.schedule(workers).seconds)} of {estimate.spell(time)}): {left_out} left out, "
         f"all methods and tasks stay. `{seeds_option(request.seeds[:low])}` runs this; it is what follows."
     )
     return [sentence, best]
@@ -206,7 +207,7 @@ def power_blocks(prospects: Sequence[Prospect], wishes: Wishes, kept: Expense, r
         enough = f"{rows:,} test rows would do" if rows else f"not even {MOST_EXAMPLES:,} test rows would do"
         cells = f", at most {count.number * one.cells:,} cells" if count.number else ""
         blocks.append(
-            f"**{escape(one.title)}**: to {find} true difference of {wishes.effect:g} points in "
+            f"**{escape(one.title)}**: to {find} true difference of {exact_points(wishes.effect / 100)} in "
             f"{100 * wishes.power:g} % of cases, in a family of {plural(question.family, 'comparison')} "
             f"({first_step}), needs **{count.text} seeds** on {one.rows:,} test rows{cells}. "
             f"With {plural(seeds, 'seed')}: {needed_rows(seeds, enough)}. "

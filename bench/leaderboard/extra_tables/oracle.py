@@ -119,7 +119,7 @@ def oracle_row(section: Section, row: Row) -> OracleRow | None:
         n=len(distances),
         accuracy=row.accuracy.mean,
         regret=over_seeds([regret for regret, _ in distances]),
-        divergence=over_seeds([divergence for _, divergence in distances]),
+        divergence=over_seeds([divergence for _, divergence in distances], math.inf),
         **known,
     )
 

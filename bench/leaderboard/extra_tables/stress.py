@@ -137,9 +137,10 @@ def rows(curve: Curve, report: Report) -> list[StressRow]:
     differences = [row.against if (row := by_label.get(label)) else None for label in planned]
     correct = CORRECTIONS[rules.correction]
     p = correct([one.p if one else math.nan for one in differences])
+    silent = any(section.uninformative for section in (curve.sections[0], curve.sections[-1]))
     equivalent = correct([equivalence(one, rules.delta) if one else math.nan for one in differences])
     for label, difference, corrected, same in zip(planned, differences, p, equivalent, strict=True):
-        if difference is not None:
+        if difference is not None and not silent:
             text = verdict(difference, float(corrected), float(same), family=len(planned), delta=rules.delta).text
             by_label[label] = replace(by_label[label], verdict=text)
     return list(by_label.values())

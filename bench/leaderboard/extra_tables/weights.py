@@ -145,9 +145,9 @@ def weight_row(label: str, facts: Sequence[WeightFacts]) -> WeightRow:
     )
 
 
-def over_seeds(values: Sequence[float]) -> Interval:
-    """Mean and interval over seeds; NaN if a seed has no value."""
-    return t_interval([] if np.isnan(values).any() else values)
+def over_seeds(values: Sequence[float], most: float = 1.0) -> Interval:
+    """Mean and interval over seeds, cut at 0 and at the largest possible value; NaN if a seed has no value."""
+    return t_interval([] if np.isnan(values).any() else values, bounds=(0.0, most))
 
 
 def span(first: float, last: float) -> str:

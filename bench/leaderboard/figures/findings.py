@@ -61,7 +61,8 @@ def pairs_found(section: Section) -> str:
     differ = sum(word == "better" for line in pairs.words for word in line)
     best = [label for label in pairs.labels if label in pairs.best]
     named = f"{', '.join(best[:NAMED])}{', ...' * (len(best) > NAMED)}"
-    return f"{differ} of {plural(count * (count - 1) // 2, 'pair')} differ significantly; best group: {named}"
+    verb = "differs" if differ == 1 else "differ"
+    return f"{differ} of {plural(count * (count - 1) // 2, 'pair')} {verb} significantly; best group: {named}"
 
 
 def shown_pairs(pairs: Pairs, baseline: str, most: int) -> list[int]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bench.leaderboard.figures.style import GREY, INK, figure, short, title
+from bench.stats.verdict import exact_points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,6 +39,6 @@ def power_curves(
     axes.set_xlim(min(seeds) - 0.5, max(seeds) + 0.5)
     axes.set_xlabel("seeds" + (" (bands: 80 % interval of the variance between seeds)" if bands else ""))
     axes.set_ylabel("power (per cent)")
-    title(axes, f"Chance to find a true difference of {effect:g} points")
+    title(axes, f"Chance to find a true difference of {exact_points(effect / 100)}")
     plot.legend(loc="outside lower center", frameon=False, fontsize=9)
     return plot

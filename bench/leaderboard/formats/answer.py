@@ -71,7 +71,7 @@ def helps(section: Section, advice: Advice) -> str:
     """Whether generated rows help, against the real rows alone and against the majority class."""
     title = "**Does the generated set help?**"
     constant = f"always predicting the most frequent class ({percent(section.spec['majority'])} %)"
-    beat = f"{share(len(advice.beat_majority), advice.measured)} shown to be better than {constant}"
+    beat = f"{share(len(advice.beat_majority), advice.measured)} shown, as trained here, to be better than {constant}"
     most = advice.helped[0] if advice.helped else advice.closest
     if most is None or advice.helps is Helps.UNKNOWN:
         return f"{title} Not known, as {unknown(section)}; {beat}."
@@ -140,6 +140,9 @@ def why(section: Section, advice: Advice) -> str:
             f"; {escape(other)} is shown to be worse than some method by the one-sided tests of the best group, but is "
             f"undecided against {escape(advice.choice)} by the two-sided one of the verdict{apart}"
         )
+    chosen = next(row for row in section.rows if row.label == advice.choice)
+    if not chosen.best:
+        return f"the simplest core method, but each of them is shown to be worse than some other method{apart}"
     if not advice.rivals:
         return f"the only core method that no other is shown to beat{apart}"
     others = plural(len(advice.rivals), "other core method")
@@ -167,8 +170,10 @@ def still_open(section: Section, advice: Advice) -> str:
     """The most important open comparison, and what would settle it."""
     title = "**What is open?**"
     one = advice.question
-    if advice.choice is None and any(row.absent for row in section.rows if row.spec["core"]):
-        return f"{title} Everything, until the cells of this section are finished: the same command continues them."
+    absent = [one for row in section.rows if row.spec["core"] for one in row.absent.values()]
+    if advice.choice is None and absent:
+        how = "the same command" + (" with `--retry-failed`" if any(one.failed for one in absent) else "")
+        return f"{title} Everything, until the cells of this section are finished: {how} continues them."
     if advice.choice is None:
         return f"{title} Everything, as core methods are not compared here."
     if one is None or one.paired.needed is None:

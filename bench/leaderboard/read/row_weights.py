@@ -63,7 +63,7 @@ def read(folder: Path, root: Path, hidden_id: str | None, quality: Path | None) 
     visits = visits[visits["role"] == "generated"]
     if visits.empty:
         return Absence("trains on no generated row")
-    visits = visits[visits["weight"].notna()]
+    visits = effective(visits)
     if visits.empty:
         return Absence("no effective weight: its loss is not a function of the label's probability alone")
     mean = visits.groupby("id")["weight"].mean()
@@ -83,6 +83,12 @@ def read(folder: Path, root: Path, hidden_id: str | None, quality: Path | None) 
         wrong=some(hidden, "label_clean", lambda clean: clean != label),
         repeated=some(hidden, "copy_of", lambda copy_of: (copy_of >= 0) | np.isin(ids, copy_of)),
     )
+
+
+def effective(visits: pd.DataFrame) -> pd.DataFrame:
+    """The visits with an effective weight: none where a cell knows only which rows it left out, with weight 0."""
+    known = visits[visits["weight"].notna()]
+    return known[:0] if len(known) < len(visits) and not known["weight"].any() else known
 
 
 def origins(ids: IntArray, hidden: pd.DataFrame | None) -> IntArray:

@@ -15,6 +15,7 @@ import numpy as np
 from bench.arrays import BoolArray, FloatArray, IntArray
 from bench.errors import UserError
 from bench.leaderboard.read.row_flags import mislabelled, repeats, unlike
+from bench.leaderboard.read.row_weights import effective
 from bench.store import hidden_columns, role_texts
 from bench.store.files import read_json
 from bench.store.layout import DONE
@@ -136,7 +137,8 @@ def cell_rows(
 ) -> CellRows:
     """A cell's values for rows (n,) whose texts are scored under `origins` (n,)."""
     visits = read_table(folder / "weights.parquet", {"id": "whole", "role": "text", "weight": "number"})
-    by_row = visits[visits["role"] == "generated"].groupby("id")["weight"]
+    visits = visits[visits["role"] == "generated"]
+    by_row = effective(visits).groupby("id")["weight"]
     labels = source_labels if record is None else record.set_index("id")["label"].reindex(ids).to_numpy()
     labels = np.where(np.isnan(labels.astype(float)), source_labels, labels).astype(np.int64)
     return CellRows(

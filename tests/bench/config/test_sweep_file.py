@@ -86,6 +86,7 @@ def test_random_and_bayes_draw_within_their_ranges(tmp_path: Path) -> None:
         (random_lr(distribution="unifrom"), "uniform"),
         ({"method": "random", "command": RUN, "parameters": {"lr": {"max": 2}}}, "has max; give both"),
         ({"method": "bayes", "command": RUN, "parameters": {"lr": {"min": "1e-5", "max": 2}}}, "YAML reads 1.0e-5"),
+        ({"method": "grid", "command": RUN, "parameters": {1: {"value": 2}, "lr": {"value": 0.1}}}, "is text, not 1"),
         ({"method": "grid", "command": RUN, "run_cap": "all"}, "run_cap must be a number"),
     ],
 )

@@ -213,3 +213,20 @@ def test_two_seeds_are_said_to_say_little(tmp_path):
     assert "[excludes nothing]" in gain(next(one for one in ends if (one.low, one.high) == (-1, 1)))
     _, more = section_of(tmp_path / "more", skills, seeds=(0, 1, 2), rows=150)
     assert not list(two_seeds(more))
+
+
+def test_no_core_method_is_in_the_best_group(tmp_path):
+    skills = {"ce": 1.0, "real-only": 0.9, "mine": 4.0}
+    _, section = section_of(tmp_path, skills, exploratory=("mine",))
+    assert not any(row.best for row in section.rows if row.spec["core"])
+    (text,) = answer(section)
+    assert f"**{section.advice.choice}**, the simplest core method, but each of them is shown to be worse" in text
+    assert "no other is shown to beat" not in text
+
+
+def test_failed_cells_are_trained_again_by_an_option(tmp_path):
+    store = FakeStore(tmp_path, rows=200)
+    for label in ("ce", "real-only", "dimp"):
+        store.method(label, skill=3.0, failed=(1,))
+    (section,) = build(store.manifest(), store.root).sections
+    assert "the same command with `--retry-failed` continues them" in next(answer(section))

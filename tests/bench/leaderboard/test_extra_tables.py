@@ -193,3 +193,16 @@ def test_the_checkers_of_merged_stores_are_found(tmp_path, monkeypatch):
     ]
     assert result[0] == result[1]
     assert not math.isnan(result[1]["dimp"])
+
+
+def test_sections_without_verdicts_give_none_along_an_axis(tmp_path):
+    stores = [
+        section(tmp_path, name, noise, {"ce": {"skill": 1.0 - noise}, "dimp": {"skill": 2.5}})
+        for name, noise in (("n0", 0.0), ("n4", 0.4))
+    ]
+    for store in stores:
+        store.section.update(preset="smoke", settings={**store.section["settings"], "updates": 8})
+    table = build(stores[0].manifest(*stores[1:]), tmp_path)
+    assert all(one.uninformative for one in table.sections)
+    (extra,) = report_tables(table)
+    assert {row.verdict for row in extra.rows} == {"–"}

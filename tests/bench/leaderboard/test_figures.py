@@ -258,7 +258,7 @@ def test_alternative_texts_state_what_figures_show(store):
     assert "against ce: 1 better (dimp)" in by_key["gains"]
     assert "highest and lowest: dimp +" in by_key["gains"]
     assert "mean accuracy from" in by_key["seeds"]
-    assert re.search(r"\d of 6 pairs differ significantly; best group: dimp", by_key["pairs"])
+    assert re.search(r"\d of 6 pairs differs? significantly; best group: dimp", by_key["pairs"])
 
 
 def test_the_alternative_text_has_the_intervals_of_the_plot(store):

@@ -1,6 +1,7 @@
 import csv
 import html.parser
 import io
+import math
 import re
 import shutil
 import subprocess
@@ -10,7 +11,8 @@ import pytest
 
 from bench.leaderboard import frame, write_report
 from bench.leaderboard.build import build
-from bench.leaderboard.columns import COLUMNS, Room
+from bench.leaderboard.columns import COLUMNS, Room, number, percent
+from bench.leaderboard.extra_tables.weights import over_seeds
 from bench.leaderboard.formats import render
 from bench.leaderboard.formats.html_text import inline
 from bench.leaderboard.formats.prose import covered, escape, heading, sizes
@@ -247,3 +249,16 @@ def test_no_two_sections_have_one_heading(tmp_path, changes, headings):
         store.method("ce").method("dimp")
     table = build(stores[0].manifest(stores[1]), tmp_path)
     assert [heading(section) for section in table.sections] == headings
+
+
+@pytest.mark.parametrize(("value", "digits", "text"), [(-0.004, 2, "0.00"), (-0.04, 1, "0.0"), (-0.006, 2, "-0.01")])
+def test_a_zero_has_no_sign(value: float, digits: int, text: str) -> None:
+    assert number(value, digits) == text
+    assert percent(value / 100) == number(value, 1)
+
+
+def test_a_share_and_a_regret_stay_within_their_range() -> None:
+    found = over_seeds([0.99, 1.0, 1.0])
+    assert found.high == 1.0
+    assert over_seeds([0.001, 0.0, 0.0002]).low == 0.0
+    assert over_seeds([3.0, 4.0], math.inf).mean == 3.5

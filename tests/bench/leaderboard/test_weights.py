@@ -58,7 +58,7 @@ def grid(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
     from bench.planning.planner import make_plan
 
     request = make_request(
-        methods="ce,dimp,quality-only,bootstrap,real-only",
+        methods="ce,dimp,quality-only,bootstrap,real-only,supergen-filter",
         tasks="twitter[noise=0.3,duplicates=0.5]",
         seeds=1,
         encoder=str(tiny_encoder),
@@ -100,6 +100,9 @@ def test_methods_without_an_effective_weight_give_the_reason(grid: Plan) -> None
     assert isinstance(absent, Absence)
     assert "no effective weight" in absent.why
     assert other == Absence("trains on no generated row")
+    left_out = weights_of(grid, "supergen-filter")  # knows the weight 0 of rows that it leaves out, and no other
+    assert isinstance(left_out, Absence)
+    assert "no effective weight" in left_out.why
     constant = weights_of(grid, "ce")
     assert isinstance(constant, RowWeights)
     assert constant.constant

@@ -1,7 +1,6 @@
 """The detectable difference is the one at which the verdict, as it is corrected, has 80 % power."""
 
 import dataclasses
-import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,7 +19,9 @@ def as_estimated(design, seeds=None, examples=None):
     seeds, examples = seeds or design.seeds, examples or design.examples
     parts = Effects(design.sd**2, design.example, design.residual).expected(seeds, examples)
     values = {name: float(value) for name, value in parts._asdict().items()}
-    return SimpleNamespace(seeds=seeds, examples=examples, conditional=seeds == 1, components=values, difference=0.0)
+    return SimpleNamespace(
+        seeds=seeds, examples=examples, conditional=seeds == 1, components=values, difference=0.0, varies=True
+    )
 
 
 def share_better(design, difference, family, delta=0.01, draws=20_000):
@@ -132,4 +133,6 @@ def test_where_no_difference_can_be_detected_the_verdict_says_nothing():
 
 def test_identical_methods_need_no_difference():
     same = compare(np.ones((3, 20)), np.ones((3, 20)))
-    assert math.isfinite(detectable(same, delta=0.01).high)
+    found = detectable(same, delta=0.01)
+    assert found.difference == found.low == found.high == pytest.approx(same.high), "the interval leaves as much open"
+    assert detectable(same, delta=0.01, family=8).difference > found.difference

@@ -89,3 +89,15 @@ def test_options_that_would_be_ignored(reading: Reading, message: str, tmp_path:
     path = written(tmp_path / "rows.jsonl", [{"a": "one", "b": 0}, {"a": "two", "b": 1}])
     with pytest.raises((UserError, DataError), match=message):
         read_texts(path, reading)
+
+
+def test_an_empty_text_with_an_id(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("1,hello\n2,\n3,foo\n")
+    with pytest.raises(UserError, match="line 2: text is empty; --skip-empty leaves such rows out"):
+        read_texts(tmp_path / "a.txt")
+    found = read_texts(tmp_path / "a.txt", Reading(skip_empty=True))
+    assert (found.ids, found.first, found.notes) == (
+        [1, 3],
+        ["hello", "foo"],
+        ("1 of 3 rows without a text: left out",),
+    )

@@ -9,6 +9,7 @@ from bench.cli import main
 from bench.commands.reports import calibrate_aa
 from bench.errors import UserError
 from bench.stats.crossed import compare
+from bench.stats.verdict import verdict
 from bench.store.files import write_json
 from tests.bench.leaderboard.fake_store import FakeStore
 
@@ -23,13 +24,20 @@ def test_verdicts_are_those_of_compare():
     words = set()
     for _ in range(60):
         scores = rng.integers(-1, 2, size=(3, 300)) + 0.12 * rng.normal()
-        expected = compare(scores, np.zeros_like(scores))
-        significant, matters = calibrate_aa.verdict_on(scores)
-        assert significant == (expected.p < 0.05)
-        assert matters == (expected.low < -0.01 or expected.high > 0.01)
-        words.add((significant, matters))
-    assert (True, True) in words
-    assert (False, True) in words
+        words.add(word_of(scores))
+    for _ in range(60):  # few rows differ: the interval is within the margin before equivalence is shown
+        words.add(word_of((rng.random((5, 1374)) < 0.006).astype(float)))
+    assert words == {"better", "worse", "undecided", "equivalent"}
+
+
+def word_of(scores):
+    """The verdict on a difference (S, N), which must agree with the two answers of the calibration."""
+    expected = compare(scores, np.zeros_like(scores))
+    word = verdict(expected, expected.p).word
+    significant, matters = calibrate_aa.verdict_on(scores)
+    assert (significant and matters) == (word in ("better", "worse"))
+    assert matters == (word != "equivalent")
+    return word
 
 
 def test_nulls_are_kept_and_differences_between_seeds_are_seen(tmp_path, monkeypatch):

@@ -44,6 +44,7 @@ def plan(tiny_encoder: Path, tmp_path: Path) -> Callable[..., tuple[str, list[st
 
 
 def test_power_and_cost(plan: Callable[..., Any], tmp_path: Path) -> None:
+    assert "true difference of 1 point in" in plan(effect=1)[0]
     text, lines = plan(seeds=4, effect=5, seed_sd=1)
     assert "in a family of 2 comparisons (Holm's first step), needs" in text
     assert "12 cells, 0 of them done" in text
@@ -118,7 +119,7 @@ def test_a_budget_leaves_out_the_last_seeds(plan: Callable[..., Any]) -> None:
     assert "The grid fits the budget" in whole
     assert "18 cells" in whole
     part, _ = plan(seeds=6, budget=0.5 * 60 * float(seconds_of(whole)[2].split()[0]))
-    found = re.search(r"is enough for (\d) of 6 seeds .*: seeds ([\d, ]+) are left out, all methods", part)
+    found = re.search(r"is enough for (\d) of 6 seeds .*: seeds? ([\d, ]+) (?:are|is) left out, all methods", part)
     assert found is not None
     kept = int(found[1])
     assert 1 <= kept < 6
@@ -139,6 +140,12 @@ def test_budgets(text: str, seconds: float) -> None:
 def test_no_budgets(text: str) -> None:
     with pytest.raises(UserError, match="is no time; write it as 90s, 10m"):
         budget_seconds(text)
+
+
+def test_options_of_rounds_are_refused(bench: Command, tmp_path: Path) -> None:
+    result = bench("plan", "--until-decided", "--max-seeds=10", f"--reports={tmp_path}")
+    assert result.returncode == 2
+    assert "plan counts all seeds; --until-decided and --max-seeds are for run" in " ".join(result.stderr.split())
 
 
 def test_a_baseline_that_the_grid_lacks(plan: Callable[..., Any]) -> None:
