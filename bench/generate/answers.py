@@ -10,7 +10,8 @@ from enum import StrEnum
 from bench.generate.backends import Answer
 from tasks.loading.checks import text_problem
 
-THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)
+# Some chat templates put <think> into the prompt, so that an answer begins amid the thoughts.
+THOUGHTS = re.compile(r"\A(?:(?!<think>).)*?</think>|<think>.*?</think>", re.DOTALL)
 FENCE = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
 QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»", "'": "'"}
 # A genuine text may say sorry; a refusal also says what it will not do.

@@ -79,6 +79,7 @@ class Generator:
                     prompts = [sent.asked.prompt for sent in batch]
                     waiting[asyncio.create_task(self.backend.answers(prompts))] = batch
                 if not waiting:
+                    self.stopped = "; ".join(filter(None, [self.stopped, self._given_up()]))
                     return
                 done, _ = await asyncio.wait(waiting, timeout=INTERVAL, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
@@ -130,9 +131,6 @@ class Generator:
             if (record := self._record(sent, answer)) is not None
         ]
         self.journal.add(records)
-        for label in {sent.asked.label for sent in batch}:
-            if self.barren[label] >= BARREN:
-                self.stopped = self.stopped or self._barren(label)
 
     def _record(self, sent: InWork, answer: Answer) -> Record | None:
         """The record of an answer; None if none came."""
@@ -200,10 +198,15 @@ class Generator:
             self.rows[record.label] += 1
             self.cleaned += record.answer.strip() != record.row["text"] and "text_pair" not in record.row
 
-    def _barren(self, label: str) -> str:
+    def _given_up(self) -> str:
+        """Which labels were given up, and what helps; empty if none was."""
+        labels = [repr(label) for label in self.request.quotas if self.barren[label] >= BARREN]
+        if not labels:
+            return ""
+        each = "each of " if len(labels) > 1 else ""
         return (
-            f"the last {BARREN} answers for {label!r} gave no new row; a higher --temperature, other --attributes, "
-            "--describe or a smaller --n helps"
+            f"the last {BARREN} answers for {each}{join_names(labels)} gave no new row; a higher --temperature, other "
+            "--attributes, --describe or a smaller --n helps"
         )
 
     def _show_progress(self) -> None:

@@ -17,6 +17,7 @@ from bench.generate.prompts import Example
 from bench.hashing import digest
 from tasks import FILES, Rows, load, load_spec
 from tasks.errors import did_you_mean, join_names, plural
+from tasks.loading.checks import checked_texts
 from tasks.loading.columns import columns_of, texts_of
 from tasks.loading.division import MINIMUM_TO_SPLIT
 from tasks.loading.labels import label_name
@@ -136,8 +137,8 @@ def _examples(places: Places, labels: Sequence[str], forbidden: set[str], notes:
     if not forbidden and places.test is None:
         forbidden = held_out(table, columns, [row for row, name in enumerate(names) if name in labels])
         notes.append("no --test was given: prompts show no few-shot row that `bench run --real` holds out as the test")
-    texts = table.column(columns.text)
-    pairs = table.column(columns.text_pair) if columns.text_pair else None
+    texts = checked_texts(table, columns.text)
+    pairs = checked_texts(table, columns.text_pair) if columns.text_pair else None
     examples: dict[str, list[Example]] = {label: [] for label in labels}
     barred = others = 0
     for row, key in enumerate(keys_of(texts, pairs)):

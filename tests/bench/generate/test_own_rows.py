@@ -143,3 +143,14 @@ def test_a_run_takes_the_file_as_it_is(run: Run, real: Path, tmp_path: Path, ben
     assert "generated: 40 rows (generated.jsonl); neg 50.0%, pos 50.0%" in done.stdout
     (warning,) = (line.strip() for line in done.stdout.splitlines() if "warning" in line)
     assert warning.startswith("warning: 80 test rows show an accuracy"), "nothing is wrong with the generated rows"
+
+
+def test_a_few_shot_text_that_is_no_string_is_one_line(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "few.jsonl"
+    path.write_text('{"text": "fine", "label": "pos"}\n{"text": 2024, "label": "neg"}\n')
+    test = table(tmp_path / "test.csv", [("a test row", "pos"), ("another", "neg")])
+    with (
+        chat_server() as server,
+        pytest.raises(DataError, match=r"few\.jsonl, line 2: text is 2024 \(int\), not a str"),
+    ):
+        run(server, few_shot=str(path), test=test)

@@ -173,6 +173,17 @@ def test_a_model_that_repeats_itself_is_given_up(run: Run) -> None:
     assert len(server.requests) < 150
 
 
+def test_a_label_that_is_given_up_does_not_stop_the_others(run: Run) -> None:
+    def one_sided(number: int, request: dict[str, Any]) -> Reply:
+        barren = 'belongs to the class "neg"' in request["messages"][1]["content"]
+        return Reply("the same text") if barren else numbered(number, request)
+
+    with chat_server(one_sided) as server:
+        done = run(server, n=80)
+    assert Counter(row["label"] for row in done.rows) == {"pos": 40, "neg": 1}
+    assert "stopped: the last 50 answers for 'neg' gave no new row; a higher --temperature" in done.said
+
+
 def test_a_killed_run_continues(tmp_path: Path, run: Run) -> None:
     """SIGKILL, then Ctrl-C: the file in the end has every prompt once, and equals that of a run without a kill."""
 
