@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import random
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from tasks.strict_yaml import read_yaml
 METHODS = ("grid", "random", "bayes")
 DRAWS = 20  # trials that are drawn if neither --count nor run_cap says how many
 MOST_TRIALS = 10_000  # more is a mistake in the ranges
+VARIABLE = re.compile(r"\$\{envvar:([^}]*)\}")
 # How a value is drawn, by the name of the distribution: (parameter, random numbers) -> value.
 Draw = Callable[[Mapping[str, Any], random.Random], Any]
 DISTRIBUTIONS: dict[str, Draw] = {
@@ -89,7 +92,10 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def command(sweep: Mapping[str, Any], path: Path) -> list[str]:
-    """The arguments that all trials share: the words after `bench run` in the command, without W&B's macros."""
+    """The arguments that all trials share: the words after `bench run` in the command.
+
+    Variables of the environment are filled in, as W&B's agents do; words that are other macros of W&B are left out.
+    """
     entries = sweep.get("command") or []
     words = [str(word) for word in entries] if isinstance(entries, list) else []
     at = next((i for i, pair in enumerate(itertools.pairwise(words)) if pair == ("bench", "run")), None)
@@ -97,7 +103,15 @@ def command(sweep: Mapping[str, Any], path: Path) -> list[str]:
         raise UserError(
             f'{path}: its command must run the grid: ["${{env}}", "python", "-m", "bench", "run", "${{args}}"]'
         )
-    return [word for word in words[at + 2 :] if not word.startswith("${")]
+    own = [word for word in words[at + 2 :] if VARIABLE.match(word) or not word.startswith("${")]
+    return [VARIABLE.sub(lambda found: variable(found[1], path), word) for word in own]
+
+
+def variable(name: str, path: Path) -> str:
+    """The value of a variable of the environment. Raises UserError if it is not set."""
+    if name not in os.environ:
+        raise UserError(f"{path}: its command names ${{envvar:{name}}}, and {name} is not set in the environment")
+    return os.environ[name]
 
 
 def values(name: str, entry: Any, path: Path) -> list[Any]:

@@ -43,7 +43,7 @@ def logged_rows(plan: Plan, identity: str) -> dict[str, list[dict[str, str]]]:
     generated = section.rows("generated", section.roles(seed)["generated"])
     return {
         "train.json": as_lines(generated, labels),
-        "val.json": as_lines(data.real(seed), labels),
+        "val.json": as_lines(section.real_of(seed), labels),
         "test.json": as_lines(data.test, labels),
     }
 

@@ -132,3 +132,15 @@ def test_a_grid_of_a_billion_trials_is_not_built(tmp_path: Path) -> None:
         trials(written(tmp_path, sweep))
     with pytest.raises(UserError, match="1,000,000 trials; at most 10,000"):
         trials(written(tmp_path, {**random_lr(min=0.1, max=0.2), "run_cap": 10**6}))
+
+
+def test_variables_of_the_environment_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the agents of W&B do; the word went as it stands, so that the results lay in a folder of that name."""
+    words = ["--out=${envvar:STORE}/runs", "--reports", "${envvar:REPORTS}", "${args_no_hyphens}", "${args}"]
+    path = written(tmp_path, {"method": "grid", "command": [*RUN[:-1], *words], "parameters": {"seed": {"value": 1}}})
+    monkeypatch.setenv("STORE", "/scratch")
+    monkeypatch.delenv("REPORTS", raising=False)
+    with pytest.raises(UserError, match=r"sweep\.yaml: its command names \$\{envvar:REPORTS\}, and REPORTS is not set"):
+        trials(path)
+    monkeypatch.setenv("REPORTS", "tables")
+    assert trials(path)[0] == [["--workers=1", "--out=/scratch/runs", "--reports", "tables", "--seed=1"]]

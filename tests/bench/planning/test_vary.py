@@ -13,6 +13,7 @@ import pytest
 from bench.config.request import make_request
 from bench.errors import UserError
 from bench.jobs import CellJob
+from bench.planning.mirrors import logged_rows
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
 from bench.seeds import FIXED, SOURCES, source_seed
@@ -63,6 +64,14 @@ def test_only_one_source_follows_the_seed(plan: Callable[..., Plan], source: str
     assert len({job.spec.id for job in jobs.values()}) == len(jobs), "each seed is a cell, whatever it draws"
     for other in SOURCES:
         assert source_seed(source, other, 2) == (2 if other == source else FIXED)
+
+
+@pytest.mark.parametrize("source", ["real", "head"])
+def test_the_logged_small_real_set_is_that_of_the_cell(plan: Callable[..., Plan], source: str) -> None:
+    made = plan(source, "real-only")
+    for job in cells(made).values():
+        texts = made.cell_data[job.id][0].rows("real", job.real).texts
+        assert [row["text"] for row in logged_rows(made, job.id)["val.json"]] == texts
 
 
 def test_several_sources_have_tables_of_their_own(plan: Callable[..., Plan]) -> None:
