@@ -18,6 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from tasks.data import TaskData
 from tasks.errors import plural
 from tasks.findings import Finding, Level
+from tasks.loading.labels import label_name
 from tasks.rows import Rows
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ FEWEST_GROUPS = 30
 def with_clusters(rows: Rows, notes: list[str]) -> Rows:
     """The test rows with their clusters, numbered from 0, if some cluster has two rows; a note says so."""
     column = column_of(rows, notes)
-    names: Sequence[Any] = rows.keys if column is None else named(rows.columns[column], column, notes)
-    _, first, codes = np.unique(np.array(names, dtype=object).astype(str), return_index=True, return_inverse=True)
+    names = rows.keys if column is None else named(rows.columns[column], column, notes)
+    _, first, codes = np.unique(np.array(names, dtype=object), return_index=True, return_inverse=True)
     count = len(first)
     if count == len(rows):
         return rows
@@ -77,7 +78,7 @@ def components(*columns: Sequence[str]) -> NDArray[np.int64]:
 
 def column_of(rows: Rows, notes: list[str], what: str = "test") -> str | None:
     """The column that names clusters, None if there is none. A note says where `group` is not taken for it."""
-    by_name = {str(name).strip().lower(): name for name in reversed(list(rows.columns))}
+    by_name = _by_name(rows)
     if CLUSTER in by_name:
         return by_name[CLUSTER]
     if GROUP not in by_name:
@@ -92,6 +93,11 @@ def column_of(rows: Rows, notes: list[str], what: str = "test") -> str | None:
     return None
 
 
+def _by_name(rows: Rows) -> dict[str, str]:
+    """The columns by lower-case name, the first of each name."""
+    return {name.strip().lower(): name for name in reversed(list(rows.columns))}
+
+
 def named(cells: Sequence[Any], column: str, notes: list[str], what: str = "test row") -> list[str]:
     """The names of the rows' clusters; a row without a name is a cluster of its own, which a note counts."""
     names = cluster_names(cells)
@@ -101,8 +107,8 @@ def named(cells: Sequence[Any], column: str, notes: list[str], what: str = "test
 
 
 def cluster_names(cells: Sequence[Any]) -> list[str]:
-    """The cells of a column of clusters as text; empty for a missing one."""
-    return ["" if cell is None or cell != cell else str(cell).strip() for cell in cells]
+    """The cells of a column of clusters as text; empty for a missing one. They are read as labels: 1.0 is 1."""
+    return [label_name(cell, None) or "" for cell in cells]
 
 
 def taught_clusters(data: TaskData) -> Iterator[Finding]:
@@ -114,7 +120,8 @@ def taught_clusters(data: TaskData) -> Iterator[Finding]:
     tested = cluster_names(test.columns[column])
     for role in {"generated", "real"} - {tested_role}:
         rows = data.roles[role]
-        shared = {name for name in cluster_names(rows.columns.get(column, [])) if name}
+        same = _by_name(rows).get(column.strip().lower())
+        shared = {name for name in cluster_names(rows.columns[same] if same else []) if name}
         if count := sum(name in shared for name in tested):
             text = (
                 f"{count:,} of {len(test):,} tested rows are of a cluster (column {column!r}) that {role} rows have "

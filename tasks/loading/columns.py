@@ -108,8 +108,9 @@ def _usual_texts(spec: TaskSpec) -> list[str]:
 
 
 def _columns_by_name(table: Table, named: Mapping[ColumnRole, str] | None) -> dict[str, str]:
-    """The table's columns by lower-case name, and the columns in `named` by their role."""
-    known = {name.strip().lower(): name for name in reversed(list(table.columns))}
+    """The table's columns by their names, also in lower case, and the columns in `named` by their role."""
+    known = {name: name for name in table.columns}
+    known |= {name.strip().lower(): name for name in reversed(list(table.columns))}
     # The roles `text`, `text_pair` and `label` are also the first of the usual names, so `named` wins.
     return known | {str(key): column for key, column in (named or {}).items()}
 
@@ -121,9 +122,10 @@ def _pair_columns(
     if spec.text is not None and spec.text_pair is None:
         return None
     wanted = [(spec.text, spec.text_pair)] if spec.text and spec.text_pair else []
-    for one, other in (*wanted, *usual):
-        if one in known and other in known:
-            return known[one], known[other]
+    for pair in (*wanted, *usual):
+        one, other = (_spelled(name, known) for name in pair)
+        if one is not None and other is not None:
+            return one, other
     if spec.text_pair is None:
         return None
     names = join_names(" and ".join(pair) for pair in dict.fromkeys((*wanted, *usual)))
@@ -135,8 +137,8 @@ def _pair_columns(
 
 def _usual_column(table: Table, known: Mapping[str, str], usual: Sequence[str], what: str, role: str) -> str:
     for name in usual:
-        if name in known:
-            return known[name]
+        if (column := _spelled(name, known)) is not None:
+            return column
     present = join_names(table.columns)
     raise DataError(
         f"{table.name}: no {what} column (usual names: {join_names(dict.fromkeys(usual))}); columns: {present}"
@@ -144,6 +146,11 @@ def _usual_column(table: Table, known: Mapping[str, str], usual: Sequence[str], 
         + (f"; {option_name(what, role)} COLUMN names it" if role in USER_ROLES else "")
         + (one_hot(table) if what == "label" else "")
     )
+
+
+def _spelled(name: str, known: Mapping[str, str]) -> str | None:
+    """The column of a name as it is written, or else in any case; None if there is none."""
+    return known.get(name, known.get(name.strip().lower()))
 
 
 def one_hot(table: Table) -> str:

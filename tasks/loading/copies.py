@@ -20,7 +20,7 @@ LISTED = "bench validate --json lists their row numbers"
 
 def without_repeats(rows: Rows, notes: list[str]) -> Rows:
     """The first of all real rows that are near copies of each other, so that none is taught and tested."""
-    first = np.unique(np.array(rows.near_keys), return_index=True)[1]
+    first = np.unique(np.array(rows.near_keys, dtype=object), return_index=True)[1]
     if len(first) == len(rows):
         return rows
     repeats = f"{len(rows) - len(first):,} of {len(rows):,} real rows that repeat an earlier real row"

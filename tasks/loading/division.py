@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from tasks.cross_validation import FOLDS, TOGETHER, check_rows, clusters_ignored, fold_count, note, showed_examples
-from tasks.draw import TEST_SEED, draw, draw_together
+from tasks.draw import TEST_SEED, draw_together
 from tasks.errors import DataError, plural
 from tasks.findings import Finding, Level
 from tasks.loading.clusters import together
@@ -98,10 +98,10 @@ def _held_out(reader: Reader, roles: Mapping[str, Rows], test_size: TestSize) ->
     what = f"{reader.error_prefix}: a test of {plural(size, 'row')}"
     if size >= len(rows):
         raise DataError(f"{what} leaves none of the {len(rows)} real rows")
-    if split is not None:
-        held = draw(reader.spec.name, rows, TEST_SEED, size, what, minimum=1)
-    else:
-        held = draw_together(reader.spec.name, rows, TEST_SEED, size, what, together(rows, reader.notes))
+    # The tests of registered tasks stay those that were published.
+    clusters = None if split and reader.registered else together(rows, reader.notes)
+    held = draw_together(reader.spec.name, rows, TEST_SEED, size, what, clusters)
+    if split is None:
         fewer = isinstance(test_size, int) and test_size < len(held)
         are = f"held out; {test_size:,} of them are the test (--test-size), and the others" if fewer else "the test and"
         reader.notes.append(

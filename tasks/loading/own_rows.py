@@ -56,6 +56,12 @@ def label_names(table: Table, column: str) -> list[str | None]:
     return [known[cell] for cell in cells]
 
 
+def spellings(table: Table, column: str) -> set[str]:
+    """The labels of a column as a mapping may call them: by the value in the file, or by its name."""
+    cells = zip(table.columns[column], label_names(table, column), strict=True)
+    return {text for value, name in cells if name is not None for text in (str(value).strip(), name)}
+
+
 def _gaps(table: Table, columns: Columns, names: Sequence[str | None]) -> Iterator[tuple[int, str]]:
     """The rows without a text or a label, each with its problem."""
     texts = [column for column in (columns.text, columns.text_pair) if column is not None]

@@ -12,7 +12,7 @@ from tasks.loading.checks import by_position, checked_options, checked_rows, cho
 from tasks.loading.columns import columns_of, same_shape
 from tasks.loading.generations import names_of
 from tasks.loading.labels import label_findings, labels_in
-from tasks.loading.own_rows import check_mapped, label_names, prepared
+from tasks.loading.own_rows import check_mapped, label_names, prepared, spellings
 from tasks.reading import USER_ROLES, USUAL, Columns, Reading, Readings, option_name, reading_of
 from tasks.roles import FILES, ColumnRole, Role
 from tasks.rows import Rows
@@ -20,7 +20,7 @@ from tasks.sources.hub import UnreachableError
 from tasks.sources.places import read_place
 from tasks.sources.registry import SOURCES, Block, FilesBlock
 from tasks.sources.table import Table
-from tasks.spec import TaskSpec, base_folder, load_spec
+from tasks.spec import TaskSpec, base_folder, load_spec, task_names
 
 
 class Reader:
@@ -40,7 +40,7 @@ class Reader:
         readings: Readings = USUAL,
         title: str | None = None,
     ) -> None:
-        self.spec = load_spec(name)
+        self.spec, self.registered = load_spec(name), name in task_names()
         if title is not None and self.spec.name == FILES:
             self.spec = self.spec.model_copy(update={"title": title})
         # If the user names a place for every role, no source of the task is read.
@@ -113,11 +113,11 @@ class Reader:
                 for column in filter(None, (names.text, names.text_pair, names.label)):
                     table.column(column)  # raises for one that is not there
                 self.findings += column_findings(table, role, names, {*reading.columns, *self._named(role)})
-                original = set(map(str, table.columns[names.label]))
-                table, notes = prepared(table, role, names, reading)
+                read = table
+                table, notes = prepared(read, role, names, reading)
                 self.notes += notes
                 own_names = {name for name in label_names(table, names.label) if name is not None}
-                present[role] = original | own_names
+                present[role] = spellings(read, names.label) | own_names
                 named |= own_names
             result[role] = (table, names)
         self._check_options(present, named)

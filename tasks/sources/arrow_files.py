@@ -37,7 +37,7 @@ def read_saved(folder: Path, split: str) -> Table:
     if isinstance(rows, datasets.DatasetDict):
         chosen = chosen_split(list(map(str, rows)), str(folder), None, split)
         rows, name = rows[chosen], f"{folder.name}:{chosen}"
-    return _table(folder, rows, name)
+    return Table(str(folder), columns_of(rows, str(folder)), origin=name)
 
 
 def read_arrow(path: Path) -> Table:
@@ -49,7 +49,7 @@ def read_arrow(path: Path) -> Table:
         rows = datasets.Dataset.from_file(str(path))
     except Exception as error:  # its readers raise many kinds
         raise DataError(f"{path}: not an .arrow file of the library datasets: {_line(error)}") from None
-    return _table(path, rows, path.name)
+    return Table(str(path), columns_of(rows, str(path)), origin=path.name)
 
 
 def chosen_split(splits: Sequence[str], name: str, wanted: str | None, split: str) -> str:
@@ -67,24 +67,18 @@ def chosen_split(splits: Sequence[str], name: str, wanted: str | None, split: st
 def columns_of(rows: Dataset, place: str) -> dict[str, list[Any]]:
     """Lists of cells by column, with classes by name. The hub's label -1 means that the label is missing.
 
-    `place` begins error messages. Raises `DataError` if there is no row.
+    `place` begins error messages. Raises `DataError` if there is no row, or if a cell cannot be read.
     """
     if not len(rows):
         raise DataError(f"{place}: no rows")
-    columns = rows.with_format(None)[:]
-    for name, feature in rows.features.items():
-        if classes := getattr(feature, "names", None):
-            columns[name] = [None if label is None or label < 0 else classes[label] for label in columns[name]]
-    return dict(columns)
-
-
-def _table(path: Path, rows: Dataset, origin: str) -> Table:
     try:
-        return Table(str(path), columns_of(rows, str(path)), origin=origin)
-    except DataError:
-        raise
-    except Exception as error:  # decoders of images and sound, and broken text
-        raise DataError(f"{path}: rows cannot be read: {_line(error)}") from None
+        columns = rows.with_format(None)[:]
+        for name, feature in rows.features.items():
+            if classes := getattr(feature, "names", None):
+                columns[name] = [None if label is None or label < 0 else classes[label] for label in columns[name]]
+    except Exception as error:  # decoders of images and sound, dates out of range, broken text, classes without a name
+        raise DataError(f"{place}: rows cannot be read: {_line(error)}") from None
+    return dict(columns)
 
 
 def _check_size(path: Path, files: Iterable[Path]) -> None:

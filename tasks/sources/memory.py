@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import DataError
+import numpy as np
+
+from tasks.errors import DataError, short_repr
 from tasks.sources.table import Table, check_names_differ, rows_as_columns
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MISSING = ("NAType", "NaTType")  # the types of pandas.NA and pandas.NaT
 
 
 def table_of(rows: Any, role: str) -> Table:
@@ -38,11 +42,21 @@ def _columns(rows: Any, name: str) -> dict[str, list[Any]]:
         if not hasattr(rows, "__len__"):
             raise DataError(f"{name}: a stream of rows; give datasets.Dataset.from_list(list(rows))")
         return columns_of(rows, name)
-    if isinstance(rows, Mapping):
-        return {str(column): list(cells) for column, cells in rows.items()}
     if isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows):
-        return rows_as_columns([dict(row) for row in rows])
+        for number, row in enumerate(rows, start=1):
+            if isinstance(row.get(None), list):  # as csv.DictReader keeps them
+                raise DataError(f"{name}, row {number}: more fields than columns: {short_repr(row[None])}")
+        rows = rows_as_columns([dict(row) for row in rows])
+    if isinstance(rows, Mapping):
+        check_names_differ(name, list(map(str, rows)))
+        return {str(column): list(map(_present, cells)) for column, cells in rows.items()}
     raise DataError(f"{name}: rows must be a path, a DataFrame, a datasets.Dataset, a list of dicts or a dict of lists")
+
+
+def _present(cell: Any) -> Any:
+    """A cell; None for NaN and for the missing values of pandas, as in `_of_frame`."""
+    nan = isinstance(cell, float | np.floating) and cell != cell
+    return None if nan or type(cell).__name__ in MISSING else cell
 
 
 def _of_frame(frame: pd.DataFrame, name: str) -> dict[str, list[Any]]:

@@ -103,13 +103,13 @@ def cells(name: str, column: str, values: pa.Array | pa.ChunkedArray, numbers: S
     """
     try:
         return list(values.to_pylist())
-    except ValueError:
+    except (ValueError, OverflowError):
         # Mostly broken UTF-8, which Parquet files can hold. Reading cell by cell finds the row.
         found: list[Any] = []
         for number, cell in zip(numbers, values, strict=True):
             try:
                 found.append(cell.as_py())
-            except ValueError as error:
+            except (ValueError, OverflowError) as error:
                 problem = "not valid UTF-8" if isinstance(error, UnicodeDecodeError) else f"not readable: {error}"
                 raise DataError(f"{name}, row {number + 1}: {column} is {problem}") from None
         return found

@@ -1,5 +1,7 @@
 """Clusters of test rows: a column `cluster`, a column `group` with many values, or rows that repeat a text."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,12 @@ import pytest
 import tasks
 from tasks import DataError
 from tasks.draw import cluster_folds
-from tasks.loading.clusters import components
+from tasks.loading.clusters import components, with_clusters
+from tasks.loading.copies import without_repeats
+from tasks.loading.division import division
+from tasks.loading.read_roles import Reader
+from tasks.sources.registry import Split
+from tests.tasks.task_files import write_json_lines, write_task
 
 
 @pytest.fixture
@@ -159,3 +166,68 @@ def test_rows_linked_by_a_text_or_a_cluster_are_one_component():
     numbers = components(["a", "a", "b", "c", "d"], ["1", "2", "2", "3", "4"])
     assert numbers[0] == numbers[1] == numbers[2]
     assert len(set(numbers.tolist())) == 3
+
+
+def test_a_split_of_a_yaml_takes_whole_clusters(tmp_path):
+    """Rows of one cluster, and rows that differ in punctuation alone, were both taught and tested."""
+    rows = [{"text": f"real {i}", "label": "ab"[i % 2], "cluster": i // 4} for i in range(200)]
+    write_json_lines(tmp_path / "generated.jsonl", [{"text": f"made {i}", "label": "ab"[i % 2]} for i in range(40)])
+    path = write_task(
+        tmp_path,
+        labels=["a", "b"],
+        sources={"local": {"generated": "generated.jsonl", "real": "real.jsonl", "split": {"test": 60}}},
+        sizes={"real": {"default": 6}, "test": 100},
+    )
+
+    def loaded(rows):
+        write_json_lines(tmp_path / "real.jsonl", rows)
+        return tasks.load(path, source="local", data_dir=tmp_path)
+
+    data = loaded(rows)
+    assert 60 <= len(data.test) <= 63
+    assert len(data.test) + len(data.pool) == 200
+    assert not names(data.test) & names(data.pool)
+    assert not taught(data)
+    assert any("rows are 50 clusters" in note for note in data.notes)
+    plain = [{key: row[key] for key in ("text", "label")} for row in rows]
+    data = loaded([row | {"text": f"real, {i - i % 2}" + "!" * (i % 2)} for i, row in enumerate(plain)])
+    assert not {*data.test.near_keys} & {*data.pool.near_keys}
+    assert len(loaded(plain).test) == 60
+
+
+def test_a_registered_task_keeps_its_split():
+    """Its published tests stay what they are, although near copies may be taught."""
+    rows = tasks.Rows(np.arange(4), ["so", "so!", "yes", "yes!"], None, np.zeros(4, dtype=np.int64))
+    reader = Reader("news", "bundled", None, {}, {})
+    reader.block = reader.block.model_copy(update={"split": Split(test=1)})
+    held, pool, _ = division(reader, {"real": rows}, None, None, drop_copies=False)
+    assert (len(held), len(pool)) == (1, 3)
+
+
+def test_clusters_of_two_files_are_compared_whatever_their_spelling(load):
+    texts = [f"t{i}" for i in range(8)]
+    for real, test in (
+        ({"cluster": range(60)}, {"cluster": [float(i) for i in range(56, 64)]}),
+        ({"cluster": range(60)}, {" Cluster": range(56, 64)}),
+        ({"CLUSTER": [*map(float, range(59)), None]}, {"Cluster": [55, 56, 57, 58, 60, 61, 62, None]}),
+    ):
+        assert taught(load(texts, real=real, **test))[0].startswith("4 of 8 tested rows are of a cluster (column ")
+
+
+def test_one_long_text_costs_its_length_once():
+    """Each row took the memory of the longest."""
+    texts = ["so", "a" * 10**6, "so!", *(f"text {i}" for i in range(97)), "so"]
+    rows = tasks.Rows(np.arange(len(texts)), texts, None, np.arange(len(texts)) % 2)
+    keys = np.unique(np.array([text[:9] for text in texts]), return_inverse=True)[1]
+    rows.near_keys  # noqa: B018  # reads the text once
+    tracemalloc.start()
+    clusters, notes = with_clusters(rows, []).hidden["cluster"], []
+    left = without_repeats(rows, notes)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert clusters.tolist() == keys.tolist()
+    assert left.ids.tolist() == [0, 1, *range(3, 100)]
+    assert notes == [
+        "left out 2 of 101 real rows that repeat an earlier real row, apart from punctuation (--drop-copies)"
+    ]
+    assert peak < 5 * 10**7

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from tasks import DataError
@@ -14,6 +16,7 @@ from tasks.sources.files import read_table
 from tasks.sources.memory import table_of
 from tasks.sources.places import read_place
 from tests.helpers.workbook import workbook
+from tests.tasks.task_files import write_parquet
 
 FRAME = pd.DataFrame(
     {"text": ["A café, open", 'said "no"; left', "two\nlines", "a | b"], "label": ["yes", "no", "no", "yes"]}
@@ -112,6 +115,24 @@ def test_rows_in_memory() -> None:
     assert table_of(gaps, "real").columns == {"text": ["a", None], "label": [1.0, None]}
 
 
+def test_gaps_and_names_of_dicts_are_those_of_a_frame() -> None:
+    """pandas.NA was a label of its own, or an error where a column names clusters."""
+    gaps = pd.DataFrame(
+        {
+            "text": ["a", "b"],
+            "label": pd.Series(["x", pd.NA], dtype="string"),
+            "cluster": pd.Series([1, pd.NA], dtype="Int64"),
+            "score": [float("nan"), 0.5],
+            "day": [pd.NaT, pd.Timestamp(0)],
+            7: [[1], [2]],
+        }
+    )
+    expected = table_of(gaps, "real").columns
+    assert (expected["label"], expected["7"]) == (["x", None], [[1], [2]])
+    for rows in ({name: gaps[name] for name in gaps}, gaps.to_dict("list"), gaps.to_dict("records")):
+        assert table_of(rows, "real").columns == expected
+
+
 @pytest.mark.parametrize(
     ("rows", "problem"),
     [
@@ -119,6 +140,8 @@ def test_rows_in_memory() -> None:
         ([], r"real \(list\): no rows"),
         (FRAME[:0], r"real \(DataFrame\): no rows"),
         ({"text": ["a"], "label": []}, "the columns have different numbers of rows"),
+        ([{1: "a", "1": "b"}], "a column name occurs twice: 1, 1"),
+        ([*csv.DictReader(["label,text", "x,so", "y,yes, and no"])], r"row 2: more fields than columns: \[' and no'\]"),
         (["a"], "rows must be a path"),
     ],
 )
@@ -229,3 +252,24 @@ def test_an_open_quotation_mark_in_tsv_is_a_note(tmp_path: Path) -> None:
         "in rows.tsv, 1 row with a text that holds tabs and line ends (first: row 2); if a quotation mark was left "
         "open there, it swallowed the rows behind it",
     )
+
+
+@pytest.mark.parametrize("kind", [pa.date32(), pa.timestamp("ms"), pa.duration("s")])
+def test_a_cell_out_of_range_is_one_line(tmp_path: Path, kind: pa.DataType) -> None:
+    days = pa.array([2, 2**30 if kind == pa.date32() else 2**62], kind)
+    write_parquet(tmp_path / "rows.parquet", {"text": ["a", "b"], "label": ["x", "y"], "day": days})
+    with pytest.raises(DataError, match=r"rows\.parquet, row 2: day is not readable: "):
+        read_table(tmp_path / "rows.parquet")
+
+
+def test_a_column_that_cannot_be_decoded_is_one_line(tmp_path: Path) -> None:
+    from datasets import Dataset, Features, Image, Value
+
+    features = Features({"text": Value("string"), "label": Value("string"), "image": Image()})
+    images = [{"bytes": b"no image", "path": None}] * 2
+    rows = Dataset.from_dict({"text": ["a", "b"], "label": ["x", "y"], "image": images}, features=features)
+    (tmp_path / "data").mkdir()
+    rows.to_parquet(tmp_path / "data" / "train-00000-of-00001.parquet")
+    for place in (lambda: table_of(rows, "real"), lambda: read_place(str(tmp_path), "real")):
+        with pytest.raises(DataError, match=r"rows cannot be read: cannot identify image"):
+            place()

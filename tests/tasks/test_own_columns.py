@@ -288,3 +288,17 @@ def test_a_usual_name_is_named_once(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"\(usual names: text, sentence, ") as error:
         load("twitter", places={"real": str(tmp_path / "real.csv")})
     assert "text, text" not in str(error.value)
+
+
+def test_a_task_may_name_a_column_with_a_capital(tmp_path: Path) -> None:
+    spec = load_spec("twitter")
+    single, pair = {"text": "Claim"}, {"text": "Claim", "text_pair": "Proof"}
+    for header, first, second in (
+        ("Claim,Proof,text,label", "Claim", "Proof"),
+        ("claim,PROOF,text,label", "claim", "PROOF"),
+        ("claim,proof,Claim,Proof,label", "Claim", "Proof"),
+    ):
+        (tmp_path / "real.csv").write_text(f"{header}\n{header}\n")
+        table = read_place(str(tmp_path / "real.csv"), "real")
+        assert columns_of(table, spec.model_copy(update=single), None) == Columns(first, None)
+        assert columns_of(table, spec.model_copy(update=pair), None) == Columns(first, second)

@@ -167,3 +167,17 @@ def test_labels_that_are_no_scalars(label: Any, problem: str) -> None:
     rows: Any = {role: table_of(frame, role) for role in ("generated", "real", "test")}
     with pytest.raises(DataError, match=problem):
         load("files", places=rows)
+
+
+def test_a_mapping_may_call_a_label_as_the_file_or_by_its_name(tmp_path: Path) -> None:
+    """The mapping was refused, because only its results and the cells as they stand were known."""
+    numbers, spaces = {"good": "1", "bad": "0"}, {"good": " 1", "bad": "0.0"}
+    for names, mapping in ((spaces, {"0": "bad", "1": "good"}), (numbers, {"no": "bad", "yes": "good"})):
+        roles = {at: renamed(rows, **names) for at, rows in (("generated", GENERATED), ("real", REAL), ("test", TEST))}
+        data = read(tmp_path, **roles, readings={None: Reading(labels=mapping)})
+        assert data.spec.labels == ("bad", "good")
+        (tmp_path / "dataset.json").write_text('{"label_names": ["no", "yes"]}')
+    gap: Rows = [{"text": "so", "label": None}]
+    places: Any = {role: table_of([*REAL, *gap], role) for role in ("generated", "real", "test")}
+    with pytest.raises(DataError, match="no row has the label 'None'; labels: bad, good"):
+        load("files", places=places, readings={None: Reading(labels={"None": "good"}, skip_empty=True)})
