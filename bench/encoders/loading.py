@@ -26,6 +26,7 @@ LENGTH = 200  # characters of another library's error in a message
 SHOWN = 3  # names of tensors in a message
 # BERT's pooler lies in the base model but belongs to the head: models trained on masked words alone come without it.
 POOLER = "pooler."
+TOKEN_TYPES = "token_type_ids"
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,20 @@ def load(checkpoint: Checkpoint, n_classes: int) -> Loaded:
             f"{checkpoint.name}: {len(unused)} tensors of the weights are not used, since config.json does not ask for "
             f"them ({listed(unused)})"
         )
+    if one_token_type(model):
+        model.get_submodule(model.base_model_prefix).register_forward_pre_hook(without_types, with_kwargs=True)
     new = tuple(sorted({name.rpartition(".")[0] for name in absent}))
     return Loaded(model, new, output_layer(model, n_classes), tuple(notes))
+
+
+def one_token_type(model: Any) -> bool:
+    """Whether a model tells the two texts of a pair by no token type, as RoBERTa; its tokenizer may, being BERT's."""
+    return getattr(model.config, "type_vocab_size", None) == 1
+
+
+def without_types(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The inputs of a forward pass but the types of the tokens, see `one_token_type`."""
+    return inputs, {name: value for name, value in named.items() if name != TOKEN_TYPES}
 
 
 def load_classifier(checkpoint: Checkpoint, n_classes: int) -> Loaded:

@@ -10,6 +10,7 @@ per processor and version of torch, and kept in the cache, so that all cells of 
 from __future__ import annotations
 
 import platform
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
+from bench.errors import UserError
 from bench.hashing import digest
 from bench.store.files import read_json, whole_folder, write_json
 from bench.wandb_artifacts import cache
@@ -144,17 +146,28 @@ def choose(measure: Callable[[list[Operands], str], list[float]] = ratios) -> Ch
 def kept_choice(make: Callable[[], Choice] = choose) -> Choice:
     """The choice in the cache; measured and kept if there is none. The first of several processes decides for all.
 
-    Without a cache that can be written, every process takes the default.
+    A damaged one is measured again. Without a cache that can be written, every process takes the default.
     """
     folder = cache() / "matmul" / digest([VERSION, processor(), torch.__version__])
     try:
-        if not (folder / FILE).exists():
+        if not readable(folder / FILE):
             choice = make()
+            if not readable(folder / FILE):  # another process may have been faster
+                shutil.rmtree(folder, ignore_errors=True)
             with whole_folder(folder) as part:
                 write_json(part / FILE, choice.model_dump())
         return Choice(**read_json(folder / FILE, Choice))
     except OSError:
         return Choice()
+
+
+def readable(file: Path) -> bool:
+    """Whether a file holds a choice."""
+    try:
+        read_json(file, Choice)
+    except (FileNotFoundError, UserError):
+        return False
+    return True
 
 
 def processor() -> list[str]:

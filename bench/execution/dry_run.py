@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from bench.devices import on_gpu
 from bench.execution.prepare import current_state, make_queue, to_compute
 from bench.execution.progress import Say
-from bench.jobs import CellJob, Job, MirrorJob, TunedJob
+from bench.jobs import Job, MirrorJob, TunedJob
 from bench.planning import estimate
 from bench.planning.costs import Measured, costs, measure
 from bench.planning.order import ranks
@@ -68,7 +68,7 @@ def what_was_done(data: TaskData) -> Iterator[str]:
 
 def trainings(jobs: Sequence[Job], plan: Plan) -> str:
     """How many trainings there are, and which of them are no cells of the grid: `6 trainings, 2 of them checkers`."""
-    ids = {job.id for job in jobs if isinstance(job, CellJob)}
+    ids = {*estimate.trained_cells(jobs)}
     trials = {trial.id for job in plan.jobs.values() if isinstance(job, TunedJob) for trial in job.trials} & ids
     checkers = ids - trials - set(plan.cells)
     kinds = (("checker", checkers), ("trial", trials))

@@ -20,7 +20,7 @@ from bench.store.folders import State, forget, state
 from bench.store.layout import DONE, precomputed_path
 from bench.store.manifest import PRECOMPUTED
 
-VERSION = 4  # raise it when the check finds more
+VERSION = 5  # raise it when the check finds more
 
 
 class FirstFailure:
@@ -77,22 +77,27 @@ def check_encoders(plan: Plan) -> dict[str, list[str]]:
 def encoder_jobs(jobs: Iterable[Job], root: Path) -> list[EncoderJob]:
     """A check for each encoder that jobs train from, and each classifier that scores rows for them."""
     needed: dict[tuple[str, int, bool], Checkpoint] = {}
+    layers: dict[str, int] = {}  # the most top blocks that train, by the encoder's hash
     for job in jobs:
         if isinstance(job, CellJob):
             needed[job.checkpoint.hash, job.n_classes, False] = job.checkpoint
+            trained = job.spec.settings["train_layers"]
+            layers[job.checkpoint.hash] = max(layers.get(job.checkpoint.hash, 0), 0 if trained == "all" else trained)
         elif isinstance(job, ScoresJob):
             needed[job.checkpoint.hash, len(job.order), True] = job.checkpoint
         elif isinstance(job, EmbeddingsJob):
             needed.setdefault((job.checkpoint.hash, 2, False), job.checkpoint)
-    return [encoder_job(point, classes, whole, root) for (_, classes, whole), point in needed.items()]
+    return [
+        encoder_job(point, classes, whole, 0 if whole else layers.get(identity, 0), root)
+        for (identity, classes, whole), point in needed.items()
+    ]
 
 
-def encoder_job(checkpoint: Checkpoint, n_classes: int, classifier: bool, root: Path) -> EncoderJob:
+def encoder_job(checkpoint: Checkpoint, n_classes: int, classifier: bool, layers: int, root: Path) -> EncoderJob:
     """The check of one encoder."""
-    folder = precomputed_path(
-        root, "encoder", digest([SCHEMA, "encoder", VERSION, checkpoint.hash, n_classes, classifier])
-    )
-    return EncoderJob(f"encoder/{folder.name}", folder, root, (), checkpoint, n_classes, classifier)
+    content = digest([SCHEMA, "encoder", VERSION, checkpoint.hash, n_classes, classifier, layers])
+    folder = precomputed_path(root, "encoder", content)
+    return EncoderJob(f"encoder/{folder.name}", folder, root, (), checkpoint, n_classes, classifier, layers)
 
 
 def add_notes(manifest: dict[str, Any], plan: Plan, notes: Mapping[str, list[str]]) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench import system
 from bench.config.run_arguments import ExecutionArguments
-from bench.devices import Device, missing
+from bench.devices import Device, missing, unusable
 from bench.errors import UserError
 from bench.jobs import CellJob, DynamicsJob, Job
 from bench.planning import estimate
@@ -55,6 +55,12 @@ def require_device(choice: Device) -> None:
     """Raise UserError where this machine lacks the kind of device that --device names."""
     if why := missing(choice):
         raise UserError(f"--device {choice}: {why}; without --device the run takes what is there")
+
+
+def require_gpu() -> None:
+    """Raise UserError where torch cannot use the GPU on which this process shall compute."""
+    if why := unusable():
+        raise UserError(f"{why}; --device cpu computes without it")
 
 
 def require_limits(workers: int) -> None:

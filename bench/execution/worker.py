@@ -36,7 +36,9 @@ import transformers.modeling_utils  # noqa: F401 - as above
 
 from bench.devices import Environment, enter
 from bench.encoders import matmul
+from bench.errors import UserError
 from bench.execution.causes import StoreError, explained, store_error
+from bench.execution.limits import require_gpu
 from bench.execution.queue import outcome_elsewhere
 from bench.jobs import Job, Outcome
 from bench.precomputed import (
@@ -95,6 +97,11 @@ def main(connection: Connection, environment: Environment) -> None:
     enter(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=follow_parent, daemon=True).start()
+    try:
+        require_gpu()
+    except UserError as error:
+        connection.send(error)
+        return
     HEART.call = partial(send_heartbeat, connection)
     matmul.use_fastest()
     with contextlib.suppress(EOFError):
@@ -148,8 +155,19 @@ def run_job(job: Job, builders: Mapping[str, Any] = BUILDERS) -> Outcome:
         if problem := store_error(error, job.root):
             raise problem from error
         cause = f"{type(error).__name__}: {message(job, error)}".split("\n")[0]
-        return Outcome(job.id, State.FAILED, cause=cause, seconds=time.perf_counter() - began)
-    return replace(outcome, seconds=time.perf_counter() - began)
+        outcome = Outcome(job.id, State.FAILED, cause=cause)
+    lost = outcome.state is not State.DONE and gpu_lost()
+    return replace(outcome, seconds=time.perf_counter() - began, gpu_lost=lost)
+
+
+def gpu_lost() -> bool:
+    """Whether an error of CUDA, such as a failed assertion on the device, left this process unable to use its GPU."""
+    if torch.cuda.is_initialized():
+        try:
+            torch.cuda.synchronize()
+        except RuntimeError:
+            return True
+    return False
 
 
 def logged(job: Job, builder: Any) -> Outcome:

@@ -117,7 +117,7 @@ def costs(jobs: Iterable[Job], everything: Iterable[Job], measured: Measured) ->
     tables = [job for job in everything if isinstance(job, TokensJob)]
     tokens = {job.folder: estimate.tokens_per_row(job) * len(job.texts) for job in tables}
     rows = {job.folder: len(job.texts) for job in tables}
-    own = {job.id: cell_cost(job, counted[job.id], measured) for job in jobs if isinstance(job, CellJob)}
+    own = {name: cell_cost(cell, counted[name], measured) for name, cell in estimate.trained_cells(jobs).items()}
     speeds = [counted[name] / cost.seconds for name, cost in own.items() if cost.measured and cost.seconds]
     speed = sum(speeds) / len(speeds) if speeds else 1.0  # of this machine, against the one that `estimate` supposes
     return {job.id: own.get(job.id) or table_cost(job, counted[job.id] / speed, tokens, rows) for job in jobs}

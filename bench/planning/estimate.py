@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.config.method_choice import auxiliary
 from bench.errors import UserError
-from bench.jobs import CellJob, EmbeddingsJob, Job, RoleRows, StatesJob, TokensJob
+from bench.jobs import CellJob, DynamicsJob, EmbeddingsJob, Job, RoleRows, StatesJob, TokensJob
 from bench.store.files import read_json
 from methods import METHODS
 from methods.hooks import Budget
@@ -29,10 +29,24 @@ BASE = (768, 12)  # width and blocks of an encoder whose configuration does not 
 
 def each(jobs: Iterable[Job], everything: Iterable[Job]) -> dict[str, float]:
     """Seconds of each job on one worker, by its id; 0 for kinds of jobs that are not estimated."""
+    jobs = list(jobs)
     tables = [job for job in everything if isinstance(job, TokensJob)]
     mean = {job.folder: tokens_per_row(job) for job in tables}
     rows = {job.folder: len(job.texts) for job in tables}
-    return {job.id: operations(job, mean, rows) / RATE for job in jobs}
+    trained = trained_cells(jobs)
+    return {job.id: operations(trained.get(job.id, job), mean, rows) / RATE for job in jobs}
+
+
+def trained_cells(jobs: Iterable[Job]) -> dict[str, CellJob]:
+    """The cell that each job trains, by the job's id.
+
+    Snapshots are saved by the training of their cell. If that is not among the jobs, since it is done, the job of the
+    snapshots trains it again.
+    """
+    jobs = list(jobs)
+    cells = {job.id: job for job in jobs if isinstance(job, CellJob)}
+    again = {job.id: job.cell for job in jobs if isinstance(job, DynamicsJob) and job.cell.id not in cells}
+    return cells | again
 
 
 def tokens_per_row(job: TokensJob) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from bench.encoders.checkpoints import Checkpoint
+from bench.encoders.classifier import top_blocks
 from bench.encoders.loading import check_tokenizer, load, load_classifier, load_tokenizer
 from bench.errors import UserError
 from bench.jobs import EncoderJob
@@ -22,6 +23,8 @@ TOLERANCE = 1e-3  # of logits, relative and absolute: sums over more tokens diff
 def build(job: EncoderJob) -> dict[str, Any]:
     """Load the encoder and return what the user should know about it. Raises UserError if it cannot be used."""
     loaded = (load_classifier if job.classifier else load)(job.checkpoint, job.n_classes)
+    if job.layers:
+        top_blocks(loaded.model.get_submodule(loaded.model.base_model_prefix), job.checkpoint.name, job.layers)
     tokenizer = load_tokenizer(job.checkpoint)
     check_tokenizer(job.checkpoint.title, loaded.model, tokenizer)
     check_padding(job.checkpoint, loaded.model, tokenizer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from bench.store.schemas import Manifest
 
 SCHEMA = 1
 GRIDS = ".grids"
+RAN = "ran"  # entry with the time of the last run, in ns since 1970: files of a bundle lose theirs
+OF_A_RUN = ("command", RAN)
 PRECOMPUTED = "artefacts"  # entry with the folders of a grid's precomputed tables and checkers
 # Entries that two sections must share to be one table.
 TRAINING = ("encoder_hash", "checker_encoder_hash", "preset", "protocol", "settings")
@@ -27,17 +30,23 @@ def missing_references(present: set[str]) -> list[str]:
 
 
 def save(manifest: dict[str, Any], root: Path) -> None:
-    """Write a grid's manifest to its store. The same grid has the same file, which is written again."""
-    name = digest({key: value for key, value in manifest.items() if key != "command"})
-    write_json(root / GRIDS / f"{name}.json", manifest)
+    """Write a grid's manifest, with the time, to its store. The same grid has the same file, which is written again."""
+    write_json(root / GRIDS / f"{digest(without_run(manifest))}.json", {**manifest, RAN: time.time_ns()})
+
+
+def without_run(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a grid is: its manifest without the entries that say how and when it was run."""
+    return {key: value for key, value in manifest.items() if key not in OF_A_RUN}
 
 
 def grids(root: Path) -> list[dict[str, Any]]:
     """The manifests of all grids of a store, in the order of their runs. Raises UserError if there is none."""
-    paths = sorted((root / GRIDS).glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    paths = sorted((root / GRIDS).glob("*.json"))
     if not paths:
         raise UserError(f"no grid was run in {root}; `bench run --out {root}` runs one")
-    return [read(path) for path in paths]
+    times = {path: path.stat().st_mtime_ns for path in paths}  # for manifests of earlier versions
+    found = [(path, read(path)) for path in paths]
+    return [grid for _, grid in sorted(found, key=lambda pair: pair[1].get(RAN, times[pair[0]]))]
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -122,6 +122,7 @@ class Manifest(BaseModel):
     left_out: dict[str, str] = Field(default_factory=dict)
     sections: list[ManifestSection]
     artefacts: list[StorePath] = Field(default_factory=list)
+    ran: int = 0  # absent in earlier versions
 
 
 class SeedsRead(BaseModel):

@@ -16,7 +16,7 @@ from bench.store.folders import State, adopt, state
 from bench.store.integrity import DIGESTS, SEAL
 from bench.store.layout import DONE, VERSIONS
 from bench.store.looks import LOOKS
-from bench.store.manifest import GRIDS
+from bench.store.manifest import GRIDS, without_run
 from bench.store.schemas import Imported, SeedsRead
 
 IMPORTED = ".imported"
@@ -30,7 +30,7 @@ class Transfer:
 
     copied: list[str] = field(default_factory=list)  # folders below the store
     present: int = 0  # cells that the target has already, with the same result
-    left: int = 0  # cells that are not finished or damaged
+    left: int = 0  # cells that are not finished or damaged, or that a run is computing in the target
     conflicts: list[str] = field(default_factory=list)  # a line each
 
 
@@ -67,6 +67,8 @@ def copy(folder: Path, source: Path, target: Path, done: Transfer) -> None:
         done.left += 1
     elif adopt(folder, there, target):
         done.copied.append(name)
+    elif not (there / DONE).exists():  # a run is computing it
+        done.left += 1
     elif differing := difference(folder, there):
         done.conflicts.append(f"{name}: {differing} differs; {there} stays")
     else:
@@ -88,7 +90,7 @@ def copy_grids(source: Path, target: Path, done: Transfer) -> None:
             there.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(there, path.read_bytes())
             shutil.copystat(path, there)
-        elif {**read_json(path), "command": ""} != {**read_json(there), "command": ""}:
+        elif without_run(read_json(path)) != without_run(read_json(there)):
             done.conflicts.append(f"{GRIDS}/{path.name} differs; {there} stays")
     for path in sorted((source / LOOKS).glob("*.json")):
         there = target / LOOKS / path.name

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from transformers import AutoTokenizer
 
 from bench.encoders.classifier import Classifier
-from bench.encoders.loading import load
+from bench.encoders.loading import TOKEN_TYPES, load, one_token_type
 from bench.jobs import CellJob
 from bench.store.files import whole_folder, write_json
 from bench.store.layout import MODEL
@@ -44,7 +44,11 @@ def save_full(job: CellJob, classifier: Classifier, folder: Path) -> None:
     model.config.label2id = {name: i for i, name in enumerate(labels)}  # type: ignore[union-attr]
     pairs = job.spec_json.get("pairs", False)
     model.config.inputs = ["text", "text_pair"] if pairs else ["text"]  # type: ignore[union-attr]  # for bench predict
+    model.config.problem_type = "single_label_classification"  # type: ignore[union-attr]  # not that of the encoder
     model.save_pretrained(folder)  # type: ignore[operator]
     tokenizer = AutoTokenizer.from_pretrained(job.checkpoint.path, local_files_only=True, trust_remote_code=False)
     tokenizer.model_max_length = job.spec.settings["max_length"]  # predictions truncate texts as training did
+    if one_token_type(model):
+        names = [name for name in tokenizer.model_input_names if name != TOKEN_TYPES]
+        tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = names
     tokenizer.save_pretrained(folder)

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,8 +14,11 @@ import torch
 from bench import devices
 from bench.errors import UserError
 from bench.execution.engines.local import Local
-from bench.execution.limits import require_device
+from bench.execution.engines.ray_slot import Slot
+from bench.execution.engines.torchrun import Team
+from bench.execution.limits import require_device, require_gpu
 from bench.processes import cores
+from tests.helpers import warm
 
 
 @pytest.fixture
@@ -83,3 +87,49 @@ def test_on_a_mac_auto_is_the_cpu_and_mps_is_one_worker() -> None:
     with devices.using("mps"):
         assert not devices.cpu_only()
         assert Local().count(None) == 1
+
+
+@pytest.fixture
+def without_cuda(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GPUs that torch cannot use."""
+
+    def refuse() -> None:
+        raise AssertionError("Torch not compiled with CUDA enabled")
+
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "init", refuse)
+
+
+@pytest.mark.usefixtures("without_cuda")
+@pytest.mark.parametrize("choice", ["auto", "cuda"])
+def test_a_gpu_that_torch_cannot_use_is_an_error(choice: devices.Device, tmp_path: Path) -> None:
+    """Everything trained on the CPU, and nothing said so."""
+    message = r"^GPU 0, 1 cannot be used by torch .* \(Torch not compiled with CUDA enabled\); --device cpu"
+    with devices.using(choice):
+        for use in (require_gpu, Team):
+            with pytest.raises(UserError, match=message):
+                use()
+        reason = Slot({}, tmp_path).start()
+        assert isinstance(reason, UserError)
+        assert str(reason).startswith("GPU 0, 1 cannot be used by torch ")
+    with devices.using("cpu"):
+        require_gpu()
+
+
+@pytest.mark.usefixtures("mac")
+def test_a_mac_whose_torch_has_no_mps_is_an_error_if_mps_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    with devices.using("mps"), pytest.raises(UserError, match="needs macOS 14"):
+        require_gpu()
+    with devices.using("auto"):
+        require_gpu()
+
+
+@pytest.mark.parametrize("choice", ["auto", "cuda"])
+def test_a_number_that_no_gpu_has_stops_a_run_before_it_trains(choice: str, tiny_encoder: Path, tmp_path: Path) -> None:
+    tiny = ("--methods", "ce", "--seeds", "1", "--preset", "smoke", "--encoder", str(tiny_encoder), "--no-figures")
+    ran = warm.run(["run", *tiny, "--device", choice], tmp_path, {devices.GPUS: "99"})
+    assert ran.returncode == 2, ran.stdout
+    assert "GPU 99 cannot be used by torch" in ran.stderr
+    assert ran.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("runs/twitter"))

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.config.settings import MINILM
-from bench.encoders.checkpoints import TOKENIZER, find
+from bench.encoders.checkpoints import find
+from bench.encoders.tokenizer_files import TOKENIZER
 
 TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}

@@ -11,6 +11,7 @@ import numpy as np
 from bench import devices
 from bench.encoders.checkpoints import Checkpoint, longest
 from bench.errors import UserError
+from bench.execution.limits import require_gpu
 from tasks.errors import plural
 
 if TYPE_CHECKING:
@@ -39,9 +40,13 @@ class Labeller:
         return longest(self.tokenizer.model_max_length, self.positions)
 
     def probabilities(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> tuple[FloatArray, int]:
-        """(n, C) probabilities of texts, or of pairs of them, and how many were cut."""
+        """(n, C) probabilities of texts, or of pairs of them, and how many were cut.
+
+        Raises UserError for a GPU that torch cannot use.
+        """
         from bench.precomputed.inference import batched, in_order
 
+        require_gpu()
         device, cut = devices.available(), 0
         self.model.to(device)
         out = np.zeros((len(texts), self.model.config.num_labels))

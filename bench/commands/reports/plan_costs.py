@@ -8,9 +8,9 @@ from functools import cached_property
 
 from bench.execution.dry_run import TABLES, trainings
 from bench.execution.prepare import current_state, make_queue, unfinished
-from bench.jobs import CellJob, Job
+from bench.jobs import Job
 from bench.planning.costs import Cost, Measured, costs
-from bench.planning.estimate import spell
+from bench.planning.estimate import spell, trained_cells
 from bench.planning.order import Rank, ranks
 from bench.planning.plan import Plan
 from bench.planning.schedule import Schedule, critical_path, simulate
@@ -61,8 +61,8 @@ def cost_lines(spent: Expense, workers: int) -> list[str]:
     rows = sum(cost.rows for cost in spent.costs.values())
     hours = sum(spent.seconds.values()) / 3600
     length, chain = critical_path(jobs, spent.seconds)
-    cells = [job for job in jobs if isinstance(job, CellJob)]
-    known = sum(spent.costs[job.id].measured for job in cells)
+    cells = trained_cells(jobs)
+    known = sum(spent.costs[name].measured for name in cells)
     parts = (
         f"{plural(len(plan.cells), 'cell')}, {done:,} of them done; {trainings(jobs, plan)}; to precompute: {to_make}.",
         f"Rows passed: {rows:,.0f} (a backward pass counts as two forward ones). Disk: "

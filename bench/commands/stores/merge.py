@@ -38,5 +38,5 @@ def summary(done: Transfer) -> str:
     """The counts of a transfer in words."""
     parts = [f"{plural(len(done.copied), 'folder')} copied"]
     parts += [f"{done.present} there before"] * (done.present > 0)
-    parts += [f"{done.left} not finished or damaged, left out"] * (done.left > 0)
+    parts += [f"{done.left} not finished, damaged or being computed, left out"] * (done.left > 0)
     return ", ".join(parts)

@@ -139,6 +139,8 @@ class Pool:
             job, worker.job = worker.job, None
             assert job is not None, "a worker sends an outcome only for a job"
             settle(self.queue, job, message, self.watcher)
+            if message.gpu_lost:
+                self.replace(worker)
 
     def replace(self, worker: Worker, cause: str = "") -> None:
         """Put a new worker in the place of one that died, or that is given up for a `cause`; its job is run again."""

@@ -207,6 +207,8 @@ class Slots:
         job, place.job = place.job, None
         assert job is not None, "a slot sends an outcome only for a job"
         settle(self.queue, job, message, self.watcher)
+        if message.gpu_lost:
+            self.lost(place, "lost its GPU")
 
     def received(self, place: Place, answer: Any) -> Facts | Outcome | UserError:
         """The message of an answer. Results that came with it are placed into the store."""

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from bench.errors import UserError
 from bench.execution.engines.ray_transfer import relocated
+from bench.execution.limits import require_gpu
 from bench.hashing import project_hash
 from bench.jobs import Job, MirrorJob, Outcome, outputs
 from bench.processes import HEART
@@ -103,6 +104,10 @@ class Slot:
         try:
             from bench.encoders import matmul
             from bench.execution import worker  # noqa: F401  # sets one thread and quiet libraries
+
+            require_gpu()
+        except UserError as error:
+            return error
         except (Exception, SystemExit) as error:
             return UserError(f"{type(error).__name__}: {error}")
         HEART.call = self.progress

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UserError
 from bench.execution.engines.engine import POLL, Engine, Watcher, settle
-from bench.execution.limits import Limits
+from bench.execution.limits import Limits, require_gpu
 from bench.execution.queue import Queue
 from bench.jobs import CellJob
 
@@ -81,6 +81,7 @@ class Team:
         from torch.distributed.distributed_c10d import PrefixStore
         from torch.distributed.rendezvous import rendezvous
 
+        require_gpu()
         self.store, self.rank, self.world = next(rendezvous("env://", timeout=timedelta(minutes=5)))
         cuda = torch.cuda.is_available()
         if cuda:

@@ -94,6 +94,17 @@ def test_the_first_process_decides_for_all() -> None:
     assert matmul.kept_choice(lambda: pytest.fail("measured twice")) == first
 
 
+@pytest.mark.parametrize("content", ["", '{"route": 3}', "[]"])
+def test_a_damaged_choice_is_measured_again(content: str, tmp_path: Path) -> None:
+    """Every worker ended: it stopped each run until somebody removed the file."""
+    first = matmul.kept_choice(Choice)
+    (file,) = (tmp_path / "cache" / "matmul").glob(f"*/{matmul.FILE}")
+    file.write_text(content)
+    again = matmul.kept_choice(lambda: Choice(route="oneDNN", error=6e-7, faster=1.9))
+    assert again != first
+    assert matmul.kept_choice(lambda: pytest.fail("measured again")) == again
+
+
 def test_of_two_that_measure_at_a_time_the_first_to_finish_decides() -> None:
     def slow() -> Choice:
         matmul.kept_choice(lambda: Choice(route="oneDNN", faster=1.9))

@@ -8,13 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 
 from bench.config.run_arguments import ExecutionArguments
 from bench.execution import causes, limits
 from bench.execution.engines import local
-from bench.jobs import CellJob, DynamicsJob, Job
+from bench.execution.queue import Queue
+from bench.execution.worker import run_job
+from bench.jobs import CellJob, ColumnJob, DynamicsJob, Job
+from bench.store.folders import State
 from tests.helpers import warm
+from tests.helpers.engine_runs import Recorder
 
 # Its worker gets a signal in the first update; with `once`, not in the second attempt.
 FRAGILE = '''
@@ -137,3 +143,39 @@ def test_a_death_in_words() -> None:
     assert causes.death(3) == "died (exit code 3)"
     line = causes.deaths_in_words(["died (SIGKILL)", "died (SIGSEGV)", "died (SIGKILL)"], 3 * 2**29)
     assert line.startswith("died (SIGKILL) (2 times), then died (SIGSEGV); the worker had up to 1.5 GiB, and ")
+
+
+def test_a_worker_without_its_gpu_is_replaced_and_the_failure_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failed assertion on the device each later job of its process failed too."""
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", raises)
+    none = np.zeros(0)
+    job = ColumnJob("column/a", tmp_path / "a", tmp_path, (), "a", none.astype(np.int64), none, ())
+    outcome = run_job(job, {"column": raises})
+    assert (outcome.state, outcome.gpu_lost) == (State.FAILED, True)
+    queue, watcher = Queue({job.id: job}, {job.id: State.MISSING}, {}), Recorder()
+    pool = local.Pool(queue, watcher, limits.Limits())
+    process = SimpleNamespace(pid=None, exitcode=0, kill=lambda: None, join=lambda: None)
+    line = SimpleNamespace(poll=lambda: True, recv=lambda: outcome)
+    pool.workers = [local.Worker(process, line, "1", job=queue.take())]  # type: ignore[arg-type]
+    monkeypatch.setattr(local, "start", lambda device: f"a new worker on {device}")
+    pool.answer(pool.workers[0])
+    assert pool.workers == ["a new worker on 1"]
+    assert watcher.ended == [("column/a", "failed")]
+    assert not watcher.retries
+
+
+def raises(*_: object) -> None:
+    """What torch raises after a failed assertion on the device."""
+    raise RuntimeError("CUDA error: device-side assert triggered")
+
+
+def test_a_job_that_fails_beside_a_sound_gpu_keeps_its_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    none = np.zeros(0)
+    job = ColumnJob("column/a", tmp_path / "a", tmp_path, (), "a", none.astype(np.int64), none, ())
+    outcome = run_job(job, {"column": raises})
+    assert (outcome.state, outcome.gpu_lost) == (State.FAILED, False)

@@ -1,11 +1,19 @@
-"""What a run says of the rows before it trains."""
+"""What a run says before it trains: of the rows, and of what it will compute."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from bench.config.request import make_request
-from bench.execution.dry_run import data_lines
+from bench.execution.dry_run import data_lines, trainings
+from bench.execution.prepare import make_queue, to_compute
+from bench.jobs import CellJob, DynamicsJob
+from bench.planning import estimate
+from bench.planning.costs import Measured, costs
+from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
 
 
@@ -18,3 +26,20 @@ def test_what_is_left_out_of_own_rows_is_said(tiny_encoder: Path, tmp_path: Path
     lines = data_lines(make_plan(request, tmp_path / "runs"))
     assert "1 of 61 real rows have no text or no label and were left out" in lines
     assert any("cross-validated in 5 stratified folds" in line for line in lines)
+
+
+def test_snapshots_of_a_cell_that_is_done_are_a_training(run_here: Callable[..., Plan], tiny_encoder: Path) -> None:
+    """`ce` is trained again for them, and neither the count nor the forecast knew it."""
+    done = run_here(methods="ce")
+    grid = {"methods": "ce,cartography", "encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1}
+    plan = make_plan(make_request(**grid), done.root)  # type: ignore[arg-type]
+    jobs = to_compute(make_queue(plan))
+    assert trainings(jobs, plan) == "2 trainings, 1 of them a checker"
+    new = make_plan(make_request(**grid), done.root.parent / "empty")  # type: ignore[arg-type]
+    (cell,) = (job for job in new.jobs.values() if isinstance(job, CellJob) and job.spec.method == "ce")
+    (snapshots,) = (job for job in jobs if isinstance(job, DynamicsJob))
+    for of in (lambda *plan: {name: cost.seconds for name, cost in costs(*plan, Measured()).items()}, estimate.each):
+        seconds, before = of(jobs, plan.jobs.values()), of([*new.jobs.values()], new.jobs.values())
+        assert seconds[snapshots.id] == pytest.approx(before[cell.id])
+        assert before[cell.id] > 0
+        assert before[snapshots.id] == 0, "saved by the training of the cell"

@@ -222,6 +222,15 @@ def test_an_encoder_with_a_padding_token_trains(run: Callable[..., Ran], tmp_pat
     assert torch.isfinite(torch.tensor(pd.read_parquet(cell(tmp_path) / "predictions.parquet")["logit_0"])).all()
 
 
+def test_top_blocks_of_a_family_without_a_known_list_of_blocks_are_refused(
+    run: Callable[..., Ran], tmp_path: Path
+) -> None:
+    """Every cell was blocked, and an empty leaderboard written."""
+    encoder = make_gpt2(tmp_path / "gpt2", tokenizer_pads=True, pads=True)
+    assert_refused(run(encoder, "--train-layers", "1"), "--set train_layers=all, or --preset full", tmp_path)
+    assert not (tmp_path / "reports").exists() or not list((tmp_path / "reports").iterdir())
+
+
 def test_clean_keeps_the_checks_of_a_grid(
     run: Callable[..., Ran], bench: Callable[..., Ran], tiny_encoder: Path, tmp_path: Path
 ) -> None:

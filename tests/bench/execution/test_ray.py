@@ -129,6 +129,17 @@ def test_a_node_that_is_lost_ends_no_run(monkeypatch: pytest.MonkeyPatch, busy: 
     assert len(watcher.retries) == (5 if busy else 0), "five lost nodes are not the fault of a job"
 
 
+def test_a_slot_without_its_gpu_is_replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    job = SimpleNamespace(id="a", title="a", needs=(), root=tmp_path, folder=tmp_path / "a", other_folder=None)
+    queue, watcher, killed = Queue({"a": job}, {"a": State.MISSING}, {}), Recorder(), list[object]()  # type: ignore[dict-item]
+    slots = Slots(Ray(), queue, watcher, Limits(), tmp_path / "probe")
+    monkeypatch.setattr(ray_cluster, "kill", killed.append)
+    monkeypatch.setattr(ray_cluster, "get", lambda reference: Outcome("a", State.FAILED, cause="CUDA", gpu_lost=True))
+    slots.places = [Place("actor", "node", "node-b", "answer", ready=True, job=queue.take())]
+    slots.take_in(slots.places[0])
+    assert (slots.places, killed, watcher.ended, watcher.retries) == ([], ["actor"], [("a", "failed")], [])
+
+
 def test_a_node_that_differs_is_named() -> None:
     own, place = facts(), Place(None, "node", "node-b", "answer")
     place.accept(own, own, sent=False)

@@ -1,6 +1,60 @@
 """One manifest of all grids of a store."""
 
-from bench.store.manifest import joined
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.store.bundles import opened, pack, take_in, write_contents, zipped
+from bench.store.files import write_json
+from bench.store.manifest import GRIDS, grids, joined, save
+
+
+def empty(name: str) -> dict[str, Any]:
+    """The manifest of a grid without sections."""
+    return {"schema": 1, "command": name, "references_missing": [], "left_out": {name: "why"}, "sections": []}
+
+
+def in_order(root: Path) -> list[str]:
+    """The grids of a store, the last run last."""
+    return [grid["command"] for grid in grids(root)]
+
+
+def test_grids_follow_each_other_as_they_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two cells for one row the later grid's counts, and a zip file keeps no times of files."""
+    names = ["a", "b", "c", "d"]
+    for at, name in enumerate(names):
+        monkeypatch.setattr(time, "time_ns", lambda at=at: at)
+        save(empty(name), tmp_path / "store")
+    for at, path in enumerate(sorted((tmp_path / "store" / GRIDS).glob("*.json"))):
+        os.utime(path, ns=(at, at))
+    assert in_order(tmp_path / "store") == names
+    pack(tmp_path / "store", tmp_path / "bundle" / "", texts=False)
+    write_contents(tmp_path / "bundle", {"name": "ours"})
+    zipped(tmp_path / "bundle", tmp_path / "bundle.zip")
+    with opened(tmp_path / "bundle.zip") as (folder, about):
+        done = take_in(folder, about, tmp_path / "imported")
+        assert take_in(folder, about, tmp_path / "imported").conflicts == done.conflicts == []
+    assert in_order(tmp_path / "imported") == names
+
+
+def test_a_grid_that_runs_again_is_the_last_and_no_second_one(tmp_path: Path) -> None:
+    for name in ("a", "b", "a"):
+        save(empty(name), tmp_path)
+    assert in_order(tmp_path) == ["b", "a"]
+
+
+def test_of_manifests_of_earlier_versions_the_times_of_files_count(tmp_path: Path) -> None:
+    save(empty("new"), tmp_path)
+    for name, year in (("y", 1), ("x", 2), ("z", 99)):
+        write_json(tmp_path / GRIDS / f"{name}.json", empty(name))
+        at = year * 365 * 24 * 3600
+        os.utime(tmp_path / GRIDS / f"{name}.json", (at, at))
+    assert in_order(tmp_path) == ["y", "x", "new", "z"]
 
 
 def grid(methods: list[str], left_out: dict[str, str]) -> dict[str, object]:

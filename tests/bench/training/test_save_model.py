@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,20 +15,29 @@ import pytest
 from safetensors.torch import load_file
 
 from bench.config.request import make_request
+from bench.encoders.checkpoints import outputs
 from bench.jobs import CellJob
 from bench.planning.planner import make_plan
 from bench.precomputed.tokens import load
+from bench.store.files import read_json
 from bench.store.folders import State, state
 from bench.store.layout import MODEL
-from tests.helpers.encoders import make_encoder
+from tests.helpers.encoders import edited, make_encoder
 
 
-def trained(root: Path, saved: str | None, encoder: Path, method: str = "ce", layers: str = "1") -> CellJob:
+def trained(
+    root: Path, saved: str | None, encoder: Path, method: str = "ce", layers: str = "1", **options: object
+) -> CellJob:
     """A cell trained here."""
     from bench.execution.worker import run_job
 
     request = make_request(
-        methods=method, encoder=str(encoder), preset="smoke", seeds=1, settings={"train_layers": layers, "lr": "1e-2"}
+        methods=method,
+        encoder=str(encoder),
+        preset="smoke",
+        seeds=1,
+        settings={"train_layers": layers, "lr": "1e-2"},
+        **options,  # type: ignore[arg-type]
     )
     plan = make_plan(request, root)
     for identity, job in plan.jobs.items():
@@ -59,6 +69,40 @@ def test_a_full_model_gives_the_stored_logits(tmp_path: Path, family: str, layer
     assert model.config.inputs == ["text"]
     tokenizer = AutoTokenizer.from_pretrained(cell.folder / MODEL)
     assert len(tokenizer("a text")["input_ids"]) > 2
+
+
+def test_a_model_is_a_classifier_whatever_its_encoder_was(tmp_path: Path, tiny_encoder: Path) -> None:
+    """A pipeline applied a sigmoid, and `predict` refused the model."""
+    encoder = edited(tiny_encoder, tmp_path / "encoder", problem_type="multi_label_classification")
+    cell = trained(tmp_path / "runs", "full", encoder)
+    config = read_json(cell.folder / MODEL / "config.json")
+    assert config["problem_type"] == "single_label_classification"
+    assert outputs(config, "the model") == cell.spec_json["labels"]
+
+
+@pytest.mark.parametrize("layers", ["1", "all"])
+def test_a_model_without_token_types_takes_pairs_that_its_tokenizer_tells_by_types(
+    tmp_path: Path, tiny_encoder: Path, layers: str
+) -> None:
+    """A RoBERTa with BERT's tokenizer: IndexError in every cell."""
+    from transformers import pipeline
+
+    encoder = edited(tiny_encoder, tmp_path / "encoder", one_type, type_vocab_size=1)
+    words = {"same": ("so", "so"), "other": ("so", "not")}
+    generated, real = (
+        [{"text": f"{a} {day}", "text_pair": f"{b} {day}", "label": k} for day in days for k, (a, b) in words.items()]
+        for days in (range(30), range(40, 70))
+    )
+    cell = trained(tmp_path / "runs", "full", encoder, layers=layers, generated=generated, real=real)
+    assert (cell.test.tokens / "token_type_ids.npy").exists(), "tables are shared with encoders that have types"
+    classify = pipeline("text-classification", str(cell.folder / MODEL), device="cpu")
+    (found,) = classify([{"text": "so 1", "text_pair": "not 1"}])
+    assert found["label"] in words
+
+
+def one_type(weights: dict[str, Any]) -> dict[str, Any]:
+    """Weights with the first token type alone."""
+    return {name: value[:1] if "token_type" in name else value for name, value in weights.items()}
 
 
 def test_the_trained_weights_are_those_of_the_full_model(tmp_path: Path, tiny_encoder: Path) -> None:

@@ -18,7 +18,8 @@ from bench.commands.stores.publish import publish, upload
 from bench.errors import UserError
 from bench.leaderboard import Rules
 from bench.store.bundles import CONTENT, origins, write_contents
-from bench.store.folders import State, finish, state
+from bench.store.folders import State, acquire, finish, state
+from bench.store.leases import release
 from tasks import load
 
 
@@ -96,8 +97,21 @@ def test_unfinished_and_damaged_folders_are_left_out_and_counted(store: Path, tm
     (one / "metrics.json").unlink()
     (other / "predictions.parquet").write_bytes(b"x")
     lines, _ = merge([store], tmp_path / "out")
-    assert "2 not finished or damaged, left out" in lines[0]
+    assert "2 not finished, damaged or being computed, left out" in lines[0]
     assert len(cells(tmp_path / "out")) == 2
+
+
+def test_a_cell_that_a_run_computes_in_the_target_is_left_out_and_the_rest_is_copied(
+    store: Path, tmp_path: Path
+) -> None:
+    """It stopped halfway: the folder has no metrics.json yet."""
+    name = min(path.relative_to(store) for path in store.glob("twitter/*/*"))
+    assert acquire(tmp_path / "out", tmp_path / "out" / name)
+    lines, sound = merge([store], tmp_path / "out")
+    assert sound
+    assert "1 not finished, damaged or being computed, left out" in lines[0]
+    assert len(cells(tmp_path / "out")) == 3
+    release(tmp_path / "out", tmp_path / "out" / name)
 
 
 def test_a_store_is_not_merged_into_itself(store: Path) -> None:
