@@ -45,6 +45,10 @@ class WeightedFinetuneConfig(RealFinetuneConfig, WeightConfig):
     prior: bool = setting(False, note="label shares of the real rows first, then weights within each label")
     first: Literal["generated", "all"] = setting("generated", note="rows of the first phase")
 
+    @property
+    def mixed(self) -> bool:
+        return self.first == "all"
+
 
 @dataclass(frozen=True)
 class SoftFinetuneConfig(RealFinetuneConfig):
@@ -58,7 +62,7 @@ class WeightedFinetune(WeightMethod, RealFinetune):
     Config: ClassVar[type[RealFinetuneConfig]] = WeightedFinetuneConfig
     config: WeightedFinetuneConfig
     requires: ClassVar[tuple[str, ...]] = (QUALITY,)
-    real_use = RealUse.TRAIN
+    real_use = RealUse.CHECKER
 
     @classmethod
     def own_use_of(cls, config: MethodConfig) -> RealUse:
@@ -95,7 +99,7 @@ class SoftFinetune(RealFinetune):
     Config = SoftFinetuneConfig
     config: SoftFinetuneConfig
     requires: ClassVar[tuple[str, ...]] = (QUALITY,)
-    real_use = RealUse.TRAIN
+    real_use = RealUse.CHECKER
 
     def losses(self, batch: Batch) -> Losses:
         soft = -(batch.scores(QUALITY).exp() * batch.log_probs).sum(1)

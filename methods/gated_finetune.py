@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from methods.base import DIVERSITY_REAL, Context, RealUse, setting
+from methods.base import DIVERSITY_REAL, Context, MethodConfig, setting
 from methods.hooks import Phase
 from methods.real_finetune import RealFinetune, RealFinetuneConfig
 from methods.registry import register
@@ -63,15 +63,19 @@ class GatedFinetune(RealFinetune):
     Config = GatedFinetuneConfig
     config: GatedFinetuneConfig
     requires = (DIVERSITY_REAL,)
-    real_use = RealUse.TRAIN
+
+    @classmethod
+    def requires_of(cls, config: MethodConfig) -> tuple[str, ...]:
+        """None with one set of rows alone: there is no gate then."""
+        return cls.requires if config.train_on == "both" else ()
 
     def start(self, context: Context) -> None:
         """Decide whether the generated rows are trained on."""
-        gain = information(*context.real_scored(DIVERSITY_REAL))
-        self.open = is_above_zero(gain, self.config.z)
+        gate = self.config.train_on == "both"
+        self.open = not gate or is_above_zero(information(*context.real_scored(DIVERSITY_REAL)), self.config.z)
 
     def phases(self, updates: int) -> Sequence[Phase]:
-        if self.open or self.config.train_on != "both":
+        if self.open:
             return super().phases(updates)
         return (Phase(updates, rows="real"),)
 

@@ -30,6 +30,15 @@ class RealFinetuneConfig(MixConfig):
         super().__post_init__()
         if not 0 < self.part < 1:
             raise ValueError(f"part must lie in (0, 1), not {self.part}")
+        if self.real_share is not None and not self.mixed:
+            raise ValueError(
+                "real_share does nothing here: each phase has rows of one kind; to divide updates, use part"
+            )
+
+    @property
+    def mixed(self) -> bool:
+        """Whether a phase has generated and real rows, so that `real_share` divides the weight between them."""
+        return False
 
 
 @register("real-finetune")

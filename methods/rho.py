@@ -5,7 +5,8 @@
 
 The mean over the batch then equals the mean over the selected rows (k is rounded up; ties at the border are in).
 With pool > 1 the batch has `pool` times as many candidates, as many as there are at most. They are scored without
-gradient and with dropout off, and only the selected rows are trained on: pool=10 selects 32 of 320.
+gradient and with dropout off, and only the selected rows are trained on: pool=10 selects 32 of 320. The control
+`shuffle` then permutes which candidates are selected.
 Source: Mindermann et al., "Prioritized Training on Points that are Learnable, Worth Learning, and Not Yet Learnt",
 ICML 2022. Default: share 0.1, as in the source. Their irreducible loss is that of a model fitted on holdout data; here
 this model is the quality checker. Their configuration for text is pool=10, with dropout on for the scores. The default
@@ -81,7 +82,7 @@ class RHO(WeightMethod):
 
     def choose(self, batch: Batch) -> Tensor:
         """(B,) mask of the candidates with the largest scores."""
-        chosen = self.selected(batch)
+        chosen = self._shuffled(self.selected(batch), batch)
         self.factor = len(chosen) / int(chosen.sum())
         return chosen
 

@@ -70,6 +70,11 @@ class SunGenConfig(WeightConfig):
         if self.outer_rows < 1:
             raise ValueError(f"outer_rows must be larger than 0, not {self.outer_rows}")
 
+    @property
+    def trained_rounds(self) -> int:
+        """Rounds that are trained: none without generated rows, whose weights they learn."""
+        return 0 if self.train_on == "real" else self.rounds
+
 
 @register("sungen")
 class SunGen(WeightMethod):
@@ -99,7 +104,7 @@ class SunGen(WeightMethod):
         self.rng = np.random.default_rng(context.seed)
 
     def phases(self, updates: int) -> Sequence[Phase]:
-        rounds = 0 if self.config.train_on == "real" else self.config.rounds
+        rounds = self.config.trained_rounds
         inner = Phase(max(1, round(self.config.length * updates)), rows="generated", anew=True)
         return (*[inner] * rounds, Phase(updates, anew=rounds > 0))
 
@@ -111,7 +116,7 @@ class SunGen(WeightMethod):
         """Take a step of Adam on the scores t; not after the training that is evaluated."""
         import torch
 
-        if number >= self.config.rounds:
+        if number >= self.config.trained_rounds:
             return
         weight = self.score.detach()[self.ids].sigmoid()
         slopes = probe.slopes(self.ids, self.outer_gradient(probe, weight)).to(weight)
@@ -132,7 +137,7 @@ class SunGen(WeightMethod):
     def declared_cost(cls, config: MethodConfig, budget: Budget) -> float:
         assert isinstance(config, SunGenConfig)
         outer = min(config.outer_rows, budget.real if config.outer == "real" else budget.generated)
-        return 1 + config.rounds * (config.length + budget.share(outer + SLOPES * budget.generated))
+        return 1 + config.trained_rounds * (config.length + budget.share(outer + SLOPES * budget.generated))
 
 
 def robust(log_probs: Tensor, labels: Tensor) -> Tensor:

@@ -81,11 +81,12 @@ def section(
     paths: Mapping[str, Any],
     needs: Mapping[str, Any],
     quality: Mapping[str, str],
+    uses: Mapping[str, RealUse],
 ) -> dict[str, Any]:
     """A section of the manifest: all that a report needs to know besides the files of the cells.
 
     By method label and seed, `paths` are the folders of the cells and `needs` those of the tables, checkers and trials
-    that they need; `quality` are the folders of quality checkers by seed.
+    that they need; `quality` are the folders of quality checkers by seed. `uses` are the uses of real rows by label.
     """
     request = rows.request
     roles = rows.roles(request.seeds[0])
@@ -105,7 +106,10 @@ def section(
         "records": rows.hidden_ids,
         "texts": {role: role_texts.identity(part) for role, part in rows.written.items()},
         "checkers": {QUALITY: dict(quality)} if quality else {},
-        "methods": [method(choice, roles, paths[choice.label], needs[choice.label]) for choice in request.methods],
+        "methods": [
+            method(choice, uses[choice.label], roles, paths[choice.label], needs[choice.label])
+            for choice in request.methods
+        ],
     }
 
 
@@ -199,18 +203,20 @@ def cross_validation(rows: SectionRows) -> dict[str, Any]:
     }
 
 
-def method(choice: MethodChoice, roles: Mapping[str, RoleRows], cells: Mapping[str, str], needs: Any) -> dict[str, Any]:
+def method(
+    choice: MethodChoice, use: RealUse, roles: Mapping[str, RoleRows], cells: Mapping[str, str], needs: Any
+) -> dict[str, Any]:
     """A method of a section: its settings, its use of real rows, its cells, and the folders that they need."""
     return {
         "label": choice.label,
         "method": choice.cls.name,
         "hyperparameters": hyperparameters(choice.config),
         "core": "core" in choice.cls.groups and choice.label == choice.cls.name,
-        "real_use": str(choice.real_use),
+        "real_use": str(use),
         "pairing": choice.cls.pairing_of(choice.config),
-        "real_rows": 0 if choice.real_use is RealUse.NONE else len(roles["real"].ids),
+        "real_rows": 0 if use is RealUse.NONE else len(roles["real"].ids),
         "select_rows": len(roles["select"].ids),
-        "selection": selection_of(choice.real_use, roles),
+        "selection": selection_of(use, roles),
         "cells": cells,
         "needs": needs,
     }

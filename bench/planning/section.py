@@ -63,6 +63,7 @@ class SectionPlanner(CellPlanner):
         paths: dict[str, dict[str, str]] = {choice.label: {} for choice in self.request.methods}
         needs: dict[str, dict[str, list[str]]] = {choice.label: {} for choice in self.request.methods}
         quality: dict[str, str] = {}
+        uses: dict[str, RealUse] = {}
         for seed in self.request.seeds:
             roles = self.roles(seed)
             for choice in self.request.methods:
@@ -74,10 +75,11 @@ class SectionPlanner(CellPlanner):
                 needs[choice.label][str(seed)] = [self.relative(path) for path in folders if path not in shared]
                 if QUALITY in job.tables and QUALITY not in self.request.checkers:  # the user's own was not tested
                     quality[str(seed)] = self.relative(job.tables[QUALITY])
+                uses[choice.label] = RealUse(job.spec_json["real_use"])  # where it is tuned, that of its trials
                 self.plan.cells[job.id] = choice.label
                 self.plan.cell_data[job.id] = self, seed
         self.plan.texts.update({role_texts.identity(rows): rows for rows in self.written.values()})
-        self.plan.sections.append(section(self, self.checkers.checkpoint, paths, needs, quality))
+        self.plan.sections.append(section(self, self.checkers.checkpoint, paths, needs, quality, uses))
 
     def requested_cell(self, choice: MethodChoice, seed: int, roles: Mapping[str, RoleRows]) -> CellJob:
         """Add a cell of the report, and the trials of a protocol that tunes."""

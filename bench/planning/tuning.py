@@ -9,7 +9,7 @@ test rows. The best trial, by accuracy, then log-loss, then order, is trained on
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
@@ -22,7 +22,7 @@ from bench.errors import UserError
 from bench.jobs import CellJob, RoleRows, TunedJob
 from bench.planning.describe import spec_json
 from bench.seeds import derive
-from methods.base import MethodConfig
+from methods.base import MethodConfig, RealUse
 
 if TYPE_CHECKING:
     from bench.planning.cell_planner import CellPlanner
@@ -44,6 +44,9 @@ def add_trials(
         trial = replace(choice, config=config, label=f"{choice.label} trial {number + 1}/{protocol.trials}")
         trials.append(planner.cell(trial, Fixed(), seed, trial_roles, requested=False, settings=settings))
     spec = planner.spec(choice, protocol, seed, roles, {f"trial-{i}": job.spec.id for i, job in enumerate(trials)})
+    # A trial may read real rows where the defaults do not, such as `sungen` with outer=real.
+    drawn = {name: value for trial in trials for name, value in trial.spec.data.items() if name not in spec.data}
+    spec = replace(spec, data={**spec.data, **drawn})
     read = [role for name, role in roles.items() if name in spec.data]
     own = {planner.job_of_folder[path] for role in read for path in (role.tokens, role.states) if path is not None}
     needs = own | {job.id for job in trials} | {need for job in trials for need in job.needs}
@@ -53,7 +56,7 @@ def add_trials(
         "folder": planner.folder(spec, requested=True),
         "needs": tuple(sorted(needs)),
         "spec": spec,
-        "spec_json": spec_json(planner, choice, spec, roles),
+        "spec_json": {**spec_json(planner, choice, spec, roles), "real_use": most_real(trials)},
         # The tables of all trials: the method's cost with its tuning counts them.
         "tables": {name: path for trial in trials for name, path in trial.tables.items()},
         "real_tables": {name: path for trial in trials for name, path in trial.real_tables.items()},
@@ -62,6 +65,11 @@ def add_trials(
     job = TunedJob(**{**common, **changed, **roles})
     planner.plan.add(job)
     return job
+
+
+def most_real(trials: Iterable[CellJob]) -> str:
+    """The strongest use of real rows among trials, of which any may be chosen."""
+    return max((str(trial.spec_json["real_use"]) for trial in trials), key=[str(use) for use in RealUse].index)
 
 
 def trial_settings(config: MethodConfig, settings: Settings, method: str, number: int) -> tuple[MethodConfig, Settings]:

@@ -11,9 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from bench.jobs import CellJob, DynamicsJob, subset
+from bench.jobs import CellJob, DynamicsJob
 
 if TYPE_CHECKING:
     from bench.training.cell import Trained
@@ -24,11 +22,16 @@ def build(job: DynamicsJob, training: Callable[[CellJob], Trained] | None = None
     from bench.training import cell
 
     began = time.perf_counter()
-    trained = (training or cell.train_within_memory)(without_test(job.cell))
+    trained = (training or cell.train_within_memory)(for_snapshots(job.cell))
     assert trained.snapshots is not None, "the cell has a snapshot request"
-    return trained.snapshots.write(job.folder, trained.history, time.perf_counter() - began, alone=True)
+    updates, seconds = trained.history.passes.updates, time.perf_counter() - began
+    return trained.snapshots.write(job.folder, trained.history, seconds, updates=updates, tested=len(trained.test))
 
 
-def without_test(job: CellJob) -> CellJob:
-    """A cell's job that tests nothing and is not shown at W&B."""
-    return replace(job, test=subset(job.test, np.array([], np.int64)), live_curves=None)
+def for_snapshots(job: CellJob) -> CellJob:
+    """A cell's job without final scores, which the last snapshot has, and not shown at W&B.
+
+    It keeps its test rows: where embeddings train, they are those of the tokens of all rows, and without some of them
+    the norm of the gradient would be summed in another order.
+    """
+    return replace(job, score=False, live_curves=None)

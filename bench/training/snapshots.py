@@ -49,15 +49,16 @@ class Snapshots:
         assert updates is not None, "settings are resolved before a job is made"
         return {max(1, round(updates * (i + 1) / self.count)) for i in range(self.count)}
 
-    def write(self, folder: Path, history: History, seconds: float, *, alone: bool) -> dict[str, Any]:
+    def write(
+        self, folder: Path, history: History, seconds: float, *, updates: int = 0, tested: int = 0
+    ) -> dict[str, Any]:
         """Write `dynamics.npy` (n, snapshots, C), `ids.npy` (n,), and the cost of the training with its snapshots.
 
-        `alone`: the training was for the snapshots only, not for a cell.
+        A training for the snapshots only, not for a cell, has `updates`, and `tested` rows that it scored besides.
         """
         np.save(folder / "dynamics.npy", np.stack(self.log_probs, axis=1))
         np.save(folder / "ids.npy", self.ids)
-        passes = {"train_rows": history.passes.rows, "score_rows": (len(self.log_probs) + alone) * len(self.ids)}
-        updates = history.passes.updates if alone else 0
+        passes = {"train_rows": history.passes.rows, "score_rows": len(self.log_probs) * len(self.ids) + tested}
         write_json(folder / "timing.json", {"seconds": seconds, "passes": passes, "updates": updates})
         counts = {"rows": len(self.ids), "looks": len(self.log_probs)}
         finish(folder, counts)
@@ -69,4 +70,4 @@ def save_snapshots(snapshots: Snapshots, job: CellJob, history: History, seconds
     assert job.snapshots is not None, "a cell with snapshots has a request for them"
     if acquire(job.root, job.snapshots.folder):
         with suppress(LeaseLostError), heartbeat(job.snapshots.folder):  # gives the lease back
-            snapshots.write(job.snapshots.folder, history, seconds, alone=False)
+            snapshots.write(job.snapshots.folder, history, seconds)

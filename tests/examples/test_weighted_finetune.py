@@ -82,6 +82,20 @@ def test_real_rows_are_in_the_last_phase(batch: Batch) -> None:
     assert started("weighted-finetune", first="all").phases(10)[0].rows == "all"
 
 
+def test_real_share_needs_a_phase_with_both_kinds_of_rows() -> None:
+    assert started("weighted-finetune", first="all", real_share=0.5).config.real_share == 0.5
+    for name in ("weighted-finetune", "soft-finetune"):
+        with pytest.raises(ValueError, match="real_share does nothing here"):
+            started(name, real_share=0.5)
+
+
+@pytest.mark.parametrize("name", ["weighted-finetune", "soft-finetune"])
+def test_real_rows_are_trained_on_unless_the_settings_say_otherwise(name: str) -> None:
+    load_file(PLUGIN)
+    configs = [METHODS[name].Config(train_on=rows) for rows in ("both", "real", "generated")]
+    assert [METHODS[name].real_use_of(config) for config in configs] == ["train", "train", "checker"]
+
+
 def test_a_grid_with_it_is_planned_from_its_folder(
     tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

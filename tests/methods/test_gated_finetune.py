@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
-from methods.base import DIVERSITY_REAL
+from methods.base import DIVERSITY_REAL, RealUse
 from methods.gated_finetune import FOLDS, PENALTY, information, is_above_zero
 
 ROWS = 300
@@ -44,10 +44,13 @@ def test_the_gate(logits, informs, build, context):
     assert found == ([(24, "generated", False), (24, "real", False)] if informs else [(48, "real", False)])
 
 
-@pytest.mark.parametrize("rows", ["generated", "real"])
-def test_one_set_alone_has_no_gate(rows, build, context):
-    """Then it is `ce` or `real-only`, as `real-finetune`."""
-    method = started(build, context, -SIGNAL, train_on=rows)
+@pytest.mark.parametrize(("rows", "use"), [("generated", RealUse.NONE), ("real", RealUse.TRAIN)])
+def test_one_set_alone_has_no_gate(rows, use, build, context):
+    """Then it is `ce` or `real-only`, as `real-finetune`, and needs no scores of the real rows."""
+    method = build("gated-finetune", train_on=rows)
+    assert method.requires_of(method.config) == ()
+    assert method.real_use_of(method.config) is use
+    method.start(replace(context(requires=()), real_labels=None))
     assert [(phase.updates, phase.rows) for phase in method.phases(48)] == [(48, "all")]
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from methods.base import Context
+from methods.hooks import Budget
 from methods.sungen import robust
 from tests.methods.linear import LinearProbe, cross_entropy, random_probe
 
@@ -246,6 +248,17 @@ def test_sungens_rounds_are_trainings_that_leave_no_model(build):
     method = build("sungen", rounds=3)
     method.phase_end(3, None)  # the last one: nothing is learnt from the training that counts
     assert (method.score == 0).all()
+
+
+@pytest.mark.parametrize("outer", ["robust", "real"])
+def test_sungen_without_generated_rows_is_one_training(outer, build, context):
+    """It has no rounds then; the step after a round failed, as there are no weights to learn."""
+    method = build("sungen", train_on="real", outer=outer)
+    method.start(replace(context(), ids=np.zeros(0, np.int64), labels=np.zeros(0, np.int64)))
+    (only,) = method.phases(48)
+    assert (only.updates, only.anew) == (48, False)
+    method.phase_end(0, None)
+    assert method.declared_cost(method.config, Budget()) == 1
 
 
 @pytest.mark.parametrize("entry", ["l2rw", "meta-weight-net", "hu"])

@@ -182,6 +182,13 @@ def test_real_finetune_shares_the_updates(updates, part, counts, build):
     ]
 
 
+@pytest.mark.parametrize("entry", ["real-finetune", "gated-finetune"])
+def test_real_finetune_has_no_share_of_real_rows(entry, build):
+    """A phase has rows of one kind, all with one factor, which AdamW cancels: the option did nothing."""
+    with pytest.raises(ValueError, match="real_share does nothing here: each phase has rows of one kind"):
+        build(entry, real_share=0.9)
+
+
 @pytest.mark.parametrize("rows", ["generated", "real"])
 def test_real_finetune_on_one_set_is_one_training(rows, build):
     """Then it is `ce` or `real-only`."""

@@ -106,6 +106,18 @@ def test_rho_chooses_candidates_as_it_chooses_rows(build, sample, close):
         build("rho", pool=2, train_on="both")
 
 
+@pytest.mark.parametrize("shuffle", ["class", "all"])
+def test_rho_shuffles_the_candidates_that_it_chooses(shuffle, build, sample):
+    """As many rows, of each class too with shuffle=class, but others: with a pool all weights are one number."""
+    batch = sample(size=64).batch
+    settings = {"share": 0.2, "pool": 4}
+    plain, chosen = (build("rho", **settings, **own).choose(batch) for own in ({}, {"shuffle": shuffle}))
+    assert chosen.sum() == plain.sum()
+    assert not torch.equal(chosen, plain)
+    counts = [torch.bincount(batch.labels[mask], minlength=3).tolist() for mask in (plain, chosen)]
+    assert (counts[0] == counts[1]) == (shuffle == "class")
+
+
 def test_rho_with_an_indifferent_checker_takes_the_largest_losses(build, sample):
     """A constant irreducible loss leaves the order of the model's own losses."""
     batch = sample(quality=torch.full((16, 3), -math.log(3))).batch

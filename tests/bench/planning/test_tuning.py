@@ -189,6 +189,47 @@ def test_the_table_shows_what_was_chosen_and_what_it_cost(tuned: Plan) -> None:
         assert {str(trial.folder.relative_to(tuned.root)) for trial in job.trials} <= set(entry["needs"]["0"])
 
 
+@pytest.fixture(scope="module")
+def sungen(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Plan:
+    """A plan of a method whose trials read real rows where its defaults do not: outer=real is drawn."""
+    options = {"encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1, "test_size": 100}
+    request = make_request(
+        methods="dimp,kmm,sungen(rounds=1)",
+        protocol="tuned(2)",
+        settings={"train_layers": "all", "updates": 4},
+        **options,  # type: ignore[arg-type]
+    )
+    return make_plan(request, tmp_path_factory.mktemp("store"))
+
+
+def test_a_tuned_cell_declares_what_its_trials_read(sungen: Plan) -> None:
+    """The report said that no real rows were used, where the chosen trial followed gradients on them."""
+    job = tables(sungen)["sungen(rounds=1)"]
+    assert [trial.spec.hyperparameters["outer"] for trial in job.trials] == ["robust", "real"]
+    assert job.spec.data["real"] == job.trials[1].spec.data["real"]
+    assert job.spec_json["real_use"] == "gradient"
+    assert job.spec_json["rows"]["real"] == len(job.real.ids)
+    uses = {entry["label"]: (entry["real_use"], entry["real_rows"]) for entry in sungen.sections[0]["methods"]}
+    rows = len(job.real.ids)
+    assert uses == {
+        "dimp": ("checker", rows),
+        "kmm": ("texts by class", rows),
+        "sungen(rounds=1)": ("gradient", rows),
+    }
+
+
+def test_a_chosen_trial_finds_the_tokens_of_its_real_rows(sungen: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all layers train, the embeddings are of the tokens of the rows that the tuned cell declares."""
+    from bench.execution.worker import run_job
+
+    job = tables(sungen)["sungen(rounds=1)"]
+    monkeypatch.setattr("bench.training.tuned.best_trial", lambda results: 1)
+    todo = [sungen.jobs[need] for need in job.needs]
+    for one in [*sorted(todo, key=lambda one: isinstance(one, CellJob)), job]:
+        outcome = run_job(one)
+        assert outcome.state == "done", outcome.cause
+
+
 def test_nothing_is_tried_twice(tuned: Plan, tiny_encoder: Path, run_here: Callable[..., Plan]) -> None:
     """More trials of the same grid start with those that are there."""
     options = {"methods": "ce", "encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1, "test_size": 100}
