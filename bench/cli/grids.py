@@ -76,7 +76,9 @@ def plan(
     ] = None,
     **arguments: Any,
 ) -> None:
-    """Show what a grid could find and what it would cost, before anything trains. Takes every option of `run`.
+    """Show what a grid could find and what it would cost, before anything trains.
+
+    Takes every option of `run` but --until-decided and --max-seeds.
 
     Power by number of seeds, seeds and test rows needed; cells, tables, disk, hours, schedules on 1 to 1,000 workers.
     """

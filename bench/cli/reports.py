@@ -147,8 +147,8 @@ def labels(
 ) -> None:
     """How many more labelled rows would help? A learning curve over nested small real sets, with a fitted power law.
 
-    Takes every option of `run` except --tasks; its files are in the folder labels of --reports. Macro-F1 has a curve
-    too, in which rare classes count like others.
+    Takes every option of `run` but --tasks, --until-decided and --max-seeds; its files are in the folder labels of
+    --reports. Macro-F1 has a curve too, in which rare classes count like others.
     """
     from bench.commands.reports import labels as labelling
     from bench.config.stress_axis import along
@@ -262,7 +262,8 @@ def calibrate(
         bool,
         typer.Option(
             "--full",
-            help="Simulate more numbers of seeds and test rows and more standard deviations, 40,000 grids each.",
+            help="Simulate more numbers of seeds and test rows and more standard deviations, 40,000 grids "
+            "each; with --looks or --counts only more grids, 10,000.",
         ),
     ] = False,
     store: Annotated[

@@ -124,7 +124,9 @@ def publish(
     to: Annotated[str, typer.Option(help="A new folder, a new file NAME.zip, or hub:ORG/NAME.")],
     name: Annotated[str, typer.Option(help="What reports call these cells once others have imported them.")],
     out: Annotated[Path, option("out")] = Path("runs"),
-    texts: Annotated[bool, typer.Option("--texts", help="Add the tokens, from which texts can be read.")] = False,
+    texts: Annotated[
+        bool, typer.Option("--texts", help="Add texts of generated and real rows, and all tokens.")
+    ] = False,
     baseline: Annotated[str, option("baseline")] = "ce",
     no_figures: Annotated[bool, option("figures")] = False,
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from bench.devices import on_gpu
 from bench.execution.prepare import current_state, make_queue, to_compute
@@ -29,10 +29,13 @@ TABLES = {
 }
 
 
-def summary(plan: Plan, workers: int, say: Say) -> None:
-    """Print the dry run of a plan, a line each: cells, trainings, precomputed tables, logged runs, duration."""
-    jobs = to_compute(make_queue(plan))
-    states = Counter(str(current_state(plan.jobs[identity])) for identity in plan.cells)
+def summary(plan: Plan, workers: int, say: Say, again: Container[str] = ()) -> None:
+    """Print the dry run of a plan, a line each: cells, trainings, precomputed tables, logged runs, duration.
+
+    `again`: jobs to do whatever the store has of them.
+    """
+    jobs = to_compute(make_queue(plan, again=again))
+    states = Counter("to train again" if name in again else str(current_state(plan.jobs[name])) for name in plan.cells)
     counts = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
     say(f"{plural(len(plan.cells), 'cell')}: {counts}")
     say(trainings(jobs, plan))

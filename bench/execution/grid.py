@@ -25,6 +25,7 @@ from bench.execution.limits import limits, require_device, require_limits
 from bench.execution.prepare import (
     cells_without_model,
     damaged,
+    done_again,
     keep_models,
     make_queue,
     prepare_store,
@@ -124,7 +125,8 @@ def run_here(
     result = Result(manifest, plan.root, options.rules)
     if options.dry_run:
         if not engine.follows():
-            summary(plan, engine.count(options.workers), say)
+            again = done_again(plan, retry_failed=options.retry_failed, force=options.force)
+            summary(plan, engine.count(options.workers), say, again)
         return result
     if engine.follows():
         engine.follow()

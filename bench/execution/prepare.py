@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,15 +60,21 @@ def prepare_store(plan: Plan, *, retry_failed: bool, force: bool) -> None:
 
     `retry_failed` removes failures, `force` the results of requested cells too.
     """
-    requested = {*plan.cells, *plan.mirrors} if force else set()
+    again = done_again(plan, retry_failed=retry_failed, force=force)
     for identity, job in plan.jobs.items():
-        failed = state(job.folder) is State.FAILED
-        if (retry_failed and failed) or identity in requested:
+        if identity in again:
             forget_everywhere(plan.root, job.folder)
             if job.other_folder is not None and force:
                 forget_everywhere(plan.root, job.other_folder)
-        elif job.other_folder is not None and not failed:
+        elif job.other_folder is not None and state(job.folder) is not State.FAILED:
             adopt(job.other_folder, job.folder, plan.root)
+
+
+def done_again(plan: Plan, *, retry_failed: bool, force: bool) -> set[str]:
+    """The jobs that a run does although they have failed (`retry_failed`) or have a result (`force`)."""
+    requested = {*plan.cells, *plan.mirrors} if force else set()
+    failed = (identity for identity, job in plan.jobs.items() if retry_failed and state(job.folder) is State.FAILED)
+    return requested.union(failed)
 
 
 def forget_everywhere(root: Path, folder: Path) -> None:
@@ -83,12 +90,13 @@ def damaged(queue: Queue) -> list[str]:
     return [f"damaged, computed again: {title}: {problem}" for title, problem in problems if problem]
 
 
-def make_queue(plan: Plan, others: Others | None = None) -> Queue:
+def make_queue(plan: Plan, others: Others | None = None, again: Container[str] = ()) -> Queue:
     """The plan's jobs with their states in the store, without jobs that only finished cells need.
 
-    `others`: the runs on the same store, if they do not work in the same folder.
+    `others`: the runs on the same store, if they do not work in the same folder. `again`: jobs to do whatever the store
+    has of them.
     """
-    states = {identity: current_state(job) for identity, job in plan.jobs.items()}
+    states = {name: State.MISSING if name in again else current_state(job) for name, job in plan.jobs.items()}
     wanted: set[str] = set()
 
     def want(identity: str) -> None:

@@ -205,8 +205,8 @@ class Generator:
             return ""
         each = "each of " if len(labels) > 1 else ""
         return (
-            f"the last {BARREN} answers for {each}{join_names(labels)} gave no new row; a higher --temperature, other "
-            "--attributes, --describe or a smaller --n helps"
+            f"the last {BARREN} answers for {each}{join_names(labels)} gave no new row; the rows so far can be used as "
+            "they are; a higher --temperature, other --attributes or --describe may help in a new file (--to)"
         )
 
     def _show_progress(self) -> None:

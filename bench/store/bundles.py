@@ -40,7 +40,7 @@ MAX_SIZE = 2**36  # bytes of all files of a bundle that is read
 
 
 def pack(source: Path, folder: Path, *, texts: bool) -> Transfer:
-    """Copy a store's finished cells to `folder/store`. With `texts` also the tokens, from which texts can be read."""
+    """Copy a store's finished cells to `folder/store`. With `texts` also texts and tokens."""
     done = transfer(source, folder / STORE, None if texts else WITHOUT_TEXTS)
     for name in LEFT_OUT:
         for path in (folder / STORE).rglob(name):

@@ -145,6 +145,11 @@ def _usual_column(table: Table, known: Mapping[str, str], usual: Sequence[str], 
         f"{did_you_mean(usual[0], known)}"
         + (f"; {option_name(what, role)} COLUMN names it" if role in USER_ROLES else "")
         + (one_hot(table) if what == "label" else "")
+        + (
+            "; if these are the first row, write a line with names above it"
+            if table.name.endswith((".csv", ".tsv"))
+            else ""
+        )
     )
 
 

@@ -11,7 +11,7 @@ from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.dry_run import forecast
 from bench.execution.grid import Options, Result, planned, run
-from bench.execution.prepare import make_queue, unfinished
+from bench.execution.prepare import done_again, make_queue, unfinished
 from bench.execution.progress import Progress, Say
 from bench.planning import estimate
 
@@ -61,6 +61,6 @@ def rounds_of(folds: int) -> list[tuple[str, int]]:
 def seconds_expected(request: Request, options: Options) -> float:
     """The estimated time for the missing cells of a grid."""
     plan = planned(request, options)
-    jobs = unfinished(make_queue(plan))
+    jobs = unfinished(make_queue(plan, again=done_again(plan, retry_failed=options.retry_failed, force=options.force)))
     engine = engines.chosen(options.engine, options.engine_set)
     return forecast(jobs, plan, engine.count(options.workers))[0] if jobs else 0.0

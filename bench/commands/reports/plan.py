@@ -61,7 +61,7 @@ def plan_grid(request: Request, options: Options, wishes: Wishes, engine: Engine
     require_usable(request, options, engine)
     workers = engine.count(options.workers)
     measured = measure(wishes.store or options.out, on_gpu())
-    whole = expense(planned(request, options), measured)
+    whole = expense(planned(request, options), options, measured)
     require_baseline({"sections": whole.plan.sections}, options.rules, "this grid")
     lines = [*trimmed(request, options, wishes, workers, measured, whole)] if wishes.budget is not None else []
     kept = lines.pop() if lines else whole
@@ -98,13 +98,13 @@ def trimmed(
     low, high, best = 0, len(request.seeds), None  # low fits, high does not
     while high - low > 1:
         middle = (low + high) // 2
-        tried = expense(planned(replace(request, seeds=request.seeds[:middle]), options), measured)
+        tried = expense(planned(replace(request, seeds=request.seeds[:middle]), options), options, measured)
         if tried.schedule(workers).seconds <= budget:
             low, best = middle, tried
         else:
             high = middle
     if best is None:
-        one = expense(planned(replace(request, seeds=request.seeds[:1]), options), measured)
+        one = expense(planned(replace(request, seeds=request.seeds[:1]), options), options, measured)
         raise UserError(
             f"--budget {spelt} is not enough for one seed, which takes about "
             f"{estimate.spell(one.schedule(workers).seconds)} on {on}; no method is dropped: name fewer in --methods"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bench.execution.dry_run import TABLES, trainings
-from bench.execution.prepare import current_state, make_queue, unfinished
+from bench.execution.grid import Options
+from bench.execution.prepare import current_state, done_again, make_queue, unfinished
 from bench.jobs import Job
 from bench.planning.costs import Cost, Measured, costs
 from bench.planning.estimate import spell, trained_cells
@@ -46,9 +47,10 @@ class Expense:
         return simulate(self.jobs, self.seconds, self.ranks, workers)
 
 
-def expense(plan: Plan, measured: Measured) -> Expense:
-    """What the open jobs of a plan cost."""
-    jobs = unfinished(make_queue(plan))
+def expense(plan: Plan, options: Options, measured: Measured) -> Expense:
+    """What the open jobs of a plan cost, with those that the options have done again."""
+    again = done_again(plan, retry_failed=options.retry_failed, force=options.force)
+    jobs = unfinished(make_queue(plan, again=again))
     return Expense(plan, jobs, costs(jobs, plan.jobs.values(), measured), ranks(plan, jobs), measured)
 
 

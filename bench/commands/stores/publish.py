@@ -42,14 +42,14 @@ def publish(root: Path, to: str, name: str, rules: Rules, *, texts: bool, figure
         shown = to if to.startswith(HUB) else Path(to).name  # folders of this machine are nobody else's business
         command = f"python -m bench publish --to {shown}"
         report([folder / STORE], folder / REPORT, rules, command=command, figures=figures)
-        for cache in (folder / STORE).glob(".scores*"):
+        for cache in (folder / STORE).glob(".*.npz"):
             cache.unlink()
         identity = write_contents(folder, {"name": name, "version": VERSION, "texts": texts, "cells": done.copied})
         yield from placed(folder, to)
     yield f"{plural(len(done.copied), 'folder')} of {root} as {name}, bundle {identity[:20]}"
     if done.left:
         yield f"{plural(done.left, 'folder')} left out: not finished or damaged"
-    yield "with tokens, from which texts can be read" if texts else "without texts (--texts adds tokens)"
+    yield "with the texts of generated and real rows, and all tokens" if texts else "without texts (--texts adds them)"
 
 
 def check_place(to: str) -> None:

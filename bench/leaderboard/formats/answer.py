@@ -53,8 +53,9 @@ def larger(spec: Mapping[str, Any]) -> Iterator[str]:
     if folded := spec.get("cross_validation"):
         yield f"another round of folds (`--seeds {len(spec['seeds']) + folded['folds']}`)"
     elif real < pool:
-        task = FILES if spec["source"] == FILES else spec["task"]
-        yield f'all {pool:,} real rows (`--tasks "{escape(task)}[real={pool}]"`)'
+        own = f'`[real={pool}]` after the task in `--tasks`, or `--tasks "files[real={pool}]"` with `--generated`'
+        named = f'`--tasks "{escape(spec["task"])}[real={pool}]"`'
+        yield f"all {pool:,} real rows ({own if spec['source'] == FILES else named})"
     size = spec.get("generated_size")
     if size and size["used"] < size["of"]:
         yield f"all {size['of']:,} generated rows (`--generated-rows all`)"

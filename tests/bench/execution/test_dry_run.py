@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bench.commands.reports.advise_rounds import seconds_expected
+from bench.commands.reports.plan_costs import expense
 from bench.config.request import make_request
 from bench.execution.dry_run import data_lines, trainings
+from bench.execution.grid import Options, planned, run
 from bench.execution.prepare import make_queue, to_compute
 from bench.jobs import CellJob, DynamicsJob
 from bench.planning import estimate
 from bench.planning.costs import Measured, costs
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
+from bench.store.files import write_json
+from bench.store.folders import forget
+from bench.store.layout import ERROR
 
 
 def test_what_is_left_out_of_own_rows_is_said(tiny_encoder: Path, tmp_path: Path) -> None:
@@ -43,3 +50,25 @@ def test_snapshots_of_a_cell_that_is_done_are_a_training(run_here: Callable[...,
         assert seconds[snapshots.id] == pytest.approx(before[cell.id])
         assert before[cell.id] > 0
         assert before[snapshots.id] == 0, "saved by the training of the cell"
+
+
+def test_cells_that_are_done_again_are_counted(tiny_encoder: Path, tmp_path: Path) -> None:
+    request = make_request(methods="ce,focal", tasks="twitter", encoder=str(tiny_encoder), preset="smoke", seeds=1)
+    options = Options(out=tmp_path / "runs", reports=tmp_path / "reports", workers=1, figures=False)
+    assert run(request, options, lambda line: None).ok
+    for changed, cells in (({}, "2 cells: 2 done"), ({"force": True}, "2 cells: 2 to train again")):
+        again, lines = replace(options, dry_run=True, **changed), list[str]()  # type: ignore[arg-type]
+        run(request, again, lines.append)
+        assert cells in lines
+        assert f"{len(changed) * 2} trainings" in lines
+        plan = planned(request, again)
+        assert len(expense(plan, again, Measured()).jobs) == len(changed) * 2
+        assert (seconds_expected(request, again) > 0) == bool(changed)
+    failed = next((tmp_path / "runs").glob("twitter/focal/*"))
+    forget(failed)
+    failed.mkdir()
+    write_json(failed / ERROR, {"type": "OSError", "message": "no space"})
+    for retry, word in ((False, "failed"), (True, "to train again")):
+        lines = []
+        run(request, replace(options, dry_run=True, retry_failed=retry), lines.append)
+        assert f"2 cells: 1 done, 1 {word}" in lines

@@ -66,8 +66,8 @@ def test_each_reason_withholds_verdicts_and_ranking(tmp_path, options, skills, r
                 "generated_size": {"used": 1000, "of": 6000, "cause": "preset full; --generated-rows all"},
                 "preset": "full",
             },
-            ' What may help: all 3,668 real rows (`--tasks "files[real=3668]"`); all 6,000 generated rows '
-            "(`--generated-rows all`).",
+            " What may help: all 3,668 real rows (`[real=3668]` after the task in `--tasks`, or `--tasks "
+            '"files[real=3668]"` with `--generated`); all 6,000 generated rows (`--generated-rows all`).',
         ),
     ],
 )
