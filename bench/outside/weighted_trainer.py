@@ -23,6 +23,7 @@ from transformers import Trainer, TrainingArguments, set_seed
 from bench.arrays import Array, FloatArray
 from bench.config.method_choice import MethodChoice, choose
 from bench.errors import UserError
+from bench.outside.checker_trainer import CheckerTrainer, as_scores, checker_arguments, first_output
 from bench.outside.numbered_rows import ROW, Numbered, NumberedCollator
 from methods.base import DIVERSITY, QUALITY
 from methods.loop import BatchLoss, not_expressible
@@ -148,27 +149,18 @@ class WeightedTrainer(Trainer):  # type: ignore[misc]  # of a library without ty
             return as_scores(checker)
         rows = self.real_dataset if table == QUALITY else self.rows
         model: Any = copy.deepcopy(self.model) if checker is None else checker
-        trainer = self._plain(model, rows)
-        if checker is None:
-            logging.getLogger(__name__).info("training the %s checker: %d updates", table, trainer.args.max_steps)
-            trainer.train()
-        return as_scores(trainer.predict(self.rows).predictions).log_softmax(dim=1)
-
-    def _plain(self, model: nn.Module, rows: Any) -> Trainer:
-        """A trainer with cross-entropy and as many updates; it saves, evaluates and reports nothing."""
-        args: Any = copy.copy(self.args)
-        args.max_steps = self.updates
-        args.save_strategy = args.eval_strategy = args.logging_strategy = "no"
-        args.report_to, args.load_best_model_at_end, args.push_to_hub = [], False, False
-        args.prediction_loss_only = False
-        return Trainer(
+        trainer = CheckerTrainer(
             model,
-            args,
+            checker_arguments(self.args, self.updates, rows),
             train_dataset=rows,
             data_collator=self.collator,
             processing_class=self.processing_class,
             preprocess_logits_for_metrics=first_output,
         )
+        if checker is None:
+            logging.getLogger(__name__).info("training the %s checker: %d updates", table, trainer.args.max_steps)
+            trainer.train()
+        return trainer.scores(self.rows)
 
     def _set_signature_columns_if_needed(self) -> None:
         """Keep the row numbers, which the base class would remove as a column that the model does not take."""
@@ -251,20 +243,9 @@ def labels_of(rows: Any, classes: int | None, name: str) -> Any:
     return labels
 
 
-def first_output(outputs: Any, labels: Any) -> Tensor:
-    """(B, C) the logits, which come first where a model has further outputs, as BART and T5 have."""
-    logits: Tensor = outputs[0] if isinstance(outputs, tuple | list) else outputs
-    return logits
-
-
 def classes_of(model: Any) -> int | None:
     """The number of classes of a classifier of `transformers`, None for other models, which do not say it."""
     return model.config.num_labels if "ForSequenceClassification" in type(model).__name__ else None
-
-
-def as_scores(values: Any) -> Tensor:
-    """Float32 values of a checker."""
-    return torch.as_tensor(values, dtype=torch.float32)
 
 
 def checked_scores(scores: Tensor, rows: int, name: str) -> Tensor:

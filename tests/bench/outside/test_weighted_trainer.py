@@ -50,8 +50,8 @@ def arguments(folder: Path, **changes: Any) -> TrainingArguments:
 
 def make(folder: Path, method: str = "dimp", **others: Any) -> WeightedTrainer:
     args = arguments(folder, **others.pop("changes", {}))
-    given = {"quality_checker": TABLES[QUALITY], "diversity_checker": TABLES[DIVERSITY].numpy(), **others}
-    return WeightedTrainer(Table(), args, method=method, train_dataset=GENERATED, **given)
+    tables = {"quality_checker": TABLES[QUALITY], "diversity_checker": TABLES[DIVERSITY].numpy()}
+    return WeightedTrainer(Table(), args, method=method, **{"train_dataset": GENERATED, **tables, **others})
 
 
 @pytest.mark.parametrize("method", READY)
@@ -126,6 +126,51 @@ def test_a_checker_may_be_a_model(tmp_path: Path) -> None:
     trainer = make(tmp_path, quality_checker=checker)
     trainer.prepare()
     torch.testing.assert_close(trainer.tables[QUALITY], checker.logits.weight.detach().log_softmax(dim=1))
+
+
+LONG = Dataset.from_dict({"input_ids": [[row] * (1 + row % 4) for row in range(ROWS)], "labels": LABELS.tolist()})
+
+
+def padded(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+    """A batch of rows of several lengths, with zeros behind the shorter ones."""
+    ids = [torch.tensor(row["input_ids"]) for row in rows]
+    labels = torch.tensor([row["labels"] for row in rows])
+    return {"input_ids": nn.utils.rnn.pad_sequence(ids, batch_first=True), "labels": labels}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"train_sampling_strategy": "group_by_length"},
+        {"dataloader_drop_last": True},
+        {"eval_do_concat_batches": False},
+        {"bf16_full_eval": True},
+    ],
+)
+def test_checkers_score_all_rows_in_their_order(changes: dict[str, Any], tmp_path: Path) -> None:
+    """By length, each row got the scores of another one; other arguments left out rows, or ended in a traceback."""
+    checker = Table()
+    changes = {"per_device_eval_batch_size": 7, **changes}
+    rows = {"train_dataset": LONG, "eval_dataset": LONG, "data_collator": padded}
+    trainer = make(tmp_path, quality_checker=checker, changes=changes, **rows)
+    trainer.prepare()
+    expected = checker.logits.weight.detach().log_softmax(dim=1)
+    assert expected.dtype == torch.float32
+    torch.testing.assert_close(trainer.tables[QUALITY], expected)
+    trainer.train()
+    assert trainer.args.dataloader_drop_last == changes.get("dataloader_drop_last", False)
+
+
+def test_a_small_real_set_is_a_batch_also_where_the_last_batch_is_dropped(tmp_path: Path) -> None:
+    """The checker got no batch, and the rows were weighted by a head that was never trained."""
+    few = SIZE - 3
+    changes = {"dataloader_drop_last": True, "eval_on_start": True}
+    rows = {"real_dataset": REAL.select(range(few)), "eval_dataset": REAL}
+    trainer = make(tmp_path, quality_checker=None, changes=changes, **rows)
+    before = trainer.model.logits.weight.detach().log_softmax(dim=1)
+    trainer.prepare()
+    moved = (trainer.tables[QUALITY] - before).abs().amax(dim=1) > 0.1
+    assert moved.tolist() == [row < few for row in range(ROWS)]
 
 
 def classifier(encoder: Path, classes: int = CLASSES) -> Any:
