@@ -53,7 +53,12 @@ def predict(
     model: Annotated[
         str, typer.Argument(help="A classifier: a folder, hub id, cell, or wandb:entity/project/name:version.")
     ],
-    file: Annotated[Path, typer.Argument(help="The texts: CSV, TSV, JSON, Parquet, Excel, or one text per line.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="The texts: CSV, TSV, JSON, Parquet, Excel, one text per line, or a folder with test rows."
+        ),
+    ],
     to: Annotated[Path, typer.Option(help="The file to write: .csv, .parquet or .jsonl.")] = Path("predictions.csv"),
     as_submission: Annotated[
         bool,

@@ -1,4 +1,4 @@
-"""The texts of a file for `bench predict`: those of a table, or one text per line."""
+"""The texts of a file for `bench predict`: those of a table, or one text per line; or those of a folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from tasks.loading.labels import label_name
 from tasks.loading.own_rows import check_mapped
 from tasks.reading import Reading
 from tasks.sources.course import numbered_lines
-from tasks.sources.files import READERS, read_table
+from tasks.sources.files import READERS
+from tasks.sources.hub import hub_place
+from tasks.sources.places import read_place
 from tasks.sources.table import Table
 
 COURSE_TEST = "test_data.txt"
@@ -44,8 +46,11 @@ class Texts:
 
 
 def read_texts(file: Path, reading: Reading = AS_USUAL) -> Texts:
-    """The texts of a file, read as `reading` says. Raises UserError or DataError."""
-    if file.suffix.lower() not in LINES or file.is_dir():
+    """The texts of a file, read as `reading` says, or the test rows of a folder or of a data set of the hub.
+
+    Raises UserError or DataError.
+    """
+    if not has_lines(file):
         return texts_in(readable(file), reading)
     if reading.columns or reading.labels:
         raise UserError(
@@ -54,10 +59,19 @@ def read_texts(file: Path, reading: Reading = AS_USUAL) -> Texts:
     return lines(file, skip_empty=reading.skip_empty)
 
 
+def has_lines(file: Path) -> bool:
+    """Whether a path is that of a file with one text per line. A folder and a data set of the hub are none."""
+    hub = not file.suffix and not file.exists() and hub_place(str(file)) is not None
+    return file.suffix.lower() in LINES and not file.is_dir() and not hub
+
+
 def readable(file: Path) -> Table:
-    """The table in a file. Raises DataError, which names plain text too if there is no reader for the file."""
+    """The table in a file, or the test rows of another place.
+
+    Raises DataError, which names plain text too if there is no reader for the file.
+    """
     try:
-        return read_table(file)
+        return read_place(str(file), "test")
     except DataError as error:
         if file.is_file() and file.suffix.lower() not in READERS:
             raise DataError(f"{error}, or .txt with one text per line") from None

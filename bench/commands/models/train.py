@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.commands.data.init import SWEEPS
 from bench.commands.models.predict import Target, check_submission, predict, submission, write_predictions
-from bench.commands.models.texts_file import read_texts
+from bench.commands.models.texts_file import has_lines, read_texts
 from bench.config.recipe_file import Recipe, read
 from bench.config.request import Request, make_request
 from bench.errors import UserError
@@ -35,7 +35,7 @@ from tasks.sources.files import READERS
 from tasks.sources.places import read_place
 from tasks.sources.table import Table
 
-SUBMISSION, PREDICTIONS = "test_submission.txt", "predictions.csv"
+SUBMISSION, PREDICTIONS, RESULTS = "test_submission.txt", "predictions.csv", "results.json"
 BEST = "twitter.json"  # the packaged configuration that runs without another
 
 
@@ -76,7 +76,7 @@ def train(path: Path | None, options: Options, say: Say) -> bool:
         model = model_of(model, options.out)
         predict_test(model, test, recipe.output, say)
         for number, file in enumerate(further, 1):
-            predict_more(model, file, recipe.output / f"predictions_{number}.csv", say)
+            predict_more(model, file, recipe.output / numbered(number), say)
     return True
 
 
@@ -95,6 +95,25 @@ def require_work(recipe: Recipe, path: Path) -> None:
         raise UserError(f"{path}: output_dir is {recipe.output}, and {there} is a file, not a folder")
     if recipe.save_model:
         replaceable(recipe.output / MODEL)
+    keep_inputs(recipe, path)
+
+
+def keep_inputs(recipe: Recipe, path: Path) -> None:
+    """Raise UserError if the configuration or its rows would be replaced, or its rows joined by what is written."""
+    places = [place for places in recipe.rows.values() for place in places.split(",")]
+    more = recipe.more_tests if recipe.predict else ()
+    reads = [path, *map(found, places), *(Path(located(place)) for place in more)]
+    merges = [f"{role}.jsonl" for role, places in recipe.rows.items() if "," in places]
+    predicted = [PREDICTIONS, SUBMISSION, *map(numbered, range(1, 1 + len(files_of(more))))]
+    names = [*merges, *([RESULTS] if recipe.train else []), *(predicted if recipe.predict else [])]
+    for target in (recipe.output, *(recipe.output / name for name in names)):
+        if target.exists() and any(file.exists() and target.samefile(file) for file in reads):
+            raise UserError(f"{target} is read, and this command would write there; choose another output_dir")
+
+
+def numbered(number: int) -> str:
+    """The name of the predictions of a further test file."""
+    return f"predictions_{number}.csv"
 
 
 def files_of(places: Sequence[str]) -> list[Path]:
@@ -168,8 +187,8 @@ def require_first_step(recipe: Recipe, folder: Path) -> None:
 
 
 def labelled(place: str) -> bool:
-    """Whether a file has a label column that is not empty. A file with one text per line has none."""
-    if Path(place).suffix.lower() not in READERS:
+    """Whether test rows have a label column that is not empty. A file with one text per line has none."""
+    if has_lines(Path(place)):
         return False
     table = read_place(place, "test")
     columns = [values for name, values in table.columns.items() if name.strip().lower() in LABELS]
@@ -196,7 +215,7 @@ def merged(places: str, role: str, output: Path) -> str:
         dict(zip(shared, row, strict=True)) for table in tables for row in zip(*map(table.column, shared), strict=True)
     ]
     path = output / f"{role}.jsonl"
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows))
     return str(path)
 
 
@@ -215,8 +234,8 @@ def keep(result: Result, recipe: Recipe, say: Say) -> Path:
     (cell,) = (result.store / path for method in section["methods"] for path in method["cells"].values())
     metrics: Mapping[str, Any] = read_json(cell / DONE)
     results = {name: metrics[name] for name in ("accuracy", "macro_f1", "log_loss", "rows")}
-    write_json(recipe.output / "results.json", {"cell": cell.name, "method": recipe.method, **results})
-    say(f"test accuracy {metrics['accuracy']:.4f} on {metrics['rows']} rows; results: {recipe.output / 'results.json'}")
+    write_json(recipe.output / RESULTS, {"cell": cell.name, "method": recipe.method, **results})
+    say(f"test accuracy {metrics['accuracy']:.4f} on {metrics['rows']} rows; results: {recipe.output / RESULTS}")
     if not recipe.save_model:
         return Path(cell / MODEL)
     target = recipe.output / MODEL

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.commands.models.texts_file import read_texts
+from bench.commands.models.texts_file import has_lines, read_texts
 from bench.errors import UserError
 from tasks import DataError
 from tasks.reading import Reading
@@ -101,3 +101,13 @@ def test_an_empty_text_with_an_id(tmp_path: Path) -> None:
         ["hello", "foo"],
         ("1 of 3 rows without a text: left out",),
     )
+
+
+def test_test_rows_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "test.csv").write_text("text,label\na,x\nb,y\n")
+    found = read_texts(tmp_path / "rows")
+    assert (found.first, found.labels) == (["a", "b"], ["x", "y"])
+    for name, lines in (("rows", False), ("a.txt", True), ("a.csv", False), ("lines", True)):
+        assert has_lines(tmp_path / name) == lines
+    assert not has_lines(Path("someone/tweets")), "a data set of the hub"

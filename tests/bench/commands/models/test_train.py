@@ -14,7 +14,9 @@ import pandas as pd
 import pytest
 
 from bench.commands.data.init import SWEEPS
-from bench.commands.models.train import BEST, merged, train
+from bench.commands.models.train import BEST, merged, request_of, train
+from bench.config.recipe_file import read
+from bench.errors import UserError
 from bench.execution.grid import Options
 from bench.store.files import read_json, write_json
 from tests.bench.precomputed.test_external_scores import classifier
@@ -217,8 +219,6 @@ def test_predicting_without_a_training(project: Path, model: Path, monkeypatch: 
 
 def test_a_checker_that_no_method_reads_is_said(project: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was ignored, and the report said that it was used."""
-    from bench.commands.models.train import request_of
-    from bench.config.recipe_file import read
     from bench.execution.dry_run import data_lines
     from bench.planning.planner import make_plan
 
@@ -243,13 +243,63 @@ def test_merged_files_keep_the_meaning_of_their_numbers(tmp_path: Path) -> None:
     assert [json.loads(line)["label"] for line in Path(place).read_text().splitlines()] == ["bad", "bad"]
 
 
+def test_merged_files_may_have_dates(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"text": ["a"], "label": ["good"], "at": [pd.Timestamp("2024-05-01")]})
+    for name in ("a", "b"):
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+    place = merged(f"{tmp_path / 'a.parquet'},{tmp_path / 'b.parquet'}", "generated", tmp_path)
+    assert pd.to_datetime(pd.read_json(place, lines=True)["at"]).dt.day.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "target"),
+    [
+        ({"train_file": "mine/generated.jsonl", "augmented_train_file": "train.json"}, "mine/generated.jsonl"),
+        ({"train_file": "mine", "augmented_train_file": "train.json"}, "mine"),
+        ({"test_file": ["test_data.txt", "mine/predictions_1.csv"]}, "mine/predictions_1.csv"),
+        ({"test_file": "mine/predictions.csv"}, "mine/predictions.csv"),
+        ({"validation_file": "mine/results.json"}, "mine/results.json"),
+    ],
+)
+def test_no_file_that_is_read_is_replaced(
+    change: dict[str, object], target: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command merged the rows into one of its inputs again, also a dry run."""
+    monkeypatch.chdir(project)
+    Path("mine").mkdir()
+    for name in ("generated.jsonl", "predictions.csv", "predictions_1.csv", "results.json"):
+        Path("mine", name).write_text("mine")
+    values = json.loads(Path("dimp.json").read_text())
+    write_json(Path("own.json"), {**values, "twomodelloss_wandb_model2": None, "output_dir": "mine", **change})
+    with pytest.raises(UserError, match=f"^{target} is read, and this command would write there; choose another"):
+        train(Path("own.json"), Options(workers=1, dry_run=True), print)
+    assert {path.read_text() for path in Path("mine").iterdir()} == {"mine"}
+
+
+def test_a_folder_of_test_rows_is_the_test(project: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was said to have no labels, and was neither tested on nor predicted."""
+    monkeypatch.chdir(project)
+    Path("tests").mkdir()
+    lines = Path("val.json").read_text().splitlines(keepends=True)
+    Path("tests", "test.jsonl").write_text("".join(lines[:60]))
+    Path("val.json").write_text("".join(lines[60:]))
+    values = json.loads(Path("checker.json").read_text())
+    write_json(Path("own.json"), {**values, "test_file": "tests", "do_predict": True})
+    said: list[str] = []
+    assert train(Path("own.json"), Options(workers=1, dry_run=True), said.append)
+    assert not [line for line in said if "no labels" in line]
+    request = request_of(read(Path("own.json")), Path("runs"), print)
+    assert len(request.load(request.tasks[0]).test) == 60
+    only = {"model_name_or_path": str(model), "do_train": False, "do_predict": True, "test_file": "tests"}
+    write_json(Path("only.json"), {**only, "output_dir": "only"})
+    assert train(Path("only.json"), Options(workers=1), said.append)
+    assert len(pd.read_csv("only/predictions.csv")) == 60
+
+
 def test_a_training_starts_from_the_output_folder_of_another(
     project: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a checker and a model to predict with may be named."""
-    from bench.commands.models.train import request_of
-    from bench.config.recipe_file import read
-
     monkeypatch.chdir(project)
     shutil.copytree(model, project / "first" / "model")
     values = json.loads((project / "checker.json").read_text())
