@@ -36,6 +36,8 @@ from tasks.loading.labels import label_name
 from tasks.loading.load import load_to_train
 from tasks.sources.memory import table_of
 
+UNREAD = ("source", "data_dir", "folds")  # arguments of `bench run` that a training without a test does not read
+
 
 class TrainingRequest(Request):
     """A request whose task has no test rows: all real rows are the small real set."""
@@ -55,7 +57,8 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     preset : training settings by name, as in `bench run`.
     settings : training settings that differ from the preset, such as `{"lr": 1e-4, "epochs": 3}`. Unless a size is
         given (`updates`, `epochs`, `generated_rows`) all generated rows are used, by preset quick in two passes.
-    data : options of `bench run` on how the rows are read, such as `{"text": "tweet", "label": "mood"}`.
+    data : options of `bench run` on how the rows are read, such as `{"text": "tweet", "label": "mood"}`. There is no
+        test, so none of the options on one.
     seed : of the head, the batches, the dropout masks and the method.
     store : a folder that keeps the trainings, so that the same one is never done twice; None: a temporary one.
     verbose : whether the lines of the run are printed.
@@ -71,7 +74,7 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         self,
         method: str = "dimp",
         *,
-        encoder: str | None = None,
+        encoder: str | Path | None = None,
         preset: str = "quick",
         settings: Mapping[str, Any] | None = None,
         data: Mapping[str, Any] | None = None,
@@ -97,7 +100,12 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             for finding in data.findings:
                 warnings.warn(str(finding), stacklevel=2)
             options = Options(
-                out=folder / "runs", reports=folder / "reports", figures=False, save_models="full", workers=1
+                out=folder / "runs",
+                reports=folder / "reports",
+                figures=False,
+                save_models="full",
+                workers=1,
+                retry_failed=True,
             )
             lines: list[str] = []
             say = print if self.verbose else lines.append
@@ -105,7 +113,7 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             if not model.is_dir():  # in the store it was a checker, whose model is not kept
                 model = trained(request, replace(options, force=True), say)
             self._load(model, data)
-        given = {"real": real, "generated": generated}
+        given = {"generated": generated, "real": real}  # the last one counts: labels to compare with are real ones
         self.classes_ = original_labels(
             data.spec.labels, *(as_given(rows, data.columns[role].label) for role, rows in given.items())
         )
@@ -134,7 +142,8 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             "generated": generated,
         }
         data = dict(self.data or {})
-        known = [entry.name for entry in fields(GridArguments) if entry.name not in {*own, "seed"}]
+        names = [entry.name for entry in fields(GridArguments) if not entry.name.startswith("test")]
+        known = [name for name in names if name not in {*own, *UNREAD, "seed"}]
         for key in data:
             if key not in known:
                 raise unknown("option in data", key, known)
@@ -230,19 +239,23 @@ def rows_of(rows: Any, role: str) -> Any:
         raise UserError(f"there are {len(texts)} texts and {len(labels)} labels")
     pairs = bool(texts) and isinstance(texts[0], tuple | list)
     columns = [{"text": text[0], "text_pair": text[1]} if pairs else {"text": text} for text in texts]
-    return [{**column, "label": str(label)} for column, label in zip(columns, labels, strict=True)]
+    return [{**column, "label": number_of(label)} for column, label in zip(columns, labels, strict=True)]
+
+
+def number_of(label: Any) -> Any:
+    """The number in a tensor; any other label as it is."""
+    return label.item() if hasattr(label, "item") and not isinstance(label, np.generic) else label
 
 
 def as_given(rows: Any, column: str) -> Iterable[Any]:
     """The labels of rows in memory as they were given; `column` holds those of a table. A file has none."""
     if isinstance(rows, tuple):
-        labels: Iterable[Any] = rows[1]
-        return labels
+        return map(number_of, rows[1])
     return () if isinstance(rows, str | Path) else table_of(rows, "").column(column)
 
 
 def original_labels(names: Sequence[str], *given: Iterable[Any]) -> Array:
     """(C,) the labels of rows in memory as they were given, by their names; a name where a label is only in a file."""
     # 1.0 is read as 1, because pandas turns 1 into 1.0 where a label is missing.
-    known = {label_name(str(label), None): label for labels in given for label in labels}
+    known = {label_name(label, None): label for labels in given for label in labels}
     return np.array([known.get(name, name) for name in names])

@@ -11,6 +11,7 @@ from tasks.draw import TEST_SEED, draw
 from tasks.errors import DataError, plural
 from tasks.loading.checks import checked_options
 from tasks.loading.clusters import with_clusters
+from tasks.loading.copies import without_copies
 from tasks.loading.division import TestSize, division, untested, without_texts
 from tasks.loading.generations import divided
 from tasks.loading.read_roles import Reader
@@ -20,6 +21,10 @@ from tasks.roles import FILES, MINIMUM_PER_CLASS, MINIMUM_REAL, Role
 from tasks.rows import Rows
 from tasks.sources.table import Table
 from tasks.spec import TaskSpec, load_spec
+
+NO_TEST = (
+    "no rows were held out: the test rows are the real rows, which a method may train on; no result on them counts"
+)
 
 
 def load_task(
@@ -74,21 +79,24 @@ def load_task(
 def load_to_train(name: str | Path, places: Mapping[Role, str | Table], readings: Readings = USUAL) -> TaskData:
     """The user's own generated and real rows with no test set, for a training that nothing is measured of.
 
-    All real rows are the small real set. `test` holds them too, since a task has a test; it measures nothing. No row is
-    left out. Raises `DataError`.
+    All real rows are the small real set. `test` holds them too, since a task has a test; it measures nothing, and a
+    note says so. Raises `DataError`.
     """
     reader = Reader(name, FILES, None, {}, places, readings)
     rows = reader.rows()
-    real = rows["real"]
-    generations = divided(rows["generated"], reader.generations, reader.spec, reader.error_prefix, reader.notes)
+    generated, real = rows["generated"], rows["real"]
+    if reading_of(readings, "").drop_copies:
+        what = "generated rows that repeat a real row"
+        generated = without_copies(generated, (real,), what, reader.error_prefix, reader.notes)
+    generations = divided(generated, reader.generations, reader.spec, reader.error_prefix, reader.notes)
     data = TaskData(
         spec=reader.spec,
         source=reader.described_source(),
-        generated=next(iter(generations.values()), rows["generated"]),
+        generated=next(iter(generations.values()), generated),
         pool=real,
         test=real,
         validation=None,
-        notes=tuple(reader.notes),
+        notes=(*reader.notes, NO_TEST),
         about="",
         stand_in=False,
         default_real=len(real),

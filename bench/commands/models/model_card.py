@@ -13,6 +13,7 @@ from bench.arrays import IntArray
 from bench.leaderboard.read.scores import read_predictions
 from bench.stats.metrics import METRICS
 from bench.version import VERSION
+from tasks.loading.load import NO_TEST
 
 NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "log_loss": "log-loss"}
 RESAMPLES = 1000  # of the test rows
@@ -24,6 +25,7 @@ LIMITS = (
     "- If this training was chosen because it had the best result on the test, the result is too good.",
     "- It knows no other labels, and nothing is known about texts of another kind or language than the test rows.",
 )
+NOT_TESTED = ("- It was not tested: nothing is known about how good it is.",)
 UNKNOWN = "unknown: check before you share the model"
 
 
@@ -49,10 +51,11 @@ def intervals(labels: IntArray, logits: np.ndarray[Any, Any]) -> dict[str, tuple
 def card(spec: Mapping[str, Any], folder: Path, section: Mapping[str, Any] | None, licence: str | None) -> str:
     """The text of README.md for the cell in `folder`, which has the specification `spec`.
 
-    `section` is the part of a grid that the cell belongs to, if its store still has it.
+    `section` is the part of a grid that the cell belongs to, if its store still has it. A cell that was tested on rows
+    that it may have been trained on has no results.
     """
     rows, logits = read_predictions(folder, folder.name)
-    measured = intervals(rows.labels, logits)
+    measured = {} if NO_TEST in (section or {}).get("notes", ()) else intervals(rows.labels, logits)
     head = yaml.safe_dump(metadata(spec, measured, len(logits), licence), sort_keys=False, allow_unicode=True)
     return f"---\n{head}---\n\n" + "\n".join(body(spec, measured, len(logits), section, licence)) + "\n"
 
@@ -74,7 +77,9 @@ def metadata(
         "license": licence or "unknown",
         **({} if is_path(encoder) else {"base_model": encoder}),
         "tags": ["text-classification", "data-weighting", spec["method"]],
-        "model-index": [{"name": f"{spec['task_ref']}-{spec['method']}", "results": [result]}],
+        **(
+            {"model-index": [{"name": f"{spec['task_ref']}-{spec['method']}", "results": [result]}]} if measured else {}
+        ),
     }
 
 
@@ -97,10 +102,10 @@ def body(
     yield "\n## Data\n\n| rows | number |\n| --- | --- |"
     size = spec["generated_size"]
     for name, count in spec["rows"].items():
-        if name != "scored":
+        if name != "scored" and (measured or name != "test"):
             of = f" of {size['of']:,}" if name == "generated" and size and size["of"] != count else ""
             yield f"| {ROLES.get(name, name)} | {count:,}{of} |"
-    yield f"| test | {tested:,} |" if "test" not in spec["rows"] else ""
+    yield f"| test | {tested:,} |" if measured and "test" not in spec["rows"] else ""
     if "real" not in spec["rows"] and section and section["sizes"].get("real"):
         yield f"\nThe method's checkers were trained on {section['sizes']['real']:,} real rows, if it has any."
     origins = "; ".join(f"{role}: {Path(place).name}" for role, place in spec["origins"].items())
@@ -113,19 +118,28 @@ def body(
         if value is not None:
             yield f"| {name} | {value} |"
     yield f"\nTrained with data-weighting-bench {VERSION}, cell {spec['id']}."
+    yield from results(measured, tested, section)
+    yield "\n## Limits\n"
+    if "generated" in spec["rows"]:
+        yield OF_GENERATED
+    yield from LIMITS if measured else NOT_TESTED
+    yield "\n## Licences\n\n| of | licence |\n| --- | --- |"
+    yield f"| this model | {licence or UNKNOWN} |"
+    yield f"| the encoder | {'unknown' if is_path(encoder) else f'see the card of {encoder}'} |"
+    yield f"| the data | {data_licence(spec)} |"
+
+
+def results(
+    measured: Mapping[str, tuple[float, float, float]], tested: int, section: Mapping[str, Any] | None
+) -> Iterator[str]:
+    """The lines on the results, if there are any."""
+    if not measured:
+        return
     yield f"\n## Results on {tested:,} test rows\n\n| metric | value | 95 % interval |\n| --- | --- | --- |"
     for name, (value, low, high) in measured.items():
         yield f"| {NAMES[name]} | {value:.4f} | {low:.4f} to {high:.4f} |"
     if section:
         yield f"\nA constant guess of the most frequent class has accuracy {section['majority']:.4f}."
-    yield "\n## Limits\n"
-    if "generated" in spec["rows"]:
-        yield OF_GENERATED
-    yield from LIMITS
-    yield "\n## Licences\n\n| of | licence |\n| --- | --- |"
-    yield f"| this model | {licence or UNKNOWN} |"
-    yield f"| the encoder | {'unknown' if is_path(encoder) else f'see the card of {encoder}'} |"
-    yield f"| the data | {data_licence(spec)} |"
 
 
 ROLES = {"generated": "generated, trained on", "real": "real, trained on or read by the method", "select": "selecting"}

@@ -15,8 +15,11 @@ from sklearn.base import clone
 import tasks
 from bench.errors import UserError
 from bench.outside import WeightedTextClassifier
-from bench.outside.text_classifier import original_labels
+from bench.outside.text_classifier import original_labels, rows_of
+from bench.planning.planner import make_plan
+from bench.store.files import write_json
 from tasks.loading.labels import label_name
+from tasks.loading.load import NO_TEST
 from tests.helpers.in_fork import workers_by_fork
 
 DATA = tasks.load("twitter")
@@ -142,6 +145,81 @@ def test_labels_of_a_table_are_predicted_as_they_were_given(kind: str, tiny_enco
     assert np.isin(classifier.predict(TEST.texts), [0, 1]).all()
 
 
+def loaded(real: Any, generated: Any, **settings: Any) -> tasks.TaskData:
+    """The rows that a training would have."""
+    request = WeightedTextClassifier("ce", **settings)._request(rows_of(real, "real"), rows_of(generated, "generated"))
+    (task,) = request.tasks
+    return request.load(task)
+
+
+NUMBERS = REAL.labels.tolist()
+
+
+@pytest.mark.parametrize(
+    "labels", [[None, *NUMBERS[1:]], pd.Series([pd.NA, *NUMBERS[1:]], dtype="Int64"), [np.nan, *NUMBERS[1:]]]
+)
+def test_a_label_that_is_missing_is_no_class(labels: Any) -> None:
+    """None and pandas.NA were the classes `None` and `<NA>`."""
+    given = (GENERATED.texts, GENERATED.labels)
+    with pytest.raises(tasks.DataError, match=r"row 1: label is missing"):
+        loaded((REAL.texts, labels), given)
+    data = loaded((REAL.texts, labels), given, data={"skip_empty": True})
+    assert (data.spec.labels, len(data.pool)) == (("0", "1"), len(REAL) - 1)
+    assert original_labels(data.spec.labels, labels).tolist() == [0, 1]
+
+
+def test_labels_of_a_tensor_are_numbers(tiny_encoder: Path, store: Path) -> None:
+    """They were classes called `tensor(0)`."""
+    import torch
+
+    given = [(rows.texts, torch.tensor(rows.labels)) for rows in (REAL, GENERATED)]
+    assert loaded(*given).spec.labels == ("0", "1")
+    classifier = WeightedTextClassifier("ce", encoder=tiny_encoder, preset="smoke", store=store).fit(*given)
+    assert classifier.classes_.tolist() == [0, 1]
+
+
+def test_labels_are_predicted_as_the_real_rows_have_them(tiny_encoder: Path, store: Path) -> None:
+    """Those of the generated rows decided, so that `score` failed on labels like the real ones."""
+    classifier = WeightedTextClassifier("ce", encoder=str(tiny_encoder), preset="smoke", store=store)
+    classifier.fit((REAL.texts, REAL.labels), (GENERATED.texts, [str(label) for label in GENERATED.labels]))
+    assert classifier.classes_.tolist() == [0, 1]
+    assert 0 <= classifier.score(TEST.texts, TEST.labels) <= 1
+
+
+def test_copies_are_left_out_where_that_is_asked_for() -> None:
+    """The option was taken and did nothing."""
+    generated = [{**dicts(GENERATED)[0], "text": f"{REAL.texts[0]}!!"}, *dicts(GENERATED)[1:]]
+    assert len(loaded(dicts(REAL), generated).generated) == len(GENERATED)
+    data = loaded(dicts(REAL), generated, data={"drop_copies": True})
+    assert len(data.generated) == len(GENERATED) - 1
+    assert "left out 1 of 64 generated rows that repeat a real row, apart from punctuation" in data.notes[0]
+
+
+def test_a_failure_is_tried_again(tiny_encoder: Path, tmp_path: Path) -> None:
+    """After a full disk, each later `fit` raised its error."""
+    classifier = WeightedTextClassifier("ce", encoder=str(tiny_encoder), preset="smoke", store=tmp_path)
+    plan = make_plan(classifier._request(dicts(REAL), dicts(GENERATED)), tmp_path / "runs")
+    (cell,) = plan.cells
+    cause = "OSError: no space left on device"
+    fields = {"cause": cause, "error": cause, "type": "OSError", "message": "no space left", "traceback": ""}
+    write_json(plan.jobs[cell].folder / "error.json", fields)
+    assert classifier.fit(dicts(REAL), dicts(GENERATED)).predict(TEST.texts[:2]).shape == (2,)
+
+
+def test_no_result_on_the_real_rows_is_shown_as_one_of_a_test(tiny_encoder: Path, tmp_path: Path) -> None:
+    """Reports and model cards had an accuracy on test rows, which were the rows that were trained on."""
+    from bench.commands.models.export import export
+
+    fitted(tiny_encoder, tmp_path, "real-only")
+    assert NO_TEST[1:] in (tmp_path / "reports" / "leaderboard.md").read_text("utf-8")
+    (model,) = (tmp_path / "runs").rglob("model")
+    list(export(tmp_path / "runs", model.parent.name, tmp_path / "exported", None))
+    card = (tmp_path / "exported" / "README.md").read_text("utf-8")
+    assert f"- {NO_TEST}" in card
+    assert "It was not tested" in card
+    assert not [word for word in ("model-index", "Results", "accuracy", "| test |") if word in card]
+
+
 def test_pairs_of_texts(tiny_encoder: Path, tmp_path: Path) -> None:
     pairs = [(text, text[::-1]) for text in GENERATED.texts]
     classifier = WeightedTextClassifier("ce", encoder=str(tiny_encoder), preset="smoke", store=tmp_path)
@@ -179,6 +257,10 @@ def test_pairs_of_texts(tiny_encoder: Path, tmp_path: Path) -> None:
         ),
         ({"data": {"real": 10}}, None, "unknown option in data 'real'"),
         ({"data": {"seed": 3}}, None, "unknown option in data 'seed'"),
+        ({"data": {"test": dicts(TEST)}}, None, "unknown option in data 'test'"),
+        ({"data": {"test_text": "tweet"}}, None, "unknown option in data 'test_text'"),
+        ({"data": {"folds": 3}}, None, "unknown option in data 'folds'"),
+        ({"data": {"source": "hub"}}, None, "unknown option in data 'source'"),
         ({"data": {"txet": "tweet"}}, None, "unknown option in data 'txet'; did you mean 'text'"),
     ],
 )
