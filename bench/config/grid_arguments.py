@@ -192,7 +192,21 @@ class TrainingArguments:
 
 @dataclass(frozen=True)
 class GridArguments(TrainingArguments, DataArguments, SelectionArguments):
-    """Which cells: methods, tasks and seeds, their data and their training."""
+    """Which cells: methods, tasks and seeds, their data and their training.
+
+    From Python, a name may be a `Path`. Where several names may stand, a path is one of them, whatever is in it.
+    """
+
+    def __post_init__(self) -> None:
+        """Turn paths into text, and one plugin into a list."""
+        for name in ("tasks", "encoder", "plugins"):
+            given = getattr(self, name)
+            parts = (given,) if isinstance(given, (Path, str) if name == "plugins" else Path) else given
+            if isinstance(parts, list | tuple):
+                object.__setattr__(self, name, type(parts)(str(p) if isinstance(p, Path) else p for p in parts))
+        for name in ("checker_encoder", "quality_checker", "diversity_checker"):
+            if isinstance(given := getattr(self, name), Path):
+                object.__setattr__(self, name, str(given))
 
 
 @dataclass(frozen=True)

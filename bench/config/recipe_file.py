@@ -230,7 +230,7 @@ class Reader:
         ignored = []
         for key, value in self.values.items():
             if key in fixed:
-                if value not in fixed[key]:
+                if plain(value) not in fixed[key]:
                     allowed = " or ".join(map(str, fixed[key]))
                     raise UserError(
                         f"{self.path}: {key}={short_repr(value)} would change the result; it must be {allowed}"
@@ -244,3 +244,15 @@ class Reader:
             else:
                 raise unknown(f"key of {self.path}", key, [*self.seen, *FIXED, *IGNORED])
         return tuple(ignored)
+
+
+def plain(value: Any) -> Any:
+    """A number or a truth value that is written as text, as YAML reads 1e-8; any other value as it is."""
+    if not isinstance(value, str):
+        return value
+    if value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    try:
+        return float(value)
+    except ValueError:
+        return value

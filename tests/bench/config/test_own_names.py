@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from bench.commands.arguments import request_and_options, run_arguments
 from bench.config.request import make_request
 from bench.config.stress_axis import along
 from bench.errors import UserError
@@ -79,3 +80,17 @@ def test_stress_is_in_the_label() -> None:
 def test_names_that_cannot_be_used(changes: Any, problem: str) -> None:
     with pytest.raises(UserError, match=problem):
         make_request(methods="ce", **changes)
+
+
+def test_paths_are_names(tmp_path: Path) -> None:
+    """Where `bench run` takes the path of a folder, `bench.run` takes a `Path`; it was a TypeError."""
+    task, encoder = write_task(tmp_path), tmp_path / "my,encoder"
+    given = {"methods": "ce", "tasks": task, "encoder": encoder}
+    checkers = {"quality_checker": Path("q"), "diversity_checker": Path("d"), "checker_encoder": Path("c")}
+    request, _ = request_and_options(run_arguments({**given, **checkers}), "")
+    assert [task.spec.name for task in request.tasks] == ["made"]
+    assert (request.encoders, request.checker_encoder) == ((str(encoder),), "c")
+    assert request.checkers == {"quality": "q", "diversity": "d"}
+    several = make_request(methods="ce", tasks=[task, "twitter"], encoder=[encoder, "other"])
+    assert [task.spec.name for task in several.tasks] == ["made", "twitter"]
+    assert several.encoders == (str(encoder), "other")

@@ -95,6 +95,13 @@ def test_a_plugin_that_raises_is_one_line(tmp_path: Path, text: str, message: st
     assert "half" not in methods.METHODS, "nothing of it stays registered"
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_plugin_may_stand_alone(kind: type, plugin: Path) -> None:
+    """A text was read letter by letter, and a path was a TypeError."""
+    (choice,) = make_request(methods="half", plugins=kind(plugin)).methods
+    assert choice.label == "half"
+
+
 @pytest.mark.parametrize(("name", "message"), [("none.py", "no such file"), (".", "not a .py file")])
 def test_a_plugin_must_be_a_python_file(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):

@@ -191,6 +191,12 @@ def test_bad_configurations(values: Any, message: str, tmp_path: Path) -> None:
 def test_yaml_and_what_is_no_configuration(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("model_name_or_path: m\nlearning_rate: 1e-5\n")
     assert make_request(methods="ce", settings=read(tmp_path / "c.yaml").settings).settings.lr == 1e-5
+    usual = 'adam_epsilon: 1e-8\nadam_beta1: "0.9"\ngradient_accumulation_steps: "1"\nfull_determinism: "False"\n'
+    (tmp_path / "c.yaml").write_text(f"model_name_or_path: m\n{usual}")
+    assert read(tmp_path / "c.yaml").ignored == (), "YAML reads 1e-8 as text"
+    (tmp_path / "c.yaml").write_text("model_name_or_path: m\nadam_epsilon: 1e-6\n")
+    with pytest.raises(UserError, match="adam_epsilon='1e-6' would change the result; it must be 1e-08"):
+        read(tmp_path / "c.yaml")
     (tmp_path / "c.json").write_text("{")
     for name, message in (("c.json", "c.json cannot be read as"), ("missing.json", "missing.json: no such file")):
         with pytest.raises((UserError, DataError), match=message):
