@@ -139,17 +139,13 @@ def _usual_column(table: Table, known: Mapping[str, str], usual: Sequence[str], 
     for name in usual:
         if (column := _spelled(name, known)) is not None:
             return column
-    present = join_names(table.columns)
+    present, is_csv = join_names(table.columns), table.name.endswith((".csv", ".tsv"))
+    first = " (if these are the first row, write a line of names above it)" if is_csv else ""
     raise DataError(
-        f"{table.name}: no {what} column (usual names: {join_names(dict.fromkeys(usual))}); columns: {present}"
+        f"{table.name}: no {what} column (usual names: {join_names(dict.fromkeys(usual))}); columns: {present}{first}"
         f"{did_you_mean(usual[0], known)}"
         + (f"; {option_name(what, role)} COLUMN names it" if role in USER_ROLES else "")
         + (one_hot(table) if what == "label" else "")
-        + (
-            "; if these are the first row, write a line with names above it"
-            if table.name.endswith((".csv", ".tsv"))
-            else ""
-        )
     )
 
 

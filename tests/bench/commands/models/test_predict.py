@@ -221,7 +221,9 @@ def test_columns_and_labels_are_named_as_in_run(model: Path, tmp_path: Path) -> 
     with pytest.raises(DataError, match=r"no column 'wrds'.*did you mean 'Words'.*; --text names the column"):
         predict(model, path, Reading({"text": "wrds"}))
     (tmp_path / "none.csv").write_text("Words\na\n")
-    with pytest.raises(DataError, match=r"no text column .* columns: Words; --text COLUMN names it"):
+    with pytest.raises(
+        DataError, match=r"no text column .* columns: Words \(if these are .*\); --text COLUMN names it"
+    ):
         predict(model, tmp_path / "none.csv")
 
 
