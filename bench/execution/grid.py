@@ -125,8 +125,7 @@ def run_here(
     result = Result(manifest, plan.root, options.rules)
     if options.dry_run:
         if not engine.follows():
-            again = done_again(plan, retry_failed=options.retry_failed, force=options.force)
-            summary(plan, engine.count(options.workers), say, again)
+            summary(plan, engine.count(options.workers), say, done_again(plan, options))
         return result
     if engine.follows():
         engine.follow()
@@ -236,7 +235,7 @@ def beside_others(plan: Plan, say: Say) -> Iterator[Others]:
 
 def write_inputs(plan: Plan, manifest: dict[str, Any], options: Options) -> None:
     """Make the store ready for the plan's jobs, and write what reports need beside them."""
-    prepare_store(plan, retry_failed=options.retry_failed, force=options.force)
+    prepare_store(plan, options)
     if not plan.smoke:
         save(manifest, plan.root)
     hidden_columns.save(plan.hidden, plan.root)

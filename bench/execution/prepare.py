@@ -6,6 +6,7 @@ from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
 
+from bench.config.run_arguments import ExecutionArguments
 from bench.errors import UserError
 from bench.execution.queue import WAITING, Others, Queue
 from bench.jobs import CellJob, Job
@@ -55,26 +56,23 @@ def lacks_model(job: Job) -> bool:
     return not any((job.folder / MODEL / name).exists() for name in MODEL_FILES[job.keep])
 
 
-def prepare_store(plan: Plan, *, retry_failed: bool, force: bool) -> None:
-    """Remove the results that are to be computed again, and take over those in a job's other folder.
-
-    `retry_failed` removes failures, `force` the results of requested cells too.
-    """
-    again = done_again(plan, retry_failed=retry_failed, force=force)
+def prepare_store(plan: Plan, options: ExecutionArguments) -> None:
+    """Remove the results that are to be computed again, and take over those in a job's other folder."""
+    again = done_again(plan, options)
     for identity, job in plan.jobs.items():
         if identity in again:
             forget_everywhere(plan.root, job.folder)
-            if job.other_folder is not None and force:
+            if job.other_folder is not None and options.force:
                 forget_everywhere(plan.root, job.other_folder)
         elif job.other_folder is not None and state(job.folder) is not State.FAILED:
             adopt(job.other_folder, job.folder, plan.root)
 
 
-def done_again(plan: Plan, *, retry_failed: bool, force: bool) -> set[str]:
-    """The jobs that a run does although they have failed (`retry_failed`) or have a result (`force`)."""
-    requested = {*plan.cells, *plan.mirrors} if force else set()
-    failed = (identity for identity, job in plan.jobs.items() if retry_failed and state(job.folder) is State.FAILED)
-    return requested.union(failed)
+def done_again(plan: Plan, options: ExecutionArguments) -> set[str]:
+    """The jobs that a run does whatever the store has: failed ones (`retry_failed`), requested ones (`force`)."""
+    requested = {*plan.cells, *plan.mirrors} if options.force else set()
+    retried = plan.jobs.items() if options.retry_failed else ()
+    return requested.union(identity for identity, job in retried if state(job.folder) is State.FAILED)
 
 
 def forget_everywhere(root: Path, folder: Path) -> None:

@@ -20,6 +20,7 @@ from tasks.errors import plural
 from tasks.findings import Finding, Level
 from tasks.loading.labels import label_name
 from tasks.rows import Rows
+from tasks.sources.table import in_any_case
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,7 +79,7 @@ def components(*columns: Sequence[str]) -> NDArray[np.int64]:
 
 def column_of(rows: Rows, notes: list[str], what: str = "test") -> str | None:
     """The column that names clusters, None if there is none. A note says where `group` is not taken for it."""
-    by_name = _by_name(rows)
+    by_name = in_any_case(rows.columns)
     if CLUSTER in by_name:
         return by_name[CLUSTER]
     if GROUP not in by_name:
@@ -91,11 +92,6 @@ def column_of(rows: Rows, notes: list[str], what: str = "test") -> str | None:
         f"name it {CLUSTER!r} if they are"
     )
     return None
-
-
-def _by_name(rows: Rows) -> dict[str, str]:
-    """The columns by lower-case name, the first of each name."""
-    return {name.strip().lower(): name for name in reversed(list(rows.columns))}
 
 
 def named(cells: Sequence[Any], column: str, notes: list[str], what: str = "test row") -> list[str]:
@@ -120,7 +116,7 @@ def taught_clusters(data: TaskData) -> Iterator[Finding]:
     tested = cluster_names(test.columns[column])
     for role in {"generated", "real"} - {tested_role}:
         rows = data.roles[role]
-        same = _by_name(rows).get(column.strip().lower())
+        same = in_any_case(rows.columns).get(column.strip().lower())
         shared = {name for name in cluster_names(rows.columns[same] if same else []) if name}
         if count := sum(name in shared for name in tested):
             text = (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import DataError, did_you_mean, join_names
 from tasks.reading import USER_ROLES, Columns, option_name
 from tasks.roles import ColumnRole
-from tasks.sources.table import Table
+from tasks.sources.table import Table, in_any_case
 
 if TYPE_CHECKING:
     from tasks.spec import TaskSpec
@@ -110,7 +110,7 @@ def _usual_texts(spec: TaskSpec) -> list[str]:
 def _columns_by_name(table: Table, named: Mapping[ColumnRole, str] | None) -> dict[str, str]:
     """The table's columns by their names, also in lower case, and the columns in `named` by their role."""
     known = {name: name for name in table.columns}
-    known |= {name.strip().lower(): name for name in reversed(list(table.columns))}
+    known |= in_any_case(table.columns)
     # The roles `text`, `text_pair` and `label` are also the first of the usual names, so `named` wins.
     return known | {str(key): column for key, column in (named or {}).items()}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, NoReturn
@@ -95,3 +95,8 @@ def check_names_differ(name: str, columns: Sequence[str]) -> None:
     """Raise `DataError` if a column name occurs twice in the file `name`."""
     if len(set(columns)) < len(columns):
         raise DataError(f"{name}: a column name occurs twice: {join_names(columns)}")
+
+
+def in_any_case(columns: Iterable[str]) -> dict[str, str]:
+    """The names of columns by their lower case without space around; of several that become one, the first."""
+    return {name.strip().lower(): name for name in reversed(list(columns))}

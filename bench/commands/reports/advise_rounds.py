@@ -61,6 +61,6 @@ def rounds_of(folds: int) -> list[tuple[str, int]]:
 def seconds_expected(request: Request, options: Options) -> float:
     """The estimated time for the missing cells of a grid."""
     plan = planned(request, options)
-    jobs = unfinished(make_queue(plan, again=done_again(plan, retry_failed=options.retry_failed, force=options.force)))
+    jobs = unfinished(make_queue(plan, again=done_again(plan, options)))
     engine = engines.chosen(options.engine, options.engine_set)
     return forecast(jobs, plan, engine.count(options.workers))[0] if jobs else 0.0

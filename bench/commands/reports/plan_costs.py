@@ -49,15 +49,15 @@ class Expense:
 
 def expense(plan: Plan, options: Options, measured: Measured) -> Expense:
     """What the open jobs of a plan cost, with those that the options have done again."""
-    again = done_again(plan, retry_failed=options.retry_failed, force=options.force)
-    jobs = unfinished(make_queue(plan, again=again))
+    jobs = unfinished(make_queue(plan, again=done_again(plan, options)))
     return Expense(plan, jobs, costs(jobs, plan.jobs.values(), measured), ranks(plan, jobs), measured)
 
 
 def cost_lines(spent: Expense, workers: int) -> list[str]:
     """Paragraphs and a table of schedules."""
     plan, jobs = spent.plan, spent.jobs
-    done = sum(current_state(plan.jobs[name]) is State.DONE for name in plan.cells)
+    ids = {job.id for job in jobs}  # also of cells that are done, and are to be done again
+    done = sum(name not in ids and current_state(plan.jobs[name]) is State.DONE for name in plan.cells)
     tables = Counter(TABLES[job.kind] for job in jobs if job.kind in TABLES)
     to_make = ", ".join(plural(count, noun) for noun, count in sorted(tables.items())) or "nothing"
     rows = sum(cost.rows for cost in spent.costs.values())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.commands.reports.advise_rounds import seconds_expected
-from bench.commands.reports.plan_costs import expense
+from bench.commands.reports.plan_costs import cost_lines, expense
 from bench.config.request import make_request
 from bench.execution.dry_run import data_lines, trainings
 from bench.execution.grid import Options, planned, run
@@ -62,7 +62,9 @@ def test_cells_that_are_done_again_are_counted(tiny_encoder: Path, tmp_path: Pat
         assert cells in lines
         assert f"{len(changed) * 2} trainings" in lines
         plan = planned(request, again)
-        assert len(expense(plan, again, Measured()).jobs) == len(changed) * 2
+        spent = expense(plan, again, Measured())
+        assert len(spent.jobs) == len(changed) * 2
+        assert f"2 cells, {2 - len(changed) * 2} of them done" in "".join(cost_lines(spent, 1))
         assert (seconds_expected(request, again) > 0) == bool(changed)
     failed = next((tmp_path / "runs").glob("twitter/focal/*"))
     forget(failed)

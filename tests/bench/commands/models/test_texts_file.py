@@ -55,16 +55,15 @@ def test_rows_that_cannot_be_labelled(row: dict[str, object], message: str, tmp_
         read_texts(written(tmp_path / "a.jsonl", [{"id": 1, "text": "a"}, row]))
 
 
-def test_an_empty_line_is_no_text(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("one\n\nthree\n")
+@pytest.mark.parametrize(
+    ("content", "texts"), [("one\n\nthree\n", ["one", "three"]), ("1,hello\n2,\n3,foo\n", ["hello", "foo"])]
+)
+def test_an_empty_line_is_no_text(content: str, texts: list[str], tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(content)
     with pytest.raises(UserError, match="line 2: text is empty; --skip-empty leaves such rows out"):
         read_texts(tmp_path / "a.txt")
     found = read_texts(tmp_path / "a.txt", Reading(skip_empty=True))
-    assert (found.ids, found.first, found.notes) == (
-        [1, 3],
-        ["one", "three"],
-        ("1 of 3 rows without a text: left out",),
-    )
+    assert (found.ids, found.first, found.notes) == ([1, 3], texts, ("1 of 3 rows without a text: left out",))
     with pytest.raises(UserError, match="one text per line and no columns"):
         read_texts(tmp_path / "a.txt", Reading({"text": "a"}))
 
@@ -89,18 +88,6 @@ def test_options_that_would_be_ignored(reading: Reading, message: str, tmp_path:
     path = written(tmp_path / "rows.jsonl", [{"a": "one", "b": 0}, {"a": "two", "b": 1}])
     with pytest.raises((UserError, DataError), match=message):
         read_texts(path, reading)
-
-
-def test_an_empty_text_with_an_id(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("1,hello\n2,\n3,foo\n")
-    with pytest.raises(UserError, match="line 2: text is empty; --skip-empty leaves such rows out"):
-        read_texts(tmp_path / "a.txt")
-    found = read_texts(tmp_path / "a.txt", Reading(skip_empty=True))
-    assert (found.ids, found.first, found.notes) == (
-        [1, 3],
-        ["hello", "foo"],
-        ("1 of 3 rows without a text: left out",),
-    )
 
 
 def test_test_rows_of_a_folder(tmp_path: Path) -> None:
