@@ -22,7 +22,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 leaderboard: setup
 	$(BIN)/python -m bench run $(ARGS)
 
-# The tests of everyday work; `test-all` adds those that take a minute of a processor or more.
+# The tests of everyday work; `test-all` adds those that take ten seconds or more.
 test: setup-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 

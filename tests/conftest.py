@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import methods
 from methods import plugins
@@ -22,6 +23,9 @@ if MARK not in os.environ:  # which the simulation of Windows sets
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+settings.register_profile("untimed", deadline=None)  # a crowded machine is no failure
+settings.load_profile("untimed")
 
 SHARED = Path(os.environ.get("BENCH_TEST_DATA", ROOT.parent / "shared" / "data"))
 

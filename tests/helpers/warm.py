@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pkgutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import bench.leaderboard
+import bench.stats
+import methods
+import tasks.loading
 from bench import processes
 from bench.execution.engines import local
 
@@ -22,10 +27,22 @@ COMMAND = (
     "bench.execution.worker",
     "bench.cli",
     "bench.execution.grid",
-    "bench.leaderboard",
-    "bench.leaderboard.read.row_weights",
+    "bench.execution.until_decided",
+    "bench.commands.arguments",
 )
-LATER = ("scipy.stats", "transformers.models.bert.modeling_bert")  # which it imports on its way
+LATER = (  # what it imports on its way
+    "scipy.stats",
+    "pyarrow.pandas_compat",
+    "rich.live",
+    "rich.table",
+    "torch.profiler",
+    "transformers.models.bert.modeling_bert",
+    *(
+        module.name
+        for package in (methods, tasks.loading, bench.leaderboard, bench.stats)
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    ),
+)
 
 
 def run(

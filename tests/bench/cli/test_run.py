@@ -114,7 +114,8 @@ def test_a_failed_cell_is_shown_and_the_grid_goes_on(bench: Command, tmp_path: P
     assert bench("list", "cells", "--failed").stdout.count("NonFiniteLossError") == 2
 
 
-@pytest.mark.parametrize("killed", ["all", pytest.param("parent", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", ["all", "parent"])
 def test_a_killed_grid_keeps_what_is_done(
     bench: Command, tmp_path: Path, tiny_encoder: Path, whole: Path, killed: str
 ) -> None:
@@ -283,8 +284,8 @@ def test_a_file_of_the_user_does_not_pass_for_a_package(tmp_path: Path) -> None:
     assert "hides the package 'tasks'; run from another folder" in run.stderr
 
 
-def without(modules: list[str], arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """The command in a Python that cannot import some modules."""
+def without(modules: list[str], commands: Sequence[Sequence[str]], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Commands, until one fails, in a Python that cannot import some modules."""
     code = f"""
 import sys
 
@@ -296,7 +297,13 @@ class Blocked:
 
 sys.meta_path.insert(0, Blocked)
 from bench.cli import main
-main({list(arguments)})
+for command in {list(map(list, commands))}:
+    try:
+        main(command)
+    except SystemExit as end:
+        if end.code:
+            print("failed:", *command, file=sys.stderr)
+            raise
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, env=environment)
@@ -305,14 +312,14 @@ main({list(arguments)})
 @pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("list", "methods"), ("list", "tasks")])
 def test_saying_hello_needs_no_torch(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     run = without(
-        ["torch", "transformers", "datasets", "accelerate", "wandb", "pandas", "scipy", "numpy"], arguments, ROOT
+        ["torch", "transformers", "datasets", "accelerate", "wandb", "pandas", "scipy", "numpy"], [arguments], ROOT
     )
     assert run.returncode == 0, run.stderr
 
 
 def test_only_workers_need_torch(tmp_path: Path, tiny_encoder: Path) -> None:
     tiny = ["--preset", "smoke", "--encoder", str(tiny_encoder)]
-    for arguments in (
+    commands = (
         ["run", "--methods", "ce", "--seeds", "1", "--workers", "1", "--no-figures", *tiny],
         ["run", "--methods", "ce,dimp", "--seeds", "2", "--dry-run", *tiny],
         ["report"],
@@ -320,9 +327,9 @@ def test_only_workers_need_torch(tmp_path: Path, tiny_encoder: Path) -> None:
         ["show", "twitter ce 0"],
         ["clean"],
         ["validate", "twitter", "--encoder", str(tiny_encoder)],
-    ):
-        run = without(["torch", "transformers", "datasets", "accelerate", "wandb"], arguments, tmp_path)
-        assert run.returncode == 0, run.stderr
+    )
+    run = without(["torch", "transformers", "datasets", "accelerate", "wandb"], commands, tmp_path)
+    assert run.returncode == 0, run.stderr
 
 
 def test_the_python_call_from_a_script_without_a_main_guard(tmp_path: Path, tiny_encoder: Path) -> None:

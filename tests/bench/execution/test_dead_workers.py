@@ -92,6 +92,7 @@ def test_without_retries_the_first_death_is_a_failure(run: Run) -> None:
     assert "FAILED twitter fragile seed 0: its worker died (SIGKILL" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_stopped_worker_is_replaced(run: Run) -> None:
     done = run(f"fragile(signal={int(signal.SIGSTOP)})", "--retries", "3", QUIET="10")
     assert done.returncode == 0, done.stdout + done.stderr

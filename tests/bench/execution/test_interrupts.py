@@ -23,7 +23,8 @@ def leases(root: Path) -> list[Path]:
     return list(root.rglob("lease"))
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 2])
 def test_an_interrupted_run_loses_nothing(bench: Command, tmp_path: Path, tiny_encoder: Path, times: int) -> None:
     process = start(tmp_path, tiny_encoder, *GRID, "--workers", "1")
     assert wait_for(

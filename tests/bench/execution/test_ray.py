@@ -55,6 +55,7 @@ def done(
         yield folder / "runs", queue, watcher
 
 
+@pytest.mark.slow
 def test_ray_gives_the_bytes_of_the_local_engine(
     done: tuple[Path, Queue, Recorder], run_here: Callable[..., Plan], tmp_path: Path
 ) -> None:
@@ -68,6 +69,7 @@ def test_ray_gives_the_bytes_of_the_local_engine(
     assert not queue.open
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_replaced_and_an_exception_is_a_failure(done: tuple[Path, Queue, Recorder]) -> None:
     _, queue, watcher = done
     (retry,) = watcher.retries
@@ -80,6 +82,7 @@ def test_a_killed_process_is_replaced_and_an_exception_is_a_failure(done: tuple[
     assert set(watcher.nodes.values()) <= {0, 1}
 
 
+@pytest.mark.slow
 def test_nodes_that_do_not_see_the_store_get_tables_and_send_results(
     done: tuple[Path, Queue, Recorder], tiny_encoder: Path, tmp_path: Path
 ) -> None:

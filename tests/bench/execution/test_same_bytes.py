@@ -14,14 +14,14 @@ from tests.helpers.engine_runs import content
 Run = Callable[..., Plan]
 
 
-@pytest.mark.parametrize("layers", [0, 1, pytest.param("all", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "layers", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param("all", marks=pytest.mark.slow)]
+)
 def test_other_cells_and_the_order_change_no_byte(run_here: Run, tmp_path: Path, layers: int | str) -> None:
     """Real rows and their tokens, frozen states and embeddings are shared by the seeds of a grid."""
     settings = {"train_layers": layers}
     alone = content(run_here(tmp_path / "alone", methods="imp,ce-mix,kmm", seed="0", settings=settings).root)
-    larger = content(
-        run_here(tmp_path / "larger", methods="focal,kmm,ce-mix,imp", seed="2,1,0", settings=settings).root
-    )
+    larger = content(run_here(tmp_path / "larger", methods="focal,kmm,ce-mix,imp", seed="1,0", settings=settings).root)
     assert len(alone) >= 18
     assert {name: larger[name] for name in alone} == alone
 

@@ -35,6 +35,7 @@ def done(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield folder / "runs", queue, watcher
 
 
+@pytest.mark.slow
 def test_slurm_gives_the_bytes_of_the_local_engine(
     done: tuple[Path, Queue, Recorder], run_here: Callable[..., Plan], tmp_path: Path
 ) -> None:
@@ -47,6 +48,7 @@ def test_slurm_gives_the_bytes_of_the_local_engine(
     assert [title for title, _ in watcher.ended].count("twitter ce seed 0") == 1
 
 
+@pytest.mark.slow
 def test_what_array_tasks_tell(done: tuple[Path, Queue, Recorder]) -> None:
     _, queue, watcher = done
     assert any("twitter killed seed 0: its worker died (SIGKILL" in line for line in watcher.retries)

@@ -181,6 +181,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_a_failure_of_one_rank_ends_the_run_and_one_of_all_does_not(tmp_path: Path, tiny_encoder: Path) -> None:
     (tmp_path / "script.py").write_text(BREAKS)
     grid = ("run", "--methods", "gce,ce,focal,sce", "--seeds", "1", "--preset", "smoke", "--no-figures")

@@ -17,7 +17,7 @@ Run = Callable[..., Plan]
 @pytest.mark.parametrize(
     "options",
     [
-        {"methods": "core", "seeds": 2},
+        {"methods": "ce,focal,imp,dimp", "seeds": 2},
         {"methods": "ce,dimp", "protocol": "held-out"},
         {"methods": "ce,focal", "protocol": "tuned(2)"},
         {"methods": "sungen(rounds=2),fusegen(rounds=1),real-finetune,co-teaching,imp(oof=True),kmm"},

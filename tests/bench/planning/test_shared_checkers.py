@@ -6,6 +6,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from bench.config.request import make_request
 from bench.execution.prepare import make_queue
 from bench.jobs import CellJob
@@ -47,6 +49,7 @@ def test_a_checker_and_a_cell_with_the_same_id_share_their_result(tmp_path: Path
     assert not acquire(tmp_path, cell.folder, cell.other_folder)
 
 
+@pytest.mark.slow
 def test_two_grids_at_once_train_a_checker_once(tmp_path: Path, tiny_encoder: Path) -> None:
     seeds = ("--seeds", "3", "--workers", "1")
     pair = [

@@ -169,6 +169,7 @@ def test_names_that_wandb_takes() -> None:
     assert len(slug("x" * 500, 10**6)) <= 128
 
 
+@pytest.mark.slow
 def test_the_command(
     bench: Command, server: Stub, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,7 +43,6 @@ def cells(folder: Path) -> list[Path]:
     return sorted(path.parent for path in (folder / "runs").glob(f"[!.]*/*/*/{DONE}"))
 
 
-@pytest.mark.timeout(600)
 def training(agent: subprocess.Popen[bytes]) -> bool:
     """Whether the agent has started the command of a trial."""
     commands = [child.cmdline() for child in psutil.Process(agent.pid).children()]
@@ -51,6 +50,7 @@ def training(agent: subprocess.Popen[bytes]) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_two_agents_share_a_sweep_and_one_is_killed(
     server: Stub, environment: dict[str, str], tmp_path: Path, tiny_encoder: Path
 ) -> None:
@@ -107,6 +107,7 @@ def test_a_trial_that_is_finished_is_not_trained_again(
     assert "a trial is one run of one cell" in two.stderr
 
 
+@pytest.mark.slow  # it waits twice
 def test_a_server_that_does_not_answer_costs_nothing(
     bench: Command, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
