@@ -96,10 +96,11 @@ def measure(root: Path, gpu: bool) -> Measured:
     return Measured({key: seconds[key] / rows[key] for key in rows}, cells, len(paths))
 
 
-def rows_passed(passes: Mapping[str, float]) -> float:
-    """Rows of a finished cell: forward, backward (twice), and scored."""
-    forward = passes.get("forward_rows", passes.get("train_rows", 0.0))
-    return forward + BACKWARD * passes.get("backward_rows", forward) + passes.get("score_rows", 0.0)
+def rows_passed(passes: Mapping[str, float | None]) -> float:
+    """Rows of a finished cell: forward, backward (twice), and scored; an entry that is null counts as absent."""
+    known = {name: rows for name, rows in passes.items() if rows is not None}
+    forward = known.get("forward_rows", known.get("train_rows", 0.0))
+    return forward + BACKWARD * known.get("backward_rows", forward) + known.get("score_rows", 0.0)
 
 
 def planned_rows(job: CellJob) -> float:

@@ -53,7 +53,7 @@ def read(root: Path, identity: str | None) -> pd.DataFrame | None:
     path = precomputed_path(root, KIND, identity) / FILE if identity else None
     return (
         read_table(
-            path, {"id": "whole", "label": "whole", "label_clean?": "whole", "copy_of?": "whole", "cluster?": "whole"}
+            path, {"id": "key", "label": "whole", "label_clean?": "whole", "copy_of?": "whole", "cluster?": "whole"}
         )
         if path is not None and path.exists()
         else None

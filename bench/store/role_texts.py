@@ -57,5 +57,5 @@ def read(root: Path, name: str | None) -> pd.DataFrame:
             f"{root} does not have the texts of these rows: their grid is of an earlier version, or they were removed; "
             "run the grid's command again, which writes them and trains no finished cell"
         )
-    columns = {"id": "whole", "label": "whole", "text": "text", "text_pair?": "text"}
+    columns = {"id": "key", "label": "whole", "text": "text", "text_pair?": "text"}
     return read_table(folder / FILE, columns).set_index("id")  # type: ignore[arg-type]

@@ -225,6 +225,8 @@ class Passes(BaseModel):
 
     train_rows: float | None = None
     score_rows: float | None = None
+    forward_rows: float | None = None
+    backward_rows: float | None = None
 
 
 class Timing(BaseModel):

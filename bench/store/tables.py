@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_VALUES = 2**28  # of a table: 2 GB of 8-byte numbers
-Kind = Literal["whole", "number", "text"]  # of a column: whole numbers, all present; numbers or none; texts
+# Of a column: whole numbers, all present, each of them once; whole numbers, all present; numbers or none; texts.
+Kind = Literal["key", "whole", "number", "text"]
 REMEDY = "remove its folder and run again"
 
 
@@ -97,6 +98,9 @@ def check_columns(table: pa.Table, name: str, kind: Kind) -> None:
         whole, number = pa.types.is_integer(values.type), pa.types.is_floating(values.type)
         text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
         text = text or pa.types.is_dictionary(values.type)
-        right = {"whole": whole and not values.null_count, "number": whole or number, "text": text}[kind]
-        if not right:
-            raise ValueError(f"column {column} has values of type {values.type} or none, not a {kind} in each row")
+        whole = whole and not values.null_count
+        if not {"key": whole, "whole": whole, "number": whole or number, "text": text}[kind]:
+            wanted = {"key": "whole number", "whole": "whole number"}.get(kind, kind)
+            raise ValueError(f"column {column} has values of type {values.type} or none, not a {wanted} in each row")
+        if kind == "key" and len(values.unique()) < len(values):
+            raise ValueError(f"column {column} has a value in several rows")

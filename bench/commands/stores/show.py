@@ -153,7 +153,7 @@ def agreement(a: Path, b: Path) -> Iterator[str]:
     if not all(path.exists() for path in paths):
         return
     try:
-        columns: dict[str, Kind] = {"id": "whole", "label": "whole", "logit_*": "number"}
+        columns: dict[str, Kind] = {"id": "key", "label": "whole", "logit_*": "number"}
         one, other = (read_table(path, columns).set_index("id") for path in paths)
     except UserError as error:
         yield f"predictions: {error}"

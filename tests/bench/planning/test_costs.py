@@ -33,6 +33,12 @@ def test_rows_and_bytes_are_those_of_the_cells(run_here: Callable[..., Plan]) ->
         assert predicted[job.id].size == pytest.approx(written, rel=0.5), job.id
 
 
+def test_an_entry_that_is_null_counts_as_absent() -> None:
+    passes = {"train_rows": 10.0, "score_rows": 7.0}
+    assert rows_passed(passes) == rows_passed({**passes, "forward_rows": None, "backward_rows": None}) == 37
+    assert rows_passed({"train_rows": None, "score_rows": 7.0}) == 7
+
+
 def test_seconds_are_those_of_the_finished_cells(
     run_here: Callable[..., Plan], tiny_encoder: Path, tmp_path: Path
 ) -> None:

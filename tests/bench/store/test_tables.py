@@ -36,6 +36,13 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, read: object) -> None
     pd.DataFrame({"id": [1, 2]}).to_parquet(path)
     with pytest.raises(UserError, match=r"it has no column logit_\*"):
         read(path, COLUMNS)
+    pd.DataFrame({"id": [1.0, None]}).to_parquet(path)
+    with pytest.raises(UserError, match=r"column id has values of type double or none, not a whole number in each row"):
+        read(path, {"id": "key"})
+    pd.DataFrame({"id": [2, 1, 2]}).to_parquet(path)
+    assert len(read(path, {"id": "whole"})["id"]) == 3
+    with pytest.raises(UserError, match=r"a\.parquet cannot be read: column id has a value in several rows; remove"):
+        read(path, {"id": "key"})
 
 
 def test_what_is_written_is_read_back_to_the_bit_and_takes_less_space(tmp_path: Path) -> None:
