@@ -12,8 +12,9 @@ from tasks.errors import DataError, join_names
 from tasks.sources.table import Table, check_names_differ
 
 MAX_BYTES = 2**29  # of the parts of a workbook after decompression
+MAX_ROWS = 2**20  # of a sheet, as Excel has it
 MAX_CELLS = 2**24  # of a sheet's rectangle from A1 to its last cell, empty cells included
-PLACE = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')  # of a cell, such as r="B12"
+PLACE = re.compile(rb"""\br\s*=\s*["']([A-Za-z]{1,8})(\d{1,16})["']""")  # of a cell, such as r="B12"
 CHUNK = 2**20
 INSTALL = "reading Excel workbooks needs: pip install 'data-weighting-bench[excel]'; or save the sheet as CSV"
 
@@ -40,8 +41,8 @@ def read_excel(path: Path) -> Table:
         raise DataError(f"{path}: the workbook is protected by a password; save it without one") from None
     except python_calamine.CalamineError as error:
         raise DataError(f"{path}: not a readable Excel workbook: {' '.join(str(error).split())}") from None
-    rows = [(number, [_text(cell) for cell in row]) for number, row in enumerate(cells, first)]
-    rows = [(number, row) for number, row in rows if any(cell is not None for cell in row)]
+    filled_rows = [(number, row) for number, row in enumerate(cells, first) if row.count("") < len(row)]
+    rows = [(number, [_text(cell) for cell in row]) for number, row in filled_rows]
     if not rows:
         return Table(str(path), {})
     (_, header), *rows = rows
@@ -95,7 +96,9 @@ def _check_rectangle(path: Path, parts: zipfile.ZipFile, part: zipfile.ZipInfo) 
             text = rest + chunk
             for column, row in set(PLACE.findall(text)):
                 last_row, last_column = max(last_row, int(row)), max(last_column, _column_number(column))
-            rest = text[-32:]
+            rest = text[-64:]
+    if last_row > MAX_ROWS:
+        raise DataError(f"{path}: not a readable Excel workbook: a sheet has no row {last_row:,}, only {MAX_ROWS:,}")
     if last_row * last_column > MAX_CELLS:
         raise DataError(
             f"{path}: a sheet goes to row {last_row:,} and column {last_column:,}, which are too many cells; delete "
@@ -105,6 +108,6 @@ def _check_rectangle(path: Path, parts: zipfile.ZipFile, part: zipfile.ZipInfo) 
 
 def _column_number(letters: bytes) -> int:
     number = 0
-    for letter in letters:
+    for letter in letters.upper():
         number = 26 * number + letter - 64
     return number
