@@ -98,3 +98,15 @@ def test_wrong_names_and_shapes() -> None:
         loss_of(LOGITS, GIVEN[:3])
     with pytest.raises(Missing):
         get("dimp")(LOGITS, GIVEN)
+
+
+def test_the_method_is_told_the_rows() -> None:
+    loss_of = get("ce", updates=7, labels=np.array([0, 2, 2, 0, 2]), seed=3)
+    seen: list[Any] = []
+    loss_of.method.start = seen.append  # type: ignore[method-assign]
+    loss_of(torch.zeros(2, 4), torch.tensor([0, 2]))
+    (context,) = seen
+    assert (context.n_classes, context.n_rows, context.updates, context.seed) == (4, 5, 7, 3)
+    assert context.generated_prior == pytest.approx((0.4, 0.0, 0.6, 0.0))
+    assert context.real_prior is None
+    np.testing.assert_array_equal(context.ids, np.arange(5))

@@ -277,6 +277,19 @@ def test_declarations(entry):
     assert cls.networks == (2 if entry == "co-teaching" else 1)
 
 
+@pytest.mark.parametrize(
+    ("entry", "config", "cost"),
+    [
+        ("dimp", {"eval_denominator": True}, 4 / 3),  # each row passes forward once more
+        ("rho", {"pool": 4, "share": 0.3}, (125 / 3 + 38) / 31.25),  # 0.3 of 125 rows, rounded up
+        ("rho", {"pool": 4, "share": 0.56}, (125 / 3 + 70) / 31.25),  # 70, and not one more
+    ],
+)
+def test_costs_of_other_settings(entry, config, cost):
+    cls = discover()[entry]
+    assert cls.declared_cost(cls.Config(**config), Budget()) == pytest.approx(cost, rel=1e-9)
+
+
 def test_config_is_frozen_and_documented(name, own):
     """Every setting has a note or a range, and the settings that all share come first, in one order."""
     config = discover()[name].Config()
