@@ -298,8 +298,9 @@ def test_verdict_words():
     assert exact_points(0.0004) == "0.04 points"
 
 
-def test_effect_by_hand():
-    a, b = random_scores(5, gap=0.05)
+@pytest.mark.parametrize("seeds", [2, 5])
+def test_effect_by_hand(seeds):
+    a, b = random_scores(5, seeds=seeds, gap=0.05)
     d, result = a - b, compare(a, b)
     seeds, examples = d.shape
     part = result.components

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import log_softmax
 
 from bench.stats import metrics
 
@@ -27,6 +28,11 @@ def test_metrics_match_plain_loops(classes, rows, seed):
     assert metrics.macro_f1(labels, logits) == pytest.approx(by_hand_f1(labels.tolist(), predicted, classes))
     probabilities = np.exp(logits.astype(float)) / np.exp(logits.astype(float)).sum(1, keepdims=True)
     assert metrics.log_loss(labels, logits) == pytest.approx(-np.log(probabilities[np.arange(rows), labels]).mean())
+
+
+def test_log_probabilities_are_those_of_the_last_axis():
+    logits = np.random.default_rng(0).normal(size=(4, 3, 2)).astype(np.float32) * 50
+    np.testing.assert_allclose(metrics.log_probabilities(logits), log_softmax(logits.astype(float), axis=2), atol=1e-12)
 
 
 def test_classes_that_do_not_occur_count_as_zero():

@@ -92,6 +92,10 @@ def test_few_discordant_rows_leave_their_variance_uncertain():
     result = as_estimated(Design(5, 2_000, 0.0, total=0.002))
     few, many = extremes(result), extremes(as_estimated(Design(5, 2_000, 0.0)))
     assert few[1].example / few[0].example > 2 > many[1].example / many[0].example
+    freedom = 2 * 2_000 * result.components["example"]
+    assert 2 < freedom < 20
+    ends = [freedom / stats.chi2.isf(tail, freedom) for tail in (0.1, 0.9)]
+    assert [end.example / effects(result).example for end in few] == pytest.approx(ends)
 
 
 @pytest.mark.parametrize("difference", [0.0, 0.02, 0.05])
