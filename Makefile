@@ -50,7 +50,7 @@ MUTANTS ?= 300
 mutation: setup-dev
 	$(BIN)/python -m tests.mutation $(MUTANTS)
 
-# EXAMPLES: malformed inputs for each of the readers in tests/fuzz/targets.py (7,000 take about an hour of one core)
+# EXAMPLES: malformed inputs for each of the readers in tests/fuzz/targets.py (7,000 take about half an hour of one core)
 EXAMPLES ?= 7000
 fuzz: setup-dev
 	$(BIN)/python -m tests.fuzz $(EXAMPLES)
