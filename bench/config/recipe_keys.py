@@ -53,7 +53,7 @@ include_num_input_tokens_seen length_column_name local_rank log_level log_level_
 logging_first_step logging_nan_inf_filter logging_steps logging_strategy name no_cuda overwrite_cache
 overwrite_output_dir pad_to_max_length past_index per_device_eval_batch_size preprocessing_num_workers project
 push_to_hub ray_scope remove_unused_columns run_name save_safetensors save_steps save_strategy save_total_limit
-skip_memory_metrics task_name use_auth_token use_cpu use_fast_tokenizer wandb_project
+skip_memory_metrics task_name trackio_space_id use_auth_token use_cpu use_fast_tokenizer wandb_project
 """
 IGNORED = frozenset(QUIET.split())
 # Keys that the project itself declared and never read.

@@ -51,7 +51,8 @@ def read_course(folder: Path, size: str = LARGEST) -> Table:
     distinct = {name: np.unique(values, return_index=True) for name, values in hashes.items()}
     negative, positive = (values for values, _ in distinct.values())
     both = np.intersect1d(negative, positive, assume_unique=True)
-    single = {name: (values, first, ~np.isin(values, both)) for name, (values, first) in distinct.items()}
+    # Without `kind`, numpy 2.0 raises OverflowError for whole numbers of 64 bits without a sign.
+    single = {name: (values, first, ~np.isin(values, both, kind="sort")) for name, (values, first) in distinct.items()}
     usable = np.concatenate([values[alone] for values, _, alone in single.values()])
     limit = np.partition(usable, MAX_ROWS - 1)[MAX_ROWS - 1] if len(usable) > MAX_ROWS else np.iinfo(np.uint64).max
     columns: dict[str, list[Any]] = {"text": [], "label": []}

@@ -151,6 +151,7 @@ def test_rows_in_memory_that_cannot_be_used(rows: object, problem: str) -> None:
 
 
 def test_an_excel_workbook_is_read_like_csv(tmp_path: Path) -> None:
+    pytest.importorskip("python_calamine")
     rows = [["text", "label", None, "score"], *([*row, None, 1.5] for row in FRAME.values.tolist())]
     rows.insert(2, [None, None, None, None])
     (tmp_path / "rows.xlsx").write_bytes(workbook({"Empty": [], "Rows": rows, "Notes": [["x"]]}))
@@ -181,6 +182,7 @@ FAR = '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"
     ],
 )
 def test_workbooks_that_cannot_be_used(tmp_path: Path, content: bytes, problem: str) -> None:
+    pytest.importorskip("python_calamine")
     (tmp_path / "rows.xlsx").write_bytes(content)
     with pytest.raises(DataError, match=problem):
         read_table(tmp_path / "rows.xlsx")

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import transformers
+from packaging.version import Version
 
 from bench.config.request import make_request
 from bench.jobs import CellJob
@@ -44,6 +46,8 @@ def test_the_golden_trajectory(run_here: Run) -> None:
     """The losses of a fixed cell. If they change on purpose, raise TRAINER_VERSION and write the file again."""
     from bench.jobs import TRAINER_VERSION
 
+    if Version(transformers.__version__) < Version("5.3"):
+        pytest.skip("these versions of transformers draw other heads from a seed")
     result = losses(cells(run_here(methods="dimp"))["dimp"])
     golden = json.loads(GOLDEN.read_text())
     assert golden["trainer_version"] == TRAINER_VERSION
