@@ -209,7 +209,8 @@ class Reader:
         """A role's rows without the labels to leave out. Filters apply to every role but the generated one."""
         left_out, n_classes = self.leave_out, len(self.spec.labels)
         own = role if self._own(role) else ""
-        rows = checked_rows(table, columns, (*self.spec.labels, *left_out), self.spec.clean_label, own)
+        others = " and ".join(option_name(other) for other in USER_ROLES if other not in self.places)
+        rows = checked_rows(table, columns, (*self.spec.labels, *left_out), self.spec.clean_label, own, others)
         if own and by_position(table, columns.label, self.spec.labels):
             order = join_names(f"{number} is {label}" for number, label in enumerate(self.spec.labels))
             self.notes.append(f"the {role} labels in {table.origin} are numbers, read in the task's order: {order}")

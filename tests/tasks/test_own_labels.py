@@ -13,6 +13,7 @@ from tasks import DataError, load
 from tasks.findings import Level
 from tasks.loading.labels import label_findings, labels_in
 from tasks.reading import Columns, Reading, parsed_labels, parsed_names, typed_names
+from tasks.roles import Role
 from tasks.sources.memory import table_of
 from tasks.sources.table import Table
 from tests.tasks.own_files import GENERATED, REAL, TEST, Rows, read
@@ -148,6 +149,16 @@ def test_names_are_read_as_they_are_proposed(names: list[str]) -> None:
 
 def test_lines_separate_names_too() -> None:
     assert parsed_names("a\nb, c\r\n") == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("roles", "hint"), [(["generated"], "give --real and --test too$"), (["generated", "test"], "give --real too$")]
+)
+def test_rows_beside_those_of_a_named_task(roles: list[Role], hint: str) -> None:
+    """The task's labels are not those of a user who left out an option."""
+    rows: Any = table_of([{"text": "a", "label": "bad"}, {"text": "b", "label": "good"}], "generated")
+    with pytest.raises(DataError, match=f"'bad' is not one of .*; for rows of another task, {hint}"):
+        load("twitter", places=dict.fromkeys(roles, rows))
 
 
 def test_a_label_of_many_digits_is_no_position(tmp_path: Path) -> None:
