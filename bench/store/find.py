@@ -100,11 +100,16 @@ def find(root: Path, name: str) -> Path:
 
 def told_apart(cells: Sequence[Path], specs: Mapping[Path, Mapping[str, Any]]) -> list[str]:
     """The ids of cells of one title, each with its values of the settings in which they differ."""
-    flat = {folder: flatten(specs.get(folder, {})) for folder in cells}
-    keys = [key for key in dict.fromkeys(key for one in flat.values() for key in one) if key.partition(".")[0] in TOLD]
-    differing = [key for key in keys if len({str(one.get(key)) for one in flat.values()}) > 1][:MOST_TOLD]
-    values = (", ".join(f"{key.rpartition('.')[2]} {flat[folder].get(key)}" for key in differing) for folder in cells)
+    values = differences([specs.get(folder, {}) for folder in cells])
     return [f"{folder.name}{f' ({words})' if words else ''}" for folder, words in zip(cells, values, strict=True)]
+
+
+def differences(specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Of each of several cells, its values of the settings in which they differ: `lr 0.001, updates 48`."""
+    flat = [flatten(spec) for spec in specs]
+    keys = [key for key in dict.fromkeys(key for one in flat for key in one) if key.partition(".")[0] in TOLD]
+    differing = [key for key in keys if len({str(one.get(key)) for one in flat}) > 1][:MOST_TOLD]
+    return [", ".join(f"{key.rpartition('.')[2]} {one.get(key)}" for key in differing) for one in flat]
 
 
 def readable_specs(folders: Iterable[Path]) -> dict[Path, dict[str, Any]]:

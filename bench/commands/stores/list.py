@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import methods as registry
 from bench.errors import UserError
 from bench.leaderboard.method_facts import facts
 from bench.store.files import read_json
+from bench.store.find import differences
 from bench.store.folders import State, failure, state, state_word
 from bench.store.layout import DONE
 from bench.store.schemas import Metrics, NamedSpec
@@ -98,17 +100,41 @@ def cells(root: Path, failed: bool) -> Iterator[str]:
 
 
 def cell_lines(root: Path, failed: bool) -> Iterator[str]:
-    """`cells`, and nothing if there is none."""
-    for path in sorted(root.glob("[!.]*/*/*/spec.json"), key=lambda path: path.parts):
-        present = state(path.parent)
+    """`cells`, and nothing if there is none. Cells of one title have the settings in which they differ."""
+    folders = sorted((path.parent for path in root.glob("[!.]*/*/*/spec.json")), key=lambda folder: folder.parts)
+    specs, problems = dict[Path, dict[str, Any]](), dict[Path, str]()
+    for folder in folders:
+        try:
+            specs[folder] = read_json(folder / "spec.json", NamedSpec)
+        except (UserError, OSError) as error:
+            problems[folder] = str(error)
+    apart = settings_apart(specs)
+    for folder in folders:
+        present = state(folder)
         if failed and present is not State.FAILED:
             continue
         try:
-            spec = read_json(path, NamedSpec)
-            title = f"{spec['task_ref']} {spec['label']} seed {spec['seed']}{detail(path.parent, present)}"
+            words = problems.get(folder) or f"{seed_title(specs[folder])}{apart[folder]}{detail(folder, present)}"
         except (UserError, OSError) as error:
-            title = str(error)
-        yield f"{state_word(path.parent, present):10} {path.parent}  {title}"
+            words = str(error)
+        yield f"{state_word(folder, present):10} {folder}  {words}"
+
+
+def settings_apart(specs: Mapping[Path, Mapping[str, Any]]) -> dict[Path, str]:
+    """Of each cell, the settings in which it differs from others of its title: ` (lr 0.001)`; mostly empty."""
+    alike = defaultdict[str, list[Path]](list)
+    for folder, spec in specs.items():
+        alike[seed_title(spec)].append(folder)
+    words = dict.fromkeys(specs, "")
+    for group in alike.values():
+        found = differences([specs[folder] for folder in group]) if len(group) > 1 else []
+        words |= {folder: f" ({text})" for folder, text in zip(group, found, strict=False) if text}
+    return words
+
+
+def seed_title(spec: Mapping[str, Any]) -> str:
+    """What a cell is called in the list: `twitter ce seed 0`."""
+    return f"{spec['task_ref']} {spec['label']} seed {spec['seed']}"
 
 
 def detail(folder: Path, present: State) -> str:
