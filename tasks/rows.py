@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,8 +21,20 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-PUNCTUATION = re.compile(r"[^\w\s]|_")
-ZERO_WIDTH = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+EMOJI = "\u2190-\u2bff\U0001f000-\U0001faff"  # and arrows and other symbols
+ZERO_WIDTH = re.compile("[\ufe0e\ufe0f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+
+
+@functools.cache
+def marks() -> str:
+    """The combining marks of Unicode, such as the vowel signs of Hindi, as ranges in a class of a regular expression.
+
+    They are parts of words, which `\\w` does not say.
+    """
+    codes = [code for code in range(0x300, 0x1E950) if unicodedata.category(chr(code)).startswith("M")]
+    starts = [code for code, before in zip(codes, [0, *codes], strict=False) if code != before + 1]
+    ends = [code for code, after in zip(codes, [*codes[1:], 0], strict=True) if code != after - 1]
+    return "".join(f"{chr(start)}-{chr(end)}" for start, end in zip(starts, ends, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +90,11 @@ class Rows:
     def near_keys(self) -> list[str]:
         """n texts as in `keys`, without punctuation and zero-width characters. Rows of equal near keys are near copies.
 
-        A text of punctuation alone keeps its key.
+        Vowel signs and other marks are parts of words, and emoji count too. A text of punctuation alone keeps its key.
         """
+        punctuation = re.compile(rf"[^\w\s{marks()}{EMOJI}]|_")
         shown = (ZERO_WIDTH.sub("", key) for key in self.keys)
-        parts = ([" ".join(PUNCTUATION.sub(" ", part).split()) for part in key.split("\n")] for key in shown)
+        parts = ([" ".join(punctuation.sub(" ", part).split()) for part in key.split("\n")] for key in shown)
         return ["\n".join(near) if any(near) else key for near, key in zip(parts, self.keys, strict=True)]
 
     @cached_property

@@ -23,11 +23,11 @@ from bench.execution.encoder_checks import add_notes, check_encoders
 from bench.execution.engines import Engine
 from bench.execution.limits import limits, require_device, require_limits
 from bench.execution.prepare import (
-    cells_without_model,
     damaged,
     done_again,
     keep_models,
     make_queue,
+    models_amiss,
     prepare_store,
     score_checkers_only,
     to_compute,
@@ -144,7 +144,7 @@ def run_here(
         others.send_rest()
         progress, early, stopped = execute(plan, manifest, engine, options, others, say, show)
         result.failures = progress.failures()
-        titles = cells_without_model(plan)  # before --save-models best removes models of this run
+        amiss = models_amiss(plan)  # before --save-models best removes models of this run
         result.interrupted = progress.queue.closed and not result.ok
         covered, last = (manifest, "leaderboard") if early is None else early.covered(stopped is not None)
         if not plan.smoke:
@@ -152,14 +152,14 @@ def run_here(
             result.leaderboard = last_report(covered, plan.root, options)
             if options.save_models == "best" and stopped is None and not result.interrupted:
                 shown = read_json(options.reports / "leaderboard.json")
-                for line in keep_best(covered, shown, plan.root, models(plan) - earlier):
+                for line in keep_best(covered, shown, plan.root, (models(plan) - earlier) & progress.own):
                     say(line)
             progress.note(log_report(options.track, covered, options.reports))
         others.send_rest()
         result.failures |= others.unsent
     progress.finish(f"{last}: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
-    if titles:
-        say(without_model(titles))
+    for problem, titles in amiss.items():
+        say(done_otherwise(problem, titles))
     if stopped is not None:
         raise stopped
     return result
@@ -172,19 +172,21 @@ def last_report(covered: dict[str, Any], store: Path, options: Options) -> Path:
     return written
 
 
-def without_model(titles: Sequence[str]) -> str:
-    """The line on cells that were done before and have no model."""
+def done_otherwise(problem: str, titles: Sequence[str]) -> str:
+    """The line on cells that were done before, without the model that was asked for."""
     names = f"{', '.join(titles[:TITLES])}{', ...' * (len(titles) > TITLES)}"
-    return f"{plural(len(titles), 'cell')} done before, without a model (--force trains again): {names}"
+    return f"{plural(len(titles), 'cell')} done before, {problem} (--force trains again): {names}"
 
 
 def require_usable(requests: Request | Sequence[Request], options: Options, engine: Engine) -> None:
-    """Raise UserError for a store that the engine cannot use, or a precision for which this machine lacks a GPU."""
+    """Raise UserError for a store or an option that the engine cannot use, or a precision that needs a GPU."""
     if copy_of(options.out) is not None and not engine.remote:
         raise UserError(
             f"engine {options.engine} works in a folder that all machines see: run with --out FOLDER, and send it with "
             "`bench merge FOLDER --out` and the address"
         )
+    if options.cell_timeout is not None and not engine.timed:
+        raise UserError("--cell-timeout has no effect under torchrun, which ends all ranks or none; leave it out")
     asked = [requests] if isinstance(requests, Request) else requests
     if engine.here and any(request.settings.precision == "fp16" for request in asked) and not gpus():
         raise UserError("precision=fp16 needs a GPU; on a CPU use --set precision=bf16")

@@ -14,9 +14,11 @@ from bench.planning.order import ranks
 from bench.planning.plan import Plan
 from bench.planning.requirements import REQUIREMENTS, Checker
 from bench.remote.opened import bytes_there, forgot
+from bench.store.files import read_json
 from bench.store.folders import State, adopt, failure, forget, state
 from bench.store.integrity import damage
 from bench.store.layout import DONE, MODEL, MODEL_FILES, SavedModels
+from tasks.errors import join_names
 
 
 def keep_models(plan: Plan, keep: SavedModels) -> None:
@@ -44,16 +46,24 @@ def score_checkers_only(plan: Plan) -> None:
     plan.jobs.update({job.id: replace(job, score=False) for job in others})
 
 
-def cells_without_model(plan: Plan) -> list[str]:
-    """The titles of cells that should have saved a model but were finished without one, in an earlier run."""
-    return [plan.jobs[identity].title for identity in plan.cells if lacks_model(plan.jobs[identity])]
+def models_amiss(plan: Plan) -> dict[str, list[str]]:
+    """What is wrong with the models of cells that an earlier run finished, and the titles of these cells."""
+    found: dict[str, list[str]] = {}
+    for job in (plan.jobs[identity] for identity in plan.cells):
+        if problem := model_problem(job):
+            found.setdefault(problem, []).append(job.title)
+    return found
 
 
-def lacks_model(job: Job) -> bool:
-    """Whether a cell is done without the model that it should have saved."""
+def model_problem(job: Job) -> str:
+    """What a finished cell has in place of the model that it should save; empty if there is nothing to say."""
     if not isinstance(job, CellJob) or job.keep is None or state(job.folder) is not State.DONE:
-        return False
-    return not any((job.folder / MODEL / name).exists() for name in MODEL_FILES[job.keep])
+        return ""
+    if not any((job.folder / MODEL / name).exists() for name in MODEL_FILES[job.keep]):
+        return "without a model"
+    # Names of labels are in no id, since no result depends on them.
+    named = read_json(job.folder / "spec.json").get("labels")
+    return "" if named == job.spec_json.get("labels") else f"with a model of the labels {join_names(named or ())}"
 
 
 def prepare_store(plan: Plan, options: ExecutionArguments) -> None:

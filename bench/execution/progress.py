@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from bench.execution.counts import Counts, Row
 from bench.execution.queue import SETTLED, Queue
@@ -50,6 +51,7 @@ class Progress:
         self.on_pulse: list[Callable[[], None]] = []  # called with each pulse
         self.workers, self.trainings, self.spent = workers, 0, 0.0  # trainings of this run, and their seconds
         self.noted: set[str] = set()
+        self.own: set[Path] = set()  # folders of the jobs that this run did
         self.nodes: Mapping[str, int] = {}  # jobs that run on each machine, of an engine of several machines
         self.lines = True  # whether each finished cell gets a line; a live table replaces the lines
         self.warned = False
@@ -60,6 +62,8 @@ class Progress:
     def tell(self, job: Job, state: State, outcome: Outcome | None) -> None:
         """Count a job that ended, and print it if it is a cell or failed. Raises FailFast."""
         here = outcome is not None and outcome.seconds > 0
+        if state is State.DONE and here:
+            self.own.add(job.folder)
         if state is State.DONE and isinstance(job, CellJob | DynamicsJob) and outcome is not None and here:
             self.trainings += 1
             self.spent += outcome.seconds

@@ -21,7 +21,9 @@ from bench.store.schemas import Imported, SeedsRead
 
 IMPORTED = ".imported"
 CHECKER = "checker"  # the precomputed tables that are results of a training, as cells are
-TIMES = ("timing.json", VERSIONS, "log.txt")  # files that differ between two computations of the same cell
+# Files that may differ between two computations of one id: times and versions, names as they were typed (what they name
+# is in the id), and the final scores of generated rows, which --final-scores leaves out.
+NO_RESULTS = ("timing.json", VERSIONS, "log.txt", "spec.json", "train_scores.parquet")
 
 
 @dataclass
@@ -76,9 +78,9 @@ def copy(folder: Path, source: Path, target: Path, done: Transfer) -> None:
 
 
 def difference(one: Path, other: Path) -> str:
-    """The first result in which two finished folders of one id differ; empty if they agree. Times are no results."""
+    """The first result in which two finished folders of one id differ; empty if they agree."""
     ours, theirs = (read_json(folder / DONE).get(DIGESTS, {}) for folder in (one, other))
-    names = sorted((ours.keys() | theirs.keys()) - {*TIMES})
+    names = sorted((ours.keys() | theirs.keys()) - {*NO_RESULTS})
     return next((name for name in names if ours.get(name) != theirs.get(name)), "")
 
 

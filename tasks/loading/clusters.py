@@ -30,9 +30,12 @@ GROUP = "group"  # also names clusters, unless its few values are those of an at
 FEWEST_GROUPS = 30
 
 
-def with_clusters(rows: Rows, notes: list[str]) -> Rows:
-    """The test rows with their clusters, numbered from 0, if some cluster has two rows; a note says so."""
-    column = column_of(rows, notes)
+def with_clusters(rows: Rows, notes: list[str], drawn_from: Rows) -> Rows:
+    """The test rows with their clusters, numbered from 0, if some cluster has two rows; a note says so.
+
+    `drawn_from`: the rows that the test was drawn from, which decide whether a column names clusters.
+    """
+    column = column_of(drawn_from, notes)
     names = rows.keys if column is None else named(rows.columns[column], column, notes)
     _, first, codes = np.unique(np.array(names, dtype=object), return_index=True, return_inverse=True)
     count = len(first)
@@ -107,11 +110,11 @@ def cluster_names(cells: Sequence[Any]) -> list[str]:
     return [label_name(cell, None) or "" for cell in cells]
 
 
-def taught_clusters(data: TaskData) -> Iterator[Finding]:
-    """Findings on tested rows whose cluster real or generated rows have too."""
+def taught_clusters(data: TaskData, drawn_from: Rows) -> Iterator[Finding]:
+    """Findings on tested rows whose cluster real or generated rows have too; `drawn_from` as in `with_clusters`."""
     tested_role = "real" if data.folds else "test"
     test = data.roles[tested_role]
-    if (column := column_of(test, [])) is None:
+    if (column := column_of(drawn_from, [])) is None:
         return
     tested = cluster_names(test.columns[column])
     for role in {"generated", "real"} - {tested_role}:

@@ -49,6 +49,7 @@ def load_task(
     rows = reader.rows()
     spec, notes, prefix = reader.spec, reader.notes, reader.error_prefix  # the spec with the labels of the rows
     drop_copies = reading_of(readings, "").drop_copies
+    drawn_from = rows.get("test", rows.get("held", rows["real"]))
     held, pool, folds = division(reader, rows, test_size, folds, drop_copies)
     default_test = min(spec.sizes.test, len(held))
     size = default_test if test_size == "default" else test_size
@@ -60,7 +61,7 @@ def load_task(
         generated=next(iter(generations.values()), generated),
         generations=generations,
         pool=pool,
-        test=held if folds else with_clusters(_test(spec, prefix, held, size), notes),
+        test=held if folds else with_clusters(_test(spec, prefix, held, size), notes, drawn_from),
         validation=_validation(rows.get("validation"), set(held.keys), prefix, notes),
         notes=tuple(notes),
         about=(reader.block.about or "") if not places else "",
@@ -73,7 +74,7 @@ def load_task(
         folds=folds,
     )
     _check_classes(data)
-    return replace(data, findings=(*reader.findings, *data_findings(data)))
+    return replace(data, findings=(*reader.findings, *data_findings(data, drawn_from)))
 
 
 def load_to_train(name: str | Path, places: Mapping[Role, str | Table], readings: Readings = USUAL) -> TaskData:

@@ -8,6 +8,7 @@ which is 0.99. What is compared is counted exactly, so every near duplicate that
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.rows import Rows
+from tasks.rows import Rows, marks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,9 +31,9 @@ NEIGHBOURS = 4  # of a band, so many texts are compared with each one; without a
 FEW_TEXTS = 400  # all pairs of so few are compared, which is faster than to import the library
 MOST_TEXTS = 50_000  # more are not compared: 50,000 texts of 25 words take about 6 s
 MOST_WORDS = 5_000  # of a text
-# Words; scripts that are written without spaces go by characters.
-UNSPACED = "぀-ヿ㐀-鿿豈-﫿"
-WORDS = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
+UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # Thai to Khmer, Japanese, Chinese
+)
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,20 @@ def similar(texts: list[str]) -> list[tuple[int, int]]:
     return [(one, other) for one, other in likely if jaccard(words[one], words[other]) >= SHARED]
 
 
+@functools.cache
+def word() -> re.Pattern[str]:
+    """A word, or a character of a script that is written without spaces."""
+    return re.compile(rf"[{UNSPACED}]|(?:[^\W{UNSPACED}]|[{marks()}])+")
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, in order; scripts that are written without spaces go by characters."""
+    return word().findall(text)
+
+
 def pairs_of_words(text: str) -> set[bytes]:
     """The pairs of neighbouring words of a normalised text; a text of one word is that word."""
-    words = WORDS.findall(text)[:MOST_WORDS]
+    words = words_of(text)[:MOST_WORDS]
     return {f"{one} {other}".encode() for one, other in itertools.pairwise(words)} or {text.encode()}
 
 

@@ -20,8 +20,11 @@ STAND_INS = frozenset({"nan", "none", "null", "n/a", "na", "<na>", "nat", "#n/a"
 MOST_RARE = 5  # classes that a finding names
 
 
-def data_findings(data: TaskData) -> Iterator[Finding]:
-    """The findings about the rows of a task. Near duplicates, which take time, are looked for in rows of the user."""
+def data_findings(data: TaskData, drawn_from: Rows) -> Iterator[Finding]:
+    """The findings about the rows of a task. Near duplicates, which take time, are looked for in rows of the user.
+
+    `drawn_from`: the rows that the test was drawn from.
+    """
     if sum(map(len, data.roles.values())) > MOST_ROWS:
         text = f"copies of rows between roles were not counted, because there are more than {MOST_ROWS:,} rows"
         yield Finding("copies", Level.CARE, "copies were not counted", text)
@@ -36,7 +39,7 @@ def data_findings(data: TaskData) -> Iterator[Finding]:
             yield from _repeats(what, rows)
             yield from _stand_ins(what, rows)
         yield from _identical_sides(what, rows, data.spec.labels)
-    yield from taught_clusters(data)
+    yield from taught_clusters(data, drawn_from)
     yield from _rare_classes(data)
     yield from absent_classes(data)
 

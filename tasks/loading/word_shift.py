@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from tasks.loading.near_duplicates import WORDS
+from tasks.loading.near_duplicates import words_of
 from tasks.rows import Rows
 
 ALPHA = 0.05  # chance that some word is listed although no word's frequency differs (Bonferroni over all words)
@@ -48,11 +48,6 @@ def word_shift(generated: Rows, real: Rows) -> WordShift:
         return tuple((word, ours[word] / n, theirs[word] / m) for word in beyond)
 
     return WordShift(covered, listed(1), listed(-1))
-
-
-def words_of(key: str) -> list[str]:
-    """The words of a normalised text."""
-    return WORDS.findall(key)
 
 
 def score(a: int, n: int, b: int, m: int) -> float:

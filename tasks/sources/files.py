@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz")
+MAX_LINE = 2**20  # characters of a line that are read to tell rows from a card
 MAX_VALUES = 2**26  # of a Parquet file of rows: 67 million cells, which are 3 GB as Python's objects
 
 
@@ -49,11 +50,22 @@ def label_names_of(card: Path) -> tuple[str, ...] | None:
     try:
         content = json.loads(card.read_text("utf-8"))
     except (ValueError, RecursionError) as error:
+        if _has_lines(card):
+            return None  # rows, as JSON lines, under the name of a card
         raise DataError(f"{card}: not valid JSON: {error}") from None
     names = content.get("label_names") if isinstance(content, dict) else None
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise DataError(f"{card}: label_names must be a list of names")
     return tuple(names) if names else None
+
+
+def _has_lines(path: Path) -> bool:
+    """Whether the first line of a file is a whole JSON object."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        try:
+            return isinstance(json.loads(file.readline(MAX_LINE)), dict)
+        except (ValueError, RecursionError):
+            return False
 
 
 def _read_parquet(path: Path) -> Table:

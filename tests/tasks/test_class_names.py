@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import DataError, load
+from tasks.sources.files import read_table
 from tests.tasks.task_files import write_parquet
 
 ORDER = ("negative", "positive")
@@ -87,6 +88,16 @@ def test_a_card_names_the_numbers_of_a_folder_too(tmp_path: Path, monkeypatch: p
     data = load("files", places={role: str(tmp_path / role) for role in SIZES})
     assert data.spec.labels == ORDER
     assert_not_crossed(data)
+
+
+def test_rows_may_be_in_a_file_with_the_name_of_a_card(tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text('{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}\n')
+    (tmp_path / "rows.csv").write_text("text,label\na,x\n")
+    assert len(read_table(tmp_path / "dataset.json")) == 2
+    assert len(read_table(tmp_path / "rows.csv")) == 1
+    (tmp_path / "dataset.json").write_text('{"label_names": [')
+    with pytest.raises(DataError, match="not valid JSON"):
+        read_table(tmp_path / "rows.csv")
 
 
 def test_names_in_the_file_count_more_than_a_card(tmp_path: Path) -> None:

@@ -74,6 +74,14 @@ def test_a_group_of_few_values_is_an_attribute(load):
     assert len(np.unique(data.test.hidden["cluster"])) == 40
 
 
+def test_the_rows_that_the_test_is_drawn_from_say_what_a_group_is(load):
+    """They have 45 authors and the half that tests has fewer than 30: its rows counted as independent."""
+    data = load([], folds=0, real_rows=600, real={"group": [f"author {i // 2 % 45}" for i in range(600)]})
+    assert 1 < len(set(data.test.columns["group"])) < 30
+    assert len(np.unique(data.test.hidden["cluster"])) == len(set(data.test.columns["group"]))
+    assert not any("too few" in note for note in data.notes)
+
+
 def test_hashes_do_not_depend_on_clusters(load):
     texts = ["a", "b", "c", "d"]
     plain, clustered = load(texts), load(texts, cluster=[1, 1, 2, 2])
@@ -221,7 +229,7 @@ def test_one_long_text_costs_its_length_once():
     keys = np.unique(np.array([text[:9] for text in texts]), return_inverse=True)[1]
     rows.near_keys  # noqa: B018  # reads the text once
     tracemalloc.start()
-    clusters, notes = with_clusters(rows, []).hidden["cluster"], []
+    clusters, notes = with_clusters(rows, [], rows).hidden["cluster"], []
     left = without_repeats(rows, notes)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

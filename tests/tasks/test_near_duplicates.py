@@ -17,6 +17,7 @@ from tasks.loading.near_duplicates import (
     near_duplicates,
     pairs_of_words,
     similar,
+    words_of,
 )
 from tasks.loading.word_shift import word_shift
 from tasks.rows import Rows
@@ -77,6 +78,11 @@ def test_texts_without_pairs_of_words(text: str) -> None:
 def test_scripts_without_spaces_go_by_characters() -> None:
     text = "この商品はとても便利で、家族みんなが毎日使っています"
     assert similar([text, text.replace("毎日", "毎朝"), "面白い映画でしたが少し長いと思います"]) == [(0, 1)]
+
+
+def test_marks_are_parts_of_words() -> None:
+    assert words_of("यह फिल्म अच्छी") == ["यह", "फिल्म", "अच्छी"]
+    assert words_of("한국어 좋아요, ok") == ["한국어", "좋아요", "ok"]
 
 
 def test_too_many_rows_are_not_compared() -> None:

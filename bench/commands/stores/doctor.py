@@ -102,7 +102,7 @@ def mend(root: Path, findings: list[Finding]) -> Iterator[str]:
         for finding in findings:
             if finding.path.is_file():
                 finding.path.unlink()
-            elif state(finding.path) is not State.STALE and not misplaced(finding.path):
+            elif examine(finding.path) is None:
                 continue
             else:
                 shutil.rmtree(finding.path, ignore_errors=True)

@@ -44,6 +44,7 @@ class Engine:
 
     rounds: ClassVar[bool] = True  # whether `execute` may be called again in the same process
     here: ClassVar[bool] = True  # whether cells are trained on this machine, which then needs the devices
+    timed: ClassVar[bool] = True  # whether it ends a training after --cell-timeout
     remote: ClassVar[bool] = True  # whether it asks the queue before each job, as a remote store needs
 
     def require(self) -> None:

@@ -6,9 +6,11 @@ import contextlib
 import importlib.util
 import math
 import os
+import signal
 import socket
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.errors import UserError
@@ -64,7 +66,8 @@ def connect(address: str, *, cpus: float = 1, gpus: int = 0) -> None:
     starts = place in ("", "local")
     for attempt in range(ATTEMPTS if starts else 1):
         try:
-            ray.init(address=place or "local", **quiet, **(own if starts else {}))
+            with own_signals():
+                ray.init(address=place or "local", **quiet, **(own if starts else {}))
             return
         except Exception as error:  # Ray raises RuntimeError, ConnectionError, ValueError and its own
             ray.shutdown()
@@ -75,6 +78,17 @@ def connect(address: str, *, cpus: float = 1, gpus: int = 0) -> None:
             raise UserError(
                 f"engine ray: {place or 'Ray on this machine'} cannot be used: {why}{text[:400]}"
             ) from error
+
+
+@contextlib.contextmanager
+def own_signals() -> Iterator[None]:
+    """Keep the handler of SIGTERM: that of Ray would end the run without its report."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def nodes() -> dict[str, dict[str, Any]]:

@@ -46,6 +46,7 @@ class Torchrun(Engine):
     """The processes that torchrun started train each cell together, each a part of its batches."""
 
     rounds = False
+    timed = False
 
     def require(self) -> None:
         if not launched():

@@ -82,8 +82,13 @@ class Reader:
         except UserError as error:
             return Absent(failed=False, cause=str(error))
         except FileNotFoundError:
+            pass
+        else:
+            return self.done(folder, name, needs, score)
+        try:
             return self.absent(folder, needs)
-        return self.done(folder, name, needs, score)
+        except UserError as error:  # a damaged error.json
+            return Absent(failed=False, cause=str(error))
 
     def absent(self, folder: Path, needs: list[str]) -> Absent:
         """A cell that is not finished."""

@@ -112,6 +112,16 @@ def work(tiny_encoder: Path, root: Path, seeds: int) -> int:
     return executed
 
 
+def test_a_run_knows_which_cells_it_trained(tiny_encoder: Path, tmp_path: Path) -> None:
+    """`--save-models best` removes models of these alone, not those that another run saves meanwhile."""
+    plan = make_plan(make_request(methods="ce,focal", seeds=1, encoder=str(tiny_encoder), preset="smoke"), tmp_path)
+    here, elsewhere = (plan.jobs[identity] for identity in plan.cells)
+    watcher = Progress(plan, make_queue(plan), 2, lambda line: None, fail_fast=False, command="")
+    watcher.tell(here, State.DONE, Outcome(here.id, State.DONE, {"accuracy": 0.5}, seconds=1.0))
+    watcher.tell(elsewhere, State.DONE, None)
+    assert watcher.own == {here.folder}
+
+
 def test_twice_the_cells_are_twice_the_work(tiny_encoder: Path, tmp_path: Path) -> None:
     """Work is counted, not timed: a look at every job for each finished one would make it four times as much."""
     few, many = (work(tiny_encoder, tmp_path / str(seeds), seeds) for seeds in (20, 40))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -178,6 +179,14 @@ def test_a_wrong_setting_is_said_within_seconds(settings: dict[str, str], messag
     with pytest.raises(UserError, match=message):
         engines.chosen("ray", settings)
     assert time.monotonic() - began < 30
+
+
+def test_the_handler_of_sigterm_is_that_of_the_run() -> None:
+    """With Ray's own, a run that is ended leaves without its report, with another exit code."""
+    before = signal.getsignal(signal.SIGTERM)
+    with ray_cluster.own_signals():
+        signal.signal(signal.SIGTERM, lambda *_: None)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from bench import data_parallel
 from bench.config.request import make_request
 from bench.errors import UserError
 from bench.execution import engines
+from bench.execution.grid import Options, require_usable
 from bench.execution.prepare import keep_models
 from bench.planning.planner import make_plan
 from bench.store.files import read_json
@@ -213,6 +214,8 @@ def test_workers_and_torchrun_exclude_each_other(monkeypatch: pytest.MonkeyPatch
     assert engine.count(None) == 4
     with pytest.raises(UserError, match="--workers"):
         engine.count(2)
+    with pytest.raises(UserError, match="--cell-timeout has no effect under torchrun"):
+        require_usable([], Options(cell_timeout=5), engine)
 
 
 def test_parts_of_a_batch_are_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from bench.store.files import write_json
 from bench.store.folders import finish
 from bench.store.manifest import joined
 from bench.store.merge import merged
+from bench.store.transfer import difference
 from tests.bench.leaderboard.fake_store import FakeStore
 
 
@@ -124,6 +125,19 @@ def finished_as(store, path, **changed):
     metrics = json.loads((folder / "metrics.json").read_text())
     (folder / "metrics.json").unlink()
     finish(folder, {**metrics, **changed})
+
+
+def test_names_as_typed_and_final_scores_are_no_other_results(tmp_path):
+    a, b = (part(tmp_path, name, (0,)) for name in "ab")
+    path = a.section["methods"][0]["cells"]["0"]
+    for store, encoder in ((a, "/home/one/minilm"), (b, "minilm")):
+        store.put(path, "spec.json", {"encoder": encoder, "code": "1:abc"})
+        store.put(path, "train_scores.parquet", {"id": [1], "of": encoder})
+        finished_as(store, path)
+    assert difference(a.root / path, b.root / path) == ""
+    b.put(path, "weights.parquet", {"id": [1]})
+    finished_as(b, path)
+    assert difference(a.root / path, b.root / path) == "weights.parquet"
 
 
 def test_a_cell_of_other_results_in_two_stores_is_noted(tmp_path):

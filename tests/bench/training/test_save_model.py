@@ -17,6 +17,7 @@ from transformers import AutoModelForSequenceClassification
 
 from bench.config.request import make_request
 from bench.encoders.checkpoints import outputs
+from bench.execution.prepare import model_problem
 from bench.jobs import CellJob
 from bench.planning.planner import make_plan
 from bench.precomputed.tokens import load
@@ -128,6 +129,15 @@ def test_a_removed_model_leaves_the_cell_done(tmp_path: Path, tiny_encoder: Path
         path.unlink()
     (cell.folder / MODEL).rmdir()
     assert state(cell.folder) is State.DONE
+
+
+def test_a_model_with_other_names_of_labels_is_said(tmp_path: Path, tiny_encoder: Path) -> None:
+    """Names are in no id: the cell stays done, and its model predicts the old names."""
+    cell = replace(trained(tmp_path, "full", tiny_encoder), keep="full")
+    assert model_problem(cell) == ""
+    renamed = replace(cell, spec_json={**cell.spec_json, "labels": ["bad", "good"]})
+    assert model_problem(renamed) == "with a model of the labels negative, positive"
+    assert model_problem(replace(renamed, keep=None)) == ""
 
 
 def test_the_command_says_which_cells_have_no_model(

@@ -130,6 +130,9 @@ def test_repair_removes_what_cannot_be_used_and_nothing_else(bench: Command, sto
     unfinished = store / "twitter" / "ce" / ("0123" * 5)
     unfinished.mkdir()
     (unfinished / "spec.json").write_text("{}")
+    failed = store / "twitter" / "ce" / ("4567" * 5)
+    failed.mkdir()
+    (failed / "error.json").write_text("")  # as after a loss of power
     (store / "photos" / "2024" / "june").mkdir(parents=True)  # no id: somebody else's
     (store / ".grids" / "torn.json").write_text("{")
     (store / ".looks").mkdir(exist_ok=True)
@@ -137,7 +140,7 @@ def test_repair_removes_what_cannot_be_used_and_nothing_else(bench: Command, sto
     (store / ".tensorboard" / "twitter" / "ce" / "run").mkdir(parents=True)
     repaired = bench("doctor", "--repair")
     assert repaired.returncode == 0, repaired.stdout
-    assert repaired.stdout.count("removed: ") == 4
+    assert repaired.stdout.count("removed: ") == 5
     assert metrics(store.parent).items() < before.items()
     assert len(metrics(store.parent)) == len(before) - 1
     assert (store / ".tensorboard" / "twitter" / "ce" / "run").is_dir()
