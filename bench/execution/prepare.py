@@ -67,14 +67,17 @@ def model_problem(job: Job) -> str:
 
 
 def prepare_store(plan: Plan, options: ExecutionArguments) -> None:
-    """Remove the results that are to be computed again, and take over those in a job's other folder."""
+    """Remove the results that are to be computed again, and take over those in a job's other folder.
+
+    So the result of a training that failed as a cell and has been done as a checker since is taken over.
+    """
     again = done_again(plan, options)
     for identity, job in plan.jobs.items():
         if identity in again:
             forget_everywhere(plan.root, job.folder)
             if job.other_folder is not None and options.force:
                 forget_everywhere(plan.root, job.other_folder)
-        elif job.other_folder is not None and state(job.folder) is not State.FAILED:
+        if job.other_folder is not None and state(job.folder) is not State.FAILED:
             adopt(job.other_folder, job.folder, plan.root)
 
 

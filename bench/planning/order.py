@@ -20,8 +20,16 @@ LAST = (math.inf, math.inf)
 
 
 def seed_numbers(plan: Plan) -> dict[str, int]:
-    """The number of each requested cell's seed, from 0, among the seeds of its request."""
-    return {identity: section.request.seeds.index(seed) for identity, (section, seed) in plan.cell_data.items()}
+    """The number of each requested cell's seed, from 0, among the seeds of its request in ascending order.
+
+    Manifests have them in this order too, whatever the order in which they were asked for.
+    """
+    sections = {id(section): section for section, _ in plan.cell_data.values()}
+    numbers = {
+        key: {seed: number for number, seed in enumerate(sorted(section.request.seeds))}
+        for key, section in sections.items()
+    }
+    return {identity: numbers[id(section)][seed] for identity, (section, seed) in plan.cell_data.items()}
 
 
 def ranks(plan: Plan, jobs: Iterable[Job]) -> dict[str, Rank]:

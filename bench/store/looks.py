@@ -1,7 +1,8 @@
 """Records at which numbers of seeds the verdicts of a table were read, so that later reports say so.
 
-A look is a report on all planned seeds of a grid, the advice on it, or a comparison. The leaderboards of a run that is
-not finished are none: whoever trains the seeds that were planned does not choose them by what was seen.
+A look is a report on all planned seeds of a grid, the advice on it, or a comparison, if two methods have all their
+cells: without, there is no verdict. The leaderboards of a run that is not finished are none: whoever trains the seeds
+that were planned does not choose them by what was seen.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.store.files import read_json, write_json
+from bench.store.layout import DONE
 from bench.store.manifest import section_key
 from bench.store.schemas import SeedsRead
 
@@ -31,11 +33,17 @@ def seeds_read(root: Path, section: Mapping[str, Any]) -> list[int]:
 
 
 def record_look(root: Path, manifest: Mapping[str, Any]) -> None:
-    """Note that the verdicts of a manifest are read now, with all its seeds. Raises OSError."""
+    """Note that the verdicts of a manifest are read now, with all its seeds, where it has any. Raises OSError."""
     for section in manifest["sections"]:
         count, known = len(section["seeds"]), seeds_read(root, section)
-        if count >= FEWEST_SEEDS and "so_far" not in section and count not in known:
+        if count >= FEWEST_SEEDS and "so_far" not in section and count not in known and has_verdicts(root, section):
             write_json(looks_file(root, section), {"seeds": sorted({*known, count})})
+
+
+def has_verdicts(root: Path, section: Mapping[str, Any]) -> bool:
+    """Whether two methods of a section have all their cells: others get no verdict."""
+    whole = (all((root / path / DONE).exists() for path in method["cells"].values()) for method in section["methods"])
+    return sum(whole) > 1
 
 
 def with_looks(roots: Sequence[Path], manifest: Mapping[str, Any]) -> dict[str, Any]:

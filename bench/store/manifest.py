@@ -122,9 +122,14 @@ def section_of_seeds(section: Mapping[str, Any], count: int) -> dict[str, Any]:
 
 
 def merge(known: dict[str, Any], section: Mapping[str, Any]) -> None:
-    """Add a later section of the same table to `known`: its methods and seeds; other entries replace the old ones."""
+    """Add a later section of the same table to `known`: its methods and seeds; other entries replace the old ones.
+
+    Planned looks end where the table has seeds after the last one: all seeds count then, and the looks were unplanned.
+    """
     known.update({name: value for name, value in section.items() if name not in GATHERED})
     known["seeds"] = sorted({*known["seeds"], *section["seeds"]})
+    if known.get("looks") and known["seeds"] and known["seeds"][-1] >= known["looks"][-1]:
+        del known["looks"]
     known["records"] = {**known.get("records", {}), **section.get("records", {})}
     for name, cells in section["checkers"].items():
         known["checkers"] = {**known["checkers"], name: {**known["checkers"].get(name, {}), **cells}}

@@ -2,11 +2,13 @@
 
 Cells are named by their content, so merging is a union of paths: sections with other data or training become tables of
 their own, and the leaderboard gives no verdict on cells from different environments. Only one difference would go
-unnoticed, and is refused here: other code of a method, whose cells would share a row.
+unnoticed, and is refused here: other code of a method, whose cells would share a row. One store may have such rows too:
+after `bench merge`, or where a method was edited between two grids.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +21,9 @@ from bench.store.manifest import joined, section_key, stored
 from bench.store.schemas import CodeSpec
 from bench.store.transfer import difference
 from tasks.errors import join_names, plural
+
+TRAIN_AGAIN = "train one of them again"
+REMEDY = f"{TRAIN_AGAIN}, or report both in one row with --allow-mixed"
 
 
 class Part(NamedTuple):
@@ -85,15 +90,40 @@ def conflicts(cells: Sequence[FinishedCell]) -> dict[str, list[str]]:
 
 def finished_cells(part: Part) -> Iterator[FinishedCell]:
     """The finished cells of a store."""
+    return (cell for cell in cells_of(part) if finished(cell.folder))
+
+
+def cells_of(part: Part) -> Iterator[FinishedCell]:
+    """The cells of a store that have a result, which may be damaged."""
     for section in part.manifest["sections"]:
         key = section_key(section)
         for entry in section["methods"]:
             for seed, path in entry["cells"].items():
-                if finished(part.root / path):
+                if (part.root / path / DONE).exists():
                     yield FinishedCell(key, section["task_ref"], entry["label"], seed, part.root / path)
 
 
-def refuse_mixed_code(cells: Sequence[FinishedCell]) -> None:
+def refuse_mixed_rows(root: Path, manifest: dict[str, Any], remedy: str = REMEDY) -> None:
+    """Raise UserError for a row of one store with cells of different code. `manifest`: that of the store.
+
+    Whether cells are damaged is examined in such rows alone, since all their files are read for it.
+    """
+    rows: dict[tuple[str, str], list[FinishedCell]] = {}
+    for cell in cells_of(Part(root, manifest)):
+        rows.setdefault(cell.row, []).append(cell)
+    for cells in rows.values():
+        if len({code_of(cell.folder) for cell in cells}) > 1:
+            refuse_mixed_code([cell for cell in cells if finished(cell.folder)], remedy)
+
+
+def code_of(folder: Path) -> str:
+    """The code that trained a cell; empty if its `spec.json` does not say it, as that of a damaged cell may not."""
+    with contextlib.suppress(UserError, OSError):
+        return str(read_json(folder / "spec.json", CodeSpec)["code"])
+    return ""
+
+
+def refuse_mixed_code(cells: Sequence[FinishedCell], remedy: str = REMEDY) -> None:
     """Raise UserError for a row with cells of different code, or with two different cells at one seed."""
     ids: dict[tuple[str, str, str], FinishedCell] = {}
     codes: dict[tuple[str, str], tuple[str, FinishedCell]] = {}
@@ -102,16 +132,15 @@ def refuse_mixed_code(cells: Sequence[FinishedCell]) -> None:
         known_code, first = codes.setdefault(cell.row, (code, cell))
         same_seed = ids.setdefault(cell.result, cell)
         if code != known_code:
-            raise mixed(first, cell, f"method code {known_code} and {code}")
+            raise mixed(first, cell, f"method code {known_code} and {code}", remedy)
         if cell.folder.name != same_seed.folder.name:
-            raise mixed(same_seed, cell, "code of the trainer or of a checker")
+            raise mixed(same_seed, cell, "code of the trainer or of a checker", remedy)
 
 
-def mixed(one: FinishedCell, other: FinishedCell, what: str) -> UserError:
+def mixed(one: FinishedCell, other: FinishedCell, what: str, remedy: str) -> UserError:
     """The error for two cells of one row that different code trained."""
     return UserError(
-        f"{one.task}, {one.label}: {one.folder} and {other.folder} were trained by different code ({what}); "
-        "train one of them again, or report both in one row with --allow-mixed"
+        f"{one.task}, {one.label}: {one.folder} and {other.folder} were trained by different code ({what}); {remedy}"
     )
 
 

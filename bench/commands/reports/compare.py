@@ -20,6 +20,7 @@ from bench.stats.conditional import label_swap, per_seed
 from bench.stats.crossed import Comparison
 from bench.stats.verdict import ALPHA, exact_points, with_interval
 from bench.store.manifest import stored
+from bench.store.merge import refuse_mixed_rows
 from tasks.errors import did_you_mean_or_all, plural
 
 
@@ -44,7 +45,10 @@ def compare(store: Path, a: str, rules: Rules, *, task: str | None, margin: floa
         raise UserError(f"compare takes two methods, not {a} twice" if a == b else f"no task has {a} and {b}")
     # A family that is the report has the comparisons of all sections.
     read = manifest["sections"] if rules.family is Family.REPORT else both
-    built = build({**manifest, "sections": read}, store, rules).sections
+    shown = {**manifest, "sections": read}
+    if not rules.allow_mixed:
+        refuse_mixed_rows(store, shown)
+    built = build(shown, store, rules).sections
     for spec, section in zip(read, built, strict=True):
         if spec in both:
             yield from section_lines(section, a, rules, margin)

@@ -20,7 +20,7 @@ from bench.remote.opened import send_looks
 from bench.store.files import read_json
 from bench.store.looks import record_look, with_looks
 from bench.store.manifest import grids, stored
-from bench.store.merge import merged
+from bench.store.merge import merged, refuse_mixed_rows
 from bench.store.schemas import WrittenReport
 from tasks.errors import plural
 
@@ -61,9 +61,12 @@ def left_from_before(reports: Path, formats: Sequence[str], *, figures: bool) ->
 
 
 def gathered(stores: Sequence[Path], rules: Rules) -> tuple[dict[str, Any], Path]:
-    """One manifest, and the folder that its paths are relative to. Raises UserError if stores do not match."""
+    """One manifest, and the folder that its paths are relative to. Raises UserError if stores or cells do not match."""
     if len(stores) == 1:
-        return with_looks(stores, stored(stores[0])), stores[0]
+        manifest = stored(stores[0])
+        if not rules.allow_mixed:
+            refuse_mixed_rows(stores[0], manifest)
+        return with_looks(stores, manifest), stores[0]
     return with_looks(stores, merged(stores, allow_mixed=rules.allow_mixed)), Path()
 
 
@@ -90,9 +93,9 @@ def changes_now(stores: Sequence[Path], reports: Path) -> Iterator[str]:
         stated = {"formats": formats} if (formats := written.get("formats")) else {}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{reports / 'leaderboard.json'} is not the JSON of a report: {error}") from error
-    whole, root = gathered(stores, rules)
+    root = stores[0] if len(stores) == 1 else Path()
     single = [with_looks(stores, grid) for grid in grids(stores[0])] if len(stores) == 1 else []
-    likely = [grid for grid in single if grid["command"] == command] or [whole]
+    likely = [grid for grid in single if grid["command"] == command] or [gathered(stores, rules)[0]]
     tables = (build({**grid, "command": command, **stated}, root, rules) for grid in (*likely, *single))
     text, first = text_of(reports / "leaderboard.json"), next(tables)
     table = next((table for table in itertools.chain([first], tables) if json_text(table) == text), first)

@@ -16,6 +16,7 @@ from bench.leaderboard import Rules
 from bench.leaderboard.rules import require_baseline
 from bench.store.bundles import REPORT, STORE, pack, write_contents, zipped
 from bench.store.manifest import stored
+from bench.store.merge import TRAIN_AGAIN, refuse_mixed_rows
 from bench.version import VERSION
 from tasks.errors import plural
 
@@ -26,14 +27,16 @@ PACKED = (".gz", ".tgz", ".bz2", ".xz", ".tar", ".7z", ".rar")  # files that a b
 def publish(root: Path, to: str, name: str, rules: Rules, *, texts: bool, figures: bool = True) -> Iterator[str]:
     """Write the bundle of a store to `to`: a new folder, a file NAME.zip, or `hub:ORG/NAME`. Yields lines.
 
-    Raises UserError for a store without finished cells or without the baseline, for no name, and for a place that
-    cannot be written, before anything is written.
+    Raises UserError for a store without finished cells, without the baseline, or with cells of different code in one
+    row, for no name, and for a place that cannot be written, before anything is written.
     """
     require_store(root)
     check_place(to)
     if not name.strip():
         raise UserError("--name is empty; reports of others call these cells by it")
-    require_baseline(stored(root), rules, str(root))
+    manifest = stored(root)
+    require_baseline(manifest, rules, str(root))
+    refuse_mixed_rows(root, manifest, TRAIN_AGAIN)
     with tempfile.TemporaryDirectory() as part:
         folder = Path(part) / "bundle"
         done = pack(root, folder, texts=texts)

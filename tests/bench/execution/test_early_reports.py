@@ -60,8 +60,9 @@ def test_one_seed_of_several_has_differences_and_no_verdict(store: FakeStore) ->
     assert first_seeds(store.manifest(), 4) == store.manifest(), "nothing is marked when all seeds are there"
 
 
-def early_reports(tmp_path: Path, tiny_encoder: Path, said: list[str]) -> EarlyReports:
-    options: dict[str, Any] = {"methods": "ce,focal,gce", "seeds": 3, "encoder": str(tiny_encoder), "preset": "smoke"}
+def early_reports(tmp_path: Path, tiny_encoder: Path, said: list[str], **changed: Any) -> EarlyReports:
+    options: dict[str, Any] = {"methods": "ce,focal,gce", "encoder": str(tiny_encoder), "preset": "smoke"}
+    options |= changed or {"seeds": 3}
     plan = make_plan(make_request(**options), tmp_path / "runs")
     rules = leaderboard.USUAL
     return EarlyReports(plan, make_queue(plan), describe(plan, ""), tmp_path / "reports", rules, said.append)
@@ -85,6 +86,18 @@ def test_a_seed_is_whole_when_all_before_it_are(tmp_path: Path, tiny_encoder: Pa
         queue.done(job)
     assert early.whole == 3, "a failed cell is settled too"
     assert early.covered(stopped=True)[0] == early.manifest
+
+
+def test_the_seeds_that_are_whole_are_those_of_the_report(tmp_path: Path, tiny_encoder: Path) -> None:
+    """With `--seed 7,3` seed 7 was trained first, and the report was about seed 3, which had no cell."""
+    early = early_reports(tmp_path, tiny_encoder, [], seed="7,3,5")
+    first = [early.queue.jobs[identity] for identity, number in early.seed_of.items() if number == 0]
+    for job in first:
+        early.queue.done(job)
+    (section,) = early.covered(stopped=True)[0]["sections"]
+    assert section["seeds"] == [3]
+    shown = {early.plan.root / path for entry in section["methods"] for path in entry["cells"].values()}
+    assert shown == {job.folder for job in first}
 
 
 def test_the_ranking_names_the_best_and_the_baseline_without_failed_ones(tmp_path: Path, tiny_encoder: Path) -> None:

@@ -52,6 +52,20 @@ def test_what_is_no_look(tmp_path):
     assert seeds_read(tmp_path, store_with(tmp_path, 5).section) == []
 
 
+def test_without_two_whole_methods_nothing_was_read(tmp_path):
+    """A run that ended in its first seed, and a report beside a run, have no verdict."""
+    root = tmp_path / "runs"
+    store = FakeStore(root, seeds=range(5)).method("ce", missing=(4,)).method("dimp").method("focal", failed=(0,))
+    record_look(root, store.manifest())
+    save(store.manifest(), root)
+    command.report([root], tmp_path / "reports", USUAL, command="c", figures=False)
+    command.report([root], tmp_path / "reports", USUAL, command="c", figures=False)
+    assert seeds_read(root, store.section) == []
+    store.method("gce")
+    record_look(root, store.manifest())
+    assert seeds_read(root, store.section) == [5], "dimp and gce have a verdict"
+
+
 def test_the_report_of_a_store_is_a_look_and_stays_up_to_date(tmp_path):
     root, reports = tmp_path / "runs", tmp_path / "reports"
     three = store_with(root, 3)

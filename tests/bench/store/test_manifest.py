@@ -57,10 +57,25 @@ def test_of_manifests_of_earlier_versions_the_times_of_files_count(tmp_path: Pat
     assert in_order(tmp_path) == ["y", "x", "new", "z"]
 
 
-def grid(methods: list[str], left_out: dict[str, str]) -> dict[str, object]:
-    entries = [{"label": name, "method": name, "cells": {}} for name in methods]
+def grid(methods: list[str], left_out: dict[str, str]) -> dict[str, Any]:
+    entries = [{"label": name, "method": name, "cells": {}, "needs": {}} for name in methods]
     section = {"task_ref": "t", "seeds": [], "records": {}, "checkers": {}, "methods": entries}
     return {"sections": [section], "left_out": left_out}
+
+
+@pytest.mark.parametrize("later_first", [False, True])
+@pytest.mark.parametrize(("seeds", "looks"), [(20, None), (10, [3, 5, 10]), (2, [3, 5, 10])])
+def test_planned_looks_end_where_further_seeds_were_trained(
+    seeds: int, looks: list[int] | None, later_first: bool
+) -> None:
+    """The report of the store ignored the seeds after the last look, and did not name the looks as unplanned."""
+    planned, later = grid(["ce"], {}), grid(["ce"], {})
+    for one, count in ((planned, 5), (later, seeds)):
+        one["sections"][0] |= {"seeds": list(range(count)), "notes": []}
+    planned["sections"][0]["looks"] = [3, 5, 10]
+    (section,) = joined([later, planned] if later_first else [planned, later], "command")["sections"]
+    assert section.get("looks") == looks
+    assert len(section["seeds"]) == max(5, seeds)
 
 
 def test_methods_that_every_grid_left_out_stay_named() -> None:

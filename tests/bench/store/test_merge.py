@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
+from bench.commands.stores.merge import merge
 from bench.errors import UserError
-from bench.leaderboard import Rules
+from bench.leaderboard import Rules, write_report
 from bench.leaderboard.build import build
 from bench.store.files import write_json
 from bench.store.folders import finish
@@ -15,6 +16,7 @@ from bench.store.manifest import joined
 from bench.store.merge import merged
 from bench.store.transfer import difference
 from tests.bench.leaderboard.fake_store import FakeStore
+from tests.helpers.in_process import command as bench
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +110,45 @@ def test_other_code_of_a_method_is_refused(tmp_path):
         merged(stores, allow_mixed=False)
     (section,) = build(merged(stores, allow_mixed=True), Path()).sections
     assert [len(row.cells) for row in section.rows] == [4, 4]
+
+
+@pytest.fixture
+def two_codes(tmp_path):
+    """A store that `bench merge` made, with cells of two codes in one row; returns the part that came second."""
+    a, b = part(tmp_path, "a", (0, 1)), part(tmp_path, "b", (2, 3), ("dimp",), code="2:abc")
+    (first,) = saved(a)
+    write_json(b.root / ".grids" / "b.json", b.manifest())
+    merge([first, b.root], tmp_path / "runs")
+    return b
+
+
+def test_other_code_of_a_method_is_refused_in_one_store_too(two_codes, tmp_path, capsys):
+    """The report of a store that `bench merge` made gave a verdict on cells of two codes, without a note."""
+    for command in (["advise"], ["compare", "dimp", "ce"], ["report", "--no-figures"]):
+        code, _, err = bench(capsys, *command)
+        assert (code, len(err.splitlines())) == (2, 1)
+        assert "runs/twitter/dimp/dimp0 and runs/twitter/dimp/dimp2 were trained by different code" in err
+        assert "method code 1:abc and 2:abc); train one of them again, or report both in one row with --allow-" in err
+        assert bench(capsys, *command, "--allow-mixed")[0] == 0
+    assert bench(capsys, "report", "--check")[0] == 0, "the rules are those of the report"
+    code, _, err = bench(capsys, "publish", "--to", "bundle", "--name", "ours")
+    assert code == 2
+    assert err.endswith("were trained by different code (method code 1:abc and 2:abc); train one of them again\n")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_damaged_cell_of_other_code_is_a_missing_one(two_codes, tmp_path, capsys):
+    for path in two_codes.section["methods"][0]["cells"].values():
+        (tmp_path / "runs" / path / "metrics.json").write_text("{")
+    assert bench(capsys, "report", "--no-figures")[0] == 0
+
+
+def test_the_report_of_one_grid_is_checked_beside_other_code(two_codes, tmp_path, capsys):
+    path = tmp_path / "runs" / ".grids" / "a.json"
+    manifest = {**json.loads(path.read_text()), "command": "one grid"}
+    write_json(path, manifest)
+    write_report(manifest, tmp_path / "runs", tmp_path / "reports", figures=False)
+    assert bench(capsys, "report", "--check") == (0, "reports/ is up to date with runs/\n", "")
 
 
 def test_two_cells_of_one_seed_are_refused(tmp_path):
