@@ -45,6 +45,14 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return value
 
 
+class _TextLoader(_UniqueKeyLoader):
+    """A loader for which all values but `null` are text as it is written: `yes`, `1.10` and `12:30` stay so."""
+
+
+_TextLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in entries if tag.endswith((":null", ":merge"))]
+    for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 _UniqueKeyLoader.add_constructor("tag:yaml.org,2002:int", _UniqueKeyLoader.construct_yaml_int)
 
 
@@ -69,8 +77,8 @@ def _count(node: yaml.Node, counts: dict[yaml.Node, int]) -> int:
     return counts[node]
 
 
-def read_yaml(path: Path) -> Any:
-    """The value in a YAML file.
+def read_yaml(path: Path, *, as_text: bool = False) -> Any:
+    """The value in a YAML file. `as_text`: numbers, dates, yes and no stay the text that they are in the file.
 
     Raises `DataError` if the file is missing, too large, not YAML, repeats a key or has too many values.
     """
@@ -81,7 +89,7 @@ def read_yaml(path: Path) -> Any:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise yaml.YAMLError(f"it has more than {MAX_BYTES:,} bytes")
-        return yaml.load(content, _UniqueKeyLoader)
+        return yaml.load(content, _TextLoader if as_text else _UniqueKeyLoader)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         kind = "" if isinstance(error, yaml.constructor.ConstructorError) else "not valid YAML: "

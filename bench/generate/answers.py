@@ -8,20 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bench.generate.backends import Answer
+from bench.generate.refusals import is_refusal
 from tasks.loading.checks import text_problem
 
 # Some chat templates put <think> into the prompt, so that an answer begins amid the thoughts.
 THOUGHTS = re.compile(r"\A(?:(?!<think>).)*?</think>|<think>.*?</think>", re.DOTALL)
 FENCE = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
 QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»", "'": "'"}
-# A genuine text may say sorry; a refusal also says what it will not do.
-REFUSAL = re.compile(
-    r"\bas an ai\b|\bai (?:language )?model\b"
-    r"|(?:sorry|apologi[sz]e|\bcan(?:no|'|’)?t\b|unable to|not able to)[^\n]{0,80}"
-    r"\b(?:assist|help (?:you )?with|comply|fulfil|(?:generate|create|provide|write) (?:that|this|such|content|text))",
-    re.IGNORECASE,
-)
-START = 300  # characters in which a refusal is looked for
 
 
 class Outcome(StrEnum):
@@ -47,13 +40,13 @@ class Parsed:
 
 def parsed(answer: Answer, *, pair: bool) -> Parsed:
     """What an answer holds. Thoughts, quotation marks and code fences around the text are taken off."""
-    content = THOUGHTS.sub("", answer.text).strip()
-    if answer.refusal or answer.finish_reason == "content_filter" or REFUSAL.search(content[:START]):
+    content = bare(THOUGHTS.sub("", answer.text).strip())
+    texts = pair_of(content) if pair else (content, None)
+    refused = answer.refusal or answer.finish_reason == "content_filter"
+    if refused or any(is_refusal(text) for text in (content, *(texts or ())) if text):
         return Parsed(Outcome.REFUSED)
     if answer.finish_reason == "length":
         return Parsed(Outcome.CUT)
-    content = bare(content)
-    texts = pair_of(content) if pair else (content, None)
     if texts is None or any(text_problem(text) for text in texts if text is not None):
         return Parsed(Outcome.MALFORMED)
     return Parsed(Outcome.ROW, *texts)

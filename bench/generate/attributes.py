@@ -41,7 +41,7 @@ def read_attributes(choice: str | None, labels: Sequence[str]) -> Attributes:
     if choice == NONE:
         return {}
     path = user_path(choice)
-    content = read_yaml(Path(path))
+    content = read_yaml(Path(path), as_text=True)  # no value or label becomes True, a number or a date
     if not isinstance(content, dict) or not content:
         raise UserError(f"{path}: attributes are a YAML mapping of names to lists: topic: [travel, food]")
     return {str(name): _values(path, str(name), values, labels) for name, values in content.items()}

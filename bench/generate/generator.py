@@ -154,7 +154,7 @@ class Generator:
             label=sent.asked.label,
             number=sent.asked.number,
             outcome=outcome,
-            answer=answer.refusal or answer.text,
+            answer=(answer.refusal or answer.text).encode(errors="replace").decode(),  # half a character is no UTF-8
             tokens_in=used.read,
             tokens_out=used.written,
             estimated=answer.tokens is None,

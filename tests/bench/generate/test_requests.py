@@ -60,6 +60,7 @@ def test_what_cannot_be_met_is_one_line(options: dict[str, Any], message: str) -
         ("[a, b]", "attributes are a YAML mapping of names to lists"),
         ("topic: travel", "topic needs a list of values"),
         ("topic: []", "topic needs a list of values"),
+        ("topic: [a, null]", "topic needs a list of values"),
         ("topic: {poss: [a], neg: [b]}", "topic: 'poss' is not a label; did you mean 'pos'"),
         ("topic: {pos: [a]}", "topic has no values for neg"),
     ],
@@ -92,6 +93,15 @@ def test_prompts_follow_from_seed_label_and_number(tmp_path: Path) -> None:
     text = asked[60].prompt.messages[1].content
     assert 'belongs to the class "neg", and not to: "pos" (a happy mood).' in text
     assert f"- year: {asked[60].attributes['year']}" in text
+
+
+def test_attributes_are_text_as_it_is_written(tmp_path: Path) -> None:
+    """YAML alone reads True, 1.1 and 750; labels such as `yes` were unknown."""
+    path = tmp_path / "attributes.yaml"
+    path.write_text("answer: {yes: [on], no: [off]}\nversion: [1.10]\ntime: [12:30]\n")
+    asked = make_request(GenerateArguments(**{**USUAL, "labels": "yes,no", "attributes": str(path)})).prompts
+    assert asked.make("yes", 0).attributes == {"answer": "on", "version": "1.10", "time": "12:30"}
+    assert asked.make("no", 0).attributes["answer"] == "off"
 
 
 def test_attributes_can_be_left_out() -> None:

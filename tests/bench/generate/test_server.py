@@ -112,6 +112,16 @@ def test_one_malformed_response_is_no_loss(run: Run) -> None:
     assert "1 without an answer in the end" in done.said
 
 
+def test_half_a_character_is_a_malformed_answer(run: Run) -> None:
+    """A server may send one of the two surrogates of an emoji that it cut; the journal could not be written."""
+    half = Reply("great \ud83d")
+    with chat_server(lambda number, request: half if number == 3 else numbered(number, request)) as server:
+        done = run(server)
+    assert done.complete
+    assert "1 malformed" in done.said
+    assert run(server).complete, "the journal can be read"
+
+
 def test_newer_servers_name_the_limit_differently(run: Run) -> None:
     def newer(number: int, request: dict[str, Any]) -> Reply:
         if "max_tokens" in request:
