@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,32 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.helpers.encoders import make_bert
 
     return make_bert(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Path], Path]:
+    """`hub("someone/model", folder)` puts a folder on a hub without a network; returns where downloads of it go."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    folders: dict[str, Path] = {}
+
+    def snapshot_download(name: str, *, allow_patterns: list[str], local_files_only: bool = False, **_: object) -> str:
+        if local_files_only:
+            raise LocalEntryNotFoundError(name)
+        target = tmp_path / "hub" / name
+        target.mkdir(parents=True, exist_ok=True)
+        for path in folders[name].iterdir():
+            if any(fnmatch(path.name, pattern) for pattern in allow_patterns):
+                shutil.copy(path, target)
+        return str(target)
+
+    def put(name: str, folder: Path) -> Path:
+        folders[name] = folder
+        return tmp_path / "hub" / name
+
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    return put
 
 
 @pytest.fixture

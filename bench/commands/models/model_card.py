@@ -151,8 +151,13 @@ def example(spec: Mapping[str, Any]) -> str:
 
 
 def is_path(encoder: str) -> bool:
-    """Whether an encoder is a folder and no id of the hub."""
-    return encoder.startswith(("/", ".", "~")) or encoder.count("/") != 1 or Path(encoder).exists()
+    """Whether an encoder is a folder, a W&B artifact or made here, and no id of the hub."""
+    from huggingface_hub import constants
+
+    if encoder.startswith(("/", ".", "~")) or ":" in encoder or Path(encoder).exists():
+        return True
+    # A name alone, such as `bert-base-uncased`, may be a folder of another place; an id is in the hub's cache.
+    return encoder.count("/") != 1 and not (Path(constants.HF_HUB_CACHE) / f"models--{encoder}").is_dir()
 
 
 def data_licence(spec: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench import devices
-from bench.encoders.checkpoints import find
+from bench.encoders.checkpoints import LANGUAGE_MODEL, find
 from bench.errors import UserError
 from bench.generate.backends.backend import Answer, Prompt, Sampling
 
@@ -22,7 +22,7 @@ class LocalModel:
     sent_again = 0
 
     def __init__(self, sampling: Sampling) -> None:
-        checkpoint = find(sampling.model, "model")  # raises UserError before torch is imported
+        checkpoint = find(sampling.model, LANGUAGE_MODEL)  # raises UserError before torch is imported
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -53,7 +53,8 @@ class LocalModel:
                 f"({len(missing)} tensors in all)"
             )
         self.model.to(self.device).eval()
-        self.place = f"{self.device.type} of this machine"
+        plain_text = "" if self.tokenizer.chat_template else ", no chat template: it continues plain text"
+        self.place = f"{self.device.type} of this machine{plain_text}"
         ends = self.model.generation_config.eos_token_id
         self.ends = {self.tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
         if self.tokenizer.pad_token_id is None:
@@ -79,7 +80,8 @@ class LocalModel:
                 f"positions of model {self.sampling.model!r}; lower --max-tokens or --examples"
             )
         torch.manual_seed(prompts[0].seed)
-        sampled = {"temperature": self.sampling.temperature, "top_p": self.sampling.top_p}
+        # With top_k 0 every token can come; without it only the 50 likeliest can, or as many as the model's files say.
+        sampled = {"temperature": self.sampling.temperature, "top_p": self.sampling.top_p, "top_k": 0}
         with torch.inference_mode():
             output = self.model.generate(
                 input_ids=inputs["input_ids"].to(self.device),

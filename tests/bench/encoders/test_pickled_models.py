@@ -45,6 +45,10 @@ def test_it_is_named_by_content_and_converted_once(folder: Path, tmp_path: Path)
     assert (first.hash, first.path) == (again.hash, again.path)
     assert times == [path.stat().st_mtime_ns for path in sorted(again.path.iterdir())]
     assert not (first.path / "training_args.bin").exists()
+    moved = tmp_path / "moved"
+    (moved / "chat_template.jinja").write_text("{{ messages }}")
+    assert (find(str(moved)).path / "chat_template.jinja").exists()
+    assert find(str(moved)).hash == first.hash
 
 
 def test_weights_in_parts_that_share_memory(folder: Path) -> None:

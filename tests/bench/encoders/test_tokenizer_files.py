@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bench.config.settings import MINILM
-from bench.encoders.checkpoints import PATTERNS, find
+from bench.encoders.checkpoints import FURTHER, LANGUAGE_MODEL, PATTERNS, find
 from bench.encoders.loading import load_tokenizer
 from bench.encoders.tokenizer_files import ADDED, DOWNLOADED, SPECIAL
+from bench.errors import UserError
 
 WORD = "qqzz"
 
@@ -66,6 +68,27 @@ def test_every_vocabulary_counts(older: Path, file: str) -> None:
 
 def test_all_of_them_are_downloaded() -> None:
     assert {*DOWNLOADED} <= {*PATTERNS}
+
+
+def test_files_of_language_models_change_no_id_and_are_not_downloaded(
+    older: Path, hub: Callable[[str, Path], Path]
+) -> None:
+    before = find(str(older)).hash
+    for name in FURTHER[LANGUAGE_MODEL]:
+        (older / name).write_text("{}")
+    assert find(str(older)).hash == before
+    cache = hub("someone/encoder", older)
+    assert find("someone/encoder").hash == before
+    assert not {path.name for path in cache.iterdir()} & {*FURTHER[LANGUAGE_MODEL]}
+
+
+def test_an_adapter_of_the_hub_is_called_one(tmp_path: Path, hub: Callable[[str, Path], Path]) -> None:
+    """Its configuration was not downloaded, so that model.safetensors was said to be needed."""
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        (tmp_path / name).write_text("{}")
+    hub("someone/adapter", tmp_path)
+    with pytest.raises(UserError, match="has an adapter of PEFT"):
+        find("someone/adapter")
 
 
 @pytest.mark.minilm

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,8 @@ import pytest
 from bench.commands.data.generate import generate
 from bench.errors import UserError
 from bench.generate.arguments import GenerateArguments
+from bench.generate.backends.backend import Message, Prompt, Sampling
+from bench.generate.backends.local_model import LocalModel
 from tests.bench.generate.conftest import rows_of
 from tests.helpers.encoders import texts
 
@@ -68,6 +73,30 @@ def test_a_local_model_writes_rows(tmp_path: Path, chat: str | None) -> None:
     assert [row["text"] for row in again] == [row["text"] for row in rows], "the seed decides"
     other = run(tmp_path, model, to=tmp_path / "other.jsonl", seed=1)[1]
     assert [row["text"] for row in other] != [row["text"] for row in rows]
+
+
+def test_a_model_of_the_hub_has_its_template_and_its_ends(tmp_path: Path, hub: Callable[[str, Path], Path]) -> None:
+    """Both are in files of their own, which were not downloaded, so a chat model was asked as a plain one."""
+    model = make_writer(tmp_path / "model", CHAT)
+    assert (model / "chat_template.jinja").exists()
+    settings = json.loads((model / "generation_config.json").read_text())
+    (model / "generation_config.json").write_text(json.dumps({**settings, "eos_token_id": [0, 7]}))
+    hub("someone/writer", model)
+    loaded = LocalModel(Sampling("someone/writer"))
+    assert loaded.tokenizer.chat_template == CHAT
+    assert loaded.ends == {0, 7}
+    assert "template" not in loaded.place
+    assert "no chat template" in LocalModel(Sampling(str(make_writer(tmp_path / "plain")))).place
+
+
+def test_no_top_k_applies(tmp_path: Path) -> None:
+    """Only the 50 likeliest tokens could come, or as many as the model's files say."""
+    model = make_writer(tmp_path / "model")
+    settings = json.loads((model / "generation_config.json").read_text())
+    (model / "generation_config.json").write_text(json.dumps({**settings, "top_k": 1}))
+    writer = LocalModel(Sampling(str(model), max_tokens=20, concurrency=8))
+    answers = asyncio.run(writer.answers([Prompt((Message("user", "happy"),), 0)] * 8))
+    assert len({answer.text for answer in answers}) > 1
 
 
 def test_a_prompt_that_does_not_fit_is_an_error(tmp_path: Path) -> None:

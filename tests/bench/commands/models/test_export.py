@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from bench.commands.models.export import export, push
-from bench.commands.models.model_card import intervals
+from bench.commands.models.model_card import intervals, is_path
 from bench.commands.models.predict import predict
 from bench.errors import UserError
 from bench.jobs import CellJob
@@ -101,6 +101,26 @@ def test_the_card_of_a_model_of_real_rows_alone(tiny_encoder: Path, tmp_path: Pa
     job = trained(tmp_path / "runs", "full", tiny_encoder, method="real-only")
     list(export(job.root, "twitter real-only 0", tmp_path / "model", None))
     assert "wrote the generated rows" not in (tmp_path / "model" / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "path"),
+    [
+        ("bert-base-uncased", False),
+        ("some-folder-of-another-place", True),
+        ("someone/encoder", False),
+        ("wandb:someone/encoder:v0", True),
+        ("scratch", True),
+        ("/models/encoder", True),
+    ],
+)
+def test_the_card_names_an_encoder_of_the_hub(
+    encoder: str, path: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An id without a slash was taken for a folder, so the card had neither base_model nor where the licence stands."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    (tmp_path / "models--bert-base-uncased").mkdir()
+    assert is_path(encoder) is path
 
 
 def test_intervals_are_wilsons_and_hold_the_value() -> None:
