@@ -66,15 +66,39 @@ def merged(stores: Sequence[Path], *, allow_mixed: bool) -> dict[str, Any]:
         refuse_mixed_code(cells)
     command = "python -m bench report " + " ".join(f"--from {part.root.name}" for part in parts)
     manifest = joined([below(part, cells) for part in parts], command)
-    notes = conflicts(cells)
+    return with_notes(with_notes(manifest, several_codes(cells)), conflicts(cells))
+
+
+def with_notes(manifest: dict[str, Any], notes: Mapping[str, str]) -> dict[str, Any]:
+    """A manifest whose sections begin with further notes, by their keys."""
     sections = [
-        {**section, "notes": [*notes.get(section_key(section), []), *section["notes"]]}
+        {**section, "notes": [*filter(None, [notes.get(section_key(section))]), *section["notes"]]}
         for section in manifest["sections"]
     ]
     return {**manifest, "sections": sections}
 
 
-def conflicts(cells: Sequence[FinishedCell]) -> dict[str, list[str]]:
+def with_several_codes(root: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of one store with notes on the rows of several codes, which `--allow-mixed` shows."""
+    return with_notes(manifest, several_codes(list(cells_of(Part(root, manifest)))))
+
+
+def several_codes(cells: Sequence[FinishedCell]) -> dict[str, str]:
+    """By table, a note on the methods whose cells were trained by different code of the method."""
+    codes: dict[tuple[str, str], set[str]] = {}
+    for cell in cells:
+        codes.setdefault(cell.row, set()).add(code_of(cell.folder))
+    found: dict[str, list[str]] = {}
+    for (table, label), known in codes.items():
+        if len(known - {""}) > 1:
+            found.setdefault(table, []).append(label)
+    return {
+        table: f"mixed code (--allow-mixed): other code of the method trained some cells of {join_names(labels)}"
+        for table, labels in found.items()
+    }
+
+
+def conflicts(cells: Sequence[FinishedCell]) -> dict[str, str]:
     """By table, a note on the cells that have other results in two stores."""
     first: dict[tuple[str, str, str], FinishedCell] = {}
     found: dict[str, list[str]] = {}
@@ -84,7 +108,7 @@ def conflicts(cells: Sequence[FinishedCell]) -> dict[str, list[str]]:
             found.setdefault(cell.table, []).append(f"{cell.label} seed {cell.seed} of {root_of(cell.folder).name}")
     what = "with other results in several stores; those of the later store count"
     return {
-        table: [f"conflict: {plural(len(names), 'cell')} {what}: {join_names(names)}"] for table, names in found.items()
+        table: f"conflict: {plural(len(names), 'cell')} {what}: {join_names(names)}" for table, names in found.items()
     }
 
 

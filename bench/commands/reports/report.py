@@ -20,7 +20,7 @@ from bench.remote.opened import send_looks
 from bench.store.files import read_json
 from bench.store.looks import record_look, with_looks
 from bench.store.manifest import grids, stored
-from bench.store.merge import merged, refuse_mixed_rows
+from bench.store.merge import merged, refuse_mixed_rows, with_several_codes
 from bench.store.schemas import WrittenReport
 from tasks.errors import plural
 
@@ -64,7 +64,9 @@ def gathered(stores: Sequence[Path], rules: Rules) -> tuple[dict[str, Any], Path
     """One manifest, and the folder that its paths are relative to. Raises UserError if stores or cells do not match."""
     if len(stores) == 1:
         manifest = stored(stores[0])
-        if not rules.allow_mixed:
+        if rules.allow_mixed:
+            manifest = with_several_codes(stores[0], manifest)
+        else:
             refuse_mixed_rows(stores[0], manifest)
         return with_looks(stores, manifest), stores[0]
     return with_looks(stores, merged(stores, allow_mixed=rules.allow_mixed)), Path()

@@ -110,6 +110,7 @@ def test_other_code_of_a_method_is_refused(tmp_path):
         merged(stores, allow_mixed=False)
     (section,) = build(merged(stores, allow_mixed=True), Path()).sections
     assert [len(row.cells) for row in section.rows] == [4, 4]
+    assert "other code of the method trained some cells of ce, dimp" in section.spec["notes"][0]
 
 
 @pytest.fixture
@@ -130,6 +131,8 @@ def test_other_code_of_a_method_is_refused_in_one_store_too(two_codes, tmp_path,
         assert "runs/twitter/dimp/dimp0 and runs/twitter/dimp/dimp2 were trained by different code" in err
         assert "method code 1:abc and 2:abc); train one of them again, or report both in one row with --allow-" in err
         assert bench(capsys, *command, "--allow-mixed")[0] == 0
+    report = (tmp_path / "reports" / "leaderboard.md").read_text()
+    assert "other code of the method trained some cells of dimp" in report
     assert bench(capsys, "report", "--check")[0] == 0, "the rules are those of the report"
     code, _, err = bench(capsys, "publish", "--to", "bundle", "--name", "ours")
     assert code == 2
