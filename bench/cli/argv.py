@@ -11,16 +11,19 @@ import os
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from bench.cli import grid_file
 from bench.cli.common import hyphenated
 from bench.config.settings import Settings
+from bench.errors import UserError
 from bench.remote.addresses import refuse_host
+from tasks.errors import user_path
 
 CONFIG, SET = "config", "set"
-ADDED = ("methods", "tasks")  # options whose values add up where they are typed several times
+# Options whose values add up where they are typed several times.
+ADDED = ("methods", "tasks", "seed", "encoder", "protocol", "labels", "drop-labels", "track")
+PLACES = ("out", "reports", "to", "from", "config", "data-dir")  # options with a path, in which `~` is the home folder
 SEVERAL = ("from",)  # options that take several values in a row: `--from a b`
 SAME_AXIS = {"seed": "seeds", "seeds": "seed"}  # a typed one overrules the other one of a file
 SETTINGS = tuple(hyphenated(entry.name) for entry in fields(Settings))  # may be written as options: `--lr`
@@ -53,7 +56,10 @@ class Argument:
             return [f"--{self.name}"]
         if self.name in flags and self.value.lower() in TRUTH:
             return [f"--{self.name}"] if TRUTH[self.value.lower()] else []
-        return [] if self.value in ("None", "null") else [f"--{self.name}={without_brackets(self.value)}"]
+        if self.value in ("None", "null") and self.name not in grid_file.LABELS:
+            return []
+        value = without_brackets(self.value)
+        return [f"--{self.name}={user_path(value) if self.name in PLACES and value.startswith('~') else value}"]
 
 
 def canonical(argv: Sequence[str], commands: Any) -> list[str]:
@@ -63,14 +69,16 @@ def canonical(argv: Sequence[str], commands: Any) -> list[str]:
     """
     flags, settings = flags_of(commands), takes_settings(argv, commands)
     arguments = added_up(split(argv, flags))
+    require_values(arguments, valued_of(commands) - flags)
     typed = set[str]().union(*(argument.sets for argument in arguments))
     words: list[str] = []
     for argument in arguments:
         refuse_host(argument.value or "")
         if argument.name == CONFIG and argument.value:
-            for name, value in grid_file.read(Path(argument.value), keys_of(commands)):
-                if name not in typed:
-                    words += Argument(name, value).words(flags)
+            path = user_path(argument.value)
+            options = [Argument(*entry) for entry in grid_file.read(path, keys_of(commands))]
+            require_values(options, valued_of(commands) - flags, f"{path}: ")
+            words += (word for option in options if option.name not in typed for word in option.words(flags))
         else:
             words += argument.words(flags, settings=settings)
     return words
@@ -116,6 +124,21 @@ def split(argv: Sequence[str], flags: Collection[str]) -> Iterator[Argument]:
             value = words.popleft()
         several = name if name in SEVERAL else ""
         yield Argument(name, value)
+
+
+def require_values(arguments: Iterable[Argument], valued: Collection[str], where: str = "") -> None:
+    """Raise UserError for an option without its value, which the parser would take from the next option."""
+    for argument in arguments:
+        if argument.name in valued and not (argument.value or "").strip():
+            option = argument.name if where else f"--{argument.name}"
+            raise UserError(f"{where}{option} is empty; leave it out, or give it a value")
+
+
+def valued_of(commands: Any) -> set[str]:
+    """The options of all commands that take a value."""
+    options = [entry for command in commands.commands.values() for entry in command.params]
+    names = [name for entry in options if not getattr(entry, "is_flag", False) for name in entry.opts]
+    return {hyphenated(name) for name in names if name.startswith("--")}
 
 
 def flags_of(commands: Any) -> set[str]:

@@ -23,6 +23,7 @@ from tasks.errors import short_repr
 from tasks.strict_yaml import read_yaml
 
 SET = "set"
+LABELS = ("drop-labels",)  # options whose values are words of the user's: `None` is a label
 REPEATED = [option_of(entry).name for entry in fields(RunArguments) if option_of(entry).repeatable]
 PAIRS = [option_of(entry).name for entry in fields(RunArguments) if option_of(entry).convert]
 
@@ -40,6 +41,8 @@ def read(path: Path, known: Collection[str]) -> Iterator[tuple[str, str]]:
         raise UserError(f"{path}: {SET} is a mapping of settings to values, not {kind(settings)}")
     for key, value in [*content.items(), *settings.items()]:
         name = hyphenated(str(key))
+        if name in LABELS and value is None:
+            continue
         if "." not in name and name not in known:
             raise unknown(f"key in {path}:", name, known)
         if name in PAIRS and isinstance(value, dict):

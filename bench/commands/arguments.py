@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from bench.config.request import Request, make_request
@@ -16,6 +15,7 @@ from bench.errors import UserError, unknown
 from bench.leaderboard import Correction, Family, Intervals, Rules
 from bench.remote.opened import checkers_of, local_folder
 from bench.store.layout import SavedModels
+from tasks.errors import user_path
 
 if TYPE_CHECKING:
     from bench.execution.grid import Options
@@ -43,7 +43,7 @@ def request_and_options(arguments: RunArguments, command: str) -> tuple[Request,
     if arguments.workers is not None and arguments.workers < 1:
         raise UserError(f"workers must be at least 1, not {arguments.workers}")
     execution = {entry.name: getattr(arguments, entry.name) for entry in fields(ExecutionArguments)}
-    execution |= {"out": local_folder(execution["out"]), "reports": Path(execution["reports"])}
+    execution |= {"out": local_folder(execution["out"]), "reports": user_path(execution["reports"])}
     options = Options(**execution, command=command, rules=rules(arguments))
     checkers = {name: getattr(arguments, name) for name in ("quality_checker", "diversity_checker")}
     return make_request(arguments, **checkers_of(checkers, options.out)), options

@@ -77,6 +77,8 @@ def key_values(texts: Sequence[str], name: str = "--set") -> dict[str, str]:
         key, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not key or not value:
             raise UserError(f"{name} {short_repr(text)} is not key=value")
+        if name == "--set" and "." not in key:
+            key = key.replace("-", "_")  # of a setting, which has two spellings
         if key in values:
             raise UserError(f"{name} {short_repr(key)} is given twice")
         values[key] = value

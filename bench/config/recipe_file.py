@@ -16,7 +16,7 @@ from bench.config.recipe_keys import DEFAULTS, EMPTY, FIXED, IGNORED, METHODS, P
 from bench.errors import UserError, unknown
 from bench.store.files import MAX_JSON, parse_json
 from bench.wandb_artifacts import FORM, SCHEME, is_artifact
-from tasks.errors import missing_file, short_repr
+from tasks.errors import missing_file, short_repr, user_path
 from tasks.sources.json_files import once_each
 from tasks.strict_yaml import read_yaml
 
@@ -89,7 +89,7 @@ class Reader:
             rows=rows,
             checkers=self.checkers(),
             auxiliary=self.auxiliary(),
-            output=Path(str(self.take("output_dir", "output"))),
+            output=user_path(str(self.take("output_dir", "output"))),
             save_model=self.flag("save_model"),
             train=train,
             predict=self.flag("do_predict"),

@@ -90,7 +90,7 @@ def make_request(arguments: GridArguments = ALL_METHODS, /, **changes: Any) -> R
     """
     grid = replace(arguments, **changes)
     refuse_empty(grid)
-    if grid.data_dir is not None and not Path(grid.data_dir).is_dir():
+    if grid.data_dir is not None and not user_path(grid.data_dir).is_dir():
         raise UserError(f"--data-dir {grid.data_dir}: no such folder")
     load_plugins(grid.plugins)
     if grid.limit is not None and grid.limit < 1:

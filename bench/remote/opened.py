@@ -19,7 +19,7 @@ from bench.store import find
 from bench.store.layout import root_of
 from bench.store.manifest import GRIDS
 from bench.wandb_artifacts import cache
-from tasks.errors import plural
+from tasks.errors import plural, user_path
 
 EXTRAS = {"s3": "'data-weighting-bench[s3]'", "s3a": "'data-weighting-bench[s3]'", "gs": "gcsfs", "gcs": "gcsfs"}
 SERVERS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "FSSPEC_S3_ENDPOINT_URL", "STORAGE_EMULATOR_HOST")
@@ -33,7 +33,7 @@ def local_folder(out: str | Path) -> Path:
     """
     scheme, place = parsed(out)
     if scheme == "file":
-        return Path(place)
+        return user_path(place)
     url = f"{scheme}://{place}"
     # Buckets of one name on two servers are two stores.
     servers = [os.environ.get(name, "") for name in SERVERS]

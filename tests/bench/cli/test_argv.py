@@ -8,6 +8,10 @@ import pytest
 
 from bench.cli import commands, common
 from bench.cli.argv import canonical, flags_of
+from bench.config.option import key_values
+from bench.config.request import make_request
+from bench.errors import UserError
+from bench.remote.opened import local_folder
 
 
 @pytest.mark.parametrize(
@@ -29,16 +33,57 @@ from bench.cli.argv import canonical, flags_of
         (["--dimp.clip", "20", "x"], ["--set=dimp.clip=20", "x"]),
         (["--set", "dimp.clip=20"], ["--set=dimp.clip=20"]),
         (["--methods", "dimp(clip=20)"], ["--methods=dimp(clip=20)"]),
-        (["--generated", ""], ["--generated="]),
-        (["--methods", "--dry-run"], ["--methods", "--dry-run"]),
+        (["--seed=3", "--seed", "7"], ["--seed=3,7"]),
+        (["--drop-labels", "a", "--drop_labels=b"], ["--drop-labels=a,b"]),
+        (["--drop-labels", "None"], ["--drop-labels=None"]),
         (["--help", "run"], ["--help", "run"]),
         (["report", "--from", "a", "b", "--full", "c"], ["report", "--from=a", "--from=b", "--full", "c"]),
         (["--", "-x", "--seeds=1"], ["--", "-x", "--seeds=1"]),
-        (["run", "--seeds", "2", "--config"], ["run", "--seeds=2", "--config"]),
     ],
 )
 def test_every_way_of_writing_an_option_becomes_one(typed: list[str], parsed: list[str]) -> None:
     assert canonical(typed, commands()) == parsed
+
+
+@pytest.mark.parametrize(
+    ("typed", "option"),
+    [
+        (["run", "--out", "--dry-run", "--methods", "ce"], "--out"),
+        (["run", "--generated", ""], "--generated"),
+        (["run", "--config="], "--config"),
+        (["run", "--seeds", "2", "--config"], "--config"),
+        (["report", "--from"], "--from"),
+    ],
+)
+def test_an_option_without_its_value_takes_no_other(typed: list[str], option: str) -> None:
+    with pytest.raises(UserError, match=f"^{option} is empty; leave it out, or give it a value$"):
+        canonical(typed, commands())
+
+
+def test_a_file_has_no_empty_values_and_may_leave_out_labels(tmp_path: Path) -> None:
+    path = tmp_path / "grid.yaml"
+    path.write_text('drop_labels: ["None"]\nout: ~/runs\n')
+    home = str(Path("~/runs").expanduser())
+    assert canonical(["run", f"--config={path}"], commands()) == ["run", "--drop-labels=None", f"--out={home}"]
+    path.write_text("drop_labels: null\nseed: null\n")
+    assert canonical(["run", f"--config={path}"], commands()) == ["run"]
+    path.write_text('out: ""\n')
+    with pytest.raises(UserError, match=r"grid\.yaml: out is empty"):
+        canonical(["run", f"--config={path}"], commands())
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A shell leaves it as it is after `=`, and Python and YAML do always."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "grid.yaml").write_text("seeds: 2\n")
+    assert canonical(["run", "--out=~/runs", "--config=~/grid.yaml"], commands()) == [
+        "run",
+        f"--out={tmp_path / 'runs'}",
+        "--seeds=2",
+    ]
+    assert local_folder("~/runs") == tmp_path / "runs"
+    with pytest.raises(UserError, match="--data-dir ~/none: no such folder"):
+        make_request(data_dir="~/none")
 
 
 def test_a_folder_with_brackets_is_no_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,3 +122,9 @@ def test_a_setup_line_is_in_no_stored_command(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_switches_of_every_command_are_known() -> None:
     assert {"submission", "aa", "check", "with-texts", "dry-run", "help"} <= flags_of(commands())
+
+
+def test_a_setting_is_given_twice_in_any_spelling() -> None:
+    with pytest.raises(UserError, match="--set 'max_length' is given twice"):
+        key_values(["max-length=64", "max_length=32"])
+    assert key_values(["dimp.clip-x=1", "weight-decay=2"]) == {"dimp.clip-x": "1", "weight_decay": "2"}
