@@ -14,6 +14,12 @@ from transformers import Trainer, TrainingArguments
 class CheckerTrainer(Trainer):  # type: ignore[misc]  # of a library without types
     """A `transformers.Trainer` of a checker. It scores all rows in their order, whatever the arguments say."""
 
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        # Otherwise the base class takes the loss of most classifiers, a mean over a batch, for one that is divided by
+        # all rows of an update already, and does not divide it where gradients are accumulated.
+        self.model_accepts_loss_kwargs = False
+
     def _get_eval_sampler(self, eval_dataset: Any) -> SequentialSampler:
         """The order of the rows; that of the base class goes by length where the training does."""
         return SequentialSampler(eval_dataset)

@@ -46,8 +46,6 @@ class WeightedTrainer(Trainer):  # type: ignore[misc]  # of a library without ty
     method that needs more than a loss per batch, and for arguments that do not fit.
     """
 
-    loss_is_scaled_for_ga = False  # the loss is the mean over a batch: the base class divides it for accumulation
-
     def __init__(
         self,
         model: Any = None,
@@ -68,6 +66,7 @@ class WeightedTrainer(Trainer):  # type: ignore[misc]  # of a library without ty
                 "WeightedTrainer takes its loss from the method; leave out label_smoothing_factor and compute_loss_func"
             )
         super().__init__(model, args, **others)
+        self.model_accepts_loss_kwargs = False  # the loss is a mean over a batch: the base class divides it
         self._check()
         classes = classes_of(self.model)
         self.labels = labels_of(self.train_dataset, classes, "train_dataset")

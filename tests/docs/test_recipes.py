@@ -34,6 +34,7 @@ def test_the_trainer(tiny_encoder):
     exec(code, names)
     trainer, torch = names["trainer"], names["torch"]
     assert trainer.state.global_step == 1
+    assert not trainer.model_accepts_loss_kwargs, "the loss is divided where gradients are accumulated"
     batch = trainer.data_collator([names["rows"][k] for k in range(4)])
     trainer.model.eval()
     with torch.no_grad():
