@@ -51,7 +51,8 @@ def run(
 
 
 def _written(value: Any) -> str:
-    """A value of an argument as the report's command shows it; rows in memory by their type."""
+    """A value of an argument as the report's command shows it: rows in memory by their type, arrays as lists."""
+    value = value.tolist() if hasattr(value, "tolist") else value
     rows = isinstance(value, list) and value and isinstance(value[0], dict)
     return (
         f"<{type(value).__name__}>" if rows or hasattr(value, "columns") or hasattr(value, "features") else repr(value)

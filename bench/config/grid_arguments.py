@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,10 @@ class SelectionArguments:
             type=str | None,
         ),
     )
-    seeds: int | str | Sequence[int] | None = field(
+    seeds: int | str | Iterable[int] | None = field(
         default=None, metadata=option(GRID, "Number of seeds, counted from 0 (default: 5).", type=int | None)
     )
-    seed: int | str | Sequence[int] | None = field(
+    seed: int | str | Iterable[int] | None = field(
         default=None, metadata=option(GRID, 'Exactly these seeds, in place of --seeds: "3,7".', type=str | None)
     )
     plugins: Sequence[str | Path] = field(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -12,7 +13,7 @@ import methods
 from bench.config.grid_arguments import GridArguments
 from bench.config.method_choice import MethodChoice, choose, with_auxiliary
 from bench.config.protocols import Protocol, protocols
-from bench.config.settings import PRESETS, Settings
+from bench.config.settings import PRESETS, Settings, divide
 from bench.config.task_choice import TaskChoice, choose_tasks
 from bench.config.typed import build
 from bench.errors import UserError, unknown
@@ -90,6 +91,7 @@ def make_request(arguments: GridArguments = ALL_METHODS, /, **changes: Any) -> R
     """
     grid = replace(arguments, **changes)
     refuse_empty(grid)
+    refuse_other_kinds(grid)
     if grid.data_dir is not None and not user_path(grid.data_dir).is_dir():
         raise UserError(f"--data-dir {grid.data_dir}: no such folder")
     load_plugins(grid.plugins)
@@ -118,7 +120,7 @@ def make_request(arguments: GridArguments = ALL_METHODS, /, **changes: Any) -> R
         methods=chosen,
         tasks=tasks,
         seeds=seeds_of(grid),
-        seeds_given=(grid.seeds, grid.seed) != (None, None),
+        seeds_given=grid.seeds is not None or grid.seed is not None,
         encoders=names(grid.encoder or preset.encoder),
         checker_encoder=grid.checker_encoder,
         preset=grid.preset,
@@ -196,6 +198,17 @@ def refuse_empty(grid: GridArguments) -> None:
             raise UserError(f"--{name.replace('_', '-')} is empty; leave it out, or give it a value")
 
 
+def refuse_other_kinds(grid: GridArguments) -> None:
+    """Raise UserError for names that are no text and no list, and for settings that are no mapping."""
+    for name in ("methods", "tasks", "encoder", "protocol"):
+        value = getattr(grid, name)
+        if value is not None and (isinstance(value, Mapping) or not isinstance(value, Iterable)):
+            example = ', such as "dimp(clip=20)"' if name == "methods" else ""
+            raise UserError(f"{name} takes text or a list of texts{example}; not {short_repr(value)}")
+    if not isinstance(grid.settings, Mapping | None):
+        raise UserError(f'settings takes a mapping, such as {{"lr": 1e-4}}; not {short_repr(grid.settings)}')
+
+
 def refuse_options_of_files(grid: GridArguments) -> None:
     """Raise UserError for an option on how the user's own rows are read, in a grid without any."""
     per_role = [f"{role}_{what}" for role in USER_ROLES for what in (*get_args(ColumnRole), "labels")]
@@ -253,14 +266,14 @@ def seeds_of(grid: GridArguments) -> tuple[int, ...]:
     return seed_list(USUAL_SEEDS if grid.seeds is None else grid.seeds)
 
 
-def seed_list(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
+def seed_list(seeds: int | str | Iterable[int]) -> tuple[int, ...]:
     """The seeds 0 to N-1 for a number N, or the seeds of a list (also as text, "3,7"), each once."""
-    if type(seeds) is int and seeds > MOST_SEEDS:
+    given: Any = seeds
+    if is_number(seeds) and given > MOST_SEEDS:
         raise UserError(f"at most {MOST_SEEDS:,} seeds, not {seeds:,}")
-    entries: Sequence[Any] = list(range(seeds)) if type(seeds) is int else seeds  # type: ignore[assignment]
-    if isinstance(seeds, str):
-        entries = seeds.split(",")
+    entries: Sequence[Any] = []
     try:
+        entries = range(given) if is_number(seeds) else list(given.split(",") if isinstance(seeds, str) else given)
         whole = [int(seed) for seed in entries if float(seed) == int(seed)]
     except (TypeError, ValueError, OverflowError):
         whole = []
@@ -270,9 +283,15 @@ def seed_list(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
     return unique
 
 
-def exact_seeds(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
+def exact_seeds(seeds: int | str | Iterable[int]) -> tuple[int, ...]:
     """One seed, or those of a list."""
-    return seed_list([seeds] if type(seeds) is int else seeds)
+    one: Any = seeds
+    return seed_list([one] if is_number(seeds) else seeds)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a whole number, also one of numpy."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def row_limit(test_size: int | str | None) -> int | Literal["default"] | None:
@@ -282,21 +301,6 @@ def row_limit(test_size: int | str | None) -> int | Literal["default"] | None:
     if not str(test_size).isdecimal() or len(str(test_size)) > MOST_DIGITS or int(test_size) < 1:
         raise UserError(f"test_size (--test-size) must be a number, all or default, not {short_repr(test_size)}")
     return int(test_size)
-
-
-def divide(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Split the keys of `--set` into training settings, and hyper-parameters by method."""
-    training: dict[str, Any] = {}
-    hyperparameters: dict[str, dict[str, Any]] = {}
-    for key, value in settings.items():
-        method, dot, name = key.rpartition(".")
-        if dot:
-            hyperparameters.setdefault(method.replace("_", "-"), {})[name.replace("-", "_")] = value
-        else:
-            training[key.replace("-", "_")] = value
-    if training.get("generated_rows") == "all":
-        training["generated_rows"] = None
-    return training, hyperparameters
 
 
 def default_task(places: Mapping[Role, Any]) -> str:

@@ -9,6 +9,7 @@ in seconds and only tests that everything works: its numbers mean nothing. `scra
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ BUDGETS = ("updates", "epochs", "checker_updates", "checker_epochs")
 AUTO = "auto"  # of generated_rows: more updates for more rows, within a budget
 AUTO_ROWS = 10_000  # the most rows of AUTO, so that a cell costs at most ten times as much
 AUTO_UNIT = 1_000  # rows that `updates` is for
+NONE = ("none", "null", "~")  # how None is typed, in any case
 OPTIONAL = ("auxiliary", "vary", "checker_updates", "checker_epochs")  # stored only if they are set
 
 
@@ -108,6 +110,35 @@ class Settings:
     def of_cell(self) -> dict[str, Any]:
         """The settings as spec.json stores them: without the checker's, which are in the id of the checker's table."""
         return replace(self, checker_updates=None, checker_epochs=None).stored()
+
+
+def divide(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Split the keys of `--set` into training settings, and hyper-parameters by method."""
+    training: dict[str, Any] = {}
+    hyperparameters: dict[str, dict[str, Any]] = {}
+    for key, value in settings.items():
+        method, dot, name = key.rpartition(".")
+        if dot:
+            hyperparameters.setdefault(method.replace("_", "-"), {})[name.replace("-", "_")] = value
+        else:
+            training[key.replace("-", "_")] = value
+    return as_meant(training), hyperparameters
+
+
+def as_meant(values: dict[str, Any]) -> dict[str, Any]:
+    """Training settings as they are typed, with what they mean beside a preset.
+
+    `updates` and `epochs` replace each other. `generated_rows=all` is no limit. YAML reads `precision: no` as False.
+    """
+    meant = dict(values)
+    for size, other in (("updates", "epochs"), ("epochs", "updates")):
+        if other not in values and str(values.get(size)).lower() not in NONE:
+            meant[other] = None
+    if values.get("generated_rows") == "all":
+        meant["generated_rows"] = None
+    if str(values.get("precision")).lower() == "false":
+        meant["precision"] = "no"
+    return meant
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from bench.config.settings import NONE
 from bench.errors import UserError, unknown
 from tasks.errors import short_repr
 
@@ -35,7 +36,7 @@ def convert(value: Any, hint: Any, where: str) -> Any:
     """A scalar converted to the annotated type. Text `None` (in any case) is None where the type allows None."""
     from pydantic import TypeAdapter, ValidationError
 
-    if isinstance(value, str) and value.lower() in {"none", "null", "~"} and optional(hint):
+    if isinstance(value, str) and value.lower() in NONE and optional(hint):
         return None
     if isinstance(value, bool) and hint is not bool and not optional_of(hint, bool):
         raise UserError(f"{where} must be {spell(hint)}, not {short_repr(value)}")

@@ -31,10 +31,10 @@ from bench.errors import UserError, unknown
 from bench.execution.grid import Options, run
 from bench.execution.progress import Say
 from bench.store.layout import MODEL
-from tasks import FILES, TaskData
+from tasks import FILES, Role, TaskData
 from tasks.loading.labels import label_name
 from tasks.loading.load import load_to_train
-from tasks.sources.memory import table_of
+from tasks.sources.table import Table
 
 UNREAD = ("source", "data_dir", "folds")  # arguments of `bench run` that a training without a test does not read
 
@@ -113,9 +113,9 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             if not model.is_dir():  # in the store it was a checker, whose model is not kept
                 model = trained(request, replace(options, force=True), say)
             self._load(model, data)
-        given = {"generated": generated, "real": real}  # the last one counts: labels to compare with are real ones
+        roles: tuple[Role, ...] = ("generated", "real")  # the last one counts: labels to compare with are real ones
         self.classes_ = original_labels(
-            data.spec.labels, *(as_given(rows, data.columns[role].label) for role, rows in given.items())
+            data.spec.labels, *(as_given(request.places[role], data.columns[role].label) for role in roles)
         )
         self.notes_ = [*data.notes, *self._cut_notes(data)]
         return self
@@ -131,13 +131,16 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
     def _request(self, real: Any, generated: Any) -> TrainingRequest:
         """The grid of one cell. Raises UserError or DataError."""
+        settings = {} if self.settings is None else self.settings
+        if isinstance(settings, Mapping) and self.preset in PRESETS:
+            settings = settings_of(self.preset, dict(settings))
         own = {
             "methods": self.method,
             "tasks": FILES,
             "seeds": [self.seed],
             "encoder": self.encoder,
             "preset": self.preset,
-            "settings": settings_of(self.preset, dict(self.settings or {})) if self.preset in PRESETS else None,
+            "settings": settings,
             "real": real,
             "generated": generated,
         }
@@ -226,8 +229,9 @@ def rows_of(rows: Any, role: str) -> Any:
     if not isinstance(rows, tuple):
         if isinstance(rows, str | Path | Mapping) or hasattr(rows, "columns") or hasattr(rows, "column_names"):
             return rows
-        if isinstance(rows, Iterable) and all(isinstance(row, Mapping) for row in rows):
-            return rows
+        listed = list(rows) if isinstance(rows, Iterable) else [rows]
+        if all(isinstance(row, Mapping) for row in listed):
+            return listed
         raise UserError(
             f"fit takes two sets of rows, fit(real, generated), not texts and labels; the {role} rows may be (texts, "
             "labels), a DataFrame, a datasets.Dataset, a list of dicts or a file"
@@ -247,11 +251,9 @@ def number_of(label: Any) -> Any:
     return label.item() if hasattr(label, "item") and not isinstance(label, np.generic) else label
 
 
-def as_given(rows: Any, column: str) -> Iterable[Any]:
-    """The labels of rows in memory as they were given; `column` holds those of a table. A file has none."""
-    if isinstance(rows, tuple):
-        return map(number_of, rows[1])
-    return () if isinstance(rows, str | Path) else table_of(rows, "").column(column)
+def as_given(rows: str | Table, column: str) -> Iterable[Any]:
+    """The labels in a column of rows in memory as they were given. A file has none."""
+    return rows.column(column) if isinstance(rows, Table) else ()
 
 
 def original_labels(names: Sequence[str], *given: Iterable[Any]) -> Array:

@@ -124,7 +124,7 @@ def test_labels_are_predicted_as_they_were_given(kind: type) -> None:
     assert labels.dtype == np.array(given).dtype
 
 
-@pytest.mark.parametrize("kind", ["frame", "dicts", "columns", "dataset"])
+@pytest.mark.parametrize("kind", ["frame", "dicts", "generator", "columns", "dataset"])
 def test_labels_of_a_table_are_predicted_as_they_were_given(kind: str, tiny_encoder: Path, store: Path) -> None:
     """They were predicted as texts ('0' for 0), so that every comparison with the column was False."""
     from datasets import Dataset
@@ -135,6 +135,7 @@ def test_labels_of_a_table_are_predicted_as_they_were_given(kind: str, tiny_enco
         return {
             "frame": frame,
             "dicts": frame.to_dict("records"),
+            "generator": iter(frame.to_dict("records")),
             "columns": columns,
             "dataset": Dataset.from_dict(columns),
         }[kind]
@@ -150,6 +151,13 @@ def loaded(real: Any, generated: Any, **settings: Any) -> tasks.TaskData:
     request = WeightedTextClassifier("ce", **settings)._request(rows_of(real, "real"), rows_of(generated, "generated"))
     (task,) = request.tasks
     return request.load(task)
+
+
+def test_the_settings_of_the_docstring() -> None:
+    """They were an error: preset quick has `updates`, and nobody had set them to none."""
+    classifier = WeightedTextClassifier("ce", settings={"lr": 1e-4, "epochs": 3})
+    settings = classifier._request(dicts(REAL), dicts(GENERATED)).settings
+    assert (settings.lr, settings.updates, settings.epochs) == (1e-4, None, 3)
 
 
 NUMBERS = REAL.labels.tolist()
@@ -245,6 +253,7 @@ def test_pairs_of_texts(tiny_encoder: Path, tmp_path: Path) -> None:
         ({"method": "dinp"}, None, "unknown method 'dinp'"),
         ({"preset": "quik"}, None, "unknown preset 'quik'"),
         ({"settings": {"rl": 1}}, None, "unknown setting of preset smoke 'rl'"),
+        ({"settings": ["lr=1e-4"]}, None, "settings takes a mapping"),
         ({"data": {"text": "tweet"}}, None, "tweet"),
         ({}, (["a"], [0, 1]), "there are 1 texts and 2 labels"),
         ({}, (["a"], [0], [1]), "not 3 parts"),
