@@ -36,6 +36,7 @@ def installed() -> tuple[EntryPoint, ...]:
     for entry in entries:
         try:
             importlib.import_module(entry.module)
+            check_names()
         except (Exception, SystemExit) as error:
             package = entry.dist.name if entry.dist else "?"
             raise PluginError(f"package {package} offers methods in {entry.module}: {reason(error)}") from error
@@ -69,10 +70,18 @@ def check(added: list[type[Method]]) -> None:
     """Raise ValueError where a file's methods could not run."""
     if not added:
         raise ValueError('it registers no method; decorate a class with @register("name")')
+    check_names()
     for cls in added:
         if inspect.isabstract(cls):
             raise ValueError(f"method {cls.name!r} lacks {', '.join(sorted(cls.__abstractmethods__))}")
         cls(cls.Config())
+
+
+def check_names() -> None:
+    """Raise ValueError where a method and a group have one name: the group would hide the method."""
+    groups = {"all", *(entry for cls in METHODS.values() for entry in cls.groups)}
+    if both := sorted(groups & METHODS.keys()):
+        raise ValueError(f"{both[0]!r} would be the name of a method and of a group; rename one")
 
 
 def file_of(cls: type[Method]) -> Path | None:

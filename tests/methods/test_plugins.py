@@ -49,6 +49,9 @@ def test_reasons(error: Exception, words: str) -> None:
         (CODE.replace('"half"', '"Half"'), "lower case"),
         (CODE.replace("def weights", "def weight"), "lacks weights"),
         (CODE + "\n\nimport no_such_package", "ModuleNotFoundError"),
+        (CODE.replace('"half"', '"all"'), "'all' would be the name of a method and of a group; rename one"),
+        (CODE.replace('"half"', '"core"'), "'core' would be the name of a method and of a group"),
+        (CODE + "\n    groups = ('ce',)\n", "'ce' would be the name of a method and of a group"),
     ],
 )
 def test_a_plugin_that_raises_is_one_line(tmp_path: Path, text: str, message: str) -> None:
@@ -86,6 +89,18 @@ def test_the_entry_point_group_may_have_its_former_name(
     assert [entry.module for entry in plugins.installed()] == ["own_methods"], "in both groups, it still counts once"
     assert plugins.findable(methods.METHODS["half"])
     assert "half" in methods.discover()
+
+
+def test_a_package_whose_method_has_the_name_of_a_group_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The group hid the method."""
+    installed_package(tmp_path, CODE.replace('"half"', '"core"'))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plugins.installed.cache_clear()
+    for _ in range(2):
+        with pytest.raises(plugins.PluginError, match=r"package own-dist .* 'core' would be the name of a method"):
+            methods.discover()
 
 
 def test_a_package_that_raises_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
