@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +102,9 @@ def primary(
     row: Row, base: Row, paired: Paired, accuracy: Comparison, f1: Comparison | None, rules: Rules
 ) -> Iterator[tuple[str, str]]:
     """Names and values of the inference that the leaderboard uses."""
-    shared = set(row.cells) & set(base.cells)
+    shared = sorted(set(row.cells) & set(base.cells))[: accuracy.seeds]  # those up to the last planned look
     means = [sum(part.cells[seed].accuracy for seed in shared) / len(shared) for part in (row, base)]
-    yield "accuracy", f"{percent(means[0])} against {percent(means[1])} on {rows_tested(accuracy, row)}"
+    yield "accuracy", f"{percent(means[0])} against {percent(means[1])} on {rows_tested(accuracy, row, shared)}"
     yield "difference", f"{gain(paired.shown or accuracy)} points{together(paired, rules)}"
     p = accuracy.p if paired.withheld else paired.p_alone
     yield "p", f"{p:.3g}, not corrected for other comparisons{', over all planned looks so far' * (p != accuracy.p)}"
@@ -123,7 +123,7 @@ def primary(
     known = {name: NOTHING if math.isnan(value) else f"{value:.3g}" for name, value in accuracy.components.items()}
     yield "variances", ", ".join(f"{name} {value}" for name, value in known.items())
     if not accuracy.conditional:
-        by_seed = [row.cells[seed].accuracy - base.cells[seed].accuracy for seed in sorted(shared)]
+        by_seed = [row.cells[seed].accuracy - base.cells[seed].accuracy for seed in shared]
         better = sum((gap > 0) + (gap == 0) / 2 for gap in by_seed)
         effect = f"{accuracy.effect:+.2f} sd of one more seed"
         effect = "not defined: nothing varies" if math.isnan(accuracy.effect) else effect
@@ -140,9 +140,9 @@ def primary(
         )
 
 
-def rows_tested(result: Comparison, row: Row) -> str:
+def rows_tested(result: Comparison, row: Row, seeds: Sequence[int]) -> str:
     """`1,374 test rows`, or `1,374 test rows in 1,300 clusters` where clusters count, or the rows of all folds."""
-    predictions = [cell.predictions.tolist() for cell in row.cells.values()]
+    predictions = [row.cells[seed].predictions.tolist() for seed in seeds]
     count = len(predictions[0])
     if any(min(one) < 0 for one in predictions):
         seen = sum(max(of_row) >= 0 for of_row in zip(*predictions, strict=True))

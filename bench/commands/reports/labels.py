@@ -32,6 +32,7 @@ SIZES = 5  # of a curve, each half of the next one
 STEP = 0.01  # one point
 AXIS = "real"
 METRICS = ("accuracy", "macro-F1")  # in the second, rare classes count as much as frequent ones; not of folds
+OF_SECTION = ("task", "source", "encoder", "preset", "protocol")  # of a curve, in the JSON file
 OWN, FILE, FIGURE, KINDS = "labels", "labels.json", "labels", ("svg", "png")
 Show = Callable[[Progress], AbstractContextManager[object]]
 
@@ -91,6 +92,11 @@ class Fitted:
         """The title of the task."""
         return str(self.curve.sections[0].spec["title"])
 
+    @property
+    def name(self) -> str:
+        """The method, and what tells its curve from others of the method."""
+        return ", ".join([self.label, *self.curve.apart])
+
 
 def labels(request: Request, options: Options, say: Say, show: Show) -> Result:
     """Run the grid of all sizes, print the curves, and write `labels.json` and a figure beside its leaderboard.
@@ -144,7 +150,7 @@ def drawing(found: Sequence[Fitted]) -> tuple[bytes, bytes] | None:
     by_metric: dict[str, dict[str, LearningCurve]] = {}
     for one in found:
         if one.law is not None:
-            by_metric.setdefault(one.metric, {})[one.label] = one.law
+            by_metric.setdefault(one.metric, {})[one.name] = one.law
     if not by_metric:
         return None
     with styled():
@@ -153,14 +159,14 @@ def drawing(found: Sequence[Fitted]) -> tuple[bytes, bytes] | None:
 
 def as_json(one: Fitted) -> dict[str, Any]:
     """The points, fit and forecasts of a curve, and lines for people."""
-    title, law = f"{one.task}, {one.label}, {one.metric}", one.law
+    title, law = f"{one.curve.title}, {one.label}, {one.metric}", one.law
+    spec = one.curve.sections[0].spec
+    head = {"method": one.label, "metric": one.metric, **{key: spec.get(key) for key in OF_SECTION}}
     if law is None:
         lines = [f"{title}: no curve, as it needs {FEWEST_SIZES} sizes with a seed in common"]
-        return {"method": one.label, "metric": one.metric, "lines": lines}
+        return {**head, "lines": lines}
     return {
-        "task": one.curve.sections[0].spec["task"],
-        "method": one.label,
-        "metric": one.metric,
+        **head,
         "seeds": one.seeds,
         "sizes": [int(size) for size in law.sizes],
         "values": [1 - float(error) for error in law.errors],

@@ -51,6 +51,22 @@ class Curve:
         ends = [[row.label for row in section.rows] for section in (self.sections[0], self.sections[-1])]
         return [label for label in ends[0] if label in ends[1]]
 
+    @property
+    def title(self) -> str:
+        """The title of the task, and what tells this curve from others of it."""
+        title = str(self.sections[0].spec["title"])
+        return f"{title} ({', '.join(self.apart)})" if self.apart else title
+
+    @property
+    def apart(self) -> list[str]:
+        """What tells this curve from others of its task: its other stress, and the axes of its sections.
+
+        Of several sections, those of the one that has most axes: at some values there may be no other section.
+        """
+        stress = {name: value for section in self.sections for name, value in section.spec.get("stress", {}).items()}
+        other = [f"{name}={value}" for name, value in stress.items() if name != self.axis]
+        return [*other, *max((section.axes for section in self.sections), key=len)]
+
     def row(self, label: str, place: int) -> Row | None:
         """A method at one point; None if it has no result there."""
         return next((row for row in self.sections[place].rows if row.label == label and row.cells), None)
@@ -107,7 +123,7 @@ def value(section: Section, axis: str) -> float:
 def stress_tables(report: Report) -> Iterator[ExtraTable]:
     """A table per curve."""
     for place, curve in enumerate(curves(report), 1):
-        title = f"Stress: {curve.sections[0].spec['title']} along {curve.axis}"
+        title = f"Stress: {curve.title} along {curve.axis}"
         yield ExtraTable(f"stress-{place}", title, columns(curve), rows(curve, report), after=[reading(curve, report)])
 
 

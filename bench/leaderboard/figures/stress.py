@@ -48,7 +48,7 @@ def stress(curve: Curve, baseline: str) -> Figure:
     plot.legend(handles, shorts(names, 24), loc="outside right center", frameon=False)
     seeds = "left: " if compared else ""
     few = f"; {len(labels)} of {len(curve.labels)} methods" if len(labels) < len(curve.labels) else ""
-    title = f"{curve.sections[0].spec['title']} along {curve.axis}{few}"
+    title = f"{curve.title} along {curve.axis}{few}"
     whole_title(plot, f"{title}; bands: 95 % intervals ({seeds}for new seeds)")
     return plot
 

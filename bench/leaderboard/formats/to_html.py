@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.leaderboard.columns import NOTHING, Column, further, main_columns, overall_columns, section_columns
-from bench.leaderboard.compare.across_tasks import Overall, overall
+from bench.leaderboard.compare.across_tasks import Overall, OverallRow, overall
 from bench.leaderboard.compare.families import TAIL
 from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
 from bench.leaderboard.figures import FigureFiles, slugs
@@ -65,12 +65,13 @@ def as_html(report: Report, figures: Sequence[FigureFiles] = ()) -> str:
     extra = [section_tables(section) for section in report.sections]
     places = anchors(slugs(report), "section")
     ids = anchors(method_names(report.sections), "method")
+    groups = overall(report.sections)
     return template.render(
         style=Markup((FOLDER / "leaderboard.css").read_text(encoding="utf-8")),  # safe: a file of this package
         script=Markup(script),  # safe: likewise
         digest=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
         opening=blocks(opening(report)),
-        overall=[overall_value(group) for group in overall(report.sections)],
+        overall=[overall_value(group) for group in groups],
         extra_tables=[extra_value(table) for table in report_tables(report)],
         figures=[image(figure) for figure in figures if figure.section is None],
         sections=[
@@ -79,7 +80,7 @@ def as_html(report: Report, figures: Sequence[FigureFiles] = ()) -> str:
         ],
         methods=[{**part, "id": ids[part["name"]]} for part in method_parts(report.sections, extra)],
         parts={row.label: ids[method_of(row)] for section in report.sections for row in section.rows},
-        **filters(report, places),
+        **filters(report, places, groups),
         numbers=NUMBERS,
         reading=blocks([reading(report)]),
         footer=blocks(list(footer(report))[:-2]),
@@ -87,16 +88,17 @@ def as_html(report: Report, figures: Sequence[FigureFiles] = ()) -> str:
     )
 
 
-def filters(report: Report, places: Mapping[str, str]) -> dict[str, Any]:
+def filters(report: Report, places: Mapping[str, str], groups: Sequence[Overall]) -> dict[str, Any]:
     """What the page filters by: the tags of each label, and the values that each choice offers."""
     known = tags(report.sections)
-    words = {word(row) for section in report.sections for row in section.rows} - {""}
+    words = {word(row) for section in report.sections for row in section.rows}
+    words |= {mean_word(row) for group in groups for row in group.rows}
     families = {tag["family"] for tag in known.values()}
     uses = {use for tag in known.values() for use in tag["real"].split("|")} - {""}
     titles = [plain_heading(section) for section in report.sections]
     return {
         "tags": known,
-        "verdicts": [(value, value) for value in sorted(words)],
+        "verdicts": [(value, value) for value in sorted(words - {""})],
         "families": [(value, value) for value in sorted(families)],
         "uses": [(value, value) for value in sorted(uses)],
         "places": list(zip(places.values(), titles, strict=True)),
@@ -114,7 +116,10 @@ def overall_value(group: Overall) -> dict[str, Any]:
     return {
         "before": blocks([across(group)]),
         "columns": columns,
-        "rows": [{"label": row.label, "word": "", "cells": cells(columns, row), "details": []} for row in group.rows],
+        "rows": [
+            {"label": row.label, "word": mean_word(row), "cells": cells(columns, row), "details": []}
+            for row in group.rows
+        ],
         "after": blocks(after_across(group)),
     }
 
@@ -173,6 +178,11 @@ def row_value(row: Row, columns: Sequence[Column[Row]], *, in_detail: bool) -> d
 def word(row: Row) -> str:
     """The verdict to filter and colour by."""
     return row.paired.verdict.word if row.paired else ""
+
+
+def mean_word(row: OverallRow) -> str:
+    """The verdict on a mean over tasks, to filter and colour by."""
+    return row.gain.word if row.gain else ""
 
 
 def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from bench.leaderboard.build import build
 from bench.leaderboard.extra_tables import report_tables, section_tables, stress
 from bench.leaderboard.extra_tables.stress import curves
 from bench.leaderboard.figures import draw
+from bench.leaderboard.figures.stress import stress as stress_figure
 from bench.leaderboard.formats import FORMS
 from bench.leaderboard.rules import Correction
 from bench.stats.crossed import compare
@@ -121,6 +123,26 @@ def test_sections_with_other_checkers_or_rows_have_curves_of_their_own(tmp_path,
     assert [[section.spec["stress"] for section in curve.sections] for curve in curves(table)] == [
         [{}, {"noise": 0.2}]
     ] * 2
+
+
+def test_curves_of_one_task_have_titles_of_their_own(tmp_path):
+    stores = []
+    for place, (encoder, noise, more) in enumerate(
+        (encoder, noise, more) for more in (1, 3) for encoder in ("small", "large") for noise in (0.0, 0.2)
+    ):
+        store = section(tmp_path, f"s{place}", noise, {"ce": {"skill": 2 - noise}, "dimp": {"skill": 2.0}})
+        store.section |= {"encoder": encoder, "encoder_hash": encoder}
+        if more > 1:
+            store.section["stress"] |= {"imbalance": more}
+            store.section["task_ref"] = store.section["task_ref"].replace("]", ",") + f"[imbalance={more}]"
+        stores.append(store)
+    table = build(stores[0].manifest(*stores[1:]), tmp_path)
+    titles = [curve.title for curve in curves(table) if curve.axis == "noise"]
+    assert titles == [f"Tweet polarity ({more}{one})" for more in ("", "imbalance=3, ") for one in ("small", "large")]
+    assert {f"Stress: {title} along noise" for title in titles} <= {extra.title for extra in report_tables(table)}
+    curve = next(curve for curve in curves(table) if curve.axis == "noise")
+    drawn = stress_figure(curve, "ce")
+    assert any(text.get_text().startswith("Tweet polarity (small) along noise") for text in drawn.findobj(Text))
 
 
 def ends(root, labels=("ce", "dimp"), *, noisy=None, **both):

@@ -51,6 +51,23 @@ def test_every_link_has_its_part(page):
     assert 'href="#section-twitter-bundled">to the table</a>' in page
 
 
+def test_the_filter_by_verdict_knows_the_means_over_tasks(tmp_path):
+    """Their rows had no word, so each verdict emptied the table; one that they alone have was no choice."""
+    stores = []
+    for name in "ab":
+        store = FakeStore(tmp_path / name, rows=400, task=name, task_ref=name).method("ce").method("dimp", skill=1.1)
+        for entry in store.section["methods"]:
+            entry["cells"] = {seed: f"{name}/{path}" for seed, path in entry["cells"].items()}
+        stores.append(store)
+    report = build(stores[0].manifest(stores[1]), tmp_path)
+    assert {row.paired.verdict.word for section in report.sections for row in section.rows} == {"", "undecided"}
+    text = as_html(report)
+    part = text[text.index('class="across"') :].partition("</table>")[0]
+    assert dict(re.findall(r'<tr data-label="(\w+)" data-word="(\w*)"', part)) == {"ce": "", "dimp": "better"}
+    choices = text.partition('<select id="verdict">')[2].partition("</select>")[0]
+    assert re.findall(r'value="(\w+)"', choices) == ["better", "undecided"]
+
+
 def test_the_part_of_a_method(page):
     part = page[page.index('id="method-dimp"') :].partition('<details class="method"')[0]
     assert "weights computed for each batch" in part

@@ -56,7 +56,7 @@ def test_of_folds_the_tested_rows_are_counted():
     predictions = np.full((2, 10), -1)
     predictions[0, :2], predictions[1, 2:5] = 1, 0
     row = SimpleNamespace(cells={seed: SimpleNamespace(predictions=one) for seed, one in enumerate(predictions)})
-    assert rows_tested(SimpleNamespace(), row) == "5 of 10 real rows, a fold per seed"
+    assert rows_tested(SimpleNamespace(), row, (0, 1)) == "5 of 10 real rows, a fold per seed"
 
 
 def test_a_section_with_imported_cells_is_shown(store):
@@ -75,6 +75,16 @@ def test_alone_means_the_interval_and_the_p_of_the_same_test(tmp_path):
     assert match.share < 1
     assert f"[{low:+.1f}, {high:+.1f}] points, if it were the only comparison" in text
     assert f"p             {match.p:.3g}, not corrected for other comparisons, over all planned looks so far" in text
+
+
+def test_between_two_looks_all_numbers_are_those_of_the_last_look(tmp_path):
+    """Accuracies and `better at 4 of 4 seeds` were of a seed that the difference did not count yet."""
+    store = FakeStore(tmp_path / "runs", rows=150, seeds=(0, 1, 2, 3), looks=[3, 5, 7, 10])
+    text = lines(store.method("ce").method("dimp", skill=1.2), "dimp", "ce")
+    skills = {"dimp": 1.2, "ce": 1.0}
+    a, b = (np.mean([store.correct(label, seed, skill) for seed in range(3)]) for label, skill in skills.items())
+    assert f"accuracy      {100 * a:.1f} against {100 * b:.1f} on 150 test rows" in text
+    assert "of 3 seeds (a tie is half)" in text
 
 
 def test_intervals_of_a_false_discovery_rate_hold_on_average(store):

@@ -11,6 +11,7 @@ from bench.commands.reports.labels import as_json, default_sizes, fitted_curve, 
 from bench.config.request import make_request
 from bench.errors import UserError
 from bench.execution.grid import Options, Result
+from bench.leaderboard import Rules
 from bench.leaderboard.build import build
 from bench.leaderboard.extra_tables.stress import Curve, curves
 from bench.leaderboard.figures.stress import stress
@@ -70,6 +71,23 @@ def test_the_command_prints_and_writes_the_curves(tmp_path, monkeypatch):
     assert lines[-1].endswith("labels.png")
 
 
+def test_curves_of_two_encoders_are_told_apart(tmp_path):
+    """The lines named no encoder, and the figure had the last encoder alone."""
+    own, other = grid(tmp_path / "a"), grid(tmp_path / "b")
+    for name, manifest in (("a", own), ("b", other)):
+        for section in manifest["sections"]:
+            section |= {"encoder": name, "encoder_hash": name}
+            for entry in section["methods"]:
+                entry["cells"] = {seed: f"{name}/{path}" for seed, path in entry["cells"].items()}
+    result = Result({**own, "sections": own["sections"] + other["sections"]}, tmp_path)
+    found = list(labels.fitted_curves(result, Rules()))
+    values = [as_json(one) for one in found]
+    assert [(one["encoder"], one["metric"]) for one in values] == [(n, m) for n in "ab" for m in labels.METRICS]
+    assert values[2]["lines"][0].startswith("Tweet polarity (b), real-only, accuracy by labelled rows: 25: ")
+    svg, _ = labels.drawing(found)
+    assert [f"real-only, {name}".encode() in svg for name in "ab"] == [True, True]
+
+
 def test_the_figure_along_an_axis_without_a_baseline_has_one_panel(tmp_path):
     (curve,) = curves(build(grid(tmp_path), tmp_path))
     assert len(stress(curve, "ce").axes) == 1
@@ -88,7 +106,9 @@ def test_rows_that_a_seed_does_not_test_do_not_count(monkeypatch):
         predictions = np.where(seen, np.where(wrong, 1 - truth, truth), -1)
         row = SimpleNamespace(label="ce", cells={s: SimpleNamespace(predictions=predictions[s]) for s in range(folds)})
         spec = {"task": "mine", "title": "mine", "cross_validation": {"folds": folds}}
-        sections.append(SimpleNamespace(spec=spec, test=test, rows=[row], right=(predictions == truth).sum() / 100))
+        sections.append(
+            SimpleNamespace(spec=spec, axes=(), test=test, rows=[row], right=(predictions == truth).sum() / 100)
+        )
     curve = Curve("real", sizes, tuple(sections))
     monkeypatch.setattr(labels, "build", lambda *_: None)
     monkeypatch.setattr(labels, "curves", lambda _: [curve])
