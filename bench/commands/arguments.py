@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from bench.config.request import Request, make_request
+from bench.config.request import Request, is_number, make_request
 from bench.config.run_arguments import ExecutionArguments, RunArguments, VerdictArguments
+from bench.config.typed import convert
 from bench.errors import UserError, unknown
 from bench.leaderboard import Correction, Family, Intervals, Rules
 from bench.remote.opened import checkers_of, local_folder
@@ -20,14 +21,23 @@ from tasks.errors import user_path
 if TYPE_CHECKING:
     from bench.execution.grid import Options
 
+NUMBERS = (int, int | None, float, float | None)  # types of arguments
+
 
 def run_arguments(keywords: Mapping[str, Any]) -> RunArguments:
-    """The arguments with the values of some keywords. Raises UserError for an unknown keyword, naming the nearest."""
+    """The arguments with the values of some keywords. Numbers may be text or of numpy, as the command line has text.
+
+    Raises UserError for an unknown keyword, naming the nearest, and for a number that is none.
+    """
     known = [entry.name for entry in fields(RunArguments)]
     for name in keywords:
         if name not in known:
             raise unknown("argument", name, known)
-    return RunArguments(**keywords)
+    values = dict(keywords)
+    for name, hint in get_type_hints(RunArguments).items():
+        if hint in NUMBERS and (value := keywords.get(name)) is not None:
+            values[name] = convert(int(value) if is_number(value) else value, hint, name)
+    return RunArguments(**values)
 
 
 def request_and_options(arguments: RunArguments, command: str) -> tuple[Request, Options]:

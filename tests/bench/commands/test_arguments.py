@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -124,3 +125,16 @@ def test_a_wrong_argument_is_one_line(
     with pytest.raises(UserError, match=message):
         bench.run(**{"preset": "smoke", "encoder": str(tiny_encoder), **arguments})
     assert not list(tmp_path.iterdir()), "nothing is written"
+
+
+def test_numbers_may_be_text_or_of_numpy() -> None:
+    """They ended in an AttributeError or a TypeError."""
+    found = run_arguments({"limit": "5", "workers": np.int64(2), "folds": "5", "delta": "0.5", "cell_timeout": 60})
+    assert (found.limit, found.workers, found.folds, found.delta, found.cell_timeout) == (5, 2, 5, 0.5, 60)
+    assert type(found.workers) is int
+
+
+@pytest.mark.parametrize("value", ["five", 2.5, [5], True])
+def test_numbers_that_are_none(value: object) -> None:
+    with pytest.raises(UserError, match=r"^limit must be a whole number or none, not "):
+        run_arguments({"limit": value})
