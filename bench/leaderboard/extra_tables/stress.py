@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,13 +11,13 @@ import numpy as np
 from bench.arrays import FloatArray
 from bench.leaderboard.columns import NOTHING, Column, gain, mean_and_interval
 from bench.leaderboard.compare.baseline import mixture, stacked
+from bench.leaderboard.compare.families import Corrected, correct
 from bench.leaderboard.extra_tables.extra_table import ExtraTable
-from bench.leaderboard.results import Report, Row, Section
+from bench.leaderboard.results import Match, Report, Row, Section
 from bench.leaderboard.rules import Rules
 from bench.stats.crossed import Comparison, compare
-from bench.stats.equivalence import equivalence
 from bench.stats.interval import Interval, t_interval
-from bench.stats.multiple import CORRECTIONS
+from bench.stats.looks import reached
 from bench.stats.verdict import verdict
 from tasks import AXES
 
@@ -67,6 +66,11 @@ class Curve:
         other = [f"{name}={value}" for name, value in stress.items() if name != self.axis]
         return [*other, *max((section.axes for section in self.sections), key=len)]
 
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """The numbers of seeds at which verdicts are read, if that was planned at one of its ends."""
+        return tuple(self.sections[0].spec.get("looks") or self.sections[-1].spec.get("looks") or ())
+
     def row(self, label: str, place: int) -> Row | None:
         """A method at one point; None if it has no result there."""
         return next((row for row in self.sections[place].rows if row.label == label and row.cells), None)
@@ -80,8 +84,13 @@ class StressRow:
     accuracy: tuple[Interval, ...]
     words: tuple[str, ...]
     change: Comparison | None  # accuracy at the last value minus at the first
-    against: Comparison | None  # its change minus the baseline's
+    match: Match | None  # its change minus the baseline's
     verdict: str = NOTHING  # on `against`
+
+    @property
+    def against(self) -> Comparison | None:
+        """Its change minus the baseline's, on the seeds up to the last planned look."""
+        return self.match.accuracy if self.match else None
 
 
 def curves(report: Report) -> list[Curve]:
@@ -150,16 +159,19 @@ def rows(curve: Curve, report: Report) -> list[StressRow]:
     base = change(curve, rules.baseline, rules.allow_mixed)
     by_label = {label: stress_row(curve, label, base, rules) for label in curve.labels}
     planned = [label for label in curve.planned if label != rules.baseline]
-    differences = [row.against if (row := by_label.get(label)) else None for label in planned]
-    correct = CORRECTIONS[rules.correction]
-    p = correct([one.p if one else math.nan for one in differences])
+    matches = [(row.match if (row := by_label.get(label)) else None) or Match() for label in planned]
     silent = any(section.uninformative for section in (curve.sections[0], curve.sections[-1]))
-    equivalent = correct([equivalence(one, rules.delta) if one else math.nan for one in differences])
-    for label, difference, corrected, same in zip(planned, differences, p, equivalent, strict=True):
-        if difference is not None and not silent:
-            text = verdict(difference, float(corrected), float(same), family=len(planned), delta=rules.delta).text
-            by_label[label] = replace(by_label[label], verdict=text)
+    for label, match, part in zip(planned, matches, correct(matches, rules), strict=True):
+        if match.accuracy is not None and not silent:
+            by_label[label] = replace(
+                by_label[label], verdict=match.withheld or judged(match, match.accuracy, part, rules)
+            )
     return list(by_label.values())
+
+
+def judged(match: Match, difference: Comparison, part: Corrected, rules: Rules) -> str:
+    """The verdict on a change; with planned looks, what it could detect is that of the look so far."""
+    return verdict(difference, part.p, part.same, family=round(part.size / match.share), delta=rules.delta).text
 
 
 def stress_row(curve: Curve, label: str, base: Change | None, rules: Rules) -> StressRow:
@@ -171,7 +183,7 @@ def stress_row(curve: Curve, label: str, base: Change | None, rules: Rules) -> S
         accuracy=tuple(row.accuracy if row else UNKNOWN for row in places),
         words=tuple(row.paired.verdict.word if row and row.paired else "" for row in places),
         change=compare(own.scores, np.zeros_like(own.scores)) if own else None,
-        against=against(own, base, rules.allow_mixed) if own and base else None,
+        match=against(own, base, curve.looks, rules.allow_mixed) if own and base else None,
     )
 
 
@@ -184,13 +196,21 @@ class Change:
     scores: FloatArray
 
 
-def against(own: Change, base: Change, allow_mixed: bool) -> Comparison | None:
-    """A method's change minus the baseline's; None for the baseline and where seeds or environments differ."""
+def against(own: Change, base: Change, looks: tuple[int, ...], allow_mixed: bool) -> Match | None:
+    """A method's change minus the baseline's; None for the baseline and where seeds or environments differ.
+
+    With planned looks, seeds after the last look so far do not count yet.
+    """
     if own.first.is_baseline or own.first.seeds != base.first.seeds:
         return None
     if not allow_mixed and (mixture(own.first, base.first) or mixture(own.last, base.last)):
         return None
-    return compare(own.scores, base.scores)
+    if not looks:
+        return Match(compare(own.scores, base.scores))
+    at_looks = tuple(compare(own.scores[:count], base.scores[:count]) for count in reached(len(own.scores), looks))
+    if not at_looks:
+        return Match(compare(own.scores, base.scores), withheld=f"first look at {looks[0]} seeds")
+    return Match(at_looks[-1], looks=looks, at_looks=at_looks)
 
 
 def change(curve: Curve, label: str, allow_mixed: bool) -> Change | None:
@@ -210,6 +230,7 @@ def change(curve: Curve, label: str, allow_mixed: bool) -> Change | None:
 def reading(curve: Curve, report: Report) -> str:
     """How to read the columns."""
     base = report.rules.baseline
+    looks = " and over the planned looks" if curve.looks else ""
     return "\n".join(
         [
             f"- **{curve.axis}**: {AXES[curve.axis].meaning}. Each column: accuracy in per cent with its 95 % interval "
@@ -220,6 +241,6 @@ def reading(curve: Curve, report: Report) -> str:
             "interval is for new seeds and new test examples (crossed). **change − baseline's**: the method's change "
             f"minus that of {base}; above zero, the method loses less. **holds up**: the verdict on this "
             "difference; *better* and "
-            f"*worse* are corrected by {report.rules.correction.author} over the methods planned at both ends.",
+            f"*worse* are corrected by {report.rules.correction.author} over the methods planned at both ends{looks}.",
         ]
     )

@@ -10,13 +10,14 @@ import pytest
 from matplotlib.text import Text
 
 from bench.leaderboard.build import build
-from bench.leaderboard.extra_tables import report_tables, section_tables, stress
+from bench.leaderboard.extra_tables import report_tables, section_tables
 from bench.leaderboard.extra_tables.stress import curves
 from bench.leaderboard.figures import draw
 from bench.leaderboard.figures.stress import stress as stress_figure
 from bench.leaderboard.formats import FORMS
 from bench.leaderboard.rules import Correction
 from bench.stats.crossed import compare
+from bench.stats.multiple import CORRECTIONS
 from tests.bench.leaderboard.fake_store import FakeStore
 
 
@@ -182,12 +183,36 @@ def test_changes_with_different_seeds_or_environments_are_not_compared(tmp_path)
     assert (row.against, row.verdict) == (None, "–")
 
 
+@pytest.mark.parametrize(("seeds", "word"), [(2, "first look at 3 seeds"), (3, "undecided"), (4, "undecided")])
+def test_changes_are_judged_over_the_planned_looks(tmp_path, seeds, word):
+    """After 3 of 10 seeds, each verdict had the whole 5 %."""
+    without = stress_rows(tmp_path / "a", looked_ends(tmp_path / "a", min(seeds, 3)))["dimp"]
+    row = stress_rows(tmp_path / "b", looked_ends(tmp_path / "b", seeds, looks=[3, 5, 7, 10]))["dimp"]
+    assert row.against == without.against, "seeds after the last look do not count yet"
+    assert row.verdict.startswith(word)
+    if seeds > 2:
+        assert without.verdict == "better"
+        assert row.match.p == pytest.approx(without.against.p / 0.027)
+
+
+def looked_ends(root, seeds, **both):
+    stores = []
+    for noise in (0.0, 0.2):
+        ref, stress = ("twitter[noise=0.2]", {"noise": noise}) if noise else ("twitter", {})
+        store = FakeStore(root / f"{noise}", rows=400, seeds=range(seeds), task_ref=ref, stress=stress, **both)
+        store.method("ce", skill=2 - 4 * noise).method("dimp", skill=2 - 2 * noise)
+        for entry in store.section["methods"]:
+            entry["cells"] = {seed: f"{noise}/{path}" for seed, path in entry["cells"].items()}
+        stores.append(store)
+    return stores
+
+
 def test_a_failed_method_counts_in_the_correction_of_changes(tmp_path, monkeypatch):
     labels = ("ce", "dimp", "focal", "imp")
     stores = ends(tmp_path, labels, noisy={name: {"failed": (1,)} for name in labels[2:]})
     values = []
-    holm = stress.CORRECTIONS[Correction.HOLM]
-    monkeypatch.setitem(stress.CORRECTIONS, Correction.HOLM, lambda p: values.append(list(p)) or holm(p))
+    holm = CORRECTIONS[Correction.HOLM]
+    monkeypatch.setitem(CORRECTIONS, Correction.HOLM, lambda p: values.append(list(p)) or holm(p))
     row = stress_rows(tmp_path, stores)["dimp"]
     (family,) = (p for p in values if row.against.p in p)
     assert len(family) == 3
