@@ -25,13 +25,12 @@ from bench.remote.archives import BEGINNING, BROKEN, FIRST, extract, first_file,
 from bench.remote.contents import FAILED, JSON_FILE, PLAIN, TAR, WITH_MODEL, Fetched, Remote, results, usable
 from bench.remote.notes import Noted
 from bench.remote.objects import AT_ONCE, Entry, Objects
-from bench.store.files import part_folder, read_json, write_bytes, write_json
+from bench.store.files import part_folder, write_bytes, write_json
 from bench.store.folders import State, state
 from bench.store.integrity import damage
 from bench.store.layout import DONE, LEASE, MODEL
 from bench.store.leases import exclusive
-from bench.store.looks import LOOKS
-from bench.store.schemas import SeedsRead
+from bench.store.looks import LOOKS, looks_in, united
 
 LARGE = ("states", "embeddings")  # kinds of tables of which reports read the time alone: only runs fetch the rest
 
@@ -160,11 +159,11 @@ class LocalCopy(Noted):
             return
         if (content := self.objects.read(name)) is None:
             return
-        mine = read_json(path, SeedsRead)["seeds"] if name.startswith(LOOKS) and usable(path) else []
+        mine = looks_in(path) if name.startswith(LOOKS) and usable(path) else None
         write_bytes(path, content)
         self.write_note(name, f"{entry.version} {digest(content.hex())}")
         if mine and usable(path):
-            write_json(path, {"seeds": sorted({*mine, *read_json(path, SeedsRead)["seeds"]})})
+            write_json(path, united([mine, looks_in(path)]))
         os.utime(path, (entry.changed, entry.changed))
 
     def look(self, name: str) -> Remote:

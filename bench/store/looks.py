@@ -3,6 +3,9 @@
 A look is a report on all planned seeds of a grid, the advice on it, or a comparison, if two methods have all their
 cells: without, there is no verdict. The leaderboards of a run that is not finished are none: whoever trains the seeds
 that were planned does not choose them by what was seen.
+
+A record says which looks were `unplanned`: the plan of the section had none there, so the verdicts had the whole 5 %.
+Records of earlier versions do not; then a look is planned if the plan of the section that is read now has it.
 """
 
 from __future__ import annotations
@@ -28,16 +31,31 @@ def looks_file(root: Path, section: Mapping[str, Any]) -> Path:
 
 def seeds_read(root: Path, section: Mapping[str, Any]) -> list[int]:
     """The numbers of seeds at which verdicts of a section were read, ascending. Raises UserError for a damaged file."""
-    path = looks_file(root, section)
-    return list(read_json(path, SeedsRead)["seeds"]) if path.is_file() else []
+    return looks_in(looks_file(root, section))["seeds"]
+
+
+def looks_in(path: Path) -> dict[str, list[int]]:
+    """The entries of `SeedsRead` in a file, empty without one. Raises UserError for a damaged file."""
+    return united([read_json(path, SeedsRead)] if path.is_file() else [])
+
+
+def united(records: Sequence[Mapping[str, list[int]]]) -> dict[str, list[int]]:
+    """The looks of several records as one."""
+    return {key: sorted({count for one in records for count in one.get(key, [])}) for key in SeedsRead.model_fields}
 
 
 def record_look(root: Path, manifest: Mapping[str, Any]) -> None:
     """Note that the verdicts of a manifest are read now, with all its seeds, where it has any. Raises OSError."""
     for section in manifest["sections"]:
-        count, known = len(section["seeds"]), seeds_read(root, section)
-        if count >= FEWEST_SEEDS and "so_far" not in section and count not in known and has_verdicts(root, section):
-            write_json(looks_file(root, section), {"seeds": sorted({*known, count})})
+        count, known = len(section["seeds"]), looks_in(looks_file(root, section))
+        new = united([known, {"seeds": [count], "unplanned": [] if in_plan(section, count) else [count]}])
+        if count >= FEWEST_SEEDS and "so_far" not in section and new != known and has_verdicts(root, section):
+            write_json(looks_file(root, section), new)
+
+
+def in_plan(section: Mapping[str, Any], count: int) -> bool:
+    """Whether a look at so many seeds is one of the plan of a section."""
+    return count in section.get("looks", ())
 
 
 def has_verdicts(root: Path, section: Mapping[str, Any]) -> bool:
@@ -53,9 +71,9 @@ def with_looks(roots: Sequence[Path], manifest: Mapping[str, Any]) -> dict[str, 
 
 def noted(roots: Sequence[Path], section: Mapping[str, Any]) -> dict[str, Any]:
     """`with_looks` of one section."""
-    known = sorted({count for root in roots for count in seeds_read(root, section)})
-    planned = section.get("looks", ())
-    unplanned = [count for count in known if count < len(section["seeds"]) and count not in planned]
+    known = united([looks_in(looks_file(root, section)) for root in roots])
+    seen = {*known["unplanned"], *(count for count in known["seeds"] if not in_plan(section, count))}
+    unplanned = sorted(count for count in seen if count < len(section["seeds"]))
     if not unplanned:
         return dict(section)
     note = (

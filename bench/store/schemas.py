@@ -129,6 +129,7 @@ class SeedsRead(BaseModel):
     """`.looks/<id>.json`: the numbers of seeds at which verdicts of one table were read."""
 
     seeds: Annotated[list[int], AfterValidator(ascending)]
+    unplanned: Annotated[list[int], AfterValidator(ascending)] = Field(default_factory=list)  # at the whole 5 %
 
 
 class BundleFile(BaseModel):

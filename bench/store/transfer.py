@@ -15,9 +15,9 @@ from bench.store.files import read_json, write_bytes, write_json
 from bench.store.folders import State, adopt, state
 from bench.store.integrity import DIGESTS, SEAL
 from bench.store.layout import DONE, VERSIONS
-from bench.store.looks import LOOKS
+from bench.store.looks import LOOKS, looks_in, united
 from bench.store.manifest import GRIDS, without_run
-from bench.store.schemas import Imported, SeedsRead
+from bench.store.schemas import Imported
 
 IMPORTED = ".imported"
 CHECKER = "checker"  # the precomputed tables that are results of a training, as cells are
@@ -96,8 +96,7 @@ def copy_grids(source: Path, target: Path, done: Transfer) -> None:
             done.conflicts.append(f"{GRIDS}/{path.name} differs; {there} stays")
     for path in sorted((source / LOOKS).glob("*.json")):
         there = target / LOOKS / path.name
-        seeds = {seed for file in (path, there) if file.exists() for seed in read_json(file, SeedsRead)["seeds"]}
-        write_json(there, {"seeds": sorted(seeds)})
+        write_json(there, united([looks_in(path), looks_in(there)]))
 
 
 def note_import(path: Path, name: str, seals: Mapping[str, str]) -> None:

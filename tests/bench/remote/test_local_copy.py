@@ -294,10 +294,10 @@ def test_grids_keep_the_order_of_their_runs_and_looks_are_joined(copy: Copy) -> 
     a.send()
     write_json(b.root / ".looks" / "t.json", {"seeds": [5]})
     b.fetch()
-    assert read_json(b.root / ".looks" / "t.json") == {"seeds": [3, 5]}
+    assert read_json(b.root / ".looks" / "t.json") == {"seeds": [3, 5], "unplanned": []}
     b.send()
     a.fetch()
-    assert read_json(a.root / ".looks" / "t.json") == {"seeds": [3, 5]}
+    assert read_json(a.root / ".looks" / "t.json") == {"seeds": [3, 5], "unplanned": []}
     there = a.objects.entry(".grids/empty.json")
     assert there is not None
     assert (b.root / ".grids" / "empty.json").stat().st_mtime == pytest.approx(there.changed, abs=1e-3)
@@ -307,10 +307,10 @@ def test_grids_keep_the_order_of_their_runs_and_looks_are_joined(copy: Copy) -> 
 def test_looks_that_were_sent_meanwhile_stay(copy: Copy) -> None:
     a, b, c = map(copy, "abc")
     write_json(a.root / ".looks" / "t.json", {"seeds": [3]})
-    write_json(b.root / ".looks" / "t.json", {"seeds": [5]})
+    write_json(b.root / ".looks" / "t.json", {"seeds": [5], "unplanned": [5]})
     a.send_json(), b.send_json()
     c.fetch()
-    assert read_json(c.root / ".looks" / "t.json") == {"seeds": [3, 5]}
+    assert read_json(c.root / ".looks" / "t.json") == {"seeds": [3, 5], "unplanned": [5]}
 
 
 def test_a_request_is_repeated_a_few_times_and_then_named(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,13 +36,35 @@ def test_a_later_report_names_the_looks_before_it(tmp_path):
 
 
 def test_planned_looks_are_not_noted(tmp_path):
-    record_look(tmp_path, store_with(tmp_path, 5).manifest())
-    ten = store_with(tmp_path, 10)
-    ten.section["looks"] = [3, 5, 7, 10]
+    five, ten = store_with(tmp_path, 5), store_with(tmp_path, 10)
+    five.section["looks"] = ten.section["looks"] = [3, 5, 7, 10]
+    record_look(tmp_path, five.manifest())
     assert with_looks([tmp_path], ten.manifest()) == ten.manifest()
     record_look(tmp_path, store_with(tmp_path, 4).manifest())
     (section,) = with_looks([tmp_path], ten.manifest())["sections"]
     assert "with 4 seeds" in section["notes"][0]
+
+
+@pytest.mark.parametrize("planned_first", [False, True])
+def test_a_look_without_a_plan_is_noted_where_a_later_plan_has_one(tmp_path, planned_first):
+    """A plain run of 5 seeds read its verdicts at the whole 5 %, not at the share of a plan that came later."""
+    five, ten = store_with(tmp_path, 5), store_with(tmp_path, 10)
+    ten.section["looks"] = [3, 5, 7, 10]
+    of_plan = {**five.section, "looks": [3, 5, 7, 10]}
+    for section in (of_plan, five.section) if planned_first else (five.section, of_plan):
+        record_look(tmp_path, {"sections": [section]})
+    (section,) = with_looks([tmp_path], ten.manifest())["sections"]
+    assert "with 5 seeds" in section["notes"][0]
+    assert seeds_read(tmp_path, ten.section) == [5]
+
+
+def test_a_record_of_an_earlier_version_has_only_looks_of_the_plan(tmp_path):
+    ten = store_with(tmp_path, 10)
+    ten.section["looks"] = [3, 5, 7, 10]
+    write_json(looks_file(tmp_path, ten.section), {"seeds": [3, 5]})
+    record_look(tmp_path, store_with(tmp_path, 7).manifest())
+    (section,) = with_looks([tmp_path], ten.manifest())["sections"]
+    assert "with 7 seeds" in section["notes"][0]
 
 
 def test_what_is_no_look(tmp_path):
