@@ -68,8 +68,8 @@ def canonical(argv: Sequence[str], commands: Any) -> list[str]:
     Typed options overrule those of the file. Raises UserError and DataError for a file that cannot be used.
     """
     flags, settings = flags_of(commands), takes_settings(argv, commands)
-    arguments = added_up(split(argv, flags))
-    require_values(arguments, valued_of(commands) - flags)
+    valued, arguments = valued_of(commands), added_up(split(argv, flags))
+    require_values(arguments, valued)
     typed = set[str]().union(*(argument.sets for argument in arguments))
     words: list[str] = []
     for argument in arguments:
@@ -77,7 +77,7 @@ def canonical(argv: Sequence[str], commands: Any) -> list[str]:
         if argument.name == CONFIG and argument.value:
             path = user_path(argument.value)
             options = [Argument(*entry) for entry in grid_file.read(path, keys_of(commands))]
-            require_values(options, valued_of(commands) - flags, f"{path}: ")
+            require_values(options, valued, f"{path}: ")
             words += (word for option in options if option.name not in typed for word in option.words(flags))
         else:
             words += argument.words(flags, settings=settings)
@@ -135,10 +135,9 @@ def require_values(arguments: Iterable[Argument], valued: Collection[str], where
 
 
 def valued_of(commands: Any) -> set[str]:
-    """The options of all commands that take a value."""
+    """The options that take a value in every command that has them."""
     options = [entry for command in commands.commands.values() for entry in command.params]
-    names = [name for entry in options if not getattr(entry, "is_flag", False) for name in entry.opts]
-    return {hyphenated(name) for name in names if name.startswith("--")}
+    return {hyphenated(name) for entry in options for name in entry.opts if name.startswith("--")} - flags_of(commands)
 
 
 def flags_of(commands: Any) -> set[str]:

@@ -277,9 +277,8 @@ def fetch(name: str, kind: str) -> Path:
         raise UserError(f"{kind} {name!r} is not on this machine, or not all of it, and HF_HUB_OFFLINE is set; {hint}")
     try:
         folder = Path(snapshot_download(name, allow_patterns=patterns(kind), etag_timeout=5))
-        if not has_safetensors(
-            folder
-        ):  # an older model, with pickled weights only, or an adapter, which `find` refuses
+        if not has_safetensors(folder):
+            # An older model, with pickled weights only, or an adapter, which `find` refuses.
             older = [*patterns(kind), PATTERN, PICKLE_INDEX, ADAPTER]
             folder = Path(snapshot_download(name, allow_patterns=older, etag_timeout=5))
         return folder

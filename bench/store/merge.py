@@ -66,7 +66,8 @@ def merged(stores: Sequence[Path], *, allow_mixed: bool) -> dict[str, Any]:
         refuse_mixed_code(cells)
     command = "python -m bench report " + " ".join(f"--from {part.root.name}" for part in parts)
     manifest = joined([below(part, cells) for part in parts], command)
-    return with_notes(with_notes(manifest, several_codes(cells)), conflicts(cells))
+    codes = several_codes(cells) if allow_mixed else {}  # without, there are none
+    return with_notes(with_notes(manifest, codes), conflicts(cells))
 
 
 def with_notes(manifest: dict[str, Any], notes: Mapping[str, str]) -> dict[str, Any]:

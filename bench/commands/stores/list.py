@@ -12,7 +12,7 @@ import methods as registry
 from bench.errors import UserError
 from bench.leaderboard.method_facts import facts
 from bench.store.files import read_json
-from bench.store.find import differences
+from bench.store.find import differences, method_title
 from bench.store.folders import State, failure, state, state_word
 from bench.store.layout import DONE
 from bench.store.schemas import Metrics, NamedSpec
@@ -126,15 +126,15 @@ def settings_apart(specs: Mapping[Path, Mapping[str, Any]]) -> dict[Path, str]:
     for folder, spec in specs.items():
         alike[seed_title(spec)].append(folder)
     words = dict.fromkeys(specs, "")
-    for group in alike.values():
-        found = differences([specs[folder] for folder in group]) if len(group) > 1 else []
-        words |= {folder: f" ({text})" for folder, text in zip(group, found, strict=False) if text}
+    for group in (folders for folders in alike.values() if len(folders) > 1):
+        found = differences([specs[folder] for folder in group])
+        words |= {folder: f" ({text})" for folder, text in zip(group, found, strict=True) if text}
     return words
 
 
 def seed_title(spec: Mapping[str, Any]) -> str:
     """What a cell is called in the list: `twitter ce seed 0`."""
-    return f"{spec['task_ref']} {spec['label']} seed {spec['seed']}"
+    return f"{method_title(spec)} seed {spec['seed']}"
 
 
 def detail(folder: Path, present: State) -> str:
