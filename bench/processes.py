@@ -9,8 +9,9 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from bench import system
 
@@ -23,6 +24,7 @@ REPORTS = (
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
 )
+MANY = 1_000  # cells of a report from which several processes work on it: with fewer, starting them takes longer
 BEAT = 1.0  # seconds between two heartbeats
 # Words of an error that memory ran out.
 NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "failed to map segment")
@@ -61,17 +63,53 @@ def without_main() -> Iterator[None]:
             setattr(main, name, value)
 
 
+class Here(Executor):
+    """A pool without processes: what is submitted is done at once, in this process."""
+
+    def submit(self, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        """The result of a call, or its error, as a pool of processes gives them."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(call(*arguments, **named))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextlib.contextmanager
+def pool_of_cells(cells: int) -> Iterator[Executor]:
+    """A pool for a report on so many cells: of this process alone where they are few, or where it has one core."""
+    several = cells >= MANY and cores() > 1
+    with one_thread(), pool(cores()) if several else Here() as executor:
+        yield executor
+
+
 @contextlib.contextmanager
 def pool(parts: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool for a report, with a process per core, but at most `parts`. They start when work is submitted."""
+    """A pool for a report, with a process per core, but at most `parts`. They start when work is submitted.
+
+    The process that they are forked from starts at once: it imports what they need while this one goes on.
+    """
     count = min(cores(), parts)
-    if CONTEXT.get_start_method() == "forkserver":
-        CONTEXT.set_forkserver_preload(list(REPORTS))
-    with (
-        without_main(),
-        ProcessPoolExecutor(count, mp_context=CONTEXT) as executor,
-    ):
+    with without_main(), ProcessPoolExecutor(count, mp_context=CONTEXT, initializer=one_thread) as executor:
+        if CONTEXT.get_start_method() == "forkserver":
+            from multiprocessing import forkserver
+
+            CONTEXT.set_forkserver_preload(list(REPORTS))
+            forkserver.ensure_running()
         yield executor
+
+
+def one_thread() -> contextlib.AbstractContextManager[Any]:
+    """Let NumPy multiply matrices in one thread, until the end of a context if it is used as one.
+
+    The products of a report are small: further threads mostly wait for each other, and take processors meanwhile.
+    """
+    import numpy  # noqa: F401  # what is limited must be there
+    from threadpoolctl import threadpool_limits
+
+    limits: contextlib.AbstractContextManager[Any] = threadpool_limits(1, "blas")
+    return limits
 
 
 def cores() -> int:

@@ -5,6 +5,7 @@ Importing this package is cheap; NumPy, SciPy and pandas load when a report is w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +31,12 @@ def write_report(
     from bench.leaderboard.figures import FOLDER
     from bench.leaderboard.figures.reuse import Drawn
     from bench.leaderboard.formats import render
+    from bench.processes import pool_of_cells
     from bench.store.files import write_bytes
 
-    contents = render(build(manifest, store, rules), figures=figures, earlier=reports / FOLDER)
+    with pool_of_cells(cell_count(manifest)) as processes:
+        report = build(manifest, store, rules)
+        contents = render(report, figures=figures, earlier=reports / FOLDER, processes=processes)
     formats = manifest.get("formats", ("md",))
     left = Drawn(reports / FOLDER).unchanged() if figures and "md" in formats else set()
     for path, content in contents.items():
@@ -40,6 +44,11 @@ def write_report(
     for path in left - {reports / path for path in contents}:
         path.unlink(missing_ok=True)
     return reports / f"leaderboard.{'md' if 'md' in formats else formats[0]}"
+
+
+def cell_count(manifest: Mapping[str, Any]) -> int:
+    """The number of cells that a manifest names."""
+    return sum(len(method["cells"]) for section in manifest["sections"] for method in section["methods"])
 
 
 def frame(manifest: dict[str, Any], store: Path, rules: Rules = USUAL) -> pd.DataFrame:

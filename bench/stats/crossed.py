@@ -161,7 +161,7 @@ def level_of(distance: FloatArray, half: Callable[[FloatArray], FloatArray]) -> 
 
     def excess(w: FloatArray) -> FloatArray:
         missing = np.log(half(np.exp(-np.exp(w)) / 2)) - goal
-        return np.asarray(np.nan_to_num(missing, nan=FAR, posinf=FAR, neginf=-FAR))
+        return np.asarray(np.maximum(np.fmin(missing, FAR), -FAR))  # fmin takes NaN for FAR
 
     with np.errstate(all="ignore"):
         goal = np.log(distance)

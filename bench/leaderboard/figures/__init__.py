@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.leaderboard.compare.across_tasks import overall
 from bench.leaderboard.extra_tables.stress import curves as curves_of_stress
@@ -22,7 +24,7 @@ from bench.leaderboard.figures.style import render, styled
 from bench.leaderboard.figures.training import curves
 from bench.leaderboard.figures.weights import agreements, lens
 from bench.leaderboard.results import Report, Section
-from bench.processes import pool
+from bench.processes import Here, pool
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,29 +95,29 @@ RANKS = "Mean rank of each method over tasks, with the critical difference of Ne
 
 
 def draw(report: Report, earlier: Path | None = None) -> tuple[FigureFiles, ...]:
-    """All figures: overviews, then those of each section. This process draws the overviews, others the sections.
+    """All figures: overviews, then those of each section."""
+    return begin_to_draw(report, earlier)()
 
-    Those of the folder `earlier` that were drawn from the same content are not drawn again.
+
+def begin_to_draw(
+    report: Report, earlier: Path | None = None, processes: Executor | None = None
+) -> Callable[[], tuple[FigureFiles, ...]]:
+    """Begin to draw all figures. Returns a function that waits for them: overviews, then those of each section.
+
+    Those of the folder `earlier` that were drawn from the same content are not drawn again. `processes`: a pool that
+    draws; by default this process does, or a pool of its own that is done when this returns.
     """
-    drawn = Drawn(earlier)
+    drawn, here = Drawn(earlier), Here()
     keys = [key_of(section, report.rules.delta) for section in report.sections]
-    arguments = [
-        (section, place, slug, report.rules.delta, key, drawn.files(key))
-        for place, (section, slug, key) in enumerate(zip(report.sections, slugs(report), keys, strict=True))
-    ]
     key = key_of_all(keys, report.rules)
-    known = drawn.files(key)
-    new = [one for one in arguments if one[-1] is None]
-    if len(new) < MANY:
-        return (
-            *overviews(report, key, known),
-            *itertools.chain.from_iterable(itertools.starmap(of_section, arguments)),
-        )
-    with pool(len(new)) as processes:
-        futures = {one[1]: processes.submit(of_section, *one) for one in new}
-        whole = overviews(report, key, known)
-        sections = (futures[one[1]].result() if one[1] in futures else of_section(*one) for one in arguments)
-        return (*whole, *itertools.chain.from_iterable(sections))
+    calls: list[tuple[Callable[..., list[FigureFiles]], Any]] = [(overviews, (report, key, drawn.files(key)))]
+    for place, (section, slug, key) in enumerate(zip(report.sections, slugs(report), keys, strict=True)):
+        calls.append((of_section, (section, place, slug, report.rules.delta, key, drawn.files(key))))
+    new = sum(arguments[-1] is None for _, arguments in calls[1:])
+    alone = processes is None or isinstance(processes, Here)
+    with pool(new) if alone and new >= MANY else contextlib.nullcontext(processes or here) as executor:
+        futures = [(executor if one[-1] is None else here).submit(call, *one) for call, one in calls]
+    return lambda: tuple(itertools.chain.from_iterable(future.result() for future in futures))
 
 
 def overviews(report: Report, key: str = "", known: Files | None = None) -> list[FigureFiles]:

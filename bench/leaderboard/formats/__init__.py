@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 
 from bench.errors import UserError, unknown
-from bench.leaderboard.figures import FOLDER, FigureFiles, draw, files
+from bench.leaderboard.figures import FOLDER, FigureFiles, begin_to_draw, files
 from bench.leaderboard.figures.reuse import index_of
 from bench.leaderboard.formats.to_csv import as_csv
 from bench.leaderboard.formats.to_html import as_html
@@ -35,7 +36,7 @@ FORMS: Mapping[str, Callable[[Report, tuple[FigureFiles, ...]], str | bytes]] = 
     "md": as_markdown,
     "xlsx": lambda report, figures: as_xlsx(report),
 }
-WITH_FIGURES = {"html", "md"}
+WITH_FIGURES = ("html", "md")
 
 
 def formats_of(text: str) -> tuple[str, ...]:
@@ -51,21 +52,30 @@ def formats_of(text: str) -> tuple[str, ...]:
     return names
 
 
-def render(report: Report, *, figures: bool = True, earlier: Path | None = None) -> dict[Path, bytes]:
+def render(
+    report: Report, *, figures: bool = True, earlier: Path | None = None, processes: Executor | None = None
+) -> dict[Path, bytes]:
     """Paths relative to the report's folder, and contents, in the formats that the manifest names.
 
     The same bytes for the same cells. Figures are files beside the Markdown; the page holds them itself. Those that the
     folder `earlier` of an earlier report has already are not drawn again, and an index for the next one is added.
+    `processes`: a pool that draws; texts that hold no figure are written meanwhile.
     """
     formats = report.manifest.get("formats", USUAL)
-    drawn = draw(report, earlier) if figures and WITH_FIGURES & set(formats) else ()
+    drawing = (
+        begin_to_draw(report, earlier, processes)
+        if figures and {*WITH_FIGURES} & {*formats}
+        else tuple[FigureFiles, ...]
+    )
+    texts = {name: form(report, ()) for name, form in FORMS.items() if name in formats and name not in WITH_FIGURES}
+    drawn = drawing()
+    texts |= {name: FORMS[name](report, drawn) for name in WITH_FIGURES if name in formats}
     beside = files(drawn) if "md" in formats else {}
     pictures = {path: content if path.suffix == ".png" else content.decode() for path, content in beside.items()}
-    texts = {Path(f"leaderboard.{name}"): form(report, drawn) for name, form in FORMS.items() if name in formats}
     # Names may come from anywhere, and a reader's terminal obeys control characters.
     contents = {
         path: content if isinstance(content, bytes) else printable(content).encode()
-        for path, content in {**pictures, **texts}.items()
+        for path, content in {**pictures, **{Path(f"leaderboard.{name}"): text for name, text in texts.items()}}.items()
     }
     index = index_of(drawn, contents, Path(FOLDER)) if earlier is not None and beside else {}
     return {**contents, **index}

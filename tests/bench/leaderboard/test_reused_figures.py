@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bench import processes
 from bench.leaderboard import USUAL, Intervals, Rules, figures, write_report
 from bench.leaderboard.build import build
 from bench.leaderboard.figures import draw, reuse
@@ -84,6 +85,17 @@ def test_only_what_changed_is_drawn(report: Report, stores: list[FakeStore]) -> 
     with (folder / "history.jsonl").open("a") as file:
         file.write(json.dumps({"step": 48, "loss": 2.0, "ess": 0.5}) + "\n")
     assert report() == [*whole, *first]
+
+
+def test_a_report_that_several_processes_draw_is_that_of_one(
+    report: Report, stores: list[FakeStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "MANY", 1)
+    monkeypatch.setattr(processes, "cores", lambda: 2)
+    assert report(fresh=True) == [], "this process draws nothing"
+    assert {path.suffix for path in (tmp_path / "reports" / "figures").iterdir()} >= {".svg", ".png"}
+    stores[1].cell(stores[1].section["methods"][1]["cells"]["0"], stores[1].logits("focal", 0, 6.0))
+    assert report(fresh=True) == [], "nor when one section changes"
 
 
 def test_figures_that_somebody_changed_are_drawn_again(report: Report, stores: list[FakeStore], tmp_path: Path) -> None:
