@@ -8,12 +8,15 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench import system
+
+if TYPE_CHECKING:
+    import psutil
 
 CONTEXT = multiprocessing.get_context(system.START_METHOD)
 # What scores cells and draws figures: imported once for all processes of a report, where they are forked.
@@ -45,6 +48,7 @@ class Heart:
 
 
 HEART = Heart()  # of this process; a worker sets its function
+_server: psutil.Process | None = None  # the fork server that `start_server` started
 
 
 @contextlib.contextmanager
@@ -61,6 +65,51 @@ def without_main() -> Iterator[None]:
     finally:
         for name, value in saved.items():
             setattr(main, name, value)
+
+
+def start_server(modules: Sequence[str]) -> None:
+    """Start the fork server, unless it runs: it imports modules while this process goes on.
+
+    Where it cannot start, nothing is said: starting a process tries it again, and says why.
+    """
+    global _server
+    from multiprocessing import forkserver
+
+    CONTEXT.set_forkserver_preload(list(modules))
+    before = servers()
+    with without_main(), system.ignoring_interrupts(), contextlib.suppress(OSError):
+        forkserver.ensure_running()
+    _server = next(iter(servers() - before), _server)
+
+
+def end_server() -> None:
+    """End the fork server that `start_server` started, also while it imports, unless processes of it are alive.
+
+    It would else end with this process, but not before its imports. The next process starts another one.
+    """
+    global _server
+    import psutil
+
+    ended, _server = _server, None
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if ended is None or ended.children():
+            return
+        ended.kill()
+        # multiprocessing waits for it when it starts another one, and must find it dead then.
+        while ended.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.001)
+
+
+def servers() -> set[psutil.Process]:
+    """The fork server of this process, if there is one."""
+    import psutil
+
+    found = set()
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if "multiprocessing.forkserver" in " ".join(child.cmdline()):
+                found.add(child)
+    return found
 
 
 class Here(Executor):
@@ -93,10 +142,7 @@ def pool(parts: int) -> Iterator[ProcessPoolExecutor]:
     count = min(cores(), parts)
     with without_main(), ProcessPoolExecutor(count, mp_context=CONTEXT, initializer=one_thread) as executor:
         if CONTEXT.get_start_method() == "forkserver":
-            from multiprocessing import forkserver
-
-            CONTEXT.set_forkserver_preload(list(REPORTS))
-            forkserver.ensure_running()
+            start_server(REPORTS)
         yield executor
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -42,10 +43,12 @@ from bench.planning import mirrors
 from bench.planning.describe import describe
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
+from bench.processes import REPORTS
 from bench.remote.opened import copy_of, tell
 from bench.remote.runs import RemoteRun
 from bench.store import hidden_columns, role_texts
 from bench.store.files import read_json, writable
+from bench.store.folders import State, state
 from bench.store.layout import precomputed_path
 from bench.store.leases import registered
 from bench.store.looks import record_look, with_looks
@@ -105,7 +108,13 @@ def run(
         engine = engines.chosen(options.engine, options.engine_set)
         if engine.here:
             require_device(options.device)
-        return run_here(requests, options, engine, say, show)
+        require_usable(requests, options, engine)
+        if options.dry_run or engine.follows():
+            return run_here(requests, options, engine, say, show)
+        if engine.here:
+            require_limits(engine.count(options.workers))
+        with engine.ahead():
+            return run_here(requests, options, engine, say, show)
 
 
 def run_here(
@@ -116,7 +125,6 @@ def run_here(
     show: Callable[[Progress], AbstractContextManager[object]],
 ) -> Result:
     """`run` on the devices that the environment names."""
-    require_usable(requests, options, engine)
     plan = planned(requests, options)
     if unscored := sum(not getattr(plan.jobs[identity], "score", True) for identity in plan.cells):
         say(f"generated rows are not scored by {unscored:,} of {plural(len(plan.cells), 'cell')}: no checkers")
@@ -130,13 +138,12 @@ def run_here(
     if engine.follows():
         engine.follow()
         return result
-    if engine.here:
-        require_limits(engine.count(options.workers))
     for folder in (options.reports, plan.root):
         writable(folder)
     if engine.here:
         check_folders(options.track)
     earlier = models(plan) if options.save_models == "best" else set()
+    load_drawing(plan, options)
     with registered(plan.root), beside_others(plan, say) as others:
         for note in add_notes(manifest, plan, check_encoders(plan)):
             say(note)
@@ -163,6 +170,14 @@ def run_here(
     if stopped is not None:
         raise stopped
     return result
+
+
+def load_drawing(plan: Plan, options: Options) -> None:
+    """Import what the last report draws with: until the first worker has started, this process has nothing to do."""
+    missing = (identity for identity in plan.cells if state(plan.jobs[identity].folder) is not State.DONE)
+    if options.figures and not plan.smoke and any(missing):
+        for name in REPORTS:
+            importlib.import_module(name)
 
 
 def last_report(covered: dict[str, Any], store: Path, options: Options) -> Path:

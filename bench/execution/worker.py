@@ -1,6 +1,6 @@
 """A warm worker: one process of one thread that loads each model once and runs jobs one after the other.
 
-The fork server preloads this module, so it sets the number of threads before anything computes: with more threads than
+The fork server imports this module, so it sets the number of threads before anything computes: with more threads than
 cores every worker waits for the others.
 """
 
@@ -68,7 +68,6 @@ with contextlib.suppress(*NO_GLIBC):
     mallopt(-3, 32 << 20), mallopt(-1, 256 << 20)
 LARGE = 2**30  # bytes resident from which a worker returns its free memory to the system between jobs
 # All objects so far stay: collections between cells then skip them, and do not copy the fork server's pages.
-gc.collect()
 gc.freeze()
 
 BUILDERS: dict[str, Any] = {

@@ -1,12 +1,18 @@
-"""Pools of reports: their processes do not run the script that started the pool, and have one thread each."""
+"""Processes: pools of reports do not run the script that started them; the fork server is started and ended."""
 
+from pathlib import Path
+
+import psutil
 import pytest
 
+from bench import system
 from bench.processes import Here, pool_of_cells
 from tests.helpers.background import script
 
+forked = pytest.mark.skipif(system.START_METHOD != "forkserver", reason="this system has no fork server")
 
-def test_a_script_without_a_main_guard_may_ask_for_processes(tmp_path):
+
+def test_a_script_without_a_main_guard_may_ask_for_processes(tmp_path: Path) -> None:
     run = script(
         tmp_path,
         "from bench.processes import pool\n"
@@ -47,3 +53,46 @@ def test_reports_multiply_matrices_in_one_thread(tmp_path, monkeypatch):
     before, within, after = run.stdout.split("\n")[:3]
     assert within == "[1] [1]"
     assert after == before
+
+
+@forked
+def test_the_fork_server_is_started_once_and_ended_while_it_imports(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(600)\n")
+    assert said(
+        tmp_path,
+        "start_server(['slow'])\n"
+        "first = servers()\n"
+        "start_server(['slow'])\n"
+        "print(len(first), servers() == first)\n"
+        "end_server()\n"
+        "print(*(one.status() for one in first))\n"
+        "CONTEXT.set_forkserver_preload([])\n"
+        "process = CONTEXT.Process(target=print, args=('another one',))\n"
+        "with without_main():\n"
+        "    process.start()\n"
+        "process.join()\n",
+    ) == ["1 True", psutil.STATUS_ZOMBIE, "another one"]
+
+
+@forked
+def test_a_fork_server_that_somebody_else_started_or_uses_is_left_alone(tmp_path: Path) -> None:
+    other = (
+        "from multiprocessing import forkserver\nforkserver.set_forkserver_preload([])\nforkserver.ensure_running()\n"
+    )
+    used = (
+        "import time\n"
+        "process = CONTEXT.Process(target=time.sleep, args=(600,), daemon=True)\n"
+        "with without_main():\n"
+        "    process.start()\n"
+    )
+    end = "end_server()\nprint(*(one.status() == 'zombie' for one in servers()))\n"
+    assert said(tmp_path, f"{other}start_server(['json'])\n{end}") == ["False"]
+    assert said(tmp_path, f"start_server(['json'])\n{used}{end}") == ["False"]
+
+
+def said(folder: Path, text: str) -> list[str]:
+    """The lines that a script prints."""
+    names = "CONTEXT, end_server, servers, start_server, without_main"
+    run = script(folder, f"from bench.processes import {names}\n{text}")
+    assert run.returncode == 0, run.stderr
+    return run.stdout.splitlines()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import field
 from typing import Any, ClassVar, Protocol
 
@@ -56,6 +57,10 @@ class Engine:
 
     def follow(self) -> None:
         """Take part in the trainings that the leading process starts, until it has no more work."""
+
+    def ahead(self) -> AbstractContextManager[None]:
+        """Start what takes long before the first job can run: the body plans the run, and then runs it."""
+        return contextlib.nullcontext()
 
     def count(self, requested: int | None) -> int:
         """The number of workers; `requested` is that of --workers. Raises UserError for an engine that fixes it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -23,9 +23,10 @@ from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.execution.signals import ending_signals, first_interrupt
 from bench.jobs import Job, Outcome
-from bench.processes import CONTEXT, cores, peak_memory, stopped, without_main
+from bench.processes import CONTEXT, cores, end_server, peak_memory, start_server, stopped, without_main
 from bench.system import ignoring_interrupts
 
+PRELOAD = ("bench.execution.engines.preloaded",)  # what the fork server imports
 STARTS = 20  # attempts to start a worker
 STEP = 10 * POLL  # seconds that one look at a worker adds at most: this process may have been stopped meanwhile
 
@@ -70,6 +71,19 @@ class Worker:
 class Local(Engine):
     """Worker processes of this machine, which import torch and load the encoder once."""
 
+    @contextlib.contextmanager
+    def ahead(self) -> Iterator[None]:
+        """Start the fork server, whose imports take seconds. It is ended where the body raises: a refused run."""
+        if CONTEXT.get_start_method() != "forkserver":
+            yield
+            return
+        start_server(PRELOAD)
+        try:
+            yield
+        except BaseException:
+            end_server()
+            raise
+
     def count(self, requested: int | None) -> int:
         """The requested number of workers; else one per GPU, one on MPS, or one per core this process may use."""
         return requested or len(devices.gpus()) or (1 if devices.on_mps() else cores())
@@ -81,6 +95,9 @@ class Local(Engine):
         and SIGHUP raise Stopped, which like any exception ends the workers at once; their leases are removed, so that
         no other run waits for them. Raises UserError where the store cannot be written or a worker cannot start.
         """
+        if not queue.open:
+            end_server()  # the report has one of its own then, with what it needs
+            return
         pool = Pool(queue, watcher, limits)
         try:
             with first_interrupt(queue.close), ending_signals() as check:
@@ -179,7 +196,7 @@ def start(device: str | None) -> Worker:
 def start_once(device: str | None) -> Worker:
     """A new worker process. Raises EOFError or ConnectionError where the fork server is dying."""
     if CONTEXT.get_start_method() == "forkserver":
-        CONTEXT.set_forkserver_preload(["bench.execution.worker"])  # torch and all else that workers need
+        CONTEXT.set_forkserver_preload(list(PRELOAD))
     ends: tuple[Any, Any] = CONTEXT.Pipe()  # of type Connection; on Windows PipeConnection, which has the same methods
     here, there = ends
     with without_main(), ignoring_interrupts():
