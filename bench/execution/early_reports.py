@@ -75,7 +75,7 @@ class EarlyReports:
             self.written, self.began = self.whole, time.monotonic()
             arguments = (first_seeds(self.manifest, self.written), self.plan.root, self.reports, self.rules)
             with without_main(), ignoring_interrupts():
-                self.process = CONTEXT.Process(target=write, args=arguments, daemon=True)
+                self.process = CONTEXT.Process(target=write, args=arguments)  # a daemon could have no pool
                 self.process.start()
 
     def finish(self) -> None:

@@ -19,6 +19,7 @@ from bench.execution.prepare import make_queue
 from bench.leaderboard.build import build
 from bench.planning.describe import describe
 from bench.planning.planner import make_plan
+from bench.processes import pool
 from bench.store.files import write_json
 from bench.store.layout import DONE
 from bench.store.manifest import first_seeds
@@ -144,6 +145,27 @@ def test_a_report_that_cannot_be_written_does_not_stop_the_run(tmp_path: Path, t
     early.pulse()
     early.finish()
     assert "could not be written; the run goes on" in said[-1]
+
+
+def test_many_cells_of_a_seed_are_read_in_a_pool(
+    tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process of an early report could start no others: with 200 new cells of weights it was not written."""
+    monkeypatch.setattr("bench.execution.early_reports.write", write_in_a_pool)
+    early = early_reports(tmp_path, tiny_encoder, [])
+    for identity, number in early.seed_of.items():
+        if number == 0:
+            early.queue.failed(early.queue.jobs[identity], "a cause")
+    early.pulse()
+    early.finish()
+    assert (early.reports / "leaderboard.md").read_text() == "[1, 2]"
+
+
+def write_in_a_pool(manifest: object, store: Path, reports: Path, rules: object) -> None:
+    """Write what a pool has computed."""
+    with pool(1) as processes:
+        reports.mkdir()
+        (reports / "leaderboard.md").write_text(str(list(processes.map(abs, [-1, -2]))))
 
 
 def test_reports_pause_three_times_as_long_as_the_last_one_took(
