@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -48,7 +49,7 @@ def build(manifest: Mapping[str, Any], store: Path, rules: Rules = USUAL) -> Rep
     specs = [with_origins(spec, store) for spec in manifest["sections"]]
     with open_scores() as scores:
         names = (name for spec in specs for method in spec["methods"] for name in method["cells"].values())
-        scores.compute(store / name for name in names)
+        scores.compute(os.path.join(store, name) for name in names)
         sections = tuple(
             replace(build_section(spec, store, scores, rules), axes=differing_axes(spec, specs)) for spec in specs
         )
@@ -72,7 +73,7 @@ def with_advice(sections: Sequence[Section], rules: Rules) -> tuple[Section, ...
 
 def with_origins(spec: Mapping[str, Any], store: Path) -> Mapping[str, Any]:
     """A section of a manifest with a note on the cells that were imported from bundles."""
-    note = origins(store / name for method in spec["methods"] for name in method["cells"].values())
+    note = origins(os.path.join(store, name) for method in spec["methods"] for name in method["cells"].values())
     return {**spec, "notes": [note, *spec["notes"]]} if note else spec
 
 

@@ -16,7 +16,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,7 +24,7 @@ from typing import Any
 from bench.errors import UserError
 from bench.hashing import file_hash
 from bench.store.files import json_object, write_json
-from bench.store.layout import MODEL, root_of
+from bench.store.layout import MODEL, place_of
 from bench.store.schemas import Bundle
 from bench.store.transfer import CHECKER, IMPORTED, Transfer, bundle_of, imported, note_import, seal_of, transfer
 from tasks.errors import plural
@@ -145,14 +145,14 @@ def take_in(folder: Path, about: Mapping[str, Any], root: Path) -> Transfer:
     return done
 
 
-def origins(folders: Iterator[Path]) -> str:
+def origins(folders: Iterable[str | os.PathLike[str]]) -> str:
     """A sentence on which of these cells were imported, and from which bundles; empty if none was."""
-    of_store = functools.cache(imported)
+    of_store = functools.cache(lambda root: imported(Path(root)))
     counts: dict[str, int] = {}
     for folder in folders:
-        root = root_of(folder)
+        root, place = place_of(folder)
         names = of_store(root)
-        if names and (name := bundle_of(folder, names.get(Path(os.path.relpath(folder, root)).as_posix(), {}))):
+        if names and (name := bundle_of(Path(folder), names.get(place, {}))):
             counts[name] = counts.get(name, 0) + 1
     parts = [f"{plural(count, 'cell')} of {name}" for name, count in sorted(counts.items())]
     return f"imported, not trained here: {', '.join(parts)}" if parts else ""

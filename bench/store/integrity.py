@@ -38,15 +38,16 @@ def sealed(folder: Path, results: Mapping[str, Any], name: str) -> dict[str, Any
     return {**content, SEAL: seal(content)}
 
 
-def damage(folder: Path, *, certain: bool = False) -> str:
+def damage(folder: Path, *, certain: bool = False, contents: dict[str, bytes] | None = None) -> str:
     """What is wrong with a finished folder, in one line; empty if nothing is.
 
+    `contents`: gets the contents of all files of less than `BLOCK` bytes, by name, for whoever reads them next.
     `certain`: raises OSError for a file that exists and cannot be read at the moment, for instance because this process
     has too many open files. Whoever removes a damaged folder asks for this.
     """
     try:
         content = parse_json((folder / DONE).read_bytes())
-        return problem(folder, content)
+        return problem(folder, content, contents)
     except OSError as error:
         if certain and not isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
             raise
@@ -55,15 +56,15 @@ def damage(folder: Path, *, certain: bool = False) -> str:
         return f"{DONE} is not that of a finished cell"
 
 
-def problem(folder: Path, content: Mapping[str, Any]) -> str:
+def problem(folder: Path, content: Mapping[str, Any], contents: dict[str, bytes] | None = None) -> str:
     """`damage`, given the content of `metrics.json`. Raises OSError for a file that is gone."""
-    digests = content.get(DIGESTS, {})
+    place, digests = str(folder), content.get(DIGESTS, {})
     if SEAL in content and content[SEAL] != seal(content):
         return f"{DONE} was changed after it was written"
     if content.get(FOLDER, folder.name) != folder.name:
         return f"it is a copy of {content[FOLDER]}"
     for name, size in content.get(FILES, {}).items():
-        present, content_hash = measured(f"{folder}/{name}")
+        present, content_hash = measured(f"{place}/{name}", contents)
         if present != size:
             return f"{name} has {plural(present, 'byte')}, {size:,} were written"
         if digests.get(name, content_hash) != content_hash:
@@ -76,18 +77,25 @@ def seal(content: Mapping[str, Any]) -> str:
     return digest({name: value for name, value in content.items() if name != SEAL})
 
 
-def measured(path: str) -> tuple[int, str]:
+def measured(path: str, contents: dict[str, bytes] | None = None) -> tuple[int, str]:
     """Size in bytes and XXH3 (128 bits, hex) of a file, read again only if its size or time of change has changed.
 
+    With `contents`, that of a file of less than `BLOCK` bytes is added there by the file's name.
+
     It guards against accidents, not forgery, and is as fast as the disk. The path is a text, and the buffer as large as
-    the file: a store has tens of thousands of small files.
+    a small file: a store has tens of thousands of these.
     """
     with open(path, "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
         key = (path, status.st_mtime_ns, status.st_size)
-        if key not in _known:
+        if status.st_size < BLOCK and (contents is not None or key not in _known):
+            content = file.readall()
+            _known[key] = xxhash.xxh3_128_hexdigest(content)
+            if contents is not None:
+                contents[os.path.basename(path)] = content
+        elif key not in _known:
             state = xxhash.xxh3_128()
-            while block := file.read(min(BLOCK, status.st_size + 1)):
+            while block := file.read(BLOCK):
                 state.update(block)
             _known[key] = state.hexdigest()
     return status.st_size, _known[key]

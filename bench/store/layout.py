@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +32,15 @@ def cell_path(root: Path, task: str, method: str, identity: str) -> Path:
 def precomputed_path(root: Path, kind: str, identity: str) -> Path:
     """The folder of a precomputed table, for writers and readers."""
     return root / ".artefacts" / kind / identity
+
+
+def place_of(folder: str | os.PathLike[str]) -> tuple[str, str]:
+    """The store of a cell's or precomputed table's folder, and the folder's name below it, with forward slashes.
+
+    In texts, since paths take several times as long, and reports ask this of each cell.
+    """
+    *root, task, method, identity = os.fspath(folder).replace(os.sep, "/").rsplit("/", 3)
+    return root[0] if root else ".", f"{task}/{method}/{identity}"
 
 
 def root_of(folder: Path) -> Path:

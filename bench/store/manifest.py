@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ OF_A_RUN = ("command", RAN)
 PRECOMPUTED = "artefacts"  # entry with the folders of a grid's precomputed tables and checkers
 # Entries that two sections must share to be one table.
 TRAINING = ("encoder_hash", "checker_encoder_hash", "preset", "protocol", "settings")
+SEVERAL = "several_grids"  # entry of a method in the manifest of a store whose row is in several of its grids
 GATHERED = ("seeds", "records", "checkers", "methods")  # entries that are joined from the sections of one table
 SECTION = ("task_ref", "source", "sizes", "hashes", "cross_validation", "given_checkers", *TRAINING)
 
@@ -58,7 +60,20 @@ def read(path: Path) -> dict[str, Any]:
 
 def stored(root: Path) -> dict[str, Any]:
     """One manifest of all grids of a store, for `bench report`. Raises UserError if there is none."""
-    return joined(grids(root), f"python -m bench report --out {root.name}")
+    parts = grids(root)
+    manifest = joined(parts, f"python -m bench report --out {root.name}")
+    counts = Counter(row for part in parts for row in dict(rows_of(part)))
+    for row, entry in rows_of(manifest):
+        if counts[row] > 1:
+            entry[SEVERAL] = True
+    return manifest
+
+
+def rows_of(manifest: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    """The rows of a manifest: the key of the section with the label of the method, and the entry of the method."""
+    for section in manifest["sections"]:
+        key = section_key(section)
+        yield from (((key, entry["label"]), entry) for entry in section["methods"])
 
 
 def joined(grids: Sequence[Mapping[str, Any]], command: str) -> dict[str, Any]:

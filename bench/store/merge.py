@@ -3,13 +3,14 @@
 Cells are named by their content, so merging is a union of paths: sections with other data or training become tables of
 their own, and the leaderboard gives no verdict on cells from different environments. Only one difference would go
 unnoticed, and is refused here: other code of a method, whose cells would share a row. One store may have such rows too:
-after `bench merge`, or where a method was edited between two grids.
+after `bench merge`, or where a method was edited between two grids. The cells of one grid were planned by one code.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from bench.errors import UserError
 from bench.store.files import read_json
 from bench.store.integrity import damage
 from bench.store.layout import DONE, root_of
-from bench.store.manifest import joined, section_key, stored
+from bench.store.manifest import SEVERAL, joined, section_key, stored
 from bench.store.schemas import CodeSpec
 from bench.store.transfer import difference
 from tasks.errors import join_names, plural
@@ -81,18 +82,31 @@ def with_notes(manifest: dict[str, Any], notes: Mapping[str, str]) -> dict[str, 
 
 def with_several_codes(root: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     """The manifest of one store with notes on the rows of several codes, which `--allow-mixed` shows."""
-    return with_notes(manifest, several_codes(list(cells_of(Part(root, manifest)))))
+    return with_notes(manifest, several_codes(cells_of(Part(root, of_several_grids(manifest)))))
 
 
-def several_codes(cells: Sequence[FinishedCell]) -> dict[str, str]:
-    """By table, a note on the methods whose cells were trained by different code of the method."""
-    codes: dict[tuple[str, str], set[str]] = {}
+def of_several_grids(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest of one store with those of its methods alone that have cells of several grids."""
+    sections = [
+        {**section, "methods": [entry for entry in section["methods"] if SEVERAL in entry]}
+        for section in manifest["sections"]
+    ]
+    return {**manifest, "sections": sections}
+
+
+def mixed_rows(cells: Iterable[FinishedCell]) -> list[list[FinishedCell]]:
+    """The rows, each with all its cells, whose cells were trained by different code of the method."""
+    rows = defaultdict[tuple[str, str], list[FinishedCell]](list)
     for cell in cells:
-        codes.setdefault(cell.row, set()).add(code_of(cell.folder))
-    found: dict[str, list[str]] = {}
-    for (table, label), known in codes.items():
-        if len(known - {""}) > 1:
-            found.setdefault(table, []).append(label)
+        rows[cell.row].append(cell)
+    return [cells for cells in rows.values() if len({code_of(cell.folder) for cell in cells} - {""}) > 1]
+
+
+def several_codes(cells: Iterable[FinishedCell]) -> dict[str, str]:
+    """By table, a note on the methods whose cells were trained by different code of the method."""
+    found = defaultdict[str, list[str]](list)
+    for first, *_ in mixed_rows(cells):
+        found[first.table].append(first.label)
     return {
         table: f"mixed code (--allow-mixed): other code of the method trained some cells of {join_names(labels)}"
         for table, labels in found.items()
@@ -133,12 +147,8 @@ def refuse_mixed_rows(root: Path, manifest: dict[str, Any], remedy: str = REMEDY
 
     Whether cells are damaged is examined in such rows alone, since all their files are read for it.
     """
-    rows: dict[tuple[str, str], list[FinishedCell]] = {}
-    for cell in cells_of(Part(root, manifest)):
-        rows.setdefault(cell.row, []).append(cell)
-    for cells in rows.values():
-        if len({code_of(cell.folder) for cell in cells}) > 1:
-            refuse_mixed_code([cell for cell in cells if finished(cell.folder)], remedy)
+    for cells in mixed_rows(cells_of(Part(root, of_several_grids(manifest)))):
+        refuse_mixed_code([cell for cell in cells if finished(cell.folder)], remedy)
 
 
 def code_of(folder: Path) -> str:

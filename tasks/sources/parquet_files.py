@@ -22,20 +22,28 @@ BUFFER = 2**20  # bytes of a column that are read at once
 MAX_BYTES = 2**31  # of a table: of its columns before compression, and of its texts written out
 
 
-def read_parquet(path: Path, most_values: int) -> pa.Table:
+def read_parquet(source: Path | bytes, most_values: int) -> pa.Table:
     """The table in a Parquet file, which has at most `most_values` values in all columns and `MAX_BYTES` of texts.
+
+    `source`: its path, or its content.
 
     Raises ValueError for a larger one, before memory is used for it, and pa.ArrowException or OSError for a file that
     is no Parquet file. Its own statements about its size are believed.
     """
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(path)
+    file = opened(source)
     if (size := value_bytes(file)) > MAX_BYTES:
         raise ValueError(f"it has {size / 1e9:.1f} GB of values; a table may have {MAX_BYTES / 1e9:.1f} GB")
-    if (size := written_out(file, path, MAX_BYTES)) > MAX_BYTES:
+    if (size := written_out(file, source, MAX_BYTES)) > MAX_BYTES:
         raise ValueError(f"it has {size / 1e9:.1f} GB of texts; a table may have {MAX_BYTES / 1e9:.1f} GB")
     return whole_table(file, most_values)
+
+
+def opened(source: Path | bytes, **options: Any) -> pq.ParquetFile:
+    """The Parquet file with a path, or with a content."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(pa.BufferReader(source) if isinstance(source, bytes) else source, **options)
 
 
 def read_whole(path: Path, most_values: int) -> pa.Table:
@@ -118,8 +126,8 @@ def cells(name: str, column: str, values: pa.Array | pa.ChunkedArray, numbers: S
 def chunks_of(file: pq.ParquetFile, groups: Iterable[int] | None = None) -> list[Any]:
     """The descriptions of the chunks of columns in a file, or in some of its row groups."""
     meta = file.metadata
-    chosen = range(meta.num_row_groups) if groups is None else groups
-    return [meta.row_group(group).column(k) for group in chosen for k in range(meta.num_columns)]
+    chosen = map(meta.row_group, range(meta.num_row_groups) if groups is None else groups)
+    return [group.column(k) for group in chosen for k in range(meta.num_columns)]
 
 
 def check_count(file: pq.ParquetFile, most_values: int) -> None:
@@ -139,18 +147,16 @@ def text_columns(file: pq.ParquetFile) -> list[str]:
     return sorted({chunk.path_in_schema for chunk in chunks_of(file) if chunk.physical_type == "BYTE_ARRAY"})
 
 
-def written_out(file: pq.ParquetFile, path: Path, limit: int) -> int:
+def written_out(file: pq.ParquetFile, source: Path | bytes, limit: int) -> int:
     """Bytes of the texts of a file, each written out; 0 where they are surely not above a limit.
 
-    `path` is that of the open file.
+    `source` is the path or content of the open file.
     """
-    import pyarrow.parquet as pq
-
     texts = [chunk for chunk in chunks_of(file) if chunk.physical_type == "BYTE_ARRAY"]
     if sum(chunk.num_values * chunk.total_uncompressed_size for chunk in texts) <= limit:
         return 0
     names = text_columns(file)
-    table = pq.ParquetFile(path, read_dictionary=names).read(columns=names, use_threads=False)
+    table = opened(source, read_dictionary=names).read(columns=names, use_threads=False)
     return sum(text_bytes(chunk) for column in table.columns for chunk in column.chunks)
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.store.files import read_json
+from pydantic import BaseModel
+
+from bench.store.files import json_object, read_json
 from bench.store.layout import VERSIONS
 from bench.store.schemas import Environment, Timing
 
 PREDICTIONS, TIMING = "predictions.parquet", "timing.json"
 HISTORY, WEIGHTS, TRAIN_SCORES = "history.jsonl", "weights.parquet", "train_scores.parquet"
+
+Contents = Mapping[str, bytes]  # of files of a cell that were read already, by name
+NONE_READ: Contents = {}
 
 
 @dataclass(frozen=True)
@@ -29,10 +34,10 @@ class Cost:
         return Cost(self.passes + other.passes, self.seconds + other.seconds)
 
 
-def read_cost(folder: Path) -> Cost:
+def read_cost(folder: Path, contents: Contents = NONE_READ) -> Cost:
     """The cost in `timing.json`; scoring a row is a forward pass, a third of training on it."""
     try:
-        timing = read_json(folder / TIMING, Timing)
+        timing = read_file(folder, TIMING, Timing, contents)
     except FileNotFoundError:
         return Cost(math.nan, math.nan)
     passes = timing.get("passes", {})
@@ -40,12 +45,18 @@ def read_cost(folder: Path) -> Cost:
     return Cost(rows, number(timing.get("seconds")))
 
 
-def read_environment(folder: Path) -> dict[str, Any]:
+def read_environment(folder: Path, contents: Contents = NONE_READ) -> dict[str, Any]:
     """The versions and the device in `env.json`; empty without this file."""
     try:
-        return read_json(folder / VERSIONS, Environment)
+        return read_file(folder, VERSIONS, Environment, contents)
     except FileNotFoundError:
         return {}
+
+
+def read_file(folder: Path, name: str, schema: type[BaseModel], contents: Contents) -> dict[str, Any]:
+    """A JSON file of a cell; read from the disk unless it is among `contents`."""
+    path, content = folder / name, contents.get(name)
+    return read_json(path, schema) if content is None else json_object(content, path, schema)
 
 
 def number(value: float | None) -> float:
@@ -53,18 +64,18 @@ def number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def seal_of(stored: bytes, folder: Path) -> str:
+def seal_of(stored: bytes, folder: str | Path) -> str:
     """A hash that changes when the cell is trained again or a file is touched; `stored`: its `metrics.json`."""
     files = states(folder, (PREDICTIONS, TIMING, VERSIONS, HISTORY, WEIGHTS, TRAIN_SCORES))
     return hashlib.sha256(stored + files).hexdigest()
 
 
-def states(folder: Path, names: Iterable[str]) -> bytes:
+def states(folder: str | Path, names: Iterable[str]) -> bytes:
     """Name, size and time of change of some files of a folder, or that there is none."""
-    place, found = str(folder), []
+    found = []
     for name in names:
         try:
-            status = os.stat(f"{place}/{name}")
+            status = os.stat(f"{folder}/{name}")
             found.append(f"{name} {status.st_size} {status.st_mtime_ns};")
         except OSError:
             found.append(f"no {name};")

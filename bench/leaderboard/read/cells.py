@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,24 +70,23 @@ class Reader:
         if folded is not None:
             ids, labels = (np.array(folded[name], dtype=np.int64) for name in ("ids", "labels"))
             self.rows = Examples(ids, labels, folded["classes"])
-        self.cost = functools.cache(read_cost)  # many cells need the same checkers
+        self.cost = functools.cache(lambda need: read_cost(store / need))  # many cells need the same checkers
 
     def read(self, name: str, needs: list[str]) -> Cell | Absent:
         """The cell in the folder `name`. `needs`: folders of its precomputed tables. Raises UserError (see `done`).
 
         A damaged cell is absent: the next run computes it again.
         """
-        folder = self.store / name
         try:
-            score = self.scores.score(folder, name)
+            score = self.scores.score(os.path.join(self.store, name), name)
         except UserError as error:
             return Absent(failed=False, cause=str(error))
         except FileNotFoundError:
             pass
         else:
-            return self.done(folder, name, needs, score)
+            return self.done(name, needs, score)
         try:
-            return self.absent(folder, needs)
+            return self.absent(self.store / name, needs)
         except UserError as error:  # a damaged error.json
             return Absent(failed=False, cause=str(error))
 
@@ -97,7 +97,7 @@ class Reader:
         blocked = [f"it needs {need}, which failed: {cause}" for need in needs if (cause := failure(self.store / need))]
         return Absent(failed=False, cause="; ".join(blocked))
 
-    def done(self, folder: Path, name: str, needs: list[str], score: Score) -> Cell:
+    def done(self, name: str, needs: list[str], score: Score) -> Cell:
         """A finished cell. Raises UserError if its test rows are not those of the section."""
         if self.rows is None:
             self.rows = score.rows
@@ -108,8 +108,8 @@ class Reader:
             predictions=predictions,
             metrics=score.metrics,
             own=score.cost,
-            standalone=sum((self.cost(self.store / need) for need in dict.fromkeys(needs)), score.cost),
+            standalone=sum((self.cost(need) for need in dict.fromkeys(needs)), score.cost),
             environment=score.environment,
-            folder=folder,
+            folder=self.store / name,
             seal=score.seal,
         )

@@ -10,6 +10,8 @@ import contextlib
 import functools
 import json
 import math
+import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,20 +23,29 @@ from bench.arrays import FloatArray, IntArray
 from bench.errors import UserError
 from bench.hashing import files_hash
 from bench.leaderboard.read import cell_files, kept
-from bench.leaderboard.read.cell_files import PREDICTIONS, Cost, read_cost, read_environment, seal_of
+from bench.leaderboard.read.cell_files import (
+    NONE_READ,
+    PREDICTIONS,
+    Contents,
+    Cost,
+    read_cost,
+    read_environment,
+    seal_of,
+)
 from bench.processes import pool
 from bench.stats import metrics
 from bench.stats.crossed import by_cluster, correct, macro_f1_influence
 from bench.stats.metrics import METRICS
 from bench.store.files import json_object
 from bench.store.integrity import damage
-from bench.store.layout import DONE, root_of
+from bench.store.layout import DONE, place_of
 from bench.store.schemas import Environment, Metrics
 from bench.store.tables import Kind, read_columns
 
 FILE = ".scores.npz"
 FEWEST_PER_CLASS = 10  # test rows; with fewer, intervals of differences of macro-F1 are too narrow
 TOLERANCE = 1e-6  # between a stored metric and the same metric computed from the stored logits
+KINDS: Mapping[str, Kind] = {"id": "whole", "label": "whole", "logit_*": "number"}  # of the columns of PREDICTIONS
 MANY, PART = 1_000, 250  # number of new cells from which several processes score, and cells per task of a process
 
 
@@ -90,10 +101,10 @@ class Score:
     environment: dict[str, Any]
 
 
-def read_predictions(folder: Path, name: str) -> tuple[Examples, FloatArray]:
+def read_predictions(folder: Path, name: str, contents: Contents = NONE_READ) -> tuple[Examples, FloatArray]:
     """The test rows and logits (N, C) of a cell. Raises UserError for an unreadable file or infinite or NaN logits."""
-    kinds: dict[str, Kind] = {"id": "whole", "label": "whole", "logit_*": "number"}
-    columns = read_columns(folder / PREDICTIONS, kinds, f"cell {name}: {PREDICTIONS}")
+    source = contents.get(PREDICTIONS, folder / PREDICTIONS)
+    columns = read_columns(source, KINDS, f"cell {name}: {PREDICTIONS}")
     names = [column for column in columns if column.startswith("logit_")]
     count = len(names)
     rows = Examples(columns["id"], columns["label"], count)
@@ -125,19 +136,18 @@ class StoreScores:
     tests: list[Examples] = field(default_factory=list)  # each set of test rows once
     new: int = 0
 
-    def score(self, folder: Path, name: str) -> Score:
+    def score(self, folder: str, name: str) -> Score:
         """A finished cell's score, computed if it is not cached or its seal changed.
 
         Raises UserError, and FileNotFoundError for a cell that is not finished.
         """
-        key = key_of(folder)
-        stored = (folder / DONE).read_bytes()
+        _, key = place_of(folder)
+        with open(f"{folder}/{DONE}", "rb", buffering=0) as file:
+            stored = file.readall()
         seal = seal_of(stored, folder)
         known = self.scores.get(key)
         if known is None or known.seal != seal:
-            if problem := damage(folder):
-                raise UserError(f"cell {name} is damaged: {problem}; run its grid again")
-            known = self.add(key, score_cell(folder, name, stored, seal))
+            known = self.add(key, score_cell(Path(folder), name, stored, seal))
         return known
 
     def add(self, key: str, score: Score) -> Score:
@@ -146,12 +156,15 @@ class StoreScores:
         self.new += 1
         return score
 
-    def compute(self, folders: Sequence[Path]) -> None:
-        """Score many finished cells in several processes; does nothing for few. Errors are left to `score`."""
-        absent = [folder for folder in folders if key_of(folder) not in self.scores]
+    def compute(self, folders: Mapping[str, str]) -> None:
+        """Score many finished cells in several processes; does nothing for few. Errors are left to `score`.
+
+        `folders`: of the cells, by their places in the store.
+        """
+        absent = [folder for key, folder in folders.items() if key not in self.scores]
         if len(absent) < MANY:
             return
-        absent = [folder for folder in absent if (folder / DONE).exists()]
+        absent = [folder for folder in absent if os.path.exists(f"{folder}/{DONE}")]
         batches = [absent[start : start + PART] for start in range(0, len(absent), PART)]
         with pool(len(batches)) as processes:
             for scores in processes.map(functools.partial(scores_of, self.root), batches):
@@ -169,7 +182,7 @@ class StoreScores:
     def save(self) -> None:
         """Write the file if there are new scores; scores of deleted cells are dropped."""
         if self.new:
-            existing = {key: score for key, score in self.scores.items() if (self.root / key / DONE).exists()}
+            existing = {key: score for key, score in self.scores.items() if os.path.exists(f"{self.root}/{key}/{DONE}")}
             kept.write_arrays(self.root / FILE, version(), to_arrays(existing))
 
 
@@ -177,26 +190,28 @@ class Scores:
     """The scores of all stores that a report reads."""
 
     def __init__(self) -> None:
-        self.stores: dict[Path, StoreScores] = {}
+        self.stores: dict[str, StoreScores] = {}
 
-    def score(self, folder: Path, name: str) -> Score:
+    def score(self, folder: str, name: str) -> Score:
         """A finished cell's score; errors name the cell by `name`."""
-        return self.of_store(root_of(folder)).score(folder, name)
+        root, _ = place_of(folder)
+        return self.of_store(root).score(folder, name)
 
-    def compute(self, folders: Iterable[Path]) -> None:
+    def compute(self, folders: Iterable[str]) -> None:
         """Score many cells ahead of time; those without a result are skipped."""
-        by_root: dict[Path, list[Path]] = {}
-        for folder in dict.fromkeys(folders):
-            by_root.setdefault(root_of(folder), []).append(folder)
+        by_root = defaultdict[str, dict[str, str]](dict)
+        for folder in folders:
+            root, key = place_of(folder)
+            by_root[root][key] = folder
         for root, group in by_root.items():
             self.of_store(root).compute(group)
 
-    def of_store(self, root: Path) -> StoreScores:
+    def of_store(self, root: str) -> StoreScores:
         """The scores of one store, read from its file at first use."""
         if root not in self.stores:
-            cached = from_npz(root / FILE)
+            cached = from_npz(Path(root, FILE))
             tests = {id(score.rows): score.rows for score in cached.values()}
-            self.stores[root] = StoreScores(root, cached, list(tests.values()))
+            self.stores[root] = StoreScores(Path(root), cached, list(tests.values()))
         return self.stores[root]
 
     def save(self) -> None:
@@ -215,27 +230,25 @@ def open_scores() -> Iterator[Scores]:
         scores.save()
 
 
-def scores_of(root: Path, folders: Sequence[Path]) -> dict[str, Score]:
+def scores_of(root: Path, folders: Sequence[str]) -> dict[str, Score]:
     """The scores of cells of one store; cells that cannot be scored are left out."""
     store = StoreScores(root)
     for folder in folders:
         with contextlib.suppress(OSError, UserError):
-            store.score(folder, folder.name)
+            store.score(folder, folder)
     return store.scores
 
 
-def key_of(folder: Path) -> str:
-    """The folder of a cell relative to its store."""
-    return "/".join(folder.parts[-3:])
-
-
 def score_cell(folder: Path, name: str, stored: bytes, seal: str) -> Score:
-    """Read and score a cell. Raises UserError where its files contradict each other."""
-    rows, logits = read_predictions(folder, name)
+    """Read and score a cell. Raises UserError where it is damaged, or its files contradict each other."""
+    contents: dict[str, bytes] = {}  # each file is read once
+    if problem := damage(folder, contents=contents):
+        raise UserError(f"cell {name} is damaged: {problem}; run its grid again")
+    rows, logits = read_predictions(folder, name, contents)
     computed = {key: metric(rows.labels, logits) for key, metric in METRICS.items()}
     check(name, json_object(stored, folder / DONE, Metrics), {**computed, "rows": len(logits)})
     predictions = logits.argmax(axis=1).astype(np.int16)
-    return Score(seal, rows, predictions, computed, read_cost(folder), read_environment(folder))
+    return Score(seal, rows, predictions, computed, read_cost(folder, contents), read_environment(folder, contents))
 
 
 @functools.cache

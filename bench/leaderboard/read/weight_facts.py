@@ -23,10 +23,9 @@ from bench.hashing import files_hash
 from bench.leaderboard.read import kept, row_weights
 from bench.leaderboard.read.cell_files import TRAIN_SCORES, states
 from bench.leaderboard.read.row_weights import Absence, RowWeights, ess, finds, rank_correlation, thirds
-from bench.leaderboard.read.scores import key_of
 from bench.processes import pool
 from bench.store import hidden_columns
-from bench.store.layout import DONE, precomputed_path, root_of
+from bench.store.layout import DONE, place_of, precomputed_path, root_of
 
 FILE = ".weights.npz"
 MANY, PART = 200, 50  # number of new cells from which several processes read, and cells per task of a process
@@ -88,11 +87,11 @@ def facts_of(sources: Sequence[Source]) -> dict[Source, WeightFacts]:
         by_root.setdefault(root_of(source.folder), []).append(source)
     for root, own in by_root.items():
         known = load(root)
-        kept_facts = ((one, known.get(key_of(one.folder))) for one in own)
+        kept_facts = ((one, known.get(place_of(one.folder)[1])) for one in own)
         found |= {one: pair[1] for one, pair in kept_facts if pair is not None and pair[0] == one.seal}
         if new := [one for one in own if one not in found]:
             found |= zip(new, computed(new), strict=True)
-            save(root, known | {key_of(one.folder): (one.seal, found[one]) for one in new})
+            save(root, known | {place_of(one.folder)[1]: (one.seal, found[one]) for one in new})
     return found
 
 

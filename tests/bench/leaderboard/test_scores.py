@@ -1,15 +1,19 @@
 """The score cache: unchanged cells are not read again, and changed ones always are."""
 
+import json
 import os
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.leaderboard.build import build
 from bench.leaderboard.formats.to_json import as_json
-from bench.leaderboard.read import scores
+from bench.leaderboard.read import cell_files, scores
+from bench.store import integrity
+from bench.store.folders import finish
 from tests.bench.leaderboard.fake_store import ENVIRONMENT, FakeStore
 
 
@@ -22,7 +26,7 @@ def store(tmp_path):
 def read(monkeypatch):
     """The names of the cells whose predictions are read."""
     names, reader = [], scores.read_predictions
-    monkeypatch.setattr(scores, "read_predictions", lambda folder, name: names.append(name) or reader(folder, name))
+    monkeypatch.setattr(scores, "read_predictions", lambda *of: names.append(of[1]) or reader(*of))
     return names
 
 
@@ -66,6 +70,23 @@ def test_exchanged_predictions_are_noticed(store):
     assert re.search(f"cell {cell(store)}: accuracy is .* in metrics.json", absent(store))
     (store.root / cell(store) / scores.PREDICTIONS).unlink()
     assert "predictions.parquet cannot be read" in absent(store)
+
+
+@pytest.mark.parametrize(("block", "source"), [(integrity.BLOCK, bytes), (1, Path)])
+def test_small_files_of_a_new_cell_are_read_once(store, monkeypatch, block, source):
+    """The bytes whose digest is checked are those that are scored; a large file is not held in memory."""
+    plain = rows(store)
+    for folder in (store.root / path for entry in store.section["methods"] for path in entry["cells"].values()):
+        metrics = json.loads((folder / "metrics.json").read_text())
+        (folder / "metrics.json").unlink()
+        finish(folder, metrics)
+    sources, reader = [], scores.read_columns
+    monkeypatch.setattr(integrity, "BLOCK", block)
+    monkeypatch.setattr(scores, "read_columns", lambda *of: sources.append(of[0]) or reader(*of))
+    if source is bytes:
+        monkeypatch.setattr(cell_files, "read_json", lambda *of: pytest.fail("it was read before"))
+    assert rows(store) == plain
+    assert [isinstance(one, source) for one in sources] == [True] * 6
 
 
 def test_several_processes_score_the_same(store, read, monkeypatch):

@@ -10,9 +10,10 @@ from bench.commands.stores.merge import merge
 from bench.errors import UserError
 from bench.leaderboard import Rules, write_report
 from bench.leaderboard.build import build
+from bench.store import merge as store_merge
 from bench.store.files import write_json
 from bench.store.folders import finish
-from bench.store.manifest import joined
+from bench.store.manifest import joined, stored
 from bench.store.merge import merged
 from bench.store.transfer import difference
 from tests.bench.leaderboard.fake_store import FakeStore
@@ -138,6 +139,16 @@ def test_other_code_of_a_method_is_refused_in_one_store_too(two_codes, tmp_path,
     assert code == 2
     assert err.endswith("were trained by different code (method code 1:abc and 2:abc); train one of them again\n")
     assert not (tmp_path / "bundle").exists()
+
+
+def test_only_rows_of_several_grids_can_have_several_codes(two_codes, tmp_path, monkeypatch):
+    """The cells of one grid were planned by one code: their specifications need not be read."""
+    read, code_of = [], store_merge.code_of
+    monkeypatch.setattr(store_merge, "code_of", lambda folder: read.append(folder.name) or code_of(folder))
+    store = tmp_path / "runs"
+    with pytest.raises(UserError, match="different code"):
+        store_merge.refuse_mixed_rows(store, stored(store))
+    assert sorted(read) == ["dimp0", "dimp1", "dimp2", "dimp3"]
 
 
 def test_a_damaged_cell_of_other_code_is_a_missing_one(two_codes, tmp_path, capsys):
