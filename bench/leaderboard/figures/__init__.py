@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import re
 from collections.abc import Callable, Iterable
@@ -161,9 +162,13 @@ def drawn_or_known(kind: str, draw_one: Callable[[], Figure | None], known: File
     """A figure as SVG and PNG: drawn, or that of an earlier report; None if there is nothing to show."""
     if known is not None:
         return known.get(kind)
-    with styled():  # imports the libraries: only where something is drawn
-        figure = draw_one()
-        return None if figure is None else render(figure)
+    gc.freeze()  # else each collection, and drawing needs many, goes through the whole report
+    try:
+        with styled():  # imports the libraries: only where something is drawn
+            figure = draw_one()
+            return None if figure is None else render(figure)
+    finally:
+        gc.unfreeze()
 
 
 def slugs(report: Report) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.leaderboard.figures.style import AXIS, BAND, VERDICTS, figure, short, shorts, title, whole_title
+from bench.leaderboard.figures.style import AXIS, BAND, VERDICTS, figure, name_rows, short, shorts, title, whole_title
 from bench.leaderboard.results import Report, Row, Section
 from bench.stats.crossed import Comparison
 
@@ -24,7 +24,7 @@ WIDE = 3.0  # half-widths, relative to the median one, from which an interval is
 
 def differences(section: Section) -> list[tuple[Row, Comparison]]:
     """The rows that have a difference, best last because the y axis starts at the bottom."""
-    rows = [(row, row.paired.shown) for row in section.rows if row.paired and row.paired.shown]
+    rows = [(row, shown) for row in section.rows if row.paired and (shown := row.paired.shown)]
     return sorted(rows, key=lambda pair: pair[1].difference)
 
 
@@ -53,12 +53,10 @@ def forest(axes: Axes, section: Section, delta: float, names: list[str]) -> None
     axes.set_xlabel(f"difference of accuracy to {short(section.baseline)} (points)")
 
 
-def label(axes: Axes, section: Section, names: list[str]) -> None:
-    """Write the methods beside a panel; a dagger marks those that are exploratory in this section."""
+def marked(section: Section, names: list[str]) -> list[str]:
+    """The names beside a panel; a dagger marks those that are exploratory in this section."""
     exploratory = {row.label for row in section.rows if not row.spec["core"]}
-    marked = [f"{text} †" if name in exploratory else text for name, text in zip(names, shorts(names), strict=True)]
-    axes.set_yticks(range(len(names)), marked)
-    axes.grid(axis="y", visible=False)
+    return [f"{text} †" if name in exploratory else text for name, text in zip(names, shorts(names), strict=True)]
 
 
 def limits_of(section: Section) -> tuple[float, float]:
@@ -100,9 +98,10 @@ def gains(section: Section, delta: float) -> Figure | None:
     plot, [[axes]] = figure(1.3 + 0.33 * len(rows))
     names = [row.label for row, _ in rows]
     forest(axes, section, delta, names)
-    label(axes, section, names)
+    shown = marked(section, names)
+    name_rows(axes, shown)
     what = f"difference of accuracy to {section.baseline}, {section.rules.kind_of_interval} intervals"
-    title(axes, f"{section.spec['title']}: {what}")
+    title(axes, f"{section.spec['title']}: {what}", shown)
     legend(plot, words(section))
     return plot
 
@@ -141,7 +140,7 @@ def all_gains(report: Report) -> Figure | None:
         details = ", ".join([sections[place].spec["source"], *sections[place].axes])
         axes.set_title(f"{short(sections[place].spec['task_ref'], 24)}\n{short(details, 32)}", fontsize=10)
         if place % columns == 0:  # ticks of the others would be drawn, though they show nothing
-            label(axes, sections[place], names)
+            name_rows(axes, marked(sections[place], names))
     whole_title(
         plot,
         f"Difference of accuracy to {short(report.rules.baseline)} (points), {report.rules.kind_of_interval} intervals",

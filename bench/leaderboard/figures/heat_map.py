@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.arrays import FloatArray
+from bench.leaderboard.figures.style import name_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,5 +49,5 @@ def heat_map(
         text.set_in_layout(False)  # it lies inside, and measuring hundreds is slow
     ticks = np.arange(len(values)) + 0.5
     axes.set_xticks(ticks, names[0], rotation=40 if turned else 0, ha="right" if turned else "center")
-    axes.set_yticks(ticks, names[1], va="center")
+    name_rows(axes, names[1], 0.5)
     axes.grid(visible=False)

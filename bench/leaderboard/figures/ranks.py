@@ -6,10 +6,12 @@ import math
 from typing import TYPE_CHECKING
 
 from bench.leaderboard.compare.across_tasks import LEAST_TASKS, Overall
-from bench.leaderboard.figures.style import BLUE, INK, figure, shorts, title
+from bench.leaderboard.figures.style import BLUE, INK, figure, name_rows, shorts, title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+NUMBERS = 20  # on the axis of ranks; more would overlap
 
 
 def critical_difference(methods: int, tasks: int) -> float:
@@ -43,9 +45,10 @@ def ranks(group: Overall) -> Figure | None:
         x = len(values) + 0.4 + 0.03 * len(values) * place
         axes.plot([x, x], [first, last], color=BLUE, linewidth=4)
     axes.plot(values, range(len(values)), "o", color=INK, markersize=7)
-    axes.set_yticks(range(len(values)), shorts([row.label for row in ranked]))
+    names = shorts([row.label for row in ranked])
+    name_rows(axes, names, lines=True)
     axes.set_ylim(len(values) - 0.4, -0.6)
-    axes.set_xticks(range(1, len(values) + 1))
+    axes.set_xticks(range(1, len(values) + 1, -(-len(values) // NUMBERS)))
     axes.set_xlabel(f"mean rank; bars join methods that differ by at most {least:.2f}, the critical difference")
-    title(axes, f"Mean ranks over {len(group.tasks)} tasks")
+    title(axes, f"Mean ranks over {len(group.tasks)} tasks", names)
     return diagram

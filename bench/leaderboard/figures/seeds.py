@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.leaderboard.columns import signed
 from bench.leaderboard.figures.findings import shown_pairs
 from bench.leaderboard.figures.heat_map import heat_map
-from bench.leaderboard.figures.style import INK, VERDICTS, figure, shorts, title
+from bench.leaderboard.figures.style import INK, VERDICTS, figure, name_rows, shorts, title
 from bench.leaderboard.results import Section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURED = 8  # up to this many seeds, each has its own colour
+OTHER = "#8A8A8A"  # the colour of more
 MOST = 16  # methods in a heat map; more would not be readable
 
 
@@ -27,18 +28,29 @@ def dots(section: Section, delta: float) -> Figure | None:
     if not rows:
         return None
     seeds = sorted({seed for row in rows for seed in row.cells})
-    colours = sns.color_palette("colorblind", len(seeds)) if len(seeds) <= COLOURED else ["#8A8A8A"] * len(seeds)
     plot, [[axes]] = figure(1.5 + 0.36 * len(rows))
-    for seed, colour in zip(seeds, colours, strict=True):
-        x = [100 * row.cells[seed].accuracy if seed in row.cells else np.nan for row in rows]
-        axes.plot(x, range(len(rows)), "o-", color=colour, linewidth=0.9, markersize=5, alpha=0.85, label=str(seed))
-    for at, row in enumerate(rows):
-        mean = 100 * row.accuracy.mean
-        axes.plot([mean, mean], [at - 0.3, at + 0.3], color=INK, linewidth=2.5, zorder=4)
-    axes.set_yticks(range(len(rows)), shorts([row.label for row in rows]))
+    values = [[100 * row.cells[seed].accuracy if seed in row.cells else np.nan for row in rows] for seed in seeds]
+    places = np.arange(len(rows))
+    look: dict[str, Any] = {"linewidth": 0.9, "markersize": 5, "alpha": 0.85}
+    if len(seeds) <= COLOURED:
+        for seed, x, colour in zip(seeds, values, sns.color_palette("colorblind", len(seeds)), strict=True):
+            axes.plot(x, places, "o-", color=colour, label=str(seed), **look)
+    else:  # one artist, with a gap after each seed
+        axes.plot(
+            [at for x in values for at in (*x, np.nan)],
+            np.tile([*places, np.nan], len(seeds)),
+            "o-",
+            color=OTHER,
+            **look,
+        )
+    bars = np.array([[100 * row.accuracy.mean] * 2 + [np.nan] for row in rows])
+    heights = places[:, None] + [-0.3, 0.3, np.nan]
+    axes.plot(bars.ravel(), heights.ravel(), color=INK, linewidth=2.5, zorder=4)
+    names = shorts([row.label for row in rows])
+    name_rows(axes, names, lines=True)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("test accuracy (per cent); bar: mean")
-    title(axes, f"{section.spec['title']}: accuracy by seed")
+    title(axes, f"{section.spec['title']}: accuracy by seed", names)
     if 1 < len(seeds) <= COLOURED:
         plot.legend(title="seed", loc="outside right center", frameon=False)
     return plot
@@ -64,7 +76,7 @@ def heat(section: Section, delta: float) -> Figure | None:
     heat_map(axes, value, text, (shorts(labels, 18), names), bound=bound, size=9, turned=turned)
     axes.set_xlabel("▲ row better   ▼ row worse   = equivalent\nno mark, no colour: undecided", loc="right")
     some = "" if count == len(pairs.labels) else f"; {count} of {len(pairs.labels)} methods: the best and the baseline"
-    title(axes, f"Accuracy of row minus column (points){some}. {section.spec['title']}")
+    title(axes, f"Accuracy of row minus column (points){some}. {section.spec['title']}", names)
     return plot
 
 

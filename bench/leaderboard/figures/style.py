@@ -6,13 +6,12 @@ those of Okabe and Ito; each verdict also has its own marker.
 
 from __future__ import annotations
 
-import io
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tasks.errors import printable
 
@@ -62,11 +61,12 @@ RC = {
     "axes.labelcolor": INK,
     "xtick.color": INK,
     "ytick.color": INK,
+    "text.hinting": "no_hinting",  # texts of the PNG are as wide as those of the SVG, by which both are laid out
     "text.parse_math": False,  # a dollar in a label is a dollar
     "svg.hashsalt": "counterweight",
     "svg.fonttype": "path",
     "figure.constrained_layout.use": True,
-    "figure.dpi": DPI,  # that of the PNG, so that a text which the layout measured is not measured again
+    "figure.dpi": 72,  # a dot is a point, the unit of the SVG
 }
 
 
@@ -80,18 +80,37 @@ def styled() -> Iterator[None]:
         # Letters that the font lacks, such as Chinese ones, are boxes; the tables have them.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         sns.set_theme(style="whitegrid", rc=RC)
+        with fonts_found_once():
+            yield
+
+
+@contextmanager
+def fonts_found_once() -> Iterator[None]:
+    """A context in which matplotlib looks up a font once; else it reads eleven settings for every text it measures."""
+    from matplotlib.font_manager import fontManager
+
+    find, found = fontManager.findfont, dict[tuple[Hashable, ...], Any]()
+
+    def remembered(prop: Any, *more: Any, **named: Any) -> Any:
+        key = (hash(prop), more, *named.items())
+        if key not in found:
+            found[key] = find(prop, *more, **named)
+        return found[key]
+
+    fontManager.findfont = remembered  # type: ignore[method-assign]
+    try:
         yield
+    finally:
+        del fontManager.findfont
 
 
 def figure(
     height: float, rows: int = 1, columns: int = 1, *, width: float = WIDTH, share: bool | Literal["all"] = False
 ) -> tuple[Figure, list[list[Axes]]]:
     """A figure and its axes by row, made without pyplot, so that there is no global state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     new = Figure(figsize=(width, height))
-    FigureCanvasAgg(new)
     axes = new.subplots(rows, columns, squeeze=False, sharex=share, sharey="row" if share else False)
     for spine in (spine for one in axes.flat for spine in one.spines.values()):
         spine.set_in_layout(False)  # it lies on the border of the axes, and measuring it takes as long as the labels
@@ -99,23 +118,18 @@ def figure(
 
 
 def render(figure: Figure) -> tuple[bytes, bytes]:
-    """The figure as SVG and as PNG, without dates. Laid out once for both; `savefig` would do it for each."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    """The figure as SVG and as PNG, without dates. Laid out and drawn once for both; `savefig` would do it for each."""
+    from bench.leaderboard.figures.both import Canvas
 
+    renderer = Canvas(figure, DPI).get_renderer()
     if (layout := figure.get_layout_engine()) is not None:
         layout.execute(figure)
         figure.set_layout_engine("none")
-    svg, png = io.BytesIO(), io.BytesIO()
-    backgrounds = [figure.patch, *(axes.patch for axes in figure.axes)]
-    for patch in backgrounds:
-        patch.set_visible(False)
-    FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
-    for patch in backgrounds:
-        patch.set_visible(True)
-    figure.dpi = DPI  # which print_svg changed
-    FigureCanvasAgg(figure).print_png(png, metadata={"Software": None}, pil_kwargs={"compress_level": COMPRESSION})
-    return for_dark_pages(svg.getvalue()), png.getvalue()
+    for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+        patch.set_visible(False)  # the page is the background of the SVG, and that of the PNG is white
+    figure.draw(renderer)
+    svg, png = renderer.files(COMPRESSION)
+    return for_dark_pages(svg), png
 
 
 def for_dark_pages(svg: bytes) -> bytes:
@@ -139,6 +153,29 @@ def same_limits(name: Literal["x", "y"], panels: Sequence[Axes]) -> None:
     margin = 0.05 * (high - low)
     for axes in panels:
         axes.set(**{f"{name}lim": (low - margin, high + margin)})
+
+
+def grid_lines(row: Sequence[Axes], *, bottom: bool) -> None:
+    """Give panels of the same limits the grid lines of the first one, which alone has numbers at its left side.
+
+    Only panels at the `bottom` have numbers below them. Lines without numbers are one artist, ticks would be many.
+    """
+    x, y = (
+        [at for at in ticks if low <= at <= high]
+        for ticks, (low, high) in (
+            (row[0].get_xticks(), sorted(row[0].get_xlim())),
+            (row[0].get_yticks(), sorted(row[0].get_ylim())),
+        )
+    )
+    for place, axes in enumerate(row):
+        if bottom:
+            axes.set_xticks(x)
+        else:
+            axes.set_xticks([])
+            lines_across(axes, x, along="x")
+        if place:
+            axes.set_yticks([])
+            lines_across(axes, y)
 
 
 def plain(text: str) -> str:
@@ -166,11 +203,36 @@ def without_middle(label: str, most: int) -> str:
     return label if len(label) <= most else f"{label[: most - 1 - end]}…{label[-end:]}"
 
 
-def title(axes: Axes, text: str) -> None:
-    """Set a title on at most two lines, from the axes to the end of the figure."""
+def name_rows(axes: Axes, names: Sequence[str], first: float = 0, *, lines: bool = False) -> None:
+    """Write names beside the places `first`, `first` + 1, ... of the y axis, with grid `lines` if wanted.
+
+    They are texts and not labels of ticks, because a tick is five artists.
+    """
+    import matplotlib as mpl
+
+    axes.set_yticks([])
+    pad = mpl.rcParams["ytick.major.size"] + mpl.rcParams["ytick.major.pad"]
+    transform, va, ha = axes.get_yaxis_text1_transform(pad)
+    for place, name in enumerate(names):
+        axes.text(0, first + place, name, va=va, ha=ha, transform=transform, fontsize=mpl.rcParams["ytick.labelsize"])
+    if lines:
+        lines_across(axes, range(len(names)))
+
+
+def lines_across(axes: Axes, places: Iterable[float], along: Literal["x", "y"] = "y") -> None:
+    """Draw grid lines at places of an axis, as one artist."""
+    from matplotlib.collections import LineCollection
+
+    where = axes.get_yaxis_transform() if along == "y" else axes.get_xaxis_transform()
+    ends = [[(0, place), (1, place)] if along == "y" else [(place, 0), (place, 1)] for place in places]
+    axes.add_collection(LineCollection(ends, colors=GRID, linewidths=1, zorder=0.5, transform=where), autolim=False)
+
+
+def title(axes: Axes, text: str, names: Sequence[str] = ()) -> None:
+    """Set a title on at most two lines, from the axes to the end of the figure; `names` are those of its rows."""
     root = axes.get_figure(root=True)
     width = root.get_figwidth() if root is not None else WIDTH
-    longest = max((len(label.get_text()) for label in axes.get_yticklabels()), default=0)
+    longest = max(map(len, names), default=0)
     axes.set_title(wrapped(text, width - max(1.0, 0.4 + CHARACTER * longest)))
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from bench.arrays import FloatArray
-from bench.errors import UserError
-from bench.leaderboard.figures.style import BLUE, GREEN, figure, same_limits, short, shorts, whole_title
+from bench.leaderboard.figures.style import BLUE, GREEN, figure, grid_lines, same_limits, short, shorts, whole_title
 from bench.leaderboard.results import Row, Section
-from bench.store.files import json_lines
 from bench.store.schemas import Update
 
 if TYPE_CHECKING:
@@ -29,11 +29,19 @@ MEASURES = (("loss", "loss", BLUE), ("ess", "ESS", GREEN))
 def history(folder: Path) -> dict[str, list[float]]:
     """Columns of `history.jsonl`; empty if it is missing or cannot be read."""
     try:
-        rows = json_lines(folder / "history.jsonl", Update)
-        names = ("step", *(name for name, _, _ in MEASURES))
-        return {name: [float(row[name]) if row.get(name) is not None else math.nan for row in rows] for name in names}
-    except (OSError, UserError):
+        lines = (folder / "history.jsonl").read_bytes().splitlines()
+        updates = histories().validate_json(b"[" + b",".join(lines) + b"]", strict=True)
+    except (OSError, ValueError):
         return {}
+    names = ("step", *(name for name, _, _ in MEASURES))
+    columns = {name: [getattr(update, name) for update in updates] for name in names}
+    return {name: [math.nan if one is None else float(one) for one in column] for name, column in columns.items()}
+
+
+@functools.cache
+def histories() -> TypeAdapter[list[Update]]:
+    """What reads all lines of a history at once, in half the time of one by one."""
+    return TypeAdapter(list[Update])
 
 
 def stretched(values: FloatArray) -> FloatArray:
@@ -85,13 +93,14 @@ def curves(section: Section, delta: float) -> Figure | None:
         panel(pair, by_label[name], {} if name == section.baseline else grey)
         pair[0].set_title(titles[place], fontsize=10)
         pair[-1].set_xlabel("update")
-        pair[0].tick_params(labelbottom=False)
         for axes, (_, text, _) in zip(pair, MEASURES, strict=True):
             axes.set_ylabel("" if column else text)
-            axes.tick_params(labelleft=not column)
-    same_limits("x", [axes for row in grid for axes in row if axes.get_visible()])
-    for row in grid[:: len(MEASURES)]:
-        same_limits("y", [axes for axes in row if axes.get_visible()])
+    shown = [[axes for axes in row if axes.get_visible()] for row in grid]
+    same_limits("x", list(itertools.chain(*shown)))
+    for row in shown[:: len(MEASURES)]:
+        same_limits("y", row)
+    for place, row in enumerate(shown):
+        grid_lines(row, bottom=place % len(MEASURES) == len(MEASURES) - 1)
     what = f"training curves, mean and range over seeds (grey: {short(section.baseline)})"
     whole_title(plot, f"{section.spec['title']}: {what}")
     return plot

@@ -1,8 +1,12 @@
+import gc
+import io
 import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
+from PIL import Image
 
 from bench.leaderboard import USUAL, figures
 from bench.leaderboard.build import build
@@ -95,8 +99,9 @@ def test_titles_end_before_the_figure_does():
     """With long labels the axes begin far to the right, and the title was cut off."""
     with style.styled():
         plot, [[axes]] = style.figure(2.0)
-        axes.set_yticks([0], ["w" * style.LABEL])
-        style.title(axes, "a title of many words that goes on " * 4)
+        names = ["w" * style.LABEL]
+        style.name_rows(axes, names)
+        style.title(axes, "a title of many words that goes on " * 4, names)
         style.render(plot)
         end = axes.title.get_window_extent().x1
     assert end <= plot.bbox.x1
@@ -267,3 +272,47 @@ def test_the_alternative_text_has_the_intervals_of_the_plot(store):
     highest = max(rows, key=lambda row: row.paired.shown.difference)
     assert gain(highest.paired.shown) != gain(highest.paired.accuracy)
     assert f"{highest.label} {gain(highest.paired.shown)}" in gains_found(table.sections[0])
+
+
+def test_a_figure_is_drawn_once_for_both_files(monkeypatch):
+    drawn = []
+    with styled():
+        plot, [[axes]] = figure(2.0, width=3.0)
+        axes.fill_between([0, 1], [0, 1], color="#0072B2")
+        original = type(plot).draw
+        monkeypatch.setattr(type(plot), "draw", lambda *arguments: (drawn.append(1), original(*arguments)))
+        svg, png = render(plot)
+    assert drawn == [1]
+    assert b'viewBox="0 0 216 144"' in svg
+    image = Image.open(io.BytesIO(png))
+    assert image.size == (432, 288)
+    assert image.mode == "RGB"
+    colours = {colour for _, colour in image.getcolors(1 << 16)}
+    assert {(255, 255, 255), (0, 0x72, 0xB2)} <= colours
+    middle = np.asarray(image)[:, 300]
+    assert (middle == (0, 0x72, 0xB2)).all(axis=1).sum() > 100, (
+        "what is clipped in the SVG is clipped at the same place"
+    )
+
+
+def test_nothing_is_cut_off(store):
+    (section,) = table_of(store).sections
+    with styled():
+        for entry in FIGURES:
+            plot = entry.draw(section, 0.01)
+            render(plot)
+            for text in plot.findobj(Text):
+                if text.get_text() and text.get_visible() and text.axes is not None and text.axes.get_visible():
+                    box = text.get_window_extent()
+                    assert box.x0 >= -0.5, (entry.key, text)
+                    assert box.x1 <= plot.bbox.x1 + 0.5, (entry.key, text)
+                    assert box.y0 >= -0.5, (entry.key, text)
+                    assert box.y1 <= plot.bbox.y1 + 0.5, (entry.key, text)
+
+
+def test_drawing_leaves_no_settings_behind(store):
+    from matplotlib.font_manager import fontManager
+
+    draw(table_of(store))
+    assert "findfont" not in vars(fontManager)
+    assert gc.get_freeze_count() == 0

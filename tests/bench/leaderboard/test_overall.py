@@ -1,4 +1,6 @@
+import itertools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from bench.leaderboard.build import build
 from bench.leaderboard.columns import OVERALL, overall_columns
 from bench.leaderboard.compare.across_tasks import overall, ranks_of
 from bench.leaderboard.figures.ranks import alike, critical_difference, ranks
+from bench.leaderboard.figures.style import render, styled
 from bench.leaderboard.formats.prose import after_across
 from bench.stats.crossed import compare
 from bench.stats.strata import strata
@@ -176,3 +179,14 @@ def test_a_method_with_fewer_seeds_on_a_task(tmp_path, seeds, ranked):
     (group,) = overall(table_of(tmp_path, *stores).sections)
     assert {row.label for row in group.rows} == ranked
     assert group.family == 2, "dimp was planned"
+
+
+def test_the_numbers_of_many_ranks_do_not_overlap():
+    names = [f"m{place}" for place in range(40)]
+    rows = [SimpleNamespace(label=name, rank=float(place + 1)) for place, name in enumerate(names)]
+    with styled():
+        plot = ranks(SimpleNamespace(tasks=["a"] * 10, rows=rows))
+        render(plot)
+        boxes = [text.get_window_extent() for text in plot.axes[0].get_xticklabels()]
+    assert len(boxes) == 20
+    assert all(one.x1 < two.x0 for one, two in itertools.pairwise(boxes))
