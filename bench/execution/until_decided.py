@@ -15,8 +15,6 @@ from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.grid import Options, Result, run
 from bench.execution.progress import Progress, Say
-from bench.leaderboard.build import build
-from bench.leaderboard.informative import of_smoke_test
 from bench.planning.plan import Plan
 from bench.planning.planner import sections_of
 from bench.stats.looks import FEWEST, planned_looks
@@ -103,6 +101,8 @@ def in_rounds(request: Request, options: Options, say: Say, show: Show) -> Resul
 
 def looks_of(request: Request, options: Options, most: int) -> tuple[int, ...]:
     """The planned looks. Raises UserError for a request without a baseline, and where looks cannot be taken."""
+    from bench.leaderboard.informative import of_smoke_test  # only rounds need statistics before anything is trained
+
     if most < FEWEST:
         raise UserError(f"--until-decided needs --max-seeds {FEWEST} or more, not {most}")
     if request.seeds_given and request.seeds != tuple(range(most)):
@@ -149,6 +149,9 @@ def stop(tables: Mapping[tuple[str, ...], Table], result: Result, options: Optio
     Where the table is not informative no method has a verdict, and further seeds may give it one, unless the settings
     are those of a smoke test.
     """
+    from bench.leaderboard.build import build
+    from bench.leaderboard.informative import of_smoke_test
+
     for section in build(result.manifest, result.store, options.rules).sections:
         table = tables[key_of(section.spec)]
         table.silent = section.uninformative

@@ -292,7 +292,7 @@ import sys
 class Blocked:
     @staticmethod
     def find_spec(name, *_):
-        if name.partition(".")[0] in {modules}:
+        if {{name, name.partition(".")[0]}} & {set(modules)}:
             raise ImportError(name)
 
 sys.meta_path.insert(0, Blocked)
@@ -329,6 +329,14 @@ def test_only_workers_need_torch(tmp_path: Path, tiny_encoder: Path) -> None:
         ["validate", "twitter", "--encoder", str(tiny_encoder)],
     )
     run = without(["torch", "transformers", "datasets", "accelerate", "wandb"], commands, tmp_path)
+    assert run.returncode == 0, run.stderr
+
+
+def test_a_plan_needs_no_statistics(tmp_path: Path, tiny_encoder: Path) -> None:
+    """Their import would take time before workers start."""
+    tiny = ["--preset", "smoke", "--encoder", str(tiny_encoder)]
+    command = ["run", "--methods", "ce,imp", "--seeds", "1", "--dry-run", *tiny]
+    run = without(["bench.leaderboard.results", "scipy.special", "matplotlib"], [command], tmp_path)
     assert run.returncode == 0, run.stderr
 
 
