@@ -130,8 +130,13 @@ def flatten(values: Mapping[str, Any], separator: str = ".", whole: Collection[s
     return flat
 
 
-def read_json(path: Path, schema: type[BaseModel] | None = None) -> dict[str, Any]:
-    """The JSON object in a file. Raises UserError, which names the file, if it has no object or not the schema's."""
+def read_json(path: Path, schema: type[BaseModel] | None = None, content: bytes | None = None) -> dict[str, Any]:
+    """The JSON object in a file. Raises UserError, which names the file, if it has no object or not the schema's.
+
+    `content`: that of the file, if it was read already.
+    """
+    if content is not None:
+        return json_object(content, path, schema)
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         content = file.read(min(size, MAX_JSON) + 1)  # a buffer of the largest size would take longer than the file

@@ -61,10 +61,10 @@ def fail(folder: Path, error: Mapping[str, Any]) -> State:
     return State.FAILED
 
 
-def state(folder: Path) -> State:
-    """The state of the folder of a cell or precomputed table."""
+def state(folder: Path, contents: dict[str, bytes] | None = None) -> State:
+    """The state of the folder of a cell or precomputed table. `contents`: see `damage`."""
     if (folder / DONE).exists():
-        return State.STALE if damage(folder) else State.DONE
+        return State.STALE if damage(folder, contents=contents) else State.DONE
     if (folder / ERROR).exists():
         return State.FAILED
     if (owner := life(folder / LEASE)) is not None:

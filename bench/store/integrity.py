@@ -46,8 +46,10 @@ def damage(folder: Path, *, certain: bool = False, contents: dict[str, bytes] | 
     has too many open files. Whoever removes a damaged folder asks for this.
     """
     try:
-        content = parse_json((folder / DONE).read_bytes())
-        return problem(folder, content, contents)
+        stored = (folder / DONE).read_bytes()
+        if contents is not None:
+            contents[DONE] = stored
+        return problem(folder, parse_json(stored), contents)
     except OSError as error:
         if certain and not isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
             raise

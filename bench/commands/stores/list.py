@@ -20,6 +20,8 @@ from methods.base import MethodConfig, WeightConfig
 from methods.hooks import Budget
 from tasks import AXES, TaskSpec, load_spec, task_names
 
+SPEC = "spec.json"
+
 
 def methods() -> Iterator[str]:
     """Per method what it is, when it fails, and a line per hyper-parameter. Those that all methods share come last."""
@@ -102,22 +104,21 @@ def cells(root: Path, failed: bool) -> Iterator[str]:
 def cell_lines(root: Path, failed: bool) -> Iterator[str]:
     """`cells`, and nothing if there is none. Cells of one title have the settings in which they differ."""
     folders = sorted((path.parent for path in root.glob("[!.]*/*/*/spec.json")), key=lambda folder: folder.parts)
-    specs, problems = dict[Path, dict[str, Any]](), dict[Path, str]()
+    states, specs = dict[Path, State](), dict[Path, dict[str, Any]]()
+    details, problems = dict[Path, str](), dict[Path, str]()
     for folder in folders:
+        contents: dict[str, bytes] = {}  # what a state was found from is not read again
+        states[folder] = state(folder, contents)
         try:
-            specs[folder] = read_json(folder / "spec.json", NamedSpec)
+            specs[folder] = read_json(folder / SPEC, NamedSpec, contents.get(SPEC))
+            details[folder] = detail(folder, states[folder], contents)
         except (UserError, OSError) as error:
             problems[folder] = str(error)
     apart = settings_apart(specs)
-    for folder in folders:
-        present = state(folder)
-        if failed and present is not State.FAILED:
-            continue
-        try:
-            words = problems.get(folder) or f"{seed_title(specs[folder])}{apart[folder]}{detail(folder, present)}"
-        except (UserError, OSError) as error:
-            words = str(error)
-        yield f"{state_word(folder, present):10} {folder}  {words}"
+    for folder, present in states.items():
+        if not failed or present is State.FAILED:
+            words = problems.get(folder) or f"{seed_title(specs[folder])}{apart[folder]}{details[folder]}"
+            yield f"{state_word(folder, present):10} {folder}  {words}"
 
 
 def settings_apart(specs: Mapping[Path, Mapping[str, Any]]) -> dict[Path, str]:
@@ -137,10 +138,10 @@ def seed_title(spec: Mapping[str, Any]) -> str:
     return f"{method_title(spec)} seed {spec['seed']}"
 
 
-def detail(folder: Path, present: State) -> str:
+def detail(folder: Path, present: State, contents: Mapping[str, bytes]) -> str:
     """The accuracy of a finished cell, the cause of a failed one."""
     if present is State.DONE:
-        accuracy = read_json(folder / DONE, Metrics).get("accuracy")
+        accuracy = read_json(folder / DONE, Metrics, contents.get(DONE)).get("accuracy")
         return "" if accuracy is None else f"  accuracy {accuracy:.4f}"
     if present is State.FAILED:
         return f"  {failure(folder)}"

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from bench.leaderboard.columns import NOTHING, Column, further, main_columns, overall_columns, section_columns
 from bench.leaderboard.compare.across_tasks import Overall, OverallRow, overall
 from bench.leaderboard.compare.families import TAIL
-from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
+from bench.leaderboard.extra_tables import ExtraTable, report_tables, tables_by_section
 from bench.leaderboard.figures import FigureFiles, slugs
 from bench.leaderboard.formats.answer import answer
 from bench.leaderboard.formats.doubts import doubts
@@ -62,7 +62,7 @@ def as_html(report: Report, figures: Sequence[FigureFiles] = ()) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((FOLDER / "leaderboard.html.j2").read_text(encoding="utf-8"))
     script = (FOLDER / "leaderboard.js").read_text(encoding="utf-8")
-    extra = [section_tables(section) for section in report.sections]
+    extra = tables_by_section(report)
     places = anchors(slugs(report), "section")
     ids = anchors(method_names(report.sections), "method")
     groups = overall(report.sections)

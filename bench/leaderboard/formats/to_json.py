@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from bench.leaderboard.columns import COLUMNS
 from bench.leaderboard.compare.across_tasks import Overall, overall
-from bench.leaderboard.extra_tables import report_tables, section_tables
+from bench.leaderboard.extra_tables import ExtraTable, report_tables, tables_by_section
 from bench.leaderboard.formats.answer import answer_json
 from bench.leaderboard.results import Report, Row, Section
 from bench.store.files import flatten
@@ -38,7 +39,10 @@ def as_json(report: Report) -> dict[str, Any]:
         "provenance": {"counterweight": report.provenance.package, **report.provenance.cells},
         "overall": [overall_json(group) for group in overall(report.sections)],
         "parts": {extra.key: [asdict(row) for row in extra.rows] for extra in report_tables(report)},
-        "sections": [section_json(section, alike) for section in report.sections],
+        "sections": [
+            section_json(section, extra, alike)
+            for section, extra in zip(report.sections, tables_by_section(report), strict=True)
+        ],
         "rows": [row_json(section, row, alike) for section in report.sections for row in section.rows],
     }
     return dict(clean(value))
@@ -54,7 +58,7 @@ def told_apart(section: Section, alike: bool) -> dict[str, str]:
     return {"section": ", ".join(section.axes)} if alike else {}
 
 
-def section_json(section: Section, alike: bool) -> dict[str, Any]:
+def section_json(section: Section, extra: Sequence[ExtraTable], alike: bool) -> dict[str, Any]:
     """A section: what its rows have in common, and its extra tables."""
     spec = section.spec
     more = (
@@ -77,7 +81,7 @@ def section_json(section: Section, alike: bool) -> dict[str, Any]:
         "advice": answer_json(section),
         "quality_checker": asdict(section.quality),
         "far_seeds": [asdict(one) for one in section.far],
-        "parts": {extra.key: [asdict(row) for row in extra.rows] for extra in section_tables(section)},
+        "parts": {table.key: [asdict(row) for row in table.rows] for table in extra},
     }
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from bench.leaderboard.columns import Column, Room, further, main_columns, overall_columns, section_columns
 from bench.leaderboard.compare.across_tasks import overall
-from bench.leaderboard.extra_tables import ExtraTable, report_tables, section_tables
+from bench.leaderboard.extra_tables import ExtraTable, report_tables, tables_by_section
 from bench.leaderboard.figures import FOLDER, FigureFiles
 from bench.leaderboard.formats.answer import answer
 from bench.leaderboard.formats.doubts import doubts
@@ -38,9 +38,10 @@ def as_markdown(report: Report, figures: Sequence[FigureFiles] = ()) -> str:
     for group in overall(report.sections):
         blocks += ["## Across tasks", across(group), grid(overall_columns(group), group.rows), *after_across(group)]
     blocks += [*extra_blocks(report_tables(report), "##"), *images(figures, None)]
+    extra = tables_by_section(report)
     for place, section in enumerate(report.sections):
         blocks += [*section_blocks(section), *images(figures, place)]
-        blocks += [*extra_blocks(section_tables(section)), limits(section)]
+        blocks += [*extra_blocks(extra[place]), limits(section)]
     blocks += ["## How to read it", reading(report), "## Provenance", *footer(report)]
     return "\n\n".join(blocks) + "\n"
 

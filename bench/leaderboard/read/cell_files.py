@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
-from bench.store.files import json_object, read_json
+from bench.store.files import read_json
 from bench.store.layout import VERSIONS
 from bench.store.schemas import Environment, Timing
 
@@ -37,7 +35,7 @@ class Cost:
 def read_cost(folder: Path, contents: Contents = NONE_READ) -> Cost:
     """The cost in `timing.json`; scoring a row is a forward pass, a third of training on it."""
     try:
-        timing = read_file(folder, TIMING, Timing, contents)
+        timing = read_json(folder / TIMING, Timing, contents.get(TIMING))
     except FileNotFoundError:
         return Cost(math.nan, math.nan)
     passes = timing.get("passes", {})
@@ -48,15 +46,9 @@ def read_cost(folder: Path, contents: Contents = NONE_READ) -> Cost:
 def read_environment(folder: Path, contents: Contents = NONE_READ) -> dict[str, Any]:
     """The versions and the device in `env.json`; empty without this file."""
     try:
-        return read_file(folder, VERSIONS, Environment, contents)
+        return read_json(folder / VERSIONS, Environment, contents.get(VERSIONS))
     except FileNotFoundError:
         return {}
-
-
-def read_file(folder: Path, name: str, schema: type[BaseModel], contents: Contents) -> dict[str, Any]:
-    """A JSON file of a cell; read from the disk unless it is among `contents`."""
-    path, content = folder / name, contents.get(name)
-    return read_json(path, schema) if content is None else json_object(content, path, schema)
 
 
 def number(value: float | None) -> float:
