@@ -28,7 +28,7 @@ _known: dict[tuple[str, int, int], str] = {}  # (file, mtime in ns, size) -> dig
 def sealed(folder: Path, results: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The content of `metrics.json` for a folder whose other files are written, and which is called `name`."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name not in (LEASE, LOG, DONE))
-    contents = {path.name: measured(str(path)) for path in files}
+    contents = {path.name: measured(str(folder), path.name) for path in files}
     content = {
         **results,
         FILES: {file: size for file, (size, _) in contents.items()},
@@ -66,7 +66,7 @@ def problem(folder: Path, content: Mapping[str, Any], contents: dict[str, bytes]
     if content.get(FOLDER, folder.name) != folder.name:
         return f"it is a copy of {content[FOLDER]}"
     for name, size in content.get(FILES, {}).items():
-        present, content_hash = measured(f"{place}/{name}", contents)
+        present, content_hash = measured(place, name, contents)
         if present != size:
             return f"{name} has {plural(present, 'byte')}, {size:,} were written"
         if digests.get(name, content_hash) != content_hash:
@@ -79,14 +79,15 @@ def seal(content: Mapping[str, Any]) -> str:
     return digest({name: value for name, value in content.items() if name != SEAL})
 
 
-def measured(path: str, contents: dict[str, bytes] | None = None) -> tuple[int, str]:
+def measured(folder: str, name: str, contents: dict[str, bytes] | None = None) -> tuple[int, str]:
     """Size in bytes and XXH3 (128 bits, hex) of a file, read again only if its size or time of change has changed.
 
     With `contents`, that of a file of less than `BLOCK` bytes is added there by the file's name.
 
-    It guards against accidents, not forgery, and is as fast as the disk. The path is a text, and the buffer as large as
-    a small file: a store has tens of thousands of these.
+    It guards against accidents, not forgery, and is as fast as the disk. The folder is a text, and the buffer as large
+    as a small file: a store has tens of thousands of these.
     """
+    path = f"{folder}/{name}"
     with open(path, "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
         key = (path, status.st_mtime_ns, status.st_size)
@@ -94,7 +95,7 @@ def measured(path: str, contents: dict[str, bytes] | None = None) -> tuple[int, 
             content = file.readall()
             _known[key] = xxhash.xxh3_128_hexdigest(content)
             if contents is not None:
-                contents[os.path.basename(path)] = content
+                contents[name] = content
         elif key not in _known:
             state = xxhash.xxh3_128()
             while block := file.read(BLOCK):
