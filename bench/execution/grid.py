@@ -33,6 +33,7 @@ from bench.execution.prepare import (
     score_checkers_only,
     to_compute,
     unfinished,
+    will_train,
 )
 from bench.execution.progress import FailFast, Progress, Say
 from bench.execution.queue import Others, SameFolder
@@ -48,7 +49,6 @@ from bench.remote.opened import copy_of, tell
 from bench.remote.runs import RemoteRun
 from bench.store import hidden_columns, role_texts
 from bench.store.files import read_json, writable
-from bench.store.folders import State, state
 from bench.store.layout import precomputed_path
 from bench.store.leases import registered
 from bench.store.looks import record_look, with_looks
@@ -143,13 +143,18 @@ def run_here(
     if engine.here:
         check_folders(options.track)
     earlier = models(plan) if options.save_models == "best" else set()
-    load_drawing(plan, options)
+    lines = data_lines(plan)
+    if will_train(plan, options):
+        while lines:
+            say(lines.pop(0))
+        if options.figures and not plan.smoke:
+            load_drawing()
     with registered(plan.root), beside_others(plan, say) as others:
         for note in add_notes(manifest, plan, check_encoders(plan)):
             say(note)
         write_inputs(plan, manifest, options)
         others.send_rest()
-        progress, early, stopped = execute(plan, manifest, engine, options, others, say, show)
+        progress, early, stopped = execute(plan, manifest, engine, options, others, say, show, lines)
         result.failures = progress.failures()
         amiss = models_amiss(plan)  # before --save-models best removes models of this run
         result.interrupted = progress.queue.closed and not result.ok
@@ -172,12 +177,10 @@ def run_here(
     return result
 
 
-def load_drawing(plan: Plan, options: Options) -> None:
+def load_drawing() -> None:
     """Import what the last report draws with: until the first worker has started, this process has nothing to do."""
-    missing = (identity for identity in plan.cells if state(plan.jobs[identity].folder) is not State.DONE)
-    if options.figures and not plan.smoke and any(missing):
-        for name in REPORTS:
-            importlib.import_module(name)
+    for name in REPORTS:
+        importlib.import_module(name)
 
 
 def last_report(covered: dict[str, Any], store: Path, options: Options) -> Path:
@@ -267,16 +270,18 @@ def execute(
     others: Others,
     say: Say,
     show: Callable[[Progress], AbstractContextManager[object]],
+    lines: Sequence[str],
 ) -> tuple[Progress, EarlyReports | None, Stopped | None]:
     """Run the plan's open jobs to the end, to the first failure under --fail-fast, or to a signal that stops the run.
 
-    Also returns the early reports, unless it is a smoke run, and the signal as the exception to raise at the end.
+    `lines`: those on the data that were not printed yet. Also returns the early reports, unless it is a smoke run, and
+    the signal as the exception to raise at the end.
     """
     queue, workers = make_queue(plan, others), engine.count(options.workers)
     for line in damaged(queue):
         say(line)
     if jobs := unfinished(queue):
-        for line in data_lines(plan):
+        for line in lines:
             say(line)
         expected, measured = forecast(to_compute(queue), plan, workers)
         say(duration(expected, measured, workers))

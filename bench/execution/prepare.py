@@ -17,7 +17,7 @@ from bench.remote.opened import bytes_there, forgot
 from bench.store.files import read_json
 from bench.store.folders import State, adopt, failure, forget, state
 from bench.store.integrity import damage
-from bench.store.layout import DONE, MODEL, MODEL_FILES, SavedModels
+from bench.store.layout import DONE, ERROR, MODEL, MODEL_FILES, SavedModels
 from tasks.errors import join_names
 
 
@@ -86,6 +86,14 @@ def done_again(plan: Plan, options: ExecutionArguments) -> set[str]:
     requested = {*plan.cells, *plan.mirrors} if options.force else set()
     retried = plan.jobs.items() if options.retry_failed else ()
     return requested.union(identity for identity, job in retried if state(job.folder) is State.FAILED)
+
+
+def will_train(plan: Plan, options: ExecutionArguments) -> bool:
+    """Whether a run of the plan has cells to train, as far as their folders tell without being read."""
+    folders = (plan.jobs[identity].folder for identity in plan.cells)
+    return bool(done_again(plan, options)) or not all(
+        (folder / DONE).exists() or (folder / ERROR).exists() for folder in folders
+    )
 
 
 def forget_everywhere(root: Path, folder: Path) -> None:

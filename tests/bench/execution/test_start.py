@@ -7,7 +7,6 @@ import gc
 import importlib
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +20,11 @@ from bench.execution import encoder_checks, grid
 from bench.execution.engines import local
 from bench.execution.grid import Options
 from bench.execution.limits import Limits
+from bench.execution.prepare import will_train
 from bench.execution.queue import Queue
 from bench.planning.plan import Plan
-from bench.store.folders import State
+from bench.store.files import write_json
+from bench.store.layout import DONE, ERROR
 from tests.helpers.background import start
 
 Run = Callable[..., list[str]]
@@ -114,24 +115,36 @@ def test_imports_without_collections_leave_them_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("done", "figures", "limit", "loaded"),
-    [(False, True, None, True), (True, True, None, False), (False, False, None, False), (False, True, 20, False)],
+    ("file", "retry", "trains"), [("", False, True), (DONE, False, False), (ERROR, False, False), (ERROR, True, True)]
 )
-def test_what_draws_is_imported_where_cells_are_missing_and_will_be_drawn(
-    tiny_encoder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    done: bool,
-    figures: bool,
-    limit: int | None,
-    loaded: bool,
+def test_a_run_knows_at_once_whether_it_will_train(
+    tiny_encoder: Path, tmp_path: Path, file: str, retry: bool, trains: bool
 ) -> None:
-    (tmp_path / "draws_nothing.py").write_text("")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(grid, "REPORTS", ("draws_nothing",))
-    monkeypatch.setattr(grid, "state", lambda folder: State.DONE if done else State.MISSING)
-    monkeypatch.delitem(sys.modules, "draws_nothing", raising=False)
-    request = make_request(methods="ce", seeds=1, encoder=str(tiny_encoder), preset="smoke", limit=limit)
+    request = make_request(methods="ce", seeds=1, encoder=str(tiny_encoder), preset="smoke")
     plan = grid.make_plan(request, tmp_path / "runs")
-    grid.load_drawing(plan, Options(out=tmp_path / "runs", figures=figures))
-    assert ("draws_nothing" in sys.modules) == loaded
+    for identity in plan.cells if file else ():
+        write_json(plan.jobs[identity].folder / file, {})
+    assert will_train(plan, Options(out=tmp_path / "runs", retry_failed=retry)) == trains
+
+
+def test_what_is_known_of_the_data_is_said_before_the_first_worker_starts(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the worker starts, the parent imports what draws."""
+    happened: list[str] = []
+
+    def check_encoders(plan: Plan) -> dict[str, list[str]]:
+        happened.append("check")
+        raise UserError("refused")
+
+    monkeypatch.setattr(local, "start_server", lambda modules: None)
+    monkeypatch.setattr(grid, "load_drawing", lambda: happened.append("import"))
+    monkeypatch.setattr(grid, "check_encoders", check_encoders)
+    request = make_request(methods="ce", seeds=1, encoder=str(tiny_encoder), preset="smoke")
+    for figures, last in ((True, ["import", "check"]), (False, ["check"])):
+        options = Options(out=tmp_path / "runs", reports=tmp_path / "reports", figures=figures)
+        with pytest.raises(UserError, match="refused"):
+            grid.run(request, options, happened.append)
+        assert any(line.startswith("twitter: ") for line in happened[: -len(last)]), "the rows of the task"
+        assert happened[-len(last) :] == last
+        happened.clear()
