@@ -30,11 +30,12 @@ def write_report(
     from bench.leaderboard.build import build
     from bench.leaderboard.figures import FOLDER
     from bench.leaderboard.figures.reuse import Drawn
-    from bench.leaderboard.formats import render
+    from bench.leaderboard.formats import holds_figures, render
     from bench.processes import pool_of_cells
     from bench.store.files import write_bytes
 
-    with pool_of_cells(cell_count(manifest)) as processes:
+    figures = figures and holds_figures(manifest)
+    with pool_of_cells(cell_count(manifest) if figures else 0) as processes:
         report = build(manifest, store, rules)
         contents = render(report, figures=figures, earlier=reports / FOLDER, processes=processes)
     formats = manifest.get("formats", ("md",))

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 from bench.errors import UserError, unknown
 from bench.leaderboard.figures import FOLDER, FigureFiles, begin_to_draw, files
@@ -52,6 +53,11 @@ def formats_of(text: str) -> tuple[str, ...]:
     return names
 
 
+def holds_figures(manifest: Mapping[str, Any]) -> bool:
+    """Whether a format that the manifest names can hold figures."""
+    return any(name in WITH_FIGURES for name in manifest.get("formats", USUAL))
+
+
 def render(
     report: Report, *, figures: bool = True, earlier: Path | None = None, processes: Executor | None = None
 ) -> dict[Path, bytes]:
@@ -62,11 +68,8 @@ def render(
     `processes`: a pool that draws; texts that hold no figure are written meanwhile.
     """
     formats = report.manifest.get("formats", USUAL)
-    drawing = (
-        begin_to_draw(report, earlier, processes)
-        if figures and {*WITH_FIGURES} & {*formats}
-        else tuple[FigureFiles, ...]
-    )
+    wanted = figures and holds_figures(report.manifest)
+    drawing = begin_to_draw(report, earlier, processes) if wanted else tuple[FigureFiles, ...]
     texts = {name: form(report, ()) for name, form in FORMS.items() if name in formats and name not in WITH_FIGURES}
     drawn = drawing()
     texts |= {name: FORMS[name](report, drawn) for name in WITH_FIGURES if name in formats}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +97,23 @@ def test_a_report_that_several_processes_draw_is_that_of_one(
     assert {path.suffix for path in (tmp_path / "reports" / "figures").iterdir()} >= {".svg", ".png"}
     stores[1].cell(stores[1].section["methods"][1]["cells"]["0"], stores[1].logits("focal", 0, 6.0))
     assert report(fresh=True) == [], "nor when one section changes"
+
+
+def test_processes_start_where_figures_may_be_drawn(
+    stores: list[FakeStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def pool_of_cells(cells: int) -> Any:
+        asked.append(cells)
+        return contextlib.nullcontext(processes.Here())
+
+    monkeypatch.setattr(processes, "pool_of_cells", pool_of_cells)
+    manifest = stores[0].manifest(stores[1])
+    for more, drawn in (({}, True), ({}, False), ({"formats": ["csv", "json"]}, True)):
+        write_report({**manifest, **more}, stores[0].root, tmp_path / "reports", figures=drawn)
+    every = sum(len(method["cells"]) for section in manifest["sections"] for method in section["methods"])
+    assert asked == [every, 0, 0]
 
 
 def test_figures_that_somebody_changed_are_drawn_again(report: Report, stores: list[FakeStore], tmp_path: Path) -> None:
