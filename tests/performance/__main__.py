@@ -86,7 +86,7 @@ def run_presets(
 
 @app.command("gpu")
 def run_gpu(
-    slots: Annotated[str, typer.Option(help="Numbers of workers on the GPU, each one run of the grid.")] = "1,2,4,8",
+    slots: Annotated[str, typer.Option(help="Numbers of workers on the GPU, each one run of the grid.")] = "1,2,4,8,16",
     methods: Annotated[str, typer.Option(help="Methods of the grid, comma-separated.")] = "ce,focal,superloss,dimp",
     seeds: Annotated[int, typer.Option(help="Seeds of the grid.")] = 10,
     page: Page = PAGE,

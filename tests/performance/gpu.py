@@ -1,5 +1,6 @@
 """Times a grid on a GPU, with an encoder of bert-base size and random weights in bf16, against `Trainer`.
 
+It also prices each method, counts the kernels that an update launches, and fails if the last cell was not in bf16.
 The roofline of an update is the time of its arithmetic at the measured bf16 peak, or the time to move its weights at
 the measured bandwidth, whichever is longer.
 """
@@ -10,16 +11,19 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 
 from bench.devices import gpus
 from bench.errors import UserError
+from bench.leaderboard.read.scores import read_predictions
 from tasks.errors import plural
 from tests.performance import machine, page
 from tests.performance.cpu import Sizes, job, options, process, whole
 from tests.performance.encoders import BASE, make
 from tests.performance.flops import Shape, counted
+from tests.performance.main_job import profile
 from tests.performance.work import Material, cells, grid, trainings
 
 BYTES_PER_WEIGHT = 28  # AdamW in float32: reads weight, gradient and two moments; writes all but the gradient
@@ -63,31 +67,70 @@ def compared(
     material = Material.of(str(encoder), 128, sizes.test_rows)
     trained = cells(methods, seeds)
     grid_options = [*options(sizes, material), *(["--precision=bf16"] if bf16 else [])]
-    walls: dict[str, float] = {}
+    walls: dict[int, float] = {}
     total = 0
     ideal = 0.0
     for count in slots:
         run = grid(folder / f"slots-{count}", *grid_options, "--workers", str(count))
         if not total:
             total, ideal = bound(folder / f"slots-{count}" / "runs", material, Shape.of(encoder), machine_rates)
-        walls[f"this project, {plural(count, 'worker')}"] = run.wall
+        walls[count] = run.wall
         say(f"{plural(count, 'worker')}: {run.wall:.0f} s")
-    best = min(walls.values())
+        if bf16:
+            require_bf16(folder / f"slots-{count}" / "runs")
+    fastest = min(walls, key=walls.__getitem__)
+    ways = {f"this project, {plural(count, 'worker')}": wall for count, wall in walls.items()}
     naive_job = replace(job(sizes, material, "dimp", None), bf16=bf16)
     number = max(1, round(total / len(trained)))
     alone = whole(process(naive_job)[0], number, material)
-    walls["one Trainer process per cell, dynamic padding"] = alone * len(trained)
+    ways["one Trainer process per cell, dynamic padding"] = alone * len(trained)
     warm = process(replace(job(sizes, material, "ce", None, count=3), bf16=bf16))[-1]
-    walls["one warm Trainer loop, scores cached"] = whole(warm, number, material) * len(trained)
+    ways["one warm Trainer loop, scores cached"] = whole(warm, number, material) * len(trained)
     table = [
-        [title, f"{wall:.0f}", f"{3600 * len(trained) / wall:.0f}", f"{wall / best:.1f}", f"{ideal / wall:.0%}"]
-        for title, wall in walls.items()
+        [
+            title,
+            f"{wall:.0f}",
+            f"{3600 * len(trained) / wall:.0f}",
+            f"{wall / walls[fastest]:.1f}",
+            f"{ideal / wall:.0%}",
+        ]
+        for title, wall in ways.items()
     ]
+    request = {"methods": methods[-1], "seeds": 1, "preset": preset, "tasks": "twitter", "encoder": str(encoder)}
+    cell = profile(folder, {**request, **({"precision": "bf16"} if bf16 else {})})
     return [
         f"{material.described()} {len(trained)} trainings of about {number} updates, random weights. The Trainer ways "
         f"were timed for {updates} updates and multiplied.",
         page.table(["way", "seconds", "trainings an hour", "times ours", "share of the roofline"], table),
+        f"Each kind of training with {plural(fastest, 'worker')}, by its own seconds in a worker, without start-up:",
+        page.table(
+            ["method", "trainings", "seconds of one", "trainings an hour"],
+            priced(folder / f"slots-{fastest}" / "runs", fastest),
+        ),
+        f"A cell `{cell['cell']}` under torch's profiler, alone: {cell['launches'] / number:,.0f} launches an update "
+        f"(scoring included), the GPU computes in {cell['busy']:.0%} of its time.",
     ]
+
+
+def priced(store: Path, workers: int) -> list[list[str]]:
+    """For each method of a store: its trainings, their mean seconds, and as many an hour as all workers do."""
+    seconds: dict[str, list[float]] = {}
+    for spec, timing in trainings(store):
+        seconds.setdefault(spec["method"], []).append(timing["seconds"])
+    return [
+        [name, str(len(own)), f"{fmean(own):.2f}", f"{3600 * workers / fmean(own):.0f}"]
+        for name, own in sorted(seconds.items())
+    ]
+
+
+def require_bf16(store: Path) -> None:
+    """Raise RuntimeError unless the logits of the cell that was trained last are numbers of bf16."""
+    import torch
+
+    last = max(store.glob("[!.]*/*/*/metrics.json"), key=lambda path: path.stat().st_mtime_ns).parent
+    _, logits = read_predictions(last, last.name)
+    if not np.array_equal(torch.from_numpy(logits).bfloat16().double().numpy(), logits):
+        raise RuntimeError(f"{last} was not computed in bf16")
 
 
 def bound(store: Path, material: Material, shape: Shape, machine_rates: tuple[float, float]) -> tuple[int, float]:

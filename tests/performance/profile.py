@@ -24,6 +24,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "elementwise": ("aten::add", "aten::mul", "aten::sum", "aten::div", "aten::sub"),
 }
 
+LAUNCHES = ("cudaLaunchKernel", "cuLaunchKernel", "cudaGraphLaunch")  # beginnings of the names of events
+
 
 def main() -> None:
     """Run the plan, and print the profile of its last cell."""
@@ -45,21 +47,34 @@ def main() -> None:
 
 
 def profiled(job: Any) -> dict[str, Any]:
-    """The seconds of a job by group of operations, all its seconds, its memory (bytes) and its title."""
+    """The seconds of a job by group of operations, all its seconds, its memory (bytes) and its title.
+
+    Of a GPU also: the number of kernels and graphs that were launched, and the share of the job's wall-clock time in
+    which the GPU computed; 0 without one.
+    """
+    import torch
     from torch.profiler import ProfilerActivity, profile
 
     from bench.execution import worker
 
-    began = time.process_time()
-    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+    devices = [ProfilerActivity.CUDA] if torch.cuda.is_available() else []
+    began, at = time.process_time(), time.perf_counter()
+    with profile(activities=[ProfilerActivity.CPU, *devices]) as profiler:
         outcome = worker.run_job(job)
     assert outcome.state == "done", outcome.cause
-    taken = time.process_time() - began
+    taken, wall = time.process_time() - began, time.perf_counter() - at
     groups = dict.fromkeys([*GROUPS, "other"], 0.0)
-    for event in profiler.key_averages():
+    events = profiler.key_averages()
+    for event in events:
         groups[group(event.key)] += event.self_cpu_time_total / 1e6
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"groups": groups, "seconds": taken, "memory": peak, "cell": job.title}
+    return {
+        "groups": groups,
+        "seconds": taken,
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "cell": job.title,
+        "launches": sum(event.count for event in events if event.key.startswith(LAUNCHES)),
+        "busy": sum(event.self_device_time_total for event in events) / 1e6 / wall,
+    }
 
 
 def group(operation: str) -> str:

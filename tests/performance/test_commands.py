@@ -18,7 +18,7 @@ from tests.bench.leaderboard.fake_store import FakeStore
 from tests.helpers.encoders import make_bert
 from tests.performance import cpu, engines, gpu, machine, naive, page, presets, scaling
 from tests.performance.__main__ import numbers
-from tests.performance.work import Run, cells
+from tests.performance.work import Run, cells, grid
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,8 +81,21 @@ def test_the_gpus_comparison_runs_without_one(tmp_path: Path, encoder: Path) -> 
     blocks = gpu.compared(
         tmp_path, encoder, [2], ("ce", "dimp"), 1, (1e10, 1e9), str, bf16=False, preset="smoke", updates=2
     )
-    assert blocks[-1].count("\n") == 4, "one number of workers, two naive ways, and the head"
-    assert "this project, 2 workers" in blocks[-1]
+    _, ways, _, prices, launches = blocks
+    assert ways.count("\n") == 4, "one number of workers, two naive ways, and the head"
+    assert "this project, 2 workers" in ways
+    assert [line.split(" | ")[0] for line in prices.split("\n")[2:]] == ["| ce", "| dimp", "| real-only"]
+    assert ": 0 launches an update" in launches, "there is no GPU"
+
+
+@pytest.mark.slow
+def test_cells_that_are_not_in_bf16_are_noticed(tmp_path: Path, encoder: Path) -> None:
+    options = ("--methods=ce,focal", "--tasks=twitter", "--seeds=1", "--preset=smoke", f"--encoder={encoder}")
+    grid(tmp_path / "half", *options, "--precision=bf16", "--workers=1", "--test-size=50")
+    gpu.require_bf16(tmp_path / "half" / "runs")
+    grid(tmp_path / "whole", *options, "--workers=1", "--test-size=50")
+    with pytest.raises(RuntimeError, match="was not computed in bf16"):
+        gpu.require_bf16(tmp_path / "whole" / "runs")
 
 
 def test_without_a_gpu_the_gpu_command_fails_with_one_line(tmp_path: Path) -> None:
