@@ -10,6 +10,7 @@ from scipy.stats import kendalltau
 
 from bench.errors import UserError
 from bench.leaderboard import frame
+from bench.leaderboard.columns import p_value
 from bench.store.manifest import stored
 from tests.performance import page
 
@@ -33,8 +34,9 @@ def measure(first: Path, second: Path, task: str, path: Path, say: Callable[[str
         for label, row in both.sort_values("accuracy_mean_b", ascending=False).iterrows()
     ]
     seeds = " and ".join(f"{int(frame['n_seeds'].max())}" for frame in (a, b))
+    agreement = f"{tau.statistic:.2f} (p: {p_value(tau.pvalue)})"
     summary = (
-        f"Kendall's tau-b of the mean accuracies of {len(both)} methods: {tau.statistic:.2f} (p = {tau.pvalue:.3f}); "
+        f"Kendall's tau-b of the mean accuracies of {len(both)} methods: {agreement}; "
         f"{len(changed)} verdict{'s change' if len(changed) != 1 else ' changes'}. Seeds: {seeds}."
     )
     say(summary)
