@@ -139,7 +139,7 @@ class TrainingArguments:
         default=None,
         metadata=option(
             TRAINING,
-            "Pretrained encoders: hub ids, folders or W&B names, separated by commas (default: the preset's).",
+            "Pretrained encoders: hub ids, folders or W&B names, with commas (default: the preset's, for English).",
             type=str | None,
         ),
     )

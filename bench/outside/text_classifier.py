@@ -67,7 +67,7 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     ----------
     classes_ : (C,) the labels, in the order of the columns of `predict_proba`.
     model_, tokenizer_ : the trained model and its tokenizer, of `transformers`.
-    notes_ : lines on the rows, such as which labels were left out, and how many texts were cut.
+    notes_ : lines on the rows, such as which labels were left out, how many texts were cut, and unknown tokens.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         self.classes_ = original_labels(
             data.spec.labels, *(as_given(request.places[role], data.columns[role].label) for role in roles)
         )
-        self.notes_ = [*data.notes, *self._cut_notes(data)]
+        self.notes_ = [*data.notes, *self._unread_notes(data)]
         return self
 
     @contextmanager
@@ -167,17 +167,17 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         self.tokenizer_ = load_tokenizer(checkpoint)
         self.positions_, self.pairs_ = checkpoint.positions, data.spec.pair
 
-    def _cut_notes(self, data: TaskData) -> Iterator[str]:
-        """A note, which is a warning too, on the rows of each role whose texts the training cut."""
+    def _unread_notes(self, data: TaskData) -> Iterator[str]:
+        """Notes, which are warnings too, on what the training did not read of the texts of each role."""
         labeller = Labeller(self.model_, self.tokenizer_, self.positions_)
         for role, rows in (("generated", data.generated), ("real", data.pool)):
-            if cut := labeller.cut([*zip(rows.texts, *([rows.pairs] if rows.pairs else []), strict=True)]):
-                note = labeller.cut_note(cut, len(rows), f"{role} text")
-                warnings.warn(f"{note}; max_length in settings sets another length", stacklevel=3)
+            unread = labeller.unread([rows.texts, *([rows.pairs] if rows.pairs else [])])
+            for note in labeller.notes(unread, what=f"{role} text"):
+                warnings.warn(f"{note}; max_length in settings and the encoder decide what is read", stacklevel=3)
                 yield note
 
     def predict_proba(self, texts: Sequence[Any]) -> FloatArray:
-        """(n, C) probabilities of the labels in the order of `classes_`. Texts that are cut are counted in a warning.
+        """(n, C) probabilities of the labels in the order of `classes_`. Warnings say what of the texts is not read.
 
         Raises UserError for texts of another kind.
         """
@@ -201,9 +201,9 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         first = [text[0] for text in texts] if self.pairs_ else texts
         second = [text[1] for text in texts] if self.pairs_ else None
         labeller = Labeller(self.model_, self.tokenizer_, self.positions_)
-        found, cut = labeller.probabilities(first, second)
-        if cut:
-            warnings.warn(f"{labeller.cut_note(cut, len(texts))}, as in the training", stacklevel=2)
+        found, unread = labeller.probabilities(first, second)
+        for note in labeller.notes(unread, ", as in the training"):
+            warnings.warn(note, stacklevel=2)
         return found
 
     def predict(self, texts: Sequence[Any]) -> Array:

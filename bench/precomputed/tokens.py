@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.arrays import Array, IntArray
+from bench.encoders.token_counts import MANY_UNKNOWN, own_and_unknown, unknown_note
 from bench.errors import UserError
 from bench.jobs import TokensJob
 from bench.precomputed import token_spans
@@ -92,7 +93,7 @@ class TokenTable:
 
 
 def build(job: TokensJob) -> dict[str, Any]:
-    """Tokenise the job's texts, each once, and write their arrays. Returns the counts, and a note if texts are cut.
+    """Tokenise the job's texts, each once, and write their arrays. Returns the counts, and notes on what is not read.
 
     Raises UserError for a tokenizer without a padding token.
     """
@@ -114,16 +115,23 @@ def build(job: TokensJob) -> dict[str, Any]:
     full = lengths == job.max_length  # cut, or just as long
     cut = full.copy()
     cut[full] = longer(tokenizer, list(compress(text_index, full)), job.max_length)
-    counts = {"rows": len(rows), "tokens": int(lengths[text_of_row].sum()), "truncated": int(cut[text_of_row].sum())}
+    own, unknown = own_and_unknown(tokenizer, encoded["input_ids"])
+    by_text = {"tokens": lengths, "truncated": cut, "unknown": unknown}
+    counts = {"rows": len(rows), **{name: int(values[text_of_row].sum()) for name, values in by_text.items()}}
     padding = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
     finish(job.folder, {**counts, "padding": padding})
-    return {**counts, "notes": [cut_note(job, counts["truncated"])] if counts["truncated"] else []}
+    return {**counts, "notes": [*unread(job, counts["truncated"], counts["unknown"] / max(own[text_of_row].sum(), 1))]}
 
 
-def cut_note(job: TokensJob, cut: int) -> str:
-    """The line on texts whose end is not read."""
-    why = f", the most that {job.checkpoint.title} reads" if job.checkpoint.kind == "model" else " (max_length)"
-    return f"{cut:,} of {plural(len(job.texts), f'{job.role} text')} cut after {job.max_length} tokens{why}"
+def unread(job: TokensJob, cut: int, unknown: float) -> Iterator[str]:
+    """A line on texts whose end is not read, and one if many of the tokens, the share `unknown`, are unknown."""
+    texts, given = plural(len(job.texts), f"{job.role} text"), job.checkpoint.kind == "model"
+    if cut:
+        why = f", the most that {job.checkpoint.title} reads" if given else " (max_length)"
+        yield f"{cut:,} of {texts} cut after {job.max_length} tokens{why}"
+    if unknown > MANY_UNKNOWN:
+        remedy = "" if given else "; --encoder names one for their language"
+        yield unknown_note(unknown, texts, job.checkpoint.title) + remedy
 
 
 def longer(tokenizer: Any, texts: Sequence[tuple[str, ...]], length: int) -> list[bool]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from bench.commands.data.verdict import of_lengths, of_sizes, verdict
+from bench.commands.data.verdict import of_lengths, of_sizes, of_unknown, verdict
 from bench.config.generated_size import GeneratedSize, check_fills_batch, generated_size
 from bench.config.request import Request
 from bench.config.task_choice import TaskChoice
-from bench.encoders.checkpoints import find
+from bench.encoders.checkpoints import Checkpoint, find
+from bench.encoders.token_counts import tokenizer_of, unknown_share
 from bench.errors import UserError
 from tasks import Rows, TaskData, stressed
 from tasks.cross_validation import of_all_seeds
@@ -39,7 +40,10 @@ class RoleFacts:
 
 @dataclass(frozen=True)
 class Lengths:
-    """Numbers of tokens of `counted` of the `rows` of a role, and how many of these are cut at `limit` tokens."""
+    """Numbers of tokens of `counted` of the `rows` of a role, and how many of these are cut at `limit` tokens.
+
+    `unknown` is the share of the tokens that are not in the encoder's vocabulary.
+    """
 
     rows: int
     counted: int
@@ -48,6 +52,7 @@ class Lengths:
     longest: int
     cut: int
     limit: int
+    unknown: float
 
 
 @dataclass(frozen=True)
@@ -76,13 +81,9 @@ def examine(request: Request, task: TaskChoice) -> Examined:
     tokens = {Path(name).name: lengths_of(name, data.roles, limit) for name in request.encoders}
     near = () if data.columns else tuple(near_findings(data))  # rows of the user have them already
     findings = (*data.findings, *near, *of_sizes(data))
-    for by_role in tokens.values():
+    for name, by_role in tokens.items():
         if not isinstance(by_role, str):
-            findings += tuple(
-                finding
-                for role, one in by_role.items()
-                for finding in of_lengths(role, one.cut, one.counted, one.limit)
-            )
+            findings += tuple(of_tokens(name, by_role))
     shares = data.shares(data.test)
     largest = int(np.argmax(shares))
     return Examined(
@@ -100,6 +101,13 @@ def examine(request: Request, task: TaskChoice) -> Examined:
     )
 
 
+def of_tokens(encoder: str, by_role: Mapping[str, Lengths]) -> Iterator[Finding]:
+    """Findings on the tokens of each role: those that the encoder does not know, and those that it does not read."""
+    yield from of_unknown(encoder, {role: one.unknown for role, one in by_role.items()})
+    for role, one in by_role.items():
+        yield from of_lengths(role, one.cut, one.counted, one.limit)
+
+
 def facts(data: TaskData, rows: Rows, origin: str) -> RoleFacts:
     """The facts of one role."""
     labels: dict[str, set[int]] = {}
@@ -113,24 +121,18 @@ def lengths_of(name: str, roles: Mapping[str, Rows], limit: int) -> dict[str, Le
     """The lengths of each role in tokens of an encoder, or why they cannot be counted."""
     try:
         encoder = find(name)
+        return {role: lengths(encoder, rows, limit) for role, rows in roles.items()}
     except UserError as error:
         return str(error)
-    file = encoder.path / "tokenizer.json"
-    if not file.exists():
-        return f"encoder {name!r} has no tokenizer.json"
-    return {role: lengths(file, rows, limit) for role, rows in roles.items()}
 
 
-def lengths(file: Path, rows: Rows, limit: int) -> Lengths:
-    """The numbers of tokens of the rows of one role."""
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(file))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
+def lengths(encoder: Checkpoint, rows: Rows, limit: int) -> Lengths:
+    """The numbers of tokens of the rows of one role. Raises UserError for an encoder without a readable tokenizer."""
     part = rows.take(np.unique(np.linspace(0, len(rows) - 1, COUNTED).astype(np.int64)))
     texts = part.texts if part.pairs is None else list(zip(part.texts, part.pairs, strict=True))
-    counts = np.array([len(entry.ids) for entry in tokenizer.encode_batch(texts)])
+    encoded = tokenizer_of(encoder).encode_batch(texts)
+    counts = np.array([len(entry.ids) for entry in encoded])
     middle, high = (float(value) for value in np.percentile(counts, [50, 99]))
     cut = int((counts > limit).sum())
-    return Lengths(len(rows), len(part), middle, high, int(counts.max()), cut, limit)
+    unknown = unknown_share(encoder, encoded)
+    return Lengths(len(rows), len(part), middle, high, int(counts.max()), cut, limit, unknown)

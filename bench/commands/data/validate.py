@@ -86,10 +86,11 @@ def word_lines(words: WordShift) -> Iterator[str]:
 
 
 def in_tokens(lengths: Lengths) -> str:
-    """Median, 99th percentile and maximum of the number of tokens, and how many rows are cut."""
+    """Median, 99th percentile and maximum of the number of tokens, how many rows are cut, and unknown tokens."""
     sample = f" of {lengths.counted:,} rows" if lengths.counted < lengths.rows else ""
     cut = f"{plural(lengths.cut, 'row')} cut at {lengths.limit}"
-    return f"median {lengths.median:.0f}, 99 % {lengths.high:.0f}, longest {lengths.longest}{sample}; {cut}"
+    unknown = f"; {lengths.unknown:.1%} of the tokens unknown" if round(lengths.unknown, 3) else ""
+    return f"median {lengths.median:.0f}, 99 % {lengths.high:.0f}, longest {lengths.longest}{sample}; {cut}{unknown}"
 
 
 def as_json(task: TaskChoice, found: Examined) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
 
 import numpy as np
 
+from bench.encoders.token_counts import MANY_UNKNOWN
 from tasks import TaskData
-from tasks.errors import plural
+from tasks.errors import join_names, plural
 from tasks.findings import Finding, Level, large_shift
 
 NAMED = 4  # findings that the verdict names
@@ -60,6 +61,17 @@ def of_lengths(role: str, cut: int, counted: int, limit: int) -> Iterator[Findin
             f"{2 * limit} reads more of them, if the encoder can"
         )
         yield Finding("cut", Level.CARE, f"{role} texts cut at {limit} tokens", text, (role,))
+
+
+def of_unknown(encoder: str, shares: Mapping[str, float]) -> Iterator[Finding]:
+    """A finding if an encoder does not know many of the tokens of some role; `shares` are those of each role."""
+    roles = tuple(role for role, share in shares.items() if share > MANY_UNKNOWN)
+    if roles:
+        listed = join_names(f"{shares[role]:.0%} of the {role} ones" for role in roles)
+        apart = f"tokens that {encoder} does not know and cannot tell apart"
+        text = f"{apart}: {listed}; --encoder names one for their language"
+        short = f"tokens that the encoder does not know (up to {max(shares.values()):.0%})"
+        yield Finding("unknown-tokens", Level.MEND, short, text, roles)
 
 
 def verdict(findings: Sequence[Finding]) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from bench import devices
 from bench.encoders.checkpoints import Checkpoint, longest
+from bench.encoders.token_counts import MANY_UNKNOWN, own_and_unknown, unknown_note
 from bench.errors import UserError
 from bench.execution.limits import require_gpu
 from tasks.errors import plural
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
     from bench.arrays import FloatArray, IntArray
 
 CHUNK = 4096  # texts that are tokenised at a time
+
+
+class Unread(NamedTuple):
+    """What a model does not read of some texts: the ends of `cut` of them, and `unknown` of their `tokens`."""
+
+    texts: int = 0
+    cut: int = 0
+    tokens: int = 0
+    unknown: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,45 +49,53 @@ class Labeller:
         """The number of tokens to which texts are cut: the tokenizer's limit, or the model's."""
         return longest(self.tokenizer.model_max_length, self.positions)
 
-    def probabilities(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> tuple[FloatArray, int]:
-        """(n, C) probabilities of texts, or of pairs of them, and how many were cut.
+    def probabilities(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> tuple[FloatArray, Unread]:
+        """(n, C) probabilities of texts, or of pairs of them, and what is not read of them.
 
         Raises UserError for a GPU that torch cannot use.
         """
         from bench.precomputed.inference import batched, in_order
 
         require_gpu()
-        device, cut = devices.available(), 0
+        device, parts = devices.available(), list[Unread]()
         self.model.to(device)
         out = np.zeros((len(texts), self.model.config.num_labels))
         # Neighbours have about one length, so that batches are full.
         order = np.argsort([len(text) for text in texts], kind="stable")
         for rows in (order[at : at + CHUNK] for at in range(0, len(order), CHUNK)):
             columns = [[column[i] for i in rows] for column in (texts, pairs) if column is not None]
-            encoded = self.tokenizer(*columns, truncation=self.limit is not None, max_length=self.limit)
-            cut += self._cut(columns, encoded["input_ids"])
+            encoded, unread = self._encoded(columns)
+            parts.append(unread)
             results = batched(self._forward, Equal(encoded), of_one_length(encoded["input_ids"]), device)
             out[rows] = in_order(results, len(rows), out.shape[1], device).double().cpu().numpy()
-        return out, cut
+        return out, Unread(*map(sum, zip(*parts, strict=True)))
 
     def _forward(self, batch: dict[str, Tensor]) -> Tensor:
         logits: Tensor = self.model(**batch).logits
         return logits.softmax(dim=-1)
 
-    def cut_note(self, cut: int, count: int, what: str = "text") -> str:
-        """`3 of 20 texts cut after 128 tokens`."""
-        return f"{cut:,} of {plural(count, what)} cut after {self.limit} tokens"
+    def notes(self, unread: Unread, why: str = "", what: str = "text") -> list[str]:
+        """Lines on texts that are cut, which end with `why`, and on unknown tokens, if they are many."""
+        texts = plural(unread.texts, what)
+        share = unread.unknown / max(unread.tokens, 1)
+        cut = f"{unread.cut:,} of {texts} cut after {self.limit} tokens{why}"
+        unknown = unknown_note(share, texts, "the model")
+        return [cut] * (unread.cut > 0) + [unknown] * (share > MANY_UNKNOWN)
 
-    def cut(self, texts: Sequence[tuple[str, ...]]) -> int:
-        """How many texts, or pairs of them, have more tokens than the limit."""
+    def unread(self, columns: Sequence[Sequence[str]]) -> Unread:
+        """What the model does not read of texts (one column), or of pairs of them (two)."""
+        return self._encoded(columns)[1]
+
+    def _encoded(self, columns: Sequence[Sequence[str]]) -> tuple[Any, Unread]:
+        """Model inputs of texts, of which those at the limit are tokenised again to see whether they are cut."""
         from bench.precomputed.tokens import longer
 
-        return 0 if self.limit is None else sum(longer(self.tokenizer, texts, self.limit))
-
-    def _cut(self, columns: Sequence[Sequence[str]], ids: Sequence[Sequence[int]]) -> int:
-        """The same for tokenised columns of texts, of which only those at the limit are tokenised again."""
-        rows = zip(zip(*columns, strict=True), ids, strict=True)
-        return self.cut([texts for texts, row in rows if len(row) == self.limit])
+        encoded = self.tokenizer(*columns, truncation=self.limit is not None, max_length=self.limit)
+        ids = encoded["input_ids"]
+        full = [texts for texts, row in zip(zip(*columns, strict=True), ids, strict=True) if len(row) == self.limit]
+        cut = 0 if self.limit is None else sum(longer(self.tokenizer, full, self.limit))
+        own, unknown = own_and_unknown(self.tokenizer, ids)
+        return encoded, Unread(len(ids), cut, int(own.sum()), int(unknown.sum()))
 
 
 @dataclass(frozen=True)

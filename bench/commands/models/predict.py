@@ -110,12 +110,11 @@ def classify(checkpoint: Checkpoint, n_classes: int, texts: Texts) -> tuple[Floa
 
     labeller = load_labeller(checkpoint, n_classes)
     try:
-        found, cut = labeller.probabilities(texts.first, texts.second)
+        found, unread = labeller.probabilities(texts.first, texts.second)
     except (RuntimeError, ValueError, TypeError, LookupError) as error:  # of a model that does not fit its tokenizer
         raise UserError(f"{checkpoint.title} fails on these texts ({first_line(error)})") from error
     what = "text" if texts.second is None else "pair"
-    note = f"{labeller.cut_note(cut, len(texts.first), what)}, the most that the model takes"
-    return found, [note] if cut else []
+    return found, labeller.notes(unread, ", the most that the model takes", what)
 
 
 def predictions_of(texts: Texts, labels: Sequence[str], found: FloatArray, notes: Sequence[str]) -> Predictions:

@@ -97,6 +97,10 @@ def test_texts_that_are_cut_are_counted(tiny_encoder: Path, store: Path) -> None
     ]
     with pytest.warns(UserWarning, match="^1 of 2 texts cut after 8 tokens, as in the training$"):
         classifier.predict(["so happy", "so happy today " * 3])
+    with pytest.warns(
+        UserWarning, match="^50% of the tokens of 2 texts are unknown to the model, which cannot tell them"
+    ):
+        classifier.predict(["a", "เปิด"])
 
 
 def test_labels_stay_numbers_and_columns_are_named(tiny_encoder: Path, store: Path) -> None:

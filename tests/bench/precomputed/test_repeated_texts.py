@@ -16,6 +16,8 @@ from bench.jobs import EmbeddingsJob, StatesJob, TokensJob
 from bench.planning.plan import Plan
 from bench.precomputed import token_spans, tokens
 from bench.precomputed.tables import READERS, RowLookup
+from bench.store.files import read_json
+from bench.store.layout import DONE
 from methods.base import EMBEDDINGS, TOKENS
 from tests.bench.execution.work import Work, done, least
 
@@ -85,6 +87,21 @@ def test_texts_that_just_fit_are_not_counted_as_truncated(tiny_encoder: Path, tm
         assert summary["truncated"] == 2
         assert summary["notes"] == [f"2 of 5 generated texts cut after {length} tokens (max_length)"], "a run says it"
         assert tokens.load(folder).length.max() == length
+
+
+def test_tokens_that_the_encoder_does_not_know_are_counted(tiny_encoder: Path, tmp_path: Path) -> None:
+    """All texts of another script may be one and the same token, and a run said nothing."""
+    thai = ["เปิด", "เปิด", "ประเทศ", "a b c"]
+    found = [find(str(tiny_encoder)), find(str(tiny_encoder), "model")]
+    for checkpoint, texts in ((found[0], thai), (found[1], thai), (found[0], ["a b c"] * 20 + ["ประ"])):
+        folder = tmp_path / f"{checkpoint.kind}{len(texts)}"
+        folder.mkdir()
+        job = TokensJob("tokens", folder, tmp_path, (), "generated", texts, None, checkpoint, 8)
+        summary = tokens.build(job)
+        assert summary["unknown"] == read_json(folder / DONE)["unknown"] == (3 if texts == thai else 1)
+        note = f"50% of the tokens of 4 generated texts are unknown to {checkpoint.title}, which cannot tell them apart"
+        remedy = "; --encoder names one for their language" if checkpoint.kind == "encoder" else ""
+        assert summary["notes"] == ([note + remedy] if texts == thai else []), "a few are no matter"
 
 
 def test_states_of_other_tokens_are_refused(plan: Plan, tmp_path: Path) -> None:

@@ -99,6 +99,32 @@ def test_json_has_the_rows_of_each_finding(
     assert task["verdict"].startswith("Mend this first: near duplicates of test rows among real rows (1). Also: ")
 
 
+def test_texts_that_the_encoder_does_not_know(
+    tiny_encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every Thai text is the same unknown token to an English vocabulary, and nothing said so."""
+    rng = random.Random(0)
+    thai = ["".join(rng.choices("กขคงจชดตถทนบปพมยรลวสหอ", k=12)) for _ in range(200)]
+    rows = [(text, "yes" if place % 2 else "no") for place, text in enumerate(thai)]
+    english = [(f"{word} day {n}", label) for n in range(50) for word, label in (("good", "yes"), ("bad", "no"))]
+    parts = {"generated": rows[:80], "real": rows[80:], "test": english}
+    words = [word for role, part in parts.items() for word in (f"--{role}", write(tmp_path / f"{role}.csv", part))]
+    with pytest.raises(SystemExit):
+        main(["validate", *words, "--encoder", str(tiny_encoder), "--json"])
+    (task,) = json.loads(capsys.readouterr().out)["tasks"]
+    (found,) = (finding for finding in task["findings"] if finding["kind"] == "unknown-tokens")
+    assert (found["level"], found["roles"]) == ("mend", ["generated", "real"])
+    assert found["text"] == (
+        f"tokens that {tiny_encoder.name} does not know and cannot tell apart: 100% of the generated ones, 100% of the "
+        "real ones; --encoder names one for their language"
+    )
+    assert [one["unknown"] for one in task["tokens"][tiny_encoder.name].values()] == [1, 1, 0]
+    assert task["verdict"].startswith("Mend this first: tokens that the encoder does not know (up to 100%).")
+    printed = lines(tiny_encoder, **{role: str(tmp_path / f"{role}.csv") for role in parts})
+    assert f"  tokens of {tiny_encoder.name}, real: median 3, 99 % 3, longest 3; 0 rows cut at 32; " in "".join(printed)
+    assert sum(line.endswith("; 100.0% of the tokens unknown") for line in printed) == 2
+
+
 def test_the_verdict_where_nothing_is_found() -> None:
     assert verdict([]) == "Nothing was found that speaks against training on these rows."
 

@@ -290,6 +290,14 @@ def test_texts_that_are_cut_are_counted(model: Path, tmp_path: Path) -> None:
     assert predict(model, tmp_path / "some.txt").notes == ()
 
 
+def test_texts_that_the_model_does_not_know_are_said(model: Path, tmp_path: Path) -> None:
+    """All of them get the same label."""
+    (tmp_path / "thai.txt").write_text("เปิด\nประเทศ\n")
+    assert predict(model, tmp_path / "thai.txt").notes == (
+        "100% of the tokens of 2 texts are unknown to the model, which cannot tell them apart",
+    )
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_a_text_has_the_probabilities_that_it_has_alone(side: str, tmp_path: Path) -> None:
     """With padding before it, GPT-2 numbers its tokens from a later position on: other texts of a batch counted."""
