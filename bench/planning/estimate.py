@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config.method_choice import auxiliary
+from bench.encoders.token_counts import tokenizer_of
 from bench.errors import UserError
 from bench.jobs import CellJob, DynamicsJob, EmbeddingsJob, Job, RoleRows, StatesJob, TokensJob
 from bench.store.files import read_json
@@ -18,6 +19,9 @@ from tasks.errors import short_repr
 
 RATE = 60e9  # floating-point operations per second of one worker: a laptop core
 CHARACTERS = 4.3  # per token of English text
+LATIN = 0.9  # share of Latin-1 in the characters of texts, from which their tokens are estimated and not counted
+COUNTED = 200  # rows whose tokens are counted otherwise, evenly spread
+LONG = 10  # characters of a long token
 HEAD = 0.2  # seconds of a cell that trains a head on embeddings
 START = 10.0  # seconds until the first worker is warm
 # The names of width, inner width and number of blocks in config.json, by family of encoders.
@@ -50,10 +54,34 @@ def trained_cells(jobs: Iterable[Job]) -> dict[str, CellJob]:
 
 
 def tokens_per_row(job: TokensJob) -> float:
-    """Mean tokens of a text, estimated from its characters."""
-    pairs = job.pairs or [""] * len(job.texts)
-    lengths = [min(job.max_length, (len(a) + len(b)) / CHARACTERS + 2) for a, b in zip(job.texts, pairs, strict=True)]
-    return sum(lengths) / len(lengths)
+    """Mean tokens of a text: estimated from its characters, and in scripts other than Latin counted in some rows.
+
+    There a token may be a letter or a word: that depends on the encoder's vocabulary.
+    """
+    lengths: list[float] = counted(job) if share_of_latin(job) < LATIN else []
+    lengths = lengths or [sum(map(len, row)) / CHARACTERS + 2 for row in job.rows]
+    return sum(min(job.max_length, length) for length in lengths) / len(lengths)
+
+
+def share_of_latin(job: TokensJob) -> float:
+    """The share of the characters of some rows that Latin-1 has."""
+    text = "".join("".join(row) for row in beginnings(job))
+    return len(text.encode("latin-1", "ignore")) / max(len(text), 1)
+
+
+def counted(job: TokensJob) -> list[float]:
+    """The tokens of some rows; nothing where the encoder has no tokenizer that is read without torch."""
+    try:
+        tokenizer = tokenizer_of(job.checkpoint)
+    except UserError:  # an unusable encoder is reported before anything trains
+        return []
+    return [len(tokenizer.encode(row[0], row[1] if len(row) > 1 else None).ids) for row in beginnings(job)]
+
+
+def beginnings(job: TokensJob) -> list[tuple[str, ...]]:
+    """The first characters, more than the encoder reads, of at most `COUNTED` rows."""
+    most = LONG * job.max_length
+    return [tuple(text[:most] for text in row) for row in job.rows[:: -(-len(job.texts) // COUNTED)]]
 
 
 def operations(job: Job, mean: Mapping[Path, float], rows: Mapping[Path, int]) -> float:
