@@ -97,7 +97,12 @@ def similar(texts: list[str]) -> list[tuple[int, int]]:
 @functools.cache
 def word() -> re.Pattern[str]:
     """A word, or a character of a script that is written without spaces."""
-    return re.compile(rf"[{UNSPACED}]|(?:[^\W{UNSPACED}]|[{marks()}])+")
+    return re.compile(word_pattern())
+
+
+def word_pattern(least: int = 1) -> str:
+    """A regular expression of the same, for words of `least` letters or more."""
+    return rf"[{UNSPACED}]|(?:[^\W{UNSPACED}]|[{marks()}]){{{least},}}"
 
 
 def words_of(text: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Marks generated rows that look mislabelled, repeat another row, or are unlike the real rows.
 
 All three are guesses from the checker's scores and the words of the texts. They use no test row and no hidden column.
+Words are those of `near_duplicates`: scripts that are written without spaces go by characters.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 
 from bench.arrays import BoolArray, FloatArray, IntArray
 from methods.confident import confident_joint
+from tasks.loading.near_duplicates import word_pattern
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -74,7 +76,8 @@ def unlike(texts: Sequence[str], real: Sequence[str]) -> BoolArray | None:
     from sklearn.preprocessing import normalize
 
     try:
-        counts = TfidfVectorizer(sublinear_tf=True, stop_words="english").fit_transform([*real, *texts])
+        vectorizer = TfidfVectorizer(sublinear_tf=True, stop_words="english", token_pattern=word_pattern(least=2))
+        counts = vectorizer.fit_transform([*real, *texts])
     except ValueError:  # no word in any text
         return None
     dimensions = min(DIMENSIONS, min(counts.shape) - 1)
@@ -93,5 +96,6 @@ def vectors(texts: Sequence[str]) -> csr_array:
     from scipy.sparse import csr_array
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\w+|[^\w\s]", dtype=np.float32)
+    pattern = rf"{word_pattern()}|[^\w\s]"
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=pattern, dtype=np.float32)
     return csr_array(words.fit_transform(texts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from bench.leaderboard.read import row_flags
 from bench.leaderboard.read.row_flags import mislabelled, repeats, unlike
@@ -28,21 +29,43 @@ def test_rows_that_repeat_an_earlier_row() -> None:
     assert repeats(["", " ", "a"]).tolist() == [-1, 0, -1]
 
 
+@pytest.mark.parametrize("first", [0x4E00, 0x0E01], ids=["Chinese", "Thai"])
+def test_a_changed_character_of_a_text_without_spaces_leaves_it_a_copy(first: int) -> None:
+    """A clause was a word, so that such a copy had no word in common with its text."""
+    rng = np.random.default_rng(0)
+    texts = ["".join(chr(first + k) for k in rng.integers(0, 40, 40)) for _ in range(60)]
+    copies = repeats([*texts, *(f"{text[:10]}好{text[11:]}" for text in texts[:20])])
+    assert (copies[:60] == -1).all()
+    assert (copies[60:] == np.arange(20)).mean() >= 0.8
+
+
 def test_many_rows_are_compared_with_equal_texts_alone(monkeypatch) -> None:
     monkeypatch.setattr(row_flags, "MOST_COMPARED", 2)
     assert repeats(["a b c d e f g h", "a b c d e f g h .", "A b c d e f g h"]).tolist() == [-1, -1, 0]
 
 
-def test_texts_of_other_words_are_unlike_the_real_ones() -> None:
+@pytest.mark.parametrize(
+    ("words", "others", "between"),
+    [
+        ([f"w{k}" for k in range(40)], [f"z{k}" for k in range(40)], " "),
+        ([chr(0x915 + k) + "ी" for k in range(35)], [chr(0x915 + k) + "ू" for k in range(35)], " "),
+        ([chr(0x4E00 + k) for k in range(40)], [chr(0x4E40 + k) for k in range(40)], ""),
+        ([chr(0xE01 + k) for k in range(20)], [chr(0xE15 + k) for k in range(20)], ""),
+    ],
+    ids=["Latin", "Hindi", "Chinese", "Thai"],
+)
+def test_texts_of_other_words_are_unlike_the_real_ones(words: list[str], others: list[str], between: str) -> None:
     rng = np.random.default_rng(0)
-    words, others = [f"w{k}" for k in range(40)], [f"z{k}" for k in range(40)]
 
     def drawn(vocabulary: list[str], count: int) -> list[str]:
-        return [" ".join(rng.choice(vocabulary, 12)) for _ in range(count)]
+        return [between.join(rng.choice(vocabulary, 12)) for _ in range(count)]
 
     marks = unlike([*drawn(words, 100), *drawn(others, 20)], drawn(words, 200))
     assert marks is not None
     assert marks[100:].all()
     assert marks[:100].mean() < 0.2
+
+
+def test_too_few_texts_or_words_say_nothing() -> None:
     assert unlike(["a"], ["b"] * 19) is None
     assert unlike(["!"], ["?"] * 30) is None
