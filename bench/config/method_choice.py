@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import methods
@@ -29,6 +29,7 @@ class MethodChoice:
     cls: type[Method]
     config: MethodConfig
     label: str
+    of_group: bool = field(default=False, compare=False)  # it is here because a group has it, and is not named itself
 
     @property
     def real_use(self) -> RealUse:
@@ -63,7 +64,9 @@ def choose(
             members = {expression.name: {}}
         for name, settings in members.items():
             choice = configure(registry[name], {**settings, **hyperparameters.get(name, {}), **expression.options})
-            chosen.setdefault((name, choice.config), choice)
+            choice = replace(choice, of_group=expression.name in groups)
+            if not choice.of_group or (name, choice.config) not in chosen:
+                chosen[name, choice.config] = choice
     for name in hyperparameters:
         if name not in registry:
             raise unknown("method", name, registry)

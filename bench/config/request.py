@@ -53,7 +53,7 @@ class Request:
     folds: int | None = None  # of a cross-validation of own real rows; None: decided by their number
     checker_encoder: str | None = None  # None: the encoder of the classifier
     checkers: Mapping[str, str] = field(default_factory=dict)  # checker -> the trained model that replaces it
-    left_out: Mapping[str, str] = field(default_factory=dict)  # methods that groups leave out -> why
+    left_out: Mapping[str, str] = field(default_factory=dict)  # methods that groups leave out, and on which task -> why
     seeds_given: bool = False  # with --seeds or --seed, where others have the usual number
     looks: tuple[int, ...] = ()  # numbers of seeds at which verdicts are read, where that is planned
     limit: int | None = None  # a smoke run: at most so many rows in each role, and no report

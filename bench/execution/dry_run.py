@@ -52,7 +52,8 @@ def data_lines(plan: Plan) -> list[str]:
     """What is known of the rows and checkers before anything is trained, each line once.
 
     The columns and first rows of the user's files, what was done to these rows, warnings, also on checkers given in
-    vain, the lengths that given checkers read, and how many of the generated rows are trained on.
+    vain, the lengths that given checkers read, the methods that groups leave out, and how many of the generated rows
+    are trained on.
     """
     sections = [cells for cells, _ in plan.cell_data.values()]
     data = list({id(cells.data): cells.data for cells in sections}.values())
@@ -60,6 +61,8 @@ def data_lines(plan: Plan) -> list[str]:
     unread = set.intersection(*(set(cells.request.unread_checkers()) for cells in sections))
     lines += [f"warning: no method of this grid reads the given {name} checker" for name in sorted(unread)]
     lines += [line for cells in sections for line in cells.length_notes()]
+    left_out = {name: why for cells in sections for name, why in cells.request.left_out.items()}
+    lines += [f"left out: {'; '.join(f'{name} ({why})' for name, why in left_out.items())}"] if left_out else []
     return list(dict.fromkeys([*lines, *(f"{cells.task.label}: {cells.generated_size}" for cells in sections)]))
 
 

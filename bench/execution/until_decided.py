@@ -132,6 +132,7 @@ def tables_of(request: Request, options: Options) -> dict[tuple[str, ...], Table
     for encoder in request.encoders:
         for section in sections_of(replace(request, encoders=(encoder,)), plan):
             own = replace(request, tasks=(section.task,), encoders=(encoder,), protocols=(section.protocol,))
+            own = replace(own, methods=section.request.methods, left_out=section.request.left_out)
             checkpoint = section.checkpoint
             key = (section.task.label, checkpoint.name, section.protocol.label, section.data.source, checkpoint.hash)
             tables.setdefault(key, Table(own))

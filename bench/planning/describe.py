@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 def describe(plan: Plan, command: str) -> dict[str, Any]:
     """The manifest: all that a report needs to know about a grid, or about several as one."""
-    left_out = {name: reason for request in plan.requests for name, reason in request.left_out.items()}
+    requests = [*plan.requests, *(cells.request for cells, _ in plan.cell_data.values())]
+    left_out = {name: reason for request in requests for name, reason in request.left_out.items()}
     return {
         **joined([{"sections": plan.sections}], command),
         "left_out": left_out,

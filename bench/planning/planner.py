@@ -17,6 +17,7 @@ from bench.encoders.checkpoints import find, fits
 from bench.errors import UserError
 from bench.jobs import Job
 from bench.planning.plan import Plan
+from bench.planning.row_limits import within_limits
 from bench.planning.section import SectionPlanner
 from tasks import TaskData
 
@@ -37,19 +38,22 @@ def make_plan(requests: Request | Sequence[Request], root: Path) -> Plan:
 
 
 def sections_of(request: Request, plan: Plan) -> list[SectionPlanner]:
-    """The sections of a grid: one per task, encoder, protocol and source of variation."""
+    """The sections of a grid: one per task, encoder, protocol and source of variation. Raises UserError."""
     encoders = tuple({checkpoint.hash: checkpoint for checkpoint in map(find, request.encoders)}.values())
     checker = find(request.checker_encoder) if request.checker_encoder else None
     for checkpoint in (*encoders, *((checker,) if checker else ())):
         fits(checkpoint, request.settings)
     by_source = [replace(request, settings=settings) for settings in request.settings.by_source()]
-    return [
+    sections = [
         SectionPlanner(varied(one, data), task, data, checkpoint, checker or checkpoint, protocol, plan)
         for task, data in read(request)
         for checkpoint in encoders
         for protocol in request.protocols
         for one in by_source
     ]
+    for section in sections:
+        section.request = within_limits(section)
+    return sections
 
 
 def varied(request: Request, data: TaskData) -> Request:
