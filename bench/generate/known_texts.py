@@ -81,7 +81,9 @@ def read_own_rows(places: Places, labels: Sequence[str], *, pair: bool) -> OwnRo
     """Read the user's files. Raises UserError or DataError for what does not fit the labels or the kind of texts."""
     notes: list[str] = []
     tables = {"test": places.test, "real": places.real or places.few_shot}
-    keys = {role: _texts(place, role, places.columns, pair) for role, place in tables.items() if place is not None}
+    keys = {
+        role: _texts(place, role, places.columns, pair, notes) for role, place in tables.items() if place is not None
+    }
     known = KnownTexts()
     known.add(keys.get("test", ()), Outcome.TEST)
     known.add(keys.get("real", ()), Outcome.REAL)
@@ -102,9 +104,10 @@ def read_own_rows(places: Places, labels: Sequence[str], *, pair: bool) -> OwnRo
     return OwnRows(known, examples, digests, tuple(notes))
 
 
-def _texts(place: str, role: str, columns: Mapping[ColumnRole, str], pair: bool) -> list[str]:
-    """The normalised texts of a file; its labels play no part."""
-    table = read_place(place, role)
+def _texts(place: str, role: str, columns: Mapping[ColumnRole, str], pair: bool, notes: list[str]) -> list[str]:
+    """The normalised texts of all rows of a file, which adds to the notes; its labels play no part."""
+    table = read_place(place, role, whole=True)
+    notes += table.notes
     if "text" in columns:
         first, second = columns["text"], columns.get("text_pair")
     else:
@@ -126,6 +129,7 @@ def _examples(places: Places, labels: Sequence[str], forbidden: set[str], notes:
     """The rows of the few-shot file, by label, whose texts are not forbidden: they cannot become test rows."""
     assert places.few_shot is not None
     original = read_place(places.few_shot, "real")
+    notes += (note for note in original.notes if note not in notes)
     columns = columns_of(original, load_spec(FILES), None, places.columns, "")
     table, skipped = prepared(original, "few-shot", columns, Reading(skip_empty=True))
     notes += skipped

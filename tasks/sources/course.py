@@ -38,8 +38,8 @@ def course_files(folder: Path, size: str) -> dict[str, Path]:
     return {name: user_path(folder) / f"train_{short}{SIZES[size]}.txt" for name, short in CLASSES.items()}
 
 
-def read_course(folder: Path, size: str = LARGEST) -> Table:
-    """At most `MAX_ROWS` rows with `text` and `label`, chosen by a hash of the text.
+def read_course(folder: Path, size: str = LARGEST, *, whole: bool = False) -> Table:
+    """At most `MAX_ROWS` rows with `text` and `label`, chosen by a hash of the text; with `whole`, all of them.
 
     A tweet that repeats an earlier one of its class is read once. A tweet in both classes is left out, because nothing
     says which label is right. The table's notes count both. Raises `DataError`.
@@ -54,7 +54,8 @@ def read_course(folder: Path, size: str = LARGEST) -> Table:
     # Without `kind`, numpy 2.0 raises OverflowError for whole numbers of 64 bits without a sign.
     single = {name: (values, first, ~np.isin(values, both, kind="sort")) for name, (values, first) in distinct.items()}
     usable = np.concatenate([values[alone] for values, _, alone in single.values()])
-    limit = np.partition(usable, MAX_ROWS - 1)[MAX_ROWS - 1] if len(usable) > MAX_ROWS else np.iinfo(np.uint64).max
+    too_many = len(usable) > MAX_ROWS and not whole
+    limit = np.partition(usable, MAX_ROWS - 1)[MAX_ROWS - 1] if too_many else np.iinfo(np.uint64).max
     columns: dict[str, list[Any]] = {"text": [], "label": []}
     for name, (values, first, alone) in single.items():
         chosen = np.zeros(len(hashes[name]), dtype=np.bool_)
@@ -69,7 +70,7 @@ def read_course(folder: Path, size: str = LARGEST) -> Table:
         f"{names}: {plural(lines, 'tweet')}; left out: {plural(repeats, 'repeat')} of an earlier tweet of the same "
         f"class, {plural(len(both), 'text')} in both classes"
     ]
-    if len(usable) > MAX_ROWS:
+    if too_many:
         notes.append(f"{MAX_ROWS:,} of {len(usable):,} different tweets are used, chosen by a hash of their text")
     if not columns["text"]:
         raise DataError(f"{folder}: every tweet of {names} is in both classes, so that no label can be trusted")

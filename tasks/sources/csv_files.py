@@ -23,8 +23,11 @@ RECORDS = 50  # at most, of the sample
 Read = tuple[list[str], Thinned[list[str]], list[int]]
 
 
-def read_csv(path: Path) -> Table:
-    """The rows of a CSV or TSV file. Raises `DataError` that names the row of a problem."""
+def read_csv(path: Path, whole: bool = False) -> Table:
+    """The rows of a CSV or TSV file; with `whole`, all of a large one too.
+
+    Raises `DataError` that names the row of a problem.
+    """
     usual = separator = USUAL[path.suffix.lower()]
 
     def read(file: TextIO) -> Read:
@@ -32,7 +35,7 @@ def read_csv(path: Path) -> Table:
         sample = file.read(SAMPLE)
         separator = separator_of(sample, usual)
         file.seek(0)
-        return _rows(path, file, separator)
+        return _rows(path, file, separator, whole)
 
     (header, rows, joined), notes = read_text(path, "", read, lambda before: _place(before, separator))
     if joined:
@@ -45,7 +48,7 @@ def read_csv(path: Path) -> Table:
         notes = (*notes, f"a {SEPARATORS[separator]} separates the columns of {path.name}")
     columns = {name: [cells[place] for cells in rows.rows] for place, name in enumerate(header)}
     numbers = None if len(rows.rows) == rows.seen else rows.numbers
-    return Table(str(path), columns, notes=(*notes, *rows.note(path.name)), numbers=numbers)
+    return Table(str(path), columns, notes=(*notes, *rows.note), numbers=numbers)
 
 
 def separator_of(sample: str, usual: str) -> str:
@@ -72,9 +75,9 @@ def _widths(sample: str, separator: str) -> list[int]:
     return widths[:-1] if cut else widths
 
 
-def _rows(path: Path, file: TextIO, separator: str) -> Read:
+def _rows(path: Path, file: TextIO, separator: str, whole: bool) -> Read:
     header, joined = list[str](), list[int]()
-    rows: Thinned[list[str]] = Thinned()
+    rows: Thinned[list[str]] = Thinned(path, whole=whole)
     try:
         for cells in filter(None, csv.reader(file, delimiter=separator, strict=True)):
             if not header:

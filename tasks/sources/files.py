@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz")
 MAX_LINE = 2**20  # characters of a line that are read to tell rows from a card
 MAX_VALUES = 2**26  # of a Parquet file of rows: 67 million cells, which are 3 GB as Python's objects
+Reader = Callable[[Path, bool], Table]  # of a file, and whether every row of a large one is needed
 
 
-def read_table(path: Path) -> Table:
-    """The rows of a file, by the reader for its suffix. Raises `DataError` if there is no reader, no file or no row."""
+def read_table(path: Path, whole: bool = False) -> Table:
+    """The rows of a file, by the reader for its suffix. Of a large one a sample is read; with `whole`, every row.
+
+    Raises `DataError` if there is no reader, no file or no row, and with `whole` for a file that is too large.
+    """
     try:
         if not path.is_file():
             raise missing_file(path)
@@ -34,7 +38,7 @@ def read_table(path: Path) -> Table:
             kind = path.suffix or "a file without a suffix"
             unpack = "; unpack it first" if path.suffix.lower() in PACKED else ""
             raise DataError(f"{path}: cannot read {kind}{unpack}; readable: {join_names(READERS)}")
-        table = reader(path)
+        table = reader(path, whole)
         label_names = label_names_of(path.parent / "dataset.json")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
@@ -68,13 +72,13 @@ def _has_lines(path: Path) -> bool:
             return False
 
 
-def _read_parquet(path: Path) -> Table:
+def _read_parquet(path: Path, whole: bool) -> Table:
     import pyarrow as pa
 
     if not path.stat().st_size:
         raise DataError(f"{path}: the file is empty")
     try:
-        table, schema = _thinned(path) if is_large(path) else _whole(path)
+        table, schema = _thinned(path, whole) if is_large(path) else _whole(path)
     except DataError:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
@@ -82,13 +86,13 @@ def _read_parquet(path: Path) -> Table:
     return _with_class_names(table, schema)
 
 
-def _thinned(path: Path) -> tuple[Table, pa.Schema]:
-    """A sample of the rows of a large Parquet file."""
-    schema, rows = read_thinned(path, MAX_VALUES)
+def _thinned(path: Path, whole: bool) -> tuple[Table, pa.Schema]:
+    """A sample of the rows of a large Parquet file, or all of them."""
+    schema, rows = read_thinned(path, MAX_VALUES, whole)
     check_names_differ(str(path), schema.names)
     columns = {name: [row[place] for row in rows.rows] for place, name in enumerate(schema.names)}
     numbers = None if len(rows.rows) == rows.seen else rows.numbers
-    return Table(str(path), columns, notes=rows.note(path.name), numbers=numbers), schema
+    return Table(str(path), columns, notes=rows.note, numbers=numbers), schema
 
 
 def _whole(path: Path) -> tuple[Table, pa.Schema]:
@@ -137,13 +141,18 @@ def _class_name(table: Table, row: int, column: str, classes: list[str]) -> Any:
     return classes[value]
 
 
-READERS: dict[str, Callable[[Path], Table]] = {
+def _always_whole(read: Callable[[Path], Table]) -> Reader:
+    """The reader of a format whose files are read whole, up to a limit of their own."""
+    return lambda path, whole: read(path)
+
+
+READERS: dict[str, Reader] = {
     ".parquet": _read_parquet,
     ".jsonl": read_json_lines,
     ".ndjson": read_json_lines,
     ".json": read_json,
     ".csv": read_csv,
     ".tsv": read_csv,
-    ".xlsx": read_excel,
-    ".arrow": read_arrow,
+    ".xlsx": _always_whole(read_excel),
+    ".arrow": _always_whole(read_arrow),
 }

@@ -15,11 +15,14 @@ from tasks.sources.thinning import Thinned
 MAX_BYTES = 2**27  # of a file that is read whole; as Python's objects it takes about six times as much
 
 
-def read_json_lines(path: Path) -> Table:
-    """The rows of a file with an object per line. Raises `DataError` that names the line of a problem."""
+def read_json_lines(path: Path, whole: bool = False) -> Table:
+    """The rows of a file with an object per line; with `whole`, all of a large one too.
+
+    Raises `DataError` that names the line of a problem.
+    """
 
     def read(file: TextIO) -> Thinned[tuple[int, dict[str, Any]]]:
-        rows: Thinned[tuple[int, dict[str, Any]]] = Thinned()
+        rows: Thinned[tuple[int, dict[str, Any]]] = Thinned(path, whole=whole)
         for number, line in enumerate(file, start=1):
             if line.strip():
                 rows.add((number, _object(path, number, line)), (line,))
@@ -29,7 +32,7 @@ def read_json_lines(path: Path) -> Table:
     rows, notes = read_text(path, "\n", read, lambda before: f"line {before.count(chr(10)) + 1}")
     columns, lines = rows_as_columns([row for _, row in rows.rows]), [number for number, _ in rows.rows]
     numbers = None if len(rows.rows) == rows.seen else rows.numbers
-    return Table(str(path), columns, lines, notes=(*notes, *rows.note(path.name)), numbers=numbers)
+    return Table(str(path), columns, lines, notes=(*notes, *rows.note), numbers=numbers)
 
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -53,12 +56,12 @@ def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def read_json(path: Path) -> Table:
+def read_json(path: Path, whole: bool = False) -> Table:
     """The rows of an array of objects, of an object of columns, or of a file with an object per line."""
     _check_size(path)
     value, notes = read_text(path, "", _whole_value, lambda before: f"line {before.count(chr(10)) + 1}")
     if value is None:
-        return read_json_lines(path)
+        return read_json_lines(path, whole)
     if isinstance(value, ValueError | RecursionError):
         raise DataError(f"{path}: not valid JSON: {value}")
     if isinstance(value, dict):

@@ -67,14 +67,17 @@ def is_large(path: Path) -> bool:
     return value_bytes(file) > BUDGET or written_out(file, path, BUDGET) > BUDGET
 
 
-def read_thinned(path: Path, most_values: int) -> tuple[pa.Schema, Thinned[tuple[Any, ...]]]:
-    """The schema and a sample of the rows of a file of any size. Raises as `read_whole`, and `DataError` of `cells`."""
+def read_thinned(path: Path, most_values: int, whole: bool = False) -> tuple[pa.Schema, Thinned[tuple[Any, ...]]]:
+    """The schema and a sample of the rows of a file of any size; with `whole`, all rows, a part at a time.
+
+    Raises as `read_whole`, and `DataError` of `cells` and of `Thinned`.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path, buffer_size=BUFFER)
     check_count(file, most_values)
-    rows: Thinned[tuple[Any, ...]] = Thinned()
+    rows: Thinned[tuple[Any, ...]] = Thinned(path, whole=whole)
     for group in range(file.num_row_groups):
         for batch in file.iter_batches(batch_size(path, group), row_groups=[group], use_threads=False):
             first = rows.seen

@@ -13,13 +13,13 @@ from tasks.sources.hub import hub_place, read_folder, read_hub
 from tasks.sources.table import Table, one_after_the_other
 
 
-def read_place(place: str, role: str, base: Path = Path()) -> Table:
-    """The rows for a role from a place. A path is relative to `base`.
+def read_place(place: str, role: str, base: Path = Path(), *, whole: bool = False) -> Table:
+    """The rows for a role from a place. A path is relative to `base`. With `whole`, every row of a large place is read.
 
     A place is a file; a folder with a file per role, of `save_to_disk`, in hub layout or in course layout; or a data
-    set of the hub. A
-    place that could be a file or a hub data set is the file if the path exists or ends like a data file. Raises
-    `DataError` if the place cannot be read, or if a folder holds only test rows and another role is wanted.
+    set of the hub. A place that could be a file or a hub data set is the file if the path exists or ends like a data
+    file. Raises `DataError` if the place cannot be read, or if a folder holds only test rows and another role is
+    wanted.
 
     Several places of generated rows, separated by commas, are generations of one set.
     """
@@ -28,18 +28,18 @@ def read_place(place: str, role: str, base: Path = Path()) -> Table:
         names = [name.strip() for name in place.split(",")]
         if not all(names) or len(set(names)) < len(names):
             raise DataError(f"{place}: an empty or repeated name among the generations")
-        return one_after_the_other([read_place(name, role, base) for name in names])
+        return one_after_the_other([read_place(name, role, base, whole=whole) for name in names])
     if is_course(path):
-        return read_course(path)
+        return read_course(path, whole=whole)
     if is_saved(path):
         return read_saved(path, SPLITS[role])
     if path.is_dir():
         # A split of hub layout has the names `test` and `validation` too, and its reader knows its own files.
         name = None if role in SPLITS.values() else _name_of_role(path, role)
-        return read_place(name, role, path) if name else read_folder(path, None, None, SPLITS[role])
+        return read_place(name, role, path, whole=whole) if name else read_folder(path, None, None, SPLITS[role])
     on_hub = hub_place(place)
     if path.exists() or path.suffix.lower() in READERS or on_hub is None:
-        return read_table(path)
+        return read_table(path, whole)
     try:
         return read_hub(on_hub, SPLITS[role])
     except DataError as error:

@@ -13,6 +13,7 @@ import pytest
 from tasks import DataError
 from tasks.sources import arrow_files, json_files, parquet_files, thinning
 from tasks.sources.files import read_table
+from tasks.sources.places import read_place
 
 ROWS = 1000
 FRAME = pd.DataFrame({"text": [f"text number {i}" for i in range(ROWS)], "label": ["a", "b"] * (ROWS // 2)})
@@ -27,7 +28,7 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def write(path: Path) -> Path:
     if path.suffix == ".parquet":
         FRAME.to_parquet(path)
-    elif path.suffix == ".jsonl":
+    elif path.suffix in (".jsonl", ".json"):
         FRAME.to_json(path, orient="records", lines=True)
     else:
         FRAME.to_csv(path, index=False)
@@ -47,6 +48,19 @@ def test_a_sample_of_the_rows_is_read(tmp_path: Path, suffix: str) -> None:
     )
     assert read_table(tmp_path / f"rows{suffix}").numbers == table.numbers
     assert abs(sum(table.numbers) / len(table) - ROWS / 2) < ROWS / 8, "from all parts of the file"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json", ".parquet"])
+def test_every_row_is_read_where_it_is_needed(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / f"rows{suffix}")
+    table = read_place(str(path), "test", whole=True)
+    assert table.columns["text"] == FRAME["text"].tolist()
+    assert (table.numbers, table.notes) == (None, ())
+    monkeypatch.setattr(thinning, "MOST", 60_000)
+    said = rf"rows{suffix}: its rows take more than 0\.0 GB of memory, and every row is needed here; cut the file into"
+    with pytest.raises(DataError, match=said):
+        read_place(str(path), "test", whole=True)
+    assert len(read_table(path)) < ROWS, "elsewhere a sample will do"
 
 
 def test_an_error_names_the_row_of_the_file(tmp_path: Path) -> None:

@@ -60,6 +60,8 @@ def test_which_rows_are_used_depends_on_their_texts_alone(folder: Path, monkeypa
     assert len(one) == 100
     everything = sum(map(len, recounted(folder, "_full")[0].values()))
     assert f"100 of {everything:,} different tweets are used" in one.notes[1]
+    whole = read_course(folder, whole=True)
+    assert (len(whole), len(whole.notes)) == (everything, 1), "predictions and known texts need every row"
     for path in folder.glob("*_full.txt"):
         path.write_text("".join(reversed(path.read_text().splitlines(keepends=True))))
     other = read_course(folder)

@@ -42,7 +42,7 @@ class Texts:
     columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)  # (n,) each: all columns but that of ids
     label: str | None = None  # the column of labels
     labels: Sequence[str | None] = ()  # (n,) the labels in it by name, None for a row without one
-    notes: tuple[str, ...] = ()  # which rows were left out
+    notes: tuple[str, ...] = ()  # how the file was read, and which rows were left out
 
 
 def read_texts(file: Path, reading: Reading = AS_USUAL) -> Texts:
@@ -66,12 +66,12 @@ def has_lines(file: Path) -> bool:
 
 
 def readable(file: Path) -> Table:
-    """The table in a file, or the test rows of another place.
+    """The table with every row of a file, or with the test rows of another place.
 
     Raises DataError, which names plain text too if there is no reader for the file.
     """
     try:
-        return read_place(str(file), "test")
+        return read_place(str(file), "test", whole=True)
     except DataError as error:
         if file.is_file() and file.suffix.lower() not in READERS:
             raise DataError(f"{error}, or .txt with one text per line") from None
@@ -88,9 +88,10 @@ def texts_in(table: Table, reading: Reading = AS_USUAL) -> Texts:
         text, pair = texts_of(table, load_spec(FILES), reading.columns or None)
     except DataError as error:
         raise DataError(f"{error}; --text COLUMN names it") from None
-    notes: tuple[str, ...] = ()
+    notes = table.notes
     if reading.skip_empty:
-        table, notes = without_empty(table, [column for column in (text, pair) if column])
+        table, empty = without_empty(table, [column for column in (text, pair) if column])
+        notes += empty
     first, second = checked(table, text), checked(table, pair) if pair else None
     label = reading.columns.get("label") or label_column(table, (text, pair))
     labels = named_labels(table, label, reading.labels) if label else []

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.commands.data.init import SWEEPS
 from bench.commands.models.predict import Target, check_submission, predict, submission, write_predictions
-from bench.commands.models.texts_file import has_lines, read_texts
+from bench.commands.models.texts_file import has_lines, read_texts, readable
 from bench.config.recipe_file import Recipe, read
 from bench.config.request import Request, make_request
 from bench.errors import UserError
@@ -57,7 +57,9 @@ def train(path: Path | None, options: Options, say: Say) -> bool:
     require_work(recipe, path)
     if not recipe.train:
         say("nothing is trained: settings such as max_seq_length are not read, and texts are cut as the model says")
-    recipe = replace(recipe, rows={role: merged(place, role, recipe.output) for role, place in recipe.rows.items()})
+    recipe = replace(
+        recipe, rows={role: merged(place, role, recipe.output, say) for role, place in recipe.rows.items()}
+    )
     test, model = recipe.rows.get("test"), recipe.model
     if recipe.predict and test is not None:
         further = files_of(recipe.more_tests)
@@ -190,7 +192,7 @@ def labelled(place: str) -> bool:
     """Whether test rows have a label column that is not empty. A file with one text per line has none."""
     if has_lines(Path(place)):
         return False
-    table = read_place(place, "test")
+    table = readable(Path(place))
     columns = [values for name, values in table.columns.items() if name.strip().lower() in LABELS]
     return any(value not in (None, "") for values in columns for value in values)
 
@@ -204,12 +206,17 @@ def found(place: str) -> Path:
     return inside[0] if inside and path.parts[0] in ("tasks", "sweeps") else path
 
 
-def merged(places: str, role: str, output: Path) -> str:
-    """The file of a role. Several places (training rows and augmenting rows) are merged in the output folder."""
+def merged(places: str, role: str, output: Path, say: Say) -> str:
+    """The file of a role. Several places (training rows and augmenting rows) are merged in the output folder.
+
+    How they were read is said.
+    """
     files = [str(found(place)) for place in places.split(",")]
     if len(files) == 1:
         return files[0]
     tables = [with_names(read_place(file, role)) for file in files]
+    for note in (note for table in tables for note in table.notes):
+        say(note)
     shared = [name for name in tables[0].columns if all(name in table.columns for table in tables)]
     rows = [
         dict(zip(shared, row, strict=True)) for table in tables for row in zip(*map(table.column, shared), strict=True)

@@ -12,7 +12,10 @@ import pandas as pd
 import pytest
 
 from bench.errors import UserError
+from bench.generate.answers import Outcome
+from bench.generate.known_texts import Places, key_of, read_own_rows
 from tasks import FILES, DataError, load
+from tasks.sources import thinning
 from tests.bench.generate.conftest import Done
 from tests.helpers.chat_server import Reply, chat_server, numbered
 
@@ -154,3 +157,17 @@ def test_a_few_shot_text_that_is_no_string_is_one_line(run: Run, tmp_path: Path)
         pytest.raises(DataError, match=r"few\.jsonl, line 2: text is 2024 \(int\), not a str"),
     ):
         run(server, few_shot=str(path), test=test)
+
+
+def test_every_row_of_a_large_file_is_known(real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that repeated a test row which was not in the sample stayed. Examples may be of a sample, which is said."""
+    monkeypatch.setattr(thinning, "BUDGET", 15_000)
+    texts = [f"test {word} {n}" for n in range(100) for word in ("pos", "neg")]
+    test = table(tmp_path / "test.csv", [(text, text.split()[1]) for text in texts])
+    own = read_own_rows(Places(few_shot=str(real), test=test), ["pos", "neg"], pair=False)
+    assert {own.known.check(key_of(text.upper(), None)) for text in texts} == {Outcome.TEST}
+    assert (
+        "generated rows that repeat one of 200 test rows are left out; the test rows serve for this alone" in own.notes
+    )
+    (note,) = [note for note in own.notes if "too large for memory" in note]
+    assert f"a random {sum(map(len, own.examples.values()))} of the 160 rows of real.csv" in note

@@ -11,6 +11,7 @@ from bench.commands.models.texts_file import has_lines, read_texts
 from bench.errors import UserError
 from tasks import DataError
 from tasks.reading import Reading
+from tasks.sources import thinning
 
 
 def written(path: Path, rows: list[dict[str, object]]) -> Path:
@@ -98,3 +99,22 @@ def test_test_rows_of_a_folder(tmp_path: Path) -> None:
     for name, lines in (("rows", False), ("a.txt", True), ("a.csv", False), ("lines", True)):
         assert has_lines(tmp_path / name) == lines
     assert not has_lines(Path("someone/tweets")), "a data set of the hub"
+
+
+def test_every_row_of_a_large_file_is_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Predictions were those of a random sample of the rows, without a word."""
+    monkeypatch.setattr(thinning, "BUDGET", 4_000)
+    path = written(tmp_path / "a.jsonl", [{"text": f"text {n}"} for n in range(200)])
+    found = read_texts(path)
+    assert list(found.ids) == list(range(1, 201))
+    assert found.first[-1] == "text 199"
+    monkeypatch.setattr(thinning, "MOST", 4_000)
+    with pytest.raises(DataError, match=r"a\.jsonl: its rows take more than .* every row is needed here; cut the file"):
+        read_texts(path)
+
+
+def test_how_a_file_was_read_is_noted(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text;label\nso happy;a\n;b\n")
+    said = ("a semicolon separates the columns of a.csv", "1 of 2 rows without a text: left out")
+    assert read_texts(path, Reading(skip_empty=True)).notes == said

@@ -19,6 +19,7 @@ from bench.config.recipe_file import read
 from bench.errors import UserError
 from bench.execution.grid import Options
 from bench.store.files import read_json, write_json
+from tasks.sources import thinning
 from tests.bench.precomputed.test_external_scores import classifier
 from tests.helpers.rows import bundled_rows
 
@@ -239,15 +240,25 @@ def test_merged_files_keep_the_meaning_of_their_numbers(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         write_json(tmp_path / folder / "dataset.json", {"label_names": order})
         (tmp_path / folder / "rows.csv").write_text(f"text,label\n{folder} bad,{order.index('bad')}\n")
-    place = merged(f"{tmp_path / 'a' / 'rows.csv'},{tmp_path / 'b' / 'rows.csv'}", "generated", tmp_path)
+    place = merged(f"{tmp_path / 'a' / 'rows.csv'},{tmp_path / 'b' / 'rows.csv'}", "generated", tmp_path, print)
     assert [json.loads(line)["label"] for line in Path(place).read_text().splitlines()] == ["bad", "bad"]
+
+
+def test_a_sample_of_merged_files_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thinning, "BUDGET", 4_000)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").write_text("text,label\n" + "some words,good\n" * 100)
+    said: list[str] = []
+    place = merged(f"{tmp_path / 'a.csv'},{tmp_path / 'b.csv'}", "generated", tmp_path, said.append)
+    assert ["a.csv, which" in said[0], "b.csv, which" in said[1]] == [True, True]
+    assert sum(int(line.split()[2]) for line in said) == len(Path(place).read_text().splitlines()) < 200
 
 
 def test_merged_files_may_have_dates(tmp_path: Path) -> None:
     frame = pd.DataFrame({"text": ["a"], "label": ["good"], "at": [pd.Timestamp("2024-05-01")]})
     for name in ("a", "b"):
         frame.to_parquet(tmp_path / f"{name}.parquet")
-    place = merged(f"{tmp_path / 'a.parquet'},{tmp_path / 'b.parquet'}", "generated", tmp_path)
+    place = merged(f"{tmp_path / 'a.parquet'},{tmp_path / 'b.parquet'}", "generated", tmp_path, print)
     assert pd.to_datetime(pd.read_json(place, lines=True)["at"]).dt.day.tolist() == [1, 1]
 
 
