@@ -151,6 +151,19 @@ def refuse_mixed_rows(root: Path, manifest: dict[str, Any], remedy: str = REMEDY
         refuse_mixed_code([cell for cell in cells if finished(cell.folder)], remedy)
 
 
+def unmixed(root: Path) -> dict[str, Any]:
+    """The manifest of a store, as `stored`, for commands without `--allow-mixed`. Raises UserError for mixed rows."""
+    manifest = stored(root)
+    refuse_mixed_rows(root, manifest, TRAIN_AGAIN)
+    return manifest
+
+
+def refuse_mixed_cells(section: Mapping[str, Any], label: str, cells: Mapping[int, Path]) -> None:
+    """Raise UserError for cells of one method of a section, by seed, that different code trained."""
+    key, task = section_key(section), section["task_ref"]
+    refuse_mixed_code([FinishedCell(key, task, label, str(seed), cell) for seed, cell in cells.items()], TRAIN_AGAIN)
+
+
 def code_of(folder: Path) -> str:
     """The code that trained a cell; empty if its `spec.json` does not say it, as that of a damaged cell may not."""
     with contextlib.suppress(UserError, OSError):

@@ -123,12 +123,12 @@ def estimate(store: Path) -> list[Design]:
 
 
 def designs_by_task(store: Path, baseline: str = Rules.baseline) -> dict[tuple[str, ...], Design]:
-    """The designs of `estimate` by task, encoder, preset and protocol. Raises UserError if there is none."""
+    """The designs of `estimate` by task, encoder, preset and protocol. Raises UserError for none, and for mixed code."""
     from bench.leaderboard.build import build
-    from bench.store.manifest import stored
+    from bench.store.merge import unmixed
 
     designs: dict[tuple[str, ...], Design] = {}
-    for section in build(stored(store), store, Rules(baseline=baseline)).sections:
+    for section in build(unmixed(store), store, Rules(baseline=baseline)).sections:
         comparisons = [
             row.paired.accuracy
             for row in section.rows

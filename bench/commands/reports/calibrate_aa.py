@@ -24,7 +24,7 @@ from bench.stats.crossed import components, half_width
 from bench.stats.equivalence import reach
 from bench.stats.verdict import ALPHA
 from bench.store.files import write_text
-from bench.store.manifest import stored
+from bench.store.merge import unmixed
 
 SPLITS = 200  # of the seeds of one method, at random with a fixed seed
 FEWEST = 2  # seeds per group, at least
@@ -49,8 +49,8 @@ class Unit(NamedTuple):
 
 
 def calibrate_aa(store: Path, reports: Path, say: Callable[[str], None]) -> Path:
-    """Print and write `calibration-aa.md`. Raises UserError if no method has four seeds."""
-    table = build(stored(store), store, USUAL)
+    """Print and write `calibration-aa.md`. Raises UserError for mixed code, or if no method has four seeds."""
+    table = build(unmixed(store), store, USUAL)
     units = [unit for section in table.sections for unit in of_section(section)]
     if not units:
         raise UserError(f"{store} has no method with {2 * FEWEST} or more seeds; `bench run --seeds 20` trains them")

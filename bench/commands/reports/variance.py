@@ -18,6 +18,7 @@ from bench.seeds import ALL_SOURCES, SOURCES
 from bench.stats.interval import Spread, spread_of
 from bench.store.files import flatten, write_bytes, write_text
 from bench.store.manifest import SECTION, section_key, stored
+from bench.store.merge import unmixed
 from tasks.errors import plural
 
 ORDER = (*SOURCES, ALL_SOURCES)
@@ -77,9 +78,9 @@ INTRODUCTION = (
 
 
 def decompositions(store: Path, rules: Rules) -> dict[str, Decomposition]:
-    """The tables of a store in which sources vary by themselves, by title."""
+    """The tables of a store in which sources vary by themselves, by title. Raises UserError, also for mixed code."""
     groups: dict[str, dict[str, Section]] = {}
-    for section in build(stored(store), store, rules).sections:
+    for section in build(unmixed(store), store, rules).sections:
         vary = section.spec["settings"].get("vary") or ALL_SOURCES
         groups.setdefault(section_key(with_all_sources(section.spec)), {})[vary] = section
     kept = [group for group in groups.values() if set(group) - {ALL_SOURCES}]

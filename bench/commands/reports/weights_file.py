@@ -17,6 +17,7 @@ from bench.leaderboard.read.weight_table import weight_table
 from bench.store.files import read_json
 from bench.store.folders import State, state
 from bench.store.manifest import section_key, stored
+from bench.store.merge import refuse_mixed_cells
 from bench.store.schemas import Spec
 from tasks.errors import join_names, plural
 
@@ -58,7 +59,9 @@ def write_weights(root: Path, words: Sequence[str], to: Path, rows: Filter) -> I
 def write_section(
     root: Path, section: Mapping[str, Any], cells: Mapping[int, Path], to: Path, rows: Filter
 ) -> Iterator[str]:
-    """The same for cells of a section by seed."""
+    """The same for cells of one method of a section by seed."""
+    first = next(iter(cells.values()))
+    refuse_mixed_cells(section, read_json(first / "spec.json", Spec)["label"], cells)
     frame, notes = weight_table(root, section, cells)
     yield from notes
     for flag in ("likely_mislabelled", "redundant", "out_of_distribution"):

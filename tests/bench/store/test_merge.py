@@ -141,6 +141,22 @@ def test_other_code_of_a_method_is_refused_in_one_store_too(two_codes, tmp_path,
     assert not (tmp_path / "bundle").exists()
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["variance"],
+        ["calibrate", "--from", "runs"],
+        ["calibrate", "--aa", "--from", "runs"],
+        ["weights", "dimp", "--to", "weights.csv"],
+    ],
+)
+def test_commands_without_allow_mixed_refuse_other_code_too(two_codes, tmp_path, capsys, command):
+    code, _, err = bench(capsys, *command)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert err.endswith("were trained by different code (method code 1:abc and 2:abc); train one of them again\n")
+    assert not (tmp_path / "weights.csv").exists()
+
+
 def test_only_rows_of_several_grids_can_have_several_codes(two_codes, tmp_path, monkeypatch):
     """The cells of one grid were planned by one code: their specifications need not be read."""
     read, code_of = [], store_merge.code_of
