@@ -133,15 +133,14 @@ def tables_of(request: Request, options: Options) -> dict[tuple[str, ...], Table
         for section in sections_of(replace(request, encoders=(encoder,)), plan):
             own = replace(request, tasks=(section.task,), encoders=(encoder,), protocols=(section.protocol,))
             own = replace(own, methods=section.request.methods, left_out=section.request.left_out)
-            checkpoint = section.checkpoint
-            key = (section.task.label, checkpoint.name, section.protocol.label, section.data.source, checkpoint.hash)
+            key = (section.task.label, section.protocol.label, section.data.source, section.checkpoint.hash)
             tables.setdefault(key, Table(own))
     return tables
 
 
 def key_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """The key in `tables_of` of a section of the manifest."""
-    return spec["task_ref"], spec["encoder"], spec["protocol"], spec["source"], spec["encoder_hash"]
+    return spec["task_ref"], spec["protocol"], spec["source"], spec["encoder_hash"]
 
 
 def stop(tables: Mapping[tuple[str, ...], Table], result: Result, options: Options, count: int) -> None:

@@ -12,7 +12,7 @@ from bench.errors import UserError
 from bench.store.files import flatten, read_json
 from bench.store.folders import State, failure, state
 from bench.store.layout import MODEL, MODEL_FILES
-from bench.store.manifest import GRIDS, grids
+from bench.store.manifest import GRIDS, grids, with_one_name
 from bench.store.schemas import NamedSpec
 from tasks.errors import did_you_mean, join_names, short_repr, user_path
 
@@ -106,7 +106,7 @@ def told_apart(cells: Sequence[Path], specs: Mapping[Path, Mapping[str, Any]]) -
 
 def differences(specs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Of each of several cells, its values of the settings in which they differ: `lr 0.001, updates 48`."""
-    flat = [flatten(spec) for spec in specs]
+    flat = [flatten(spec) for spec in with_one_name(specs)]
     keys = [key for key in dict.fromkeys(key for one in flat for key in one) if key.partition(".")[0] in TOLD]
     differing = [key for key in keys if len({str(one.get(key)) for one in flat}) > 1][:MOST_TOLD]
     return [", ".join(f"{key.rpartition('.')[2]} {one.get(key)}" for key in differing) for one in flat]

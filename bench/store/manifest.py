@@ -22,6 +22,7 @@ PRECOMPUTED = "artefacts"  # entry with the folders of a grid's precomputed tabl
 # Entries that two sections must share to be one table.
 TRAINING = ("encoder_hash", "checker_encoder_hash", "preset", "protocol", "settings")
 SEVERAL = "several_grids"  # entry of a method in the manifest of a store whose row is in several of its grids
+ENCODERS = ("encoder", "checker_encoder")  # entries with the names of encoders; theirs with `_hash` say which they are
 GATHERED = ("seeds", "records", "checkers", "methods")  # entries that are joined from the sections of one table
 SECTION = ("task_ref", "source", "sizes", "hashes", "cross_validation", "given_checkers", *TRAINING)
 
@@ -79,7 +80,7 @@ def rows_of(manifest: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], dict
 def joined(grids: Sequence[Mapping[str, Any]], command: str) -> dict[str, Any]:
     """One manifest of several. Of two cells for the same method and seed, the later one counts."""
     sections: dict[str, dict[str, Any]] = {}
-    for section in (section for grid in grids for section in grid["sections"]):
+    for section in with_one_name([section for grid in grids for section in grid["sections"]]):
         known = sections.setdefault(section_key(section), {**section, "methods": []})
         merge(known, section)
     present = {method["method"] for section in sections.values() for method in section["methods"]}
@@ -92,6 +93,18 @@ def joined(grids: Sequence[Mapping[str, Any]], command: str) -> dict[str, Any]:
         },
         "sections": list(sections.values()),
     }
+
+
+def with_one_name(specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Sections, or specifications of cells, in which each encoder has one name, its latest.
+
+    An encoder is its hash. Its name is the path or the hub id that was typed, which may be another in each grid.
+    """
+    names = {str(spec.get(f"{role}_hash")): spec.get(role) for spec in specs for role in ENCODERS}
+    return [
+        {**spec, **{role: names[str(spec[f"{role}_hash"])] for role in ENCODERS if spec.get(f"{role}_hash")}}
+        for spec in specs
+    ]
 
 
 def section_key(section: Mapping[str, Any]) -> str:

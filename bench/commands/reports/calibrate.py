@@ -19,6 +19,7 @@ SEEDS = {False: (3, 5), True: (3, 5, 10)}
 EXAMPLES = {False: (350, 1_500), True: (350, 1_500, 5_000)}
 SDS = {False: (0.0, 0.025), True: (0.0, 0.01, 0.025, 0.04)}
 LOWEST, HIGHEST = 0.04, 0.055  # rates of false positives between which a test is neither conservative nor liberal
+TABLE = ("task_ref", "encoder_hash", "preset", "protocol", "encoder")  # entries of a section that tell designs apart
 HEAD = (
     "seeds",
     "test rows",
@@ -123,7 +124,7 @@ def estimate(store: Path) -> list[Design]:
 
 
 def designs_by_task(store: Path, baseline: str = Rules.baseline) -> dict[tuple[str, ...], Design]:
-    """The designs of `estimate` by task, encoder, preset and protocol. Raises UserError for none, and for mixed code."""
+    """The designs of `estimate` by `TABLE` and a number. Raises UserError if there is none, and for mixed code."""
     from bench.leaderboard.build import build
     from bench.store.merge import unmixed
 
@@ -135,7 +136,7 @@ def designs_by_task(store: Path, baseline: str = Rules.baseline) -> dict[tuple[s
             if row.complete and row.paired and row.paired.accuracy and row.paired.accuracy.seeds > 1
         ]
         if comparisons:
-            key = tuple(str(section.spec[name]) for name in ("task_ref", "encoder", "preset", "protocol"))
+            key = tuple(str(section.spec[name]) for name in TABLE)
             designs[(*key, str(len(designs)))] = design_of(comparisons, section.spec["sizes"]["test"])
     if not designs:
         raise UserError(

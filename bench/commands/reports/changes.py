@@ -11,10 +11,11 @@ from bench.leaderboard.columns import NOTHING, percent, signed
 from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.formats.to_json import NAMES
 from bench.store.files import read_json
+from bench.store.manifest import ENCODERS, with_one_name
 from bench.store.schemas import ComparedReport
 from tasks.errors import plural
 
-DETAILS = ("settings", "sizes", "hashes")  # in which sections of the same names may differ
+DETAILS = ("settings", "sizes", "hashes", "encoder_hash")  # in which sections of the same names may differ
 RULES = ("baseline", "delta", "correction", "family", "intervals", "allow_mixed")
 WITHIN = 0.0005  # accuracies that differ by less look equal in a report
 
@@ -79,10 +80,11 @@ def paired(
 ) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     """The sections of two reports that are compared, in the order of the new one.
 
-    They have the same names. Where several sections have, those are compared that differ in the fewest settings, sizes
-    and data.
+    They have the same names, where an encoder that was moved counts as one. Where several sections have, those are
+    compared that differ in the fewest settings, sizes, data and encoders.
     """
-    places = [(i, k) for k, second in enumerate(new) for i, first in enumerate(old) if names(first) == names(second)]
+    known = list(map(names, with_one_name([*old, *new])))
+    places = [(i, k) for k in range(len(new)) for i in range(len(old)) if known[i] == known[len(old) + k]]
     chosen: dict[int, int] = {}  # new -> old
     for i, k in sorted(places, key=lambda place: distance(old[place[0]], new[place[1]])):
         if k not in chosen and i not in chosen.values():
@@ -91,7 +93,7 @@ def paired(
 
 
 def distance(first: Mapping[str, Any], second: Mapping[str, Any]) -> int:
-    """In how many settings, sizes and hashes of data two sections differ."""
+    """In how many settings, sizes and hashes of data and encoders two sections differ."""
     return sum(len(differing(first.get(name), second.get(name))) for name in DETAILS)
 
 
@@ -120,6 +122,10 @@ def changes_of(
         for name in ("baseline", "seeds", "settings", "sizes", "hashes", "notes")
         for key in differing(before.get(name), after.get(name))
     ]
+    for role in ENCODERS:
+        old_hash, new_hash = (section.get(f"{role}_hash") for section in (before, after))
+        if old_hash and new_hash and old_hash != new_hash:
+            lines.append(f"- {role.replace('_', ' ')}: its weights or its tokenizer are others")
     if lines:
         yield "\n".join(map(escape_line, lines))
     for name, labels in (("New methods", new.keys() - old), ("Methods that are gone", old.keys() - new)):

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.commands.reports.calibrate import designs_by_task
+from bench.commands.reports.calibrate import TABLE, designs_by_task
 from bench.commands.reports.plan_costs import Expense, cost_lines, expense
 from bench.config.request import Request
 from bench.devices import on_gpu
@@ -150,12 +150,15 @@ def variances(section: dict[str, Any], rules: Rules, wishes: Wishes) -> tuple[De
         said = "supposed, since neither --seed-sd nor --from is given" if wishes.seed_sd is None else "--seed-sd"
         return Design(0, 0, sd), f"seed sd {exact_points(sd)} ({said}); variances over rows supposed"
     designs = known_designs(wishes.store, rules.baseline)
-    wanted = [section[name] for name in ("task_ref", "encoder", "preset", "protocol")]
-    # The table that agrees in most: first the task, then encoder, preset and protocol.
+    wanted = [section[name] for name in TABLE]
+    # The table that agrees in most: first the task, then encoder, preset and protocol. An encoder is its hash.
     key = max(designs, key=lambda key: [one == other for one, other in zip(key, wanted, strict=False)])
     design = by_row(designs[key])
-    source = f"{wishes.store}: {', '.join(key[:4])}, medians over its methods on {design.seeds} seeds"
-    if key[0] != wanted[0]:
+    task, _, preset, protocol, encoder, *_ = key
+    source = (
+        f"{wishes.store}: {task}, {encoder}, {preset}, {protocol}, medians over its methods on {design.seeds} seeds"
+    )
+    if task != wanted[0]:
         source += " (another task, because the store has no comparison on this one)"
     if wishes.seed_sd is not None:
         return replace(design, sd=wishes.seed_sd / 100), f"seed sd --seed-sd; the rest from {source}"

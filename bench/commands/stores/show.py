@@ -16,6 +16,7 @@ from bench.store.find import title
 from bench.store.folders import failure, state_word
 from bench.store.integrity import INTERNAL, damage
 from bench.store.layout import DONE, LOG, MODEL, VERSIONS
+from bench.store.manifest import with_one_name
 from bench.store.schemas import Environment, Metrics, Spec, Timing, Update
 from bench.store.tables import Kind, read_table
 from tasks.errors import plural, short_repr
@@ -118,7 +119,7 @@ def spark(values: list[float], width: int = CURVE) -> str:
 
 def diff(a: Path, b: Path) -> Iterator[str]:
     """The lines on how two cells differ, and their metrics."""
-    one, other = (read_json(folder / "spec.json", Spec) for folder in (a, b))
+    one, other = with_one_name([read_json(folder / "spec.json", Spec) for folder in (a, b)])
     yield f"a: {title(one)} ({a})"
     yield f"b: {title(other)} ({b})"
     for name, keys in GROUPS.items():

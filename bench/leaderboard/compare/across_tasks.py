@@ -17,8 +17,9 @@ from bench.stats.multiple import CORRECTIONS
 from bench.stats.strata import Strata, strata
 from bench.stats.verdict import ALPHA
 
-# Sections must agree in these to be summarised together.
-ALIKE = ("source", "encoder", "encoder_hash", "checker_encoder_hash", "preset", "protocol", "training")
+# Sections must agree in these to be summarised together. An encoder is its hash, whatever its name or path.
+ALIKE = ("source", "encoder_hash", "checker_encoder_hash", "preset", "protocol", "training")
+SHARED = ("source", "encoder", *ALIKE[1:])  # what a summary says of its sections
 
 DIGITS = 12  # of a mean accuracy; means of equal numbers of hits may differ in later digits
 LEAST_TASKS = 8  # with fewer, a test over tasks has hardly any power
@@ -82,9 +83,14 @@ def overall(sections: Sequence[Section]) -> tuple[Overall, ...]:
     """A summary for each group of two or more tasks with the same settings (`ALIKE`)."""
     groups: dict[tuple[str, ...], list[Section]] = {}
     for section in sections:
-        groups.setdefault(tuple(str(section.spec.get(key) or "") for key in ALIKE), []).append(section)
-    summaries = (summary(dict(zip(ALIKE, key, strict=True)), group) for key, group in groups.items())
+        groups.setdefault(tuple(entries(section, ALIKE).values()), []).append(section)
+    summaries = (summary(entries(group[0], SHARED), group) for group in groups.values())
     return tuple(one for one in summaries if one is not None)
+
+
+def entries(section: Section, keys: Sequence[str]) -> dict[str, str]:
+    """Entries of a section as text, empty where it has none."""
+    return {key: str(section.spec.get(key) or "") for key in keys}
 
 
 def one_each(sections: Sequence[Section]) -> dict[str, Section | None]:

@@ -21,10 +21,10 @@ from bench.stats.looks import reached
 from bench.stats.verdict import verdict
 from tasks import AXES
 
-# Sections of one curve agree in these.
+# Sections of one curve agree in these. An encoder is its hash, whatever its name or path.
 ALIKE = (
-    *("task", "source", "encoder", "encoder_hash", "checker_encoder_hash", "given_checkers", "preset", "protocol"),
-    *("settings", "filters"),
+    *("task", "source", "encoder_hash", "checker_encoder_hash", "given_checkers", "preset", "protocol", "settings"),
+    "filters",
 )
 SIGNS = {"better": " ▲", "worse": " ▼", "equivalent": " ="}
 UNKNOWN = t_interval([])

@@ -76,6 +76,7 @@ def section_json(section: Section, extra: Sequence[ExtraTable], alike: bool) -> 
     )
     return {
         **{key: spec[key] for key in (*SECTION, *more, "generated_size") if key in spec},
+        **({"checker_encoder_hash": checker} if (checker := spec.get("checker_encoder_hash")) else {}),
         **told_apart(section, alike),
         "baseline": section.baseline,
         "advice": answer_json(section),

@@ -126,6 +126,13 @@ def test_sections_with_other_checkers_or_rows_have_curves_of_their_own(tmp_path,
     ] * 2
 
 
+def test_an_encoder_that_was_moved_is_no_other_curve(tmp_path):
+    table = along(tmp_path, n0=(1.0, 1.0), n2=(1.0, 1.0))
+    table.sections[1].spec["encoder"] = "/mnt/minilm"
+    (curve,) = curves(table)
+    assert curve.values == (0.0, 0.2)
+
+
 def test_curves_of_one_task_have_titles_of_their_own(tmp_path):
     stores = []
     for place, (encoder, noise, more) in enumerate(

@@ -190,3 +190,12 @@ def test_the_numbers_of_many_ranks_do_not_overlap():
         boxes = [text.get_window_extent() for text in plot.axes[0].get_xticklabels()]
     assert len(boxes) == 20
     assert all(one.x1 < two.x0 for one, two in itertools.pairwise(boxes))
+
+
+def test_an_encoder_that_was_moved_is_the_same(tmp_path):
+    """Two tasks trained with one encoder at two paths had no summary."""
+    stores = [task(tmp_path, name, METHODS, encoder=f"/{name}/minilm") for name in ("a", "b")]
+    (group,) = overall(table_of(tmp_path, *stores).sections)
+    assert (group.tasks, group.spec["encoder"]) == (("a", "b"), "/a/minilm")
+    stores[1].section["encoder_hash"] = "other"
+    assert overall(table_of(tmp_path, *stores).sections) == ()

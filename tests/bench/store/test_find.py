@@ -151,3 +151,10 @@ def test_the_command_that_keeps_a_model(
     (tmp_path / finding.GRIDS / "a.json").write_text("{}")
     monkeypatch.setattr(finding, "grids", lambda root: [grid])
     assert finding.command(tmp_path / "twitter" / "ce" / "0123", tmp_path).endswith(expected)
+
+
+def test_an_encoder_that_was_moved_tells_no_cells_apart() -> None:
+    specs = [{"encoder": f"/{n}/minilm", "encoder_hash": "ab12", "settings": {"lr": n}} for n in (1, 2)]
+    assert finding.differences(specs) == ["lr 1", "lr 2"]
+    specs[1]["encoder_hash"] = "other"
+    assert finding.differences(specs) == ["encoder /1/minilm, lr 1", "encoder /2/minilm, lr 2"]

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from bench.leaderboard.build import differing_axes
 from bench.store.bundles import opened, pack, take_in, write_contents, zipped
 from bench.store.files import write_json
 from bench.store.manifest import GRIDS, grids, joined, save
+from tests.bench.leaderboard.fake_store import FakeStore
 
 
 def empty(name: str) -> dict[str, Any]:
@@ -82,3 +84,18 @@ def test_methods_that_every_grid_left_out_stay_named() -> None:
     """A report of a store, and of an imported bundle, did not say which methods `all` had left out."""
     grids = [grid(["ce"], {"score": "no column", "group-dro": "no column"}), grid(["score"], {})]
     assert joined(grids, "command")["left_out"] == {"group-dro": "no column"}
+
+
+def test_an_encoder_that_was_moved_has_one_name(tmp_path: Path) -> None:
+    """Headings named its two paths, as if there were two encoders."""
+    old, new = (
+        FakeStore(tmp_path / preset, preset=preset, encoder=f"/{preset}/minilm", checker_encoder=f"/{preset}/large")
+        for preset in ("quick", "full")
+    )
+    old.section["checker_encoder_hash"] = new.section["checker_encoder_hash"] = "cd34"
+    sections = joined([old.manifest(), new.manifest()], "command")["sections"]
+    assert [(one["encoder"], one["checker_encoder"]) for one in sections] == [("/full/minilm", "/full/large")] * 2
+    assert [differing_axes(one, sections) for one in sections] == [("quick",), ("full",)]
+    new.section["encoder_hash"] = "other"
+    sections = joined([old.manifest(), new.manifest()], "command")["sections"]
+    assert [one["encoder"] for one in sections] == ["/quick/minilm", "/full/minilm"]

@@ -49,6 +49,22 @@ def test_a_report_and_itself(tmp_path, capsys):
     assert "→" not in out
 
 
+def test_an_encoder_that_was_moved_is_the_same(tmp_path, capsys):
+    """The sections were not compared. Other weights under the same name were compared without a word."""
+    old = written(tmp_path / "old", section={"encoder": "/data/minilm"})
+    new = written(tmp_path / "new", section={"encoder": "/mnt/minilm"})
+    out = bench(capsys, "changes", str(old), str(new))[1]
+    assert "## twitter, bundled, /mnt/minilm, quick, fixed" in out
+    assert "Sections only" not in out
+    assert "- encoder: " not in out
+    assert "3 methods without a change." in out
+    changed_json(old, lambda value: value["sections"][0].update(encoder="/mnt/minilm", encoder_hash="other"))
+    changed_json(old, lambda value: [row.update(encoder="/mnt/minilm") for row in value["rows"]])
+    out = bench(capsys, "changes", str(old), str(new))[1]
+    assert "- encoder: its weights or its tokenizer are others" in out
+    assert "3 methods without a change." in out
+
+
 @pytest.mark.parametrize("content", [None, "[]", "{", '{"command": "x"}'])
 def test_no_report(tmp_path, capsys, content):
     if content is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.commands.reports.plan import Wishes, by_row, plan_grid, seeds_option
+from bench.commands.reports.plan import Wishes, by_row, plan_grid, seeds_option, variances
 from bench.config.request import make_request
 from bench.errors import UserError
 from bench.execution.engines.local import Local
@@ -93,6 +93,20 @@ def test_variances_of_a_store(plan: Callable[..., Any], tmp_path: Path) -> None:
     assert "another task, because the store has no comparison on this one" in text
     with pytest.raises(UserError, match="no grid was run"):
         plan(store=tmp_path / "nowhere")
+
+
+def test_variances_are_those_of_the_encoder_wherever_it_lies(tmp_path: Path) -> None:
+    """Those of another encoder were taken, which lay at this path when the store was written."""
+    stores = []
+    for name, content in (("one", "ab12"), ("two", "cd34")):
+        store = FakeStore(tmp_path / name, rows=300, encoder=f"/{name}", encoder_hash=content)
+        store.method("ce").method("dimp", skill=1.1)
+        for method in store.section["methods"]:
+            method["cells"] = {seed: f"{name}/{path}" for seed, path in method["cells"].items()}
+        stores.append(store)
+    write_json(tmp_path / ".grids" / "a.json", stores[0].manifest(stores[1]))
+    moved = {**stores[0].section, "encoder": "/two"}
+    assert f"{tmp_path}: twitter, /one, quick, fixed, medians" in variances(moved, Rules(), Wishes(store=tmp_path))[1]
 
 
 @pytest.fixture
