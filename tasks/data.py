@@ -21,6 +21,7 @@ class TaskData:
     """A task's rows from one source. `pool` holds the real rows that small real sets are drawn from.
 
     `generations`: all generated sets where there are several, by name and of equal size; `generated` is the first.
+    Their ids go on from one file to the next; `generation_rows`: how many rows were read of each.
     """
 
     spec: TaskSpec
@@ -39,6 +40,7 @@ class TaskData:
     columns: Mapping[str, Columns] = field(default_factory=dict)  # of the user's own rows, by role
     findings: tuple[Finding, ...] = ()  # what makes results on these rows wrong or doubtful
     generations: Mapping[str, Rows] = field(default_factory=dict)
+    generation_rows: Mapping[str, int] = field(default_factory=dict)
     folds: int = 0  # of the pool, each the test of a seed, see `tasks.cross_validation`; 0: `test` is that of all seeds
 
     def real(self, seed: int, size: int | None = None) -> Rows:

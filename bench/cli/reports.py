@@ -236,9 +236,7 @@ def weights(
     threshold: Annotated[float | None, typer.Option(help=THRESHOLD_HELP)] = None,
     out: Annotated[Path, option("out")] = Path("runs"),
     top: Annotated[int, typer.Option(min=0, help="How many of the heaviest and of the lightest rows to show.")] = 5,
-    with_texts: Annotated[
-        bool, typer.Option("--with-texts", help="Also show the texts of these rows, decoded from the encoder's tokens.")
-    ] = False,
+    with_texts: Annotated[bool, typer.Option("--with-texts", help="Also show the texts of these rows.")] = False,
 ) -> None:
     """Show a cell's weights: distribution, detection of wrong labels and duplicates, heaviest and lightest rows.
 

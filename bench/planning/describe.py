@@ -22,6 +22,7 @@ from tasks.errors import plural
 
 if TYPE_CHECKING:
     from bench.planning.rows import SectionRows
+    from tasks import TaskData
 
 
 def describe(plan: Plan, command: str) -> dict[str, Any]:
@@ -124,10 +125,17 @@ def title(rows: SectionRows) -> dict[str, Any]:
         "labels": list(rows.data.spec.labels),
         "source": rows.data.source,
         "origins": dict(rows.data.origins),
-        **({"generations": list(rows.data.generations)} if rows.data.generations else {}),
+        **generations(rows.data),
         "about": rows.data.about,
         "stand_in": rows.data.stand_in,
     }
+
+
+def generations(data: TaskData) -> dict[str, Any]:
+    """The names of several generated sets, and how many rows were read of each; nothing for one."""
+    if not data.generations:
+        return {}
+    return {"generations": list(data.generations), "generation_rows": dict(data.generation_rows)}
 
 
 def encoders(rows: SectionRows, checker: Checkpoint) -> dict[str, Any]:

@@ -158,10 +158,13 @@ def unmixed(root: Path) -> dict[str, Any]:
     return manifest
 
 
-def refuse_mixed_cells(section: Mapping[str, Any], label: str, cells: Mapping[int, Path]) -> None:
+def refuse_mixed_cells(section: Mapping[str, Any], cells: Mapping[int, Path]) -> None:
     """Raise UserError for cells of one method of a section, by seed, that different code trained."""
+    of_cell = {Path(path).name: entry["label"] for entry in section["methods"] for path in entry["cells"].values()}
     key, task = section_key(section), section["task_ref"]
-    refuse_mixed_code([FinishedCell(key, task, label, str(seed), cell) for seed, cell in cells.items()], TRAIN_AGAIN)
+    refuse_mixed_code(
+        [FinishedCell(key, task, of_cell[cell.name], str(seed), cell) for seed, cell in cells.items()], TRAIN_AGAIN
+    )
 
 
 def code_of(folder: Path) -> str:

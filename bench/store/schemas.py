@@ -99,15 +99,15 @@ class ManifestSection(BaseModel):
     checker_encoder: str | None = None
     about: str | None = None
     generated_size: ManifestGenerated | None = None
+    generation_rows: dict[str, Annotated[int, Field(ge=1, lt=2**40)]] = Field(default_factory=dict)
     label_shares: dict[str, list[float]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def one_share_per_label(self) -> Self:
         """Raises ValueError for label shares of other roles or another number of labels."""
-        shares = self.label_shares
-        if shares and not {"generated", "real"} <= shares.keys():
+        if self.label_shares and not {"generated", "real"} <= self.label_shares.keys():
             raise ValueError("label_shares must have the roles generated and real")
-        if any(len(part) != len(self.labels) for part in shares.values()):
+        if any(len(part) != len(self.labels) for part in self.label_shares.values()):
             raise ValueError("label_shares must have a number for each label")
         if self.generated_size is not None and "generated" not in self.sizes:
             raise ValueError("sizes must have an entry generated")

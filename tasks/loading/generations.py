@@ -17,10 +17,13 @@ from tasks.spec import TaskSpec
 COLUMN = "generation"  # the hidden column with the number of each row's generation, until the rows are divided
 
 
-def names_of(table: Table) -> tuple[str, ...]:
-    """The names of the generations of a table, which differ: those of the files, or their paths; none for one."""
-    origins = tuple(part.origin or part.name for part in table.parts)
-    return origins if len(set(origins)) == len(origins) else tuple(part.name for part in table.parts)
+def sizes_of(table: Table) -> dict[str, int]:
+    """The number of rows of each generation of a table; none for one.
+
+    Generations are called by the names of their files, or by their paths where two names are the same.
+    """
+    by_origin = {part.origin or part.name: len(part) for part in table.parts}
+    return by_origin if len(by_origin) == len(table.parts) else {part.name: len(part) for part in table.parts}
 
 
 def divided(rows: Rows, names: Sequence[str], spec: TaskSpec, prefix: str, notes: list[str]) -> dict[str, Rows]:

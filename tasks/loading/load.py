@@ -54,12 +54,13 @@ def load_task(
     default_test = min(spec.sizes.test, len(held))
     size = default_test if test_size == "default" else test_size
     generated, pool = untested(reader, rows["generated"], held, pool, folds, drop_copies)
-    generations = divided(generated, reader.generations, spec, prefix, notes)
+    generations = divided(generated, list(reader.generations), spec, prefix, notes)
     data = TaskData(
         spec=spec,
         source=reader.described_source(),
         generated=next(iter(generations.values()), generated),
         generations=generations,
+        generation_rows=reader.generations,
         pool=pool,
         test=held if folds else with_clusters(_test(spec, prefix, held, size), notes, drawn_from),
         validation=_validation(rows.get("validation"), set(held.keys), prefix, notes),
@@ -89,7 +90,7 @@ def load_to_train(name: str | Path, places: Mapping[Role, str | Table], readings
     if reading_of(readings, "").drop_copies:
         what = "generated rows that repeat a real row"
         generated = without_copies(generated, (real,), what, reader.error_prefix, reader.notes)
-    generations = divided(generated, reader.generations, reader.spec, reader.error_prefix, reader.notes)
+    generations = divided(generated, list(reader.generations), reader.spec, reader.error_prefix, reader.notes)
     data = TaskData(
         spec=reader.spec,
         source=reader.described_source(),

@@ -10,7 +10,7 @@ from tasks.findings import Finding
 from tasks.loading.better_columns import column_findings
 from tasks.loading.checks import by_position, checked_options, checked_rows, chosen_place, filter_mask
 from tasks.loading.columns import columns_of, same_shape
-from tasks.loading.generations import names_of
+from tasks.loading.generations import sizes_of
 from tasks.loading.labels import label_findings, labels_in
 from tasks.loading.own_rows import check_mapped, label_names, prepared, spellings
 from tasks.reading import USER_ROLES, USUAL, Columns, Reading, Readings, option_name, reading_of
@@ -57,7 +57,7 @@ class Reader:
         own = bool(places) or self.source == FILES
         self.leave_out = (*self.block.leave_out, *(reading_of(readings, "").drop_labels if own else ()))
         self.origins: dict[str, str] = {}
-        self.generations: tuple[str, ...] = ()  # the names of several generated sets
+        self.generations: dict[str, int] = {}  # the number of rows read of each of several generated sets, by name
         # The block's names of columns, for the roles that were read from a source.
         self.column_names: dict[str, Mapping[ColumnRole, str]] = {}
         own_task = self.spec.name == FILES
@@ -78,7 +78,7 @@ class Reader:
             tables["held"] = self._from_own_source("real", key="held")
         if self.block.validation is not None:
             tables["validation"] = self._from_own_source("validation")
-        self.generations = names_of(tables["generated"])
+        self.generations = sizes_of(tables["generated"])
         self.notes += (note for table in tables.values() for note in table.notes)
         columns = self._with_columns(tables)
         same_shape(columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.arrays import FloatArray, IntArray
 from bench.errors import UserError
+from bench.leaderboard.read.file_rows import file_rows
 from bench.leaderboard.read.row_weights import (
     QUANTILES,
     Absence,
@@ -22,14 +23,14 @@ from bench.leaderboard.read.row_weights import (
     read,
     thirds,
 )
-from bench.precomputed import token_spans
+from bench.store import role_texts
 from bench.store.files import read_json
 from bench.store.find import find
 from bench.store.folders import State, state, state_word
-from bench.store.layout import precomputed_path
 from bench.store.manifest import stored
 from bench.store.schemas import Spec
-from bench.store.tables import read_table
+
+MOST = 500  # characters shown of a text
 
 
 def weights(root: Path, name: str, *, top: int, with_texts: bool) -> Iterator[str]:
@@ -48,10 +49,10 @@ def weights(root: Path, name: str, *, top: int, with_texts: bool) -> Iterator[st
         return
     yield from relations(row_weights)
     yield from others(root, section, spec, row_weights)
-    texts = decoded(root, spec, row_weights) if with_texts else None
     order = np.argsort(-row_weights.weight, kind="stable")
-    yield from listing("heaviest rows", row_weights, order[:top], section["labels"], texts)
-    yield from listing("lightest rows", row_weights, order[::-1][:top], section["labels"], texts)
+    for title, rows in (("heaviest rows", order[:top]), ("lightest rows", order[::-1][:top])):
+        texts = texts_of(root, section, row_weights, rows) if with_texts else None
+        yield from listing(title, row_weights, rows, section, texts)
 
 
 def finished_cell(root: Path, name: str) -> Path:
@@ -121,18 +122,21 @@ def others(root: Path, section: dict[str, Any], spec: dict[str, Any], row_weight
 
 
 def listing(
-    title: str, row_weights: RowWeights, rows: IntArray, labels: Sequence[str], texts: dict[int, str] | None
+    title: str, row_weights: RowWeights, rows: IntArray, section: Mapping[str, Any], texts: Sequence[str] | None
 ) -> Iterator[str]:
-    """One line per row."""
+    """One line per row, and one for its text."""
+    labels = section["labels"]
+    numbers, files = file_rows(section, row_weights.ids, origins(row_weights.ids, row_weights.hidden))
     yield f"  {title}"
-    for i in rows:
+    for place, i in enumerate(rows):
         known = row_weights.label[i] >= 0
         name = labels[row_weights.label[i]] if known and row_weights.label[i] < len(labels) else "?"
         details = probability("P'", row_weights.quality, i) + probability("p", row_weights.model, i)
         details += remarks(row_weights, i, labels)
-        yield f"    row {row_weights.ids[i]:<7} weight {row_weights.weight[i]:<9.4g} {name}{details}"
+        of_file = f"of {files[i]} " if files else ""
+        yield f"    row {numbers[i]:<7} {of_file}weight {row_weights.weight[i]:<9.4g} {name}{details}"
         if texts is not None:
-            yield f"      {texts[int(row_weights.ids[i])]}"
+            yield f"      {texts[place]}"
 
 
 def probability(name: str, values: FloatArray, i: int) -> str:
@@ -151,28 +155,15 @@ def remarks(row_weights: RowWeights, i: int, labels: Sequence[str]) -> str:
     return text + (", text repeated" if row_weights.repeated is not None and row_weights.repeated[i] else "")
 
 
-def decoded(root: Path, spec: dict[str, Any], row_weights: RowWeights) -> dict[int, str]:
-    """Texts by row id, decoded from the tokens that the encoder read."""
-    from transformers import AutoTokenizer
+def texts_of(root: Path, section: Mapping[str, Any], row_weights: RowWeights, rows: IntArray) -> list[str]:
+    """The texts of some rows as they were read, each in one line. Raises UserError if the store does not have them."""
+    stored_texts = role_texts.read(root, section.get("texts", {}).get("generated"))
+    scored = origins(row_weights.ids, row_weights.hidden)[rows].tolist()
+    parts = [stored_texts[name].loc[scored] for name in ("text", "text_pair") if name in stored_texts]
+    return [in_one_line(" | ".join(texts)) for texts in zip(*parts, strict=True)]
 
-    from bench.encoders import checkpoints
 
-    folder = precomputed_path(root, "tokens", spec["data"]["scored"])
-    if state(folder) is not State.DONE:
-        raise UserError(
-            f"{folder} does not exist: the store no longer has the tokens of these texts; `bench run` of the "
-            "cell's grid makes them again"
-        )
-    cell = next(root.glob(f"[!.]*/*/{spec['id']}"))
-    ids = read_table(cell / "train_scores.parquet", {"id": "whole"})["id"].to_numpy()  # in the order of the tokens
-    tokens = np.load(folder / "input_ids.npy", mmap_mode="r")
-    encoder = checkpoints.find(spec["encoder"]).path
-    tokenizer = AutoTokenizer.from_pretrained(encoder, local_files_only=True, trust_remote_code=False)
-    place = dict(zip(ids.tolist(), zip(*token_spans.read(folder), strict=True), strict=True))
-    texts: dict[int, str] = {}
-    for row, origin in zip(
-        row_weights.ids.tolist(), origins(row_weights.ids, row_weights.hidden).tolist(), strict=True
-    ):
-        start, length = place[origin]
-        texts[row] = str(tokenizer.decode(tokens[start : start + length], skip_special_tokens=True))
-    return texts
+def in_one_line(text: str) -> str:
+    """A text in one line, cut after `MOST` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= MOST else f"{line[:MOST]}..."

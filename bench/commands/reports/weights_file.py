@@ -60,8 +60,7 @@ def write_section(
     root: Path, section: Mapping[str, Any], cells: Mapping[int, Path], to: Path, rows: Filter
 ) -> Iterator[str]:
     """The same for cells of one method of a section by seed."""
-    first = next(iter(cells.values()))
-    refuse_mixed_cells(section, read_json(first / "spec.json", Spec)["label"], cells)
+    refuse_mixed_cells(section, cells)
     frame, notes = weight_table(root, section, cells)
     yield from notes
     for flag in ("likely_mislabelled", "redundant", "out_of_distribution"):

@@ -14,6 +14,7 @@ import numpy as np
 
 from bench.arrays import BoolArray, FloatArray, IntArray
 from bench.errors import UserError
+from bench.leaderboard.read.file_rows import file_rows
 from bench.leaderboard.read.row_flags import mislabelled, repeats, unlike
 from bench.leaderboard.read.row_weights import effective
 from bench.store import hidden_columns, role_texts
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS: Mapping[str, str] = {
-    "row": "the row's number in the generated file, from 0; rows that were left out when it was read are absent",
+    "row": "the row's number in its generated file, from 0; rows that were left out when it was read are absent",
+    "generation": "the file, where several were given",
     "text": "the text as it was read",
     "text_pair": "the second text, where an example is a pair",
     "label": "the name of the label that was trained on",
@@ -38,7 +40,7 @@ COLUMNS: Mapping[str, str] = {
     "model": "p(y|x): the same by the trained model",
     "likely_mislabelled": "the quality checker is confident of another label; empty where it did not score the row",
     "suggested_label": "its most probable label, where likely_mislabelled",
-    "redundant": "the words repeat those of an earlier row",
+    "redundant": "the words repeat those of an earlier row of the file",
     "repeats": "the number of that row",
     "out_of_distribution": "the words are farther from the real rows than 95 % of these are from each other",
 }
@@ -88,7 +90,10 @@ def weight_table(root: Path, section: Mapping[str, Any], cells: Mapping[int, Pat
     filled, estimated = estimate(weight, visits > 0, own)
     deviation = spread(np.array([cell.weight for cell in read]))
     names = np.array(section["labels"], dtype=object)
-    frame = pd.DataFrame({"row": ids, **{name: source[name].to_numpy() for name in source if name != "label"}})
+    numbers, files = file_rows(section, ids, origins)
+    columns: dict[str, Any] = {"row": numbers, **({"generation": files} if files else {})}
+    columns |= {str(name): source[name].to_numpy() for name in source if name != "label"}
+    frame = pd.DataFrame(columns)
     frame = frame.assign(
         label=names[labels], weight=filled, weight_sd=deviation, visits=visits, estimated=estimated, **own
     )
@@ -226,7 +231,7 @@ def with_flags(
     wrong = mislabelled(probabilities, labels)
     best = names[np.nan_to_num(probabilities, nan=-1.0).argmax(axis=1)]
     texts = joined(frame)
-    earlier, foreign = repeats(texts), unlike(texts, real)
+    earlier, foreign = repeats_in_file(frame, texts), unlike(texts, real)
     rows = frame["row"].to_numpy()
     return frame.assign(
         likely_mislabelled=pd.Series(wrong, frame.index, dtype="boolean").mask(unknown),
@@ -235,6 +240,17 @@ def with_flags(
         repeats=pd.array(np.where(earlier >= 0, rows[earlier], -1), dtype="Int64").copy(),
         out_of_distribution=pd.array([pd.NA] * len(frame) if foreign is None else foreign, dtype="boolean"),
     ).assign(repeats=lambda table: table["repeats"].where(table["redundant"]))
+
+
+def repeats_in_file(frame: pd.DataFrame, texts: Sequence[str]) -> IntArray:
+    """(n,) the place of the earliest row of the same file whose words each row repeats, -1 for none."""
+    if "generation" not in frame:
+        return repeats(texts)
+    earlier = np.full(len(frame), -1, dtype=np.int64)
+    for rows in frame.groupby("generation", sort=False).indices.values():
+        found = repeats([texts[row] for row in rows])
+        earlier[rows] = np.where(found >= 0, rows[found], -1)
+    return earlier
 
 
 def checker_remarks(section: Mapping[str, Any], checkers: Sequence[Path | None]) -> list[str]:
@@ -260,7 +276,12 @@ def joined(frame: pd.DataFrame) -> list[str]:
 def remarks(frame: pd.DataFrame, cells: int) -> list[str]:
     """What a reader of the table must know: counts of rows by the source of their weight."""
     estimated, without = int(frame["estimated"].sum()), int(frame["weight"].isna().sum())
-    lines = [f"{plural(len(frame), 'generated row')}, mean over {plural(cells, 'cell')}"]
+    files = frame["generation"].nunique() if "generation" in frame else 1
+    cells_read = plural(cells, "cell")
+    over = (
+        f", mean over {cells_read}" if files == 1 else f" of {files} files; a cell trains on one of them ({cells_read})"
+    )
+    lines = [f"{plural(len(frame), 'generated row')}{over}"]
     if estimated:
         lines.append(
             f"{plural(estimated, 'row')} without a visit: weight estimated from the {NEAREST} nearest visited rows"

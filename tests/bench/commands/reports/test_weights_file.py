@@ -78,7 +78,7 @@ def test_every_generated_row_is_there_in_source_order(table: pd.DataFrame) -> No
     assert table["text"].tolist() == source.texts
     names = load("twitter").spec.labels
     assert table["label"].tolist() == [names[label] for label in source.labels]
-    assert set(table) == set(COLUMNS) - {"text_pair"}
+    assert set(table) == set(COLUMNS) - {"generation", "text_pair"}
 
 
 def test_weights_are_means_over_visits_and_seeds(grid: Plan, table: pd.DataFrame) -> None:
