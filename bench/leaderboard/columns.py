@@ -126,10 +126,12 @@ def titled(section: Section, columns: Sequence[Column[Row]]) -> list[Column[Row]
 
 
 def overall_columns(group: Overall) -> list[Column[OverallRow]]:
-    """The columns of a summary over tasks, with its family in their titles."""
+    """The columns of a summary over tasks that have a value, with its family in their titles."""
     family = f"{group.rules.correction.short} over {plural(group.family, 'method')}"
     words = {"family": family, "intervals": group.rules.kind_of_interval}
-    return [replace(column, title=column.title.format(**words)) for column in OVERALL]
+    plain = " [{intervals}]" if group.sharing else ""
+    shown = visible(OVERALL, group.rows)
+    return [replace(column, title=column.title.removesuffix(plain).format(**words)) for column in shown]
 
 
 def information(row: Row) -> str:
@@ -176,14 +178,14 @@ def tally(row: OverallRow, count: int) -> str:
 
 def gain_p(row: OverallRow) -> str:
     """The corrected p-value of a mean gain; † marks an exploratory method, whose p is not corrected."""
-    if row.gain is None:
+    if row.gain is None or math.isnan(row.gain.p):
         return NOTHING
     return p_value(row.gain.p_corrected) if row.core else "†"
 
 
 def gain_word(row: OverallRow) -> str:
     """The verdict on a mean gain."""
-    if row.gain is None:
+    if row.gain is None or not row.gain.word:
         return NOTHING
     return row.gain.word + ("" if row.core else ", exploratory")
 

@@ -166,6 +166,7 @@ def row_counts(rows: SectionRows, roles: Mapping[str, RoleRows]) -> dict[str, An
         },
         "generated_size": rows.generated_size.stored(),
         "hashes": {name: part.content_hash()[:20] for name, part in hashed.items()},
+        **({"drawn_from": rows.data.drawn_from[:20]} if rows.data.drawn_from else {}),
         "label_shares": {role: data.shares(part) for role, part in data.roles.items()},
         "majority": max(data.shares(data.test)),
     }

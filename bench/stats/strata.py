@@ -1,7 +1,7 @@
 """Mean of a difference over T tasks, for new seeds and new test examples of these tasks.
 
-The tasks are independent strata, so the variances of their differences d_t add up. With the parts A_t, B_t and the
-floor f_t of `crossed` and the largest A_t apart,
+The tasks are independent strata, which tasks that share test rows are not. So the variances of their differences d_t
+add up. With the parts A_t, B_t and the floor f_t of `crossed` and the largest A_t apart,
 
     h^2 = (t_{S-1}^2 A_max + t_R^2 (sum A_t - A_max) + t_{N-1}^2 sum B_t) / T^2,   at least t_{N-1}^2 sum f_t / T^2,
 

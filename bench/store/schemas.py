@@ -1,7 +1,4 @@
-"""What the JSON files of a store must hold, so that everything that reads them can rely on types.
-
-A schema names only the entries that are used. `bench.store.files.read_json` checks a file against it.
-"""
+"""What the JSON files of a store must hold: `bench.store.files.read_json` checks the entries that a schema names."""
 
 from __future__ import annotations
 
@@ -90,6 +87,7 @@ class ManifestSection(BaseModel):
     records: dict[Seed, dict[str, str | None]] = Field(default_factory=dict)
     texts: dict[str, StorePath] = Field(default_factory=dict)
     origins: dict[str, Any] = Field(default_factory=dict)
+    drawn_from: str = ""
     filters: dict[str, Any] = Field(default_factory=dict)
     stress: dict[str, Any] = Field(default_factory=dict)
     cross_validation: CrossValidation | None = None

@@ -73,6 +73,7 @@ def load_task(
         origins=reader.origins,
         columns=reader.columns,
         folds=folds,
+        drawn_from=drawn_from.content_hash(with_labels=False),
     )
     _check_classes(data)
     return replace(data, findings=(*reader.findings, *data_findings(data, drawn_from)))

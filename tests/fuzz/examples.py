@@ -117,6 +117,7 @@ SECTION: dict[str, Any] = {
     "sizes": {"generated": 64, "real": 100, "pool": 200, "test": 400},
     "generated_size": {"used": 64, "of": 1000, "cause": "preset smoke"},
     "hashes": {"generated": "2b5c", "test": "46ed"},
+    "drawn_from": "46ed",
     "label_shares": {"generated": [0.5, 0.5], "real": [0.3, 0.7], "test": [0.3, 0.7]},
     "majority": 0.505,
     "notes": [],

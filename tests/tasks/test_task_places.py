@@ -68,6 +68,19 @@ def test_one_file_needs_the_other_roles(own):
         load("files", places={"real": str(own / "real.jsonl")})
 
 
+def test_tests_that_were_drawn_from_the_same_rows_are_known_as_such(own):
+    """Tasks of other names, sizes or folds test other rows of one file."""
+    (own / "test.parquet").unlink()
+    folded, tested = load(own), load(own, places={"test": str(own / "real.jsonl"), "real": str(own / "generated.csv")})
+    sources = {"files": {"generated": "generated.csv", "real": "real.jsonl"}}
+    one, other = (
+        load(write_task(own, name=name, sources=sources, sizes={"real": {"default": 6}, "test": 50}), folds=0)
+        for name in ("one", "other")
+    )
+    assert set(one.test.ids) != set(other.test.ids)
+    assert one.drawn_from == other.drawn_from == folded.drawn_from == tested.drawn_from
+
+
 def test_without_a_test_set_half_of_the_real_rows_is_held_out(own):
     (own / "test.parquet").unlink()
     data = load(own, folds=0)

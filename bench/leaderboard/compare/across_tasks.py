@@ -1,11 +1,13 @@
 """Summaries of methods over several tasks: means, wins and ranks.
 
-The tasks are few and fixed, so intervals and ranks hold for these tasks and not for others.
+The tasks are few and fixed, so intervals and ranks hold for these tasks and not for others. Where tasks share test
+rows, their differences are not independent: then there is no interval and no test, neither of the mean nor of ranks.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,11 +32,12 @@ class Gain:
     """Mean difference to the baseline over the tasks, with the interval that the report shows, p and verdict.
 
     `p_corrected`: over the core methods of the tasks; NaN for an exploratory method, whose `word` rests on `p`.
+    Where tasks share test rows there is only the difference.
     """
 
     difference: float
-    low: float
-    high: float
+    low: float = math.nan
+    high: float = math.nan
     p: float = math.nan
     p_corrected: float = math.nan
     word: str = ""
@@ -65,7 +68,8 @@ class Overall:
 
     `left_out`: methods that are missing, incomplete or not comparable on some task, with those tasks. `omitted`: tasks
     for which it is unclear which of several sections counts. `uninformative`: tasks whose section has no verdicts and
-    no ranking. `family`: over how many core methods the mean gains are corrected.
+    no ranking. `sharing`: tasks that share test rows with another one. `family`: over how many core methods the mean
+    gains are corrected.
     """
 
     spec: dict[str, str]
@@ -74,6 +78,7 @@ class Overall:
     left_out: dict[str, tuple[str, ...]]
     omitted: tuple[str, ...] = ()
     uninformative: tuple[str, ...] = ()
+    sharing: tuple[str, ...] = ()
     family: int = 0
     rules: Rules = USUAL
     looks: bool = False  # whether verdicts of some task are read at planned looks
@@ -131,7 +136,9 @@ def summary(spec: dict[str, str], group: Sequence[Section]) -> Overall | None:
     rules = sections[0].rules
     of_label = {label: [row for section in sections for row in section.rows if row.label == label] for label in labels}
     core = [label for label in labels if is_core(of_label[label]) and label != rules.baseline]
-    gains = mean_gains({label: [rows[label] for rows in usable] for label in ranked}, core, rules)
+    methods = {label: [rows[label] for rows in usable] for label in ranked}
+    shared = sharing(sections)
+    gains = plain_means(methods) if shared else mean_gains(methods, core, rules)
     rows = [
         overall_row(
             [rows[label] for rows in usable], gains.get(label), sum(rank[i] for rank in ranks) / len(ranks), majority
@@ -142,7 +149,18 @@ def summary(spec: dict[str, str], group: Sequence[Section]) -> Overall | None:
     left_out = {label: missing for label, missing in lacking.items() if missing}
     omitted = tuple(task for task, one in chosen.items() if one is None)
     looks = any(section.spec.get("looks") for section in sections)
-    return Overall(spec, tasks, tuple(rows), left_out, omitted, silent, len(core), rules, looks)
+    return Overall(spec, tasks, tuple(rows), left_out, omitted, silent, shared, len(core), rules, looks)
+
+
+def sharing(sections: Sequence[Section]) -> tuple[str, ...]:
+    """The tasks whose test has the rows of another task's test, or was drawn from the same rows.
+
+    Tests of different files that share some rows are not recognised. Earlier versions did not store the second hash.
+    """
+    hashes = [{section.spec["hashes"].get("test"), section.spec.get("drawn_from")} - {None, ""} for section in sections]
+    counts = Counter(one for own in hashes for one in own)
+    pairs = zip(sections, hashes, strict=True)
+    return tuple(str(section.spec["task_ref"]) for section, own in pairs if any(counts[one] > 1 for one in own))
 
 
 def is_core(rows: Sequence[Row]) -> bool:
@@ -187,6 +205,12 @@ def mean_gains(methods: Mapping[str, Sequence[Row]], core: Sequence[str], rules:
     if rules.intervals is Intervals.SIMULTANEOUS:
         tails = {label: tail * spent[label] for label, tail in tails.items()}
     return {label: mean_gain(mean, p[label], by_label.get(label), tails[label], rules) for label, mean in means.items()}
+
+
+def plain_means(methods: Mapping[str, Sequence[Row]]) -> dict[str, Gain]:
+    """The mean differences of the methods that have one on every task, without interval, p and verdict."""
+    known = {label: differences for label, rows in methods.items() if (differences := differences_of(rows))}
+    return {label: Gain(math.fsum(one.difference for one in of) / len(of)) for label, of in known.items()}
 
 
 def share_of(rows: Sequence[Row]) -> float:

@@ -33,8 +33,8 @@ def alike(ranks: list[float], least: float) -> list[tuple[int, int]]:
 
 
 def ranks(group: Overall) -> Figure | None:
-    """The diagram of one summary; None for fewer than `LEAST_TASKS` tasks."""
-    if len(group.tasks) < LEAST_TASKS:
+    """The diagram of one summary; None for fewer than `LEAST_TASKS` tasks, or tasks that share test rows."""
+    if len(group.tasks) < LEAST_TASKS or group.sharing:
         return None
     ranked = sorted(group.rows, key=lambda row: (row.rank, row.label))
     values = [row.rank for row in ranked]

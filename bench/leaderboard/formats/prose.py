@@ -8,13 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.leaderboard.columns import number, percent
-from bench.leaderboard.compare.across_tasks import LEAST_TASKS, Overall
 from bench.leaderboard.formats.tuned_settings import tuned_settings
 from bench.leaderboard.results import Report, Section
-from bench.leaderboard.rules import Family
 from bench.seeds import SOURCES
 from bench.stats.looks import shares
-from bench.stats.verdict import ALPHA
 from bench.store.layout import ENVIRONMENT
 from tasks.errors import MAX_NAMES, join_names, plural
 from tasks.findings import large_shift
@@ -42,64 +39,6 @@ def opening(report: Report) -> Iterator[str]:
     left_out = report.manifest.get("left_out", {})
     if left_out:
         yield "Left out: " + "; ".join(f"{escape(name)} ({escape(why)})" for name, why in left_out.items()) + "."
-
-
-def across(group: Overall) -> str:
-    """The tasks of a summary, and the settings that they share."""
-    tasks = ", ".join(map(escape, group.tasks))
-    settings = ", ".join(f"{key} {escape(group.spec[key])}" for key in ("source", "encoder", "preset", "protocol"))
-    return f"{plural(len(group.tasks), 'task')}: {tasks} ({settings})."
-
-
-def after_across(group: Overall) -> Iterator[str]:
-    """The columns of a summary, what it leaves out, and its limits."""
-    count = len(group.tasks)
-    yield (
-        "Sorted by mean Δ accuracy. **over the majority class**: mean accuracy minus that of always predicting the "
-        f"most frequent class of each test ({percent(group.rows[0].majority)} % in the mean), in points. "
-        "**mean rank**: mean over the tasks; 1 is best, ties share the mean of their ranks. **better, neither, "
-        "worse**: on how many tasks the method has this verdict against the baseline, corrected "
-        + ("over the whole report." if group.rules.family is Family.REPORT else "per task.")
-        + " **verdict on the mean**: of the mean Δ, corrected over the core methods of this table"
-        + (", and over all combinations of planned looks at which the tasks may stop." if group.looks else ".")
-    )
-    if not all(row.core for row in group.rows):
-        yield (
-            "†: exploratory on some task. Its verdicts are not corrected, so among many such methods of no effect some "
-            "are *better* somewhere by chance."
-        )
-    if group.rules.family is Family.TASK:
-        yield per_task(count)
-    if group.left_out:
-        names = "; ".join(
-            f"{escape(label)} ({', '.join(map(escape, tasks))})" for label, tasks in group.left_out.items()
-        )
-        yield f"Not ranked, because a task has no complete result that can be compared: {names}."
-    if group.omitted:
-        names = ", ".join(map(escape, group.omitted))
-        yield f"Not included, because several sections of the task could represent it: {names}."
-    if group.uninformative:
-        names = ", ".join(map(escape, group.uninformative))
-        yield f"Not included, because their sections are not informative: {names}."
-    claim = (
-        f"With only {plural(count, 'task')}, do not generalise to others."
-        if count < LEAST_TASKS
-        else "These tasks are not a random sample of all tasks, so do not generalise to others."
-    )
-    yield (
-        f"*Intervals are for new seeds and test examples of these {plural(count, 'task')}, and ranks describe these "
-        f"tasks only. {claim}*"
-    )
-
-
-def per_task(count: int) -> str:
-    """How often a report on so many tasks has a false verdict if each task is corrected for itself."""
-    chance = 100 * (1 - (1 - ALPHA) ** count)
-    return (
-        f"Verdicts are corrected per task. If no method differed from the baseline, up to {chance:.0f} % of reports on "
-        f"{plural(count, 'task')} would have a false *better* or *worse* somewhere. `--family report` corrects over "
-        "all tasks."
-    )
 
 
 def heading(section: Section) -> str:

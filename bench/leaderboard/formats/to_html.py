@@ -17,6 +17,7 @@ from bench.leaderboard.compare.across_tasks import Overall, OverallRow, overall
 from bench.leaderboard.compare.families import TAIL
 from bench.leaderboard.extra_tables import ExtraTable, report_tables, tables_by_section
 from bench.leaderboard.figures import FigureFiles, slugs
+from bench.leaderboard.formats.across import across, after_across
 from bench.leaderboard.formats.answer import answer
 from bench.leaderboard.formats.doubts import doubts
 from bench.leaderboard.formats.explain import reading
@@ -24,8 +25,6 @@ from bench.leaderboard.formats.html_text import blocks, inline, sort_value
 from bench.leaderboard.formats.method_parts import anchors, method_names, method_of, method_parts, tags
 from bench.leaderboard.formats.prose import (
     NUMBERS,
-    across,
-    after_across,
     checker,
     conditions,
     footer,

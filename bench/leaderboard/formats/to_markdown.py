@@ -9,13 +9,12 @@ from bench.leaderboard.columns import Column, Room, further, main_columns, overa
 from bench.leaderboard.compare.across_tasks import overall
 from bench.leaderboard.extra_tables import ExtraTable, report_tables, tables_by_section
 from bench.leaderboard.figures import FOLDER, FigureFiles
+from bench.leaderboard.formats.across import across, after_across
 from bench.leaderboard.formats.answer import answer
 from bench.leaderboard.formats.doubts import doubts
 from bench.leaderboard.formats.explain import reading
 from bench.leaderboard.formats.prose import (
     NUMBERS,
-    across,
-    after_across,
     checker,
     conditions,
     escape,

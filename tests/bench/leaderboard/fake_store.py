@@ -40,7 +40,10 @@ class FakeStore:
             "protocol": "fixed",
             "settings": {"updates": 48, "batch_size": 32, "lr": 0.0003},
             "sizes": {"generated": 1000, "real": 100, "test": rows},
-            "hashes": {"generated": "9e4e", "test": "7e57"},
+            "hashes": {
+                "generated": "9e4e",
+                "test": f"7e57{section.get('task', '')}",
+            },
             "label_shares": {role: self.shares(classes) for role in ("generated", "real", "test")},
             "majority": float(np.bincount(self.labels).max() / rows),
             "notes": ["3 generated rows removed: also in the test"],

@@ -7,8 +7,8 @@ import pytest
 
 from bench.leaderboard.build import build
 from bench.leaderboard.compare.across_tasks import overall
+from bench.leaderboard.formats.across import after_across
 from bench.leaderboard.formats.answer import answer, answer_json
-from bench.leaderboard.formats.prose import after_across
 from bench.leaderboard.formats.to_html import details
 from bench.stats.crossed import compare, correct, interval
 from bench.stats.multiple import holm
