@@ -8,7 +8,7 @@ ranked by hash in `tasks`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 # What the seed of a cell draws, where nothing else is asked for; and the generated set, which is only drawn by itself.
 SOURCES: Mapping[str, str] = {
@@ -32,3 +32,9 @@ def derive(axis: str, *names: str | int) -> int:
     """A 63-bit seed for one axis; equal arguments give equal seeds on every machine and version."""
     text = "\x1f".join([axis, *map(str, names)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def seeds_option(seeds: Sequence[int]) -> str:
+    """The option that runs these seeds."""
+    first = [*seeds] == [*range(len(seeds))]
+    return f"--seeds {len(seeds)}" if first else f"--seed {','.join(map(str, seeds))}"

@@ -5,7 +5,7 @@ Seed s is fold s mod K of repeat s div K. So K seeds test every row once, and 2 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,12 @@ NO_EXAMPLES = ("[]", "", "None", "nan")  # cells of the column `examples` of a p
 def fold_count(rows: int, requested: int | None) -> int:
     """The number of folds for a number of real rows without a test set; 0: half of them are held out."""
     return requested if requested is not None else FOLDS if rows < FEW else 0
+
+
+def whole_repeats(seeds: Iterable[int], folds: int) -> list[int]:
+    """All seeds of the repeats that some of these seeds belong to, ascending: they test all rows alike."""
+    repeats = sorted({seed // folds for seed in seeds})
+    return [folds * repeat + fold for repeat in repeats for fold in range(folds)]
 
 
 def showed_examples(generated: Rows) -> bool:

@@ -19,6 +19,7 @@ from bench.leaderboard.compare.families import over_report
 from bench.leaderboard.compare.far_rows import with_far
 from bench.leaderboard.compare.references import References
 from bench.leaderboard.compare.shuffle import information_gains
+from bench.leaderboard.fold_seeds import unequal_folds
 from bench.leaderboard.informative import beats_majority, reasons
 from bench.leaderboard.read.cells import Absent, Cell, Reader
 from bench.leaderboard.read.clusters import with_clusters
@@ -46,7 +47,7 @@ COST_REFERENCE = "ce"  # passes are shown as multiples of what this method needs
 
 def build(manifest: Mapping[str, Any], store: Path, rules: Rules = USUAL) -> Report:
     """Read every cell of a manifest and compare the methods of each section with the baseline."""
-    specs = [with_origins(spec, store) for spec in manifest["sections"]]
+    specs = [with_notes(spec, store) for spec in manifest["sections"]]
     with open_scores() as scores:
         names = (name for spec in specs for method in spec["methods"] for name in method["cells"].values())
         scores.compute(os.path.join(store, name) for name in names)
@@ -71,10 +72,14 @@ def with_advice(sections: Sequence[Section], rules: Rules) -> tuple[Section, ...
     )
 
 
-def with_origins(spec: Mapping[str, Any], store: Path) -> Mapping[str, Any]:
-    """A section of a manifest with a note on the cells that were imported from bundles."""
-    note = origins(os.path.join(store, name) for method in spec["methods"] for name in method["cells"].values())
-    return {**spec, "notes": [note, *spec["notes"]]} if note else spec
+def with_notes(spec: Mapping[str, Any], store: Path) -> Mapping[str, Any]:
+    """A section of a manifest with notes on imported cells, and on folds that its seeds do not test alike.
+
+    The seeds are those of the table, which grids may have continued.
+    """
+    imported = origins(os.path.join(store, name) for method in spec["methods"] for name in method["cells"].values())
+    unequal = "" if "so_far" in spec else unequal_folds(spec)
+    return {**spec, "notes": [*filter(None, [imported, unequal]), *spec["notes"]]}
 
 
 def differing_axes(spec: Spec, specs: Sequence[Spec]) -> tuple[str, ...]:

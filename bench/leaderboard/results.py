@@ -181,7 +181,8 @@ class Match:
     """Differences of two rows on their common seeds. `withheld`: why they allow no verdict; empty if they do.
 
     `looks`: the numbers of seeds at which verdicts are read, if that was planned; `at_looks`: accuracy at those so far.
-    `rows`: the test rows; more than the examples of `accuracy` where these are clusters, or folds (`folded`).
+    `rows`: the test rows; more than the examples of `accuracy` where these are clusters. Of a cross-validation in
+    `folds`, all real rows, of which these seeds tested some (`tested`).
     """
 
     accuracy: Comparison | None = None
@@ -190,7 +191,8 @@ class Match:
     looks: tuple[int, ...] = ()
     at_looks: tuple[Comparison, ...] = ()
     rows: int = 0
-    folded: bool = False
+    tested: int = 0
+    folds: int = 0
 
     @property
     def p(self) -> float:

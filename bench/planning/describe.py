@@ -98,7 +98,7 @@ def section(
         "protocol": rows.protocol.label,
         "settings": rows.settings.stored(),
         "training": request.settings.stored(),  # the same as requested: epochs are not yet updates
-        **row_counts(rows, roles),
+        **row_counts(rows),
         **cross_validation(rows),
         "notes": list(notes(rows, len(roles["generated"].ids))),
         "seeds": list(request.seeds),
@@ -109,7 +109,7 @@ def section(
         "texts": {role: role_texts.identity(part) for role, part in rows.written.items()},
         "checkers": {QUALITY: dict(quality)} if quality else {},
         "methods": [
-            method(choice, uses[choice.label], roles, paths[choice.label], needs[choice.label])
+            method(choice, uses[choice.label], rows, paths[choice.label], needs[choice.label])
             for choice in request.methods
         ],
     }
@@ -151,16 +151,20 @@ def encoders(rows: SectionRows, checker: Checkpoint) -> dict[str, Any]:
     }
 
 
-def row_counts(rows: SectionRows, roles: Mapping[str, RoleRows]) -> dict[str, Any]:
-    """The numbers of rows by role, their hashes, and their label shares, at the first seed."""
+def row_counts(rows: SectionRows) -> dict[str, Any]:
+    """The numbers of rows by role, their hashes, and their label shares, at the first seed.
+
+    Where folds differ in size, the numbers of real rows are the largest: one number whatever the seeds, so that a table
+    continues at any of them.
+    """
     data = of_all_seeds(rows.stressed(rows.request.seeds[0]), rows.data)
-    counts = {name: len(role.ids) for name, role in roles.items()}
+    real, selection = max(rows.real_counts)
     hashed = {"generated": rows.base, "pool": rows.data.pool, "test": data.test}
     return {
         "sizes": {
             "generated": len(data.generated),
-            "real": counts["real"],
-            **({"selection": counts["select"]} if counts["select"] else {}),
+            "real": real,
+            **({"selection": selection} if selection else {}),
             "pool": len(rows.data.pool),
             "test": len(data.test),
         },
@@ -177,7 +181,7 @@ def notes(rows: SectionRows, generated: int) -> Iterator[str]:
     yield from rows.data.notes
     for finding in rows.data.findings:
         yield f"Warning: {finding.without_texts}"
-    yield from unequal_folds(rows)
+    yield from unequal_sizes(rows)
     yield from fewer_seeds(rows)
     if rows.protocol.note:
         yield rows.protocol.note
@@ -214,9 +218,10 @@ def cross_validation(rows: SectionRows) -> dict[str, Any]:
 
 
 def method(
-    choice: MethodChoice, use: RealUse, roles: Mapping[str, RoleRows], cells: Mapping[str, str], needs: Any
+    choice: MethodChoice, use: RealUse, rows: SectionRows, cells: Mapping[str, str], needs: Any
 ) -> dict[str, Any]:
     """A method of a section: its settings, its use of real rows, its cells, and the folders that they need."""
+    real, selection = max(rows.real_counts)
     return {
         "label": choice.label,
         "method": choice.cls.name,
@@ -224,22 +229,22 @@ def method(
         "core": "core" in choice.cls.groups and choice.label == choice.cls.name,
         "real_use": str(use),
         "pairing": choice.cls.pairing_of(choice.config),
-        "real_rows": 0 if use is RealUse.NONE else len(roles["real"].ids),
-        "select_rows": len(roles["select"].ids),
-        "selection": selection_of(use, roles),
+        "real_rows": 0 if use is RealUse.NONE else real,
+        "select_rows": selection,
+        "selection": selection_of(use, rows.roles(rows.request.seeds[0])),
         "cells": cells,
         "needs": needs,
     }
 
 
-def unequal_folds(rows: SectionRows) -> list[str]:
-    """A note if the seeds are no whole number of repeats of a cross-validation."""
-    seeds, folds = len(rows.request.seeds), rows.data.folds
-    if not folds or seeds % folds == 0:
+def unequal_sizes(rows: SectionRows) -> list[str]:
+    """A note if the folds of a cross-validation leave numbers of real rows that differ."""
+    numbers = [fitting for fitting, _ in rows.real_counts]
+    if min(numbers) == max(numbers):
         return []
     return [
-        f"{plural(seeds, 'seed')} are no whole number of repeats of {folds} folds, so that some rows are tested less "
-        f"often than others; --seeds {folds * -(-seeds // folds)} tests all alike"
+        f"the folds leave {min(numbers):,} to {max(numbers):,} real rows to train on, as rows of one text or cluster "
+        "stay together; tables have the largest number"
     ]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bench.config.generated_size import check_fills_batch, generated_size
-from bench.config.protocols import Protocol
+from bench.config.protocols import Division, Protocol
 from bench.config.request import Request
 from bench.config.settings import Settings
 from bench.config.task_choice import TaskChoice
@@ -63,7 +63,7 @@ class SectionRows:
         """Draw the roles of a seed."""
         data = self.stressed(seed)
         real = self.real_of(seed)
-        division = self.protocol.divide(data.spec, real, self.seed_of("real", seed))
+        division = self.division(seed, real)
         small = self.small_role(real)
         # Scored rows get no labels: before noise theirs are the true ones, which a worker must not hold.
         scored = replace(self.role(self.base, "generated"), labels=np.full(len(self.base), -1))
@@ -99,6 +99,22 @@ class SectionRows:
     def real_of(self, seed: int) -> Rows:
         """The small real set of a seed."""
         return self.stressed(seed).real(self.seed_of("real", seed))
+
+    @cached_property
+    def real_counts(self) -> list[tuple[int, int]]:
+        """The numbers of real rows that train and that select, at the first seed.
+
+        Of a cross-validation, for each fold: their sizes may differ, and must not depend on the seeds of the request.
+        """
+        if not self.data.folds:
+            roles = self.roles(self.request.seeds[0])
+            return [(len(roles["real"].ids), len(roles["select"].ids))]
+        divisions = [self.division(seed, self.real_of(seed)) for seed in range(self.data.folds)]
+        return [(len(one.fitting), len(one.selecting)) for one in divisions]
+
+    def division(self, seed: int, real: Rows) -> Division:
+        """A seed's small real set, divided into rows that train and rows that select."""
+        return self.protocol.divide(self.data.spec, real, self.seed_of("real", seed))
 
     def seed_of(self, source: str, seed: int) -> int:
         """The seed of one source of variation in the cells of a seed."""

@@ -34,7 +34,7 @@ class Design:
 
     `sd`: standard deviation between seeds. `total`: variance of one example at one seed; 0.15 means that two methods
     differ on about a seventh of the rows. `lasting`: the share of `total` that is the same for all seeds. `rows`: the
-    test rows behind the examples, where these are clusters or folds; 0: each is one.
+    test rows behind the examples, where these are clusters; 0: each is one.
     """
 
     seeds: int

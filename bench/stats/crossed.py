@@ -56,7 +56,7 @@ import numpy as np
 from scipy.special import stdtridf, stdtrit
 
 from bench.arrays import FloatArray, IntArray
-from bench.stats.folds.variances import effective_shape, fold_variances, mean_of, partial
+from bench.stats.folds.variances import effective_shape, fold_variances, mean_of, of_folds, partial
 from bench.stats.interval import LEVEL
 from bench.stats.metrics import confusion, macro_f1_of, ratio
 
@@ -79,7 +79,8 @@ class Comparison:
     `df`: the degrees of freedom at which `difference +- t_{0.975, df} se` is the interval; NaN if se is 0.
     `conditional`: there is only one seed, so the results are for these trained models and new examples only.
     `effect`: the difference divided by the standard deviation of one more such comparison, which has a new seed and N
-    new examples; NaN for one seed, or if nothing varies.
+    new examples; NaN for one seed, or if nothing varies. `components`: those of `Components`; of folds also
+    `within`, the part of the variance of a seed's mean that is due to its rows, which `seed` is without.
     """
 
     difference: float
@@ -250,7 +251,7 @@ def compare(a: FloatArray, b: FloatArray) -> Comparison:
         seeds=seeds,
         examples=examples,
         conditional=seeds == 1,
-        components={name: float(value) for name, value in variances._asdict().items()},
+        components={name: float(value) for name, value in variances._asdict().items()} | of_folds(scores),
         effect=once_more(difference, variances, seeds, examples),
     )
 

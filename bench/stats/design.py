@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bench.stats.needed import MOST_EXAMPLES, MOST_SEEDS, Count, smallest
-from bench.stats.power import CONFIDENCE, Effects, factor, power
+from bench.stats.needed import FOLDED, MOST_EXAMPLES, MOST_SEEDS, TESTED, Count, smallest
+from bench.stats.power import CONFIDENCE, Effects, factor, in_folds, power
 
 FEWEST_SEEDS = 2  # one seed gives no variance between seeds
 
@@ -16,7 +16,8 @@ class Question:
     """What a grid shall find: a true `effect` (a share), in a `family` of comparisons, with this `power`.
 
     `truth`: the variances of a difference. `known_from`: seeds from which the variance between seeds was estimated; 0
-    if it is supposed. `delta`: the margin of *equivalent*.
+    if it is supposed. `delta`: the margin of *equivalent*. `folds`: those of a cross-validation of all
+    examples, of which each seed tests one; 0: each seed tests all examples.
     """
 
     effect: float
@@ -25,10 +26,19 @@ class Question:
     delta: float
     truth: Effects
     known_from: int = 0
+    folds: int = 0
+
+    @property
+    def unit(self) -> str:
+        """What an example is, in words."""
+        return FOLDED if self.folds else TESTED
 
     def at(self, seeds: int, examples: int, truth: Effects | None = None) -> float:
         """The power of the verdict, corrected over the family, with these numbers of seeds and test rows."""
-        return power(truth or self.truth, seeds, examples, self.effect, delta=self.delta, family=self.family)
+        truth = truth or self.truth
+        if self.folds:
+            truth, examples = in_folds(truth, self.folds, seeds, examples)
+        return power(truth, seeds, examples, self.effect, delta=self.delta, family=self.family)
 
     def curve(self, seeds: Sequence[int], examples: int) -> list[float]:
         """The power for each number of seeds."""
@@ -41,10 +51,18 @@ class Question:
         return small, large
 
     def seeds(self, examples: int) -> Count:
-        """The fewest seeds that reach the power, with its interval if the variance between seeds was estimated."""
+        """The fewest seeds that reach the power, with its interval if the variance between seeds was estimated.
+
+        Of a cross-validation, the fewest whole repeats of the folds.
+        """
+        step = self.folds or 1
 
         def fewest(truth: Effects) -> int | None:
-            return smallest(lambda count: self.at(count, examples, truth) >= self.power, FEWEST_SEEDS, MOST_SEEDS)
+            least = -(-FEWEST_SEEDS // step)
+            number = smallest(
+                lambda count: self.at(step * count, examples, truth) >= self.power, least, MOST_SEEDS // step
+            )
+            return None if number is None else step * number
 
         ends = [fewest(truth) for truth in self.extremes()] if self.known_from > 1 else [None, None]
         return Count(fewest(self.truth), ends[0], ends[1], MOST_SEEDS)

@@ -10,7 +10,7 @@ distribution. The variances over rows count as known: their thousands of degrees
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -30,13 +30,15 @@ STEPS = 128  # quantiles of the variance between seeds over which the power is a
 class Effects:
     """Variances of the effects on a difference: of a seed, of an example, and of one example at one seed.
 
-    `one_seed`: there is no variance between seeds; `example` is the whole variance of an example at this seed.
+    `one_seed`: there is no variance between seeds; `example` is the whole variance of an example at this seed. `within`
+    (in a cross-validation): the variance of a seed's mean that is due to the rows of its fold, see `in_folds`.
     """
 
     seed: float
     example: float
     rest: float
     one_seed: bool = False
+    within: float = 0.0
 
     def expected(self, seeds: int, examples: int) -> Components:
         """The sample variances expected for this number of seeds and examples."""
@@ -48,6 +50,18 @@ class Effects:
     def variance(self, seeds: int, examples: int) -> float:
         """Variance of the mean difference."""
         return self.seed / seeds + self.example / examples + self.rest / (seeds * examples)
+
+
+def in_folds(truth: Effects, folds: int, seeds: int, rows: int) -> tuple[Effects, int]:
+    """Variances and number of examples of a cross-validation of some rows, as `bench.stats.folds.variances` has them.
+
+    Each seed tests one of the folds, so that fewer seeds than folds test some of the rows only, and more seeds test
+    rows again. The variance between seeds is what is left of that of their means without the part of their rows.
+    """
+    tested = rows * min(seeds, folds) / folds
+    one = truth.example + truth.rest  # variance of a row at one seed
+    own = truth.example + truth.rest / max(1.0, seeds / folds)
+    return replace(truth, example=own, rest=0.0, within=one * folds / rows), max(2, round(tested * (1 - 1 / folds)))
 
 
 @dataclass(frozen=True)
@@ -65,7 +79,8 @@ def effects(result: Comparison, seed_factor: float = 1.0, row_factor: float = 1.
     if result.conditional:
         return Effects(0.0, example * row_factor, 0.0, one_seed=True)
     own_seed = max(seed * seed_factor - rest / result.examples, 0.0)
-    return Effects(own_seed, row_factor * max(example - rest / result.seeds, 0.0), row_factor * rest)
+    own_row, within = max(example - rest / result.seeds, 0.0), result.components.get("within", 0.0)
+    return Effects(own_seed, row_factor * own_row, row_factor * rest, within=row_factor * within)
 
 
 def extremes(result: Comparison) -> tuple[Effects, Effects]:
@@ -97,10 +112,11 @@ def quantiles(freedom: int) -> FloatArray:
 def reaches(truth: Effects, seeds: int, examples: int, family: int) -> tuple[FloatArray, FloatArray]:
     """(STEPS,) distances of an estimate from 0 and from a margin that exclude them, corrected over the family.
 
-    They vary with the sample variance between seeds.
+    They vary with the sample variance between seeds, which is never below 0.
     """
     one = truth.expected(seeds, examples)
-    spread = one._replace(seed=one.seed * (quantiles(seeds - 1) if seeds > 1 else np.ones(1)))
+    drawn = quantiles(seeds - 1) if seeds > 1 else np.ones(1)
+    spread = one._replace(seed=np.maximum((one.seed + truth.within) * drawn - truth.within, 0.0))
     tail = (1 - LEVEL) / 2 / family
     half = half_width(spread, seeds, examples, tail)
     return half, reach(half, examples, tail)
@@ -134,7 +150,7 @@ def detectable(result: Comparison, *, delta: float, family: int = 1) -> Detectab
         return high
 
     if not result.varies:  # variances of 0 are no estimate: less than the interval excludes cannot be seen
-        variances = Components(*map(np.asarray, result.components.values()))
+        variances = Components(*(np.asarray(result.components[name]) for name in Components._fields))
         least = width(variances, result.seeds, result.examples, (1 - LEVEL) / 2 / family)
         return Detectable(least, least, least)
     found = smallest(effects(result))

@@ -137,7 +137,8 @@ def designs_by_task(store: Path, baseline: str = Rules.baseline) -> dict[tuple[s
         ]
         if comparisons:
             key = tuple(str(section.spec[name]) for name in TABLE)
-            designs[(*key, str(len(designs)))] = design_of(comparisons, section.spec["sizes"]["test"])
+            rows = 0 if section.spec.get("cross_validation") else section.spec["sizes"]["test"]
+            designs[(*key, str(len(designs)))] = design_of(comparisons, rows)
     if not designs:
         raise UserError(
             f"{store} has no complete comparison with {baseline} on two or more seeds, so variances cannot be estimated"
@@ -146,7 +147,10 @@ def designs_by_task(store: Path, baseline: str = Rules.baseline) -> dict[tuple[s
 
 
 def design_of(comparisons: Sequence[Comparison], rows: int) -> Design:
-    """The fewest seeds of some comparisons, their examples of so many test rows, and the medians of their variances."""
+    """The fewest seeds of some comparisons, their examples of so many test rows, and the medians of their variances.
+
+    `rows`: 0 where an example is one.
+    """
     residual = median(one.components["interaction"] for one in comparisons)
     seed = median(max(one.components["seed"] - rest(one) / one.examples, 0.0) for one in comparisons)
     own = median(max(one.components["example"] - rest(one) / one.seeds, 0.0) for one in comparisons)

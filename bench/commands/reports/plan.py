@@ -20,6 +20,7 @@ from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.rules import Family, Rules, require_baseline
 from bench.planning import estimate
 from bench.planning.costs import measure
+from bench.seeds import seeds_option
 from bench.stats.calibration import Design
 from bench.stats.design import Question
 from bench.stats.needed import MOST_EXAMPLES
@@ -47,13 +48,18 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Prospect:
-    """The power of one section: what it is about, its test rows, and the question."""
+    """The power of one section: what it is about, its test rows or all rows of its folds, and the question."""
 
     title: str
     rows: int
     cells: int  # of one seed
     question: Question
     source: str  # where the variances come from
+
+    @property
+    def tested(self) -> str:
+        """`1,374 test rows`, `300 cross-validated real rows`."""
+        return plural(self.rows, self.question.unit)
 
 
 def plan_grid(request: Request, options: Options, wishes: Wishes, engine: Engine, say: Say) -> Path:
@@ -119,12 +125,6 @@ def trimmed(
     return [sentence, best]
 
 
-def seeds_option(seeds: Sequence[int]) -> str:
-    """The option that runs these seeds."""
-    first = [*seeds] == [*range(len(seeds))]
-    return f"--seeds {len(seeds)}" if first else f"--seed {','.join(map(str, seeds))}"
-
-
 def families_of(sections: Sequence[Mapping[str, Any]], rules: Rules) -> list[int]:
     """The number of comparisons that the verdicts of each section are corrected over."""
     sizes = [
@@ -139,7 +139,8 @@ def prospect(section: dict[str, Any], title: str, family: int, rules: Rules, wis
     design, source = variances(section, rules, wishes)
     truth = Effects(design.sd**2, design.example, design.residual)
     known = design.seeds if wishes.store is not None and wishes.seed_sd is None else 0
-    question = Question(wishes.effect / 100, wishes.power, family, rules.delta, truth, known)
+    folds = (section.get("cross_validation") or {}).get("folds", 0)
+    question = Question(wishes.effect / 100, wishes.power, family, rules.delta, truth, known, folds)
     return Prospect(title, section["sizes"]["test"], len(section["methods"]), question, source)
 
 
@@ -166,7 +167,7 @@ def variances(section: dict[str, Any], rules: Rules, wishes: Wishes) -> tuple[De
 
 
 def by_row(design: Design) -> Design:
-    """A design whose examples are test rows: those of a cluster, or of folds, say less than as many others."""
+    """A design whose examples are test rows: those of a cluster say less than as many others."""
     fewer = design.rows / design.examples if design.rows else 1.0
     return replace(design, total=design.total * fewer, examples=design.rows or design.examples)
 
@@ -207,12 +208,13 @@ def power_blocks(prospects: Sequence[Prospect], wishes: Wishes, kept: Expense, r
         rows = question.examples(seeds)
         total = truth.example + truth.rest
         lasting = 100 * truth.example / total if total else 0.0
-        enough = f"{rows:,} test rows would do" if rows else f"not even {MOST_EXAMPLES:,} test rows would do"
+        unit = question.unit
+        enough = f"{rows:,} {unit}s would do" if rows else f"not even {MOST_EXAMPLES:,} {unit}s would do"
         cells = f", at most {count.number * one.cells:,} cells" if count.number else ""
         blocks.append(
             f"**{escape(one.title)}**: to {find} true difference of {exact_points(wishes.effect / 100)} in "
             f"{100 * wishes.power:g} % of cases, in a family of {plural(question.family, 'comparison')} "
-            f"({first_step}), needs **{count.text} seeds** on {one.rows:,} test rows{cells}. "
+            f"({first_step}), needs **{count.text} seeds** on {one.tested}{cells}. "
             f"With {plural(seeds, 'seed')}: {needed_rows(seeds, enough)}. "
             f"Variances: {one.source}; variance of an example {total:.3f}, of which {lasting:.0f} % lasts over seeds."
         )
@@ -236,9 +238,9 @@ def write_plan(reports: Path, blocks: Sequence[str], prospects: Sequence[Prospec
     from bench.leaderboard.figures.style import render, styled
 
     numbers = list(range(2, 1 + max(30, seeds)))
-    lines = {f"{one.title}, {one.rows:,} test rows": one.question.curve(numbers, one.rows) for one in prospects}
+    lines = {f"{one.title}, {one.tested}": one.question.curve(numbers, one.rows) for one in prospects}
     bands = {
-        f"{one.title}, {one.rows:,} test rows": [
+        f"{one.title}, {one.tested}": [
             [one.question.at(number, one.rows, truth) for number in numbers] for truth in one.question.extremes()
         ]
         for one in prospects

@@ -73,16 +73,17 @@ def match(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Seque
         reason = reason or f"first look at {looks[0]} seeds"
     shared = shared[: counts[-1]] if counts else shared
     own = stacked(row, shared)
-    folded = bool((own < 0).any())
     a, b = (right(one, tuple(shared), test) for one in (row, base))
+    f1 = None if test.folds else macro_f1(row, base, tuple(shared), test)  # a fold is too small for one of its own
     return Match(
         compare(a, b),
-        None if folded else macro_f1(row, base, tuple(shared), test),  # a fold is too small for a macro-F1 of its own
+        f1,
         reason,
         tuple(looks),
         tuple(compare(a[:count], b[:count]) for count in counts),
-        rows=int((own >= 0).any(axis=0).sum()),
-        folded=folded,
+        rows=own.shape[1],
+        tested=int((own >= 0).any(axis=0).sum()),
+        folds=test.folds,
     )
 
 

@@ -107,7 +107,7 @@ def judge(one: Match, kind: str, part: Corrected, rules: Rules) -> Paired:
         p_corrected=math.nan if exploratory else part.p,
         family=kind,
         verdict=word,
-        needed=needed(one.accuracy, rules.delta, part.size, one.rows, folded=one.folded)
+        needed=needed(one.accuracy, rules.delta, part.size, one.rows, folds=one.folds)
         if word.word == "undecided"
         else None,
         size=part.size,

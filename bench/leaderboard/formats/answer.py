@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.leaderboard.advice import PLAIN, REAL_ONLY, uses_generated
 from bench.leaderboard.columns import gain, percent
+from bench.leaderboard.fold_seeds import more_seeds, unequal_folds
 from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.results import Advice, Against, Helps, Section
 from bench.stats.needed import Needed
@@ -42,7 +43,7 @@ def remedy(section: Section) -> str:
     if "so_far" in section.spec:
         return ""
     if len(section.spec["seeds"]) == 1:
-        return " `--seeds 5` trains more seeds; finished cells are kept."
+        return f" `{more_seeds(section.spec)}` trains more seeds; finished cells are kept."
     ways = list(larger(section.spec))
     return f" What may help: {'; '.join(ways)}." if ways else ""
 
@@ -50,8 +51,8 @@ def remedy(section: Section) -> str:
 def larger(spec: Mapping[str, Any]) -> Iterator[str]:
     """The options that use all rows that are there, or train more."""
     real, pool = (spec["sizes"].get(role, 0) for role in ("real", "pool"))
-    if folded := spec.get("cross_validation"):
-        yield f"another round of folds (`--seeds {len(spec['seeds']) + folded['folds']}`)"
+    if spec.get("cross_validation"):
+        yield f"{'whole repeats' if unequal_folds(spec) else 'another repeat'} of the folds (`{more_seeds(spec)}`)"
     elif real < pool:
         own = f'`[real={pool}]` after the task in `--tasks`, or `--tasks "files[real={pool}]"` with `--generated`'
         named = f'`--tasks "{escape(spec["task"])}[real={pool}]"`'

@@ -8,6 +8,7 @@ from scipy.special import stdtrit
 
 from bench.leaderboard.columns import percent
 from bench.leaderboard.compare.far_rows import POINTS, SDS
+from bench.leaderboard.fold_seeds import more_seeds
 from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.read.scores import FEWEST_PER_CLASS
 from bench.leaderboard.results import Far, Section
@@ -34,7 +35,8 @@ def two_seeds(section: Section) -> Iterator[str]:
     yield (
         "**Two seeds say almost nothing about new seeds:** two numbers are all that is known of their variance. A 95 % "
         f"interval reaches {half[2]} standard errors to each side (with 3, 5 and 10 seeds {half[3]}, {half[5]} and "
-        f"{half[10]}), and farther for a family.{empty} `--seeds 5` adds seeds; finished cells are kept."
+        f"{half[10]}), and farther for a family.{empty} `{more_seeds(section.spec)}` adds "
+        "seeds; finished cells are kept."
     )
 
 

@@ -217,10 +217,12 @@ def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:
 
 
 def counted(match: Match | None, result: Comparison) -> str:
-    """`320 in 80 clusters`: the test rows of a comparison, and what stands for them in its variances."""
+    """`320 in 80 clusters`: the test rows of a comparison, and what stands for them; the tested rows of all folds."""
     if match is None or match.rows == result.examples:
         return f"{result.examples:,}"
-    return f"{match.rows:,} in " + ("folds, one per seed" if match.folded else plural(result.examples, "cluster"))
+    if match.folds:
+        return f"{match.tested:,} of {plural(match.rows, 'real row')}, a fold per seed"
+    return f"{match.rows:,} in {plural(result.examples, 'cluster')}"
 
 
 def image(figure: FigureFiles) -> dict[str, str]:

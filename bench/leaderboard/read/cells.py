@@ -69,7 +69,7 @@ class Reader:
         self.rows: Examples | None = None
         if folded is not None:
             ids, labels = (np.array(folded[name], dtype=np.int64) for name in ("ids", "labels"))
-            self.rows = Examples(ids, labels, folded["classes"])
+            self.rows = Examples(ids, labels, folded["classes"], folds=folded["folds"])
         self.cost = functools.cache(lambda need: read_cost(store / need))  # many cells need the same checkers
 
     def read(self, name: str, needs: list[str]) -> Cell | Absent:

@@ -53,13 +53,15 @@ MANY, PART = 1_000, 250  # number of new cells from which several processes scor
 class Examples:
     """The test rows of a section, shared by all its cells: ids and labels (N,).
 
-    `clusters`: (N,) 0 to M - 1, the cluster of each row; None where each row is independent of the others.
+    `clusters`: (N,) 0 to M - 1, the cluster of each row; None where each row is independent of the others. `folds`:
+    those of a cross-validation, of which each seed tests one; 0: each seed tests all rows.
     """
 
     ids: IntArray
     labels: IntArray
     classes: int
     clusters: IntArray | None = None
+    folds: int = 0
 
     def right(self, predictions: IntArray) -> FloatArray:
         """Scores (..., M) of predicted classes (..., N) by cluster, see `bench.stats.crossed.correct`."""

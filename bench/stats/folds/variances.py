@@ -68,6 +68,15 @@ def fold_variances(scores: FloatArray) -> tuple[FloatArray, FloatArray, FloatArr
     return np.maximum(seed, 0.0), row, interaction
 
 
+def of_folds(scores: FloatArray) -> dict[str, float]:
+    """`within`, the variance of a seed's mean that is due to its rows, of a difference (J, N); empty without folds."""
+    if not partial(scores):
+        return {}
+    count = (~np.isnan(scores)).sum(axis=1)
+    squares = np.nansum((scores - np.nanmean(scores, axis=1, keepdims=True)) ** 2, axis=1)
+    return {"within": float((squares / (count * np.maximum(count - 1, 1))).mean())}
+
+
 def overlap(folds: int) -> float:
     """The ratio of test to training rows, by which the variance of a mean over splits is larger; 0 for no folds."""
     return 1 / (folds - 1) if folds else 0.0

@@ -11,17 +11,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.commands.reports.calibrate import designs_by_task
+from bench.commands.reports.plan import by_row
 from bench.errors import UserError
 from bench.jobs import CellJob
 from bench.leaderboard import write_report
 from bench.leaderboard.build import build
 from bench.leaderboard.compare.all_pairs import compare_pairs
+from bench.leaderboard.compare.families import alone, judge
+from bench.leaderboard.formats.to_html import counted
 from bench.leaderboard.informative import beats_majority, mean_correct
 from bench.leaderboard.read.cells import Cell, Reader
 from bench.leaderboard.read.scores import Examples, Scores
 from bench.leaderboard.rules import USUAL
 from bench.planning.describe import describe
 from bench.planning.plan import Plan
+from bench.stats.needed import needed
+from bench.store.manifest import first_seeds, save
 
 Run = Callable[..., Plan]
 ROWS = 50
@@ -57,7 +63,7 @@ def test_each_row_is_tested_by_a_model_that_was_not_taught_it(plan: Plan, tmp_pa
     assert section.test is not None
     assert len(section.test.ids) == ROWS
     for one in (row.paired for row in section.rows if row.paired and row.label != "ce"):
-        assert one.match.folded
+        assert (one.match.rows, one.match.tested, one.match.folds) == (ROWS, ROWS, 5)
         assert one.accuracy.examples / one.match.rows == pytest.approx(0.8, abs=0.01)
     right = {}
     for row in section.rows:
@@ -86,6 +92,11 @@ def test_each_row_is_tested_by_a_model_that_was_not_taught_it(plan: Plan, tmp_pa
     assert "Nadeau" in text
     assert json.loads((tmp_path / "reports" / "leaderboard.json").read_text())
 
+    save(manifest, plan.root)
+    (design,) = designs_by_task(plan.root).values()
+    assert design.examples == 40
+    assert by_row(design) == design, "a plan takes off the rows of a fold itself"
+
 
 def test_a_cell_that_tests_other_rows_is_refused(plan: Plan) -> None:
     (section,) = describe(plan, "command")["sections"]
@@ -98,3 +109,17 @@ def test_a_cell_that_tests_other_rows_is_refused(plan: Plan) -> None:
         for name in section["methods"][0]["cells"].values():
             with pytest.raises(UserError, match="its test rows are not those"):
                 reader.read(name, [])
+
+
+def test_what_would_settle_it_counts_all_real_rows(plan: Plan) -> None:
+    """Two seeds test two of five folds: 20 of the 50 rows. The rows that are needed were counted as tested ones."""
+    (section,) = build(first_seeds(describe(plan, "command"), 2), plan.root).sections
+    paired = next(row.paired for row in section.rows if row.label == "real-only")
+    assert paired is not None
+    assert paired.match is not None
+    assert paired.accuracy is not None
+    assert (paired.match.rows, paired.match.tested, paired.accuracy.examples) == (ROWS, 20, 16)
+    assert counted(paired.match, paired.accuracy) == "20 of 50 real rows, a fold per seed"
+    judged = judge(paired.match, "alone", alone(paired.match, USUAL), USUAL)
+    assert judged.verdict.word == "undecided"
+    assert judged.needed == needed(paired.accuracy, USUAL.delta, 1, ROWS, folds=5)

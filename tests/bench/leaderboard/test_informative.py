@@ -77,14 +77,14 @@ def test_the_banner_names_what_may_help(tmp_path, options, ways):
     assert banner.endswith(f"Methods are in alphabetical order.{ways}")
 
 
-def test_more_rounds_of_folds_may_help():
+def test_more_repeats_of_folds_may_help():
     spec = {
         "preset": "full",
         "seeds": [0, 1, 2, 3, 4],
         "cross_validation": {"folds": 5},
         "sizes": {"real": 80, "pool": 100},
     }
-    assert list(larger(spec)) == ["another round of folds (`--seeds 10`)"]
+    assert list(larger(spec)) == ["another repeat of the folds (`--seeds 10`)"]
 
 
 def test_a_constant_guess_is_beaten_as_scipy_says(tmp_path):

@@ -41,6 +41,7 @@ def test_components_are_those_of_the_docstring(repeats: int) -> None:
     assert float(found.example) == pytest.approx(np.var(of_row, ddof=1))
     assert float(found.interaction) == 0
     result = compare(scores, np.zeros_like(scores) * scores)
+    assert result.components["within"] == pytest.approx(np.mean(within))
     excess = (float(found.seed) + 1 / (6 * rows**2)) / seeds
     half = math.hypot(
         t.ppf(0.975, seeds - 1) * math.sqrt(excess), t.ppf(0.975, rows - 1) * math.sqrt(float(found.example) / rows)

@@ -1,6 +1,7 @@
 """The numbers that would settle a comparison do so with 80 % power, and are the smallest that do."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from bench.stats.calibration import Design, draw
 from bench.stats.crossed import compare
 from bench.stats.needed import Count, needed, smallest
-from bench.stats.power import effects, power
+from bench.stats.power import Effects, effects, in_folds, power
 from tests.bench.stats.test_conditional import random_correct
 from tests.bench.stats.test_power import as_estimated, share_better
 
@@ -87,13 +88,28 @@ def test_a_difference_of_zero_can_become_equivalent():
     assert shares[0] < 0.8 <= shares[1]
 
 
-def test_folds_count_real_rows():
-    """Four of five rows count as examples: those that a fold trains on."""
-    result = with_difference(Design(5, 360, 0.0), 0.03)
-    plain, folded = needed(result, 0.01, 8), needed(result, 0.01, 8, 450, folded=True)
-    assert folded.examples.number == int(np.ceil(plain.examples.number / 0.8))
-    assert (plain.unit, folded.unit) == ("test row", "cross-validated real row")
-    assert folded.seeds == plain.seeds
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_folds_need_real_rows_and_whole_repeats(seeds):
+    """Two of five folds test 120 of 300 real rows; the rows that are needed were counted as tested ones."""
+    truth, rows, difference = Effects(0.0004, 0.1, 0.0), 300, 0.07
+    known, examples = in_folds(truth, 5, seeds, rows)
+    assert examples == {2: 96, 3: 144, 5: 240}[seeds]
+    values = {"seed": known.seed, "example": known.example, "interaction": 0.0, "within": known.within}
+    result = SimpleNamespace(
+        seeds=seeds, examples=examples, conditional=False, components=values, difference=difference, varies=True
+    )
+    found = needed(result, 0.01, 1, rows, folds=5)
+    assert found.unit == "cross-validated real row"
+
+    def at(count, real):
+        parts, examples = in_folds(truth, 5, count, real)
+        return power(parts, count, examples, difference, delta=0.01)
+
+    number, real = found.seeds.number, found.examples.number
+    assert number % 5 == 0
+    assert at(number, rows) >= 0.8 > at(number - 5, rows)
+    assert real is None or at(seeds, real) >= 0.8 > at(seeds, real - 1)
+    assert (real is None) == (seeds == 2)
 
 
 def test_text():

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from bench.commands.reports.plan import Wishes, by_row, plan_grid, seeds_option, variances
+from bench.commands.reports.plan import Wishes, by_row, plan_grid, variances
 from bench.config.request import make_request
 from bench.errors import UserError
 from bench.execution.engines.local import Local
@@ -18,7 +20,10 @@ from bench.execution.grid import Options
 from bench.leaderboard import Correction, Family, Rules
 from bench.planning.costs import Measured
 from bench.planning.estimate import budget_seconds
+from bench.seeds import seeds_option
 from bench.stats.calibration import Design
+from bench.stats.design import Question
+from bench.stats.power import Effects
 from bench.store.files import write_json
 from tests.bench.leaderboard.fake_store import FakeStore
 
@@ -182,3 +187,22 @@ def test_the_command_and_the_estimate_of_a_run(bench: Command, tmp_path: Path) -
     bad = bench("plan", "--budget", "soon", tiny=True)
     assert bad.returncode == 2
     assert bad.stderr == "error: --budget 'soon' is no time; write it as 90s, 10m (or 10min), 8h or 2d\n"
+
+
+def test_folds_are_planned_as_they_are_run(plan: Callable[..., Any], tmp_path: Path) -> None:
+    """Each seed tests one fold. The plan took all real rows as the test of each seed."""
+    files = {}
+    for role in ("generated", "real"):
+        rows = [(f"{role} {label} {i}", label) for i in range(50) for label in ("bad", "good")]
+        pd.DataFrame(rows, columns=["text", "label"]).to_csv(tmp_path / f"{role}.csv", index=False)
+        files[role] = str(tmp_path / f"{role}.csv")
+    text, lines = plan(seeds=5, effect=20, seed_sd=1, **files)
+    found = re.search(r"needs \*\*(\d+) seeds\*\* on 100 cross-validated real rows", text)
+    assert found is not None
+    assert int(found[1]) % 5 == 0
+    assert re.search(r"With 5 seeds: [\d,]+ cross-validated real rows would do\.", text)
+    table = next(line for line in lines if line.startswith("| seeds"))
+    powers = {int(row.split("|")[1]): int(row.split("|")[2]) for row in table.splitlines()[2:]}
+    asked = Question(0.2, 0.8, 2, 0.01, Effects(0.01**2, 0.045, 0.105), folds=5)
+    assert powers[5] == round(100 * asked.at(5, 100))
+    assert powers[5] < round(100 * replace(asked, folds=0).at(5, 100))
