@@ -31,7 +31,7 @@ test-all: setup-dev
 
 # The lowest versions that pyproject.toml promises, with torch of constraints.txt, in a virtual environment of their own.
 LOWEST := .venv-lowest
-LOWEST_TESTS := tests/tasks tests/bench/config tests/bench/store tests/bench/planning tests/bench/training
+LOWEST_TESTS := tests/tasks tests/bench/config tests/bench/store tests/bench/planning tests/bench/training tests/bench/leaderboard/test_figures.py
 test-lowest:
 	$(PYTHON) -m venv $(LOWEST)
 	$(PYTHON) -m tests.lowest > $(LOWEST)/lowest.txt
