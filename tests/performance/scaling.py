@@ -75,7 +75,7 @@ def measure(
             "A BERT of two blocks of width 32 with random weights, `ce` and `focal`, eight updates of eight rows: most "
             "of the time is scheduling, storing and reporting. Whole commands, start-up included.",
             page.table(
-                ["", "seconds", "processor seconds", "largest worker, MiB", "all other processes, MiB"],
+                ["", "seconds", "processor seconds", "largest worker, MiB", "sum of each other process's largest, MiB"],
                 [
                     [name, f"{r.wall:.1f}", f"{r.cpu:.1f}", f"{r.worker / 2**20:.0f}", f"{r.others / 2**20:.0f}"]
                     for name, r in series
