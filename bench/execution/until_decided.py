@@ -131,8 +131,14 @@ def tables_of(request: Request, options: Options) -> dict[tuple[str, ...], Table
     tables: dict[tuple[str, ...], Table] = {}
     for encoder in request.encoders:
         for section in sections_of(replace(request, encoders=(encoder,)), plan):
-            own = replace(request, tasks=(section.task,), encoders=(encoder,), protocols=(section.protocol,))
-            own = replace(own, methods=section.request.methods, left_out=section.request.left_out)
+            own = replace(
+                request,
+                tasks=(section.task,),
+                encoders=(encoder,),
+                protocols=(section.protocol,),
+                methods=section.request.methods,
+                left_out=section.request.left_out,
+            )
             key = (section.task.label, section.protocol.label, section.data.source, section.checkpoint.hash)
             tables.setdefault(key, Table(own))
     return tables

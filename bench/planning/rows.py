@@ -62,7 +62,7 @@ class SectionRows:
     def draw(self, seed: int) -> dict[str, RoleRows]:
         """Draw the roles of a seed."""
         data = self.stressed(seed)
-        real = self.real_of(seed)
+        real = data.real(self.seed_of("real", seed))
         division = self.division(seed, real)
         small = self.small_role(real)
         # Scored rows get no labels: before noise theirs are the true ones, which a worker must not hold.

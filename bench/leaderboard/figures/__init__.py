@@ -109,14 +109,14 @@ def begin_to_draw(
     draws; by default this process does, or a pool of its own that is done when this returns.
     """
     drawn, here = Drawn(earlier), Here()
+    given = processes or here
     keys = [key_of(section, report.rules.delta) for section in report.sections]
-    key = key_of_all(keys, report.rules)
-    calls: list[tuple[Callable[..., list[FigureFiles]], Any]] = [(overviews, (report, key, drawn.files(key)))]
+    whole = key_of_all(keys, report.rules)
+    calls: list[tuple[Callable[..., list[FigureFiles]], Any]] = [(overviews, (report, whole, drawn.files(whole)))]
     for place, (section, slug, key) in enumerate(zip(report.sections, slugs(report), keys, strict=True)):
         calls.append((of_section, (section, place, slug, report.rules.delta, key, drawn.files(key))))
     new = sum(arguments[-1] is None for _, arguments in calls[1:])
-    alone = processes is None or isinstance(processes, Here)
-    with pool(new) if alone and new >= MANY else contextlib.nullcontext(processes or here) as executor:
+    with pool(new) if isinstance(given, Here) and new >= MANY else contextlib.nullcontext(given) as executor:
         futures = [(executor if one[-1] is None else here).submit(call, *one) for call, one in calls]
     return lambda: tuple(itertools.chain.from_iterable(future.result() for future in futures))
 
