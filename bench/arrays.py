@@ -11,3 +11,6 @@ Array = np.ndarray[Any, Any]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+# Of one thing, or (...) of several.
+Value = float | FloatArray
+Whole = int | IntArray

@@ -28,7 +28,7 @@ def write_report(
     Raises UserError where a cell's files contradict each other, or its test rows are not those of its section.
     """
     from bench.leaderboard.build import build
-    from bench.leaderboard.figures import FOLDER
+    from bench.leaderboard.figures import FOLDER, Drawing
     from bench.leaderboard.figures.reuse import Drawn
     from bench.leaderboard.formats import holds_figures, render
     from bench.processes import pool_of_cells
@@ -36,8 +36,9 @@ def write_report(
 
     figures = figures and holds_figures(manifest)
     with pool_of_cells(cell_count(manifest) if figures else 0) as processes:
-        report = build(manifest, store, rules)
-        contents = render(report, figures=figures, earlier=reports / FOLDER, processes=processes)
+        drawing = Drawing(manifest["sections"], rules, reports / FOLDER, processes) if figures else None
+        report = build(manifest, store, rules, drawing.add if drawing else None)
+        contents = render(report, figures=figures, drawing=drawing)
     formats = manifest.get("formats", ("md",))
     left = Drawn(reports / FOLDER).unchanged() if figures and "md" in formats else set()
     for path, content in contents.items():

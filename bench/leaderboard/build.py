@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from bench.leaderboard.read.clusters import with_clusters
 from bench.leaderboard.read.provenance import provenance
 from bench.leaderboard.read.scores import Examples, Scores, open_scores
 from bench.leaderboard.results import Costs, Paired, Pairs, Quality, Report, Row, Section
-from bench.leaderboard.rules import USUAL, Rules
+from bench.leaderboard.rules import USUAL, Family, Rules
 from bench.stats.folds.variances import overlap
 from bench.stats.interval import t_interval
 from bench.stats.metrics import METRICS
@@ -45,18 +45,34 @@ FEWEST_SEEDS = 2  # whole seeds of an unfinished run from which there are verdic
 COST_REFERENCE = "ce"  # passes are shown as multiples of what this method needs
 
 
-def build(manifest: Mapping[str, Any], store: Path, rules: Rules = USUAL) -> Report:
-    """Read every cell of a manifest and compare the methods of each section with the baseline."""
+def build(
+    manifest: Mapping[str, Any],
+    store: Path,
+    rules: Rules = USUAL,
+    ready: Callable[[Section], None] | None = None,
+) -> Report:
+    """Read every cell of a manifest and compare the methods of each section with the baseline.
+
+    `ready`: called with each section as soon as its verdicts are final, before far seeds and advice are added.
+    """
     specs = [with_notes(spec, store) for spec in manifest["sections"]]
+    compared = []
     with open_scores() as scores:
         names = (name for spec in specs for method in spec["methods"] for name in method["cells"].values())
         scores.compute(os.path.join(store, name) for name in names)
-        sections = tuple(
-            replace(build_section(spec, store, scores, rules), axes=differing_axes(spec, specs)) for spec in specs
-        )
-    sections = with_advice(with_far(over_report(sections, rules), rules), rules)
+        for section in judged(specs, store, scores, rules):
+            compared.append(section)
+            if ready:
+                ready(section)
+    sections = with_advice(with_far(compared, rules), rules)
     environments = [cell.environment for section in sections for row in section.rows for cell in row.cells.values()]
     return Report(manifest, sections, provenance(environments), rules)
+
+
+def judged(specs: Sequence[Spec], store: Path, scores: Scores, rules: Rules) -> Iterator[Section]:
+    """The sections with their final verdicts; those that are corrected over the report come when all are compared."""
+    sections = (replace(build_section(spec, store, scores, rules), axes=differing_axes(spec, specs)) for spec in specs)
+    yield from over_report([*sections], rules) if rules.family is Family.REPORT else sections
 
 
 def with_advice(sections: Sequence[Section], rules: Rules) -> tuple[Section, ...]:

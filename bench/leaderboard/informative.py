@@ -19,7 +19,7 @@ from bench.config.settings import PRESETS
 from bench.leaderboard.compare.baseline import stacked
 from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.results import Row
-from bench.stats.crossed import by_cluster, compare, correct
+from bench.stats.crossed import by_cluster, compared, correct, moments
 from bench.stats.multiple import holm
 from bench.stats.power import Detectable
 from bench.stats.verdict import ALPHA
@@ -107,7 +107,8 @@ def mean_correct(row: Row, test: Examples) -> FloatArray:
 def above(rows: Sequence[Row], scores: Sequence[FloatArray], guess: FloatArray) -> frozenset[str]:
     """The labels of the rows whose scores (M,) by cluster have a mean significantly above that of `guess` (M,)."""
     tested = [~np.isnan(score) for score in scores]
-    results = [compare(score[None, known], guess[None, known]) for score, known in zip(scores, tested, strict=True)]
+    pairs = [(score[None, known], guess[None, known]) for score, known in zip(scores, tested, strict=True)]
+    results = compared([moments(*pair) for pair in pairs])
     corrected = holm([one.p for one in results])
     return frozenset(
         row.label for row, one, p in zip(rows, results, corrected, strict=True) if one.difference > 0 and p < ALPHA

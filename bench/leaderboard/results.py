@@ -6,7 +6,7 @@ A `Report` has sections, a `Section` has a `Row` per method, and a row has the m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -19,7 +19,7 @@ from bench.leaderboard.read.provenance import Provenance
 from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.rules import Rules
 from bench.stats.crossed import Comparison
-from bench.stats.equivalence import equivalence, non_inferior
+from bench.stats.equivalence import non_inferior
 from bench.stats.interval import Interval
 from bench.stats.looks import over_looks, shares
 from bench.stats.needed import Needed
@@ -200,25 +200,29 @@ class Match:
 
         NaN without a difference or where a verdict is withheld.
         """
-        return self._over_looks(lambda result: result.p)
-
-    def p_equivalent(self, delta: float) -> float:
-        """p-value of equivalence within +-delta; like `p`."""
-        return self._over_looks(lambda result: equivalence(result, delta))
+        return self.over_looks([result.p for result in self.read])
 
     def p_non_inferior(self, margin: float) -> float:
         """p-value of the null that accuracy is worse by `margin` or more; like `p`."""
-        return self._over_looks(lambda result: non_inferior(result, margin))
+        return self.over_looks([non_inferior(result, margin) for result in self.read])
+
+    @property
+    def read(self) -> tuple[Comparison, ...]:
+        """The differences that the verdict reads: those at the looks so far, or the one; none if it is withheld."""
+        if self.accuracy is None or self.withheld:
+            return ()
+        return self.at_looks if self.looks else (self.accuracy,)
+
+    def over_looks(self, p: Sequence[float]) -> float:
+        """The p-value of a match from those of what the verdict reads; NaN if it reads nothing."""
+        if not p:
+            return math.nan
+        return over_looks(p, self.looks) if self.looks else p[0]
 
     @property
     def share(self) -> float:
         """The share of the 5 % that the last look may use; 1 if verdicts are read once."""
         return float(shares(self.looks)[len(self.at_looks) - 1]) if self.looks else 1.0
-
-    def _over_looks(self, p: Callable[[Comparison], float]) -> float:
-        if self.accuracy is None or self.withheld:
-            return math.nan
-        return over_looks([p(one) for one in self.at_looks], self.looks) if self.looks else p(self.accuracy)
 
 
 @dataclass(frozen=True)

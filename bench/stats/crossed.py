@@ -48,20 +48,17 @@ variance over seeds, s2_example/N the jackknife variance over examples, and for 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import stdtridf, stdtrit
 
-from bench.arrays import FloatArray, IntArray
+from bench.arrays import BoolArray, FloatArray, IntArray, Value, Whole
 from bench.stats.folds.variances import effective_shape, fold_variances, mean_of, of_folds, partial
-from bench.stats.interval import LEVEL
+from bench.stats.interval import LEVEL, level_of
 from bench.stats.metrics import confusion, macro_f1_of, ratio
-
-LEAST = 1e-300  # level, the smallest p-value
-TOLERANCE, STEPS, FAR = 1e-14, 40, 1e3  # of the search for a level; FAR: more than any logarithm of two numbers' ratio
 
 
 class Components(NamedTuple):
@@ -117,73 +114,38 @@ def components(scores: FloatArray) -> Components:
     return Components(s2_seed, s2_example, np.asarray(residual / ((seeds - 1) * (examples - 1))))
 
 
-def terms(variances: Components, seeds: int, examples: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """A, B and the smallest variance allowed, as in the docstring of this module."""
-    if seeds == 1:
-        return np.zeros_like(variances.example), variances.example / examples, variances.example / examples
-    residual = variances.interaction / (seeds * examples)
-    floor = np.maximum(variances.example / examples, residual)
-    return (
-        (variances.seed + rounding(examples)) / seeds,
-        np.maximum(variances.example / examples - residual, 0.0),
-        floor,
-    )
+def terms(variances: Components, seeds: Whole, examples: Whole) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """A, B and the smallest variance allowed (...), as in the docstring of this module; A is 0 for one seed."""
+    several, mean = np.greater(seeds, 1), variances.example / examples
+    residual = np.where(several, variances.interaction, 0.0) / np.multiply(seeds, examples)
+    by_seed = np.where(several, variances.seed + rounding(examples), 0.0) / seeds
+    return by_seed, np.maximum(mean - residual, 0.0), np.maximum(mean, residual)
 
 
-def rounding(examples: int) -> float:
+def rounding(examples: Whole) -> Value:
     """The variance of a difference of two accuracies that is due to rounding: both are counts over the examples."""
     return 1 / (6 * examples**2)
 
 
-def half_width(variances: Components, seeds: int, examples: int, tail: float | FloatArray) -> FloatArray:
-    """h with quantiles that leave the probability `tail` above them (0.025 for a 95 % interval)."""
+def half_width(variances: Components, seeds: Whole, examples: Whole, tail: Value) -> FloatArray:
+    """h (...) with quantiles that leave the probability `tail` above them (0.025 for a 95 % interval)."""
     return half_widths(variances, seeds, examples)(tail)
 
 
-def half_widths(variances: Components, seeds: int, examples: int) -> Callable[[float | FloatArray], FloatArray]:
+def half_widths(variances: Components, seeds: Whole, examples: Whole) -> Callable[[Value], FloatArray]:
     """`half_width` by `tail`; what does not depend on it is computed once."""
     by_seed, by_example, floor = terms(variances, seeds, examples)
+    of_seeds, of_examples, several = np.maximum(np.subtract(seeds, 1), 1), examples - 1, np.greater(seeds, 1)
 
-    def half(tail: float | FloatArray) -> FloatArray:
-        square_n = stdtrit(examples - 1, tail) ** 2
-        square_s = stdtrit(seeds - 1, tail) ** 2 if seeds > 1 else 0.0
-        return np.sqrt(np.maximum(square_s * by_seed + square_n * by_example, square_n * floor))
+    def half(tail: Value) -> FloatArray:
+        square_n = stdtrit(of_examples, tail) ** 2
+        square_s = np.where(several, stdtrit(of_seeds, tail) ** 2, 0.0)
+        return np.asarray(np.sqrt(np.maximum(square_s * by_seed + square_n * by_example, square_n * floor)))
 
     return half
 
 
-def level_of(distance: FloatArray, half: Callable[[FloatArray], FloatArray]) -> FloatArray:
-    """The level (...) at which an interval just reaches a distance; `half` gives its half-width at a tail, level/2.
-
-    By false position (Anderson and Bjorck, 1973, BIT 13, 253-264) on the logarithm of the half-width as a function of
-    w = log(-log level). Its slope is above 1/2, so a step of twice what is missing leads beyond the level.
-    """
-    most = math.log(-math.log(LEAST))
-
-    def excess(w: FloatArray) -> FloatArray:
-        missing = np.log(half(np.exp(-np.exp(w)) / 2)) - goal
-        return np.asarray(np.maximum(np.fmin(missing, FAR), -FAR))  # fmin takes NaN for FAR
-
-    with np.errstate(all="ignore"):
-        goal = np.log(distance)
-        a = np.full(distance.shape, math.log(-math.log(1 - LEVEL)))
-        at_a = excess(a)
-        b = np.minimum(a - 2 * at_a, most)
-        at_b = excess(b)
-        beyond = (b == most) & (at_b < 0)
-        for _ in range(STEPS):
-            wrong = ~beyond & (np.abs(at_b) * np.minimum(np.exp(b), 1) > TOLERANCE)
-            if not wrong.any():
-                break
-            c = np.where(wrong, b - at_b * (b - a) / (at_b - at_a), b)
-            at_c = excess(c)
-            passed, rest = at_c * at_b < 0, 1 - at_c / at_b
-            a, at_a = np.where(passed, b, a), np.where(passed, at_b, np.where(rest > 0, rest, 0.5) * at_a)
-            b, at_b = c, at_c
-        return np.where(beyond, LEAST, np.exp(-np.exp(b)))
-
-
-def p_values(difference: FloatArray, variances: Components, seeds: int, examples: int) -> FloatArray:
+def p_values(difference: FloatArray, variances: Components, seeds: Whole, examples: Whole) -> FloatArray:
     """Two-sided p-values (...): the levels at which the intervals just reach zero."""
     size = np.abs(difference)
     p = level_of(size, half_widths(variances, seeds, examples))
@@ -192,32 +154,44 @@ def p_values(difference: FloatArray, variances: Components, seeds: int, examples
 
 def interval(result: Comparison, tail: float) -> tuple[float, float]:
     """The ends of the interval of a comparison that leaves the probability `tail` on each side."""
-    variances = Components(*(np.asarray(result.components[name]) for name in Components._fields))
-    half = width(variances, result.seeds, result.examples, tail)
+    half = float(width(variances_of([result]), result.seeds, result.examples, tail)[0])
     return result.difference - half, result.difference + half
 
 
-def width(variances: Components, seeds: int, examples: int, tail: float) -> float:
-    """The half-width of one interval.
+def variances_of(results: Sequence[Comparison]) -> Components:
+    """The sample variances (K,) of K comparisons."""
+    return Components(*(np.array([one.components[name] for one in results]) for name in Components._fields))
+
+
+def numbers(of: Sequence[Comparison | Moments]) -> tuple[IntArray, IntArray]:
+    """The numbers of seeds and of examples (K,) of K comparisons."""
+    return np.array([one.seeds for one in of]), np.array([one.examples for one in of])
+
+
+def varying(variances: Components) -> BoolArray:
+    """Whether differences vary over test rows or seeds."""
+    return np.greater(variances.example, 0.0) | np.greater(variances.seed, 0.0)
+
+
+def width(variances: Components, seeds: Whole, examples: Whole, tail: Value) -> FloatArray:
+    """The half-widths (...) of intervals.
 
     Where nothing varies, a width of 0 would be certainty about rows that were not seen; see `equivalence`.
     """
-    if variances.example > 0.0 or variances.seed > 0.0:
-        return float(half_width(variances, seeds, examples, tail))
-    return float(stdtrit(examples - 1, tail) ** 2 / examples)
+    unseen = stdtrit(examples - 1, tail) ** 2 / examples
+    return np.where(varying(variances), half_width(variances, seeds, examples, tail), unseen)
 
 
-def once_more(difference: float, variances: Components, seeds: int, examples: int) -> float:
-    """`effect` of a `Comparison`.
+def once_more(difference: FloatArray, variances: Components, seeds: IntArray, examples: IntArray) -> FloatArray:
+    """`effect` of comparisons (...).
 
     The mean difference of one new seed on N new examples has the variance var(a) + (var(b) + var(e))/N, of which
     s2_seed + (s2_example - s2_interaction/S)/N is an unbiased estimate.
     """
-    if seeds == 1:
-        return math.nan
-    own = max(float(variances.example - variances.interaction / seeds), 0.0)
-    sd = math.sqrt(float(variances.seed) + own / examples)
-    return difference / sd if sd > 0.0 else math.nan
+    own = np.maximum(variances.example - variances.interaction / seeds, 0.0)
+    sd = np.sqrt(variances.seed + own / examples)
+    known = (seeds > 1) & (sd > 0.0)
+    return np.where(known, difference / np.where(known, sd, 1.0), math.nan)
 
 
 def compare(a: FloatArray, b: FloatArray) -> Comparison:
@@ -227,33 +201,50 @@ def compare(a: FloatArray, b: FloatArray) -> Comparison:
     Methods with the same scores have difference 0 and p = 1. Raises ValueError for fewer than two examples or shapes
     that do not match.
     """
+    return compared([moments(a, b)])[0]
+
+
+class Moments(NamedTuple):
+    """What a comparison needs of the differences (S, N) of two methods: mean, sample variances, numbers, `of_folds`."""
+
+    difference: float
+    variances: Components
+    seeds: int
+    examples: int
+    folds: dict[str, float]
+
+
+def moments(a: FloatArray, b: FloatArray) -> Moments:
+    """The moments of the differences of per-example scores (S, N) of two methods; see `compare`."""
     if a.shape != b.shape or a.ndim != 2:
         raise ValueError(f"scores must be two arrays (seeds, examples) of one shape, got {a.shape} and {b.shape}")
     seeds, examples = a.shape
     if seeds < 1 or examples < 2:
         raise ValueError(f"a comparison needs a seed and two examples, got {seeds} and {examples}")
     scores = np.asarray(a, np.float64) - np.asarray(b, np.float64)
-    variances = components(scores)
-    seeds, examples = effective_shape(scores)
-    difference = float(mean_of(scores, (0, 1)))
-    by_seed, by_example, floor = terms(variances, seeds, examples)
-    varies = bool(variances.example > 0.0) or bool(variances.seed > 0.0)
-    se = math.sqrt(max(float(by_seed + by_example), float(floor))) if varies else 0.0
+    mean = float(mean_of(scores, (0, 1)))
+    return Moments(mean, components(scores), *effective_shape(scores), of_folds(scores))
+
+
+def compared(of: Sequence[Moments]) -> list[Comparison]:
+    """The comparisons of several pairs of methods: `compare` of each, in one pass over arrays."""
+    if not of:
+        return []
+    difference = np.array([one.difference for one in of])
+    seeds, examples = numbers(of)
+    variances = Components(*map(np.array, zip(*(one.variances for one in of), strict=True)))
     tail = (1 - LEVEL) / 2
-    half = width(variances, seeds, examples, tail)
-    return Comparison(
-        difference=difference,
-        low=difference - half,
-        high=difference + half,
-        p=float(p_values(np.asarray(difference), variances, seeds, examples)),
-        df=float(stdtridf(1 - tail, half / se)) if se > 0 else math.nan,
-        se=se,
-        seeds=seeds,
-        examples=examples,
-        conditional=seeds == 1,
-        components={name: float(value) for name, value in variances._asdict().items()} | of_folds(scores),
-        effect=once_more(difference, variances, seeds, examples),
-    )
+    by_seed, by_example, floor = terms(variances, seeds, examples)
+    se = np.where(varying(variances), np.sqrt(np.maximum(by_seed + by_example, floor)), 0.0)
+    half, known = width(variances, seeds, examples, tail), se > 0
+    df = np.where(known, stdtridf(1 - tail, half / np.where(known, se, 1.0)), math.nan)
+    p, effect = p_values(difference, variances, seeds, examples), once_more(difference, variances, seeds, examples)
+    columns = (difference, difference - half, difference + half, p, df, se, seeds, examples, seeds == 1)
+    components_of = [
+        {**{name: float(value) for name, value in one.variances._asdict().items()}, **one.folds} for one in of
+    ]
+    rows = zip(*(column.tolist() for column in columns), components_of, effect.tolist(), strict=True)
+    return [Comparison(*row) for row in rows]
 
 
 def correct(labels: IntArray, predictions: IntArray) -> FloatArray:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from bench.arrays import FloatArray, Whole
 from bench.stats.needed import FOLDED, MOST_EXAMPLES, MOST_SEEDS, TESTED, Count, smallest
 from bench.stats.power import CONFIDENCE, Effects, factor, in_folds, power
 
@@ -33,16 +36,17 @@ class Question:
         """What an example is, in words."""
         return FOLDED if self.folds else TESTED
 
-    def at(self, seeds: int, examples: int, truth: Effects | None = None) -> float:
-        """The power of the verdict, corrected over the family, with these numbers of seeds and test rows."""
+    def at(self, seeds: Whole, examples: Whole, truth: Effects | None = None) -> FloatArray:
+        """The power (...) of the verdict, corrected over the family, with these numbers of seeds and test rows."""
         truth = truth or self.truth
         if self.folds:
             truth, examples = in_folds(truth, self.folds, seeds, examples)
         return power(truth, seeds, examples, self.effect, delta=self.delta, family=self.family)
 
-    def curve(self, seeds: Sequence[int], examples: int) -> list[float]:
+    def curve(self, seeds: Sequence[int], examples: int, truth: Effects | None = None) -> list[float]:
         """The power for each number of seeds."""
-        return [self.at(count, examples) for count in seeds]
+        values: list[float] = self.at(np.array(seeds), examples, truth).tolist()
+        return values
 
     def extremes(self) -> tuple[Effects, Effects]:
         """Small and large variances: the ends of the 80 % interval of the variance between seeds."""
@@ -62,7 +66,7 @@ class Question:
             number = smallest(
                 lambda count: self.at(step * count, examples, truth) >= self.power, least, MOST_SEEDS // step
             )
-            return None if number is None else step * number
+            return step * int(number) or None
 
         ends = [fewest(truth) for truth in self.extremes()] if self.known_from > 1 else [None, None]
         return Count(fewest(self.truth), ends[0], ends[1], MOST_SEEDS)
@@ -71,4 +75,4 @@ class Question:
         """The fewest test rows that reach the power with so many seeds; None: no number does."""
         if seeds < FEWEST_SEEDS:
             return None
-        return smallest(lambda count: self.at(seeds, count) >= self.power, 10, MOST_EXAMPLES)
+        return int(smallest(lambda count: self.at(seeds, count) >= self.power, 10, MOST_EXAMPLES)) or None

@@ -15,20 +15,25 @@ several seeds it supposes the worst: that missing rows differ at all of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.special import stdtrit
 
-from bench.arrays import FloatArray
-from bench.stats.crossed import Comparison, Components, half_widths, level_of
+from bench.arrays import FloatArray, Value, Whole
+from bench.stats.crossed import Comparison, Components, half_widths, numbers, variances_of
+from bench.stats.interval import level_of
 
 
-def reach(half: FloatArray, examples: int, tail: float | FloatArray) -> FloatArray:
+def reach(half: FloatArray, examples: Whole, tail: Value) -> FloatArray:
     """The distance r between estimate and margin that excludes the margin; `half` is h at the same `tail`."""
     step = stdtrit(examples - 1, tail) ** 2 / examples / 2
     return np.asarray(step + np.hypot(step, half))
 
 
-def p_equivalent(difference: FloatArray, variances: Components, seeds: int, examples: int, delta: float) -> FloatArray:
+def p_equivalent(
+    difference: FloatArray, variances: Components, seeds: Whole, examples: Whole, delta: float
+) -> FloatArray:
     """p (...) of the null that the true difference is not within +-delta.
 
     Twice the larger of the two one-sided p-values, so that p < 0.05 corresponds to a 95 % interval within the margin.
@@ -44,14 +49,16 @@ def non_inferior(result: Comparison, delta: float) -> float:
 
     Twice the one-sided p-value, so that p < 0.05 corresponds to a 95 % interval that ends above -delta.
     """
-    variances = Components(*(np.asarray(result.components[name]) for name in Components._fields))
-    half = half_widths(variances, result.seeds, result.examples)
-    room = np.asarray(result.difference + delta)
+    half = half_widths(variances_of([result]), result.seeds, result.examples)
+    room = np.array([result.difference + delta])
     p = level_of(room, lambda tail: reach(half(tail), result.examples, tail))
-    return float(p) if room > 0.0 else 1.0
+    return float(p[0]) if room[0] > 0.0 else 1.0
 
 
-def equivalence(result: Comparison, delta: float) -> float:
-    """p of the null that the true difference of a comparison is not within +-delta, not corrected."""
-    variances = Components(*(np.asarray(result.components[name]) for name in Components._fields))
-    return float(p_equivalent(np.asarray(result.difference), variances, result.seeds, result.examples, delta))
+def equivalence(results: Sequence[Comparison], delta: float) -> list[float]:
+    """p of the null that the true difference is not within +-delta, of each comparison, not corrected."""
+    if not results:
+        return []
+    difference = np.array([one.difference for one in results])
+    p = p_equivalent(difference, variances_of(results), *numbers(results), delta)
+    return [float(value) for value in p]

@@ -1,15 +1,19 @@
-"""Mean, standard deviation and their intervals, of one number per seed."""
+"""Mean, standard deviation and their intervals, of one number per seed; and the level at which an interval ends."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import chdtri, stdtrit
 
+from bench.arrays import FloatArray
+
 LEVEL = 0.95  # of every interval in the reports
+LEAST = 1e-300  # level, the smallest p-value
+TOLERANCE, STEPS, FAR = 1e-14, 40, 1e3  # of the search for a level; FAR: more than any logarithm of two numbers' ratio
 
 
 @dataclass(frozen=True)
@@ -68,3 +72,34 @@ def spread_of(values: Sequence[float]) -> Spread:
     tail = (1 - LEVEL) / 2
     ends = (sd * math.sqrt((n - 1) / float(chdtri(n - 1, place))) for place in (tail, 1 - tail))
     return Spread(n, sd, *ends)
+
+
+def level_of(distance: FloatArray, half: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    """The level (...) at which an interval just reaches a distance; `half` gives its half-width at a tail, level/2.
+
+    By false position (Anderson and Bjorck, 1973, BIT 13, 253-264) on the logarithm of the half-width as a function of
+    w = log(-log level). Its slope is above 1/2, so a step of twice what is missing leads beyond the level.
+    """
+    most = math.log(-math.log(LEAST))
+
+    def excess(w: FloatArray) -> FloatArray:
+        missing = np.log(half(np.exp(-np.exp(w)) / 2)) - goal
+        return np.asarray(np.maximum(np.fmin(missing, FAR), -FAR))  # fmin takes NaN for FAR
+
+    with np.errstate(all="ignore"):
+        goal = np.log(distance)
+        a = np.full(distance.shape, math.log(-math.log(1 - LEVEL)))
+        at_a = excess(a)
+        b = np.minimum(a - 2 * at_a, most)
+        at_b = excess(b)
+        beyond = (b == most) & (at_b < 0)
+        for _ in range(STEPS):
+            wrong = ~beyond & (np.abs(at_b) * np.minimum(np.exp(b), 1) > TOLERANCE)
+            if not wrong.any():
+                break
+            c = np.where(wrong, b - at_b * (b - a) / (at_b - at_a), b)
+            at_c = excess(c)
+            passed, rest = at_c * at_b < 0, 1 - at_c / at_b
+            a, at_a = np.where(passed, b, a), np.where(passed, at_b, np.where(rest > 0, rest, 0.5) * at_a)
+            b, at_b = c, at_c
+        return np.where(beyond, LEAST, np.exp(-np.exp(b)))

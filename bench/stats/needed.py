@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.stats.crossed import Comparison
-from bench.stats.power import POWER, Effects, effects, extremes, in_folds, power
+import numpy as np
+
+from bench.arrays import BoolArray, IntArray, Whole
+from bench.stats.crossed import Comparison, numbers
+from bench.stats.power import POWER, in_folds, power, with_extremes
 
 TESTED, FOLDED = "test row", "cross-validated real row"
 MOST_SEEDS, MOST_EXAMPLES = 1_000, 100_000  # no study has more seeds, or more test rows that people labelled
@@ -45,52 +47,58 @@ class Needed:
     unit: str = TESTED
 
 
-def needed(result: Comparison, delta: float, family: int = 1, rows: int | None = None, *, folds: int = 0) -> Needed:
-    """The fewest seeds, or test rows, with which a new grid would settle the comparison with 80 % power.
+def needed(
+    results: Sequence[Comparison],
+    delta: float,
+    family: Whole = 1,
+    rows: Sequence[int] | None = None,
+    *,
+    folds: int = 0,
+) -> list[Needed]:
+    """The fewest seeds, or test rows, with which a new grid would settle each comparison with 80 % power.
 
     Settled: the verdict, corrected over the `family`, is *better* or *worse* as the difference is, or *equivalent* if
     it is within +-delta. The estimated difference counts as the true one, whatever its own uncertainty. Numbers above
     `MOST_SEEDS` and `MOST_EXAMPLES` count as out of reach.
 
-    `rows`: the test rows behind the examples of the result, which may be clusters of rows; None: as many. New rows
+    `rows`: the test rows behind the examples of the results, which may be clusters of rows; None: as many. New rows
     count as if they came in the same proportion. With `folds`, all real rows of a cross-validation, tested or not; the
     seeds are then whole repeats of the folds.
     """
-    rows = result.examples if rows is None else rows
-    now, step = (rows, folds) if folds else (result.examples, 1)
-    each, most_rows = rows / now, max(MOST_EXAMPLES, rows)
+    if not results:
+        return []
+    (seeds, examples), truth = numbers(results), with_extremes(results)
+    difference = np.array([one.difference for one in results])
+    own = examples if rows is None else np.array(rows)
+    now, step = (own, folds) if folds else (examples, 1)
+    each, most = own / now, np.maximum(MOST_EXAMPLES, own)
 
-    def enough(seeds: int, examples: int, truth: Effects) -> bool:
-        if folds:
-            truth, examples = in_folds(truth, folds, seeds, examples)
-        return power(truth, seeds, examples, result.difference, delta=delta, family=family) >= POWER
+    def enough(some: IntArray, count: IntArray) -> BoolArray:
+        of, tested = in_folds(truth, folds, some, count) if folds else (truth, count)
+        return power(of, some, tested, difference, delta=delta, family=family) >= POWER
 
-    def by_seeds(truth: Effects) -> int | None:
-        least = -(-result.seeds // step)
-        number = smallest(lambda n: enough(step * n, now, truth), least, MOST_SEEDS // step)
-        return None if number is None else step * number
-
-    def by_examples(truth: Effects) -> int | None:
-        most = max(int(most_rows / each), now)
-        number = smallest(lambda n: enough(result.seeds, n, truth), now, most)
-        return None if number is None else math.ceil(number * each)
-
-    truths = (effects(result), *extremes(result))
-    number, low, high = map(by_examples, truths)
-    examples = Count(number, low, high, most_rows)
+    of_rows = smallest(lambda n: enough(seeds, n), now, np.maximum((most / each).astype(np.int64), now))
+    of_seeds = step * smallest(lambda n: enough(step * n, now), -(-seeds // step), MOST_SEEDS // step)
+    by_rows = np.ceil(of_rows * each).astype(np.int64).T.tolist()
     unit = FOLDED if folds else TESTED
-    if result.conditional:
-        return Needed(None, examples, unit)
-    number, low, high = map(by_seeds, truths)
-    return Needed(Count(number, low, high, MOST_SEEDS), examples, unit)
+    return [
+        Needed(None if one.conditional else counted(some, MOST_SEEDS), counted(count, limit), unit)
+        for one, some, count, limit in zip(results, of_seeds.T.tolist(), by_rows, most.tolist(), strict=True)
+    ]
 
 
-def smallest(enough: Callable[[int], bool], least: int, most: int) -> int | None:
-    """The smallest number in [least, most] that is enough, found by bisection; None if `most` is not enough."""
-    if not enough(most):
-        return None
-    low, high = least - 1, most
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+def counted(found: Sequence[int], most: int) -> Count:
+    """Numbers for estimated, small and large variances as a `Count`; 0 stands for none."""
+    number, low, high = (value or None for value in found)
+    return Count(number, low, high, most)
+
+
+def smallest(enough: Callable[[IntArray], BoolArray], least: Whole, most: Whole) -> IntArray:
+    """The smallest numbers (...) in [least, most] that are enough, found by bisection; 0 where `most` is not enough."""
+    found = np.asarray(enough(np.asarray(most)))
+    low, high = (np.broadcast_to(end, found.shape) for end in (np.subtract(least, 1), most))
+    while (left := found & (high - low > 1)).any():
+        middle = np.where(left, (low + high) // 2, high)
+        good = enough(middle)
+        low, high = np.where(left & ~good, middle, low), np.where(left & good, middle, high)
+    return np.where(found, high, 0)

@@ -9,15 +9,23 @@ distribution. The variances over rows count as known: their thousands of degrees
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
 from functools import cache
 
 import numpy as np
 from scipy.special import chdtri, ndtr
 
-from bench.arrays import FloatArray
-from bench.stats.crossed import Comparison, Components, half_width, width
+from bench.arrays import FloatArray, IntArray, Value, Whole
+from bench.stats.crossed import (
+    Comparison,
+    Components,
+    half_width,
+    numbers,
+    variances_of,
+    varying,
+    width,
+)
 from bench.stats.equivalence import reach
 from bench.stats.interval import LEVEL
 
@@ -30,38 +38,37 @@ STEPS = 128  # quantiles of the variance between seeds over which the power is a
 class Effects:
     """Variances of the effects on a difference: of a seed, of an example, and of one example at one seed.
 
-    `one_seed`: there is no variance between seeds; `example` is the whole variance of an example at this seed. `within`
-    (in a cross-validation): the variance of a seed's mean that is due to the rows of its fold, see `in_folds`.
+    Each is a number, or an array (...) for several differences. Of one seed nothing is known about others: `example` is
+    the whole variance of an example at this seed, and the others are 0. `within` (in a cross-validation): the variance
+    of a seed's mean that is due to the rows of its fold, see `in_folds`.
     """
 
-    seed: float
-    example: float
-    rest: float
-    one_seed: bool = False
-    within: float = 0.0
+    seed: Value
+    example: Value
+    rest: Value
+    within: Value = 0.0
 
-    def expected(self, seeds: int, examples: int) -> Components:
-        """The sample variances expected for this number of seeds and examples."""
-        if self.one_seed:
-            return Components(np.asarray(math.nan), np.asarray(self.example), np.asarray(math.nan))
+    def expected(self, seeds: Whole, examples: Whole) -> Components:
+        """The sample variances (...) expected for these numbers of seeds and examples."""
         values = (self.seed + self.rest / examples, self.example + self.rest / seeds, self.rest)
         return Components(*map(np.asarray, values))
 
-    def variance(self, seeds: int, examples: int) -> float:
-        """Variance of the mean difference."""
-        return self.seed / seeds + self.example / examples + self.rest / (seeds * examples)
+    def variance(self, seeds: Whole, examples: Whole) -> Value:
+        """Variance (...) of the mean difference."""
+        return self.seed / seeds + self.example / examples + self.rest / np.multiply(seeds, examples)
 
 
-def in_folds(truth: Effects, folds: int, seeds: int, rows: int) -> tuple[Effects, int]:
+def in_folds(truth: Effects, folds: int, seeds: Whole, rows: Whole) -> tuple[Effects, IntArray]:
     """Variances and number of examples of a cross-validation of some rows, as `bench.stats.folds.variances` has them.
 
     Each seed tests one of the folds, so that fewer seeds than folds test some of the rows only, and more seeds test
     rows again. The variance between seeds is what is left of that of their means without the part of their rows.
     """
-    tested = rows * min(seeds, folds) / folds
+    tested = rows * np.minimum(seeds, folds) / folds
     one = truth.example + truth.rest  # variance of a row at one seed
-    own = truth.example + truth.rest / max(1.0, seeds / folds)
-    return replace(truth, example=own, rest=0.0, within=one * folds / rows), max(2, round(tested * (1 - 1 / folds)))
+    own = truth.example + truth.rest / np.maximum(1.0, seeds / folds)
+    examples = np.maximum(2, np.rint(tested * (1 - 1 / folds))).astype(np.int64)
+    return replace(truth, example=own, rest=0.0, within=one * folds / rows), examples
 
 
 @dataclass(frozen=True)
@@ -73,86 +80,94 @@ class Detectable:
     high: float
 
 
-def effects(result: Comparison, seed_factor: float = 1.0, row_factor: float = 1.0) -> Effects:
-    """The variances that a comparison estimates; the factors multiply its sample variances of seeds and over rows."""
-    seed, example, rest = (result.components[name] for name in Components._fields)
-    if result.conditional:
-        return Effects(0.0, example * row_factor, 0.0, one_seed=True)
-    own_seed = max(seed * seed_factor - rest / result.examples, 0.0)
-    own_row, within = max(example - rest / result.seeds, 0.0), result.components.get("within", 0.0)
+def effects(results: Sequence[Comparison], seed_factor: Value = 1.0, row_factor: Value = 1.0) -> Effects:
+    """The variances (K,) that K comparisons estimate; the factors multiply sample variances of seeds and over rows."""
+    seeds, examples = numbers(results)
+    variances, within = variances_of(results), np.array([one.components.get("within", 0.0) for one in results])
+    several = seeds > 1
+    seed, rest = (np.where(several, one, 0.0) for one in (variances.seed, variances.interaction))
+    own_seed = np.maximum(seed * seed_factor - rest / examples, 0.0)
+    own_row = np.maximum(variances.example - rest / seeds, 0.0)
     return Effects(own_seed, row_factor * own_row, row_factor * rest, within=row_factor * within)
 
 
-def extremes(result: Comparison) -> tuple[Effects, Effects]:
-    """Small and large variances: the ends of the 80 % intervals of s2_seed and of the variances over rows.
+def with_extremes(results: Sequence[Comparison]) -> Effects:
+    """The variances (3, K) of K comparisons: estimated, small and large.
 
-    A difference of correctness is -1, 0 or 1. If it is not 0 in K rows, its variance is as uncertain as one with about
-    2 K degrees of freedom, however many rows agree.
+    The latter are the ends of the 80 % intervals of s2_seed and of the variances over rows. A difference of correctness
+    is -1, 0 or 1. If it is not 0 in K rows, its variance is as uncertain as one with about 2 K degrees of freedom,
+    however many rows agree.
     """
-    rows = max(1.0, min(result.examples - 1.0, 2 * result.examples * result.components["example"]))
-    tail = (1 - CONFIDENCE) / 2
-    small, large = (
-        effects(result, *(factor(freedom, end) for freedom in (max(result.seeds - 1.0, 1.0), rows)))
-        for end in (tail, 1 - tail)
-    )
-    return small, large
+    seeds, examples = numbers(results)
+    rows = np.maximum(1.0, np.minimum(examples - 1.0, 2 * examples * variances_of(results).example))
+    freedoms, tail = (np.maximum(seeds - 1.0, 1.0), rows), (1 - CONFIDENCE) / 2
+    ends = [effects(results, *(factor(freedom, end) for freedom in freedoms)) for end in (tail, 1 - tail)]
+    columns = zip(*(astuple(one) for one in (effects(results), *ends)), strict=True)
+    return Effects(*map(np.stack, columns))
 
 
-def factor(freedom: float, tail: float) -> float:
+def factor(freedom: Value, tail: float) -> Value:
     """True variance over sample variance where chi-square exceeds its quantile with `tail` above it."""
-    return freedom / float(chdtri(freedom, tail))
+    quantile: Value = np.asarray(chdtri(freedom, tail))
+    return freedom / quantile
 
 
 @cache
 def quantiles(freedom: int) -> FloatArray:
-    """(STEPS,) Sample variances, divided by the true one, at evenly spaced probabilities."""
-    return np.asarray(chdtri(freedom, (np.arange(STEPS) + 0.5) / STEPS) / freedom)
+    """(STEPS,) Sample variances, divided by the true one, at evenly spaced probabilities; ones for no freedom."""
+    places = (np.arange(STEPS) + 0.5) / STEPS
+    return np.asarray(chdtri(freedom, places) / freedom) if freedom else np.ones(STEPS)
 
 
-def reaches(truth: Effects, seeds: int, examples: int, family: int) -> tuple[FloatArray, FloatArray]:
-    """(STEPS,) distances of an estimate from 0 and from a margin that exclude them, corrected over the family.
+def reaches(truth: Effects, seeds: Whole, examples: Whole, family: Whole) -> tuple[FloatArray, FloatArray]:
+    """(..., STEPS) distances of an estimate from 0 and from a margin that exclude them, corrected over the family.
 
     They vary with the sample variance between seeds, which is never below 0.
     """
-    one = truth.expected(seeds, examples)
-    drawn = quantiles(seeds - 1) if seeds > 1 else np.ones(1)
-    spread = one._replace(seed=np.maximum((one.seed + truth.within) * drawn - truth.within, 0.0))
+    counts = np.asarray(seeds)
+    drawn = np.stack([quantiles(count - 1) for count in counts.ravel().tolist()]).reshape(*counts.shape, STEPS)
+    one = Components(*(value[..., None] for value in truth.expected(seeds, examples)))
+    within, seeds, examples, family = (np.asarray(one)[..., None] for one in (truth.within, seeds, examples, family))
+    spread = one._replace(seed=np.maximum((one.seed + within) * drawn - within, 0.0))
     tail = (1 - LEVEL) / 2 / family
     half = half_width(spread, seeds, examples, tail)
     return half, reach(half, examples, tail)
 
 
-def power(truth: Effects, seeds: int, examples: int, difference: float, *, delta: float, family: int = 1) -> float:
-    """The probability of a right verdict at the true `difference`.
+def power(
+    truth: Effects, seeds: Whole, examples: Whole, difference: Value, *, delta: float, family: Whole = 1
+) -> FloatArray:
+    """The probability (...) of a right verdict at the true `difference`.
 
     Right are *better* or *worse* with its sign, and *equivalent* if it is within +-delta.
     """
     from_zero, from_margin = reaches(truth, seeds, examples, family)
-    size, room = abs(difference), delta - from_margin  # an estimate within `room` of 0 is called *equivalent*
-    sd = math.sqrt(truth.variance(seeds, examples)) or 1e-300
+    size, room = np.abs(difference)[..., None], delta - from_margin  # within `room` of 0 an estimate is *equivalent*
+    sd = np.maximum(np.sqrt(truth.variance(seeds, examples)), 1e-300)[..., None]
     found = ndtr((size - np.maximum(from_zero, room)) / sd)
-    if size <= delta:
-        found += np.where(room > 0, ndtr((room - size) / sd) - ndtr((-room - size) / sd), 0.0)
-    return float(found.mean())
+    if (size <= delta).any():
+        same = ndtr((room - size) / sd) - ndtr((-room - size) / sd)
+        found = found + np.where((size <= delta) & (room > 0), same, 0.0)
+    return np.asarray(found.mean(axis=-1))
 
 
-def detectable(result: Comparison, *, delta: float, family: int = 1) -> Detectable:
-    """The smallest true difference for which *better* or *worse* has 80 % power in this design."""
-
-    def smallest(truth: Effects) -> float:
-        from_zero, from_margin = reaches(truth, result.seeds, result.examples, family)
-        needed = np.maximum(from_zero, delta - from_margin)  # closer to 0 the verdict is *equivalent*
-        sd = math.sqrt(truth.variance(result.seeds, result.examples))
-        low, high = 0.0, float(needed.max()) + 2 * sd
-        for _ in range(24 if sd > 0 else 0):
-            middle = (low + high) / 2
-            low, high = (low, middle) if ndtr((middle - needed) / sd).mean() >= POWER else (middle, high)
-        return high
-
-    if not result.varies:  # variances of 0 are no estimate: less than the interval excludes cannot be seen
-        variances = Components(*(np.asarray(result.components[name]) for name in Components._fields))
-        least = width(variances, result.seeds, result.examples, (1 - LEVEL) / 2 / family)
-        return Detectable(least, least, least)
-    found = smallest(effects(result))
-    ends = [found, *map(smallest, extremes(result))]  # a small difference is equivalent first, which reverses the ends
-    return Detectable(found, min(ends), max(ends))
+def detectable(results: Sequence[Comparison], *, delta: float, family: Whole = 1) -> list[Detectable]:
+    """The smallest true difference for which *better* or *worse* has 80 % power in the design of each comparison."""
+    if not results:
+        return []
+    (seeds, examples), truth = numbers(results), with_extremes(results)
+    from_zero, from_margin = reaches(truth, seeds, examples, family)
+    needed = np.maximum(from_zero, delta - from_margin)  # closer to 0 the verdict is *equivalent*
+    sd = np.asarray(np.sqrt(truth.variance(seeds, examples)))
+    most, scale = needed.max(axis=-1), np.where(sd > 0, sd, 1.0)[..., None]
+    low, high = np.zeros(sd.shape), most + 2 * sd
+    for _ in range(24):
+        middle = (low + high) / 2
+        enough = ndtr((middle[..., None] - needed) / scale).mean(axis=-1) >= POWER
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    # Variances of 0 are no estimate: less than the interval excludes cannot be seen.
+    variances = variances_of(results)
+    least = width(variances, seeds, examples, (1 - LEVEL) / 2 / np.asarray(family))
+    found = np.where(varying(variances), np.where(sd > 0, high, most), least)
+    # A small difference is equivalent first, which reverses the ends.
+    return [Detectable(ends[0], min(ends), max(ends)) for ends in found.T.tolist()]

@@ -22,7 +22,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 from bench.arrays import FloatArray
-from bench.stats.crossed import Comparison, Components, level_of, terms
+from bench.stats.crossed import Comparison, terms, variances_of
+from bench.stats.interval import level_of
 
 
 @dataclass(frozen=True)
@@ -66,17 +67,11 @@ class Strata:
 
 def strata(comparisons: Sequence[Comparison]) -> Strata:
     """The mean of the differences of some tasks."""
-    parts = []
-    for one in comparisons:
-        variances = Components(*(np.asarray(one.components[name]) for name in Components._fields))
-        parts.append(terms(variances, one.seeds, one.examples))
-    seed, example, floor = (np.array([float(part[place]) for part in parts]) for place in range(3))
+    seeds, examples = (tuple(getattr(one, name) for one in comparisons) for name in ("seeds", "examples"))
     return Strata(
         np.asarray(math.fsum(one.difference for one in comparisons) / len(comparisons)),
-        seed,
-        example,
-        floor,
-        tuple(one.seeds for one in comparisons),
-        tuple(one.examples for one in comparisons),
+        *terms(variances_of(comparisons), np.array(seeds), np.array(examples)),
+        seeds,
+        examples,
         tuple(task for task, one in enumerate(comparisons) if not one.varies),
     )

@@ -72,16 +72,18 @@ def verdict(
     family: int = 1,
     delta: float = DELTA,
     exploratory: bool = False,
+    found: Detectable | None = None,
 ) -> Verdict:
     """The verdict on a comparison of complete methods.
 
     `p` and `p_equivalent` are corrected over the `family` comparisons, if there are several; without `p_equivalent`, it
     is that of this comparison alone. *equivalent*: it is below 0.05, which excludes a difference that matters; this
     also holds for a significant but negligible one. *better*, *worse*: `p` is below 0.05. *undecided*: neither; the
-    text has the difference for which *better* or *worse* would have 80 % power in this family.
+    text has the difference for which *better* or *worse* would have 80 % power in this family, which is `found`, if it
+    is known.
     """
-    found = detectable(result, delta=delta, family=family)
-    same = equivalence(result, delta) if p_equivalent is None else p_equivalent
+    found = found or detectable([result], delta=delta, family=family)[0]
+    same = equivalence([result], delta)[0] if p_equivalent is None else p_equivalent
     word = text = word_of(result.difference, p, same)
     if word == "equivalent":
         text = f"equivalent within {exact_points(delta)}"

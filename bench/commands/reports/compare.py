@@ -115,7 +115,7 @@ def primary(
     else:
         yield "verdict", f"{paired.verdict.text}: {behind(paired, rules)}"
         if paired.match is not None:
-            only = judge(paired.match, "alone", alone(paired.match, rules), rules)
+            [only] = judge([paired.match], ["alone"], alone([paired.match], rules), rules)
             text = f"{only.verdict.text}, {gain(only.shown or accuracy)} points"
             yield "alone", f"{text}, if it were the only comparison"
     if paired.verdict.detectable:

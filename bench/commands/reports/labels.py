@@ -123,7 +123,7 @@ def labels(request: Request, options: Options, say: Say, show: Show) -> Result:
 def fitted_curves(result: Result, rules: Rules) -> Iterator[Fitted]:
     """The curve of each method and metric. Raises UserError."""
     report = build(result.manifest, result.store, rules)
-    along = [curve for curve in curves(report) if curve.axis == AXIS]
+    along = [curve for curve in curves(report.sections) if curve.axis == AXIS]
     for curve in along:
         for label in curve.labels:
             for metric in METRICS[: 1 if curve.sections[0].spec.get("cross_validation") else None]:

@@ -241,7 +241,7 @@ def write_plan(reports: Path, blocks: Sequence[str], prospects: Sequence[Prospec
     lines = {f"{one.title}, {one.tested}": one.question.curve(numbers, one.rows) for one in prospects}
     bands = {
         f"{one.title}, {one.tested}": [
-            [one.question.at(number, one.rows, truth) for number in numbers] for truth in one.question.extremes()
+            one.question.curve(numbers, one.rows, truth) for truth in one.question.extremes()
         ]
         for one in prospects
         if one.question.known_from > 1

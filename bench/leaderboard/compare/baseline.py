@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from bench.leaderboard.compare.families import alone, correct, judge
 from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.results import Match, Paired
 from bench.leaderboard.rules import Rules
-from bench.stats.crossed import Comparison, compare
+from bench.stats.crossed import Comparison, Moments, compared, moments
 from bench.stats.folds.variances import effective_shape
 from bench.stats.looks import reached
 from bench.stats.multiple import max_t
@@ -34,13 +35,12 @@ def compare_with_baseline(
 
     p-values are corrected over all core methods that were planned, whether or not their cells have a result.
     """
-    matches = [match(row, base, test, rules, looks) for row in rows]
+    matches = match(rows, base, test, rules, looks)
     core = [i for i, row in enumerate(rows) if row.spec["core"] and row is not base]
-    corrected = dict(zip(core, correct([matches[i] for i in core], rules), strict=True))
-    results = [
-        judge(one, family(row, base), corrected.get(i) or alone(one, rules), rules)
-        for i, (row, one) in enumerate(zip(rows, matches, strict=True))
-    ]
+    parts = alone(matches, rules)
+    for i, part in zip(core, correct([matches[i] for i in core], rules), strict=True):
+        parts[i] = part
+    results = judge(matches, [family(row, base) for row in rows], parts, rules)
     if base is not None:
         p = [matches[i].p for i in core]
         for i, value in zip(core, step_down([rows[i] for i in core], p, base, test), strict=True):
@@ -48,18 +48,44 @@ def compare_with_baseline(
     return results
 
 
-def match(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Sequence[int] = ()) -> Match:
-    """Compare one row with the baseline; `withheld`: why there is no comparison or no verdict.
+def match(rows: Sequence[Row], base: Row | None, test: Examples, rules: Rules, looks: Sequence[int]) -> list[Match]:
+    """Compare each row with the baseline; `withheld`: why there is no comparison or no verdict.
 
     With planned looks, seeds after the last look so far do not count yet.
     """
+    planned = [plan(row, base, test, rules, looks) for row in rows]
+    results = iter(compared([one for each in planned for one in each.moments]))
+    return [each.match(tuple(itertools.islice(results, len(each.moments)))) for each in planned]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A match before its comparisons are computed, all at once: the moments of accuracy, of macro-F1, of each look."""
+
+    fixed: Match
+    moments: tuple[Moments, ...] = ()
+    silent_f1: bool = False  # a class has too few test rows for an interval of macro-F1
+
+    def match(self, results: Sequence[Comparison]) -> Match:
+        """The match with the comparisons of its moments."""
+        if not results:
+            return self.fixed
+        accuracy, *more = results
+        f1 = None if self.fixed.folds else more.pop(0)  # a fold is too small for one of its own
+        if f1 and self.silent_f1:
+            f1 = replace(f1, low=math.nan, high=math.nan, p=math.nan)
+        return replace(self.fixed, accuracy=accuracy, macro_f1=f1, at_looks=tuple(more))
+
+
+def plan(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Sequence[int]) -> Planned:
+    """What is compared of a row and the baseline."""
     if row is base:
-        return Match(withheld="baseline")
+        return Planned(Match(withheld="baseline"))
     if base is None:
-        return Match(withheld=f"no baseline {rules.baseline}")
+        return Planned(Match(withheld=f"no baseline {rules.baseline}"))
     mixed = "" if rules.allow_mixed else mixture(row, base)
     if mixed:
-        return Match(withheld=f"mixed environments: {mixed}")
+        return Planned(Match(withheld=f"mixed environments: {mixed}"))
     reason = ""
     if not row.complete:
         reason = incomplete(len(row.cells), len(row.seeds)).text
@@ -67,24 +93,17 @@ def match(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Seque
         reason = f"baseline {incomplete(len(base.cells), len(base.seeds)).text}"
     shared = sorted(set(row.cells) & set(base.cells))
     if not shared:
-        return Match(withheld=reason or "no seed in common")
+        return Planned(Match(withheld=reason or "no seed in common"))
     counts = reached(len(shared), looks)
     if looks and not counts:
         reason = reason or f"first look at {looks[0]} seeds"
     shared = shared[: counts[-1]] if counts else shared
     own = stacked(row, shared)
+    tested = int((own >= 0).any(axis=0).sum())
+    fixed = Match(withheld=reason, looks=tuple(looks), rows=own.shape[1], tested=tested, folds=test.folds)
     a, b = (right(one, tuple(shared), test) for one in (row, base))
-    f1 = None if test.folds else macro_f1(row, base, tuple(shared), test)  # a fold is too small for one of its own
-    return Match(
-        compare(a, b),
-        f1,
-        reason,
-        tuple(looks),
-        tuple(compare(a[:count], b[:count]) for count in counts),
-        rows=own.shape[1],
-        tested=int((own >= 0).any(axis=0).sum()),
-        folds=test.folds,
-    )
+    f1 = [] if test.folds else [moments(*(influence(one, tuple(shared), test) for one in (row, base)))]
+    return Planned(fixed, (moments(a, b), *f1, *(moments(a[:n], b[:n]) for n in counts)), bool(test.few))
 
 
 @functools.lru_cache(maxsize=4)  # each row of a section asks for those of the baseline
@@ -97,12 +116,6 @@ def right(row: Row, seeds: tuple[int, ...], test: Examples) -> FloatArray:
 def influence(row: Row, seeds: tuple[int, ...], test: Examples) -> FloatArray:
     """Scores (S, M) of a row by seed and cluster, whose means are its values of macro-F1."""
     return test.influence(stacked(row, seeds))
-
-
-def macro_f1(row: Row, base: Row, seeds: tuple[int, ...], test: Examples) -> Comparison:
-    """The difference of macro-F1; without interval and p where a class has too few test rows for them."""
-    result = compare(influence(row, seeds, test), influence(base, seeds, test))
-    return replace(result, low=math.nan, high=math.nan, p=math.nan) if test.few else result
 
 
 def family(row: Row, base: Row | None) -> str:

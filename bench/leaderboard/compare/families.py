@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from bench.arrays import FloatArray
 from bench.leaderboard.results import Match, Paired, Section
 from bench.leaderboard.rules import Correction, Family, Intervals, Rules
 from bench.stats.crossed import Comparison, interval
+from bench.stats.equivalence import equivalence
 from bench.stats.interval import LEVEL
 from bench.stats.multiple import CORRECTIONS
-from bench.stats.needed import needed
+from bench.stats.needed import Needed, needed
+from bench.stats.power import detectable
 from bench.stats.verdict import ALPHA, Verdict, verdict
 
 Ends = tuple[float, float]
@@ -38,9 +42,16 @@ class Corrected:
         return self.p < ALPHA
 
 
-def alone(one: Match, rules: Rules) -> Corrected:
-    """The p-values of a comparison that is a family of its own."""
-    return Corrected(one.p, one.p_equivalent(rules.delta), 1, TAIL)
+def p_equivalent(matches: Sequence[Match], delta: float) -> list[float]:
+    """p-values of equivalence within +-delta, not corrected for other comparisons; NaN where `Match.p` is."""
+    values = iter(equivalence([result for one in matches for result in one.read], delta))
+    return [one.over_looks([next(values) for _ in one.read]) for one in matches]
+
+
+def alone(matches: Sequence[Match], rules: Rules) -> list[Corrected]:
+    """The p-values of comparisons each of which is a family of its own."""
+    same = p_equivalent(matches, rules.delta)
+    return [Corrected(one.p, value, 1, TAIL) for one, value in zip(matches, same, strict=True)]
 
 
 def correct(matches: Sequence[Match], rules: Rules) -> list[Corrected]:
@@ -50,7 +61,7 @@ def correct(matches: Sequence[Match], rules: Rules) -> list[Corrected]:
     exclude 0 may miss (Benjamini and Yekutieli, 2005, JASA 100, 71-81).
     """
     p = CORRECTIONS[rules.correction]([one.p for one in matches])
-    same = CORRECTIONS[rules.correction]([one.p_equivalent(rules.delta) for one in matches])
+    same = CORRECTIONS[rules.correction](p_equivalent(matches, rules.delta))
     tail = tail_of(p, rules)
     return [Corrected(float(a), float(b), len(matches), tail) for a, b in zip(p, same, strict=True)]
 
@@ -84,32 +95,66 @@ def clipped(difference: float, span: Ends, *, rejected: bool, rules: Rules) -> E
     return (max(low, 0.0), high) if difference > 0 else (low, min(high, 0.0))
 
 
-def judge(one: Match, kind: str, part: Corrected, rules: Rules) -> Paired:
-    """The verdict on a match of this family (`kind`), from p-values corrected over the family.
+def judge(matches: Sequence[Match], kinds: Sequence[str], parts: Sequence[Corrected], rules: Rules) -> list[Paired]:
+    """The verdicts on matches of these families (`kinds`), from p-values corrected over them.
 
     Exploratory methods are not corrected. With planned looks, the detectable difference is that of a verdict at the
     look so far, and a simultaneous interval has the share of the error rate of its look: it holds at whichever look one
     stops (repeated confidence intervals, Jennison and Turnbull, 1989, JRSS B 51, 305-361). What would settle the
     comparison is the size of a new run that reads its verdicts once.
     """
+    judged = [place for place, one in enumerate(matches) if one.accuracy is not None and not one.withheld]
+    results = [result for place in judged if (result := matches[place].accuracy) is not None]
+    strict = [round(parts[place].size / matches[place].share) for place in judged]
+    found = dict(zip(judged, detectable(results, delta=rules.delta, family=np.array(strict)), strict=True))
+    verdicts = {
+        place: verdict(
+            result,
+            parts[place].p,
+            parts[place].same,
+            delta=rules.delta,
+            exploratory=kinds[place] == "exploratory",
+            found=found[place],
+        )
+        for place, result in zip(judged, results, strict=True)
+    }
+    undecided = [place for place in judged if verdicts[place].word == "undecided"]
+    more = needed_by_folds({place: matches[place] for place in undecided}, parts, rules)
+    return [
+        paired(one, kind, part, rules, verdicts.get(place), more.get(place))
+        for place, (one, kind, part) in enumerate(zip(matches, kinds, parts, strict=True))
+    ]
+
+
+def needed_by_folds(matches: Mapping[int, Match], parts: Sequence[Corrected], rules: Rules) -> dict[int, Needed]:
+    """What would settle matches, by their places; those of a number of folds are computed together."""
+    found: dict[int, Needed] = {}
+    for folds in {one.folds for one in matches.values()}:
+        own = {
+            place: (one, result) for place, one in matches.items() if one.folds == folds and (result := one.accuracy)
+        }
+        sizes, rows = np.array([parts[place].size for place in own]), [one.rows for one, _ in own.values()]
+        results = needed([result for _, result in own.values()], rules.delta, sizes, rows, folds=folds)
+        found |= zip(own, results, strict=True)
+    return found
+
+
+def paired(one: Match, kind: str, part: Corrected, rules: Rules, word: Verdict | None, more: Needed | None) -> Paired:
+    """A match with its verdict, and what would settle it; `word` is None where it is withheld."""
     exploratory = kind == "exploratory"
     if rules.intervals is Intervals.SIMULTANEOUS:
         part = replace(part, tail=part.tail * one.share)
     spans = ends(one.accuracy, part, rules), ends(one.macro_f1, part, rules, tested=False)
-    if one.accuracy is None or one.withheld:
+    if word is None:
         nothing = Paired(one.accuracy, one.macro_f1, math.nan, kind, Verdict("", one.withheld), one.withheld, match=one)
         return replace(nothing, interval=spans[0], interval_f1=spans[1], size=part.size)
-    strict = round(part.size / one.share)
-    word = verdict(one.accuracy, part.p, part.same, family=strict, delta=rules.delta, exploratory=exploratory)
     return Paired(
         accuracy=one.accuracy,
         macro_f1=one.macro_f1,
         p_corrected=math.nan if exploratory else part.p,
         family=kind,
         verdict=word,
-        needed=needed(one.accuracy, rules.delta, part.size, one.rows, folds=one.folds)
-        if word.word == "undecided"
-        else None,
+        needed=more,
         size=part.size,
         p_equivalent=part.same,
         p_alone=one.p,
@@ -133,7 +178,8 @@ def over_report(sections: Sequence[Section], rules: Rules) -> tuple[Section, ...
         if row.paired is not None and row.paired.match is not None and row.paired.family == "confirmatory"
     }
     parts = dict(zip(matches, correct(list(matches.values()), rules), strict=True))
-    judged = {place: judge(one, "confirmatory", parts[place], rules) for place, one in matches.items()}
+    verdicts = judge([*matches.values()], ["confirmatory"] * len(matches), [*parts.values()], rules)
+    judged = dict(zip(matches, verdicts, strict=True))
 
     def of(i: int, section: Section) -> Section:
         rows = (replace(row, paired=judged.get((i, k), row.paired)) for k, row in enumerate(section.rows))

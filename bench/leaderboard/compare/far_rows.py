@@ -9,13 +9,13 @@ half of the methods does not move it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from statistics import median, median_low, stdev
 
 from bench.leaderboard.compare.baseline import match
+from bench.leaderboard.compare.families import p_equivalent
 from bench.leaderboard.results import Far, Match, Row, Section
 from bench.leaderboard.rules import Family, Rules
 from bench.stats.multiple import CORRECTIONS
@@ -47,21 +47,22 @@ class CoreValues:
         self.of_section = cache(self._of_section)
 
     def _of_section(self, place: int) -> dict[tuple[int, str], Values]:
-        return {
-            (place, row.label): (math.nan, math.nan) if row.paired.withheld else self.values(row.paired.match)
+        matches = {
+            (place, row.label): replace(row.paired.match, withheld=row.paired.withheld)
             for row in self.sections[place].rows
             if row.paired is not None and row.paired.match is not None and row.paired.family == "confirmatory"
         }
+        return dict(zip(matches, self.values([*matches.values()]), strict=True))
 
-    def values(self, one: Match) -> Values:
-        """The p-values of a match."""
-        return one.p, one.p_equivalent(self.rules.delta)
+    def values(self, matches: Sequence[Match]) -> list[Values]:
+        """The p-values of matches."""
+        return [(one.p, same) for one, same in zip(matches, p_equivalent(matches, self.rules.delta), strict=True)]
 
     def words(self, place: int, changed: Mapping[str, Match]) -> dict[str, str]:
         """The verdicts of a section in which some matches have changed, by method; empty where there is none."""
         whole = self.rules.family is Family.REPORT
         places = range(len(self.sections)) if whole else [place]
-        own = {label: self.values(one) for label, one in changed.items()}
+        own = dict(zip(changed, self.values([*changed.values()]), strict=True))
         family = {key: value for at in places for key, value in self.of_section(at).items()}
         family |= {(place, label): value for label, value in own.items() if (place, label) in family}
         corrected = [CORRECTIONS[self.rules.correction](part) for part in zip(*family.values(), strict=True)]
@@ -72,7 +73,7 @@ class CoreValues:
             if one is None or one.accuracy is None or one.withheld:
                 words[row.label] = ""
                 continue
-            p, same = of_core.get((place, row.label)) or own.get(row.label) or self.values(one)
+            p, same = of_core.get((place, row.label)) or own.get(row.label) or self.values([one])[0]
             words[row.label] = word_of(one.accuracy.difference, p, same)
         return words
 
@@ -90,11 +91,9 @@ def far(place: int, label: str, seed: int, known: CoreValues) -> Far:
     fewer = [without(row, seed) if row.label == label else row for row in rows]
     base = next((row for row in fewer if row.label == known.rules.baseline), None)
     assert section.test is not None, "a section with verdicts has test rows"
-    changed = {
-        row.label: match(row, base, section.test, known.rules, section.spec.get("looks", ()))
-        for row in fewer
-        if label in (row.label, known.rules.baseline)
-    }
+    chosen = [row for row in fewer if label in (row.label, known.rules.baseline)]
+    matches = match(chosen, base, section.test, known.rules, section.spec.get("looks", ()))
+    changed = {row.label: one for row, one in zip(chosen, matches, strict=True)}
     after = known.words(place, changed)
     before = {row.label: row.paired.verdict.word if row.paired else "" for row in rows}
     words = {name: (before[name], after[name]) for name in before if before[name] != after[name] or name == label}

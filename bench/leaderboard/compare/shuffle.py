@@ -23,16 +23,10 @@ def information_gains(
     rows: Sequence[Row], test: Examples, rules: Rules, looks: Sequence[int] = ()
 ) -> Mapping[str, Paired]:
     """By label, the methods of which the section has the within-class shuffle; corrected over these comparisons."""
-    matches = {
-        row.label: match(row, shuffled, test, rules, looks)
-        for row in rows
-        if (shuffled := shuffle_of(row, rows)) is not None
-    }
-    corrected = correct(list(matches.values()), rules)
-    return {
-        label: judge(one, "information", part, rules)
-        for (label, one), part in zip(matches.items(), corrected, strict=True)
-    }
+    pairs = [(row, shuffled) for row in rows if (shuffled := shuffle_of(row, rows)) is not None]
+    matches = [one for row, shuffled in pairs for one in match([row], shuffled, test, rules, looks)]
+    verdicts = judge(matches, ["information"] * len(matches), correct(matches, rules), rules)
+    return {row.label: one for (row, _), one in zip(pairs, verdicts, strict=True)}
 
 
 def shuffle_of(row: Row, rows: Sequence[Row]) -> Row | None:

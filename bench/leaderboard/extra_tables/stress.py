@@ -93,10 +93,10 @@ class StressRow:
         return self.match.accuracy if self.match else None
 
 
-def curves(report: Report) -> list[Curve]:
+def curves(sections: Sequence[Section]) -> list[Curve]:
     """The curves of all axes; a curve has two or more sections."""
     axes = [name for name, axis in AXES.items() if axis.option_of is None]
-    return [curve for axis in axes for curve in along(axis, report.sections)]
+    return [curve for axis in axes for curve in along(axis, sections)]
 
 
 def along(axis: str, sections: Sequence[Section]) -> Iterator[Curve]:
@@ -131,7 +131,7 @@ def value(section: Section, axis: str) -> float:
 
 def stress_tables(report: Report) -> Iterator[ExtraTable]:
     """A table per curve."""
-    for place, curve in enumerate(curves(report), 1):
+    for place, curve in enumerate(curves(report.sections), 1):
         title = f"Stress: {curve.title} along {curve.axis}"
         yield ExtraTable(f"stress-{place}", title, columns(curve), rows(curve, report), after=[reading(curve, report)])
 

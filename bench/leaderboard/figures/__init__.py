@@ -6,12 +6,14 @@ import contextlib
 import gc
 import itertools
 import re
-from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from bench.leaderboard.compare.across_tasks import overall
 from bench.leaderboard.extra_tables.stress import curves as curves_of_stress
@@ -25,13 +27,16 @@ from bench.leaderboard.figures.style import render, styled
 from bench.leaderboard.figures.training import curves
 from bench.leaderboard.figures.weights import agreements, lens
 from bench.leaderboard.results import Report, Section
+from bench.leaderboard.rules import Rules
 from bench.processes import Here, pool
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Spec = Mapping[str, Any]  # a section of a manifest
 FOLDER = "figures"
 LONGEST = 120  # characters of a text that names files; file systems allow 255
+NO_ROWS = np.zeros(0, np.int64)
 MANY = 3  # number of sections to draw from which several processes do: with fewer, starting them takes longer
 
 
@@ -95,42 +100,81 @@ STRESS = "Accuracy along an axis of stress, and difference to the baseline, with
 RANKS = "Mean rank of each method over tasks, with the critical difference of Nemenyi's test"
 
 
-def draw(report: Report, earlier: Path | None = None) -> tuple[FigureFiles, ...]:
-    """All figures: overviews, then those of each section."""
-    return begin_to_draw(report, earlier)()
+class Drawing:
+    """The figures of a report, which processes draw while the rest of it is made.
 
-
-def begin_to_draw(
-    report: Report, earlier: Path | None = None, processes: Executor | None = None
-) -> Callable[[], tuple[FigureFiles, ...]]:
-    """Begin to draw all figures. Returns a function that waits for them: overviews, then those of each section.
-
-    Those of the folder `earlier` that were drawn from the same content are not drawn again. `processes`: a pool that
-    draws; by default this process does, or a pool of its own that is done when this returns.
+    A section is added once its methods are compared; the figures of the whole report follow the last one. Those of the
+    folder `earlier` that were drawn from the same content are not drawn again. `processes`: a pool that draws at once;
+    without one, `drawn` does, with a pool of its own where much is new.
     """
-    drawn, here = Drawn(earlier), Here()
-    given = processes or here
-    keys = [key_of(section, report.rules.delta) for section in report.sections]
-    whole = key_of_all(keys, report.rules)
-    calls: list[tuple[Callable[..., list[FigureFiles]], Any]] = [(overviews, (report, whole, drawn.files(whole)))]
-    for place, (section, slug, key) in enumerate(zip(report.sections, slugs(report), keys, strict=True)):
-        calls.append((of_section, (section, place, slug, report.rules.delta, key, drawn.files(key))))
-    new = sum(arguments[-1] is None for _, arguments in calls[1:])
-    with pool(new) if isinstance(given, Here) and new >= MANY else contextlib.nullcontext(given) as executor:
-        futures = [(executor if one[-1] is None else here).submit(call, *one) for call, one in calls]
-    return lambda: tuple(itertools.chain.from_iterable(future.result() for future in futures))
+
+    def __init__(
+        self, specs: Sequence[Spec], rules: Rules, earlier: Path | None = None, processes: Executor | None = None
+    ) -> None:
+        self.rules, self.earlier, self.known, self.slugs = rules, earlier, Drawn(earlier), slugs(specs)
+        self.processes = None if isinstance(processes, Here) else processes
+        self.sections: list[Section] = []
+        self.keys: list[str] = []
+        self.jobs: list[Callable[[], list[FigureFiles]] | Future[list[FigureFiles]]] = []
+
+    def add(self, section: Section) -> None:
+        """Draw the next section of the report."""
+        place, key, slim = len(self.sections), key_of(section, self.rules.delta), lean(section)
+        self.sections.append(slim)
+        self.keys.append(key)
+        self.begin(key, of_section, slim, place, self.slugs[place], self.rules.delta)
+        if len(self.sections) == len(self.slugs):
+            self.begin(key_of_all(self.keys, self.rules), overviews, self.sections, self.rules)
+
+    def begin(self, key: str, call: Callable[..., list[FigureFiles]], *arguments: Any) -> None:
+        """Draw the figures with a key, unless the earlier report has them."""
+        known = self.known.files(key)
+        executor = self.processes if known is None else Here()
+        job = partial(call, *arguments, key, known)
+        self.jobs.append(executor.submit(job) if executor else job)
+
+    def drawn(self) -> tuple[FigureFiles, ...]:
+        """Wait for all figures: those of the whole report, then those of each section."""
+        left = sum(not isinstance(job, Future) for job in self.jobs)
+        with pool(left) if left > MANY else contextlib.nullcontext(Here()) as executor:
+            futures = [job if isinstance(job, Future) else executor.submit(job) for job in self.jobs]
+        return tuple(figure for future in (*futures[-1:], *futures[:-1]) for figure in future.result())
 
 
-def overviews(report: Report, key: str = "", known: Files | None = None) -> list[FigureFiles]:
+def draw(report: Report, earlier: Path | None = None) -> tuple[FigureFiles, ...]:
+    """All figures of a report that is made, see `Drawing`."""
+    drawing = Drawing([section.spec for section in report.sections], report.rules, earlier)
+    for section in report.sections:
+        drawing.add(section)
+    return drawing.drawn()
+
+
+def lean(section: Section) -> Section:
+    """A section without what no figure reads, test rows and predictions, so that processes get little."""
+    rows = (
+        replace(row, cells={seed: replace(cell, predictions=NO_ROWS) for seed, cell in row.cells.items()})
+        for row in section.rows
+    )
+    return replace(section, test=None, rows=tuple(rows))
+
+
+def overviews(
+    sections: Sequence[Section], rules: Rules, key: str = "", known: Files | None = None
+) -> list[FigureFiles]:
     """The figures of the whole report; `known` are those of an earlier one with the same key."""
     figures: list[tuple[str, str, Callable[[], Figure | None], Callable[[], str]]] = [
-        ("all-gains", overview_caption(report), partial(all_gains, report), partial(overview_found, report))
+        (
+            "all-gains",
+            overview_caption(sections),
+            partial(all_gains, sections, rules),
+            partial(overview_found, sections),
+        )
     ]
-    for place, group in enumerate(overall(report.sections), 1):
+    for place, group in enumerate(overall(sections), 1):
         figures.append((f"ranks-{place}", RANKS, partial(ranks, group), partial(ranks_found, group)))
-    for place, curve in enumerate(curves_of_stress(report), 1):
+    for place, curve in enumerate(curves_of_stress(sections), 1):
         name = f"stress-{curve.axis}-{place}"
-        figures.append((name, STRESS, partial(stress, curve, report.rules.baseline), str))
+        figures.append((name, STRESS, partial(stress, curve, rules.baseline), str))
     return [
         FigureFiles(None, name, caption, *files, found(), name, key)
         for name, caption, draw_one, found in figures
@@ -138,9 +182,9 @@ def overviews(report: Report, key: str = "", known: Files | None = None) -> list
     ]
 
 
-def overview_caption(report: Report) -> str:
+def overview_caption(sections: Sequence[Section]) -> str:
     """What the figure of all sections shows; how many it leaves out."""
-    shown, of = len(panels_of(report)), sum(bool(differences(section)) for section in report.sections)
+    shown, of = len(panels_of(sections)), sum(bool(differences(section)) for section in sections)
     some = (
         "in every section" if shown == of else f"in the first {shown} of {of} sections (each has a figure of its own)"
     )
@@ -171,9 +215,9 @@ def drawn_or_known(kind: str, draw_one: Callable[[], Figure | None], known: File
         gc.unfreeze()
 
 
-def slugs(report: Report) -> list[str]:
-    """A file name per section; further sections of the same task and source get a number."""
-    return distinct_slugs(f"{section.spec['task_ref']}-{section.spec['source']}" for section in report.sections)
+def slugs(specs: Iterable[Spec]) -> list[str]:
+    """A file name per section, by its entry in the manifest; further ones of the same task and source get a number."""
+    return distinct_slugs(f"{spec['task_ref']}-{spec['source']}" for spec in specs)
 
 
 def distinct_slugs(texts: Iterable[str], before: str = "") -> list[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 from bench.leaderboard.columns import gain, percent
 from bench.leaderboard.compare.across_tasks import Overall
 from bench.leaderboard.figures.forest import panels_of
-from bench.leaderboard.results import Pairs, Report, Row, Section
+from bench.leaderboard.results import Pairs, Row, Section
 from tasks.errors import plural
 
 NAMED = 3  # methods that a text names
@@ -73,9 +74,9 @@ def shown_pairs(pairs: Pairs, baseline: str, most: int) -> list[int]:
     return [*places[: most - 1], pairs.labels.index(baseline)]
 
 
-def overview_found(report: Report) -> str:
+def overview_found(sections: Sequence[Section]) -> str:
     """The verdicts of each section that is drawn."""
-    return "; ".join(f"{section.spec['task_ref']}: {verdicts(section)}" for section in panels_of(report))
+    return "; ".join(f"{section.spec['task_ref']}: {verdicts(section)}" for section in panels_of(sections))
 
 
 def ranks_found(group: Overall) -> str:

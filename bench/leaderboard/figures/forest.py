@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.leaderboard.figures.style import AXIS, BAND, VERDICTS, figure, name_rows, short, shorts, title, whole_title
-from bench.leaderboard.results import Report, Row, Section
+from bench.leaderboard.results import Row, Section
+from bench.leaderboard.rules import Rules
 from bench.stats.crossed import Comparison
 
 if TYPE_CHECKING:
@@ -106,9 +107,9 @@ def gains(section: Section, delta: float) -> Figure | None:
     return plot
 
 
-def panels_of(report: Report) -> list[Section]:
+def panels_of(sections: Sequence[Section]) -> list[Section]:
     """The sections of the figure of all of them: as many of the first ones that have a difference as fit."""
-    sections = [section for section in report.sections if differences(section)]
+    sections = [section for section in sections if differences(section)]
     names = {row.label for section in sections for row, _ in differences(section)}
     return sections[: PANELS * max(1, int(HIGHEST / height_of(names)))]
 
@@ -118,9 +119,9 @@ def height_of(names: Collection[str]) -> float:
     return 1.1 + 0.28 * len(names)
 
 
-def all_gains(report: Report) -> Figure | None:
+def all_gains(sections: Sequence[Section], rules: Rules) -> Figure | None:
     """A panel per section, side by side, methods ordered by mean difference; None for fewer than two panels."""
-    sections = panels_of(report)
+    sections = panels_of(sections)
     if len(sections) < 2:
         return None
     by_label: dict[str, list[float]] = {}
@@ -135,7 +136,7 @@ def all_gains(report: Report) -> Figure | None:
         if place >= len(sections):
             axes.set_visible(False)
             continue
-        forest(axes, sections[place], report.rules.delta, names)
+        forest(axes, sections[place], rules.delta, names)
         axes.set_xlabel("points")
         details = ", ".join([sections[place].spec["source"], *sections[place].axes])
         axes.set_title(f"{short(sections[place].spec['task_ref'], 24)}\n{short(details, 32)}", fontsize=10)
@@ -143,7 +144,7 @@ def all_gains(report: Report) -> Figure | None:
             name_rows(axes, marked(sections[place], names))
     whole_title(
         plot,
-        f"Difference of accuracy to {short(report.rules.baseline)} (points), {report.rules.kind_of_interval} intervals",
+        f"Difference of accuracy to {short(rules.baseline)} (points), {rules.kind_of_interval} intervals",
     )
     legend(plot, set().union(*map(words, sections)))
     return plot

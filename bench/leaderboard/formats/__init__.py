@@ -5,12 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError, unknown
-from bench.leaderboard.figures import FOLDER, FigureFiles, begin_to_draw, files
+from bench.leaderboard.figures import FOLDER, Drawing, FigureFiles, draw, files
 from bench.leaderboard.figures.reuse import index_of
 from bench.leaderboard.formats.to_csv import as_csv
 from bench.leaderboard.formats.to_html import as_html
@@ -58,20 +57,18 @@ def holds_figures(manifest: Mapping[str, Any]) -> bool:
     return any(name in WITH_FIGURES for name in manifest.get("formats", USUAL))
 
 
-def render(
-    report: Report, *, figures: bool = True, earlier: Path | None = None, processes: Executor | None = None
-) -> dict[Path, bytes]:
+def render(report: Report, *, figures: bool = True, drawing: Drawing | None = None) -> dict[Path, bytes]:
     """Paths relative to the report's folder, and contents, in the formats that the manifest names.
 
-    The same bytes for the same cells. Figures are files beside the Markdown; the page holds them itself. Those that the
-    folder `earlier` of an earlier report has already are not drawn again, and an index for the next one is added.
-    `processes`: a pool that draws; texts that hold no figure are written meanwhile.
+    The same bytes for the same cells. Figures are files beside the Markdown; the page holds them itself. `drawing`:
+    what draws them already, while texts that hold no figure are written here. If it has the folder of an earlier
+    report, an index for the next one is added.
     """
     formats = report.manifest.get("formats", USUAL)
-    wanted = figures and holds_figures(report.manifest)
-    drawing = begin_to_draw(report, earlier, processes) if wanted else tuple[FigureFiles, ...]
     texts = {name: form(report, ()) for name, form in FORMS.items() if name in formats and name not in WITH_FIGURES}
-    drawn = drawing()
+    drawn: tuple[FigureFiles, ...] = ()
+    if figures and holds_figures(report.manifest):
+        drawn = drawing.drawn() if drawing else draw(report)
     texts |= {name: FORMS[name](report, drawn) for name in WITH_FIGURES if name in formats}
     beside = files(drawn) if "md" in formats else {}
     pictures = {path: content if path.suffix == ".png" else content.decode() for path, content in beside.items()}
@@ -80,5 +77,5 @@ def render(
         path: content if isinstance(content, bytes) else printable(content).encode()
         for path, content in {**pictures, **{Path(f"leaderboard.{name}"): text for name, text in texts.items()}}.items()
     }
-    index = index_of(drawn, contents, Path(FOLDER)) if earlier is not None and beside else {}
+    index = index_of(drawn, contents, Path(FOLDER)) if drawing and drawing.earlier and beside else {}
     return {**contents, **index}

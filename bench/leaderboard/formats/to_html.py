@@ -62,7 +62,7 @@ def as_html(report: Report, figures: Sequence[FigureFiles] = ()) -> str:
     template = environment.from_string((FOLDER / "leaderboard.html.j2").read_text(encoding="utf-8"))
     script = (FOLDER / "leaderboard.js").read_text(encoding="utf-8")
     extra = tables_by_section(report)
-    places = anchors(slugs(report), "section")
+    places = anchors(slugs(section.spec for section in report.sections), "section")
     ids = anchors(method_names(report.sections), "method")
     groups = overall(report.sections)
     return template.render(

@@ -81,7 +81,7 @@ def along(root, **by_value):
 
 def test_a_curve_recomputed(tmp_path):
     table = along(tmp_path, n4=(0.3, 2.5), n0=(2.0, 2.2), n2=(1.0, 2.4))
-    (curve,) = curves(table)
+    (curve,) = curves(table.sections)
     assert (curve.axis, curve.values) == ("noise", (0.0, 0.2, 0.4))
     (extra,) = report_tables(table)
     rows = {row.label: row for row in extra.rows}
@@ -109,10 +109,10 @@ def test_a_curve_recomputed(tmp_path):
 def test_sections_with_other_stress_are_not_points_of_a_curve(tmp_path):
     table = along(tmp_path, n0=(1.0, 1.0), n2=(1.0, 1.0))
     table.sections[1].spec["stress"]["duplicates"] = 0.5
-    assert curves(table) == [], "they differ in two axes"
+    assert curves(table.sections) == [], "they differ in two axes"
     table.sections[0].spec["stress"]["duplicates"] = 0.5
     table.sections[1].spec["stress"]["noise_kind"] = "pair"
-    (curve,) = curves(table)
+    (curve,) = curves(table.sections)
     assert curve.values == (0.0, 0.2), "without noise every kind of noise is the same"
 
 
@@ -121,7 +121,7 @@ def test_sections_with_other_checkers_or_rows_have_curves_of_their_own(tmp_path,
     table = along(tmp_path, n0=(1.0, 1.0), n2=(1.0, 1.0), n3=(1.0, 1.0), n4=(1.0, 1.0))
     for place, value in ((2, 0.0), (3, 0.2)):
         table.sections[place].spec.update(stress={"noise": value} if value else {}, **entry)
-    assert [[section.spec["stress"] for section in curve.sections] for curve in curves(table)] == [
+    assert [[section.spec["stress"] for section in curve.sections] for curve in curves(table.sections)] == [
         [{}, {"noise": 0.2}]
     ] * 2
 
@@ -129,7 +129,7 @@ def test_sections_with_other_checkers_or_rows_have_curves_of_their_own(tmp_path,
 def test_an_encoder_that_was_moved_is_no_other_curve(tmp_path):
     table = along(tmp_path, n0=(1.0, 1.0), n2=(1.0, 1.0))
     table.sections[1].spec["encoder"] = "/mnt/minilm"
-    (curve,) = curves(table)
+    (curve,) = curves(table.sections)
     assert curve.values == (0.0, 0.2)
 
 
@@ -145,10 +145,10 @@ def test_curves_of_one_task_have_titles_of_their_own(tmp_path):
             store.section["task_ref"] = store.section["task_ref"].replace("]", ",") + f"[imbalance={more}]"
         stores.append(store)
     table = build(stores[0].manifest(*stores[1:]), tmp_path)
-    titles = [curve.title for curve in curves(table) if curve.axis == "noise"]
+    titles = [curve.title for curve in curves(table.sections) if curve.axis == "noise"]
     assert titles == [f"Tweet polarity ({more}{one})" for more in ("", "imbalance=3, ") for one in ("small", "large")]
     assert {f"Stress: {title} along noise" for title in titles} <= {extra.title for extra in report_tables(table)}
-    curve = next(curve for curve in curves(table) if curve.axis == "noise")
+    curve = next(curve for curve in curves(table.sections) if curve.axis == "noise")
     drawn = stress_figure(curve, "ce")
     assert any(text.get_text().startswith("Tweet polarity (small) along noise") for text in drawn.findobj(Text))
 

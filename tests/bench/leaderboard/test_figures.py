@@ -79,13 +79,13 @@ def test_two_sections_have_an_overview(store, tmp_path):
             other.section["methods"][-1]["cells"][seed] = new
             other.cell(new, other.logits(label, int(seed), skill))
     table = table_of(store, other)
-    assert forest.all_gains(table) is not None
-    assert forest.all_gains(table_of(other)) is None
-    assert slugs(table) == ["twitter-bundled", "news-noise-0.2-local"]
+    assert forest.all_gains(table.sections, table.rules) is not None
+    assert forest.all_gains(table_of(other).sections, table.rules) is None
+    assert slugs(section.spec for section in table.sections) == ["twitter-bundled", "news-noise-0.2-local"]
 
 
 def test_sections_of_one_task_have_different_names(store):
-    assert slugs(table_of(store, store, store)) == ["twitter-bundled", "twitter-bundled-2", "twitter-bundled-3"]
+    assert slugs([store.section] * 3) == ["twitter-bundled", "twitter-bundled-2", "twitter-bundled-3"]
 
 
 def test_no_two_sections_write_one_file():
@@ -127,7 +127,7 @@ def test_letters_that_the_font_lacks_are_no_warnings(tmp_path, recwarn):
 def test_the_overview_of_very_many_sections_says_what_it_leaves_out(store, monkeypatch):
     monkeypatch.setattr(forest, "HIGHEST", 3.0)
     table = table_of(*[store] * 5)
-    (overview, *_) = overviews(table)
+    (overview, *_) = overviews(table.sections, table.rules)
     assert "in the first 3 of 5 sections (each has a figure of its own)" in overview.caption
     assert overview.alt.count("twitter: ") == 3
 

@@ -8,7 +8,8 @@ import pytest
 from bench.stats.calibration import Design, draw
 from bench.stats.crossed import compare, half_width
 from bench.stats.design import Question
-from bench.stats.power import Effects, detectable, in_folds
+from bench.stats.power import Effects, in_folds
+from tests.helpers.single import detectable
 
 
 def question(sd, *, family=8, effect=0.03, known=0):

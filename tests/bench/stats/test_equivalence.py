@@ -5,8 +5,9 @@ import pytest
 from scipy import stats
 
 from bench.stats.crossed import compare, components, half_width
-from bench.stats.equivalence import equivalence, non_inferior, p_equivalent, reach
+from bench.stats.equivalence import non_inferior, p_equivalent, reach
 from bench.stats.verdict import verdict
+from tests.helpers.single import equivalence
 
 DELTA = 0.01
 

@@ -6,12 +6,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from bench.stats import equivalence as equivalences
+from bench.stats import needed as needs
+from bench.stats import power as powers
 from bench.stats.calibration import Design, draw
-from bench.stats.crossed import compare
-from bench.stats.needed import Count, needed, smallest
-from bench.stats.power import Effects, effects, in_folds, power
+from bench.stats.crossed import compare, compared, moments
+from bench.stats.needed import Count, smallest
+from bench.stats.power import Effects, in_folds, power
 from tests.bench.stats.test_conditional import random_correct
 from tests.bench.stats.test_power import as_estimated, share_better
+from tests.helpers.single import detectable, effects, equivalence, needed
+
+SIZES = ((1, 300), (2, 60), (3, 300), (5, 800))  # seeds and rows
 
 
 def undecided(seed=3, gap=0.03):
@@ -122,4 +128,23 @@ def test_text():
 def test_smallest():
     assert smallest(lambda n: n >= 7, 3, 100) == 7
     assert smallest(lambda n: n >= 3, 3, 100) == 3
-    assert smallest(lambda n: False, 3, 100) is None
+    assert smallest(lambda n: n < 0, 3, 100) == 0, "none is enough"
+    goals = np.array([[3, 50], [101, 4]])
+    assert smallest(lambda n: n >= goals, 3, np.array([100, 60])).tolist() == [[3, 50], [0, 4]]
+
+
+def test_several_comparisons_at_once_are_as_each_alone():
+    """Of one seed and several, of few rows and many, in families of their own; also where nothing varies."""
+    pairs = [random_correct(place, seeds, rows, gap=0.04) for place, (seeds, rows) in enumerate(SIZES)]
+    moment = [moments(*(side.astype(float) for side in pair)) for pair in pairs]
+    moment.append(moments(np.ones((3, 80)), np.ones((3, 80))))
+    whole, families = compared(moment), [1, 8, 3, 1, 8]
+    assert list(map(repr, whole)) == [repr(compared([one])[0]) for one in moment]
+    found = powers.detectable(whole, delta=0.01, family=np.array(families))
+    alone = [detectable(one, delta=0.01, family=size) for one, size in zip(whole, families, strict=True)]
+    assert [dataclasses.astuple(one) for one in found] == [pytest.approx(dataclasses.astuple(one)) for one in alone]
+    rows = [2 * one.examples for one in whole]
+    settled = needs.needed(whole, 0.01, np.array(families), rows)
+    parts = zip(whole, families, rows, strict=True)
+    assert settled == [needed(one, 0.01, size, count) for one, size, count in parts]
+    assert equivalences.equivalence(whole, 0.02) == [equivalence(one, 0.02) for one in whole]

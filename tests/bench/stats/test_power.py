@@ -10,8 +10,9 @@ from scipy import stats
 from bench.stats.calibration import Design, draw
 from bench.stats.crossed import Components, compare, half_width
 from bench.stats.equivalence import reach
-from bench.stats.power import Effects, detectable, effects, extremes, power
+from bench.stats.power import Effects, power
 from bench.stats.verdict import points, verdict
+from tests.helpers.single import detectable, effects, extremes
 
 
 def as_estimated(design, seeds=None, examples=None):

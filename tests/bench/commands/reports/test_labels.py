@@ -36,7 +36,7 @@ def grid(tmp_path, sizes=(25, 50, 100, 200), seeds=(0, 1, 2)):
 
 
 def test_a_curve_is_fitted_through_the_means_of_the_cells(tmp_path):
-    (curve,) = curves(build(grid(tmp_path), tmp_path))
+    (curve,) = curves(build(grid(tmp_path), tmp_path).sections)
     value = as_json(fitted_curve(curve, "real-only", "accuracy"))
     means = [section.rows[0].accuracy.mean for section in curve.sections]
     assert value["values"] == pytest.approx(means)
@@ -89,7 +89,7 @@ def test_curves_of_two_encoders_are_told_apart(tmp_path):
 
 
 def test_the_figure_along_an_axis_without_a_baseline_has_one_panel(tmp_path):
-    (curve,) = curves(build(grid(tmp_path), tmp_path))
+    (curve,) = curves(build(grid(tmp_path), tmp_path).sections)
     assert len(stress(curve, "ce").axes) == 1
     assert len(stress(curve, "real-only").axes) == 2
 
@@ -119,7 +119,7 @@ def test_rows_that_a_seed_does_not_test_do_not_count(monkeypatch):
 
 
 def test_too_few_sizes(tmp_path):
-    (curve,) = curves(build(grid(tmp_path, sizes=(25, 50, 100)), tmp_path))
+    (curve,) = curves(build(grid(tmp_path, sizes=(25, 50, 100)), tmp_path).sections)
     assert "no curve, as it needs 4 sizes" in as_json(fitted_curve(curve, "real-only", "accuracy"))["lines"][0]
 
 

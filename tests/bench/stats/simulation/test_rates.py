@@ -37,7 +37,7 @@ def test_equivalence_and_intervals_are_those_of_the_report():
     for scores in drawn(Line("few", World(4, 1, 350, 0.0, 0.99, shift=0.01)), 60, 1):
         result = found_at_margin(scores)
         both = [compare(one, scores[0]) for one in scores[1:]]
-        same = [equivalence(one, 0.01) for one in both]
+        same = equivalence(both, 0.01)
         assert result.last == (same[-1] < 0.05)
         assert result.family == (holm(same).min() < 0.05)
         assert result.plain == (not both[-1].low <= -0.01 <= both[-1].high)
