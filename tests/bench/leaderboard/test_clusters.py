@@ -8,11 +8,11 @@ from bench.leaderboard import Rules
 from bench.leaderboard.build import build
 from bench.leaderboard.formats.to_html import details
 from bench.stats.crossed import compare
-from bench.stats.needed import needed
 from bench.store import hidden_columns
 from bench.store.layout import precomputed_path
 from tasks import Rows
 from tests.bench.leaderboard.fake_store import FakeStore
+from tests.helpers.single import needed
 
 COPIES = 4
 

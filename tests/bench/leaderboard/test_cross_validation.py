@@ -26,8 +26,8 @@ from bench.leaderboard.read.scores import Examples, Scores
 from bench.leaderboard.rules import USUAL
 from bench.planning.describe import describe
 from bench.planning.plan import Plan
-from bench.stats.needed import needed
 from bench.store.manifest import first_seeds, save
+from tests.helpers.single import needed
 
 Run = Callable[..., Plan]
 ROWS = 50
@@ -120,6 +120,6 @@ def test_what_would_settle_it_counts_all_real_rows(plan: Plan) -> None:
     assert paired.accuracy is not None
     assert (paired.match.rows, paired.match.tested, paired.accuracy.examples) == (ROWS, 20, 16)
     assert counted(paired.match, paired.accuracy) == "20 of 50 real rows, a fold per seed"
-    judged = judge(paired.match, "alone", alone(paired.match, USUAL), USUAL)
+    [judged] = judge([paired.match], ["alone"], alone([paired.match], USUAL), USUAL)
     assert judged.verdict.word == "undecided"
     assert judged.needed == needed(paired.accuracy, USUAL.delta, 1, ROWS, folds=5)

@@ -12,9 +12,9 @@ from bench.leaderboard.formats.answer import answer, answer_json
 from bench.leaderboard.formats.to_html import details
 from bench.stats.crossed import compare, correct, interval
 from bench.stats.multiple import holm
-from bench.stats.needed import needed
 from bench.stats.strata import strata
 from tests.bench.leaderboard.fake_store import FakeStore
+from tests.helpers.single import needed
 
 LOOKS = [3, 5, 7, 10]
 SHARES = {3: 0.027, 5: 0.098, 7: 0.218, 10: 0.657}

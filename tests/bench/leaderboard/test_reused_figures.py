@@ -75,17 +75,17 @@ def kinds(stores: list[FakeStore]) -> tuple[list[str], list[str], list[str]]:
 def test_only_what_changed_is_drawn(report: Report, stores: list[FakeStore]) -> None:
     whole, first, second = kinds(stores)
     assert {"gains", "seeds", "curves"} <= set(first)
-    assert report() == [*whole, *first, *second]
+    assert report() == [*first, *second, *whole]
     assert report(fresh=True) == [], "nothing changed"
 
     other = stores[1]  # a cell of the second section is trained again, with another result
     other.cell(other.section["methods"][1]["cells"]["0"], other.logits("focal", 0, 6.0))
-    assert report(fresh=True) == [*whole, *kinds(stores)[2]]
+    assert report(fresh=True) == [*kinds(stores)[2], *whole]
 
     folder = stores[0].root / stores[0].section["methods"][1]["cells"]["0"]  # a curve of the first one changes
     with (folder / "history.jsonl").open("a") as file:
         file.write(json.dumps({"step": 48, "loss": 2.0, "ess": 0.5}) + "\n")
-    assert report() == [*whole, *first]
+    assert report() == [*first, *whole]
 
 
 def test_a_report_that_several_processes_draw_is_that_of_one(

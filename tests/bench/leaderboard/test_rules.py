@@ -16,8 +16,8 @@ from bench.leaderboard.formats import USUAL as FORMS
 from bench.stats import metrics
 from bench.stats.crossed import compare
 from bench.stats.multiple import CORRECTIONS
-from bench.stats.needed import needed
 from tests.bench.leaderboard.fake_store import FakeStore
+from tests.helpers.single import needed
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ def test_rows_that_a_seed_does_not_test_do_not_count(monkeypatch):
             SimpleNamespace(spec=spec, axes=(), test=test, rows=[row], right=(predictions == truth).sum() / 100)
         )
     curve = Curve("real", sizes, tuple(sections))
-    monkeypatch.setattr(labels, "build", lambda *_: None)
+    monkeypatch.setattr(labels, "build", lambda *_: SimpleNamespace(sections=()))
     monkeypatch.setattr(labels, "curves", lambda _: [curve])
     (only,) = labels.fitted_curves(SimpleNamespace(manifest=None, store=None), None)
     found = as_json(only)
