@@ -56,7 +56,7 @@ def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) ->
     trained = (training or train_within_memory)(job)
     history, test = trained.history, trained.test
     write_results(job, history, test, trained.scores)
-    metrics: dict[str, Any] = {name: metric(job.test.labels, test) for name, metric in METRICS.items()}
+    metrics: dict[str, Any] = {name: clean(metric(job.test.labels, test)) for name, metric in METRICS.items()}
     metrics["rows"] = len(test)
     if trained.selected:
         metrics["selected"] = trained.selected

@@ -94,6 +94,8 @@ def plan(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Sequen
     shared = sorted(set(row.cells) & set(base.cells))
     if not shared:
         return Planned(Match(withheld=reason or "no seed in common"))
+    if len(shared) == 1 and len({*row.seeds, *base.seeds}) > 1:
+        reason = reason or "one seed in common"  # it says nothing about others; where a section has one, it says so
     counts = reached(len(shared), looks)
     if looks and not counts:
         reason = reason or f"first look at {looks[0]} seeds"

@@ -105,10 +105,10 @@ def along(axis: str, sections: Sequence[Section]) -> Iterator[Curve]:
     groups: dict[str, dict[float, Section]] = {}
     stressed = [section for section in sections if axis in section.spec.get("stress", {})]
     for section in stressed:
-        groups.setdefault(key(section, {axis}), {})[value(section, axis)] = section
+        groups.setdefault(key(section, axis, {axis}), {})[value(section, axis)] = section
     for section in (section for section in sections if section not in stressed):
         for group in groups.values():
-            if key(section, set()) == key(next(iter(group.values())), {axis, *options}):
+            if key(section, axis, set()) == key(next(iter(group.values())), axis, {axis, *options}):
                 group.setdefault(value(section, axis), section)
     for group in groups.values():
         if len(group) > 1:
@@ -116,10 +116,11 @@ def along(axis: str, sections: Sequence[Section]) -> Iterator[Curve]:
             yield Curve(axis, values, tuple(group[x] for x in values))
 
 
-def key(section: Section, without: set[str]) -> str:
-    """A key that is equal for the sections of one curve."""
+def key(section: Section, axis: str, without: set[str]) -> str:
+    """A key that is equal for the sections of a curve along an axis; `without`: the stress in which they may differ."""
     stress = {name: entry for name, entry in section.spec.get("stress", {}).items() if name not in without}
-    rows = [section.spec["hashes"].get(name) for name in ("generated", "pool")]  # before stress
+    roles = ("generated", "pool") if AXES[axis].role == "test" else ("generated", "pool", "test")
+    rows = [section.spec["hashes"].get(name) for name in roles]  # before stress, but for the test
     return repr([*(section.spec.get(name) for name in ALIKE), rows, sorted(stress.items())])
 
 

@@ -75,12 +75,17 @@ def caption(section: Section, rules: Rules) -> str:
     """What the rows have in common, and what the signs mean."""
     spec = section.spec
     stand_in = "; stand-in data, no human text" if spec["stand_in"] else ""
+    apart = f", {', '.join(section.axes)}" if section.axes else ""
+    silent = f" Not informative: {'; '.join(section.uninformative)}." if section.uninformative else ""
     fitted = any(row.spec.get("selection") == "fitted" for row in section.rows)
+    seeds, majority = plural(len(spec["seeds"]), "seed"), percent(spec["majority"])
+    signs = (
+        f"Δ: difference to {section.baseline} in points. p: corrected by {rules.correction.author} over the core "
+        "methods; † exploratory, not corrected."
+    )
     text = (
-        f"{spec['title']} ({spec['task_ref']}, source {spec['source']}{stand_in}). Encoder {spec['encoder']}, preset "
-        f"{spec['preset']}, protocol {spec['protocol']}, {plural(len(spec['seeds']), 'seed')}, majority class "
-        f"{percent(spec['majority'])} %. Δ: difference to {section.baseline} in points. p: corrected by "
-        f"{rules.correction.author} over the core methods; † exploratory, not corrected."
-        + (" ‡ The same real rows both fit and select." if fitted else "")
+        f"{spec['title']} ({spec['task_ref']}, source {spec['source']}{apart}{stand_in}).{silent} "
+        f"Encoder {spec['encoder']}, preset {spec['preset']}, protocol {spec['protocol']}, {seeds}, "
+        f"majority class {majority} %. {signs}{' ‡ The same real rows both fit and select.' if fitted else ''}"
     )
     return escape_tex(text)

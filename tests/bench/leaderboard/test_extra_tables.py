@@ -126,6 +126,16 @@ def test_sections_with_other_checkers_or_rows_have_curves_of_their_own(tmp_path,
     ] * 2
 
 
+def test_sections_with_other_test_rows_are_not_points_of_a_curve(tmp_path):
+    """Unless the axis acts on the test rows."""
+    table = along(tmp_path, n0=(1.0, 1.0), n2=(1.0, 1.0))
+    table.sections[1].spec["hashes"] = {**table.sections[0].spec["hashes"], "test": "others"}
+    assert curves(table.sections) == []
+    table.sections[1].spec["stress"] = {"shift": 4.0}
+    (curve,) = curves(table.sections)
+    assert (curve.axis, curve.values) == ("shift", (1.0, 4.0))
+
+
 def test_an_encoder_that_was_moved_is_no_other_curve(tmp_path):
     table = along(tmp_path, n0=(1.0, 1.0), n2=(1.0, 1.0))
     table.sections[1].spec["encoder"] = "/mnt/minilm"
