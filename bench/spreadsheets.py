@@ -24,12 +24,14 @@ def harmless(cell: Any) -> Any:
 
 def csv_of(frame: pd.DataFrame) -> tuple[str, int]:
     """A table as CSV without its index, and how many of its cells got `'` in front. Names of columns are cells too."""
+    import pandas as pd
     from pandas.api.types import is_numeric_dtype
 
     escaped, count = frame.rename(columns=harmless), sum(map(is_formula, frame.columns))
     for place, dtype in enumerate(frame.dtypes):
         if not is_numeric_dtype(dtype):
-            cells = frame.iloc[:, place].astype(object)
-            escaped.isetitem(place, cells.map(harmless).to_numpy())
-            count += int(cells.map(is_formula).sum())
+            cells = frame.iloc[:, place].tolist()
+            column: Any = pd.Series(map(harmless, cells), frame.index, dtype=object)  # an array would be given a type
+            escaped.isetitem(place, column)
+            count += sum(map(is_formula, cells))
     return escaped.to_csv(index=False, lineterminator="\n"), count

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -76,7 +78,7 @@ def not_parquet(error: Exception) -> UserError:
 def to_csv(frame: pd.DataFrame, path: Path) -> int:
     """Write CSV and return how many cells were escaped: `'` before a text that a spreadsheet takes for a formula."""
     content, escaped = csv_of(frame)
-    path.write_text(content, "utf-8", newline="")
+    path.write_bytes(content.encode("utf-8", "backslashreplace"))  # half a character has no other form
     return escaped
 
 
@@ -93,8 +95,32 @@ def to_parquet(frame: pd.DataFrame, path: Path) -> int:
 
 def to_jsonl(frame: pd.DataFrame, path: Path) -> int:
     """Write JSON lines."""
-    frame.to_json(path, orient="records", lines=True, force_ascii=False)
+    cells = frame.astype(object).where(frame.notna(), None)
+    rows = (dict(zip(frame.columns, row, strict=True)) for row in cells.itertuples(index=False, name=None))
+    path.write_bytes(json_lines(rows))
     return 0
+
+
+def json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """A line of JSON for each row. Any cell has a form: see `plain`."""
+    text = "".join(json.dumps(plain(row), ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+    return text.encode("utf-8", "backslashreplace")  # of half a character, the escape that JSON has for it
+
+
+def plain(cell: Any) -> Any:
+    """A cell as JSON holds it: numbers with all their digits, null where they are not finite, dates and bytes as text.
+
+    pandas would write a date as a number, and a small number as 0.
+    """
+    if isinstance(cell, Mapping):
+        return {str(name): plain(part) for name, part in cell.items()}
+    if hasattr(cell, "tolist"):  # of NumPy
+        cell = cell.tolist()
+    if isinstance(cell, list | tuple):
+        return [plain(part) for part in cell]
+    if isinstance(cell, float) and not math.isfinite(cell):
+        return None
+    return cell if cell is None or isinstance(cell, str | int | float) else str(cell)
 
 
 WRITERS: Mapping[str, Callable[[Any, Path], int]] = {".csv": to_csv, ".parquet": to_parquet, ".jsonl": to_jsonl}

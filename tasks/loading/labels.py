@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import MAX_CHARACTERS, MAX_NAMES, DataError, closest, did_you_mean, join_names, plural
@@ -52,13 +52,42 @@ def label_name(value: Any, names: Sequence[str] | None) -> str | None:
     1, 1.0 and "1.0" are the same label, because tables with a missing cell turn 1 into 1.0. Text is a number if no name
     is one: CSV has only text.
     """
-    text = "" if value is None else str(value).strip()
-    if WHOLE_NUMBER.fullmatch(text):
-        text = text.partition(".")[0]
-    counts = not isinstance(value, bool | str) or not any(is_number(name) for name in names or ())
-    if counts and (meant := meaning(text, names or ())) is not None:
+    text = _as_text(value)
+    if _counts(value, names or ()) and (meant := meaning(text, names or ())) is not None:
         return meant
     return text if text and text.casefold() != "nan" else None
+
+
+def _as_text(value: Any) -> str:
+    text = "" if value is None else str(value).strip()
+    return text.partition(".")[0] if WHOLE_NUMBER.fullmatch(text) else text
+
+
+def _counts(value: Any, names: Sequence[str]) -> bool:
+    """Whether a label that is a whole number counts names."""
+    return not isinstance(value, bool | str) or not any(map(is_number, names))
+
+
+def check_named(table: Table, column: str, role: str = "", apart: Collection[str] = ()) -> None:
+    """Raise `DataError` for a number in a column to which the card of the table, if it has one, gives no name.
+
+    A file that counts from 1 has such a number, and each of its rows would get the name of another class. Numbers that
+    are `apart` have a name by an option, or their rows are left out.
+    """
+    names = table.label_names or ()
+    values = table.column(column) if names else []
+    texts = ((row, _as_text(value)) for row, value in enumerate(values) if _counts(value, names))
+    numbers = {row: text for row, text in texts if is_number(text)}
+    for row, number in numbers.items():
+        if meaning(number, names) is None and not {number, str(values[row]).strip()} & {*apart}:
+            remedy = f"; --drop-labels={typed_names([number])} leaves its rows out" if role in USER_ROLES else ""
+            if (least := min(map(int, numbers.values()))) > 0:  # then the names of the others may be wrong too
+                remedy = f"; the lowest number here is {least}: count from 0, or put a name for 0 first there"
+            table.fail(
+                row,
+                f"label {number} has no name: dataset.json beside the file names {plural(len(names), 'class')} by "
+                f"numbers from 0 ({names[0]}) to {len(names) - 1} ({names[-1]}){remedy}",
+            )
 
 
 def meaning(text: str, names: Sequence[str]) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from tasks.errors import DataError, did_you_mean, join_names, plural, short_repr
 from tasks.loading.checks import text_problem
-from tasks.loading.labels import label_name
+from tasks.loading.labels import check_named, label_name
 from tasks.reading import Columns, Reading, option_name
 from tasks.sources.table import Table
 
@@ -30,6 +30,7 @@ def prepared(table: Table, role: str, columns: Columns, reading: Reading) -> tup
     _check_single(table, role, columns.label)
     names = label_names(table, columns.label)
     _check_count(table, role, columns.label, names)
+    check_named(table, columns.label, role, {*reading.labels, *reading.drop_labels})
     gaps = dict(_gaps(table, columns, names))
     if gaps and not reading.skip_empty:
         row, problem = next(iter(gaps.items()))

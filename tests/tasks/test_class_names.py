@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tasks import DataError, load
+from tasks.loading.labels import check_named
+from tasks.reading import Reading
 from tasks.sources.files import read_table
 from tests.tasks.task_files import write_parquet
 
@@ -153,6 +157,45 @@ def test_numbers_without_a_name_are_an_error(tmp_path: Path, label: int, problem
     pq.write_table(broken.replace_schema_metadata(table.schema.metadata), places["real"])
     with pytest.raises(DataError, match=problem):
         load("files", places=places)
+
+
+@pytest.mark.parametrize(
+    ("first", "says"),
+    [
+        (1, r"row 2: label 2 has no name: .* names 2 classes .* 0 \(negative\) to 1 \(positive\); .* here is 1: count"),
+        (-1, r"row 1: label -1 has no name: .*\(positive\); --drop-labels=-1 leaves"),
+    ],
+)
+def test_numbers_that_a_card_does_not_name_are_an_error(tmp_path: Path, first: int, says: str) -> None:
+    """A file that counts from 1 gave each class the name of the next, and its last class that of a number."""
+    places = {role: str(write_csv(tmp_path / f"{role}.csv", columns(role, ORDER))) for role in SIZES}
+    counted = columns("real", ORDER)
+    counted["label"] = [int(str(label)) + first for label in counted["label"]]
+    places["real"] = str(write_csv(tmp_path / "real.csv", counted))
+    write_card(tmp_path, ORDER)
+    with pytest.raises(DataError, match=says):
+        load("files", places=places)
+
+
+def test_numbers_that_are_no_text_count_names_that_are_numbers(tmp_path: Path) -> None:
+    """Of stars 1 to 3 in a file whose card names 0 to 2, 2 and 3 became one class."""
+    rows = {"text": [f"a {star}" for star in (1, 2, 3)], "label": [1, 2, 3]}
+    path = write_parquet(tmp_path / "rows.parquet", rows)
+    check_named(read_table(path), "label")
+    write_card(tmp_path, ["1", "2", "3"])
+    with pytest.raises(DataError, match="row 3: label 3 has no name"):
+        check_named(read_table(path), "label")
+
+
+@pytest.mark.parametrize("reading", [Reading(drop_labels=("2",)), Reading(labels={"2": "positive"})])
+def test_an_option_names_a_number_or_leaves_it_out(tmp_path: Path, reading: Reading) -> None:
+    places = {role: str(write_csv(tmp_path / f"{role}.csv", columns(role, ORDER))) for role in SIZES}
+    with Path(places["real"]).open("a") as file:
+        file.write("one more,2\n")
+    write_card(tmp_path, ORDER)
+    data = load("files", places=places, readings={None: reading})
+    assert data.spec.labels == ORDER
+    assert_not_crossed(replace(data, pool=data.pool.take(np.arange(len(data.pool))[data.pool.ids < SIZES["real"]])))
 
 
 def test_metadata_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ The file has the keys of the tweet-polarity project, which are those of Hugging 
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from typing import Any
 from bench.commands.data.init import SWEEPS
 from bench.commands.models.predict import Target, check_submission, predict, submission, write_predictions
 from bench.commands.models.texts_file import has_lines, read_texts, readable
+from bench.commands.output_file import json_lines
 from bench.config.recipe_file import Recipe, read
 from bench.config.request import Request, make_request
 from bench.errors import UserError
@@ -23,13 +23,13 @@ from bench.execution.grid import Options, Result, run
 from bench.execution.progress import Say
 from bench.hashing import ROOT
 from bench.remote.opened import checkers_of, model_of
-from bench.store.files import read_json, write_json, write_text
+from bench.store.files import read_json, write_bytes, write_json, write_text
 from bench.store.layout import DONE, MODEL
 from bench.tracking.trackers import names
 from bench.wandb_artifacts import located, origin
 from tasks import DataError, load
 from tasks.loading.columns import LABELS
-from tasks.loading.labels import label_name
+from tasks.loading.labels import check_named, label_name
 from tasks.roles import FILES
 from tasks.sources.files import READERS
 from tasks.sources.places import read_place
@@ -222,17 +222,18 @@ def merged(places: str, role: str, output: Path, say: Say) -> str:
         dict(zip(shared, row, strict=True)) for table in tables for row in zip(*map(table.column, shared), strict=True)
     ]
     path = output / f"{role}.jsonl"
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows))
+    write_bytes(path, json_lines(rows))
     return str(path)
 
 
 def with_names(table: Table) -> Table:
     """The table with the names of its card in place of numbers: other files may count classes in another order."""
-    columns = {
-        name: [label_name(cell, table.label_names) for cell in cells] if name.strip().lower() in LABELS else cells
-        for name, cells in table.columns.items()
-    }
-    return table if table.label_names is None else replace(table, columns=columns, label_names=None)
+    columns = dict(table.columns)
+    for name in columns if table.label_names is not None else ():
+        if name.strip().lower() in LABELS:
+            check_named(table, name)
+            columns[name] = [label_name(cell, table.label_names) for cell in columns[name]]
+    return replace(table, columns=columns, label_names=None)
 
 
 def keep(result: Result, recipe: Recipe, say: Say) -> Path:

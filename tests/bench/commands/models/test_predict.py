@@ -260,6 +260,26 @@ def test_predictions_are_written_by_the_suffix(model: Path, tmp_path: Path, suff
     assert [line.split(";")[0] for line in lines] == ([escaped] if suffix == ".csv" else [])
 
 
+def test_json_lines_hold_the_columns_of_the_file_as_they_are(model: Path, tmp_path: Path) -> None:
+    """Dates became milliseconds and small numbers 0.0; bytes were a traceback after everything was predicted."""
+    frame = pd.DataFrame(
+        {"text": ["a", "b"], "at": [pd.Timestamp("2024-01-01 09:30"), pd.NaT], "share": [1e-12, np.nan]}
+    )
+    frame.assign(raw=[b"\xff", None], many=[[1e-12], [2.0]]).to_parquet(tmp_path / "a.parquet")
+    list(write_predictions(predict(model, tmp_path / "a.parquet"), Target(path := tmp_path / "p.jsonl")))
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    names = ("at", "share", "raw", "many")
+    assert [rows[0][name] for name in names] == ["2024-01-01 09:30:00", 1e-12, str(b"\xff"), [1e-12]]
+    assert [rows[1][name] for name in names] == [None, None, None, [2.0]]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_half_a_character_in_a_column_is_written(model: Path, tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "fine", "more": "\\ud83d"}\n')
+    list(write_predictions(predict(model, tmp_path / "a.jsonl"), Target(path := tmp_path / f"p{suffix}")))
+    assert r"\ud83d" in path.read_text()
+
+
 def test_a_column_that_parquet_cannot_hold_is_named(model: Path, tmp_path: Path) -> None:
     found = predict(model, written(tmp_path / "a.jsonl", [{"text": "a", "n": 1}, {"text": "b", "n": "two"}]))
     with pytest.raises(

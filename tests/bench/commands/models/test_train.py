@@ -19,6 +19,7 @@ from bench.config.recipe_file import read
 from bench.errors import UserError
 from bench.execution.grid import Options
 from bench.store.files import read_json, write_json
+from tasks import DataError
 from tasks.sources import thinning
 from tests.bench.precomputed.test_external_scores import classifier
 from tests.helpers.rows import bundled_rows
@@ -242,6 +243,9 @@ def test_merged_files_keep_the_meaning_of_their_numbers(tmp_path: Path) -> None:
         (tmp_path / folder / "rows.csv").write_text(f"text,label\n{folder} bad,{order.index('bad')}\n")
     place = merged(f"{tmp_path / 'a' / 'rows.csv'},{tmp_path / 'b' / 'rows.csv'}", "generated", tmp_path, print)
     assert [json.loads(line)["label"] for line in Path(place).read_text().splitlines()] == ["bad", "bad"]
+    (tmp_path / "b" / "rows.csv").write_text("text,label\nb bad,2\n")
+    with pytest.raises(DataError, match=r"b/rows\.csv, row 1: label 2 has no name"):
+        merged(f"{tmp_path / 'a' / 'rows.csv'},{tmp_path / 'b' / 'rows.csv'}", "generated", tmp_path, print)
 
 
 def test_a_sample_of_merged_files_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
