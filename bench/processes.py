@@ -137,13 +137,18 @@ def pool_of_cells(cells: int) -> Iterator[Executor]:
 def pool(parts: int) -> Iterator[ProcessPoolExecutor]:
     """A pool for a report, with a process per core, but at most `parts`. They start when work is submitted.
 
-    The process that they are forked from starts at once: it imports what they need while this one goes on.
+    The process that they are forked from starts at once: it imports what they need while this one goes on. After an
+    error, work that has not begun is left out.
     """
     count = min(cores(), parts)
     with without_main(), ProcessPoolExecutor(count, mp_context=CONTEXT, initializer=one_thread) as executor:
         if CONTEXT.get_start_method() == "forkserver":
             start_server(REPORTS)
-        yield executor
+        try:
+            yield executor
+        except BaseException:
+            executor.shutdown(cancel_futures=True)
+            raise
 
 
 def one_thread() -> contextlib.AbstractContextManager[Any]:

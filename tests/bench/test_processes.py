@@ -34,6 +34,21 @@ def test_a_pool_of_this_process_gives_results_and_errors_as_one_of_processes_doe
         assert isinstance(here, Here), "few cells are not worth processes"
 
 
+def test_work_that_has_not_begun_is_left_out_after_an_error(tmp_path: Path) -> None:
+    run = script(
+        tmp_path,
+        "import time\n"
+        "from bench.processes import pool\n"
+        "try:\n"
+        "    with pool(1) as processes:\n"
+        "        jobs = [processes.submit(time.sleep, 0.2) for _ in range(40)]\n"
+        "        raise KeyError\n"
+        "except KeyError:\n"
+        "    print(sum(job.cancelled() for job in jobs) > 30)\n",
+    )
+    assert run.stdout == "True\n", run.stderr
+
+
 def test_reports_multiply_matrices_in_one_thread(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
     run = script(
