@@ -21,8 +21,15 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
+# Scripts that are written without spaces: Thai to Khmer, Japanese, Chinese.
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 EMOJI = "\u2190-\u2bff\U0001f000-\U0001faff"  # and arrows and other symbols
 ZERO_WIDTH = re.compile("[\ufe0e\ufe0f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+
+
+def words_between_spaces(text: str) -> list[str]:
+    """What is between the spaces of a text; scripts that are written without spaces go by characters."""
+    return re.findall(rf"[{UNSPACED}]|[^\s{UNSPACED}]+", text)
 
 
 @functools.cache

@@ -17,7 +17,7 @@ from tasks.cross_validation import of_seed
 from tasks.data import TaskData
 from tasks.errors import DataError
 from tasks.roles import MINIMUM_PER_CLASS
-from tasks.rows import Rows
+from tasks.rows import Rows, words_between_spaces
 
 if TYPE_CHECKING:
     import numpy as np
@@ -177,7 +177,7 @@ def instance(rows: Rows, draw: Draw, classes: int) -> Flips:
     import numpy as np
 
     words: dict[str, int] = {}
-    texts = [np.array([words.setdefault(word, len(words)) for word in key.split()]) for key in rows.keys]
+    texts = [np.array([words.setdefault(word, len(words)) for word in words_between_spaces(key)]) for key in rows.keys]
     counts = np.ones((classes, len(words)))
     for text, label in zip(texts, rows.labels, strict=True):
         np.add.at(counts[label], text, 1.0)

@@ -10,6 +10,7 @@ from tasks.errors import plural
 from tasks.findings import Finding, Level
 from tasks.loading.columns import LABELS
 from tasks.reading import Columns, option_name
+from tasks.rows import words_between_spaces
 from tasks.sources.table import Table
 
 REPEATED = 0.5  # a text column with fewer different texts per row is suspicious
@@ -73,4 +74,6 @@ def _different(cells: list[Any]) -> int:
 def _of_texts(cells: list[Any]) -> bool:
     """Whether a column holds texts of several words."""
     texts = [cell for cell in cells if isinstance(cell, str)]
-    return len(texts) > len(cells) / 2 and sum(len(text.split()) for text in texts) >= LEAST_WORDS * len(texts)
+    return len(texts) > len(cells) / 2 and sum(len(words_between_spaces(text)) for text in texts) >= LEAST_WORDS * len(
+        texts
+    )

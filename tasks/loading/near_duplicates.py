@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.rows import Rows, marks
+from tasks.rows import UNSPACED, Rows, marks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,9 +31,6 @@ NEIGHBOURS = 4  # of a band, so many texts are compared with each one; without a
 FEW_TEXTS = 400  # all pairs of so few are compared, which is faster than to import the library
 MOST_TEXTS = 50_000  # more are not compared: 50,000 texts of 25 words take about 6 s
 MOST_WORDS = 5_000  # of a text
-UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # Thai to Khmer, Japanese, Chinese
-)
 
 
 @dataclass(frozen=True)

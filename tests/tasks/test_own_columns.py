@@ -37,6 +37,16 @@ def test_a_repeated_text_column_beside_a_varied_one_is_a_warning(tmp_path: Path)
     assert len(list(examples(data))) == 12, "a line and three rows for each role"
 
 
+def test_a_column_of_texts_without_spaces_is_one_of_texts(tmp_path: Path) -> None:
+    rows = [
+        {"text": f"写一条{r['label']}评论", "label": r["label"], "generated_text": f"这件商品第{place}次购买"}
+        for place, r in enumerate(GENERATED)
+    ]
+    found = [line for line in warnings(read(tmp_path, rows)) if "generated_text" in line]
+    assert len(found) == 1
+    assert "column 'generated_text' holds 80" in found[0]
+
+
 def test_two_columns_of_labels_are_a_warning(tmp_path: Path) -> None:
     rows = [
         {"target": REAL[i // 4]["label"], "labels": row["label"], "text": row["text"]}

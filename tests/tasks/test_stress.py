@@ -107,6 +107,21 @@ def test_instance_noise_prefers_the_texts_that_look_like_another_class():
     assert wrong[odd].mean() > 2 * wrong.mean()
 
 
+def test_instance_noise_reads_scripts_that_have_no_spaces():
+    """A Chinese text was one word, which no other row has: then every row flips alike, and none is ambiguous."""
+    plain = load("twitter").generated
+    rng = np.random.default_rng(0)
+    signs = ["".join(rng.choice(list(letters), 12)) for letters in ("\u597d\u7f8e\u559c", "\u574f\u4e11\u6068")]
+    texts = [signs[label][k % 5 :] + f"\u6587{chr(0x5000 + k)}" for k, label in enumerate(plain.labels)]
+    odd = np.arange(0, len(texts), 25)
+    for row in odd:
+        texts[row] = signs[1 - plain.labels[row]] + f"\u6587{chr(0x5000 + row)}"
+    data = replace(load("twitter"), generated=replace(plain, texts=texts))
+    result = stressed(data, {"noise": 0.1, "noise_kind": "instance"}, 0).generated
+    wrong = result.labels != result.hidden["label_clean"]
+    assert wrong[odd].mean() > 2 * wrong.mean()
+
+
 def test_duplicates_are_copies_with_new_ids(data):
     rows = stressed(data, {"duplicates": 0.5, "noise": 0.2}, 0).generated
     copies = rows.hidden["copy_of"] >= 0
