@@ -10,6 +10,7 @@ setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
 
 $(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('error: $(PYTHON) is Python %d.%d, and 3.11 or newer is needed: make ... PYTHON=python3.12' % sys.version_info[:2])"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q torch==2.13.0 -c constraints.txt
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[offline]"

@@ -18,6 +18,7 @@ from packaging.version import Version
 
 import bench
 from tests.conftest import ROOT
+from tests.helpers.in_process import command
 from tests.lowest import lowest
 
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
@@ -81,7 +82,8 @@ def test_init_copies_the_sweeps_from_the_wheel(site: Path, tmp_path: Path, tiny_
     copied = installed(site, tmp_path, "-m", "bench", "init", "sweeps")
     assert copied.returncode == 0, copied.stderr
     own = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")}
-    assert own == {str(path.relative_to(ROOT)) for path in (ROOT / "sweeps").rglob("*.*")}
+    of_the_checkout = {f"sweeps/grids/{name}.yaml" for name in ("confirmation", "recommended")}
+    assert own == {str(path.relative_to(ROOT)) for path in (ROOT / "sweeps").rglob("*.*")} - of_the_checkout
     recipe = tmp_path / "sweeps" / "recipes" / "twitter_val.json"
     assert f'"train_file": "{site.as_posix()}/tasks/bundled/twitter/' in recipe.read_text("utf-8")
     recipe.write_text(recipe.read_text("utf-8").replace("sentence-transformers/all-MiniLM-L6-v2", str(tiny_encoder)))
@@ -107,12 +109,21 @@ def test_an_editable_installation_is_the_checkout(wheels: dict[str, Path]) -> No
     assert (package / "sweeps" / "methods.yaml").is_file()
 
 
-def test_init_in_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_init_in_a_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from bench.commands.data.init import sweeps
 
     monkeypatch.chdir(tmp_path)
-    assert sum("python -m bench" in line for line in sweeps()) == 3
+    lines = list(sweeps())
+    assert sum("python -m bench" in line for line in lines) == 3
+    assert lines[-1].startswith("left out: grids confirmation.yaml, recommended.yaml, ")
     assert (tmp_path / "sweeps" / "methods.yaml").read_bytes() == (ROOT / "sweeps" / "methods.yaml").read_bytes()
+    grids = sorted(Path("sweeps/grids").glob("*.yaml"))
+    assert len(grids) >= 5
+    for grid in grids:  # two named a plugin that only a checkout has
+        code, _, error = command(capsys, "run", "--config", str(grid), "--tasks", "twitter", "--dry-run")
+        assert code == 0, error
 
 
 def test_the_lowest_versions_are_not_above_those_that_are_tested() -> None:

@@ -25,7 +25,7 @@ class SelectionArguments:
         default=None,
         metadata=option(
             GRID,
-            'Names of tasks, or paths of a YAML, a folder or a file: "twitter,financial[agreement=75]" '
+            'Names of tasks, or paths of a YAML, a folder or a file: "twitter,financial[real=100]" '
             "(default: twitter, or your files where --generated and --real are given).",
             type=str | None,
         ),

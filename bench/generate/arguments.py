@@ -82,5 +82,8 @@ class GenerateArguments:
     )
     to: Path = field(default=Path("generated.jsonl"), metadata=option(OUTPUT, "The file to write, JSON lines."))
     dry_run: bool = field(
-        default=False, metadata=option(OUTPUT, "Show a prompt of each label and the largest cost; send nothing.")
+        default=False,
+        metadata=option(
+            OUTPUT, "Show a prompt of each label and the largest cost if every answer gives a row; send nothing."
+        ),
     )

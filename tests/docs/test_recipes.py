@@ -6,23 +6,33 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.commands.output_file import write_table
+
 BLOCKS = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(), re.DOTALL)
 ENCODER = '"sentence-transformers/all-MiniLM-L6-v2"'
 
 
+TABLE = {
+    "text": ["@anna so happy today", "what a lovely day", "- sad and tired", "=this is awful"],
+    "label": ["positive", "positive", "None", "None"],
+    "weight": [2.0, 1.0, 0.5, 0.0],
+}
+
+
 @pytest.fixture(autouse=True)
 def weights(tmp_path, monkeypatch):
-    """A file as `bench weigh` writes it, in the working folder."""
+    """The files as `bench weigh` writes them, in the working folder."""
     monkeypatch.chdir(tmp_path)
-    texts = ["so happy today", "what a lovely day", "sad and tired", "this is awful"]
-    table = {"text": texts, "label": ["positive", "positive", "negative", "negative"], "weight": [2.0, 1.0, 0.5, 0.0]}
-    pd.DataFrame(table).to_csv("weights.csv", index=False)
+    for name in ("weights.csv", "weights.parquet"):
+        list(write_table(pd.DataFrame(TABLE), Path(name)))
 
 
 def test_scikit_learn():
+    """Texts that begin with `@`, `-`, `=` or `+` were fitted with a `'` in front, which a CSV has for spreadsheets."""
     names = {}
     exec(BLOCKS[0], names)
-    assert set(names["model"].predict(["happy", "awful"])) <= {"positive", "negative"}
+    assert names["rows"].to_dict("list") == TABLE
+    assert set(names["model"].predict(["happy", "awful"])) <= {"positive", "None"}
 
 
 def test_the_trainer(tiny_encoder):
@@ -32,6 +42,7 @@ def test_the_trainer(tiny_encoder):
     assert code.count(ENCODER) == 0
     names = {"__name__": "recipe"}
     exec(code, names)
+    assert names["table"].to_dict("list") == TABLE
     trainer, torch = names["trainer"], names["torch"]
     assert trainer.state.global_step == 1
     assert not trainer.model_accepts_loss_kwargs, "the loss is divided where gradients are accumulated"

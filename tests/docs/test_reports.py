@@ -1,5 +1,7 @@
-"""The committed reports that are made from bundles show the numbers of their bundles."""
+"""The committed reports that are made from bundles show the numbers of their bundles, and no report quotes a row."""
 
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +10,7 @@ import pytest
 from bench.commands.reports.report import report
 from bench.commands.stores.import_ import import_bundles
 from bench.leaderboard import Rules
+from tasks import load
 
 REPORTS = Path(__file__).parents[2] / "reports"
 BUNDLES = sorted((REPORTS / "bundles").glob("*.zip"))
@@ -26,3 +29,31 @@ def test_a_report_has_the_numbers_of_its_bundle(bundle: Path, tmp_path: Path) ->
 def test_bundles_are_small() -> None:
     assert BUNDLES
     assert all(bundle.stat().st_size <= 8_000_000 for bundle in BUNDLES)
+
+
+def written() -> Iterator[tuple[str, str]]:
+    """The name and content of every file of the committed reports and bundles that people can read as text."""
+    suffixes = {".json", ".jsonl", ".md", ".html", ".csv", ".tex", ".txt"}
+    for path in sorted(REPORTS.rglob("*")):
+        if path.suffix in suffixes:
+            yield path.name, path.read_text("utf-8")
+    for bundle in BUNDLES:
+        with zipfile.ZipFile(bundle) as archive:
+            for name in archive.namelist():
+                if Path(name).suffix in suffixes:
+                    yield f"{bundle.name}/{name}", archive.read(name).decode("utf-8")
+
+
+def runs_of_words(text: str) -> set[tuple[str, ...]]:
+    """Every five words of a text that follow each other, from the second word on: quotation marks touch the first."""
+    words = text.split()
+    return set(zip(*(words[k:] for k in range(1, 6)), strict=False))
+
+
+def test_no_report_and_no_bundle_quotes_a_human_row() -> None:
+    """twitter-probe quoted two tweets in a warning, in its bundle too, of which pages say that it has no texts."""
+    rows = [rows for name in ("twitter", "financial") for rows in (load(name).pool, load(name).test)]
+    human = {run for part in rows for text in part.texts for run in runs_of_words(text)}
+    assert len(human) > 50_000
+    quoted = {name: found for name, content in written() if (found := runs_of_words(content) & human)}
+    assert not quoted

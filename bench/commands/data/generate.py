@@ -56,8 +56,8 @@ def shown(request: Request) -> Iterator[str]:
         yield f"--- prompt {asked.id} ({request.prompts.template}), one of {quota:,}"
         for message in asked.prompt.messages:
             yield f"[{message.role}] {message.content}"
-        most = most_tokens(asked.prompt, request.sampling.max_tokens)
-        total += Tokens(most.read * quota, most.written * quota)
+        for number in range(quota):
+            total += most_tokens(request.prompts.make(label, number).prompt, request.sampling.max_tokens)
     cost = request.prices.cost(total)
     money = "" if cost is None else f", cost {cost:,.2f} at the given prices"
     yield (

@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 import tasks
 from bench.errors import UserError
 from bench.hashing import ROOT
@@ -19,12 +21,14 @@ BUNDLED = "tasks/bundled/"  # how recipes name the bundled rows, relative to a c
 def sweeps(target: Path = Path("sweeps")) -> Iterator[str]:
     """Copy the W&B sweeps, grids and recipes; yield, for each kind, its files and the command that runs one.
 
-    Recipes name the bundled rows by a path in a checkout; a copy gets their path in the installed package.
-    Raises UserError where `target` exists.
+    Recipes name the bundled rows by a path in a checkout; a copy gets their path in the installed package. Grids that
+    name a plugin, a file of the checkout, are left out. Raises UserError where `target` exists.
     """
     if target.exists():
         raise UserError(f"{target} exists already and is not overwritten: move it, or run init in another folder")
-    shutil.copytree(SWEEPS, target)
+    grids = sorted((SWEEPS / "grids").glob("*.yaml"))
+    left = [path.name for path in grids if "plugin" in yaml.safe_load(path.read_text("utf-8"))]
+    shutil.copytree(SWEEPS, target, ignore=shutil.ignore_patterns(*left))
     rows = (Path(tasks.__file__).parent / "bundled").as_posix()
     for path in target.glob("recipes/*.json"):
         path.write_bytes(path.read_bytes().replace(BUNDLED.encode(), f"{rows}/".encode()))
@@ -32,3 +36,4 @@ def sweeps(target: Path = Path("sweeps")) -> Iterator[str]:
     yield f"    or, without a W&B server: python -m bench sweep {target}/methods.yaml"
     yield f"{target}/grids/*.yaml, grids: python -m bench run --config {target}/grids/clipping.yaml"
     yield f"{target}/recipes/*.json, single trainings: python -m bench train {target}/recipes/twitter_val.json"
+    yield f"left out: grids {', '.join(left)}, whose plugin is in the checkout alone"

@@ -26,17 +26,19 @@ REPEATED = 0.9  # cosine of word counts from which two texts count as the same
 MOST_COMPARED = 50_000  # rows that are compared with each other; the time grows with the square
 
 
-def mislabelled(probabilities: FloatArray, labels: IntArray) -> BoolArray:
-    """(n,) whether a checker is confident of another label, from (n, C) probabilities and given labels (n,).
+def other_label(probabilities: FloatArray, labels: IntArray) -> IntArray:
+    """(n,) the label of which a checker is confident in place of the given one (n,), -1 for none, from (n, C).
 
     Confident learning (Northcutt et al., JAIR 2021): a class is confident where its probability reaches the mean that
-    the class has among the rows with its label. A row is marked if the most probable confident class is not its label.
-    Rows without probabilities (NaN) are not marked.
+    the class has among the rows with its label, and the most probable confident class counts. As there, a label that
+    is the most probable class is not doubted. Rows without probabilities (NaN) get -1.
     """
-    marked: BoolArray = np.asarray(~np.isnan(probabilities).any(axis=1))
-    _, confident = confident_joint(labels[marked], probabilities[marked])
-    marked[marked] = (confident >= 0) & (confident != labels[marked])
-    return marked
+    other = np.full(len(labels), -1, dtype=np.int64)
+    known = ~np.isnan(probabilities).any(axis=1)
+    given, scores = labels[known], probabilities[known]
+    _, confident = confident_joint(given, scores)
+    other[known] = np.where((confident != given) & (scores.argmax(axis=1) != given), confident, -1)
+    return other
 
 
 def repeats(texts: Sequence[str]) -> IntArray:

@@ -15,7 +15,7 @@ import numpy as np
 from bench.arrays import BoolArray, FloatArray, IntArray
 from bench.errors import UserError
 from bench.leaderboard.read.file_rows import file_rows
-from bench.leaderboard.read.row_flags import mislabelled, repeats, unlike
+from bench.leaderboard.read.row_flags import MOST_COMPARED, other_label, repeats, unlike
 from bench.leaderboard.read.row_weights import effective
 from bench.store import hidden_columns, role_texts
 from bench.store.files import read_json
@@ -39,8 +39,8 @@ COLUMNS: Mapping[str, str] = {
     "quality": "P'(y|x): the probability of the label by the quality checker, mean over cells",
     "model": "p(y|x): the same by the trained model",
     "likely_mislabelled": "the quality checker is confident of another label; empty where it did not score the row",
-    "suggested_label": "its most probable label, where likely_mislabelled",
-    "redundant": "the words repeat those of an earlier row of the file",
+    "suggested_label": "that label",
+    "redundant": "the words repeat those of an earlier row of the file; of a large file, the text",
     "repeats": "the number of that row",
     "out_of_distribution": "the words are farther from the real rows than 95 % of these are from each other",
 }
@@ -228,14 +228,14 @@ def with_flags(
     import pandas as pd
 
     unknown: BoolArray = np.asarray(np.isnan(probabilities).any(axis=1))
-    wrong = mislabelled(probabilities, labels)
-    best = names[np.nan_to_num(probabilities, nan=-1.0).argmax(axis=1)]
+    other = other_label(probabilities, labels)
+    wrong = other >= 0
     texts = joined(frame)
     earlier, foreign = repeats_in_file(frame, texts), unlike(texts, real)
     rows = frame["row"].to_numpy()
     return frame.assign(
         likely_mislabelled=pd.Series(wrong, frame.index, dtype="boolean").mask(unknown),
-        suggested_label=pd.Series(best, frame.index).where(wrong),
+        suggested_label=pd.Series(names[other], frame.index).where(wrong),
         redundant=earlier >= 0,
         repeats=pd.array(np.where(earlier >= 0, rows[earlier], -1), dtype="Int64").copy(),
         out_of_distribution=pd.array([pd.NA] * len(frame) if foreign is None else foreign, dtype="boolean"),
@@ -294,4 +294,6 @@ def remarks(frame: pd.DataFrame, cells: int) -> list[str]:
         lines.append("model is empty: these cells have no final scores (--final-scores checkers)")
     if frame["quality"].isna().all():
         lines.append("likely_mislabelled is empty: no method of the grid uses a quality checker (dimp does)")
+    if (len(frame) if files == 1 else frame["generation"].value_counts().max()) > MOST_COMPARED:
+        lines.append(f"redundant marks equal texts alone in files of more than {MOST_COMPARED:,} rows")
     return lines

@@ -44,7 +44,7 @@ def test_list_without_an_argument_shows_what_there_is_to_list(bench: Command) ->
 def test_the_tasks_are_listed_with_whose_text_how_many_rows_and_which_licence(bench: Command) -> None:
     lines = bench("list", "tasks").stdout.splitlines()
     start = lines.index("twitter: Tweet polarity (negative, positive)")
-    assert lines[start + 1].startswith("    bundled: tweets by people, each rated by at least 20 people")
+    assert lines[start + 1].startswith("    bundled: tweet-like texts by people, each rated by at least 20 people")
     assert lines[start + 2] == "        rows: 1,000 generated, 1,499 real, 1,374 test, 499 validation"
     assert lines[start + 3] == "        licence: MIT (real, test, validation), Apache-2.0 (generated)"
     start = lines.index("twitter-irony: Irony in tweets (non_irony, irony)")

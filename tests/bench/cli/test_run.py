@@ -51,7 +51,7 @@ def test_a_grid_runs_resumes_and_grows(bench: Command, tmp_path: Path, whole: Pa
     report = (tmp_path / "reports" / "leaderboard.md").read_text()
     rows = json.loads((tmp_path / "reports" / "leaderboard.json").read_text())["rows"]
     assert {row["label"] for row in rows} == {"ce", "dimp", "real-only"}
-    assert "- text: tweets by people, each rated by at least 20 people" in report
+    assert "- text: tweet-like texts by people, each rated by at least 20 people" in report
     assert "no human text" not in report
     assert "- label shares: negative 50 / 31 / 31 %, positive 50 / 69 / 69 % (generated / real / test rows)" in report
 

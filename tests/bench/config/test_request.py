@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 import bench
+from bench.config.grid_arguments import SelectionArguments
 from bench.config.request import make_request
 from bench.errors import UserError
 
@@ -92,3 +94,10 @@ def test_precision_no_as_yaml_reads_it(value: Any) -> None:
     assert make_request(methods="ce", settings={"precision": value}).settings.precision == "no"
     with pytest.raises(UserError, match="precision must be one of no, bf16, fp16"):
         make_request(methods="ce", settings={"precision": True})
+
+
+def test_the_tasks_that_help_shows_run_as_typed() -> None:
+    """The example had a filter that the bundled rows of its task do not have."""
+    shown = next(field.metadata["option"].help for field in fields(SelectionArguments) if field.name == "tasks")
+    request = make_request(methods="ce", tasks=shown.split('"')[1])
+    assert [len(request.load(task).spec.labels) for task in request.tasks] == [2, 3]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bench.commands.data.generate import shown
 from bench.errors import UserError
 from bench.generate.arguments import GenerateArguments
 from bench.generate.journal import Journal, Line
@@ -162,3 +163,15 @@ def test_a_dry_run_shows_the_prompts_and_writes_nothing(
     assert 'It clearly belongs to the class "neg", and not to: "pos".' in done.stdout
     assert "cost 0.01 at the given prices" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_counts_every_prompt_with_its_own_examples(tmp_path: Path) -> None:
+    """The examples of the first prompt of a label stood for those of all: a third of the tokens were missing."""
+    rows = [f"{'long ' * (200 if row % 3 == 0 else 1)}{row},{'neg' if row % 2 else 'pos'}" for row in range(120)]
+    (tmp_path / "real.csv").write_text("\n".join(["text,label", *rows]))
+    request = make_request(GenerateArguments(**{**USUAL, "n": 40, "few_shot": str(tmp_path / "real.csv")}))
+    prompts = [request.prompts.make(label, number).prompt for label in ("pos", "neg") for number in range(20)]
+    read = sum(most_tokens(prompt, 256).read for prompt in prompts)
+    assert (
+        f"--- at most about {read:,} tokens read and {40 * 256:,} written, if every answer" in list(shown(request))[-1]
+    )

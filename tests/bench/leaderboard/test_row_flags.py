@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from bench.leaderboard.read import row_flags
-from bench.leaderboard.read.row_flags import mislabelled, repeats, unlike
+from bench.leaderboard.read import row_flags, weight_table
+from bench.leaderboard.read.row_flags import other_label, repeats, unlike
+from bench.leaderboard.read.weight_table import remarks, with_flags
 
 
 def test_a_checker_that_is_confident_of_another_label_marks_a_row() -> None:
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.45, 0.55], [0.05, 0.95]])
     labels = np.array([0, 0, 1, 1, 0, 0])
     # Thresholds: class 0 (0.9 + 0.8 + 0.45 + 0.05) / 4 = 0.55, class 1 (0.9 + 0.8) / 2 = 0.85.
-    assert mislabelled(probabilities, labels).tolist() == [False] * 5 + [True]
+    assert other_label(probabilities, labels).tolist() == [-1] * 5 + [1]
 
 
 def test_rows_and_classes_that_nothing_is_known_of_are_not_marked() -> None:
     probabilities = np.array([[0.9, 0.1, 0.0], [np.nan] * 3, [0.0, 0.1, 0.9]])
-    assert mislabelled(probabilities, np.array([0, 0, 0])).tolist() == [False] * 3
-    assert not mislabelled(np.full((2, 2), np.nan), np.array([0, 1])).any()
+    assert other_label(probabilities, np.array([0, 0, 0])).tolist() == [-1] * 3
+    assert other_label(np.full((2, 2), np.nan), np.array([0, 1])).tolist() == [-1] * 2
+
+
+def test_the_suggested_label_is_the_one_that_the_checker_is_confident_of() -> None:
+    """Rows were marked with their own label as the suggestion, and with labels that the checker is not confident of."""
+    names = np.array(["a", "b", "c"], dtype=object)
+    # Thresholds 0.54, 0.1 and 0.8: the last rows reach that of c, of b though c is more probable, and of b alone.
+    probabilities = np.array(
+        [
+            [0.8, 0.1, 0.1],
+            [0.9, 0, 0.1],
+            [0.8, 0.1, 0.1],
+            [0, 0.2, 0.8],
+            [0.1, 0, 0.9],
+            [0.4, 0.15, 0.45],
+            [0.5, 0.2, 0.3],
+        ]
+    )
+    frame = pd.DataFrame({"row": range(7), "text": list("pqrstuv")})
+    flags = with_flags(frame, probabilities, np.array([0, 0, 1, 2, 0, 0, 0]), names, [])
+    assert flags["suggested_label"].fillna("").tolist() == ["", "", "a", "", "c", "b", ""]
+    assert flags["likely_mislabelled"].tolist() == [False, False, True, False, True, True, False]
 
 
 def test_rows_that_repeat_an_earlier_row() -> None:
@@ -40,8 +63,14 @@ def test_a_changed_character_of_a_text_without_spaces_leaves_it_a_copy(first: in
 
 
 def test_many_rows_are_compared_with_equal_texts_alone(monkeypatch) -> None:
-    monkeypatch.setattr(row_flags, "MOST_COMPARED", 2)
-    assert repeats(["a b c d e f g h", "a b c d e f g h .", "A b c d e f g h"]).tolist() == [-1, -1, 0]
+    for module in (row_flags, weight_table):
+        monkeypatch.setattr(module, "MOST_COMPARED", 2)
+    texts = ["a b c d e f g h", "a b c d e f g h .", "A b c d e f g h"]
+    assert repeats(texts).tolist() == [-1, -1, 0]
+    frame = pd.DataFrame({"row": range(3), "text": texts, "estimated": False, "weight": 1.0, "model": 1, "quality": 1})
+    said = "redundant marks equal texts alone in files of more than 2 rows"
+    assert remarks(frame, 1)[-1] == said
+    assert said not in remarks(frame.assign(generation=["a", "a", "b"]), 1)
 
 
 @pytest.mark.parametrize(
