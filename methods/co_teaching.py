@@ -7,12 +7,12 @@
 A wrong label is hard for both networks, but for different reasons, so each filters the errors of the other.
 Source: Han et al., "Co-teaching: Robust Training of Deep Neural Networks with Extremely Noisy Labels", NeurIPS 2018.
 Defaults: rate 0.2, as in the released code. There it is the share of wrong labels, which is known; for generated text
-nobody knows it. There the rate is reached after 10 of 200 epochs, hence ramp 0.05, with an exponent of 1, the only one
-in their results. Ten epochs teach a network the easy rows, but 0.05 of a short training (2 updates in preset quick)
-does not: there a larger ramp is closer to the source's purpose.
-The released code divides a mean by the number of chosen rows once more; this file does not. The networks differ in
-their heads and in dropout, because an encoder starts from the same pretrained weights both times. The first network is
-evaluated; both networks' weights are stored. The chosen rows share the weight of the batch (B / chosen each).
+nobody knows it. There the rate is reached after 10 of 200 epochs, hence ramp 0.05, with an exponent of 1 (they also try
+5 and 15 epochs, and exponents of 0.5 and 2). Ten epochs teach a network the easy rows, but 0.05 of a short training (2
+updates in preset quick) does not: there a larger ramp is closer to the source's purpose. The released code divides a
+mean by the number of chosen rows once more; this file does not. The networks differ in their heads and in dropout,
+because an encoder starts from the same pretrained weights both times. The first network is evaluated; both networks'
+weights are stored. The chosen rows share the weight of the batch (B / chosen each).
 Cost: 2. Needs: memory for a second set of the trained weights.
 """
 

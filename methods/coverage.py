@@ -16,12 +16,13 @@
 
 Source: Sener and Savarese, "Active Learning for Convolutional Neural Networks: A Core-Set Approach", ICLR 2018
 (k-center, its greedy form); Tavakkol et al., "Less is More: Adaptive Coverage for Synthetic Training Data", 2025
-(coverage, made for generated rows; target 0.9); Abbas et al., "SemDeDup: Data-efficient learning at web-scale through
-semantic deduplication", 2023, and their released code (semdedup). SemDeDup looks for pairs within clusters of millions
-of rows; here a label is one cluster, so no pair is missed. Its authors set eps so that as many rows stay as they want,
-which is `share` here. Share 0.5 (0.8 for semdedup) and per_class are ours. A generated set need not have near copies:
-no two of the bundled tweets are more similar than 0.75. k-center also keeps texts that resemble no other, which can be
-mistakes of the generator.
+(coverage, made for generated rows; target 0.9. Public code of it chooses only among rows that are not covered yet, and
+lets a row cover at most 2 target n / k others, the nearest; here neither, as in the textbook's greedy rule); Abbas et
+al., "SemDeDup: Data-efficient learning at web-scale through semantic deduplication", 2023, and their released code
+(semdedup). SemDeDup looks for pairs within clusters of millions of rows; here a label is one cluster, so no pair is
+missed. Its authors set eps so that as many rows stay as they want, which is `share` here. Share 0.5 (0.8 for semdedup)
+and per_class are ours. A generated set need not have near copies: no two of the bundled tweets are more similar than
+0.75. k-center also keeps texts that resemble no other, which can be mistakes of the generator.
 Cost: 1, after one pass of the encoder over the generated rows. Needs: no real rows. Memory: a matrix of n x n
 similarities for the largest label, at most 20,000 rows.
 """

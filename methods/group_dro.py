@@ -6,10 +6,11 @@
 
 Source: Sagawa, Koh, Hashimoto and Liang, "Distributionally Robust Neural Networks for Group Shifts", ICLR 2020, and the
 released code (step size 0.01; a group that is not in a batch has loss 0 there and adds nothing). A group can be a
-topic, a prompt or a generator. Without a group's rows in a batch, the weights of that batch average less than 1. The
-source also needs strong regularisation and groups of real importance; groups of generated rows with wrong labels have
-large losses too, and are weighted up. In preset `quick` there are 48 updates: q moves by a few percent. Raise
-step_size.
+topic, a prompt or a generator. The source draws batches in which all groups have equal shares. Here batches are those
+of every method: a group counts only in batches that have a row of it, so one of 1 % of the rows gets about a quarter of
+q_g (batches of 32), and the weights of batches without it average less than 1. The source also needs strong
+regularisation and groups of real importance; groups of generated rows with wrong labels have large losses too, and are
+weighted up. In preset `quick` there are 48 updates: q moves by a few percent. Raise step_size.
 Cost: 1. Needs: the column.
 """
 

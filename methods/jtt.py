@@ -5,12 +5,11 @@
 
 Source: Liu et al., "Just Train Twice: Improving Group Robustness without Training Group Information", ICML 2021. There
 the second model is trained on the rows and `extra` further copies of each error, which in expectation is this weight
-(mean 1 over the rows). Default: extra 4, theirs for MultiNLI; they take 6 for CivilComments, 20 to 100 for images.
+(mean 1 over the rows). Default: extra 4, theirs for MultiNLI; they take 6 for CivilComments, 50 and 100 for images.
 Their first model is stopped after 1 to 60 epochs, chosen on a labelled validation set. Here it is the diversity
-checker: plain cross-entropy for the same number of updates as all trainings, and both have the same learning rate.
-The method was made for clean labels and hidden minorities. Under label noise the errors of the first model are the
-wrong labels, and the method favours them. It is a negative control: a method that does not beat it has not found the
-noise.
+checker: plain cross-entropy for the same number of updates as all trainings, and both have the same learning rate. The
+method was made for clean labels and hidden minorities. Under label noise the errors of the first model are the wrong
+labels, and the method favours them. It is a negative control: a method that does not beat it has not found the noise.
 Cost: 1 with the checker's scores available. Needs: Q'.
 """
 

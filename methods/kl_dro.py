@@ -5,12 +5,14 @@
     shape=lin-upper   s_i = min(h_i + 1, 1), where h_i is l_i scaled to [-1, 1] over the batch: small losses count less,
                       all losses above the middle count alike
 
-Source: the first is KL-constrained DRO, as in Qi et al., "Attentional-Biased Stochastic Gradient Descent", TMLR 2023;
-the second is LinUpper of Sow et al., "Dynamic Loss-Based Sample Reweighting for Improved Large Language Model
-Pretraining", ICLR 2025, and their released code (r = 1 is its default). They pretrain language models, where a large
-loss is a hard text. Among generated rows it can be a wrong label, which shape=loss weights most. shape=lin-upper
-cannot: no weight is above e^(1/r) times the smallest one. The source begins after some updates of plain training; here
-`warmup` is the part of all updates that goes first (default 0).
+Source: the first is KL-regularised DRO, after Qi et al., "Attentional-Biased Stochastic Gradient Descent", TMLR 2023.
+They divide by a moving average of the batches' mean exp(s / r), in which the newest has the part 0.9 (r 0.5 in their
+README); here it is the mean of the batch, so that every batch has weight 1; the second is LinUpper of Sow et al.,
+"Dynamic Loss-Based Sample Reweighting for Improved Large Language Model Pretraining", ICLR 2025, and their released
+code (r = 1 is the default of the latter). They pretrain language models, where a large loss is a hard text. Among
+generated rows it can be a wrong label, which shape=loss weights most. shape=lin-upper cannot: no weight is above
+e^(1/r) times the smallest one. The source begins after some updates of plain training; here `warmup` is the part of all
+updates that goes first (default 0).
 Cost: 1. Needs: nothing.
 """
 

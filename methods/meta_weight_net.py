@@ -9,9 +9,10 @@ The inner products of all rows are one derivative of their losses along grad L_r
 second-order graph. Only V's own few weights are differentiated through. The update uses V after its step.
 Source: Shu et al., "Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting", NeurIPS 2019, and the released
 code, whose defaults these are: 100 hidden units, Adam with 1e-3 and weight decay 1e-4, virtual steps with the rate of
-its SGD, 0.1; no normalisation, so weights are always below 1. Here the update itself is the harness's AdamW, and
-gradients of the look-ahead are taken with dropout off. V takes one step of Adam per update. All weights are near 1/2 at
-first, and 32 steps in one direction move the weight of a loss of 2 to about 0.15; raise meta_lr for a short training.
+its SGD, 0.1 at first (there it falls with it, here it stays); no normalisation, so weights are always below 1. Here the
+update itself is the harness's AdamW, and gradients of the look-ahead are taken with dropout off. V takes one step of
+Adam per update. All weights are near 1/2 at first, and 32 steps in one direction move the weight of a loss of 2 to
+about 0.15; raise meta_lr for a short training.
 Cost: 1 + 1 for the virtual step + 2/3 for the derivative + the real rows. Needs: gradients on the small real set.
 """
 

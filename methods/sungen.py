@@ -16,9 +16,9 @@ epoch with a small LSTM; outer=real is its --use_dev_outer. Rows tied with the l
 in the first round. inner_lr is the rate of the plain step, 1e-3 as there, where the LSTM trains at the same rate. It
 makes gradients so small that Adam's constant 1e-8 matters: a row with almost no signal hardly moves. To bound the cost
 there are 5 rounds of half the updates here, at rate 1, so that t can move as far as in 20 of their rounds, and the
-outer loss is on 256 rows, drawn anew each round. In preset quick a
-round is three quarters of a pass, over the same rows each time; length=0.67 is one epoch there, as in the source.
-Dropout is off in gradients.
+outer loss is on 256 rows, drawn anew each round: its gradient is the mean over them, where the source sums over batches
+of 32 rows. In preset quick a round is three quarters of a pass, over the same rows each time; length=0.67 is one epoch
+there, as in the source. Dropout is off in gradients.
 Cost: 1 + per round: half a training, the outer rows, and 2/3 of a pass over the generated rows. Needs: nothing;
 outer=real: gradients on the small real set.
 """
