@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import inspect
 import os
 import sys
 import traceback
@@ -17,10 +16,11 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from methods.base import Method
+from methods.declarations import fault
 from methods.registry import METHODS
 
 GROUPS = ("data_weighting_bench.methods", "counterweight.methods")  # the second is the former name
-_files: dict[str, Path] = {}  # module name -> the file that was loaded under it
+_files: dict[str, tuple[Path, bytes]] = {}  # module name -> the file that was loaded under it, and its content
 
 
 class PluginError(ValueError):
@@ -36,7 +36,7 @@ def installed() -> tuple[EntryPoint, ...]:
     for entry in entries:
         try:
             importlib.import_module(entry.module)
-            check_names()
+            check([cls for cls in METHODS.values() if package_of(cls) == entry.module.partition(".")[0]])
         except (Exception, SystemExit) as error:
             package = entry.dist.name if entry.dist else "?"
             raise PluginError(f"package {package} offers methods in {entry.module}: {reason(error)}") from error
@@ -44,37 +44,41 @@ def installed() -> tuple[EntryPoint, ...]:
 
 
 def load_file(path: Path) -> None:
-    """Import a file of methods, once in a process. Raises PluginError, after which nothing of it is registered."""
+    """Import a file of methods, again if it was edited since. Raises PluginError; then nothing of it is registered."""
     path = Path(os.path.realpath(path.expanduser()))
     if not path.is_file() or path.suffix != ".py":
         raise PluginError(f"plugin {path}: {'not a .py file' if path.exists() else 'no such file'}")
     name = f"counterweight_plugin_{path.stem}_{zlib.crc32(str(path).encode()):08x}"
-    if name in _files:
+    content = path.read_bytes()
+    if name in _files and _files[name] == (path, content):
         return
+    for key in [key for key, cls in METHODS.items() if cls.__module__ == name]:
+        del METHODS[key]
     before = dict(METHODS)
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None, "a .py file has a loader"  # noqa: PT018
+    assert spec is not None, "a .py file has a loader"
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
-        check([cls for key, cls in METHODS.items() if key not in before])
+        # What was read is run: the loader takes compiled code for that of a file which was edited in the same second.
+        exec(compile(content, path, "exec", dont_inherit=True), module.__dict__)
+        if not (added := [cls for key, cls in METHODS.items() if key not in before]):
+            raise ValueError('it registers no method; decorate a class with @register("name")')
+        check(added)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
+        _files.pop(name, None)
         METHODS.clear()
         METHODS.update(before)
         raise PluginError(f"plugin {path}{line(error, path)}: {reason(error)}") from error
-    _files[name] = path
+    _files[name] = path, content
 
 
 def check(added: list[type[Method]]) -> None:
-    """Raise ValueError where a file's methods could not run."""
-    if not added:
-        raise ValueError('it registers no method; decorate a class with @register("name")')
+    """Raise ValueError where methods could not run."""
     check_names()
     for cls in added:
-        if inspect.isabstract(cls):
-            raise ValueError(f"method {cls.name!r} lacks {', '.join(sorted(cls.__abstractmethods__))}")
-        cls(cls.Config())
+        if problem := fault(cls):
+            raise ValueError(f"method {cls.name!r}: {problem}")
 
 
 def check_names() -> None:
@@ -86,13 +90,18 @@ def check_names() -> None:
 
 def file_of(cls: type[Method]) -> Path | None:
     """The plugin that defines a method, None for one that every process finds by itself."""
-    return _files.get(cls.__module__)
+    return _files[cls.__module__][0] if cls.__module__ in _files else None
+
+
+def package_of(cls: type[Method]) -> str:
+    """The outermost package of the module that defines a method."""
+    return cls.__module__.partition(".")[0]
 
 
 def findable(cls: type[Method]) -> bool:
     """Whether another process can find a method: in this package, a plugin, or a package with an entry point."""
     packages = {"methods", *(entry.module.partition(".")[0] for entry in installed())}
-    return cls.__module__.partition(".")[0] in packages or file_of(cls) is not None
+    return package_of(cls) in packages or file_of(cls) is not None
 
 
 def reason(error: BaseException) -> str:

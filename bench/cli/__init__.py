@@ -21,6 +21,7 @@ from bench.cli.common import INTERRUPTED, say
 from bench.cli.foreign import foreign_package
 from bench.errors import UserError
 from bench.version import VERSION
+from methods.plugins import PluginError
 from tasks import DataError
 from tasks.errors import one_line
 
@@ -96,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         parser = commands()
         code: Any = parser.main(canonical(sys.argv[1:] if argv is None else argv, parser), standalone_mode=False)
-    except (UserError, DataError) as error:
+    except (UserError, DataError, PluginError) as error:
         code = complain(str(error))
     except typer.Exit as stop:
         code = stop.exit_code

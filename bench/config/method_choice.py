@@ -12,6 +12,7 @@ from bench.config.expressions import parse, parse_one
 from bench.config.settings import Settings
 from bench.config.typed import build, label
 from bench.errors import UserError, unknown
+from bench.hashing import edited
 from methods.auxiliary import AUXILIARIES, SimCSE
 from methods.base import Method, MethodConfig, RealUse
 from methods.context import columns_in
@@ -67,6 +68,12 @@ def choose(
             choice = replace(choice, of_group=expression.name in groups)
             if not choice.of_group or (name, choice.config) not in chosen:
                 chosen[name, choice.config] = choice
+    for choice in chosen.values():
+        if edited(choice.cls):
+            raise UserError(
+                f"method {choice.cls.name!r}: its code was edited after it was imported here, and would count as that "
+                "of before; start Python again (in a notebook: restart the kernel)"
+            )
     for name in hyperparameters:
         if name not in registry:
             raise unknown("method", name, registry)

@@ -59,12 +59,15 @@ class Setting:
     search: tuple[Any, ...]
 
 
-@functools.cache
 def facts(name: str) -> MethodFacts:
     """The facts about a method; of one that is not in the registry, such as a plugin's, only that it is not there."""
     cls = registry.discover().get(name)
-    if cls is None:
-        return MethodFacts(UNKNOWN)
+    return MethodFacts(UNKNOWN) if cls is None else facts_of(cls)
+
+
+@functools.cache
+def facts_of(cls: type[Method]) -> MethodFacts:
+    """The facts about a method, from its class and its file."""
     idea, _, fails = inspect.cleandoc(cls.__doc__ or "").partition(f"\n\n{FAILS}")
     return MethodFacts(
         family=family(cls),

@@ -14,6 +14,7 @@ import methods
 from bench.commands.stores.list import methods as listed
 from bench.config.request import load_plugins, make_request
 from bench.errors import UserError
+from bench.jobs import method_code
 from bench.planning.planner import make_plan
 from tests.conftest import ROOT
 from tests.helpers.plugins import CODE, installed_package
@@ -78,6 +79,25 @@ def test_code_that_changed_after_planning_is_refused(tmp_path: Path, plugin: Pat
     assert method_class(job).name == "half"  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="changed after the grid was planned"):
         method_class(replace(job, spec=replace(job.spec, code="1:old")))  # type: ignore[attr-defined, arg-type]
+
+
+def test_a_helper_that_was_edited_meanwhile_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a notebook, its old cells were taken for those of the new code."""
+    helper, path = tmp_path / "bends.py", tmp_path / "half.py"
+    helper.write_text("bent = 1\n")
+    path.write_text(f"import bends\n{CODE}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (choice,) = make_request(methods="half", plugins=path).methods
+    method_code(choice.cls)
+    helper.write_text("bent = 1  # as before\n")
+    make_request(methods="half", plugins=path)
+    helper.write_text("bent = 2\n")
+    with pytest.raises(UserError, match=r"'half': its code was edited after .* restart the kernel"):
+        make_request(methods="ce,half", plugins=path)
+    make_request(methods="ce", plugins=path)
+    path.write_text(f"import bends\n{CODE}# another class, of the code that is there\n")
+    make_request(methods="half", plugins=path)
+    del sys.modules["bends"]
 
 
 def test_files_and_packages_reach_the_workers(tmp_path: Path, plugin: Path, tiny_encoder: Path) -> None:

@@ -8,13 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import methods
-from bench import hashing
 from bench.config.request import make_request
 from bench.config.settings import MINILM, Settings
 from bench.encoders.checkpoints import find
 from bench.errors import UserError
-from bench.hashing import source_hash
 from bench.jobs import CellSpec
 from bench.planning.planner import make_plan
 from bench.seeds import derive
@@ -136,12 +133,6 @@ def test_what_changes_a_cell(tiny_encoder: Path, tmp_path: Path, change: dict[st
     assert (first == second) is same
 
 
-def test_code_counts_and_comments_do_not() -> None:
-    code = 'def f(x):\n    """Doc."""\n    return x + 1\n'
-    assert source_hash(code) == source_hash("def f(x):  # why\n    return (x + 1)\n")
-    assert source_hash(code) != source_hash(code.replace("+ 1", "+ 2"))
-
-
 def test_seeds_by_axis_are_stable_and_apart() -> None:
     assert derive("head", "twitter", 0) == derive("head", "twitter", 0)
     values = {
@@ -183,13 +174,6 @@ def test_an_encoder_that_is_nowhere_says_what_works_offline() -> None:
         find("nobody/no-such-encoder")
     with pytest.raises(UserError, match="neither a folder nor a hub id"):
         find("a/b/c/d")
-
-
-def test_the_code_of_a_method_is_that_of_the_files_it_imports_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What weights are computed with is in a cell's id, wherever it stands; what all methods share is not."""
-    monkeypatch.setattr(hashing, "files_hash", lambda paths: {path.name for path in paths})
-    assert hashing.class_hash.__wrapped__(methods.discover()["dimp"]) == {"importance.py", "calibration.py"}
-    assert hashing.class_hash.__wrapped__(methods.discover()["hu"]) == {"hu.py", "l2rw.py"}
 
 
 def test_the_default_encoder_is_checked_by_its_hash(monkeypatch: pytest.MonkeyPatch, tiny_encoder: Path) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from bench.leaderboard import frame, write_report
 from bench.store.files import write_json
+from methods.plugins import installed
 from tests.bench.leaderboard.fake_store import FakeStore
 from tests.helpers.in_process import command as bench
+from tests.helpers.plugins import installed_package
 
 
 @pytest.fixture
@@ -149,6 +151,20 @@ def test_a_grid_of_another_version_or_none_is_one_line(store, capsys, content):
     assert code == 2
     assert "runs/.grids/b.json is" in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command", [("report",), ("advise",), ("compare", "dimp", "ce"), ("publish", "--to", "b.zip", "--name", "us")]
+)
+def test_a_package_that_cannot_be_used_is_one_line(store, capsys, monkeypatch, registry_as_it_was, command):
+    """Reports ask for the methods too, and ended in a traceback."""
+    site = store.root.parent / "site"
+    site.mkdir()
+    installed_package(site, "raise OSError('broken')")
+    monkeypatch.syspath_prepend(str(site))
+    installed.cache_clear()
+    code, _, error = bench(capsys, *command)
+    assert (code, error) == (2, "error: package own-dist offers methods in own_methods: OSError: broken\n")
 
 
 def test_damaged_weights_are_one_line(store, capsys):
