@@ -148,6 +148,10 @@ class Reader:
             return str(method)
         problem_type = str(self.take("problem_type", PREFIX))
         known = {f"{PREFIX}{ending}": method for ending, method in METHODS.items()}
+        if problem_type.lower() == f"{PREFIX}_myloss_v1":
+            raise UserError(
+                f"{self.path}: problem_type {problem_type} is a loss that is not here; _myloss_v2, dimp, is another"
+            )
         if problem_type.lower() not in known:
             raise unknown("problem_type", problem_type, known)
         return known[problem_type.lower()]

@@ -2,8 +2,9 @@
 
 `quick`, the default, trains the top two blocks, pooler and head of MiniLM for 48 updates on 1,000 generated rows.
 `probe` trains a linear head on embeddings of the frozen encoder, on the same batches.
-`full` trains every layer on as many rows. `paper` is the released configuration of Kuo et al. (ICLR 2025). `smoke` runs
-in seconds and only tests that everything works: its numbers mean nothing. `scratch` is for task `oracle`.
+`full` trains every layer on as many rows. `paper` trains a classifier as the released configuration of Kuo et al. (ICLR
+2025) does, and a quality checker for as many updates. `smoke` runs in seconds and only tests that everything works: its
+numbers mean nothing. `scratch` is for task `oracle`.
 """
 
 from __future__ import annotations

@@ -162,6 +162,10 @@ def test_the_contrastive_term(tmp_path: Path) -> None:
         ({"optim": "adafactor"}, "would change the result"),
         ({"fp16": True, "bf16": "true"}, "fp16 and bf16 are both true"),
         ({"problem_type": "single_label_classification_dipm"}, "single_label_classification_dimp"),
+        (
+            {"problem_type": f"{PREFIX}_myloss_v1"},
+            "_myloss_v1 is a loss that is not here; _myloss_v2, dimp, is another",
+        ),
         ({"use_wandb_dataset": True}, "wandb_dataset names none"),
         ({"do_train": "perhaps"}, "do_train must be true or false"),
         ({"model_name_or_path": None}, "no model"),
