@@ -11,13 +11,14 @@ import numpy as np
 
 from bench.config.method_choice import MethodChoice
 from bench.encoders.checkpoints import Checkpoint
+from bench.hashing import digest
 from bench.jobs import SCHEMA, CellSpec, RoleRows
 from bench.planning.plan import Plan
 from bench.store import role_texts
 from bench.store.layout import precomputed_path
-from bench.store.manifest import PRECOMPUTED, joined
+from bench.store.manifest import FIRST_GENERATION, GIVEN, PRECOMPUTED, joined
 from methods.base import QUALITY, RealUse, hyperparameters
-from tasks.cross_validation import of_all_seeds
+from tasks.cross_validation import TOGETHER, of_all_seeds
 from tasks.errors import plural
 
 if TYPE_CHECKING:
@@ -84,11 +85,13 @@ def section(
     needs: Mapping[str, Any],
     quality: Mapping[str, str],
     uses: Mapping[str, RealUse],
+    given: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
     """A section of the manifest: all that a report needs to know besides the files of the cells.
 
     By method label and seed, `paths` are the folders of the cells and `needs` those of the tables, checkers and trials
-    that they need; `quality` are the folders of quality checkers by seed. `uses` are the uses of real rows by label.
+    that they need; `quality` are the folders of quality checkers by seed. By label, `uses` are the uses of real rows,
+    and `given` the ids of tables that a file or a model of the user makes.
     """
     request = rows.request
     roles = rows.roles(request.seeds[0])
@@ -109,7 +112,7 @@ def section(
         "texts": {role: role_texts.identity(part) for role, part in rows.written.items()},
         "checkers": {QUALITY: dict(quality)} if quality else {},
         "methods": [
-            method(choice, uses[choice.label], rows, paths[choice.label], needs[choice.label])
+            method(choice, uses[choice.label], rows, paths[choice.label], needs[choice.label], given[choice.label])
             for choice in request.methods
         ],
     }
@@ -169,11 +172,18 @@ def row_counts(rows: SectionRows) -> dict[str, Any]:
             "test": len(data.test),
         },
         "generated_size": rows.generated_size.stored(),
-        "hashes": {name: part.content_hash()[:20] for name, part in hashed.items()},
+        "hashes": {**{name: part.content_hash()[:20] for name, part in hashed.items()}, **clusters(rows.data)},
+        **({FIRST_GENERATION: rows.generations[0].content_hash()[:20]} if rows.generations else {}),
         **({"drawn_from": rows.data.drawn_from[:20]} if rows.data.drawn_from else {}),
         "label_shares": {role: data.shares(part) for role, part in data.roles.items()},
         "majority": max(data.shares(data.test)),
     }
+
+
+def clusters(data: TaskData) -> dict[str, str]:
+    """The hash of the clusters that divide the real rows of a cross-validation into folds; nothing without."""
+    numbers = data.pool.hidden.get(TOGETHER)
+    return {} if numbers is None else {"cluster": digest(numbers.tolist())[:20]}
 
 
 def notes(rows: SectionRows, generated: int) -> Iterator[str]:
@@ -218,9 +228,17 @@ def cross_validation(rows: SectionRows) -> dict[str, Any]:
 
 
 def method(
-    choice: MethodChoice, use: RealUse, rows: SectionRows, cells: Mapping[str, str], needs: Any
+    choice: MethodChoice,
+    use: RealUse,
+    rows: SectionRows,
+    cells: Mapping[str, str],
+    needs: Any,
+    given: Mapping[str, str],
 ) -> dict[str, Any]:
-    """A method of a section: its settings, its use of real rows, its cells, and the folders that they need."""
+    """A method of a section: its settings, its use of real rows, its cells, and the folders that they need.
+
+    `given`: the ids of its tables that a file or a model of the user makes.
+    """
     real, selection = max(rows.real_counts)
     return {
         "label": choice.label,
@@ -234,6 +252,7 @@ def method(
         "selection": selection_of(use, rows.roles(rows.request.seeds[0])),
         "cells": cells,
         "needs": needs,
+        **({GIVEN: dict(given)} if given else {}),
     }
 
 

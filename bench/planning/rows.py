@@ -26,6 +26,7 @@ from tasks.rows import one_set
 if TYPE_CHECKING:
     from bench.planning.plan import Plan
 
+OF_FILES = ("cluster", "label_clean")  # hidden columns that files have
 STATES_VERSION = 2  # raise it when states differ in their bits; 2: in batches of fixed shape
 
 
@@ -77,7 +78,8 @@ class SectionRows:
             "test": self.test_role(data.test),
         }
         with_hidden = {"generated": generated, **({"test": data.test} if data.test.hidden else {})}
-        ids = {name: hidden_id(roles[name], rows) for name, rows in with_hidden.items()}
+        read = {"generated": self.base, "test": self.data.test}
+        ids = {name: hidden_id(roles[name], rows, read[name]) for name, rows in with_hidden.items()}
         self.hidden_ids[str(seed)] = ids
         self.plan.hidden.update({ids[name]: rows for name, rows in with_hidden.items()})
         return roles
@@ -238,10 +240,13 @@ def numbered_apart(rows: Rows, own: Rows, every: Rows) -> Rows:
     return replace(rows, ids=rows.ids + np.where(added, every.ids.max() - own.ids.max(), 0))
 
 
-def hidden_id(role: RoleRows, rows: Rows) -> str:
-    """The id of a role's hidden columns. Clusters may change while the rows stay, so they are part of it."""
-    clusters = rows.hidden.get("cluster")
-    return content(role) if clusters is None else digest([content(role), clusters.tolist()])
+def hidden_id(role: RoleRows, rows: Rows, read: Rows) -> str:
+    """The id of a role's hidden columns. Those that a file has may change while the rows stay, so they are part of it.
+
+    `read`: the rows before stress.
+    """
+    columns = [rows.hidden[name].tolist() for name in OF_FILES if name in read.hidden]
+    return digest([content(role), *columns]) if columns else content(role)
 
 
 def positions(ids: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -22,7 +22,7 @@ from bench.planning.requirements import requirement
 from bench.store import role_texts
 from bench.store.folders import State, state
 from bench.store.layout import cell_path, precomputed_path
-from methods.base import QUALITY, RealUse, hyperparameters
+from methods.base import COLUMN, QUALITY, RealUse, hyperparameters
 from methods.plugins import file_of
 from tasks import TaskData
 
@@ -64,6 +64,7 @@ class SectionPlanner(CellPlanner):
         needs: dict[str, dict[str, list[str]]] = {choice.label: {} for choice in self.request.methods}
         quality: dict[str, str] = {}
         uses: dict[str, RealUse] = {}
+        given: dict[str, dict[str, str]] = {}
         for seed in self.request.seeds:
             roles = self.roles(seed)
             for choice in self.request.methods:
@@ -76,10 +77,16 @@ class SectionPlanner(CellPlanner):
                 if QUALITY in job.tables and QUALITY not in self.request.checkers:  # the user's own was not tested
                     quality[str(seed)] = self.relative(job.tables[QUALITY])
                 uses[choice.label] = RealUse(job.spec_json["real_use"])  # where it is tuned, that of its trials
+                given[choice.label] = self.given_tables(job)
                 self.plan.cells[job.id] = choice.label
                 self.plan.cell_data[job.id] = self, seed
         self.plan.texts.update({role_texts.identity(rows): rows for rows in self.written.values()})
-        self.plan.sections.append(section(self, self.checkers.checkpoint, paths, needs, quality, uses))
+        self.plan.sections.append(section(self, self.checkers.checkpoint, paths, needs, quality, uses, given))
+
+    def given_tables(self, job: CellJob) -> dict[str, str]:
+        """The ids of the tables that a cell or its trials read and that a file or a model of the user makes."""
+        read = {name: table for one in (job.trials or (job,)) for name, table in one.spec.table_ids.items()}
+        return {name: table for name, table in read.items() if name.startswith(COLUMN) or name in self.request.checkers}
 
     def requested_cell(self, choice: MethodChoice, seed: int, roles: Mapping[str, RoleRows]) -> CellJob:
         """Add a cell of the report, and the trials of a protocol that tunes."""

@@ -5,21 +5,26 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
 from bench.store.files import flatten, read_json
 from bench.store.folders import State, failure, state
-from bench.store.layout import MODEL, MODEL_FILES
-from bench.store.manifest import GRIDS, grids, with_one_name
+from bench.store.layout import MODEL, MODEL_FILES, place_of
+from bench.store.manifest import GRIDS, grids, last_runs, table_in_words, with_one_name
 from bench.store.schemas import NamedSpec
+from methods.base import COLUMN
 from tasks.errors import did_you_mean, join_names, short_repr, user_path
 
 BEGINNING = re.compile(r"[0-9a-f]{6,20}")  # of an id; shorter ones may be names of methods, such as ce
 CELL = re.compile(rf"{BEGINNING.pattern}|\S.* \S+ \d+")  # the beginning of an id, or "task method seed"
 # Entries of a specification that tell cells of one title apart, and how many of them a message names.
-TOLD, MOST_TOLD = ("seed", "source", "preset", "encoder", "protocol", "hyperparameters", "settings", "rows"), 3
+TOLD = ("seed", "source", "preset", "encoder", "protocol", "hyperparameters", "settings", "rows", "data", "artefacts")
+MOST_TOLD = 3
+HASH = 8  # characters of a hash
+SCORED = "data.scored"  # a hash of texts that is of interest only where a cell does not train on them
 KEEP_NONE = ("weigh", "sweep")  # commands that train cells and have no option to keep models
 
 
@@ -93,23 +98,62 @@ def find(root: Path, name: str) -> Path:
         raise UserError(f"no cell {short_repr(name)} in {root}{close}; `bench list cells` shows all")
     if len({folder.name for folder in cells}) > 1:
         titles = [title(specs[folder]) if folder in specs else folder.name for folder in cells]
-        names = sorted(titles) if len(set(titles)) == len(cells) else told_apart(cells, specs)
+        names = sorted(titles) if len(set(titles)) == len(cells) else told_apart(root, cells, specs)
         raise UserError(f"{short_repr(name)} fits {len(cells)} cells; give one of: {join_names(names)}")
     return cells[0]
 
 
-def told_apart(cells: Sequence[Path], specs: Mapping[Path, Mapping[str, Any]]) -> list[str]:
-    """The ids of cells of one title, each with its values of the settings in which they differ."""
+def told_apart(root: Path, cells: Sequence[Path], specs: Mapping[Path, Mapping[str, Any]]) -> list[str]:
+    """The ids of cells of one title, the newest last, each with its values of what they differ in."""
     values = differences([specs.get(folder, {}) for folder in cells])
-    return [f"{folder.name}{f' ({words})' if words else ''}" for folder, words in zip(cells, values, strict=True)]
+    words, runs = dict(zip(cells, values, strict=True)), last_runs(root)
+    newest_last = sorted(cells, key=lambda folder: runs.get(place_of(folder)[1], 0))
+    return [f"{folder.name}{in_brackets(words[folder], ran(folder, runs))}" for folder in newest_last]
+
+
+def in_brackets(*parts: str) -> str:
+    """What tells a cell from others of its title: ` (lr 0.001, last run 2026-01-31 12:00:00)`; empty for nothing."""
+    known = ", ".join(filter(None, parts))
+    return f" ({known})" if known else ""
+
+
+def ran(folder: Path, runs: Mapping[str, int]) -> str:
+    """When a grid with a cell was last run, given `last_runs`; empty where no grid has it."""
+    at = runs.get(place_of(folder)[1])
+    return "" if at is None else spelt_run(at)
+
+
+def spelt_run(at: int) -> str:
+    """A time of a run, in ns since 1970, in words: `last run 2026-01-31 12:00:00`."""
+    return f"last run {datetime.fromtimestamp(at / 1e9):%Y-%m-%d %H:%M:%S}"
 
 
 def differences(specs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Of each of several cells, its values of the settings in which they differ: `lr 0.001, updates 48`."""
+    """Of each of several cells, its values of what they differ in: `lr 0.001, generated rows 1a2b3c4d`."""
     flat = [flatten(spec) for spec in with_one_name(specs)]
-    keys = [key for key in dict.fromkeys(key for one in flat for key in one) if key.partition(".")[0] in TOLD]
-    differing = [key for key in keys if len({str(one.get(key)) for one in flat}) > 1][:MOST_TOLD]
-    return [", ".join(f"{key.rpartition('.')[2]} {one.get(key)}" for key in differing) for one in flat]
+    keys = sorted(filter(is_told, dict.fromkeys(key for one in flat for key in one)), key=place_in_words)
+    differing = [key for key in keys if len({str(one.get(key)) for one in flat}) > 1]
+    shown = [key for key in differing if key != SCORED] or differing
+    return [", ".join(value_in_words(key, str(one.get(key))) for key in shown[:MOST_TOLD]) for one in flat]
+
+
+def place_in_words(key: str) -> int:
+    """The place of an entry of a specification among those that tell cells apart."""
+    return TOLD.index(key.partition(".")[0])
+
+
+def is_told(key: str) -> bool:
+    """Whether an entry of a specification tells cells apart: of precomputed tables only columns of files do."""
+    entry, _, rest = key.partition(".")
+    return entry in TOLD and (entry != "artefacts" or rest.startswith(COLUMN))
+
+
+def value_in_words(key: str, value: str) -> str:
+    """An entry of a specification: `lr 0.001`, `generated rows 1a2b3c4d`, `column score 1a2b3c4d`."""
+    entry, _, rest = key.partition(".")
+    if entry == "artefacts":
+        return f"{table_in_words(rest)} {value[:HASH]}"
+    return f"{rest} rows {value[:HASH]}" if entry == "data" else f"{key.rpartition('.')[2]} {value}"
 
 
 def readable_specs(folders: Iterable[Path]) -> dict[Path, dict[str, Any]]:

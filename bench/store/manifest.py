@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from bench.errors import UserError
 from bench.hashing import digest
 from bench.store.files import read_json, write_json
 from bench.store.schemas import Manifest
+from methods.base import COLUMN
+from tasks.errors import join_names, plural
 
 SCHEMA = 1
 GRIDS = ".grids"
@@ -22,6 +24,11 @@ PRECOMPUTED = "artefacts"  # entry with the folders of a grid's precomputed tabl
 # Entries that two sections must share to be one table.
 TRAINING = ("encoder_hash", "checker_encoder_hash", "preset", "protocol", "settings")
 SEVERAL = "several_grids"  # entry of a method in the manifest of a store whose row is in several of its grids
+# Entry of a method with the ids of the tables it reads that a file or a model of the user makes: extra columns of the
+# generated rows, own checkers. Other methods of the section do not read them, so they are not in its key.
+GIVEN = "given"
+FIRST_GENERATION = "first_generation"  # where the seeds take generations: the hash of the one of all other tables
+LEFT_OUT = "left out: "  # begins the note on cells that read other values of these than the last grid's
 ENCODERS = ("encoder", "checker_encoder")  # entries with the names of encoders; theirs with `_hash` say which they are
 GATHERED = ("seeds", "records", "checkers", "methods")  # entries that are joined from the sections of one table
 SECTION = ("task_ref", "source", "sizes", "hashes", "cross_validation", "given_checkers", *TRAINING)
@@ -44,12 +51,27 @@ def without_run(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def grids(root: Path) -> list[dict[str, Any]]:
     """The manifests of all grids of a store, in the order of their runs. Raises UserError if there is none."""
+    return [grid for _, grid in timed_grids(root)]
+
+
+def timed_grids(root: Path) -> list[tuple[int, dict[str, Any]]]:
+    """`grids`, each after the time of its last run, in ns since 1970."""
     paths = sorted((root / GRIDS).glob("*.json"))
     if not paths:
         raise UserError(f"no grid was run in {root}; `bench run --out {root}` runs one")
     times = {path: path.stat().st_mtime_ns for path in paths}  # for manifests of earlier versions
-    found = [(path, read(path)) for path in paths]
-    return [grid for _, grid in sorted(found, key=lambda pair: pair[1].get(RAN, times[pair[0]]))]
+    found = [(grid.get(RAN, times[path]), grid) for path in paths for grid in [read(path)]]
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def last_runs(root: Path) -> dict[str, int]:
+    """When a grid with a cell was last run, by the cell's folder below the store, in ns since 1970.
+
+    A file that was corrected between two grids gives one title to two cells, and this says which is the newer one.
+    """
+    runs = timed_grids(root) if any((root / GRIDS).glob("*.json")) else []
+    rows = ((ran, entry) for ran, grid in runs for section in grid["sections"] for entry in section["methods"])
+    return {path: ran for ran, entry in rows for path in entry["cells"].values()}
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -79,6 +101,7 @@ def rows_of(manifest: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], dict
 
 def joined(grids: Sequence[Mapping[str, Any]], command: str) -> dict[str, Any]:
     """One manifest of several. Of two cells for the same method and seed, the later one counts."""
+    grids = of_newest_values(grids)
     sections: dict[str, dict[str, Any]] = {}
     for section in with_one_name([section for grid in grids for section in grid["sections"]]):
         known = sections.setdefault(section_key(section), {**section, "methods": []})
@@ -105,6 +128,48 @@ def with_one_name(specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         {**spec, **{role: names[str(spec[f"{role}_hash"])] for role in ENCODERS if spec.get(f"{role}_hash")}}
         for spec in specs
     ]
+
+
+def of_newest_values(grids: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The grids without the cells that read other values than the last grid's of their row.
+
+    These are values that a file or a model of the user gives (`GIVEN`). A note counts the cells, unless later ones have
+    their seeds. Grids of earlier versions do not say which values their cells read: these stay.
+    """
+    rows = [row for grid in grids for row in rows_of(grid)]
+    newest = defaultdict[tuple[str, str], dict[str, str]](dict)
+    for row, entry in rows:
+        newest[row].update(entry.get(GIVEN, {}))
+
+    def others(row: tuple[str, str], entry: Mapping[str, Any]) -> set[str]:
+        return {name for name, value in entry.get(GIVEN, {}).items() if newest[row][name] != value}
+
+    stay, gone, what = (defaultdict[tuple[str, str], set[str]](set) for _ in range(3))
+    for row, entry in rows:
+        names = others(row, entry)
+        (gone if names else stay)[row].update(entry["cells"])
+        what[row] |= names
+    if not gone:
+        return [dict(grid) for grid in grids]
+    notes = defaultdict[str, list[str]](list)
+    for (key, label), seeds in gone.items():
+        if count := len(seeds - stay[key, label]):
+            values = join_names(sorted(map(table_in_words, what[key, label])))
+            notes[key].append(
+                f"{LEFT_OUT}{plural(count, 'cell')} of {label}, which read other values of {values} than its last grid"
+            )
+
+    def current(section: Mapping[str, Any]) -> dict[str, Any]:
+        key = section_key(section)
+        methods = [entry for entry in section["methods"] if not others((key, entry["label"]), entry)]
+        return {**section, "methods": methods, "notes": [*notes[key], *section["notes"]]}
+
+    return [{**grid, "sections": [one for one in map(current, grid["sections"]) if one["methods"]]} for grid in grids]
+
+
+def table_in_words(name: str) -> str:
+    """A table of `GIVEN` in words."""
+    return f"column {name.removeprefix(COLUMN)}" if name.startswith(COLUMN) else f"the {name} checker"
 
 
 def section_key(section: Mapping[str, Any]) -> str:
@@ -149,6 +214,20 @@ def section_of_seeds(section: Mapping[str, Any], count: int) -> dict[str, Any]:
     }
 
 
+def with_newest_test(records: Mapping[str, Any], section: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The hidden columns by seed of a table that a later section continues.
+
+    Those of the test, such as its clusters, are the later section's for all seeds: no cell's id depends on them, so
+    they may have been corrected. In a cross-validation each seed has other test rows, and keeps its own.
+    """
+    newest = section.get("records", {})
+    joined = {**records, **newest}
+    if not newest or section.get("cross_validation"):
+        return joined
+    test = {role: one for role, one in next(iter(newest.values())).items() if role == "test"}
+    return {seed: {**{role: one for role, one in of.items() if role != "test"}, **test} for seed, of in joined.items()}
+
+
 def merge(known: dict[str, Any], section: Mapping[str, Any]) -> None:
     """Add a later section of the same table to `known`: its methods and seeds; other entries replace the old ones.
 
@@ -158,7 +237,7 @@ def merge(known: dict[str, Any], section: Mapping[str, Any]) -> None:
     known["seeds"] = sorted({*known["seeds"], *section["seeds"]})
     if known.get("looks") and known["seeds"] and known["seeds"][-1] >= known["looks"][-1]:
         del known["looks"]
-    known["records"] = {**known.get("records", {}), **section.get("records", {})}
+    known["records"] = with_newest_test(known.get("records", {}), section)
     for name, cells in section["checkers"].items():
         known["checkers"] = {**known["checkers"], name: {**known["checkers"].get(name, {}), **cells}}
     for method in section["methods"]:

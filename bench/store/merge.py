@@ -18,7 +18,7 @@ from bench.errors import UserError
 from bench.store.files import read_json
 from bench.store.integrity import damage
 from bench.store.layout import DONE, root_of
-from bench.store.manifest import SEVERAL, joined, section_key, stored
+from bench.store.manifest import SEVERAL, joined, of_newest_values, section_key, stored
 from bench.store.schemas import CodeSpec
 from bench.store.transfer import difference
 from tasks.errors import join_names, plural
@@ -59,9 +59,11 @@ def merged(stores: Sequence[Path], *, allow_mixed: bool) -> dict[str, Any]:
 
     Raises UserError where stores trained a method with different code, unless `allow_mixed`; of two cells for one
     method and seed the later store's then counts. So it does where a cell has other results in two stores, and a note
-    of its section says so. A damaged cell of one store hides no whole cell of another.
+    of its section says so. Cells that read other values than the row's last ones are left out, as in one store. A
+    damaged cell of one store hides no whole cell of another.
     """
-    parts = [Part(root, stored(root)) for root in dict.fromkeys(stores)]
+    roots = list(dict.fromkeys(stores))
+    parts = list(map(Part, roots, of_newest_values(list(map(stored, roots)))))
     cells = [cell for part in parts for cell in finished_cells(part)]
     if not allow_mixed:
         refuse_mixed_code(cells)

@@ -54,8 +54,9 @@ def read(root: Path, name: str | None) -> pd.DataFrame:
     folder = precomputed_path(root, KIND, name) if name else None
     if folder is None or not (folder / FILE).exists():
         raise UserError(
-            f"{root} does not have the texts of these rows: their grid is of an earlier version, or they were removed; "
-            "run the grid's command again, which writes them and trains no finished cell"
+            f"{root} does not have the texts of these rows: their grid is of an earlier version or of a bundle "
+            "without --texts, or they were removed; the grid's command with the same files writes them and trains no "
+            "finished cell"
         )
     columns = {"id": "key", "label": "whole", "text": "text", "text_pair?": "text"}
     return read_table(folder / FILE, columns).set_index("id")  # type: ignore[arg-type]

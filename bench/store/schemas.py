@@ -44,6 +44,7 @@ class ManifestMethod(BaseModel):
     needs: dict[Seed, list[StorePath]] = Field(default_factory=dict)
     select_rows: int | None = None
     selection: str | None = None
+    given: dict[str, str] = Field(default_factory=dict)
 
 
 class ManifestGenerated(BaseModel):
@@ -289,6 +290,7 @@ class ReportSection(ReportEntry):
     settings: dict[str, Any] = {}
     hashes: dict[str, Any] = {}
     notes: list[str] = []
+    given: dict[str, dict[str, str]] = {}
 
 
 class ReportRow(ReportEntry):

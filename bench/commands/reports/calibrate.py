@@ -19,7 +19,8 @@ SEEDS = {False: (3, 5), True: (3, 5, 10)}
 EXAMPLES = {False: (350, 1_500), True: (350, 1_500, 5_000)}
 SDS = {False: (0.0, 0.025), True: (0.0, 0.01, 0.025, 0.04)}
 LOWEST, HIGHEST = 0.04, 0.055  # rates of false positives between which a test is neither conservative nor liberal
-TABLE = ("task_ref", "encoder_hash", "preset", "protocol", "encoder")  # entries of a section that tell designs apart
+# Entries of a section that tell designs apart.
+TABLE = ("task_ref", "encoder_hash", "preset", "protocol", "encoder", "hashes")
 HEAD = (
     "seeds",
     "test rows",

@@ -11,9 +11,9 @@ from bench.leaderboard.columns import NOTHING, percent, signed
 from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.formats.to_json import NAMES
 from bench.store.files import read_json
-from bench.store.manifest import ENCODERS, with_one_name
+from bench.store.manifest import ENCODERS, GIVEN, table_in_words, with_one_name
 from bench.store.schemas import ComparedReport
-from tasks.errors import plural
+from tasks.errors import join_names, plural
 
 DETAILS = ("settings", "sizes", "hashes", "encoder_hash")  # in which sections of the same names may differ
 RULES = ("baseline", "delta", "correction", "family", "intervals", "allow_mixed")
@@ -126,6 +126,7 @@ def changes_of(
         old_hash, new_hash = (section.get(f"{role}_hash") for section in (before, after))
         if old_hash and new_hash and old_hash != new_hash:
             lines.append(f"- {role.replace('_', ' ')}: its weights or its tokenizer are others")
+    lines += other_values(before.get(GIVEN, {}), after.get(GIVEN, {}))
     if lines:
         yield "\n".join(map(escape_line, lines))
     for name, labels in (("New methods", new.keys() - old), ("Methods that are gone", old.keys() - new)):
@@ -146,6 +147,14 @@ def differing(old: Any, new: Any) -> Sequence[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         return [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
     return [""] if old != new else []
+
+
+def other_values(old: Mapping[str, Mapping[str, str]], new: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """A line for each method that reads other values of columns, or of own checkers, than it did."""
+    for label, own in new.items():
+        known = old.get(label, {})
+        if names := [table_in_words(name) for name, value in own.items() if known.get(name, value) != value]:
+            yield f"- {label}: the values of {join_names(names)} are others"
 
 
 def words_of(before: Mapping[str, Any], after: Mapping[str, Any], name: str, key: str) -> str:

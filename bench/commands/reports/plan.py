@@ -151,8 +151,8 @@ def variances(section: dict[str, Any], rules: Rules, wishes: Wishes) -> tuple[De
         said = "supposed, since neither --seed-sd nor --from is given" if wishes.seed_sd is None else "--seed-sd"
         return Design(0, 0, sd), f"seed sd {exact_points(sd)} ({said}); variances over rows supposed"
     designs = known_designs(wishes.store, rules.baseline)
-    wanted = [section[name] for name in TABLE]
-    # The table that agrees in most: first the task, then encoder, preset and protocol. An encoder is its hash.
+    wanted = [str(section[name]) for name in TABLE]
+    # The table that agrees in most: first the task, then encoder, preset, protocol and rows. An encoder is its hash.
     key = max(designs, key=lambda key: [one == other for one, other in zip(key, wanted, strict=False)])
     design = by_row(designs[key])
     task, _, preset, protocol, encoder, *_ = key

@@ -17,11 +17,12 @@ from bench.leaderboard.rules import Rules, require_baseline
 from bench.seeds import ALL_SOURCES, SOURCES
 from bench.stats.interval import Spread, spread_of
 from bench.store.files import flatten, write_bytes, write_text
-from bench.store.manifest import SECTION, section_key, stored
+from bench.store.manifest import FIRST_GENERATION, SECTION, section_key, stored
 from bench.store.merge import unmixed
 from tasks.errors import plural
 
 ORDER = (*SOURCES, ALL_SOURCES)
+GENERATED = "generated"  # the source
 HEAD = ("method", "source", "seeds", "sd of accuracy [95 %]", "share of the sum %", "sd of the difference [95 %]")
 
 
@@ -79,12 +80,11 @@ INTRODUCTION = (
 
 def decompositions(store: Path, rules: Rules) -> dict[str, Decomposition]:
     """The tables of a store in which sources vary by themselves, by title. Raises UserError, also for mixed code."""
-    groups: dict[str, dict[str, Section]] = {}
+    groups: dict[str, list[Section]] = {}
     for section in build(unmixed(store), store, rules).sections:
-        vary = section.spec["settings"].get("vary") or ALL_SOURCES
-        groups.setdefault(section_key(with_all_sources(section.spec)), {})[vary] = section
-    kept = [group for group in groups.values() if set(group) - {ALL_SOURCES}]
-    titles = titles_of([with_all_sources(next(iter(group.values())).spec) for group in kept])
+        groups.setdefault(section_key(with_all_sources(section.spec)), []).append(section)
+    kept = [group for alike in groups.values() for group in by_source(alike) if set(group) - {ALL_SOURCES}]
+    titles = titles_of([facts_of(group) for group in kept])
     found = {
         title: Decomposition(table_lines(group, rules), generations_of(group), tuple(mixtures(group, rules)))
         for title, group in zip(titles, kept, strict=True)
@@ -97,19 +97,38 @@ def decompositions(store: Path, rules: Rules) -> dict[str, Decomposition]:
     return found
 
 
+def by_source(alike: Sequence[Section]) -> list[dict[str, Section]]:
+    """The sections of a table by what varies. Each version of the generations that seeds take has a table."""
+    usual = {source: section for section in alike if (source := varying(section.spec)) != GENERATED}
+    taken = [section for section in alike if varying(section.spec) == GENERATED]
+    return [{**usual, GENERATED: section} for section in taken] or [usual]
+
+
+def varying(spec: Mapping[str, Any]) -> str:
+    """The source that varies in a section."""
+    return spec["settings"].get("vary") or ALL_SOURCES
+
+
+def facts_of(group: Mapping[str, Section]) -> dict[str, Any]:
+    """A section of a table as if all sources varied, with the hash of all its generations."""
+    spec = with_all_sources(next(iter(group.values())).spec)
+    taken = {"generations": group[GENERATED].spec["hashes"].get("generated")} if generations_of(group) else {}
+    return {**spec, "hashes": {**spec["hashes"], **taken}}
+
+
 def generations_of(group: Mapping[str, Section]) -> tuple[str, ...]:
     """The generations that the seeds take where the generated set varies; empty where its rows are resampled."""
-    return tuple(group["generated"].spec.get("generations", ())) if "generated" in group else ()
+    return tuple(group[GENERATED].spec.get("generations", ())) if GENERATED in group else ()
 
 
 def with_all_sources(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """A section as if all sources varied. Its generated set may be another generation of the same size."""
+    """A section as if all sources varied: its generated set is the first of those that its seeds take."""
     vary = spec["settings"].get("vary")
     return {
         **spec,
         "title": spec["title"].removesuffix(f" (only {vary} varies)"),
         "settings": {name: value for name, value in spec["settings"].items() if name != "vary"},
-        "hashes": {name: value for name, value in spec["hashes"].items() if name != "generated"},
+        "hashes": {**spec["hashes"], "generated": spec.get(FIRST_GENERATION, spec["hashes"].get("generated"))},
     }
 
 
@@ -197,7 +216,7 @@ def spelt_spread(value: Spread) -> str:
 
 def generated_sets(found: Decomposition) -> list[str]:
     """A sentence on how the generated set is drawn, where it varies."""
-    if all(line.source != "generated" for line in found.lines):
+    if all(line.source != GENERATED for line in found.lines):
         return []
     if found.generations:
         listed = ", ".join(map(escape, found.generations))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from bench.store import role_texts
 from bench.store.files import read_json
 from bench.store.find import find
 from bench.store.folders import State, state, state_word
-from bench.store.manifest import stored
+from bench.store.manifest import grids, stored
 from bench.store.schemas import Spec
 
 MOST = 500  # characters shown of a text
@@ -68,7 +69,8 @@ def finished_cell(root: Path, name: str) -> Path:
 def section_of(root: Path, folder: Path) -> dict[str, Any]:
     """The section of the store's grids to which a cell belongs."""
     cell = folder.relative_to(root.resolve()).as_posix()
-    for section in stored(root)["sections"]:
+    latest = (section for grid in reversed(grids(root)) for section in grid["sections"])
+    for section in itertools.chain(stored(root)["sections"], latest):  # whose cells were replaced, for older ones
         if any(cell in method["cells"].values() for method in section["methods"]):
             return dict(section)
     raise UserError(f"{cell} is not a cell of any grid of {root}")

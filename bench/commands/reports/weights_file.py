@@ -13,16 +13,22 @@ import numpy as np
 from bench.commands.output_file import writable_table, write_table
 from bench.commands.reports.weights import finished_cell, section_of
 from bench.errors import UserError
+from bench.leaderboard.build import differing_axes
 from bench.leaderboard.read.weight_table import weight_table
 from bench.store.files import read_json
+from bench.store.find import spelt_run
 from bench.store.folders import State, state
-from bench.store.manifest import section_key, stored
+from bench.store.manifest import LEFT_OUT, last_runs, section_key, stored
 from bench.store.merge import refuse_mixed_cells
 from bench.store.schemas import Spec
+from methods.base import COLUMN
 from tasks.errors import join_names, plural
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+ID = 8  # characters of an id in a message
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ def write_section(
     refuse_mixed_cells(section, cells)
     frame, notes = weight_table(root, section, cells)
     yield from notes
+    yield from (note for note in section["notes"] if note.startswith(LEFT_OUT))
     for flag in ("likely_mislabelled", "redundant", "out_of_distribution"):
         if not frame[flag].isna().all():
             scored = plural(int(frame[flag].notna().sum()), "row")
@@ -88,8 +95,10 @@ def cells_of(root: Path, words: Sequence[str]) -> tuple[dict[str, Any], dict[int
         if name in (method["label"], f"{section['task_ref']} {method['label']}")
     ]
     if len(methods) > 1:
-        places = [f"{section['task_ref']} ({section['encoder']}, {section['protocol']})" for section, _ in methods]
-        raise UserError(f"{name} was run in {len(methods)} sections: {'; '.join(places)}; name one cell by its id")
+        raise UserError(
+            f"{name} was run in {len(methods)} sections, the newest last: {'; '.join(places(root, methods))}; name the "
+            "cells of one by their ids"
+        )
     if methods:
         section, method = methods[0]
         cells = {int(seed): root / folder for seed, folder in method["cells"].items()}
@@ -101,13 +110,34 @@ def cells_of(root: Path, words: Sequence[str]) -> tuple[dict[str, Any], dict[int
     folders = [finished_cell(root, name)] if title else [finished_cell(root, word) for word in words]
     specs = [read_json(folder / "spec.json", Spec) for folder in folders]
     sections = [section_of(root, folder) for folder in folders]
-    kinds = {(section_key(section), spec["label"]) for section, spec in zip(sections, specs, strict=True)}
+    kinds = {kind(section, spec) for section, spec in zip(sections, specs, strict=True)}
     if len(kinds) > 1:
-        raise UserError("these cells differ in more than their seeds; give cells of one method, task and encoder")
+        raise UserError("these cells differ in more than their seeds; give cells of one method, task, encoder and data")
     by_seed = {spec["seed"]: folder for spec, folder in zip(specs, folders, strict=True)}
     if len(by_seed) < len(folders):
         raise UserError("two of these cells have the same seed; give each seed once")
     return sections[0], by_seed
+
+
+def places(root: Path, methods: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[str]:
+    """The sections in which a method was run, the newest last, with the ids of its finished cells."""
+    specs, runs = [section for section, _ in methods], last_runs(root)
+    found = []
+    for section, method in methods:
+        cells = [path for path in method["cells"].values() if state(root / path) is State.DONE]
+        at = max((runs.get(path, 0) for path in method["cells"].values()), default=0)
+        vary = [f"only {source} varies"] if (source := section["settings"].get("vary")) else []
+        names = [section["encoder"], section["protocol"], *vary, *differing_axes(section, specs), spelt_run(at)]
+        ids = " ".join(Path(path).name[:ID] for path in cells) or "none is finished"
+        found.append((at, f"{section['task_ref']} ({', '.join(dict.fromkeys(names))}): {ids}"))
+    return [text for _, text in sorted(found, key=lambda pair: pair[0])]
+
+
+def kind(section: Mapping[str, Any], spec: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What cells must share to be seeds of one row: section, method, and the values of columns and own checkers."""
+    own = section.get("given_checkers", {})
+    tables = {name: one for name, one in spec.get("artefacts", {}).items() if name.startswith(COLUMN) or name in own}
+    return section_key(section), spec["label"], str(sorted(tables.items()))
 
 
 def filtered(frame: pd.DataFrame, rows: Filter) -> pd.DataFrame:

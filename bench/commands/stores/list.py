@@ -12,9 +12,10 @@ import methods as registry
 from bench.errors import UserError
 from bench.leaderboard.method_facts import facts
 from bench.store.files import read_json
-from bench.store.find import differences, method_title
+from bench.store.find import differences, in_brackets, method_title, ran
 from bench.store.folders import State, failure, state, state_word
 from bench.store.layout import DONE
+from bench.store.manifest import last_runs
 from bench.store.schemas import Metrics, NamedSpec
 from methods.base import MethodConfig, WeightConfig
 from methods.hooks import Budget
@@ -102,7 +103,7 @@ def cells(root: Path, failed: bool) -> Iterator[str]:
 
 
 def cell_lines(root: Path, failed: bool) -> Iterator[str]:
-    """`cells`, and nothing if there is none. Cells of one title have the settings in which they differ."""
+    """`cells`, and nothing if there is none. Cells of one title have what they differ in, and when they were run."""
     folders = sorted((path.parent for path in root.glob("[!.]*/*/*/spec.json")), key=lambda folder: folder.parts)
     states, specs = dict[Path, State](), dict[Path, dict[str, Any]]()
     details, problems = dict[Path, str](), dict[Path, str]()
@@ -114,22 +115,24 @@ def cell_lines(root: Path, failed: bool) -> Iterator[str]:
             details[folder] = detail(folder, states[folder], contents)
         except (UserError, OSError) as error:
             problems[folder] = str(error)
-    apart = settings_apart(specs)
+    apart = told_apart(root, specs)
     for folder, present in states.items():
         if not failed or present is State.FAILED:
             words = problems.get(folder) or f"{seed_title(specs[folder])}{apart[folder]}{details[folder]}"
             yield f"{state_word(folder, present):10} {folder}  {words}"
 
 
-def settings_apart(specs: Mapping[Path, Mapping[str, Any]]) -> dict[Path, str]:
-    """Of each cell, the settings in which it differs from others of its title: ` (lr 0.001)`; mostly empty."""
+def told_apart(root: Path, specs: Mapping[Path, Mapping[str, Any]]) -> dict[Path, str]:
+    """Of each cell, what it differs in from others of its title: ` (lr 0.001, last run ...)`; mostly empty."""
     alike = defaultdict[str, list[Path]](list)
     for folder, spec in specs.items():
         alike[seed_title(spec)].append(folder)
     words = dict.fromkeys(specs, "")
-    for group in (folders for folders in alike.values() if len(folders) > 1):
+    groups = [folders for folders in alike.values() if len(folders) > 1]
+    runs = last_runs(root) if groups else {}
+    for group in groups:
         found = differences([specs[folder] for folder in group])
-        words |= {folder: f" ({text})" for folder, text in zip(group, found, strict=True) if text}
+        words |= {folder: in_brackets(text, ran(folder, runs)) for folder, text in zip(group, found, strict=True)}
     return words
 
 

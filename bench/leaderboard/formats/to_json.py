@@ -17,6 +17,7 @@ from bench.leaderboard.extra_tables import ExtraTable, report_tables, tables_by_
 from bench.leaderboard.formats.answer import answer_json
 from bench.leaderboard.results import Report, Row, Section
 from bench.store.files import flatten
+from bench.store.manifest import GIVEN
 
 SCHEMA = 1
 SECTION = ("task", "task_ref", "source", "stand_in", "encoder", "checker_encoder", "preset", "protocol", "sizes")
@@ -76,6 +77,11 @@ def section_json(section: Section, extra: Sequence[ExtraTable], alike: bool) -> 
     )
     return {
         **{key: spec[key] for key in (*SECTION, *more, "generated_size") if key in spec},
+        **(
+            {GIVEN: given}
+            if (given := {row.label: row.spec[GIVEN] for row in section.rows if GIVEN in row.spec})
+            else {}
+        ),
         **({"checker_encoder_hash": checker} if (checker := spec.get("checker_encoder_hash")) else {}),
         **told_apart(section, alike),
         "baseline": section.baseline,

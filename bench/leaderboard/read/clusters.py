@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +21,10 @@ def with_clusters(test: Examples, spec: Mapping[str, Any], store: Path) -> Examp
 
     A section that loads the same rows without clusters, such as that of an earlier version, counts rows.
     """
-    folders = [store / name for method in spec["methods"] for name in method["cells"].values()]
-    for hidden in spec.get("records", {}).values():
-        table = hidden_columns.read(root_of(folders[0]), hidden.get("test"))
+    roots = {root_of(store / name): None for method in spec["methods"] for name in method["cells"].values()}
+    names = dict.fromkeys(hidden.get("test") for hidden in spec.get("records", {}).values())
+    for root, name in itertools.product(roots, names):
+        table = hidden_columns.read(root, name)
         if table is None or "cluster" not in table:
             continue
         known = table.set_index("id")["cluster"].reindex(test.ids)

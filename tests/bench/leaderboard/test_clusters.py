@@ -1,5 +1,7 @@
 """A report on test rows in clusters: every variance counts clusters, and the numbers are those of fewer rows."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -94,3 +96,18 @@ def test_a_row_without_a_cluster_is_an_error(tmp_path):
     store.section["records"] = {"0": {"test": "c"}}
     with pytest.raises(UserError, match="a test row has no cluster"):
         build(store.manifest(), root, Rules())
+
+
+def test_clusters_of_any_store_count(tmp_path):
+    """Of several stores, those of the last one were looked for in the first."""
+    section(tmp_path / "a", clusters=False)
+    old = section(tmp_path / "a", clusters=False).spec
+    new = section(tmp_path / "b", clusters=True).spec
+    cells = [{**entry, "cells": {}} for entry in old["methods"]]
+    for entry, (place, one) in itertools.product(cells, enumerate((old, new))):
+        of = next(other for other in one["methods"] if other["label"] == entry["label"])["cells"]
+        entry["cells"] |= {str(2 * int(seed) + place): f"{'ab'[place]}/{path}" for seed, path in of.items()}
+    spec = {**new, "seeds": [*range(6)], "methods": cells, "records": {str(seed): {"test": "c"} for seed in range(6)}}
+    manifest = {"schema": 1, "command": "c", "references_missing": [], "sections": [spec]}
+    (built,) = build(manifest, tmp_path, Rules()).sections
+    assert (len(built.test.labels), built.test.count) == (320, 80)

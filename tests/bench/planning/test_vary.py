@@ -174,3 +174,26 @@ def test_each_seed_takes_another_generation(tiny_encoder: Path, tmp_path: Path, 
     assert set(first.cells) <= set(plan.cells), "other tables have the cells of the first generation"
     with pytest.raises(UserError, match="the 3 generations are for seeds 0 to 2, not 7"):
         planned(seed="7")
+
+
+def test_a_section_of_generations_names_the_set_of_the_other_tables(tiny_encoder: Path, tmp_path: Path) -> None:
+    """`bench variance` joins them by it. Of an edited file, both have another one."""
+
+    def sections() -> tuple[dict[str, Any], dict[str, Any]]:
+        request = make_request(
+            methods="ce",
+            encoder=str(tiny_encoder),
+            preset="smoke",
+            settings={"vary": "generated,head"},
+            generated=place,
+        )
+        taken, head = make_plan(request, tmp_path / "runs").sections
+        return taken, head
+
+    place = generations(tmp_path)
+    taken, head = sections()
+    assert taken["first_generation"] == head["hashes"]["generated"] != taken["hashes"]["generated"]
+    assert "first_generation" not in head
+    write_json_lines(tmp_path / "0.jsonl", make_rows("another set", {"negative": 10, "positive": 10}))
+    after, _ = sections()
+    assert after["first_generation"] != taken["first_generation"]

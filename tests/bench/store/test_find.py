@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from bench.commands.stores.list import cells
 from bench.encoders.checkpoints import find
 from bench.errors import UserError
 from bench.store import find as finding
 from bench.store.find import find as find_cell
 from bench.store.find import model_of
 from bench.store.folders import State, state
-from bench.store.manifest import grids
+from bench.store.manifest import grids, save
+from tests.fuzz.examples import METHOD, SECTION
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -158,3 +162,30 @@ def test_an_encoder_that_was_moved_tells_no_cells_apart() -> None:
     assert finding.differences(specs) == ["lr 1", "lr 2"]
     specs[1]["encoder_hash"] = "other"
     assert finding.differences(specs) == ["encoder /1/minilm, lr 1", "encoder /2/minilm, lr 2"]
+
+
+def test_the_newer_one_of_two_cells_on_edited_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing told the model of the corrected file from that of the old one."""
+    for number, (rows, at) in enumerate([("cd" * 20, 2), ("ab" * 20, 1)]):
+        cell = tmp_path / "files" / "score" / f"{number:020x}"
+        cell.mkdir(parents=True)
+        spec = {"task_ref": "tweets", "label": "score", "method": "score", "seed": 0}
+        tables = {"column:score": rows, "quality": rows}
+        data = {"scored": rows, "generated": rows, "test": "same"}
+        (cell / "spec.json").write_text(json.dumps({**spec, "data": data, "artefacts": tables}))
+        grid = {"command": "c", "references_missing": [], "schema": 1}
+        section = {**SECTION, "methods": [{**METHOD, "cells": {"0": f"files/score/{cell.name}"}}]}
+        monkeypatch.setattr(time, "time_ns", lambda at=at: at * 10**9)
+        save({**grid, "sections": [section]}, tmp_path)
+    times = [f"last run {datetime.fromtimestamp(at):%Y-%m-%d %H:%M:%S}" for at in (1, 2)]
+    told = [f"generated rows {word}, column score {word}" for word in ("abababab", "cdcdcdcd")]
+    newest_last = f"{1:020x} ({told[0]}, {times[0]}), {0:020x} ({told[1]}, {times[1]})"
+    with pytest.raises(UserError, match=re.escape(f"fits 2 cells; give one of: {newest_last}")):
+        find_cell(tmp_path, "tweets score 0")
+    lines = list(cells(tmp_path, failed=False))
+    assert [line.partition("seed 0 ")[2] for line in lines] == [f"({told[k]}, {times[k]})" for k in (1, 0)]
+
+
+def test_texts_alone_tell_cells_apart_that_train_on_none() -> None:
+    specs = [{"data": {"scored": value, "real": "same"}} for value in ("ab", "cd")]
+    assert finding.differences(specs) == ["scored rows ab", "scored rows cd"]

@@ -265,3 +265,20 @@ def test_the_later_grid_describes_a_method(tmp_path):
     assert (section["title"], section["seeds"]) == ("Another title", [0, 1])
     assert method["hyperparameters"] == {"clip": 20}
     assert method["cells"] == {"0": "twitter/dimp/0-0", "1": "twitter/dimp/new"}
+
+
+@pytest.mark.parametrize("seeds", [(0, 1), (2, 3)])
+def test_cells_that_read_other_values_are_left_out(tmp_path, seeds):
+    """They shared a row; at the same seeds, they were called cells of different code."""
+    stores = part(tmp_path, "a", (0, 1)), part(tmp_path, "b", seeds)
+    for store, value in zip(stores, ("old", "new"), strict=True):
+        (_, dimp) = store.section["methods"]
+        dimp["given"] = {"quality": value, "column:score": "same"}
+        for seed, old in dimp["cells"].items() if store is stores[1] else ():
+            dimp["cells"][seed] = f"twitter/dimp/{value}{seed}"
+            (store.root / old).rename(store.root / dimp["cells"][seed])
+    (section,) = merged(saved(*stores), allow_mixed=False)["sections"]
+    cells = {entry["label"]: sorted(entry["cells"]) for entry in section["methods"]}
+    assert cells == {"ce": sorted({"0", "1", *map(str, seeds)}), "dimp": list(map(str, seeds))}
+    said = "left out: 2 cells of dimp, which read other values of the quality checker than its last grid"
+    assert (said in section["notes"]) == (seeds == (2, 3)), "where both have a seed, the later cell counts"

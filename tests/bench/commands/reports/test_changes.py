@@ -146,3 +146,15 @@ def test_the_names_of_sections_stand_in_a_report_only_where_they_are_needed(tmp_
     assert "section" not in one["sections"][0]
     assert "section" not in one["rows"][0]
     assert {row["section"] for row in two["rows"]} == {"updates 48", "updates 96"}
+
+
+def test_other_values_of_a_column_are_said(tmp_path, capsys):
+    """Only the numbers of the method that reads it changed."""
+    old, new = (FakeStore(tmp_path / name / "runs", rows=60).method("ce") for name in ("old", "new"))
+    for store, value in ((old, "ab"), (new, "cd")):
+        store.method("score", given={"column:score": value, "quality": "same"})
+        store.method("imp", given={"quality": value} if store is new else {})
+        write_report(store.manifest(), store.root, store.root.parent / "reports", figures=False)
+    out = bench(capsys, "changes", str(tmp_path / "old" / "reports"), str(tmp_path / "new" / "reports"))[1]
+    assert "- score: the values of column score are others" in out
+    assert "imp" not in out, "a report of an earlier version does not say which values it read"

@@ -206,3 +206,17 @@ def test_folds_are_planned_as_they_are_run(plan: Callable[..., Any], tmp_path: P
     asked = Question(0.2, 0.8, 2, 0.01, Effects(0.01**2, 0.045, 0.105), folds=5)
     assert powers[5] == round(100 * asked.at(5, 100))
     assert powers[5] < round(100 * replace(asked, folds=0).at(5, 100))
+
+
+def test_variances_are_those_of_the_same_rows(tmp_path: Path) -> None:
+    """After a file was corrected, those of the old file were taken, whose section is the first one."""
+    sections = []
+    for number, seeds in enumerate([(0, 1), (0, 1, 2)]):
+        store = FakeStore(tmp_path, rows=300, seeds=seeds, hashes={"generated": f"{number}", "test": "7e57"})
+        store.method(f"ce{number}").method(f"dimp{number}", skill=1.1)
+        for entry, label in zip(store.section["methods"], ("ce", "dimp"), strict=True):
+            entry["label"] = entry["method"] = label
+        sections.append(store)
+    write_json(tmp_path / ".grids" / "a.json", sections[0].manifest(sections[1]))
+    said = [variances(store.section, Rules(), Wishes(store=tmp_path))[1] for store in sections]
+    assert ["on 2 seeds" in said[0], "on 3 seeds" in said[1]] == [True, True]

@@ -141,3 +141,36 @@ def test_the_command(bench: Command, tmp_path: Path) -> None:
     refused = bench("run", "--methods", "ce,focal", "--until-decided", "--vary", "head", tiny=True)
     assert refused.returncode == 2
     assert "leave out vary" in refused.stderr
+
+
+def edited(store: Path, vary: str | None, **changes: object) -> None:
+    """A grid with the section of `vary`, changed: the cells are the same ones."""
+    found = [grid for grid in grids(store) if grid["sections"][0]["settings"].get("vary") == vary]
+    (section,) = found[0]["sections"]
+    save({**found[0], "sections": [{**section, **changes}]}, store)
+
+
+def test_each_version_of_a_file_has_a_table(store: Path) -> None:
+    """One table had lines of two versions, and of two versions of a line the later section replaced the other."""
+    test = {"test": "7e57"}
+    edited(store, None, hashes={"generated": "new", **test})
+    edited(store, "head", hashes={"generated": "new", **test})
+    found = decompositions(store, USUAL)
+    sources = {title.partition("hashes.")[2]: {line.source for line in one.lines} for title, one in found.items()}
+    assert sources == {"generated 9e4e": {"head", "order", "all"}, "generated new": {"head", "all"}}
+
+
+def test_each_version_of_the_other_generations_has_a_table(store: Path) -> None:
+    sets: dict[str, object] = {"generations": ["a.jsonl", "b.jsonl"], "first_generation": "9e4e"}
+    settings = {"updates": 48, "batch_size": 32, "vary": "generated"}
+    for version in ("one", "two"):
+        edited(store, "order", settings=settings, hashes={"generated": version, "test": "7e57"}, **sets)
+    found = decompositions(store, USUAL)
+    assert {title.partition("hashes.")[2] for title in found} == {"generations one", "generations two"}
+    for one in found.values():
+        assert {line.source for line in one.lines} == {"generated", "head", "order", "all"}
+        assert one.generations == ("a.jsonl", "b.jsonl")
+    edited(store, "order", settings=settings, hashes={"generated": "three", "test": "7e57"}, **sets, seeds=[0, 1, 2])
+    edited(store, "order", settings=settings, hashes={"generated": "four", "test": "7e57"}, generations=["a.jsonl"])
+    counts = sorted(len({line.source for line in one.lines}) for one in decompositions(store, USUAL).values())
+    assert counts == [1, 4, 4, 4], "a grid of an earlier version does not say which set the others have"

@@ -30,8 +30,10 @@ from bench.planning.describe import describe
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
 from bench.store import hidden_columns, manifest, role_texts
-from bench.store.files import read_json
+from bench.store.files import read_json, write_json
+from bench.store.find import spelt_run
 from tasks import load
+from tests.bench.leaderboard.fake_store import FakeStore
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SEEDS = (0, 1)
@@ -290,3 +292,58 @@ def test_weigh_writes_every_row(bench: Command, tmp_path: Path, tiny_encoder: Pa
     assert written["text"].tolist() == pd.read_csv(tmp_path / "generated.csv")["text"].tolist()
     assert written["weight"].notna().all()
     assert (tmp_path / "w-report" / "leaderboard.md").exists()
+
+
+def test_a_method_on_two_versions_of_a_file_is_named_with_its_cells(tmp_path: Path) -> None:
+    """Both had one name, and one cell in place of a method loses the mean over seeds."""
+    names = {}
+    for place, version in enumerate(("new", "old")):
+        hashes = {"generated": f"{version}rows", "test": "7e57"}
+        store = FakeStore(tmp_path, hashes=hashes).method("ce", missing=(0, 1, 2)).method("dimp", missing=(2,))
+        (_, entry) = store.section["methods"]
+        for seed, path in entry["cells"].items():
+            entry["cells"][seed] = f"twitter/dimp/{place}{seed:0>7}{version}"
+            if seed != "2":
+                (tmp_path / path).rename(tmp_path / entry["cells"][seed])
+        names[version] = " ".join(f"{place}{seed:0>7}" for seed in (0, 1))
+        grid = {**store.manifest(), "ran": (2 - place) * 10**9}
+        (tmp_path / ".grids").mkdir(exist_ok=True)
+        write_json(tmp_path / ".grids" / f"{version}.json", grid)
+    encoder, times = "sentence-transformers/all-MiniLM-L6-v2", [spelt_run(at * 10**9) for at in (1, 2)]
+    said = [
+        f"twitter ({encoder}, fixed, generated rows {version}rows, {at}): {names[version]}"
+        for version, at in zip(("old", "new"), times, strict=True)
+    ]
+    with pytest.raises(
+        UserError, match=re.escape(f"2 sections, the newest last: {said[0]}; {said[1]}; name the cells")
+    ):
+        cells_of(tmp_path, ["dimp"])
+
+
+def test_cells_that_read_two_versions_of_a_column_are_no_row(tmp_path: Path) -> None:
+    """Their weights were averaged where their ids were given, and of a replaced cell it was said to be of no grid."""
+    (tmp_path / ".grids").mkdir()
+    for number, version in enumerate(("old", "new")):
+        store = FakeStore(tmp_path, seeds=(number, number + 2)).method("score", given={"column:score": version})
+        (entry,) = store.section["methods"]
+        for seed, path in entry["cells"].items():
+            entry["cells"][seed] = new = f"twitter/score/abcde{seed}"
+            (tmp_path / path).rename(tmp_path / new)
+            spec = {"task_ref": "twitter", "task": "twitter", "label": "score", "method": "score", "seed": int(seed)}
+            spec |= {"id": "i", "encoder": "e", "code": "c", "hyperparameters": {}, "settings": {}, "data": {}}
+            store.put(new, "spec.json", {**spec, "artefacts": {"column:score": version, "quality": seed}})
+        write_json(tmp_path / ".grids" / f"{number}.json", {**store.manifest(), "ran": number})
+    section, cells = cells_of(tmp_path, ["score"])
+    assert sorted(cells) == [1, 3]
+    assert section["notes"][0].startswith("left out: 2 cells of score, which read other values of column score")
+    assert sorted(cells_of(tmp_path, ["abcde0", "abcde2"])[1]) == [0, 2], "the older cells have their own grid"
+    with pytest.raises(UserError, match="give cells of one method, task, encoder and data"):
+        cells_of(tmp_path, ["abcde0", "abcde1"])
+
+
+def test_cells_of_a_bundle_without_texts(grid: Plan, tmp_path: Path) -> None:
+    """The message did not name this reason."""
+    section, cells = cells_of(grid.root, ["quality-only"])
+    section["texts"] = {"generated": "ab" * 10}
+    with pytest.raises(UserError, match=r"of an earlier version or of a bundle without --texts, or they were removed"):
+        weight_table(grid.root, section, cells)
