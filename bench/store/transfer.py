@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.store.files import read_json, write_bytes, write_json
-from bench.store.folders import State, adopt, state
+from bench.store.files import read_json, whole_folder, write_bytes, write_json
+from bench.store.folders import State, adopt, link_or_copy, state
 from bench.store.integrity import DIGESTS, SEAL
-from bench.store.layout import DONE, VERSIONS
+from bench.store.layout import DONE, MODEL, VERSIONS
 from bench.store.looks import LOOKS, looks_in, united
 from bench.store.manifest import GRIDS, without_run
 from bench.store.schemas import Imported
@@ -32,6 +32,7 @@ class Transfer:
 
     copied: list[str] = field(default_factory=list)  # folders below the store
     present: int = 0  # cells that the target has already, with the same result
+    models: int = 0  # of these, those that get their saved model, which the target lacks
     left: int = 0  # cells that are not finished or damaged, or that a run is computing in the target
     conflicts: list[str] = field(default_factory=list)  # a line each
 
@@ -75,6 +76,16 @@ def copy(folder: Path, source: Path, target: Path, done: Transfer) -> None:
         done.conflicts.append(f"{name}: {differing} differs; {there} stays")
     else:
         done.present += 1
+        done.models += copy_model(folder, there)
+
+
+def copy_model(folder: Path, there: Path) -> bool:
+    """Copy the saved model of a cell to a folder with the same result, unless that has one. Whether it was copied."""
+    if not (folder / MODEL).is_dir() or (there / MODEL).exists():
+        return False
+    with whole_folder(there / MODEL) as part:
+        shutil.copytree(folder / MODEL, part, copy_function=link_or_copy, dirs_exist_ok=True)
+    return True
 
 
 def difference(one: Path, other: Path) -> str:

@@ -38,5 +38,6 @@ def summary(done: Transfer) -> str:
     """The counts of a transfer in words."""
     parts = [f"{plural(len(done.copied), 'folder')} copied"]
     parts += [f"{done.present} there before"] * (done.present > 0)
+    parts += [f"{plural(done.models, 'model')} added to these"] * (done.models > 0)
     parts += [f"{done.left} not finished, damaged or being computed, left out"] * (done.left > 0)
     return ", ".join(parts)

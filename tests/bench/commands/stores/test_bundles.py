@@ -19,6 +19,7 @@ from bench.errors import UserError
 from bench.leaderboard import Rules
 from bench.store.bundles import CONTENT, origins, write_contents
 from bench.store.folders import State, acquire, finish, state
+from bench.store.layout import MODEL
 from bench.store.leases import release
 from tasks import load
 
@@ -326,3 +327,22 @@ def test_a_place_that_cannot_be_written_is_named_first(
     (tmp_path / "there").mkdir()
     with pytest.raises(UserError, match=words):
         next(publish(whole_store, to, "x", Rules(), texts=False))
+
+
+def test_a_model_that_the_target_lacks_is_merged(store: Path, tmp_path: Path) -> None:
+    """The cells were there before, so their models were left behind without a word."""
+    kept, other, out = sorted(store.glob("twitter/*/*"))[0], sorted(store.glob("twitter/*/*"))[1], tmp_path / "out"
+    merge([store], out)
+    for cell in (kept, other):
+        (cell / MODEL).mkdir()
+        (cell / MODEL / "config.json").write_text("{}")
+    there = out / other.relative_to(store) / MODEL
+    there.mkdir()
+    (there / "config.json").write_text("[]")
+    lines, sound = merge([store], out)
+    assert sound
+    assert "0 folders copied, 6 there before, 1 model added to these" in lines[0]
+    assert (out / kept.relative_to(store) / MODEL / "config.json").read_text() == "{}"
+    assert (there / "config.json").read_text() == "[]", "nothing is overwritten"
+    assert state(out / kept.relative_to(store)) is State.DONE
+    assert "added" not in merge([store], out)[0][0]
