@@ -6,23 +6,40 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from bench.config.request import Request
+from bench.config.task_choice import TaskChoice
 from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.grid import Options, Result, run
 from bench.execution.progress import Progress, Say
+from bench.planning.describe import encoders
 from bench.planning.plan import Plan
 from bench.planning.planner import sections_of
 from bench.stats.looks import FEWEST, planned_looks
+from tasks import TaskData
 from tasks.errors import plural
 
 MOST = 10  # seeds, where --max-seeds is not given
 WORDS = ("better", "worse", "equivalent")  # verdicts that decide
 Show = Callable[[Progress], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True)
+class RequestOfRounds(Request):
+    """A request whose files are read once: verdicts that stand must be on the rows of all later rounds."""
+
+    loaded: dict[str, TaskData] = field(default_factory=dict, compare=False, repr=False)  # by what is read of a task
+
+    def load(self, task: TaskChoice) -> TaskData:
+        """The rows of one of the tasks, before stress, as they were at the first call. Raises DataError."""
+        read = repr((task.location, task.spec.title, sorted(task.filters.items())))
+        if read not in self.loaded:
+            self.loaded[read] = super().load(task)
+        return self.loaded[read]
 
 
 @dataclass
@@ -77,7 +94,8 @@ def in_rounds(request: Request, options: Options, say: Say, show: Show) -> Resul
     """
     most = MOST if options.max_seeds is None else options.max_seeds
     looks = looks_of(request, options, most)
-    request = replace(request, looks=looks, seeds=tuple(range(most)))
+    given = {entry.name: getattr(request, entry.name) for entry in fields(request)}
+    request = RequestOfRounds(**{**given, "looks": looks, "seeds": tuple(range(most))})
     say(f"looks at {', '.join(map(str, looks))} seeds; a method whose verdict stands gets no more")
     if options.dry_run:
         say(f"at most, if nothing is decided before {most} seeds:")
@@ -126,7 +144,7 @@ def looks_of(request: Request, options: Options, most: int) -> tuple[int, ...]:
 
 
 def tables_of(request: Request, options: Options) -> dict[tuple[str, ...], Table]:
-    """The tables of the report by task, encoder, protocol and source, each with a request of its own."""
+    """The tables of the report by `key_of` their sections, each with a request of its own."""
     plan = Plan(Path(os.path.realpath(options.out)), [request])
     tables: dict[tuple[str, ...], Table] = {}
     for encoder in request.encoders:
@@ -139,14 +157,16 @@ def tables_of(request: Request, options: Options) -> dict[tuple[str, ...], Table
                 methods=section.request.methods,
                 left_out=section.request.left_out,
             )
-            key = (section.task.label, section.protocol.label, section.data.source, section.checkpoint.hash)
-            tables.setdefault(key, Table(own))
+            names = {"task_ref": section.task.label, "protocol": section.protocol.label, "source": section.data.source}
+            spec = {**names, **encoders(section, section.checkers.checkpoint)}
+            tables.setdefault(key_of(spec), Table(own))
     return tables
 
 
 def key_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
-    """The key in `tables_of` of a section of the manifest."""
-    return spec["task_ref"], spec["protocol"], spec["source"], spec["encoder_hash"]
+    """The task, protocol, source and models of a section of the manifest."""
+    models = (str(spec[name]) for name in ("encoder_hash", "checker_encoder_hash", "given_checkers"))
+    return spec["task_ref"], spec["protocol"], spec["source"], *models
 
 
 def stop(tables: Mapping[tuple[str, ...], Table], result: Result, options: Options, count: int) -> None:
@@ -159,7 +179,9 @@ def stop(tables: Mapping[tuple[str, ...], Table], result: Result, options: Optio
     from bench.leaderboard.informative import of_smoke_test
 
     for section in build(result.manifest, result.store, options.rules).sections:
-        table = tables[key_of(section.spec)]
+        table = tables.get(key_of(section.spec))
+        if table is None:
+            raise UserError("an encoder or a checker of this run was changed while it ran; run the same command again")
         table.silent = section.uninformative
         going = table.undecided(options.rules.baseline)
         hopeless = of_smoke_test(section.spec["preset"], section.spec["settings"].get("updates"))

@@ -15,6 +15,7 @@ from bench.errors import UserError
 from bench.execution import until_decided
 from bench.execution.grid import Options, Result
 from bench.execution.until_decided import run_request
+from bench.jobs import CellJob
 from bench.planning.describe import describe
 from bench.planning.planner import make_plan
 from tests.bench.leaderboard.fake_store import FakeStore
@@ -143,3 +144,49 @@ def test_a_run_in_rounds(bench: Command, tiny_encoder: Path, tmp_path: Path) -> 
     assert bench("report", "--check").returncode == 0
     dry = bench(*grid, "--dry-run")
     assert "at most, if nothing is decided before 4 seeds:" in dry.stdout
+
+
+def test_files_are_read_once(tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verdicts of the old file stood beside cells of one that was edited between two looks."""
+
+    def write(kind: str) -> None:
+        for role, count in (("generated", 64), ("real", 60), ("test", 1500)):
+            text = "".join(f"{kind} {role} {row},{'ab'[row % 2]}\n" for row in range(count))
+            (tmp_path / f"{role}.csv").write_text(f"text,label\n{text}")
+
+    write("old")
+    looked: list[tuple[dict[str, Any], set[str]]] = []
+
+    def simulated(requests: Sequence[Request], options: Options, *_: Any) -> Result:
+        plan = make_plan(requests, options.out)
+        manifest = describe(plan, "c")
+        store = FakeStore(plan.root, rows=1_500)
+        (section,) = manifest["sections"]
+        for entry in section["methods"]:
+            for seed, path in entry["cells"].items():
+                store.cell(path, store.logits(entry["label"], int(seed), SKILLS[entry["label"]]))
+        looked.append((section["hashes"], {job.spec.id for job in plan.jobs.values() if isinstance(job, CellJob)}))
+        write("new")
+        return Result(manifest, plan.root, options.rules)
+
+    monkeypatch.setattr(until_decided, "run", simulated)
+    files: dict[str, Any] = {role: str(tmp_path / f"{role}.csv") for role in ("generated", "real", "test")}
+    request = make_request(methods="ce,focal", encoder=str(tiny_encoder), settings={"updates": 40}, **files)
+    run_request(request, Options(out=tmp_path / "runs", until_decided=True, max_seeds=5), [].append)
+    (first, cells), *_, (last, more) = looked
+    assert first == last
+    assert cells < more, "no cell is trained anew"
+
+
+def test_an_encoder_that_changes_during_a_run_is_an_error(
+    rounds: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended in a KeyError."""
+    described = until_decided.encoders
+
+    def before(*arguments: Any) -> dict[str, Any]:
+        return {**described(*arguments), "encoder_hash": "as it was"}
+
+    monkeypatch.setattr(until_decided, "encoders", before)
+    with pytest.raises(UserError, match="an encoder or a checker of this run was changed while it ran"):
+        rounds("ce,imp")
