@@ -19,6 +19,7 @@ from tasks import FILES, Rows, load, load_spec
 from tasks.errors import did_you_mean, join_names, plural
 from tasks.loading.checks import checked_texts
 from tasks.loading.columns import columns_of, texts_of
+from tasks.loading.copies import same_rows
 from tasks.loading.division import MINIMUM_TO_SPLIT
 from tasks.loading.labels import label_name
 from tasks.loading.own_rows import prepared
@@ -84,6 +85,8 @@ def read_own_rows(places: Places, labels: Sequence[str], *, pair: bool) -> OwnRo
     keys = {
         role: _texts(place, role, places.columns, pair, notes) for role, place in tables.items() if place is not None
     }
+    if keys.get("test") == keys.get("real") and places.test is not None:
+        raise UserError(same_rows("test", places.test, "real", str(tables["real"])))
     known = KnownTexts()
     known.add(keys.get("test", ()), Outcome.TEST)
     known.add(keys.get("real", ()), Outcome.REAL)
@@ -180,6 +183,7 @@ def held_out(table: Table, columns: Columns, asked_for: Sequence[int]) -> set[st
     of_labels = table.take(asked_for)
     keys: set[str] = set()
     for part in (table, of_labels) if len(of_labels) < len(table) else (table,):
-        places: dict[Role, str | Table] = {"generated": part, "real": part}
+        # The test depends on the real rows alone: any other rows do for the generated ones.
+        places: dict[Role, str | Table] = {"generated": part.take(range(1, len(part))), "real": part}
         keys.update(load(FILES, test_size=None, places=places, readings={None: Reading(named)}, folds=0).test.near_keys)
     return keys

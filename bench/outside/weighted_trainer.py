@@ -84,6 +84,8 @@ class WeightedTrainer(Trainer):  # type: ignore[misc]  # of a library without ty
         """Raise UserError for arguments that do not go together."""
         if not hasattr(self.train_dataset, "__len__"):
             raise UserError("WeightedTrainer needs a train_dataset with a length: weights are kept by row number")
+        if self.real_dataset is self.train_dataset:
+            raise UserError("train_dataset and real_dataset are the same rows; real_dataset has human-labelled ones")
         if QUALITY in self.required and self.checkers[QUALITY] is None and self.real_dataset is None:
             raise UserError(f"{self.choice.label} needs a quality checker: give real_dataset=, or quality_checker=")
         if self.args.world_size > 1 or self.args.n_gpu > 1:

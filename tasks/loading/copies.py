@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from tasks.data import TaskData
 from tasks.errors import DataError, short_repr
 from tasks.findings import Finding, Level
 from tasks.loading.near_duplicates import MOST_TEXTS, SHARED, Repeats, near_duplicates
+from tasks.reading import USER_ROLES
 from tasks.rows import Rows
 
 MANY = 0.1  # share of the rows of a role; with fewer, repeats are no finding, and other findings need not be mended
@@ -118,3 +120,22 @@ def found(data: TaskData, repeats: Repeats, kind: str, noun: str, how: str, advi
         tuple((int(rows.ids[row]), int(others.ids[other])) for row, other in repeats.pairs),
         example,
     )
+
+
+def refuse_same_rows(rows: Mapping[str, Rows], names: Mapping[str, str]) -> None:
+    """Raise `DataError` if two roles have the same rows: the same texts with the same labels, in the same order.
+
+    So a file that is typed twice is found, and a copy of it, the same split of a data set, and rows in memory; and no
+    file that has columns of its own for each role. `names` are those of what the rows were read from, by role.
+    """
+    for one, other in combinations([role for role in USER_ROLES if role in rows], 2):
+        first, second = rows[one], rows[other]
+        if (first.texts, first.pairs, first.labels.tolist()) == (second.texts, second.pairs, second.labels.tolist()):
+            raise DataError(same_rows(one, names[one], other, names[other]))
+
+
+def same_rows(one: str, first: str, other: str, second: str) -> str:
+    """The message on the same rows in two roles, each read from a file or another place."""
+    places = first if first == second else f"{first} and {second}"
+    excel = "; of an Excel workbook one sheet is read, so save each sheet as a file" if ".xlsx" in places else ""
+    return f"the {one} rows and the {other} rows are the same, those of {places}{excel}; each role needs its own rows"

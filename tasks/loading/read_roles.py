@@ -10,6 +10,7 @@ from tasks.findings import Finding
 from tasks.loading.better_columns import column_findings
 from tasks.loading.checks import by_position, checked_options, checked_rows, chosen_place, filter_mask
 from tasks.loading.columns import columns_of, same_shape
+from tasks.loading.copies import refuse_same_rows
 from tasks.loading.generations import sizes_of
 from tasks.loading.labels import label_findings, labels_in
 from tasks.loading.own_rows import check_mapped, label_names, prepared, spellings
@@ -85,7 +86,9 @@ class Reader:
         pair = columns["real"][1].text_pair
         labels = self._labels(columns)
         self.spec = self.spec.model_copy(update={"labels": labels, "text_pair": pair})
-        return {role: self._checked_rows(role, table, names) for role, (table, names) in columns.items()}
+        rows = {role: self._checked_rows(role, table, names) for role, (table, names) in columns.items()}
+        refuse_same_rows(rows, {role: table.name for role, table in tables.items()})
+        return rows
 
     def _labels(self, columns: Mapping[str, tuple[Table, Columns]]) -> tuple[str, ...]:
         """The labels of the task: those that it fixes, or else those of the rows. Raises `DataError`."""

@@ -7,6 +7,9 @@ import pandas as pd
 import pytest
 
 from tasks import DataError, load, load_spec
+from tasks.reading import Reading
+from tasks.sources.memory import table_of
+from tests.helpers.workbook import workbook
 from tests.tasks.task_files import make_rows, write_json_lines, write_parquet, write_task
 
 BOTH = {"negative": 60, "positive": 60}
@@ -71,7 +74,8 @@ def test_one_file_needs_the_other_roles(own):
 def test_tests_that_were_drawn_from_the_same_rows_are_known_as_such(own):
     """Tasks of other names, sizes or folds test other rows of one file."""
     (own / "test.parquet").unlink()
-    folded, tested = load(own), load(own, places={"test": str(own / "real.jsonl"), "real": str(own / "generated.csv")})
+    other = csv(own / "other.csv", make_rows("other", BOTH))
+    folded, tested = load(own), load(own, places={"test": str(own / "real.jsonl"), "real": other})
     sources = {"files": {"generated": "generated.csv", "real": "real.jsonl"}}
     one, other = (
         load(write_task(own, name=name, sources=sources, sizes={"real": {"default": 6}, "test": 50}), folds=0)
@@ -243,3 +247,49 @@ def test_a_folder_of_test_rows_alone_is_no_training_set(tmp_path):
         with pytest.raises(DataError, match="no split 'train'; splits: test"):
             load("twitter", places={role: str(tmp_path / "held")})
     assert len(load("twitter", places={"test": str(tmp_path / "held")}).test) == 120
+
+
+def workbook_of(path):
+    """A workbook whose first sheet has generated rows and whose second has real ones."""
+    sheets = {
+        role: [["text", "label"], *map(list, map(dict.values, make_rows(role, BOTH)))] for role in ("made", "real")
+    }
+    path.write_bytes(workbook(sheets))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "message"),
+    [
+        ("generated.csv", "generated.csv", r"those of \S+generated.csv; each role needs its own rows"),
+        ("generated.csv", "copy.csv", r"those of \S+generated.csv and \S+copy.csv; each role needs its own rows"),
+        ("book.xlsx", "book.xlsx", r"those of \S+book.xlsx; of an Excel workbook one sheet is read, so save each"),
+        (make_rows("a", BOTH), make_rows("a", BOTH), r"those of generated \(list\) and real \(list\)"),
+    ],
+)
+def test_the_same_rows_in_two_roles_are_an_error(own, one, other, message):
+    """LLM text was the real set and the test too, with a note on the sheet alone."""
+    shutil.copy(own / "generated.csv", own / "copy.csv")
+    workbook_of(own / "book.xlsx")
+    rows = {"generated": one, "real": other}
+    places = {
+        role: str(own / place) if isinstance(place, str) else table_of(place, role) for role, place in rows.items()
+    }
+    with pytest.raises(DataError, match=rf"the generated rows and the real rows are the same, {message}"):
+        load("files", places=places)
+    with pytest.raises(DataError, match=r"the real rows and the test rows are the same, those of \S+real.jsonl;"):
+        load(
+            "files",
+            places={
+                "generated": str(own / "generated.csv"),
+                **dict.fromkeys(("real", "test"), str(own / "real.jsonl")),
+            },
+        )
+
+
+def test_a_file_may_have_a_column_of_each_role(own):
+    frame = pd.DataFrame(make_rows("human", BOTH)).assign(llm=[row["text"] for row in make_rows("llm", BOTH)])
+    path = csv(own / "both.csv", frame)
+    readings = {"generated": Reading({"text": "llm"}), "real": Reading({"text": "text"})}
+    data = load("files", places={"generated": path, "real": path}, readings=readings)
+    assert (data.generated.texts[0], data.pool.texts[0]) == (frame["llm"][0], frame["text"][data.pool.ids[0]])

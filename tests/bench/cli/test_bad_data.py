@@ -145,9 +145,13 @@ BAD: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "no Arrow file": (raw("real", b"ARROW1", ".arrow"), ["real.arrow: not an .arrow file of the library datasets"]),
     "a test that is the generated set": (
         csv("test", GOOD["generated"]),
+        ["generated rows and the test rows are the same, those of", "generated.csv and", "test.csv"],
+    ),
+    "a test of the generated rows": (
+        csv("test", GOOD["generated"][::-1]),
         ["all 60 generated rows are also in the test"],
     ),
-    "a test that is the real set": (csv("test", GOOD["real"]), ["all 80 real rows are also in the test"]),
+    "a test of the real rows": (csv("test", GOOD["real"][::-1]), ["all 80 real rows are also in the test"]),
 }
 
 

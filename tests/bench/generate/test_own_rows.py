@@ -45,7 +45,8 @@ def shown(request: dict[str, Any]) -> list[str]:
 def test_examples_are_of_the_label_and_not_among_the_rows_that_test_a_run(run: Run, real: Path) -> None:
     with chat_server() as server:
         done = run(server, n=40, few_shot=str(real))
-    data = load(FILES, places={"generated": str(real), "real": str(real)}, folds=0)
+    other = table(real.with_name("other.csv"), [("a", "pos"), ("b", "neg")])
+    data = load(FILES, places={"generated": other, "real": str(real)}, folds=0)
     asked = {request["seed"]: request for request in server.requests}
     texts = pd.read_csv(real)["Review"].tolist()
     seen = Counter[str]()
@@ -171,3 +172,8 @@ def test_every_row_of_a_large_file_is_known(real: Path, tmp_path: Path, monkeypa
     )
     (note,) = [note for note in own.notes if "too large for memory" in note]
     assert f"a random {sum(map(len, own.examples.values()))} of the 160 rows of real.csv" in note
+
+
+def test_the_same_file_as_test_and_as_examples_is_refused(real: Path) -> None:
+    with pytest.raises(UserError, match=r"the test rows and the real rows are the same, those of \S+real\.csv;"):
+        read_own_rows(Places(few_shot=str(real), test=str(real)), ["pos", "neg"], pair=False)

@@ -186,7 +186,7 @@ TEXTS = Dataset.from_dict(
 def on_texts(encoder: Path, folder: Path, method: str = "imp", **others: Any) -> WeightedTrainer:
     """A trainer whose batches have rows of several lengths."""
     args = arguments(folder, max_steps=1, **others.pop("changes", {}))
-    given = {"train_dataset": TEXTS, "real_dataset": TEXTS, **others}
+    given = {"train_dataset": TEXTS, "real_dataset": TEXTS.select(range(len(TEXTS))), **others}
     tokenizer = AutoTokenizer.from_pretrained(encoder)
     return WeightedTrainer(classifier(encoder), args, method=method, processing_class=tokenizer, **given)
 
@@ -238,6 +238,7 @@ def test_other_methods_are_refused_with_what_to_use(method: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("others", "message"),
     [
+        ({"real_dataset": GENERATED}, "train_dataset and real_dataset are the same rows"),
         ({"quality_checker": None}, "dimp needs a quality checker: give real_dataset=, or quality_checker="),
         ({"changes": {"label_smoothing_factor": 0.1}}, "leave out label_smoothing_factor"),
         ({"method": "ce,dimp"}, "names 2 methods"),
