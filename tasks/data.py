@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tasks.reading import Columns
     from tasks.spec import TaskSpec
 
+GENERATED_ROWS = "--generated-rows {}"  # the option for the size of generated sets
+
 
 @dataclass(frozen=True, eq=False)
 class TaskData:
@@ -49,8 +51,6 @@ class TaskData:
 
         Raises `DataError` if the pool is too small, or the size for two rows of each class.
         """
-        from tasks.draw import draw
-
         size = self.default_real if size is None else size
         what = f"{self.error_prefix}: a small real set of {plural(size, 'row')}"
         if size > (n := len(self.pool)):
@@ -59,7 +59,14 @@ class TaskData:
                 f"{what} needs more than the {n:,} real rows of the pool; [real={n}] after the task's name{own} takes "
                 f'them all, as in --tasks "{self.spec.name}[real={n}]"'
             )
-        return self.pool.take(draw(self.spec.name, self.pool, seed, size, what, MINIMUM_PER_CLASS))
+        return self._drawn(self.pool, seed, size, what, f'--tasks "{self.spec.name}[real={{}}]"')
+
+    def _drawn(self, rows: Rows, seed: int, size: int, what: str, option: str) -> Rows:
+        """A draw of some rows with two of each class. `option` takes another size, with {} in its place."""
+        from tasks.draw import draw
+
+        leave = "; --drop-labels leaves a rare class out" if self.spec.name == FILES else ""
+        return rows.take(draw(self.spec.name, rows, seed, size, what, MINIMUM_PER_CLASS, f" ({option}{leave})"))
 
     @property
     def roles(self) -> dict[str, Rows]:
@@ -87,22 +94,25 @@ class TaskData:
         chosen = draw(self.spec.name, self.test, TEST_SEED, min(most, len(self.test)), what, least)
         real, test = min(most, self.default_real), self.test.take(chosen)
         pool = test if self.folds else self.pool
-        fewer = replace(data, generations=data.generation_subsets(most), generated=data.generated_subset(most))
+        fewer = replace(
+            data,
+            generations=data.generation_subsets(most, "--limit {}"),
+            generated=data.generated_subset(most, option="--limit {}"),
+        )
         return replace(fewer, default_real=real, test=test, pool=pool)
 
-    def generation_subsets(self, size: int | None) -> dict[str, Rows]:
+    def generation_subsets(self, size: int | None, option: str = GENERATED_ROWS) -> dict[str, Rows]:
         """A subset of each generation by name, as `generated_subset` draws them."""
-        return {name: replace(self, generated=rows).generated_subset(size) for name, rows in self.generations.items()}
+        each = {name: replace(self, generated=rows) for name, rows in self.generations.items()}
+        return {name: one.generated_subset(size, option=option) for name, one in each.items()}
 
-    def generated_subset(self, size: int | None, seed: int = 0) -> Rows:
+    def generated_subset(self, size: int | None, seed: int = 0, option: str = GENERATED_ROWS) -> Rows:
         """A subset of the generated set, in file order. A larger size of the same seed contains it.
 
         It is the whole set if `size` is None or not smaller than the set. Raises `DataError` if the size is too small
-        for two rows of each class.
+        for two rows of each class; the message names the `option` that takes another one.
         """
-        from tasks.draw import draw
-
         if size is None or size >= len(self.generated):
             return self.generated
         what = f"{self.error_prefix}: a generated set of {plural(size, 'row')}"
-        return self.generated.take(draw(self.spec.name, self.generated, seed, size, what, MINIMUM_PER_CLASS))
+        return self._drawn(self.generated, seed, size, what, option)

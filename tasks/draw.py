@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 TEST_SEED = "test"  # in place of a run's seed for draws that must be the same in every run
 
 
-def draw(task: str, rows: Rows, seed: int | str, size: int, what: str, minimum: int) -> NDArray[np.int64]:
+def draw(
+    task: str, rows: Rows, seed: int | str, size: int, what: str, minimum: int, remedy: str = ""
+) -> NDArray[np.int64]:
     """Positions (size,) of the rows drawn, ascending. `task` is the task's name; `what` begins error messages.
+
+    `remedy` ends the message on a size that is too small: the option that takes another one, with {} for the least.
 
     Raises `DataError` if a class gets fewer than `minimum` rows (or than it has, if that is less).
     """
@@ -29,11 +33,16 @@ def draw(task: str, rows: Rows, seed: int | str, size: int, what: str, minimum: 
         raise DataError(f"{what} is not possible; at least 1 row is needed")
     order = draw_order(task, rows, seed)
     # Where each class has its `minimum`-th row in the order: a draw must reach beyond all of them.
-    places = [np.flatnonzero(rows.labels[order] == label)[:minimum] for label in np.unique(rows.labels)]
-    needed = int(max(place[-1] for place in places)) + 1
-    if size < needed:
-        each = "1 row" if minimum == 1 else f"{minimum} rows"
-        raise DataError(f"{what} is too small for {each} of each class at the natural class shares; least: {needed}")
+    in_order = rows.labels[order]
+    places = {int(label): np.flatnonzero(in_order == label)[:minimum][-1] for label in np.unique(in_order)}
+    last = max(places, key=places.__getitem__)
+    if size <= places[last]:
+        each, needed = "1 row" if minimum == 1 else f"{minimum} rows", int(places[last]) + 1
+        rarest = f"because a class has {(in_order == last).sum():,} of {len(rows):,} rows"
+        raise DataError(
+            f"{what} is too small for {each} of each class at the natural class shares; least: {needed}, {rarest}"
+            f"{remedy.format(needed)}"
+        )
     return np.sort(order[:size])
 
 

@@ -82,7 +82,7 @@ def without_defaults(stress: Mapping[str, Any]) -> dict[str, Any]:
 def fewer_generated(data: TaskData, size: int, draw: Draw) -> TaskData:
     """A stratified subset of `size` generated rows."""
     assert isinstance(draw.seed, int)
-    return replace(data, generated=data.generated_subset(size, draw.seed))
+    return replace(data, generated=data.generated_subset(size, draw.seed, f"{data.spec.name}[generated={{}}]"))
 
 
 def fewer_real(data: TaskData, size: int, draw: Draw) -> TaskData:

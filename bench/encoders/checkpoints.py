@@ -166,8 +166,10 @@ def has_safetensors(folder: Path) -> bool:
 
 
 def positions(config: Mapping[str, Any]) -> int | None:
-    """The length of the longest text in tokens; None if the configuration does not have it."""
+    """The length of the longest text in tokens; None if the configuration does not have it, or there is no longest."""
     family = config.get("model_type")
+    if config.get("position_biased_input") is False:  # DeBERTa: no embeddings of positions, only distances
+        return None
     count = config.get("n_positions" if family in OLD_NAME else "max_position_embeddings")
     if count is None or count < 1:  # XLNet says -1: it has no limit
         return None

@@ -126,7 +126,8 @@ def _test(spec: TaskSpec, prefix: str, held: Rows, size: int | None) -> Rows:
     """At most `size` of the held-out rows. The others are not trained on either, so `size` changes only the test."""
     if size is None or size >= len(held):
         return held
-    return held.take(draw(spec.name, held, TEST_SEED, size, f"{prefix}: a test of {plural(size, 'row')}", minimum=1))
+    what = f"{prefix}: a test of {plural(size, 'row')}"
+    return held.take(draw(spec.name, held, TEST_SEED, size, what, minimum=1, remedy=" (--test-size {})"))
 
 
 def _validation(rows: Rows | None, test_keys: set[str], prefix: str, notes: list[str]) -> Rows | None:

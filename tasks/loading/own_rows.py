@@ -6,7 +6,7 @@ Errors name the option that solves them.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tasks.errors import DataError, did_you_mean, join_names, plural, short_repr
@@ -78,10 +78,14 @@ def _gaps(table: Table, columns: Columns, names: Sequence[str | None]) -> Iterat
 
 
 def _check_single(table: Table, role: str, column: str) -> None:
-    """Raise `DataError` if the labels of a table are lists or scores."""
+    """Raise `DataError` if the labels of a table are lists, objects or scores."""
     other = f"{option_name('label', role)} COLUMN takes another column"
     for row, value in enumerate(table.columns[column]):
-        several = isinstance(value, tuple) or not isinstance(value, Hashable)  # such as lists, dicts and arrays
+        if isinstance(value, Mapping):
+            table.fail(
+                row, f"label is the object {short_repr(value)}; write its name into a column of its own, or {other}"
+            )
+        several = isinstance(value, tuple) or not isinstance(value, Hashable)  # such as lists and arrays
         if several or (isinstance(value, str) and LIST.fullmatch(value.strip())):
             table.fail(row, f"label is the list {short_repr(value)}; a row has a single label only; {other}")
         if isinstance(value, bytes):

@@ -171,7 +171,14 @@ def test_a_label_of_many_digits_is_no_position(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("label", "problem"),
-    [(np.array([1, 0]), "a row has a single label only"), (b"good", r"b'good' \(bytes\), not text")],
+    [
+        (np.array([1, 0]), "a row has a single label only"),
+        (
+            {"name": "A", "id": 0},
+            r"label is the object \{'name': 'A', 'id': 0\}; write its name into a column of its own",
+        ),
+        (b"good", r"b'good' \(bytes\), not text"),
+    ],
 )
 def test_labels_that_are_no_scalars(label: Any, problem: str) -> None:
     frame = pd.DataFrame({"text": ["a", "b"], "label": [label, label]})

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import DataError, Rows, load_spec, normalised
+from tasks import DataError, Rows, load, load_spec, normalised, stressed
 from tasks.draw import draw, draw_order
+from tasks.sources.memory import table_of
 
 
 def rows_of(labels, texts=None, pairs=None):
@@ -113,6 +114,34 @@ def test_too_small_a_draw_names_the_least_size():
     assert len(draw(spec, rows, 0, 16, "real=16", 2)) == 16
     with pytest.raises(DataError, match="at least 1 row"):
         draw(spec, rows, 0, 0, "real=0", 2)
+
+
+def test_too_small_a_draw_names_the_option_that_takes_a_larger_one():
+    """Whoever typed two files had never heard of a small real set of 300 rows."""
+    counts = {"a": 400, "b": 200, "c": 4}
+    files = {
+        role: table_of(
+            [{"text": f"{role} {name} {i}", "label": name} for name, n in counts.items() for i in range(n)], role
+        )
+        for role in ("generated", "real", "test")
+    }
+    data = load("files", places=files)
+    rare = r"least: 227, because a class has 4 of 604 rows"
+    with pytest.raises(
+        DataError, match=rf'{rare} \(--tasks "files\[real=227\]"; --drop-labels leaves a rare class out'
+    ):
+        data.real(0, 100)
+    assert len(data.real(0, 227)) == 227
+    with pytest.raises(DataError, match=rf"{rare} \(--generated-rows 227; --drop-labels"):
+        data.generated_subset(100)
+    with pytest.raises(DataError, match=r"a test of 50 rows .*least: 76, .* \(--test-size 76\)"):
+        load("files", places=files, test_size=50)
+    with pytest.raises(DataError, match=r"--limit 20: a test of 20 rows is too small .*least: 76"):
+        data.limited(20)
+    with pytest.raises(DataError, match=rf"{rare} \(--limit 227"):
+        data.limited(80)
+    with pytest.raises(DataError, match=rf"{rare} \(files\[generated=227\]"):
+        stressed(data, {"generated": 100}, 0)
 
 
 @pytest.mark.parametrize("index", [[3, 1], np.array([3, 1]), (3, 1)])

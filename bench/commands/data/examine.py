@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def examine(request: Request, task: TaskChoice) -> Examined:
     real = data.real(request.seeds[0])
     data = of_all_seeds(data, loaded)
     limit = request.settings.max_length
-    tokens = {Path(name).name: lengths_of(name, data.roles, limit) for name in request.encoders}
+    tokens = {short: lengths_of(name, data.roles, limit) for name, short in short_names(request.encoders).items()}
     near = () if data.columns else tuple(near_findings(data))  # rows of the user have them already
     findings = (*data.findings, *near, *of_sizes(data))
     for name, by_role in tokens.items():
@@ -99,6 +100,13 @@ def examine(request: Request, task: TaskChoice) -> Examined:
         findings=findings,
         verdict=verdict(findings),
     )
+
+
+def short_names(encoders: Sequence[str]) -> dict[str, str]:
+    """The last part of each encoder's path or hub id; the whole of it where another encoder has the same last part."""
+    last = {name: Path(name).name for name in encoders}
+    counts = Counter(last.values())
+    return {name: short if counts[short] == 1 else name for name, short in last.items()}
 
 
 def of_tokens(encoder: str, by_role: Mapping[str, Lengths]) -> Iterator[Finding]:

@@ -178,6 +178,21 @@ def test_the_longest_text_has_as_many_tokens_as_there_are_positions(encoder: Pat
             model(input_ids=torch.full((1, checkpoint.positions + 1), 60))
 
 
+@pytest.mark.parametrize("family", ["deberta", "deberta-v2"])
+def test_distances_of_tokens_have_no_longest_text(family: str) -> None:
+    """Such a model takes 100 tokens, and --max-length 100 was refused: it had 32 positions."""
+    shape = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    distances = {"position_biased_input": False, "relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
+    config = AutoConfig.for_model(family, **shape, **distances, intermediate_size=64, max_position_embeddings=32)
+    assert positions(config.to_dict()) is None
+    ids = torch.full((1, 100), 7)
+    states = AutoModel.from_config(config).eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+    assert states.shape[1] == 100
+    assert states.isfinite().all()
+    config.position_biased_input = True
+    assert positions(config.to_dict()) == 32
+
+
 @pytest.mark.parametrize("family", ["data2vec-text", "ibert", "longformer", "luke", "roberta", "roberta-prelayernorm"])
 def test_positions_that_begin_after_the_padding_leave_fewer_for_tokens(family: str) -> None:
     shape = {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from bench.cli import main
-from bench.commands.data.validate import validate
+from bench.commands.data.validate import validate, validate_json
 from bench.commands.data.verdict import verdict
 from bench.config.request import make_request
 from tasks import DataError
@@ -174,3 +175,16 @@ def test_of_many_classes_some_are_listed(tiny_encoder: Path, tmp_path: Path) -> 
     rows = {role: [(f"{role} {i}", f"c{i % 30:02}") for i in range(120)] for role in ("generated", "real", "test")}
     printed = lines(tiny_encoder, **{role: write(tmp_path / f"{role}.csv", part) for role, part in rows.items()})
     assert printed[1].endswith("c10 3.3%, c11 3.3% and 18 more")
+
+
+def test_encoders_of_one_name_are_told_apart(tiny_encoder: Path, tmp_path: Path, places: dict[str, str]) -> None:
+    """Of several folders checkpoint-500, the lengths of the last alone were shown, under the name of all."""
+    for run in ("one", "two"):
+        shutil.copytree(tiny_encoder, tmp_path / run / "checkpoint-500")
+    for file in (tmp_path / "one" / "checkpoint-500").glob("*.json"):
+        if file.name.startswith("tokenizer"):
+            file.unlink()
+    encoders = [str(tmp_path / run / "checkpoint-500") for run in ("one", "two")]
+    request = make_request(methods="ce", encoder=[*encoders, str(tiny_encoder)], preset="smoke", **places)
+    tokens = validate_json(request)[0]["tokens"]
+    assert list(tokens) == [*encoders, tiny_encoder.name]
