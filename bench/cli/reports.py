@@ -39,13 +39,17 @@ def report(
         bool,
         typer.Option("--check", help="Write nothing; exit code 1 if the report is not up to date with its store."),
     ] = False,
+    plugin: Annotated[list[Path] | None, option("plugins")] = None,
     **verdicts: Any,
 ) -> None:
     """Write the leaderboard of all cells in one or more stores, without training."""
     from bench.commands.arguments import rules
     from bench.commands.reports import report as reporting
+    from bench.config.request import load_plugins
     from bench.store.files import writable
 
+    if plugin:
+        load_plugins(plugin)
     sources = stores_of(context, stores, out)
     if check:
         rules_given = [entry.name for entry in fields(VerdictArguments)]
@@ -56,7 +60,8 @@ def report(
     writable(reports)
     judgement = rules(parsed_arguments(context.params, VerdictArguments))
     how: Any = {"command": typed(), "figures": not no_figures, "formats": formats}
-    written = reporting.report(sources, reports, judgement, **how)
+    written, notes = reporting.report(sources, reports, judgement, **how)
+    print_all(notes)
     print_all(reporting.left_from_before(reports, formats, figures=not no_figures))
     say(f"leaderboard: {written}")
 

@@ -129,12 +129,16 @@ def publish(
     ] = False,
     baseline: Annotated[str, option("baseline")] = "ce",
     no_figures: Annotated[bool, option("figures")] = False,
+    plugin: Annotated[list[Path] | None, option("plugins")] = None,
 ) -> None:
     """Write a bundle: the finished cells of a store with their report and digests, without texts, models and logs."""
     from bench.commands.stores.publish import publish as publishing
+    from bench.config.request import load_plugins
     from bench.leaderboard import Rules
     from bench.remote.opened import fetched
 
+    if plugin:
+        load_plugins(plugin)
     print_all(
         publishing(fetched(out, whole=texts), to, name, Rules(baseline=baseline), texts=texts, figures=not no_figures)
     )

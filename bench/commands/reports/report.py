@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from bench.store.looks import record_look, with_looks
 from bench.store.manifest import grids, stored
 from bench.store.merge import merged, refuse_mixed_rows, with_several_codes
 from bench.store.schemas import WrittenReport
-from tasks.errors import plural
+from methods import discover
+from tasks.errors import join_names, plural
 
 __all__ = ["check", "formats_of", "gathered", "left_from_before", "looked", "report"]
 
@@ -31,14 +32,28 @@ MAX_LINE = 160  # characters shown of a line that differs
 
 def report(
     stores: Sequence[Path], reports: Path, rules: Rules, *, command: str, figures: bool, formats: Sequence[str] = USUAL
-) -> Path:
-    """Write the report of everything in one or more stores. Raises UserError if no store has the baseline."""
+) -> tuple[Path, list[str]]:
+    """Write the report of everything in one or more stores. Returns the leaderboard, and lines on what it lacks.
+
+    Raises UserError if no store has the baseline.
+    """
     manifest, root = gathered(stores, rules)
     require_baseline(manifest, rules, ", ".join(map(str, stores)))
     stated = {} if tuple(formats) == USUAL else {"formats": list(formats)}
     written = write_report({**manifest, "command": command, **stated}, root, reports, rules, figures=figures)
     looked(stores, root, manifest)
-    return written
+    return written, not_registered([manifest]) if "html" in formats else []
+
+
+def not_registered(manifests: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A line on the methods of which the page says less, because this process does not know them."""
+    entries = (entry for each in manifests for section in each["sections"] for entry in section["methods"])
+    if lacking := sorted({str(entry.get("method", entry["label"])) for entry in entries} - discover().keys()):
+        return [
+            f"leaderboard.html has no idea, formula and settings of {join_names(lacking)}: the methods of a file are "
+            "known with --plugin FILE.py, those of a package where it is installed"
+        ]
+    return []
 
 
 def looked(stores: Sequence[Path], root: Path, manifest: Mapping[str, Any]) -> None:
@@ -77,6 +92,7 @@ def check(stores: Sequence[Path], reports: Path) -> tuple[list[str], bool]:
     lines, names = list(changes_now(stores, reports)), ", ".join(f"{store}/" for store in stores)
     if lines:
         changed = plural(len(lines), "file")
+        lines += not_registered(stored(store) for store in stores)
         return [*lines, f"{reports}/ is not up to date with {names}: {changed} would change"], False
     return [f"{reports}/ is up to date with {names}"], True
 

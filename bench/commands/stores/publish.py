@@ -44,11 +44,12 @@ def publish(root: Path, to: str, name: str, rules: Rules, *, texts: bool, figure
             raise UserError(f"{root} has no finished cell to publish; `bench run --out {root}` trains some")
         shown = to if to.startswith(HUB) else Path(to).name  # folders of this machine are nobody else's business
         command = f"python -m bench publish --to {shown}"
-        report([folder / STORE], folder / REPORT, rules, command=command, figures=figures)
+        _, notes = report([folder / STORE], folder / REPORT, rules, command=command, figures=figures)
         for cache in (folder / STORE).glob(".*.npz"):
             cache.unlink()
         identity = write_contents(folder, {"name": name, "version": VERSION, "texts": texts, "cells": done.copied})
         yield from placed(folder, to)
+    yield from notes
     yield f"{plural(len(done.copied), 'folder')} of {root} as {name}, bundle {identity[:20]}"
     if done.left:
         yield f"{plural(done.left, 'folder')} left out: not finished or damaged"

@@ -9,10 +9,11 @@ import pytest
 
 from bench.leaderboard import frame, write_report
 from bench.store.files import write_json
+from methods import METHODS
 from methods.plugins import installed
 from tests.bench.leaderboard.fake_store import FakeStore
 from tests.helpers.in_process import command as bench
-from tests.helpers.plugins import installed_package
+from tests.helpers.plugins import CODE, installed_package
 
 
 @pytest.fixture
@@ -165,6 +166,28 @@ def test_a_package_that_cannot_be_used_is_one_line(store, capsys, monkeypatch, r
     installed.cache_clear()
     code, _, error = bench(capsys, *command)
     assert (code, error) == (2, "error: package own-dist offers methods in own_methods: OSError: broken\n")
+
+
+def test_a_report_with_a_plugins_method_is_up_to_date_where_the_plugin_is_named(store, capsys, registry_as_it_was):
+    """The page has a method's idea and settings from its class; without it, --check called nothing up to date."""
+    store.method("half", skill=1.3, core=False)
+    write_json(store.root / ".grids" / "a.json", store.manifest())
+    plugin = store.root.parent / "half.py"
+    plugin.write_text(CODE)
+    lacks = "leaderboard.html has no idea, formula and settings of half: the methods of a file are known with --plugin"
+    code, out, _ = bench(capsys, "report", "--no-figures")
+    assert code == 0
+    assert lacks in out
+    code, out, _ = bench(capsys, "report", "--no-figures", "--plugin", "half.py")
+    assert (code, out) == (0, "leaderboard: reports/leaderboard.md\n")
+    assert "Half of every weight." in (store.root.parent / "reports" / "leaderboard.html").read_text()
+    assert bench(capsys, "report", "--check", "--plugin", "half.py")[0] == 0
+    assert "idea" not in bench(capsys, "publish", "--to", "b", "--name", "us", "--no-figures", "--plugin", "half.py")[1]
+    METHODS.pop("half")
+    code, out, _ = bench(capsys, "report", "--check")
+    assert code == 1
+    assert lacks in out
+    assert lacks in bench(capsys, "publish", "--to", "b.zip", "--name", "us", "--no-figures")[1]
 
 
 def test_damaged_weights_are_one_line(store, capsys):
