@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bench.arrays import FloatArray
-from bench.leaderboard.results import Match, Paired, Section
+from bench.leaderboard.results import Match, Paired, Row, Section
 from bench.leaderboard.rules import Correction, Family, Intervals, Rules
 from bench.stats.crossed import Comparison, interval
 from bench.stats.equivalence import equivalence
@@ -165,24 +165,35 @@ def paired(one: Match, kind: str, part: Corrected, rules: Rules, word: Verdict |
 
 
 def over_report(sections: Sequence[Section], rules: Rules) -> tuple[Section, ...]:
-    """The sections with verdicts that are corrected over the core methods of all of them, if the rules say so.
+    """The sections with verdicts that are corrected over all of them, if the rules say so.
 
-    Max-T, which needs the correlations of one section, is left out. Information gains keep their family.
+    The core methods are one family, information gains another. Max-T, which needs the correlations of one section, is
+    left out.
     """
     if rules.family is not Family.REPORT or len(sections) < 2:
         return tuple(sections)
-    matches = {
-        (i, k): replace(row.paired.match, withheld=row.paired.withheld)
-        for i, section in enumerate(sections)
-        for k, row in enumerate(section.rows)
-        if row.paired is not None and row.paired.match is not None and row.paired.family == "confirmatory"
-    }
-    parts = dict(zip(matches, correct(list(matches.values()), rules), strict=True))
-    verdicts = judge([*matches.values()], ["confirmatory"] * len(matches), [*parts.values()], rules)
-    judged = dict(zip(matches, verdicts, strict=True))
+    core = over_sections(sections, lambda row: row.paired, "confirmatory", rules)
+    gains = over_sections(sections, lambda row: row.information, "information", rules)
 
     def of(i: int, section: Section) -> Section:
-        rows = (replace(row, paired=judged.get((i, k), row.paired)) for k, row in enumerate(section.rows))
+        rows = (
+            replace(row, paired=core.get((i, k), row.paired), information=gains.get((i, k), row.information))
+            for k, row in enumerate(section.rows)
+        )
         return replace(section, rows=tuple(rows))
 
     return tuple(of(i, section) for i, section in enumerate(sections))
+
+
+def over_sections(
+    sections: Sequence[Section], of: Callable[[Row], Paired | None], kind: str, rules: Rules
+) -> dict[tuple[int, int], Paired]:
+    """The comparisons of one kind, corrected over all sections; by the places of section and row."""
+    matches = {
+        (i, k): replace(one.match, withheld=one.withheld)
+        for i, section in enumerate(sections)
+        for k, row in enumerate(section.rows)
+        if (one := of(row)) is not None and one.match is not None and one.family == kind
+    }
+    parts = correct([*matches.values()], rules)
+    return dict(zip(matches, judge([*matches.values()], [kind] * len(matches), parts, rules), strict=True))

@@ -45,16 +45,16 @@ class References:
 
 
 def against(section: Section, reference: str) -> Section:
-    """A section with its methods compared with a reference, corrected over this section.
+    """A section with its methods compared with a reference alone, corrected over this section.
 
     A section without verdicts has none here either. One that lacks the reference has no comparisons.
     """
     base = next((row for row in section.rows if row.label == reference), None)
     if base is None or section.test is None:
-        return replace(section, rows=tuple(replace(row, paired=None) for row in section.rows))
+        return replace(section, rows=tuple(replace(row, paired=None, information=None) for row in section.rows))
     paired = compare_with_baseline(section.rows, base, section.test, section.rules, section.spec.get("looks", ()))
     rows = zip(section.rows, paired, strict=True)
-    return replace(section, rows=tuple(replace(row, paired=silenced(row, one)) for row, one in rows))
+    return replace(section, rows=tuple(replace(row, paired=silenced(row, one), information=None) for row, one in rows))
 
 
 def silenced(row: Row, paired: Paired) -> Paired:

@@ -81,6 +81,7 @@ class StressRow:
     """One method along an axis: accuracy and verdict at each value, and its change from the first value to the last."""
 
     label: str
+    core: bool  # at each value
     accuracy: tuple[Interval, ...]
     words: tuple[str, ...]
     change: Comparison | None  # accuracy at the last value minus at the first
@@ -139,7 +140,9 @@ def stress_tables(report: Report) -> Iterator[ExtraTable]:
 
 def columns(curve: Curve) -> list[Column[StressRow]]:
     """A column per value, then the change from the first value to the last."""
-    columns: list[Column[StressRow]] = [Column("label", "method", lambda row: row.label, numeric=False)]
+    columns: list[Column[StressRow]] = [
+        Column("label", "method", lambda row: row.label if row.core else f"{row.label} †", numeric=False)
+    ]
     for place, x in enumerate(curve.values):
         columns.append(Column(f"at_{place}", f"{curve.axis}={x:g}", lambda row, at=place: point(row, at)))  # type: ignore[misc]
     columns.append(Column("stress_change", "change, last − first [95 %]", lambda row: gain(row.change)))
@@ -181,6 +184,7 @@ def stress_row(curve: Curve, label: str, base: Change | None, rules: Rules) -> S
     own = change(curve, label, rules.allow_mixed)
     return StressRow(
         label=label,
+        core=all(row.spec["core"] for row in places if row),
         accuracy=tuple(row.accuracy if row else UNKNOWN for row in places),
         words=tuple(row.paired.verdict.word if row and row.paired else "" for row in places),
         change=compare(own.scores, np.zeros_like(own.scores)) if own else None,
@@ -236,8 +240,7 @@ def reading(curve: Curve, report: Report) -> str:
         [
             f"- **{curve.axis}**: {AXES[curve.axis].meaning}. Each column: accuracy in per cent with its 95 % interval "
             f"over seeds, and the verdict against {base} at this value: ▲ better, ▼ worse, = equivalent, "
-            "no sign: undecided "
-            "or no verdict.",
+            "no sign: undecided or no verdict. †: exploratory, so ▲ and ▼ are not corrected and some appear by chance.",
             "- **change**: accuracy at the last value minus at the first, on the same seeds and test rows; its "
             "interval is for new seeds and new test examples (crossed). **change − baseline's**: the method's change "
             f"minus that of {base}; above zero, the method loses less. **holds up**: the verdict on this "

@@ -83,7 +83,8 @@ def per_task(count: int) -> str:
     """How often a report on so many tasks has a false verdict if each task is corrected for itself."""
     chance = 100 * (1 - (1 - ALPHA) ** count)
     return (
-        f"Verdicts are corrected per task. If no method differed from the baseline, up to {chance:.0f} % of reports on "
-        f"{plural(count, 'task')} would have a false *better* or *worse* somewhere. `--family report` corrects over "
-        "all tasks."
+        f"Verdicts are corrected per task. If no method differed from the baseline, up to {chance:.0f} % of tables of "
+        f"{plural(count, 'task')} would have a false *better* or *worse* of a core method against it. Information "
+        "gains, the mean, the best group and the advice are families of their own. `--family report` corrects verdicts "
+        "and information gains over all sections."
     )

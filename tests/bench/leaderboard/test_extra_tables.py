@@ -13,6 +13,7 @@ from bench.leaderboard.build import build
 from bench.leaderboard.extra_tables import report_tables, section_tables
 from bench.leaderboard.extra_tables.stress import curves
 from bench.leaderboard.figures import draw
+from bench.leaderboard.figures.findings import verdicts
 from bench.leaderboard.figures.stress import stress as stress_figure
 from bench.leaderboard.formats import FORMS
 from bench.leaderboard.rules import Correction
@@ -104,6 +105,17 @@ def test_a_curve_recomputed(tmp_path):
     assert rows["dimp"].verdict == "better", "it holds up"
     assert rows["ce"].against is None
     assert "stress-noise-1" in {figure.name for figure in draw(table)}
+
+
+def test_exploratory_methods_are_marked_where_verdicts_are_signs(tmp_path):
+    methods = {"ce": {}, "dimp": {"skill": 4.0}, "mine": {"skill": 4.0, "core": False}}
+    stores = [section(tmp_path, name, noise, methods) for name, noise in (("n0", 0), ("n2", 0.2))]
+    table = build(stores[0].manifest(stores[1]), tmp_path)
+    (extra,) = report_tables(table)
+    label, at_first = extra.columns[0].render, extra.columns[1].render
+    assert {label(row) for row in extra.rows if "▲" in at_first(row)} == {"dimp", "mine †"}
+    assert "†: exploratory" in extra.after[0]
+    assert "(dimp, mine †)" in verdicts(table.sections[0]).replace("mine †, dimp", "dimp, mine †")
 
 
 def test_sections_with_other_stress_are_not_points_of_a_curve(tmp_path):

@@ -162,7 +162,7 @@ def test_exploratory_methods_are_marked_and_the_family_is_named(tmp_path):
     assert group.family == 2, "dimp and focal"
     text = "\n".join(after_across(group))
     assert "Verdicts are corrected per task." in text
-    assert "up to 10 % of reports on 2 tasks" in text
+    assert "up to 10 % of tables of 2 tasks would have a false *better* or *worse* of a core method" in text
     assert "new seeds and test examples" in text
 
 
