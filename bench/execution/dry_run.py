@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
 
-from bench.devices import on_gpu
+from bench.devices import name as device_name
+from bench.devices import on_gpu, on_mps
+from bench.errors import UserError
 from bench.execution.prepare import current_state, make_queue, to_compute
 from bench.execution.progress import Say
+from bench.execution.queue import WAITING, Queue
+from bench.hashing import training_hash
 from bench.jobs import Job, MirrorJob, TunedJob
+from bench.leaderboard import Rules
 from bench.planning import estimate
 from bench.planning.costs import Measured, costs, measure
 from bench.planning.order import ranks
 from bench.planning.plan import Plan
 from bench.planning.schedule import simulate
+from bench.store.files import read_json
+from bench.store.folders import State
+from bench.store.layout import ENVIRONMENT, VERSIONS
+from bench.store.schemas import Environment
 from tasks import TaskData
 from tasks.errors import plural
 from tasks.loading.examples import examples
@@ -46,6 +60,82 @@ def summary(plan: Plan, workers: int, say: Say, again: Container[str] = ()) -> N
     for line in data_lines(plan):
         say(line)
     say(duration(*forecast(jobs, plan, workers), workers))
+
+
+def other_versions(manifest: Mapping[str, Any], plan: Plan, queue: Queue, rules: Rules, *, here: bool) -> list[str]:
+    """A line if the rules do not compare cells that are done with cells to do: other code, packages or device.
+
+    Compared are the cells of a section. `here`: cells are trained on this machine; devices of others are not known.
+    """
+    states = {job.folder.relative_to(plan.root).as_posix(): queue.states[name] for name, job in queue.jobs.items()}
+    now: dict[str, str] = {}
+    found: Counter[str] = Counter()
+    old = new = 0
+    for section in [] if plan.smoke or rules.allow_mixed else manifest["sections"]:
+        cells = [path for entry in section["methods"] for path in entry["cells"].values() if path in states]
+        if not (to_do := sum(states[path] in WAITING for path in cells)):
+            continue
+        done = [plan.root / path for path in cells if states[path] is State.DONE]
+        now = now or (environment_now(here=here) if done else {})
+        changed = [changes for folder in done if (changes := differences(folder, now))]
+        found.update(change for changes in changed for change in changes)
+        old, new = old + len(changed), new + to_do * bool(changed)
+    if not old:
+        return []
+    return [
+        f"warning: {plural(old, 'cell')} done before will not be compared with the {new:,} to do "
+        f"({'; '.join(sorted(found))}): a method gets no verdict if it and the baseline together have "
+        "cells of both (--force trains all again, --allow-mixed compares them)"
+    ]
+
+
+def differences(folder: Path, now: Mapping[str, str]) -> list[str]:
+    """What a cell was trained with, where cells are trained with something else now; `environment_now` gives `now`."""
+    try:
+        then = read_json(folder / VERSIONS, Environment)
+    except (UserError, OSError):
+        return []  # a damaged cell is reported where it is used
+    values = {key: str(then.get(key, "unknown")) for key in now}
+    return [
+        f"{key} {value}, now {now[key]}"
+        for key, value in values.items()
+        if now[key] not in ((value, kind(value)) if key == "device" else (value,))
+    ]
+
+
+def environment_now(*, here: bool) -> dict[str, str]:
+    """What reports compare of cells (`ENVIRONMENT`), for those that are trained now, as far as it is known yet."""
+    known = {"code": training_hash()}
+    for name in ENVIRONMENT:
+        with contextlib.suppress(PackageNotFoundError):
+            known |= {} if name in ("code", "device") else {name: version(name).partition("+")[0]}
+    return known | ({"device": device_now()} if here else {})
+
+
+def device_now() -> str:
+    """The device of cells that are trained here, as they name it; its kind alone where torch is not imported yet.
+
+    On a CPU the route of products is known once a worker has measured it.
+    """
+    if "torch" not in sys.modules:
+        return "mps" if on_mps() else "a GPU" if on_gpu() else "a CPU"
+    if (device := device_name()) != "cpu":
+        return device
+    from bench.encoders import matmul
+
+    def unknown() -> matmul.Choice:
+        raise LookupError
+
+    try:
+        route = matmul.kept_choice(unknown).route
+    except LookupError:
+        return "a CPU"
+    return device if route == matmul.DEFAULT else f"{device}, products by {route}"
+
+
+def kind(device: str) -> str:
+    """The kind of a device that a cell names."""
+    return "mps" if device == "mps" else "a CPU" if device.startswith("cpu") else "a GPU"
 
 
 def data_lines(plan: Plan) -> list[str]:

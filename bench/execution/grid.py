@@ -18,7 +18,7 @@ from bench.devices import gpus, using
 from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.best_models import keep_best, models
-from bench.execution.dry_run import data_lines, duration, forecast, outcome, summary
+from bench.execution.dry_run import data_lines, duration, forecast, other_versions, outcome, summary
 from bench.execution.early_reports import EarlyReports
 from bench.execution.encoder_checks import add_notes, check_encoders
 from bench.execution.engines import Engine
@@ -133,7 +133,10 @@ def run_here(
     result = Result(manifest, plan.root, options.rules)
     if options.dry_run:
         if not engine.follows():
-            summary(plan, engine.count(options.workers), say, done_again(plan, options))
+            again = done_again(plan, options)
+            summary(plan, engine.count(options.workers), say, again)
+            for line in other_versions(manifest, plan, make_queue(plan, again=again), options.rules, here=engine.here):
+                say(line)
         return result
     if engine.follows():
         engine.follow()
@@ -278,7 +281,7 @@ def execute(
     the signal as the exception to raise at the end.
     """
     queue, workers = make_queue(plan, others), engine.count(options.workers)
-    for line in damaged(queue):
+    for line in (*damaged(queue), *other_versions(manifest, plan, queue, options.rules, here=engine.here)):
         say(line)
     if jobs := unfinished(queue):
         for line in lines:
