@@ -57,6 +57,7 @@ class Request:
     seeds_given: bool = False  # with --seeds or --seed, where others have the usual number
     looks: tuple[int, ...] = ()  # numbers of seeds at which verdicts are read, where that is planned
     limit: int | None = None  # a smoke run: at most so many rows in each role, and no report
+    loaded: dict[str, TaskData] = field(default_factory=dict, compare=False, repr=False)  # rows that were read, by task
 
     @property
     def several(self) -> str:
@@ -70,7 +71,16 @@ class Request:
         return tuple(name for name in self.checkers if name not in read)
 
     def load(self, task: TaskChoice) -> TaskData:
-        """The rows of one of the tasks, before stress. Raises DataError."""
+        """The rows of one of the tasks, before stress, as they were at the first call. Raises DataError.
+
+        So the sizes of a curve and the rounds of a run have one version of a file that is edited meanwhile.
+        """
+        if task.read not in self.loaded:
+            self.loaded[task.read] = self.rows_now(task)
+        return self.loaded[task.read]
+
+    def rows_now(self, task: TaskChoice) -> TaskData:
+        """The rows of one of the tasks as they are now. Raises DataError."""
         return load(
             task.location,
             source=self.source,

@@ -37,6 +37,11 @@ class TaskChoice:
     location: str | Path
 
     @property
+    def read(self) -> str:
+        """What of a task decides which rows are read: all but the stress."""
+        return repr((str(self.location), self.spec.title, sorted(self.filters.items())))
+
+    @property
     def expression(self) -> str:
         """What --tasks takes for this task: its location, which for files is not its name, with the options."""
         return task_label(str(self.location), {**self.filters, **self.stress})

@@ -6,12 +6,11 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bench.config.request import Request
-from bench.config.task_choice import TaskChoice
 from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.grid import Options, Result, run
@@ -20,26 +19,11 @@ from bench.planning.describe import encoders
 from bench.planning.plan import Plan
 from bench.planning.planner import sections_of
 from bench.stats.looks import FEWEST, planned_looks
-from tasks import TaskData
 from tasks.errors import plural
 
 MOST = 10  # seeds, where --max-seeds is not given
 WORDS = ("better", "worse", "equivalent")  # verdicts that decide
 Show = Callable[[Progress], AbstractContextManager[object]]
-
-
-@dataclass(frozen=True)
-class RequestOfRounds(Request):
-    """A request whose files are read once: verdicts that stand must be on the rows of all later rounds."""
-
-    loaded: dict[str, TaskData] = field(default_factory=dict, compare=False, repr=False)  # by what is read of a task
-
-    def load(self, task: TaskChoice) -> TaskData:
-        """The rows of one of the tasks, before stress, as they were at the first call. Raises DataError."""
-        read = repr((task.location, task.spec.title, sorted(task.filters.items())))
-        if read not in self.loaded:
-            self.loaded[read] = super().load(task)
-        return self.loaded[read]
 
 
 @dataclass
@@ -94,8 +78,7 @@ def in_rounds(request: Request, options: Options, say: Say, show: Show) -> Resul
     """
     most = MOST if options.max_seeds is None else options.max_seeds
     looks = looks_of(request, options, most)
-    given = {entry.name: getattr(request, entry.name) for entry in fields(request)}
-    request = RequestOfRounds(**{**given, "looks": looks, "seeds": tuple(range(most))})
+    request = replace(request, looks=looks, seeds=tuple(range(most)))
     say(f"looks at {', '.join(map(str, looks))} seeds; a method whose verdict stands gets no more")
     if options.dry_run:
         say(f"at most, if nothing is decided before {most} seeds:")

@@ -42,8 +42,8 @@ UNREAD = ("source", "data_dir", "folds")  # arguments of `bench run` that a trai
 class TrainingRequest(Request):
     """A request whose task has no test rows: all real rows are the small real set."""
 
-    def load(self, task: TaskChoice) -> TaskData:
-        """The rows of the task. Raises DataError."""
+    def rows_now(self, task: TaskChoice) -> TaskData:
+        """The rows of the task as they are now. Raises DataError."""
         return load_to_train(task.location, self.places, self.readings)
 
 

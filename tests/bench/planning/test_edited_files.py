@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.config import request as request_module
 from bench.config.request import make_request
 from bench.jobs import RoleRows
 from bench.planning.describe import describe
@@ -17,7 +18,7 @@ from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
 from bench.planning.rows import hidden_id
 from bench.store.manifest import LEFT_OUT, joined
-from tasks import Rows
+from tasks import Rows, TaskData, load
 
 Edit = Callable[..., None]
 Make = Callable[..., dict[str, Any]]
@@ -129,3 +130,20 @@ def test_hidden_columns_of_a_file_are_in_their_id() -> None:
 
     assert identity([0, 1, 0, 1]) == identity([0, 1, 0, 1]) != identity([0, 1, 1, 1])
     assert identity([0, 1, 0, 1], noise=True) == identity([0, 1, 1, 1], noise=True), "noise follows from rows and seed"
+
+
+def test_a_request_reads_its_files_once(
+    planned: Callable[..., Plan], edit: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each size of a learning curve read them again: points before and after an edit were on one curve."""
+    read: list[object] = []
+
+    def load_and_edit(*arguments: Any, **options: Any) -> TaskData:
+        read.append(arguments)
+        data = load(*arguments, **options)
+        edit("generated", label=["good", "bad"] * 32)
+        return data
+
+    monkeypatch.setattr(request_module, "load", load_and_edit)
+    sizes = ",".join(f"files[real={size}]" for size in (20, 30, 40))
+    assert len({section["hashes"]["generated"] for section in planned([0], tasks=sizes).sections}) == len(read) == 1
