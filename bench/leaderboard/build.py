@@ -28,7 +28,7 @@ from bench.leaderboard.read.scores import Examples, Scores, open_scores
 from bench.leaderboard.results import Costs, Paired, Pairs, Quality, Report, Row, Section
 from bench.leaderboard.rules import USUAL, Family, Rules
 from bench.stats.folds.variances import overlap
-from bench.stats.interval import LEVEL, t_interval
+from bench.stats.interval import t_interval
 from bench.stats.metrics import METRICS
 from bench.stats.verdict import Verdict
 from bench.store.bundles import origins
@@ -40,6 +40,7 @@ Spec = Mapping[str, Any]  # a section of a manifest
 # The range of a metric: t intervals are cut at its ends.
 SHARE, ANY = (0.0, 1.0), (-math.inf, math.inf)
 BOUNDS = {"accuracy": SHARE, "macro_f1": SHARE, "log_loss": (0.0, math.inf), "ece": SHARE}  # of others: `ANY`
+COUNTED = ("accuracy", "macro_f1")  # metrics that are made of counts of rows
 AXES = ("encoder", "checker_encoder", "preset", "protocol")
 HASH = 8  # characters of a hash in a heading
 FEWEST_SEEDS = 2  # whole seeds of an unfinished run from which there are verdicts
@@ -233,13 +234,19 @@ def read_row(spec: Mapping[str, Any], seeds: Sequence[int], reader: Reader, shar
     seeds = [seed for seed in seeds if str(seed) in spec["cells"]]
     read = {seed: reader.read(spec["cells"][str(seed)], needs.get(str(seed), [])) for seed in seeds}
     cells = {seed: cell for seed, cell in read.items() if isinstance(cell, Cell)}
+    tested = min((cell.tested for cell in cells.values()), default=1)
     return Row(
         spec=spec,
         seeds=tuple(seeds),
         cells=cells,
         absent={seed: cell for seed, cell in read.items() if isinstance(cell, Absent)},
         metrics={
-            name: t_interval([cell.metrics[name] for cell in cells.values()], LEVEL, BOUNDS.get(name, ANY), shared)
+            name: t_interval(
+                [cell.metrics[name] for cell in cells.values()],
+                bounds=BOUNDS.get(name, ANY),
+                overlap=shared,
+                rows=tested if name in COUNTED else math.inf,
+            )
             for name in METRICS
         },
         costs=Costs(math.nan, math.nan, math.nan, math.nan),

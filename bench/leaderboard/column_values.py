@@ -54,7 +54,7 @@ def comparison(metric: str, paired: Paired | None) -> dict[str, Any]:
     """A comparison, with its difference under the metric's name; p is null where the verdict is withheld."""
     result: Comparison | None = getattr(paired, metric, None)
     value = {field.name: getattr(result, field.name, None) for field in fields(Comparison)}
-    estimate, components = value.pop("difference"), value.pop("components") or {}
+    estimate, components, _ = value.pop("difference"), value.pop("components") or {}, value.pop("sizes")
     variances = {f"s2_{name}": components.get(name) for name in Components._fields}
     allowed = paired is not None and not paired.withheld
     return {metric: estimate, **value, **variances, "p": value["p"] if allowed else None}

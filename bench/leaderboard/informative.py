@@ -20,6 +20,7 @@ from bench.leaderboard.compare.baseline import stacked
 from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.results import Row
 from bench.stats.crossed import by_cluster, compared, correct, moments
+from bench.stats.interval import Sizes
 from bench.stats.multiple import holm
 from bench.stats.power import Detectable
 from bench.stats.verdict import ALPHA
@@ -85,7 +86,7 @@ def beats_majority(rows: Sequence[Row], test: Examples) -> frozenset[str]:
     """
     rows = [row for row in rows if row.cells]
     guess = test.right(np.full_like(test.labels, np.bincount(test.labels).argmax()))
-    return above(rows, [by_cluster(mean_correct(row, test), test.clusters) for row in rows], guess)
+    return above(rows, [by_cluster(mean_correct(row, test), test.clusters) for row in rows], guess, test.sizes)
 
 
 def at_chance(row: Row, test: Examples) -> bool:
@@ -94,7 +95,7 @@ def at_chance(row: Row, test: Examples) -> bool:
     share = counts[test.labels] / len(test.labels)
     classes = np.count_nonzero(counts)
     recall = by_cluster(mean_correct(row, test) / (classes * share), test.clusters)
-    return not above([row], [recall], np.full(test.count, 1 / classes))
+    return not above([row], [recall], np.full(test.count, 1 / classes), test.sizes)
 
 
 def mean_correct(row: Row, test: Examples) -> FloatArray:
@@ -104,11 +105,11 @@ def mean_correct(row: Row, test: Examples) -> FloatArray:
     return np.where(tested > 0, np.nansum(right, axis=0) / np.maximum(tested, 1), np.nan)
 
 
-def above(rows: Sequence[Row], scores: Sequence[FloatArray], guess: FloatArray) -> frozenset[str]:
+def above(rows: Sequence[Row], scores: Sequence[FloatArray], guess: FloatArray, sizes: Sizes) -> frozenset[str]:
     """The labels of the rows whose scores (M,) by cluster have a mean significantly above that of `guess` (M,)."""
     tested = [~np.isnan(score) for score in scores]
     pairs = [(score[None, known], guess[None, known]) for score, known in zip(scores, tested, strict=True)]
-    results = compared([moments(*pair) for pair in pairs])
+    results = compared([moments(*pair, sizes=sizes) for pair in pairs])
     corrected = holm([one.p for one in results])
     return frozenset(
         row.label for row, one, p in zip(rows, results, corrected, strict=True) if one.difference > 0 and p < ALPHA

@@ -35,7 +35,9 @@ M clusters g, each with the score
     x_sg = m_s + (M/N) sum over n in g of (D_sn - m_s),    m_s = mean over n of D_sn,
 
 whose mean over the clusters is m_s: the linear form of a ratio of sums over clusters, which may differ in size
-(Cochran, 1977, Sampling Techniques, chapter 9A). Where each row is a cluster of its own, x_sg is D_sn.
+(Cochran, 1977, Sampling Techniques, chapter 9A). Where each row is a cluster of its own, x_sg is D_sn. If a few
+clusters are large, the variance over clusters is mostly theirs: it has the degrees of freedom of M' = N^2 / sum n_g^2
+clusters of one size (see `interval.Sizes`), so t_{M'-1} stands for t_{N-1}.
 
 Macro-F1 is no mean over examples, so D is replaced by the difference of its jackknife influence values
 
@@ -57,7 +59,7 @@ from scipy.special import stdtridf, stdtrit
 
 from bench.arrays import BoolArray, FloatArray, IntArray, Value, Whole
 from bench.stats.folds.variances import effective_shape, fold_variances, mean_of, of_folds, partial
-from bench.stats.interval import LEVEL, level_of
+from bench.stats.interval import EQUAL, LEVEL, Sample, Sizes, level_of, rounding, sample
 from bench.stats.metrics import confusion, macro_f1_of, ratio
 
 
@@ -91,6 +93,7 @@ class Comparison:
     conditional: bool
     components: dict[str, float]
     effect: float = math.nan
+    sizes: Sizes = EQUAL
 
     @property
     def varies(self) -> bool:
@@ -118,34 +121,30 @@ def terms(variances: Components, seeds: Whole, examples: Whole) -> tuple[FloatAr
     """A, B and the smallest variance allowed (...), as in the docstring of this module; A is 0 for one seed."""
     several, mean = np.greater(seeds, 1), variances.example / examples
     residual = np.where(several, variances.interaction, 0.0) / np.multiply(seeds, examples)
-    by_seed = np.where(several, variances.seed + rounding(examples), 0.0) / seeds
+    by_seed = np.where(several, variances.seed + 2 * rounding(examples), 0.0) / seeds
     return by_seed, np.maximum(mean - residual, 0.0), np.maximum(mean, residual)
 
 
-def rounding(examples: Whole) -> Value:
-    """The variance of a difference of two accuracies that is due to rounding: both are counts over the examples."""
-    return 1 / (6 * examples**2)
-
-
-def half_width(variances: Components, seeds: Whole, examples: Whole, tail: Value) -> FloatArray:
+def half_width(variances: Components, seeds: Whole, examples: Whole | Sample, tail: Value) -> FloatArray:
     """h (...) with quantiles that leave the probability `tail` above them (0.025 for a 95 % interval)."""
     return half_widths(variances, seeds, examples)(tail)
 
 
-def half_widths(variances: Components, seeds: Whole, examples: Whole) -> Callable[[Value], FloatArray]:
+def half_widths(variances: Components, seeds: Whole, examples: Whole | Sample) -> Callable[[Value], FloatArray]:
     """`half_width` by `tail`; what does not depend on it is computed once."""
-    by_seed, by_example, floor = terms(variances, seeds, examples)
-    of_seeds, of_examples, several = np.maximum(np.subtract(seeds, 1), 1), examples - 1, np.greater(seeds, 1)
+    tested = sample(examples)
+    by_seed, by_example, floor = terms(variances, seeds, tested.number)
+    of_seeds, several = np.maximum(np.subtract(seeds, 1), 1), np.greater(seeds, 1)
 
     def half(tail: Value) -> FloatArray:
-        square_n = stdtrit(of_examples, tail) ** 2
+        square_n = stdtrit(tested.free, tail) ** 2
         square_s = np.where(several, stdtrit(of_seeds, tail) ** 2, 0.0)
         return np.asarray(np.sqrt(np.maximum(square_s * by_seed + square_n * by_example, square_n * floor)))
 
     return half
 
 
-def p_values(difference: FloatArray, variances: Components, seeds: Whole, examples: Whole) -> FloatArray:
+def p_values(difference: FloatArray, variances: Components, seeds: Whole, examples: Whole | Sample) -> FloatArray:
     """Two-sided p-values (...): the levels at which the intervals just reach zero."""
     size = np.abs(difference)
     p = level_of(size, half_widths(variances, seeds, examples))
@@ -154,7 +153,7 @@ def p_values(difference: FloatArray, variances: Components, seeds: Whole, exampl
 
 def interval(result: Comparison, tail: float) -> tuple[float, float]:
     """The ends of the interval of a comparison that leaves the probability `tail` on each side."""
-    half = float(width(variances_of([result]), result.seeds, result.examples, tail)[0])
+    half = float(width(variances_of([result]), *numbers([result]), tail)[0])
     return result.difference - half, result.difference + half
 
 
@@ -163,9 +162,10 @@ def variances_of(results: Sequence[Comparison]) -> Components:
     return Components(*(np.array([one.components[name] for one in results]) for name in Components._fields))
 
 
-def numbers(of: Sequence[Comparison | Moments]) -> tuple[IntArray, IntArray]:
-    """The numbers of seeds and of examples (K,) of K comparisons."""
-    return np.array([one.seeds for one in of]), np.array([one.examples for one in of])
+def numbers(of: Sequence[Comparison | Moments]) -> tuple[IntArray, Sample]:
+    """The numbers of seeds, and the examples (K,), of K comparisons."""
+    examples, sizes = np.array([one.examples for one in of]), Sizes(*np.array([one.sizes for one in of]).T)
+    return np.array([one.seeds for one in of]), sample(examples, sizes)
 
 
 def varying(variances: Components) -> BoolArray:
@@ -173,12 +173,13 @@ def varying(variances: Components) -> BoolArray:
     return np.greater(variances.example, 0.0) | np.greater(variances.seed, 0.0)
 
 
-def width(variances: Components, seeds: Whole, examples: Whole, tail: Value) -> FloatArray:
+def width(variances: Components, seeds: Whole, examples: Whole | Sample, tail: Value) -> FloatArray:
     """The half-widths (...) of intervals.
 
     Where nothing varies, a width of 0 would be certainty about rows that were not seen; see `equivalence`.
     """
-    unseen = stdtrit(examples - 1, tail) ** 2 / examples
+    tested = sample(examples)
+    unseen = tested.largest * stdtrit(tested.free, tail) ** 2 / tested.number
     return np.where(varying(variances), half_width(variances, seeds, examples, tail), unseen)
 
 
@@ -194,14 +195,14 @@ def once_more(difference: FloatArray, variances: Components, seeds: IntArray, ex
     return np.where(known, difference / np.where(known, sd, 1.0), math.nan)
 
 
-def compare(a: FloatArray, b: FloatArray) -> Comparison:
+def compare(a: FloatArray, b: FloatArray, *, sizes: Sizes = EQUAL) -> Comparison:
     """Compare per-example scores (S, N) of two methods, paired by seed and example.
 
     A score is NaN where a seed does not test an example, see `bench.stats.folds.variances`.
     Methods with the same scores have difference 0 and p = 1. Raises ValueError for fewer than two examples or shapes
     that do not match.
     """
-    return compared([moments(a, b)])[0]
+    return compared([moments(a, b, sizes=sizes)])[0]
 
 
 class Moments(NamedTuple):
@@ -212,9 +213,10 @@ class Moments(NamedTuple):
     seeds: int
     examples: int
     folds: dict[str, float]
+    sizes: Sizes
 
 
-def moments(a: FloatArray, b: FloatArray) -> Moments:
+def moments(a: FloatArray, b: FloatArray, *, sizes: Sizes = EQUAL) -> Moments:
     """The moments of the differences of per-example scores (S, N) of two methods; see `compare`."""
     if a.shape != b.shape or a.ndim != 2:
         raise ValueError(f"scores must be two arrays (seeds, examples) of one shape, got {a.shape} and {b.shape}")
@@ -223,7 +225,7 @@ def moments(a: FloatArray, b: FloatArray) -> Moments:
         raise ValueError(f"a comparison needs a seed and two examples, got {seeds} and {examples}")
     scores = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     mean = float(mean_of(scores, (0, 1)))
-    return Moments(mean, components(scores), *effective_shape(scores), of_folds(scores))
+    return Moments(mean, components(scores), *effective_shape(scores), of_folds(scores), sizes)
 
 
 def compared(of: Sequence[Moments]) -> list[Comparison]:
@@ -231,19 +233,22 @@ def compared(of: Sequence[Moments]) -> list[Comparison]:
     if not of:
         return []
     difference = np.array([one.difference for one in of])
-    seeds, examples = numbers(of)
+    seeds, tested = numbers(of)
+    examples = np.asarray(tested.number)
     variances = Components(*map(np.array, zip(*(one.variances for one in of), strict=True)))
     tail = (1 - LEVEL) / 2
     by_seed, by_example, floor = terms(variances, seeds, examples)
     se = np.where(varying(variances), np.sqrt(np.maximum(by_seed + by_example, floor)), 0.0)
-    half, known = width(variances, seeds, examples, tail), se > 0
+    half, known = width(variances, seeds, tested, tail), se > 0
     df = np.where(known, stdtridf(1 - tail, half / np.where(known, se, 1.0)), math.nan)
-    p, effect = p_values(difference, variances, seeds, examples), once_more(difference, variances, seeds, examples)
+    p, effect = p_values(difference, variances, seeds, tested), once_more(difference, variances, seeds, examples)
     columns = (difference, difference - half, difference + half, p, df, se, seeds, examples, seeds == 1)
     components_of = [
         {**{name: float(value) for name, value in one.variances._asdict().items()}, **one.folds} for one in of
     ]
-    rows = zip(*(column.tolist() for column in columns), components_of, effect.tolist(), strict=True)
+    rows = zip(
+        *(column.tolist() for column in columns), components_of, effect.tolist(), (one.sizes for one in of), strict=True
+    )
     return [Comparison(*row) for row in rows]
 
 

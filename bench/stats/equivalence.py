@@ -10,7 +10,8 @@ s2_example + x, so with the half-width h of `crossed`, the estimate must be furt
 
 which is where x^2 = h^2 + t_{N-1}^2 x/N. Without a differing row r is c, 5.0 points on 80 rows (Clopper and Pearson's
 exact bound: 4.5). It is a score bound like Tango's (1998, Statistics in Medicine 17, 891-908) for one seed, and for
-several seeds it supposes the worst: that missing rows differ at all of them.
+several seeds it supposes the worst: that missing rows differ at all of them. Of clusters, a missing one may be the
+largest, of L times the mean size, and then has the score L: c is L t_{M'-1}^2/M.
 """
 
 from __future__ import annotations
@@ -22,17 +23,18 @@ from scipy.special import stdtrit
 
 from bench.arrays import FloatArray, Value, Whole
 from bench.stats.crossed import Comparison, Components, half_widths, numbers, variances_of
-from bench.stats.interval import level_of
+from bench.stats.interval import Sample, level_of, sample
 
 
-def reach(half: FloatArray, examples: Whole, tail: Value) -> FloatArray:
+def reach(half: FloatArray, examples: Whole | Sample, tail: Value) -> FloatArray:
     """The distance r between estimate and margin that excludes the margin; `half` is h at the same `tail`."""
-    step = stdtrit(examples - 1, tail) ** 2 / examples / 2
+    tested = sample(examples)
+    step = tested.largest * stdtrit(tested.free, tail) ** 2 / tested.number / 2
     return np.asarray(step + np.hypot(step, half))
 
 
 def p_equivalent(
-    difference: FloatArray, variances: Components, seeds: Whole, examples: Whole, delta: float
+    difference: FloatArray, variances: Components, seeds: Whole, examples: Whole | Sample, delta: float
 ) -> FloatArray:
     """p (...) of the null that the true difference is not within +-delta.
 
@@ -49,9 +51,10 @@ def non_inferior(result: Comparison, delta: float) -> float:
 
     Twice the one-sided p-value, so that p < 0.05 corresponds to a 95 % interval that ends above -delta.
     """
-    half = half_widths(variances_of([result]), result.seeds, result.examples)
+    seeds, examples = numbers([result])
+    half = half_widths(variances_of([result]), seeds, examples)
     room = np.array([result.difference + delta])
-    p = level_of(room, lambda tail: reach(half(tail), result.examples, tail))
+    p = level_of(room, lambda tail: reach(half(tail), examples, tail))
     return float(p[0]) if room[0] > 0.0 else 1.0
 
 

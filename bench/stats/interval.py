@@ -5,15 +5,45 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import chdtri, stdtrit
 
-from bench.arrays import FloatArray
+from bench.arrays import FloatArray, Value, Whole
 
 LEVEL = 0.95  # of every interval in the reports
 LEAST = 1e-300  # level, the smallest p-value
 TOLERANCE, STEPS, FAR = 1e-14, 40, 1e3  # of the search for a level; FAR: more than any logarithm of two numbers' ratio
+
+
+class Sizes(NamedTuple):
+    """How unequal the examples of a test are, which are M clusters of n_g rows, N in all; both are 1 if they are equal.
+
+    `unequal`: M sum n_g^2 / N^2. As many equal clusters as M / unequal say as much (Kish, 1965, Survey Sampling).
+    `largest`: max n_g M / N, the largest score that a difference of correctness can have on a cluster.
+    """
+
+    unequal: Value = 1.0
+    largest: Value = 1.0
+
+
+EQUAL = Sizes()
+
+
+class Sample(NamedTuple):
+    """The examples of a test: their number, the degrees of freedom of a variance over them, and `Sizes.largest`."""
+
+    number: Whole
+    free: Value
+    largest: Value = 1.0
+
+
+def sample(examples: Whole | Sample, sizes: Sizes = EQUAL) -> Sample:
+    """The examples of a test by their number; a sample as it is. The degrees of freedom are 1 at least."""
+    if isinstance(examples, Sample):
+        return examples
+    return Sample(examples, np.maximum(examples / np.asarray(sizes.unequal) - 1, 1), sizes.largest)
 
 
 @dataclass(frozen=True)
@@ -27,16 +57,23 @@ class Interval:
     high: float
 
 
+def rounding(rows: Value | Whole) -> Value:
+    """The variance that rounding adds to a share of rows: a count is rounded, with variance 1/12."""
+    return 1 / (12 * rows**2)
+
+
 def t_interval(
     values: Sequence[float],
     level: float = LEVEL,
     bounds: tuple[float, float] = (-math.inf, math.inf),
     overlap: float = 0.0,
+    rows: float = math.inf,
 ) -> Interval:
-    """mean +- t_{(1 + level)/2, n - 1} sd sqrt(1/n + overlap), sd with n - 1 in its denominator.
+    """mean +- t_{(1 + level)/2, n - 1} sqrt(sd^2 + rounding) sqrt(1/n + overlap), sd with n - 1 in its denominator.
 
-    `overlap` is the ratio of test to training rows where the values are those of folds, which share training rows
-    (Nadeau and Bengio, 2003, Machine Learning 52, 239-281).
+    `rows`: of which each value is a share, so that it is rounded, see `rounding`; else seeds that tie, as they do on a
+    few hundred rows, would leave no doubt. `overlap` is the ratio of test to training rows where the values are those
+    of folds, which share training rows (Nadeau and Bengio, 2003, Machine Learning 52, 239-281).
 
     The interval is for new seeds on the same test rows; see `crossed` for differences between methods. It is cut at
     `bounds`, the range of values that the metric can take, which does not change its coverage.
@@ -46,7 +83,8 @@ def t_interval(
     if n < 2:
         return Interval(n, mean, math.nan, math.nan, math.nan)
     sd = float(np.std(values, ddof=1))
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * sd * math.sqrt(1 / n + overlap)
+    spread = math.hypot(sd, math.sqrt(rounding(rows)))
+    half = float(stdtrit(n - 1, (1 + level) / 2)) * spread * math.sqrt(1 / n + overlap)
     return Interval(n, mean, sd, max(mean - half, bounds[0]), min(mean + half, bounds[1]))
 
 
@@ -60,18 +98,20 @@ class Spread:
     high: float
 
 
-def spread_of(values: Sequence[float]) -> Spread:
+def spread_of(values: Sequence[float], rounded: float = 0.0) -> Spread:
     """The standard deviation (n - 1 in its denominator) of draws, with the chi-square interval of normal values.
 
-    If all draws are equal, nothing is known but that the source hardly matters: the interval is [0, 0].
+    `rounded`: the variance that rounding adds to a draw, see `rounding`. It may be part of what is seen, and may hide
+    as much: the lower end is without it, the upper end has it in addition.
     """
     n = len(values)
     if n < 2:
         return Spread(n, math.nan, math.nan, math.nan)
     sd = float(np.std(np.asarray(values, np.float64), ddof=1))
     tail = (1 - LEVEL) / 2
-    ends = (sd * math.sqrt((n - 1) / float(chdtri(n - 1, place))) for place in (tail, 1 - tail))
-    return Spread(n, sd, *ends)
+    ends = ((max(sd**2 - rounded, 0.0), tail), (sd**2 + rounded, 1 - tail))
+    low, high = (math.sqrt(variance * (n - 1) / float(chdtri(n - 1, place))) for variance, place in ends)
+    return Spread(n, sd, low, high)
 
 
 def level_of(distance: FloatArray, half: Callable[[FloatArray], FloatArray]) -> FloatArray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.arrays import BoolArray, IntArray, Whole
 from bench.stats.crossed import Comparison, numbers
+from bench.stats.interval import Sizes, sample
 from bench.stats.power import POWER, in_folds, power, with_extremes
 
 TESTED, FOLDED = "test row", "cross-validated real row"
@@ -67,7 +68,12 @@ def needed(
     """
     if not results:
         return []
-    (seeds, examples), truth = numbers(results), with_extremes(results)
+    seeds, truth, sizes = (
+        numbers(results)[0],
+        with_extremes(results),
+        Sizes(*np.array([one.sizes for one in results]).T),
+    )
+    examples = np.array([one.examples for one in results])
     difference = np.array([one.difference for one in results])
     own = examples if rows is None else np.array(rows)
     now, step = (own, folds) if folds else (examples, 1)
@@ -75,7 +81,7 @@ def needed(
 
     def enough(some: IntArray, count: IntArray) -> BoolArray:
         of, tested = in_folds(truth, folds, some, count) if folds else (truth, count)
-        return power(of, some, tested, difference, delta=delta, family=family) >= POWER
+        return power(of, some, sample(tested, sizes), difference, delta=delta, family=family) >= POWER
 
     of_rows = smallest(lambda n: enough(seeds, n), now, np.maximum((most / each).astype(np.int64), now))
     of_seeds = step * smallest(lambda n: enough(step * n, now), -(-seeds // step), MOST_SEEDS // step)

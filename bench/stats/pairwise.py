@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bench.arrays import FloatArray
 from bench.stats.crossed import Components, p_values
 from bench.stats.folds.variances import effective_shape, fold_covariances, mean_of, partial
+from bench.stats.interval import EQUAL, Sizes, sample
 
 ROUNDING = 1e-12  # differences this small are rounding errors; variances relative to the terms subtracted
 
@@ -56,14 +57,14 @@ def differences(scores: FloatArray) -> tuple[FloatArray, Components]:
     return np.where(np.abs(difference) > ROUNDING, difference, 0.0), variances
 
 
-def pairwise(scores: FloatArray) -> Pairwise:
+def pairwise(scores: FloatArray, sizes: Sizes = EQUAL) -> Pairwise:
     """Compare all pairs of methods by their scores (M, S, N), paired by seed and example; see `crossed`."""
     difference, variances = differences(scores)
     seeds, examples = effective_shape(scores)
-    return Pairwise(difference, variances, of_pairs(p_values, difference, variances, seeds, examples))
+    return Pairwise(difference, variances, of_pairs(p_values, difference, variances, seeds, sample(examples, sizes)))
 
 
-def of_pairs(p: Callable[..., FloatArray], difference: FloatArray, variances: Components, *more: float) -> FloatArray:
+def of_pairs(p: Callable[..., FloatArray], difference: FloatArray, variances: Components, *more: Any) -> FloatArray:
     """p-values (M, M), of which `p` computes each pair once; 1 on the diagonal. `more`: its further arguments."""
     upper = np.triu_indices(len(difference), 1)
     values = np.ones(difference.shape)

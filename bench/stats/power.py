@@ -27,7 +27,7 @@ from bench.stats.crossed import (
     width,
 )
 from bench.stats.equivalence import reach
-from bench.stats.interval import LEVEL
+from bench.stats.interval import LEVEL, Sample, sample
 
 POWER = 0.8
 CONFIDENCE = 0.8  # of the intervals that reflect how well the variances are known
@@ -82,7 +82,8 @@ class Detectable:
 
 def effects(results: Sequence[Comparison], seed_factor: Value = 1.0, row_factor: Value = 1.0) -> Effects:
     """The variances (K,) that K comparisons estimate; the factors multiply sample variances of seeds and over rows."""
-    seeds, examples = numbers(results)
+    seeds, tested = numbers(results)
+    examples = tested.number
     variances, within = variances_of(results), np.array([one.components.get("within", 0.0) for one in results])
     several = seeds > 1
     seed, rest = (np.where(several, one, 0.0) for one in (variances.seed, variances.interaction))
@@ -98,8 +99,8 @@ def with_extremes(results: Sequence[Comparison]) -> Effects:
     is -1, 0 or 1. If it is not 0 in K rows, its variance is as uncertain as one with about 2 K degrees of freedom,
     however many rows agree.
     """
-    seeds, examples = numbers(results)
-    rows = np.maximum(1.0, np.minimum(examples - 1.0, 2 * examples * variances_of(results).example))
+    seeds, tested = numbers(results)
+    rows = np.maximum(1.0, np.minimum(tested.free, 2 * tested.number * variances_of(results).example))
     freedoms, tail = (np.maximum(seeds - 1.0, 1.0), rows), (1 - CONFIDENCE) / 2
     ends = [effects(results, *(factor(freedom, end) for freedom in freedoms)) for end in (tail, 1 - tail)]
     columns = zip(*(astuple(one) for one in (effects(results), *ends)), strict=True)
@@ -119,23 +120,25 @@ def quantiles(freedom: int) -> FloatArray:
     return np.asarray(chdtri(freedom, places) / freedom) if freedom else np.ones(STEPS)
 
 
-def reaches(truth: Effects, seeds: Whole, examples: Whole, family: Whole) -> tuple[FloatArray, FloatArray]:
+def reaches(truth: Effects, seeds: Whole, examples: Whole | Sample, family: Whole) -> tuple[FloatArray, FloatArray]:
     """(..., STEPS) distances of an estimate from 0 and from a margin that exclude them, corrected over the family.
 
     They vary with the sample variance between seeds, which is never below 0.
     """
     counts = np.asarray(seeds)
     drawn = np.stack([quantiles(count - 1) for count in counts.ravel().tolist()]).reshape(*counts.shape, STEPS)
-    one = Components(*(value[..., None] for value in truth.expected(seeds, examples)))
-    within, seeds, examples, family = (np.asarray(one)[..., None] for one in (truth.within, seeds, examples, family))
+    tested = sample(examples)
+    one = Components(*(value[..., None] for value in truth.expected(seeds, tested.number)))
+    within, seeds, family = (np.asarray(one)[..., None] for one in (truth.within, seeds, family))
+    tested = Sample(*(np.asarray(one)[..., None] for one in tested))
     spread = one._replace(seed=np.maximum((one.seed + within) * drawn - within, 0.0))
     tail = (1 - LEVEL) / 2 / family
-    half = half_width(spread, seeds, examples, tail)
-    return half, reach(half, examples, tail)
+    half = half_width(spread, seeds, tested, tail)
+    return half, reach(half, tested, tail)
 
 
 def power(
-    truth: Effects, seeds: Whole, examples: Whole, difference: Value, *, delta: float, family: Whole = 1
+    truth: Effects, seeds: Whole, examples: Whole | Sample, difference: Value, *, delta: float, family: Whole = 1
 ) -> FloatArray:
     """The probability (...) of a right verdict at the true `difference`.
 
@@ -143,7 +146,7 @@ def power(
     """
     from_zero, from_margin = reaches(truth, seeds, examples, family)
     size, room = np.abs(difference)[..., None], delta - from_margin  # within `room` of 0 an estimate is *equivalent*
-    sd = np.maximum(np.sqrt(truth.variance(seeds, examples)), 1e-300)[..., None]
+    sd = np.maximum(np.sqrt(truth.variance(seeds, sample(examples).number)), 1e-300)[..., None]
     found = ndtr((size - np.maximum(from_zero, room)) / sd)
     if (size <= delta).any():
         same = ndtr((room - size) / sd) - ndtr((-room - size) / sd)
@@ -158,7 +161,7 @@ def detectable(results: Sequence[Comparison], *, delta: float, family: Whole = 1
     (seeds, examples), truth = numbers(results), with_extremes(results)
     from_zero, from_margin = reaches(truth, seeds, examples, family)
     needed = np.maximum(from_zero, delta - from_margin)  # closer to 0 the verdict is *equivalent*
-    sd = np.asarray(np.sqrt(truth.variance(seeds, examples)))
+    sd = np.asarray(np.sqrt(truth.variance(seeds, examples.number)))
     most, scale = needed.max(axis=-1), np.where(sd > 0, sd, 1.0)[..., None]
     low, high = np.zeros(sd.shape), most + 2 * sd
     for _ in range(24):

@@ -23,7 +23,7 @@ from scipy.special import stdtrit
 
 from bench.arrays import FloatArray
 from bench.stats.crossed import Comparison, terms, variances_of
-from bench.stats.interval import level_of
+from bench.stats.interval import Sample, level_of, sample
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,15 @@ class Strata:
     example: FloatArray
     floor: FloatArray
     seeds: tuple[int, ...]
-    examples: tuple[int, ...]
+    examples: tuple[int | Sample, ...]
     constant: tuple[int, ...] = ()
 
     def half_width(self, tail: float | FloatArray) -> FloatArray:
         """h (...) with quantiles that leave the probability `tail` above them."""
         free = np.array(self.seeds) - 1
         tail = np.asarray(tail)
-        square_n = stdtrit(min(self.examples) - 1, tail) ** 2
+        tested = [sample(one) for one in self.examples]
+        square_n = stdtrit(min(float(one.free) for one in tested), tail) ** 2
         known = np.where(free > 0, self.seed, 0.0)
         own = stdtrit(np.maximum(free, 1), tail[..., None]) ** 2
         largest = (own * known).argmax(axis=-1)
@@ -56,7 +57,8 @@ class Strata:
         squared = first + pooled * rest + square_n * self.example.sum(axis=-1)
         squared = np.maximum(squared, square_n * self.floor.sum(axis=-1))
         for task in self.constant:
-            squared = squared + (stdtrit(self.examples[task] - 1, tail) ** 2 / self.examples[task]) ** 2
+            one = tested[task]
+            squared = squared + (one.largest * stdtrit(one.free, tail) ** 2 / one.number) ** 2
         return np.asarray(np.sqrt(squared) / len(self.seeds))
 
     def p(self) -> FloatArray:
@@ -72,6 +74,6 @@ def strata(comparisons: Sequence[Comparison]) -> Strata:
         np.asarray(math.fsum(one.difference for one in comparisons) / len(comparisons)),
         *terms(variances_of(comparisons), np.array(seeds), np.array(examples)),
         seeds,
-        examples,
+        tuple(sample(one.examples, one.sizes) for one in comparisons),
         tuple(task for task, one in enumerate(comparisons) if not one.varies),
     )

@@ -15,7 +15,7 @@ from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.results import Row, Section
 from bench.leaderboard.rules import Rules, require_baseline
 from bench.seeds import ALL_SOURCES, SOURCES
-from bench.stats.interval import Spread, spread_of
+from bench.stats.interval import Spread, rounding, spread_of
 from bench.store.files import flatten, write_bytes, write_text
 from bench.store.manifest import FIRST_GENERATION, SECTION, section_key, stored
 from bench.store.merge import unmixed
@@ -187,14 +187,19 @@ def mixtures(group: Mapping[str, Section], rules: Rules) -> Iterator[str]:
 
 def own_spread(row: Row) -> Spread:
     """The spread of a method's accuracy."""
-    return spread_of([cell.accuracy for cell in row.cells.values()])
+    return spread_of([cell.accuracy for cell in row.cells.values()], rounded(row))
 
 
 def paired_spread(row: Row, base: Row | None) -> Spread:
     """The spread of the difference to the baseline over the seeds that both have."""
     cells = base.cells if base is not None else {}
     shared = sorted(set(row.cells) & set(cells))
-    return spread_of([row.cells[seed].accuracy - cells[seed].accuracy for seed in shared])
+    return spread_of([row.cells[seed].accuracy - cells[seed].accuracy for seed in shared], 2 * rounded(row))
+
+
+def rounded(row: Row) -> float:
+    """The variance that rounding adds to the accuracy of a cell, which is a share of its test rows."""
+    return float(rounding(min((cell.tested for cell in row.cells.values()), default=math.inf)))
 
 
 def table(lines: Sequence[Line]) -> str:

@@ -104,8 +104,11 @@ def plan(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Sequen
     tested = int((own >= 0).any(axis=0).sum())
     fixed = Match(withheld=reason, looks=tuple(looks), rows=own.shape[1], tested=tested, folds=test.folds)
     a, b = (right(one, tuple(shared), test) for one in (row, base))
-    f1 = [] if test.folds else [moments(*(influence(one, tuple(shared), test) for one in (row, base)))]
-    return Planned(fixed, (moments(a, b), *f1, *(moments(a[:n], b[:n]) for n in counts)), bool(test.few))
+    f1 = (
+        [] if test.folds else [moments(*(influence(one, tuple(shared), test) for one in (row, base)), sizes=test.sizes)]
+    )
+    at_looks = (moments(a[:n], b[:n], sizes=test.sizes) for n in counts)
+    return Planned(fixed, (moments(a, b, sizes=test.sizes), *f1, *at_looks), bool(test.few))
 
 
 @functools.lru_cache(maxsize=4)  # each row of a section asks for those of the baseline

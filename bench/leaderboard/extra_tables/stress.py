@@ -16,7 +16,7 @@ from bench.leaderboard.extra_tables.extra_table import ExtraTable
 from bench.leaderboard.results import Match, Report, Row, Section
 from bench.leaderboard.rules import Rules
 from bench.stats.crossed import Comparison, compare
-from bench.stats.interval import Interval, t_interval
+from bench.stats.interval import Interval, Sizes, t_interval
 from bench.stats.looks import reached
 from bench.stats.verdict import verdict
 from tasks import AXES
@@ -187,7 +187,7 @@ def stress_row(curve: Curve, label: str, base: Change | None, rules: Rules) -> S
         core=all(row.spec["core"] for row in places if row),
         accuracy=tuple(row.accuracy if row else UNKNOWN for row in places),
         words=tuple(row.paired.verdict.word if row and row.paired else "" for row in places),
-        change=compare(own.scores, np.zeros_like(own.scores)) if own else None,
+        change=compare(own.scores, np.zeros_like(own.scores), sizes=own.sizes) if own else None,
         match=against(own, base, curve.looks, rules.allow_mixed) if own and base else None,
     )
 
@@ -199,6 +199,7 @@ class Change:
     first: Row
     last: Row
     scores: FloatArray
+    sizes: Sizes
 
 
 def against(own: Change, base: Change, looks: tuple[int, ...], allow_mixed: bool) -> Match | None:
@@ -211,10 +212,11 @@ def against(own: Change, base: Change, looks: tuple[int, ...], allow_mixed: bool
     if not allow_mixed and (mixture(own.first, base.first) or mixture(own.last, base.last)):
         return None
     if not looks:
-        return Match(compare(own.scores, base.scores))
-    at_looks = tuple(compare(own.scores[:count], base.scores[:count]) for count in reached(len(own.scores), looks))
+        return Match(compare(own.scores, base.scores, sizes=own.sizes))
+    counts = reached(len(own.scores), looks)
+    at_looks = tuple(compare(own.scores[:count], base.scores[:count], sizes=own.sizes) for count in counts)
     if not at_looks:
-        return Match(compare(own.scores, base.scores), withheld=f"first look at {looks[0]} seeds")
+        return Match(compare(own.scores, base.scores, sizes=own.sizes), withheld=f"first look at {looks[0]} seeds")
     return Match(at_looks[-1], looks=looks, at_looks=at_looks)
 
 
@@ -229,7 +231,7 @@ def change(curve: Curve, label: str, allow_mixed: bool) -> Change | None:
     if not allow_mixed and mixture(first, last):
         return None
     right = [tests[0].right(stacked(row, row.seeds)) for row in (last, first)]
-    return Change(first, last, np.asarray(right[0] - right[1]))
+    return Change(first, last, np.asarray(right[0] - right[1]), tests[0].sizes)
 
 
 def reading(curve: Curve, report: Report) -> str:

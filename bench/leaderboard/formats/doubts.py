@@ -45,10 +45,12 @@ def few_rows(section: Section) -> Iterator[str]:
     few = section.test.few if section.test else {}
     if few:
         rarest = few if len(few) <= MAX_NAMES else sorted(few, key=lambda k: few[k])
-        names = [f"{escape(section.spec['labels'][k])} ({plural(few[k], 'test row')})" for k in rarest]
+        rows = section.test is None or section.test.clusters is None
+        one, several = ("test row", "test rows") if rows else ("cluster", "clusters of test rows")
+        names = [f"{escape(section.spec['labels'][k])} ({plural(few[k], one)})" for k in rarest]
         yield (
             f"Differences of macro-F1 have no intervals here: {join_names(names)}. With fewer than {FEWEST_PER_CLASS} "
-            "test rows in a class they would be too narrow."
+            f"{several} in a class they would be too narrow."
         )
 
 

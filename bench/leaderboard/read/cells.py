@@ -38,6 +38,11 @@ class Cell:
         """Share of test rows that are classified correctly."""
         return self.metrics["accuracy"]
 
+    @property
+    def tested(self) -> int:
+        """How many rows it tests."""
+        return int(np.count_nonzero(self.predictions >= 0))
+
 
 @dataclass(frozen=True)
 class Absent:

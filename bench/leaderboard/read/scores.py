@@ -14,6 +14,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from bench.leaderboard.read.cell_files import (
 from bench.processes import pool
 from bench.stats import metrics
 from bench.stats.crossed import by_cluster, correct, macro_f1_influence
+from bench.stats.interval import EQUAL, Sizes
 from bench.stats.metrics import METRICS
 from bench.store.files import json_object
 from bench.store.integrity import damage
@@ -43,7 +45,7 @@ from bench.store.schemas import Environment, Metrics
 from bench.store.tables import Kind, read_columns
 
 FILE = ".scores.npz"
-FEWEST_PER_CLASS = 10  # test rows; with fewer, intervals of differences of macro-F1 are too narrow
+FEWEST_PER_CLASS = 10  # test rows or clusters; with fewer, intervals of differences of macro-F1 are too narrow
 TOLERANCE = 1e-6  # between a stored metric and the same metric computed from the stored logits
 KINDS: Mapping[str, Kind] = {"id": "whole", "label": "whole", "logit_*": "number"}  # of the columns of PREDICTIONS
 MANY, PART = 1_000, 250  # number of new cells from which several processes score, and cells per task of a process
@@ -76,10 +78,22 @@ class Examples:
         """M, the number of clusters, or of rows where each is one."""
         return len(self.labels) if self.clusters is None else int(self.clusters.max()) + 1
 
+    @cached_property
+    def sizes(self) -> Sizes:
+        """How unequal the clusters are."""
+        if self.clusters is None:
+            return EQUAL
+        rows, count = np.bincount(self.clusters), len(self.labels)
+        return Sizes(
+            len(rows) * float((rows.astype(np.float64) ** 2).sum()) / count**2, float(rows.max()) * len(rows) / count
+        )
+
     @property
     def few(self) -> dict[int, int]:
-        """Classes that have fewer than `FEWEST_PER_CLASS` of the rows, with their numbers of rows."""
-        counts = np.bincount(self.labels, minlength=self.classes)
+        """Classes that fewer than `FEWEST_PER_CLASS` rows have, or clusters where there are any; with these numbers."""
+        own = np.arange(len(self.labels)) if self.clusters is None else self.clusters
+        pairs = np.unique(np.stack([self.labels, own]), axis=1)  # a cluster counts once in each of its classes
+        counts = np.bincount(pairs[0], minlength=self.classes)
         return {k: int(count) for k, count in enumerate(counts) if count < FEWEST_PER_CLASS}
 
     def same(self, other: Examples) -> bool:

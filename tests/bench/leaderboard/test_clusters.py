@@ -9,12 +9,14 @@ import pytest
 from bench.leaderboard import Rules
 from bench.leaderboard.build import build
 from bench.leaderboard.formats.to_html import details
-from bench.stats.crossed import compare
+from bench.leaderboard.read.scores import Examples
+from bench.stats.crossed import by_cluster, compare
+from bench.stats.equivalence import non_inferior
 from bench.store import hidden_columns
 from bench.store.layout import precomputed_path
 from tasks import Rows
 from tests.bench.leaderboard.fake_store import FakeStore
-from tests.helpers.single import needed
+from tests.helpers.single import equivalence, needed
 
 COPIES = 4
 
@@ -111,3 +113,53 @@ def test_clusters_of_any_store_count(tmp_path):
     manifest = {"schema": 1, "command": "c", "references_missing": [], "sections": [spec]}
     (built,) = build(manifest, tmp_path, Rules()).sections
     assert (len(built.test.labels), built.test.count) == (320, 80)
+
+
+def heavy(large, small, count=600, step=20):
+    """The clusters of test rows of which each `step`-th has `large` rows, and the others `small`."""
+    sizes = np.full(count, small)
+    sizes[::step] = large
+    clusters = np.repeat(np.arange(count), sizes)
+    return Examples(np.arange(len(clusters)), np.zeros(len(clusters), np.int64), 2, clusters)
+
+
+def test_clusters_of_one_size_count_as_their_number():
+    assert heavy(4, 4).sizes == pytest.approx((1.0, 1.0))
+    test = heavy(20, 2)
+    sizes = np.bincount(test.clusters)
+    assert test.sizes.unequal == pytest.approx(600 * (sizes**2).sum() / sizes.sum() ** 2)
+    assert test.sizes.largest == pytest.approx(20 / sizes.mean())
+
+
+def test_a_large_cluster_that_may_be_missing_forbids_to_say_equivalent():
+    """A method that fails on all texts of 2 % of the heavy authors loses a point, and often none of them is here."""
+    test = heavy(20, 2)
+    right = test.right(np.zeros((3, len(test.ids)), np.int64))
+    assert equivalence(compare(right, right), 0.01) < 0.05, "what 600 equal clusters would say"
+    same = compare(right, right, sizes=test.sizes)
+    assert equivalence(same, 0.01) > 0.3
+    assert non_inferior(same, 0.01) > 0.3
+    assert same.high > 0.03
+
+
+def test_one_cluster_of_a_quarter_of_the_rows_makes_no_more_false_verdicts():
+    """With M - 1 degrees of freedom, 8 to 9 % of differences on new clusters were significant, of 5 % promised."""
+    test, rng = heavy(100, 5, count=60, step=60), np.random.default_rng(8)
+    found = np.zeros(2, np.int64)
+    for _ in range(600):
+        own = np.clip(0.1 * rng.standard_normal(60), -0.2, 0.2)[test.clusters]
+        draw = rng.random(len(own))
+        scores = [
+            by_cluster(np.repeat(one[None].astype(float), 3, axis=0), test.clusters)
+            for one in (draw < (0.2 + own) / 2, draw > 1 - (0.2 - own) / 2)
+        ]
+        found += [compare(*scores).p < 0.05, compare(*scores, sizes=test.sizes).p < 0.05]
+    assert found[0] / 600 > 0.065
+    assert found[1] / 600 < 0.065
+
+
+def test_a_class_in_few_clusters_has_no_interval_of_macro_f1():
+    labels = np.r_[np.zeros(40, np.int64), np.ones(20, np.int64)]
+    clusters = np.r_[np.arange(40), np.repeat([40, 41], 10)]
+    assert Examples(np.arange(60), labels, 2, clusters).few == {1: 2}
+    assert Examples(np.arange(60), labels, 2).few == {}

@@ -8,6 +8,7 @@ import pytest
 from bench.stats.calibration import Design, draw
 from bench.stats.crossed import compare, half_width
 from bench.stats.design import Question
+from bench.stats.interval import EQUAL
 from bench.stats.power import Effects, in_folds
 from tests.helpers.single import detectable
 
@@ -96,7 +97,9 @@ def test_the_detectable_difference_of_folds_has_80_percent_power():
     truth, rows, folds, seeds = Effects(0.025**2, 0.15 * 0.3, 0.15 * 0.7), 300, 5, 5
     known, examples = in_folds(truth, folds, seeds, rows)
     values = {"seed": known.seed, "example": known.example, "interaction": 0.0, "within": known.within}
-    result = SimpleNamespace(seeds=seeds, examples=examples, conditional=False, components=values, varies=True)
+    result = SimpleNamespace(
+        seeds=seeds, examples=examples, conditional=False, components=values, varies=True, sizes=EQUAL
+    )
     effect = detectable(result, delta=0.01).difference
     rng, found = np.random.default_rng(9), 0
     for _ in range(400):

@@ -11,6 +11,7 @@ from bench.stats import needed as needs
 from bench.stats import power as powers
 from bench.stats.calibration import Design, draw
 from bench.stats.crossed import compare, compared, moments
+from bench.stats.interval import EQUAL
 from bench.stats.needed import Count, smallest
 from bench.stats.power import Effects, in_folds, power
 from tests.bench.stats.test_conditional import random_correct
@@ -102,7 +103,13 @@ def test_folds_need_real_rows_and_whole_repeats(seeds):
     assert examples == {2: 96, 3: 144, 5: 240}[seeds]
     values = {"seed": known.seed, "example": known.example, "interaction": 0.0, "within": known.within}
     result = SimpleNamespace(
-        seeds=seeds, examples=examples, conditional=False, components=values, difference=difference, varies=True
+        seeds=seeds,
+        examples=examples,
+        conditional=False,
+        components=values,
+        difference=difference,
+        varies=True,
+        sizes=EQUAL,
     )
     found = needed(result, 0.01, 1, rows, folds=5)
     assert found.unit == "cross-validated real row"

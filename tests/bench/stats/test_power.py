@@ -10,6 +10,7 @@ from scipy import stats
 from bench.stats.calibration import Design, draw
 from bench.stats.crossed import Components, compare, half_width
 from bench.stats.equivalence import reach
+from bench.stats.interval import EQUAL
 from bench.stats.power import Effects, power
 from bench.stats.verdict import points, verdict
 from tests.helpers.single import detectable, effects, extremes
@@ -21,7 +22,13 @@ def as_estimated(design, seeds=None, examples=None):
     parts = Effects(design.sd**2, design.example, design.residual).expected(seeds, examples)
     values = {name: float(value) for name, value in parts._asdict().items()}
     return SimpleNamespace(
-        seeds=seeds, examples=examples, conditional=seeds == 1, components=values, difference=0.0, varies=True
+        seeds=seeds,
+        examples=examples,
+        conditional=seeds == 1,
+        components=values,
+        difference=0.0,
+        varies=True,
+        sizes=EQUAL,
     )
 
 
