@@ -23,8 +23,9 @@ from bench.leaderboard.fold_seeds import unequal_folds
 from bench.leaderboard.informative import beats_majority, reasons
 from bench.leaderboard.read.cells import Absent, Cell, Reader
 from bench.leaderboard.read.clusters import with_clusters
+from bench.leaderboard.read.examples import Examples
 from bench.leaderboard.read.provenance import provenance
-from bench.leaderboard.read.scores import Examples, Scores, open_scores
+from bench.leaderboard.read.scores import Scores, open_scores
 from bench.leaderboard.results import Costs, Paired, Pairs, Quality, Report, Row, Section
 from bench.leaderboard.rules import USUAL, Family, Rules
 from bench.stats.folds.variances import overlap

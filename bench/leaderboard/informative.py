@@ -17,7 +17,7 @@ import numpy as np
 from bench.arrays import FloatArray
 from bench.config.settings import PRESETS
 from bench.leaderboard.compare.baseline import stacked
-from bench.leaderboard.read.scores import Examples
+from bench.leaderboard.read.examples import Examples
 from bench.leaderboard.results import Row
 from bench.stats.crossed import by_cluster, compared, correct, moments
 from bench.stats.interval import Sizes

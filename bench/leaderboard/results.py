@@ -15,8 +15,8 @@ from typing import Any
 
 from bench.arrays import FloatArray
 from bench.leaderboard.read.cells import Absent, Cell
+from bench.leaderboard.read.examples import Examples
 from bench.leaderboard.read.provenance import Provenance
-from bench.leaderboard.read.scores import Examples
 from bench.leaderboard.rules import Rules
 from bench.stats.crossed import Comparison
 from bench.stats.equivalence import non_inferior

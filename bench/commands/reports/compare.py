@@ -13,7 +13,7 @@ from bench.leaderboard.build import build
 from bench.leaderboard.columns import NOTHING, gain, percent, signed
 from bench.leaderboard.compare.baseline import stacked
 from bench.leaderboard.compare.families import alone, judge
-from bench.leaderboard.read.scores import FEWEST_PER_CLASS
+from bench.leaderboard.read.examples import FEWEST_PER_CLASS
 from bench.leaderboard.results import Paired, Row, Section
 from bench.leaderboard.rules import Correction, Family, Intervals, Rules
 from bench.stats.conditional import label_swap, per_seed

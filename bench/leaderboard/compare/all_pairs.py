@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.arrays import BoolArray, FloatArray
 from bench.leaderboard.compare.baseline import mixture, stacked
-from bench.leaderboard.read.scores import Examples
+from bench.leaderboard.read.examples import Examples
 from bench.leaderboard.results import Pairs
 from bench.leaderboard.rules import Rules
 from bench.stats.equivalence import p_equivalent

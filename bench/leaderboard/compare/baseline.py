@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.arrays import FloatArray, IntArray
 from bench.leaderboard.compare.families import alone, correct, judge
-from bench.leaderboard.read.scores import Examples
+from bench.leaderboard.read.examples import Examples
 from bench.leaderboard.results import Match, Paired
 from bench.leaderboard.rules import Rules
 from bench.stats.crossed import Comparison, Moments, compared, moments

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.leaderboard.compare.baseline import match
 from bench.leaderboard.compare.families import correct, judge
-from bench.leaderboard.read.scores import Examples
+from bench.leaderboard.read.examples import Examples
 from bench.leaderboard.results import Paired
 from bench.leaderboard.rules import Rules
 

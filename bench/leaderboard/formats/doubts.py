@@ -10,7 +10,7 @@ from bench.leaderboard.columns import percent
 from bench.leaderboard.compare.far_rows import POINTS, SDS
 from bench.leaderboard.fold_seeds import more_seeds
 from bench.leaderboard.formats.prose import escape
-from bench.leaderboard.read.scores import FEWEST_PER_CLASS
+from bench.leaderboard.read.examples import FEWEST_PER_CLASS
 from bench.leaderboard.results import Far, Section
 from tasks.errors import MAX_NAMES, join_names, plural
 

@@ -14,7 +14,8 @@ import numpy as np
 from bench.arrays import IntArray
 from bench.errors import UserError
 from bench.leaderboard.read.cell_files import Cost, read_cost
-from bench.leaderboard.read.scores import Examples, Score, Scores
+from bench.leaderboard.read.examples import Examples
+from bench.leaderboard.read.scores import Score, Scores
 from bench.store.folders import failure
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.errors import UserError
-from bench.leaderboard.read.scores import Examples
+from bench.leaderboard.read.examples import Examples
 from bench.store import hidden_columns
 from bench.store.layout import root_of
 

@@ -9,7 +9,7 @@ import pytest
 from bench.leaderboard import Rules
 from bench.leaderboard.build import build
 from bench.leaderboard.formats.to_html import details
-from bench.leaderboard.read.scores import Examples
+from bench.leaderboard.read.examples import Examples
 from bench.stats.crossed import by_cluster, compare
 from bench.stats.equivalence import non_inferior
 from bench.store import hidden_columns

@@ -22,7 +22,8 @@ from bench.leaderboard.compare.families import alone, judge
 from bench.leaderboard.formats.to_html import counted
 from bench.leaderboard.informative import beats_majority, mean_correct
 from bench.leaderboard.read.cells import Cell, Reader
-from bench.leaderboard.read.scores import Examples, Scores
+from bench.leaderboard.read.examples import Examples
+from bench.leaderboard.read.scores import Scores
 from bench.leaderboard.rules import USUAL
 from bench.planning.describe import describe
 from bench.planning.plan import Plan

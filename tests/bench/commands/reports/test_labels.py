@@ -16,7 +16,7 @@ from bench.leaderboard.build import build
 from bench.leaderboard.extra_tables.stress import Curve, curves
 from bench.leaderboard.figures.stress import stress
 from bench.leaderboard.power_law import Forecast
-from bench.leaderboard.read.scores import Examples
+from bench.leaderboard.read.examples import Examples
 from tests.bench.leaderboard.fake_store import FakeStore
 
 
