@@ -26,6 +26,7 @@ TRAINER_VERSION = 2  # raised by hand when the same spec would train differently
 # The same for cells in bf16 or fp16. With 2 only a worker's first cell had its precision; with 3 probes had it too, and
 # gradients in fp16 were divided by their scale several times.
 MIXED_PRECISION_VERSION = 4
+MOST_STATE_BYTES = 2 * 1024**3  # of a table of frozen states; cells compute those of a larger one, batch by batch
 
 # The specification of a cell, and its rows.
 
@@ -238,6 +239,11 @@ class StatesJob(Job):
     tokens: Path
     checkpoint: Checkpoint
     train_layers: int
+
+
+def states_fit(tokens: float, width: int) -> bool:
+    """Whether the frozen states of so many tokens, `width` numbers in float32 each, are stored."""
+    return 4 * tokens * width <= MOST_STATE_BYTES
 
 
 @dataclass(frozen=True)

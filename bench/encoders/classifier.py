@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import operator
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -40,6 +41,9 @@ class Classifier:
     padding (`bench.encoders.packed`). With a `vocabulary` (token ids, ascending) the model takes no other tokens and
     trains no other embeddings (`bench.encoders.occurring_tokens`).
     """
+
+    # Computes the states of a batch whose inputs are tokens, after `use_states`.
+    below: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None
 
     def __init__(
         self,
@@ -119,6 +123,11 @@ class Classifier:
     def eval(self) -> None:
         """Dropout off."""
         self.model.eval()
+
+    def inputs_on(self, device: torch.device, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The inputs of a batch on a device, with states in place of tokens if the frozen blocks were dropped."""
+        prepared = inputs if self.below is None else self.below(inputs)
+        return {name: value.to(device) for name, value in prepared.items()}
 
     def use_states(self, train_layers: int) -> None:
         """Drop the frozen blocks: from now on the inputs are the states after them (`inputs_embeds`), not tokens."""

@@ -138,7 +138,9 @@ def table_cost(job: Job, seconds: float, tokens: Mapping[Path, float], rows: Map
     if isinstance(job, TokensJob):
         return Cost(0.0, rows[job.folder] / TOKENISED, 2 * NUMBER * tokens[job.folder])
     if isinstance(job, StatesJob):
-        return Cost(rows[job.tokens], seconds, NUMBER * width(job.checkpoint.path) * tokens[job.tokens])
+        stored = estimate.states_stored(job.folder, job.checkpoint, tokens[job.tokens])
+        written = NUMBER * width(job.checkpoint.path) * tokens[job.tokens] if stored else 0.0
+        return Cost(rows[job.tokens] if stored else 0.0, seconds, written)
     if isinstance(job, EmbeddingsJob):
         return Cost(rows[job.tokens], seconds, NUMBER * width(job.checkpoint.path) * rows[job.tokens])
     return Cost(0.0, seconds)

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.config.method_choice import auxiliary
+from bench.encoders.checkpoints import Checkpoint
 from bench.encoders.token_counts import tokenizer_of
 from bench.errors import UserError
-from bench.jobs import CellJob, DynamicsJob, EmbeddingsJob, Job, RoleRows, StatesJob, TokensJob
+from bench.jobs import CellJob, DynamicsJob, EmbeddingsJob, Job, RoleRows, StatesJob, TokensJob, states_fit
 from bench.store.files import read_json
+from bench.store.layout import DONE
 from methods import METHODS
 from methods.hooks import Budget
 from tasks.errors import short_repr
@@ -91,6 +93,8 @@ def operations(job: Job, mean: Mapping[Path, float], rows: Mapping[Path, int]) -
     """
     if isinstance(job, StatesJob):
         total, blocks = size(job.checkpoint.path)
+        if not states_stored(job.folder, job.checkpoint, mean[job.tokens] * rows[job.tokens]):
+            return 0.0
         return 2 * total * (blocks - job.train_layers) / blocks * mean[job.tokens] * rows[job.tokens]
     if isinstance(job, EmbeddingsJob):
         return 2 * size(job.checkpoint.path)[0] * mean[job.tokens] * rows[job.tokens]
@@ -107,8 +111,24 @@ def operations(job: Job, mean: Mapping[Path, float], rows: Mapping[Path, int]) -
 
     source = job.real if job.spec.hyperparameters["train_on"] == "real" else job.generated
     steps = job.spec.settings["updates"] * job.spec.settings["batch_size"] * mean[source.tokens]
-    snapshots = job.snapshots.count if job.snapshots else 0
-    return trained * float(6 * steps * cost(job) + 2 * ((1 + snapshots) * tokens(job.scored) + tokens(job.test)))
+    scorings = 1 + (job.snapshots.count if job.snapshots else 0)
+    passed = ((source, steps * cost(job)), (job.scored, scorings * tokens(job.scored)), (job.test, tokens(job.test)))
+    frozen = sum(  # tokens for which a cell runs the frozen blocks, since their states are not stored
+        count
+        for role, count in passed
+        if role.states and not states_stored(role.states, job.checkpoint, mean[role.tokens] * rows[role.tokens])
+    )
+    return 2 * (total - trained) * frozen + trained * float(
+        6 * steps * cost(job) + 2 * (scorings * tokens(job.scored) + tokens(job.test))
+    )
+
+
+def states_stored(folder: Path, checkpoint: Checkpoint, tokens: float) -> bool:
+    """Whether a table has the frozen states of so many tokens, or will have them: if it is done, it says so."""
+    if (folder / DONE).exists():
+        return bool(read_json(folder / DONE).get("supported", True))
+    width = first(read_json(checkpoint.path / "config.json"), WIDTH, BASE[0])
+    return states_fit(tokens, width)
 
 
 def cost(job: CellJob) -> float:

@@ -20,7 +20,16 @@ from bench.tracking.live import live_curves
 from bench.training import save_model
 from bench.training.batches import within_memory
 from bench.training.history import SKIPPED, History, NonFiniteLossError
-from bench.training.inputs import classifier, context, method_class, probed_real_rows, selection, table, training_rows
+from bench.training.inputs import (
+    classifier,
+    context,
+    method_class,
+    probed_real_rows,
+    roles_without_states,
+    selection,
+    table,
+    training_rows,
+)
 from bench.training.outputs import clean, environment, write_results
 from bench.training.snapshots import Snapshots, save_snapshots
 from bench.training.trainer import Trainer
@@ -73,6 +82,7 @@ def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) ->
         },
         "updates": history.passes.updates,
         **({"part": trained.part} if trained.part else {}),
+        **({"computed_states": computed} if (computed := roles_without_states(job)) else {}),
     }
     write_json(job.folder / "timing.json", timing)
     if snapshots is not None:

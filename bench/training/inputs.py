@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from bench.arrays import Array
 from bench.config.settings import Settings
 from bench.encoders.classifier import Classifier
 from bench.encoders.head import HeadClassifier
-from bench.jobs import CellJob, RoleRows, method_code
+from bench.jobs import CellJob, RoleRows, StatesJob, method_code
 from bench.precomputed import tokens
+from bench.precomputed.frozen_states import TOLERANCE, FrozenBlocks
 from bench.precomputed.tables import RowLookup, reader
 from bench.precomputed.tokens import TokenTable
 from bench.seeds import derive, source_seed
@@ -52,15 +54,20 @@ def classifier(job: CellJob, settings: Settings) -> Classifier:
     # the gradient is summed depends on the tokens between.
     vocabulary = tokens.vocabulary([table(job, role) for role in read_roles(job)]) if embeds else None
     texts = b"" if vocabulary is None else vocabulary.tobytes()
-    key = (job.checkpoint.hash, job.n_classes, settings.train_layers, texts, states_usable(job))
+    computed = roles_without_states(job)
+    key = (job.checkpoint.hash, job.n_classes, settings.train_layers, texts, takes_states(job), bool(computed))
     if key not in _classifiers and settings.train_layers == 0:
         _classifiers.clear()
         _classifiers[key] = HeadClassifier(job.checkpoint, job.n_classes)
     if key not in _classifiers:
         _classifiers.clear()
         model = Classifier(job.checkpoint, job.n_classes, settings.train_layers, vocabulary=vocabulary)
-        if key[-1] and settings.train_layers != "all":
+        if takes_states(job) and settings.train_layers != "all":
             model.use_states(settings.train_layers)
+            for role in computed[:1]:
+                place, layers = getattr(job, role).tokens, settings.train_layers
+                states = StatesJob("", place, job.root, (), place, job.checkpoint, layers)
+                model.below = FrozenBlocks(states, tokens.load(place).padding)
         _classifiers[key] = model
     return _classifiers[key]
 
@@ -70,23 +77,34 @@ def read_roles(job: CellJob) -> list[RoleRows]:
     return [getattr(job, name) for name in job.spec.data]
 
 
-def states_usable(job: CellJob) -> bool:
-    """Whether all roles have states or embeddings in place of tokens: a classifier takes one or the other."""
-    states = [role.states for role in read_roles(job)]
-    return all(path is not None and read_json(path / DONE).get("supported", True) for path in states)
+def takes_states(job: CellJob) -> bool:
+    """Whether the classifier takes states or embeddings in place of tokens. Those that are not stored are computed."""
+    found = [role.states and read_json(role.states / DONE) for role in read_roles(job)]
+    return all(content and content.get("difference", 0.0) <= TOLERANCE for content in found)
 
 
-def table(job: CellJob, role: RoleRows) -> TokenTable:
-    """The model inputs of a role's rows."""
-    return tokens.load(role.tokens, role.states if states_usable(job) else None).take(role.index)
+def roles_without_states(job: CellJob) -> list[str]:
+    """The roles whose states the cell computes batch by batch, because they are too large to be stored."""
+    return [name for name in job.spec.data if not stored(getattr(job, name))] if takes_states(job) else []
+
+
+def stored(role: RoleRows) -> bool:
+    """Whether the states or embeddings of a role are stored."""
+    return role.states is not None and bool(read_json(role.states / DONE).get("supported", True))
+
+
+def table(job: CellJob, role: RoleRows, beside: Sequence[RoleRows] = ()) -> TokenTable:
+    """The model inputs of a role's rows: of the same kind for the roles `beside` it, which are joined to one table."""
+    states = takes_states(job) and all(map(stored, (role, *beside)))
+    return tokens.load(role.tokens, role.states if states else None).take(role.index)
 
 
 def training_rows(job: CellJob, config: MethodConfig) -> TrainingRows:
     """The rows that the method trains on, their shares, and their rows of the precomputed tables."""
     parts = {"generated": [job.generated], "real": [job.real], "both": [job.generated, job.real]}[config.train_on]
-    inputs = table(job, parts[0])
+    inputs = table(job, parts[0], parts)
     for role in parts[1:]:
-        inputs = inputs + table(job, role)
+        inputs = inputs + table(job, role, parts)
     ids = np.concatenate([role.ids for role in parts])
     real = np.concatenate([np.full(len(role.ids), role is job.real) for role in parts])
     tables = {name: reader(name)(folder, table_lookup(job, parts)) for name, folder in job.tables.items()}

@@ -52,7 +52,7 @@ class Network:
 
     def logits(self, inputs: dict[str, Tensor]) -> Tensor:
         """(B, C) in float32, by a forward pass in the precision of the training."""
-        moved = {name: value.to(self.accelerator.device) for name, value in inputs.items()}
+        moved = self.classifier.inputs_on(self.accelerator.device, inputs)
         with self.accelerator.autocast():
             logits: Tensor = self.classifier.model(**moved).logits
         return logits.float()

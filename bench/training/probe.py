@@ -81,14 +81,14 @@ class LookAhead:
         """See `methods.hooks.Probe.slopes`."""
         point = tuple(weight.detach() for weight in self.classifier.trained.values())
         slopes = []
-        # Only the plain attention kernel has a derivative in forward mode.
-        with self._dropout_off(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        with self._dropout_off(), torch.no_grad():
             for _, inputs, labels in self._groups(ids):
 
                 def losses(*weights: Tensor, inputs: dict[str, Tensor] = inputs, labels: Tensor = labels) -> Tensor:
                     return cross_entropy(self._log_probs(weights, inputs), labels)
 
-                slopes.append(jvp(losses, point, tuple(along))[1])
+                with sdpa_kernel(SDPBackend.MATH):  # only the plain attention kernel has a derivative in forward mode
+                    slopes.append(jvp(losses, point, tuple(along))[1])
         self.passes.add(2 * len(ids))
         return torch.cat(slopes)
 
@@ -124,7 +124,7 @@ class LookAhead:
         places = rows.rows(ids)
         for at in np.array_split(np.arange(len(places)), max(1, math.ceil(len(places) / self.group))):
             HEART.beat()
-            inputs = {name: value.to(device) for name, value in rows.table.inputs(places[at]).items()}
+            inputs = self.classifier.inputs_on(device, rows.table.inputs(places[at]))
             yield (
                 torch.from_numpy(at).to(device),
                 inputs,
