@@ -43,14 +43,17 @@ def installed() -> tuple[EntryPoint, ...]:
     return entries
 
 
-def load_file(path: Path) -> None:
-    """Import a file of methods, again if it was edited since. Raises PluginError; then nothing of it is registered."""
+def load_file(path: Path, *, anew: bool = False) -> None:
+    """Import a file of methods once in a process; `anew`: again, if it was edited since.
+
+    A worker keeps what its run began with. Raises PluginError, after which nothing of the file is registered.
+    """
     path = Path(os.path.realpath(path.expanduser()))
     if not path.is_file() or path.suffix != ".py":
         raise PluginError(f"plugin {path}: {'not a .py file' if path.exists() else 'no such file'}")
     name = f"counterweight_plugin_{path.stem}_{zlib.crc32(str(path).encode()):08x}"
     content = path.read_bytes()
-    if name in _files and _files[name] == (path, content):
+    if name in _files and (not anew or _files[name][1] == content):
         return
     for key in [key for key, cls in METHODS.items() if cls.__module__ == name]:
         del METHODS[key]

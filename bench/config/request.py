@@ -246,7 +246,7 @@ def load_plugins(files: Sequence[str | Path]) -> None:
     try:
         methods.discover()
         for file in files:
-            load_file(user_path(file))
+            load_file(user_path(file), anew=True)
     except PluginError as error:
         raise UserError(str(error)) from error
 

@@ -131,20 +131,22 @@ def test_an_edited_file_is_loaded_again(tmp_path: Path) -> None:
     """In a notebook the second run returned the results of the old code."""
     path = tmp_path / "half.py"
     path.write_text(CODE)
-    plugins.load_file(path)
+    plugins.load_file(path, anew=True)
     first = class_hash(methods.METHODS["half"])
     path.write_text(CODE.replace("0.5", "0.7").replace('"half"', '"more"'))  # of the same size, in the same second
     plugins.load_file(path)
+    assert class_hash(methods.METHODS["half"]) == first, "a worker goes on with the code of its run"
+    plugins.load_file(path, anew=True)
     assert "half" not in methods.METHODS
     assert class_hash(methods.METHODS["more"]) != first
     assert "0.7" in inspect.getsource(methods.METHODS["more"])
     assert plugins.file_of(methods.METHODS["more"]) == path.resolve()
     path.write_text(CODE.replace("def weights", "def weight"))
     with pytest.raises(plugins.PluginError, match="lacks weights"):
-        plugins.load_file(path)
+        plugins.load_file(path, anew=True)
     assert not {"half", "more"} & methods.METHODS.keys(), "the old code is not that of the file"
     path.write_text(CODE)
-    plugins.load_file(path)
+    plugins.load_file(path, anew=True)
     assert class_hash(methods.METHODS["half"]) == first
 
 
