@@ -126,16 +126,15 @@ def open_question(
 ) -> Against | None:
     """The undecided comparison that matters most.
 
-    First whether generated rows help, then whether the choice is better than plain cross-entropy, then whether the
-    method that stands highest above the choice is better than it.
+    First whether generated rows help, then whether the choice is better than plain cross-entropy, then whether another
+    core method is better than the choice: the highest one that is undecided against it, even if it stands below.
     """
     if helps is Helps.OPEN and closest is not None and undecided(closest):
         return closest
     plain = over[PLAIN]
     if plain is not None and undecided(plain):
         return plain
-    above = [one for one in others.values() if undecided(one) and estimate(one) > 0 and is_core(one)]
-    return max(above, key=estimate, default=None)
+    return max((one for one in others.values() if undecided(one) and is_core(one)), key=estimate, default=None)
 
 
 def undecided(one: Against) -> bool:

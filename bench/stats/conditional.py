@@ -30,7 +30,9 @@ def mcnemar(a: BoolArray, b: BoolArray) -> Discordant:
 
 
 def label_swap(a: BoolArray, b: BoolArray, clusters: IntArray | None = None) -> float:
-    """Exact two-sided p of the permutation test that swaps the two methods per example, in all seeds together.
+    """Two-sided p of the permutation test that swaps the two methods per example, in all seeds together.
+
+    Exact if the methods are exchangeable on each example, which says more than that they are equally accurate.
 
     For correctness (S, N) the statistic is the sum of D = a - b. All D of an example change sign together, which keeps
     their dependence over seeds. So the null distribution is that of sum_n +-t_n with t_n = |sum_s D_sn|, a convolution

@@ -193,7 +193,8 @@ def needed_to_decide(paired: Paired) -> Iterator[str]:
     if paired.needed is None:
         return
     corrected = "" if paired.family == "exploratory" else f", corrected over {plural(paired.size, 'comparison')}"
-    yield from ("", f"Needed for a decision with 80 % power{corrected}, if the true difference is as estimated")
+    truth = "if the true difference and the variances are as estimated"
+    yield from ("", f"Needed for a decision with 80 % power{corrected}, {truth}")
     if paired.needed.seeds:
         yield f"  seeds         {paired.needed.seeds.text} in all"
     yield f"  {f'{paired.needed.unit}s':<13} {paired.needed.examples.text} in all"
@@ -215,4 +216,7 @@ def conditional(row: Row, base: Row, section: Section) -> Iterator[str]:
     if clusters is not None:
         yield "                McNemar's test counts rows as independent, which these are not"
     unit = "example" if clusters is None else "cluster of test rows"
-    yield f"  all seeds     labels swapped per {unit}, exact permutation p {label_swap(a, b, clusters):.3g}"
+    yield (
+        f"  all seeds     labels swapped per {unit}, permutation p {label_swap(a, b, clusters):.3g} (exact if the "
+        f"methods are alike on each {unit}, not only in the mean)"
+    )

@@ -4,7 +4,8 @@ No t test can know of a training that collapses once in ten times: where these s
 than it is, and where they have it, the variance hides everything. So such a seed is named, with the verdicts without
 it, and counts. It is far if it differs from the median of the method's other seeds by more than `POINTS` and by more
 than `SDS` standard deviations between seeds, the median of the methods (the lower one of two). A collapse in fewer than
-half of the methods does not move it.
+half of the methods does not move it. A method whose seeds spread more than those of the others is named for that too: a
+condition on the spread of its own other seeds would not find two collapses of one method.
 """
 
 from __future__ import annotations

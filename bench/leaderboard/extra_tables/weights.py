@@ -66,7 +66,9 @@ READING = (
 )
 READING_AUROC = (
     "- **AUROC**: probability in per cent that a row with a wrong label (or a text that occurs more than once) has a "
-    "lower mean weight than another row; 50 is chance. No method sees which rows these are."
+    "lower mean weight than another row; 50 is chance. No method sees which rows these are. The interval is for new "
+    "seeds. Where the same rows are wrong at all seeds (a column `clean_label`), it is for these rows alone: of "
+    "weights that know nothing of them but agree between seeds (correlation 0.9), 75 % of 400 intervals excluded 50."
 )
 
 

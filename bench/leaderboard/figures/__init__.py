@@ -97,7 +97,9 @@ FIGURES: tuple[Entry, ...] = (
 )
 OVERVIEW = "Difference of accuracy to the baseline {sections}, with 95 % intervals"
 STRESS = "Accuracy along an axis of stress, and difference to the baseline, with 95 % intervals"
-RANKS = "Mean rank of each method over tasks, with the critical difference of Nemenyi's test"
+RANKS = (
+    "Mean rank of each method over tasks, with the critical difference of Nemenyi's test, for methods that spread alike"
+)
 
 
 class Drawing:

@@ -179,7 +179,7 @@ def still_open(section: Section, advice: Advice) -> str:
     if advice.choice is None:
         return f"{title} Everything, as core methods are not compared here."
     if one is None or one.paired.needed is None:
-        return f"{title} No comparison on which this choice rests is undecided."
+        return f"{title} No core method is undecided against the choice."
     return (
         f"{title} Whether {escape(one.label)} is better than {name_of(one.reference)} "
         f"({gain(one.paired.shown)} points); {settle(one.paired.needed)}."
@@ -192,21 +192,29 @@ def name_of(label: str) -> str:
 
 
 def settle(more: Needed) -> str:
-    """`a new run with 12 seeds, or with 5,000 test rows, would settle it ...`; which numbers are out of reach."""
+    """`a new run with 12 seeds, or with 5,000 test rows, would settle it ...`; which numbers are out of reach.
+
+    A number of test rows whose interval has no upper end is not named as a way: it appears where seeds happen not to
+    vary, and then its power is far below 80 % (docs/statistics.md, *Power*).
+    """
     rows = (more.examples, more.unit)
     counts = [(more.seeds, "seed"), rows] if more.seeds else [rows]
+    doubt = ""
+    if more.seeds and (span := interval(more.examples)) and more.examples.number and more.examples.high is None:
+        counts.remove(rows)
+        doubt = f"; whether more {more.unit}s alone would is not known (80 % interval {span})"
     ways = [
         f"{plural(count.number, noun)} in all" + (f" (80 % interval {text})" if (text := interval(count)) else "")
         for count, noun in counts
         if count is not None and count.number is not None
     ]
     beyond = [f"{count.most:,} {noun}s" for count, noun in counts if count is not None and count.number is None]
-    truth = "if the estimate is the truth"
+    truth = "if the difference and the variances are as estimated"
     if not ways:
         neither = f"neither {beyond[0]} nor {beyond[1]} would" if len(beyond) > 1 else f"not even {beyond[0]} would"
-        return f"{truth}, {neither} settle it with 80 % power, and more are out of reach"
+        return f"{truth}, {neither} settle it with 80 % power, and more are out of reach{doubt}"
     alone = f"; not even {beyond[0]} alone would, and more are out of reach" if beyond else ""
-    return f"{truth}, a new run with {' or with '.join(ways)} would settle it with 80 % power{alone}"
+    return f"{truth}, a new run with {' or with '.join(ways)} would settle it with 80 % power{alone}{doubt}"
 
 
 def interval(count: Any) -> str:

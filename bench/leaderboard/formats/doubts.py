@@ -64,8 +64,9 @@ def far_from_others(section: Section) -> Iterator[str]:
     if lines:
         yield (
             f"**Seeds far from the others of their method**, by more than {100 * POINTS:.0f} points and {SDS:.0f} "
-            "standard deviations between seeds (the median of the methods). They count in the table. A training that "
-            "fails now and then is a property of its method, which few seeds cannot measure."
+            "standard deviations between seeds (the median of the methods). They count in the table. Either "
+            "trainings of the method fail now and then, which few seeds cannot measure, or its seeds spread more than "
+            "those of the others."
         )
         yield "\n".join(lines)
 

@@ -163,16 +163,16 @@ def planned(section: Section) -> Iterator[str]:
 
 
 def constant_guess(section: Section) -> Iterator[str]:
-    """The methods that are no better than always predicting the class that is most frequent in the test.
+    """The methods whose mean accuracy is not above always predicting the class that is most frequent in the test.
 
     Nothing where that is said of all: the section then begins with it.
     """
     majority = section.spec["majority"]
     measured = [row for row in section.rows if not math.isnan(row.accuracy.mean)]
-    no_better = [escape(row.label) for row in measured if row.accuracy.mean <= majority]
+    not_above = [escape(row.label) for row in measured if row.accuracy.mean <= majority]
     guess = f"always predicting the most frequent class of the test ({percent(majority)} %)"
-    if no_better and len(no_better) < len(measured):
-        yield f"**No better than {guess}:** {', '.join(no_better)}."
+    if not_above and len(not_above) < len(measured):
+        yield f"**Not above {guess} here:** {', '.join(not_above)}. This is no test: they may be better on other rows."
 
 
 def checker(section: Section) -> Iterator[str]:
@@ -189,8 +189,8 @@ def checker(section: Section) -> Iterator[str]:
     )
     if quality.accuracy <= majority:
         yield (
-            "**Warning: the quality checker is no better than always predicting the majority class. Methods that rely "
-            "on it have no information here.**"
+            "**Warning: the quality checker is not above always predicting the majority class here. Methods that rely "
+            "on it may have no information.**"
         )
     if quality.log_loss > math.log(section.classes):
         yield (

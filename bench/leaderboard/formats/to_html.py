@@ -211,7 +211,7 @@ def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:
     more = row.paired.needed if row.paired else None
     for name, count in (("seeds", more.seeds), (f"{more.unit}s", more.examples)) if more else ():
         if count:
-            yield f"{name} in total that would settle it with 80 % power", count.text
+            yield f"{name} in total that would settle it with 80 % power, if all is as estimated", count.text
     if result.conditional:
         yield "holds for", "these trained models only (one seed)"
 

@@ -135,7 +135,7 @@ def test_the_report_says_what_would_settle_an_undecided_verdict(store, tmp_path)
         more.high,
     ]
     assert (
-        f"<dt>seeds in total that would settle it with 80 % power</dt><dd>{more.text}"
+        f"<dt>seeds in total that would settle it with 80 % power, if all is as estimated</dt><dd>{more.text}"
         in (reports / "leaderboard.html").read_text()
     )
 
