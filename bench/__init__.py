@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.config.option import described, keywords
 from bench.config.run_arguments import RunArguments
+from bench.shown import call
 from bench.version import VERSION
 
 if TYPE_CHECKING:
@@ -41,22 +42,12 @@ def run(
     from bench.commands.arguments import request_and_options, run_arguments
     from bench.execution.until_decided import run_request
 
-    words = [repr(methods), repr(tasks), *(f"{key}={_written(value)}" for key, value in arguments.items())]
     table = run_arguments({"methods": methods, "tasks": tasks, **arguments})
-    request, options = request_and_options(table, f"bench.run({', '.join(words)})")
+    request, options = request_and_options(table, call(methods, tasks, arguments))
     result = run_request(request, options, say)
     if result.interrupted:
         raise KeyboardInterrupt
     return result.frame()
-
-
-def _written(value: Any) -> str:
-    """A value of an argument as the report's command shows it: rows in memory by their type, arrays as lists."""
-    value = value.tolist() if hasattr(value, "tolist") else value
-    rows = isinstance(value, list) and value and isinstance(value[0], dict)
-    return (
-        f"<{type(value).__name__}>" if rows or hasattr(value, "columns") or hasattr(value, "features") else repr(value)
-    )
 
 
 # help(bench.run) shows the keywords of the table, which is the only list of them.

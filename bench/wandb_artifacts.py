@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from bench import system
+from bench import shown, system
 from bench.errors import UserError
 from bench.store.files import read_json, whole_folder, write_text
 from tasks.errors import short_repr
@@ -85,7 +85,8 @@ def download(name: str, folder: Path) -> Path:
             remote.verify(root=str(part))
             write_text(part / SEAL, json.dumps({"artifact": remote.qualified_name, "digest": remote.digest}))
     except (wandb.errors.Error, ValueError, OSError) as error:
-        raise UserError(f"{SCHEME}{name} cannot be had: {' '.join(str(error).split())[:300]}") from error
+        why = shown.without_password(" ".join(str(error).split())[:300])
+        raise UserError(f"{SCHEME}{name} cannot be had: {why}") from error
     return target
 
 
@@ -116,7 +117,7 @@ PATIENCE = 10  # seconds to wait for the server
 
 
 def address() -> str:
-    """The URL of the client's server: of the environment, of its settings, or W&B's own."""
+    """The URL of the client's server: of the environment, of its settings, or W&B's own. It may hold a password."""
     import wandb
 
     return wandb.setup().settings.base_url
@@ -130,12 +131,13 @@ def why_unreachable() -> str:
     import requests
 
     url = address()
+    place = shown.without_password(url)
     try:
         requests.head(url, timeout=PATIENCE)
     except requests.exceptions.SSLError:
         return ""  # it answers, and the client has certificates of its own
     except requests.Timeout:
-        return f"{url} does not answer within {PATIENCE} s"
+        return f"{place} does not answer within {PATIENCE} s"
     except requests.RequestException:
-        return f"{url} cannot be reached"
+        return f"{place} cannot be reached"
     return ""

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bench import shown
 from bench.cli import data, grids, models, reports, stores
 from bench.cli.argv import canonical
 from bench.cli.common import INTERRUPTED, say
@@ -96,7 +97,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(2)
     try:
         parser = commands()
-        code: Any = parser.main(canonical(sys.argv[1:] if argv is None else argv, parser), standalone_mode=False)
+        words = canonical(sys.argv[1:] if argv is None else argv, parser)
+        sys.argv[1:] = shown.words(sys.argv[1:])  # which trackers send, of this process and of the workers
+        code: Any = parser.main(words, standalone_mode=False)
     except (UserError, DataError, PluginError) as error:
         code = complain(str(error))
     except typer.Exit as stop:

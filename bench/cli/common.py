@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import typer
 
+from bench.shown import command_line
 from tasks.errors import printable
 
 INTERRUPTED = 130  # exit code after Ctrl-C
@@ -21,13 +20,9 @@ def hyphenated(name: str) -> str:
     return name.strip().removeprefix("--").replace("_", "-")
 
 
-SETUP = re.compile(r"^((?:--engine-set=)?setup=).*", re.DOTALL)
-
-
 def typed() -> str:
-    """The command as it was typed, but for the setup line of SLURM: it may hold a key, and reports show the command."""
-    words = [SETUP.sub(r"\1(left out)", word) for word in sys.argv[1:]]
-    return shlex.join(["python", "-m", "bench", *words])
+    """The command as it was typed, without what may be secret."""
+    return command_line(sys.argv[1:])
 
 
 def up_to_date(store: Path) -> Path:

@@ -34,6 +34,7 @@ import torch
 import transformers
 import transformers.modeling_utils  # noqa: F401 - as above
 
+from bench import shown
 from bench.devices import Environment, enter
 from bench.encoders import matmul
 from bench.errors import UserError
@@ -182,16 +183,17 @@ def logged(job: Job, builder: Any) -> Outcome:
             return Outcome(job.id, State.DONE, builder(job))
         except (Exception, SystemExit) as error:
             with contextlib.suppress(OSError):  # the error itself is what counts
-                traceback.print_exc(file=log)
-                details = {"message": message(job, error), "traceback": traceback.format_exc(), "job": job.title}
+                trace = shown.without_password(traceback.format_exc())
+                log.write(trace)
+                details = {"message": message(job, error), "traceback": trace, "job": job.title}
                 if fail(job.folder, {"type": type(error).__name__, **details}) is State.RUNNING:
                     return Outcome(job.id, State.RUNNING)  # another process has taken the folder
             raise
 
 
 def message(job: Job, error: BaseException) -> str:
-    """An error's message with what the system refused. Reports quote it, and must not name local folders."""
-    first, newline, rest = str(error).replace(f"{job.root}{os.sep}", "").partition("\n")
+    """An error's message with what the system refused. Reports quote it: it has neither local folders nor passwords."""
+    first, newline, rest = shown.without_password(str(error)).replace(f"{job.root}{os.sep}", "").partition("\n")
     return first + explained(error) + newline + rest
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 import methods
 from bench.errors import UserError
 from bench.hashing import digest
+from bench.shown import stored_command
 from bench.store.files import read_json, write_json
 from bench.store.schemas import Manifest
 from methods.base import COLUMN
@@ -30,6 +32,7 @@ GIVEN = "given"
 FIRST_GENERATION = "first_generation"  # where the seeds take generations: the hash of the one of all other tables
 LEFT_OUT = "left out: "  # begins the note on cells that read other values of these than the last grid's
 ENCODERS = ("encoder", "checker_encoder")  # entries with the names of encoders; theirs with `_hash` say which they are
+EXAMPLE = re.compile(r"(Warning: .*?), such as .*", re.DOTALL)  # rows that a note quotes
 GATHERED = ("seeds", "records", "checkers", "methods")  # entries that are joined from the sections of one table
 SECTION = ("task_ref", "source", "sizes", "hashes", "cross_validation", "given_checkers", *TRAINING)
 
@@ -78,7 +81,13 @@ def read(path: Path) -> dict[str, Any]:
     """One grid's manifest. Raises UserError for another file or another version."""
     if read_json(path).get("schema") != SCHEMA:
         raise UserError(f"{path} is not a grid of this version; remove it, and run that grid again to report on it")
-    return read_json(path, Manifest)
+    return without_quotes(read_json(path, Manifest))
+
+
+def without_quotes(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest that quotes no row and no setup line; those of earlier versions do, in warnings and in the command."""
+    sections = [{**one, "notes": [EXAMPLE.sub(r"\1", note) for note in one["notes"]]} for one in manifest["sections"]]
+    return {**manifest, "command": stored_command(manifest["command"]), "sections": sections}
 
 
 def stored(root: Path) -> dict[str, Any]:

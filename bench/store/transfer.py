@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.store.files import read_json, whole_folder, write_bytes, write_json
+from bench.store.files import read_json, whole_folder, write_json
 from bench.store.folders import State, adopt, link_or_copy, state
 from bench.store.integrity import DIGESTS, SEAL
 from bench.store.layout import DONE, MODEL, VERSIONS
 from bench.store.looks import LOOKS, looks_in, united
-from bench.store.manifest import GRIDS, without_run
+from bench.store.manifest import GRIDS, read, without_run
 from bench.store.schemas import Imported
 
 IMPORTED = ".imported"
@@ -98,12 +98,11 @@ def difference(one: Path, other: Path) -> str:
 def copy_grids(source: Path, target: Path, done: Transfer) -> None:
     """Copy the manifests that the target lacks, with their times, and join the looks of both."""
     for path in sorted((source / GRIDS).glob("*.json")):
-        there = target / GRIDS / path.name
+        there, grid = target / GRIDS / path.name, read(path)
         if not there.exists():
-            there.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(there, path.read_bytes())
+            write_json(there, grid)
             shutil.copystat(path, there)
-        elif without_run(read_json(path)) != without_run(read_json(there)):
+        elif without_run(grid) != without_run(read(there)):
             done.conflicts.append(f"{GRIDS}/{path.name} differs; {there} stays")
     for path in sorted((source / LOOKS).glob("*.json")):
         there = target / LOOKS / path.name

@@ -11,7 +11,7 @@ from typing import Any
 from bench.hashing import digest
 from bench.tracking.lineage import allowed
 from bench.tracking.trackers import names
-from bench.tracking.wandb_runs import PROJECT, in_sweep, online_or_offline, patient
+from bench.tracking.wandb_runs import PROJECT, in_short, in_sweep, online_or_offline, patient
 from bench.wandb_artifacts import option_name
 
 LONGEST = 100  # characters of an artifact's name
@@ -28,7 +28,7 @@ def log_report(track: str, manifest: Mapping[str, Any], reports: Path) -> list[s
     try:
         return online_or_offline(lambda mode: report_run(manifest, reports, mode))
     except Exception as error:  # the report is on disk; no error of a client may end a run whose cells are finished
-        return [f"W&B: the report was not logged ({' '.join(str(error).split())[:120]})"]
+        return [f"W&B: the report was not logged ({in_short(error)})"]
 
 
 def report_run(manifest: Mapping[str, Any], reports: Path, mode: str) -> list[str]:

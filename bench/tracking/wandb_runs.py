@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from bench import shown
 from bench.jobs import MirrorJob
 from bench.store.files import read_json
 from bench.store.layout import DONE
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from accelerate.tracking import WandBTracker
 
 PROJECT = "data-weighting-bench"
+LONGEST_TAG = 64  # characters that W&B allows; the configuration of a run has the whole label
 SENDING = 30  # seconds that the server has to accept the rest of a run that it accepted at first
 _unreachable: list[str] = []  # why this process no longer contacts the server
 
@@ -52,8 +54,13 @@ def give_up(error: Exception) -> None:
     import wandb
 
     if not _unreachable:
-        _unreachable.append(f"W&B: the server did not accept a run ({' '.join(str(error).split())[:120]})")
+        _unreachable.append(f"W&B: the server did not accept a run ({in_short(error)})")
     wandb.teardown()  # otherwise the client's service process keeps the run's id
+
+
+def in_short(error: Exception) -> str:
+    """The beginning of a client's error, in one line and without the password of an address."""
+    return shown.without_password(" ".join(str(error).split()))[:120]
 
 
 def to_wandb(job: MirrorJob) -> list[str]:
@@ -70,10 +77,17 @@ def online_or_offline(log: Callable[[str], list[str]]) -> list[str]:
     if mode == "online":
         try:
             return log(mode)
-        except Exception as error:  # the client raises many kinds; each means that the server did not accept the run
+        except Exception as error:  # the client raises many kinds, mostly as the server did not accept the run
+            before = list(_unreachable)
             give_up(error)
             mode = "offline"
-    notes = log(mode)
+            try:
+                notes = log(mode)
+            except Exception:  # it is the run's own error: the server may accept the next one
+                _unreachable[:] = before
+                raise
+    else:
+        notes = log(mode)
     where = f"W&B runs are kept in {os.environ.get('WANDB_DIR', '.')}/wandb; `wandb sync` sends them"
     return [*_unreachable, *notes, *([] if mode == "disabled" else [where])]
 
@@ -92,7 +106,7 @@ def open_run(job: MirrorJob, mode: str) -> WandBTracker:
     from accelerate.tracking import WandBTracker
 
     spec = read_json(job.cell / "spec.json")
-    own: dict[str, Any] = {"name": job.cell_title, "group": spec["task_ref"], "tags": [spec["label"]]}
+    own: dict[str, Any] = {"name": job.cell_title, "group": spec["task_ref"], "tags": [spec["label"][:LONGEST_TAG]]}
     if not in_sweep():
         own.update(id=job.cell.name)
         if mode == "online":

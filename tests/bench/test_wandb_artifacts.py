@@ -44,11 +44,12 @@ def test_a_server_that_does_not_answer_is_one_line(
     monkeypatch.setattr("bench.wandb_artifacts.PATIENCE", 1)
     with socket.socket() as place:
         place.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{place.getsockname()[1]}")
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://alice:s3cret@127.0.0.1:{place.getsockname()[1]}")
         if listens:
             place.listen(5)
-        with pytest.raises(UserError, match=message):
+        with pytest.raises(UserError, match=message) as caught:
             local(NAME)
+    assert "s3cret" not in str(caught.value)
     assert not list((tmp_path / "kept").rglob("*"))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import commands, common
+from bench.cli import commands
 from bench.cli.argv import canonical, flags_of
 from bench.config.option import key_values
 from bench.config.request import make_request
@@ -110,14 +110,6 @@ def test_every_switch_takes_a_truth_value(name: str, option: str) -> None:
 def test_settings_are_options_of_commands_that_take_them() -> None:
     assert canonical(["run", "--batch-size", "8"], commands()) == ["run", "--set=batch-size=8"]
     assert canonical(["predict", "model", "--batch-size", "8"], commands())[2:] == ["--batch-size=8"]
-
-
-def test_a_setup_line_is_in_no_stored_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    key = "setup=export KEY=secret"
-    for words in (["--engine-set", key], [f"--engine-set={key}"]):
-        monkeypatch.setattr("sys.argv", ["bench", "run", *words, "--seeds", "2"])
-        assert "secret" not in common.typed()
-        assert common.typed().endswith("(left out)' --seeds 2")
 
 
 def test_the_switches_of_every_command_are_known() -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import bench
 from bench.config.grid_arguments import SelectionArguments
 from bench.config.request import make_request
 from bench.errors import UserError
@@ -39,15 +38,6 @@ def test_seeds_that_are_none(seeds: Any) -> None:
     with pytest.raises(UserError, match="--seeds takes a number of 1 or more") as caught:
         make_request(methods="ce", seeds=seeds)
     assert "\n" not in str(caught.value)
-
-
-def test_the_command_of_a_report_shows_an_array_as_a_list() -> None:
-    assert [bench._written(value) for value in (np.arange(2), np.int64(3), pd.Series([3, 7]), "a  b")] == [
-        "[0, 1]",
-        "3",
-        "[3, 7]",
-        "'a  b'",
-    ]
 
 
 @pytest.mark.parametrize(

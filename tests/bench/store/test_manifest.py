@@ -13,7 +13,26 @@ from bench.leaderboard.build import differing_axes
 from bench.store.bundles import opened, pack, take_in, write_contents, zipped
 from bench.store.files import write_json
 from bench.store.manifest import GRIDS, grids, joined, save
+from bench.store.transfer import transfer
 from tests.bench.leaderboard.fake_store import FakeStore
+
+
+def test_a_manifest_of_an_earlier_version_quotes_no_row_in_reports_and_bundles(tmp_path: Path) -> None:
+    """Its warnings quoted rows, and its command could have them all."""
+    store = FakeStore(tmp_path / "store", rows=60).method("ce")
+    manifest = store.manifest()
+    quoted = "Warning: 3 of 60 generated rows have the text of a test row, such as 'private; text'; --drop-copies"
+    manifest["sections"][0]["notes"] = [quoted, "a note, such as this"]
+    manifest["command"] = "bench.run('ce', None, generated={'text': ['private; text']})"
+    save(manifest, store.root)
+    (grid,) = grids(store.root)
+    warning, note = grid["sections"][0]["notes"]
+    assert warning == "Warning: 3 of 60 generated rows have the text of a test row"
+    assert note == "a note, such as this"
+    pack(store.root, tmp_path / "bundle", texts=False)
+    (packed,) = (tmp_path / "bundle" / "store" / GRIDS).glob("*.json")
+    assert "private" not in packed.read_text("utf-8")
+    assert not transfer(tmp_path / "bundle" / "store", store.root).conflicts
 
 
 def empty(name: str) -> dict[str, Any]:
