@@ -22,6 +22,7 @@ from bench.execution.grid import Options
 from bench.execution.limits import Limits
 from bench.execution.prepare import will_train
 from bench.execution.queue import Queue
+from bench.hashing import training_hash
 from bench.planning.plan import Plan
 from bench.store.files import write_json
 from bench.store.layout import DONE, ERROR
@@ -112,6 +113,14 @@ def servers_of(group: int) -> list[int]:
 def test_imports_without_collections_leave_them_on() -> None:
     importlib.import_module("bench.execution.engines.preloaded")
     assert gc.isenabled()
+
+
+def test_the_hash_of_the_code_is_that_of_the_code_which_was_imported() -> None:
+    """A worker that started after an update of the files trained with the old code under the hash of the new."""
+    module = importlib.import_module("bench.execution.engines.preloaded")
+    training_hash.cache_clear()
+    importlib.reload(module)
+    assert training_hash.cache_info().currsize == 1
 
 
 @pytest.mark.parametrize(
