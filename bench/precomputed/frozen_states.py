@@ -80,7 +80,7 @@ def not_stored(job: StatesJob, texts: int, size: int, difference: float) -> str:
         why = f"they would have {size / 2**30:.1f} GiB: too many"
     return (
         f"{job.checkpoint.title}: no states of its frozen blocks are stored for {plural(texts, 'text')} ({why}), so "
-        "each cell runs these blocks too, which takes several times as long"
+        "each cell runs these blocks too, which may take several times as long"
     )
 
 
