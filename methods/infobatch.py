@@ -73,7 +73,7 @@ class InfoBatch(WeightMethod):
         easy = (self.last[ids] < self.threshold).cpu().numpy()
         stays = ~easy | (rng.random(len(ids)) >= self.config.r)
         self.pruning = bool(stays.any())
-        return stays if self.pruning else None  # type: ignore[no-any-return]
+        return stays if self.pruning else None
 
     def weights(self, batch: Batch) -> Tensor:
         """(B,) 1, or 1 / (1 - r) for an easy row. Stores the losses of this visit."""

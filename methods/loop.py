@@ -41,8 +41,8 @@ class Missing(ValueError):  # noqa: N818 - it is what the caller must add
     """A method reads something that the caller of the loop did not give."""
 
 
-class OwnContext(Context):
-    """A context of which only some entries are known. Reading another one raises Missing."""
+class OnlyGiven:
+    """What has only some of its entries. Reading another one raises Missing."""
 
     def __getattribute__(self, name: str) -> Any:
         value = super().__getattribute__(name)
@@ -51,14 +51,12 @@ class OwnContext(Context):
         return value
 
 
-class OwnBatch(Batch):
-    """A batch of which only some entries are known. Reading another one raises Missing."""
+class OwnContext(OnlyGiven, Context):
+    """A context of which only some entries are known."""
 
-    def __getattribute__(self, name: str) -> Any:
-        value = super().__getattribute__(name)
-        if value is None and name in GIVEN_BY:
-            raise Missing(f"this method reads {name}: give {GIVEN_BY[name]}")
-        return value
+
+class OwnBatch(OnlyGiven, Batch):
+    """A batch of which only some entries are known."""
 
 
 class BatchLoss:

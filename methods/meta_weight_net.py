@@ -75,7 +75,7 @@ class MetaWeightNet(WeightMethod):
         with torch.enable_grad():
             weight = self.net(loss).squeeze(1)
             self.optimizer.zero_grad()
-            (weight * self.effect(batch, weight.detach())).sum().backward()  # type: ignore[no-untyped-call]
+            (weight * self.effect(batch, weight.detach())).sum().backward()
             self.optimizer.step()
         refreshed: Tensor = self.net(loss).squeeze(1).detach()
         return refreshed.to(batch.logp)

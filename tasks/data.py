@@ -36,7 +36,6 @@ class TaskData:
     about: str  # whose text the rows are, in words; empty if the user replaced a role or the task does not say
     stand_in: bool  # True if the real and test rows are not human text
     default_real: int  # size of the small real set for this source
-    default_test: int  # size of the test if no other is requested
     error_prefix: str  # the task and its source, as error messages begin
     origins: Mapping[str, str]  # where the rows of each role come from: a file's name, or a hub place with its commit
     columns: Mapping[str, Columns] = field(default_factory=dict)  # of the user's own rows, by role

@@ -81,11 +81,11 @@ def did_you_mean_or_all(name: object, known: Iterable[str], *, cutoff: float = 0
     return did_you_mean(name, names, cutoff=cutoff) or f"; known: {', '.join(names) or 'none'}"
 
 
-def join_names(names: Iterable[object]) -> str:
-    """`a, b, c`. Of more than `MAX_NAMES` names the rest is counted: `a, b and 3 more`; without names it is `none`."""
+def join_names(names: Iterable[object], most: int = MAX_NAMES) -> str:
+    """`a, b, c`. Of more than `most` names the rest is counted: `a, b and 3 more`; without names it is `none`."""
     entries = [str(name) for name in names]
-    rest = len(entries) - MAX_NAMES
-    return ", ".join(entries[:MAX_NAMES]) + (f" and {rest} more" if rest > 0 else "") if entries else "none"
+    rest = len(entries) - most
+    return ", ".join(entries[:most]) + (f" and {rest} more" if rest > 0 else "") if entries else "none"
 
 
 def plural(number: int, noun: str) -> str:

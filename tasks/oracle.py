@@ -91,7 +91,6 @@ def load(spec: TaskSpec, options: Mapping[str, float], test_size: int | Literal[
         about="rows drawn from two known distributions; no text by people",
         stand_in=False,
         default_real=spec.sizes.real["default"],
-        default_test=len(test),
         error_prefix=f"task {spec.name}",
         origins={},
     )

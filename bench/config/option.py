@@ -63,7 +63,7 @@ def with_roles(table: type[Table]) -> type[Table]:
 def option_of(entry: Field[Any]) -> Option:
     """How a field is written on the command line, its name filled in."""
     details: Option = entry.metadata["option"]
-    return details if details.name else Option(**{**vars(details), "name": entry.name.replace("_", "-")})
+    return details if details.name else replace(details, name=entry.name.replace("_", "-"))
 
 
 def key_values(texts: Sequence[str], name: str = "--set") -> dict[str, str]:

@@ -65,9 +65,7 @@ def choose_tasks(
     return tuple(chosen.values())
 
 
-def choose_task(
-    expression: Expression, places: Mapping[Role, Any] = NO_PLACES, own_name: str | None = None
-) -> TaskChoice:
+def choose_task(expression: Expression, places: Mapping[Role, Any], own_name: str | None) -> TaskChoice:
     """A task with its options sorted into filters and stress. Raises UserError for a value out of range."""
     spec = named(load_spec(expression.name), expression.name, places, own_name)
     filters, stress = {}, {}

@@ -109,9 +109,9 @@ class Classifier:
             device = next(module.parameters()).device
             module.cpu()  # so that a seed gives the same head on every device
             for weight in module.parameters(recurse=False):
-                weight._is_hf_initialized = False  # type: ignore[attr-defined]  # else transformers does not draw it
+                weight._is_hf_initialized = False  # else transformers does not draw it
             with torch.no_grad():
-                self.model._init_weights(module)  # type: ignore[operator]
+                self.model._init_weights(module)
             module.to(device)
 
     def train(self) -> None:

@@ -17,7 +17,7 @@ from bench.planning import estimate
 from bench.planning.plan import Plan
 from bench.store.folders import State
 from bench.store.layout import LOG
-from tasks.errors import plural
+from tasks.errors import join_names, plural
 
 Say = Callable[[str], None]
 
@@ -163,11 +163,10 @@ class Progress:
     def failure_line(self, cause: str, jobs: list[str]) -> str:
         """One line for all jobs that failed, are blocked or never ran for the same cause."""
         titles = [self.queue.jobs[identity].title for identity in jobs]
-        more = f" and {len(titles) - TITLES} more" if len(titles) > TITLES else ""
         state = self.queue.states[jobs[0]]
         word = {State.BLOCKED: "BLOCKED", State.FAILED: "FAILED"}.get(state, "MISSING")
         where = f" (log: {self.queue.jobs[jobs[0]].folder / LOG})" if state is State.FAILED else ""
-        return f"{word} {', '.join(titles[:TITLES])}{more}: {cause}{where}"
+        return f"{word} {join_names(titles, TITLES)}: {cause}{where}"
 
     def again(self) -> str:
         """The command that runs what failed and what never ran."""

@@ -225,7 +225,7 @@ def with_comparisons(
     ]
 
 
-def read_row(spec: Mapping[str, Any], seeds: Sequence[int], reader: Reader, shared: float = 0.0) -> Row:
+def read_row(spec: Mapping[str, Any], seeds: Sequence[int], reader: Reader, shared: float) -> Row:
     """The cells of one method with its metrics; costs and comparisons need other rows and follow later.
 
     `shared` is the ratio of test to training rows in a cross-validation.

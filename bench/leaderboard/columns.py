@@ -154,6 +154,19 @@ def numbers(interval: Interval) -> str:
     return number(interval.mean, 3) + bounds
 
 
+def metric(
+    key: str, name: str, render: Callable[[Interval], str] = mean_and_interval, room: Room = Room.PAPER
+) -> Column[Row]:
+    """The column of a test metric with its interval over seeds."""
+    return Column(
+        key,
+        f"{name} [95 %]",
+        lambda row: render(row.metrics[key]),
+        lambda row: values.interval(row.metrics[key]),
+        room=room,
+    )
+
+
 def real_rows(row: Row) -> str:
     """How many human-labelled rows the method sees and what for; ‡ if the same rows both fit and select."""
     spec = row.spec
@@ -219,33 +232,11 @@ def further(columns: Sequence[Column[Row]]) -> list[Column[Row]]:
 COLUMNS: tuple[Column[Row], ...] = (
     Column("label", "method", lambda row: row.label, numeric=False),
     Column("cells", "cells", lambda row: f"{len(row.cells)}/{len(row.seeds)}"),
-    Column(
-        "accuracy",
-        "accuracy [95 %]",
-        lambda row: mean_and_interval(row.accuracy),
-        lambda row: values.interval(row.accuracy),
-    ),
+    metric("accuracy", "accuracy"),
     Column("sd", "sd", lambda row: percent(row.accuracy.sd), room=Room.TEXT),
-    Column(
-        "macro_f1",
-        "macro-F1 [95 %]",
-        lambda row: mean_and_interval(row.metrics["macro_f1"]),
-        lambda row: values.interval(row.metrics["macro_f1"]),
-    ),
-    Column(
-        "log_loss",
-        "log-loss [95 %]",
-        lambda row: numbers(row.metrics["log_loss"]),
-        lambda row: values.interval(row.metrics["log_loss"]),
-        room=Room.PAGE,
-    ),
-    Column(
-        "ece",
-        "calibration error [95 %]",
-        lambda row: mean_and_interval(row.metrics["ece"]),
-        lambda row: values.interval(row.metrics["ece"]),
-        room=Room.PAGE,
-    ),
+    metric("macro_f1", "macro-F1"),
+    metric("log_loss", "log-loss", numbers, Room.PAGE),
+    metric("ece", "calibration error", room=Room.PAGE),
     Column(
         "difference",
         "Δ accuracy [{intervals}]",

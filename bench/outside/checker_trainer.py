@@ -11,7 +11,7 @@ from torch.utils.data import SequentialSampler
 from transformers import Trainer, TrainingArguments
 
 
-class CheckerTrainer(Trainer):  # type: ignore[misc]  # of a library without types
+class CheckerTrainer(Trainer):
     """A `transformers.Trainer` of a checker. It scores all rows in their order, whatever the arguments say."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:

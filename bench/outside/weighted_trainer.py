@@ -32,7 +32,7 @@ Checker = nn.Module | Array | Tensor  # a classifier, or (n, C) its log-probabil
 ONES = 1e-3  # how far from 1 the probabilities of a row may sum up
 
 
-class WeightedTrainer(Trainer):  # type: ignore[misc]  # of a library without types
+class WeightedTrainer(Trainer):
     """A `transformers.Trainer` that trains by a weighting method.
 
     `train_dataset` has the generated rows and `real_dataset` the small real set, both tokenised, with labels.

@@ -55,9 +55,7 @@ def as_lines(rows: Rows, labels: Sequence[str]) -> list[dict[str, str]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def mirror(
-    plan: Plan, track: str, artifacts: Collection[str] = (), inputs: Sequence[str] = (), *, live: bool = False
-) -> None:
+def mirror(plan: Plan, track: str, artifacts: Collection[str], inputs: Sequence[str], *, live: bool) -> None:
     """Add to a plan a job for each tracker that `--track` names and each requested cell. Raises UserError.
 
     `artifacts` are the kinds of W&B artifacts to log, `inputs` W&B artifacts from which the cells' rows were made; with

@@ -62,7 +62,7 @@ def build(job: StatesJob) -> dict[str, Any]:
     table = load(job.tokens)
     table = table.take(unique_texts(table.start, table.length)[0])
     classifier = fresh(job, plain=True)
-    width = int(classifier.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
+    width = int(classifier.model.config.hidden_size)
     shape = (int(table.length.sum()), width)
     difference = self_test(job, classifier, table)
     supported = difference <= TOLERANCE and states_fit(*shape)
@@ -149,7 +149,7 @@ class FrozenBlocks:
         part = {name: value.numpy()[mask] for name, value in inputs.items() if name in self.padding}
         length = mask.sum(axis=1)
         table = TokenTable((part,), np.zeros(len(length), np.int64), np.cumsum(length) - length, length, self.padding)
-        device, width = devices.available(), int(self.classifier.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        device, width = devices.available(), int(self.classifier.model.config.hidden_size)
         out = torch.zeros(*mask.shape, width, device=device)
         forward = partial(compute_states, self.classifier, self.job)
         for index, states in each_alone(forward, table, self.job.checkpoint.positions, device):

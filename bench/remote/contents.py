@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rich.filesize import decimal
+
 from bench.errors import UserError
 from bench.remote.objects import Entry
 from bench.store import manifest
@@ -65,8 +67,7 @@ class Fetched:
     def lines(self, url: str, root: Path) -> Iterator[str]:
         """What to tell the user; nothing if the copy was up to date."""
         if self.sizes:
-            megabytes = sum(self.sizes.values()) / 1e6
-            yield f"{url}: {plural(len(self.sizes), 'folder')} fetched ({megabytes:.1f} MB) to {root}"
+            yield f"{url}: {plural(len(self.sizes), 'folder')} fetched ({decimal(sum(self.sizes.values()))}) to {root}"
         if self.dropped:
             yield f"{url}: {plural(len(self.dropped), 'folder')} removed there, and so from {root}"
         for name, reason in self.damaged.items():

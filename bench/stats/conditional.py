@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import bdtr, gammaln
+from scipy.special import bdtr
 
 from bench.arrays import BoolArray, FloatArray, IntArray
 from bench.stats.crossed import cluster_sums
@@ -53,20 +53,16 @@ def label_swap(a: BoolArray, b: BoolArray, clusters: IntArray | None = None) -> 
 
 def spread(mass: FloatArray, size: int, count: int) -> FloatArray:
     """The distribution of a sum with `count` more terms of +-size; `mass` is over the integers around 0."""
+    from scipy.stats import binom
+
     sums = size * (2 * np.arange(count + 1) - count)
-    chance = np.exp(log_binomial(count) - count * np.log(2))
+    chance = binom.pmf(np.arange(count + 1), count, 0.5)
     reach = size * count
     out = np.zeros(len(mass) + 2 * reach)
     for shift, weight in zip(sums + reach, chance, strict=True):
         if weight > 0:
             out[shift : shift + len(mass)] += weight * mass
     return out
-
-
-def log_binomial(count: int) -> FloatArray:
-    """log of the binomial coefficients of `count`."""
-    k = np.arange(count + 1)
-    return np.asarray(gammaln(count + 1) - gammaln(k + 1) - gammaln(count - k + 1))
 
 
 def per_seed(a: BoolArray, b: BoolArray) -> list[Discordant]:

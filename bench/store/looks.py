@@ -30,11 +30,6 @@ def looks_file(root: Path, section: Mapping[str, Any]) -> Path:
     return root / LOOKS / f"{section_key(section)}.json"
 
 
-def seeds_read(root: Path, section: Mapping[str, Any]) -> list[int]:
-    """The numbers of seeds at which verdicts of a section were read, ascending. Raises UserError for a damaged file."""
-    return looks_in(looks_file(root, section))["seeds"]
-
-
 def looks_in(path: Path) -> dict[str, list[int]]:
     """The entries of `SeedsRead` in a file, empty without one. Raises UserError for a damaged file."""
     return united([read_json(path, SeedsRead)] if path.is_file() else [])

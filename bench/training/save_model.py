@@ -40,12 +40,12 @@ def save_full(job: CellJob, classifier: Classifier, folder: Path) -> None:
     )
     assert not unexpected, f"trained weights that the model does not have: {unexpected}"
     labels = list(job.spec_json["labels"])
-    model.config.id2label = dict(enumerate(labels))  # type: ignore[union-attr]
-    model.config.label2id = {name: i for i, name in enumerate(labels)}  # type: ignore[union-attr]
+    model.config.id2label = dict(enumerate(labels))
+    model.config.label2id = {name: i for i, name in enumerate(labels)}
     pairs = job.spec_json.get("pairs", False)
-    model.config.inputs = ["text", "text_pair"] if pairs else ["text"]  # type: ignore[union-attr]  # for bench predict
-    model.config.problem_type = "single_label_classification"  # type: ignore[union-attr]  # not that of the encoder
-    model.save_pretrained(folder)  # type: ignore[operator]
+    model.config.inputs = ["text", "text_pair"] if pairs else ["text"]  # for bench predict
+    model.config.problem_type = "single_label_classification"  # not that of the encoder
+    model.save_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(job.checkpoint.path, local_files_only=True, trust_remote_code=False)
     tokenizer.model_max_length = job.spec.settings["max_length"]  # predictions truncate texts as training did
     if one_token_type(model):

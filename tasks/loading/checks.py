@@ -28,9 +28,9 @@ def checked_rows(
     table: Table,
     columns: Columns,
     known: Sequence[str],
-    clean_label: str | None = None,
-    own: str = "",
-    others: str = "",
+    clean_label: str | None,
+    own: str,
+    others: str,
 ) -> Rows:
     """The n rows of a table; class i is `known[i]`. `own` is the role of rows of the user, for hints on options.
 

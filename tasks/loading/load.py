@@ -16,7 +16,7 @@ from tasks.loading.division import TestSize, division, untested, without_texts
 from tasks.loading.generations import divided
 from tasks.loading.read_roles import Reader
 from tasks.loading.row_findings import absent_classes, data_findings
-from tasks.reading import USUAL, Readings, option_name, reading_of, spelling_option, typed_names
+from tasks.reading import Readings, option_name, reading_of, spelling_option, typed_names
 from tasks.roles import FILES, MINIMUM_PER_CLASS, MINIMUM_REAL, Role
 from tasks.rows import Rows
 from tasks.sources.table import Table
@@ -34,9 +34,9 @@ def load_task(
     options: Mapping[str, object],
     test_size: TestSize,
     places: Mapping[Role, str | Table],
-    readings: Readings = USUAL,
-    folds: int | None = None,
-    title: str | None = None,
+    readings: Readings,
+    folds: int | None,
+    title: str | None,
 ) -> TaskData:
     """Load a task; the arguments are those of `tasks.load`. Raises `DataError`."""
     if (spec := load_spec(name)).process is not None:
@@ -51,8 +51,7 @@ def load_task(
     drop_copies = reading_of(readings, "").drop_copies
     drawn_from = rows.get("test", rows.get("held", rows["real"]))
     held, pool, folds = division(reader, rows, test_size, folds, drop_copies)
-    default_test = min(spec.sizes.test, len(held))
-    size = default_test if test_size == "default" else test_size
+    size = min(spec.sizes.test, len(held)) if test_size == "default" else test_size
     generated, pool = untested(reader, rows["generated"], held, pool, folds, drop_copies)
     generations = divided(generated, list(reader.generations), spec, prefix, notes)
     data = TaskData(
@@ -68,7 +67,6 @@ def load_task(
         about=(reader.block.about or "") if not places else "",
         stand_in=reader.block.stand_in and not {"real", "test"} <= set(places),
         default_real=_default_real(reader, len(pool), folds),
-        default_test=default_test,
         error_prefix=prefix,
         origins=reader.origins,
         columns=reader.columns,
@@ -79,7 +77,7 @@ def load_task(
     return replace(data, findings=(*reader.findings, *data_findings(data, drawn_from)))
 
 
-def load_to_train(name: str | Path, places: Mapping[Role, str | Table], readings: Readings = USUAL) -> TaskData:
+def load_to_train(name: str | Path, places: Mapping[Role, str | Table], readings: Readings) -> TaskData:
     """The user's own generated and real rows with no test set, for a training that nothing is measured of.
 
     All real rows are the small real set. `test` holds them too, since a task has a test; it measures nothing, and a
@@ -103,7 +101,6 @@ def load_to_train(name: str | Path, places: Mapping[Role, str | Table], readings
         about="",
         stand_in=False,
         default_real=len(real),
-        default_test=len(real),
         error_prefix=reader.error_prefix,
         origins=reader.origins,
         columns=reader.columns,

@@ -120,7 +120,7 @@ def _prepared(path: str, name: str, config: str | None, **options: Any) -> Datas
 def _rows(builder: DatasetBuilder, name: str, wanted: str | None, split: str) -> tuple[Dataset, str]:
     """The rows and the name of a split."""
     chosen = chosen_split(list(builder.info.splits or {}), name, wanted, split)
-    return builder.as_dataset(split=chosen), chosen  # type: ignore[return-value]
+    return builder.as_dataset(split=chosen), chosen
 
 
 def _content(files: list[str]) -> str:

@@ -67,7 +67,7 @@ def is_large(path: Path) -> bool:
     return value_bytes(file) > BUDGET or written_out(file, path, BUDGET) > BUDGET
 
 
-def read_thinned(path: Path, most_values: int, whole: bool = False) -> tuple[pa.Schema, Thinned[tuple[Any, ...]]]:
+def read_thinned(path: Path, most_values: int, whole: bool) -> tuple[pa.Schema, Thinned[tuple[Any, ...]]]:
     """The schema and a sample of the rows of a file of any size; with `whole`, all rows, a part at a time.
 
     Raises as `read_whole`, and `DataError` of `cells` and of `Thinned`.

@@ -91,9 +91,10 @@ def trials(config: type[MethodConfig], entry: Field[Any]) -> Iterator[Any]:
 
 
 def variants(name: str) -> list[Variant]:
-    """The defaults, every field moved alone, and what is listed in TOGETHER."""
+    """The defaults, every field moved from its default alone, and what is listed in TOGETHER."""
     config = REGISTRY[name].Config
-    moved = [{entry.name: value} for entry in own_fields(config) for value in trials(config, entry)]
+    values = ((entry, value) for entry in own_fields(config) for value in trials(config, entry))
+    moved = [{entry.name: value} for entry, value in values if value != entry.default]
     return [Variant(name, settings) for settings in [{}, *moved, *TOGETHER.get(name, [])]]
 
 

@@ -115,7 +115,7 @@ def test_methods_are_the_same_objects_after_a_transplant() -> None:
     assert discover()["gce"] is before
 
 
-def test_tests_are_those_that_name_the_module_or_its_methods(request: pytest.FixtureRequest) -> None:
+def test_tests_are_those_that_name_the_module_or_its_methods() -> None:
     def item(file: str, name: str) -> Any:
         return SimpleNamespace(path=command.ROOT / "tests" / file, nodeid=f"tests/{file}::{name}")
 

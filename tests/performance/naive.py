@@ -109,7 +109,7 @@ def trainer_of(job: Job, tokenizer: Any, others: list[Any], ends: list[float]) -
 
     cuda = device() == "cuda"
 
-    class Clock(TrainerCallback):  # type: ignore[misc]
+    class Clock(TrainerCallback):
         def on_step_end(self, *_: Any, **__: Any) -> None:
             if cuda:
                 torch.cuda.synchronize()
@@ -142,7 +142,7 @@ def weighting(others: list[Any]) -> Any:
     import torch
     from transformers import Trainer
 
-    class Weighting(Trainer):  # type: ignore[misc]
+    class Weighting(Trainer):
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:

@@ -40,7 +40,7 @@ def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_trainer_process_prints_its_seconds(tmp_path: Path, encoder: Path) -> None:
+def test_a_trainer_process_prints_its_seconds(encoder: Path) -> None:
     job = naive.Job(
         "imp", 16, str(encoder), ["a good day", "a bad day"] * 8, [1, 0] * 8, ["so so"], [1], 2, batch_size=4
     )

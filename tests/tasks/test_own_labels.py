@@ -95,7 +95,7 @@ def test_labels_are_left_out_by_their_new_names(tmp_path: Path) -> None:
     assert (data.spec.labels, len(data.pool)) == (("bad", "good"), 60)
 
 
-def test_a_class_that_the_task_fixes_cannot_be_left_out(tmp_path: Path) -> None:
+def test_a_class_that_the_task_fixes_cannot_be_left_out() -> None:
     place: Any = {"generated": table_of(renamed(GENERATED, good="positive", bad="negative"), "generated")}
     with pytest.raises(
         DataError, match=r"--drop-labels: 'positive' is a class of task twitter, which fixes its classes"
@@ -161,7 +161,7 @@ def test_rows_beside_those_of_a_named_task(roles: list[Role], hint: str) -> None
         load("twitter", places=dict.fromkeys(roles, rows))
 
 
-def test_a_label_of_many_digits_is_no_position(tmp_path: Path) -> None:
+def test_a_label_of_many_digits_is_no_position() -> None:
     rows: Any = table_of([{**GENERATED[0], "label": "1" * 5000}], "generated")
     with pytest.raises(
         DataError, match=r"row 1: label '1{59}\.\.\. is not one of negative, positive; --generated-labels"

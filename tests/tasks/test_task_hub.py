@@ -202,7 +202,7 @@ def test_the_commit_that_the_hub_gives_is_read_and_recorded(tmp_path):
     assert done.stderr == ""
 
 
-def test_a_place_that_is_nowhere_says_that_it_was_no_file_either(tmp_path):
+def test_a_place_that_is_nowhere_says_that_it_was_no_file_either():
     with pytest.raises(
         DataError, match=r"^mine/reel: no such file or folder, and as a data set of the hub: mine/reel: not in"
     ):

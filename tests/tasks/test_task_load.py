@@ -51,14 +51,13 @@ def test_sizes(data):
     stand_in = (data.spec.name, data.source) == ("news", "bundled")
     assert data.stand_in == stand_in
     assert data.default_real == (100 if stand_in else 300)
-    assert len(data.test) == data.default_test
     if stand_in:
         assert (len(data.test), len(data.pool)) == (400, 200)
     elif data.source == "bundled":
         published = data.spec.sources["bundled"].rows
         counts = {"generated": data.generated, "real": data.pool, "test": data.test, "validation": data.validation}
         assert {role: len(rows) for role, rows in counts.items()} == published, "nothing is cut or dropped"
-    assert data.default_test <= data.spec.sizes.test
+    assert len(data.test) <= data.spec.sizes.test
     assert data.generated_subset(None) is data.generated
     assert data.generated_subset(10**6) is data.generated
 
@@ -105,7 +104,7 @@ def test_test_size_changes_the_test_only(task_folder):
         data = load(task_folder / "made.yaml", source="local", data_dir=task_folder, test_size=size)
         assert len(data.test) == expected
         assert set(data.test.ids.tolist()) <= set(whole.test.ids.tolist())
-        assert (data.pool.content_hash(), data.default_test) == (whole.pool.content_hash(), 8)
+        assert data.pool.content_hash() == whole.pool.content_hash()
     with pytest.raises(DataError, match=r"a test of 1 row is too small.*least: 2"):
         load(task_folder / "made.yaml", source="local", data_dir=task_folder, test_size=1)
 
@@ -128,7 +127,7 @@ def test_split_of_one_file(task_folder):
     sources = {"local": {"generated": "generated.jsonl", "real": "real.jsonl", "split": {"test": 10}}}
     write_task(task_folder, sources=sources)
     data = load(task_folder / "made.yaml", source="local", data_dir=task_folder)
-    assert (len(data.test), len(data.pool), data.default_test) == (8, 20, 8)
+    assert (len(data.test), len(data.pool)) == (8, 20)
     assert np.bincount(data.pool.labels).tolist() == [8, 12]
     assert set(data.test.ids.tolist()).isdisjoint(data.pool.ids.tolist())
     write_task(task_folder, sources={"local": sources["local"] | {"split": {"test": 30}}})

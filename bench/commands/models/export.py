@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from rich.filesize import decimal
+
 from bench.commands.models.model_card import card
 from bench.commands.models.onnx_file import NAME, require_packages, write_onnx
 from bench.commands.reports.weights import section_of
@@ -48,7 +50,7 @@ def export(root: Path, name: str, target: Path, licence: str | None, *, onnx: bo
         write_text(part / "README.md", card(spec, cell, section, licence))
         check(part, pairs=spec["pairs"])
         worst = write_onnx(part, pairs=spec["pairs"]) if onnx else None
-    yield f"{title(spec)}: {target} ({sum(path.stat().st_size for path in target.iterdir()) / 2**20:.1f} MB)"
+    yield f"{title(spec)}: {target} ({decimal(sum(path.stat().st_size for path in target.iterdir()))})"
     yield f'use: pipeline("text-classification", "{target}", truncation=True)'
     if worst is not None:
         yield f"ONNX: {target / NAME}; its logits agree with those of the model to {worst:.0e}"

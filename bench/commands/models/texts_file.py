@@ -78,7 +78,7 @@ def readable(file: Path) -> Table:
         raise
 
 
-def texts_in(table: Table, reading: Reading = AS_USUAL) -> Texts:
+def texts_in(table: Table, reading: Reading) -> Texts:
     """The texts of a table."""
     if len(set(reading.columns.values())) < len(reading.columns):
         raise UserError("--text, --text-pair and --label take a column each")

@@ -9,6 +9,7 @@ from statistics import median
 
 from bench.errors import UserError
 from bench.leaderboard import Rules
+from bench.leaderboard.formats.prose import markdown_row
 from bench.stats.calibration import FAMILY, MAX_T, Design, Rates, rates
 from bench.stats.crossed import Comparison
 from bench.store.files import write_text
@@ -49,7 +50,7 @@ def calibrate(reports: Path, say: Callable[[str], None], *, full: bool = False, 
     """Simulate, print and write `calibration.md`. Raises UserError if a store gives no variances."""
     designs = [Design(seeds, examples, sd) for sd in SDS[full] for seeds in SEEDS[full] for examples in EXAMPLES[full]]
     estimated = estimate(store) if store else []
-    lines = ["| " + " | ".join(HEAD) + " |", "| " + " | ".join("---:" for _ in HEAD[:-1]) + " | --- |"]
+    lines = [markdown_row(HEAD), "| " + " | ".join("---:" for _ in HEAD[:-1]) + " | --- |"]
     for line in lines:
         say(line)
     results = []
@@ -84,7 +85,7 @@ def row(design: Design, measured: Rates) -> str:
         f"{100 * measured.satterthwaite:.2f}",
         remark(measured),
     ]
-    return "| " + " | ".join(cells) + " |"
+    return markdown_row(cells)
 
 
 def per_cent(share: float, measured: Rates) -> str:

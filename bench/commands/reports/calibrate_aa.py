@@ -18,6 +18,7 @@ from bench.arrays import FloatArray
 from bench.errors import UserError
 from bench.leaderboard.build import build
 from bench.leaderboard.compare.baseline import stacked
+from bench.leaderboard.formats.prose import markdown_row
 from bench.leaderboard.results import Row, Section
 from bench.leaderboard.rules import USUAL
 from bench.stats.crossed import components, half_width
@@ -54,11 +55,11 @@ def calibrate_aa(store: Path, reports: Path, say: Callable[[str], None]) -> Path
     units = [unit for section in table.sections for unit in of_section(section)]
     if not units:
         raise UserError(f"{store} has no method with {2 * FEWEST} or more seeds; `bench run --seeds 20` trains them")
-    lines = ["| " + " | ".join(HEAD) + " |", "| --- | ---: | ---: | ---: | ---: |"]
+    lines = [markdown_row(HEAD), "| --- | ---: | ---: | ---: | ---: |"]
     for kind in sorted({(unit.real, unit.k) for unit in units}):
         alike = [unit for unit in units if (unit.real, unit.k) == kind]
         shares = [mean_and_error([getattr(unit, name) for unit in alike]) for name in ("rejected", "verdict")]
-        lines.append("| " + " | ".join([DATA[kind[0]], str(kind[1]), str(len(alike)), *shares]) + " |")
+        lines.append(markdown_row([DATA[kind[0]], str(kind[1]), str(len(alike)), *shares]))
     for line in lines:
         say(line)
     path = reports / "calibration-aa.md"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from bench.leaderboard.formats.prose import markdown_row
 from bench.stats.simulation.across import FIRST_STEP, Tasks, mean_gain_misses
 from bench.stats.simulation.grids import World
 from bench.stats.simulation.rates import Line, Rates, count_rates, margin_rates
@@ -174,7 +175,7 @@ def across(grids: int) -> Iterator[str]:
         first, misses = tasks.worlds[0], mean_gain_misses(tasks, grids)
         rates = Rates(dict(zip(("plain", "corrected"), misses, strict=True)), grids)
         cells = [tasks.what, str(len(tasks.worlds)), str(first.seeds), f"{first.examples:,}", *spelt(rates, 2)]
-        yield "| " + " | ".join([*cells, "TOO MANY" if above_limit(rates) else ""]) + " |"
+        yield markdown_row([*cells, "TOO MANY" if above_limit(rates) else ""])
 
 
 def grids_of(line: Line, grids: int) -> int:
@@ -186,7 +187,7 @@ def grids_of(line: Line, grids: int) -> int:
 def head(place: int) -> tuple[str, str]:
     """The first two lines of a table."""
     columns = HEADS[place]
-    return "| " + " | ".join(columns) + " |", "| --- " + "| ---: " * (len(columns) - 2) + "| --- |"
+    return markdown_row(columns), "| --- " + "| ---: " * (len(columns) - 2) + "| --- |"
 
 
 def counts_row(line: Line, rates: Rates, unlimited: Sequence[str] = ()) -> str:
@@ -195,7 +196,7 @@ def counts_row(line: Line, rates: Rates, unlimited: Sequence[str] = ()) -> str:
     cells = [line.what, str(world.methods), str(world.seeds), f"{world.examples:,}", f"{100 * world.sd:g}"]
     cells.append(f"{rates.grids:,}")
     warning = "TOO MANY" if above_limit(rates, unlimited) else ""
-    return "| " + " | ".join([*cells, *spelt(rates, 1), warning]) + " |"
+    return markdown_row([*cells, *spelt(rates, 1), warning])
 
 
 def spelt(rates: Rates, digits: int) -> list[str]:

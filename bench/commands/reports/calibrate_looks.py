@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bench.leaderboard.formats.prose import markdown_row
 from bench.stats.calibration import Design
 from bench.stats.calibration_looks import COMPARED, DIFFER, LookRates, look_rates
 from bench.stats.looks import planned_looks
@@ -43,7 +44,7 @@ INTRODUCTION = (
 
 def calibrate_looks(reports: Path, say: Callable[[str], None], *, full: bool = False) -> Path:
     """Simulate, print and write `calibration-looks.md`."""
-    lines = ["| " + " | ".join(HEAD) + " |", "| " + " | ".join("---:" for _ in HEAD[:-1]) + " | --- |"]
+    lines = [markdown_row(HEAD), "| " + " | ".join("---:" for _ in HEAD[:-1]) + " | --- |"]
     for line in lines:
         say(line)
     results = []
@@ -75,7 +76,7 @@ def table_row(design: Design, measured: LookRates) -> str:
         " / ".join(f"{100 * measured.saved[size]:.0f}" for size in sizes),
         "TOO MANY" if any(too_many(measured, share) for share in families[1:]) else "",
     ]
-    return "| " + " | ".join(cells) + " |"
+    return markdown_row(cells)
 
 
 def too_many(measured: LookRates, share: float) -> bool:

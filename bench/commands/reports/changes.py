@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.leaderboard.columns import NOTHING, percent, signed
-from bench.leaderboard.formats.prose import escape
+from bench.leaderboard.formats.prose import escape, markdown_row
 from bench.leaderboard.formats.to_json import NAMES
 from bench.store.files import read_json
 from bench.store.manifest import ENCODERS, GIVEN, table_in_words, with_one_name
@@ -136,8 +136,8 @@ def changes_of(
     changed = [label for label in both if differs(old[label], new[label])]
     if changed:
         head = ("method", "seeds", "accuracy", "difference", "verdict")
-        table = ["| " + " | ".join(head) + " |", "| --- | ---: | ---: | ---: | --- |"]
-        table += ["| " + " | ".join(map(escape, line(label, old[label], new[label]))) + " |" for label in changed]
+        table = [markdown_row(head), "| --- | ---: | ---: | ---: | --- |"]
+        table += [markdown_row(map(escape, line(label, old[label], new[label]))) for label in changed]
         yield "\n".join(table)
     yield f"{plural(len(both) - len(changed), 'method')} without a change."
 

@@ -70,7 +70,7 @@ def task_names(manifest: dict[str, Any]) -> list[str]:
     return sorted({name for section in manifest["sections"] for name in names_of_task(section)})
 
 
-def section_lines(section: Section, a: str, rules: Rules, margin: float | None = None) -> Iterator[str]:
+def section_lines(section: Section, a: str, rules: Rules, margin: float | None) -> Iterator[str]:
     """The comparison on one section."""
     base = next(row for row in section.rows if row.is_baseline)
     row = next(row for row in section.rows if row.label == a)

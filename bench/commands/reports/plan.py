@@ -16,7 +16,7 @@ from bench.errors import UserError
 from bench.execution.engines import Engine
 from bench.execution.grid import Options, planned, require_usable
 from bench.leaderboard.build import differing_axes
-from bench.leaderboard.formats.prose import escape
+from bench.leaderboard.formats.prose import escape, markdown_row
 from bench.leaderboard.rules import Family, Rules, require_baseline
 from bench.planning import estimate
 from bench.planning.costs import measure
@@ -27,7 +27,7 @@ from bench.stats.needed import MOST_EXAMPLES
 from bench.stats.power import Effects
 from bench.stats.verdict import exact_points
 from bench.store.files import write_bytes, write_text
-from tasks.errors import plural
+from tasks.errors import join_names, plural
 
 SUPPOSED_SD = 0.025  # of a difference between seeds, where neither --seed-sd nor --from says it
 SEEDS = (2, 3, 5, 7, 10, 15, 20, 30)  # of the table
@@ -184,15 +184,9 @@ def grouped(prospects: Sequence[Prospect]) -> list[Prospect]:
     for one in prospects:
         groups.setdefault((one.rows, one.question, one.source), []).append(one)
     return [
-        replace(group[0], title=listed([one.title for one in group]), cells=sum(one.cells for one in group))
+        replace(group[0], title=join_names((one.title for one in group), TITLES), cells=sum(one.cells for one in group))
         for group in groups.values()
     ]
-
-
-def listed(titles: Sequence[str]) -> str:
-    """Titles in a row, at most `TITLES` of them."""
-    more = f" and {len(titles) - TITLES} more" if len(titles) > TITLES else ""
-    return ", ".join(titles[:TITLES]) + more
 
 
 def power_blocks(prospects: Sequence[Prospect], wishes: Wishes, kept: Expense, rules: Rules) -> list[str]:
@@ -224,7 +218,7 @@ def power_blocks(prospects: Sequence[Prospect], wishes: Wishes, kept: Expense, r
     for number in numbers:
         powers = [f"{100 * one.question.at(number, one.rows):.0f}" for one in prospects]
         table.append([str(number), *powers, f"{round(number * per_seed):,}"])
-    return [*blocks, "\n".join("| " + " | ".join(line) + " |" for line in table)]
+    return [*blocks, "\n".join(markdown_row(line) for line in table)]
 
 
 def needed_rows(seeds: int, enough: str) -> str:

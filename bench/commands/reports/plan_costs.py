@@ -6,10 +6,13 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
+from rich.filesize import decimal
+
 from bench.execution.dry_run import TABLES, trainings
 from bench.execution.grid import Options
 from bench.execution.prepare import current_state, done_again, make_queue, unfinished
 from bench.jobs import Job
+from bench.leaderboard.formats.prose import markdown_row
 from bench.planning.costs import Cost, Measured, costs
 from bench.planning.estimate import spell, trained_cells
 from bench.planning.order import Rank, ranks
@@ -61,6 +64,7 @@ def cost_lines(spent: Expense, workers: int) -> list[str]:
     tables = Counter(TABLES[job.kind] for job in jobs if job.kind in TABLES)
     to_make = ", ".join(plural(count, noun) for noun, count in sorted(tables.items())) or "nothing"
     rows = sum(cost.rows for cost in spent.costs.values())
+    disk = decimal(round(sum(cost.size for cost in spent.costs.values())))
     hours = sum(spent.seconds.values()) / 3600
     length, chain = critical_path(jobs, spent.seconds)
     cells = trained_cells(jobs)
@@ -68,7 +72,7 @@ def cost_lines(spent: Expense, workers: int) -> list[str]:
     parts = (
         f"{plural(len(plan.cells), 'cell')}, {done:,} of them done; {trainings(jobs, plan)}; to precompute: {to_make}.",
         f"Rows passed: {rows:,.0f} (a backward pass counts as two forward ones). Disk: "
-        f"{size_text(sum(cost.size for cost in spent.costs.values()))}. Time: {hours:,.2f} worker hours; a worker has "
+        f"{disk}. Time: {hours:,.2f} worker hours; a worker has "
         "one CPU core, or a GPU.",
         f"Times are {spent.measured.text}, and apply to {known:,} of {plural(len(cells), 'training')}; the rest is "
         "counted from parameters, tokens and updates, which may be wrong by a factor of 3."
@@ -87,19 +91,10 @@ def cost_lines(spent: Expense, workers: int) -> list[str]:
         "Simulated schedules, with jobs taken in the order of `run`. More workers than cores or GPUs of this machine "
         "stand for several machines like it; their traffic with the store is not simulated."
     )
-    return [*parts, simulated, "\n".join("| " + " | ".join(line) + " |" for line in table)]
+    return [*parts, simulated, "\n".join(markdown_row(line) for line in table)]
 
 
 def named(chain: list[Job]) -> list[str]:
     """The titles of the jobs of a chain; of a long one, the first and the last ones."""
     titles = [TABLES.get(job.kind, job.title) for job in chain]
     return titles if len(titles) <= CHAIN else [*titles[: CHAIN - 1], f"... {len(titles) - CHAIN} more", titles[-1]]
-
-
-def size_text(size: float) -> str:
-    """Bytes in words: `89 MB`."""
-    for unit in ("kB", "MB", "GB"):
-        size /= 1000
-        if size < 1000 or unit == "GB":
-            break
-    return f"{size:,.0f} {unit}" if size >= 10 else f"{size:.1f} {unit}"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from bench.errors import UserError
 from bench.leaderboard.build import build
 from bench.leaderboard.compare.baseline import mixture
-from bench.leaderboard.formats.prose import escape
+from bench.leaderboard.formats.prose import escape, markdown_row
 from bench.leaderboard.results import Row, Section
 from bench.leaderboard.rules import Rules, require_baseline
 from bench.seeds import ALL_SOURCES, SOURCES
@@ -209,7 +209,7 @@ def table(lines: Sequence[Line]) -> str:
         share = "" if math.isnan(line.share) else f"{100 * line.share:.0f}"
         gap = "" if line.difference is None else spelt_spread(line.difference)
         rows.append((escape(line.label), line.source, str(line.accuracy.n), spelt_spread(line.accuracy), share, gap))
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return "\n".join(markdown_row(row) for row in rows)
 
 
 def spelt_spread(value: Spread) -> str:

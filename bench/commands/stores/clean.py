@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.filesize import decimal
+
 from bench.errors import UserError
 from bench.remote.opened import bytes_there, forgot
 from bench.store.folders import State, state, state_word
@@ -24,7 +26,6 @@ from tasks.errors import plural
 
 SHARED = ".artefacts"  # the folder of precomputed tables
 KINDS = {"record": "hidden columns", "states": "frozen states", "encoder": "encoder check"}  # names that users read
-UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def clean(root: Path, *, failed: bool, remove: bool) -> Iterator[str]:
             refuse_if_used(root, everything)
         removable = [entry for entry in everything if entry.why]
         lines = [*totals(everything), *(line(entry, removed=remove) for entry in removable)]
-        space = spell(size(removable))
+        space = decimal(size(removable))
         for entry in removable if remove else ():
             shutil.rmtree(entry.path) if entry.path.is_dir() else entry.path.unlink(missing_ok=True)
             forgot(root, entry.path)
@@ -85,7 +86,7 @@ def require_store(root: Path) -> None:
 def line(entry: Entry, *, removed: bool) -> str:
     """The line on a removable entry."""
     verb = "removed" if removed else "removable"
-    return f"{verb}: {entry.path} ({KINDS.get(entry.kind, entry.kind)}, {entry.why}, {spell(size([entry]))})"
+    return f"{verb}: {entry.path} ({KINDS.get(entry.kind, entry.kind)}, {entry.why}, {decimal(size([entry]))})"
 
 
 def entries(root: Path, *, failed: bool) -> list[Entry]:
@@ -133,8 +134,8 @@ def totals(entries: list[Entry]) -> Iterator[str]:
     for entry in entries:
         groups.setdefault((entry.kind, entry.state), []).append(entry)
     for (kind, word), members in sorted(groups.items()):
-        yield f"{KINDS.get(kind, kind):16} {word:10} {len(members):6}  {spell(size(members)):>9}"
-    yield f"{'all':16} {'':10} {len(entries):6}  {spell(size(entries)):>9}"
+        yield f"{KINDS.get(kind, kind):16} {word:10} {len(members):6}  {decimal(size(members)):>9}"
+    yield f"{'all':16} {'':10} {len(entries):6}  {decimal(size(entries)):>9}"
 
 
 def size(entries: list[Entry]) -> int:
@@ -143,12 +144,3 @@ def size(entries: list[Entry]) -> int:
     stats = (path.lstat() for path in files if path.is_file())
     here = sum({(stat.st_dev, stat.st_ino): space_of(stat) for stat in stats}.values())
     return here + sum(entry.there for entry in entries)
-
-
-def spell(count: float) -> str:
-    """A number of bytes with its unit, such as 1.2 MB."""
-    for unit in UNITS[:-1]:
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} {UNITS[-1]}"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def compare_with_baseline(
-    rows: Sequence[Row], base: Row | None, test: Examples, rules: Rules, looks: Sequence[int] = ()
+    rows: Sequence[Row], base: Row | None, test: Examples, rules: Rules, looks: Sequence[int]
 ) -> list[Paired]:
     """One `Paired` per row. `looks`: the numbers of seeds at which verdicts are read, if that was planned.
 

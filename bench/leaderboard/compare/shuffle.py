@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from bench.leaderboard.results import Row
 
 
-def information_gains(
-    rows: Sequence[Row], test: Examples, rules: Rules, looks: Sequence[int] = ()
-) -> Mapping[str, Paired]:
+def information_gains(rows: Sequence[Row], test: Examples, rules: Rules, looks: Sequence[int]) -> Mapping[str, Paired]:
     """By label, the methods of which the section has the within-class shuffle; corrected over these comparisons."""
     pairs = [(row, shuffled) for row in rows if (shuffled := shuffle_of(row, rows)) is not None]
     matches = [one for row, shuffled in pairs for one in match([row], shuffled, test, rules, looks)]

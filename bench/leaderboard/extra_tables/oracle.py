@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.arrays import FloatArray
-from bench.leaderboard.columns import Column, mean_and_interval, number, percent
+from bench.leaderboard.columns import Column, mean_and_interval, number, numbers, percent
 from bench.leaderboard.extra_tables.extra_table import ExtraTable
 from bench.leaderboard.extra_tables.weights import of_cell, over_seeds
 from bench.leaderboard.read.row_weights import RowWeights, ess, rank_correlation
@@ -57,18 +57,11 @@ class OracleRow:
     ess_true: float = math.nan
 
 
-def nats(interval: Interval) -> str:
-    """`0.31 [0.25, 0.37]`."""
-    if math.isnan(interval.low):
-        return number(interval.mean, 3)
-    return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
-
-
 COLUMNS: tuple[Column[OracleRow], ...] = (
     Column("label", "method", lambda row: row.label, numeric=False),
     Column("oracle_accuracy", "accuracy", lambda row: percent(row.accuracy)),
     Column("oracle_regret", "lost to Bayes, points [95 %]", lambda row: mean_and_interval(row.regret)),
-    Column("oracle_divergence", "KL to P, nats [95 %]", lambda row: nats(row.divergence)),
+    Column("oracle_divergence", "KL to P, nats [95 %]", lambda row: numbers(row.divergence)),
     Column("oracle_rank", "ρ with P/Q", lambda row: number(row.rank, 2)),
     Column("oracle_error", "log error", lambda row: number(row.log_error, 2)),
     Column("oracle_joint", "ρ with joint ratio", lambda row: number(row.joint, 2)),

@@ -120,8 +120,8 @@ def along(axis: str, sections: Sequence[Section]) -> Iterator[Curve]:
 def key(section: Section, axis: str, without: set[str]) -> str:
     """A key that is equal for the sections of a curve along an axis; `without`: the stress in which they may differ."""
     stress = {name: entry for name, entry in section.spec.get("stress", {}).items() if name not in without}
-    roles = ("generated", "pool") if AXES[axis].role == "test" else ("generated", "pool", "test")
-    rows = [section.spec["hashes"].get(name) for name in roles]  # before stress, but for the test
+    same = ("generated", "pool", "cluster", *(() if AXES[axis].role == "test" else ("test",)))
+    rows = [section.spec["hashes"].get(name) for name in same]  # before stress, but for the test
     return repr([*(section.spec.get(name) for name in ALIKE), rows, sorted(stress.items())])
 
 

@@ -42,14 +42,14 @@ MANY = 3  # number of sections to draw from which several processes do: with few
 
 @dataclass(frozen=True)
 class Entry:
-    """A figure of each section: `draw(section, delta)` returns it, or None if there is nothing to show.
+    """A figure of each section: `draw(section)` returns it, or None if there is nothing to show.
 
     `finding(section)`: what it shows, in words.
     """
 
     key: str
     caption: str
-    draw: Callable[[Section, float], Figure | None]
+    draw: Callable[[Section], Figure | None]
     finding: Callable[[Section], str] = lambda section: ""
 
 
@@ -121,10 +121,10 @@ class Drawing:
 
     def add(self, section: Section) -> None:
         """Draw the next section of the report."""
-        place, key, slim = len(self.sections), key_of(section, self.rules.delta), lean(section)
+        place, key, slim = len(self.sections), key_of(section), lean(section)
         self.sections.append(slim)
         self.keys.append(key)
-        self.begin(key, of_section, slim, place, self.slugs[place], self.rules.delta)
+        self.begin(key, of_section, slim, place, self.slugs[place])
         if len(self.sections) == len(self.slugs):
             self.begin(key_of_all(self.keys, self.rules), overviews, self.sections, self.rules)
 
@@ -193,14 +193,12 @@ def overview_caption(sections: Sequence[Section]) -> str:
     return OVERVIEW.format(sections=some)
 
 
-def of_section(
-    section: Section, place: int, slug: str, delta: float, key: str = "", known: Files | None = None
-) -> list[FigureFiles]:
+def of_section(section: Section, place: int, slug: str, key: str = "", known: Files | None = None) -> list[FigureFiles]:
     """The figures of one section; `known` are those of an earlier report with the same key."""
     return [
         FigureFiles(place, f"{slug}-{entry.key}", entry.caption, *files, entry.finding(section), entry.key, key)
         for entry in FIGURES
-        if (files := drawn_or_known(entry.key, partial(entry.draw, section, delta), known)) is not None
+        if (files := drawn_or_known(entry.key, partial(entry.draw, section), known)) is not None
     ]
 
 

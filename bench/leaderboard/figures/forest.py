@@ -29,8 +29,9 @@ def differences(section: Section) -> list[tuple[Row, Comparison]]:
     return sorted(rows, key=lambda pair: pair[1].difference)
 
 
-def forest(axes: Axes, section: Section, delta: float, names: list[str]) -> None:
+def forest(axes: Axes, section: Section, names: list[str]) -> None:
     """Draw one panel. `names`: the methods of the y axis from the bottom, without labels; some may have no row."""
+    delta = section.rules.delta
     axes.axvspan(-100 * delta, 100 * delta, color=BAND, zorder=0)
     axes.axvline(0, color=AXIS, linewidth=1, zorder=1)
     low, high = limits_of(section)
@@ -91,14 +92,14 @@ def words(section: Section) -> set[str]:
     return {row.paired.verdict.word for row, _ in differences(section) if row.paired}
 
 
-def gains(section: Section, delta: float) -> Figure | None:
+def gains(section: Section) -> Figure | None:
     """The section's forest plot; None if no method is compared with the baseline."""
     rows = differences(section)
     if not rows:
         return None
     plot, [[axes]] = figure(1.3 + 0.33 * len(rows))
     names = [row.label for row, _ in rows]
-    forest(axes, section, delta, names)
+    forest(axes, section, names)
     shown = marked(section, names)
     name_rows(axes, shown)
     what = f"difference of accuracy to {section.baseline}, {section.rules.kind_of_interval} intervals"
@@ -136,7 +137,7 @@ def all_gains(sections: Sequence[Section], rules: Rules) -> Figure | None:
         if place >= len(sections):
             axes.set_visible(False)
             continue
-        forest(axes, sections[place], rules.delta, names)
+        forest(axes, sections[place], names)
         axes.set_xlabel("points")
         details = ", ".join([sections[place].spec["source"], *sections[place].axes])
         axes.set_title(f"{short(sections[place].spec['task_ref'], 24)}\n{short(details, 32)}", fontsize=10)

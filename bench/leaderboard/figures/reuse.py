@@ -96,10 +96,9 @@ def index_of(figures: Iterable[Figure], contents: Mapping[Path, bytes], folder: 
     return {folder / INDEX: json_text({"figures": entries}).encode()}
 
 
-def key_of(section: Section, delta: float) -> str:
+def key_of(section: Section) -> str:
     """The key of a section's figures: a digest of all that they read."""
     state = xxhash.xxh3_128(made_by())
-    feed(state, delta)
     for entry in fields(section):
         if entry.name != "root":
             feed(state, getattr(section, entry.name))

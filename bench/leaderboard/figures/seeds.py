@@ -20,7 +20,7 @@ OTHER = "#8A8A8A"  # the colour of more
 MOST = 16  # methods in a heat map; more would not be readable
 
 
-def dots(section: Section, delta: float) -> Figure | None:
+def dots(section: Section) -> Figure | None:
     """Accuracy per method, with a line per seed: where lines are parallel, all seeds show the same difference."""
     import seaborn as sns
 
@@ -56,7 +56,7 @@ def dots(section: Section, delta: float) -> Figure | None:
     return plot
 
 
-def heat(section: Section, delta: float) -> Figure | None:
+def heat(section: Section) -> Figure | None:
     """Heat map of differences of accuracy, row minus column, with the verdict of each pair."""
     pairs = section.pairs
     if pairs is None:

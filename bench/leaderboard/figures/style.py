@@ -76,7 +76,7 @@ def styled() -> Iterator[None]:
     import matplotlib as mpl
     import seaborn as sns
 
-    with mpl.rc_context(), warnings.catch_warnings():  # type: ignore[arg-type]  # a dict of its many names
+    with mpl.rc_context(), warnings.catch_warnings():
         # Letters that the font lacks, such as Chinese ones, are boxes; the tables have them.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         sns.set_theme(style="whitegrid", rc=RC)

@@ -70,7 +70,7 @@ def draw(axes: Axes, curve: dict[str, FloatArray], name: str, colour: str, *, ba
         axes.fill_between(x, y.min(axis=0), y.max(axis=0), color=colour, alpha=0.25, linewidth=0)
 
 
-def curves(section: Section, delta: float) -> Figure | None:
+def curves(section: Section) -> Figure | None:
     """Loss and, below it, effective sample size of each method; other panels show the baseline in grey."""
     known = ((row.label, curve) for row in section.rows if row.cells and (curve := curves_of(row)))
     by_label = dict(itertools.islice(known, MOST))

@@ -33,7 +33,7 @@ def varying(section: Section) -> dict[str, dict[int, RowWeights]]:
     return {label: seeds for label, seeds in varied.items() if seeds}
 
 
-def lens(section: Section, delta: float) -> Figure | None:
+def lens(section: Section) -> Figure | None:
     """Mean weight of the rows in each tenth of a probability's range, divided by the method's mean weight."""
     import seaborn as sns
 
@@ -73,7 +73,7 @@ def curve(axes: Axes, pairs: list[tuple[FloatArray, FloatArray]], label: str, co
     axes.plot((at + 0.5) / BINS, total[at] / count[at], "o-", color=colour, markersize=4, label=label)
 
 
-def agreements(section: Section, delta: float) -> Figure | None:
+def agreements(section: Section) -> Figure | None:
     """Heat map of the rank correlation between the weights of two methods, mean over seeds."""
     methods = dict(list(varying(section).items())[:MOST])
     if len(methods) < 2:

@@ -11,7 +11,7 @@ from bench.leaderboard.fold_seeds import more_seeds, unequal_folds
 from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.results import Advice, Against, Helps, Section
 from bench.stats.needed import Needed
-from tasks.errors import plural
+from tasks.errors import join_names, plural
 from tasks.roles import FILES
 
 FULL = "full"  # the preset that trains every layer
@@ -231,8 +231,7 @@ def worth(one: Against) -> str:
 
 def some(labels: Sequence[str]) -> str:
     """The first labels, and how many more there are."""
-    shown = ", ".join(map(escape, labels[:NAMED]))
-    return shown if len(labels) <= NAMED else f"{shown} and {len(labels) - NAMED} more"
+    return join_names(map(escape, labels), NAMED)
 
 
 def answer_json(section: Section) -> dict[str, Any]:

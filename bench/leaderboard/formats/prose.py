@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bench.leaderboard.columns import number, percent
@@ -25,6 +25,11 @@ SPECIAL = re.compile(r"[\\`*|]|<(?=[A-Za-z/!?])|(?<=\])\(|(?<!\w)_|_(?!\w)|~(?=~
 def escape(text: Any) -> str:
     """Text on one line that Markdown shows as it is, also inside a table."""
     return SPECIAL.sub(r"\\\g<0>", " ".join(str(text).split()))
+
+
+def markdown_row(cells: Iterable[str]) -> str:
+    """A row of a Markdown table; its cells are escaped already."""
+    return "| " + " | ".join(cells) + " |"
 
 
 def opening(report: Report) -> Iterator[str]:

@@ -21,6 +21,7 @@ from bench.leaderboard.formats.prose import (
     footer,
     heading,
     limits,
+    markdown_row,
     notes,
     opening,
     tuned,
@@ -81,4 +82,4 @@ def grid(columns: Sequence[Column[T]], rows: Sequence[T]) -> str:
     lines = [[escape(column.title) for column in columns]]
     lines.append(["---:" if column.numeric else "---" for column in columns])
     lines += [[escape(column.render(row)) for column in columns] for row in rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join(markdown_row(line) for line in lines)

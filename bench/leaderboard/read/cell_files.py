@@ -43,7 +43,7 @@ def read_cost(folder: Path, contents: Contents = NONE_READ) -> Cost:
     return Cost(rows, number(timing.get("seconds")))
 
 
-def read_environment(folder: Path, contents: Contents = NONE_READ) -> dict[str, Any]:
+def read_environment(folder: Path, contents: Contents) -> dict[str, Any]:
     """The versions and the device in `env.json`; empty without this file."""
     try:
         return read_json(folder / VERSIONS, Environment, contents.get(VERSIONS))

@@ -24,12 +24,12 @@ class Tasks:
     worlds: tuple[World, ...]
 
 
-def mean_gain_misses(tasks: Tasks, grids: int, seed: int = 0) -> tuple[float, float]:
+def mean_gain_misses(tasks: Tasks, grids: int) -> tuple[float, float]:
     """Shares of grids whose 95 % interval of the mean difference misses 0: plain, and at the first step of Holm.
 
-    The same seed gives the same numbers.
+    Each call gives the same numbers.
     """
-    rng = np.random.default_rng([seed, *tasks.what.encode()])
+    rng = np.random.default_rng([0, *tasks.what.encode()])
     drawn = [task_terms(rng, world, grids) for world in tasks.worlds]
     difference, by_seed, by_example, floor = (np.stack([one[k] for one in drawn], axis=-1) for k in range(4))
     mean = Strata(

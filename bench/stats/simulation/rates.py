@@ -71,19 +71,19 @@ class Rates(NamedTuple):
         return math.sqrt(share * (1 - share) / self.grids)
 
 
-def count_rates(line: Line, grids: int, seed: int = 0) -> Rates:
-    """The rates of `Found`; the same seed gives the same numbers."""
-    return rates_of([found(scores) for scores in drawn(line, grids, seed)])
+def count_rates(line: Line, grids: int) -> Rates:
+    """The rates of `Found`; each call gives the same numbers."""
+    return rates_of([found(scores) for scores in drawn(line, grids)])
 
 
-def margin_rates(line: Line, grids: int, seed: int = 0) -> Rates:
+def margin_rates(line: Line, grids: int) -> Rates:
     """The rates of `FoundAtMargin`; the world of the line has `DELTA` as its `shift`."""
-    return rates_of([found_at_margin(scores) for scores in drawn(line, grids, seed)])
+    return rates_of([found_at_margin(scores) for scores in drawn(line, grids)])
 
 
-def drawn(line: Line, grids: int, seed: int) -> Iterator[FloatArray]:
+def drawn(line: Line, grids: int) -> Iterator[FloatArray]:
     """Scores (M, S, N) of grids, one after the other; clusters take the place of rows where they count."""
-    world, rng = line.world, np.random.default_rng([seed, *line.what.encode()])
+    world, rng = line.world, np.random.default_rng([0, *line.what.encode()])
     clusters = world.clusters if line.clustered else None
     for part in batches(rng, world, grids):
         for grid in part:

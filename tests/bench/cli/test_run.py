@@ -310,7 +310,7 @@ for command in {list(map(list, commands))}:
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("list", "methods"), ("list", "tasks")])
-def test_saying_hello_needs_no_torch(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_saying_hello_needs_no_torch(arguments: tuple[str, ...]) -> None:
     run = without(
         ["torch", "transformers", "datasets", "accelerate", "wandb", "pandas", "scipy", "numpy"], [arguments], ROOT
     )

@@ -127,7 +127,7 @@ def test_warnings_are_in_the_report(tmp_path: Path, tiny_encoder: Path, frames: 
 
 
 def test_validate_takes_the_options(
-    tmp_path: Path, tiny_encoder: Path, files: dict[str, str], capsys: pytest.CaptureFixture[str]
+    tiny_encoder: Path, files: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = [f"generated {i};Good" if i % 2 else f"generated {i};bad" for i in range(80)]
     Path(files["generated"]).write_text("\n".join(["answer;label", ";bad", *rows]), "utf-8")

@@ -122,7 +122,7 @@ def test_other_jobs_are_limited_by_heartbeats_alone() -> None:
     assert not worker(None, silent=1e9, busy=1e9).overdue(limits.Limits(cell_timeout=5)), "an idle worker"
 
 
-def test_time_in_which_the_run_was_stopped_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_in_which_the_run_was_stopped_does_not_count() -> None:
     own = worker(object.__new__(CellJob))
     own.checked -= 3600
     own.check()

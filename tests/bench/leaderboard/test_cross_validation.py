@@ -34,16 +34,17 @@ Run = Callable[..., Plan]
 ROWS = 50
 
 
-@pytest.fixture
-def plan(run_here: Run, tmp_path: Path) -> Plan:
+@pytest.fixture(scope="module")
+def plan(run_once: Run, tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """Two methods on the five folds of fifty real rows."""
+    folder = tmp_path_factory.mktemp("rows")
 
     def write(role: str, count: int) -> str:
         rows = [(f"{role} {('bad', 'good')[i % 2]} {i}", ("bad", "good")[i % 2]) for i in range(count)]
-        pd.DataFrame(rows, columns=["text", "label"]).to_csv(tmp_path / f"{role}.csv", index=False)
-        return str(tmp_path / f"{role}.csv")
+        pd.DataFrame(rows, columns=["text", "label"]).to_csv(folder / f"{role}.csv", index=False)
+        return str(folder / f"{role}.csv")
 
-    return run_here(methods="ce,real-only", seeds=5, generated=write("generated", 64), real=write("real", ROWS))
+    return run_once(methods="ce,real-only", seeds=5, generated=write("generated", 64), real=write("real", ROWS))
 
 
 def exact(cell: Cell, test: Examples) -> Cell:

@@ -70,7 +70,7 @@ def test_the_report_links_its_figures(store):
     assert set(links) <= names
 
 
-def test_two_sections_have_an_overview(store, tmp_path):
+def test_two_sections_have_an_overview(store):
     other = FakeStore(store.root, rows=50, task_ref="news[noise=0.2]", source="local")
     for label, skill in (("ce", 1.0), ("dimp", 3.0), ("only-here", 2.0)):
         other.method(label, skill=skill, missing=other.seeds)
@@ -189,7 +189,7 @@ def test_panels_with_the_same_limits_show_all_their_data():
         assert shared[0].get_ylim() == pytest.approx((-1.3, 5.3)), "as matplotlib does it"
 
 
-def test_histories(tmp_path, store):
+def test_histories(store):
     path = next(iter(store.section["methods"][0]["cells"].values()))
     result = training.history(store.root / path)
     assert result["loss"][1] == pytest.approx(0.7 * 0.97)
@@ -207,7 +207,7 @@ def test_titles_and_legends_lie_within_the_figure(tmp_path, title):
     (section,) = table_of(store).sections
     with styled():
         for entry in FIGURES[:3]:
-            plot = entry.draw(section, 0.01)
+            plot = entry.draw(section)
             render(plot)
             texts = [plot.axes[0].title, plot.axes[0]._left_title, *plot.legends]
             for box in (text.get_window_extent() for text in texts):
@@ -231,12 +231,12 @@ def test_a_very_wide_interval_is_cut(tmp_path):
     for label in ("dimp", "imp", "focal"):
         assert low <= 100 * rows[label].difference <= high
     with styled():
-        markers = [line.get_marker() for line in forest.gains(section, 0.01).axes[0].lines]
+        markers = [line.get_marker() for line in forest.gains(section).axes[0].lines]
     assert "<" in markers
     del store.section["methods"][-1]
     (section,) = table_of(store).sections
     with styled():
-        markers = [line.get_marker() for line in forest.gains(section, 0.01).axes[0].lines]
+        markers = [line.get_marker() for line in forest.gains(section).axes[0].lines]
     assert not {"<", ">"} & set(markers)
 
 
@@ -299,7 +299,7 @@ def test_nothing_is_cut_off(store):
     (section,) = table_of(store).sections
     with styled():
         for entry in FIGURES:
-            plot = entry.draw(section, 0.01)
+            plot = entry.draw(section)
             render(plot)
             for text in plot.findobj(Text):
                 if text.get_text() and text.get_visible() and text.axes is not None and text.axes.get_visible():

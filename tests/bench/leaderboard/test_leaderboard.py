@@ -317,7 +317,7 @@ def test_label_shares_are_shown_and_a_shift_between_generated_and_real_rows_is_a
     assert "label shares" not in report(store)[1]
 
 
-def test_each_source_has_its_own_section(store, tmp_path):
+def test_each_source_has_its_own_section(store):
     other = FakeStore(
         store.root, rows=30, source="local", stand_in=True, protocol="tuned(8)", task_ref="twitter[noise=0.2]"
     )

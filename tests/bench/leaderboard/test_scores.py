@@ -158,7 +158,7 @@ def test_an_unwritable_cache_only_costs_time(store):
     assert rows(store) == rows(store)
 
 
-def test_test_sets_keep_their_own_rows(store, tmp_path, read):
+def test_test_sets_keep_their_own_rows(store, read):
     other = FakeStore(store.root, rows=30, task="news", task_ref="news").method("focal")
     manifest = store.manifest(other)
     first = as_json(build(manifest, store.root))["rows"]

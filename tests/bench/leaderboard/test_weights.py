@@ -51,22 +51,13 @@ def test_ess_counts_rows() -> None:
 
 
 @pytest.fixture(scope="module")
-def grid(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
+def grid(run_once: Callable[..., Plan]) -> Plan:
     """A trained grid with wrong labels and duplicates, with its hidden columns."""
-    from bench.config.request import make_request
-    from bench.execution.worker import run_job
-    from bench.planning.planner import make_plan
-
-    request = make_request(
+    plan = run_once(
         methods="ce,dimp,quality-only,bootstrap,real-only,supergen-filter",
         tasks="twitter[noise=0.3,duplicates=0.5]",
-        seeds=1,
-        encoder=str(tiny_encoder),
-        preset="smoke",
         settings={"updates": 12},
     )
-    plan = make_plan(request, tmp_path_factory.mktemp("weights") / "runs")
-    assert all(run_job(job).state == "done" for job in plan.jobs.values())
     hidden_columns.save(plan.hidden, plan.root)
     return plan
 

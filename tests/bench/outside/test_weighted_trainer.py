@@ -278,7 +278,7 @@ def test_no_labels_and_no_resuming(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["train_dataset", "real_dataset"])
-def test_labels_that_the_model_does_not_have(name: str, labels: list[Any], message: str, tmp_path: Path) -> None:
+def test_labels_that_the_model_does_not_have(name: str, labels: list[Any], message: str) -> None:
     """They ended in an error of torch in the middle of a training."""
     rows = Dataset.from_dict({"input_ids": [[0]] * len(labels), "labels": labels})
     with pytest.raises(UserError, match=f"{name}.*{message}"):

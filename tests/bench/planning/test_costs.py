@@ -39,9 +39,7 @@ def test_an_entry_that_is_null_counts_as_absent() -> None:
     assert rows_passed({"train_rows": None, "score_rows": 7.0}) == 7
 
 
-def test_seconds_are_those_of_the_finished_cells(
-    run_here: Callable[..., Plan], tiny_encoder: Path, tmp_path: Path
-) -> None:
+def test_seconds_are_those_of_the_finished_cells(run_here: Callable[..., Plan], tiny_encoder: Path) -> None:
     """Each finished cell took 2 seconds per row passed: so will each planned one."""
     plan = run_here(methods="ce,focal")
     for job in plan.jobs.values():

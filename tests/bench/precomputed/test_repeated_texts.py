@@ -25,14 +25,15 @@ Run = Callable[..., Plan]
 WORDS = ("good", "bad", "a long day at work", "late again", "no coffee left", "rain and more rain")
 
 
-@pytest.fixture
-def plan(run_here: Run, tmp_path: Path) -> Plan:
+@pytest.fixture(scope="module")
+def plan(run_once: Run, tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """A grid on files of 24 generated rows with 12 texts, whose first is that of every third row."""
+    folder = tmp_path_factory.mktemp("rows")
     texts = [WORDS[0] if n % 3 == 0 else f"{WORDS[n % 6]} {n // 2}" for n in range(24)]
-    generated = file(tmp_path / "generated.jsonl", texts)
-    others = [file(tmp_path / f"{name}.jsonl", [f"{name} {n}" for n in range(20)]) for name in ("real", "test")]
+    generated = file(folder / "generated.jsonl", texts)
+    others = [file(folder / f"{name}.jsonl", [f"{name} {n}" for n in range(20)]) for name in ("real", "test")]
     files = {"generated": generated, "real": others[0], "test": others[1]}
-    return run_here(methods="ce,kmm,dsir", **files, settings={"generated_rows": None})
+    return run_once(methods="ce,kmm,dsir", **files, settings={"generated_rows": None})
 
 
 def file(path: Path, texts: list[str]) -> str:

@@ -13,7 +13,7 @@ from bench.leaderboard.formats import render
 from bench.stats.crossed import compare, correct
 from bench.stats.multiple import holm
 from bench.store.files import write_json
-from bench.store.looks import EXCESS, looks_file, record_look, seeds_read, with_looks
+from bench.store.looks import EXCESS, looks_file, looks_in, record_look, with_looks
 from bench.store.manifest import first_seeds, save
 from tests.bench.leaderboard.fake_store import FakeStore
 
@@ -26,7 +26,7 @@ def test_a_later_report_names_the_looks_before_it(tmp_path):
     three, ten = store_with(tmp_path, 3), store_with(tmp_path, 10)
     record_look(tmp_path, three.manifest())
     record_look(tmp_path, three.manifest())
-    assert seeds_read(tmp_path, three.section) == [3]
+    assert looks_in(looks_file(tmp_path, three.section))["seeds"] == [3]
     assert with_looks([tmp_path], three.manifest()) == three.manifest()
     (section,) = with_looks([tmp_path], ten.manifest())["sections"]
     assert section["notes"][0].startswith("unplanned looks: verdicts of this table were read before, with 3 seeds")
@@ -64,7 +64,7 @@ def test_a_look_without_a_plan_is_noted_where_a_later_plan_has_one(tmp_path, pla
         record_look(tmp_path, {"sections": [section]})
     (section,) = with_looks([tmp_path], ten.manifest())["sections"]
     assert "with 5 seeds" in section["notes"][0]
-    assert seeds_read(tmp_path, ten.section) == [5]
+    assert looks_in(looks_file(tmp_path, ten.section))["seeds"] == [5]
 
 
 def test_a_record_of_an_earlier_version_has_only_looks_of_the_plan(tmp_path):
@@ -80,7 +80,7 @@ def test_what_is_no_look(tmp_path):
     """One seed has no verdict on new seeds, and the seeds of a run that goes on are not chosen by what was seen."""
     record_look(tmp_path, store_with(tmp_path, 1).manifest())
     record_look(tmp_path, first_seeds(store_with(tmp_path, 5).manifest(), 3))
-    assert seeds_read(tmp_path, store_with(tmp_path, 5).section) == []
+    assert looks_in(looks_file(tmp_path, store_with(tmp_path, 5).section))["seeds"] == []
 
 
 def test_without_two_whole_methods_nothing_was_read(tmp_path):
@@ -91,10 +91,10 @@ def test_without_two_whole_methods_nothing_was_read(tmp_path):
     save(store.manifest(), root)
     command.report([root], tmp_path / "reports", USUAL, command="c", figures=False)
     command.report([root], tmp_path / "reports", USUAL, command="c", figures=False)
-    assert seeds_read(root, store.section) == []
+    assert looks_in(looks_file(root, store.section))["seeds"] == []
     store.method("gce")
     record_look(root, store.manifest())
-    assert seeds_read(root, store.section) == [5], "dimp and gce have a verdict"
+    assert looks_in(looks_file(root, store.section))["seeds"] == [5], "dimp and gce have a verdict"
 
 
 def test_the_report_of_a_store_is_a_look_and_stays_up_to_date(tmp_path):
@@ -112,7 +112,7 @@ def test_the_report_of_a_store_is_a_look_and_stays_up_to_date(tmp_path):
         in (reports / "leaderboard.md").read_text()
     )
     assert command.check([root], reports)[1]
-    assert seeds_read(root, five.section) == [3, 5]
+    assert looks_in(looks_file(root, five.section))["seeds"] == [3, 5]
 
 
 def test_a_damaged_record_is_one_line(tmp_path):

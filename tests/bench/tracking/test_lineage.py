@@ -170,9 +170,7 @@ def test_names_that_wandb_takes() -> None:
 
 
 @pytest.mark.slow
-def test_the_command(
-    bench: Command, server: Stub, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command(bench: Command, server: Stub, tmp_path: Path, tiny_encoder: Path) -> None:
     server.artifacts.folders["encoder:v0"] = tiny_encoder
     options = ["run", "--seeds", "1", "--methods", "ce", "--preset", "smoke", "--workers", "1", "--no-figures"]
     options += ["--save-models", "full", "--encoder", f"wandb:{ENTITY}/{PROJECT}/encoder:v0", "--log-artifacts=True"]

@@ -18,6 +18,7 @@ from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
 from methods import discover
 from methods.hooks import Budget
+from tests.bench.training.test_trainer import losses, weights
 
 Run = Callable[..., Plan]
 # So that loops turn in eight updates, and columns are those of the bundled rows.
@@ -37,16 +38,6 @@ def cells(plan: Plan) -> dict[str, CellJob]:
 def read(job: CellJob, name: str) -> dict[str, object]:
     """A JSON file of a cell."""
     return dict(json.loads((job.folder / name).read_text()))
-
-
-def losses(job: CellJob) -> list[float]:
-    """The training loss of each update of the model that is evaluated."""
-    return [json.loads(line)["loss"] for line in (job.folder / "history.jsonl").read_text().splitlines()]
-
-
-def weights(job: CellJob) -> pd.DataFrame:
-    """The effective weights of each visit."""
-    return pd.read_parquet(job.folder / "weights.parquet")
 
 
 @pytest.mark.slow

@@ -182,7 +182,7 @@ def test_checkers_are_the_references_trained_once(run_here: Run) -> None:
     assert set(cells(alone)) == {"dimp", "checker real-only"}
 
 
-def test_a_cell_does_not_depend_on_the_cells_before_it(run_here: Run, tmp_path: Path) -> None:
+def test_a_cell_does_not_depend_on_the_cells_before_it(run_here: Run) -> None:
     jobs = cells(run_here(methods="ce,dimp"))
     before = losses(jobs["ce"])
     from bench.execution.worker import run_job

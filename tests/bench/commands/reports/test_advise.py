@@ -4,7 +4,7 @@ import pytest
 
 from bench.leaderboard import write_report
 from bench.store.files import write_json
-from bench.store.looks import seeds_read, with_looks
+from bench.store.looks import looks_file, looks_in, with_looks
 from tests.bench.leaderboard.fake_store import FakeStore
 from tests.helpers.in_process import command as bench
 
@@ -83,7 +83,7 @@ def test_the_advice_is_a_look_at_the_tasks_that_it_shows(store, capsys):
     other = FakeStore(store.root, task="b", task_ref="b").method("ce").method("dimp")
     write_json(store.root / ".grids" / "b.json", other.manifest())
     bench(capsys, "advise", "--task", "b")
-    assert (seeds_read(store.root, store.section), seeds_read(store.root, other.section)) == ([], [3])
+    assert [looks_in(looks_file(store.root, one.section))["seeds"] for one in (store, other)] == [[], [3]]
     more = FakeStore(store.root, task="b", task_ref="b", seeds=(0, 1, 2, 3)).method("ce").method("dimp")
     (section,) = with_looks([store.root], more.manifest())["sections"]
     assert "verdicts of this table were read before, with 3 seeds" in section["notes"][0]

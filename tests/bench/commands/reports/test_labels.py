@@ -154,7 +154,7 @@ def test_own_files_that_are_cross_validated(tmp_path, tiny_encoder, capsys):
     assert "10 cells: 10 missing" in printed.out, "five sizes, of which the largest are the 80 rows outside of a fold"
 
 
-def test_a_pool_that_is_too_small_for_a_curve(tmp_path):
+def test_a_pool_that_is_too_small_for_a_curve():
     class Data:
         pool, folds = range(6), 0
 

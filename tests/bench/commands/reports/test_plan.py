@@ -75,7 +75,7 @@ def test_an_effect_within_the_margin_is_no_difference_to_find(plan: Callable[...
     assert "to call *equivalent* within 1 point, or *better*, a true difference of 0.5 points in 80 % of cases" in text
 
 
-def test_rows_of_a_cluster_are_fewer_than_as_many_others(plan: Callable[..., Any], tmp_path: Path) -> None:
+def test_rows_of_a_cluster_are_fewer_than_as_many_others(plan: Callable[..., Any]) -> None:
     """320 rows in 80 clusters are planned as such, not as 320 clusters."""
     rows = Design(3, 320, 0.01, 0.1, 0.3)
     clusters = Design(3, 80, 0.01, 0.1, 0.3, rows=320)
@@ -172,7 +172,7 @@ def test_a_baseline_that_the_grid_lacks(plan: Callable[..., Any]) -> None:
         plan(rules=Rules(baseline="nope"))
 
 
-def test_the_command_and_the_estimate_of_a_run(bench: Command, tmp_path: Path) -> None:
+def test_the_command_and_the_estimate_of_a_run(bench: Command) -> None:
     planned = bench("plan", "--methods", "ce,focal", "--seeds", "2", "--budget", "1h", tiny=True)
     assert planned.returncode == 0, planned.stderr
     assert "written: reports/plan.md" in planned.stdout

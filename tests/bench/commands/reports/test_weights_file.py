@@ -21,14 +21,11 @@ from bench.commands.reports.weights_file import (
     kept,
     write_weights,
 )
-from bench.config.request import make_request
 from bench.errors import UserError
-from bench.execution.worker import run_job
 from bench.jobs import CellJob
 from bench.leaderboard.read.weight_table import COLUMNS, weight_table
 from bench.planning.describe import describe
 from bench.planning.plan import Plan
-from bench.planning.planner import make_plan
 from bench.store import hidden_columns, manifest, role_texts
 from bench.store.files import read_json, write_json
 from bench.store.find import spelt_run
@@ -47,18 +44,9 @@ def save_inputs(plan: Plan) -> None:
 
 
 @pytest.fixture(scope="module")
-def grid(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
+def grid(run_once: Callable[..., Plan]) -> Plan:
     """Two seeds that visit 32 of 64 rows; the generated set has more."""
-    request = make_request(
-        methods="ce,quality-only,bootstrap",
-        tasks="twitter",
-        seeds=2,
-        encoder=str(tiny_encoder),
-        preset="smoke",
-        settings={"updates": 4},
-    )
-    plan = make_plan(request, tmp_path_factory.mktemp("weights") / "runs")
-    assert all(run_job(job).state == "done" for job in plan.jobs.values())
+    plan = run_once(methods="ce,quality-only,bootstrap", tasks="twitter", seeds=2, settings={"updates": 4})
     save_inputs(plan)
     return plan
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -29,10 +30,17 @@ from tests.bench.store.test_leases import Clock, dead_owner, other_machines
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.fixture(scope="module")
+def trained(run_once: Callable[..., Plan]) -> Path:
+    """The store with which each test begins."""
+    return run_once(methods="dimp").root
+
+
 @pytest.fixture
-def store(run_here: Callable[..., Plan], tiny_encoder: Path) -> Plan:
+def store(run_here: Callable[..., Plan], trained: Path, tmp_path: Path) -> Plan:
     """A finished grid of `dimp` with its checker, and its manifest."""
-    plan = run_here(methods="dimp")
+    shutil.copytree(trained, tmp_path / "runs")
+    plan = run_here(methods="dimp")  # all of it is there
     save(describe(plan, "python -m bench run"), plan.root)
     return plan
 

@@ -11,7 +11,7 @@ from bench.stats.simulation.rates import Line, count_rates, drawn, found, found_
 
 @pytest.fixture(scope="module")
 def grids():
-    return list(drawn(Line("few", World(4, 10, 80, 0.05)), 12, 1))
+    return list(drawn(Line("several looks", World(4, 10, 80, 0.05)), 12))
 
 
 def p_of(scores, seeds):
@@ -34,7 +34,7 @@ def test_verdicts_are_those_of_the_report(grids):
 
 def test_equivalence_and_intervals_are_those_of_the_report():
     said = set()
-    for scores in drawn(Line("few", World(4, 1, 350, 0.0, 0.99, shift=0.01)), 60, 1):
+    for scores in drawn(Line("few", World(4, 1, 350, 0.0, 0.99, shift=0.01)), 60):
         result = found_at_margin(scores)
         both = [compare(one, scores[0]) for one in scores[1:]]
         same = equivalence(both, 0.01)
