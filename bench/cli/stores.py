@@ -121,7 +121,9 @@ def merge(
 
 
 def publish(
-    to: Annotated[str, typer.Option(help="A new folder, a new file NAME.zip, or hub:ORG/NAME.")],
+    to: Annotated[
+        str, typer.Option(help="A new folder, a new file NAME.zip, or hub:ORG/NAME, which is public if it is new.")
+    ],
     name: Annotated[str, typer.Option(help="What reports call these cells once others have imported them.")],
     out: Annotated[Path, option("out")] = Path("runs"),
     texts: Annotated[
@@ -145,7 +147,9 @@ def publish(
 
 
 def import_(
-    bundles: Annotated[list[Path], typer.Argument(help="Folders or zip files that `bench publish` wrote.")],
+    bundles: Annotated[
+        list[Path], typer.Argument(help="Folders or zip files that `bench publish` wrote, or hub:ORG/NAME.")
+    ],
     out: Annotated[Path, option("out")] = Path("runs"),
 ) -> None:
     """Check bundles and copy their cells to a store. Reports say which cells were imported, and from which bundle."""

@@ -164,12 +164,13 @@ def run_here(
         covered, last = (manifest, "leaderboard") if early is None else early.covered(stopped is not None)
         if not plan.smoke:
             covered = with_looks([plan.root], covered)
-            result.leaderboard = last_report(covered, plan.root, options)
+            files = last_report(covered, plan.root, options)
+            result.leaderboard = files[0]
             if options.save_models == "best" and stopped is None and not result.interrupted:
                 shown = read_json(options.reports / "leaderboard.json")
                 for line in keep_best(covered, shown, plan.root, (models(plan) - earlier) & progress.own):
                     say(line)
-            progress.note(log_report(options.track, covered, options.reports))
+            progress.note(log_report(options.track, covered, files))
         others.send_rest()
         result.failures |= others.unsent
     progress.finish(f"{last}: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
@@ -186,9 +187,9 @@ def load_drawing() -> None:
         importlib.import_module(name)
 
 
-def last_report(covered: dict[str, Any], store: Path, options: Options) -> Path:
-    """Write the report of a run that ended, and note that its verdicts were read. Returns the leaderboard."""
-    written = leaderboard.write_report(covered, store, options.reports, options.rules, figures=options.figures)
+def last_report(covered: dict[str, Any], store: Path, options: Options) -> list[Path]:
+    """Write the report of a run that ended, and note that its verdicts were read. Returns its files."""
+    written = leaderboard.write_files(covered, store, options.reports, options.rules, figures=options.figures)
     record_look(store, covered)
     return written
 

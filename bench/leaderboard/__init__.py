@@ -14,13 +14,20 @@ from bench.leaderboard.rules import USUAL, Correction, Family, Intervals, Rules
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["USUAL", "Correction", "Family", "Intervals", "Rules", "frame", "write_report"]
+__all__ = ["USUAL", "Correction", "Family", "Intervals", "Rules", "frame", "write_files", "write_report"]
 
 
 def write_report(
     manifest: dict[str, Any], store: Path, reports: Path, rules: Rules = USUAL, *, figures: bool = True
 ) -> Path:
-    """Write the report on the cells of a manifest. Returns the path of `leaderboard.md`, or of its first format.
+    """Write the report as `write_files` does. Returns the path of `leaderboard.md`, or of its first format."""
+    return write_files(manifest, store, reports, rules, figures=figures)[0]
+
+
+def write_files(
+    manifest: dict[str, Any], store: Path, reports: Path, rules: Rules = USUAL, *, figures: bool = True
+) -> list[Path]:
+    """Write the report on the cells of a manifest. Returns the paths of its files, the one to read first.
 
     `store`: the folder that the manifest's paths are relative to. A figure takes about half a second; those that
     `reports` has already, drawn from the same content, are not drawn again; those that only an earlier report shows are
@@ -45,7 +52,8 @@ def write_report(
         write_bytes(reports / path, content)
     for path in left - {reports / path for path in contents}:
         path.unlink(missing_ok=True)
-    return reports / f"leaderboard.{'md' if 'md' in formats else formats[0]}"
+    first = reports / f"leaderboard.{'md' if 'md' in formats else formats[0]}"
+    return [first, *(path for path in map(reports.joinpath, contents) if path != first)]
 
 
 def cell_count(manifest: Mapping[str, Any]) -> int:

@@ -23,7 +23,7 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.hashing import file_hash
-from bench.store.files import json_object, write_json
+from bench.store.files import MAX_JSON, json_object, write_json
 from bench.store.layout import MODEL, place_of
 from bench.store.schemas import Bundle
 from bench.store.transfer import CHECKER, IMPORTED, Transfer, bundle_of, imported, note_import, seal_of, transfer
@@ -31,7 +31,10 @@ from tasks.errors import plural
 
 SCHEMA = 1
 CONTENT, STORE, REPORT = "bundle.json", "store", "report"
+HUB = "hub:"  # before the id of a data set on the Hugging Face hub
 AGAIN = "ask for the bundle again"
+# Files that systems and `bench report` write into folders: they may be in a bundle that does not list them.
+STRAY = (".DS_Store", "Thumbs.db", "desktop.ini", ".scores.npz", ".weights.npz")
 WITHOUT_TEXTS = (CHECKER, "record", "scores")  # kinds of precomputed tables in which no text can be read
 LEFT_OUT = (MODEL, "log.txt")  # of a cell: models are large, and logs may name folders of the author's machine
 # What Python's `zipfile` raises for a file that was cut or changed.
@@ -43,7 +46,7 @@ def pack(source: Path, folder: Path, *, texts: bool) -> Transfer:
     """Copy a store's finished cells to `folder/store`. With `texts` also texts and tokens."""
     done = transfer(source, folder / STORE, None if texts else WITHOUT_TEXTS)
     for name in LEFT_OUT:
-        for path in (folder / STORE).rglob(name):
+        for path in (folder / STORE).glob(f"*/*/*/{name}"):  # not deeper or higher: a task may be called `model`
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     (folder / STORE / ".lock").unlink(missing_ok=True)
     return done
@@ -63,6 +66,12 @@ def content(folder: Path) -> dict[str, Path]:
     return {name: names[name] for name in sorted(names, key=lambda name: name.split("/")) if name != CONTENT}
 
 
+def beside(name: str, path: Path) -> bool:
+    """Whether a file that a bundle does not list is none of its own: not in its folders, or a stray one."""
+    folder, file = name.partition("/")[0], name.rpartition("/")[2]
+    return folder not in (STORE, REPORT) or (file in STRAY and not path.is_symlink())
+
+
 def zipped(folder: Path, path: Path) -> None:
     """Write a folder as a zip file, with the same bytes for the same content."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -75,10 +84,16 @@ def zipped(folder: Path, path: Path) -> None:
 
 @contextmanager
 def opened(bundle: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The folder of a bundle and its `bundle.json`, checked. A zip file is unpacked to a folder that is removed again.
+    """The folder of a bundle and its `bundle.json`, checked.
 
+    A zip file is unpacked and a data set of the hub (`hub:ORG/NAME`) downloaded, to a folder that is removed again.
     Raises UserError for something else, and for a bundle whose files are not those that it lists.
     """
+    if bundle.as_posix().startswith(HUB):
+        with tempfile.TemporaryDirectory() as part:
+            download(bundle.as_posix().removeprefix(HUB), Path(part))
+            yield Path(part), checked(Path(part), bundle)
+        return
     if bundle.is_dir():
         yield bundle, checked(bundle, bundle)
         return
@@ -87,6 +102,19 @@ def opened(bundle: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     with tempfile.TemporaryDirectory() as part:
         unpack(bundle, Path(part))
         yield Path(part), checked(Path(part), bundle)
+
+
+def download(dataset: str, folder: Path) -> None:
+    """Download the bundle in a data set of the hub. Raises UserError if it cannot be had."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        parts = [CONTENT, f"{STORE}/*", f"{REPORT}/*"]
+        HfApi().snapshot_download(dataset, repo_type="dataset", local_dir=folder, allow_patterns=parts)
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        line = str(error).strip().split("\n")[0]
+        raise UserError(f"{HUB}{dataset} cannot be had: {line}; write hub:ORG/NAME, or a folder or zip file") from error
 
 
 def unpack(bundle: Path, folder: Path) -> None:
@@ -116,17 +144,21 @@ def checked(folder: Path, named: Path) -> dict[str, Any]:
     """The `bundle.json` of a folder. Raises UserError, with the name `named`, if it does not fit the folder's files."""
     if not (folder / CONTENT).is_file():
         raise UserError(f"{named} has no {CONTENT}: give a folder or zip file that `bench publish` wrote")
-    text = (folder / CONTENT).read_bytes()
+    with (folder / CONTENT).open("rb") as file:
+        text = file.read(MAX_JSON + 1)  # `json_object` refuses a longer one
     about = json_object(text, named / CONTENT, remedy=AGAIN)
     if (schema := about.get("schema")) != SCHEMA:  # before the rest, which another schema may lack
         raise UserError(f"{named} has schema {schema}, and this version reads {SCHEMA}; install another version")
     about = json_object(text, named / CONTENT, Bundle, remedy=AGAIN)
     present = content(folder)
+    present = {name: path for name, path in present.items() if name in about["files"] or not beside(name, path)}
     for name in sorted(present.keys() ^ about["files"].keys()):
         raise UserError(f"{named}: {name} is {'not listed' if name in present else 'missing'}; {AGAIN}")
     for name, path in present.items():
         listed = about["files"][name]
-        if path.is_symlink() or path.stat().st_size != listed["size"] or file_hash(path) != listed["sha256"]:
+        if path.is_symlink():
+            raise UserError(f"{named}: {name} is a link; copy the bundle with its files, or import hub:ORG/NAME")
+        if path.stat().st_size != listed["size"] or file_hash(path) != listed["sha256"]:
             raise UserError(f"{named}: {name} was changed after it was published; {AGAIN}")
     return about
 

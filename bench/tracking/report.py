@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +18,21 @@ LONGEST = 100  # characters of an artifact's name
 UPLOAD = 60  # seconds that the upload of a report may take
 
 
-def log_report(track: str, manifest: Mapping[str, Any], reports: Path) -> list[str]:
-    """Log the report in a folder as one W&B run, where `track` names W&B. Returns lines to print, and never raises.
+def log_report(track: str, manifest: Mapping[str, Any], files: Sequence[Path]) -> list[str]:
+    """Log a report as one W&B run, where `track` names W&B. Returns lines to print, and never raises.
 
-    In a W&B sweep nothing is logged, since the agent fixes the process's only run.
+    `files`: those of the report, `leaderboard.md` first. Its folder may hold others, of earlier reports on other
+    data. In a W&B sweep nothing is logged, since the agent fixes the process's only run.
     """
     if "wandb" not in names(track) or in_sweep():
         return []
     try:
-        return online_or_offline(lambda mode: report_run(manifest, reports, mode))
+        return online_or_offline(lambda mode: report_run(manifest, files, mode))
     except Exception as error:  # the report is on disk; no error of a client may end a run whose cells are finished
         return [f"W&B: the report was not logged ({in_short(error)})"]
 
 
-def report_run(manifest: Mapping[str, Any], reports: Path, mode: str) -> list[str]:
+def report_run(manifest: Mapping[str, Any], files: Sequence[Path], mode: str) -> list[str]:
     """Write the run. The same cells of the same grid continue one run, since its id is that of the grid."""
     import wandb
 
@@ -39,6 +40,7 @@ def report_run(manifest: Mapping[str, Any], reports: Path, mode: str) -> list[st
     name = "leaderboard-" + allowed(*tasks)[:LONGEST]
     identity = digest([sorted(path for section in manifest["sections"] for path in cells(section))])
     more: dict[str, Any] = {"resume": "allow"} if mode == "online" else {}
+    reports = files[0].parent
     with (reports / "leaderboard.csv").open(encoding="utf-8", newline="") as file:
         head, *rows = csv.reader(file)
     with wandb.init(
@@ -56,10 +58,8 @@ def report_run(manifest: Mapping[str, Any], reports: Path, mode: str) -> list[st
         columns: list[Any] = list(head)
         run.log({"leaderboard": wandb.Table(columns=columns, data=data)})
         artifact = wandb.Artifact(name, "report", metadata={"command": manifest["command"]})
-        for path in sorted(reports.glob("leaderboard.*")):
-            artifact.add_file(str(path), path.name, skip_cache=True)
-        for path in sorted((reports / "figures").glob("*.png")):
-            artifact.add_file(str(path), f"figures/{path.name}", skip_cache=True)
+        for path in sorted(path for path in files if path.parent == reports or path.suffix == ".png"):
+            artifact.add_file(str(path), path.relative_to(reports).as_posix(), skip_cache=True)
         logged = run.log_artifact(artifact, aliases=["latest"])
         if run.offline or mode == "disabled":
             return []

@@ -121,6 +121,8 @@ def _parquet_classes(path: str, schema: pa.Schema) -> dict[str, list[str]]:
     try:
         features = json.loads(metadata)["info"]["features"]
         classes = {name: feature["names"] for name, feature in features.items() if "ClassLabel" in _kind(feature)}
+        if not all(isinstance(names, list) for names in classes.values()):
+            raise TypeError("they are no list")
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: the names of classes in its metadata cannot be read: {error!r}") from None
     return classes

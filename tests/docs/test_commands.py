@@ -17,7 +17,7 @@ from tests.docs.test_pages import PAGES, ROOT
 from tests.helpers import warm
 
 ELSEWHERE = {  # a part of the command -> why it cannot run here
-    "hub:": "writes to the Hugging Face hub; tests/bench/commands/stores/test_bundles.py has a stand-in",
+    "hub:": "asks the Hugging Face hub; tests/bench/commands/stores/test_bundles.py has a stand-in",
     "--push-to-hub": "writes to the Hugging Face hub; tests/bench/commands/models/test_export.py has a stand-in",
     "--source hub": "reads the Hugging Face hub",
     "fancyzhx/ag_news": "reads the Hugging Face hub",

@@ -198,8 +198,12 @@ def test_an_option_names_a_number_or_leaves_it_out(tmp_path: Path, reading: Read
     assert_not_crossed(replace(data, pool=data.pool.take(np.arange(len(data.pool))[data.pool.ids < SIZES["real"]])))
 
 
+NO_NAMES = (b"", b', "names": {"0": "a"}', b', "names": 5', b', "names": null', b', "names": "ab"')
+
+
 def test_metadata_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
-    for metadata in (b"{", b"[]", b'{"info": {"features": {"label": {"_type": "ClassLabel"}}}}'):
+    names = (b'{"info": {"features": {"label": {"_type": "ClassLabel"%s}}}}' % names for names in NO_NAMES)
+    for metadata in (b"{", b"[]", *names):
         table = pa.table(columns("real", ORDER)).replace_schema_metadata({b"huggingface": metadata})
         pq.write_table(table, tmp_path / "real.parquet")
         with pytest.raises(DataError, match=r"real\.parquet: the names of classes in its metadata cannot be read"):

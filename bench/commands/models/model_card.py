@@ -10,9 +10,11 @@ import numpy as np
 import yaml
 
 from bench.arrays import IntArray
+from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.read.scores import read_predictions
 from bench.stats.metrics import METRICS
 from bench.version import VERSION
+from tasks.errors import printable
 from tasks.loading.load import NO_TEST
 
 NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "log_loss": "log-loss"}
@@ -57,7 +59,8 @@ def card(spec: Mapping[str, Any], folder: Path, section: Mapping[str, Any] | Non
     rows, logits = read_predictions(folder, folder.name)
     measured = {} if NO_TEST in (section or {}).get("notes", ()) else intervals(rows.labels, logits)
     head = yaml.safe_dump(metadata(spec, measured, len(logits), licence), sort_keys=False, allow_unicode=True)
-    return f"---\n{head}---\n\n" + "\n".join(body(spec, measured, len(logits), section, licence)) + "\n"
+    text = printable("\n".join(body(spec, measured, len(logits), section, licence)))
+    return f"---\n{head}---\n\n{text}\n"
 
 
 def metadata(
@@ -92,9 +95,9 @@ def body(
 ) -> Iterator[str]:
     """The lines below the fields."""
     encoder = str(spec["encoder"])
-    yield f"# {spec['task_ref']}: {spec['label']}"
+    yield f"# {escape(spec['task_ref'])}: {escape(spec['label'])}"
     yield f"\nA classifier of {'pairs of texts' if spec['pairs'] else 'texts'} with the labels"
-    yield f"{', '.join(spec['labels'])}, trained with the data-weighting method `{spec['label']}`."
+    yield f"{', '.join(map(escape, spec['labels']))}, trained with the data-weighting method `{spec['label']}`."
     yield "\n## Use\n\n```python\nfrom transformers import pipeline\n"
     yield 'classify = pipeline("text-classification", "PATH_OR_HUB_ID", truncation=True)'
     yield f"classify({example(spec)})\n```\n"
@@ -108,15 +111,16 @@ def body(
     yield f"| test | {tested:,} |" if measured and "test" not in spec["rows"] else ""
     if "real" not in spec["rows"] and section and section["sizes"].get("real"):
         yield f"\nThe method's checkers were trained on {section['sizes']['real']:,} real rows, if it has any."
-    origins = "; ".join(f"{role}: {Path(place).name}" for role, place in spec["origins"].items())
-    yield f"\nSource: {spec['source']}{f' ({origins})' if origins else ''}. {(section or {}).get('about', '')}".rstrip()
-    yield from (f"- {note}" for note in (section or {}).get("notes", ()))
+    origins = "; ".join(f"{role}: {escape(Path(place).name)}" for role, place in spec["origins"].items())
+    about = escape((section or {}).get("about") or "")
+    yield f"\nSource: {spec['source']}{f' ({origins})' if origins else ''}. {about}".rstrip()
+    yield from (f"- {escape(note)}" for note in (section or {}).get("notes", ()))
     yield "\n## Training\n\n| what | value |\n| --- | --- |"
-    yield f"| encoder | {Path(encoder).name if is_path(encoder) else encoder} |"
+    yield f"| encoder | {escape(Path(encoder).name if is_path(encoder) else encoder)} |"
     yield f"| preset, protocol, seed | {spec['preset']}, {spec['protocol']}, {spec['seed']} |"
     for name, value in {**spec["settings"], **spec["hyperparameters"]}.items():
         if value is not None:
-            yield f"| {name} | {value} |"
+            yield f"| {name} | {escape(value)} |"
     yield f"\nTrained with data-weighting-bench {VERSION}, cell {spec['id']}."
     yield from results(measured, tested, section)
     yield "\n## Limits\n"

@@ -14,13 +14,12 @@ from bench.commands.stores.clean import require_store
 from bench.errors import UserError
 from bench.leaderboard import Rules
 from bench.leaderboard.rules import require_baseline
-from bench.store.bundles import REPORT, STORE, pack, write_contents, zipped
+from bench.store.bundles import HUB, REPORT, STORE, pack, write_contents, zipped
 from bench.store.manifest import stored
 from bench.store.merge import TRAIN_AGAIN, refuse_mixed_rows
 from bench.version import VERSION
 from tasks.errors import plural
 
-HUB = "hub:"  # before the id of a data set
 PACKED = (".gz", ".tgz", ".bz2", ".xz", ".tar", ".7z", ".rar")  # files that a bundle is not
 
 
@@ -91,9 +90,10 @@ def placed(folder: Path, to: str) -> Sequence[str]:
 def upload(folder: Path, dataset: str, api: Any = None) -> str:
     """Upload a bundle as a data set of the Hugging Face hub in one commit, with the login of `hf auth login`.
 
+    Files of an earlier bundle that this one lacks are removed. The line that is returned says who can see the data set.
     Raises UserError where the hub refuses or cannot be reached.
     """
-    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
     api = api or HfApi()
@@ -101,10 +101,13 @@ def upload(folder: Path, dataset: str, api: Any = None) -> str:
     added = [CommitOperationAdd(path.relative_to(folder).as_posix(), str(path)) for path in files]
     try:
         api.create_repo(dataset, repo_type="dataset", exist_ok=True)
-        commit = api.create_commit(
-            dataset, added, repo_type="dataset", commit_message=f"bundle of data-weighting-bench {VERSION}"
-        )
+        private = api.repo_info(dataset, repo_type="dataset").private
+        new = {one.path_in_repo for one in added}
+        former = [name for name in api.list_repo_files(dataset, repo_type="dataset") if name not in new]
+        gone = [CommitOperationDelete(name) for name in former if name.partition("/")[0] in (STORE, REPORT)]
+        message = f"bundle of data-weighting-bench {VERSION}"
+        commit = api.create_commit(dataset, [*gone, *added], repo_type="dataset", commit_message=message)
     except (HfHubHTTPError, OSError, ValueError) as error:
         line = str(error).strip().split("\n")[0]
         raise UserError(f"--to hub:{dataset}: {line}; log in with `hf auth login`, or write a folder") from error
-    return f"bundle: {commit.commit_url}"
+    return f"bundle: {commit.commit_url}, a {'private' if private else 'public'} data set"

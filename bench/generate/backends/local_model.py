@@ -99,7 +99,13 @@ class LocalModel:
             text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         except Exception:  # some templates allow no system message
             merged = [{"role": "user", "content": "\n\n".join(message["content"] for message in messages)}]
-            text = self.tokenizer.apply_chat_template(merged, tokenize=False, add_generation_prompt=True)
+            try:
+                text = self.tokenizer.apply_chat_template(merged, tokenize=False, add_generation_prompt=True)
+            except Exception as error:
+                from bench.encoders.loading import first_line
+
+                why = first_line(error)
+                raise UserError(f"model {self.sampling.model!r}: its chat template cannot be used ({why})") from error
         return str(text)
 
     def _answer(self, tokens: list[int], length: int, chat: bool) -> Answer:

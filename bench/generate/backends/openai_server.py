@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from bench.errors import UserError
 from bench.generate.backends.backend import Answer, Prompt, Sampling
+from bench.shown import without_password
 from tasks.errors import did_you_mean, join_names, short_repr
 
 KEY = "OPENAI_API_KEY"
@@ -42,6 +43,8 @@ class OpenAIServer:
                 f"backend openai reads the key from the environment: export {KEY}=... (for a server that needs no key, "
                 "any word)"
             )
+        if not (self.key.isascii() and self.key.isprintable()) or " " in self.key:  # the client's errors would quote it
+            raise UserError(f"{KEY} holds a line end, a blank or a letter that no key has; export the key alone")
         self.sampling, self.parallel = sampling, sampling.concurrency
         self.asked = self.sent = 0  # prompts, and requests for them: more where the client had to repeat one
         self.limit = "max_tokens"  # newer models of OpenAI call it max_completion_tokens
@@ -49,13 +52,19 @@ class OpenAIServer:
         self.notes: list[str] = []
         self.known: list[str] = []  # the models that the server lists
         check_url(sampling.base_url or os.environ.get("OPENAI_BASE_URL"))
-        self.client = openai.AsyncOpenAI(
-            api_key=self.key,
-            base_url=sampling.base_url,
-            max_retries=RETRIES,
-            timeout=sampling.timeout,
-            http_client=openai.DefaultAsyncHttpxClient(event_hooks={"request": [self._count]}),
-        )
+        try:
+            self.client = openai.AsyncOpenAI(
+                api_key=self.key,
+                base_url=sampling.base_url,
+                max_retries=RETRIES,
+                timeout=sampling.timeout,
+                http_client=openai.DefaultAsyncHttpxClient(event_hooks={"request": [self._count]}),
+            )
+        except Exception as error:  # of many kinds, such as a proxy that the client does not know
+            raise UserError(
+                f"no client for the server ({self._shown(error)}); --base-url and the variables ALL_PROXY, HTTP_PROXY "
+                "and HTTPS_PROXY say where it connects to"
+            ) from None
         self.place = f"{self.client.base_url.host}:{self.client.base_url.port or self.client.base_url.scheme}"
 
     @property
@@ -156,6 +165,7 @@ class OpenAIServer:
     def _shown(self, error: BaseException) -> str:
         """An error in a line, cut, without the key."""
         text = " ".join((str(error) or type(error).__name__).split()).replace(self.key, f"<{KEY}>")
+        text = without_password(text)  # of a proxy
         return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
     async def close(self) -> None:
@@ -167,25 +177,46 @@ def check_url(url: str | None) -> None:
     """Raise UserError for an address that is none, or that holds credentials, which would be shown and stored."""
     if url is None:
         return
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UserError(f"--base-url {short_repr(url)} is no address such as http://localhost:8000/v1")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0  # a port may be no number
+    except ValueError:
+        usable = False
+    if not usable:
+        place = short_repr(without_password(url))
+        raise UserError(f"--base-url {place} is no address such as http://localhost:8000/v1")
     if parts.username or parts.password or parts.query:
         raise UserError(f"--base-url must not hold a user name, password or query; the key belongs into {KEY}")
 
 
 def answer_of(completion: Any) -> Answer:
-    """The first choice of a chat completion. Raises AttributeError, IndexError or TypeError if there is none."""
+    """The first choice of a chat completion. Raises AttributeError, LookupError or TypeError if there is none."""
     choice, usage = completion.choices[0], completion.usage
     refusal = getattr(choice.message, "refusal", None)
     return Answer(
-        text=choice.message.content or "",
+        text=text_of(choice.message.content),
         finish_reason=str(choice.finish_reason),
         model=str(completion.model),
-        tokens_in=None if usage is None else int(usage.prompt_tokens),
-        tokens_out=None if usage is None else int(usage.completion_tokens),
+        tokens_in=count_of(usage, "prompt_tokens"),
+        tokens_out=count_of(usage, "completion_tokens"),
         refusal=str(refusal) if refusal else "",
     )
+
+
+def text_of(content: Any) -> str:
+    """The text of a message; of one in parts, as models that think send, the parts that are text. Raises TypeError."""
+    if isinstance(content, list):
+        parts = (part for part in content if isinstance(part, dict) and part.get("type") == "text")
+        return "".join(text_of(part.get("text")) for part in parts)
+    if not isinstance(content, str | None):
+        raise TypeError(f"the content of the message is a {type(content).__name__}")
+    return content or ""
+
+
+def count_of(usage: Any, name: str) -> int | None:
+    """A number of tokens; None where the server does not say it."""
+    value = getattr(usage, name, None)
+    return value if isinstance(value, int) and value >= 0 else None
 
 
 def failed(problem: str) -> Answer:

@@ -57,6 +57,12 @@ def run(tmp_path: Path, model: Path, **options: Any) -> tuple[bool, list[dict[st
     return generate(arguments, lines.append), rows_of(arguments.to), "\n".join(lines)
 
 
+@pytest.mark.parametrize("chat", ["{{ raise_exception('no') }}", {"tool_use": CHAT, "rag": CHAT}])
+def test_a_chat_template_that_cannot_be_used_is_one_line(chat: Any, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="its chat template cannot be used"):
+        run(tmp_path, make_writer(tmp_path / "model", chat))
+
+
 @pytest.mark.parametrize("chat", [None, CHAT, NO_SYSTEM])
 def test_a_local_model_writes_rows(tmp_path: Path, chat: str | None) -> None:
     model = make_writer(tmp_path / "model", chat)

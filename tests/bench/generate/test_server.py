@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ from bench.errors import UserError
 from bench.generate.backends import openai_server
 from tests.bench.generate.conftest import KEY, Done, rows_of
 from tests.helpers.background import default_interrupts, wait_for
-from tests.helpers.chat_server import Reply, chat_server, error, numbered
+from tests.helpers.chat_server import Reply, chat_server, completion, error, numbered
 
 Run = Callable[..., Done]
 
@@ -120,6 +121,64 @@ def test_half_a_character_is_a_malformed_answer(run: Run) -> None:
     assert done.complete
     assert "1 malformed" in done.said
     assert run(server).complete, "the journal can be read"
+
+
+@pytest.mark.parametrize("count", [None, -1000, float("inf"), "many", ...])
+def test_a_count_that_is_none_is_the_most_possible(run: Run, tmp_path: Path, count: Any) -> None:
+    """Answers with `usage: {}` were thrown away, and a negative count lifted every budget."""
+    usage = {} if count is ... else {"prompt_tokens": count, "completion_tokens": count}
+
+    def answer(number: int, request: dict[str, Any]) -> Reply:
+        return Reply(body={**completion(request, numbered(number, request)), "usage": usage})
+
+    with chat_server(answer) as server:
+        done = run(server, n=4)
+    assert done.complete
+    assert len(server.requests) == 4
+    records = [json.loads(line)["record"] for line in (tmp_path / "out.jsonl.journal").read_text().splitlines()[1:5]]
+    assert all(record["estimated"] and record["tokens_in"] > 20 for record in records)
+
+
+def test_of_an_answer_in_parts_the_text_is_the_row(run: Run) -> None:
+    def answer(number: int, request: dict[str, Any]) -> Reply:
+        parts = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "A nice day"}]
+        return Reply(message={"content": [*parts, {"type": "text", "text": f" {number}"}]})
+
+    with chat_server(answer) as server:
+        done = run(server, n=4)
+    assert {row["text"] for row in done.rows} == {f"A nice day {number}" for number in range(4)}
+
+
+def test_an_answer_of_another_kind_is_none(run: Run) -> None:
+    with chat_server(lambda *_: Reply(message={"content": {"text": "x"}})) as server:
+        done = run(server, n=4)
+    assert (done.complete, done.rows) == (False, [])
+    assert "not of the chat API (the content of the message is a dict)" in done.said
+
+
+@pytest.mark.parametrize("key", ["sk-FIRST\nsk-SECOND", "sk-FIRST sk-SECOND", "\u201csk-SECOND\u201d"])
+def test_a_key_that_is_none_is_not_shown(run: Run, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with chat_server() as server, pytest.raises(UserError, match="OPENAI_API_KEY holds a line end") as caught:
+        run(server)
+    assert "SECOND" not in str(caught.value)
+    assert not server.keys
+
+
+@pytest.mark.parametrize("proxy", ["socks://ann:s3cret@127.0.0.1:1080/", "socks5://ann:s3cret@127.0.0.1:1080"])
+def test_a_proxy_that_the_client_cannot_use_is_one_line(run: Run, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if proxy.startswith("socks5") and importlib.util.find_spec("socksio"):
+        pytest.skip("the client has what it needs for this proxy")
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with chat_server() as server, pytest.raises(UserError, match=r"no client for the server .* ALL_PROXY") as caught:
+        run(server)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://[::1/v1", "http://localhost:port/v1", "http://a:70000/v1", "x", "ftp://a/v1"])
+def test_an_address_that_is_none_is_one_line(url: str) -> None:
+    with pytest.raises(UserError, match="is no address such as"):
+        openai_server.check_url(url)
 
 
 def test_newer_servers_name_the_limit_differently(run: Run) -> None:

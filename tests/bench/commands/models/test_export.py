@@ -19,12 +19,13 @@ import pytest
 import yaml
 
 from bench.commands.models.export import export, push
-from bench.commands.models.model_card import intervals, is_path
+from bench.commands.models.model_card import card, intervals, is_path
 from bench.commands.models.predict import predict
 from bench.errors import UserError
 from bench.jobs import CellJob
 from bench.planning.describe import describe
 from bench.store import manifest
+from bench.store.files import read_json
 from tasks import DataError
 from tests.bench.training.test_save_model import trained
 from tests.helpers.in_process import command
@@ -95,6 +96,15 @@ def test_the_card_has_the_notes_of_the_section_where_the_store_has_its_grid(tiny
     text = (tmp_path / "model" / "README.md").read_text("utf-8")
     assert "A constant guess" in text
     assert "license: unknown" in text
+
+
+def test_the_card_shows_labels_as_they_are(cell: CellJob) -> None:
+    """Labels in angle brackets vanished, and one with a line end wrote a heading."""
+    labels = ["<neg>", "a|b", "x\x1b[31m\u202e", "l1\n## Limits\nnone"]
+    spec = {**read_json(cell.folder / "spec.json"), "pairs": False, "labels": labels}
+    text = card(spec, cell.folder, None, None)
+    assert "\\<neg>, a\\|b, x\\x1b[31m\\u202e, l1 ## Limits none, trained with" in text
+    assert text.count("\n## Limits\n") == 1
 
 
 def test_the_card_of_a_model_of_real_rows_alone(tiny_encoder: Path, tmp_path: Path) -> None:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import shutil
+import tracemalloc
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
+from huggingface_hub import CommitOperationDelete
 
+from bench.commands.reports.report import report
 from bench.commands.stores.import_ import import_bundles
 from bench.commands.stores.merge import merge
 from bench.commands.stores.publish import publish, upload
 from bench.errors import UserError
 from bench.leaderboard import Rules
-from bench.store.bundles import CONTENT, origins, write_contents
+from bench.store.bundles import CONTENT, origins, pack, write_contents
 from bench.store.folders import State, acquire, finish, state
 from bench.store.layout import MODEL
 from bench.store.leases import release
+from bench.store.manifest import GRIDS
 from tasks import load
 
 
@@ -237,7 +243,8 @@ def test_a_cell_that_was_trained_again_is_not_called_imported(bundle: Path, whol
     import_bundles([bundle], root)
     folder = next(root.glob("twitter/ce/*"))
     content = json.loads((folder / "metrics.json").read_text())
-    (folder / "metrics.json").unlink()
+    for name in ("metrics.json", "timing.json"):  # links to the bundle's
+        (folder / name).unlink()
     (folder / "timing.json").write_text('{"seconds": 1.0}')
     finish(folder, {name: content[name] for name in ("accuracy", "macro_f1", "log_loss", "rows")})
     assert note(root) == "imported, not trained here: 3 cells of ours"
@@ -292,22 +299,117 @@ def test_a_zip_file_with_changed_bytes_is_one_line(before: bytes, change: bytes,
         import_bundles([tmp_path / "b.zip"], tmp_path / "runs")
 
 
-def test_the_hub_gets_one_commit_with_every_file(bundle: Path) -> None:
-    calls: list[tuple[str, object]] = []
+@dataclass
+class Hub:
+    """The hub with one data set: the calls that the client makes, on a folder."""
 
-    class Api:
-        def create_repo(self, name: str, **options: object) -> None:
-            calls.append((name, options))
+    folder: Path
+    private: bool = False
+    commits: int = 0
 
-        def create_commit(self, name: str, operations: list[object], **options: object) -> object:
-            calls.append((name, [(o.path_in_repo, o.path_or_fileobj) for o in operations]))  # type: ignore[attr-defined]
-            return SimpleNamespace(commit_url="https://hub/x")
+    def create_repo(self, name: str, **options: object) -> None:
+        assert (name, options) == ("me/results", {"repo_type": "dataset", "exist_ok": True})
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / ".gitattributes").write_text("*.parquet filter=lfs")
 
-    assert upload(bundle, "me/results", Api()) == "bundle: https://hub/x"
-    assert [name for name, _ in calls] == ["me/results", "me/results"]
-    assert calls[0][1] == {"repo_type": "dataset", "exist_ok": True}
-    added = dict(calls[1][1])  # type: ignore[call-overload]
-    assert set(added) == {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()}
+    def repo_info(self, name: str, repo_type: str) -> object:
+        return SimpleNamespace(private=self.private)
+
+    def list_repo_files(self, name: str, repo_type: str) -> list[str]:
+        return [path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()]
+
+    def create_commit(self, name: str, operations: list[Any], **options: object) -> object:
+        for operation in operations:
+            path = self.folder / operation.path_in_repo
+            if isinstance(operation, CommitOperationDelete):
+                path.unlink()
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(operation.path_or_fileobj, path)
+        self.commits += 1
+        return SimpleNamespace(commit_url="https://hub/x")
+
+    def snapshot_download(self, name: str, local_dir: Path, **options: object) -> None:
+        if name != "me/results":
+            raise OSError("404\nmore")
+        shutil.copytree(self.folder, local_dir, dirs_exist_ok=True)
+        (local_dir / ".cache/huggingface").mkdir(parents=True)
+        (local_dir / ".cache/huggingface/.gitignore").write_text("*")
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    hub = Hub(tmp_path / "hub")
+    monkeypatch.setattr("huggingface_hub.HfApi", lambda: hub)
+    return hub
+
+
+def test_a_bundle_of_the_hub_is_imported(bundle: Path, whole_store: Path, hub: Hub, tmp_path: Path) -> None:
+    assert upload(bundle, "me/results") == "bundle: https://hub/x, a public data set"
+    assert hub.commits == 1
+    lines, sound = import_bundles([Path("hub:me/results")], tmp_path / "runs")
+    assert sound
+    assert lines[0].startswith("ours (hub:me/results): ")
+    assert cells(tmp_path / "runs") == cells(whole_store)
+    with pytest.raises(UserError, match="hub:me/no cannot be had: 404; write hub:ORG/NAME"):
+        import_bundles([Path("hub:me/no")], tmp_path / "runs")
+
+
+def test_a_second_bundle_at_the_hub_removes_what_it_lacks(bundle: Path, store: Path, hub: Hub, tmp_path: Path) -> None:
+    """Cells of the first bundle stayed and were not listed, so that nobody could import either."""
+    upload(bundle, "me/results")
+    (hub.folder / "README.md").write_text("ours")
+    hub.private = True
+    shutil.rmtree(store / "twitter" / "imp")
+    list(publish(store, str(tmp_path / "less"), "less", Rules(), texts=False, figures=False))
+    assert upload(tmp_path / "less", "me/results") == "bundle: https://hub/x, a private data set"
+    import_bundles([Path("hub:me/results")], tmp_path / "runs")
+    assert cells(tmp_path / "runs") == cells(store)
+    assert (hub.folder / "README.md").exists(), "other files of the data set are somebody's"
+
+
+def test_what_systems_and_reports_write_beside_a_bundle_is_ignored(
+    bundle: Path, whole_store: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(bundle, tmp_path / "b"))
+    report([folder / "store"], tmp_path / "reports", Rules(), command="bench report", figures=False)
+    assert (folder / "store/.scores.npz").exists()
+    for name in (".DS_Store", ".gitattributes", "README.md", "store/.DS_Store", "store/twitter/.DS_Store"):
+        (folder / name).write_text("x")
+    (next(folder.glob("store/twitter/*/*")) / ".DS_Store").write_text("x")
+    assert import_bundles([folder], tmp_path / "runs")[1]
+    assert cells(tmp_path / "runs") == cells(whole_store)
+
+
+def test_a_snapshot_of_links_is_named_as_one(bundle: Path, tmp_path: Path) -> None:
+    for path in (path for path in bundle.rglob("*") if path.is_file()):
+        (there := tmp_path / "b" / path.relative_to(bundle)).parent.mkdir(parents=True, exist_ok=True)
+        there.symlink_to(path)
+    with pytest.raises(UserError, match="is a link; copy the bundle with its files"):
+        import_bundles([tmp_path / "b"], tmp_path / "runs")
+
+
+@pytest.mark.parametrize("name", [MODEL, "log.txt"])
+def test_a_task_may_have_the_name_of_a_file_that_bundles_leave_out(name: str, store: Path, tmp_path: Path) -> None:
+    """All cells of a task `model` were removed from its bundle."""
+    (store / "twitter").rename(store / name)
+    for path in (store / GRIDS).glob("*.json"):
+        path.write_text(path.read_text().replace('"twitter/', f'"{name}/'))
+    (next(store.glob(f"{name}/*/*")) / MODEL).mkdir()
+    pack(store, tmp_path / "b", texts=False)
+    assert len(list((tmp_path / "b/store" / name).glob("*/*/predictions.parquet"))) == 4
+    assert not list((tmp_path / "b/store" / name).glob(f"*/*/{MODEL}"))
+
+
+def test_of_a_large_bundle_json_no_more_is_read_than_is_allowed(tmp_path: Path) -> None:
+    with (tmp_path / CONTENT).open("wb") as file:
+        file.truncate(300 * 2**20)
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"bundle\.json is damaged"):
+        import_bundles([tmp_path], tmp_path / "runs")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 * 2**20
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line(bundle: Path) -> None:
