@@ -87,7 +87,8 @@ class Reader:
         labels = self._labels(columns)
         self.spec = self.spec.model_copy(update={"labels": labels, "text_pair": pair})
         rows = {role: self._checked_rows(role, table, names) for role, (table, names) in columns.items()}
-        refuse_same_rows(rows, {role: table.name for role, table in tables.items()})
+        if not reading_of(self.readings, "").same_rows:
+            refuse_same_rows(rows, {role: table.name for role, table in tables.items()})
         return rows
 
     def _labels(self, columns: Mapping[str, tuple[Table, Columns]]) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ from bench.wandb_artifacts import located, origin
 from tasks import DataError, load
 from tasks.loading.columns import LABELS
 from tasks.loading.labels import check_named, label_name
+from tasks.reading import Reading, Readings
 from tasks.roles import FILES
 from tasks.sources.files import READERS
 from tasks.sources.places import read_place
@@ -156,7 +157,10 @@ def request_of(recipe: Recipe, store: Path, say: Say) -> Request:
     if "test" in rows and not labelled(rows["test"]):
         say(f"{rows.pop('test')} has no labels: it is predicted, and part of the validation rows is the test set")
     checkers = checkers_of(recipe.checkers, store)
-    pool = load(FILES, source=FILES, places=rows, folds=0).pool
+    readings: Readings = {
+        None: Reading(same_rows=True)
+    }  # a checker is trained on the real rows: train_file holds them too
+    pool = load(FILES, source=FILES, places=rows, readings=readings, folds=0).pool
     request = make_request(
         methods=recipe.method,
         tasks=f"{FILES}[real={len(pool)}]",
@@ -173,7 +177,7 @@ def request_of(recipe: Recipe, store: Path, say: Say) -> Request:
     )
     if request.several:
         raise UserError(f"a configuration is one training, and it names several of {request.several}")
-    return request
+    return replace(request, readings=readings)
 
 
 def require_first_step(recipe: Recipe, folder: Path) -> None:
