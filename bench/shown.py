@@ -16,18 +16,14 @@ CALL = "bench.run("  # begins a call from Python
 ROLES = ("generated", "real", "test")  # the arguments that may be rows
 SETUP, LEFT_OUT = "setup", "(left out)"
 SETUP_LINE = re.compile(rf"(\b{SETUP}\s*=).*", re.DOTALL)
-PERSON = re.compile(r"//[^/\s]*@")  # of an address
 # Rows and setup lines as calls of earlier versions have them, with all that follows.
 FORMER = re.compile(rf"(\b(?:{'|'.join(ROLES)})=(?=\(?\{{)|'{SETUP}': (?!'{re.escape(LEFT_OUT)}')).*", re.DOTALL)
 
 
-def without_password(text: str) -> str:
-    """An address, or a text with addresses, without user names and passwords."""
-    return PERSON.sub("//", text)
-
-
 def words(arguments: Sequence[str]) -> list[str]:
     """The words of a command line without what may be secret."""
+    from tasks.errors import without_password  # late: `import bench` must work where a file hides the package `tasks`
+
     return [without_password(SETUP_LINE.sub(rf"\1{LEFT_OUT}", word)) for word in arguments]
 
 

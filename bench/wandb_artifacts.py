@@ -14,10 +14,10 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from bench import shown, system
+from bench import system
 from bench.errors import UserError
 from bench.store.files import read_json, whole_folder, write_text
-from tasks.errors import short_repr
+from tasks.errors import short_repr, without_password
 
 SCHEME = "wandb:"
 FORM = re.compile(r"(?P<entity>[^/:]+)/(?P<project>[^/:]+)/(?P<name>[^/:]+):(?P<version>[^/:]+)(?:/(?P<file>.+))?")
@@ -85,7 +85,7 @@ def download(name: str, folder: Path) -> Path:
             remote.verify(root=str(part))
             write_text(part / SEAL, json.dumps({"artifact": remote.qualified_name, "digest": remote.digest}))
     except (wandb.errors.Error, ValueError, OSError) as error:
-        why = shown.without_password(" ".join(str(error).split())[:300])
+        why = without_password(" ".join(str(error).split()))[:300]
         raise UserError(f"{SCHEME}{name} cannot be had: {why}") from error
     return target
 
@@ -131,7 +131,7 @@ def why_unreachable() -> str:
     import requests
 
     url = address()
-    place = shown.without_password(url)
+    place = without_password(url)
     try:
         requests.head(url, timeout=PATIENCE)
     except requests.exceptions.SSLError:

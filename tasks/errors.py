@@ -19,6 +19,8 @@ MAX_MESSAGE = 2_000  # characters of a message; the start and the end of a longe
 # which cannot be written as UTF-8. Tabs and line ends stay.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+PERSON = re.compile(r"//[^/\s]*@")  # the user name and password of an address
+
 
 class DataError(ValueError):
     """The user's data or task description cannot be used. The message is one line for the user."""
@@ -32,9 +34,17 @@ def printable(text: str) -> str:
     return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def without_password(text: str) -> str:
+    """An address, or a text with addresses, without user names and passwords."""
+    return PERSON.sub("//", text)
+
+
 def one_line(message: str) -> str:
-    """A message as one printable line of at most `MAX_MESSAGE` characters: names and values may hold anything."""
-    line = printable(" ".join(message.splitlines()))
+    """A message as one printable line of at most `MAX_MESSAGE` characters: names and values may hold anything.
+
+    Addresses, such as that of a server or a proxy in a variable, are shown without user names and passwords.
+    """
+    line = printable(without_password(" ".join(message.splitlines())))
     half = (MAX_MESSAGE - 5) // 2
     return line if len(line) <= MAX_MESSAGE else f"{line[:half]} ... {line[-half:]}"
 

@@ -34,7 +34,6 @@ import torch
 import transformers
 import transformers.modeling_utils  # noqa: F401 - as above
 
-from bench import shown
 from bench.devices import Environment, enter
 from bench.encoders import matmul
 from bench.errors import UserError
@@ -57,6 +56,7 @@ from bench.store.layout import LOG
 from bench.store.leases import heartbeat
 from bench.tracking import trackers
 from bench.training import cell, dynamics, tuned
+from tasks.errors import without_password
 
 NO_GLIBC = (OSError, AttributeError, TypeError)  # what `ctypes.CDLL(None)` and its functions raise elsewhere
 torch.set_num_threads(1)
@@ -183,7 +183,7 @@ def logged(job: Job, builder: Any) -> Outcome:
             return Outcome(job.id, State.DONE, builder(job))
         except (Exception, SystemExit) as error:
             with contextlib.suppress(OSError):  # the error itself is what counts
-                trace = shown.without_password(traceback.format_exc())
+                trace = without_password(traceback.format_exc())
                 log.write(trace)
                 details = {"message": message(job, error), "traceback": trace, "job": job.title}
                 if fail(job.folder, {"type": type(error).__name__, **details}) is State.RUNNING:
@@ -193,7 +193,7 @@ def logged(job: Job, builder: Any) -> Outcome:
 
 def message(job: Job, error: BaseException) -> str:
     """An error's message with what the system refused. Reports quote it: it has neither local folders nor passwords."""
-    first, newline, rest = shown.without_password(str(error)).replace(f"{job.root}{os.sep}", "").partition("\n")
+    first, newline, rest = without_password(str(error)).replace(f"{job.root}{os.sep}", "").partition("\n")
     return first + explained(error) + newline + rest
 
 

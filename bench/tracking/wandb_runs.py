@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from bench import shown
 from bench.jobs import MirrorJob
 from bench.store.files import read_json
 from bench.store.layout import DONE
 from bench.tracking import lineage
 from bench.tracking.values import send
 from bench.wandb_artifacts import PATIENCE, address, why_unreachable
+from tasks.errors import without_password
 
 if TYPE_CHECKING:
     import wandb
@@ -60,7 +60,7 @@ def give_up(error: Exception) -> None:
 
 def in_short(error: Exception) -> str:
     """The beginning of a client's error, in one line and without the password of an address."""
-    return shown.without_password(" ".join(str(error).split()))[:120]
+    return without_password(" ".join(str(error).split()))[:120]
 
 
 def to_wandb(job: MirrorJob) -> list[str]:

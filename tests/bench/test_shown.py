@@ -13,7 +13,10 @@ import bench
 from bench import shown
 from bench.cli import common, main
 from bench.config.run_arguments import RunArguments
+from bench.errors import UserError
 from bench.execution import until_decided
+from tasks import DataError
+from tasks.errors import without_password
 
 ROWS = [{"text": f"private text {number}", "label": "ab"[number % 2]} for number in range(6)]
 COLUMNS: dict[str, list[str]] = {name: [row[name] for row in ROWS] for name in ("text", "label")}
@@ -103,9 +106,11 @@ def test_a_typed_command_has_no_setup_line(words: list[str], monkeypatch: pytest
 
 
 def test_an_address_has_no_password() -> None:
-    assert shown.without_password("http://alice:s3cret@host:9/a@b cannot") == "http://host:9/a@b cannot"
+    assert without_password("http://alice:s3cret@host:9/a@b cannot") == "http://host:9/a@b cannot"
+    assert without_password("s3://bucket/a@b") == "s3://bucket/a@b"
+    for kind in (UserError, DataError):
+        assert str(kind("no answer from https://hf_token@hub.local/x")) == "no answer from https://hub.local/x"
     assert shown.words(["--encoder=https://alice:s3@cret@host/x"]) == ["--encoder=https://host/x"]
-    assert shown.without_password("s3://bucket/a@b") == "s3://bucket/a@b"
 
 
 @pytest.mark.parametrize(

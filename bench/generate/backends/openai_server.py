@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 
 from bench.errors import UserError
 from bench.generate.backends.backend import Answer, Prompt, Sampling
-from bench.shown import without_password
-from tasks.errors import did_you_mean, join_names, short_repr
+from tasks.errors import did_you_mean, join_names, short_repr, without_password
 
 KEY = "OPENAI_API_KEY"
 RETRIES = 10  # of one request; without Retry-After the waits grow to 8 s and add up to about a minute
@@ -165,7 +164,6 @@ class OpenAIServer:
     def _shown(self, error: BaseException) -> str:
         """An error in a line, cut, without the key."""
         text = " ".join((str(error) or type(error).__name__).split()).replace(self.key, f"<{KEY}>")
-        text = without_password(text)  # of a proxy
         return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
     async def close(self) -> None:
@@ -183,8 +181,9 @@ def check_url(url: str | None) -> None:
     except ValueError:
         usable = False
     if not usable:
-        place = short_repr(without_password(url))
-        raise UserError(f"--base-url {place} is no address such as http://localhost:8000/v1")
+        raise UserError(
+            f"--base-url {short_repr(without_password(url))} is no address such as http://localhost:8000/v1"
+        )
     if parts.username or parts.password or parts.query:
         raise UserError(f"--base-url must not hold a user name, password or query; the key belongs into {KEY}")
 
