@@ -12,7 +12,7 @@ from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
 
 
-def trained(encoder: Path, root: Path, **options: object) -> Plan:
+def trained(encoder: Path, root: Path, /, **options: object) -> Plan:
     """The plan of a tiny grid, all of whose jobs are done."""
     from bench.execution.worker import run_job
 
