@@ -51,12 +51,13 @@ class Examples:
             len(rows) * float((rows.astype(np.float64) ** 2).sum()) / count**2, float(rows.max()) * len(rows) / count
         )
 
-    @property
+    @cached_property
     def few(self) -> dict[int, int]:
         """Classes that fewer than `FEWEST_PER_CLASS` rows have, or clusters where there are any; with these numbers."""
-        own = np.arange(len(self.labels)) if self.clusters is None else self.clusters
-        pairs = np.unique(np.stack([self.labels, own]), axis=1)  # a cluster counts once in each of its classes
-        counts = np.bincount(pairs[0], minlength=self.classes)
+        labels = self.labels
+        if self.clusters is not None:  # a cluster counts once in each of its classes
+            labels = np.unique(np.stack([labels, self.clusters]), axis=1)[0]
+        counts = np.bincount(labels, minlength=self.classes)
         return {k: int(count) for k, count in enumerate(counts) if count < FEWEST_PER_CLASS}
 
     def same(self, other: Examples) -> bool:
