@@ -7,7 +7,7 @@ import gc
 import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from bench.leaderboard.figures.training import curves
 from bench.leaderboard.figures.weights import agreements, lens
 from bench.leaderboard.results import Report, Section
 from bench.leaderboard.rules import Rules
-from bench.processes import Here, pool
+from bench.processes import Here, cores, pool
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,6 +102,16 @@ RANKS = (
 )
 
 
+@dataclass(frozen=True)
+class Overview:
+    """A figure of the whole report that is to be drawn; `finding`: what it shows, in words."""
+
+    name: str
+    caption: str
+    draw: Callable[[], Figure | None]
+    finding: str = ""
+
+
 class Drawing:
     """The figures of a report, which processes draw while the rest of it is made.
 
@@ -115,6 +125,7 @@ class Drawing:
     ) -> None:
         self.rules, self.earlier, self.known, self.slugs = rules, earlier, Drawn(earlier), slugs(specs)
         self.processes = None if isinstance(processes, Here) else processes
+        self.threads = ThreadPoolExecutor(cores())  # each waits for a process, also until it has started
         self.sections: list[Section] = []
         self.keys: list[str] = []
         self.jobs: list[Callable[[], list[FigureFiles]] | Future[list[FigureFiles]]] = []
@@ -126,21 +137,33 @@ class Drawing:
         self.keys.append(key)
         self.begin(key, of_section, slim, place, self.slugs[place])
         if len(self.sections) == len(self.slugs):
-            self.begin(key_of_all(self.keys, self.rules), overviews, self.sections, self.rules)
+            whole = key_of_all(self.keys, self.rules)
+            for one in overviews(self.sections, self.rules):
+                self.begin(whole, of_report, one)
 
     def begin(self, key: str, call: Callable[..., list[FigureFiles]], *arguments: Any) -> None:
         """Draw the figures with a key, unless the earlier report has them."""
         known = self.known.files(key)
-        executor = self.processes if known is None else Here()
         job = partial(call, *arguments, key, known)
-        self.jobs.append(executor.submit(job) if executor else job)
+        if known is not None:
+            self.jobs.append(Here().submit(job))
+        elif self.processes is not None:
+            self.jobs.append(self.threads.submit(done_by, self.processes, job))
+        else:
+            self.jobs.append(job)
 
     def drawn(self) -> tuple[FigureFiles, ...]:
         """Wait for all figures: those of the whole report, then those of each section."""
         left = sum(not isinstance(job, Future) for job in self.jobs)
         with pool(left) if left > MANY else contextlib.nullcontext(Here()) as executor:
             futures = [job if isinstance(job, Future) else executor.submit(job) for job in self.jobs]
-        return tuple(figure for future in (*futures[-1:], *futures[:-1]) for figure in future.result())
+        own = len(self.slugs)
+        return tuple(figure for future in (*futures[own:], *futures[:own]) for figure in future.result())
+
+
+def done_by(processes: Executor, job: Callable[[], list[FigureFiles]]) -> list[FigureFiles]:
+    """The result of a job that a pool does."""
+    return processes.submit(job).result()
 
 
 def draw(report: Report, earlier: Path | None = None) -> tuple[FigureFiles, ...]:
@@ -160,28 +183,21 @@ def lean(section: Section) -> Section:
     return replace(section, test=None, rows=tuple(rows))
 
 
-def overviews(
-    sections: Sequence[Section], rules: Rules, key: str = "", known: Files | None = None
-) -> list[FigureFiles]:
-    """The figures of the whole report; `known` are those of an earlier one with the same key."""
-    figures: list[tuple[str, str, Callable[[], Figure | None], Callable[[], str]]] = [
-        (
-            "all-gains",
-            overview_caption(sections),
-            partial(all_gains, sections, rules),
-            partial(overview_found, sections),
-        )
-    ]
+def overviews(sections: Sequence[Section], rules: Rules) -> list[Overview]:
+    """The figures of the whole report."""
+    gains = partial(all_gains, sections, rules)
+    figures = [Overview("all-gains", overview_caption(sections), gains, overview_found(sections))]
     for place, group in enumerate(overall(sections), 1):
-        figures.append((f"ranks-{place}", RANKS, partial(ranks, group), partial(ranks_found, group)))
+        figures.append(Overview(f"ranks-{place}", RANKS, partial(ranks, group), ranks_found(group)))
     for place, curve in enumerate(curves_of_stress(sections), 1):
-        name = f"stress-{curve.axis}-{place}"
-        figures.append((name, STRESS, partial(stress, curve, rules.baseline), str))
-    return [
-        FigureFiles(None, name, caption, *files, found(), name, key)
-        for name, caption, draw_one, found in figures
-        if (files := drawn_or_known(name, draw_one, known)) is not None
-    ]
+        figures.append(Overview(f"stress-{curve.axis}-{place}", STRESS, partial(stress, curve, rules.baseline)))
+    return figures
+
+
+def of_report(one: Overview, key: str = "", known: Files | None = None) -> list[FigureFiles]:
+    """A figure of the whole report; `known` are those of an earlier one with the same key."""
+    files = drawn_or_known(one.name, one.draw, known)
+    return [] if files is None else [FigureFiles(None, one.name, one.caption, *files, one.finding, one.name, key)]
 
 
 def overview_caption(sections: Sequence[Section]) -> str:

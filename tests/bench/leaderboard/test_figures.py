@@ -129,7 +129,7 @@ def test_the_overview_of_very_many_sections_says_what_it_leaves_out(store, monke
     table = table_of(*[store] * 5)
     (overview, *_) = overviews(table.sections, table.rules)
     assert "in the first 3 of 5 sections (each has a figure of its own)" in overview.caption
-    assert overview.alt.count("twitter: ") == 3
+    assert overview.finding.count("twitter: ") == 3
 
 
 @pytest.mark.parametrize("methods", [{}, {"ce": (0, 1, 2)}, {"ce": (), "dimp": (0, 1, 2)}])
