@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from dataclasses import replace
@@ -42,6 +43,8 @@ def test_tokens_of_other_scripts_are_those_of_the_tokenizer(tmp_path: Path, fami
     from transformers import AutoTokenizer
 
     folder = make_encoder(tmp_path / family, family)
+    if json.loads((folder / "tokenizer.json").read_text())["pre_tokenizer"] is None:
+        pytest.skip("this version of transformers saves a part of the tokenizer alone")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     russian, chinese = "Компания объявила о росте прибыли.", "公司宣布第三季度利润增长，并上调了明年的预测。"
     english = "The company reported higher profit for the third quarter."
