@@ -164,8 +164,13 @@ def variances_of(results: Sequence[Comparison]) -> Components:
 
 def numbers(of: Sequence[Comparison | Moments]) -> tuple[IntArray, Sample]:
     """The numbers of seeds, and the examples (K,), of K comparisons."""
-    examples, sizes = np.array([one.examples for one in of]), Sizes(*np.array([one.sizes for one in of]).T)
-    return np.array([one.seeds for one in of]), sample(examples, sizes)
+    examples = np.array([one.examples for one in of])
+    return np.array([one.seeds for one in of]), sample(examples, sizes_of(of))
+
+
+def sizes_of(of: Sequence[Comparison | Moments]) -> Sizes:
+    """How unequal the examples (K,) of K comparisons are."""
+    return Sizes(*np.array([one.sizes for one in of]).T)
 
 
 def varying(variances: Components) -> BoolArray:

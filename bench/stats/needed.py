@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.arrays import BoolArray, IntArray, Whole
-from bench.stats.crossed import Comparison, numbers
-from bench.stats.interval import Sizes, sample
+from bench.stats.crossed import Comparison, numbers, sizes_of
+from bench.stats.interval import sample
 from bench.stats.power import POWER, in_folds, power, with_extremes
 
 TESTED, FOLDED = "test row", "cross-validated real row"
@@ -68,12 +68,8 @@ def needed(
     """
     if not results:
         return []
-    seeds, truth, sizes = (
-        numbers(results)[0],
-        with_extremes(results),
-        Sizes(*np.array([one.sizes for one in results]).T),
-    )
-    examples = np.array([one.examples for one in results])
+    (seeds, present), truth, sizes = numbers(results), with_extremes(results), sizes_of(results)
+    examples = np.asarray(present.number)
     difference = np.array([one.difference for one in results])
     own = examples if rows is None else np.array(rows)
     now, step = (own, folds) if folds else (examples, 1)

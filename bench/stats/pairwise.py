@@ -11,17 +11,18 @@ import numpy as np
 from bench.arrays import FloatArray
 from bench.stats.crossed import Components, p_values
 from bench.stats.folds.variances import effective_shape, fold_covariances, mean_of, partial
-from bench.stats.interval import EQUAL, Sizes, sample
+from bench.stats.interval import EQUAL, Sample, Sizes, sample
 
 ROUNDING = 1e-12  # differences this small are rounding errors; variances relative to the terms subtracted
 
 
 class Pairwise(NamedTuple):
-    """Row minus column, each (M, M): mean difference, its sample variances, uncorrected p."""
+    """Row minus column, each (M, M): mean difference, its sample variances, uncorrected p; and seeds and examples."""
 
     difference: FloatArray
     variances: Components
     p: FloatArray
+    size: tuple[int, Sample]
 
 
 def covariances(scores: FloatArray) -> Components:
@@ -61,7 +62,8 @@ def pairwise(scores: FloatArray, sizes: Sizes = EQUAL) -> Pairwise:
     """Compare all pairs of methods by their scores (M, S, N), paired by seed and example; see `crossed`."""
     difference, variances = differences(scores)
     seeds, examples = effective_shape(scores)
-    return Pairwise(difference, variances, of_pairs(p_values, difference, variances, seeds, sample(examples, sizes)))
+    size = seeds, sample(examples, sizes)
+    return Pairwise(difference, variances, of_pairs(p_values, difference, variances, *size), size)
 
 
 def of_pairs(p: Callable[..., FloatArray], difference: FloatArray, variances: Components, *more: Any) -> FloatArray:

@@ -157,9 +157,8 @@ def request_of(recipe: Recipe, store: Path, say: Say) -> Request:
     if "test" in rows and not labelled(rows["test"]):
         say(f"{rows.pop('test')} has no labels: it is predicted, and part of the validation rows is the test set")
     checkers = checkers_of(recipe.checkers, store)
-    readings: Readings = {
-        None: Reading(same_rows=True)
-    }  # a checker is trained on the real rows: train_file holds them too
+    # To train a checker, train_file holds the real rows too.
+    readings: Readings = {None: Reading(same_rows=True)}
     pool = load(FILES, source=FILES, places=rows, readings=readings, folds=0).pool
     request = make_request(
         methods=recipe.method,

@@ -18,8 +18,6 @@ from bench.leaderboard.read.examples import Examples
 from bench.leaderboard.results import Pairs
 from bench.leaderboard.rules import Rules
 from bench.stats.equivalence import p_equivalent
-from bench.stats.folds.variances import effective_shape
-from bench.stats.interval import sample
 from bench.stats.looks import reached, shares
 from bench.stats.multiple import CORRECTIONS, best_group
 from bench.stats.pairwise import of_pairs, one_sided, pairwise
@@ -40,9 +38,8 @@ def compare_pairs(rows: Sequence[Row], test: Examples, rules: Rules, looks: Sequ
     for seeds, share, pairs in by_seeds(chosen, looks):
         places = np.flatnonzero(pairs.any(axis=1))
         scores = np.stack([test.right(stacked(chosen[place], seeds)) for place in places])
-        result, own, (count, examples) = pairwise(scores, test.sizes), np.ix_(places, places), effective_shape(scores)
-        tested = sample(examples, test.sizes)
-        equal = of_pairs(p_equivalent, result.difference, result.variances, count, tested, rules.delta)
+        result, own = pairwise(scores, test.sizes), np.ix_(places, places)
+        equal = of_pairs(p_equivalent, result.difference, result.variances, *result.size, rules.delta)
         for whole, part in ((difference, result.difference), (p, result.p / share), (same, equal / share)):
             whole[own] = np.where(pairs[own], np.minimum(part, 1.0), whole[own])
     upper = np.triu_indices(len(chosen), 1)
