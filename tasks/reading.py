@@ -24,7 +24,7 @@ class Reading:
     labels: Mapping[str, str] = field(default_factory=dict)  # a label in the file -> the task's label
     drop_labels: tuple[str, ...] = ()  # labels (after the mapping) whose rows are left out
     skip_empty: bool = False  # whether rows without a text or a label are left out instead of being an error
-    same_rows: bool = False  # whether roles may have the same rows, as in the training of a checker on the real ones
+    same_rows: bool = False  # whether roles may have the same rows, as where a checker is trained on the real ones
     drop_copies: bool = False  # whether near copies of test rows, and generated near copies of real rows, are left out
 
     def over(self, general: Reading) -> Reading:

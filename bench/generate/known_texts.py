@@ -23,7 +23,7 @@ from tasks.loading.copies import same_rows
 from tasks.loading.division import MINIMUM_TO_SPLIT
 from tasks.loading.labels import label_name
 from tasks.loading.own_rows import prepared
-from tasks.reading import Columns, Reading
+from tasks.reading import Columns, Reading, Readings
 from tasks.roles import ColumnRole, Role
 from tasks.sources.places import read_place
 from tasks.sources.table import Table
@@ -183,7 +183,8 @@ def held_out(table: Table, columns: Columns, asked_for: Sequence[int]) -> set[st
     of_labels = table.take(asked_for)
     keys: set[str] = set()
     for part in (table, of_labels) if len(of_labels) < len(table) else (table,):
-        # The test depends on the real rows alone: any other rows do for the generated ones.
-        places: dict[Role, str | Table] = {"generated": part.take(range(1, len(part))), "real": part}
-        keys.update(load(FILES, test_size=None, places=places, readings={None: Reading(named)}, folds=0).test.near_keys)
+        # The test depends on the real rows alone: they do for the generated ones too.
+        places: dict[Role, str | Table] = {"generated": part, "real": part}
+        readings: Readings = {None: Reading(named, same_rows=True)}
+        keys.update(load(FILES, test_size=None, places=places, readings=readings, folds=0).test.near_keys)
     return keys
