@@ -139,13 +139,8 @@ def table_cost(job: Job, seconds: float, tokens: Mapping[Path, float], rows: Map
         return Cost(0.0, rows[job.folder] / TOKENISED, 2 * NUMBER * tokens[job.folder])
     if isinstance(job, StatesJob):
         stored = estimate.states_stored(job.folder, job.checkpoint, tokens[job.tokens])
-        written = NUMBER * width(job.checkpoint.path) * tokens[job.tokens] if stored else 0.0
+        written = NUMBER * estimate.width(job.checkpoint.path) * tokens[job.tokens] if stored else 0.0
         return Cost(rows[job.tokens] if stored else 0.0, seconds, written)
     if isinstance(job, EmbeddingsJob):
-        return Cost(rows[job.tokens], seconds, NUMBER * width(job.checkpoint.path) * rows[job.tokens])
+        return Cost(rows[job.tokens], seconds, NUMBER * estimate.width(job.checkpoint.path) * rows[job.tokens])
     return Cost(0.0, seconds)
-
-
-def width(folder: Path) -> int:
-    """The width of an encoder's states, from its config.json."""
-    return estimate.first(read_json(folder / "config.json"), estimate.WIDTH, estimate.BASE[0])

@@ -127,8 +127,7 @@ def states_stored(folder: Path, checkpoint: Checkpoint, tokens: float) -> bool:
     """Whether a table has the frozen states of so many tokens, or will have them: if it is done, it says so."""
     if (folder / DONE).exists():
         return bool(read_json(folder / DONE).get("supported", True))
-    width = first(read_json(checkpoint.path / "config.json"), WIDTH, BASE[0])
-    return states_fit(tokens, width)
+    return states_fit(tokens, width(checkpoint.path))
 
 
 def cost(job: CellJob) -> float:
@@ -141,16 +140,21 @@ def cost(job: CellJob) -> float:
 
 
 @cache
+def width(folder: Path) -> int:
+    """The width of an encoder's states, from its config.json."""
+    return first(read_json(folder / "config.json"), WIDTH, BASE[0])
+
+
+@cache
 def size(folder: Path) -> tuple[float, int]:
     """Parameters in an encoder's blocks and the number of blocks, from its config.json.
 
     A block has four matrices (h, h) for attention and two (h, inner) behind it; biases and norms are left out.
     """
-    config = read_json(folder / "config.json")
-    width = first(config, WIDTH, BASE[0])
+    config, wide = read_json(folder / "config.json"), width(folder)
     blocks = first(config, BLOCKS, BASE[1])
-    inner = first(config, INNER, 4 * width)
-    return float(blocks * (4 * width**2 + 2 * width * inner)), blocks
+    inner = first(config, INNER, 4 * wide)
+    return float(blocks * (4 * wide**2 + 2 * wide * inner)), blocks
 
 
 def first(config: Mapping[str, Any], names: Iterable[str], default: int) -> int:
