@@ -103,18 +103,24 @@ class Comparison:
 
 def components(scores: FloatArray) -> Components:
     """The sample variances of scores (..., S, N); of one difference (S, N) where each seed tests a fold, with NaN."""
-    if partial(scores):
-        return Components(*fold_variances(scores))
+    return Components(*fold_variances(scores)) if partial(scores) else crossed(scores)
+
+
+def crossed(scores: FloatArray) -> Components:
+    """The sample variances of scores (..., S, N) where every seed tests every example."""
     seeds, examples = scores.shape[-2:]
-    mean = scores.mean(axis=(-2, -1), keepdims=True)
-    seed, example = scores.mean(axis=-1, keepdims=True), scores.mean(axis=-2, keepdims=True)
+    sums = scores.sum(axis=-1, keepdims=True)
+    seed, mean = sums / examples, sums.sum(axis=-2, keepdims=True) / (seeds * examples)  # equal where counts are
+    example = scores.mean(axis=-2, keepdims=True)
     s2_example = np.asarray(((example - mean) ** 2).sum(axis=(-2, -1)) / (examples - 1))
     if seeds == 1:
         unknown = np.full(s2_example.shape, math.nan)
         return Components(unknown, s2_example, unknown)
     s2_seed = np.asarray(((seed - mean) ** 2).sum(axis=(-2, -1)) / (seeds - 1))
-    residual = ((scores - seed - example + mean) ** 2).sum(axis=(-2, -1))
-    return Components(s2_seed, s2_example, np.asarray(residual / ((seeds - 1) * (examples - 1))))
+    residual = scores - (seed - mean)
+    residual -= example
+    squares = np.einsum("...sn,...sn->...", residual, residual)
+    return Components(s2_seed, s2_example, np.asarray(squares / ((seeds - 1) * (examples - 1))))
 
 
 def terms(variances: Components, seeds: Whole, examples: Whole) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -229,6 +235,8 @@ def moments(a: FloatArray, b: FloatArray, *, sizes: Sizes = EQUAL) -> Moments:
     if seeds < 1 or examples < 2:
         raise ValueError(f"a comparison needs a seed and two examples, got {seeds} and {examples}")
     scores = np.asarray(a, np.float64) - np.asarray(b, np.float64)
+    if not partial(scores):
+        return Moments(float(scores.mean()), crossed(scores), seeds, examples, {}, sizes)
     mean = float(mean_of(scores, (0, 1)))
     return Moments(mean, components(scores), *effective_shape(scores), of_folds(scores), sizes)
 

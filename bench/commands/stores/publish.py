@@ -44,7 +44,7 @@ def publish(root: Path, to: str, name: str, rules: Rules, *, texts: bool, figure
         shown = to if to.startswith(HUB) else Path(to).name  # folders of this machine are nobody else's business
         command = f"python -m bench publish --to {shown}"
         _, notes = report([folder / STORE], folder / REPORT, rules, command=command, figures=figures)
-        for cache in (folder / STORE).glob(".*.npz"):
+        for cache in (folder / STORE).rglob(".*.npz"):
             cache.unlink()
         identity = write_contents(folder, {"name": name, "version": VERSION, "texts": texts, "cells": done.copied})
         yield from placed(folder, to)

@@ -35,35 +35,59 @@ def compare_with_baseline(
 
     p-values are corrected over all core methods that were planned, whether or not their cells have a result.
     """
-    matches = match(rows, base, test, rules, looks)
-    core = [i for i, row in enumerate(rows) if row.spec["core"] and row is not base]
-    parts = alone(matches, rules)
-    for i, part in zip(core, correct([matches[i] for i in core], rules), strict=True):
-        parts[i] = part
-    results = judge(matches, [family(row, base) for row in rows], parts, rules)
+    matches = match(rows, base, test, rules, looks, macro_f1=True)
+    results = with_verdicts(rows, base, matches, rules)
     if base is not None:
+        core = core_places(rows, base)
         p = [matches[i].p for i in core]
         for i, value in zip(core, step_down([rows[i] for i in core], p, base, test), strict=True):
             results[i] = replace(results[i], p_max_t=value)
     return results
 
 
-def match(rows: Sequence[Row], base: Row | None, test: Examples, rules: Rules, looks: Sequence[int]) -> list[Match]:
-    """Compare each row with the baseline; `withheld`: why there is no comparison or no verdict.
+def with_verdicts(rows: Sequence[Row], base: Row | None, matches: Sequence[Match], rules: Rules) -> list[Paired]:
+    """The matches of rows with their verdicts: those of core methods corrected together, each other one alone."""
+    parts, core = alone(matches, rules), core_places(rows, base)
+    for i, part in zip(core, correct([matches[i] for i in core], rules), strict=True):
+        parts[i] = part
+    return judge(matches, [family(row, base) for row in rows], parts, rules)
 
-    With planned looks, seeds after the last look so far do not count yet.
+
+def core_places(rows: Sequence[Row], base: Row | None) -> list[int]:
+    """The places of the core methods among rows, without the baseline."""
+    return [i for i, row in enumerate(rows) if row.spec["core"] and row is not base]
+
+
+def match(
+    rows: Sequence[Row],
+    base: Row | None,
+    test: Examples,
+    rules: Rules,
+    looks: Sequence[int],
+    *,
+    macro_f1: bool = False,
+) -> list[Match]:
+    """Compare each row with the baseline by accuracy, and by macro-F1 if asked.
+
+    `withheld` of a match: why there is no comparison or no verdict. With planned looks, seeds after the last look so
+    far do not count yet.
     """
-    planned = [plan(row, base, test, rules, looks) for row in rows]
+    with_f1 = macro_f1 and not test.folds  # a fold is too small for one of its own
+    planned = [plan(row, base, test, rules, looks, with_f1) for row in rows]
     results = iter(compared([one for each in planned for one in each.moments]))
     return [each.match(tuple(itertools.islice(results, len(each.moments)))) for each in planned]
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A match before its comparisons are computed, all at once: the moments of accuracy, of macro-F1, of each look."""
+    """A match before its comparisons are computed, all at once.
+
+    `moments`: of accuracy, of macro-F1 (with `macro_f1`), of each look.
+    """
 
     fixed: Match
     moments: tuple[Moments, ...] = ()
+    macro_f1: bool = False
     silent_f1: bool = False  # a class has too few test rows for an interval of macro-F1
 
     def match(self, results: Sequence[Comparison]) -> Match:
@@ -71,13 +95,13 @@ class Planned:
         if not results:
             return self.fixed
         accuracy, *more = results
-        f1 = None if self.fixed.folds else more.pop(0)  # a fold is too small for one of its own
+        f1 = more.pop(0) if self.macro_f1 else None
         if f1 and self.silent_f1:
             f1 = replace(f1, low=math.nan, high=math.nan, p=math.nan)
         return replace(self.fixed, accuracy=accuracy, macro_f1=f1, at_looks=tuple(more))
 
 
-def plan(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Sequence[int]) -> Planned:
+def plan(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Sequence[int], macro_f1: bool) -> Planned:
     """What is compared of a row and the baseline."""
     if row is base:
         return Planned(Match(withheld="baseline"))
@@ -104,11 +128,10 @@ def plan(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Sequen
     tested = int((own >= 0).any(axis=0).sum())
     fixed = Match(withheld=reason, looks=tuple(looks), rows=own.shape[1], tested=tested, folds=test.folds)
     a, b = (right(one, tuple(shared), test) for one in (row, base))
-    f1 = (
-        [] if test.folds else [moments(*(influence(one, tuple(shared), test) for one in (row, base)), sizes=test.sizes)]
-    )
+    f1 = (influence(one, tuple(shared), test) for one in (row, base))
+    of_f1 = [moments(*f1, sizes=test.sizes)] if macro_f1 else []
     at_looks = (moments(a[:n], b[:n], sizes=test.sizes) for n in counts)
-    return Planned(fixed, (moments(a, b, sizes=test.sizes), *f1, *at_looks), bool(test.few))
+    return Planned(fixed, (moments(a, b, sizes=test.sizes), *of_f1, *at_looks), macro_f1, bool(test.few))
 
 
 @functools.lru_cache(maxsize=4)  # each row of a section asks for those of the baseline

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bench.leaderboard.compare.baseline import compare_with_baseline
+from bench.leaderboard.compare.baseline import match, with_verdicts
 from bench.leaderboard.compare.families import over_report
 from bench.leaderboard.results import Against, Paired, Row, Section
 from bench.leaderboard.rules import Family, Rules
@@ -45,14 +45,15 @@ class References:
 
 
 def against(section: Section, reference: str) -> Section:
-    """A section with its methods compared with a reference alone, corrected over this section.
+    """A section with its methods compared with a reference alone, corrected over this section; by accuracy only.
 
     A section without verdicts has none here either. One that lacks the reference has no comparisons.
     """
     base = next((row for row in section.rows if row.label == reference), None)
     if base is None or section.test is None:
         return replace(section, rows=tuple(replace(row, paired=None, information=None) for row in section.rows))
-    paired = compare_with_baseline(section.rows, base, section.test, section.rules, section.spec.get("looks", ()))
+    matches = match(section.rows, base, section.test, section.rules, section.spec.get("looks", ()))
+    paired = with_verdicts(section.rows, base, matches, section.rules)
     rows = zip(section.rows, paired, strict=True)
     return replace(section, rows=tuple(replace(row, paired=silenced(row, one), information=None) for row, one in rows))
 

@@ -99,9 +99,7 @@ def index_of(figures: Iterable[Figure], contents: Mapping[Path, bytes], folder: 
 def key_of(section: Section) -> str:
     """The key of a section's figures: a digest of all that they read."""
     state = xxhash.xxh3_128(made_by())
-    for entry in fields(section):
-        if entry.name != "root":
-            feed(state, getattr(section, entry.name))
+    feed_fields(state, section, without="root")
     for path in (path for cells in section.spec.get("checkers", {}).values() for path in cells.values()):
         state.update(states(section.root / path, [TRAIN_SCORES]))
     return state.hexdigest()
@@ -133,8 +131,7 @@ def feed(state: Any, value: Any) -> None:
         state.update(f"cell {value.folder.name} {value.seal}".encode())
     elif is_dataclass(value) and not isinstance(value, type):
         state.update(f"{type(value).__name__}(".encode())
-        for entry in fields(value):
-            feed(state, getattr(value, entry.name))
+        feed_fields(state, value)
         state.update(b")")
     elif isinstance(value, Mapping):
         state.update(b"{")
@@ -151,3 +148,11 @@ def feed(state: Any, value: Any) -> None:
         state.update(repr(sorted(map(repr, value))).encode())
     else:
         state.update(repr(value).encode() + b",")
+
+
+def feed_fields(state: Any, value: Any, without: str = "") -> None:
+    """Add the fields of a dataclass to a digest. A `spec`, part of a manifest, is JSON, whose text says all of it."""
+    for entry in fields(value):
+        if entry.name != without:
+            one = getattr(value, entry.name)
+            feed(state, repr(one) if entry.name == "spec" else one)

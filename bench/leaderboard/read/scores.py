@@ -1,7 +1,8 @@
-"""Reads predicted classes, metrics, cost and environment of cells, once, and keeps them in the store's `.scores.npz`.
+"""Reads predicted classes, metrics, cost and environment of cells, once, and keeps them in `.scores.npz` of their task.
 
 A kept score is used while the cell's seal is unchanged (its `metrics.json`, and sizes and times of its other files)
-and the code that computes scores is the same. If the file is missing or cannot be written, only time is lost.
+and the code that computes scores is the same. If the file is missing or cannot be written, only time is lost. Each task
+of a store has a file in its folder, so that one changed cell does not write the scores of all tasks again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import functools
 import json
 import math
 import os
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -87,48 +87,32 @@ def check(name: str, stored: dict[str, Any], computed: dict[str, float]) -> None
 
 
 @dataclass
-class StoreScores:
-    """The scores of one store by cell folder, relative to `root`. `new`: how many are not yet in the file."""
+class TaskScores:
+    """The scores of one task's cells in one store, by method and id. `new`: how many are not yet in the file."""
 
-    root: Path
+    folder: str  # of the task
     scores: dict[str, Score] = field(default_factory=dict)
     tests: list[Examples] = field(default_factory=list)  # each set of test rows once
     new: int = 0
 
     def score(self, folder: str, name: str) -> Score:
-        """A finished cell's score, computed if it is not cached or its seal changed.
+        """A finished cell's score, computed if it is not kept or its seal changed.
 
         Raises UserError, and FileNotFoundError for a cell that is not finished.
         """
-        _, key = place_of(folder)
         with open(f"{folder}/{DONE}", "rb", buffering=0) as file:
             stored = file.readall()
         seal = seal_of(stored, folder)
-        known = self.scores.get(key)
+        known = self.scores.get(split(folder)[1])
         if known is None or known.seal != seal:
-            known = self.add(key, score_cell(Path(folder), name, stored, seal))
+            known = self.add(folder, score_cell(Path(folder), name, stored, seal))
         return known
 
-    def add(self, key: str, score: Score) -> Score:
-        """Add a new score."""
-        self.scores[key] = score = replace(score, rows=self.shared(score.rows))
+    def add(self, folder: str, score: Score) -> Score:
+        """Add the new score of a cell."""
+        self.scores[split(folder)[1]] = score = replace(score, rows=self.shared(score.rows))
         self.new += 1
         return score
-
-    def compute(self, folders: Mapping[str, str]) -> None:
-        """Score many finished cells in several processes; does nothing for few. Errors are left to `score`.
-
-        `folders`: of the cells, by their places in the store.
-        """
-        absent = [folder for key, folder in folders.items() if key not in self.scores]
-        if len(absent) < MANY:
-            return
-        absent = [folder for folder in absent if os.path.exists(f"{folder}/{DONE}")]
-        batches = [absent[start : start + PART] for start in range(0, len(absent), PART)]
-        with pool(len(batches)) as processes:
-            for scores in processes.map(functools.partial(scores_of, self.root), batches):
-                for key, score in scores.items():
-                    self.add(key, score)
 
     def shared(self, rows: Examples) -> Examples:
         """The one object that all cells with these test rows share."""
@@ -141,47 +125,58 @@ class StoreScores:
     def save(self) -> None:
         """Write the file if there are new scores; scores of deleted cells are dropped."""
         if self.new:
-            existing = {key: score for key, score in self.scores.items() if os.path.exists(f"{self.root}/{key}/{DONE}")}
-            kept.write_arrays(self.root / FILE, version(), to_arrays(existing))
+            existing = {
+                key: score for key, score in self.scores.items() if os.path.exists(f"{self.folder}/{key}/{DONE}")
+            }
+            kept.write_arrays(Path(self.folder, FILE), version(), to_arrays(existing))
 
 
 class Scores:
-    """The scores of all stores that a report reads."""
+    """The scores of all tasks that a report reads."""
 
     def __init__(self) -> None:
-        self.stores: dict[str, StoreScores] = {}
+        self.tasks: dict[str, TaskScores] = {}
 
     def score(self, folder: str, name: str) -> Score:
         """A finished cell's score; errors name the cell by `name`."""
-        root, _ = place_of(folder)
-        return self.of_store(root).score(folder, name)
+        return self.of_task(split(folder)[0]).score(folder, name)
 
     def compute(self, folders: Iterable[str]) -> None:
-        """Score many cells ahead of time; those without a result are skipped."""
-        by_root = defaultdict[str, dict[str, str]](dict)
-        for folder in folders:
-            root, key = place_of(folder)
-            by_root[root][key] = folder
-        for root, group in by_root.items():
-            self.of_store(root).compute(group)
+        """Score many finished cells in several processes; does nothing for few. Errors are left to `score`."""
+        absent = [folder for folder in folders if split(folder)[1] not in self.of_task(split(folder)[0]).scores]
+        if len(absent) < MANY:
+            return
+        absent = [folder for folder in absent if os.path.exists(f"{folder}/{DONE}")]
+        batches = [absent[start : start + PART] for start in range(0, len(absent), PART)]
+        with pool(len(batches)) as processes:
+            for scores in processes.map(scores_of, batches):
+                for folder, score in scores:
+                    self.of_task(split(folder)[0]).add(folder, score)
 
-    def of_store(self, root: str) -> StoreScores:
-        """The scores of one store, read from its file at first use."""
-        if root not in self.stores:
-            cached = from_npz(Path(root, FILE))
-            tests = {id(score.rows): score.rows for score in cached.values()}
-            self.stores[root] = StoreScores(Path(root), cached, list(tests.values()))
-        return self.stores[root]
+    def of_task(self, folder: str) -> TaskScores:
+        """The scores of one task, read from its file at first use."""
+        if folder not in self.tasks:
+            known = from_npz(Path(folder, FILE))
+            tests = {id(score.rows): score.rows for score in known.values()}
+            self.tasks[folder] = TaskScores(folder, known, list(tests.values()))
+        return self.tasks[folder]
 
     def save(self) -> None:
-        """Write new scores to the files of their stores."""
-        for store in self.stores.values():
-            store.save()
+        """Write new scores to the files of their tasks."""
+        for task in self.tasks.values():
+            task.save()
+
+
+def split(folder: str) -> tuple[str, str]:
+    """The folder of a cell's task, and the cell's place below it."""
+    root, key = place_of(folder)
+    task, _, place = key.partition("/")
+    return f"{root}/{task}", place
 
 
 @contextlib.contextmanager
 def open_scores() -> Iterator[Scores]:
-    """The scores of stores, saved at the end, also after an error."""
+    """The scores of tasks, saved at the end, also after an error."""
     scores = Scores()
     try:
         yield scores
@@ -189,13 +184,13 @@ def open_scores() -> Iterator[Scores]:
         scores.save()
 
 
-def scores_of(root: Path, folders: Sequence[str]) -> dict[str, Score]:
-    """The scores of cells of one store; cells that cannot be scored are left out."""
-    store = StoreScores(root)
+def scores_of(folders: Sequence[str]) -> list[tuple[str, Score]]:
+    """The folders and scores of cells; cells that cannot be scored are left out."""
+    scores, found = TaskScores(""), list[tuple[str, Score]]()
     for folder in folders:
         with contextlib.suppress(OSError, UserError):
-            store.score(folder, folder)
-    return store.scores
+            found.append((folder, scores.score(folder, folder)))
+    return found
 
 
 def score_cell(folder: Path, name: str, stored: bytes, seal: str) -> Score:

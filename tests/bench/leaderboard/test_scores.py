@@ -46,6 +46,16 @@ def cell(store, method=1, seed="2"):
     return store.section["methods"][method]["cells"][seed]
 
 
+def kept(store):
+    """The file with the scores of the store's task."""
+    return store.root / store.section["task"] / scores.FILE
+
+
+def place(name):
+    """A cell's method and id."""
+    return name.partition("/")[2]
+
+
 def test_unchanged_cells_are_not_read_again(store, read):
     first = rows(store)
     assert len(read) == 6
@@ -92,13 +102,13 @@ def test_small_files_of_a_new_cell_are_read_once(store, monkeypatch, block, sour
 
 def test_several_processes_score_the_same(store, read, monkeypatch):
     first = rows(store)
-    (store.root / scores.FILE).unlink()
+    kept(store).unlink()
     read.clear()
     monkeypatch.setattr(scores, "MANY", 6)
     monkeypatch.setattr(scores, "PART", 4)
     assert rows(store) == first
     assert read == [], "another process reads them"
-    cached = scores.from_npz(store.root / scores.FILE)
+    cached = scores.from_npz(kept(store))
     assert len(cached) == 6
     assert len({id(score.rows) for score in cached.values()}) == 1
 
@@ -107,7 +117,7 @@ def test_errors_are_reported_when_several_processes_score(store, monkeypatch):
     (store.root / cell(store) / scores.PREDICTIONS).write_bytes(b"cut")
     monkeypatch.setattr(scores, "MANY", 6)
     assert f"cell {cell(store)}: predictions.parquet cannot be read" in absent(store)
-    assert len(scores.from_npz(store.root / scores.FILE)) == 5, "the others are cached"
+    assert len(scores.from_npz(kept(store))) == 5, "the others are cached"
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "{", '{"accuracy": NaN}'])
@@ -119,7 +129,7 @@ def test_a_cell_without_metrics_has_no_result(store, content):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 damaged", None])
 def test_a_damaged_cache_is_written_again(store, read, content):
     first = rows(store)
-    path = store.root / scores.FILE
+    path = kept(store)
     path.unlink() if content is None else path.write_bytes(content)
     read.clear()
     assert rows(store) == first
@@ -142,8 +152,9 @@ def test_scores_of_cells_that_are_gone_are_dropped(store):
     shutil.rmtree(store.root / cell(store))
     store.method("focal")
     rows(store)
-    assert cell(store) not in scores.from_npz(store.root / scores.FILE)
-    assert cell(store, 2) in scores.from_npz(store.root / scores.FILE)
+    names = scores.from_npz(kept(store))
+    assert place(cell(store)) not in names
+    assert place(cell(store, 2)) in names
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -154,7 +165,7 @@ def test_a_store_that_cannot_be_written_is_reported(store):
 
 
 def test_an_unwritable_cache_only_costs_time(store):
-    (store.root / scores.FILE).mkdir()  # neither to be read nor to be replaced
+    kept(store).mkdir()  # neither to be read nor to be replaced
     assert rows(store) == rows(store)
 
 
@@ -182,10 +193,21 @@ def test_cost_and_environment_are_read_once_and_again_where_they_changed(store, 
     store.put(cell(store), "env.json", ENVIRONMENT)
     store.put(cell(store), "timing.json", {"seconds": 99.9, "passes": {"train_rows": 9000}})
     kept = rows(store)
-    (store.root / scores.FILE).unlink()
+    kept(store).unlink()
     assert rows(store) == kept != first
 
 
 def test_a_cell_with_a_damaged_environment_has_no_result(store):
     (store.root / cell(store) / "env.json").write_text("[]")
     assert "env.json is damaged" in absent(store)
+
+
+def test_a_changed_cell_leaves_the_files_of_other_tasks_as_they_are(store):
+    other = FakeStore(store.root, task="news", task_ref="news").method("focal")
+    manifest = store.manifest(other)
+    build(manifest, store.root)
+    files = {one.section["task"]: kept(one) for one in (store, other)}
+    before = {task: path.stat().st_ino for task, path in files.items()}
+    store.cell(cell(store), store.logits("other", 2, 3.0))
+    build(manifest, store.root)
+    assert {task for task, path in files.items() if path.stat().st_ino != before[task]} == {store.section["task"]}

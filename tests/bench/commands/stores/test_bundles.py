@@ -373,7 +373,7 @@ def test_what_systems_and_reports_write_beside_a_bundle_is_ignored(
 ) -> None:
     folder = Path(shutil.copytree(bundle, tmp_path / "b"))
     report([folder / "store"], tmp_path / "reports", Rules(), command="bench report", figures=False)
-    assert (folder / "store/.scores.npz").exists()
+    assert (folder / "store/twitter/.scores.npz").exists()
     for name in (".DS_Store", ".gitattributes", "README.md", "store/.DS_Store", "store/twitter/.DS_Store"):
         (folder / name).write_text("x")
     (next(folder.glob("store/twitter/*/*")) / ".DS_Store").write_text("x")
