@@ -68,7 +68,7 @@ class FakeStore:
         name = label.partition("(")[0]
         cells = {}
         for seed in self.seeds:
-            cells[str(seed)] = f"twitter/{name}/{len(self.section['methods'])}-{seed}"
+            cells[str(seed)] = f"{self.section['task']}/{name}/{len(self.section['methods'])}-{seed}"
             if seed in failed:
                 self.fail(cells[str(seed)])
             elif seed not in missing:

@@ -188,13 +188,13 @@ def test_cost_and_environment_are_read_once_and_again_where_they_changed(store, 
     before = (store.root / cell(store) / "env.json").stat().st_size
     store.put(cell(store), "env.json", {**ENVIRONMENT, "torch": "2.12.0"})
     assert (store.root / cell(store) / "env.json").stat().st_size == before
-    (_, changed) = sorted(rows(store), key=lambda row: row["label"])
-    assert "torch 2.12.0, 2.13.0" in str(changed)
+    (_, mixed) = sorted(rows(store), key=lambda row: row["label"])
+    assert "torch 2.12.0, 2.13.0" in str(mixed)
     store.put(cell(store), "env.json", ENVIRONMENT)
     store.put(cell(store), "timing.json", {"seconds": 99.9, "passes": {"train_rows": 9000}})
-    kept = rows(store)
+    changed = rows(store)
     kept(store).unlink()
-    assert rows(store) == kept != first
+    assert rows(store) == changed != first
 
 
 def test_a_cell_with_a_damaged_environment_has_no_result(store):
