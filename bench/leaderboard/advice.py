@@ -91,13 +91,14 @@ def estimate(one: Against) -> float:
 
 
 def helps_of(rows: Sequence[Row], against_real: Mapping[str, Against]) -> Helps:
-    """Whether the generated set helps."""
+    """Whether the generated set helps; while a core method has no comparison, it is not known that none does."""
     words = [against_real[row.label].paired.verdict.word for row in rows if eligible(row, against_real)]
     if not words:
         return Helps.UNKNOWN
     if "better" in words:
         return Helps.YES
-    return Helps.OPEN if "undecided" in words else Helps.NO
+    of_generated = sum(bool(row.spec["core"]) and uses_generated(row) for row in rows)
+    return Helps.OPEN if "undecided" in words or len(words) < of_generated else Helps.NO
 
 
 def choice(rows: Sequence[Row], against: Mapping[str, Mapping[str, Against]]) -> Row | None:

@@ -104,7 +104,7 @@ def family_of(section: Section) -> str:
         (row.paired.size for row in section.rows if row.paired and row.paired.family == "confirmatory"), default=0
     )
     if size == 0:
-        return "no core method"
+        return "no other core method" if any(row.spec["core"] for row in section.rows) else "no core method"
     where = "this task" if section.rules.family is Family.TASK else "the report"
     return f"{section.rules.correction.short} over {plural(size, 'comparison')} of {where}"
 

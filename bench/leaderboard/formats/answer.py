@@ -9,7 +9,7 @@ from bench.leaderboard.advice import PLAIN, REAL_ONLY, uses_generated
 from bench.leaderboard.columns import gain, percent
 from bench.leaderboard.fold_seeds import more_seeds, unequal_folds
 from bench.leaderboard.formats.prose import escape
-from bench.leaderboard.results import Advice, Against, Helps, Section
+from bench.leaderboard.results import Advice, Against, Helps, Row, Section
 from bench.stats.needed import Needed
 from tasks.errors import join_names, plural
 from tasks.roles import FILES
@@ -90,7 +90,7 @@ def helps(section: Section, advice: Advice) -> str:
     if advice.helps is Helps.NO:
         return (
             f"{title} No: {none} better than the real rows "
-            f"alone, and a difference that matters is excluded for each (highest: {highest}); {beat}."
+            f"alone, and a gain that matters is excluded for each (highest: {highest}); {beat}."
         )
     return f"{title} Not shown: {none} shown to be better than the real rows alone (highest: {highest}); {beat}."
 
@@ -143,8 +143,10 @@ def why(section: Section, advice: Advice) -> str:
             f"undecided against {escape(advice.choice)} by the two-sided one of the verdict{apart}"
         )
     chosen = next(row for row in section.rows if row.label == advice.choice)
+    if not chosen.best and sum(bool(row.spec["core"]) for row in section.rows) == 1:
+        return f"the only core method, but shown to be worse than some other method{apart}"
     if not chosen.best:
-        return f"the simplest core method, but each of them is shown to be worse than some other method{apart}"
+        return f"the simplest core method, but each that is compared is worse than some other method{apart}"
     if not advice.rivals:
         return f"the only core method that no other is shown to beat{apart}"
     others = plural(len(advice.rivals), "other core method")
@@ -169,21 +171,28 @@ def nameless(section: Section) -> str:
 
 
 def still_open(section: Section, advice: Advice) -> str:
-    """The most important open comparison, and what would settle it."""
+    """The most important open comparison, what would settle it, and the core methods that lack cells."""
     title = "**What is open?**"
-    one = advice.question
-    absent = [one for row in section.rows if row.spec["core"] for one in row.absent.values()]
-    if advice.choice is None and absent:
-        how = "the same command" + (" with `--retry-failed`" if any(one.failed for one in absent) else "")
-        return f"{title} Everything, until the cells of this section are finished: {how} continues them."
+    one, lacking = advice.question, unfinished(section)
+    retried = any(cell.failed for row in lacking for cell in row.absent.values())
+    how = f"the same command{' with `--retry-failed`' if retried else ''} continues them"
+    if advice.choice is None and lacking:
+        return f"{title} Everything, until the cells of this section are finished: {how}."
     if advice.choice is None:
         return f"{title} Everything, as core methods are not compared here."
+    counts = [f"{row.label} ({len(row.cells)}/{len(row.seeds)})" for row in lacking]
+    rest = f" Not compared, as cells are missing: {some(counts)}; {how}." if lacking else ""
     if one is None or one.paired.needed is None:
-        return f"{title} No core method is undecided against the choice."
+        return f"{title} No core method is undecided against the choice.{rest}"
     return (
         f"{title} Whether {escape(one.label)} is better than {name_of(one.reference)} "
-        f"({gain(one.paired.shown)} points); {settle(one.paired.needed)}."
+        f"({gain(one.paired.shown)} points); {settle(one.paired.needed)}.{rest}"
     )
+
+
+def unfinished(section: Section) -> list[Row]:
+    """The core methods that lack cells."""
+    return [row for row in section.rows if row.spec["core"] and row.absent]
 
 
 def name_of(label: str) -> str:
@@ -249,6 +258,7 @@ def answer_json(section: Section) -> dict[str, Any]:
         "over_real_only": against_json(advice.over_real),
         "not_ruled_out": list(advice.rivals),
         "not_compared": list(advice.apart),
+        "unfinished": [row.label for row in unfinished(section)],
         "exploratory_above": list(advice.exploratory_above),
         "better_than_majority": sorted(advice.beat_majority),
         "open": against_json(advice.question),

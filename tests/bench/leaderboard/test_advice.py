@@ -3,7 +3,7 @@ import pytest
 
 from bench.leaderboard.advice import complexity
 from bench.leaderboard.build import build
-from bench.leaderboard.columns import gain
+from bench.leaderboard.columns import gain, section_columns
 from bench.leaderboard.formats.answer import answer, answer_json, settle
 from bench.leaderboard.formats.doubts import two_seeds
 from bench.leaderboard.results import Helps
@@ -62,7 +62,9 @@ def test_a_set_that_hurts(tmp_path):
     assert (section.advice.helps, section.advice.choice) == (Helps.NO, "real-only")
     assert section.advice.over_real is None
     assert section.advice.over_plain.paired.verdict.word == "better"
-    assert "No: none of 2 core methods" in next(answer(section))
+    text = next(answer(section))
+    assert "No: none of 2 core methods" in text
+    assert "a gain that matters is excluded for each" in text, "a difference is shown: both are worse"
 
 
 def test_without_real_only_it_is_not_known_whether_the_set_helps(tmp_path):
@@ -93,7 +95,10 @@ def test_methods_without_a_comparison_are_counted(tmp_path):
     store = FakeStore(tmp_path, rows=400)
     store.method("ce", skill=0.8).method("real-only", skill=3.0).method("dimp", failed=(1,)).method("imp", failed=(2,))
     (section,) = build(store.manifest(), store.root).sections
-    assert "2 more without a comparison" in next(answer(section))
+    text = next(answer(section))
+    assert "2 more without a comparison" in text
+    assert (section.advice.closest.paired.verdict.word, section.advice.helps) == ("worse", Helps.OPEN)
+    assert "Not shown: the one core method" in text, "dimp and imp may be better, so it is no No"
     store.method("real-only", skill=3.0, failed=(0,))
     store.section["methods"].pop(1)
     (section,) = build(store.manifest(), store.root).sections
@@ -252,8 +257,33 @@ def test_no_core_method_is_in_the_best_group(tmp_path):
     _, section = section_of(tmp_path, skills, exploratory=("mine",))
     assert not any(row.best for row in section.rows if row.spec["core"])
     (text,) = answer(section)
-    assert f"**{section.advice.choice}**, the simplest core method, but each of them is shown to be worse" in text
+    assert (
+        f"**{section.advice.choice}**, the simplest core method, but each that is compared is worse than some" in text
+    )
     assert "no other is shown to beat" not in text
+
+
+def test_the_baseline_is_the_only_core_method(tmp_path):
+    """It was called the simplest of several, and the head of p said that there is none."""
+    _, section = section_of(tmp_path, {"ce": 1.0, "mine": 4.0, "other": 1.0}, exploratory=("mine", "other"))
+    text = next(answer(section))
+    assert "**ce**, the only core method, but shown to be worse than some other method" in text
+    assert "p, no other core method" in [column.title for column in section_columns(section)]
+
+
+@pytest.mark.parametrize(
+    ("failed", "how"), [((1,), "the same command with `--retry-failed`"), ((), "the same command")]
+)
+def test_a_core_method_that_lacks_cells_is_named(tmp_path, failed, how):
+    """The advice said that nothing is open while the highest method had no verdict."""
+    store = FakeStore(tmp_path, rows=2000, seeds=(0, 1, 2, 3, 4))
+    store.method("ce", skill=0.8).method("real-only", skill=3.0)
+    store.method("dimp", skill=5.0, failed=failed, missing=() if failed else (1,))
+    (section,) = build(store.manifest(), store.root).sections
+    *_, third = next(answer(section)).splitlines()
+    assert "No core method is undecided against the choice. Not compared, " in third
+    assert third.endswith(f"as cells are missing: dimp (4/5); {how} continues them.")
+    assert answer_json(section)["unfinished"] == ["dimp"]
 
 
 def test_failed_cells_are_trained_again_by_an_option(tmp_path):

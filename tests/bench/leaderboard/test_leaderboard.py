@@ -46,7 +46,7 @@ def row_of(value, label):
 def table_of(text):
     """Both Markdown tables of a section joined, as a list of dicts by column key; in the second, values in full."""
     lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
-    families = "(Holm|BH) over .*|no core method"
+    families = "(Holm|BH) over .*|no (other )?core method"
     patterns = {re.escape(column.title): column.key for column in (*MAIN, *COLUMNS)}
     named = {
         pattern.replace(r"\{family\}", f"({families})").replace(r"\{intervals\}", "(simultaneous )?95 %"): key
