@@ -119,6 +119,7 @@ def test_every_command_of_a_page_runs(page: Path, folder: Path, tiny_encoder: Pa
     cells = {path.parents[0].name: path for path in (folder / "runs").glob("twitter/*/*/spec.json")}
     one, other = (name for name, path in cells.items() if path.parts[-3] == "dimp")
     stand_ins = {"7c46e4": one, "8645ab": other, "dimp/ID": f"dimp/{one}", "MODEL": "twitter real-only 0"}
+    stand_ins["g real-finetune 0"] = "mytweets real-only 0"
     failed = []
     for line in commands(page):
         if any(part in line for part in ELSEWHERE):
