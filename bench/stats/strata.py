@@ -9,7 +9,7 @@ and a task on which nothing varies adds the square of its own half-width, t_{N-1
 R being the degrees of freedom of the other tasks' seeds together, and N the rows of the smallest test. Pooling is
 right where seeds spread alike on all tasks. Where one task has most of the variance, only its own seeds tell of it. One
 t with all degrees of freedom then misses the truth in up to 21 % of cases in place of 5, one with Satterthwaite's in up
-to 9 % (docs/statistics.md). The largest variance therefore keeps its own quantile.
+to 9 % (docs/evidence.md). The largest variance therefore keeps its own quantile.
 """
 
 from __future__ import annotations

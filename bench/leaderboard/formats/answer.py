@@ -204,7 +204,7 @@ def settle(more: Needed) -> str:
     """`a new run with 12 seeds, or with 5,000 test rows, would settle it ...`; which numbers are out of reach.
 
     A number of test rows whose interval has no upper end is not named as a way: it appears where seeds happen not to
-    vary, and then its power is far below 80 % (docs/statistics.md, *Power*).
+    vary, and then its power is far below 80 % (docs/evidence.md, *Power*).
     """
     rows = (more.examples, more.unit)
     counts = [(more.seeds, "seed"), rows] if more.seeds else [rows]

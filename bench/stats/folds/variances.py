@@ -10,7 +10,7 @@ number of rows that a fold trains on. It stands in place of N because the rows t
 variance is corrected by the factor 1 + 1/(K-1), with 1/(K-1) the ratio of test to training rows, as Nadeau and Bengio
 (2003, Machine Learning 52, 239-281) correct that of repeated splits. Theirs knows the means of splits alone, so it has
 J - 1 degrees of freedom: it covers the truth in 95 to 100 % of cases, and is 1.5 times as wide. A t interval
-over the splits without a correction covers it in 75 to 96 %. docs/statistics.md has the table.
+over the splits without a correction covers it in 75 to 96 %. docs/evidence.md has the table.
 
 So the variances are those of `crossed` with J seeds and N' rows, and without an interaction.
 """
