@@ -1,4 +1,4 @@
-"""The code of docs/recipes.md runs, on a few rows and a tiny encoder."""
+"""The code of docs/weights.md runs, on a few rows and a tiny encoder."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from bench.commands.output_file import write_table
 
-BLOCKS = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(), re.DOTALL)
+BLOCKS = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs" / "weights.md").read_text(), re.DOTALL)
 ENCODER = '"sentence-transformers/all-MiniLM-L6-v2"'
 
 
