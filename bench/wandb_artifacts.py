@@ -86,7 +86,7 @@ def download(name: str, folder: Path) -> Path:
             write_text(part / SEAL, json.dumps({"artifact": remote.qualified_name, "digest": remote.digest}))
     except (wandb.errors.Error, ValueError, OSError) as error:
         why = without_password(" ".join(str(error).split()))[:300]
-        raise UserError(f"{SCHEME}{name} cannot be had: {why}") from error
+        raise UserError(f"{SCHEME}{name} is not available: {why}") from error
     return target
 
 

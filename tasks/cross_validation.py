@@ -60,8 +60,8 @@ def check_rows(rows: Rows, labels: Sequence[str], folds: int, prefix: str) -> No
         if count - -(-count // folds) < MINIMUM_PER_CLASS:
             repeated = f" with {plural(count, unit)}" if count < len(of_class) else ""
             raise DataError(
-                f"{prefix}: {plural(len(of_class), 'real row')} of class {name}{repeated}; in {folds} folds, at least "
-                f"{MINIMUM_PER_CLASS + 1} are needed{spelling_option(name, labels)}; give more, or --test FILE, or "
+                f"{prefix}: class {name} has {plural(len(of_class), 'real row')}{repeated}, and {folds} folds need at "
+                f"least {MINIMUM_PER_CLASS + 1}{spelling_option(name, labels)}; give more, or --test FILE, or "
                 f"--drop-labels {typed_names([name])}"
             )
     if (count := len(set(units))) < folds:

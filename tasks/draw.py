@@ -30,7 +30,7 @@ def draw(
     Raises `DataError` if a class gets fewer than `minimum` rows (or than it has, if that is less).
     """
     if size < 1:
-        raise DataError(f"{what} is not possible; at least 1 row is needed")
+        raise DataError(f"{what} is not possible; at least 1 row is needed{remedy.format(1)}")
     order = draw_order(task, rows, seed)
     # Where each class has its `minimum`-th row in the order: a draw must reach beyond all of them.
     in_order = rows.labels[order]
@@ -109,7 +109,10 @@ def draw_together(
     needed = int(np.searchsorted(np.cumsum(counts[by_first]), size)) + 1
     drawn = np.flatnonzero(np.isin(clusters, names[by_first[:needed]]))
     if len(drawn) == len(rows):
-        raise DataError(f"{what} leaves no real row, because rows of a cluster stay together")
+        raise DataError(
+            f"{what} leaves no real row, because rows of a cluster stay together; give --test FILE, or rows of more "
+            "clusters"
+        )
     return drawn
 
 

@@ -77,7 +77,9 @@ def load(spec: TaskSpec, options: Mapping[str, float], test_size: int | Literal[
     with np.errstate(all="ignore"):
         processes = Processes.with_distances(**knobs)
     if not np.isfinite([processes.words_p, processes.words_q, processes.effect_p, processes.effect_q]).all():
-        raise DataError(f"task {spec.name}: {' and '.join(knobs)} are too large to compute probabilities with")
+        raise DataError(
+            f"task {spec.name}: {' and '.join(knobs)} are too large to compute probabilities with; lower them"
+        )
     test = processes.rows("test")
     size = len(test) if test_size in ("default", None) else int(test_size)
     return TaskData(

@@ -78,7 +78,10 @@ def choose(
         if name not in registry:
             raise unknown("method", name, registry)
         if name not in {choice.cls.name for choice in chosen.values()}:
-            raise UserError(f"a setting is given for {short_repr(name)}, which is not among the methods of this grid")
+            raise UserError(
+                f"a setting is given for {short_repr(name)}, which is not among the methods of this grid; add it to "
+                "--methods, or leave the setting out"
+            )
     return tuple(chosen.values()), left_out
 
 

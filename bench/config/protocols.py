@@ -97,13 +97,17 @@ class HeldOut(Protocol):
 
         size = round(self.share * len(real))
         what = f"task {spec.name}: {self.label} with {size} of {len(real)} real rows"
-        drawn = {real.keys[i] for i in draw(spec.name, real, f"{seed} {self.name}", size, what, minimum=1)}
+        remedy = "; raise [real=N] of the task, or share of the protocol"
+        drawn = {real.keys[i] for i in draw(spec.name, real, f"{seed} {self.name}", size, what, 1, remedy)}
         selecting = np.flatnonzero([key in drawn for key in real.keys])
         fitting = np.setdiff1d(np.arange(len(real)), selecting)
         counts = np.bincount(real.labels[fitting], minlength=len(spec.labels))
         if counts.min() < MINIMUM_PER_CLASS:
             left = f"{counts.min()} rows of class {spec.labels[counts.argmin()]}"
-            raise DataError(f"{what} leaves {left} to fit; at least {MINIMUM_PER_CLASS} are needed")
+            raise DataError(
+                f"{what} leaves {left} to train on; at least {MINIMUM_PER_CLASS} are needed; raise [real=N] of the "
+                "task, or lower share of the protocol"
+            )
         return Division(fitting, selecting)
 
 

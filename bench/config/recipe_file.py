@@ -150,7 +150,7 @@ class Reader:
         known = {f"{PREFIX}{ending}": method for ending, method in METHODS.items()}
         if problem_type.lower() == f"{PREFIX}_myloss_v1":
             raise UserError(
-                f"{self.path}: problem_type {problem_type} is a loss that is not here; _myloss_v2, dimp, is another"
+                f"{self.path}: problem_type {problem_type} is not supported; use {PREFIX}_dimp or {PREFIX}_imp"
             )
         if problem_type.lower() not in known:
             raise unknown("problem_type", problem_type, known)

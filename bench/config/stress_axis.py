@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from bench.config.expressions import parse
 from bench.errors import UserError, unknown
 from tasks import AXES
-from tasks.errors import short_repr
+from tasks.errors import plural, short_repr
 
 MAX_POINTS = 50  # of an axis; more is a typing error in the step
 
@@ -36,12 +36,19 @@ def points(text: str) -> list[str]:
     """The values of `START:STOP:STEP` (both ends included) or `A,B,C`."""
     parts = text.split(":")
     if len(parts) == 1:
-        return [value.strip() for value in text.split(",")]
+        values = [value.strip() for value in text.split(",")]
+        check_count(text, len(values))
+        return values
     try:
         start, stop, step = map(Decimal, parts)
         count = int((stop - start) / step) + 1
     except (ValueError, InvalidOperation, ArithmeticError):
         raise UserError(f"{short_repr(text)} is not START:STOP:STEP, such as 0:0.4:0.1") from None
-    if not 1 < count <= MAX_POINTS:
-        raise UserError(f"{short_repr(text)} has {max(count, 0)} values; an axis has 2 to {MAX_POINTS}")
+    check_count(text, count)
     return [str(start + i * step) for i in range(count)]
+
+
+def check_count(text: str, count: int) -> None:
+    """Raise UserError for too few or too many values of an axis."""
+    if not 1 < count <= MAX_POINTS:
+        raise UserError(f"{short_repr(text)} has {plural(max(count, 0), 'value')}; an axis has 2 to {MAX_POINTS}")

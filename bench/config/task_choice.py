@@ -61,7 +61,10 @@ def choose_tasks(
         if str(known.location) != str(task.location):
             raise UserError(f"{known.location} and {task.location} both describe a task {task.name!r}; rename one")
     if places and len({task.name for task in chosen.values()}) > 1:
-        raise UserError(f"--{next(iter(places))} replaces rows of one task, but this grid has {', '.join(chosen)}")
+        raise UserError(
+            f"--{next(iter(places))} replaces rows of one task, but this grid has {', '.join(chosen)}; name one task "
+            "in --tasks"
+        )
     return tuple(chosen.values())
 
 

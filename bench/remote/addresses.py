@@ -25,7 +25,10 @@ def parsed(out: str | Path) -> tuple[str, str]:
     if scheme == "file":
         return scheme, place if Path(place).drive else f"/{place}"  # a drive of Windows
     if "@" in place.partition("/")[0]:
-        raise UserError("--out holds an @, perhaps a password, and is recorded: leave it out, and set the variables")
+        raise UserError(
+            "--out holds an @, perhaps a password, and is recorded; leave out what is before the @, and give keys as "
+            "the variables of the object store, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
     if not place:
         raise UserError(f"--out {scheme}:// names no bucket; write {scheme}://BUCKET/PREFIX")
     return scheme, place

@@ -53,7 +53,8 @@ def objects_at(url: str, scheme: str) -> Objects:
         fsspec.get_filesystem_class(scheme)
         system, prefix = fsspec.core.url_to_fs(url, use_listings_cache=False)
     except ImportError as error:
-        raise UserError(f"--out {url}: pip install {EXTRAS.get(scheme, '')} ({error})") from error
+        install = f"pip install {EXTRAS[scheme]}" if scheme in EXTRAS else "install it with pip"
+        raise UserError(f"--out {url} needs a package that is missing ({error}): {install}") from error
     except ValueError as error:
         if scheme not in fsspec.available_protocols():
             raise unknown("kind of store", scheme, ("s3", "gs", "file")) from error

@@ -80,7 +80,10 @@ class RemoteRun:
         """Find out whether the store can be written, and whether it creates objects only if they are absent."""
         probe = f".probe/{self.token}"
         if not self.objects.create(probe, b""):
-            raise UserError(f"{self.objects.url} says that a new object is there already; no run is safe on it")
+            raise UserError(
+                f"{self.objects.url} says that a new object is there already, so no run is safe on it; name another "
+                "store with --out"
+            )
         self.alone = self.objects.create(probe, b"")
         self.objects.remove(probe)
 
@@ -89,7 +92,9 @@ class RemoteRun:
         if not self.alone:
             return []
         if others := living_runs(self.copy, self.token):
-            raise UserError(f"{self.objects.url} has no conditional writes, and a run uses it: {others[0]}")
+            raise UserError(
+                f"{self.objects.url} has no conditional writes, and a run uses it: {others[0]}; wait until that ends"
+            )
         return [f"{self.objects.url} has no conditional writes (If-None-Match): only one run at a time is safe on it"]
 
     @contextlib.contextmanager

@@ -105,7 +105,7 @@ def opened(bundle: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def download(dataset: str, folder: Path) -> None:
-    """Download the bundle in a data set of the hub. Raises UserError if it cannot be had."""
+    """Download the bundle in a data set of the hub. Raises UserError if it is not available."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -114,7 +114,9 @@ def download(dataset: str, folder: Path) -> None:
         HfApi().snapshot_download(dataset, repo_type="dataset", local_dir=folder, allow_patterns=parts)
     except (HfHubHTTPError, OSError, ValueError) as error:
         line = str(error).strip().split("\n")[0]
-        raise UserError(f"{HUB}{dataset} cannot be had: {line}; write hub:ORG/NAME, or a folder or zip file") from error
+        raise UserError(
+            f"{HUB}{dataset} is not available: {line}; write hub:ORG/NAME, or a folder or zip file"
+        ) from error
 
 
 def unpack(bundle: Path, folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from bench.errors import UserError
 from bench.store.files import flatten, read_json
 from bench.store.folders import State, failure, state
 from bench.store.layout import MODEL, MODEL_FILES, place_of
-from bench.store.manifest import GRIDS, grids, last_runs, table_in_words, with_one_name
+from bench.store.manifest import GRIDS, grids, last_runs, no_results, table_in_words, with_one_name
 from bench.store.schemas import NamedSpec
 from methods.base import COLUMN
 from tasks.errors import did_you_mean, join_names, short_repr, user_path
@@ -25,6 +26,11 @@ TOLD = ("seed", "source", "preset", "encoder", "protocol", "hyperparameters", "s
 MOST_TOLD = 3
 HASH = 8  # characters of a hash
 SCORED = "data.scored"  # a hash of texts that is of interest only where a cell does not train on them
+# Options that say which cells a grid has, which of them are trained again, and where their report is.
+OF_GRID = re.compile(
+    "--(methods|seeds?|max[-_]seeds|until[-_]decided|baseline|save[-_]models|force|retry[-_]failed|reports)\\b"
+)
+ALONE = "reports/one"  # for the report of a single cell, so that it does not replace that of the grid
 KEEP_NONE = ("weigh", "sweep")  # commands that train cells and have no option to keep models
 
 
@@ -44,9 +50,9 @@ def model_of(name: str, root: Path) -> str:
     if now is not State.DONE:
         cause = f" ({failure(cell)})" if now is State.FAILED else ""
         retry = " --retry-failed" if now is State.FAILED else ""
-        raise UserError(f"cell {name} is {now}{cause} and has no model; train it: {command(cell, root)}{retry}")
+        raise UserError(f"cell {name} is {now}{cause} and has no model; train it: {keeping(cell, root)}{retry}")
     if not any((cell / MODEL / file).exists() for file in MODEL_FILES["full"]):
-        raise UserError(f"cell {name} keeps no whole model; train it again: {command(cell, root)} --force")
+        raise UserError(f"cell {name} keeps no whole model; train it again: {keeping(cell, root)} --force")
     return str(cell / MODEL)
 
 
@@ -56,18 +62,44 @@ def names_cell(name: str) -> bool:
     return (path / "spec.json").exists() or not (path.exists() or CELL.fullmatch(name) is None)
 
 
+def keeping(cell: Path, root: Path) -> str:
+    """The command that trains a cell and saves its model."""
+    typed = command(cell, root)
+    if any(f" {word} " in typed for word in KEEP_NONE):
+        return f"python -m bench run, with the rows, methods and settings of `{typed}`, --save-models full"
+    return typed if " train " in typed else f"{typed} --save-models full"
+
+
 def command(cell: Path, root: Path) -> str:
-    """The command that trains a cell and saves its model, from the grid that it belongs to."""
+    """The command that trains a cell: that of the last grid it belongs to, as far as possible for it alone."""
     typed = "the command of its grid"
     for grid in grids(root) if any((root / GRIDS).glob("*.json")) else ():
         cells = (
             path for section in grid["sections"] for method in section["methods"] for path in method["cells"].values()
         )
         if cell.name in (Path(path).name for path in cells):
-            typed = re.sub(r" --(save-models \S+|force|retry-failed)", "", grid["command"])
-    if any(f" {word} " in typed for word in KEEP_NONE):
-        return f"python -m bench run, with the rows, methods and settings of `{typed}`, --save-models full"
-    return typed if " train " in typed else f"{typed} --save-models full"
+            typed = alone(grid["command"], read_json(cell / "spec.json", NamedSpec))
+    return typed
+
+
+def alone(typed: str, spec: Mapping[str, Any]) -> str:
+    """The command of a grid with the method and the seed of one cell.
+
+    The same command, but for options that say again what is done, if it is another one than `run`, a call from Python,
+    or if a file has some of its options: they might belong to other methods.
+    """
+    if not typed.startswith("python -m bench run") or "--config" in typed:
+        return re.sub(r" --(save-models \S+|force|retry-failed)", "", typed)
+    head, *options = re.split(r" (?=--\w)", typed)
+    kept = [one for one in options if not OF_GRID.match(one) and setting_of(one) in ("", spec["method"])]
+    own = ["--methods", shlex.quote(spec["label"]), "--seed", str(spec["seed"]), "--reports", ALONE]
+    return " ".join([head, *kept, *own])
+
+
+def setting_of(option: str) -> str:
+    """The method that an option sets a hyper-parameter of, as in `--dimp.clip=20`; empty for other options."""
+    found = re.match(r"--(?:set[ =]'?)?([\w-]+)\.[a-z_]+=", option)
+    return found[1] if found else ""
 
 
 def find(root: Path, name: str) -> Path:
@@ -81,7 +113,7 @@ def find(root: Path, name: str) -> Path:
         return user_path(name)
     folders = [path.parent for path in sorted(root.glob("*/*/*/spec.json"))]
     if not folders:
-        raise UserError(f"no cell in {root}")
+        raise no_results(root)
     by_id = [folder for folder in folders if folder.name.startswith(name)] if BEGINNING.fullmatch(name) else []
     specs = {} if by_id else readable_specs(folders)
     words = " ".join(name.split())

@@ -57,11 +57,17 @@ def grids(root: Path) -> list[dict[str, Any]]:
     return [grid for _, grid in timed_grids(root)]
 
 
+def no_results(root: Path) -> UserError:
+    """The error for a folder without results. The usual cause is that the command was typed in another folder."""
+    where = "" if root.is_absolute() else f"type the command in the folder that holds {root}, or "
+    return UserError(f"no results in {root.absolute()}; {where}name another store with --out (`bench run` writes one)")
+
+
 def timed_grids(root: Path) -> list[tuple[int, dict[str, Any]]]:
     """`grids`, each after the time of its last run, in ns since 1970."""
     paths = sorted((root / GRIDS).glob("*.json"))
     if not paths:
-        raise UserError(f"no grid was run in {root}; `bench run --out {root}` runs one")
+        raise no_results(root)
     times = {path: path.stat().st_mtime_ns for path in paths}  # for manifests of earlier versions
     found = [(grid.get(RAN, times[path]), grid) for path in paths for grid in [read(path)]]
     return sorted(found, key=lambda pair: pair[0])

@@ -30,11 +30,11 @@ def checked_rows(
     known: Sequence[str],
     clean_label: str | None,
     own: str,
-    others: str,
+    beside: str,
 ) -> Rows:
     """The n rows of a table; class i is `known[i]`. `own` is the role of rows of the user, for hints on options.
 
-    `others`: the options of the roles that are not the user's, for a hint where a label is not of the task.
+    `beside`: what a message on a label that is not of the task says of the task's own rows beside those of the user.
 
     The column `clean_label` becomes the hidden column `label_clean`, which no method sees; of several generations,
     `generation` holds the number of each row's. Columns without a role are
@@ -42,7 +42,7 @@ def checked_rows(
     """
     texts = checked_texts(table, columns.text)
     pairs = None if columns.text_pair is None else checked_texts(table, columns.text_pair)
-    labels = _labels(table, columns.label, known, own, others)
+    labels = _labels(table, columns.label, known, own, beside)
     hidden = {"label_clean": _labels(table, clean_label, known)} if clean_label in table.columns else {}
     if table.parts:
         hidden["generation"] = np.array(table.generations, dtype=np.int64)
@@ -52,13 +52,13 @@ def checked_rows(
     return Rows(np.array(numbers, dtype=np.int64), texts, pairs, labels, hidden, extra)
 
 
-def _labels(table: Table, column: str, known: Sequence[str], own: str = "", others: str = "") -> NDArray[np.int64]:
+def _labels(table: Table, column: str, known: Sequence[str], own: str = "", beside: str = "") -> NDArray[np.int64]:
     names, found = table.label_names or known, dict[tuple[type, str], int]()
     labels = np.empty(len(table), dtype=np.int64)
     for row, value in enumerate(table.column(column)):
         cell = type(value), str(value)
         if cell not in found:
-            found[cell] = _label(table, row, value, names, known, own, others)
+            found[cell] = _label(table, row, value, names, known, own, beside)
         labels[row] = found[cell]
     return labels
 
@@ -106,7 +106,7 @@ def _absent(value: Any) -> bool:
 
 
 def _label(
-    table: Table, row: int, value: Any, names: Sequence[str], labels: Sequence[str], own: str, others: str
+    table: Table, row: int, value: Any, names: Sequence[str], labels: Sequence[str], own: str, beside: str
 ) -> int:
     """A label as an index into the task's `labels`; `names[i]` is the meaning of integer i in the file."""
     if (name := label_name(value, None)) is None:
@@ -120,8 +120,8 @@ def _label(
         return labels.index(meant)
     label = short_repr(value) + ("" if meant is None else f" ({meant})")
     options = label_options([meant or name], labels, own) if own in USER_ROLES else ""
-    options += f"; for rows of another task, give {others} too" if options and others else ""
-    table.fail(row, f"label {label} is not one of {join_names(labels)}{did_you_mean(value, labels)}{options}")
+    known = f"{join_names(labels)}{beside if options else ''}"
+    table.fail(row, f"label {label} is not one of {known}{did_you_mean(value, labels)}{options}")
 
 
 def checked_options(spec: TaskSpec, options: Mapping[str, object]) -> dict[str, float]:

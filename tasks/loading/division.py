@@ -97,7 +97,10 @@ def _held_out(reader: Reader, roles: Mapping[str, Rows], test_size: TestSize) ->
     size = split.test if split else min(most, len(rows) // 2)
     what = f"{reader.error_prefix}: a test of {plural(size, 'row')}"
     if size >= len(rows):
-        raise DataError(f"{what} leaves none of the {len(rows)} real rows")
+        raise DataError(
+            f"{what} leaves none of the {len(rows)} real rows; lower test under split in the task's YAML, or give "
+            "--test FILE"
+        )
     # The tests of registered tasks stay those that were published.
     clusters = None if split and reader.registered else together(rows, reader.notes)
     held = draw_together(reader.spec.name, rows, TEST_SEED, size, what, clusters)
@@ -119,7 +122,7 @@ def without_texts(
     mask = np.array([key not in test_keys for key in rows.keys], dtype=np.bool_)
     removed = len(rows) - int(mask.sum())
     if removed == len(rows):
-        raise DataError(f"{prefix}: all {removed:,} {what} are also {where}")
+        raise DataError(f"{prefix}: all {removed:,} {what} are also {where}; give other rows in one of the two roles")
     if removed:
         notes.append(f"removed {removed:,} of {len(rows):,} {what} whose text is also {where}")
     return rows.take(mask) if removed else rows

@@ -60,5 +60,5 @@ def _check_classes(parts: Sequence[Rows], names: Sequence[str], labels: Sequence
         rows = plural(int(counts[place, label]), "row")
         raise DataError(
             f"{prefix}: generation {names[place]} has {rows} of class {labels[label]}, which other generations have; "
-            f"at least {MINIMUM_PER_CLASS} are needed"
+            f"at least {MINIMUM_PER_CLASS} are needed; add some to that file, or leave it out of --generated"
         )

@@ -32,7 +32,11 @@ def labels_in(columns: Mapping[str, tuple[Table, Columns]], leave_out: Sequence[
             _check_known(columns[one][0], labels[one], columns[other][0].name, labels[other], one)
     names = sorted({name for rows in labels.values() for name in rows}, key=_numbers_by_size)
     if len(names) < 2:
-        raise DataError(f"{columns['real'][0].name}: labels: {join_names(names)}; a task needs at least 2 classes")
+        files = join_names(dict.fromkeys(table.name for table, _ in columns.values()))
+        raise DataError(
+            f"{files}: labels: {join_names(names)}; a task needs at least 2 classes; --label COLUMN takes another "
+            "column"
+        )
     return tuple(names)
 
 

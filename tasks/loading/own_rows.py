@@ -93,8 +93,8 @@ def _check_single(table: Table, role: str, column: str) -> None:
     scores = {text for text in map(str, set(table.columns[column])) if FRACTION.fullmatch(text.strip())}
     if len(scores) > MOST_SCORES:
         raise DataError(
-            f"{table.name}: column {column!r} holds {len(scores):,} different numbers with a fraction, such as "
-            f"{min(scores)}: scores, not classes; {other}"
+            f"{table.name}: column {column!r} looks like scores, not labels: {len(scores):,} different numbers with a "
+            f"fraction, such as {min(scores)}; {other}"
         )
 
 

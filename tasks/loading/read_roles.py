@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from tasks.errors import DataError, did_you_mean, join_names
@@ -213,8 +213,8 @@ class Reader:
         """A role's rows without the labels to leave out. Filters apply to every role but the generated one."""
         left_out, n_classes = self.leave_out, len(self.spec.labels)
         own = role if self._own(role) else ""
-        others = " and ".join(option_name(other) for other in USER_ROLES if other not in self.places)
-        rows = checked_rows(table, columns, (*self.spec.labels, *left_out), self.spec.clean_label, own, others)
+        known = (*self.spec.labels, *left_out)
+        rows = checked_rows(table, columns, known, self.spec.clean_label, own, _beside(self.spec, self.places))
         if own and by_position(table, columns.label, self.spec.labels):
             order = join_names(f"{number} is {label}" for number, label in enumerate(self.spec.labels))
             self.notes.append(f"the {role} labels in {table.origin} are numbers, read in the task's order: {order}")
@@ -226,6 +226,21 @@ class Reader:
             filters = ", ".join(f"{name}={value:g}" for name, value in self.filters.items())
             self.notes.append(f"{filters}: keeps {mask.sum():,} of {len(rows):,} {role} rows")
         return rows if mask.all() else rows.take(mask)
+
+
+def _beside(spec: TaskSpec, places: Container[Role]) -> str:
+    """What messages say of the task's own rows beside those of the user; empty if there are none.
+
+    Without --test, the user's real rows are tested on.
+    """
+    lacking = [role for role in USER_ROLES if role not in places]
+    needed = [role for role in lacking if role != "test"] or lacking
+    rows, options = " and ".join(lacking), " and ".join(map(option_name, needed))
+    return (
+        f", the labels of task {spec.name}, whose {rows} rows are used; for rows of another task, give {options} too"
+        if lacking
+        else ""
+    )
 
 
 def _block(spec: TaskSpec, source: str, places: Mapping[Role, str | Table]) -> Block:

@@ -27,7 +27,9 @@ def read_place(place: str, role: str, base: Path = Path(), *, whole: bool = Fals
     if role == "generated" and "," in place and not path.exists():
         names = [name.strip() for name in place.split(",")]
         if not all(names) or len(set(names)) < len(names):
-            raise DataError(f"{place}: an empty or repeated name among the generations")
+            raise DataError(
+                f"{place}: an empty or repeated name among the generations; name each file once, with commas between"
+            )
         return one_after_the_other([read_place(name, role, base, whole=whole) for name in names])
     if is_course(path):
         return read_course(path, whole=whole)

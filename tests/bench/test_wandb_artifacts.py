@@ -58,10 +58,10 @@ def test_malformed_unknown_and_damaged_artifacts_are_refused(
 ) -> None:
     with pytest.raises(UserError, match="not of the form wandb:entity/project/name:version"):
         local("wandb:checker")
-    with pytest.raises(UserError, match="cannot be had"):
+    with pytest.raises(UserError, match="is not available"):
         local(NAME.replace("checker", "chequer"))
     server.artifacts.damaged.add("config.json")
-    with pytest.raises(UserError, match=r"cannot be had: .*[Dd]igest"):
+    with pytest.raises(UserError, match=r"is not available: .*[Dd]igest"):
         local(NAME)
     assert not list((tmp_path / "kept").rglob("config.json"))
     server.artifacts.damaged.clear()

@@ -95,10 +95,10 @@ def test_few_rows_are_cross_validated_and_half_of_many_held_out(
         (
             {"bad": 30, "good": 2},
             {},
-            "2 real rows of class good; in 5 folds, at least 3 are.*--drop-labels good",
+            "class good has 2 real rows, and 5 folds need at least 3;.*--drop-labels good",
         ),
         ({"bad": 30, "good": 30, "very good": 2}, {}, "--drop-labels 'very good'$"),
-        ({"bad": 30, "Good": 30, "good": 1}, {}, "are needed; --labels good=Good makes one class of both spellings"),
+        ({"bad": 30, "Good": 30, "good": 1}, {}, "at least 3; --labels good=Good makes one class of both spellings"),
         ({"bad": 30, "good": 30}, {"folds": 0}, "60 real rows are too few to hold one out.*--folds 5"),
     ],
 )
@@ -187,7 +187,9 @@ def test_a_class_of_one_text_is_too_few(tmp_path: Path) -> None:
     rare = pd.DataFrame({"text": ["so so"] * 3, "label": "mixed"})
     pd.concat([pd.read_csv(real), rare]).to_csv(real, index=False)
     places: Any = {"generated": write(tmp_path, "generated", {"bad": 40, "mixed": 40}), "real": real}
-    with pytest.raises(DataError, match="3 real rows of class mixed with 1 different text; in 5 folds, at least 3"):
+    with pytest.raises(
+        DataError, match="class mixed has 3 real rows with 1 different text, and 5 folds need at least 3"
+    ):
         load("files", places=places)
 
 

@@ -129,7 +129,7 @@ def test_an_option_for_rows_that_are_not_the_users(tmp_path: Path) -> None:
         ),
         (
             lambda i, row: {"text": row["text"], "label": i / 80},
-            "holds 79 different numbers with a fraction.*: scores, not classes",
+            "looks like scores, not labels: 79 different numbers",
         ),
     ],
 )

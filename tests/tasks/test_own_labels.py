@@ -152,19 +152,24 @@ def test_lines_separate_names_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("roles", "hint"), [(["generated"], "give --real and --test too$"), (["generated", "test"], "give --real too$")]
+    ("roles", "hint"),
+    [
+        (["generated"], "whose real and test rows are used; .*give --real too;"),
+        (["generated", "test"], "whose real rows are used; .*give --real too;"),
+        (["generated", "real"], "whose test rows are used; .*give --test too;"),
+    ],
 )
 def test_rows_beside_those_of_a_named_task(roles: list[Role], hint: str) -> None:
     """The task's labels are not those of a user who left out an option."""
     rows: Any = table_of([{"text": "a", "label": "bad"}, {"text": "b", "label": "good"}], "generated")
-    with pytest.raises(DataError, match=f"'bad' is not one of .*; for rows of another task, {hint}"):
+    with pytest.raises(DataError, match=f"'bad' is not one of .*, the labels of task twitter, {hint}"):
         load("twitter", places=dict.fromkeys(roles, rows))
 
 
 def test_a_label_of_many_digits_is_no_position() -> None:
     rows: Any = table_of([{**GENERATED[0], "label": "1" * 5000}], "generated")
     with pytest.raises(
-        DataError, match=r"row 1: label '1{59}\.\.\. is not one of negative, positive; --generated-labels"
+        DataError, match=r"row 1: label '1{59}\.\.\. is not one of negative, positive,.* too; --generated-labels"
     ):
         load("twitter", places={"generated": rows})
 

@@ -70,7 +70,10 @@ def check(folder: Path, *, pairs: bool) -> None:
             [{"text": text, "text_pair": text}] if pairs else [text]
         )
     except Exception as error:  # of many kinds: whatever a pipeline cannot use
-        raise UserError(f"the exported model does not load in a pipeline: {error}") from error
+        raise UserError(
+            f"the exported model does not load in a pipeline ({error}), so nothing was written; `bench predict` uses "
+            "the model of the cell without one"
+        ) from error
     assert 0 <= result["score"] <= 1
 
 

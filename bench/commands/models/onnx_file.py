@@ -26,6 +26,7 @@ LARGE = 2**30  # bytes of weights from which they are a file of their own: a fil
 SHORT = ["a text", "another text with a few more words", "!"]
 COLOUR = re.compile(r"\x1b\[[\d;]*m")  # as the converter puts into its messages
 EXPORTED = ["one text of a few words", "and one more"]
+WITHOUT = "so nothing was written; without --onnx the model is exported alone"
 
 
 def require_packages() -> None:
@@ -68,14 +69,14 @@ def write_onnx(folder: Path, *, pairs: bool) -> float:
                 verbose=False,
             )
     except Exception as error:  # of many kinds: whatever the converter does not know about a family of models
-        raise UserError(f"the model cannot be converted to ONNX ({cause(error)})") from error
+        raise UserError(f"the model cannot be converted to ONNX ({cause(error)}), {WITHOUT}") from error
     long = " ".join(EXPORTED) + " word" * 600
     try:
         return agreement(model, folder / NAME, [tokens(texts) for texts in (EXPORTED, SHORT, [*SHORT, long])])
     except UserError:
         raise
     except Exception as error:  # ONNX Runtime raises kinds of its own
-        raise UserError(f"the ONNX file of the model fails on some texts ({cause(error)})") from error
+        raise UserError(f"the ONNX file of the model fails on some texts ({cause(error)}), {WITHOUT}") from error
 
 
 def cause(error: Exception) -> str:
@@ -102,7 +103,9 @@ def agreement(model: Any, file: Path, batches: Sequence[dict[str, Tensor]]) -> f
     """The largest difference of logits over some batches. Raises UserError if it is larger than `CLOSE`, or NaN."""
     worst = float(np.max([difference(model, file, tokens) for tokens in batches]))  # NaN if one is
     if not worst <= CLOSE:
-        raise UserError(f"the logits of the ONNX file differ by {worst:.1e} from those of the model; at most {CLOSE:g}")
+        raise UserError(
+            f"the logits of the ONNX file differ by {worst:.1e} from those of the model, more than {CLOSE:g}, {WITHOUT}"
+        )
     return worst
 
 

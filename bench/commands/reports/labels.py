@@ -129,7 +129,10 @@ def fitted_curves(result: Result, rules: Rules) -> Iterator[Fitted]:
             for metric in METRICS[: 1 if curve.sections[0].spec.get("cross_validation") else None]:
                 yield fitted_curve(curve, label, metric)
     if not along:
-        raise UserError("no cell has a result at two sizes, so there is no learning curve")
+        raise UserError(
+            "no method has a result at two sizes, so there is no learning curve; the same command with --retry-failed "
+            "trains the cells again that failed"
+        )
 
 
 def fitted_curve(curve: Curve, label: str, metric: str) -> Fitted:

@@ -26,7 +26,7 @@ from bench.leaderboard.read.row_weights import (
 )
 from bench.store import role_texts
 from bench.store.files import read_json
-from bench.store.find import find
+from bench.store.find import command, find
 from bench.store.folders import State, state, state_word
 from bench.store.manifest import grids, stored
 from bench.store.schemas import Spec
@@ -62,7 +62,10 @@ def finished_cell(root: Path, name: str) -> Path:
     if root.resolve() not in folder.parents:
         raise UserError(f"{folder} is not in the store {root}; name its store with --out")
     if state(folder) is not State.DONE:
-        raise UserError(f"{folder} is {state_word(folder)}: only finished cells have weights")
+        raise UserError(
+            f"{folder} is {state_word(folder)}, and only finished cells have weights; this trains it: "
+            f"{command(folder, root)}"
+        )
     return folder
 
 
@@ -73,7 +76,7 @@ def section_of(root: Path, folder: Path) -> dict[str, Any]:
     for section in itertools.chain(stored(root)["sections"], latest):  # whose cells were replaced, for older ones
         if any(cell in method["cells"].values() for method in section["methods"]):
             return dict(section)
-    raise UserError(f"{cell} is not a cell of any grid of {root}")
+    raise UserError(f"{cell} is in no grid of {root}; run the command that trained it again, which writes its grid")
 
 
 def weights_in(root: Path, section: dict[str, Any], seed: int, folder: Path) -> RowWeights | Absence:

@@ -20,7 +20,7 @@ from bench.remote.opened import bytes_there, forgot
 from bench.store.folders import State, state, state_word
 from bench.store.layout import DONE, IDENTITY, LEASE, RUNNING
 from bench.store.leases import exclusive, users, wait_until_known
-from bench.store.manifest import GRIDS, PRECOMPUTED, read
+from bench.store.manifest import GRIDS, PRECOMPUTED, no_results, read
 from bench.system import space_of
 from tasks.errors import plural
 
@@ -80,7 +80,7 @@ def refuse_if_used(root: Path, everything: list[Entry]) -> None:
 def require_store(root: Path) -> None:
     """Raise UserError for a folder with neither grids nor precomputed tables."""
     if not (root / GRIDS).is_dir() and not (root / SHARED).is_dir():
-        raise UserError(f"no store at {root}")
+        raise no_results(root)
 
 
 def line(entry: Entry, *, removed: bool) -> str:

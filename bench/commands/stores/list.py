@@ -15,7 +15,7 @@ from bench.store.files import read_json
 from bench.store.find import differences, in_brackets, method_title, ran
 from bench.store.folders import State, failure, state, state_word
 from bench.store.layout import DONE
-from bench.store.manifest import last_runs
+from bench.store.manifest import last_runs, no_results
 from bench.store.schemas import Metrics, NamedSpec
 from methods.base import MethodConfig, WeightConfig
 from methods.hooks import Budget
@@ -96,7 +96,7 @@ def cells(root: Path, failed: bool) -> Iterator[str]:
     Raises UserError without a folder.
     """
     if not root.is_dir():
-        raise UserError(f"no store at {root}")
+        raise no_results(root)
     lines = cell_lines(root, failed)
     yield next(lines, f"no {'failed ' * failed}cell in {root}")
     yield from lines

@@ -32,7 +32,7 @@ def publish(root: Path, to: str, name: str, rules: Rules, *, texts: bool, figure
     require_store(root)
     check_place(to)
     if not name.strip():
-        raise UserError("--name is empty; reports of others call these cells by it")
+        raise UserError("--name is empty; give what reports of others call these cells, as in --name 'tweets, our lab'")
     manifest = stored(root)
     require_baseline(manifest, rules, str(root))
     refuse_mixed_rows(root, manifest, TRAIN_AGAIN)

@@ -190,7 +190,10 @@ def start(device: str | None) -> Worker:
             time.sleep(POLL)
         except OSError as error:
             raise UserError(f"a worker process cannot start: {error.strerror}{explained(error)}") from error
-    raise UserError(f"a worker process cannot start: the process that starts them ended {STARTS} times")
+    raise UserError(
+        f"a worker process cannot start: the process that starts them ended {STARTS} times, perhaps for lack of "
+        "memory; try --workers 1"
+    )
 
 
 def start_once(device: str | None) -> Worker:

@@ -139,7 +139,10 @@ class Watch:
         for array in slurm_array.recorded(self.root):
             states = array.states()
             if states is None:
-                raise UserError(f"squeue does not answer, and {array.folder} names an array that may still run")
+                raise UserError(
+                    f"squeue does not answer, and {array.folder} names an array that may still run; try again, or "
+                    "remove that folder if no job of the array is left"
+                )
             alive = [index for index, word in states.items() if word in ALIVE]
             if not alive:
                 if array.adopt(self.root):  # else another command watches it

@@ -109,7 +109,10 @@ class Reader:
             self.rows = score.rows
         predictions = in_folds(score, self.rows) if self.folded else score.predictions
         if predictions is None or not (self.folded or score.rows.same(self.rows)):
-            raise UserError(f"cell {name}: its test rows are not those of the other cells of its section")
+            raise UserError(
+                f"cell {name}: its test rows are not those of the other cells of its section; run its grid again with "
+                "--force"
+            )
         return Cell(
             predictions=predictions,
             metrics=score.metrics,

@@ -112,7 +112,7 @@ BAD: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     ),
     "scores for labels": (
         csv("real", [f"text {i},{i / 80}" for i in range(1, 80)]),
-        ["real.csv", "different numbers with a fraction", "scores, not classes; --real-label COLUMN"],
+        ["real.csv", "looks like scores, not labels", "; --real-label COLUMN"],
     ),
     "one generated row": (
         csv("generated", ["a,positive"]),

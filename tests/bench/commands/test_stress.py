@@ -38,6 +38,7 @@ def test_an_axis_as_references(task: str, axis: str, expected: str) -> None:
         ("twitter", "noise=0:0.4:0", "START:STOP:STEP"),
         ("twitter", "noise=0.4:0:0.1", "0 values"),
         ("twitter", "noise=0:0.9:0.001", "901 values"),
+        ("twitter", "noise=0.1", "1 value; an axis has 2 to 50"),
         ("twitter[noise=0.1]", "noise=0:0.4:0.1", "already"),
         ("twitter,news", "noise=0:0.4:0.1", "one task"),
     ],

@@ -164,7 +164,7 @@ def test_the_contrastive_term(tmp_path: Path) -> None:
         ({"problem_type": "single_label_classification_dipm"}, "single_label_classification_dimp"),
         (
             {"problem_type": f"{PREFIX}_myloss_v1"},
-            "_myloss_v1 is a loss that is not here; _myloss_v2, dimp, is another",
+            "_myloss_v1 is not supported; use single_label_classification_dimp",
         ),
         ({"use_wandb_dataset": True}, "wandb_dataset names none"),
         ({"do_train": "perhaps"}, "do_train must be true or false"),

@@ -51,7 +51,8 @@ def test_a_kept_cell_checks_and_predicts(bench: Command, tmp_path: Path) -> None
         ran = bench(*command)
         assert ran.returncode == 2
         assert ran.stderr.count("\n") == 1
-        assert "keeps no whole model; train it again: python -m bench run --methods dimp --seeds 1" in ran.stderr
+        assert "keeps no whole model; train it again: python -m bench run " in ran.stderr
+        assert " --methods dimp --seed 0 " in ran.stderr
         assert ran.stderr.rstrip().endswith("--save-models full --force")
     assert not (tmp_path / "none.csv").exists()
 
@@ -138,23 +139,38 @@ def test_a_cell_that_failed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("word", "expected"),
     [
-        ("run", "python -m bench run --seeds 1 --save-models full"),
-        ("train", "python -m bench train --seeds 1"),
-        ("weigh", "run, with the rows, methods and settings of `python -m bench weigh --seeds 1`, --save-models full"),
+        ("run --seeds 5", "python -m bench run --methods 'dimp(clip=20)' --seed 3 --reports reports/one"),
+        (
+            "run --methods ce,dimp --tasks=a,b --seed 3,4 --baseline ce --set 'ce.smooth=1' --ce.x=2 --lr=1 "
+            "--dimp.clip=20 --until-decided --max-seeds 9 --force --save-models best --no-figures",
+            "python -m bench run --tasks=a,b --lr=1 --dimp.clip=20 --no-figures --methods 'dimp(clip=20)' --seed 3 "
+            "--reports reports/one",
+        ),
+        ("run --config grid.yaml --force", "python -m bench run --config grid.yaml"),
+        ("train --seeds 1", "python -m bench train --seeds 1"),
+        (
+            "weigh --seeds 1",
+            "run, with the rows, methods and settings of `python -m bench weigh --seeds 1`, --save-models full",
+        ),
     ],
 )
 def test_the_command_that_keeps_a_model(
     word: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That of `weigh` had an option --save-models, which the command does not take."""
+    """That of `weigh` had an option --save-models, which the command does not take; that of `run` trained all cells."""
+    cell = tmp_path / "twitter" / "dimp" / "0123"
+    cell.mkdir(parents=True)
+    spec = {"task_ref": "twitter", "label": "dimp(clip=20)", "method": "dimp", "seed": 3}
+    (cell / "spec.json").write_text(json.dumps(spec))
     grid = {
-        "command": f"python -m bench {word} --seeds 1",
-        "sections": [{"methods": [{"cells": {"0": "twitter/ce/0123"}}]}],
+        "command": f"python -m bench {word}",
+        "sections": [{"methods": [{"cells": {"3": "twitter/dimp/0123"}}]}],
     }
     (tmp_path / finding.GRIDS).mkdir()
     (tmp_path / finding.GRIDS / "a.json").write_text("{}")
     monkeypatch.setattr(finding, "grids", lambda root: [grid])
-    assert finding.command(tmp_path / "twitter" / "ce" / "0123", tmp_path).endswith(expected)
+    kept = "" if word.startswith(("train", "weigh")) else " --save-models full"
+    assert finding.keeping(cell, tmp_path).endswith(f"{expected}{kept}")
 
 
 def test_an_encoder_that_was_moved_tells_no_cells_apart() -> None:

@@ -251,7 +251,7 @@ def test_the_command_merges_and_checks(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["report", "--from", "a", "nowhere"])
     assert stop.value.code == 2
-    assert "no grid was run in nowhere" in capsys.readouterr().err
+    assert "; type the command in the folder that holds nowhere, or name another store" in capsys.readouterr().err
 
 
 def test_the_later_grid_describes_a_method(tmp_path):

@@ -47,7 +47,7 @@ def test_the_advice_as_a_file(store, capsys, tmp_path):
         (("--to", "a.txt"), "--to a.txt: the name must end in .md, .html, .json"),
         (("--to", "a.md", "--json"), "--to a.md: the name must end in .json"),
         (("--task", "twiter"), "no task twiter in runs; did you mean 'twitter'?"),
-        (("--out", "nowhere"), "no grid was run in nowhere"),
+        (("--out", "nowhere"), "type the command in the folder that holds nowhere"),
         (("--baseline", "cee"), "--baseline cee: no such method in runs"),
     ],
 )

@@ -351,7 +351,7 @@ def test_a_bundle_of_the_hub_is_imported(bundle: Path, whole_store: Path, hub: H
     assert sound
     assert lines[0].startswith("ours (hub:me/results): ")
     assert cells(tmp_path / "runs") == cells(whole_store)
-    with pytest.raises(UserError, match="hub:me/no cannot be had: 404; write hub:ORG/NAME"):
+    with pytest.raises(UserError, match="hub:me/no is not available: 404; write hub:ORG/NAME"):
         import_bundles([Path("hub:me/no")], tmp_path / "runs")
 
 

@@ -163,7 +163,7 @@ def test_folders_that_are_not_the_stores_stay(store: Plan) -> None:
 def test_a_folder_that_is_no_store_is_left_alone(tmp_path: Path) -> None:
     draft = tmp_path / "papers" / "2026" / digest("draft")
     draft.mkdir(parents=True)
-    with pytest.raises(UserError, match="no store at"):
+    with pytest.raises(UserError, match="no results in"):
         list(clean(tmp_path, failed=True, remove=True))
     assert [path.name for path in tmp_path.rglob("*")] == ["papers", "2026", draft.name]
 
@@ -171,4 +171,4 @@ def test_a_folder_that_is_no_store_is_left_alone(tmp_path: Path) -> None:
 def test_the_command_needs_a_store(bench: Command) -> None:
     run = bench("clean")
     assert run.returncode == 2
-    assert "no store at runs" in run.stderr
+    assert "/runs; type the command in the folder that holds runs, or" in run.stderr
