@@ -70,14 +70,17 @@ def mean_and_interval(interval: Interval) -> str:
 
 
 def gain(result: Comparison | Gain | None) -> str:
-    """A difference with its interval, in points. An interval of all differences that there can be says so."""
-    if result is None:
-        return NOTHING
-    if math.isnan(result.low):
-        return signed(result.difference)
-    if result.low <= -1 and result.high >= 1:
-        return f"{signed(result.difference)} [excludes nothing]"
-    return f"{signed(result.difference)} [{signed(result.low)}, {signed(result.high)}]"
+    """A difference with its interval, in points."""
+    return NOTHING if result is None else signed_interval(result.difference, result.low, result.high)
+
+
+def signed_interval(difference: float, low: float, high: float) -> str:
+    """A difference with its interval, if it has one. An interval of all differences that there can be says so."""
+    if math.isnan(low):
+        return signed(difference)
+    if low <= -1 and high >= 1:
+        return f"{signed(difference)} [excludes nothing]"
+    return f"{signed(difference)} [{signed(low)}, {signed(high)}]"
 
 
 def p_value(p: float) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.leaderboard.columns import NOTHING, percent, signed
+from bench.leaderboard.columns import NOTHING, percent, signed, signed_interval
 from bench.leaderboard.formats.prose import escape, markdown_row
 from bench.leaderboard.formats.to_json import NAMES
 from bench.store.files import read_json
@@ -17,7 +17,6 @@ from tasks.errors import join_names, plural
 
 DETAILS = ("settings", "sizes", "hashes", "encoder_hash")  # in which sections of the same names may differ
 RULES = ("baseline", "delta", "correction", "family", "intervals", "allow_mixed")
-WITHIN = 0.0005  # accuracies that differ by less look equal in a report
 
 
 def changes(old: Path, new: Path) -> Iterator[str]:
@@ -133,7 +132,7 @@ def changes_of(
         if labels:
             yield f"{name}: {', '.join(map(escape, sorted(labels)))}."
     both = [label for label in new if label in old]
-    changed = [label for label in both if differs(old[label], new[label])]
+    changed = [label for label in both if numbers(old[label]) != numbers(new[label])]
     if changed:
         head = ("method", "seeds", "accuracy", "difference", "verdict")
         table = [markdown_row(head), "| --- | ---: | ---: | ---: | --- |"]
@@ -176,33 +175,15 @@ def escape_line(text: str) -> str:
     return f"- {escape(text.removeprefix('- '))}"
 
 
-def differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether a method's numbers look different, or its verdict or seeds are."""
-    pairs = [(old["accuracy"].get("mean"), new["accuracy"].get("mean"))]
-    pairs += [
-        (old["difference"].get(end), new["difference"].get(end)) for end in ("accuracy", "shown_low", "shown_high")
-    ]
-    moved = any((one is None) != (other is None) or abs((one or 0) - (other or 0)) >= WITHIN for one, other in pairs)
-    return (
-        moved
-        or old["n_seeds"] != new["n_seeds"]
-        or old["difference"].get("verdict") != new["difference"].get("verdict")
-    )
-
-
 def line(label: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
     """The cells of a changed method; a value that stayed is shown once."""
+    pairs = zip(numbers(old), numbers(new), strict=True)
+    return label, *(one if one == other else f"{one} → {other}" for one, other in pairs)
 
-    def shift(one: str, other: str) -> str:
-        return one if one == other else f"{one} → {other}"
 
-    return (
-        label,
-        shift(str(old["n_seeds"]), str(new["n_seeds"])),
-        shift(accuracy(old), accuracy(new)),
-        shift(gain_of(old), gain_of(new)),
-        shift(str(old["difference"].get("verdict") or NOTHING), str(new["difference"].get("verdict") or NOTHING)),
-    )
+def numbers(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Seeds, accuracy, difference and verdict of a method, as a report shows them."""
+    return str(row["n_seeds"]), accuracy(row), gain_of(row), str(row["difference"].get("verdict") or NOTHING)
 
 
 def accuracy(row: Mapping[str, Any]) -> str:
@@ -216,4 +197,4 @@ def gain_of(row: Mapping[str, Any]) -> str:
     value, low, high = (row["difference"].get(name) for name in ("accuracy", "shown_low", "shown_high"))
     if value is None:
         return NOTHING
-    return signed(value) if low is None or high is None else f"{signed(value)} [{signed(low)}, {signed(high)}]"
+    return signed(value) if low is None or high is None else signed_interval(value, low, high)

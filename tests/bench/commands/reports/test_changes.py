@@ -65,6 +65,31 @@ def test_an_encoder_that_was_moved_is_the_same(tmp_path, capsys):
     assert "3 methods without a change." in out
 
 
+def test_what_the_reports_show_alike_did_not_change(tmp_path, capsys):
+    """Accuracies of 76.6 and 76.7 counted as unchanged."""
+    old, new = written(tmp_path / "old"), written(tmp_path / "new")
+    for folder, mean in ((old, 0.76648), (new, 0.76652)):
+        changed_json(folder, lambda value, mean=mean: row_of(value, "dimp")["accuracy"].update(mean=mean))
+    out = bench(capsys, "changes", str(old), str(new))[1]
+    assert "| dimp | 3 | 76.6 → 76.7 | " in out
+    changed_json(old, lambda value: row_of(value, "dimp")["accuracy"].update(mean=0.76740))
+    assert "3 methods without a change." in bench(capsys, "changes", str(old), str(new))[1], "76.7 is 76.7"
+
+
+def test_an_interval_that_excludes_nothing_is_said_to_do_so(tmp_path, capsys):
+    folders = [written(tmp_path / str(seeds), section={"seeds": tuple(range(seeds))}) for seeds in (2, 3)]
+    values = [row_of(json.loads((folder / "leaderboard.json").read_text()), "dimp") for folder in folders]
+    assert values[0]["difference"]["shown_low"] == -1
+    out = bench(capsys, "changes", *map(str, folders))[1]
+    (line,) = [line for line in out.splitlines() if line.startswith("| dimp |")]
+    assert f"{100 * values[0]['difference']['accuracy']:+.1f} [excludes nothing] → " in line.replace("\\", "")
+
+
+def row_of(value, label):
+    """The row of a method in the JSON of a report."""
+    return next(row for row in value["rows"] if row["label"] == label)
+
+
 @pytest.mark.parametrize("content", [None, "[]", "{", '{"command": "x"}'])
 def test_no_report(tmp_path, capsys, content):
     if content is not None:
