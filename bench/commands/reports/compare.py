@@ -81,7 +81,7 @@ def section_lines(section: Section, a: str, rules: Rules, margin: float | None) 
         return
     accuracy = row.paired.accuracy
     yield from ("", "For new seeds and new test examples" if not accuracy.conditional else "For new test examples only")
-    for name, text in primary(row, base, row.paired, accuracy, row.paired.macro_f1, rules):
+    for name, text in primary(row, base, row.paired, accuracy, section, rules):
         yield f"  {name:<14}{text}"
     if margin is not None:
         yield f"  {'non-inferior':<14}{non_inferiority(row.paired, margin, rules)}"
@@ -99,15 +99,18 @@ def where(section: Section) -> str:
 
 
 def primary(
-    row: Row, base: Row, paired: Paired, accuracy: Comparison, f1: Comparison | None, rules: Rules
+    row: Row, base: Row, paired: Paired, accuracy: Comparison, section: Section, rules: Rules
 ) -> Iterator[tuple[str, str]]:
     """Names and values of the inference that the leaderboard uses."""
     shared = sorted(set(row.cells) & set(base.cells))[: accuracy.seeds]  # those up to the last planned look
     means = [sum(part.cells[seed].accuracy for seed in shared) / len(shared) for part in (row, base)]
     yield "accuracy", f"{percent(means[0])} against {percent(means[1])} on {rows_tested(accuracy, row, shared)}"
     yield "difference", f"{gain(paired.shown or accuracy)} points{together(paired, rules)}"
-    p = accuracy.p if paired.withheld else paired.p_alone
-    yield "p", f"{p:.3g}, not corrected for other comparisons{', over all planned looks so far' * (p != accuracy.p)}"
+    silent = paired.match is not None and bool(paired.match.withheld)  # cells or seeds are missing: no p
+    if not silent:
+        p = accuracy.p if paired.withheld else paired.p_alone
+        over_looks = ", over all planned looks so far" * (p != accuracy.p)
+        yield "p", f"{p:.3g}, not corrected for other comparisons{over_looks}"
     df = "not defined" if math.isnan(accuracy.df) else f"{accuracy.df:.1f}"
     yield "std. error", f"{100 * accuracy.se:.2f} points; degrees of freedom of t: {df}"
     if paired.withheld:
@@ -128,9 +131,10 @@ def primary(
         effect = f"{accuracy.effect:+.2f} sd of one more seed"
         effect = "not defined: nothing varies" if math.isnan(accuracy.effect) else effect
         yield "effect", f"{effect}; better at {better:g} of {len(by_seed)} seeds (a tie is half)"
-    if f1 is not None:
-        few = f"; no interval: a class has fewer than {FEWEST_PER_CLASS} test rows"
-        said = few if math.isnan(f1.p) else f", p {f1.p:.3g}, not corrected"
+    if (f1 := paired.macro_f1) is not None:
+        unit = "test rows" if section.test is None or section.test.clusters is None else "clusters of test rows"
+        few = f"; no interval: a class has fewer than {FEWEST_PER_CLASS} {unit}"
+        said = few if math.isnan(f1.p) else "" if silent else f", p {f1.p:.3g}, not corrected"
         yield "macro-F1", f"{gain(paired.shown_f1 or f1)} points{said}"
     gained = row.information
     if gained is not None and gained.accuracy is not None:

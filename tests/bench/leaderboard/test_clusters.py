@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.commands.reports.compare import compare as compare_methods
 from bench.leaderboard import Rules
 from bench.leaderboard.build import build
 from bench.leaderboard.formats.to_html import details
@@ -13,6 +14,7 @@ from bench.leaderboard.read.examples import Examples
 from bench.stats.crossed import by_cluster, compare
 from bench.stats.equivalence import non_inferior
 from bench.store import hidden_columns
+from bench.store.files import write_json
 from bench.store.layout import precomputed_path
 from tasks import Rows
 from tests.bench.leaderboard.fake_store import FakeStore
@@ -156,6 +158,16 @@ def test_one_cluster_of_a_quarter_of_the_rows_makes_no_more_false_verdicts():
         found += [compare(*scores).p < 0.05, compare(*scores, sizes=test.sizes).p < 0.05]
     assert found[0] / 600 > 0.065
     assert found[1] / 600 < 0.065
+
+
+def test_compare_says_that_a_class_has_few_clusters(tmp_path):
+    """It said "fewer than 10 test rows" of a class that has more of them, in fewer clusters."""
+    built = section(tmp_path, clusters=True, rows=12)
+    assert min(np.bincount(built.test.labels)) >= 10
+    manifest = {"schema": 1, "command": "c", "references_missing": [], "sections": [built.spec]}
+    write_json(tmp_path / ".grids" / "a.json", manifest)
+    text = "\n".join(compare_methods(tmp_path, "dimp", Rules("ce"), task=None))
+    assert "no interval: a class has fewer than 10 clusters of test rows" in text
 
 
 def test_a_class_in_few_clusters_has_no_interval_of_macro_f1():

@@ -115,6 +115,10 @@ def test_an_undecided_comparison_names_what_would_decide_it(store):
 def test_incomplete_methods_have_no_verdict(store):
     text = lines(store, "superloss", "ce")
     assert "verdict       none: incomplete: 2/3" in text
+    assert "difference    " in text
+    assert "macro-F1      " in text
+    assert not any(line.startswith("  p ") for line in text.splitlines()), "the leaderboard has no p either"
+    assert ", p " not in text.split("For these trained models only")[0]
     assert text.count("McNemar") == 2
     assert "Needed for a decision" not in text
     assert "no difference: incomplete: 0/3" in lines(store, "gone", "ce")
