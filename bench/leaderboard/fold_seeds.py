@@ -8,7 +8,7 @@ from typing import Any
 from bench.seeds import seeds_option
 from tasks.cross_validation import whole_repeats
 
-USUAL = "--seeds 5"
+USUAL_SEEDS = 5
 
 
 def unequal_folds(spec: Mapping[str, Any]) -> str:
@@ -26,6 +26,6 @@ def more_seeds(spec: Mapping[str, Any]) -> str:
     """The option that trains more seeds; of a cross-validation, the whole repeats, or another one if they are whole."""
     folded, seeds = spec.get("cross_validation"), spec["seeds"]
     if not folded:
-        return USUAL
+        return f"--seeds {USUAL_SEEDS}"
     whole = whole_repeats(seeds, folded["folds"])
     return seeds_option(whole if len(whole) > len(seeds) else whole_repeats([*seeds, max(seeds) + 1], folded["folds"]))

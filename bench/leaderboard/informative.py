@@ -26,6 +26,7 @@ from bench.stats.power import Detectable
 from bench.stats.verdict import ALPHA
 
 SMOKE = "smoke"
+FINDS_NOTHING = "no difference, however large, would have been found with these seeds and test rows"  # a reason
 FEWEST_UPDATES = (PRESETS["quick"].settings.updates or 0) // 2  # with fewer, settings count as those of a smoke test
 
 
@@ -66,7 +67,7 @@ def found(
         and not more_seeds_follow
         and all(one.word == "undecided" and at_least_all(one.detectable) for one in verdicts)
     ):
-        yield "no difference, however large, would have been found with these seeds and test rows"
+        yield FINDS_NOTHING
 
 
 def of_smoke_test(preset: str, updates: int | None) -> bool:

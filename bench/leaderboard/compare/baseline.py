@@ -114,7 +114,8 @@ def plan(row: Row, base: Row | None, test: Examples, rules: Rules, looks: Sequen
     if not row.complete:
         reason = incomplete(len(row.cells), len(row.seeds)).text
     elif not base.complete:
-        reason = f"baseline {incomplete(len(base.cells), len(base.seeds)).text}"
+        name = "baseline" if base.label == rules.baseline else base.label
+        reason = f"{name} {incomplete(len(base.cells), len(base.seeds)).text}"
     shared = sorted(set(row.cells) & set(base.cells))
     if not shared:
         return Planned(Match(withheld=reason or "no seed in common"))

@@ -95,7 +95,7 @@ FIGURES: tuple[Entry, ...] = (
         agreements,
     ),
 )
-OVERVIEW = "Difference of accuracy to the baseline {sections}, with 95 % intervals"
+OVERVIEW = "Difference of accuracy to the baseline {sections}, with {intervals} intervals"
 STRESS = "Accuracy along an axis of stress, and difference to the baseline, with 95 % intervals"
 RANKS = (
     "Mean rank of each method over tasks, with the critical difference of Nemenyi's test, for methods that spread alike"
@@ -186,7 +186,7 @@ def lean(section: Section) -> Section:
 def overviews(sections: Sequence[Section], rules: Rules) -> list[Overview]:
     """The figures of the whole report."""
     gains = partial(all_gains, sections, rules)
-    figures = [Overview("all-gains", overview_caption(sections), gains, overview_found(sections))]
+    figures = [Overview("all-gains", overview_caption(sections, rules), gains, overview_found(sections))]
     for place, group in enumerate(overall(sections), 1):
         figures.append(Overview(f"ranks-{place}", RANKS, partial(ranks, group), ranks_found(group)))
     for place, curve in enumerate(curves_of_stress(sections), 1):
@@ -200,13 +200,13 @@ def of_report(one: Overview, key: str = "", known: Files | None = None) -> list[
     return [] if files is None else [FigureFiles(None, one.name, one.caption, *files, one.finding, one.name, key)]
 
 
-def overview_caption(sections: Sequence[Section]) -> str:
+def overview_caption(sections: Sequence[Section], rules: Rules) -> str:
     """What the figure of all sections shows; how many it leaves out."""
     shown, of = len(panels_of(sections)), sum(bool(differences(section)) for section in sections)
     some = (
         "in every section" if shown == of else f"in the first {shown} of {of} sections (each has a figure of its own)"
     )
-    return OVERVIEW.format(sections=some)
+    return OVERVIEW.format(sections=some, intervals=rules.kind_of_interval)
 
 
 def of_section(section: Section, place: int, slug: str, key: str = "", known: Files | None = None) -> list[FigureFiles]:

@@ -7,8 +7,9 @@ from typing import Any
 
 from bench.leaderboard.advice import PLAIN, REAL_ONLY, uses_generated
 from bench.leaderboard.columns import gain, percent
-from bench.leaderboard.fold_seeds import more_seeds, unequal_folds
+from bench.leaderboard.fold_seeds import USUAL_SEEDS, more_seeds, unequal_folds
 from bench.leaderboard.formats.prose import escape
+from bench.leaderboard.informative import FINDS_NOTHING
 from bench.leaderboard.results import Advice, Against, Helps, Row, Section
 from bench.stats.needed import Needed
 from tasks.errors import join_names, plural
@@ -44,7 +45,9 @@ def remedy(section: Section) -> str:
         return ""
     if len(section.spec["seeds"]) == 1:
         return f" `{more_seeds(section.spec)}` trains more seeds; finished cells are kept."
-    ways = list(larger(section.spec))
+    few = FINDS_NOTHING in section.uninformative and len(section.spec["seeds"]) < USUAL_SEEDS
+    seeds = [f"more seeds (`{more_seeds(section.spec)}`)"] if few and not section.spec.get("cross_validation") else []
+    ways = [*seeds, *larger(section.spec)]
     return f" What may help: {'; '.join(ways)}." if ways else ""
 
 

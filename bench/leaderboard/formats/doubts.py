@@ -41,9 +41,9 @@ def two_seeds(section: Section) -> Iterator[str]:
 
 
 def few_rows(section: Section) -> Iterator[str]:
-    """The classes with too few test rows for intervals of macro-F1."""
+    """The classes with too few test rows for intervals of macro-F1, where there are differences of it."""
     few = section.test.few if section.test else {}
-    if few:
+    if few and any(row.paired and row.paired.macro_f1 for row in section.rows):
         rarest = few if len(few) <= MAX_NAMES else sorted(few, key=lambda k: few[k])
         rows = section.test is None or section.test.clusters is None
         one, several = ("test row", "test rows") if rows else ("cluster", "clusters of test rows")

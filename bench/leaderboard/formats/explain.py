@@ -52,9 +52,7 @@ def comparisons(report: Report) -> Iterator[str]:
         "methods in the family. †: exploratory; not a core method, p and interval not corrected."
     )
     yield (
-        f"**verdict**: *equivalent*: a true difference of {exact_points(rules.delta)} or more is excluded by a test at "
-        "5 %, corrected like p, that allows for differing rows which these test rows lack, but not for trainings that "
-        "fail now and then, which these seeds lack. *better*, *worse*: not equivalent, and p < 0.05. *undecided*: "
+        f"**verdict**: {equivalent(rules)} *better*, *worse*: not equivalent, and p < 0.05. *undecided*: "
         "neither; *detectable* is the true difference for which *better* or *worse* would have a chance of 80 % here, "
         "with the correction, if the variances are as estimated. *nothing*: not even 100 points. A method with "
         "missing cells gets no verdict." + mixed(report)
@@ -74,6 +72,17 @@ def comparisons(report: Report) -> Iterator[str]:
         "direction, so it is two-sided and corrected over the methods. The best group asks whether a method may be the "
         "best of all, so it is one-sided and corrected over the methods that could beat it. No result of one is a "
         "result of the other."
+    )
+
+
+def equivalent(rules: Rules) -> str:
+    """What *equivalent* means; with a margin of 0 nothing is."""
+    if rules.delta == 0:
+        return "*equivalent* is not used (`--delta 0`)."
+    return (
+        f"*equivalent*: a true difference of {exact_points(rules.delta)} or more is excluded by a test at "
+        "5 %, corrected like p, that allows for differing rows which these test rows lack, but not for trainings that "
+        "fail now and then, which these seeds lack."
     )
 
 

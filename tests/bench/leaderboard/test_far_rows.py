@@ -1,12 +1,14 @@
 """A seed far from the others of its method is named, counts, and comes with the verdicts without it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from bench.leaderboard import Family, Rules
 from bench.leaderboard.build import build
 from bench.leaderboard.compare.far_rows import far_seeds
-from bench.leaderboard.formats.doubts import doubts
+from bench.leaderboard.formats.doubts import doubts, few_rows
 from tests.bench.leaderboard.fake_store import FakeStore
 
 USUAL = {0: 0.80, 1: 0.81, 2: 0.79, 3: 0.80}
@@ -99,3 +101,5 @@ def test_macro_f1_has_no_interval_where_a_class_has_few_rows(tmp_path):
     assert dimp.interval_f1 is None
     assert not np.isnan(dimp.accuracy.p)
     assert "class 1 (4 test rows)" in "\n".join(doubts(section))
+    baseline = [row for row in section.rows if row.is_baseline]
+    assert not list(few_rows(replace(section, rows=baseline))), "there is no difference of macro-F1"

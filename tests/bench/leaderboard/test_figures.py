@@ -130,6 +130,7 @@ def test_the_overview_of_very_many_sections_says_what_it_leaves_out(store, monke
     (overview, *_) = overviews(table.sections, table.rules)
     assert "in the first 3 of 5 sections (each has a figure of its own)" in overview.caption
     assert overview.finding.count("twitter: ") == 3
+    assert overview.caption.endswith(", with simultaneous 95 % intervals"), "as its title says"
 
 
 @pytest.mark.parametrize("methods", [{}, {"ce": (0, 1, 2)}, {"ce": (), "dimp": (0, 1, 2)}])

@@ -77,6 +77,14 @@ def test_the_banner_names_what_may_help(tmp_path, options, ways):
     assert banner.endswith(f"Methods are in alphabetical order.{ways}")
 
 
+def test_the_banner_names_more_seeds_where_two_find_nothing(tmp_path):
+    """All rows and `--preset full` do not help where t has one degree of freedom."""
+    skills = {"ce": 2.4, "focal": 2.2, "dimp": 2.3, "imp": 2.1, "superloss": 2.0, "ce-mix": 2.6}
+    (section,) = section_of(tmp_path, skills, rows=80, seeds=(0, 1)).sections
+    assert "no difference, however large" in section.uninformative[-1]
+    assert "What may help: more seeds (`--seeds 5`); training every layer" in next(answer(section))
+
+
 def test_more_repeats_of_folds_may_help():
     spec = {
         "preset": "full",

@@ -13,6 +13,7 @@ from bench.leaderboard import USUAL, Correction, Rules, columns, frame, write_re
 from bench.leaderboard.build import build
 from bench.leaderboard.columns import COLUMNS, Column
 from bench.leaderboard.formats import USUAL as FORMS
+from bench.leaderboard.formats.explain import equivalent
 from bench.stats import metrics
 from bench.stats.crossed import compare
 from bench.stats.multiple import CORRECTIONS
@@ -83,12 +84,17 @@ def test_information_gain_is_the_method_minus_its_shuffle(store, tmp_path):
 
 @pytest.mark.parametrize(
     ("entry", "reason"),
-    [({"failed": [1]}, "baseline incomplete: 2/3"), ({"env": {"torch": "1.0"}}, "mixed environments")],
+    [({"failed": [1]}, "dimp(shuffle=class) incomplete: 2/3"), ({"env": {"torch": "1.0"}}, "mixed environments")],
 )
 def test_information_gain_needs_both(store, entry, reason):
     gain = rows_of(shuffled(store, **entry))["dimp"].information
     assert gain.withheld.startswith(reason)
     assert gain.verdict.word == ""
+
+
+def test_with_a_margin_of_0_nothing_is_equivalent():
+    assert equivalent(Rules(delta=0.0)) == "*equivalent* is not used (`--delta 0`)."
+    assert "a true difference of 0.5 points or more is excluded" in equivalent(Rules(delta=0.005))
 
 
 def test_a_shuffle_with_other_settings_does_not_count(store, tmp_path):
