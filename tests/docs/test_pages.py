@@ -20,10 +20,12 @@ from bench.execution.engines import ENGINES
 from bench.generate.backends import BACKENDS
 from bench.leaderboard.figures import FIGURES
 from bench.leaderboard.formats import FORMS
+from bench.leaderboard.method_facts import facts
 from bench.seeds import SOURCES as VARIED
 from bench.stats.metrics import METRICS
 from bench.tracking.registry import TRACKERS
 from methods.auxiliary import AUXILIARIES
+from methods.hooks import Budget
 from tasks.sources.registry import SOURCES
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +78,20 @@ LISTED = {  # the page that names every entry of a registry
 def test_a_page_names_every_entry_of_its_registries(page: str) -> None:
     text = (ROOT / "docs" / page).read_text("utf-8")
     assert not [name for names in LISTED[page] for name in names if not re.search(rf"\b{re.escape(name)}\b", text)]
+
+
+def method_row(name: str) -> str:
+    """A method in the table of docs/methods.md: idea, family, use of real rows, cost of the training."""
+    cls, known = methods.METHODS[name], facts(name)
+    idea, config = " ".join(known.idea.partition("\n\n")[0].split()), cls.Config()
+    cost = cls.declared_cost(config, Budget())
+    return f"| `{name}` | {idea} | {known.family} | {cls.real_use_of(config)} | {cost:.3g} |"
+
+
+def test_the_table_of_methods_is_that_of_the_registry() -> None:
+    """Where it fails, write the rows of `method_row` into the page."""
+    page = (ROOT / "docs/methods.md").read_text("utf-8").partition("\n## All methods\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `.*$", page, re.MULTILINE) == [method_row(name) for name in sorted(methods.discover())]
 
 
 def test_every_command_and_option_is_on_some_page() -> None:
