@@ -24,6 +24,8 @@ CHARACTERS = 4.3  # per token of English text
 LATIN = 0.9  # share of Latin-1 in the characters of texts, from which their tokens are estimated and not counted
 COUNTED = 200  # rows whose tokens are counted otherwise, evenly spread
 LONG = 10  # characters of a long token
+LAST = 0.1  # of a block's operations in the last one, of families in which it computes the first token alone
+FIRST_TOKEN = ("bert", "roberta", "xlm-roberta", "electra")  # these families, see bench/encoders/packed.py
 HEAD = 0.2  # seconds of a cell that trains a head on embeddings
 START = 10.0  # seconds until the first worker is warm
 # The names of width, inner width and number of blocks in config.json, by family of encoders.
@@ -104,7 +106,8 @@ def operations(job: Job, mean: Mapping[Path, float], rows: Mapping[Path, int]) -
     layers = job.spec.settings["train_layers"]
     if layers == 0:  # a head on embeddings
         return HEAD * RATE * cost(job)
-    trained: float = total if layers == "all" else total * layers / blocks
+    top = blocks if layers == "all" else layers
+    trained = total * (top - 1 + last_block(job.checkpoint.path)) / blocks
 
     def tokens(role: RoleRows) -> float:
         return mean[role.tokens] * len(role.ids)
@@ -118,7 +121,7 @@ def operations(job: Job, mean: Mapping[Path, float], rows: Mapping[Path, int]) -
         for role, count in passed
         if role.states and not states_stored(role.states, job.checkpoint, mean[role.tokens] * rows[role.tokens])
     )
-    return 2 * (total - trained) * frozen + trained * float(
+    return 2 * total * (blocks - top) / blocks * frozen + trained * float(
         6 * steps * cost(job) + 2 * (scorings * tokens(job.scored) + tokens(job.test))
     )
 
@@ -137,6 +140,12 @@ def cost(job: CellJob) -> float:
     budget = Budget(settings["updates"], settings["batch_size"], len(job.generated.ids), len(job.real.ids))
     term = auxiliary(settings["auxiliary"]).cost if "auxiliary" in settings else 0.0
     return cls.declared_cost(config, budget) + cls.networks * term
+
+
+@cache
+def last_block(folder: Path) -> float:
+    """The operations of an encoder's last block, as a share of those of the others."""
+    return LAST if read_json(folder / "config.json").get("model_type") in FIRST_TOKEN else 1.0
 
 
 @cache

@@ -12,7 +12,7 @@ import pytest
 
 from bench.encoders.checkpoints import find
 from bench.jobs import TokensJob
-from bench.planning.estimate import CHARACTERS, size, tokens_per_row
+from bench.planning.estimate import CHARACTERS, LAST, last_block, size, tokens_per_row
 from bench.store.files import write_json
 from tests.helpers.encoders import FAMILIES, make_encoder
 
@@ -30,6 +30,18 @@ def test_parameters_of_blocks_are_about_those_of_the_weights(tmp_path: Path, fam
     estimated, count = size(folder)
     assert count == len(blocks)
     assert estimated == pytest.approx(parameters, rel=0.3)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_the_last_block_counts_little_where_it_computes_the_first_token_alone(tmp_path: Path, family: str) -> None:
+    """The estimate of a usual grid was twice the time that it took."""
+    from transformers import AutoModel
+
+    from bench.encoders import packed
+
+    folder = make_encoder(tmp_path, family)
+    encoder = getattr(AutoModel.from_pretrained(folder), "encoder", None)
+    assert (last_block(folder) == LAST) == (type(encoder).__name__ in packed.FAMILIES)
 
 
 def test_a_configuration_without_sizes_counts_as_bert_base(tmp_path: Path) -> None:
