@@ -37,6 +37,7 @@ REFUSED = {  # a part of the command -> what it says here, where a package, a cl
     "--baseline real-finetune": "no such method in runs",
     "compare real-finetune": "no method real-finetune in runs",
     "address=HEAD": "no Ray cluster answers at HEAD",
+    "--engine slurm": "this machine has no sbatch",
     "wandb,trackio": "--track trackio needs the package trackio",
     "wandb,mlflow": "--track mlflow needs the package mlflow",
 }
