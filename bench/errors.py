@@ -8,7 +8,7 @@ from tasks.errors import did_you_mean_or_all, one_line, short_repr
 
 
 class UserError(ValueError):
-    """The user's request cannot be met. The message is one line: what is wrong, where, and what mends it."""
+    """The user's request cannot be met. The message is one line: what is wrong, where, and what fixes it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))

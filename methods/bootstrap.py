@@ -47,8 +47,8 @@ class BootstrapConfig(MethodConfig):
 class Bootstrap(Method):
     """Cross-entropy to the given label mixed with the model's own prediction.
 
-    Fails: By its formula, the model's own prediction mends a label only once it is good, and at the default it makes up
-    a twentieth of the target. In our results (preset `quick`) it was equivalent to `ce` on `twitter` and `financial`.
+    Fails: By its formula, the model's own prediction corrects a label only once it is good, and at the default it is a
+    twentieth of the target. In our results (preset `quick`) it was equivalent to `ce` on `twitter` and `financial`.
     """
 
     Config = BootstrapConfig

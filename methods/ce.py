@@ -79,7 +79,7 @@ class Mix(CrossEntropy):
     """Plain cross-entropy on generated and real rows together.
 
     Fails: By its formula, all rows count alike, so many generated rows outweigh few real ones even where they mislead.
-    In our results with spoilt generated labels (preset `probe`) it fell 6 to 40 points below `real-only`.
+    In our results with damaged generated labels (preset `probe`) it fell 6 to 40 points below `real-only`.
     """
 
     Config = MixConfig

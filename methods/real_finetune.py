@@ -46,7 +46,7 @@ class RealFinetune(CrossEntropy):
     """Cross-entropy on generated rows, then on real rows.
 
     Fails: By its formula, generated rows take half of the updates even if they teach nothing. In our results with
-    preset `probe` it was then below `real-only`: by 1.3 points on irony, by 2 to 9 with spoilt labels.
+    preset `probe` it was then below `real-only`: by 1.3 points on irony, by 2 to 9 with damaged labels.
     """
 
     Config = RealFinetuneConfig

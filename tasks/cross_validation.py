@@ -1,4 +1,4 @@
-"""Cross-validation of few real rows: each fold's rows test what the other folds taught.
+"""Cross-validation of few real rows: each fold tests a model that the other folds train.
 
 Seed s is fold s mod K of repeat s div K. So K seeds test every row once, and 2 K seeds twice, in other folds.
 """
@@ -21,7 +21,7 @@ FOLDS = 5  # of own real rows without a test set, if there are few
 FEW = 400  # real rows; of more, half are held out as the test. Half of 400 know an accuracy to within 7 points
 LEAST = 20  # real rows; with fewer, a fold has so few that no method can be told from another
 MOST_FOLDS = 20
-TOGETHER = "together"  # the hidden column of the numbers of real rows that are either all taught or all tested
+TOGETHER = "together"  # the hidden column of the numbers of real rows that are either all trained on or all tested
 NO_EXAMPLES = ("[]", "", "None", "nan")  # cells of the column `examples` of a prompt that showed none
 
 
@@ -107,11 +107,11 @@ def _plain(rows: Rows) -> Rows:
 
 
 def note(rows: int, folds: int) -> str:
-    """How few real rows are both taught and tested."""
+    """How few real rows both train and test."""
     return (
-        f"no test set was given: the {plural(rows, 'real row')} are cross-validated in {folds} stratified folds. Seed "
-        f"s tests fold s mod {folds} of repeat s div {folds} on what the other folds taught; generated rows with the "
-        "text of a real row are left out"
+        f"no test set was given: the {plural(rows, 'real row')} are cross-validated in {folds} stratified folds. Each "
+        f"seed trains on all folds but one and tests on that one, so {folds} seeds test every row once; generated rows "
+        "with the text of a real row are left out"
     )
 
 

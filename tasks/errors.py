@@ -1,6 +1,6 @@
 """The error for wrong data or a wrong description of a task, and the parts that its messages share.
 
-A message is one line: what is wrong, in which file and row, and which name, option or file mends it.
+A message is one line: what is wrong, in which file and row, and which name, option or file fixes it.
 """
 
 from __future__ import annotations
@@ -112,8 +112,9 @@ def short_repr(value: object, most: int = MAX_CHARACTERS) -> str:
 
 def contents(folder: Path) -> str:
     """What a folder holds, for a message: `data holds a.csv, b.csv`, or `data is empty`."""
+    place = "this folder" if folder == Path() else folder
     names = sorted(entry.name for entry in folder.iterdir())
-    return f"{folder} holds {join_names(names)}" if names else f"{folder} is empty"
+    return f"{place} holds {join_names(names)}" if names else f"{place} is empty"
 
 
 def missing_file(path: Path) -> DataError:

@@ -12,7 +12,7 @@ LARGE_SHIFT = 0.1  # of the share of a label
 class Level(StrEnum):
     """How much a finding matters."""
 
-    MEND = "mend"  # results on these rows would be wrong or too good
+    FIX = "fix"  # results on these rows would be wrong or too good
     CARE = "care"  # results can be used, but are easily misread
 
 

@@ -12,6 +12,7 @@ import typer
 from bench.shown import command_line
 from tasks.errors import printable
 
+CELL_HELP = 'the first 6 or more characters of its id, its folder, or "task method seed"'
 INTERRUPTED = 130  # exit code after Ctrl-C
 
 

@@ -24,9 +24,9 @@ def validate(
     context: typer.Context,
     tasks: Annotated[str | None, typer.Argument(help="Names or paths, as in run --tasks.", show_default=False)] = None,
     encoder: Annotated[
-        str | None, typer.Option(help="Count tokens with its tokenizer (default: the preset's encoder).")
+        str | None, typer.Option(help="The encoder whose tokenizer counts the tokens (default: the preset's).")
     ] = None,
-    preset: Annotated[str, typer.Option(help="Longer texts than its maximum length count as cut.")] = "quick",
+    preset: Annotated[str, typer.Option(help="The preset whose maximum length decides which texts are cut.")] = "quick",
     settings: Annotated[list[str] | None, option("settings")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the row numbers of all findings.")] = False,
     **arguments: Any,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli.common import print_all, say, typed
+from bench.cli.common import CELL_HELP, print_all, say, typed
 from bench.cli.grids import display, finish
 from bench.cli.options import option, parsed_arguments, takes_run_arguments
 from bench.cli.reports import KEEP_HELP, THRESHOLD_HELP, TO_HELP
@@ -30,7 +30,7 @@ def train(
             show_default=False,
         ),
     ] = None,
-    workers: Annotated[int | None, option("workers")] = 1,
+    workers: Annotated[int | None, option("workers", help="Worker processes.")] = 1,
     device: Annotated[Device, option("device")] = "auto",
     dry_run: Annotated[bool, option("dry_run")] = False,
     out: Annotated[Path, option("out")] = Path("runs"),
@@ -39,7 +39,10 @@ def train(
     live_curves: Annotated[bool, option("live_curves")] = False,
     log_artifacts: Annotated[bool, option("artifacts")] = False,
 ) -> None:
-    """Train one cell from a configuration file, keep its model and predict its test file."""
+    """Train one cell from a configuration file, keep its model and predict its test file.
+
+    A leaderboard of this cell alone is written, in place of any other one in the folder of --reports.
+    """
     from bench.commands.models.train import train as train_one
     from bench.tracking.lineage import KINDS
 
@@ -51,7 +54,10 @@ def train(
 
 def predict(
     model: Annotated[
-        str, typer.Argument(help="A classifier: a folder, hub id, cell, or wandb:entity/project/name:version.")
+        str,
+        typer.Argument(
+            help=f"A classifier: a folder, a hub id, wandb:entity/project/name:version, or a cell: {CELL_HELP}."
+        ),
     ],
     file: Annotated[
         Path,
@@ -69,7 +75,9 @@ def predict(
     text: Annotated[str | None, option("text", help=COLUMN_HELP.format("texts"))] = None,
     text_pair: Annotated[str | None, option("text_pair", help=COLUMN_HELP.format("second texts"))] = None,
     label: Annotated[str | None, option("label", help=COLUMN_HELP.format("labels, for the accuracy"))] = None,
-    labels: Annotated[str | None, option("labels", help='Names of the model for labels: "0=bad,1=good".')] = None,
+    labels: Annotated[
+        str | None, option("labels", help='The model\'s names for labels of the file: "0=bad,1=good".')
+    ] = None,
     skip_empty: Annotated[bool, option("skip_empty", help="Leave out the rows without a text.")] = False,
     out: Annotated[Path, option("out")] = Path("runs"),
     device: Annotated[Device, option("device")] = "auto",
@@ -102,7 +110,7 @@ def predict(
 
 
 def export(
-    cell: Annotated[str, typer.Argument(help='A cell with a model: the start of its id, or "task method seed".')],
+    cell: Annotated[str, typer.Argument(help=f"A finished cell with a model: {CELL_HELP}.")],
     folder: Annotated[Path, typer.Argument(help="The new folder.")],
     licence: Annotated[str | None, typer.Option("--license", help="The licence of the model, for its card.")] = None,
     onnx: Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli.common import print_all, say, typed, up_to_date
+from bench.cli.common import CELL_HELP, print_all, say, typed, up_to_date
 from bench.cli.grids import as_run, display, finish, refuse_rounds
 from bench.cli.options import option, parsed_arguments, refuse, takes_run_arguments
 from bench.config.run_arguments import VerdictArguments
@@ -232,8 +232,7 @@ def weights(
     cell: Annotated[
         list[str],
         typer.Argument(
-            help='A finished cell: the start of its id, its folder, or "task method seed". With --to also several '
-            "cells, or a method: the mean over its seeds."
+            help=f"A finished cell: {CELL_HELP}. With --to also several cells, or a method: the mean over its seeds."
         ),
     ],
     to: Annotated[Path | None, typer.Option(help=TO_HELP)] = None,

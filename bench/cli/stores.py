@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.common import print_all, say, up_to_date
+from bench.cli.common import CELL_HELP, print_all, say, up_to_date
 from bench.cli.options import option, refuse
 
 
@@ -58,9 +58,7 @@ def list_(
 
 
 def show(
-    cell: Annotated[
-        list[str], typer.Argument(help='The start of its id (6 characters), its folder, or "task method seed".')
-    ],
+    cell: Annotated[list[str], typer.Argument(help=f"A cell: {CELL_HELP}.")],
     other: Annotated[str, typer.Option("--diff", help="A second cell; show only how the two differ.")] = "",
     out: Annotated[Path, option("out")] = Path("runs"),
 ) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import UserError
 from bench.spreadsheets import csv_of
 from bench.store.files import replacing
-from tasks.errors import join_names, plural, user_path
+from tasks.errors import join_names, user_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,8 +51,11 @@ def write_table(frame: pd.DataFrame, path: Path) -> Iterator[str]:
     with replacing(path) as part:
         escaped = WRITERS[path.suffix.lower()](frame, part)
     if escaped:
-        texts = f"{plural(escaped, 'text')} that a spreadsheet would run as a formula"
-        yield f"{texts} now begin with '; a .jsonl or .parquet file has all texts unchanged"
+        texts = "text looks like a formula" if escaped == 1 else "texts look like formulas"
+        yield (
+            f"{escaped:,} {texts} to a spreadsheet and got an apostrophe (') in front; a .jsonl or .parquet file has "
+            "all texts unchanged"
+        )
 
 
 def check_columns(columns: Mapping[str, Sequence[Any]], path: Path) -> None:

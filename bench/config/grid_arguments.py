@@ -92,7 +92,7 @@ class DataArguments:
         default=None,
         metadata=option(
             DATA,
-            "Without a test set: cross-validate the real rows in so many folds, one per seed, or 0 to hold out half "
+            "Without a test set: cross-validate the real rows in this many folds, one per seed, or 0 to hold out half "
             "(default: 5 folds below 400 real rows).",
         ),
     )

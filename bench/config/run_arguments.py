@@ -29,9 +29,7 @@ class ExecutionArguments:
 
     workers: int | None = field(
         default=None,
-        metadata=option(
-            RUN, "Worker processes; by default `run` starts one per GPU, or one per core without a GPU.", min=1
-        ),
+        metadata=option(RUN, "Worker processes (default: one per GPU, or one per core without a GPU).", min=1),
     )
     engine: str = field(
         default="auto",
@@ -43,7 +41,7 @@ class ExecutionArguments:
     )
     device: Device = field(
         default="auto",
-        metadata=option(RUN, "Where cells are trained; auto: NVIDIA GPUs, or the CPU. mps (Macs) has not been tested."),
+        metadata=option(RUN, "The device; auto: NVIDIA GPUs, or the CPU without any. mps (Macs) has not been tested."),
     )
     dry_run: bool = field(
         default=False, metadata=option(RUN, "Print the plan and an estimate of its duration; run nothing.")
@@ -85,10 +83,18 @@ class ExecutionArguments:
     )
     save_models: SavedModels | None = field(
         default=None,
-        metadata=option(OUTPUT, "Keep models: the trained weights, full Hugging Face folders, best: the advised one."),
+        metadata=option(
+            OUTPUT,
+            "The models to keep: trained (only the weights that train), full (a Hugging Face folder per cell), best "
+            "(one such folder, of the advised method).",
+        ),
     )
     final_scores: Literal["all", "checkers"] = field(
-        default="all", metadata=option(OUTPUT, "Cells that score the generated rows: all, or those read as checkers.")
+        default="all",
+        metadata=option(
+            OUTPUT,
+            "The cells that score the generated rows at the end: all, or only those that are checkers (faster).",
+        ),
     )
     track: str = field(
         default="none",
@@ -119,7 +125,9 @@ class VerdictArguments:
     baseline: str = field(default="ce", metadata=option(OUTPUT, "The method that all others are compared with."))
     delta: float = field(
         default=1.0,
-        metadata=option(OUTPUT, "Points below which a difference does not matter: equivalence.", min=0, max=100),
+        metadata=option(
+            OUTPUT, "Differences below this many points do not matter (verdict equivalent).", min=0, max=100
+        ),
     )
     correction: CORRECTIONS = field(
         default="holm",
@@ -134,7 +142,10 @@ class VerdictArguments:
     )
     intervals: INTERVALS = field(
         default="simultaneous",
-        metadata=option(OUTPUT, "Intervals of differences: for all methods of a family together, or each for itself."),
+        metadata=option(
+            OUTPUT,
+            "Intervals of differences. simultaneous: for all methods of a family together; plain: for each alone.",
+        ),
     )
 
 

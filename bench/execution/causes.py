@@ -48,7 +48,7 @@ def full(root: Path) -> bool:
 
 
 def explained(error: BaseException) -> str:
-    """What the system refused and what mends it, in brackets behind an error's message; empty for other errors."""
+    """What the system refused and what fixes it, in brackets behind an error's message; empty for other errors."""
     number = error.errno if isinstance(error, OSError) else None
     if "CUDA out of memory" in str(error):
         return " (fewer --workers or a smaller batch_size need less)"

@@ -21,7 +21,7 @@ class Row:
 
     task: str
     label: str
-    counts: Counter[str]  # done (by this run), cached (before it), running, failed, blocked, waiting
+    counts: Counter[str]  # done (by this run), done before (it), running, failed, blocked, waiting
     accuracy: float | None
 
     @property
@@ -32,7 +32,7 @@ class Row:
     @property
     def finished(self) -> int:
         """The number of cells with a result."""
-        return self.counts["done"] + self.counts["cached"]
+        return self.counts["done"] + self.counts["done before"]
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Counts:
 
     def word(self, identity: str, state: State) -> str:
         """A state as tables name it."""
-        return "cached" if identity in self.cached else "waiting" if state in WAITING else str(state)
+        return "done before" if identity in self.cached else "waiting" if state in WAITING else str(state)
 
     def add(self, identity: str, state: State, count: int) -> None:
         """Count a job in this state `count` times more."""

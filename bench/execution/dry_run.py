@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from rich.filesize import decimal
 
 from bench.devices import name as device_name
 from bench.devices import on_gpu, on_mps
@@ -17,10 +19,10 @@ from bench.execution.prepare import current_state, make_queue, to_compute
 from bench.execution.progress import Say
 from bench.execution.queue import WAITING, Queue
 from bench.hashing import training_hash
-from bench.jobs import Job, MirrorJob, TunedJob
+from bench.jobs import CellJob, Job, MirrorJob, TunedJob
 from bench.leaderboard import Rules
 from bench.planning import estimate
-from bench.planning.costs import Measured, costs, measure
+from bench.planning.costs import Measured, costs, measure, model_bytes
 from bench.planning.order import ranks
 from bench.planning.plan import Plan
 from bench.planning.schedule import simulate
@@ -44,22 +46,39 @@ TABLES = {
 
 
 def summary(plan: Plan, workers: int, say: Say, again: Container[str] = ()) -> None:
-    """Print the dry run of a plan, a line each: cells, trainings, precomputed tables, logged runs, duration.
+    """Print the dry run of a plan: what is known of the rows, then cells, trainings, tables, logged runs, duration.
 
     `again`: jobs to do whatever the store has of them.
     """
+    for line in data_lines(plan):
+        say(line)
     jobs = to_compute(make_queue(plan, again=again))
-    states = Counter("to train again" if name in again else str(current_state(plan.jobs[name])) for name in plan.cells)
+    states = Counter("to train again" if name in again else in_words(plan.jobs[name]) for name in plan.cells)
     counts = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
     say(f"{plural(len(plan.cells), 'cell')}: {counts}")
     say(trainings(jobs, plan))
     tables = Counter(TABLES[job.kind] for job in jobs if job.kind in TABLES)
-    say(f"to precompute: {', '.join(plural(count, noun) for noun, count in sorted(tables.items())) or 'nothing'}")
+    shared = ", ".join(plural(count, noun) for noun, count in sorted(tables.items()))
+    say(f"shared tables to compute first: {shared or 'none'}")
     if trackers := [job.tracker for job in jobs if isinstance(job, MirrorJob)]:
         say(f"to log: {plural(len(trackers), 'run')} to {', '.join(dict.fromkeys(trackers))}")
-    for line in data_lines(plan):
+    for line in models_line(jobs):
         say(line)
     say(duration(*forecast(jobs, plan, workers), workers))
+
+
+def in_words(job: Job) -> str:
+    """The state of a cell before a run."""
+    words = {State.DONE: "done before", State.MISSING: "not trained yet", State.STALE: "unfinished"}
+    return words.get(found := current_state(job), str(found))
+
+
+def models_line(jobs: Iterable[Job]) -> Iterator[str]:
+    """How many whole models the jobs write, and how large these are; nothing without any."""
+    sizes = [model_bytes(job) for job in jobs if isinstance(job, CellJob) and job.keep == "full"]
+    if sizes:
+        each = decimal(round(sum(sizes) / len(sizes)))
+        yield f"models to write (--save-models): {len(sizes):,} of about {each}, {decimal(round(sum(sizes)))} in all"
 
 
 def other_versions(manifest: Mapping[str, Any], plan: Plan, queue: Queue, rules: Rules, *, here: bool) -> list[str]:

@@ -57,7 +57,7 @@ def check_encoders(plan: Plan) -> dict[str, list[str]]:
     """
     jobs = {job.id: job for job in encoder_jobs(plan.jobs.values(), plan.root)}
     for job in jobs.values():
-        if state(job.folder) is State.FAILED:  # whatever was wrong may be mended
+        if state(job.folder) is State.FAILED:  # whatever was wrong may be fixed
             forget(job.folder)
     states = {identity: state(job.folder) for identity, job in jobs.items()}
     open_jobs = {identity: found for identity, found in states.items() if found is not State.DONE}

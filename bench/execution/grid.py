@@ -18,7 +18,7 @@ from bench.devices import gpus, using
 from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.best_models import keep_best, models
-from bench.execution.dry_run import data_lines, duration, forecast, other_versions, outcome, summary
+from bench.execution.dry_run import data_lines, duration, forecast, models_line, other_versions, outcome, summary
 from bench.execution.early_reports import EarlyReports
 from bench.execution.encoder_checks import add_notes, check_encoders
 from bench.execution.engines import Engine
@@ -288,7 +288,8 @@ def execute(
         for line in lines:
             say(line)
         expected, measured = forecast(to_compute(queue), plan, workers)
-        say(duration(expected, measured, workers))
+        for line in (*models_line(to_compute(queue)), duration(expected, measured, workers)):
+            say(line)
     how: dict[str, Any] = {"fail_fast": options.fail_fast, "command": options.command, "retries": options.retry_failed}
     progress = Progress(plan, queue, workers, say, **how)
     progress.on_pulse.append(lambda: progress.note(others.notes))

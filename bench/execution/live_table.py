@@ -25,7 +25,14 @@ REFRESHES = 2  # per second; each takes time from the workers
 AROUND = 8  # lines of the screen that are not rows: head, bar, foot and the shell's prompt
 BAR = 40  # characters of the bar, at most
 WIDE = 78  # characters from which each state gets a column of its own
-STYLES = {"done": "green", "cached": "dim", "running": "cyan", "failed": "red", "blocked": "yellow", "waiting": "dim"}
+STYLES = {
+    "done": "green",
+    "done before": "dim",
+    "running": "cyan",
+    "failed": "red",
+    "blocked": "yellow",
+    "waiting": "dim",
+}
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from tasks.errors import join_names, plural
 
 Say = Callable[[str], None]
 
+NOT_TRAINED = "not trained yet"  # the cause of a cell that the run ended before
 TITLES = 3  # jobs that a line names; further ones are counted
 
 
@@ -143,28 +144,35 @@ class Progress:
         bad = [i for i, state in states.items() if state in (State.FAILED, State.BLOCKED)]
         causes = {identity: self.queue.causes.get(identity, "") for identity in bad}
         unsettled = [i for i in self.plan.cells if states[i] not in SETTLED]
-        return {**causes, **dict.fromkeys(unsettled, "not run")}
+        return {**causes, **dict.fromkeys(unsettled, NOT_TRAINED)}
 
     def finish(self, last: str) -> None:
         """Print the last lines: failures with their causes, how to try again, and what was done; `last` ends them."""
         failures = self.failures()
         for cause, jobs in grouped(failures).items():
             self.say(self.failure_line(cause, jobs))
-        if failures:
-            kinds = Counter(self.word(identity) for identity in failures)
+        kinds = Counter(self.word(i) if failures[i] != NOT_TRAINED else NOT_TRAINED for i in failures)
+        if kinds.keys() - {NOT_TRAINED}:
             counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
             self.say(f"incomplete: {counts}; to try again: {self.again()}")
+        elif failures:
+            self.say(
+                f"stopped: {plural(len(failures), 'cell')} {NOT_TRAINED}; the same command continues: {self.again()}"
+            )
         done = sum(self.queue.states[identity] is State.DONE for identity in self.plan.cells)
         self.say(
             f"{done}/{plural(len(self.plan.cells), 'cell')} done ({len(self.cached)} before this run), "
-            f"{plural(self.trainings, 'training')}, in {time.monotonic() - self.began:.0f} s; {last}"
+            f"{plural(self.trainings, 'training')}, in {time.monotonic() - self.began:.0f} s; "
+            f"{last if done else 'no cell has a result yet'}"
         )
 
     def failure_line(self, cause: str, jobs: list[str]) -> str:
         """One line for all jobs that failed, are blocked or never ran for the same cause."""
         titles = [self.queue.jobs[identity].title for identity in jobs]
         state = self.queue.states[jobs[0]]
-        word = {State.BLOCKED: "BLOCKED", State.FAILED: "FAILED"}.get(state, "MISSING")
+        if cause == NOT_TRAINED:
+            return f"{NOT_TRAINED}: {join_names(titles, TITLES)}"
+        word = "BLOCKED" if state is State.BLOCKED else "FAILED"
         where = f" (log: {self.queue.jobs[jobs[0]].folder / LOG})" if state is State.FAILED else ""
         return f"{word} {join_names(titles, TITLES)}: {cause}{where}"
 

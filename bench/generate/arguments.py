@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.config.option import DATA, OUTPUT, option
 
-WHAT, MODEL, COST = "What", "Model", "Cost"
+WHAT, MODEL, COST = "Texts", "Model", "Cost"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,12 @@ class GenerateArguments:
         default=None, metadata=option(MODEL, "The server, such as http://localhost:8000/v1 (default: OpenAI's).")
     )
     temperature: float = field(default=1.0, metadata=option(MODEL, "Temperature of sampling.", min=0, max=2))
-    top_p: float = field(default=1.0, metadata=option(MODEL, "Nucleus of sampling.", min=0, max=1))
+    top_p: float = field(
+        default=1.0,
+        metadata=option(
+            MODEL, "Sample only from the most likely tokens that together have this probability.", min=0, max=1
+        ),
+    )
     max_tokens: int = field(
         default=256, metadata=option(MODEL, "Tokens of an answer; one that is cut there is no row.", min=1)
     )

@@ -68,7 +68,7 @@ class Generator:
         return self.rows.total() == self.wanted
 
     async def run(self) -> None:
-        """Ask until the run is complete or stops. Raises UserError for what no further request would mend."""
+        """Ask until the run is complete or stops. Raises UserError for what no further request would fix."""
         if self.complete:
             return
         await self.backend.start()

@@ -128,9 +128,16 @@ def cell_cost(job: CellJob, counted: float, measured: Measured) -> Cost:
     """The cost of a training; `counted`: its seconds if nothing was measured."""
     rows, per_row = planned_rows(job), measured.seconds_per_row(job)
     written = len(job.test.ids) + len(job.scored.ids) + len(job.generated.ids)
-    model = NUMBER * estimate.size(job.checkpoint.path)[0] if job.keep else 0.0
+    model = model_bytes(job) if job.keep else 0.0
     seconds = counted if per_row is None else rows * per_row
     return Cost(rows, seconds, CELL_BYTES + BYTES_PER_ROW * written + model, per_row is not None)
+
+
+def model_bytes(job: CellJob) -> float:
+    """Bytes of the weights that a cell keeps: those of its encoder, or, of trained weights alone, of its blocks."""
+    if job.keep == "trained":
+        return NUMBER * estimate.size(job.checkpoint.path)[0]
+    return float(sum(file.stat().st_size for file in job.checkpoint.path.glob("*.safetensors")))
 
 
 def table_cost(job: Job, seconds: float, tokens: Mapping[Path, float], rows: Mapping[Path, int]) -> Cost:

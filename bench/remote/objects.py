@@ -163,7 +163,7 @@ def lasting(error: Exception) -> bool:
 
 
 def in_words(error: Exception) -> str:
-    """What a file system's error says, in one line, with what mends it."""
+    """What a file system's error says, in one line, with what fixes it."""
     name = type(error).__name__
     line = " ".join(str(error).split()) or name
     if name in NO_CREDENTIALS:

@@ -33,7 +33,7 @@ def column_findings(table: Table, role: str, columns: Columns, named: Collection
                     f"{table.origin}: the labels are those of column {columns.label!r}, but column {name!r} may hold "
                     f"them; {option_name('label', role)} {shlex.quote(name)} takes it"
                 )
-                yield Finding("label-column", Level.MEND, f"two columns of labels in the {role} rows", text, (role,))
+                yield Finding("label-column", Level.FIX, f"two columns of labels in the {role} rows", text, (role,))
 
 
 def _same_name(table: Table, role: str, taken: str) -> Iterator[Finding]:
@@ -43,7 +43,7 @@ def _same_name(table: Table, role: str, taken: str) -> Iterator[Finding]:
                 f"{table.origin}: column {taken!r} was taken as the text, and column {name!r} has the same name apart "
                 f"from case and white space; {option_name('text', role)} {shlex.quote(name)} takes it"
             )
-            yield Finding("text-column", Level.MEND, f"two columns of texts in the {role} rows", text, (role,))
+            yield Finding("text-column", Level.FIX, f"two columns of texts in the {role} rows", text, (role,))
 
 
 def _text_findings(table: Table, role: str, columns: Columns) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def _text_findings(table: Table, role: str, columns: Columns) -> Iterator[Findin
             f"{plural(taken, 'different text')} in {rows:,} rows; column {best!r} holds {others[best]:,}; "
             f"{option_name('text', role)} {shlex.quote(best)} takes it"
         )
-        yield Finding("text-column", Level.MEND, f"a better column of texts in the {role} rows", text, (role,))
+        yield Finding("text-column", Level.FIX, f"a better column of texts in the {role} rows", text, (role,))
 
 
 def _different(cells: list[Any]) -> int:

@@ -1,8 +1,8 @@
 """Clusters of rows that are not independent: rows with one value in a column, or else rows that repeat a text.
 
 Those of the test go to `Rows.hidden`, so no method sees them and no cell's id depends on them; the report counts
-clusters, not rows. Real rows without a test set are divided by cluster, so that none is both taught and tested.
-Clusters of a test set that are taught too are a finding.
+clusters, not rows. Real rows without a test set are divided by cluster, so that none is both trained on and tested.
+Clusters of a test set that are trained on too are a finding.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def with_clusters(rows: Rows, notes: list[str], drawn_from: Rows) -> Rows:
 
 
 def together(rows: Rows, notes: list[str]) -> NDArray[np.int64] | None:
-    """(n,) numbers of real rows that are to be taught and tested: rows of one number must stay together.
+    """(n,) numbers of real rows that are to be trained on and tested: rows of one number must stay together.
 
     These are rows of one cluster, and rows whose texts differ in punctuation alone. None if there are only equal texts.
     """
@@ -63,7 +63,7 @@ def together(rows: Rows, notes: list[str]) -> NDArray[np.int64] | None:
     if column is not None:
         notes.append(
             f"the {len(rows):,} real rows are {plural(count, 'cluster')} (column {column!r}; copies apart from "
-            "punctuation are of one cluster); the rows of a cluster are either all taught or all tested"
+            "punctuation are of one cluster); the rows of a cluster are either all trained on or all tested"
         )
     return numbers
 
@@ -110,7 +110,7 @@ def cluster_names(cells: Sequence[Any]) -> list[str]:
     return [label_name(cell, None) or "" for cell in cells]
 
 
-def taught_clusters(data: TaskData, drawn_from: Rows) -> Iterator[Finding]:
+def trained_clusters(data: TaskData, drawn_from: Rows) -> Iterator[Finding]:
     """Findings on tested rows whose cluster real or generated rows have too; `drawn_from` as in `with_clusters`."""
     tested_role = "real" if data.folds else "test"
     test = data.roles[tested_role]
@@ -128,4 +128,4 @@ def taught_clusters(data: TaskData, drawn_from: Rows) -> Iterator[Finding]:
                 "(--test FILE) would show the latter"
             )
             short = f"tested clusters among {role} rows ({plural(len(shared), 'cluster')})"
-            yield Finding("taught-clusters", Level.CARE, short, text, (role,))
+            yield Finding("trained-clusters", Level.CARE, short, text, (role,))

@@ -14,14 +14,14 @@ from tasks.loading.near_duplicates import MOST_TEXTS, SHARED, Repeats, near_dupl
 from tasks.reading import USER_ROLES
 from tasks.rows import Rows
 
-MANY = 0.1  # share of the rows of a role; with fewer, repeats are no finding, and other findings need not be mended
+MANY = 0.1  # share of the rows of a role; with fewer, repeats are no finding, and other findings need not be fixed
 LEAK = 0.01  # share of the test rows; fewer copies among the rows of training change accuracy by less than a point
 DROP = "--drop-copies leaves them out"
 LISTED = "bench validate --json lists their row numbers"
 
 
 def without_repeats(rows: Rows, notes: list[str]) -> Rows:
-    """The first of all real rows that are near copies of each other, so that none is taught and tested."""
+    """The first of all real rows that are near copies of each other, so that none is trained on and tested."""
     first = np.unique(np.array(rows.near_keys, dtype=object), return_index=True)[1]
     if len(first) == len(rows):
         return rows
@@ -94,7 +94,7 @@ def _row_of(repeats: Repeats) -> str:
 def found(data: TaskData, repeats: Repeats, kind: str, noun: str, how: str, advice: str) -> Finding:
     """The finding on rows that repeat others; `how` they do so, in words.
 
-    All rows that are repeated count as taught where they are tested: accuracy on them says nothing.
+    All rows that are repeated count as trained on where they are tested: accuracy on them says nothing.
     """
     what, of = repeats.role, repeats.other_role
     rows, others = data.roles[what], data.roles[of]
@@ -104,16 +104,16 @@ def found(data: TaskData, repeats: Repeats, kind: str, noun: str, how: str, advi
         texts.append(short_repr(others.texts[other]))
     example = f", such as {' and '.join(texts)}"
     text = f"{len(repeats.pairs):,} of {len(rows):,} {what} rows {how}{example}; {advice}"
-    taught = of == "real" if data.folds else of == "test" != what  # with folds the real rows are the test
+    trained = of == "real" if data.folds else of == "test" != what  # with folds the real rows are the test
     tested = len(repeats.others) / len(others)
-    if taught:
+    if trained:
         text += f"; accuracy may be up to {max(100 * tested, 0.1):.1f} points too high"
     # A generated set that holds the real rows cannot show what generated rows are worth.
     mixed = (what, of) == ("generated", "real") and len(repeats.pairs) >= MANY * len(rows)
     between = f"among {what} rows" if what == of else f"of {of} rows among {what} rows"
     return Finding(
         kind,
-        Level.MEND if mixed or (taught and tested >= LEAK) else Level.CARE,
+        Level.FIX if mixed or (trained and tested >= LEAK) else Level.CARE,
         f"{noun} {between} ({len(repeats.pairs):,})",
         text,
         (what, of),

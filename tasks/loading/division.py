@@ -1,4 +1,4 @@
-"""Divides the real rows into those that are tested and those that are taught; removes rows that repeat tested ones."""
+"""Divides the real rows into those that are tested and those that train; removes rows that repeat tested ones."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _folds(reader: Reader, rows: Mapping[str, Rows], test_size: TestSize, reques
             reader.notes.append(f"{shown}, and each fold would test some of them; so no folds, but half is held out")
             return 0
         text = f"{shown}; where these are among the real rows, a fold tests rows that the generator saw"
-        reader.findings.append(Finding("few-shot", Level.MEND, "the generator saw real rows", text))
+        reader.findings.append(Finding("few-shot", Level.FIX, "the generator saw real rows", text))
     return count
 
 

@@ -159,7 +159,7 @@ def label_findings(labels: Sequence[str]) -> Iterator[Finding]:
             f"labels {join_names(map(repr, several[0]))} differ in case, white space or Unicode form alone and are "
             f"{len(several[0])} classes; --labels {typed_names(same)} makes one of each"
         )
-        yield Finding("label-spelling", Level.MEND, f"spellings of a label that are classes ({len(several)})", text)
+        yield Finding("label-spelling", Level.FIX, f"spellings of a label that are classes ({len(several)})", text)
     joined = [label for label in labels if (parts := _parts(label)) and parts <= {*labels} - {label}]
     if joined:
         verb = "joins" if len(joined) == 1 else "join"

@@ -1,4 +1,4 @@
-"""Loads a task: reads and checks the rows of each role, and divides them into those that are tested and taught."""
+"""Loads a task: reads and checks the rows of each role, and divides them into those that are tested and trained on."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import numpy as np
 from tasks.data import TaskData
 from tasks.errors import join_names, plural, short_repr
 from tasks.findings import Finding, Level
-from tasks.loading.clusters import taught_clusters
+from tasks.loading.clusters import trained_clusters
 from tasks.loading.copies import MANY, copy_findings, near_findings
 from tasks.rows import Rows
 
@@ -39,7 +39,7 @@ def data_findings(data: TaskData, drawn_from: Rows) -> Iterator[Finding]:
             yield from _repeats(what, rows)
             yield from _stand_ins(what, rows)
         yield from _identical_sides(what, rows, data.spec.labels)
-    yield from taught_clusters(data, drawn_from)
+    yield from trained_clusters(data, drawn_from)
     yield from _rare_classes(data)
     yield from absent_classes(data)
 
@@ -52,7 +52,7 @@ def absent_classes(data: TaskData) -> Iterator[Finding]:
         which, them = ("class", "it") if len(names) == 1 else (f"{plural(len(names), 'class')}:", "them")
         which = f"{which} {join_names(names)}"
         text = f"the generated set has no row of {which}: nothing that is trained on it alone can predict {them}"
-        yield Finding("absent-class", Level.MEND, f"no generated row of {which}", text, ("generated",))
+        yield Finding("absent-class", Level.FIX, f"no generated row of {which}", text, ("generated",))
 
 
 def _rare_classes(data: TaskData) -> Iterator[Finding]:
@@ -91,7 +91,7 @@ def _conflicts(what: str, rows: Rows, labels: Sequence[str]) -> Iterator[Finding
         )
         numbers = tuple(tuple(int(rows.ids[row]) for row in places.values()) for places in several)
         short = f"conflicting labels among {what} rows ({count:,})"
-        level = Level.MEND if count >= MANY * len(rows) else Level.CARE
+        level = Level.FIX if count >= MANY * len(rows) else Level.CARE
         yield Finding("conflicting-labels", level, short, text, (what,), numbers, example)
 
 
@@ -136,5 +136,5 @@ def _identical_sides(what: str, rows: Rows, labels: Sequence[str]) -> Iterator[F
         text = f"{same.sum():,} of {len(rows):,} {what} pairs consist of two identical texts (by label: {listed})"
         numbers = tuple((int(number),) for number in rows.ids[same])
         short = f"identical sides of {what} pairs ({same.sum():,})"
-        level = Level.MEND if same.mean() >= MANY else Level.CARE
+        level = Level.FIX if same.mean() >= MANY else Level.CARE
         yield Finding("identical-sides", level, short, text, (what,), numbers)

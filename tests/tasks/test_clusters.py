@@ -88,22 +88,22 @@ def test_hashes_do_not_depend_on_clusters(load):
     assert plain.test.content_hash() == clustered.test.content_hash()
 
 
-def taught(data):
-    return [str(finding) for finding in data.findings if finding.kind == "taught-clusters"]
+def trained(data):
+    return [str(finding) for finding in data.findings if finding.kind == "trained-clusters"]
 
 
-def test_clusters_that_are_taught_are_a_warning(load):
+def test_clusters_that_are_trained_on_are_a_warning(load):
     """Half of the real rows, held out by text, shared their clusters with the other half without a word."""
     texts = [f"t{i}" for i in range(8)]
     data = load(
         texts, real={"cluster": [f"user {i // 2}" for i in range(60)]}, cluster=[f"user {i}" for i in range(26, 34)]
     )
-    assert taught(data)[0].startswith(
+    assert trained(data)[0].startswith(
         "4 of 8 tested rows are of a cluster (column 'cluster') that real rows have too: "
     )
-    assert not taught(load(texts, real={"cluster": range(60)}, cluster=range(60, 68)))
-    assert not taught(load(texts, cluster=range(8)))
-    assert not taught(load(texts, real={"cluster": [None] * 60}, cluster=[None, *range(7)]))
+    assert not trained(load(texts, real={"cluster": range(60)}, cluster=range(60, 68)))
+    assert not trained(load(texts, cluster=range(8)))
+    assert not trained(load(texts, real={"cluster": [None] * 60}, cluster=[None, *range(7)]))
 
 
 def names(rows):
@@ -112,10 +112,10 @@ def names(rows):
 
 @pytest.mark.parametrize("sizes", [[3] * 20, [2] * 15 + [1] * 30, [11, 11, 9, 9, 5, 5, 5, 5]])
 def test_a_fold_takes_whole_clusters(load, sizes):
-    """Folds were cut by text, so that most authors were both taught and tested; a warning said so."""
+    """Folds were cut by text, so that most authors were both trained on and tested; a warning said so."""
     clusters = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes)).tolist()
     data = load([], real={"cluster": clusters}, folds=5)
-    assert not taught(data)
+    assert not trained(data)
     assert f"the 60 real rows are {len(sizes)} clusters (column 'cluster'" in "".join(data.notes)
     parts = [tasks.stressed(data, {}, seed) for seed in range(10)]
     for repeat in (parts[:5], parts[5:]):
@@ -164,7 +164,7 @@ def test_a_held_out_half_takes_whole_clusters(load):
     assert len(data.test) + len(data.pool) == 120
     assert not names(data.test) & names(data.pool)
     assert not data.pool.hidden
-    assert not taught(data)
+    assert not trained(data)
     assert any("rows are 30 clusters" in note for note in data.notes)
     with pytest.raises(DataError, match="leaves no real row, because rows of a cluster stay together"):
         load([], real={"cluster": [1] * 120}, real_rows=120, folds=0)
@@ -177,7 +177,7 @@ def test_rows_linked_by_a_text_or_a_cluster_are_one_component():
 
 
 def test_a_split_of_a_yaml_takes_whole_clusters(tmp_path):
-    """Rows of one cluster, and rows that differ in punctuation alone, were both taught and tested."""
+    """Rows of one cluster, and rows that differ in punctuation alone, were both trained on and tested."""
     rows = [{"text": f"real {i}", "label": "ab"[i % 2], "cluster": i // 4} for i in range(200)]
     write_json_lines(tmp_path / "generated.jsonl", [{"text": f"made {i}", "label": "ab"[i % 2]} for i in range(40)])
     path = write_task(
@@ -195,7 +195,7 @@ def test_a_split_of_a_yaml_takes_whole_clusters(tmp_path):
     assert 60 <= len(data.test) <= 63
     assert len(data.test) + len(data.pool) == 200
     assert not names(data.test) & names(data.pool)
-    assert not taught(data)
+    assert not trained(data)
     assert any("rows are 50 clusters" in note for note in data.notes)
     plain = [{key: row[key] for key in ("text", "label")} for row in rows]
     data = loaded([row | {"text": f"real, {i - i % 2}" + "!" * (i % 2)} for i, row in enumerate(plain)])
@@ -204,7 +204,7 @@ def test_a_split_of_a_yaml_takes_whole_clusters(tmp_path):
 
 
 def test_a_registered_task_keeps_its_split():
-    """Its published tests stay what they are, although near copies may be taught."""
+    """Its published tests stay what they are, although near copies may be trained on."""
     rows = tasks.Rows(np.arange(4), ["so", "so!", "yes", "yes!"], None, np.zeros(4, dtype=np.int64))
     reader = Reader("news", "bundled", None, {}, {})
     reader.block = reader.block.model_copy(update={"split": Split(test=1)})
@@ -219,7 +219,7 @@ def test_clusters_of_two_files_are_compared_whatever_their_spelling(load):
         ({"cluster": range(60)}, {" Cluster": range(56, 64)}),
         ({"CLUSTER": [*map(float, range(59)), None]}, {"Cluster": [55, 56, 57, 58, 60, 61, 62, None]}),
     ):
-        assert taught(load(texts, real=real, **test))[0].startswith("4 of 8 tested rows are of a cluster (column ")
+        assert trained(load(texts, real=real, **test))[0].startswith("4 of 8 tested rows are of a cluster (column ")
 
 
 def test_one_long_text_costs_its_length_once():

@@ -33,7 +33,7 @@ def own(folder: Path, counts: dict[str, int], **options: object) -> TaskData:
 
 @pytest.mark.parametrize("counts", [{"bad": 90, "good": 60}, {"bad": 13, "good": 7}, {"bad": 301, "good": 98}])
 def test_the_folds_of_a_repeat_test_every_row_once(tmp_path: Path, counts: dict[str, int]) -> None:
-    """Nothing is taught and tested by one seed; folds have the same size and label shares; repeats differ."""
+    """Nothing is trained on and tested by one seed; folds have the same size and label shares; repeats differ."""
     data = own(tmp_path, counts)
     rows = sum(counts.values())
     assert data.folds == FOLDS
@@ -147,7 +147,7 @@ def test_generated_copies_of_cross_validated_rows_are_leaks(tmp_path: Path) -> N
     pd.concat([pd.read_csv(generated), copies]).to_csv(generated, index=False)
     data = load("files", places={"generated": generated, "real": real})
     (leak,) = [one for one in data.findings if one.roles == ("generated", "real")]
-    assert leak.level is Level.MEND
+    assert leak.level is Level.FIX
     assert leak.text.endswith(f"accuracy may be up to {100 * 50 / 120:.1f} points too high")
 
 
@@ -168,7 +168,7 @@ def test_rows_that_differ_in_punctuation_stay_in_one_fold(tmp_path: Path) -> Non
 
 
 def test_near_duplicates_among_cross_validated_rows_are_leaks(tmp_path: Path) -> None:
-    """Both of a pair may be tested where the other is taught."""
+    """Both of a pair may be tested where the other is trained on."""
     ending, kind = " indeed", "near-duplicates"
     texts = " ".join(f"word{k}{{label}}{{i}}" for k in range(8))
     real = write(tmp_path, "real", {"bad": 30, "good": 30}, texts)
@@ -176,7 +176,7 @@ def test_near_duplicates_among_cross_validated_rows_are_leaks(tmp_path: Path) ->
     pd.concat([frame, frame.head(12).assign(text=frame["text"] + ending)]).to_csv(real, index=False)
     data = load("files", places={"generated": write(tmp_path, "generated", {"bad": 40, "good": 40}), "real": real})
     (leak,) = [one for one in data.findings if one.kind == kind and one.roles[0] == "real"]
-    assert (leak.level, leak.roles) == (Level.MEND, ("real", "real"))
+    assert (leak.level, leak.roles) == (Level.FIX, ("real", "real"))
     assert leak.text.startswith("12 of 72 real rows ")
     assert leak.text.endswith(f"accuracy may be up to {100 * 24 / 72:.1f} points too high")
 

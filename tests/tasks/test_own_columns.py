@@ -162,7 +162,7 @@ def test_generated_rows_that_are_real_rows(tmp_path: Path) -> None:
     )
     data = read(tmp_path, rows, {None: Reading(drop_copies=True)})
     assert (len(data.generated), len(data.pool), warnings(data)) == (10, 60, ())
-    assert [finding.level for finding in read(tmp_path, rows).findings] == [Level.MEND]
+    assert [finding.level for finding in read(tmp_path, rows).findings] == [Level.FIX]
     assert [finding.level for finding in read(tmp_path, GENERATED + REAL[:1]).findings] == [Level.CARE]
 
 
@@ -171,8 +171,8 @@ def test_near_copies_of_test_rows(tmp_path: Path) -> None:
     data = read(tmp_path, near + GENERATED[:20], real=near[:4] + REAL)
     copies = [finding for finding in data.findings if finding.kind == "punctuation"]
     assert [(finding.text[:18], finding.level, finding.rows) for finding in copies] == [
-        ("20 of 40 generated", "mend", tuple((i, i) for i in range(20))),
-        ("4 of 64 real rows ", "mend", tuple((i, i) for i in range(4))),
+        ("20 of 40 generated", "fix", tuple((i, i) for i in range(20))),
+        ("4 of 64 real rows ", "fix", tuple((i, i) for i in range(4))),
     ]
     example = f"such as {near[0]['text']!r} and {TEST[0]['text']!r}; --drop-copies leaves them out"
     assert f"{example}; accuracy may be up to 50.0 points too high" in copies[0].text
@@ -224,7 +224,7 @@ def test_many_repeated_texts_and_many_conflicting_labels(tmp_path: Path) -> None
     assert conflict.text == (
         "1 text of the generated rows has more than one label (12 of 92 rows), such as 'the same text' (good, bad)"
     )
-    assert conflict.level is Level.MEND
+    assert conflict.level is Level.FIX
     assert repeats.text == "11 of 92 generated rows have the text of an earlier generated row, such as 'the same text'"
     assert repeats.rows[:2] == ((81, 80), (82, 80))
     assert not read(tmp_path, [*GENERATED, GENERATED[0]]).findings, "few repeats are no finding"

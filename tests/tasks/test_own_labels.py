@@ -121,7 +121,7 @@ def test_spellings_of_one_label_are_a_finding(tmp_path: Path) -> None:
         return [{**row, "label": row["label"].title() if i % 4 < 2 else row["label"]} for i, row in enumerate(rows)]
 
     (finding,) = read(tmp_path, mixed(GENERATED), real=mixed(REAL), test=mixed(TEST)).findings
-    assert finding.level is Level.MEND
+    assert finding.level is Level.FIX
     assert finding.text == (
         "labels 'Bad', 'bad' differ in case, white space or Unicode form alone and are 2 classes; --labels "
         "Bad=bad,Good=good makes one of each"

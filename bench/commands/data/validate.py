@@ -41,7 +41,8 @@ def lines(task: TaskChoice, found: Examined) -> Iterator[str]:
     yield from (f"  {note}" for note in data.notes)
     yield f"  {compared_shares(found)}"
     name, share = found.majority
-    yield f"  always predicting {name}, the majority class of the test, has {share:.1%} accuracy on the test"
+    guess = f"always {name}, the most frequent class of the test"
+    yield f"  constant guess ({guess}): {100 * share:.1f} % accuracy on the test"
     yield from (f"  {line}" for line in word_lines(found.words))
     yield from (f"  {line}" for line in examples(data))
     for encoder, lengths in found.tokens.items():
@@ -56,7 +57,7 @@ def lines(task: TaskChoice, found: Examined) -> Iterator[str]:
 def counted(labels: Sequence[str], facts: RoleFacts) -> str:
     """Rows, origin, label shares, and repeated texts of a role."""
     origin = f" ({facts.origin})" if facts.origin else ""
-    shares = join_names(f"{name} {share:.1%}" for name, share in zip(labels, facts.shares, strict=True))
+    shares = join_names(f"{name} {100 * share:.1f} %" for name, share in zip(labels, facts.shares, strict=True))
     repeated = f"; {plural(facts.repeated, 'row')} with the text of an earlier row" if facts.repeated else ""
     conflicts = f"; {plural(facts.conflicting, 'text')} with more than one label" if facts.conflicting else ""
     return f"{plural(facts.rows, 'row')}{origin}; {shares}{repeated}{conflicts}"
@@ -67,7 +68,7 @@ def compared_shares(found: Examined) -> str:
     roles = [role for role in found.roles if role in found.data.roles]
     by_class = list(zip(*(found.roles[role].shares for role in roles), strict=True))
     listed = join_names(
-        f"{name} {' / '.join(f'{share:.1%}' for share in of_class)}"
+        f"{name} {' / '.join(f'{100 * share:.1f} %' for share in of_class)}"
         for name, of_class in zip(found.data.spec.labels, by_class, strict=True)
     )
     shift = max(abs(generated - real) for generated, real, *_ in by_class)
@@ -76,11 +77,13 @@ def compared_shares(found: Examined) -> str:
 
 def word_lines(words: WordShift) -> Iterator[str]:
     """How much of the real vocabulary the generated rows have, and the words whose frequency differs most."""
-    covered = "there are none" if words.covered is None else f"{words.covered:.0%} of the words"
+    covered = "there are none" if words.covered is None else f"{100 * words.covered:.0f} % of the words"
     yield f"words: {covered} in real rows" + (" occur in generated rows" if words.covered is not None else "")
     for which, listed in (("more", words.more), ("fewer", words.less)):
         if listed:
-            shown = ", ".join(f"{word} {ours:.1%} / {theirs:.1%}" for word, ours, theirs in listed[:WORDS])
+            shown = ", ".join(
+                f"{word} {100 * ours:.1f} % / {100 * theirs:.1f} %" for word, ours, theirs in listed[:WORDS]
+            )
             rest = f" and {len(listed) - WORDS:,} more" if len(listed) > WORDS else ""
             yield f"words in {which} generated rows than real ones (share of rows, generated / real): {shown}{rest}"
 
@@ -89,7 +92,7 @@ def in_tokens(lengths: Lengths) -> str:
     """Median, 99th percentile and maximum of the number of tokens, how many rows are cut, and unknown tokens."""
     sample = f" of {lengths.counted:,} rows" if lengths.counted < lengths.rows else ""
     cut = f"{plural(lengths.cut, 'row')} cut at {lengths.limit}"
-    unknown = f"; {lengths.unknown:.1%} of the tokens unknown" if round(lengths.unknown, 3) else ""
+    unknown = f"; {100 * lengths.unknown:.1f} % of the tokens unknown" if round(lengths.unknown, 3) else ""
     return f"median {lengths.median:.0f}, 99 % {lengths.high:.0f}, longest {lengths.longest}{sample}; {cut}{unknown}"
 
 

@@ -27,8 +27,8 @@ def of_sizes(data: TaskData) -> Iterator[Finding]:
     half = half_width(clusters or len(data.test))
     if half > WIDE:
         text = (
-            f"{which} show an accuracy of 80 % only to within {100 * half:.1f} points; bench plan says which "
-            "differences between methods they can show"
+            f"with {which}, a measured accuracy of 80 % can be {100 * half:.1f} points off; `bench plan` shows which "
+            "differences between methods can be found"
         )
         yield Finding("few-test-rows", Level.CARE, f"only {which}", text)
     shares = {role: data.shares(rows) for role, rows in data.roles.items()}
@@ -36,15 +36,15 @@ def of_sizes(data: TaskData) -> Iterator[Finding]:
         label, shift = found
         ours, theirs, name = shares["generated"][label], shares["real"][label], data.spec.labels[label]
         text = (
-            f"label shares shift: {name} is {ours:.0%} of the generated rows and {theirs:.0%} of the real ones; a "
-            "method that learns the real shares gains from that alone, so compare with ce-prior, which learns nothing "
-            "else"
+            f"label shares shift: {name} is {100 * ours:.0f} % of the generated rows and {100 * theirs:.0f} % of the "
+            "real ones; a method that learns the real shares gains from that alone, so compare with ce-prior, which "
+            "learns nothing else"
         )
         yield Finding("label-shift", Level.CARE, f"other label shares (up to {100 * shift:.0f} points)", text)
     largest = max(data.shares(data.test))
     if largest > ONE_SIDED:
         name = data.spec.labels[int(np.argmax(data.shares(data.test)))]
-        text = f"{largest:.0%} of the test rows are {name}: read macro-F1 beside accuracy"
+        text = f"{100 * largest:.0f} % of the test rows are {name}: read macro-F1 beside accuracy"
         yield Finding("majority", Level.CARE, "one class dominates the test", text)
 
 
@@ -57,8 +57,8 @@ def of_lengths(role: str, cut: int, counted: int, limit: int) -> Iterator[Findin
     """A finding if many rows of a role are longer than the maximum number of tokens."""
     if counted and cut / counted > CUT:
         text = (
-            f"{cut / counted:.0%} of the {role} rows are longer than {limit} tokens and are cut there; --max-length "
-            f"{2 * limit} reads more of them, if the encoder can"
+            f"{100 * cut / counted:.0f} % of the {role} rows are longer than {limit} tokens and are cut there; "
+            f"--max-length {2 * limit} reads more of them, if the encoder can"
         )
         yield Finding("cut", Level.CARE, f"{role} texts cut at {limit} tokens", text, (role,))
 
@@ -67,20 +67,20 @@ def of_unknown(encoder: str, shares: Mapping[str, float]) -> Iterator[Finding]:
     """A finding if an encoder does not know many of the tokens of some role; `shares` are those of each role."""
     roles = tuple(role for role, share in shares.items() if share > MANY_UNKNOWN)
     if roles:
-        listed = join_names(f"{shares[role]:.0%} of the {role} ones" for role in roles)
+        listed = join_names(f"{100 * shares[role]:.0f} % of the {role} ones" for role in roles)
         apart = f"tokens that {encoder} does not know and cannot tell apart"
         text = f"{apart}: {listed}; --encoder names one for their language"
-        short = f"tokens that the encoder does not know (up to {max(shares.values()):.0%})"
-        yield Finding("unknown-tokens", Level.MEND, short, text, roles)
+        short = f"tokens that the encoder does not know (up to {100 * max(shares.values()):.0f} %)"
+        yield Finding("unknown-tokens", Level.FIX, short, text, roles)
 
 
 def verdict(findings: Sequence[Finding]) -> str:
     """One or two sentences: whether results on these rows can be trusted, and what stands against it."""
-    mend = [finding.short for finding in findings if finding.level is Level.MEND]
+    fix = [finding.short for finding in findings if finding.level is Level.FIX]
     care = [finding.short for finding in findings if finding.level is Level.CARE]
-    if mend:
+    if fix:
         rest = f" Also: {some(care)}." if care else ""
-        return f"Mend this first: {some(mend)}.{rest}"
+        return f"Fix this first: {some(fix)}.{rest}"
     if care:
         return f"Usable. Keep in mind when reading results: {some(care)}."
     return "Nothing was found that speaks against training on these rows."

@@ -46,8 +46,8 @@ class Predictions:
         foreign = sorted({label for label in known if label not in self.labels})
         if foreign or not known:
             others = f"has {short_repr(foreign[0])}" if foreign else "is empty"
-            mends = "; --labels LABEL=NAME,... maps its labels" if foreign else ""
-            yield f"no accuracy: column {self.column} {others}; the model predicts {join_names(self.labels)}{mends}"
+            fix = "; --labels LABEL=NAME,... maps its labels" if foreign else ""
+            yield f"no accuracy: column {self.column} {others}; the model predicts {join_names(self.labels)}{fix}"
             return
         right, count = sum(a == b for a, b in zip(self.given, self.frame["label"], strict=True)), len(known)
         interval = binomtest(right, count).proportion_ci(method="wilson")
@@ -55,9 +55,10 @@ class Predictions:
         missing = len(self.frame) - count
         rest = f", without {plural(missing, 'row')} that {'has' if missing == 1 else 'have'} no label" * bool(missing)
         yield (
-            f"accuracy {right / count:.4f} [95 % {interval.low:.4f} to {interval.high:.4f}]: {right:,} of "
-            f"{plural(count, 'row')} agree with column {self.column}{rest}; its most frequent label alone has "
-            f"{most / count:.4f}. Of rows that the model was trained on, an accuracy is too high"
+            f"accuracy {100 * right / count:.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}]: {right:,} of "
+            f"{plural(count, 'prediction')} equal the label in column {self.column}{rest}. Always answering its most "
+            f"frequent label gives {100 * most / count:.1f} %. If the model was trained on these rows, the accuracy is "
+            "too high"
         )
 
 

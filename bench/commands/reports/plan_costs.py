@@ -62,7 +62,7 @@ def cost_lines(spent: Expense, workers: int) -> list[str]:
     ids = {job.id for job in jobs}  # also of cells that are done, and are to be done again
     done = sum(name not in ids and current_state(plan.jobs[name]) is State.DONE for name in plan.cells)
     tables = Counter(TABLES[job.kind] for job in jobs if job.kind in TABLES)
-    to_make = ", ".join(plural(count, noun) for noun, count in sorted(tables.items())) or "nothing"
+    to_make = ", ".join(plural(count, noun) for noun, count in sorted(tables.items())) or "none"
     rows = sum(cost.rows for cost in spent.costs.values())
     disk = decimal(round(sum(cost.size for cost in spent.costs.values())))
     hours = sum(spent.seconds.values()) / 3600
@@ -70,8 +70,9 @@ def cost_lines(spent: Expense, workers: int) -> list[str]:
     cells = trained_cells(jobs)
     known = sum(spent.costs[name].measured for name in cells)
     parts = (
-        f"{plural(len(plan.cells), 'cell')}, {done:,} of them done; {trainings(jobs, plan)}; to precompute: {to_make}.",
-        f"Rows passed: {rows:,.0f} (a backward pass counts as two forward ones). Disk: "
+        f"{plural(len(plan.cells), 'cell')}, {done:,} of them done; {trainings(jobs, plan)}; shared tables to compute "
+        f"first: {to_make}.",
+        f"Rows through the model: {rows:,.0f} (a backward pass counts as two forward ones). Disk: "
         f"{disk}. Time: {hours:,.2f} worker hours; a worker has "
         "one CPU core, or a GPU.",
         f"Times are {spent.measured.text}, and apply to {known:,} of {plural(len(cells), 'training')}; the rest is "

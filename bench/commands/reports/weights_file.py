@@ -73,7 +73,7 @@ def write_section(
     for flag in ("likely_mislabelled", "redundant", "out_of_distribution"):
         if not frame[flag].isna().all():
             scored = plural(int(frame[flag].notna().sum()), "row")
-            yield f"{flag}: {frame[flag].sum():,} of {scored} ({frame[flag].mean():.1%})"
+            yield f"{flag}: {frame[flag].sum():,} of {scored} ({100 * frame[flag].mean():.1f} %)"
     chosen = filtered(frame, rows)
     if rows != Filter():
         yield from kept(frame, chosen)
@@ -171,7 +171,7 @@ def shifted(frame: pd.DataFrame, chosen: pd.DataFrame, labels: Sequence[str]) ->
     """How the filter changed the shares of the labels."""
     before, after = (part["label"].value_counts(normalize=True) for part in (frame, chosen))
     yield "label shares: " + ", ".join(
-        f"{label} {before.get(label, 0):.0%} -> {after.get(label, 0):.0%}" for label in labels
+        f"{label} {100 * before.get(label, 0):.0f} % -> {100 * after.get(label, 0):.0f} %" for label in labels
     )
     if gone := [label for label in labels if label in before and label not in after]:
         yield f"warning: no row of {join_names(gone)} is left"

@@ -48,7 +48,7 @@ def doctor(root: Path, *, repair: bool) -> tuple[list[str], bool]:
     counts = ", ".join(f"{count} {name}" for name, count in sorted(states.items()))
     lines.append(f"{plural(len(folders), 'folder')} checked ({counts or 'none'}), {plural(len(findings), 'problem')}")
     if repair:
-        lines += mend(root, findings)
+        lines += repaired(root, findings)
     elif findings:
         lines.append("bench doctor --repair removes these; the next run computes them again")
     return lines, repair or not findings
@@ -96,7 +96,7 @@ def manifests(root: Path) -> Iterator[Finding]:
                 yield Finding(path, f"unusable: {error}")
 
 
-def mend(root: Path, findings: list[Finding]) -> Iterator[str]:
+def repaired(root: Path, findings: list[Finding]) -> Iterator[str]:
     """Remove the folders and manifests of `findings` that no run has taken since. Yields a line for each removal."""
     with exclusive(root):
         for finding in findings:

@@ -33,7 +33,8 @@ def methods() -> Iterator[str]:
         groups = ", ".join(membership(name, entry) for entry in cls.groups) or "-"
         yield f"{name}: {known.idea.partition(chr(10))[0]}"
         cost = cls.declared_cost(config, Budget())
-        yield f"    groups: {groups}; use of real rows: {cls.real_use_of(config)}; training: {cost:.3g} x that of ce"
+        work = f"training without its checkers: {cost:.3g} x that of ce"
+        yield f"    groups: {groups}; use of real rows: {cls.real_use_of(config)}; {work}"
         if known.fails:
             yield f"    fails: {known.fails[0].lower()}{known.fails[1:]}"
         yield from (f"    {setting(entry)}" for entry in fields(config) if entry.name not in shared)

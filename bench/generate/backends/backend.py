@@ -57,7 +57,7 @@ class Answer:
 
 
 class Backend(Protocol):
-    """A source of answers. Methods raise UserError for what no further request would mend, such as a wrong key."""
+    """A source of answers. Methods raise UserError for what no further request would fix, such as a wrong key."""
 
     batch: int  # prompts of one call of `answers`
     parallel: int  # calls of `answers` at the same time

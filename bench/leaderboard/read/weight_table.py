@@ -261,8 +261,8 @@ def checker_remarks(section: Mapping[str, Any], checkers: Sequence[Path | None])
     if not accuracies:
         return []
     return [
-        f"quality and likely_mislabelled are those of a quality checker with {np.mean(accuracies):.1%} accuracy on the "
-        f"test rows, of which {section['majority']:.1%} are of the most frequent class"
+        "the columns quality and likely_mislabelled come from a quality checker, whose accuracy on the test rows is "
+        f"{100 * np.mean(accuracies):.1f} %; a constant guess has {100 * section['majority']:.1f} %"
     ]
 
 

@@ -179,7 +179,7 @@ def test_what_is_not_bad_is_planned(folder: Path, tiny_encoder: Path, capsys: py
         with pytest.raises(SystemExit) as stopped:
             main([*arguments(folder, tiny_encoder), "--dry-run"])
         assert stopped.value.code == 0
-        assert "5 cells: 5 missing" in capsys.readouterr().out
+        assert "5 cells: 5 not trained yet" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -93,7 +93,7 @@ def test_a_checker_becomes_the_cell_that_it_is(bench: Command, tmp_path: Path) -
 def test_a_dry_run_counts_and_writes_nothing(bench: Command, tmp_path: Path) -> None:
     run = bench("run", "--methods", "dimp,imp", "--seeds", "2", "--dry-run=True", tiny=True)
     assert run.returncode == 0, run.stderr
-    assert "4 cells: 4 missing" in run.stdout
+    assert "4 cells: 4 not trained yet" in run.stdout
     assert "8 trainings, 4 of them checkers" in run.stdout
     assert list(tmp_path.iterdir()) == []
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from rich.filesize import decimal
 
 from bench import devices
 from bench.commands.reports.advise_rounds import seconds_expected
@@ -65,7 +66,7 @@ def test_cells_that_are_done_again_are_counted(tiny_encoder: Path, tmp_path: Pat
     request = make_request(methods="ce,focal", tasks="twitter", encoder=str(tiny_encoder), preset="smoke", seeds=1)
     options = Options(out=tmp_path / "runs", reports=tmp_path / "reports", workers=1, figures=False)
     assert run(request, options, lambda line: None).ok
-    for changed, cells in (({}, "2 cells: 2 done"), ({"force": True}, "2 cells: 2 to train again")):
+    for changed, cells in (({}, "2 cells: 2 done before"), ({"force": True}, "2 cells: 2 to train again")):
         again, lines = replace(options, dry_run=True, **changed), list[str]()  # type: ignore[arg-type]
         run(request, again, lines.append)
         assert cells in lines
@@ -82,7 +83,18 @@ def test_cells_that_are_done_again_are_counted(tiny_encoder: Path, tmp_path: Pat
     for retry, word in ((False, "failed"), (True, "to train again")):
         lines = []
         run(request, replace(options, dry_run=True, retry_failed=retry), lines.append)
-        assert f"2 cells: 1 done, 1 {word}" in lines
+        assert f"2 cells: 1 done before, 1 {word}" in lines
+
+
+def test_the_size_of_kept_models_is_said(tiny_encoder: Path, tmp_path: Path) -> None:
+    """A first run wrote gigabytes without a word."""
+    request = make_request(methods="ce,focal", tasks="twitter", encoder=str(tiny_encoder), preset="smoke", seeds=1)
+    options = Options(out=tmp_path / "runs", reports=tmp_path / "reports", workers=1, figures=False, dry_run=True)
+    size = (tiny_encoder / "model.safetensors").stat().st_size
+    for keep, expected in (("full", [f"models to write (--save-models): 2 of about {decimal(size)}"]), (None, [])):
+        lines = list[str]()
+        run(request, replace(options, save_models=keep), lines.append)  # type: ignore[arg-type]
+        assert [line.partition(",")[0] for line in lines if line.startswith("models")] == expected
 
 
 def test_cells_that_will_not_be_compared_are_said_before_they_are_trained(

@@ -47,14 +47,29 @@ def test_the_rows_count_every_state(progress_of: Callable[..., Progress]) -> Non
     queue.change(cells[3].id, State.RUNNING)
     queue.failed(cells[4], "a cause")
     ce, dimp = progress.rows()
-    assert (ce.label, dict(ce.counts), ce.accuracy) == ("ce", {"cached": 2, "failed": 1}, 0.75)
-    assert (dimp.label, dict(dimp.counts)) == ("dimp", {"cached": 1, "running": 1, "waiting": 1})
+    assert (ce.label, dict(ce.counts), ce.accuracy) == ("ce", {"done before": 2, "failed": 1}, 0.75)
+    assert (dimp.label, dict(dimp.counts)) == ("dimp", {"done before": 1, "running": 1, "waiting": 1})
     lines = text_of(progress, 100, 20)
-    assert " ".join(lines[0].split()) == "task method done cached running failed blocked waiting accuracy"
+    assert " ".join(lines[0].split()) == "task method done done before running failed blocked waiting accuracy"
     assert lines[2].split() == ["twitter", "ce", "2", "1", "75.0"]
     assert "1 failed" in "\n".join(text_of(progress, 50, 20))
     queue.close()
     assert "Ctrl-C again stops now" in text_of(progress, 100, 20)[-1]
+
+
+def test_a_run_that_was_stopped_says_so(progress_of: Callable[..., Progress]) -> None:
+    """Its cells were "1 running" after the end, and a leaderboard without results was named."""
+    progress, lines = progress_of(methods="ce,dimp", seeds=1), list[str]()
+    progress.say = lines.append
+    cells = [progress.queue.jobs[identity] for identity in progress.plan.cells]
+    progress.queue.change(cells[0].id, State.RUNNING)
+    progress.finish("leaderboard: x.md")
+    assert lines[0] == "not trained yet: twitter ce seed 0, twitter dimp seed 0"
+    assert lines[1] == "stopped: 2 cells not trained yet; the same command continues: python -m bench run"
+    assert lines[2].endswith("; no cell has a result yet")
+    progress.queue.failed(cells[0], "a cause")
+    progress.finish("leaderboard: x.md")
+    assert any(line.startswith("incomplete: 1 failed, ") and line.endswith("--retry-failed") for line in lines)
 
 
 def test_the_bar_counts_jobs_that_ended(progress_of: Callable[..., Progress]) -> None:

@@ -38,7 +38,7 @@ def test_a_failure_stays_until_it_is_tried_again(tmp_path: Path, tiny_encoder: P
     assert first.returncode == 1
     assert "stopped at the first failure" in first.stdout
     assert first.stdout.count("] FAILED") == 1
-    assert "MISSING" in first.stdout
+    assert "not trained yet: " in first.stdout
     second = run()
     assert second.returncode == 1, "the failure stays"
     assert "OSError: no space left (in an earlier run) (log: " in second.stdout

@@ -44,16 +44,18 @@ def test_every_number_is_right(tiny_encoder: Path, places: dict[str, str]) -> No
     printed = lines(tiny_encoder, **places)
     assert printed[0] == "generated: texts, 2 classes; source files"
     assert printed[1] == (
-        "  generated: 39 rows (generated.csv); no 51.3%, yes 48.7%; 3 rows with the text of an earlier row; "
+        "  generated: 39 rows (generated.csv); no 51.3 %, yes 48.7 %; 3 rows with the text of an earlier row; "
         "1 text with more than one label"
     )
-    assert printed[2] == "  real: 100 rows (real.csv); no 50.0%, yes 50.0%"
-    assert printed[3] == "  test: 60 rows (test.csv); no 50.0%, yes 50.0%"
-    assert printed[4] == "  small real set: 100 rows; no 50.0%, yes 50.0%"
+    assert printed[2] == "  real: 100 rows (real.csv); no 50.0 %, yes 50.0 %"
+    assert printed[3] == "  test: 60 rows (test.csv); no 50.0 %, yes 50.0 %"
+    assert printed[4] == "  small real set: 100 rows; no 50.0 %, yes 50.0 %"
     assert printed[5] == "  removed 2 of 41 generated rows whose text is also in the test"
-    assert printed[6].startswith("  label shares (generated / real / test): no 51.3% / 50.0% / 50.0%, yes ")
+    assert printed[6].startswith("  label shares (generated / real / test): no 51.3 % / 50.0 % / 50.0 %, yes ")
     assert printed[6].endswith("generated and real differ by up to 1.3 points")
-    assert printed[7] == "  always predicting no, the majority class of the test, has 50.0% accuracy on the test"
+    assert (
+        printed[7] == "  constant guess (always no, the most frequent class of the test): 50.0 % accuracy on the test"
+    )
     assert printed[8].startswith("  words: ")
     assert "  generated rows (generated.csv): text = text, label = label" in printed
     from transformers import AutoTokenizer
@@ -68,7 +70,7 @@ def test_every_number_is_right(tiny_encoder: Path, places: dict[str, str]) -> No
         "  warning: 1 text of the generated rows has more than one label (2 of 39 rows), such as "
         "'generated no 2' (no, yes)"
     )
-    assert printed[-2].startswith("  warning: 60 test rows show an accuracy of 80 % only to within 10.1 points")
+    assert printed[-2].startswith("  warning: with 60 test rows, a measured accuracy of 80 % can be 10.1 points off")
     assert printed[-1] == (
         "  Usable. Keep in mind when reading results: conflicting labels among generated rows (2); only 60 test rows."
     )
@@ -93,11 +95,11 @@ def test_json_has_the_rows_of_each_finding(
     assert task["majority"] == {"label": "yes", "share": 0.75}
     found = {(finding["kind"], *finding["roles"]): finding for finding in task["findings"]}
     assert found["near-duplicates", "real", "test"]["rows"] == [[80, 0]]
-    assert found["near-duplicates", "real", "test"]["level"] == "mend"
+    assert found["near-duplicates", "real", "test"]["level"] == "fix"
     assert found["near-duplicates", "real", "test"]["text"].endswith("accuracy may be up to 1.0 points too high")
-    assert found["cut", "test"]["text"].startswith("100% of the test rows are longer than 8 tokens")
+    assert found["cut", "test"]["text"].startswith("100 % of the test rows are longer than 8 tokens")
     assert task["tokens"][tiny_encoder.name]["test"]["cut"] == 100
-    assert task["verdict"].startswith("Mend this first: near duplicates of test rows among real rows (1). Also: ")
+    assert task["verdict"].startswith("Fix this first: near duplicates of test rows among real rows (1). Also: ")
 
 
 def test_texts_that_the_encoder_does_not_know(
@@ -114,16 +116,16 @@ def test_texts_that_the_encoder_does_not_know(
         main(["validate", *words, "--encoder", str(tiny_encoder), "--json"])
     (task,) = json.loads(capsys.readouterr().out)["tasks"]
     (found,) = (finding for finding in task["findings"] if finding["kind"] == "unknown-tokens")
-    assert (found["level"], found["roles"]) == ("mend", ["generated", "real"])
+    assert (found["level"], found["roles"]) == ("fix", ["generated", "real"])
     assert found["text"] == (
-        f"tokens that {tiny_encoder.name} does not know and cannot tell apart: 100% of the generated ones, 100% of the "
-        "real ones; --encoder names one for their language"
+        f"tokens that {tiny_encoder.name} does not know and cannot tell apart: 100 % of the generated ones, 100 % of "
+        "the real ones; --encoder names one for their language"
     )
     assert [one["unknown"] for one in task["tokens"][tiny_encoder.name].values()] == [1, 1, 0]
-    assert task["verdict"].startswith("Mend this first: tokens that the encoder does not know (up to 100%).")
+    assert task["verdict"].startswith("Fix this first: tokens that the encoder does not know (up to 100 %).")
     printed = lines(tiny_encoder, **{role: str(tmp_path / f"{role}.csv") for role in parts})
     assert f"  tokens of {tiny_encoder.name}, real: median 3, 99 % 3, longest 3; 0 rows cut at 32; " in "".join(printed)
-    assert sum(line.endswith("; 100.0% of the tokens unknown") for line in printed) == 2
+    assert sum(line.endswith("; 100.0 % of the tokens unknown") for line in printed) == 2
 
 
 def test_the_verdict_where_nothing_is_found() -> None:
@@ -152,7 +154,8 @@ def test_few_clusters_of_many_test_rows_are_few(tiny_encoder: Path, tmp_path: Pa
     pd.DataFrame(rows, columns=["text", "label", "cluster"]).to_csv(tmp_path / "t.csv", index=False)
     printed = lines(tiny_encoder, **{**places, "test": str(tmp_path / "t.csv")})
     assert any(
-        "600 test rows in 20 clusters show an accuracy of 80 % only to within 17.5 points" in line for line in printed
+        "with 600 test rows in 20 clusters, a measured accuracy of 80 % can be 17.5 points off" in line
+        for line in printed
     )
 
 
@@ -174,7 +177,7 @@ def test_texts_without_words(
 def test_of_many_classes_some_are_listed(tiny_encoder: Path, tmp_path: Path) -> None:
     rows = {role: [(f"{role} {i}", f"c{i % 30:02}") for i in range(120)] for role in ("generated", "real", "test")}
     printed = lines(tiny_encoder, **{role: write(tmp_path / f"{role}.csv", part) for role, part in rows.items()})
-    assert printed[1].endswith("c10 3.3%, c11 3.3% and 18 more")
+    assert printed[1].endswith("c10 3.3 %, c11 3.3 % and 18 more")
 
 
 def test_encoders_of_one_name_are_told_apart(tiny_encoder: Path, tmp_path: Path, places: dict[str, str]) -> None:

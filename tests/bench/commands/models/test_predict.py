@@ -194,9 +194,11 @@ def test_the_accuracy_of_a_file_with_labels() -> None:
 
     low, high = proportion_confint(2, 3, method="wilson")
     (line,) = labelled(["a", None, "b", "a"]).accuracy()
-    assert line.startswith(f"accuracy 0.6667 [95 % {low:.4f} to {high:.4f}]: 2 of 3 rows agree with column Class")
-    assert ", without 1 row that has no label; its most frequent label alone has 0.6667. Of rows" in line
-    assert line.endswith("that the model was trained on, an accuracy is too high")
+    assert line.startswith(
+        f"accuracy 66.7 % [{100 * low:.1f}, {100 * high:.1f}]: 2 of 3 predictions equal the label in column Class"
+    )
+    assert ", without 1 row that has no label. Always answering its most frequent label gives 66.7 %. If" in line
+    assert line.endswith("If the model was trained on these rows, the accuracy is too high")
     (line,) = labelled([*"aabx"]).accuracy()
     assert line == (
         "no accuracy: column Class has 'x'; the model predicts a, b; --labels LABEL=NAME,... maps its labels"
@@ -255,7 +257,7 @@ def test_predictions_are_written_by_the_suffix(model: Path, tmp_path: Path, suff
     reader = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".jsonl": lambda path: pd.read_json(path, lines=True)}
     frame = reader[suffix](path)
     assert frame["p_positive"].tolist() == pytest.approx(found.frame["p_positive"].tolist(), abs=1e-9)
-    escaped = "2 texts that a spreadsheet would run as a formula now begin with '"
+    escaped = "2 texts look like formulas to a spreadsheet and got an apostrophe (') in front"
     assert frame["text"].tolist() == (["'=so happy", "'@late"] if suffix == ".csv" else ["=so happy", "@late"])
     assert [line.split(";")[0] for line in lines] == ([escaped] if suffix == ".csv" else [])
 

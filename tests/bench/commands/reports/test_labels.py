@@ -151,7 +151,9 @@ def test_own_files_that_are_cross_validated(tmp_path, tiny_encoder, capsys):
         main(["labels", "--seeds", "2", *words, "--dry-run"])
     printed = capsys.readouterr()
     assert stop.value.code == 0, printed.err
-    assert "10 cells: 10 missing" in printed.out, "five sizes, of which the largest are the 80 rows outside of a fold"
+    assert "10 cells: 10 not trained yet" in printed.out, (
+        "five sizes, of which the largest are the 80 rows outside of a fold"
+    )
 
 
 def test_a_pool_that_is_too_small_for_a_curve():
