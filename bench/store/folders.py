@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from bench import system
 from bench.store.files import json_text, read_json, replacing, sync, whole_folder, write_json
 from bench.store.integrity import damage, sealed
 from bench.store.layout import DONE, ERROR, LEASE, LOG, root_of
@@ -111,12 +113,21 @@ def acquire(root: Path, folder: Path, other_folder: Path | None = None) -> bool:
 
 
 def forget(folder: Path) -> bool:
-    """Remove a folder's result or failure, so that it is computed again. False, and it stays, if it is running."""
+    """Remove a folder's result or failure, so that it is computed again. False, and it stays, if it is running.
+
+    Raises OSError, which names a file, if it cannot be removed.
+    """
     with exclusive(root_of(folder)):
         if state(folder) is State.RUNNING:
             return False
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
         return True
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, if it is there. Raises OSError, which names a file. The caller holds the store's lock."""
+    if folder.exists():
+        system.patiently(shutil.rmtree, folder)
 
 
 def adopt(source: Path, target: Path, root: Path) -> bool:
@@ -128,9 +139,16 @@ def adopt(source: Path, target: Path, root: Path) -> bool:
             return False
         shutil.rmtree(target, ignore_errors=True)
         with whole_folder(target) as part:
-            others = shutil.ignore_patterns(LEASE)  # its owner may still hold it for a moment
-            shutil.copytree(source, part, ignore=others, copy_function=link_or_copy, dirs_exist_ok=True)
+            copy_folder(source, part)
         return True
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Link or copy the files of a folder into an existing one, which can be changed also if the source cannot."""
+    others = shutil.ignore_patterns(LEASE)  # its owner may still hold it for a moment
+    shutil.copytree(source, target, ignore=others, copy_function=link_or_copy, dirs_exist_ok=True)
+    for copied in [target, *filter(Path.is_dir, target.rglob("*"))]:
+        copied.chmod(copied.stat().st_mode | stat.S_IRWXU)
 
 
 def link_or_copy(source: str, target: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.store.files import read_json, whole_folder, write_json
-from bench.store.folders import State, adopt, link_or_copy, state
+from bench.store.folders import State, adopt, copy_folder, state
 from bench.store.integrity import DIGESTS, SEAL
 from bench.store.layout import DONE, MODEL, VERSIONS
 from bench.store.looks import LOOKS, looks_in, united
@@ -84,7 +84,7 @@ def copy_model(folder: Path, there: Path) -> bool:
     if not (folder / MODEL).is_dir() or (there / MODEL).exists():
         return False
     with whole_folder(there / MODEL) as part:
-        shutil.copytree(folder / MODEL, part, copy_function=link_or_copy, dirs_exist_ok=True)
+        copy_folder(folder / MODEL, part)
     return True
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from bench.commands.stores.clean import SHARED, require_store
 from bench.errors import UserError
 from bench.remote.opened import forgot
 from bench.store.files import read_json
-from bench.store.folders import State, failure, state, state_word
+from bench.store.folders import State, failure, remove, state, state_word
 from bench.store.integrity import damage
 from bench.store.layout import DONE, IDENTITY, cell_path
 from bench.store.leases import exclusive
@@ -47,11 +46,11 @@ def doctor(root: Path, *, repair: bool) -> tuple[list[str], bool]:
     lines = [f"{finding.path.relative_to(root).as_posix()}: {finding.reason}" for finding in findings]
     counts = ", ".join(f"{count} {name}" for name, count in sorted(states.items()))
     lines.append(f"{plural(len(folders), 'folder')} checked ({counts or 'none'}), {plural(len(findings), 'problem')}")
-    if repair:
-        lines += repaired(root, findings)
-    elif findings:
-        lines.append("bench doctor --repair removes these; the next run computes them again")
-    return lines, repair or not findings
+    if not repair:
+        hint = ["bench doctor --repair removes these; the next run computes them again"] if findings else []
+        return lines + hint, not findings
+    done = [*repaired(root, findings)]
+    return [*lines, *(line for line, _ in done)], all(gone for _, gone in done)
 
 
 def examine(folder: Path) -> Finding | None:
@@ -96,15 +95,20 @@ def manifests(root: Path) -> Iterator[Finding]:
                 yield Finding(path, f"unusable: {error}")
 
 
-def repaired(root: Path, findings: list[Finding]) -> Iterator[str]:
-    """Remove the folders and manifests of `findings` that no run has taken since. Yields a line for each removal."""
+def repaired(root: Path, findings: list[Finding]) -> Iterator[tuple[str, bool]]:
+    """Remove the folders and manifests of `findings` that no run has taken since.
+
+    Yields a line for each of them, and whether it is gone.
+    """
     with exclusive(root):
         for finding in findings:
-            if finding.path.is_file():
-                finding.path.unlink()
-            elif examine(finding.path) is None:
+            path, name = finding.path, finding.path.relative_to(root).as_posix()
+            if path.is_dir() and examine(path) is None:
                 continue
-            else:
-                shutil.rmtree(finding.path, ignore_errors=True)
-            forgot(root, finding.path)
-            yield f"removed: {finding.path.relative_to(root).as_posix()}"
+            try:
+                path.unlink() if path.is_file() else remove(path)
+            except OSError as error:
+                yield f"not removed: {name}: {error.strerror}", False
+                continue
+            forgot(root, path)
+            yield f"removed: {name}", True

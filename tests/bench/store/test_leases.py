@@ -8,6 +8,7 @@ import functools
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -364,6 +365,32 @@ def test_a_finished_folder_is_adopted_once(tmp_path: Path) -> None:
     forget(target)
     assert state(target) is State.MISSING
     assert state(source) is State.DONE
+
+
+def test_what_is_copied_from_a_store_without_write_permission_can_be_changed(tmp_path: Path) -> None:
+    """Its folders kept their modes: `publish`, `--force` and `doctor --repair` could not remove a file of the copy."""
+    source, target = tmp_path / "a", tmp_path / "task" / "method" / "c"
+    (source / "model").mkdir(parents=True)
+    write_json(source / DONE, {"accuracy": 1})
+    for folder in (source / "model", source):
+        folder.chmod(0o555)
+    assert adopt(source, target, tmp_path)
+    assert [folder.stat().st_mode & 0o777 for folder in (target, target / "model", source)] == [0o755, 0o755, 0o555]
+
+
+def test_a_result_that_cannot_be_removed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counted as removed, and then as done: --force trained nothing, with exit code 0."""
+    write_json(tmp_path / "c" / DONE, {"accuracy": 1})
+
+    def refused(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(shutil, "rmtree", refused)
+    with pytest.raises(PermissionError, match=r"Permission denied: .*c"):
+        forget(tmp_path / "c")
+    monkeypatch.undo()
+    assert forget(tmp_path / "c")
+    assert forget(tmp_path / "c"), "nothing is there"
 
 
 def test_nan_is_not_written(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.commands.stores.doctor import doctor
 from bench.store.tables import write_columns
 from tests.helpers.background import metrics
 
@@ -146,6 +148,22 @@ def test_repair_removes_what_cannot_be_used_and_nothing_else(bench: Command, sto
     assert (store / ".tensorboard" / "twitter" / "ce" / "run").is_dir()
     assert (store / "photos" / "2024" / "june").is_dir()
     assert bench("doctor").returncode == 0
+
+
+def test_what_repair_cannot_remove_is_a_problem_that_remains(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line was "removed: ...", and the exit code 0."""
+    swap_columns(store)
+    (store / ".grids" / "torn.json").write_text("{")
+
+    def refused(path: Path, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(shutil, "rmtree", refused)
+    lines, sound = doctor(store, repair=True)
+    name = cells(store)[0].relative_to(store).as_posix()
+    assert lines[-2:] == [f"not removed: {name}: Permission denied", "removed: .grids/torn.json"]
+    assert not sound
 
 
 def test_doctor_without_a_store_is_one_line(bench: Command, tmp_path: Path) -> None:
