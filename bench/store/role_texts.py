@@ -5,17 +5,13 @@ The process that plans a grid writes them. Jobs do not name them: a worker reads
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError
-from bench.store.files import whole_folder
-from bench.store.folders import State, finish, state
 from bench.store.layout import precomputed_path
-from bench.store.leases import exclusive
-from bench.store.tables import read_table
+from bench.store.tables import Kind, read_table, save_absent
 from tasks import Rows
 
 if TYPE_CHECKING:
@@ -23,6 +19,7 @@ if TYPE_CHECKING:
 
 FILE = "texts.parquet"
 KIND = "texts"  # of the precomputed table
+COLUMNS: Mapping[str, Kind] = {"id": "key", "label": "whole", "text": "text", "text_pair?": "text"}
 
 
 def identity(rows: Rows) -> str:
@@ -32,21 +29,13 @@ def identity(rows: Rows) -> str:
 
 def save(texts: Mapping[str, Rows], root: Path) -> None:
     """Write the rows that the store lacks, by their ids: id, label, text and, for pairs, text_pair, in source order."""
-    import pandas as pd
+    save_absent(root, KIND, FILE, texts, columns_of)
 
-    for name, rows in texts.items():
-        folder = precomputed_path(root, KIND, name)
-        if state(folder) is State.DONE:
-            continue
-        pairs = {} if rows.pairs is None else {"text_pair": rows.pairs}
-        with exclusive(root):  # another run may be about to write the same rows
-            if state(folder) is State.DONE:
-                continue
-            shutil.rmtree(folder, ignore_errors=True)  # damaged, or left half-written
-            with whole_folder(folder) as part:
-                frame = pd.DataFrame({"id": rows.ids, "label": rows.labels, "text": rows.texts, **pairs})
-                frame.to_parquet(part / FILE, index=False)
-                finish(part, {"rows": len(rows)}, folder.name)
+
+def columns_of(rows: Rows) -> dict[str, Any]:
+    """The columns of rows by name."""
+    pairs = {} if rows.pairs is None else {"text_pair": rows.pairs}
+    return {"id": rows.ids, "label": rows.labels, "text": rows.texts, **pairs}
 
 
 def read(root: Path, name: str | None) -> pd.DataFrame:
@@ -58,5 +47,4 @@ def read(root: Path, name: str | None) -> pd.DataFrame:
             "without --texts, or they were removed; the grid's command with the same files writes them and trains no "
             "finished cell"
         )
-    columns = {"id": "key", "label": "whole", "text": "text", "text_pair?": "text"}
-    return read_table(folder / FILE, columns).set_index("id")  # type: ignore[arg-type]
+    return read_table(folder / FILE, COLUMNS).set_index("id")

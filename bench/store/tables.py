@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import UserError
+from bench.store.files import whole_folder
+from bench.store.folders import State, finish, state
+from bench.store.layout import precomputed_path
+from bench.store.leases import exclusive
+from tasks import Rows
 from tasks.errors import join_names
 from tasks.sources.parquet_files import read_parquet
 
@@ -66,6 +72,25 @@ def write_columns(frame: pd.DataFrame, path: Path) -> None:
     pq.write_table(
         table, path, compression="zstd", use_dictionary=others, column_encoding=encodings, write_statistics=False
     )
+
+
+def save_absent(
+    root: Path, kind: str, file: str, parts: Mapping[str, Rows], columns: Callable[[Rows], Mapping[str, Any]]
+) -> None:
+    """Write the precomputed tables of a kind that the store lacks, by their ids: the columns of each part's rows."""
+    import pandas as pd
+
+    for identity, rows in parts.items():
+        folder = precomputed_path(root, kind, identity)
+        if state(folder) is State.DONE:
+            continue
+        with exclusive(root):  # another run may be about to write the same rows
+            if state(folder) is State.DONE:
+                continue
+            shutil.rmtree(folder, ignore_errors=True)  # damaged, or left half-written
+            with whole_folder(folder) as part:
+                pd.DataFrame(columns(rows)).to_parquet(part / file, index=False)
+                finish(part, {"rows": len(rows)}, folder.name)
 
 
 @contextlib.contextmanager
