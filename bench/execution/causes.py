@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -77,16 +78,7 @@ def death(code: int) -> str:
     return f"died ({name}{SIGNALS.get(name, '')})"
 
 
-def deaths_in_words(deaths: Sequence[str], peak: int) -> str:
-    """The deaths of a job's workers in one line, with memory figures; the last of them had up to `peak` bytes."""
-    return f"{in_turn(deaths)}; {figures(peak)}"
-
-
 def in_turn(deaths: Sequence[str]) -> str:
     """The deaths of a job's workers, one after the other, equal ones counted."""
-    return ", then ".join(f"{kind} {times}" if times else kind for kind, times in counted(deaths).items())
-
-
-def counted(deaths: Sequence[str]) -> dict[str, str]:
-    """Each different death, and how often it occurred if more than once."""
-    return {kind: "" if (n := deaths.count(kind)) == 1 else f"({plural(n, 'time')})" for kind in deaths}
+    counts = Counter(deaths).items()
+    return ", then ".join(death if count == 1 else f"{death} ({plural(count, 'time')})" for death, count in counts)

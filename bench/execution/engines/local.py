@@ -17,7 +17,7 @@ from typing import Any
 
 from bench import devices
 from bench.errors import UserError
-from bench.execution.causes import death, deaths_in_words, explained
+from bench.execution.causes import death, explained, figures, in_turn
 from bench.execution.engines.engine import POLL, Engine, Watcher, give_back, settle, try_again
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
@@ -172,7 +172,7 @@ class Pool:
     def lost(self, job: Job, cause: str, peak: int) -> None:
         """Run a job again whose worker died, or note its failure if that was the last attempt."""
         self.deaths[job.id].append(cause)
-        text = deaths_in_words(self.deaths[job.id], peak)
+        text = f"{in_turn(self.deaths[job.id])}; {figures(peak)}"
         again = len(self.deaths[job.id]) <= self.limits.retries
         try_again(self.queue, job, self.watcher, text, again=again)
 

@@ -56,7 +56,16 @@ class Torchrun(Engine):
         return follows()
 
     def follow(self) -> None:
-        follow()
+        """Train with rank 0 until it has no more work. Raises an exception that no other rank had."""
+        import bench.execution.worker  # noqa: F401  # sets one thread and quiet libraries
+
+        with team() as ranks:
+            while (job := ranks.share(None)) is not None:
+                try:
+                    ranks.train(job)
+                except Exception:
+                    if not ranks.in_step:
+                        raise
 
     def count(self, requested: int | None) -> int:
         """The number of ranks, which torchrun fixes. Raises UserError where --workers is given too."""
@@ -70,7 +79,32 @@ class Torchrun(Engine):
         `limits` are not used: torchrun ends all ranks when one dies. Raises UserError after an exception on one rank
         alone, and where the store cannot be written.
         """
-        lead(queue, workers, watcher)
+        from bench.execution import worker
+
+        with team() as ranks:
+
+            def training(job: CellJob) -> Trained:
+                return ranks.train(ranks.share(job) or job)
+
+            together = {kind: partial(worker.BUILDERS[kind], training=training) for kind in worker.TRAIN}
+            try:
+                while queue.open:
+                    if (job := queue.take()) is None:
+                        time.sleep(POLL)
+                    else:
+                        outcome = worker.run_job(job, {**worker.BUILDERS, **together})
+                        settle(queue, job, outcome, watcher)
+                        if not ranks.in_step:
+                            raise UserError(
+                                f"one rank of {workers} failed alone, and the others wait for it: {outcome.cause}; "
+                                "finished cells are kept, and the same command with --retry-failed continues"
+                            )
+                    for ended, state in queue.revisit():
+                        watcher.tell(ended, state, None)
+                    watcher.pulse()
+            finally:
+                if ranks.in_step:
+                    ranks.share(None)
 
 
 class Team:
@@ -140,46 +174,3 @@ def team() -> Iterator[Team]:
     yield ranks
     ranks.gather()
     dist.destroy_process_group()
-
-
-def follow() -> None:
-    """Train with rank 0 until it has no more work. Raises an exception that no other rank had."""
-    import bench.execution.worker  # noqa: F401  # sets one thread and quiet libraries
-
-    with team() as ranks:
-        while (job := ranks.share(None)) is not None:
-            try:
-                ranks.train(job)
-            except Exception:
-                if not ranks.in_step:
-                    raise
-
-
-def lead(queue: Queue, workers: int, watcher: Watcher) -> None:
-    """Run the jobs as rank 0, see `Torchrun.execute`."""
-    from bench.execution import worker
-
-    with team() as ranks:
-
-        def training(job: CellJob) -> Trained:
-            return ranks.train(ranks.share(job) or job)
-
-        together = {kind: partial(worker.BUILDERS[kind], training=training) for kind in worker.TRAIN}
-        try:
-            while queue.open:
-                if (job := queue.take()) is None:
-                    time.sleep(POLL)
-                else:
-                    outcome = worker.run_job(job, {**worker.BUILDERS, **together})
-                    settle(queue, job, outcome, watcher)
-                    if not ranks.in_step:
-                        raise UserError(
-                            f"one rank of {workers} failed alone, and the others wait for it: {outcome.cause}; "
-                            "finished cells are kept, and the same command with --retry-failed continues"
-                        )
-                for ended, state in queue.revisit():
-                    watcher.tell(ended, state, None)
-                watcher.pulse()
-        finally:
-            if ranks.in_step:
-                ranks.share(None)

@@ -142,8 +142,9 @@ def test_a_death_in_words() -> None:
     assert causes.death(-9) == "died (SIGKILL, as the system sends when memory runs out)"
     assert causes.death(-11) == "died (SIGSEGV)"
     assert causes.death(3) == "died (exit code 3)"
-    line = causes.deaths_in_words(["died (SIGKILL)", "died (SIGSEGV)", "died (SIGKILL)"], 3 * 2**29)
-    assert line.startswith("died (SIGKILL) (2 times), then died (SIGSEGV); the worker had up to 1.5 GiB, and ")
+    line = causes.in_turn(["died (SIGKILL)", "died (SIGSEGV)", "died (SIGKILL)"])
+    assert line == "died (SIGKILL) (2 times), then died (SIGSEGV)"
+    assert causes.figures(3 * 2**29).startswith("the worker had up to 1.5 GiB, and ")
 
 
 def test_a_worker_without_its_gpu_is_replaced_and_the_failure_counts_once(
