@@ -14,6 +14,7 @@ import numpy as np
 
 from bench.arrays import BoolArray, FloatArray, IntArray
 from bench.errors import UserError
+from bench.leaderboard.read.cell_files import TRAIN_SCORES, WEIGHTS
 from bench.store import hidden_columns
 from bench.store.tables import read_table
 
@@ -59,8 +60,7 @@ def read(folder: Path, root: Path, hidden_id: str | None, quality: Path | None) 
     `hidden_id`: the hidden columns of its rows in the store `root`. `quality`: the folder of its quality checker.
     Raises UserError for an unreadable file.
     """
-    visits = read_table(folder / "weights.parquet", {"id": "whole", "role": "text", "weight": "number"})
-    visits = visits[visits["role"] == "generated"]
+    visits = visits_of(folder)
     if visits.empty:
         return Absence("trains on no generated row")
     visits = effective(visits)
@@ -85,6 +85,12 @@ def read(folder: Path, root: Path, hidden_id: str | None, quality: Path | None) 
     )
 
 
+def visits_of(folder: Path) -> pd.DataFrame:
+    """The visits of generated rows in the training of a cell, with their weights."""
+    visits = read_table(folder / WEIGHTS, {"id": "whole", "role": "text", "weight": "number"})
+    return visits[visits["role"] == "generated"]
+
+
 def effective(visits: pd.DataFrame) -> pd.DataFrame:
     """The visits with an effective weight: none where a cell knows only which rows it left out, with weight 0."""
     known = visits[visits["weight"].notna()]
@@ -106,22 +112,24 @@ def some(hidden: pd.DataFrame | None, column: str, mark: Any) -> BoolArray | Non
 
 
 def label_probability(folder: Path | None, origin: IntArray, label: IntArray) -> FloatArray:
-    """(n,) probability of the rows' labels by the final scores of a cell; NaN where there are none."""
-    path = None if folder is None else folder / "train_scores.parquet"
-    if path is None or not path.exists() or (label < 0).any():
+    """(n,) stored probability of each row's label, NaN where it is not known. Raises UserError for a label without."""
+    found = None if (label < 0).any() else final_probabilities(folder, origin)
+    if found is None:
         return np.full(len(origin), np.nan)
-    scores = (
-        read_table(path, {"id": "whole", "logp_*?": "number"})
-        .drop_duplicates("id")
-        .set_index("id")
-        .reindex(origin)
-        .to_numpy(np.float64)
-    )
+    if not label.max() < found.shape[1]:
+        raise UserError(f"{folder} has scores of {found.shape[1]} classes, and rows have label {label.max()}")
+    return np.asarray(found[np.arange(len(origin)), label])
+
+
+def final_probabilities(folder: Path | None, origin: IntArray) -> FloatArray | None:
+    """(n, C) the final probabilities that a training stored of rows, NaN for a row without; None if it stored none."""
+    path = None if folder is None else folder / TRAIN_SCORES
+    if path is None or not path.exists():
+        return None
+    scores = read_table(path, {"id": "whole", "logp_*?": "number"}).drop_duplicates("id").set_index("id")
     if not scores.shape[1]:  # --final-scores checkers
-        return np.full(len(origin), np.nan)
-    if not label.max() < scores.shape[1]:
-        raise UserError(f"{path} has scores of {scores.shape[1]} classes, and rows have label {label.max()}")
-    return np.asarray(np.exp(scores[np.arange(len(origin)), label]))
+        return None
+    return np.asarray(np.exp(scores.reindex(origin).to_numpy(np.float64)))
 
 
 def ess(weight: FloatArray) -> float:

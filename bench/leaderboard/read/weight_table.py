@@ -1,6 +1,6 @@
 """The weights of all generated rows of a grid as one table, from one cell or as the mean over several seeds.
 
-`COLUMNS` documents the table. docs/weights.md has the same list.
+docs/weights.md says what each column is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bench.arrays import BoolArray, FloatArray, IntArray
 from bench.errors import UserError
 from bench.leaderboard.read.file_rows import file_rows
 from bench.leaderboard.read.row_flags import MOST_COMPARED, other_label, repeats, unlike
-from bench.leaderboard.read.row_weights import effective
+from bench.leaderboard.read.row_weights import effective, final_probabilities, visits_of
 from bench.store import hidden_columns, role_texts
 from bench.store.files import read_json
 from bench.store.layout import DONE
@@ -26,24 +26,6 @@ from tasks.errors import plural
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS: Mapping[str, str] = {
-    "row": "the row's number in its generated file, from 0; rows that were left out when it was read are absent",
-    "generation": "the file, where several were given",
-    "text": "the text as it was read",
-    "text_pair": "the second text, where an example is a pair",
-    "label": "the name of the label that was trained on",
-    "weight": "the mean weight over the visits of a cell, and over the cells; 1 is the weight of plain cross-entropy",
-    "weight_sd": "the standard deviation of the weight over cells (n - 1); empty with one cell",
-    "visits": "how often the row was visited in all cells",
-    "estimated": "whether the row was never visited, so that its weight is the mean of the visited rows nearest to it",
-    "quality": "P'(y|x): the probability of the label by the quality checker, mean over cells",
-    "model": "p(y|x): the same by the trained model",
-    "likely_mislabelled": "the quality checker is confident of another label; empty where it did not score the row",
-    "suggested_label": "that label",
-    "redundant": "the words repeat those of an earlier row of the file; of a large file, the text",
-    "repeats": "the number of that row",
-    "out_of_distribution": "the words are farther from the real rows than 95 % of these are from each other",
-}
 NEAREST = 20  # visited rows from which the weight of a row without visits is estimated
 
 
@@ -141,9 +123,7 @@ def cell_rows(
     quality: Path | None,
 ) -> CellRows:
     """A cell's values for rows (n,) whose texts are scored under `origins` (n,)."""
-    visits = read_table(folder / "weights.parquet", {"id": "whole", "role": "text", "weight": "number"})
-    visits = visits[visits["role"] == "generated"]
-    by_row = effective(visits).groupby("id")["weight"]
+    by_row = effective(visits_of(folder)).groupby("id")["weight"]
     labels = source_labels if record is None else record.set_index("id")["label"].reindex(ids).to_numpy()
     labels = np.where(np.isnan(labels.astype(float)), source_labels, labels).astype(np.int64)
     return CellRows(
@@ -156,16 +136,13 @@ def cell_rows(
 
 
 def probabilities(folder: Path | None, origins: IntArray, classes: int) -> FloatArray:
-    """(n, C) probabilities of the final scores in a cell's folder; NaN for rows that it did not score."""
-    path = None if folder is None else folder / "train_scores.parquet"
-    if path is None or not path.exists():
+    """(n, C) stored probabilities of all classes, NaN where a row or the folder has none."""
+    found = final_probabilities(folder, origins)
+    if found is None:
         return np.full((len(origins), classes), np.nan)
-    scores = read_table(path, {"id": "whole", "logp_*?": "number"}).drop_duplicates("id").set_index("id")
-    if not scores.shape[1]:  # --final-scores checkers
-        return np.full((len(origins), classes), np.nan)
-    if scores.shape[1] != classes:
-        raise UserError(f"{path} has scores of {scores.shape[1]} classes, and the task has {classes}")
-    return np.asarray(np.exp(scores.reindex(origins).to_numpy(np.float64)))
+    if found.shape[1] != classes:
+        raise UserError(f"{folder} has scores of {found.shape[1]} classes, and the task has {classes}")
+    return found
 
 
 def common_labels(cells: Sequence[CellRows]) -> IntArray:

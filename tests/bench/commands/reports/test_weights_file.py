@@ -23,7 +23,7 @@ from bench.commands.reports.weights_file import (
 )
 from bench.errors import UserError
 from bench.jobs import CellJob
-from bench.leaderboard.read.weight_table import COLUMNS, weight_table
+from bench.leaderboard.read.weight_table import weight_table
 from bench.planning.describe import describe
 from bench.planning.plan import Plan
 from bench.store import hidden_columns, manifest, role_texts
@@ -68,7 +68,10 @@ def test_every_generated_row_is_there_in_source_order(table: pd.DataFrame) -> No
     assert table["text"].tolist() == source.texts
     names = load("twitter").spec.labels
     assert table["label"].tolist() == [names[label] for label in source.labels]
-    assert set(table) == set(COLUMNS) - {"generation", "text_pair"}
+    page = (Path(__file__).parents[4] / "docs" / "weights.md").read_text("utf-8").partition("| --- | --- |")[2]
+    names = [line.split(" | ")[0] for line in page.partition("\n\n")[0].splitlines()]
+    documented = {name for cell in names for name in re.findall("`(.*?)`", cell)}
+    assert set(table) == documented - {"generation", "text_pair"}
 
 
 def test_weights_are_means_over_visits_and_seeds(grid: Plan, table: pd.DataFrame) -> None:
