@@ -26,7 +26,7 @@ from bench.leaderboard.read.clusters import with_clusters
 from bench.leaderboard.read.examples import Examples
 from bench.leaderboard.read.provenance import provenance
 from bench.leaderboard.read.scores import Scores, open_scores
-from bench.leaderboard.results import Costs, Paired, Pairs, Quality, Report, Row, Section
+from bench.leaderboard.results import Costs, Paired, Pairs, Quality, Report, Row, Section, find
 from bench.leaderboard.rules import USUAL, Family, Rules
 from bench.stats.folds.variances import overlap
 from bench.stats.interval import t_interval
@@ -252,11 +252,6 @@ def read_row(spec: Mapping[str, Any], seeds: Sequence[int], reader: Reader, shar
         },
         costs=Costs(math.nan, math.nan, math.nan, math.nan),
     )
-
-
-def find(rows: Sequence[Row], name: str) -> Row | None:
-    """The row with this label; None if there is none."""
-    return next((row for row in rows if row.label == name), None)
 
 
 def mean(values: Iterable[float]) -> float:

@@ -201,9 +201,7 @@ def gain_p(row: OverallRow) -> str:
 
 def gain_word(row: OverallRow) -> str:
     """The verdict on a mean gain."""
-    if row.gain is None or not row.gain.word:
-        return NOTHING
-    return row.gain.word + ("" if row.core else ", exploratory")
+    return f"{row.word}{'' if row.core else ', exploratory'}" if row.word else NOTHING
 
 
 def verdict_in_short(row: Row) -> str:
@@ -219,7 +217,7 @@ def verdict_in_short(row: Row) -> str:
 MAIN: tuple[Column[Row], ...] = (
     Column("label", "method", lambda row: row.label, numeric=False),
     Column("accuracy", "accuracy", lambda row: percent(row.accuracy.mean)),
-    Column("difference", "Δ accuracy [{intervals}]", lambda row: gain(row.paired.shown if row.paired else None)),
+    Column("difference", "Δ accuracy [{intervals}]", lambda row: gain(row.shown)),
     Column("verdict", "verdict", verdict_in_short, numeric=False),
     Column("real_rows", "real rows (use)", real_rows, numeric=False),
     Column("passes_standalone", "cost", lambda row: number(row.costs.passes_standalone, 2)),
@@ -243,7 +241,7 @@ COLUMNS: tuple[Column[Row], ...] = (
     Column(
         "difference",
         "Δ accuracy [{intervals}]",
-        lambda row: gain(row.paired.shown if row.paired else None),
+        lambda row: gain(row.shown),
         lambda row: values.difference(row.paired),
     ),
     Column("p", "p", raw_p),

@@ -18,7 +18,7 @@ from bench.arrays import FloatArray
 from bench.config.settings import PRESETS
 from bench.leaderboard.compare.baseline import stacked
 from bench.leaderboard.read.examples import Examples
-from bench.leaderboard.results import Row
+from bench.leaderboard.results import Row, find
 from bench.stats.crossed import by_cluster, compared, correct, moments
 from bench.stats.interval import Sizes
 from bench.stats.multiple import holm
@@ -54,7 +54,7 @@ def found(
     if not beat_majority:
         yield f"no method is shown to be better than {majority}"
     else:
-        base = next((row for row in rows if row.label == baseline), None)
+        base = find(rows, baseline)
         if base is not None and at_chance(base, test):
             yield (
                 f"the baseline {baseline} is at chance (mean recall of the classes not shown to be above "

@@ -106,6 +106,16 @@ class Row:
         """The method with the hyper-parameters that differ from its defaults."""
         return str(self.spec["label"])
 
+    @property
+    def word(self) -> str:
+        """The word of its verdict against the baseline; empty without a verdict."""
+        return self.paired.verdict.word if self.paired else ""
+
+    @property
+    def shown(self) -> Comparison | None:
+        """The difference of its accuracy to the baseline's, with the interval that reports show."""
+        return self.paired.shown if self.paired else None
+
     @cached_property
     def environments(self) -> dict[str, set[str]]:
         """Code, versions and device of the cells: values by key, for the keys that two rows must share to be paired."""
@@ -116,6 +126,11 @@ class Row:
     def complete(self) -> bool:
         """Whether every planned seed has a result."""
         return len(self.cells) == len(self.seeds)
+
+
+def find(rows: Sequence[Row], label: str) -> Row | None:
+    """The row with a label, if there is one."""
+    return next((row for row in rows if row.label == label), None)
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,11 @@ class OverallRow:
     majority: float
     core: bool
 
+    @property
+    def word(self) -> str:
+        """The word of the verdict on its mean difference; empty without one."""
+        return self.gain.word if self.gain else ""
+
 
 @dataclass(frozen=True)
 class Overall:
@@ -175,7 +180,7 @@ def ranks_of(values: list[float]) -> list[float]:
 
 def overall_row(rows: Sequence[Row], gain: Gain | None, rank: float, majority: float) -> OverallRow:
     """One method over its tasks; a verdict other than better or worse counts as a tie."""
-    words = [row.paired.verdict.word for row in rows if row.paired and row.paired.verdict.word]
+    words = [row.word for row in rows if row.word]
     wins, losses = words.count("better"), words.count("worse")
     return OverallRow(
         label=rows[0].label,

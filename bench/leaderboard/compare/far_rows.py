@@ -17,7 +17,7 @@ from statistics import median, median_low, stdev
 
 from bench.leaderboard.compare.baseline import match
 from bench.leaderboard.compare.families import p_equivalent
-from bench.leaderboard.results import Far, Match, Row, Section
+from bench.leaderboard.results import Far, Match, Row, Section, find
 from bench.leaderboard.rules import Family, Rules
 from bench.stats.multiple import CORRECTIONS
 from bench.stats.verdict import word_of
@@ -90,13 +90,13 @@ def far(place: int, label: str, seed: int, known: CoreValues) -> Far:
     section = known.sections[place]
     rows = section.rows
     fewer = [without(row, seed) if row.label == label else row for row in rows]
-    base = next((row for row in fewer if row.label == known.rules.baseline), None)
+    base = find(fewer, known.rules.baseline)
     assert section.test is not None, "a section with verdicts has test rows"
     chosen = [row for row in fewer if label in (row.label, known.rules.baseline)]
     matches = match(chosen, base, section.test, known.rules, section.spec.get("looks", ()))
     changed = {row.label: one for row, one in zip(chosen, matches, strict=True)}
     after = known.words(place, changed)
-    before = {row.label: row.paired.verdict.word if row.paired else "" for row in rows}
+    before = {row.label: row.word for row in rows}
     words = {name: (before[name], after[name]) for name in before if before[name] != after[name] or name == label}
     cells = next(row.cells for row in rows if row.label == label)
     others = median(cell.accuracy for at, cell in cells.items() if at != seed)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bench.leaderboard.compare.baseline import match, with_verdicts
 from bench.leaderboard.compare.families import over_report
-from bench.leaderboard.results import Against, Paired, Row, Section
+from bench.leaderboard.results import Against, Paired, Row, Section, find
 from bench.leaderboard.rules import Family, Rules
 
 
@@ -49,7 +49,7 @@ def against(section: Section, reference: str) -> Section:
 
     A section without verdicts has none here either. One that lacks the reference has no comparisons.
     """
-    base = next((row for row in section.rows if row.label == reference), None)
+    base = find(section.rows, reference)
     if base is None or section.test is None:
         return replace(section, rows=tuple(replace(row, paired=None, information=None) for row in section.rows))
     matches = match(section.rows, base, section.test, section.rules, section.spec.get("looks", ()))

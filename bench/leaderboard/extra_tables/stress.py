@@ -186,7 +186,7 @@ def stress_row(curve: Curve, label: str, base: Change | None, rules: Rules) -> S
         label=label,
         core=all(row.spec["core"] for row in places if row),
         accuracy=tuple(row.accuracy if row else UNKNOWN for row in places),
-        words=tuple(row.paired.verdict.word if row and row.paired else "" for row in places),
+        words=tuple(row.word if row else "" for row in places),
         change=compare(own.scores, np.zeros_like(own.scores), sizes=own.sizes) if own else None,
         match=against(own, base, curve.looks, rules.allow_mixed) if own and base else None,
     )

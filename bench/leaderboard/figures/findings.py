@@ -24,8 +24,8 @@ def compared(section: Section) -> list[Row]:
 def verdicts(section: Section) -> str:
     """`2 better, 1 worse, 5 undecided`; the methods that are better are named, exploratory ones with a dagger."""
     rows = compared(section)
-    counts = Counter(row.paired.verdict.word or "without a verdict" for row in rows if row.paired)
-    better = [marked_label(row) for row in rows if row.paired and row.paired.verdict.word == "better"]
+    counts = Counter(row.word or "without a verdict" for row in rows)
+    better = [marked_label(row) for row in rows if row.word == "better"]
     named = f" ({', '.join(better[:NAMED])}{', ...' * (len(better) > NAMED)})" if better else ""
     words = ("better", "worse", "equivalent", "undecided", "without a verdict")
     return ", ".join(f"{counts[word]} {word}{named if word == 'better' else ''}" for word in words if counts[word])
@@ -40,7 +40,7 @@ def gains_found(section: Section) -> str:
     """The verdicts, and the highest and lowest difference."""
     rows = compared(section)
     ends = [rows[0], rows[-1]] if len(rows) > 1 else rows
-    values = " and ".join(f"{marked_label(row)} {gain(row.paired.shown if row.paired else None)}" for row in ends)
+    values = " and ".join(f"{marked_label(row)} {gain(row.shown)}" for row in ends)
     names = "highest and lowest" if len(rows) > 1 else "difference"
     return f"against {section.baseline}: {verdicts(section)}; {names}: {values} points"
 

@@ -25,7 +25,7 @@ WIDE = 3.0  # half-widths, relative to the median one, from which an interval is
 
 def differences(section: Section) -> list[tuple[Row, Comparison]]:
     """The rows that have a difference, best last because the y axis starts at the bottom."""
-    rows = [(row, shown) for row in section.rows if row.paired and (shown := row.paired.shown)]
+    rows = [(row, shown) for row in section.rows if (shown := row.shown)]
     return sorted(rows, key=lambda pair: pair[1].difference)
 
 
@@ -37,7 +37,7 @@ def forest(axes: Axes, section: Section, names: list[str]) -> None:
     low, high = limits_of(section)
     rows = differences(section)
     for word, style in VERDICTS.items():
-        own = [(names.index(row.label), one) for row, one in rows if row.paired and row.paired.verdict.word == word]
+        own = [(names.index(row.label), one) for row, one in rows if row.word == word]
         if not own:
             continue
         at = np.array([place for place, _ in own], np.float64)
@@ -89,7 +89,7 @@ def legend(plot: Figure, words: set[str]) -> None:
 
 def words(section: Section) -> set[str]:
     """The verdicts that occur in a section."""
-    return {row.paired.verdict.word for row, _ in differences(section) if row.paired}
+    return {row.word for row, _ in differences(section)}
 
 
 def gains(section: Section) -> Figure | None:

@@ -10,7 +10,7 @@ from bench.leaderboard.columns import gain, percent
 from bench.leaderboard.fold_seeds import USUAL_SEEDS, more_seeds, unequal_folds
 from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.informative import FINDS_NOTHING
-from bench.leaderboard.results import Advice, Against, Helps, Row, Section
+from bench.leaderboard.results import Advice, Against, Helps, Row, Section, find
 from bench.stats.needed import Needed
 from tasks.errors import join_names, plural
 from tasks.roles import FILES
@@ -100,7 +100,7 @@ def helps(section: Section, advice: Advice) -> str:
 
 def unknown(section: Section) -> str:
     """Why nothing is known of generated rows."""
-    real = next((row for row in section.rows if row.label == REAL_ONLY), None)
+    real = find(section.rows, REAL_ONLY)
     alone = f"{REAL_ONLY} (the real rows alone)"
     if real is None or not real.cells:
         return f"{alone} has no result here"

@@ -87,14 +87,14 @@ def result(place: int, row: Row, weights: WeightRow | None) -> dict[str, Any]:
     texts = {
         "label": row.label,
         "accuracy": mean_and_interval(row.accuracy),
-        "difference": gain(row.paired.shown if row.paired else None),
+        "difference": gain(row.shown),
         "verdict": (row.paired.verdict.text if row.paired else "") or NOTHING,
         "seeds": ", ".join(by_seed),
         "weights": weights_in_words(weights),
         "cost": cost(row),
         "seconds": number(row.costs.seconds, 1),
     }
-    return {"section": place, "word": row.paired.verdict.word if row.paired else "", **texts}
+    return {"section": place, "word": row.word, **texts}
 
 
 def weights_in_words(row: WeightRow | None) -> str:

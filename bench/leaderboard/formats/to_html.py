@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.leaderboard.columns import NOTHING, Column, further, main_columns, overall_columns, section_columns
-from bench.leaderboard.compare.across_tasks import Overall, OverallRow, overall
+from bench.leaderboard.compare.across_tasks import Overall, overall
 from bench.leaderboard.compare.families import TAIL
 from bench.leaderboard.extra_tables import ExtraTable, report_tables, tables_by_section
 from bench.leaderboard.figures import FigureFiles, slugs
@@ -90,8 +90,8 @@ def as_html(report: Report, figures: Sequence[FigureFiles] = ()) -> str:
 def filters(report: Report, places: Mapping[str, str], groups: Sequence[Overall]) -> dict[str, Any]:
     """What the page filters by: the tags of each label, and the values that each choice offers."""
     known = tags(report.sections)
-    words = {word(row) for section in report.sections for row in section.rows}
-    words |= {mean_word(row) for group in groups for row in group.rows}
+    words = {row.word for section in report.sections for row in section.rows}
+    words |= {row.word for group in groups for row in group.rows}
     families = {tag["family"] for tag in known.values()}
     uses = {use for tag in known.values() for use in tag["real"].split("|")} - {""}
     titles = [plain_heading(section) for section in report.sections]
@@ -116,8 +116,7 @@ def overall_value(group: Overall) -> dict[str, Any]:
         "before": blocks([across(group)]),
         "columns": columns,
         "rows": [
-            {"label": row.label, "word": mean_word(row), "cells": cells(columns, row), "details": []}
-            for row in group.rows
+            {"label": row.label, "word": row.word, "cells": cells(columns, row), "details": []} for row in group.rows
         ],
         "after": blocks(after_across(group)),
     }
@@ -168,20 +167,10 @@ def row_value(row: Row, columns: Sequence[Column[Row]], *, in_detail: bool) -> d
     result = row.paired.accuracy if row.paired else None
     return {
         "label": row.label,
-        "word": word(row),
+        "word": row.word,
         "cells": cells(columns, row),
         "details": list(details(row, result)) if result and in_detail else [],
     }
-
-
-def word(row: Row) -> str:
-    """The verdict to filter and colour by."""
-    return row.paired.verdict.word if row.paired else ""
-
-
-def mean_word(row: OverallRow) -> str:
-    """The verdict on a mean over tasks, to filter and colour by."""
-    return row.gain.word if row.gain else ""
 
 
 def details(row: Row, result: Comparison) -> Iterable[tuple[str, str]]:
