@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +34,7 @@ from bench.execution.prepare import (
     unfinished,
     will_train,
 )
-from bench.execution.progress import FailFast, Progress, Say
+from bench.execution.progress import TITLES, FailFast, Progress, Say, Show
 from bench.execution.queue import Others, SameFolder
 from bench.execution.signals import Stopped
 from bench.jobs import outputs
@@ -55,12 +54,10 @@ from bench.store.looks import record_look, with_looks
 from bench.store.manifest import save
 from bench.tracking.report import log_report
 from bench.tracking.trackers import check_folders
-from tasks.errors import plural
+from tasks.errors import join_names, plural
 
 if TYPE_CHECKING:
     import pandas as pd
-
-TITLES = 3  # cells that a line names
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def run(
     requests: Request | Sequence[Request],
     options: Options,
     say: Say,
-    show: Callable[[Progress], AbstractContextManager[object]] = contextlib.nullcontext,
+    show: Show = contextlib.nullcontext,
 ) -> Result:
     """Run a grid, or several as one. Raises UserError before anything trains, and where the store cannot be written.
 
@@ -122,7 +119,7 @@ def run_here(
     options: Options,
     engine: Engine,
     say: Say,
-    show: Callable[[Progress], AbstractContextManager[object]],
+    show: Show,
 ) -> Result:
     """`run` on the devices that the environment names."""
     plan = planned(requests, options)
@@ -175,7 +172,8 @@ def run_here(
         result.failures |= others.unsent
     progress.finish(f"{last}: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
     for problem, titles in amiss.items():
-        say(done_otherwise(problem, titles))
+        cells = plural(len(titles), "cell")
+        say(f"{cells} done before, {problem} (--force trains again): {join_names(titles, TITLES)}")
     if stopped is not None:
         raise stopped
     return result
@@ -192,12 +190,6 @@ def last_report(covered: dict[str, Any], store: Path, options: Options) -> list[
     written = leaderboard.write_files(covered, store, options.reports, options.rules, figures=options.figures)
     record_look(store, covered)
     return written
-
-
-def done_otherwise(problem: str, titles: Sequence[str]) -> str:
-    """The line on cells that were done before, without the model that was asked for."""
-    names = f"{', '.join(titles[:TITLES])}{', ...' * (len(titles) > TITLES)}"
-    return f"{plural(len(titles), 'cell')} done before, {problem} (--force trains again): {names}"
 
 
 def require_usable(requests: Request | Sequence[Request], options: Options, engine: Engine) -> None:
@@ -273,7 +265,7 @@ def execute(
     options: Options,
     others: Others,
     say: Say,
-    show: Callable[[Progress], AbstractContextManager[object]],
+    show: Show,
     lines: Sequence[str],
 ) -> tuple[Progress, EarlyReports | None, Stopped | None]:
     """Run the plan's open jobs to the end, to the first failure under --fail-fast, or to a signal that stops the run.

@@ -53,7 +53,7 @@ def table(progress: Progress, console: Console | None = None) -> Iterator[None]:
 
 def screen(progress: Progress, width: int, height: int) -> Group:
     """The table and its last lines, for a screen of `width` characters and `height` lines."""
-    rows = progress.rows()
+    rows = progress.grid.rows()
     visible_rows = visible(rows, max(1, height - AROUND))
     grid = wide(visible_rows) if width >= WIDE else narrow(visible_rows)
     lines = [Text(f" {footer(progress, rows)}")]
@@ -61,7 +61,7 @@ def screen(progress: Progress, width: int, height: int) -> Group:
         lines.insert(0, Text(f" {on_nodes(progress.nodes)}", "dim"))
     if len(visible_rows) < len(rows):
         more = plural(len(rows) - len(visible_rows), "more row")
-        lines.insert(0, Text(f" {more}: {in_words(hidden(rows, visible_rows))}", "dim"))
+        lines.insert(0, Text(f" {more}: {in_words(total(rows) - total(visible_rows))}", "dim"))
     for line in lines:
         # Terminals echo "^C" after the last line; without room for it they would begin another line.
         line.truncate(width - len("^C "), overflow="ellipsis")
@@ -137,11 +137,6 @@ def visible(rows: list[Row], most: int) -> list[Row]:
     return [rows[i] for i in sorted(sorted(range(len(rows)), key=rank)[:most])]
 
 
-def hidden(rows: list[Row], visible_rows: list[Row]) -> Counter[str]:
-    """Cells by state, of the rows that are not visible."""
-    return total(rows) - total(visible_rows)
-
-
 def total(rows: list[Row]) -> Counter[str]:
     """Cells by state."""
     return sum((row.counts for row in rows), Counter[str]())
@@ -163,7 +158,7 @@ def footer(progress: Progress, rows: list[Row]) -> str:
         return progress.closing()
     parts = [f"{plural(len(progress.plan.cells), 'cell')}: {in_words(total(rows))}"]
     if others := progress.grid.others_left:
-        parts.append(f"{plural(others, 'job')} to prepare them ({progress.running()} running)")
+        parts.append(f"{plural(others, 'job')} to prepare them ({progress.queue.running} running)")
     if progress.queue.open:
         parts += [progress.left(), "Ctrl-C finishes running jobs"]
     return "; ".join(part for part in parts if part)

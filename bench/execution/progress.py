@@ -8,9 +8,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from bench.execution.counts import Counts, Row
+from bench.execution.counts import Counts
 from bench.execution.queue import SETTLED, Queue
 from bench.jobs import CellJob, DynamicsJob, Job, Outcome
 from bench.planning import estimate
@@ -20,6 +21,7 @@ from bench.store.layout import LOG
 from tasks.errors import join_names, plural
 
 Say = Callable[[str], None]
+Show = Callable[["Progress"], AbstractContextManager[object]]  # entered while cells train: the live table
 
 NOT_TRAINED = "not trained yet"  # the cause of a cell that the run ended before
 TITLES = 3  # jobs that a line names; further ones are counted
@@ -103,11 +105,7 @@ class Progress:
 
     def closing(self) -> str:
         """The line that explains the first Ctrl-C."""
-        return f"finishing {plural(self.running(), 'running job')}, then the report; Ctrl-C again stops now"
-
-    def running(self) -> int:
-        """The number of jobs that run on this run's workers."""
-        return self.queue.running
+        return f"finishing {plural(self.queue.running, 'running job')}, then the report; Ctrl-C again stops now"
 
     def position(self) -> str:
         """Settled cells of all cells, and the time left."""
@@ -130,14 +128,6 @@ class Progress:
             return "  (trained by another run)"
         return f"  accuracy {outcome.summary['accuracy']:.4f}  {outcome.seconds:.1f} s"
 
-    def rows(self) -> list[Row]:
-        """The current state of the grid, a row per task and method in the order of the plan."""
-        return self.grid.rows()
-
-    def word(self, identity: str) -> str:
-        """The state of a job as tables name it."""
-        return self.grid.word(identity, self.queue.states[identity])
-
     def failures(self) -> dict[str, str]:
         """Cause by job id: of every job that failed or is blocked, and of every cell that never ran."""
         states = self.queue.states
@@ -151,7 +141,7 @@ class Progress:
         failures = self.failures()
         for cause, jobs in grouped(failures).items():
             self.say(self.failure_line(cause, jobs))
-        kinds = Counter(self.word(i) if failures[i] != NOT_TRAINED else NOT_TRAINED for i in failures)
+        kinds = Counter(self.grid.word(i, self.queue.states[i]) if failures[i] != NOT_TRAINED else NOT_TRAINED for i in failures)
         if kinds.keys() - {NOT_TRAINED}:
             counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
             self.say(f"incomplete: {counts}; to try again: {self.again()}")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from bench.config.request import Request
 from bench.errors import UserError
 from bench.execution import engines
 from bench.execution.grid import Options, Result, run
-from bench.execution.progress import Progress, Say
+from bench.execution.progress import Say, Show
 from bench.planning.describe import encoders
 from bench.planning.plan import Plan
 from bench.planning.planner import sections_of
@@ -23,7 +22,6 @@ from tasks.errors import plural
 
 MOST = 10  # seeds, where --max-seeds is not given
 WORDS = ("better", "worse", "equivalent")  # verdicts that decide
-Show = Callable[[Progress], AbstractContextManager[object]]
 
 
 @dataclass

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.commands.reports.weights_file import Filter, write_section
@@ -11,10 +10,9 @@ from bench.config.request import Request
 from bench.errors import UserError
 from bench.execution.grid import Options, Result
 from bench.execution.grid import run as run_grid
-from bench.execution.progress import Progress, Say
+from bench.execution.progress import Say, Show
 from bench.store.folders import State, state
 
-Show = Callable[[Progress], AbstractContextManager[object]]
 EPOCHS = 2  # passes over all rows, unless settings are given: with one pass a weight is that of a single visit
 OWN = {"updates": "none", "epochs": str(EPOCHS), "generated_rows": "none"}
 SIZES = {"updates", "epochs", "generated_rows"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 from bench.config.request import Request
 from bench.errors import UserError
@@ -12,12 +11,11 @@ from bench.execution import engines
 from bench.execution.dry_run import forecast
 from bench.execution.grid import Options, Result, planned, run
 from bench.execution.prepare import done_again, make_queue, unfinished
-from bench.execution.progress import Progress, Say
+from bench.execution.progress import Say, Show
 from bench.planning import estimate
 
 # Methods and seeds. Each round has the cells of the one before, which are not trained again.
 ROUNDS: tuple[tuple[str, int], ...] = (("ce,real-only,ce-mix", 3), ("core", 3), ("core", 5), ("core", 10))
-Show = Callable[[Progress], AbstractContextManager[object]]
 Make = Callable[[str, int], tuple[Request, Options]]
 
 

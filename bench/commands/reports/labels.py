@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from bench.config.request import Request
 from bench.errors import UserError
 from bench.execution.grid import Options, Result, run
-from bench.execution.progress import Progress, Say
+from bench.execution.progress import Say, Show
 from bench.leaderboard import Rules
 from bench.leaderboard.build import build
 from bench.leaderboard.columns import percent
@@ -34,7 +33,6 @@ AXIS = "real"
 METRICS = ("accuracy", "macro-F1")  # in the second, rare classes count as much as frequent ones; not of folds
 OF_SECTION = ("task", "source", "encoder", "preset", "protocol")  # of a curve, in the JSON file
 OWN, FILE, FIGURE, KINDS = "labels", "labels.json", "labels", ("svg", "png")
-Show = Callable[[Progress], AbstractContextManager[object]]
 
 
 def default_sizes(data: TaskData, seeds: Sequence[int]) -> tuple[list[int], list[str]]:

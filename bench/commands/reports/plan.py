@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from bench.devices import on_gpu
 from bench.errors import UserError
 from bench.execution.engines import Engine
 from bench.execution.grid import Options, planned, require_usable
+from bench.execution.progress import Say
 from bench.leaderboard.build import differing_axes
 from bench.leaderboard.formats.prose import escape, markdown_row
 from bench.leaderboard.rules import Family, Rules, require_baseline
@@ -32,7 +33,6 @@ from tasks.errors import join_names, plural
 SUPPOSED_SD = 0.025  # of a difference between seeds, where neither --seed-sd nor --from says it
 SEEDS = (2, 3, 5, 7, 10, 15, 20, 30)  # of the table
 TITLES = 3  # sections that a line names
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

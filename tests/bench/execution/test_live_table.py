@@ -46,7 +46,7 @@ def test_the_rows_count_every_state(progress_of: Callable[..., Progress]) -> Non
     cells = [queue.jobs[identity] for identity in progress.plan.cells]
     queue.change(cells[3].id, State.RUNNING)
     queue.failed(cells[4], "a cause")
-    ce, dimp = progress.rows()
+    ce, dimp = progress.grid.rows()
     assert (ce.label, dict(ce.counts), ce.accuracy) == ("ce", {"done before": 2, "failed": 1}, 0.75)
     assert (dimp.label, dict(dimp.counts)) == ("dimp", {"done before": 1, "running": 1, "waiting": 1})
     lines = text_of(progress, 100, 20)
@@ -93,7 +93,7 @@ def test_a_thousand_cells_stay_on_the_screen(progress_of: Callable[..., Progress
         lines = text_of(progress, width, height)
         assert len(lines) < height
         assert max(map(len, lines)) <= width
-    assert visible(progress.rows(), 1)[0].counts["running"] == 1, "rows with running cells are shown first"
+    assert visible(progress.grid.rows(), 1)[0].counts["running"] == 1, "rows with running cells are shown first"
 
 
 def test_failures_are_printed_above_the_table_and_brackets_are_not_markup(progress_of: Callable[..., Progress]) -> None:
