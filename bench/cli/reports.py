@@ -98,6 +98,7 @@ def advise(
     """
     from bench.commands.arguments import rules
     from bench.commands.reports import advise as advising
+    from bench.store.files import write_text
 
     form = advising.form_of(to, json=json)
     judgement = rules(parsed_arguments(context.params, VerdictArguments))
@@ -112,7 +113,7 @@ def advise(
     if to is None:
         say(text.rstrip("\n"))
     else:
-        advising.write(text, to)
+        write_text(to, text)
         say(f"written: {to}")
     if result is not None:
         finish(result)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from bench.config.expressions import Expression, parse
@@ -22,7 +21,6 @@ from tasks.stress import without_defaults
 LONGEST_NAME = 60  # characters
 OWN_NAME = re.compile(rf"\w[\w.-]{{0,{LONGEST_NAME - 1}}}")
 NOT_IN_NAMES = re.compile(r"[^\w.-]+")
-NO_PLACES: Mapping[Role, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)

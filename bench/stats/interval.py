@@ -88,6 +88,9 @@ def t_interval(
     return Interval(n, mean, sd, max(mean - half, bounds[0]), min(mean + half, bounds[1]))
 
 
+UNKNOWN = t_interval([])  # of no value
+
+
 @dataclass(frozen=True)
 class Spread:
     """Standard deviation over `n` draws, and its 95 % interval; NaN for fewer than two draws."""

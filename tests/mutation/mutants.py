@@ -29,7 +29,6 @@ OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
 }
 TYPES = ("annotation", "returns")  # fields whose content Python does not compute with
-SAID = ("raise", "assert")  # statements whose text is for people
 
 
 @dataclass(frozen=True)

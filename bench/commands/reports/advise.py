@@ -15,7 +15,6 @@ from bench.leaderboard import Rules
 from bench.leaderboard.build import build
 from bench.leaderboard.formats.advice_alone import FORMS
 from bench.leaderboard.rules import Family, require_baseline
-from bench.store.files import write_bytes
 from tasks.errors import did_you_mean_or_all, printable
 
 
@@ -52,8 +51,3 @@ def form_of(to: Path | None, *, json: bool) -> str:
     if to.suffix not in FORMS or (json and to.suffix != ".json"):
         raise UserError(f"--to {to}: the name must end in {'.json' if json else ', '.join(FORMS)}")
     return to.suffix
-
-
-def write(text: str, to: Path) -> None:
-    """Write the advice to a file."""
-    write_bytes(to, text.encode())

@@ -49,7 +49,7 @@ INTRODUCTION = (
 def calibrate(reports: Path, say: Callable[[str], None], *, full: bool = False, store: Path | None = None) -> Path:
     """Simulate, print and write `calibration.md`. Raises UserError if a store gives no variances."""
     designs = [Design(seeds, examples, sd) for sd in SDS[full] for seeds in SEEDS[full] for examples in EXAMPLES[full]]
-    estimated = estimate(store) if store else []
+    estimated = [*designs_by_task(store).values()] if store else []
     lines = [markdown_row(HEAD), "| " + " | ".join("---:" for _ in HEAD[:-1]) + " | --- |"]
     for line in lines:
         say(line)
@@ -118,11 +118,6 @@ def conclusion(results: Sequence[Rates]) -> list[str]:
         f"{100 * strongest.power:.0f} %, where a test that knows the variance has 80 %. Where seeds differ, 3 seeds "
         "give a poor estimate of the variance between them. No valid test can compensate for that; more seeds can.",
     ]
-
-
-def estimate(store: Path) -> list[Design]:
-    """One design per section of a store, with the medians of the variances of differences to the baseline."""
-    return list(designs_by_task(store).values())
 
 
 def designs_by_task(store: Path, baseline: str = Rules.baseline) -> dict[tuple[str, ...], Design]:

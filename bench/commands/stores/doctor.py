@@ -14,7 +14,7 @@ from bench.remote.opened import forgot
 from bench.store.files import read_json
 from bench.store.folders import State, failure, remove, state, state_word
 from bench.store.integrity import damage
-from bench.store.layout import DONE, IDENTITY, cell_path
+from bench.store.layout import DONE, IDENTITY, cell_path, root_of
 from bench.store.leases import exclusive
 from bench.store.looks import LOOKS
 from bench.store.manifest import GRIDS, read
@@ -74,7 +74,7 @@ def misplaced(folder: Path) -> str:
         return ""
     try:
         spec = read_json(path)
-        place = cell_path(folder.parents[2], spec["task"], spec["method"], spec["id"])
+        place = cell_path(root_of(folder), spec["task"], spec["method"], spec["id"])
     except (UserError, KeyError, TypeError) as error:
         return f"spec.json cannot be used ({error})"
     checker = folder.parent.name == "checker" and folder.name == spec["id"]

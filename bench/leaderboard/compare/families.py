@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.arrays import FloatArray
 from bench.leaderboard.results import Match, Paired, Row, Section
-from bench.leaderboard.rules import Correction, Family, Intervals, Rules
+from bench.leaderboard.rules import Correction, Intervals, Rules
 from bench.stats.crossed import Comparison, interval
 from bench.stats.equivalence import equivalence
 from bench.stats.interval import LEVEL
@@ -165,12 +165,12 @@ def paired(one: Match, kind: str, part: Corrected, rules: Rules, word: Verdict |
 
 
 def over_report(sections: Sequence[Section], rules: Rules) -> tuple[Section, ...]:
-    """The sections with verdicts that are corrected over all of them, if the rules say so.
+    """The sections with verdicts that are corrected over all of them.
 
     The core methods are one family, information gains another. Max-T, which needs the correlations of one section, is
     left out.
     """
-    if rules.family is not Family.REPORT or len(sections) < 2:
+    if len(sections) < 2:
         return tuple(sections)
     core = over_sections(sections, lambda row: row.paired, "confirmatory", rules)
     gains = over_sections(sections, lambda row: row.information, "information", rules)

@@ -20,14 +20,13 @@ from bench.leaderboard.extra_tables.weights import of_cell, over_seeds
 from bench.leaderboard.read.row_weights import RowWeights, ess, rank_correlation
 from bench.leaderboard.read.scores import read_predictions
 from bench.leaderboard.results import Row, Section
-from bench.stats.interval import Interval, t_interval
+from bench.stats.interval import UNKNOWN, Interval
 from bench.stats.metrics import log_probabilities
 from bench.store import hidden_columns
+from bench.store.layout import root_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-UNKNOWN = t_interval([])
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def oracle_table(section: Section) -> ExtraTable | None:
     if not rows:
         return None
     first = next(iter(section.spec["records"].values()))
-    root = next(cell.folder for row in section.rows for cell in row.cells.values()).parents[2]
+    root = root_of(next(cell.folder for row in section.rows for cell in row.cells.values()))
     truth = test_truth(root, first["test"])
     assert truth is not None, "rows are made only where it is known"
     bayes = OracleRow("Bayes classifier of P", 0, float(np.exp(truth).max(axis=1).mean()))
@@ -99,7 +98,7 @@ def oracle_row(section: Section, row: Row) -> OracleRow | None:
     distances, truths = [], []
     for seed, cell in row.cells.items():
         hidden_ids = section.spec.get("records", {}).get(str(seed), {})
-        truth = test_truth(cell.folder.parents[2], hidden_ids.get("test"))
+        truth = test_truth(root_of(cell.folder), hidden_ids.get("test"))
         if truth is None:
             return None
         distances.append(distance(truth, cell.folder))

@@ -16,7 +16,7 @@ from bench.leaderboard.extra_tables.extra_table import ExtraTable
 from bench.leaderboard.results import Match, Report, Row, Section
 from bench.leaderboard.rules import Rules
 from bench.stats.crossed import Comparison, compare
-from bench.stats.interval import Interval, Sizes, t_interval
+from bench.stats.interval import UNKNOWN, Interval, Sizes
 from bench.stats.looks import reached
 from bench.stats.verdict import verdict
 from tasks import AXES
@@ -27,7 +27,6 @@ ALIKE = (
     "filters",
 )
 SIGNS = {"better": " ▲", "worse": " ▼", "equivalent": " ="}
-UNKNOWN = t_interval([])
 
 
 @dataclass(frozen=True)

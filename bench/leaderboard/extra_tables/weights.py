@@ -16,10 +16,8 @@ from bench.leaderboard.read.cells import Cell
 from bench.leaderboard.read.row_weights import Absence, RowWeights
 from bench.leaderboard.read.weight_facts import Source, WeightFacts, facts_of, read
 from bench.leaderboard.results import Row, Section
-from bench.stats.interval import Interval, t_interval
+from bench.stats.interval import UNKNOWN, Interval, t_interval
 from tasks.errors import plural
-
-UNKNOWN = t_interval([])
 
 
 @dataclass(frozen=True)

@@ -166,9 +166,9 @@ def done_by(processes: Executor, job: Callable[[], list[FigureFiles]]) -> list[F
     return processes.submit(job).result()
 
 
-def draw(report: Report, earlier: Path | None = None) -> tuple[FigureFiles, ...]:
+def draw(report: Report) -> tuple[FigureFiles, ...]:
     """All figures of a report that is made, see `Drawing`."""
-    drawing = Drawing([section.spec for section in report.sections], report.rules, earlier)
+    drawing = Drawing([section.spec for section in report.sections], report.rules)
     for section in report.sections:
         drawing.add(section)
     return drawing.drawn()

@@ -26,7 +26,6 @@ def json_text(report: Report) -> str:
     return json.dumps(as_json(report), indent=1, allow_nan=False) + "\n"
 
 
-DATA = "leaderboard.json"  # states how the report was made, for `bench report --check`
 USUAL = ("md", "html", "tex", "csv", "json")  # the formats that are written unless others are asked for
 FORMS: Mapping[str, Callable[[Report, tuple[FigureFiles, ...]], str | bytes]] = {
     "json": lambda report, figures: json_text(report),

@@ -13,8 +13,6 @@ from bench.stats.multiple import holm
 from bench.stats.needed import Count, Needed
 from tests.bench.leaderboard.fake_store import FakeStore
 
-NEEDS = {"real_use": "checker", "real_rows": 100}
-
 
 def section_of(folder, skills, *, rows=400, seeds=(0, 1, 2, 3, 4), exploratory=()):
     store = FakeStore(folder, rows=rows, seeds=seeds)

@@ -25,7 +25,7 @@ def test_with_the_variances_of_a_store(tmp_path):
     store = FakeStore(tmp_path / "runs", rows=200)
     store.method("ce").method("dimp", skill=1.1).method("focal", failed=[0])
     write_json(store.root / ".grids" / "a.json", store.manifest())
-    (design,) = calibrate.estimate(store.root)
+    (design,) = calibrate.designs_by_task(store.root).values()
     assert (design.seeds, design.examples) == (3, 200)
     difference = store.correct("dimp", 0, 1.1).astype(float) - store.correct("ce", 0, 1.0)
     assert design.total == pytest.approx(difference.var(), rel=0.3)
@@ -39,4 +39,4 @@ def test_a_store_without_comparisons(tmp_path):
     store.method("ce")
     write_json(store.root / ".grids" / "a.json", store.manifest())
     with pytest.raises(UserError, match="no complete comparison"):
-        calibrate.estimate(store.root)
+        calibrate.designs_by_task(store.root)
