@@ -6,9 +6,9 @@ The simulation takes jobs as an engine does: whenever a worker is free, the read
 from __future__ import annotations
 
 import heapq
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 
 from bench.jobs import Job
 from bench.planning.estimate import START
@@ -48,33 +48,20 @@ def simulate(jobs: Iterable[Job], seconds: Mapping[str, float], ranks: Mapping[s
 
 
 def critical_path(jobs: Iterable[Job], seconds: Mapping[str, float]) -> tuple[float, list[Job]]:
-    """The seconds of the longest chain of jobs that wait for each other, and the chain: no number of workers helps."""
+    """The longest chain of jobs that wait for each other: its seconds, and the jobs from first to last."""
     todo = {job.id: job for job in jobs}
-    end: dict[str, float] = {}
-    before: dict[str, str | None] = {}
-    for name in in_order(todo):
-        needs = [need for need in todo[name].needs if need in todo]
-        before[name] = max(needs, key=lambda need: end[need], default=None)
-        end[name] = seconds[name] + (end[before[name]] if before[name] else 0.0)  # type: ignore[index]
-    last = max(end, key=lambda name: end[name], default=None)
-    length, chain = (end[last] if last else 0.0), []
-    while last is not None:
-        chain.append(todo[last])
-        last = before[last]
-    return length, chain[::-1]
+    needs = {name: [need for need in job.needs if need in todo] for name, job in todo.items()}
+    chains: dict[str, tuple[float, tuple[str, ...]]] = {}  # seconds to the end of each job, and the chain up to it
+    for name in TopologicalSorter(needs).static_order():
+        length, chain = longest(chains[need] for need in needs[name])
+        chains[name] = length + seconds[name], (*chain, name)
+    length, chain = longest(chains.values())
+    return length, [todo[name] for name in chain]
 
 
-def in_order(todo: Mapping[str, Job]) -> list[str]:
-    """The jobs, each after those that it needs."""
-    missing, needed_by = links(todo)
-    waiting, order = deque(name for name, count in missing.items() if not count), []
-    while waiting:
-        order.append(waiting.popleft())
-        for other in needed_by[order[-1]]:
-            missing[other] -= 1
-            if not missing[other]:
-                waiting.append(other)
-    return order
+def longest(chains: Iterable[tuple[float, tuple[str, ...]]]) -> tuple[float, tuple[str, ...]]:
+    """The first of the longest chains."""
+    return max(chains, key=lambda one: one[0], default=(0.0, ()))
 
 
 def links(todo: Mapping[str, Job]) -> tuple[dict[str, int], dict[str, list[str]]]:
