@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError
 from bench.spreadsheets import csv_of
-from bench.store.files import replacing
+from bench.store.files import plain_json, replacing
 from tasks.errors import join_names, user_path
 
 if TYPE_CHECKING:
@@ -105,25 +104,9 @@ def to_jsonl(frame: pd.DataFrame, path: Path) -> int:
 
 
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """A line of JSON for each row. Any cell has a form: see `plain`."""
-    text = "".join(json.dumps(plain(row), ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+    """A line of JSON for each row. Any cell has a form: see `plain_json`."""
+    text = "".join(json.dumps(plain_json(row), ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
     return text.encode("utf-8", "backslashreplace")  # of half a character, the escape that JSON has for it
-
-
-def plain(cell: Any) -> Any:
-    """A cell as JSON holds it: numbers with all their digits, null where they are not finite, dates and bytes as text.
-
-    pandas would write a date as a number, and a small number as 0.
-    """
-    if isinstance(cell, Mapping):
-        return {str(name): plain(part) for name, part in cell.items()}
-    if hasattr(cell, "tolist"):  # of NumPy
-        cell = cell.tolist()
-    if isinstance(cell, list | tuple):
-        return [plain(part) for part in cell]
-    if isinstance(cell, float) and not math.isfinite(cell):
-        return None
-    return cell if cell is None or isinstance(cell, str | int | float) else str(cell)
 
 
 WRITERS: Mapping[str, Callable[[Any, Path], int]] = {".csv": to_csv, ".parquet": to_parquet, ".jsonl": to_jsonl}

@@ -141,7 +141,9 @@ class Progress:
         failures = self.failures()
         for cause, jobs in grouped(failures).items():
             self.say(self.failure_line(cause, jobs))
-        kinds = Counter(self.grid.word(i, self.queue.states[i]) if failures[i] != NOT_TRAINED else NOT_TRAINED for i in failures)
+        kinds = Counter(
+            self.grid.word(i, self.queue.states[i]) if failures[i] != NOT_TRAINED else NOT_TRAINED for i in failures
+        )
         if kinds.keys() - {NOT_TRAINED}:
             counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
             self.say(f"incomplete: {counts}; to try again: {self.again()}")

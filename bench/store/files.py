@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import secrets
 import shutil
@@ -119,6 +120,22 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=1, allow_nan=False) + "\n"
 
 
+def plain_json(value: Any) -> Any:
+    """A value as JSON holds it: numbers with all their digits, null where they are not finite, dates and bytes as text.
+
+    pandas would write a date as a number, and a small number as 0.
+    """
+    if isinstance(value, Mapping):
+        return {str(name): plain_json(part) for name, part in value.items()}
+    if hasattr(value, "tolist"):  # of NumPy
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [plain_json(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
 def flatten(values: Mapping[str, Any], separator: str = ".", whole: Collection[str] = ()) -> dict[str, Any]:
     """Nested mappings as one, with joined keys: `settings.lr`. Mappings whose key is in `whole` stay values."""
     flat: dict[str, Any] = {}
@@ -163,7 +180,7 @@ def json_object(
     return value
 
 
-def json_lines(path: Path, schema: type[BaseModel]) -> list[dict[str, Any]]:
+def read_json_lines(path: Path, schema: type[BaseModel]) -> list[dict[str, Any]]:
     """The JSON objects in the lines of a file, each of the `schema`. Raises UserError, which names file and line."""
     rows = []
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.jobs import MirrorJob
-from bench.store.files import flatten, json_lines, read_json
+from bench.store.files import flatten, read_json, read_json_lines
 from bench.store.layout import DONE
 from bench.store.schemas import Update
 
@@ -19,7 +19,7 @@ def send(tracker: GeneralTracker, job: MirrorJob) -> None:
     """Log the files of a finished cell to a tracker that was started."""
     send_configuration(tracker, job)
     last = 0
-    for row in json_lines(job.cell / "history.jsonl", Update):
+    for row in read_json_lines(job.cell / "history.jsonl", Update):
         last = send_update(tracker, row)
     metrics = read_json(job.cell / DONE)
     final = {**metrics, **{f"selected/{key}": value for key, value in metrics.get("selected", {}).items()}}

@@ -23,7 +23,7 @@ from bench.leaderboard.figures import FOLDER
 from bench.leaderboard.figures.style import render, styled
 from bench.leaderboard.power_law import FARTHEST, FEWEST_SIZES, Forecast, LearningCurve, learning_curve
 from bench.leaderboard.results import Row
-from bench.store.files import write_bytes
+from bench.store.files import plain_json, write_bytes
 from tasks import DataError, TaskData
 from tasks.cross_validation import of_seed
 
@@ -227,8 +227,7 @@ def rows_text(rows: Forecast, last: int) -> str:
 
 def forecast_json(one: Forecast) -> dict[str, float | None]:
     """A forecast; null for infinite."""
-    values = {"value": one.value, "low": one.low, "high": one.high}
-    return {key: value if math.isfinite(value) else None for key, value in values.items()}
+    return dict(plain_json(vars(one)))
 
 
 def sizes_of(text: str) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bench.errors import UserError
-from bench.store.files import flatten, json_lines, read_json
+from bench.store.files import flatten, read_json, read_json_lines
 from bench.store.find import title
 from bench.store.folders import failure, state_word
 from bench.store.integrity import INTERNAL, damage
@@ -96,7 +96,7 @@ def curves(path: Path) -> Iterator[str]:
     if not path.exists():
         return
     try:
-        history = json_lines(path, Update)
+        history = read_json_lines(path, Update)
     except (OSError, UserError) as error:
         yield f"curves: {path.name} cannot be read ({error})"
         return

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from bench.leaderboard.formats.answer import answer, answer_json
 from bench.leaderboard.formats.html_text import blocks, inline
 from bench.leaderboard.formats.prose import constant_guess, heading, limits
-from bench.leaderboard.formats.to_json import SECTION, clean
+from bench.leaderboard.formats.to_json import SECTION
 from bench.leaderboard.results import Report, Section
 from bench.leaderboard.rules import Family, Rules
+from bench.store.files import plain_json
 
 PAGE = """\
 <!DOCTYPE html>
@@ -77,7 +78,7 @@ def json_list(report: Report) -> str:
         {**{key: section.spec.get(key) for key in SECTION}, "advice": answer_json(section)}
         for section in report.sections
     ]
-    return json.dumps(clean(values), indent=1, allow_nan=False) + "\n"
+    return json.dumps(plain_json(values), indent=1, allow_nan=False) + "\n"
 
 
 def said(section: Section) -> Iterator[str]:

@@ -6,7 +6,6 @@ The extra tables are under `parts`: those of the whole report at the top, those 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -16,7 +15,7 @@ from bench.leaderboard.compare.across_tasks import Overall, overall
 from bench.leaderboard.extra_tables import ExtraTable, report_tables, tables_by_section
 from bench.leaderboard.formats.answer import answer_json
 from bench.leaderboard.results import Report, Row, Section
-from bench.store.files import flatten
+from bench.store.files import flatten, plain_json
 from bench.store.manifest import GIVEN
 
 SCHEMA = 1
@@ -46,7 +45,7 @@ def as_json(report: Report) -> dict[str, Any]:
         ],
         "rows": [row_json(section, row, alike) for section in report.sections for row in section.rows],
     }
-    return dict(clean(value))
+    return dict(plain_json(value))
 
 
 def overall_json(group: Overall) -> dict[str, Any]:
@@ -104,15 +103,6 @@ def row_json(section: Section, row: Row, alike: bool) -> dict[str, Any]:
         "failed": {str(seed): absent.cause for seed, absent in row.absent.items() if absent.failed},
         **{column.key: column.value(row) for column in COLUMNS if column.value is not None},
     }
-
-
-def clean(value: Any) -> Any:
-    """The value as JSON: NaN and infinity become null, tuples become lists."""
-    if isinstance(value, dict):
-        return {str(key): clean(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [clean(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def flat_row(row: dict[str, Any]) -> dict[str, Any]:

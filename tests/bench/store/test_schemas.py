@@ -21,7 +21,7 @@ from bench.leaderboard.read.scores import from_npz, version
 from bench.planning.describe import describe
 from bench.planning.planner import make_plan
 from bench.store import manifest, tables
-from bench.store.files import json_lines, parse_json, read_json
+from bench.store.files import parse_json, read_json, read_json_lines
 from bench.store.schemas import Metrics, Spec, Timing, Update
 from tests.fuzz.examples import MANIFEST, METHOD, SECTION, SPEC
 
@@ -98,7 +98,7 @@ def test_a_cut_history_names_its_line(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     path.write_text('{"step": 0, "loss": 1}\n{"step":')
     with pytest.raises(UserError, match=r"history\.jsonl, line 2"):
-        json_lines(path, Update)
+        read_json_lines(path, Update)
 
 
 def test_a_table_is_checked_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

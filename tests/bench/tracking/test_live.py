@@ -11,7 +11,7 @@ import pytest
 from accelerate import PartialState
 
 from bench.jobs import MirrorJob
-from bench.store.files import json_lines, write_json
+from bench.store.files import read_json_lines, write_json
 from bench.store.schemas import Update
 from bench.tracking import live, wandb_runs
 from bench.tracking.live import live_curves
@@ -96,5 +96,5 @@ def test_the_command_sends_each_update_once(bench: Command, server: Stub, tmp_pa
     (file,) = (tmp_path / "runs" / "twitter" / "ce").glob("*/history.jsonl")
     run = server.runs[file.parent.name]
     logged = [line["train/loss"] for line in run["history"] if "train/loss" in line]
-    assert logged == pytest.approx([row["loss"] for row in json_lines(file, Update)])
+    assert logged == pytest.approx([row["loss"] for row in read_json_lines(file, Update)])
     assert (run["exitcode"], "accuracy" in run["history"][-1]) == (0, True)
