@@ -5,32 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any
 
-from bench.config.generated_size import GeneratedSize
 from bench.config.request import Request
-from bench.config.task_choice import TaskChoice
-from bench.jobs import Job, RoleRows
-from tasks import Rows, TaskData
+from bench.jobs import Job
+from tasks import Rows
 
-
-class CellData(Protocol):
-    """The rows of planned cells, for the data sets that trackers log. A `SectionPlanner` is one."""
-
-    request: Request
-    task: TaskChoice
-    data: TaskData
-    generated_size: GeneratedSize
-
-    def stressed(self, seed: int) -> TaskData: ...
-
-    def real_of(self, seed: int) -> Rows: ...
-
-    def roles(self, seed: int) -> dict[str, RoleRows]: ...
-
-    def length_notes(self) -> list[str]: ...
-
-    def rows(self, name: Literal["generated", "real"], role: RoleRows) -> Rows: ...
+if TYPE_CHECKING:
+    from bench.planning.rows import SectionRows
 
 
 @dataclass
@@ -44,7 +26,7 @@ class Plan:
     cells: dict[str, str] = field(default_factory=dict)  # job id -> label, of the requested cells
     requested_ids: set[str] = field(default_factory=set)  # spec ids of requested cells that may be checkers too
     mirrors: list[str] = field(default_factory=list)  # ids of the jobs that log these cells to a tracker
-    cell_data: dict[str, tuple[CellData, int]] = field(default_factory=dict)  # job id -> its section, its seed
+    cell_data: dict[str, tuple[SectionRows, int]] = field(default_factory=dict)  # job id -> its section, its seed
     hidden: dict[str, Rows] = field(default_factory=dict)  # id of hidden columns -> rows; workers never get them
     texts: dict[str, Rows] = field(default_factory=dict)  # id of a table of texts -> rows; workers never get them
 

@@ -53,7 +53,7 @@ from tasks.errors import plural
 from tasks.extra_columns import column_values
 
 if TYPE_CHECKING:
-    from bench.planning.cell_planner import CellPlanner
+    from bench.planning.section import SectionPlanner
 
 
 TableRole = Literal["generated", "real"]
@@ -74,7 +74,7 @@ class Requirement(Protocol):
         """Whether the table is made by the checkers' encoder, where that is another than the classifier's."""
         ...
 
-    def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
+    def job(self, planner: SectionPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add the jobs that make the table to a plan, and return the last one."""
         ...
 
@@ -91,13 +91,13 @@ class Checker:
     role: TableRole = "generated"
     of_checkers: ClassVar[bool] = True
 
-    def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
+    def job(self, planner: SectionPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add the training to the plan and return it."""
         choice = configure(methods.METHODS[self.method], {})
         settings = self.settings(planner, choice, roles)
         return planner.cell(choice, Fixed(), seed, roles, requested=False, settings=settings)
 
-    def settings(self, planner: CellPlanner, choice: MethodChoice, roles: Mapping[str, RoleRows]) -> Settings | None:
+    def settings(self, planner: SectionPlanner, choice: MethodChoice, roles: Mapping[str, RoleRows]) -> Settings | None:
         """The settings of a checker that is trained on real rows; None: those of the cells."""
         return planner.settings.of_checker(len(roles["real"].ids)) if choice.config.train_on == "real" else None
 
@@ -110,7 +110,7 @@ class Checker:
 class OutOfFold(Checker):
     """Out-of-fold scores of a reference method: each row is scored by a training without the row's fold."""
 
-    def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
+    def job(self, planner: SectionPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add a training per fold, and the job that joins their scores."""
         choice = configure(methods.METHODS[self.method], {})
         parts = []
@@ -128,7 +128,7 @@ class OutOfFold(Checker):
         planner.plan.add(job)
         return job
 
-    def splits(self, planner: CellPlanner, seed: int, role: RoleRows) -> list[tuple[RoleRows, RoleRows]]:
+    def splits(self, planner: SectionPlanner, seed: int, role: RoleRows) -> list[tuple[RoleRows, RoleRows]]:
         """For each fold, the rows outside and the rows inside it. Raises UserError for too few rows."""
         own = planner.seed_of(self.role, seed)
         fold = folds(planner.task.spec.name, planner.rows(self.role, role), own, FOLDS)
@@ -144,7 +144,7 @@ class OutOfFold(Checker):
 class OnReal(Checker):
     """Scores of the small real set by a reference method that is trained on the generated rows, once more."""
 
-    def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
+    def job(self, planner: SectionPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add the training. The real rows are its test too: a checker never reads the test rows."""
         choice = configure(methods.METHODS[self.method], {})
         choice = replace(choice, label=f"{choice.label} scoring real rows")
@@ -156,7 +156,7 @@ class OnReal(Checker):
 class ExternalChecker(Checker):
     """Scores of generated rows by the user's own classifier, in place of the checker of the same name, `method`."""
 
-    def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
+    def job(self, planner: SectionPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add the scoring of the base rows, with the model's own tokenizer and as many tokens as the model reads.
 
         Raises UserError for an unfit model.
@@ -186,7 +186,7 @@ class ExternalChecker(Checker):
 class Dynamics(Checker):
     """Snapshots of a reference method's training: its scores of generated rows at evenly spaced updates."""
 
-    def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
+    def job(self, planner: SectionPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add the training, which saves the snapshots if it is not done yet, and the job that checks for them."""
         cell = planner.cell(configure(methods.METHODS[self.method], {}), Fixed(), seed, roles, requested=False)
         folder = planner.table_folder("dynamics", [cell.spec.id, SNAPSHOTS])
@@ -214,7 +214,7 @@ class TextTable:
 class Embeddings(TextTable):
     """Embeddings of texts by the pretrained encoder."""
 
-    def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
+    def job(self, planner: SectionPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add one pass of the encoder over the texts."""
         return planner.embeddings(roles[self.role].tokens)
 
@@ -223,7 +223,7 @@ class Embeddings(TextTable):
 class Tokens(TextTable):
     """Tokens of texts by the encoder's tokenizer."""
 
-    def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
+    def job(self, planner: SectionPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """The job of the role's tokens, which is in the plan already."""
         return planner.plan.jobs[planner.job_of_folder[roles[self.role].tokens]]
 
@@ -236,7 +236,7 @@ class Column:
     role: TableRole = "generated"
     of_checkers: ClassVar[bool] = False
 
-    def job(self, planner: CellPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
+    def job(self, planner: SectionPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add the job that writes the column. Raises DataError if there is none, or for a missing cell."""
         rows, table = planner.base, column(self.name)
         where = f"task {planner.task.label}: generated rows ({planner.data.origins.get('generated', '')})"

@@ -13,21 +13,26 @@ from bench.config.request import Request
 from bench.config.settings import Settings
 from bench.config.task_choice import TaskChoice
 from bench.encoders.checkpoints import Checkpoint
-from bench.jobs import CellJob, RoleRows
+from bench.jobs import CellJob, CellSpec, RoleRows, content, method_code
 from bench.planning import tuning
-from bench.planning.cell_planner import CellPlanner
 from bench.planning.describe import section, spec_json
+from bench.planning.marks import Training, marks
 from bench.planning.requirements import requirement
+from bench.planning.rows import SectionRows
 from bench.store import role_texts
-from methods.base import COLUMN, QUALITY, RealUse
+from bench.store.folders import State, state
+from bench.store.layout import cell_path, precomputed_path
+from methods.base import COLUMN, QUALITY, RealUse, hyperparameters
 from methods.plugins import file_of
 from tasks import TaskData
 
 if TYPE_CHECKING:
     from bench.planning.plan import Plan
 
+READS_REAL = {RealUse.TEXTS, RealUse.CLASSES, RealUse.PRIOR, RealUse.GRADIENT, RealUse.SELECT}
 
-class SectionPlanner(CellPlanner):
+
+class SectionPlanner(SectionRows):
     """Adds the cells of one task, encoder and protocol, and the jobs that they need, to a plan."""
 
     def __init__(
@@ -133,6 +138,46 @@ class SectionPlanner(CellPlanner):
             **roles,
         )
         return self.plan.jobs[self.plan.add(job)]  # type: ignore[return-value]  # ids of cells name cells
+
+    def folder(self, spec: CellSpec, requested: bool) -> Path:
+        """The folder of a cell. A checker that was not requested is among the tables, unless it exists as a cell."""
+        as_cell = cell_path(self.plan.root, spec.task, spec.method, spec.id)
+        if requested or spec.id in self.plan.requested_ids or state(as_cell) in (State.DONE, State.RUNNING):
+            return as_cell
+        return precomputed_path(self.plan.root, "checker", spec.id)
+
+    def spec(
+        self,
+        choice: MethodChoice,
+        protocol: Protocol,
+        seed: int,
+        roles: Mapping[str, RoleRows],
+        table_ids: Mapping[str, str],
+        settings: Settings | None = None,
+    ) -> CellSpec:
+        """The identity of a cell: hashes of only what its method and protocol read."""
+        data = {"scored": roles["scored"].texts, "test": content(roles["test"])}
+        if choice.config.train_on != "real":
+            data["generated"] = content(roles["generated"])
+        if choice.config.train_on != "generated" or choice.cls.own_use_of(choice.config) in READS_REAL:
+            data["real"] = content(roles["real"])
+        if protocol.rule:
+            data["select"] = content(roles["select"])
+        settings = settings or self.settings
+        return CellSpec(
+            task=self.task.spec.name,
+            method=choice.cls.name,
+            hyperparameters=hyperparameters(choice.config),
+            seed=seed,
+            encoder_hash=self.checkpoint.hash,
+            preset=self.request.preset,
+            protocol=protocol.label,
+            settings=settings.of_cell(),
+            data=data,
+            table_ids=dict(table_ids),
+            code=method_code(choice.cls),
+            marks=marks(Training(choice, settings, self.checkpoint, self.checkers.checkpoint)),
+        )
 
     def axes(self) -> str:
         """The names of the encoder and the protocol, each only if the grid has several."""

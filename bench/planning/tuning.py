@@ -25,7 +25,7 @@ from bench.seeds import derive
 from methods.base import MethodConfig, RealUse
 
 if TYPE_CHECKING:
-    from bench.planning.cell_planner import CellPlanner
+    from bench.planning.section import SectionPlanner
 
 # Ranges of the training's own settings, as factors of the preset's values.
 LEARNING_RATE, UPDATES = (1 / 3, 3.0), (0.5, 2.0)
@@ -33,7 +33,7 @@ ATTEMPTS = 20  # draws for a trial, since some settings exclude each other
 
 
 def add_trials(
-    planner: CellPlanner, protocol: Tuned, choice: MethodChoice, seed: int, roles: Mapping[str, RoleRows]
+    planner: SectionPlanner, protocol: Tuned, choice: MethodChoice, seed: int, roles: Mapping[str, RoleRows]
 ) -> TunedJob:
     """Add a method's trials to a plan, and the job that trains the best of them."""
     # A trial is tested on the selecting rows alone.

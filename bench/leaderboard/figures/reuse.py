@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xxhash
@@ -27,25 +27,15 @@ from bench.leaderboard.results import Section
 from bench.store.files import json_text, read_json
 from bench.store.schemas import DrawnFigures
 
+if TYPE_CHECKING:
+    from bench.leaderboard.figures import FigureFiles
+
 INDEX = ".drawn.json"
 ENDS = ("svg", "png")  # of the files of a figure
 CODE = ("leaderboard", "stats", "store")  # packages of `bench` whose code figures depend on
 DRAWN_BY = ("matplotlib", "seaborn", "numpy", "scipy", "pandas")
 
 Files = Mapping[str, tuple[bytes, bytes]]  # SVG and PNG by kind of figure
-
-
-class Figure(Protocol):
-    """A figure that was drawn; `bench.leaderboard.figures.FigureFiles` is one."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def key(self) -> str: ...
 
 
 class Drawn:
@@ -83,7 +73,7 @@ class Drawn:
         return (svg, png) if same else None
 
 
-def index_of(figures: Iterable[Figure], contents: Mapping[Path, bytes], folder: Path) -> dict[Path, bytes]:
+def index_of(figures: Iterable[FigureFiles], contents: Mapping[Path, bytes], folder: Path) -> dict[Path, bytes]:
     """The index of figures whose files are among `contents`, and its path in `folder`."""
     entries = {
         one.name: {
