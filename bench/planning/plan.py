@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from bench.config.request import Request
 from bench.jobs import Job
@@ -13,6 +13,8 @@ from tasks import Rows
 
 if TYPE_CHECKING:
     from bench.planning.rows import SectionRows
+
+AnyJob = TypeVar("AnyJob", bound=Job)
 
 
 @dataclass
@@ -35,7 +37,6 @@ class Plan:
         """Whether some request limits its rows (--limit): a smoke run, which is not reported."""
         return any(request.limit is not None for request in self.requests)
 
-    def add(self, job: Job) -> str:
-        """Add a job unless the plan has its id already; return the id."""
-        self.jobs.setdefault(job.id, job)
-        return job.id
+    def add(self, job: AnyJob) -> AnyJob:
+        """Add a job unless the plan has its id already; return the one that it has, which is of the same kind."""
+        return cast(AnyJob, self.jobs.setdefault(job.id, job))

@@ -7,9 +7,10 @@ its defaults. If the grid requests that method too, the checker is its cell; oth
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -61,49 +62,41 @@ FOLDS = 5  # of out-of-fold checkers, as cleanlab and scikit-learn cross-validat
 SNAPSHOTS = 6  # of a training: enough to measure a spread, at about the cost of one more training
 
 
-class Requirement(Protocol):
+class Requirement(ABC):
     """Plans a required table; `bench.precomputed.tables` reads it."""
 
-    @property
-    def role(self) -> TableRole:
-        """The role whose rows the table covers."""
-        ...
+    role: TableRole = "generated"  # whose rows the table covers
+    of_checkers: ClassVar[bool] = True  # whether the checkers' encoder makes it, where that is not the classifier's
 
-    @property
-    def of_checkers(self) -> bool:
-        """Whether the table is made by the checkers' encoder, where that is another than the classifier's."""
-        ...
-
+    @abstractmethod
     def job(self, planner: SectionPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add the jobs that make the table to a plan, and return the last one."""
-        ...
 
     def table_id(self, job: Job, roles: Mapping[str, RoleRows]) -> str:
         """The id of the table in the specification of a cell that reads it."""
-        ...
+        return job.folder.name
 
 
 @dataclass(frozen=True)
-class Checker:
+class Checker(Requirement):
     """Scores of rows by a reference method, `method`, trained once."""
 
     method: str
     role: TableRole = "generated"
-    of_checkers: ClassVar[bool] = True
+
+    @property
+    def choice(self) -> MethodChoice:
+        """The method in its defaults."""
+        return configure(methods.METHODS[self.method], {})
 
     def job(self, planner: SectionPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add the training to the plan and return it."""
-        choice = configure(methods.METHODS[self.method], {})
-        settings = self.settings(planner, choice, roles)
-        return planner.cell(choice, Fixed(), seed, roles, requested=False, settings=settings)
+        return planner.cell(self.choice, Fixed(), seed, roles, requested=False, settings=self.settings(planner, roles))
 
-    def settings(self, planner: SectionPlanner, choice: MethodChoice, roles: Mapping[str, RoleRows]) -> Settings | None:
+    def settings(self, planner: SectionPlanner, roles: Mapping[str, RoleRows]) -> Settings | None:
         """The settings of a checker that is trained on real rows; None: those of the cells."""
-        return planner.settings.of_checker(len(roles["real"].ids)) if choice.config.train_on == "real" else None
-
-    def table_id(self, job: Job, roles: Mapping[str, RoleRows]) -> str:
-        """The id of the checker's own cell."""
-        return job.folder.name
+        on_real = self.choice.config.train_on == "real"
+        return planner.settings.of_checker(len(roles["real"].ids)) if on_real else None
 
 
 @dataclass(frozen=True)
@@ -112,21 +105,19 @@ class OutOfFold(Checker):
 
     def job(self, planner: SectionPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add a training per fold, and the job that joins their scores."""
-        choice = configure(methods.METHODS[self.method], {})
-        parts = []
+        choice, parts = self.choice, []
         for k, (rest, held) in enumerate(self.splits(planner, seed, roles[self.role])):
             without = replace(choice, label=f"{choice.label} without fold {k + 1}/{FOLDS}")
             # Rows are scored once, however often a stress repeats them. The fold is the test too: a checker never
             # reads the test rows.
             scored = held if self.role == "real" else subset(roles["scored"], np.unique(held.index))
             fold_roles = {**roles, self.role: rest, "scored": scored, "test": held}
-            settings = self.settings(planner, choice, fold_roles)
+            settings = self.settings(planner, fold_roles)
             parts.append(planner.cell(without, Fixed(), seed, fold_roles, requested=False, settings=settings))
         needs = tuple(job.id for job in parts)
         folder = precomputed_path(planner.plan.root, "folds", digest([SCHEMA, "folds", *needs]))
         job = FoldsJob(f"folds/{folder.name}", folder, planner.plan.root, needs, tuple(job.folder for job in parts))
-        planner.plan.add(job)
-        return job
+        return planner.plan.add(job)
 
     def splits(self, planner: SectionPlanner, seed: int, role: RoleRows) -> list[tuple[RoleRows, RoleRows]]:
         """For each fold, the rows outside and the rows inside it. Raises UserError for too few rows."""
@@ -146,22 +137,23 @@ class OnReal(Checker):
 
     def job(self, planner: SectionPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add the training. The real rows are its test too: a checker never reads the test rows."""
-        choice = configure(methods.METHODS[self.method], {})
-        choice = replace(choice, label=f"{choice.label} scoring real rows")
+        choice = replace(self.choice, label=f"{self.choice.label} scoring real rows")
         swapped = {**roles, "scored": roles["real"], "test": roles["real"]}
         return planner.cell(choice, Fixed(), seed, swapped, requested=False)
 
 
 @dataclass(frozen=True)
-class ExternalChecker(Checker):
-    """Scores of generated rows by the user's own classifier, in place of the checker of the same name, `method`."""
+class ExternalChecker(Requirement):
+    """Scores of generated rows by the user's own classifier, in place of the table of the same name."""
+
+    name: str
 
     def job(self, planner: SectionPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add the scoring of the base rows, with the model's own tokenizer and as many tokens as the model reads.
 
         Raises UserError for an unfit model.
         """
-        checkpoint = planner.given[self.method]
+        checkpoint = planner.given[self.name]
         own = outputs(read_json(checkpoint.path / "config.json"), checkpoint.name)
         order = label_order(own, planner.data.spec.labels, checkpoint.name)
         length = planner.length_of(checkpoint)
@@ -178,8 +170,7 @@ class ExternalChecker(Checker):
             order,
             length,
         )
-        planner.plan.add(job)
-        return job
+        return planner.plan.add(job)
 
 
 @dataclass(frozen=True)
@@ -188,18 +179,17 @@ class Dynamics(Checker):
 
     def job(self, planner: SectionPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
         """Add the training, which saves the snapshots if it is not done yet, and the job that checks for them."""
-        cell = planner.cell(configure(methods.METHODS[self.method], {}), Fixed(), seed, roles, requested=False)
+        cell = planner.cell(self.choice, Fixed(), seed, roles, requested=False)
         folder = planner.table_folder("dynamics", [cell.spec.id, SNAPSHOTS])
         cell = replace(cell, snapshots=SnapshotRequest(folder, SNAPSHOTS))
         if state(folder) is not State.DONE:  # else a cell that is trained again need not save them again
             planner.plan.jobs[cell.id] = cell
         job = DynamicsJob(f"dynamics/{folder.name}", folder, planner.plan.root, (*cell.needs, cell.id), cell)
-        planner.plan.add(job)
-        return job
+        return planner.plan.add(job)
 
 
 @dataclass(frozen=True)
-class TextTable:
+class TextTable(Requirement):
     """A table that depends on a role's texts alone. Its folder may hold further texts; its id covers only these."""
 
     role: TableRole
@@ -229,11 +219,10 @@ class Tokens(TextTable):
 
 
 @dataclass(frozen=True)
-class Column:
-    """An extra column of the generated file, such as `score`."""
+class Column(Requirement):
+    """An extra column of the generated file, such as `score`. Its id is the hash of the values by row."""
 
     name: str
-    role: TableRole = "generated"
     of_checkers: ClassVar[bool] = False
 
     def job(self, planner: SectionPlanner, seed: int, roles: Mapping[str, RoleRows]) -> Job:
@@ -244,11 +233,7 @@ class Column:
         content = digest([SCHEMA, table, rows.ids.tolist(), values.tolist(), names])
         folder = precomputed_path(planner.plan.root, "column", content)
         job = ColumnJob(f"column/{folder.name}", folder, planner.plan.root, (), self.name, rows.ids, values, names)
-        return planner.plan.jobs[planner.plan.add(job)]
-
-    def table_id(self, job: Job, roles: Mapping[str, RoleRows]) -> str:
-        """The hash of the values by row."""
-        return job.folder.name
+        return planner.plan.add(job)
 
 
 def requirement(name: str, given: Container[str]) -> Requirement:

@@ -171,20 +171,23 @@ class SectionRows:
         All of these are planned.
         """
         tokens = self.tokens(rows, name, self.checkpoint)
+        return RoleRows(rows.ids, rows.labels, np.arange(len(rows)), tokens, self.states(tokens), tokens.name)
+
+    def states(self, tokens: Path) -> Path | None:
+        """Plan what cells read of the frozen blocks for the texts of a token table; None where all blocks train."""
         layers = self.settings.train_layers
         if layers == "all":
-            return RoleRows(rows.ids, rows.labels, np.arange(len(rows)), tokens, None, tokens.name)
+            return None
         if layers == 0:
             embeddings = self.embeddings(tokens)
             self.job_of_folder[embeddings.folder] = embeddings.id
-            return RoleRows(rows.ids, rows.labels, np.arange(len(rows)), tokens, embeddings.folder, tokens.name)
+            return embeddings.folder
         mark = ["padded self-test"] if self.checkpoint.reads_last_token else []  # see `bench.planning.marks`
         states = self.table_folder("states", [tokens.name, self.checkpoint.hash, layers, STATES_VERSION, *mark])
         needs = (self.job_of_folder[tokens],)
-        self.job_of_folder[states] = self.plan.add(
-            StatesJob(f"states/{states.name}", states, self.plan.root, needs, tokens, self.checkpoint, layers)
-        )
-        return RoleRows(rows.ids, rows.labels, np.arange(len(rows)), tokens, states, tokens.name)
+        job = StatesJob(f"states/{states.name}", states, self.plan.root, needs, tokens, self.checkpoint, layers)
+        self.job_of_folder[states] = self.plan.add(job).id
+        return states
 
     def embeddings(self, tokens: Path) -> EmbeddingsJob:
         """Plan the embeddings of the texts in a folder of tokens."""
@@ -192,8 +195,7 @@ class SectionRows:
         folder = self.table_folder("embeddings", [tokens.name, self.checkpoint.hash, *mark])
         needs = self.job_of_folder[tokens]
         job = EmbeddingsJob(f"embeddings/{folder.name}", folder, self.plan.root, (needs,), tokens, self.checkpoint)
-        self.plan.add(job)
-        return job
+        return self.plan.add(job)
 
     @cached_property
     def given(self) -> dict[str, Checkpoint]:
@@ -222,11 +224,10 @@ class SectionRows:
         """Plan the tokens of a role's rows, at most `length` or else `max_length` of each; returns their folder."""
         length = length or self.settings.max_length
         folder = self.tokens_of(rows, checkpoint, length)
-        self.job_of_folder[folder] = self.plan.add(
-            TokensJob(
-                f"tokens/{folder.name}", folder, self.plan.root, (), role, rows.texts, rows.pairs, checkpoint, length
-            )
+        job = TokensJob(
+            f"tokens/{folder.name}", folder, self.plan.root, (), role, rows.texts, rows.pairs, checkpoint, length
         )
+        self.job_of_folder[folder] = self.plan.add(job).id
         return folder
 
     def table_folder(self, kind: str, content: list[Any]) -> Path:

@@ -137,7 +137,7 @@ class SectionPlanner(SectionRows):
             live_curves=None,  # set by `bench.planning.mirrors`
             **roles,
         )
-        return self.plan.jobs[self.plan.add(job)]  # type: ignore[return-value]  # ids of cells name cells
+        return self.plan.add(job)
 
     def folder(self, spec: CellSpec, requested: bool) -> Path:
         """The folder of a cell. A checker that was not requested is among the tables, unless it exists as a cell."""

@@ -62,9 +62,7 @@ def add_trials(
         "real_tables": {name: path for trial in trials for name, path in trial.real_tables.items()},
         "trials": tuple(trials),
     }
-    job = TunedJob(**{**common, **changed, **roles})
-    planner.plan.add(job)
-    return job
+    return planner.plan.add(TunedJob(**{**common, **changed, **roles}))
 
 
 def most_real(trials: Iterable[CellJob]) -> str:
