@@ -192,6 +192,18 @@ def section_key(section: Mapping[str, Any]) -> str:
     return digest({name: section.get(name) for name in SECTION})
 
 
+def hidden_of(section: Mapping[str, Any], seed: int, role: str = "generated") -> str | None:
+    """The id of the hidden columns of a role's rows at a seed; None where there are none."""
+    hidden: str | None = section.get("records", {}).get(str(seed), {}).get(role)
+    return hidden
+
+
+def quality_checker(section: Mapping[str, Any], seed: int, root: Path) -> Path | None:
+    """The folder of a seed's quality checker; None where the section has none."""
+    name = section.get("checkers", {}).get("quality", {}).get(str(seed))
+    return root / name if name else None
+
+
 def first_seeds(manifest: Mapping[str, Any], count: int) -> dict[str, Any]:
     """The manifest of a grid as if it had only the first `count` seeds of each section.
 

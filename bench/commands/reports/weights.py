@@ -28,7 +28,7 @@ from bench.store import role_texts
 from bench.store.files import read_json
 from bench.store.find import command, find
 from bench.store.folders import State, state, state_word
-from bench.store.manifest import grids, stored
+from bench.store.manifest import grids, hidden_of, quality_checker, stored
 from bench.store.schemas import Spec
 
 MOST = 500  # characters shown of a text
@@ -81,9 +81,7 @@ def section_of(root: Path, folder: Path) -> dict[str, Any]:
 
 def weights_in(root: Path, section: dict[str, Any], seed: int, folder: Path) -> RowWeights | Absence:
     """The weights of a cell of a section, or why it has none."""
-    quality = section["checkers"].get("quality", {}).get(str(seed))
-    hidden = section.get("records", {}).get(str(seed), {}).get("generated")
-    return read(folder, root, hidden, root / quality if quality else None)
+    return read(folder, root, hidden_of(section, seed), quality_checker(section, seed, root))
 
 
 def distribution(row_weights: RowWeights) -> Iterator[str]:

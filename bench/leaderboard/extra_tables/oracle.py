@@ -24,6 +24,7 @@ from bench.stats.interval import UNKNOWN, Interval
 from bench.stats.metrics import log_probabilities
 from bench.store import hidden_columns
 from bench.store.layout import root_of
+from bench.store.manifest import hidden_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,8 +98,7 @@ def oracle_row(section: Section, row: Row) -> OracleRow | None:
     """One method; None where the true distribution of its test rows is not known."""
     distances, truths = [], []
     for seed, cell in row.cells.items():
-        hidden_ids = section.spec.get("records", {}).get(str(seed), {})
-        truth = test_truth(root_of(cell.folder), hidden_ids.get("test"))
+        truth = test_truth(root_of(cell.folder), hidden_of(section.spec, seed, "test"))
         if truth is None:
             return None
         distances.append(distance(truth, cell.folder))

@@ -17,6 +17,7 @@ from bench.leaderboard.read.row_weights import Absence, RowWeights
 from bench.leaderboard.read.weight_facts import Source, WeightFacts, facts_of, read
 from bench.leaderboard.results import Row, Section
 from bench.stats.interval import UNKNOWN, Interval, t_interval
+from bench.store.manifest import hidden_of, quality_checker
 from tasks.errors import plural
 
 
@@ -116,9 +117,8 @@ def of_cell(section: Section, seed: int, cell: Cell) -> RowWeights | Absence | N
 
 def source_of(section: Section, seed: int, cell: Cell) -> Source:
     """What the weights of a cell are read from."""
-    hidden_id = section.spec.get("records", {}).get(str(seed), {}).get("generated")
-    quality = section.spec.get("checkers", {}).get("quality", {}).get(str(seed))
-    return Source.sealed(cell.folder, cell.seal, hidden_id, section.root / quality if quality else None)
+    hidden_id, quality = hidden_of(section.spec, seed), quality_checker(section.spec, seed, section.root)
+    return Source.sealed(cell.folder, cell.seal, hidden_id, quality)
 
 
 def weight_row(label: str, facts: Sequence[WeightFacts]) -> WeightRow:

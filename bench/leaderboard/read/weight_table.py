@@ -20,6 +20,7 @@ from bench.leaderboard.read.row_weights import effective, final_probabilities, v
 from bench.store import hidden_columns, role_texts
 from bench.store.files import read_json
 from bench.store.layout import DONE
+from bench.store.manifest import hidden_of, quality_checker
 from bench.store.tables import read_table
 from tasks.errors import plural
 
@@ -48,19 +49,15 @@ def weight_table(root: Path, section: Mapping[str, Any], cells: Mapping[int, Pat
     import pandas as pd
 
     texts = role_texts.read(root, section.get("texts", {}).get("generated"))
-    records = {
-        seed: hidden_columns.read(root, section.get("records", {}).get(str(seed), {}).get("generated"))
-        for seed in cells
-    }
+    records = {seed: hidden_columns.read(root, hidden_of(section, seed)) for seed in cells}
+    checkers = {seed: quality_checker(section, seed, root) for seed in cells}
     origin = origins_of(texts, list(records.values()), next(iter(cells.values())))
     ids, origins = np.asarray(origin.index, np.int64), np.asarray(origin, np.int64)
     source = texts.loc[origins]
     given = np.asarray(source["label"], dtype=np.int64)
     classes = len(section["labels"])
-    quality = section["checkers"].get("quality", {})
     read = [
-        cell_rows(path, records[seed], ids, origins, given, classes, checker(root, quality, seed))
-        for seed, path in cells.items()
+        cell_rows(path, records[seed], ids, origins, given, classes, checkers[seed]) for seed, path in cells.items()
     ]
     labels = common_labels(read)
     weight = over_cells(np.array([cell.weight for cell in read]))
@@ -80,7 +77,7 @@ def weight_table(root: Path, section: Mapping[str, Any], cells: Mapping[int, Pat
         label=names[labels], weight=filled, weight_sd=deviation, visits=visits, estimated=estimated, **own
     )
     real = role_texts.read(root, section["texts"].get("real"))
-    notes = remarks(frame, len(cells)) + checker_remarks(section, [checker(root, quality, seed) for seed in cells])
+    notes = remarks(frame, len(cells)) + checker_remarks(section, [*checkers.values()])
     return with_flags(frame, probabilities, labels, names, joined(real)), notes
 
 
@@ -105,12 +102,6 @@ def origins_of(texts: pd.DataFrame, records: Sequence[pd.DataFrame | None], cell
     scored = read_table(cell / "train_scores.parquet", {"id": "whole"})["id"]
     joined: pd.Series[int] = pd.concat([origin[origin.isin(scored)], copies[0]]).sort_index()
     return joined
-
-
-def checker(root: Path, quality: Mapping[str, str], seed: int) -> Path | None:
-    """The folder of a seed's quality checker, if the grid has one."""
-    folder = quality.get(str(seed))
-    return None if folder is None else root / folder
 
 
 def cell_rows(
