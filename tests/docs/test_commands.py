@@ -130,8 +130,6 @@ def test_every_command_of_a_page_runs(page: Path, folder: Path, tiny_encoder: Pa
             shutil.rmtree(folder / words[-1] if words[-1] == "my-model" else folder / "my-model", ignore_errors=True)
         if words[0] in GRIDS and "--dry-run" not in words:
             words.append("--dry-run")
-        if "ce,confidence" in words and "--plugin" not in words:  # the page says to put the file into methods/
-            words += ["--plugin", "confidence.py"]
         if words[0] == "weigh":
             words += ["--preset", "smoke", "--encoder", str(tiny_encoder), "--out", "runs-weigh"]
         done = warm.run(words, folder)

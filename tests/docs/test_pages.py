@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -92,6 +94,28 @@ def test_the_table_of_methods_is_that_of_the_registry() -> None:
     """Where it fails, write the rows of `method_row` into the page."""
     page = (ROOT / "docs/methods.md").read_text("utf-8").partition("\n## All methods\n")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `.*$", page, re.MULTILINE) == [method_row(name) for name in sorted(methods.discover())]
+
+
+def test_the_method_that_a_page_shows_has_what_tests_ask_of_methods(tmp_path: Path) -> None:
+    """Five of them failed with it."""
+    found = re.search(r"```python\n(.*?)```", (ROOT / "docs/extend.md").read_text("utf-8"), re.DOTALL)
+    assert found is not None
+    (tmp_path / "confidence.py").write_text(found[1], encoding="utf-8")
+    code = """
+import sys
+from pathlib import Path
+import methods
+from methods import plugins
+from tests.methods import conftest, test_method_registry as contract
+plugins.load_file(Path(sys.argv[1]))
+for check in (contract.test_source_is_documented, contract.test_says_when_it_fails, contract.test_declarations_are_valid):
+    check("confidence")
+contract.test_not_a_number_is_refused("confidence", conftest.own_fields)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "confidence.py")], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_command_and_option_is_on_some_page() -> None:
