@@ -21,6 +21,7 @@ import methods
 from bench.leaderboard.results import Advice, Against, Helps, Row
 
 PLAIN, REAL_ONLY = "ce", "real-only"  # plain cross-entropy on the generated rows, and on the real rows alone
+DEFAULT = "real-finetune"  # the method to begin with where nothing is decided; docs/recommended.md has the trials
 SAME_COST = 0.05  # passes relative to `ce`; methods whose costs round to the same multiple are equally simple
 
 
@@ -146,3 +147,13 @@ def undecided(one: Against) -> bool:
 def is_core(one: Against) -> bool:
     """Whether the method's comparison is corrected over the core methods."""
     return one.paired.family == "confirmatory"
+
+
+def nothing_decided(rows: Sequence[Row], advice: Advice) -> bool:
+    """Whether no core method is shown to differ from another, and the method for this case not to be worse."""
+    core = [row for row in rows if row.spec["core"] and row.cells and row.complete]
+    words = [row.paired.verdict.word for row in core if row.paired is not None and row.paired.verdict.word]
+    real = [row.paired.verdict.word for row in rows if row.label == DEFAULT and row.paired is not None]
+    references = [one.paired.verdict.word for one in (advice.over_plain, advice.over_real) if one is not None]
+    all_best = all(row.best for row in core)
+    return all_best and len(words) > 0 and {*words, *references} == {"undecided"} and real != ["worse"]

@@ -286,7 +286,7 @@ OVERALL: tuple[Column[OverallRow], ...] = (
     Column("p_corrected", "p, {family}", gain_p),
     Column("verdict", "verdict on the mean", gain_word, numeric=False),
     Column("accuracy", "mean accuracy", lambda row: percent(row.accuracy)),
-    Column("over_majority", "over the majority class", lambda row: signed(row.accuracy - row.majority)),
+    Column("over_majority", "over the constant guess", lambda row: signed(row.accuracy - row.majority)),
     Column("rank", "mean rank", lambda row: f"{row.rank:.2f}"),
     Column("wins", "better", lambda row: tally(row, row.wins)),
     Column("ties", "neither", lambda row: tally(row, row.ties)),

@@ -50,7 +50,7 @@ def found(
     updates = spec["settings"].get("updates")
     if of_smoke_test(spec["preset"], updates):
         yield f"the settings are those of a smoke test ({updates} updates)"
-    majority = f"always predicting the most frequent class of the test ({100 * spec['majority']:.1f} %)"
+    majority = f"a constant guess ({100 * spec['majority']:.1f} %)"
     if not beat_majority:
         yield f"no method is shown to be better than {majority}"
     else:

@@ -108,8 +108,9 @@ import methods
 from methods import plugins
 from tests.methods import conftest, test_method_registry as contract
 plugins.load_file(Path(sys.argv[1]))
-for check in (contract.test_source_is_documented, contract.test_says_when_it_fails, contract.test_declarations_are_valid):
-    check("confidence")
+contract.test_source_is_documented("confidence")
+contract.test_says_when_it_fails("confidence")
+contract.test_declarations_are_valid("confidence")
 contract.test_not_a_number_is_refused("confidence", conftest.own_fields)
 """
     done = subprocess.run(

@@ -39,10 +39,11 @@ def compare(store: Path, a: str, rules: Rules, *, task: str | None, margin: floa
     for label in (a, b):
         if not any(label in method_labels(section) for section in sections):
             known = set().union(*map(method_labels, manifest["sections"]))
-            raise UserError(f"no method {label} in {store}{did_you_mean_or_all(label, sorted(known))}")
+            raise UserError(f"no method {label!r} in {store}{did_you_mean_or_all(label, sorted(known))}")
     both = [section for section in sections if {a, b} <= method_labels(section)]
+    apart = f"no section has both {a} and {b}; `bench run --methods {a},{b}` trains them on the same task"
     if a == b or not both:
-        raise UserError(f"compare takes two methods, not {a} twice" if a == b else f"no task has {a} and {b}")
+        raise UserError(f"compare takes two methods, not {a} twice" if a == b else apart)
     # A family that is the report has the comparisons of all sections.
     read = manifest["sections"] if rules.family is Family.REPORT else both
     shown = {**manifest, "sections": read}
@@ -80,7 +81,7 @@ def section_lines(section: Section, a: str, rules: Rules, margin: float | None) 
         yield ""
         return
     accuracy = row.paired.accuracy
-    yield from ("", "For new seeds and new test examples" if not accuracy.conditional else "For new test examples only")
+    yield from ("", "For new seeds and new test rows" if not accuracy.conditional else "For new test rows only")
     for name, text in primary(row, base, row.paired, accuracy, section, rules):
         yield f"  {name:<14}{text}"
     if margin is not None:
@@ -209,7 +210,7 @@ def conditional(row: Row, base: Row, section: Section) -> Iterator[str]:
     assert section.test is not None, "a difference has test rows"
     shared = sorted(set(row.cells) & set(base.cells))
     a, b = (stacked(part, shared) == section.test.labels for part in (row, base))
-    yield from ("", "For these trained models only (new test examples, no new seeds)")
+    yield from ("", "For these trained models only (new test rows, no new seeds)")
     clusters = section.test.clusters
     for seed, one in zip(shared, per_seed(a, b), strict=True):
         gap = row.cells[seed].accuracy - base.cells[seed].accuracy

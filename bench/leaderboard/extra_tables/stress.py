@@ -243,7 +243,7 @@ def reading(curve: Curve, report: Report) -> str:
             f"over seeds, and the verdict against {base} at this value: ▲ better, ▼ worse, = equivalent, "
             "no sign: undecided or no verdict. †: exploratory, so ▲ and ▼ are not corrected and some appear by chance.",
             "- **change**: accuracy at the last value minus at the first, on the same seeds and test rows; its "
-            "interval is for new seeds and new test examples (crossed). **change − baseline's**: the method's change "
+            "interval is for new seeds and new test rows (crossed). **change − baseline's**: the method's change "
             f"minus that of {base}; above zero, the method loses less. **holds up**: the verdict on this "
             "difference; *better* and "
             f"*worse* are corrected by {report.rules.correction.author} over the methods planned at both ends{looks}.",

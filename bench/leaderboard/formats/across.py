@@ -23,7 +23,7 @@ def after_across(group: Overall) -> Iterator[str]:
     """The columns of a summary, what it leaves out, and its limits."""
     count = len(group.tasks)
     yield (
-        "Sorted by mean Δ accuracy. **over the majority class**: mean accuracy minus that of always predicting the "
+        "Sorted by mean Δ accuracy. **over the constant guess**: mean accuracy minus that of always answering the "
         f"most frequent class of each test ({percent(group.rows[0].majority)} % in the mean), in points. "
         "**mean rank**: mean over the tasks; 1 is best, ties share the mean of their ranks. **better, neither, "
         "worse**: on how many tasks the method has this verdict against the baseline, corrected "
@@ -58,7 +58,7 @@ def after_across(group: Overall) -> Iterator[str]:
         yield f"*Ranks describe these tasks only. {claim}*"
         return
     yield (
-        f"*Intervals are for new seeds and test examples of these {plural(count, 'task')}, and ranks describe these "
+        f"*Intervals are for new seeds and test rows of these {plural(count, 'task')}, and ranks describe these "
         f"tasks only. {claim}*"
     )
 

@@ -46,14 +46,12 @@ li { margin: .5rem 0; }
 
 
 def note(rules: Rules) -> str:
-    """What intervals and verdicts are, and what to do where nothing is decided."""
+    """What intervals and verdicts are."""
     family = {Family.TASK: "a section", Family.REPORT: "all sections"}[rules.family]
     return (
         f"Differences are of accuracy, in points, with {rules.kind_of_interval} intervals for new seeds and new test "
-        f"examples. Verdicts are corrected by {rules.correction.author} over the core methods of {family}; the "
-        "leaderboard explains them (`bench report`). `bench labels` says what more labelled rows would bring. Where "
-        "nothing is decided, the default choice is `real-finetune`, generated rows first and real rows last, to be "
-        "compared with `real-only`; docs/recommended.md has the trials behind it."
+        f"rows. Verdicts are corrected by {rules.correction.author} over the core methods of {family}; the "
+        "leaderboard explains them (`bench report`). `bench labels` says what more labelled rows would bring."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.leaderboard.advice import PLAIN, REAL_ONLY, uses_generated
+from bench.leaderboard.advice import DEFAULT, PLAIN, REAL_ONLY, nothing_decided, uses_generated
 from bench.leaderboard.columns import gain, percent
 from bench.leaderboard.fold_seeds import USUAL_SEEDS, more_seeds, unequal_folds
 from bench.leaderboard.formats.prose import escape
@@ -17,6 +17,10 @@ from tasks.roles import FILES
 
 FULL = "full"  # the preset that trains every layer
 NAMED = 3  # methods that a sentence names
+IN_DOUBT = (
+    f"Open: no core method is shown to differ from another. If you need one now, train **{DEFAULT}**, generated rows "
+    f"first and real rows last (`--methods core,{DEFAULT}` compares it; docs/recommended.md)."
+)
 
 
 def answer(section: Section) -> Iterator[str]:
@@ -75,7 +79,7 @@ def sentences(section: Section, advice: Advice) -> tuple[str, str, str]:
 def helps(section: Section, advice: Advice) -> str:
     """Whether generated rows help, against the real rows alone and against the majority class."""
     title = "**Does the generated set help?**"
-    constant = f"always predicting the most frequent class ({percent(section.spec['majority'])} %)"
+    constant = f"a constant guess ({percent(section.spec['majority'])} %)"
     beat = f"{share(len(advice.beat_majority), advice.measured)} shown, as trained here, to be better than {constant}"
     most = advice.helped[0] if advice.helped else advice.closest
     if most is None or advice.helps is Helps.UNKNOWN:
@@ -126,6 +130,8 @@ def use(section: Section, advice: Advice) -> str:
     if advice.choice is None:
         return f"{title} {nameless(section)}"
     parts = [f"{title} **{escape(advice.choice)}**, {why(section, advice)}"]
+    if nothing_decided(section.rows, advice):
+        parts = [f"{title} {IN_DOUBT} Of the core methods, {escape(advice.choice)} is {why(section, advice)}"]
     values = [
         f"over {name}: {worth(one)}"
         for name, one in (("plain cross-entropy (ce)", advice.over_plain), ("the real rows alone", advice.over_real))
@@ -214,18 +220,19 @@ def settle(more: Needed) -> str:
     doubt = ""
     if more.seeds and (span := interval(more.examples)) and more.examples.number and more.examples.high is None:
         counts.remove(rows)
-        doubt = f"; whether more {more.unit}s alone would is not known (80 % interval {span})"
+        doubt = f"; whether more {more.unit}s alone would settle it is not known (80 % interval {span})"
     ways = [
         f"{plural(count.number, noun)} in all" + (f" (80 % interval {text})" if (text := interval(count)) else "")
         for count, noun in counts
         if count is not None and count.number is not None
     ]
-    beyond = [f"{count.most:,} {noun}s" for count, noun in counts if count is not None and count.number is None]
+    beyond = [(f"{count.most:,}", f"{noun}s") for count, noun in counts if count is not None and count.number is None]
     truth = "if the difference and the variances are as estimated"
     if not ways:
-        neither = f"neither {beyond[0]} nor {beyond[1]} would" if len(beyond) > 1 else f"not even {beyond[0]} would"
-        return f"{truth}, {neither} settle it with 80 % power, and more are out of reach{doubt}"
-    alone = f"; not even {beyond[0]} alone would, and more are out of reach" if beyond else ""
+        numbers = " nor ".join(map(" ".join, beyond))
+        neither = f"neither {numbers} would" if len(beyond) > 1 else f"not even {numbers} would"
+        return f"{truth}, {neither} settle it with 80 % power{doubt}"
+    alone = f"; more {beyond[0][1]} alone would not (computed up to {beyond[0][0]})" if beyond else ""
     return f"{truth}, a new run with {' or with '.join(ways)} would settle it with 80 % power{alone}{doubt}"
 
 

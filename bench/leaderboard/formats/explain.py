@@ -54,24 +54,18 @@ def comparisons(report: Report) -> Iterator[str]:
     yield (
         f"**verdict**: {equivalent(rules)} *better*, *worse*: not equivalent, and p < 0.05. *undecided*: "
         "neither; *detectable* is the true difference for which *better* or *worse* would have a chance of 80 % here, "
-        "with the correction, if the variances are as estimated. *nothing*: not even 100 points. A method with "
-        "missing cells gets no verdict." + mixed(report)
+        "with the correction, if the variances are as estimated. *detectable: nothing*: not even a difference of 100 "
+        "points would be found. A method with missing cells gets no verdict." + mixed(report)
     )
     yield (
         "**not shown to be worse** (the best group): *no*: some other method is significantly better. *yes*: none is; "
         "this does not show that the method is good, and with many methods and few seeds nearly all are *yes*. The "
         "rule: of M comparable methods (no cell missing, same code and versions), each is tested against the "
-        "M − 1 others on the seeds that both have, one-sided at 5 % / (M − 1), so the best method is wrongly called "
-        "*no* with a chance of at most 5 %. *no* does not name the better method, and is not corrected for the number "
-        "of methods or sections: with 4 / 9 core methods that are all equal, some core method is *no* in 14 / 26 % of "
-        "simulated sections. So the baseline can be *no* although every verdict against it is "
-        "*undecided*. *not ruled out as the best*, in the advice, are the core methods with *yes*."
-    )
-    yield (
-        "**two corrections**: the verdict asks how each method differs from one that was named beforehand, in either "
-        "direction, so it is two-sided and corrected over the methods. The best group asks whether a method may be the "
-        "best of all, so it is one-sided and corrected over the methods that could beat it. No result of one is a "
-        "result of the other."
+        "M − 1 others on the seeds that both have, one-sided at 5 % / (M − 1). So the best method is wrongly *no* with "
+        "a chance of at most 5 %. *no* is not corrected for the number of methods or sections: with 4 / 9 core methods "
+        "that are all equal, some core method is *no* in 14 / 26 % of simulated sections. The verdict is another test, "
+        "two-sided against the baseline, so the baseline can be *no* although every verdict against it is *undecided*. "
+        "*not ruled out as the best*, in the advice, are the core methods with *yes*."
     )
 
 
@@ -80,9 +74,9 @@ def equivalent(rules: Rules) -> str:
     if rules.delta == 0:
         return "*equivalent* is not used (`--delta 0`)."
     return (
-        f"*equivalent*: a true difference of {exact_points(rules.delta)} or more is excluded by a test at "
-        "5 %, corrected like p, that allows for differing rows which these test rows lack, but not for trainings that "
-        "fail now and then, which these seeds lack."
+        f"*equivalent*: a test at 5 %, corrected like p, excludes a true difference of {exact_points(rules.delta)} or "
+        "more. The test allows for rows on which the methods would differ and that are not in this test. It does not "
+        "allow for rare failed trainings that these seeds do not show."
     )
 
 
@@ -96,9 +90,9 @@ def new(report: Report) -> str:
     found = [row.paired.accuracy for section in report.sections for row in section.rows if row.paired]
     one_seed = [result.conditional for result in found if result is not None]
     if one_seed and all(one_seed):
-        return "new test examples only, and these trained models, since there is one seed"
-    crossed = "new seeds and new test examples: both are random effects, and they are crossed"
-    return f"{crossed}; with one seed, for new test examples only" if any(one_seed) else crossed
+        return "new test rows only, and these trained models, since there is one seed"
+    crossed = "new seeds and new test rows: both are random effects, and they are crossed"
+    return f"{crossed}; with one seed, for new test rows only" if any(one_seed) else crossed
 
 
 def together(rules: Rules) -> str:
@@ -106,8 +100,9 @@ def together(rules: Rules) -> str:
     if rules.intervals is Intervals.PLAIN:
         return "It is not corrected for the number of methods, unlike the verdict (`--intervals simultaneous`)."
     kind = {
-        Correction.HOLM: "Simultaneous: all intervals of the family hold together with 95 %, as the verdicts do. Where "
-        "the verdict excludes 0 only because Holm corrects later steps for fewer methods, the interval ends at 0.",
+        Correction.HOLM: "Simultaneous: with a chance of 95 % all intervals of the family contain the true "
+        "differences. Where the verdict excludes 0 only because Holm corrects later steps for fewer methods, the "
+        "interval ends at 0.",
         Correction.BH: "Corrected: of the intervals that exclude 0, 5 % may miss, as of the verdicts.",
     }[rules.correction]
     return f"{kind} `--intervals plain` shows intervals of each comparison alone."
@@ -119,9 +114,9 @@ def cross_validated(report: Report) -> Iterator[str]:
         return
     yield (
         "**cross-validation** (no test set and few real rows): each seed tests one fold of the real rows on a model "
-        "that the other folds taught. Folds share rows, so a seed is no new sample. The interval of Δ is for new real "
-        "rows and seeds: from the variance between rows, as if there were only as many as a fold trains on, and the "
-        "variance between seeds beyond it. The intervals of accuracy and macro-F1 are t intervals over seeds, "
+        "that trained on the other folds. Folds share rows, so a seed is no new sample. The interval of Δ is for new "
+        "real rows and seeds: from the variance between rows, as if there were only as many as a fold trains on, and "
+        "the variance between seeds beyond it. The intervals of accuracy and macro-F1 are t intervals over seeds, "
         "corrected after Nadeau and Bengio (2003). There is no Δ of macro-F1. Accuracy is the mean over folds and Δ "
         "the mean over rows, so Δ may differ a little from the difference of two accuracies."
     )
@@ -154,14 +149,17 @@ def costs(report: Report) -> Iterator[str]:
     """Human-labelled rows, passes and seconds."""
     fitted = any(row.spec.get("selection") == "fitted" for section in report.sections for row in section.rows)
     yield (
-        "**real rows (use)**: how many human-labelled rows the method uses, and for what. *checker*: through the "
-        "scores of the quality checker, a classifier trained on them. *select*: to choose the checkpoint or settings."
+        "**real rows (use)**: how many human-labelled rows the method uses, and for what. *train*: it trains on them. "
+        "*checker*: through the scores of the quality checker, a classifier trained on them. *prior*: their label "
+        "shares alone. *texts*, *texts by class*: their texts without labels, or class by class. *gradient*: "
+        "gradients of the loss on them. *select*: to choose the checkpoint or settings."
         + (" ‡: the same rows both fit and select." if fitted else "")
     )
     yield (
-        "**passes**: rows passed through the model to train a cell, relative to a `ce` cell; scoring a row counts as a "
-        "third of training on it. **seconds**: per cell, on the machine that trained it. **standalone**: includes what "
-        "the method needs precomputed, such as its checkers. **cost**: passes, standalone."
+        "**passes**: rows that go through the model to train a cell, relative to a `ce` cell; scoring a row counts as "
+        "a third of training on it. **seconds**: per cell, on the machine that trained it. **standalone**: includes "
+        "what the method needs precomputed, such as its checkers. **cost**: the passes of the method and of all "
+        "checkers that it needs; that of `ce` is 1."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bench.leaderboard.columns import number, percent
@@ -16,6 +16,7 @@ from bench.store.layout import ENVIRONMENT
 from tasks.errors import MAX_NAMES, join_names, plural
 from tasks.findings import large_shift
 
+MANY_PASSES, USUAL_EPOCHS = 4, 5  # of a quality checker over its rows
 NUMBERS = "All numbers"  # the title of a section's second table
 # Characters that are markup in Markdown, or in that of GitHub: an underscore only at the edge of a word, a bracket only
 # after a link's text, a dollar only before a formula.
@@ -64,14 +65,14 @@ def conditions(section: Section) -> str:
     settings = ", ".join(
         f"{escape(key)} {escape(value)}" for key, value in spec["settings"].items() if value is not None
     )
-    majority = f"majority class {percent(spec['majority'])} % of the test rows"
+    guess = f"constant guess {percent(spec['majority'])} % (always answering the most frequent class of the test)"
     return "\n".join(
         [
             f"- encoder: {escape(spec['encoder'])}" + checker_encoder(section),
             f"- preset: {escape(spec['preset'])} ({settings})",
             f"- protocol: {escape(spec['protocol'])}" + ("" if tuned else " (untuned defaults)"),
             *([f"- text: {escape(spec['about'])}"] if spec.get("about") else []),
-            f"- rows: {sizes(section)}; {section.classes} classes, {majority}",
+            f"- rows: {sizes(section)}; {section.classes} classes, {guess}",
             *([f"- label shares: {label_shares(section)}"] if spec.get("label_shares") else []),
             f"- seeds: {', '.join(map(str, spec['seeds']))}; baseline: {escape(section.baseline)}",
             f"- intervals and verdicts cover {covered(section)}",
@@ -175,9 +176,11 @@ def constant_guess(section: Section) -> Iterator[str]:
     majority = section.spec["majority"]
     measured = [row for row in section.rows if not math.isnan(row.accuracy.mean)]
     not_above = [escape(row.label) for row in measured if row.accuracy.mean <= majority]
-    guess = f"always predicting the most frequent class of the test ({percent(majority)} %)"
     if not_above and len(not_above) < len(measured):
-        yield f"**Not above {guess} here:** {', '.join(not_above)}. This is no test: they may be better on other rows."
+        yield (
+            f"**Not above the constant guess ({percent(majority)} %):** {', '.join(not_above)}. This compares numbers "
+            "and is no statistical test: they may be better on other rows."
+        )
 
 
 def checker(section: Section) -> Iterator[str]:
@@ -188,21 +191,32 @@ def checker(section: Section) -> Iterator[str]:
     yield (
         "Quality checker (a classifier trained with cross-entropy on the small real set; some methods read its "
         f"scores): mean test accuracy {percent(quality.accuracy)} %, log-loss {number(quality.log_loss, 3)} and "
-        f"calibration error {number(100 * quality.ece, 1)} points over {plural(quality.n, 'seed')}. The majority "
-        f"class makes up {percent(majority)} % of the test rows; equal probabilities have log-loss "
-        f"{number(math.log(section.classes), 3)}."
+        f"calibration error {number(100 * quality.ece, 1)} points over {plural(quality.n, 'seed')}. A constant guess "
+        f"has accuracy {percent(majority)} %; equal probabilities have log-loss {number(math.log(section.classes), 3)}."
     )
     if quality.accuracy <= majority:
         yield (
-            "**Warning: the quality checker is not above always predicting the majority class here. Methods that rely "
-            "on it may have no information.**"
+            "**Warning: the quality checker is not above the constant guess here. Methods that rely on it may have no "
+            "information.**"
         )
     if quality.log_loss > math.log(section.classes):
         yield (
             "**Warning: the quality checker's probabilities are worse than equal ones. Its weights are those of an "
-            "overconfident classifier; train it for fewer updates (`--set checker_epochs=5`), or use `calibrate=True` "
-            "where a method has it.**"
+            f"overconfident classifier; use `calibrate=True` where a method has it{fewer_passes(section.spec)}.**"
         )
+
+
+def fewer_passes(spec: Mapping[str, Any]) -> str:
+    """The setting that trains the quality checker less than it was trained; empty where that is little already."""
+    settings, rows = spec["settings"], spec["sizes"].get("real")
+    updates, batch = settings.get("checker_updates") or settings.get("updates"), settings.get("batch_size")
+    passes = settings.get("checker_epochs") or (updates * batch / rows if updates and batch and rows else 0)
+    if passes < MANY_PASSES:
+        return ""
+    return (
+        f", or train the checker less: it went {passes:.1f} times through the {rows:,} real rows, "
+        f"`--set checker_epochs={min(USUAL_EPOCHS, int(passes / 2))}` is fewer"
+    )
 
 
 def without_result(section: Section) -> Iterator[str]:

@@ -12,7 +12,7 @@ from tasks.errors import plural, printable
 
 HEAD = """\
 % Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,graphicx}.
-% Differences: intervals for new seeds and new test examples; simultaneous: all of a family hold together."""
+% Differences: intervals for new seeds and new test rows; simultaneous: all of a family hold together."""
 OTHER = re.compile("[^\x00-\u017f\u2010-\u2026]")  # letters that pdfLaTeX has not with T1 alone
 OTHER_SCRIPTS = "% Names have letters of other scripts: compile with LuaLaTeX or XeLaTeX and a font that has them."
 SPECIAL = {
@@ -86,6 +86,6 @@ def caption(section: Section, rules: Rules) -> str:
     text = (
         f"{spec['title']} ({spec['task_ref']}, source {spec['source']}{apart}{stand_in}).{silent} "
         f"Encoder {spec['encoder']}, preset {spec['preset']}, protocol {spec['protocol']}, {seeds}, "
-        f"majority class {majority} %. {signs}{' ‡ The same real rows both fit and select.' if fitted else ''}"
+        f"constant guess {majority} %. {signs}{' ‡ The same real rows both fit and select.' if fitted else ''}"
     )
     return escape_tex(text)

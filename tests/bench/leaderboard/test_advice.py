@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,26 @@ def test_the_simplest_of_equals_is_chosen(tmp_path):
     (text,) = answer(section)
     assert "is shown to be better than the real rows alone" in text
     assert "would settle it" in text
+    _, second, _ = text.splitlines()
+    assert second.startswith("- **Which method?** Open: no core method is shown to differ from another.")
+    assert re.findall(r"\*\*(.*?)\*\*", second) == ["Which method?", "real-finetune"], "one method, not two"
+
+
+def test_where_something_is_decided_the_choice_is_named(tmp_path):
+    """Another method beside it, for the case that nothing is decided, stood six lines below."""
+    for number, skills in enumerate(
+        ({"ce": 0.5, "real-only": 0.5, "dimp": 3.0}, {"ce": 3.0, "real-only": 0.5, "dimp": 3.0})
+    ):
+        _, section = section_of(tmp_path / str(number), skills)
+        second = next(answer(section)).splitlines()[1]
+        assert second.startswith(f"- **Which method?** **{section.advice.choice}**, ")
+        assert "real-finetune" not in second
+
+
+def test_a_default_that_is_shown_to_be_worse_is_not_named(tmp_path):
+    skills = {"ce": 1.5, "real-only": 1.5, "ce-mix": 1.5, "real-finetune": -2.0}
+    _, section = section_of(tmp_path, skills, exploratory=("real-finetune",))
+    assert "**real-finetune**" not in next(answer(section))
 
 
 def test_a_set_that_hurts(tmp_path):
@@ -202,8 +224,12 @@ def test_the_family_of_the_advice_is_that_of_the_report(tmp_path):
     ("seeds", "rows", "sentence"),
     [
         (12, 5_000, "a new run with 12 seeds in all or with 5,000 test rows in all would settle it with 80 % power"),
-        (12, None, "with 12 seeds in all would settle it with 80 % power; not even 100,000 test rows alone would, and"),
-        (None, None, "neither 1,000 seeds nor 100,000 test rows would settle it with 80 % power, and more are out of"),
+        (
+            12,
+            None,
+            "with 12 seeds in all would settle it with 80 % power; more test rows alone would not (computed up to",
+        ),
+        (None, None, "neither 1,000 seeds nor 100,000 test rows would settle it with 80 % power"),
     ],
 )
 def test_numbers_out_of_reach_are_said_to_be(seeds, rows, sentence):
@@ -218,11 +244,11 @@ def test_numbers_out_of_reach_are_said_to_be(seeds, rows, sentence):
     [
         (
             12,
-            "a new run with 12 seeds in all would settle it with 80 % power; whether more test rows alone would is not",
+            "a new run with 12 seeds in all would settle it with 80 % power; whether more test rows alone would",
         ),
         (
             None,
-            "not even 1,000 seeds would settle it with 80 % power, and more are out of reach; whether more test rows",
+            "not even 1,000 seeds would settle it with 80 % power; whether more test rows",
         ),
     ],
 )

@@ -15,7 +15,7 @@ from bench.leaderboard.columns import COLUMNS, Room, number, percent
 from bench.leaderboard.extra_tables.weights import over_seeds
 from bench.leaderboard.formats import render
 from bench.leaderboard.formats.html_text import inline
-from bench.leaderboard.formats.prose import covered, escape, heading, sizes
+from bench.leaderboard.formats.prose import covered, escape, fewer_passes, heading, sizes
 from bench.leaderboard.formats.to_latex import escape_tex
 from tasks.errors import CONTROL
 from tests.bench.leaderboard.fake_store import FakeStore
@@ -35,6 +35,26 @@ def store(tmp_path):
 def written(store, **options):
     """The folder of a report."""
     return write_report(store.manifest(), store.root, store.root.parent / "reports", **options).parent
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"updates": 48, "batch_size": 32}, "it went 5.1 times through the 300 real rows, `--set checker_epochs=2` is"),
+        (
+            {"updates": 48, "batch_size": 32, "checker_updates": 480},
+            "it went 51.2 times .* `--set checker_epochs=5` is",
+        ),
+        (
+            {"updates": 48, "batch_size": 32, "checker_epochs": 8},
+            "it went 8.0 times .* `--set checker_epochs=4` is fewer",
+        ),
+        ({"updates": 48, "batch_size": 16}, "^$"),
+    ],
+)
+def test_fewer_passes_are_fewer(settings, text):
+    """Five passes were called fewer updates of a checker that had made 4.8."""
+    assert re.search(text, fewer_passes({"settings": settings, "sizes": {"real": 300}}))
 
 
 def test_csv_holds_the_rows_of_the_frame(store):

@@ -26,7 +26,7 @@ def section_of(folder, skills=SKILLS, **options):
         ({"preset": "smoke"}, SKILLS, "smoke test"),
         ({"settings": {"updates": FEWEST_UPDATES - 1}}, SKILLS, "smoke test"),
         ({"settings": {"updates": FEWEST_UPDATES}}, SKILLS, None),
-        ({}, dict.fromkeys(SKILLS, -1.0), "no method is shown to be better than always predicting"),
+        ({}, dict.fromkeys(SKILLS, -1.0), "no method is shown to be better than a constant guess"),
         ({}, {**SKILLS, "ce": -1.0}, "the baseline ce is at chance"),
         (
             {"rows": 80, "seeds": (0, 1)},

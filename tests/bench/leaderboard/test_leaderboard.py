@@ -285,19 +285,21 @@ def test_a_method_that_is_no_better_than_a_constant_guess_is_named(store):
     for name, skill in skills.items():
         store.method(name, skill=skill)
     text = report(store)[1]
-    (line,) = [line for line in text.splitlines() if "most frequent class" in line]
+    (line,) = [line for line in text.splitlines() if line.startswith("**Not above")]
     correct = {name: np.mean([store.correct(name, seed, skills[name]).mean() for seed in (0, 1, 2)]) for name in skills}
     majority = store.section["majority"]
     assert majority < correct["dimp"]
     no_better = sorted((name for name in skills if correct[name] <= majority), key=correct.get, reverse=True)
-    guess = f"always predicting the most frequent class of the test ({100 * majority:.1f} %)"
-    assert line.startswith(f"**Not above {guess} here:** {', '.join(no_better)}. This is no test")
+    guess = f"the constant guess ({100 * majority:.1f} %)"
+    assert line.startswith(
+        f"**Not above {guess}:** {', '.join(no_better)}. This compares numbers and is no statistical"
+    )
 
 
 def test_a_section_in_which_no_method_beats_a_constant_guess_says_so(store):
     store.method("ce", skill=-2).method("focal", skill=-2)
     value, text = report(store)
-    assert "**Not informative: no method is shown to be better than always predicting" in text
+    assert "**Not informative: no method is shown to be better than a constant guess" in text
     assert value["sections"][0]["advice"]["informative"] is False
     assert row_of(value, "focal")["difference"]["word"] == ""
 
@@ -314,7 +316,7 @@ def test_label_shares_are_shown_and_a_shift_between_generated_and_real_rows_is_a
     store.section["label_shares"]["generated"] = [0.4, 0.6]
     assert "differ from those" not in report(store)[1], "9 points"
     del store.section["label_shares"], store.section["about"]  # as in manifests of earlier versions
-    assert "label shares" not in report(store)[1]
+    assert "- label shares" not in report(store)[1]
 
 
 def test_each_source_has_its_own_section(store):

@@ -163,7 +163,7 @@ def test_exploratory_methods_are_marked_and_the_family_is_named(tmp_path):
     text = "\n".join(after_across(group))
     assert "Verdicts are corrected per task." in text
     assert "up to 10 % of tables of 2 tasks would have a false *better* or *worse* of a core method" in text
-    assert "new seeds and test examples" in text
+    assert "new seeds and test rows" in text
 
 
 def test_sections_of_one_seed_are_not_summarised(tmp_path):
@@ -224,4 +224,4 @@ def test_tasks_that_share_test_rows_have_no_verdict_on_the_mean(tmp_path, entry)
     assert not shown.keys() & {"p", "p_corrected", "verdict"}
     text = as_markdown(table)
     assert "**t2, t5 are tested on the same rows, or on draws from the same rows, so their differences are not" in text
-    assert "Intervals are for new seeds and test examples of these 8 tasks" not in text
+    assert "Intervals are for new seeds and test rows of these 8 tasks" not in text

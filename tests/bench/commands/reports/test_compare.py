@@ -132,7 +132,7 @@ def test_other_environments_are_not_compared_unless_told(store):
 def test_one_seed(tmp_path):
     store = FakeStore(tmp_path / "runs", rows=150, seeds=(4,))
     text = lines(store.method("ce").method("dimp", skill=1.1), "dimp", "ce")
-    assert "For new test examples only" in text
+    assert "For new test rows only" in text
     assert "not informative: there is one seed" in text
     assert "effect" not in text
     assert "seeds  " not in text.split("Needed")[-1].split("For these")[0]
