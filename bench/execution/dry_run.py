@@ -53,7 +53,7 @@ def summary(plan: Plan, workers: int, say: Say, again: Container[str] = ()) -> N
     for line in data_lines(plan):
         say(line)
     jobs = to_compute(make_queue(plan, again=again))
-    states = Counter("to train again" if name in again else in_words(plan.jobs[name]) for name in plan.cells)
+    states = Counter("to train again" if name in again else state_before(plan.jobs[name]) for name in plan.cells)
     counts = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
     say(f"{plural(len(plan.cells), 'cell')}: {counts}")
     say(trainings(jobs, plan))
@@ -67,7 +67,7 @@ def summary(plan: Plan, workers: int, say: Say, again: Container[str] = ()) -> N
     say(duration(*forecast(jobs, plan, workers), workers))
 
 
-def in_words(job: Job) -> str:
+def state_before(job: Job) -> str:
     """The state of a cell before a run."""
     words = {State.DONE: "done before", State.MISSING: "not trained yet", State.STALE: "unfinished"}
     return words.get(found := current_state(job), str(found))

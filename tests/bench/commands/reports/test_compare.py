@@ -141,8 +141,8 @@ def test_one_seed(tmp_path):
 @pytest.mark.parametrize(
     ("a", "b", "task", "message"),
     [
-        ("dimpp", "ce", None, "no method dimpp .* did you mean 'dimp'"),
-        ("dimp", "zzzzz", None, "no method zzzzz .* known: ce, dimp"),
+        ("dimpp", "ce", None, "no method 'dimpp' .* did you mean 'dimp'"),
+        ("dimp", "zzzzz", None, "no method 'zzzzz' .* known: ce, dimp"),
         ("dimp", "ce", "twiter", "no task twiter .* did you mean 'twitter'"),
         ("ce", "ce", None, "takes two methods, not ce twice"),
     ],
