@@ -28,7 +28,7 @@ def terms(rules: Rules) -> Iterator[str]:
     plain = " (cross-entropy on the generated rows, without weights)" if rules.baseline == "ce" else ""
     yield (
         "**section**: one table: methods on one task, with one source of rows, encoder, preset and protocol. "
-        "**cells**: one training per seed; *4/5* means that 4 of 5 planned cells have a result."
+        "**cells**: one per seed; *4/5* means that 4 of 5 planned cells have a result."
     )
     yield f"**baseline**: the method that all others are compared with, here {escape(rules.baseline)}{plain}."
     yield (

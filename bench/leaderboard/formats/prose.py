@@ -36,7 +36,7 @@ def markdown_row(cells: Iterable[str]) -> str:
 def opening(report: Report) -> Iterator[str]:
     """Where the terms are explained, which reference methods are missing, and which methods the grid left out."""
     yield (
-        "A cell is one training: one method with one seed on one task. *How to read it*, at the end, explains every "
+        "A cell is the result of one method with one seed on one task. *How to read it*, at the end, explains every "
         "column."
     )
     references = report.manifest.get("references_missing", [])
