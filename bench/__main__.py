@@ -20,10 +20,19 @@ def hidden_package() -> str:
     return ""
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the command line and exit, also for the command `bench`. Ctrl-C before it runs has exit code 130 too."""
     if problem := hidden_package():
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)
-    from bench.cli import main
+    try:
+        from bench import cli
 
+        cli.main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
     main()

@@ -18,7 +18,7 @@ import typer
 from bench import shown
 from bench.cli import data, grids, models, reports, stores
 from bench.cli.argv import canonical
-from bench.cli.common import INTERRUPTED, say
+from bench.cli.common import INTERRUPTED, lost_output, say
 from bench.cli.foreign import foreign_package
 from bench.errors import UserError
 from bench.version import VERSION
@@ -118,6 +118,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             usage = " ".join(error.ctx.get_usage().split())  # type: ignore[attr-defined]
             message = f"{message.rstrip('.')}. {usage}"
         code = complain(message) if message else 2  # without a command the help has been shown
+    if problem := lost_output():
+        code = complain(problem)
     if code == INTERRUPTED:
         print("interrupted; the same command continues from here", file=sys.stderr)
     sys.exit(code or 0)

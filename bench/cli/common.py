@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterable
@@ -14,6 +15,9 @@ from tasks.errors import printable
 
 CELL_HELP = 'the first 6 or more characters of its id, its folder, or "task method seed"'
 INTERRUPTED = 130  # exit code after Ctrl-C
+# Errors of an output that nobody reads any more: a closed pipe, which Windows calls invalid, or a closed terminal.
+UNREAD = (errno.EPIPE, errno.EINVAL, errno.ECONNRESET, errno.EIO, errno.EBADF)
+_lost: list[OSError] = []  # why the output could not be written, though somebody waits for it
 
 
 def hyphenated(name: str) -> str:
@@ -36,12 +40,21 @@ def up_to_date(store: Path) -> Path:
 def say(line: str) -> None:
     """Print one line at once, with control characters as escapes.
 
-    A closed pipe (`| head`), a closed terminal or a full disk does not stop the run.
+    A closed pipe (`| head`), a closed terminal or a full disk does not stop the run; `lost_output` then knows of a full
+    disk.
     """
     try:
         print(printable(line), flush=True)
-    except OSError:
+    except OSError as error:
+        _lost.extend([error] if error.errno not in UNREAD else [])
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the end
+
+
+def lost_output() -> str:
+    """Why the output of the command is not whole, such as that of a full disk; empty if it is, or nobody reads it."""
+    why = f"the output cannot be written: {_lost[0].strerror}" if _lost else ""
+    _lost.clear()
+    return why
 
 
 def print_all(lines: Iterable[str], sound: bool = True) -> None:

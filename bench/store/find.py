@@ -46,12 +46,19 @@ def model_of(name: str, root: Path) -> str:
     if not names_cell(name):
         return name
     cell = find(root, name)
-    now, name = state(cell), title(read_json(cell / "spec.json", NamedSpec))
+    spec = read_json(cell / "spec.json", NamedSpec)
+    now, name = state(cell), title(spec)
+    whole = any((cell / MODEL / file).exists() for file in MODEL_FILES["full"])
+    if not whole and flatten(spec).get("settings.train_layers") == 0:
+        raise UserError(
+            f"cell {name} is a head on embeddings (train_layers=0, preset {spec.get('preset')}), of which no model is "
+            "kept; run its method with another preset and --save-models full"
+        )
     if now is not State.DONE:
         cause = f" ({failure(cell)})" if now is State.FAILED else ""
         retry = " --retry-failed" if now is State.FAILED else ""
         raise UserError(f"cell {name} is {now}{cause} and has no model; train it: {keeping(cell, root)}{retry}")
-    if not any((cell / MODEL / file).exists() for file in MODEL_FILES["full"]):
+    if not whole:
         raise UserError(f"cell {name} keeps no whole model; train it again: {keeping(cell, root)} --force")
     return str(cell / MODEL)
 
@@ -65,9 +72,10 @@ def names_cell(name: str) -> bool:
 def keeping(cell: Path, root: Path) -> str:
     """The command that trains a cell and saves its model."""
     typed = command(cell, root)
-    if any(f" {word} " in typed for word in KEEP_NONE):
+    name = typed.removeprefix("python -m bench ").partition(" ")[0]
+    if name in KEEP_NONE:
         return f"python -m bench run, with the rows, methods and settings of `{typed}`, --save-models full"
-    return typed if " train " in typed else f"{typed} --save-models full"
+    return typed if name == "train" else f"{typed} --save-models full"
 
 
 def command(cell: Path, root: Path) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from accelerate.tracking import WandBTracker
 
 PROJECT = "data-weighting-bench"
+LONGEST_ERROR = 300  # characters of a client's error; the end of a longer one often says what to set
 LONGEST_TAG = 64  # characters that W&B allows; the configuration of a run has the whole label
 SENDING = 30  # seconds that the server has to accept the rest of a run that it accepted at first
 _unreachable: list[str] = []  # why this process no longer contacts the server
@@ -60,7 +61,8 @@ def give_up(error: Exception) -> None:
 
 def in_short(error: Exception) -> str:
     """The beginning of a client's error, in one line and without the password of an address."""
-    return without_password(" ".join(str(error).split()))[:120]
+    text = without_password(" ".join(str(error).split()))
+    return text if len(text) <= LONGEST_ERROR else f"{text[:LONGEST_ERROR]}..."
 
 
 def to_wandb(job: MirrorJob) -> list[str]:

@@ -15,6 +15,13 @@ HEAD_BYTES = 4096  # read to recognise an empty file or its encoding
 LEGACY = "cp1252"
 # Text in a Latin alphabet has fewer letters outside ASCII; other alphabets have more, and would become nonsense.
 MOST_ACCENTED = 0.3
+# Files of other kinds by how they begin, and what to do with one that has the suffix of a text file.
+NO_TEXT = (
+    (b"PK\x03\x04", "an Excel workbook or another zip file; name a workbook .xlsx, or unpack the file"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a workbook of an old Excel (.xls); save the sheet as CSV or .xlsx"),
+    (b"PAR1\x15", "a Parquet file; name it .parquet"),
+    (b"\x1f\x8b", "a file that gzip packed; unpack it first"),
+)
 # UTF-32 comes first: its mark begins with that of UTF-16.
 MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -36,12 +43,14 @@ def read_text(
 ) -> tuple[Content, tuple[str, ...]]:
     """The result of `read` on the opened file, which is read as a stream, and a note if its encoding is not Unicode.
 
-    `place` turns the text before a broken byte into a row or line. Raises `DataError` if the file is empty, or if its
-    bytes are no text in a known encoding.
+    `place` turns the text before a broken byte into a row or line. Raises `DataError` if the file is empty or of a kind
+    that is no text, or if its bytes are no text in a known encoding.
     """
     first = head(path)
     if not first.strip():
         raise DataError(f"{path}: the file is empty")
+    if what := next((what for mark, what in NO_TEXT if first.startswith(mark)), ""):
+        raise DataError(f"{path}: no text, but {what}")
     encoding = unicode_encoding(first)
     try:
         with path.open(encoding=encoding, newline=newline) as file:

@@ -79,6 +79,10 @@ def test_latin_1_is_read_with_a_note(tmp_path: Path) -> None:
         ),
         (("text,label\n" + "面白かったです,a\n" * 5).encode("shift_jis"), "and not Latin-1"),
         ("text,label\na,b\n".encode("utf-16") + b"x", "is not valid UTF-16; save it as UTF-8"),
+        (b"PK\x03\x04\x14\x00\x8f", "no text, but an Excel workbook or another zip file; name a workbook .xlsx, or"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00", r"no text, but a workbook of an old Excel \(.xls\); save the sheet"),
+        (b"PAR1\x15\x04\x15\xff", "no text, but a Parquet file; name it .parquet"),
+        (b"\x1f\x8b\x08\x00\xff", "no text, but a file that gzip packed; unpack it first"),
     ],
 )
 def test_other_encodings_are_an_error(tmp_path: Path, content: bytes, problem: str) -> None:

@@ -80,10 +80,13 @@ def helps(section: Section, advice: Advice) -> str:
     """Whether generated rows help, against the real rows alone and against the majority class."""
     title = "**Does the generated set help?**"
     constant = f"a constant guess ({percent(section.spec['majority'])} %)"
-    beat = f"{share(len(advice.beat_majority), advice.measured)} shown, as trained here, to be better than {constant}"
+    shown = (
+        f"; {share(len(advice.beat_majority), advice.measured)} shown, as trained here, to be better than {constant}"
+    )
+    beat = shown if advice.measured else ""
     most = advice.helped[0] if advice.helped else advice.closest
     if most is None or advice.helps is Helps.UNKNOWN:
-        return f"{title} Not known, as {unknown(section)}; {beat}."
+        return f"{title} Not known, as {unknown(section)}{beat}."
     among = advice.with_generated
     lacking = sum(bool(row.spec["core"]) and uses_generated(row) for row in section.rows) - among
     highest = f"{escape(most.label)}, {worth(most)}" + (f"; {lacking} more without a comparison" if lacking else "")
@@ -92,14 +95,14 @@ def helps(section: Section, advice: Advice) -> str:
     if advice.helps is Helps.YES:
         return (
             f"{title} Yes: {share(len(advice.helped), among, noun)} shown to be better "
-            f"than the real rows alone (highest: {highest}); {beat}."
+            f"than the real rows alone (highest: {highest}){beat}."
         )
     if advice.helps is Helps.NO:
         return (
             f"{title} No: {none} better than the real rows "
-            f"alone, and a gain that matters is excluded for each (highest: {highest}); {beat}."
+            f"alone, and a gain that matters is excluded for each (highest: {highest}){beat}."
         )
-    return f"{title} Not shown: {none} shown to be better than the real rows alone (highest: {highest}); {beat}."
+    return f"{title} Not shown: {none} shown to be better than the real rows alone (highest: {highest}){beat}."
 
 
 def unknown(section: Section) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -75,6 +77,43 @@ def test_a_letter_that_the_output_lacks_is_shown_by_its_code(monkeypatch: pytest
         main(["--version"])
     say("\u00e4 \u221a")
     assert content.getvalue().splitlines()[-1] == b"\xe4 \\u221a"
+
+
+@pytest.mark.posix
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is one of Linux")
+@pytest.mark.parametrize("arguments", [("list", "methods"), ("--version",)])
+def test_an_output_that_a_full_disk_lacks_is_an_error(arguments: tuple[str, ...]) -> None:
+    """A script went on with an empty JSON file."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "bench", *arguments], stdout=full, stderr=subprocess.PIPE, cwd=ROOT, text=True
+        )
+    assert (done.returncode, done.stderr) == (2, "error: the output cannot be written: No space left on device\n")
+
+
+def test_a_closed_pipe_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    pipe = os.fdopen(writer, "w")
+    monkeypatch.setattr(sys, "stdout", pipe)
+    with pytest.raises(SystemExit) as stop:
+        main(["list", "methods"])
+    assert (stop.value.code, capsys.readouterr().err) == (0, "")
+    with contextlib.suppress(BrokenPipeError):
+        pipe.close()
+
+
+def test_an_interrupt_of_the_start_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--version"],
+        env={**os.environ, "PYTHONPATH": path},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@ import re
 import numpy as np
 import pytest
 
-from bench.leaderboard.advice import complexity
+from bench.leaderboard.advice import advise, complexity
 from bench.leaderboard.build import build
 from bench.leaderboard.columns import gain, section_columns
-from bench.leaderboard.formats.answer import answer, answer_json, settle
+from bench.leaderboard.formats.answer import answer, answer_json, helps, settle
 from bench.leaderboard.formats.doubts import two_seeds
 from bench.leaderboard.results import Helps
 from bench.leaderboard.rules import Family, Rules
@@ -109,6 +109,15 @@ def test_the_reason_why_nothing_can_be_said(tmp_path, skills, exploratory, sente
     _, section = section_of(tmp_path, skills, exploratory=exploratory)
     text = "".join(answer(section))
     assert all(sentence in text for sentence in sentences)
+
+
+def test_nothing_is_claimed_of_a_section_without_a_cell(tmp_path):
+    """It said that all 0 methods are shown to be better than the most frequent class."""
+    store = FakeStore(tmp_path).method("ce", missing=(0, 1, 2)).method("real-only", missing=(0, 1, 2))
+    (section,) = build(store.manifest(), store.root).sections
+    assert section.advice is None
+    first = helps(section, advise(section.rows, lambda label: {}, frozenset()))
+    assert first == "**Does the generated set help?** Not known, as real-only (the real rows alone) has no result here."
 
 
 def test_methods_without_a_comparison_are_counted(tmp_path):

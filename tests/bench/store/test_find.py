@@ -136,9 +136,28 @@ def test_a_cell_that_failed(tmp_path: Path) -> None:
         model_of("0123456789", tmp_path)
 
 
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_head_on_embeddings_has_no_model_to_keep(failed: bool, tmp_path: Path) -> None:
+    """The command that was named is one that `bench run` refuses."""
+    cell = tmp_path / "twitter" / "ce" / "0123456789abcdef0123"
+    cell.mkdir(parents=True)
+    spec = {"task_ref": "twitter", "label": "ce", "method": "ce", "seed": 0, "preset": "probe"}
+    (cell / "spec.json").write_text(json.dumps({**spec, "settings": {"train_layers": 0}}))
+    if failed:
+        (cell / "error.json").write_text(json.dumps({"type": "MemoryError", "message": "too much"}))
+    with pytest.raises(UserError, match=r"\(train_layers=0, preset probe\), of which no model is kept") as error:
+        model_of("0123456789", tmp_path)
+    assert "python -m bench" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("word", "expected"),
     [
+        (
+            "run --generated 'my train sweep weigh set.csv' --preset smoke",
+            "run --generated 'my train sweep weigh set.csv' --preset smoke --methods 'dimp(clip=20)' --seed 3 "
+            "--reports reports/one",
+        ),
         ("run --seeds 5", "python -m bench run --methods 'dimp(clip=20)' --seed 3 --reports reports/one"),
         (
             "run --methods ce,dimp --tasks=a,b --seed 3,4 --baseline ce --set 'ce.smooth=1' --ce.x=2 --lr=1 "

@@ -57,3 +57,13 @@ def test_the_error_of_one_run_does_not_send_the_next_ones_offline(monkeypatch: p
 
 def test_an_error_is_said_without_a_password() -> None:
     assert in_short(OSError("no answer\nfrom http://alice:s3cret@host:9")) == "no answer from http://host:9"
+
+
+def test_what_to_set_is_said() -> None:
+    """It was cut after 120 characters, before the name of the variable."""
+    text = (
+        f"Unable to write staging files to /home/{'long/' * 20}.local/share/wandb/artifacts/staging. To fix this "
+        "problem, please set WANDB_DATA_DIR to a directory where you have the necessary write access."
+    )
+    assert in_short(OSError(text)) == text
+    assert in_short(OSError("x" * 400)) == f"{'x' * 300}..."
