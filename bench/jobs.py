@@ -96,13 +96,18 @@ def content(role: RoleRows) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """One unit of work. `id` is unique in a store, `needs` are ids of other jobs."""
+    """One unit of work. `id` is unique in a store, `needs` are ids of other jobs.
+
+    `replaces`: earlier results, named by `bench.store.folders.result_of`. They count as none, and a worker that takes
+    the job removes them.
+    """
 
     kind: ClassVar[str]
     id: str
     folder: Path
     root: Path
     needs: tuple[str, ...]
+    replaces: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def title(self) -> str:

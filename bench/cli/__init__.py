@@ -31,6 +31,7 @@ __all__ = ["app", "commands", "main"]
 # Of a disk that is full, read-only, broken or another user's, or of a file that may not grow. Other errors of files are
 # those of names that no file can have.
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
+CONTINUES = "the same command continues from here"
 MAX_NAME = 200  # characters of a file name shown in an error
 
 app = typer.Typer(
@@ -121,7 +122,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if problem := lost_output():
         code = complain(problem)
     if code == INTERRUPTED:
-        print("interrupted; the same command continues from here", file=sys.stderr)
+        how = "earlier results stay; the same command trains all again" if "--force" in words else CONTINUES
+        print(f"interrupted; {how}", file=sys.stderr)
     sys.exit(code or 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from bench.planning.plan import Plan
 from bench.planning.requirements import REQUIREMENTS, Checker
 from bench.remote.opened import bytes_there, forgot
 from bench.store.files import read_json
-from bench.store.folders import State, adopt, failure, forget, state
+from bench.store.folders import State, adopt, failure, forget, has_one_of, result_of, state
 from bench.store.integrity import damage
 from bench.store.layout import DONE, ERROR, MODEL, MODEL_FILES, SavedModels
 from tasks.errors import join_names
@@ -67,16 +68,23 @@ def model_problem(job: Job) -> str:
 
 
 def prepare_store(plan: Plan, options: ExecutionArguments) -> None:
-    """Remove the results that are to be computed again, and take over those in a job's other folder.
+    """Remove failures that are to be tried again, and take over results in a job's other folder.
 
-    So the result of a training that failed as a cell and has been done as a checker since is taken over.
+    So the result of a training that failed as a cell and has been done as a checker since is taken over. The results of
+    cells that `force` trains again stay until a worker takes their jobs, which name them. Raises UserError for one that
+    cannot be removed.
     """
     again = done_again(plan, options)
     for identity, job in plan.jobs.items():
         if identity in again:
-            forget_everywhere(plan.root, job.folder)
-            if job.other_folder is not None and options.force:
-                forget_everywhere(plan.root, job.other_folder)
+            places = [job.folder, *([job.other_folder] if job.other_folder is not None and options.force else [])]
+            old = {place: result_of(place) for place in places} if isinstance(job, CellJob) else {}
+            for place in places:
+                if old.get(place):
+                    require_removable(place)
+                else:
+                    forget_everywhere(plan.root, place)
+            plan.jobs[identity] = replace(job, replaces=tuple(filter(None, old.values())))
         if job.other_folder is not None and state(job.folder) is not State.FAILED:
             adopt(job.other_folder, job.folder, plan.root)
 
@@ -94,6 +102,12 @@ def will_train(plan: Plan, options: ExecutionArguments) -> bool:
     return bool(done_again(plan, options)) or not all(
         (folder / DONE).exists() or (folder / ERROR).exists() for folder in folders
     )
+
+
+def require_removable(folder: Path) -> None:
+    """Raise UserError for a result that may not be removed."""
+    if not all(os.access(place, os.W_OK) for place in (folder.parent, folder)):
+        raise UserError(f"--force cannot train the cell in {folder} again: its folder cannot be removed; see `chmod`")
 
 
 def forget_everywhere(root: Path, folder: Path) -> None:
@@ -141,11 +155,15 @@ def make_queue(plan: Plan, others: Others | None = None, again: Container[str] =
 
 
 def current_state(job: Job) -> State:
-    """The state of a job's folder; done if the result is in the job's other folder, from which a run takes it over."""
-    own = state(job.folder)
-    if own in (State.MISSING, State.STALE) and job.other_folder is not None and state(job.other_folder) is State.DONE:
-        return State.DONE
-    return own
+    """The state of a job's folder; done if the result is in the job's other folder, from which a run takes it over.
+
+    A result that the job replaces counts as none.
+    """
+    own, other = (
+        State.MISSING if folder is None or has_one_of(folder, job.replaces) else state(folder)
+        for folder in (job.folder, job.other_folder)
+    )
+    return other if own in (State.MISSING, State.STALE) and other is State.DONE else own
 
 
 def unfinished(queue: Queue) -> list[Job]:

@@ -16,7 +16,7 @@ from bench.execution.queue import SETTLED, Queue
 from bench.jobs import CellJob, DynamicsJob, Job, Outcome
 from bench.planning import estimate
 from bench.planning.plan import Plan
-from bench.store.folders import State
+from bench.store.folders import State, has_one_of
 from bench.store.layout import LOG
 from tasks.errors import join_names, plural
 
@@ -60,7 +60,8 @@ class Progress:
         self.warned = False
         todo = len(plan.cells) - len(self.cached)
         on = plural(workers, "worker")
-        say(f"{plural(len(plan.cells), 'cell')}: {len(self.cached):,} done before, {todo:,} to do on {on}")
+        again = f" (--force: {kept:,} again)" if (kept := self.kept()) else ""
+        say(f"{plural(len(plan.cells), 'cell')}: {len(self.cached):,} done before, {todo:,} to do on {on}{again}")
 
     def tell(self, job: Job, state: State, outcome: Outcome | None) -> None:
         """Count a job that ended, and print it if it is a cell or failed. Raises FailFast."""
@@ -148,15 +149,22 @@ class Progress:
             counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
             self.say(f"incomplete: {counts}; to try again: {self.again()}")
         elif failures:
-            self.say(
-                f"stopped: {plural(len(failures), 'cell')} {NOT_TRAINED}; the same command continues: {self.again()}"
-            )
+            stay = f", {kept:,} of which keep their earlier results" if (kept := self.kept()) else ""
+            how = "begins again" if kept else "continues"
+            cells = plural(len(failures), "cell")
+            self.say(f"stopped: {cells} {NOT_TRAINED}{stay}; the same command {how}: {self.again()}")
         done = sum(self.queue.states[identity] is State.DONE for identity in self.plan.cells)
         self.say(
             f"{done}/{plural(len(self.plan.cells), 'cell')} done ({len(self.cached)} before this run), "
             f"{plural(self.trainings, 'training')}, in {time.monotonic() - self.began:.0f} s; "
-            f"{last if done else 'no cell has a result yet'}"
+            f"{last if done else 'earlier results stay' if self.kept() else 'no cell has a result yet'}"
         )
+
+    def kept(self) -> int:
+        """How many cells that --force trains again have the result of before, since nobody has taken them yet."""
+        states, jobs = self.queue.states, self.queue.jobs
+        left = [jobs[identity] for identity in self.plan.cells if states[identity] not in SETTLED]
+        return sum(has_one_of(job.folder, job.replaces) for job in left)
 
     def failure_line(self, cause: str, jobs: list[str]) -> str:
         """One line for all jobs that failed, are blocked or never ran for the same cause."""
@@ -173,7 +181,7 @@ class Progress:
         failed = any(state in (State.FAILED, State.BLOCKED) for state in self.queue.states.values())
         if not self.command.startswith("python"):
             return f"the same call{' with retry_failed=True' if failed else ''}"
-        plain = self.command.replace(" --force", "")
+        plain = self.command if self.kept() else self.command.replace(" --force", "")
         return f"{plain} --retry-failed" if failed and not self.retries else plain
 
 

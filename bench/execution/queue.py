@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -35,8 +35,11 @@ class Others(Protocol):
     def notes(self) -> Sequence[str]:
         """What the user is to know of the store, so far."""
 
-    def take(self, folder: Path, other: Path | None) -> bool:
-        """Whether this run may start a job, as far as is known before its worker takes the lease of the folder."""
+    def take(self, folder: Path, other: Path | None, replaces: Collection[str] = ()) -> bool:
+        """Whether this run may start a job, as far as is known before its worker takes the lease of the folder.
+
+        `replaces`: see `Job`.
+        """
 
     def look(self, folder: Path, other: Path | None) -> State:
         """The state of a job that another run is computing."""
@@ -54,7 +57,7 @@ class SameFolder:
     unsent: Mapping[str, str] = MappingProxyType({})
     notes: Sequence[str] = ()
 
-    def take(self, folder: Path, other: Path | None) -> bool:
+    def take(self, folder: Path, other: Path | None, replaces: Collection[str] = ()) -> bool:
         """See `Others`."""
         return True
 
@@ -129,7 +132,7 @@ class Queue:
             if self._ready(identity):
                 job = self.jobs[identity]
                 self.change(identity, State.RUNNING)
-                if self.others.take(job.folder, job.other_folder):
+                if self.others.take(job.folder, job.other_folder, job.replaces):
                     return job
                 self.runs_elsewhere(job)
         return None

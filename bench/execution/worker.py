@@ -147,7 +147,7 @@ def run_job(job: Job, builders: Mapping[str, Any] = BUILDERS) -> Outcome:
     """
     began = time.perf_counter()
     try:
-        if not acquire(job.root, job.folder, job.other_folder):
+        if not acquire(job.root, job.folder, job.other_folder, job.replaces):
             return outcome_elsewhere(job)
         with heartbeat(job.folder):
             outcome = logged(job, builders[job.kind])

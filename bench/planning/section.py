@@ -131,6 +131,7 @@ class SectionPlanner(SectionRows):
             section=self.axes(),
             trials=(),
             plugin=file_of(choice.cls),
+            replaces=(),  # set by `bench.execution.prepare`
             keep=None,  # set by `bench.execution.prepare`
             score=True,  # changed by the same
             snapshots=None,  # set by the requirement that reads them

@@ -9,7 +9,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from bench.remote.local_copy import LocalCopy
 from bench.remote.objects import TransferError
 from bench.remote.outage import Outage
 from bench.store import leases
-from bench.store.folders import State, adopt, state
+from bench.store.folders import State, adopt, forget, has_one_of, state
 from bench.store.leases import Life
 from tasks.errors import plural
 
@@ -130,12 +130,19 @@ class RemoteRun:
 
     # What the queue asks.
 
-    def take(self, folder: Path, other: Path | None) -> bool:
+    def take(self, folder: Path, other: Path | None, replaces: Collection[str] = ()) -> bool:
         """Whether this run may compute a job. False if another run does, or did: then its result is in the copy.
 
-        False as well while the store does not answer.
+        False as well while the store does not answer. The results `replaces` are removed from the copy before, and from
+        the store as soon as it is asked for the job.
         """
-        return folder.name in self.leases.held or self.outage.ask(lambda: self.took(folder, other), otherwise=False)
+        if folder.name in self.leases.held:
+            return True
+        for path in filter(None, (folder, other)):
+            if has_one_of(path, replaces):
+                self.copy.forget(self.copy.name(path))
+                forget(path)
+        return self.outage.ask(lambda: self.took(folder, other), otherwise=False)
 
     def took(self, folder: Path, other: Path | None) -> bool:
         """`take`. Raises TransferError, and then this run does not have the lease."""
@@ -158,6 +165,8 @@ class RemoteRun:
         """Whether the remote store has a result of a job, which is then in the copy. A damaged one is removed."""
         paths = [folder, *([other] if other is not None else [])]
         names = [self.copy.name(path) for path in paths]
+        for name in names:
+            self.copy.remove(name)  # if it was forgotten
         for path, name, there in zip(paths, names, self.copy.looks(names), strict=True):
             if there.done is None and (there.failed is None or path is other):
                 continue

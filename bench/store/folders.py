@@ -15,12 +15,13 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from bench import system
+from bench.hashing import file_hash
 from bench.store.files import json_text, read_json, replacing, sync, whole_folder, write_json
 from bench.store.integrity import damage, sealed
 from bench.store.layout import DONE, ERROR, LEASE, LOG, root_of
@@ -94,13 +95,30 @@ def failure(folder: Path) -> str:
     return line if len(line) <= CAUSE_LENGTH else line[: CAUSE_LENGTH - 3] + "..."
 
 
-def acquire(root: Path, folder: Path, other_folder: Path | None = None) -> bool:
+def result_of(folder: Path) -> str:
+    """A digest that tells a folder's result from any other one; empty without a result."""
+    try:
+        return file_hash(folder / DONE)
+    except FileNotFoundError:
+        return ""
+
+
+def has_one_of(folder: Path, results: Collection[str]) -> bool:
+    """Whether a folder has one of some results, which are named by `result_of`."""
+    return bool(results) and result_of(folder) in results
+
+
+def acquire(root: Path, folder: Path, other_folder: Path | None = None, replaces: Collection[str] = ()) -> bool:
     """Take the lease of a folder and remove the files of a dead attempt. False if it is done, failed or running.
 
-    `other_folder` may hold the same result: False as well if that one is done or running. Raises OSError and removes
-    nothing, if a finished folder cannot be read.
+    `other_folder` may hold the same result: False as well if that one is done or running. The results `replaces` (see
+    `result_of`) are removed from both first. So a job that has replaced its result is not done once more, by whomever.
+    Raises OSError for a folder that cannot be removed. It removes nothing if a finished folder cannot be read.
     """
     with exclusive(root):
+        for path in filter(None, (folder, other_folder)):
+            if has_one_of(path, replaces):
+                remove(path)
         if state(folder) in (State.RUNNING, State.DONE, State.FAILED):
             return False
         if (folder / DONE).exists() and not damage(folder, certain=True):

@@ -85,7 +85,7 @@ class Sender:
     def begin(self, job: Job) -> Outcome | None:
         """Take the lease of a job. Returns the outcome if it is done, failed or running elsewhere."""
         with own_store(job.root):
-            if not acquire(job.root, job.folder, job.other_folder):
+            if not acquire(job.root, job.folder, job.other_folder, job.replaces):
                 return outcome_elsewhere(job)
             self.leases[job.id] = contextlib.ExitStack()
             self.leases[job.id].enter_context(heartbeat(job.folder))

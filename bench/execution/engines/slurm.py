@@ -25,6 +25,7 @@ from bench.execution.engines.engine import POLL, Engine, Watcher, give_back, set
 from bench.execution.engines.slurm_array import ALIVE, ENDED, Array, Task
 from bench.execution.engines.slurm_task import Bundle, Event, read_events
 from bench.execution.limits import Limits
+from bench.execution.prepare import current_state
 from bench.execution.progress import FailFast
 from bench.execution.queue import SETTLED, Queue
 from bench.execution.signals import ending_signals
@@ -232,7 +233,7 @@ class Watch:
             if self.queue.states[job.id] is not State.RUNNING:
                 self.queue.change(job.id, State.RUNNING)
         elif event.state == str(State.DONE):
-            if state(job.folder) is not State.DONE:
+            if current_state(job) is not State.DONE:
                 return
             outcome = Outcome(job.id, State.DONE, read_json(job.folder / DONE), seconds=event.seconds)
             self.queue.done(job)
@@ -269,7 +270,7 @@ class Watch:
         """Deal with the jobs of a task that ended in a state. Returns the cells to submit again."""
         for identity in self.open_jobs(task.jobs):
             job = self.queue.jobs[identity]
-            if state(job.folder) is State.DONE:  # its end is not in the journal, if the node died in this moment
+            if current_state(job) is State.DONE:  # its end is not in the journal, if the node died in this moment
                 self.queue.done(job)
                 self.watcher.tell(job, State.DONE, None)
         left = self.open_jobs(task.jobs)

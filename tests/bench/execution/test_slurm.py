@@ -67,7 +67,7 @@ class Job:
 
     def __init__(self, root: Path, name: str, *needs: str) -> None:
         self.id, self.title, self.needs, self.root = name, name, needs, root
-        self.folder, self.other_folder = root / "task" / "method" / name, None
+        self.folder, self.other_folder, self.replaces = root / "task" / "method" / name, None, ()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from bench.remote.lives import RUNS, living_runs
 from bench.remote.local_copy import LocalCopy
 from bench.remote.runs import RemoteRun
 from bench.store import leases
-from bench.store.folders import State, state
+from bench.store.folders import State, result_of, state
 from tests.bench.remote.folders import CELL, done, failed, grid
 
 Copy = Callable[[str], LocalCopy]
@@ -81,6 +81,38 @@ def test_a_result_in_the_other_folder_of_a_job_is_taken_over(copy: Copy) -> None
     assert state(b.root / CELL) is State.DONE
     run.send_rest()
     assert f"{CELL}.tar" in a.objects.listing(["twitter/ce"])
+
+
+def test_a_result_to_be_replaced_stays_in_the_store_until_its_job_is_taken(copy: Copy, short: None) -> None:
+    a, b = copy("a"), copy("b")
+    done(a.root), a.send(), b.fetch([CELL])
+    old = (result_of(a.root / CELL),)
+    one, other = begun(a), begun(b)
+    one.send_rest()
+    assert f"{CELL}.tar" in a.objects.listing(["twitter/ce"])
+    assert one.take(a.root / CELL, None, old)
+    assert f"{CELL}.tar" not in a.objects.listing(["twitter/ce"])
+    assert not other.take(b.root / CELL, None, old)
+    assert other.state_elsewhere(b.root / CELL, None) is State.RUNNING
+    one.ended([done(a.root, content="new")])
+    one.send_rest()
+    assert not other.take(b.root / CELL, None, old), "the new result is not replaced once more"
+    assert (b.root / CELL / "predictions.parquet").read_text() == "new"
+
+
+def test_a_result_to_be_replaced_does_not_return_after_an_outage(
+    copy: Copy, short: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = copy("a")
+    done(a.root), a.send()
+    run, old = begun(a), (result_of(a.root / CELL),)
+    monkeypatch.setattr("bench.remote.outage.AGAIN", 0.0)
+    with monkeypatch.context() as patch:
+        for method in ("pipe_file", "cat_file", "find"):
+            patch.setattr(a.objects.system, method, no_answer)
+        assert not run.take(a.root / CELL, None, old)
+    assert run.state_elsewhere(a.root / CELL, None) is State.STALE
+    assert run.take(a.root / CELL, None, old)
 
 
 def test_a_failure_is_not_tried_again_by_others(copy: Copy) -> None:
