@@ -108,7 +108,7 @@ def work(tiny_encoder: Path, root: Path, seeds: int) -> int:
             watcher.pulse()
     finally:
         sys.settrace(before)
-    assert sum(row.finished for row in watcher.rows()) == len(plan.cells)
+    assert sum(row.finished for row in watcher.grid.rows()) == len(plan.cells)
     return executed
 
 
