@@ -13,7 +13,7 @@ from bench.config.request import Request, is_number, make_request
 from bench.config.run_arguments import ExecutionArguments, RunArguments, VerdictArguments
 from bench.config.typed import convert
 from bench.errors import UserError, unknown
-from bench.leaderboard import Correction, Family, Intervals, Rules
+from bench.leaderboard.rules import CHOICES, Rules
 from bench.remote.opened import checkers_of, local_folder
 from bench.store.layout import SavedModels
 from tasks.errors import user_path
@@ -63,14 +63,8 @@ def rules(arguments: VerdictArguments) -> Rules:
     """The rules of a report; points become a share. Raises UserError."""
     if not isinstance(arguments.delta, int | float) or not arguments.delta >= 0:
         raise UserError(f"delta must be a number of points, 0 or more, not {arguments.delta!r}")
-    for name, choices in (("correction", Correction), ("family", Family), ("intervals", Intervals)):
-        if getattr(arguments, name) not in list(choices):
-            raise unknown(name, str(getattr(arguments, name)), map(str, choices))
-    return Rules(
-        baseline=arguments.baseline,
-        delta=arguments.delta / 100,
-        correction=Correction(arguments.correction),
-        allow_mixed=arguments.allow_mixed,
-        family=Family(arguments.family),
-        intervals=Intervals(arguments.intervals),
-    )
+    for name, choices in CHOICES.items():
+        if getattr(arguments, name) not in choices:
+            raise unknown(name, str(getattr(arguments, name)), choices)
+    given = {entry.name: getattr(arguments, entry.name) for entry in fields(Rules)}
+    return Rules(**given | {"delta": arguments.delta / 100})

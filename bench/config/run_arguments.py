@@ -17,10 +17,9 @@ from bench.config.option import OUTPUT, RUN, engine_values, option
 from bench.devices import Device
 from bench.store.layout import SavedModels
 
-# The names in `Correction`, `Family` and `Intervals` of `bench.leaderboard.rules`.
-CORRECTIONS = Literal["holm", "bh"]
-FAMILIES = Literal["task", "report"]
-INTERVALS = Literal["simultaneous", "plain"]
+Correction = Literal["holm", "bh"]  # of the p-values of a family; the functions are in `bench.stats.multiple`
+Family = Literal["task", "report"]  # whose core methods are corrected for: those of a section, or of the whole report
+Intervals = Literal["simultaneous", "plain"]  # those of the verdicts, for all of a family together, or each for itself
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ class VerdictArguments:
             OUTPUT, "Differences below this many points do not matter (verdict equivalent).", min=0, max=100
         ),
     )
-    correction: CORRECTIONS = field(
+    correction: Correction = field(
         default="holm",
         metadata=option(OUTPUT, "Correction of the p-values: holm, or bh for the false discovery rate."),
     )
@@ -137,10 +136,10 @@ class VerdictArguments:
         default=False,
         metadata=option(OUTPUT, "Compare cells that were trained by different code, library versions or devices."),
     )
-    family: FAMILIES = field(
+    family: Family = field(
         default="task", metadata=option(OUTPUT, "Correct p-values over the core methods of a task, or of the report.")
     )
-    intervals: INTERVALS = field(
+    intervals: Intervals = field(
         default="simultaneous",
         metadata=option(
             OUTPUT,

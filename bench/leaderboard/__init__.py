@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.leaderboard.rules import USUAL, Correction, Family, Intervals, Rules
+from bench.leaderboard.rules import USUAL, Rules
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["USUAL", "Correction", "Family", "Intervals", "Rules", "frame", "write_files", "write_report"]
+__all__ = ["USUAL", "Rules", "frame", "write_files", "write_report"]
 
 
 def write_report(

@@ -27,7 +27,7 @@ from bench.leaderboard.read.examples import Examples
 from bench.leaderboard.read.provenance import provenance
 from bench.leaderboard.read.scores import Scores, open_scores
 from bench.leaderboard.results import Costs, Paired, Pairs, Quality, Report, Row, Section, find
-from bench.leaderboard.rules import USUAL, Family, Rules
+from bench.leaderboard.rules import USUAL, Rules
 from bench.stats.folds.variances import overlap
 from bench.stats.interval import t_interval
 from bench.stats.metrics import METRICS
@@ -75,7 +75,7 @@ def build(
 def judged(specs: Sequence[Spec], store: Path, scores: Scores, rules: Rules) -> Iterator[Section]:
     """The sections with their final verdicts; those that are corrected over the report come when all are compared."""
     sections = (replace(build_section(spec, store, scores, rules), axes=differing_axes(spec, specs)) for spec in specs)
-    yield from over_report([*sections], rules) if rules.family is Family.REPORT else sections
+    yield from over_report([*sections], rules) if rules.family == "report" else sections
 
 
 def with_advice(sections: Sequence[Section], rules: Rules) -> tuple[Section, ...]:

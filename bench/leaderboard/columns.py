@@ -11,7 +11,6 @@ from typing import Any, Generic, TypeVar
 from bench.leaderboard import column_values as values
 from bench.leaderboard.compare.across_tasks import Gain, Overall, OverallRow
 from bench.leaderboard.results import Row, Section
-from bench.leaderboard.rules import Family
 from bench.stats.crossed import Comparison
 from bench.stats.interval import Interval
 from tasks.errors import plural
@@ -108,8 +107,8 @@ def family_of(section: Section) -> str:
     )
     if size == 0:
         return "no other core method" if any(row.spec["core"] for row in section.rows) else "no core method"
-    where = "this task" if section.rules.family is Family.TASK else "the report"
-    return f"{section.rules.correction.short} over {plural(size, 'comparison')} of {where}"
+    where = "this task" if section.rules.family == "task" else "the report"
+    return f"{section.rules.short} over {plural(size, 'comparison')} of {where}"
 
 
 def section_columns(section: Section, room: Room = Room.PAGE) -> list[Column[Row]]:
@@ -130,7 +129,7 @@ def titled(section: Section, columns: Sequence[Column[Row]]) -> list[Column[Row]
 
 def overall_columns(group: Overall) -> list[Column[OverallRow]]:
     """The columns of a summary over tasks that have a value, with its family in their titles."""
-    family = f"{group.rules.correction.short} over {plural(group.family, 'method')}"
+    family = f"{group.rules.short} over {plural(group.family, 'method')}"
     words = {"family": family, "intervals": group.rules.kind_of_interval}
     plain = " [{intervals}]" if group.sharing else ""
     shown = visible(OVERALL, group.rows)

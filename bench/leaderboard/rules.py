@@ -4,50 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from typing import Any, get_args
 
+from bench.config.run_arguments import Correction, Family, Intervals
 from bench.errors import UserError
 from tasks.errors import did_you_mean_or_all
 
-
-class Correction(StrEnum):
-    """How the p-values of a family are corrected; the functions are in `bench.stats.multiple`."""
-
-    HOLM = "holm"
-    BH = "bh"
-
-    @property
-    def author(self) -> str:
-        """The name of the correction in a sentence: corrected by ..."""
-        return {Correction.HOLM: "Holm", Correction.BH: "Benjamini and Hochberg"}[self]
-
-    @property
-    def short(self) -> str:
-        """The name of the correction in the head of a table."""
-        return {Correction.HOLM: "Holm", Correction.BH: "BH"}[self]
-
-    @property
-    def bounds(self) -> str:
-        """The error rate that the correction keeps at 5 % or less."""
-        return {
-            Correction.HOLM: "the chance of any false *better* or *worse*",
-            Correction.BH: "the expected share of false ones among the verdicts *better* and *worse*",
-        }[self]
-
-
-class Family(StrEnum):
-    """The comparisons over which p-values are corrected: the core methods of one section, or of the whole report."""
-
-    TASK = "task"
-    REPORT = "report"
-
-
-class Intervals(StrEnum):
-    """The intervals of differences: those of the verdicts, for all of a family together, or each for itself."""
-
-    SIMULTANEOUS = "simultaneous"
-    PLAIN = "plain"
+CHOICES: dict[str, tuple[str, ...]] = {
+    "correction": get_args(Correction),
+    "family": get_args(Family),
+    "intervals": get_args(Intervals),
+}
 
 
 @dataclass(frozen=True)
@@ -60,17 +27,35 @@ class Rules:
 
     baseline: str = "ce"
     delta: float = 0.01
-    correction: Correction = Correction.HOLM
+    correction: Correction = "holm"
     allow_mixed: bool = False
-    family: Family = Family.TASK
-    intervals: Intervals = Intervals.SIMULTANEOUS
+    family: Family = "task"
+    intervals: Intervals = "simultaneous"
+
+    @property
+    def author(self) -> str:
+        """The name of the correction in a sentence: corrected by ..."""
+        return {"holm": "Holm", "bh": "Benjamini and Hochberg"}[self.correction]
+
+    @property
+    def short(self) -> str:
+        """The name of the correction in the head of a table."""
+        return {"holm": "Holm", "bh": "BH"}[self.correction]
+
+    @property
+    def bounds(self) -> str:
+        """The error rate that the correction keeps at 5 % or less."""
+        return {
+            "holm": "the chance of any false *better* or *worse*",
+            "bh": "the expected share of false ones among the verdicts *better* and *worse*",
+        }[self.correction]
 
     @property
     def kind_of_interval(self) -> str:
         """The intervals of differences in the head of a table."""
-        if self.intervals is Intervals.PLAIN:
+        if self.intervals == "plain":
             return "95 %"
-        return {Correction.HOLM: "simultaneous 95 %", Correction.BH: "95 %, corrected by BH"}[self.correction]
+        return {"holm": "simultaneous 95 %", "bh": "95 %, corrected by BH"}[self.correction]
 
 
 USUAL = Rules()

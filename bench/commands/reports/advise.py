@@ -14,7 +14,7 @@ from bench.errors import UserError
 from bench.leaderboard import Rules
 from bench.leaderboard.build import build
 from bench.leaderboard.formats.advice_alone import FORMS
-from bench.leaderboard.rules import Family, require_baseline
+from bench.leaderboard.rules import require_baseline
 from tasks.errors import did_you_mean_or_all, printable
 
 
@@ -28,7 +28,7 @@ def advice(stores: Sequence[Path], rules: Rules, *, task: str | None, form: str)
     if not sections:
         place = ", ".join(map(str, stores))
         raise UserError(f"no task {task} in {place}{did_you_mean_or_all(str(task), task_names(manifest))}")
-    if rules.family is Family.TASK:  # else the tasks that are not shown are in the family too
+    if rules.family == "task":  # else the tasks that are not shown are in the family too
         manifest = {**manifest, "sections": sections}
     require_baseline({"sections": sections}, rules, ", ".join(map(str, stores)))
     text = of_manifest(manifest, root, rules, form, task)

@@ -15,7 +15,7 @@ from bench.leaderboard.compare.baseline import stacked
 from bench.leaderboard.compare.families import alone, judge
 from bench.leaderboard.read.examples import FEWEST_PER_CLASS
 from bench.leaderboard.results import Paired, Row, Section
-from bench.leaderboard.rules import Correction, Family, Intervals, Rules
+from bench.leaderboard.rules import Rules
 from bench.stats.conditional import label_swap, per_seed
 from bench.stats.crossed import Comparison
 from bench.stats.verdict import ALPHA, exact_points, with_interval
@@ -45,7 +45,7 @@ def compare(store: Path, a: str, rules: Rules, *, task: str | None, margin: floa
     if a == b or not both:
         raise UserError(f"compare takes two methods, not {a} twice" if a == b else apart)
     # A family that is the report has the comparisons of all sections.
-    read = manifest["sections"] if rules.family is Family.REPORT else both
+    read = manifest["sections"] if rules.family == "report" else both
     shown = {**manifest, "sections": read}
     if not rules.allow_mixed:
         refuse_mixed_rows(store, shown)
@@ -172,23 +172,23 @@ def behind(paired: Paired, rules: Rules) -> str:
     if paired.family == "exploratory":
         return "not a core method, so not corrected"
     max_t = "" if math.isnan(paired.p_max_t) else f", {paired.p_max_t:.3g} by step-down max-T"
-    p_values = f"p {paired.p_corrected:.3g} by {rules.correction.author}{max_t}"
+    p_values = f"p {paired.p_corrected:.3g} by {rules.author}{max_t}"
     return f"{p_values} {over(paired, rules)}"
 
 
 def over(paired: Paired, rules: Rules) -> str:
     """The family of the comparison: `over the section's 8 core methods`."""
-    if rules.family is Family.REPORT:
+    if rules.family == "report":
         return f"over the report's {plural(paired.size, 'comparison')}"
     return f"over the section's {plural(paired.size, 'core method')}"
 
 
 def together(paired: Paired, rules: Rules) -> str:
     """What the interval of the verdict holds for, unless it is a plain one."""
-    if rules.intervals is Intervals.PLAIN or paired.family == "exploratory" or paired.size == 1:
+    if rules.intervals == "plain" or paired.family == "exploratory" or paired.size == 1:
         return ""
     family = over(paired, rules).removeprefix("over ")
-    if rules.correction is Correction.BH:
+    if rules.correction == "bh":
         return f"; of the intervals of {family} that exclude 0, at most 5 % are expected to miss"
     return f", 95 % for all {family} together"
 

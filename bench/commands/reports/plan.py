@@ -18,7 +18,7 @@ from bench.execution.grid import Options, planned, require_usable
 from bench.execution.progress import Say
 from bench.leaderboard.build import differing_axes
 from bench.leaderboard.formats.prose import escape, markdown_row
-from bench.leaderboard.rules import Family, Rules, require_baseline
+from bench.leaderboard.rules import Rules, require_baseline
 from bench.planning import estimate
 from bench.planning.costs import measure
 from bench.seeds import seeds_option
@@ -131,7 +131,7 @@ def families_of(sections: Sequence[Mapping[str, Any]], rules: Rules) -> list[int
         sum(method["core"] and method["label"] != rules.baseline for method in section["methods"])
         for section in sections
     ]
-    return [sum(sizes)] * len(sizes) if rules.family is Family.REPORT else sizes
+    return [sum(sizes)] * len(sizes) if rules.family == "report" else sizes
 
 
 def prospect(section: dict[str, Any], title: str, family: int, rules: Rules, wishes: Wishes) -> Prospect:
@@ -193,7 +193,7 @@ def power_blocks(prospects: Sequence[Prospect], wishes: Wishes, kept: Expense, r
     """What is needed on each section, and the power by number of seeds as a table."""
     blocks, seeds = [], kept.seeds
     per_seed = len(kept.plan.cells) / seeds  # sections may share cells
-    first_step = f"{rules.correction.author}'s first step"
+    first_step = f"{rules.author}'s first step"
     margin = f"*equivalent* within {exact_points(rules.delta)}, or *better*, "
     find = "find a" if wishes.effect / 100 > rules.delta else f"call {margin}a"
     for one in prospects:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from bench.leaderboard.build import build
 from bench.leaderboard.figures import FOLDER
 from bench.leaderboard.figures.reuse import INDEX
 from bench.leaderboard.formats import FORMS, USUAL, formats_of, json_text, render
-from bench.leaderboard.rules import Correction, Family, Intervals, require_baseline
+from bench.leaderboard.rules import CHOICES, require_baseline
 from bench.remote.opened import send_looks
 from bench.store.files import read_json
 from bench.store.looks import record_look, with_looks
@@ -127,12 +127,10 @@ def changes_now(stores: Sequence[Path], reports: Path) -> Iterator[str]:
 def rules_of(written: Mapping[str, Any]) -> Rules:
     """The rules that a report states; one of an earlier version lacks the later rules, whose defaults are taken."""
     rules = Rules(**{field.name: written[field.name] for field in fields(Rules) if field.name in written})
-    return replace(
-        rules,
-        correction=Correction(rules.correction),
-        family=Family(rules.family),
-        intervals=Intervals(rules.intervals),
-    )
+    for name, choices in CHOICES.items():
+        if (found := getattr(rules, name)) not in choices:
+            raise ValueError(f"{found!r} is no {name}")
+    return rules
 
 
 def text_of(path: Path) -> str:

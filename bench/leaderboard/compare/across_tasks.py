@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from bench.leaderboard.compare.families import TAIL, clipped, tail_of
 from bench.leaderboard.results import Row, Section
-from bench.leaderboard.rules import USUAL, Intervals, Rules
+from bench.leaderboard.rules import USUAL, Rules
 from bench.stats.crossed import Comparison
 from bench.stats.multiple import CORRECTIONS
 from bench.stats.strata import Strata, strata
@@ -207,7 +207,7 @@ def mean_gains(methods: Mapping[str, Sequence[Row]], core: Sequence[str], rules:
     corrected = CORRECTIONS[rules.correction]([p.get(label, math.nan) for label in core])
     by_label = dict(zip(core, map(float, corrected), strict=True))
     tails = {label: tail_of(corrected, rules) if label in by_label else TAIL for label in means}
-    if rules.intervals is Intervals.SIMULTANEOUS:
+    if rules.intervals == "simultaneous":
         tails = {label: tail * spent[label] for label, tail in tails.items()}
     return {label: mean_gain(mean, p[label], by_label.get(label), tails[label], rules) for label, mean in means.items()}
 

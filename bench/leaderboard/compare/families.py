@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.arrays import FloatArray
 from bench.leaderboard.results import Match, Paired, Row, Section
-from bench.leaderboard.rules import Correction, Intervals, Rules
+from bench.leaderboard.rules import Rules
 from bench.stats.crossed import Comparison, interval
 from bench.stats.equivalence import equivalence
 from bench.stats.interval import LEVEL
@@ -68,9 +68,9 @@ def correct(matches: Sequence[Match], rules: Rules) -> list[Corrected]:
 
 def tail_of(corrected: FloatArray, rules: Rules) -> float:
     """The probability that the intervals of a family leave on each side; `corrected`: its p-values."""
-    if rules.intervals is Intervals.PLAIN:
+    if rules.intervals == "plain":
         return TAIL
-    found = int((corrected < ALPHA).sum()) if rules.correction is Correction.BH else 1
+    found = int((corrected < ALPHA).sum()) if rules.correction == "bh" else 1
     return TAIL * max(found, 1) / max(len(corrected), 1)
 
 
@@ -90,7 +90,7 @@ def ends(
 def clipped(difference: float, span: Ends, *, rejected: bool, rules: Rules) -> Ends:
     """The interval without what no difference can be, and without the values beyond 0 if 0 is rejected."""
     low, high = max(span[0], -1.0), min(span[1], 1.0)
-    if not rejected or rules.intervals is Intervals.PLAIN:
+    if not rejected or rules.intervals == "plain":
         return low, high
     return (max(low, 0.0), high) if difference > 0 else (low, min(high, 0.0))
 
@@ -142,7 +142,7 @@ def needed_by_folds(matches: Mapping[int, Match], parts: Sequence[Corrected], ru
 def paired(one: Match, kind: str, part: Corrected, rules: Rules, word: Verdict | None, more: Needed | None) -> Paired:
     """A match with its verdict, and what would settle it; `word` is None where it is withheld."""
     exploratory = kind == "exploratory"
-    if rules.intervals is Intervals.SIMULTANEOUS:
+    if rules.intervals == "simultaneous":
         part = replace(part, tail=part.tail * one.share)
     spans = ends(one.accuracy, part, rules), ends(one.macro_f1, part, rules, tested=False)
     if word is None:

@@ -18,7 +18,7 @@ from statistics import median, median_low, stdev
 from bench.leaderboard.compare.baseline import match
 from bench.leaderboard.compare.families import p_equivalent
 from bench.leaderboard.results import Far, Match, Row, Section, find
-from bench.leaderboard.rules import Family, Rules
+from bench.leaderboard.rules import Rules
 from bench.stats.multiple import CORRECTIONS
 from bench.stats.verdict import word_of
 
@@ -61,7 +61,7 @@ class CoreValues:
 
     def words(self, place: int, changed: Mapping[str, Match]) -> dict[str, str]:
         """The verdicts of a section in which some matches have changed, by method; empty where there is none."""
-        whole = self.rules.family is Family.REPORT
+        whole = self.rules.family == "report"
         places = range(len(self.sections)) if whole else [place]
         own = dict(zip(changed, self.values([*changed.values()]), strict=True))
         family = {key: value for at in places for key, value in self.of_section(at).items()}

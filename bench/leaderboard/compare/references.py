@@ -8,7 +8,7 @@ from dataclasses import replace
 from bench.leaderboard.compare.baseline import match, with_verdicts
 from bench.leaderboard.compare.families import over_report
 from bench.leaderboard.results import Against, Paired, Row, Section, find
-from bench.leaderboard.rules import Family, Rules
+from bench.leaderboard.rules import Rules
 
 
 class References:
@@ -36,7 +36,7 @@ class References:
 
     def compared(self, place: int, reference: str) -> Section:
         """The section with its methods compared with a reference in place of the baseline."""
-        whole = self.rules.family is Family.REPORT
+        whole = self.rules.family == "report"
         key = reference, None if whole else place
         if key not in self.known:
             chosen = self.sections if whole else [self.sections[place]]

@@ -246,6 +246,6 @@ def reading(curve: Curve, report: Report) -> str:
             "interval is for new seeds and new test rows (crossed). **change − baseline's**: the method's change "
             f"minus that of {base}; above zero, the method loses less. **holds up**: the verdict on this "
             "difference; *better* and "
-            f"*worse* are corrected by {report.rules.correction.author} over the methods planned at both ends{looks}.",
+            f"*worse* are corrected by {report.rules.author} over the methods planned at both ends{looks}.",
         ]
     )

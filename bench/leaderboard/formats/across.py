@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from bench.leaderboard.columns import percent
 from bench.leaderboard.compare.across_tasks import LEAST_TASKS, Overall
 from bench.leaderboard.formats.prose import escape
-from bench.leaderboard.rules import Family
 from bench.stats.verdict import ALPHA
 from tasks.errors import plural
 
@@ -27,7 +26,7 @@ def after_across(group: Overall) -> Iterator[str]:
         f"most frequent class of each test ({percent(group.rows[0].majority)} % in the mean), in points. "
         "**mean rank**: mean over the tasks; 1 is best, ties share the mean of their ranks. **better, neither, "
         "worse**: on how many tasks the method has this verdict against the baseline, corrected "
-        + ("over the whole report." if group.rules.family is Family.REPORT else "per task.")
+        + ("over the whole report." if group.rules.family == "report" else "per task.")
         + of_mean(group)
     )
     if not all(row.core for row in group.rows):
@@ -35,7 +34,7 @@ def after_across(group: Overall) -> Iterator[str]:
             "†: exploratory on some task. Its verdicts are not corrected, so among many such methods of no effect some "
             "are *better* somewhere by chance."
         )
-    if group.rules.family is Family.TASK:
+    if group.rules.family == "task":
         yield per_task(count)
     if group.left_out:
         names = "; ".join(

@@ -10,7 +10,7 @@ from bench.leaderboard.formats.html_text import blocks, inline
 from bench.leaderboard.formats.prose import constant_guess, heading, limits
 from bench.leaderboard.formats.to_json import SECTION
 from bench.leaderboard.results import Report, Section
-from bench.leaderboard.rules import Family, Rules
+from bench.leaderboard.rules import Rules
 from bench.store.files import plain_json
 
 PAGE = """\
@@ -47,10 +47,10 @@ li { margin: .5rem 0; }
 
 def note(rules: Rules) -> str:
     """What intervals and verdicts are."""
-    family = {Family.TASK: "a section", Family.REPORT: "all sections"}[rules.family]
+    family = {"task": "a section", "report": "all sections"}[rules.family]
     return (
         f"Differences are of accuracy, in points, with {rules.kind_of_interval} intervals for new seeds and new test "
-        f"rows. Verdicts are corrected by {rules.correction.author} over the core methods of {family}; the "
+        f"rows. Verdicts are corrected by {rules.author} over the core methods of {family}; the "
         "leaderboard explains them (`bench report`). `bench labels` says what more labelled rows would bring."
     )
 

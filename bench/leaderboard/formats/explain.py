@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from bench.leaderboard.columns import COLUMNS, visible
 from bench.leaderboard.formats.prose import escape
 from bench.leaderboard.results import Report
-from bench.leaderboard.rules import Correction, Family, Intervals, Rules
+from bench.leaderboard.rules import Rules
 from bench.stats.verdict import exact_points
 
 
@@ -47,8 +47,8 @@ def comparisons(report: Report) -> Iterator[str]:
     )
     yield (
         "**p**: p-value of Δ accuracy, first of this comparison alone, then corrected by "
-        f"{rules.correction.author} over the core methods that were planned for {place(rules)} (confirmatory). Of "
-        f"these comparisons it keeps {rules.correction.bounds} at 5 % or less. So a verdict depends on the number of "
+        f"{rules.author} over the core methods that were planned for {place(rules)} (confirmatory). Of "
+        f"these comparisons it keeps {rules.bounds} at 5 % or less. So a verdict depends on the number of "
         "methods in the family. †: exploratory; not a core method, p and interval not corrected."
     )
     yield (
@@ -82,7 +82,7 @@ def equivalent(rules: Rules) -> str:
 
 def place(rules: Rules) -> str:
     """The family of the corrections."""
-    return "the report" if rules.family is Family.REPORT else "the section"
+    return "the report" if rules.family == "report" else "the section"
 
 
 def new(report: Report) -> str:
@@ -97,13 +97,13 @@ def new(report: Report) -> str:
 
 def together(rules: Rules) -> str:
     """Whether intervals of differences are corrected."""
-    if rules.intervals is Intervals.PLAIN:
+    if rules.intervals == "plain":
         return "It is not corrected for the number of methods, unlike the verdict (`--intervals simultaneous`)."
     kind = {
-        Correction.HOLM: "Simultaneous: with a chance of 95 % all intervals of the family contain the true "
+        "holm": "Simultaneous: with a chance of 95 % all intervals of the family contain the true "
         "differences. Where the verdict excludes 0 only because Holm corrects later steps for fewer methods, the "
         "interval ends at 0.",
-        Correction.BH: "Corrected: of the intervals that exclude 0, 5 % may miss, as of the verdicts.",
+        "bh": "Corrected: of the intervals that exclude 0, 5 % may miss, as of the verdicts.",
     }[rules.correction]
     return f"{kind} `--intervals plain` shows intervals of each comparison alone."
 
@@ -140,7 +140,7 @@ def information(rules: Rules) -> Iterator[str]:
         "**information gain**: the part of a method's effect that depends on which row gets which weight, not on "
         "the distribution of the weights. "
         "It is Δ accuracy between the method and itself with `shuffle=class`, which shuffles the weights among rows of "
-        f"the same class. Its verdict is corrected by {rules.correction.author} over these comparisons of "
+        f"the same class. Its verdict is corrected by {rules.author} over these comparisons of "
         f"{place(rules)}, a family of their own."
     )
 

@@ -80,7 +80,7 @@ def caption(section: Section, rules: Rules) -> str:
     fitted = any(row.spec.get("selection") == "fitted" for row in section.rows)
     seeds, majority = plural(len(spec["seeds"]), "seed"), percent(spec["majority"])
     signs = (
-        f"Δ: difference to {section.baseline} in points. p: corrected by {rules.correction.author} over the core "
+        f"Δ: difference to {section.baseline} in points. p: corrected by {rules.author} over the core "
         "methods; † exploratory, not corrected."
     )
     text = (

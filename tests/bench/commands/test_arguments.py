@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +19,9 @@ from bench.cli.grids import request_of
 from bench.cli.options import parsed_arguments, takes_run_arguments
 from bench.commands.arguments import request_and_options, rules, run_arguments
 from bench.config.option import GRID, described, keywords, option, option_of
-from bench.config.run_arguments import CORRECTIONS, RunArguments, VerdictArguments
+from bench.config.run_arguments import RunArguments, VerdictArguments
 from bench.errors import UserError
-from bench.leaderboard import USUAL, Correction, Rules
+from bench.leaderboard import USUAL, Rules
 from bench.tracking.lineage import KINDS
 
 RUN = commands().commands["run"]
@@ -89,14 +89,13 @@ def test_options_and_arguments_mean_the_same(tmp_path: Path) -> None:
         "artifacts": KINDS,
     }
     assert request_and_options(run_arguments(same), options.command) == (request, options)
-    assert options.rules == Rules("dimp", 0.025, Correction.BH, allow_mixed=True)
+    assert options.rules == Rules("dimp", 0.025, "bh", allow_mixed=True)
 
 
 def test_defaults_are_the_command_lines() -> None:
     request, options = request_of(RUN.make_context("run", []).params)
     assert request_and_options(run_arguments({}), options.command) == (request, options)
     assert rules(VerdictArguments()) == USUAL
-    assert get_args(CORRECTIONS) == tuple(Correction)
 
 
 @pytest.mark.parametrize(("seed", "seeds"), [(7, (7,)), ("3,7", (3, 7)), ([4], (4,)), (None, (0, 1))])

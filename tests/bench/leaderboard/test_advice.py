@@ -9,7 +9,7 @@ from bench.leaderboard.columns import gain, section_columns
 from bench.leaderboard.formats.answer import answer, answer_json, helps, settle
 from bench.leaderboard.formats.doubts import two_seeds
 from bench.leaderboard.results import Helps
-from bench.leaderboard.rules import Family, Rules
+from bench.leaderboard.rules import CHOICES, Rules
 from bench.stats.crossed import compare
 from bench.stats.multiple import holm
 from bench.stats.needed import Count, Needed
@@ -208,7 +208,7 @@ def test_the_family_of_the_advice_is_that_of_the_report(tmp_path):
                 entry = store.section["methods"][-1]
                 entry["cells"] = {seed: f"{name}/{path}" for seed, path in entry["cells"].items()}
     manifest = stores[0].manifest(*stores[1:])
-    found = {family: build(manifest, tmp_path, Rules(family=family)).sections for family in Family}
+    found = {family: build(manifest, tmp_path, Rules(family=family)).sections for family in CHOICES["family"]}
     raw = []
     for place in range(2):
         right = {
@@ -220,13 +220,13 @@ def test_the_family_of_the_advice_is_that_of_the_report(tmp_path):
     for place in range(2):
         shown = {family: sections[place].advice for family, sections in found.items()}
         sizes = {family: one.closest or one.helped[0] for family, one in shown.items()}
-        assert [sizes[family].paired.size for family in (Family.TASK, Family.REPORT)] == [3, 6]
-        for family, p in ((Family.TASK, holm(list(raw[place].values()))), (Family.REPORT, whole[place])):
+        assert [sizes[family].paired.size for family in ("task", "report")] == [3, 6]
+        for family, p in (("task", holm(list(raw[place].values()))), ("report", whole[place])):
             corrected = dict(zip(raw[place], p, strict=True))
             for one in (*shown[family].helped, shown[family].closest):
                 if one is not None:
                     assert one.paired.p_corrected == pytest.approx(corrected[one.label])
-    assert found[Family.REPORT][2].advice.helps is Helps.UNKNOWN, "it has no real-only"
+    assert found["report"][2].advice.helps is Helps.UNKNOWN, "it has no real-only"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from bench.leaderboard.figures import draw
 from bench.leaderboard.figures.findings import verdicts
 from bench.leaderboard.figures.stress import stress as stress_figure
 from bench.leaderboard.formats import FORMS
-from bench.leaderboard.rules import Correction
 from bench.stats.crossed import compare
 from bench.stats.multiple import CORRECTIONS
 from tests.bench.leaderboard.fake_store import FakeStore
@@ -240,8 +239,8 @@ def test_a_failed_method_counts_in_the_correction_of_changes(tmp_path, monkeypat
     labels = ("ce", "dimp", "focal", "imp")
     stores = ends(tmp_path, labels, noisy={name: {"failed": (1,)} for name in labels[2:]})
     values = []
-    holm = CORRECTIONS[Correction.HOLM]
-    monkeypatch.setitem(CORRECTIONS, Correction.HOLM, lambda p: values.append(list(p)) or holm(p))
+    holm = CORRECTIONS["holm"]
+    monkeypatch.setitem(CORRECTIONS, "holm", lambda p: values.append(list(p)) or holm(p))
     row = stress_rows(tmp_path, stores)["dimp"]
     (family,) = (p for p in values if row.against.p in p)
     assert len(family) == 3

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from bench.leaderboard import Correction, Family, Intervals, Rules
 from bench.leaderboard.build import build
 from bench.leaderboard.columns import section_columns
 from bench.leaderboard.compare.families import clipped
 from bench.leaderboard.formats.explain import reading
+from bench.leaderboard.rules import CHOICES, Rules
 from bench.stats.crossed import interval
 from tests.bench.leaderboard.fake_store import FakeStore
 
@@ -33,7 +33,7 @@ def core(sections):
 
 def test_the_family_may_be_the_report(tmp_path):
     by_task = core(two_tasks(tmp_path))
-    whole = two_tasks(tmp_path, family=Family.REPORT)
+    whole = two_tasks(tmp_path, family="report")
     assert [one.size for one in by_task] == [3, 3, 3, 2, 2]
     assert [one.size for one in core(whole)] == [5] * 5
     raw = [one.accuracy.p for one in by_task]
@@ -54,21 +54,23 @@ def test_information_gains_are_corrected_over_the_report_too(tmp_path):
             store.method(label, skill=skill, core="(" not in label, hyperparameters={"shuffle": shuffle})
             entry = store.section["methods"][-1]
             entry["cells"] = {seed: f"{name}/{path}" for seed, path in entry["cells"].items()}
-    report = {family: build(stores[0].manifest(stores[1]), tmp_path, Rules(family=family)) for family in Family}
+    report = {
+        family: build(stores[0].manifest(stores[1]), tmp_path, Rules(family=family)) for family in CHOICES["family"]
+    }
     by_task, whole = (
         [row.information for section in report[family].sections for row in section.rows if row.information]
-        for family in (Family.TASK, Family.REPORT)
+        for family in ("task", "report")
     )
     assert ([one.size for one in by_task], [one.size for one in whole]) == ([1, 1], [2, 2])
     raw = [one.accuracy.p for one in by_task]
     assert [one.p_corrected for one in by_task] == pytest.approx(raw)
     assert [one.p_corrected for one in whole] == pytest.approx(multipletests(raw, method="holm")[1])
-    assert "over these comparisons of the report, a family of their own" in reading(report[Family.REPORT])
+    assert "over these comparisons of the report, a family of their own" in reading(report["report"])
 
 
-@pytest.mark.parametrize("correction", list(Correction))
+@pytest.mark.parametrize("correction", CHOICES["correction"])
 def test_an_interval_excludes_zero_where_the_verdict_does(tmp_path, correction):
-    for one in core(two_tasks(tmp_path, correction=correction, family=Family.REPORT)):
+    for one in core(two_tasks(tmp_path, correction=correction, family="report")):
         low, high = one.interval
         assert (one.p_corrected < 0.05) == (low >= 0 or high <= 0)
         plain = one.accuracy.high - one.accuracy.low
@@ -76,7 +78,7 @@ def test_an_interval_excludes_zero_where_the_verdict_does(tmp_path, correction):
 
 
 def test_intervals_of_holm_are_bonferronis(tmp_path):
-    for one in core(two_tasks(tmp_path, family=Family.REPORT)):
+    for one in core(two_tasks(tmp_path, family="report")):
         wide = np.array(interval(one.accuracy, 0.025 / 5))
         kept = np.array(one.interval)
         assert (np.isclose(kept, wide) | (kept == 0)).all()
@@ -88,7 +90,7 @@ def test_an_interval_ends_at_100_points():
 
 
 def test_plain_intervals_are_those_of_each_comparison(tmp_path):
-    for one in core(two_tasks(tmp_path, intervals=Intervals.PLAIN)):
+    for one in core(two_tasks(tmp_path, intervals="plain")):
         assert one.interval == pytest.approx((one.accuracy.low, one.accuracy.high))
         assert one.interval_f1 == pytest.approx((one.macro_f1.low, one.macro_f1.high))
 

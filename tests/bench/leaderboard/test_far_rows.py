@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.leaderboard import Family, Rules
 from bench.leaderboard.build import build
 from bench.leaderboard.compare.far_rows import far_seeds
 from bench.leaderboard.formats.doubts import doubts, few_rows
+from bench.leaderboard.rules import CHOICES, Rules
 from tests.bench.leaderboard.fake_store import FakeStore
 
 USUAL = {0: 0.80, 1: 0.81, 2: 0.79, 3: 0.80}
@@ -57,7 +57,7 @@ def test_the_report_names_it_and_the_verdict_without_it(collapsed):
     assert "Without it: dimp better (with it undecided)" in text
 
 
-@pytest.mark.parametrize("family", list(Family))
+@pytest.mark.parametrize("family", CHOICES["family"])
 @pytest.mark.parametrize("label", ["dimp", "ce", "mine"])
 def test_the_verdicts_without_it_have_the_family_of_the_table(tmp_path, family, label):
     """As if the seed had not been planned, in a report of the same tasks."""

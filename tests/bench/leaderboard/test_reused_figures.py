@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bench import processes
-from bench.leaderboard import USUAL, Intervals, Rules, figures, write_report
+from bench.leaderboard import USUAL, Rules, figures, write_report
 from bench.leaderboard.build import build
 from bench.leaderboard.figures import draw, reuse
 from bench.leaderboard.formats import render
@@ -146,7 +146,7 @@ def test_figures_that_no_report_shows_any_more_are_removed(
 def test_rules_and_code_are_part_of_the_key(stores: list[FakeStore], monkeypatch: pytest.MonkeyPatch) -> None:
     (section,) = build(stores[0].manifest(), stores[0].root).sections
     keys = {reuse.key_of(section), reuse.key_of(replace(section, rules=Rules(delta=0.05)))}
-    other = build(stores[0].manifest(), stores[0].root, Rules(intervals=Intervals.PLAIN)).sections[0]
+    other = build(stores[0].manifest(), stores[0].root, Rules(intervals="plain")).sections[0]
     keys.add(reuse.key_of(other))
     assert reuse.key_of(section) in keys
     monkeypatch.setattr(reuse, "made_by", lambda: b"another version")

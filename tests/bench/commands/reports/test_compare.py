@@ -5,7 +5,7 @@ import pytest
 
 from bench.commands.reports.compare import compare, rows_tested
 from bench.errors import UserError
-from bench.leaderboard import Correction, Intervals, Rules
+from bench.leaderboard import Rules
 from bench.leaderboard.build import build
 from bench.stats import conditional
 from bench.stats.crossed import compare as crossed
@@ -40,7 +40,7 @@ def test_numbers(store):
     together = "95 % for all the section's 5 core methods together"
     assert f"difference    +{100 * result.difference:.1f} [{low:+.1f}, {high:+.1f}] points, {together}" in text
     plain = f"+{100 * result.difference:.1f} [{100 * result.low:+.1f}, {100 * result.high:+.1f}] points"
-    assert f"difference    {plain}\n" in lines(store, "dimp", "ce", intervals=Intervals.PLAIN)
+    assert f"difference    {plain}\n" in lines(store, "dimp", "ce", intervals="plain")
     assert f"p             {result.p:.3g}, not corrected for other comparisons" in text
     assert "verdict       undecided (detectable: " in text
     assert f"alone         better, {plain}, if it were the only comparison" in text
@@ -68,7 +68,7 @@ def test_a_section_with_imported_cells_is_shown(store):
 def test_alone_means_the_interval_and_the_p_of_the_same_test(tmp_path):
     store = FakeStore(tmp_path / "runs", rows=150, seeds=(0, 1, 2, 3, 4), looks=[3, 5, 7, 10])
     store.method("ce").method("dimp", skill=1.3).method("imp")
-    text = lines(store, "dimp", "ce", intervals=Intervals.SIMULTANEOUS)
+    text = lines(store, "dimp", "ce", intervals="simultaneous")
     (section,) = build(store.manifest(), store.root, Rules("ce")).sections
     match = next(row.paired.match for row in section.rows if row.label == "dimp")
     low, high = (100 * end for end in interval(match.accuracy, 0.025 * match.share))
@@ -88,7 +88,7 @@ def test_between_two_looks_all_numbers_are_those_of_the_last_look(tmp_path):
 
 
 def test_intervals_of_a_false_discovery_rate_hold_on_average(store):
-    text = lines(store, "dimp", "ce", correction=Correction.BH)
+    text = lines(store, "dimp", "ce", correction="bh")
     assert "points; of the intervals of the section's 5 core methods that exclude 0, at most 5 % are expected" in text
     assert "together" not in text
 

@@ -17,7 +17,7 @@ from bench.config.request import make_request
 from bench.errors import UserError
 from bench.execution.engines.local import Local
 from bench.execution.grid import Options
-from bench.leaderboard import Correction, Family, Rules
+from bench.leaderboard import Rules
 from bench.planning.costs import Measured
 from bench.planning.estimate import budget_seconds
 from bench.seeds import seeds_option
@@ -64,9 +64,9 @@ def test_power_and_cost(plan: Callable[..., Any], tmp_path: Path) -> None:
 
 
 def test_the_family_of_the_report_has_the_methods_of_all_tasks(plan: Callable[..., Any]) -> None:
-    text, _ = plan(tasks="twitter,financial", effect=5, seed_sd=1, rules=Rules(family=Family.REPORT))
+    text, _ = plan(tasks="twitter,financial", effect=5, seed_sd=1, rules=Rules(family="report"))
     assert "in a family of 4 comparisons (Holm's first step), needs" in text
-    text, _ = plan(effect=5, seed_sd=1, rules=Rules(correction=Correction.BH))
+    text, _ = plan(effect=5, seed_sd=1, rules=Rules(correction="bh"))
     assert "in a family of 2 comparisons (Benjamini and Hochberg's first step), needs" in text
 
 
