@@ -128,15 +128,15 @@ def run_here(
     manifest = describe(plan, options.command)
     require_baseline(manifest, options.rules, "this grid")
     result = Result(manifest, plan.root, options.rules)
-    if options.dry_run:
-        if not engine.follows():
-            again = done_again(plan, options)
-            summary(plan, engine.count(options.workers), say, again)
-            for line in other_versions(manifest, plan, make_queue(plan, again=again), options.rules, here=engine.here):
-                say(line)
-        return result
     if engine.follows():
-        engine.follow()
+        if not options.dry_run:
+            engine.follow()
+        return result
+    if options.dry_run:
+        again = done_again(plan, options)
+        summary(plan, engine.count(options.workers), say, again)
+        for line in other_versions(manifest, plan, make_queue(plan, again=again), options.rules, here=engine.here):
+            say(line)
         return result
     for folder in (options.reports, plan.root):
         writable(folder)

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.commands.output_file import writable
-from bench.commands.reports.compare import names_of_task, task_names
+from bench.commands.reports.compare import names_of_task, sections_of
 from bench.commands.reports.report import gathered, looked
 from bench.errors import UserError
 from bench.leaderboard import Rules
 from bench.leaderboard.build import build
 from bench.leaderboard.formats.advice_alone import FORMS
 from bench.leaderboard.rules import require_baseline
-from tasks.errors import did_you_mean_or_all, printable
+from tasks.errors import printable
 
 
 def advice(stores: Sequence[Path], rules: Rules, *, task: str | None, form: str) -> str:
@@ -24,13 +24,11 @@ def advice(stores: Sequence[Path], rules: Rules, *, task: str | None, form: str)
     It is a look at the verdicts of the tasks that it shows, which later reports name.
     """
     manifest, root = gathered(stores, rules)
-    sections = [section for section in manifest["sections"] if task in (None, *names_of_task(section))]
-    if not sections:
-        place = ", ".join(map(str, stores))
-        raise UserError(f"no task {task} in {place}{did_you_mean_or_all(str(task), task_names(manifest))}")
+    place = ", ".join(map(str, stores))
+    sections = sections_of(manifest, task, place)
     if rules.family == "task":  # else the tasks that are not shown are in the family too
         manifest = {**manifest, "sections": sections}
-    require_baseline({"sections": sections}, rules, ", ".join(map(str, stores)))
+    require_baseline({"sections": sections}, rules, place)
     text = of_manifest(manifest, root, rules, form, task)
     looked(stores, root, {**manifest, "sections": sections})
     return text

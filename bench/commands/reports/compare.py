@@ -33,9 +33,7 @@ def compare(store: Path, a: str, rules: Rules, *, task: str | None, margin: floa
         raise UserError(f"--non-inferior must be a number of points above 0, not {100 * margin:g}")
     b = rules.baseline
     manifest = stored(store)
-    sections = [section for section in manifest["sections"] if task in (None, *names_of_task(section))]
-    if not sections:
-        raise UserError(f"no task {task} in {store}{did_you_mean_or_all(str(task), task_names(manifest))}")
+    sections = sections_of(manifest, task, str(store))
     for label in (a, b):
         if not any(label in method_labels(section) for section in sections):
             known = set().union(*map(method_labels, manifest["sections"]))
@@ -66,9 +64,13 @@ def names_of_task(section: Mapping[str, Any]) -> tuple[str, str]:
     return section["task"], section["task_ref"]
 
 
-def task_names(manifest: dict[str, Any]) -> list[str]:
-    """The names of all tasks."""
-    return sorted({name for section in manifest["sections"] for name in names_of_task(section)})
+def sections_of(manifest: Mapping[str, Any], task: str | None, place: str) -> list[dict[str, Any]]:
+    """The sections of a task; None: all. Raises UserError where `place` has no such task."""
+    found = [section for section in manifest["sections"] if task in (None, *names_of_task(section))]
+    if not found:
+        known = sorted({name for section in manifest["sections"] for name in names_of_task(section)})
+        raise UserError(f"no task {task} in {place}{did_you_mean_or_all(str(task), known)}")
+    return found
 
 
 def section_lines(section: Section, a: str, rules: Rules, margin: float | None) -> Iterator[str]:

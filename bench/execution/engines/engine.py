@@ -52,7 +52,7 @@ class Engine:
         """Raise UserError where the engine cannot run: a package that is missing, no cluster at the address."""
 
     def follows(self) -> bool:
-        """Whether this process only helps another one to train, and plans and reports nothing itself."""
+        """Whether this process only helps another one to train: it plans as that one does, and reports nothing."""
         return False
 
     def follow(self) -> None:
