@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from datetime import date, time
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def _check_size(path: Path) -> None:
             for part in parts.infolist():
                 if part.filename.startswith("xl/worksheets/"):
                     _check_rectangle(path, parts, part)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         if path.read_bytes()[:8] == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
             return  # an encrypted workbook, or one of Excel 97: the reader says which
         raise DataError(f"{path}: not a readable Excel workbook: {error}") from None
