@@ -137,7 +137,7 @@ def test_a_budget_leaves_out_the_last_seeds(plan: Callable[..., Any]) -> None:
     whole, _ = plan(seeds=6, budget=1e9)
     assert "The grid fits the budget" in whole
     assert "18 cells" in whole
-    part, _ = plan(seeds=6, budget=0.5 * 60 * float(seconds_of(whole)[2].split()[0]))
+    part, _ = plan(seeds=6, budget=0.7 * budget_seconds(seconds_of(whole)[2]))
     found = re.search(r"is enough for (\d) of 6 seeds .*: seeds? ([\d, ]+) (?:are|is) left out, all methods", part)
     assert found is not None
     kept = int(found[1])
