@@ -32,10 +32,10 @@ def save(hidden: Mapping[str, Rows], root: Path) -> None:
 
     Columns: id, label (as methods see it), and the hidden ones; an (n, C) array has a column per class.
     """
-    save_absent(root, KIND, FILE, hidden, columns_of)
+    save_absent(root, KIND, FILE, hidden, hidden_ones)
 
 
-def columns_of(rows: Rows) -> dict[str, Any]:
+def hidden_ones(rows: Rows) -> dict[str, Any]:
     """The columns of rows by name."""
     columns = {"id": rows.ids, "label": rows.labels}
     for name, values in rows.hidden.items():

@@ -29,10 +29,10 @@ def identity(rows: Rows) -> str:
 
 def save(texts: Mapping[str, Rows], root: Path) -> None:
     """Write the rows that the store lacks, by their ids: id, label, text and, for pairs, text_pair, in source order."""
-    save_absent(root, KIND, FILE, texts, columns_of)
+    save_absent(root, KIND, FILE, texts, text_columns)
 
 
-def columns_of(rows: Rows) -> dict[str, Any]:
+def text_columns(rows: Rows) -> dict[str, Any]:
     """The columns of rows by name."""
     pairs = {} if rows.pairs is None else {"text_pair": rows.pairs}
     return {"id": rows.ids, "label": rows.labels, "text": rows.texts, **pairs}
