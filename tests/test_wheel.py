@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -32,12 +33,14 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     source = folder / "source"
     for name in ("bench", "methods", "tasks", "sweeps"):
         shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "LICENSE", "README.md"):
+    for name in ("pyproject.toml", "MANIFEST.in", "LICENSE", "README.md"):
         shutil.copy(ROOT / name, source)
-    for kind in ("wheel", "editable"):
+    (source / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "test_wheel.py", source / "tests")
+    for kind in ("wheel", "editable", "sdist"):
         code = f"from setuptools import build_meta; build_meta.build_{kind}({str(folder / kind)!r})"
         subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True)
-    return {kind: next((folder / kind).glob("*.whl")) for kind in ("wheel", "editable")}
+    return {kind: next((folder / kind).glob("data*")) for kind in ("wheel", "editable", "sdist")}
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +65,14 @@ def test_every_file_is_in_the_wheel(site: Path) -> None:
     data |= {*(ROOT / "tasks").glob("*.yaml"), *(ROOT / "bench").rglob("*.j2")}
     assert data
     assert not [path for path in code | data if not (site / path.relative_to(ROOT)).is_file()]
+
+
+def test_the_source_distribution_has_no_part_of_the_tests(wheels: dict[str, Path]) -> None:
+    """It had three files of them, without the helpers that they import."""
+    with tarfile.open(wheels["sdist"]) as archive:
+        folders = {Path(name).parts[1] for name in archive.getnames() if len(Path(name).parts) > 2}
+    assert {"bench", "methods", "tasks"} <= folders
+    assert "tests" not in folders
 
 
 def test_the_metadata_are_those_of_the_citation(site: Path) -> None:

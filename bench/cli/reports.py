@@ -245,7 +245,8 @@ def weights(
 ) -> None:
     """Show a cell's weights: distribution, detection of wrong labels and duplicates, heaviest and lightest rows.
 
-    With --to, write all generated rows with their weights and flags: docs/weights.md explains the columns.
+    With --to, write all generated rows with their weights and flags. The page docs/weights.md of the repository
+    explains the columns.
     """
     from bench.commands.reports.weights import weights as lines
     from bench.commands.reports.weights_file import Filter, checked, write_weights

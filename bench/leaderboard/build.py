@@ -139,7 +139,10 @@ def contents(spec: Spec) -> dict[str, str]:
     """The first characters of the hashes of a section's data, encoders and given checkers, by name."""
     encoders = {key.replace("_", " "): spec.get(key) for key in ("encoder_hash", "checker_encoder_hash")}
     given = {f"checker {name}": value for name, value in (spec.get("given_checkers") or {}).items()}
-    hashes = {**{f"{role} rows": value for role, value in spec["hashes"].items()}, **encoders, **given}
+    # A cell is told by the generated rows that it trains on, which may be fewer than the set (`bench.store.find`).
+    names = {"generated": "generated set"}
+    data = {names.get(role, f"{role} rows"): value for role, value in spec["hashes"].items()}
+    hashes = {**data, **encoders, **given}
     return {name: str(value)[:HASH] for name, value in hashes.items() if value}
 
 

@@ -19,6 +19,7 @@ from bench.planning import estimate
 from bench.store.files import read_json
 from bench.store.layout import DONE, VERSIONS
 from bench.store.schemas import Environment, Spec, Timing
+from tasks.errors import plural
 
 BACKWARD = 2  # a backward pass costs as much as so many forward passes
 MOST = 300  # newest finished cells of a store that are read
@@ -48,8 +49,8 @@ class Measured:
         """Where the costs come from."""
         if not self.cells:
             return "counted from parameters, tokens and updates: no finished cell of the store has a measured cost"
-        newest = f"the {self.cells} newest of {self.of}" if self.cells < self.of else f"{self.cells}"
-        return f"measured on {newest} finished cells of the store"
+        newest = f"the {self.cells} newest of " if self.cells < self.of else ""
+        return f"measured on {newest}{plural(self.of, 'finished cell')} of the store"
 
 
 @dataclass(frozen=True)

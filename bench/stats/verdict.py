@@ -50,7 +50,9 @@ def detectable_points(found: Detectable) -> str:
 
 
 def with_interval(found: Detectable) -> str:
-    """`24.2 points (80 % interval 11 to 75)`: over the uncertainty of the variances."""
+    """`24.2 points (80 % interval 11 to 75)`: over the uncertainty of the variances; `nothing` for a whole one."""
+    if found.low >= 1:
+        return detectable_points(found)
     low, high = (f"{100 * min(value, 1.0):.3g}" for value in (found.low, found.high))
     return f"{detectable_points(found)} (80 % interval {low} to {high})"
 

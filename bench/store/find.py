@@ -169,7 +169,7 @@ def spelt_run(at: int) -> str:
 
 
 def differences(specs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Of each of several cells, its values of what they differ in: `lr 0.001, generated rows 1a2b3c4d`."""
+    """Of each of several cells, its values of what they differ in: `lr 0.001, real rows 1a2b3c4d`."""
     flat = [flatten(spec) for spec in with_one_name(specs)]
     keys = sorted(filter(is_told, dict.fromkeys(key for one in flat for key in one)), key=place_in_words)
     differing = [key for key in keys if len({str(one.get(key)) for one in flat}) > 1]
@@ -189,11 +189,13 @@ def is_told(key: str) -> bool:
 
 
 def value_in_words(key: str, value: str) -> str:
-    """An entry of a specification: `lr 0.001`, `generated rows 1a2b3c4d`, `column score 1a2b3c4d`."""
+    """An entry of a specification: `lr 0.001`, `generated rows trained on 1a2b3c4d`, `column score 1a2b3c4d`."""
     entry, _, rest = key.partition(".")
     if entry == "artefacts":
         return f"{table_in_words(rest)} {value[:HASH]}"
-    return f"{rest} rows {value[:HASH]}" if entry == "data" else f"{key.rpartition('.')[2]} {value}"
+    if entry == "data":
+        return f"{rest} rows {'trained on ' * (rest == 'generated')}{value[:HASH]}"
+    return f"{key.rpartition('.')[2]} {value}"
 
 
 def readable_specs(folders: Iterable[Path]) -> dict[Path, dict[str, Any]]:

@@ -143,11 +143,17 @@ def exclusive(root: Path) -> Iterator[None]:
 
 
 def take(root: Path, path: Path) -> None:
-    """Create the lease `path` of this process, in place of a dead one. The caller holds the store's lock."""
+    """Create the lease `path` of this process, in place of a dead one. The caller holds the store's lock.
+
+    Raises OSError, which names a file.
+    """
     token = secrets.token_hex(8)
     owner = {"token": token, "machine": machine(), "host": socket.gethostname(), "pid": os.getpid()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = system.create_locked(path, json.dumps(owner, indent=1).encode() + b"\n")
+    try:
+        descriptor = system.create_locked(path, json.dumps(owner, indent=1).encode() + b"\n")
+    except OSError as error:  # of a full disk names no file
+        raise OSError(error.errno, error.strerror, error.filename or str(path)) from error
     if (former := _held.pop(path, None)) is not None:
         os.close(former.descriptor)
     _held[path] = Held(root, path, token, descriptor)

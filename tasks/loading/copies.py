@@ -17,6 +17,7 @@ from tasks.rows import Rows
 MANY = 0.1  # share of the rows of a role; with fewer, repeats are no finding, and other findings need not be fixed
 LEAK = 0.01  # share of the test rows; fewer copies among the rows of training change accuracy by less than a point
 DROP = "--drop-copies leaves them out"
+ALL = "without them, none is left"
 LISTED = "bench validate --json lists their row numbers"
 
 
@@ -52,7 +53,7 @@ def copy_findings(data: TaskData, what: str, of: str) -> Iterator[Finding]:
     if exact.pairs:
         other = sum(bool(rows.labels[row] != others.labels[place]) for row, place in exact.pairs)
         how = f"have the text of {_row_of(exact)}" + (f", {other:,} of them with another label" if other else "")
-        yield found(data, exact, "copies", "copies", how, DROP)
+        yield found(data, exact, "copies", "copies", how, DROP if len(exact.pairs) < len(rows) else ALL)
     near = repeats_of(what, rows.near_keys, of, others.near_keys, {row for row, _ in exact.pairs})
     yield from _punctuation(data, near)
 

@@ -186,6 +186,13 @@ def test_near_copies_of_test_rows(tmp_path: Path) -> None:
         read(tmp_path, near, {None: Reading(drop_copies=True)})
 
 
+def test_an_option_that_leaves_no_row_is_not_named(tmp_path: Path) -> None:
+    """A set all of whose rows are real ones was told to leave them out."""
+    (text,) = {one.text for one in read(tmp_path, REAL[:20]).findings if one.kind == "copies"}
+    assert text.startswith("20 of 20 generated rows have the text of a real row")
+    assert text.endswith("without them, none is left")
+
+
 def test_pairs_of_identical_texts(tmp_path: Path) -> None:
     def pairs(rows: Rows, every: int) -> Rows:
         return [

@@ -32,7 +32,7 @@ class Predictions:
 
     frame: pd.DataFrame  # a row per text: id, label, a probability per label, and the file's other columns
     labels: Sequence[str]  # (C,) what the model predicts
-    column: str | None  # the column of the frame that has the file's labels
+    column: str | None  # the column of the file that has its labels
     given: Sequence[str | None]  # (n,) these labels by name, None for a row without one
     notes: tuple[str, ...]  # which rows were left out, and how many texts were cut
 
@@ -129,8 +129,7 @@ def predictions_of(texts: Texts, labels: Sequence[str], found: FloatArray, notes
     own = {names[name]: cells for name, cells in texts.columns.items()}
     if own:
         frame = pd.concat([frame, pd.DataFrame(own, index=frame.index, dtype=object)], axis=1)
-    column = None if texts.label is None else names[texts.label]
-    return Predictions(frame, labels, column, texts.labels, (*texts.notes, *notes))
+    return Predictions(frame, labels, texts.label, texts.labels, (*texts.notes, *notes))
 
 
 def free_names(names: Sequence[str], taken: Mapping[str, object]) -> dict[str, str]:

@@ -40,7 +40,7 @@ def methods() -> Iterator[str]:
         yield from (f"    {setting(entry)}" for entry in fields(config) if entry.name not in shared)
     yield "hyper-parameters of every method (shuffle: of methods that weight cross-entropy):"
     yield from (f"    {setting(entry)}" for entry in shared.values())
-    yield "our results: docs/human-data.md, docs/methods.md, docs/recommended.md"
+    yield "our results, in the repository: docs/human-data.md, docs/methods.md, docs/recommended.md"
 
 
 def membership(method: str, group: str) -> str:

@@ -19,7 +19,7 @@ FULL = "full"  # the preset that trains every layer
 NAMED = 3  # methods that a sentence names
 IN_DOUBT = (
     f"Open: no core method is shown to differ from another. If you need one now, train **{DEFAULT}**, generated rows "
-    f"first and real rows last (`--methods core,{DEFAULT}` compares it; docs/recommended.md)."
+    f"first and real rows last (`--methods core,{DEFAULT}` compares it; why: docs/recommended.md in the repository)."
 )
 
 

@@ -253,8 +253,8 @@ def test_sizes_say_how_many_generated_rows_were_used(size, text):
         (
             {"hashes": {"generated": "0123456789", "test": "7e57"}},
             [
-                "Tweet polarity (twitter, bundled, generated rows 9e4e)",
-                "Tweet polarity (twitter, bundled, generated rows 01234567)",
+                "Tweet polarity (twitter, bundled, generated set 9e4e)",
+                "Tweet polarity (twitter, bundled, generated set 01234567)",
             ],
         ),
         (

@@ -10,7 +10,7 @@ import pytest
 from bench.config.request import make_request
 from bench.jobs import CellJob
 from bench.planning import costs as module
-from bench.planning.costs import costs, measure, planned_rows, rows_passed
+from bench.planning.costs import Measured, costs, measure, planned_rows, rows_passed
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
 from bench.store.files import read_json, write_json
@@ -49,6 +49,7 @@ def test_seconds_are_those_of_the_finished_cells(run_here: Callable[..., Plan], 
     measured = measure(plan.root, gpu=False)
     assert (measured.cells, measured.of) == (2, 2)
     assert measured.text == "measured on 2 finished cells of the store"
+    assert Measured({}, 1, 1).text == "measured on 1 finished cell of the store"
     more = make_plan(make_request(methods="ce", encoder=str(tiny_encoder), preset="smoke", seeds=2), plan.root)
     for job in more.jobs.values():
         cost = costs([job], more.jobs.values(), measured)[job.id]

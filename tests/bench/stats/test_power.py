@@ -11,8 +11,8 @@ from bench.stats.calibration import Design, draw
 from bench.stats.crossed import Components, compare, half_width
 from bench.stats.equivalence import reach
 from bench.stats.interval import EQUAL
-from bench.stats.power import Effects, power
-from bench.stats.verdict import points, verdict
+from bench.stats.power import Detectable, Effects, power
+from bench.stats.verdict import points, verdict, with_interval
 from tests.helpers.single import detectable, effects, extremes
 
 
@@ -148,3 +148,10 @@ def test_identical_methods_need_no_difference():
     found = detectable(same, delta=0.01)
     assert found.difference == found.low == found.high == pytest.approx(same.high), "the interval leaves as much open"
     assert detectable(same, delta=0.01, family=8).difference > found.difference
+
+
+def test_an_interval_beyond_all_differences_is_not_shown() -> None:
+    """It was "nothing (80 % interval 100 to 100)"."""
+    assert with_interval(Detectable(1.4, 1.1, 2.0)) == "nothing"
+    assert with_interval(Detectable(1.4, 0.4, 2.0)) == "nothing (80 % interval 40 to 100)"
+    assert with_interval(Detectable(0.242, 0.11, 0.75)) == "24.2 points (80 % interval 11 to 75)"

@@ -213,7 +213,7 @@ def test_the_newer_one_of_two_cells_on_edited_files_is_named(tmp_path: Path, mon
         monkeypatch.setattr(time, "time_ns", lambda at=at: at * 10**9)
         save({**grid, "sections": [section]}, tmp_path)
     times = [f"last run {datetime.fromtimestamp(at):%Y-%m-%d %H:%M:%S}" for at in (1, 2)]
-    told = [f"generated rows {word}, column score {word}" for word in ("abababab", "cdcdcdcd")]
+    told = [f"generated rows trained on {word}, column score {word}" for word in ("abababab", "cdcdcdcd")]
     newest_last = f"{1:020x} ({told[0]}, {times[0]}), {0:020x} ({told[1]}, {times[1]})"
     with pytest.raises(UserError, match=re.escape(f"fits 2 cells; give one of: {newest_last}")):
         find_cell(tmp_path, "tweets score 0")

@@ -397,3 +397,16 @@ def test_nan_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "x.json", {"a": float("nan")})
     assert not (tmp_path / "x.json").exists()
+
+
+def test_a_lease_that_a_full_disk_does_not_take_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error said that a file cannot be written, and not where."""
+
+    def refused(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", refused)
+    with pytest.raises(OSError, match="No space left on device") as error, registered(tmp_path):
+        pass
+    assert Path(error.value.filename).is_relative_to(tmp_path)
+    assert error.value.errno == errno.ENOSPC

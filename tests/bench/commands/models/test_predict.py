@@ -249,6 +249,13 @@ def test_the_label_of_the_file_stays_that_after_two_predictions(model: Path, tmp
     assert found.frame["label_input_input"].tolist() == ["negative"]
 
 
+def test_a_column_of_the_file_is_named_as_there(model: Path, tmp_path: Path) -> None:
+    """It was named as in the file of predictions, where `label` is taken."""
+    (tmp_path / "rows.csv").write_text("text,label\nso happy,bad\n")
+    (line,) = predict(model, tmp_path / "rows.csv").accuracy()
+    assert line.startswith("no accuracy: column label has 'bad'; ")
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
 def test_predictions_are_written_by_the_suffix(model: Path, tmp_path: Path, suffix: str) -> None:
     """Any name got CSV."""

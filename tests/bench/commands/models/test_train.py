@@ -201,7 +201,7 @@ def test_further_test_files_and_the_folder_of_step_one(bench: Command, project: 
     assert len(pd.read_csv(project / "dimp" / "predictions_1.csv")) == 240
     assert len(pd.read_csv(project / "dimp" / "predictions_2.csv")) == 1
     assert "predictions of more/a.csv: dimp/predictions_2.csv" in ran.stdout
-    assert "predictions equal the label in column label_input" in ran.stdout, "a further file with labels is evaluated"
+    assert "predictions equal the label in column label" in ran.stdout, "a further file with labels is evaluated"
 
 
 def test_predicting_without_a_training(project: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +215,7 @@ def test_predicting_without_a_training(project: Path, model: Path, monkeypatch: 
     assert train(Path("only.json"), Options(workers=1), lines.append)
     text = "\n".join(lines)
     assert "nothing is trained: settings such as max_seq_length are not read" in text
-    assert "240 predictions equal the label in column label_input" in text
+    assert "240 predictions equal the label in column label" in text
     assert len(pd.read_csv(project / "only" / "predictions.csv")) == 240
 
 
