@@ -36,7 +36,7 @@ from bench.execution.prepare import (
 )
 from bench.execution.progress import TITLES, FailFast, Progress, Say, Show
 from bench.execution.queue import Others, SameFolder
-from bench.execution.signals import Stopped
+from bench.execution.signals import Stopped, until_the_end
 from bench.jobs import outputs
 from bench.leaderboard.rules import require_baseline
 from bench.planning import mirrors
@@ -149,33 +149,38 @@ def run_here(
             say(lines.pop(0))
         if options.figures and not plan.smoke:
             load_drawing()
-    with registered(plan.root), beside_others(plan, say) as others:
-        for note in add_notes(manifest, plan, check_encoders(plan)):
-            say(note)
-        write_inputs(plan, manifest, options)
-        others.send_rest()
-        progress, early, stopped = execute(plan, manifest, engine, options, others, say, show, lines)
-        result.failures = progress.failures()
-        amiss = models_amiss(plan)  # before --save-models best removes models of this run
-        result.interrupted = progress.queue.closed and not result.ok
-        covered, last = (manifest, "leaderboard") if early is None else early.covered(stopped is not None)
-        if not plan.smoke:
-            covered = with_looks([plan.root], covered)
-            files = last_report(covered, plan.root, options)
-            result.leaderboard = files[0]
-            if options.save_models == "best" and stopped is None and not result.interrupted:
-                shown = read_json(options.reports / "leaderboard.json")
-                for line in keep_best(covered, shown, plan.root, (models(plan) - earlier) & progress.own):
-                    say(line)
-            progress.note(log_report(options.track, covered, files))
-        others.send_rest()
-        result.failures |= others.unsent
-    progress.finish(f"{last}: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
-    for problem, titles in amiss.items():
-        cells = plural(len(titles), "cell")
-        say(f"{cells} done before, {problem} (--force trains again): {join_names(titles, TITLES)}")
-    if stopped is not None:
-        raise stopped
+    with contextlib.ExitStack() as end:
+        with registered(plan.root), beside_others(plan, say) as others:
+            for note in add_notes(manifest, plan, check_encoders(plan)):
+                say(note)
+            write_inputs(plan, manifest, options)
+            others.send_rest()
+            end.enter_context(until_the_end())
+            progress, early, stopped = execute(plan, manifest, engine, options, others, say, show, lines)
+            result.failures = progress.failures()
+            amiss = models_amiss(plan)  # before --save-models best removes models of this run
+            result.interrupted = progress.queue.closed and not result.ok
+            covered, last = (manifest, "leaderboard") if early is None else early.covered(stopped is not None)
+            unchanged = not progress.done and (stopped is not None or progress.queue.closed)
+            if not plan.smoke and not unchanged:
+                covered = with_looks([plan.root], covered)
+                files = last_report(covered, plan.root, options)
+                result.leaderboard = files[0]
+                if options.save_models == "best" and stopped is None and not result.interrupted:
+                    shown = read_json(options.reports / "leaderboard.json")
+                    for line in keep_best(covered, shown, plan.root, (models(plan) - earlier) & progress.own):
+                        say(line)
+                progress.note(log_report(options.track, covered, files))
+            others.send_rest()
+            result.failures |= others.unsent
+        if unchanged and (options.reports / "leaderboard.json").exists():
+            say(f"{options.reports} is as it was; `bench report` reports on the whole store")
+        progress.finish(f"{last}: {result.leaderboard}" if result.leaderboard else "a smoke run has no leaderboard")
+        for problem, titles in amiss.items():
+            cells = plural(len(titles), "cell")
+            say(f"{cells} done before, {problem} (--force trains again): {join_names(titles, TITLES)}")
+        if stopped is not None:
+            raise stopped
     return result
 
 

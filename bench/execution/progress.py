@@ -153,12 +153,16 @@ class Progress:
             how = "begins again" if kept else "continues"
             cells = plural(len(failures), "cell")
             self.say(f"stopped: {cells} {NOT_TRAINED}{stay}; the same command {how}: {self.again()}")
-        done = sum(self.queue.states[identity] is State.DONE for identity in self.plan.cells)
         self.say(
-            f"{done}/{plural(len(self.plan.cells), 'cell')} done ({len(self.cached)} before this run), "
+            f"{self.done}/{plural(len(self.plan.cells), 'cell')} done ({len(self.cached)} before this run), "
             f"{plural(self.trainings, 'training')}, in {time.monotonic() - self.began:.0f} s; "
-            f"{last if done else 'earlier results stay' if self.kept() else 'no cell has a result yet'}"
+            f"{last if self.done else 'earlier results stay' if self.kept() else 'no cell has a result yet'}"
         )
+
+    @property
+    def done(self) -> int:
+        """How many cells have a result, in this run or before it."""
+        return sum(self.queue.states[identity] is State.DONE for identity in self.plan.cells)
 
     def kept(self) -> int:
         """How many cells that --force trains again have the result of before, since nobody has taken them yet."""

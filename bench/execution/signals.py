@@ -7,10 +7,13 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 
 from bench.system import ENDING
 
 OUTPUTS = (1, 2)  # file descriptors of standard output and standard error
+# Of each `ending_signals` that has ended within `until_the_end`: its check, and what restores the handlers.
+_late: ContextVar[list[tuple[Callable[[], None], Callable[[], None]]] | None] = ContextVar("late", default=None)
 
 
 class Stopped(SystemExit):
@@ -68,14 +71,36 @@ def ending_signals() -> Iterator[Callable[[], None]]:
         if received:
             raise Stopped(received[0])
 
+    def restore() -> None:
+        for number in own:
+            signal.signal(number, signal.SIG_IGN if received else signal.SIG_DFL)
+
     for number in own:
         signal.signal(number, handle)
     try:
         yield check
         check()
     finally:
-        for number in own:
-            signal.signal(number, signal.SIG_IGN if received else signal.SIG_DFL)
+        late = _late.get()
+        restore() if late is None else late.append((check, restore))
+
+
+@contextlib.contextmanager
+def until_the_end() -> Iterator[None]:
+    """Within the body, `ending_signals` goes on when its own body has ended; Stopped is raised at the end of this one.
+
+    So a signal that comes during the last report does not end the process without it.
+    """
+    late: list[tuple[Callable[[], None], Callable[[], None]]] = []
+    token = _late.set(late)
+    try:
+        yield
+        for check, _ in late:
+            check()
+    finally:
+        _late.reset(token)
+        for _, restore in late:
+            restore()
 
 
 def leave_closed(terminals: list[int]) -> None:

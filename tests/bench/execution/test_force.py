@@ -1,4 +1,4 @@
-"""A run with --force that is interrupted: what it did not train again is as it was, and the last lines say so."""
+"""A run that is interrupted before a cell is done: under --force earlier results stay, and in any case the report."""
 
 from __future__ import annotations
 
@@ -50,6 +50,20 @@ def test_what_was_not_trained_again_stays(
         assert lines[-1].endswith("; earlier results stay")
     assert "2 cells: 0 done before, 2 to do on 1 worker (--force: 2 again)" in lines
     assert metrics(tmp_path) == before
+
+
+def test_a_stop_before_a_cell_is_done_leaves_the_last_report(
+    grid: tuple[Request, Options], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty leaderboard took the place of that of another grid."""
+    monkeypatch.setattr(Pool, "serve", lambda pool, check: pool.queue.close())
+    report, lines = tmp_path / "reports" / "leaderboard.md", list[str]()
+    before = report.read_bytes()
+    result = run(replace(grid[0], seeds=(1,)), replace(grid[1], force=False), lines.append)
+    assert (result.interrupted, result.leaderboard) == (True, None)
+    assert report.read_bytes() == before
+    assert f"{tmp_path / 'reports'} is as it was; `bench report` reports on the whole store" in lines
+    assert lines[-1].endswith("no cell has a result yet")
 
 
 def test_all_cells_are_trained_again(grid: tuple[Request, Options], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.execution.signals import Stopped, ending_signals, first_interrupt, leave_closed
+from bench.execution.signals import Stopped, ending_signals, first_interrupt, leave_closed, until_the_end
 from tests.helpers.background import default_interrupts, metrics, start, wait_for
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -70,7 +70,8 @@ def test_a_signal_that_ends_the_run_leaves_a_report_and_no_lease(
     tmp_path: Path, tiny_encoder: Path, number: signal.Signals
 ) -> None:
     process = start(tmp_path, tiny_encoder, *GRID, "--workers", "1")
-    assert wait_for(lambda: metrics(tmp_path) and list(tmp_path.glob("runs/twitter/*/*/lease")))
+    cells = tmp_path / "runs" / "twitter"
+    assert wait_for(lambda: list(cells.glob("*/*/metrics.json")) and list(cells.glob("*/*/lease")))
     for _ in range(2):  # a terminal that closes sends SIGHUP more than once
         os.kill(process.pid, number)
     out, err = process.communicate(timeout=60)
@@ -101,6 +102,31 @@ def test_a_signal_ends_the_run_at_the_next_check(number: signal.Signals) -> None
         assert signal.getsignal(number) is signal.SIG_IGN, "the report is still to be written"
         signal.signal(number, signal.SIG_IGN)
         raised_and_checked(number)  # nohup stays in force
+    finally:
+        signal.signal(number, before)
+
+
+def reported(number: signal.Signals, done: list[str]) -> None:
+    """A signal that comes after the queue has ended, and before the report is written."""
+    with until_the_end():
+        with ending_signals() as check:
+            check()
+        signal.raise_signal(number)
+        done.append("report")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_the_last_report_ends_the_run_after_it(number: signal.Signals) -> None:
+    """It killed the process, and the early report stayed."""
+    before, done = signal.signal(number, signal.SIG_DFL), list[str]()
+    try:
+        with pytest.raises(Stopped) as caught:
+            reported(number, done)
+        assert (caught.value.code, done) == (128 + number, ["report"])
+        signal.signal(number, signal.SIG_DFL)
+        with until_the_end(), ending_signals():
+            pass
+        assert signal.getsignal(number) is signal.SIG_DFL
     finally:
         signal.signal(number, before)
 
