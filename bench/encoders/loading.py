@@ -8,7 +8,7 @@ an error.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,10 +82,36 @@ def load(checkpoint: Checkpoint, n_classes: int) -> Loaded:
             f"{checkpoint.name}: {len(unused)} tensors of the weights are not used, since config.json does not ask for "
             f"them ({listed(unused)})"
         )
+    refuse_variants(checkpoint.title, model, unused)
+    notes += [f"{checkpoint.name}: {note}" for note in in_full(model)]
     if one_token_type(model):
         model.get_submodule(model.base_model_prefix).register_forward_pre_hook(without_types, with_kwargs=True)
     new = tuple(sorted({name.rpartition(".")[0] for name in absent}))
     return Loaded(model, new, output_layer(model, n_classes), tuple(notes))
+
+
+def refuse_variants(title: str, model: Any, unused: Sequence[str]) -> None:
+    """Raise UserError for settings of config.json with which a model would not compute what it learned."""
+    config = model.config
+    if getattr(config, "is_decoder", False) and not config.is_encoder_decoder and not hasattr(model, "score"):
+        raise UserError(
+            f"{title}: config.json says is_decoder: true, so its first token, which the head reads, sees no other; "
+            "set is_decoder to false there if the model was pretrained to read both ways, or use another encoder"
+        )
+    kind = getattr(config, "position_embedding_type", None)
+    if kind not in (None, "absolute") and any("distance_embedding" in name for name in unused):
+        raise UserError(
+            f"{title}: its positions are relative (position_embedding_type: {kind}), which this transformers "
+            "does not compute; use another encoder"
+        )
+
+
+def in_full(model: Any) -> Iterator[str]:
+    """Make sparse attention full, and say so: BigBird chooses one of them by the longest text that it ever saw."""
+    if getattr(model.config, "attention_type", None) == "block_sparse":
+        model.get_submodule(model.base_model_prefix).set_attention_type("original_full")
+        model.config.attention_type = "original_full"
+        yield "its sparse attention is computed in full, since the choice would depend on the other texts of a batch"
 
 
 def one_token_type(model: Any) -> bool:

@@ -9,7 +9,7 @@ import torch
 
 from bench.encoders.checkpoints import Checkpoint
 from bench.encoders.classifier import top_blocks
-from bench.encoders.loading import check_tokenizer, load, load_classifier, load_tokenizer
+from bench.encoders.loading import check_tokenizer, first_line, load, load_classifier, load_tokenizer
 from bench.errors import UserError
 from bench.jobs import EncoderJob
 from bench.precomputed.tokens import TokenTable
@@ -26,8 +26,15 @@ def build(job: EncoderJob) -> dict[str, Any]:
     if job.layers:
         top_blocks(loaded.model.get_submodule(loaded.model.base_model_prefix), job.checkpoint.name, job.layers)
     tokenizer = load_tokenizer(job.checkpoint)
-    check_tokenizer(job.checkpoint.title, loaded.model, tokenizer)
-    check_padding(job.checkpoint, loaded.model, tokenizer)
+    try:
+        check_tokenizer(job.checkpoint.title, loaded.model, tokenizer)
+        check_padding(job.checkpoint, loaded.model, tokenizer)
+    except UserError:
+        raise
+    except Exception as error:  # of many kinds: a family without embeddings of tokens, a setting that a model needs
+        raise UserError(
+            f"{job.checkpoint.title} cannot be used ({first_line(error)}); use another {job.checkpoint.kind}"
+        ) from error
     notes = list(loaded.notes)
     if not job.classifier and loaded.output not in loaded.new:
         labels = ", ".join(map(str, loaded.model.config.id2label.values()))

@@ -95,7 +95,7 @@ class TokenTable:
 def build(job: TokensJob) -> dict[str, Any]:
     """Tokenise the job's texts, each once, and write their arrays. Returns the counts, and notes on what is not read.
 
-    Raises UserError for a tokenizer without a padding token.
+    Raises UserError for a tokenizer without a padding token, and for texts that hold the end token of a T5 or BART.
     """
     from transformers import AutoTokenizer
 
@@ -106,6 +106,8 @@ def build(job: TokensJob) -> dict[str, Any]:
     text_index = {row: i for i, row in enumerate(dict.fromkeys(rows))}
     columns = [list(column) for column in zip(*text_index, strict=True)]
     encoded = tokenizer(*columns, truncation=True, max_length=job.max_length, padding=False)
+    if job.checkpoint.has_decoder:
+        check_ends(job, encoded["input_ids"])
     lengths = np.array([len(row) for row in encoded["input_ids"]], dtype=np.int64)
     for name in ("input_ids", "token_type_ids"):
         if name in encoded:
@@ -121,6 +123,18 @@ def build(job: TokensJob) -> dict[str, Any]:
     padding = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
     finish(job.folder, {**counts, "padding": padding})
     return {**counts, "notes": [*unread(job, counts["truncated"], counts["unknown"] / max(own[text_of_row].sum(), 1))]}
+
+
+def check_ends(job: TokensJob, ids: Sequence[Sequence[int]]) -> None:
+    """Raise UserError where texts differ in the number of end tokens: T5 and BART take batches of one number."""
+    end: Any = read_json(job.checkpoint.path / "config.json").get("eos_token_id")
+    counts = np.array([list(row).count(end) for row in ids])
+    others = int((counts != np.bincount(counts).argmax()).sum())
+    if others:
+        raise UserError(
+            f"{plural(others, f'{job.role} text')} of {len(ids):,} hold the end token of {job.checkpoint.title} (id "
+            f"{end}), which it takes for the end of a text; remove that token from the texts, or use another encoder"
+        )
 
 
 def unread(job: TokensJob, cut: int, unknown: float) -> Iterator[str]:

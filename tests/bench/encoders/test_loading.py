@@ -12,9 +12,11 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
 from bench.commands.models.predict import predict
-from bench.encoders.checkpoints import find
+from bench.encoders.checkpoints import find, positions
 from bench.encoders.loading import check_tokenizer, load, load_tokenizer
 from bench.errors import UserError
+from bench.jobs import EncoderJob, TokensJob
+from bench.precomputed import encoder_check, tokens
 from tests.helpers import encoders
 from tests.helpers.encoders import FAMILIES, make_encoder, prefixed
 
@@ -204,3 +206,64 @@ def test_what_is_read_to_predict_with_is_called_a_model(
 def test_of_a_bert_the_padding_token_may_be_another(edited: Callable[..., str]) -> None:
     checkpoint = find(edited(pad_token_id=7))
     check_tokenizer("bert", load(checkpoint, 2).model, load_tokenizer(checkpoint))
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "electra"])
+def test_an_encoder_that_reads_one_way_is_refused(tmp_path: Path, family: str) -> None:
+    """All texts had the same logits, and batches without padding others than the saved model."""
+    folder = make_encoder(tmp_path / "encoder", family)
+    with pytest.raises(UserError, match="set is_decoder to false"):
+        load(find(str(encoders.edited(folder, tmp_path / "edited", is_decoder=True))), 2)
+
+
+def test_relative_positions_that_are_not_computed_are_refused(edited: Callable[..., str]) -> None:
+    def with_distances(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        name = "encoder.layer.0.attention.self.distance_embedding.weight"
+        start = "bert." if any(one.startswith("bert.") for one in weights) else ""
+        return {**weights, start + name: torch.zeros(3, 16)}
+
+    with pytest.raises(UserError, match=r"its positions are relative .position_embedding_type: relative_key"):
+        load(find(edited(with_distances, position_embedding_type="relative_key_query")), 2)
+
+
+def test_sparse_attention_is_computed_in_full(tmp_path: Path) -> None:
+    """The prediction of a text depended on the other texts of its batch, and on those of earlier batches."""
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    sparse = {"attention_type": "block_sparse", "block_size": 4, "num_random_blocks": 1}
+    folder = encoders.make_model(tmp_path, "big_bird", max_position_embeddings=128, **shape, **sparse)
+    loaded = load(find(str(folder)), 2)
+    assert any("computed in full" in note for note in loaded.notes)
+    assert loaded.model.config.attention_type == "original_full"
+    ids = torch.randint(5, 100, (1, 64), generator=torch.Generator().manual_seed(0))
+    padded = torch.cat([ids, torch.zeros(1, 16, dtype=torch.long)], dim=1)
+    with torch.inference_mode():
+        alone = loaded.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+        beside = loaded.model(input_ids=padded, attention_mask=(torch.arange(80) < 64).long()[None]).logits
+    assert torch.allclose(alone, beside, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["ctrl", "gpt2", "gptj", "openai-gpt"])
+def test_positions_of_families_that_call_them_otherwise(family: str) -> None:
+    assert positions({"model_type": family, "n_positions": 64}) == 64
+
+
+def test_an_error_of_the_check_names_the_encoder(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise NotImplementedError("`get_input_embeddings` not auto-handled")
+
+    monkeypatch.setattr(encoder_check, "check_padding", fails)
+    job = EncoderJob("encoder", tmp_path, tmp_path, (), find(str(tiny_encoder)), 2, False, 0)
+    with pytest.raises(UserError, match=r"encoder '.*' cannot be used \(NotImplementedError: .*; use another encoder"):
+        encoder_check.build(job)
+
+
+@pytest.mark.parametrize("make", [encoders.make_t5, encoders.make_bart], ids=["t5", "bart"])
+def test_texts_with_the_end_token_are_refused_before_anything_trains(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    checkpoint = find(str(make(tmp_path / "encoder")))
+    texts = ["a good day", "a bad day", "an end [SEP] and more"]
+    with pytest.raises(UserError, match=r"1 generated text of 3 hold the end token .* remove that token"):
+        tokens.build(TokensJob("tokens", tmp_path, tmp_path, (), "generated", texts, None, checkpoint, 32))
