@@ -113,7 +113,8 @@ def test_a_job_is_relocated_with_all_its_paths(run_here: Callable[..., Plan], tm
 @pytest.mark.parametrize("busy", [False, True])
 def test_a_node_that_is_lost_ends_no_run(monkeypatch: pytest.MonkeyPatch, busy: bool, tmp_path: Path) -> None:
     """A slot may be started on a node that Ray still lists, and find it gone."""
-    job = SimpleNamespace(id="a", title="a", needs=(), root=tmp_path, folder=tmp_path / "a", other_folder=None)
+    places = {"root": tmp_path, "folder": tmp_path / "a", "other_folder": None}
+    job = SimpleNamespace(id="a", title="a", needs=(), replaces=(), **places)
     queue, watcher = Queue({"a": job}, {"a": State.MISSING}, {}), Recorder()  # type: ignore[dict-item]
     slots = Slots(Ray(), queue, watcher, Limits(retries=0), tmp_path / "probe")
     monkeypatch.setattr(ray_cluster, "nodes", lambda: {"other": {}})
@@ -134,7 +135,8 @@ def test_a_node_that_is_lost_ends_no_run(monkeypatch: pytest.MonkeyPatch, busy: 
 
 
 def test_a_slot_without_its_gpu_is_replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    job = SimpleNamespace(id="a", title="a", needs=(), root=tmp_path, folder=tmp_path / "a", other_folder=None)
+    places = {"root": tmp_path, "folder": tmp_path / "a", "other_folder": None}
+    job = SimpleNamespace(id="a", title="a", needs=(), replaces=(), **places)
     queue, watcher, killed = Queue({"a": job}, {"a": State.MISSING}, {}), Recorder(), list[object]()  # type: ignore[dict-item]
     slots = Slots(Ray(), queue, watcher, Limits(), tmp_path / "probe")
     monkeypatch.setattr(ray_cluster, "kill", killed.append)
