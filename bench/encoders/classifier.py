@@ -25,6 +25,14 @@ from bench.errors import UserError
 BLOCKS = ("encoder.layer", "transformer.layer", "layers")
 # Parts of the base model above its blocks.
 ABOVE = ("pooler", "norm", "final_norm", "final_layer_norm", "final_layernorm")
+# The same of families in which they have names that other families give to parts below the blocks.
+ABOVE_OF = {
+    "biogpt": "layer_norm",
+    "esm": "encoder.emb_layer_norm_after",
+    "megatron-bert": "encoder.ln",
+    "roberta-prelayernorm": "LayerNorm",
+    "xlm-roberta-xl": "encoder.LayerNorm",
+}
 
 
 class StatesAsEmbeddings(nn.Module):
@@ -71,6 +79,8 @@ class Classifier:
     def _freeze(self, name: str, train_layers: int) -> list[nn.Module]:
         """Freeze all below the top blocks. Returns the modules that stay in evaluation mode."""
         above = [module for key, module in self.base.named_children() if key in ABOVE]
+        if other := ABOVE_OF.get(self.model.config.model_type):
+            above.append(self.base.get_submodule(other))
         trained = [*top_blocks(self.base, name, train_layers), *above]
         keep = {id(weight) for module in trained for weight in module.parameters()}
         for weight in self.base.parameters():

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm
-from transformers import AutoConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from bench.encoders.checkpoints import Checkpoint
 from bench.encoders.classifier import Classifier
 
 
@@ -36,9 +34,8 @@ class Head(nn.Module):
 class HeadClassifier(Classifier):
     """The classifier of a cell with `train_layers=0`. The encoder itself is not loaded."""
 
-    def __init__(self, checkpoint: Checkpoint, n_classes: int) -> None:
+    def __init__(self, width: int, n_classes: int) -> None:
         self.n_classes = n_classes
-        width = int(AutoConfig.from_pretrained(checkpoint.path, local_files_only=True).hidden_size)
         head = Head(width, n_classes)
         self.model, self._output, self.head = head, head.output, [head.output]
         self.packed, self.embedding, self.frozen = False, None, []

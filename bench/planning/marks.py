@@ -6,13 +6,17 @@ A mark is for a mistake of this project that concerned only some cells. `TRAINER
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 from bench.config.method_choice import MethodChoice
 from bench.config.settings import Settings
-from bench.encoders.checkpoints import Checkpoint
+from bench.encoders.checkpoints import Checkpoint, configuration
 from methods.base import EMBEDDINGS, REAL_EMBEDDINGS, Method
 
+# Families of encoders that a mistake concerned, as config.json calls them.
+ONE_EMBEDDING = ("mt5", "mvp", "t5", "umt5")  # one module is the embedding of encoder and decoder
+OTHER_NORM = ("biogpt", "esm", "megatron-bert", "roberta-prelayernorm", "xlm-roberta-xl")
 LEAVES_ROWS_OUT = ("keep", "choose")  # the hooks of methods that pass only some rows of a batch
 
 
@@ -60,12 +64,32 @@ def frozen_decoder(training: Training) -> bool:
     return training.checkpoint.reads_last_token and training.settings.train_layers not in ("all", 0)
 
 
+@cache
+def family(checkpoint: Checkpoint) -> str:
+    """The family of an encoder, as its config.json calls it."""
+    return str(configuration(checkpoint.path, checkpoint.name, checkpoint.kind).get("model_type"))
+
+
+def lost_embedding(training: Training) -> bool:
+    """A method with a probe took the embedding out of the model, also for the next cells of its worker."""
+    settings = training.settings
+    occurring = settings.train_layers == "all" and settings.weight_decay == 0  # see `bench.encoders.occurring_tokens`
+    return occurring and family(training.checkpoint) in ONE_EMBEDDING
+
+
+def frozen_norm(training: Training) -> bool:
+    """The norm above the blocks was frozen."""
+    return training.settings.train_layers not in ("all", 0) and family(training.checkpoint) in OTHER_NORM
+
+
 MARKS: dict[str, Callable[[Training], bool]] = {
     "whole auxiliary term": small_term,
     "own embeddings": foreign_embeddings,
     "encoder's embeddings": decoders_embeddings,
     "masks of each network": shared_masks,
     "trained norm, padded self-test": frozen_decoder,
+    "kept embedding": lost_embedding,
+    "trained upper norm": frozen_norm,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,12 @@ def build(job: EmbeddingsJob) -> dict[str, Any]:
         return (states * mask).sum(1) / mask.sum(1)
 
     results = each_alone(mean_state, table, job.checkpoint.positions, device)
-    embeddings = in_order(results, len(table), model.config.hidden_size, device).cpu().numpy()
+    first_result = next(results)
+    width = first_result[1].shape[1]  # not always the configuration's `hidden_size`: OPT may project its last states
+    embeddings = in_order(chain([first_result], results), len(table), width, device).cpu().numpy()
     np.save(job.folder / "embeddings.npy", embeddings[text_of_row])
     passes = {"train_rows": 0, "score_rows": len(table)}
     write_json(job.folder / "timing.json", {"seconds": time.perf_counter() - began, "passes": passes})
-    counts = {"rows": len(table), "width": embeddings.shape[1]}
+    counts = {"rows": len(table), "width": width}
     finish(job.folder, counts)
     return counts

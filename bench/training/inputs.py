@@ -58,7 +58,8 @@ def classifier(job: CellJob, settings: Settings) -> Classifier:
     key = (job.checkpoint.hash, job.n_classes, settings.train_layers, texts, takes_states(job), bool(computed))
     if key not in _classifiers and settings.train_layers == 0:
         _classifiers.clear()
-        _classifiers[key] = HeadClassifier(job.checkpoint, job.n_classes)
+        embedding = table(job, read_roles(job)[0]).inputs(np.arange(1))["inputs_embeds"]
+        _classifiers[key] = HeadClassifier(embedding.shape[-1], job.n_classes)
     if key not in _classifiers:
         _classifiers.clear()
         model = Classifier(job.checkpoint, job.n_classes, settings.train_layers, vocabulary=vocabulary)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -43,7 +43,7 @@ class LookAhead:
         self.classifier, self.optimizer, self.passes = classifier, optimizer, passes
         self.generated, self.real = generated, real
         # The model's names, not those of `trained`: a model that takes states has fewer blocks than were loaded.
-        names = {id(weight): name for name, weight in classifier.model.named_parameters()}
+        names = names_of(classifier.model)
         self.names = [names[id(weight)] for weight in classifier.trained.values()]
 
     @property
@@ -133,8 +133,9 @@ class LookAhead:
 
     def _log_probs(self, weights: Direction, inputs: dict[str, Tensor]) -> Tensor:
         """(n, C) with these weights in place of the network's own."""
-        by_name = dict(zip(self.names, weights, strict=True))
-        logits: Tensor = functional_call(self.classifier.model, by_name, (), inputs).logits
+        by_name = {name: weight for names, weight in zip(self.names, weights, strict=True) for name in names}
+        # With `tie_weights` a module that has two names, as T5's embedding may, would keep the given weight for good.
+        logits: Tensor = functional_call(self.classifier.model, by_name, (), inputs, tie_weights=False).logits
         return logits.float().log_softmax(-1)
 
     @contextlib.contextmanager
@@ -147,6 +148,15 @@ class LookAhead:
         finally:
             if training:
                 self.classifier.train()
+
+
+def names_of(model: nn.Module) -> dict[int, list[str]]:
+    """The names of each weight of a model, by the weight's `id`: one for each module that has it."""
+    names: dict[int, list[str]] = {}
+    for place, module in model.named_modules():  # a module that has two names comes once
+        for name, weight in module.named_parameters(recurse=False):
+            names.setdefault(id(weight), []).append(f"{place}.{name}" if place else name)
+    return names
 
 
 def zeros(weight: Tensor) -> Tensor:

@@ -130,6 +130,12 @@ def make_model(folder: Path, family: str, **config: object) -> Path:
     return folder
 
 
+def small(folder: Path, family: str, **config: object) -> Path:
+    """An encoder of two blocks, of a family that names its sizes as BERT does."""
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    return make_model(folder, family, max_position_embeddings=128, **shape, **config)
+
+
 def make_t5(folder: Path) -> Path:
     """A T5 with one block in its encoder and one in its decoder. Texts end with [SEP]."""
     return make_model(

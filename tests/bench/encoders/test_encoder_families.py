@@ -17,7 +17,7 @@ from bench.config.request import make_request
 from bench.config.settings import Settings
 from bench.encoders import packed as packed_blocks
 from bench.encoders.checkpoints import find, fits, positions
-from bench.encoders.classifier import Classifier
+from bench.encoders.classifier import Classifier, block_list
 from bench.encoders.loading import load
 from bench.encoders.packed import Layout, Masks, use_packed
 from bench.errors import UserError
@@ -27,7 +27,7 @@ from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
 from bench.precomputed.tables import READERS
 from bench.store.files import read_json
-from tests.helpers.encoders import FAMILIES, make_encoder, make_llama
+from tests.helpers.encoders import FAMILIES, make_encoder, make_llama, small
 
 PACKED = {"bert", "roberta", "electra"}
 
@@ -271,3 +271,25 @@ def test_an_encoder_that_cannot_be_used_is_named(tmp_path: Path, tiny_encoder: P
         make_plan(make_request(**options), tmp_path / "runs")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="an empty name"):
         make_request(encoder="a,,b")
+
+
+@pytest.mark.parametrize(
+    "family",
+    ["biogpt", "deberta-v2", "esm", "llama", "megatron-bert", "modernbert", "roberta-prelayernorm", "xlm-roberta-xl"],
+)
+def test_what_runs_after_the_last_block_trains(family: str, tmp_path: Path) -> None:
+    """Norms above the blocks stayed frozen where a family gives them another name."""
+    own = {"relative_attention": True, "norm_rel_ebd": "layer_norm"} if family == "deberta-v2" else {}
+    classifier = Classifier(find(str(small(tmp_path / family, family, **own))), 2, 1)
+    last, after = block_list(classifier.base, family)[-1], list[torch.nn.Module]()
+    last.register_forward_hook(lambda *_: after.append(last))
+    for module in classifier.base.modules():
+        if [*module.parameters(recurse=False)] and module not in [*last.modules()]:
+            module.register_forward_pre_hook(lambda module, _: after.append(module) if after else None)
+    ids = torch.tensor([[5, 9, 20, 7]])
+    classifier.model(input_ids=ids, attention_mask=torch.ones_like(ids))
+    assert len(after) == (1 if family == "deberta-v2" else 3 if family == "megatron-bert" else 2)
+    assert all(weight.requires_grad for module in after for weight in module.parameters())
+    below = [weight for module in classifier.frozen for weight in module.parameters(recurse=False)]
+    assert below
+    assert not any(weight.requires_grad for weight in below)

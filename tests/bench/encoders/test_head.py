@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from bench.planning.plan import Plan
 from bench.precomputed import tokens
 from bench.seeds import derive
 from bench.training.batches import schedule
+from tests.helpers.encoders import make_model
 
 Run = Callable[..., Plan]
 HEAD = {"train_layers": 0, "lr": "3e-3"}
@@ -82,3 +84,14 @@ def test_the_preset_has_the_batches_of_quick() -> None:
         quick.batch_size,
         quick.generated_rows,
     )
+
+
+def test_embeddings_may_have_another_width_than_the_configuration_says(run_here: Run, tmp_path: Path) -> None:
+    """OPT with `word_embed_proj_dim` projects its last states. The cell's embeddings failed with a shape mismatch."""
+    shape = {"num_hidden_layers": 1, "num_attention_heads": 2, "ffn_dim": 64, "max_position_embeddings": 128}
+    opt = make_model(tmp_path / "opt", "opt", hidden_size=32, word_embed_proj_dim=16, **shape)
+    plan = run_here(methods="ce", encoder=str(opt), settings={**HEAD, "updates": 2})
+    jobs = [job for job in plan.jobs.values() if isinstance(job, EmbeddingsJob)]
+    assert {np.load(job.folder / "embeddings.npy").shape[1] for job in jobs} == {16}
+    (cell,) = (plan.jobs[identity] for identity in plan.cells)
+    assert pd.read_parquet(cell.folder / "predictions.parquet")["logit_0"].notna().all()

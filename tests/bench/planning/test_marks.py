@@ -14,7 +14,7 @@ from bench.jobs import CellJob, EmbeddingsJob
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
 from tests.bench.planning.test_cell_ids import SPEC
-from tests.helpers.encoders import edited, make_encoder
+from tests.helpers.encoders import edited, make_encoder, small
 
 Encoders = dict[str, Path]
 
@@ -102,6 +102,33 @@ def test_frozen_states_mark_decoders(encoders: Encoders, tmp_path: Path) -> None
         for layers in (0, 1, "all")
     }
     assert cells == {0: (), 1: ("trained norm, padded self-test",), "all": ()}
+
+
+def test_occurring_tokens_mark_the_families_with_one_embedding(encoders: Encoders, tmp_path: Path) -> None:
+    """Also methods without a probe: one with a probe may have broken the model of their worker."""
+    from tests.helpers.encoders import make_bart, make_t5
+
+    t5, bart = make_t5(tmp_path / "t5"), make_bart(tmp_path / "bart")
+
+    def mark(encoder: Path, **settings: Any) -> set[tuple[str, ...]]:
+        plan = planned({"own": encoder}, tmp_path / "runs", "ce,l2rw", **settings)
+        return {job.spec.marks for job in by_method(plan).values()}
+
+    assert mark(t5, train_layers="all") == {("kept embedding",)}
+    assert mark(t5, train_layers="all", weight_decay="0.01") == mark(bart, train_layers="all") == {()}
+    assert mark(encoders["own"], train_layers="all") == {()}
+
+
+@pytest.mark.parametrize(("family", "earlier"), [("biogpt", ("trained norm, padded self-test",)), ("esm", ())])
+def test_norms_of_other_names_mark_cells_with_frozen_blocks(
+    family: str, earlier: tuple[str, ...], tmp_path: Path
+) -> None:
+    encoder = small(tmp_path / family, family)
+    cells = {
+        layers: by_method(planned({"own": encoder}, tmp_path / "runs", "ce", train_layers=layers))["ce"].spec.marks
+        for layers in (0, 1, "all")
+    }
+    assert cells == {0: (), 1: (*earlier, "trained upper norm"), "all": ()}
 
 
 def test_a_mark_changes_an_id_and_its_absence_does_not() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -17,7 +18,7 @@ from bench.precomputed.tokens import TokenTable
 from bench.training.history import Passes
 from bench.training.probe import LookAhead
 from bench.training.rows import ProbedRows
-from tests.helpers.encoders import FAMILIES, make_encoder
+from tests.helpers.encoders import BART_BLOCKS, FAMILIES, make_encoder, make_model, make_t5
 
 IDS = torch.tensor([40, 12, 7, 33, 5])
 
@@ -164,3 +165,48 @@ def test_probes_are_in_float32_whatever_the_precision(
     monkeypatch.setattr(LookAhead, "_log_probs", watched)
     run_here(methods=method, settings={"precision": "bf16"})
     assert dtypes == {torch.float32}
+
+
+@pytest.mark.parametrize("family", ["mvp", "t5"])
+def test_a_probe_leaves_the_embedding_of_occurring_tokens_in_the_model(family: str, tmp_path: Path) -> None:
+    """Encoder and decoder have one module as embedding. The model kept the given weights, and they never trained."""
+    blocks = {f"{part}_{key}": value for part in ("encoder", "decoder") for key, value in BART_BLOCKS.items()}
+    folder = tmp_path / family
+    encoder = (
+        make_t5(folder)
+        if family == "t5"
+        else make_model(folder, "mvp", eos_token_id=3, decoder_start_token_id=3, **blocks)
+    )
+    checkpoint, seen = find(str(encoder)), []
+    for vocabulary in (None, np.array([0, 3, *range(5, 90)])):
+        classifier = Classifier(checkpoint, 2, "all", vocabulary=vocabulary)
+        assert (classifier.embedding is None) == (vocabulary is None)
+        classifier.start(0)
+        optimizer = torch.optim.AdamW(classifier.trained.values())
+        table = rows([5, 7, 12, 33, 40], 1)
+        (part,) = table.table.parts
+        part["input_ids"][table.table.start + table.table.length - 1] = 3  # both families read the last token
+        probe = LookAhead(classifier, optimizer, table, None, Passes())
+        gradient = probe.gradient(IDS)
+        seen.append([*probe.slopes(IDS, gradient), *[slope.square().sum() for slope in gradient]])
+        own = {id(weight) for weight in classifier.model.parameters()}
+        assert {id(weight) for weight in classifier.trained.values()} <= own
+        assert classifier.weights().keys() == classifier.trained.keys()
+        expected = torch.autograd.grad(losses(probe, IDS, probe.generated).mean(), [*classifier.trained.values()])
+        for slope, direct in zip(gradient, expected, strict=True):
+            torch.testing.assert_close(slope, direct, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(torch.stack(seen[0]), torch.stack(seen[1]), atol=1e-5, rtol=1e-3)
+
+
+def test_a_t5_trains_alike_with_and_without_the_embeddings_of_other_tokens(
+    run_here: Callable[..., Plan], tmp_path: Path
+) -> None:
+    """A weight decay of 1e-12 changes nothing but that all embeddings train."""
+    encoder, logits = make_t5(tmp_path / "t5"), []
+    for decay in (0.0, 1e-12):
+        settings = {"train_layers": "all", "weight_decay": decay, "updates": 6, "lr": "3e-3"}
+        plan = run_here(methods="l2rw", encoder=str(encoder), settings=settings)
+        (cell,) = (plan.jobs[identity] for identity in plan.cells)
+        frame = pd.read_parquet(cell.folder / "predictions.parquet")
+        logits.append(frame[["logit_0", "logit_1"]].to_numpy())
+    assert logits[0] == pytest.approx(logits[1], abs=1e-4)
