@@ -302,7 +302,7 @@ def test_a_method_on_two_versions_of_a_file_is_named_with_its_cells(tmp_path: Pa
         write_json(tmp_path / ".grids" / f"{version}.json", grid)
     encoder, times = "sentence-transformers/all-MiniLM-L6-v2", [spelt_run(at * 10**9) for at in (1, 2)]
     said = [
-        f"twitter ({encoder}, fixed, generated rows {version}rows, {at}): {names[version]}"
+        f"twitter ({encoder}, fixed, generated set {version}rows, {at}): {names[version]}"
         for version, at in zip(("old", "new"), times, strict=True)
     ]
     with pytest.raises(
