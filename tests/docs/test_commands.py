@@ -35,11 +35,10 @@ ELSEWHERE = {  # a part of the command -> why it cannot run here
 }
 REFUSED = {  # a part of the command -> what it says here, where a package, a cluster or a cell is missing
     "--baseline real-finetune": "no such method in runs",
-    "compare real-finetune": "no method real-finetune in runs",
+    "compare real-finetune": "no method 'real-finetune' in runs",
     "address=HEAD": "no Ray cluster answers at HEAD",
     "--engine slurm": "this machine has no sbatch",
     "wandb,trackio": "--track trackio needs the package trackio",
-    "wandb,mlflow": "--track mlflow needs the package mlflow",
 }
 GRIDS = ("run", "stress", "sweep")
 

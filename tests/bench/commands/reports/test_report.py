@@ -136,7 +136,7 @@ def test_the_report_of_a_grid_is_checked_as_that(store, capsys):
         (("compare", "ce", "ce"), "not ce twice"),
         (("stress", "--axis", "noise=0,0.2", "--tasks", "news"), "not --tasks"),
         (("stress", "--axis", "noise=0,0.2", "--tasks=news"), "not --tasks"),
-        (("compare", "dimp", "cee"), "no method cee in runs; did you mean 'ce'?"),
+        (("compare", "dimp", "cee"), "no method 'cee' in runs; did you mean 'ce'?"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(store, capsys, arguments, message):

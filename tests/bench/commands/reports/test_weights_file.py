@@ -126,7 +126,7 @@ def test_the_accuracy_of_the_checker_stands_beside_its_flags(grid: Plan) -> None
     right = [read_json(job.folder / "metrics.json")["accuracy"] for job in jobs(grid, "real-only")]
     lines = list(write_weights(grid.root, ["quality-only"], grid.root / "w.csv", Filter()))
     (line,) = (line for line in lines if "quality checker" in line)
-    assert f"a quality checker with {np.mean(right):.1%} accuracy on the test rows, of which 68.9% are" in line
+    assert f"accuracy on the test rows is {100 * np.mean(right):.1f} %; a constant guess has 68.9 %" in line
     lines = list(write_weights(grid.root, ["quality-only"], grid.root / "w.csv", Filter(keep=0.5)))
     weighted = int(pd.read_csv(grid.root / "w.csv")["weight"].notna().sum())
     assert any(re.match(rf"kept {weighted} of \d+ rows with a weight: ", line) for line in lines)
