@@ -76,7 +76,7 @@ def fetched(out: str | Path, *, whole: bool = False) -> Path:
     if (copy := copy_of(root)) is not None:
         tell(copy.fetch(whole=whole).lines(copy.objects.url, root))
         if not any((root / GRIDS).glob("*.json")) and not any(copy.folders()):
-            raise UserError(f"no store at {copy.objects.url}: no grid was run there, or there is no such bucket")
+            raise UserError(f"no results in {copy.objects.url}: no grid was run there, or there is no such bucket")
     return root
 
 

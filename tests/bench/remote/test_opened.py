@@ -228,7 +228,7 @@ def test_what_is_wrong_with_a_bucket_is_one_line_before_anything_trains(
     monkeypatch.chdir(tmp_path)
     code, _, error = command(capsys, *typed, "s3://no-such-bucket/x")
     assert (code, "The specified bucket does not exist" in error) == (2, True)
-    with pytest.raises(UserError, match=r"^no store at s3://no-such-bucket/x"):
+    with pytest.raises(UserError, match=r"^no results in s3://no-such-bucket/x"):
         fetched("s3://no-such-bucket/x")
     with pytest.raises(UserError, match=r"^no results in "), opened(f"{address}/none"):
         pass

@@ -32,7 +32,7 @@ def part(tmp_path, name, seeds, methods=("ce", "dimp"), *, env=None, code="1:abc
         store.method(label, skill=2.0 if label == "dimp" else 1.0, env=env)
         entry = store.section["methods"][-1]
         for seed, old in list(entry["cells"].items()):
-            entry["cells"][seed] = new = f"twitter/{label}/{label}{seed}"
+            entry["cells"][seed] = new = f"{store.section['task']}/{label}/{label}{seed}"
             (store.root / old).rename(store.root / new)
             store.put(new, "spec.json", {"code": code})
     return store
