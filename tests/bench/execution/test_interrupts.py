@@ -43,7 +43,7 @@ def test_an_interrupted_run_loses_nothing(bench: Command, tmp_path: Path, tiny_e
     finished = metrics(tmp_path)
     if times == 1:
         assert b"running job" in out
-        assert b"incomplete" in out
+        assert b"cells not trained yet; the same command continues: " in out
         assert b"--retry-failed" not in out, "nothing failed"
         assert (tmp_path / "reports" / "leaderboard.md").exists()
         started = [path for path in tmp_path.glob("runs/twitter/*/*") if path.is_dir()]
