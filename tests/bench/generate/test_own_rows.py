@@ -146,7 +146,7 @@ def test_a_run_takes_the_file_as_it_is(run: Run, real: Path, tmp_path: Path, ben
     assert done.returncode == 0, done.stderr
     assert "generated: 40 rows (generated.jsonl); neg 50.0 %, pos 50.0 %" in done.stdout
     (warning,) = (line.strip() for line in done.stdout.splitlines() if "warning" in line)
-    assert warning.startswith("warning: with 80 test rows, a measured accuracy"), "nothing is wrong with the generated rows"
+    assert warning.startswith("warning: with 80 test rows, a measured accuracy"), "the generated rows are sound"
 
 
 def test_a_few_shot_text_that_is_no_string_is_one_line(run: Run, tmp_path: Path) -> None:
