@@ -56,13 +56,8 @@ DECODER_BLOCK = re.compile(r"(.*\.)?layers\.0\.")  # names of weights; of encode
 SHOWN = 80  # characters of a value in an error
 UNLIMITED = 10**9  # tokens: tokenizers that know no limit state a larger number
 NUMBERS = ("max_position_embeddings", "n_layers", "n_positions", "num_hidden_layers", "pad_token_id")
-OLD_NAME = (
-    "ctrl",
-    "gpt2",
-    "gpt_bigcode",
-    "gptj",
-    "openai-gpt",
-)  # families whose configuration calls positions `n_positions`
+# Families whose configuration calls positions `n_positions`.
+OLD_NAME = ("ctrl", "gpt2", "gpt_bigcode", "gptj", "openai-gpt")
 PATTERNS = ["*.safetensors", "*.safetensors.index.json", "config.json", *DOWNLOADED]
 LANGUAGE_MODEL = "language model"
 # By what messages call a checkpoint, further files to download. None of them is part of an encoder's id.

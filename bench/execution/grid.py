@@ -284,8 +284,9 @@ def execute(
     if jobs := unfinished(queue):
         for line in lines:
             say(line)
-        expected, measured = forecast(to_compute(queue), plan, workers)
-        for line in (*models_line(to_compute(queue)), duration(expected, measured, workers)):
+        todo = to_compute(queue)
+        expected, measured = forecast(todo, plan, workers)
+        for line in (*models_line(todo), duration(expected, measured, workers)):
             say(line)
     how: dict[str, Any] = {"fail_fast": options.fail_fast, "command": options.command, "retries": options.retry_failed}
     progress = Progress(plan, queue, workers, say, **how)

@@ -47,10 +47,10 @@ def read_columns(source: Path | bytes, columns: Mapping[str, Kind], what: str = 
     """
     with readable(what or str(source)):
         table = with_columns(source, columns)
-        return {name: values(column) for name, column in zip(table.column_names, table.columns, strict=True)}
+        return {name: array_of(column) for name, column in zip(table.column_names, table.columns, strict=True)}
 
 
-def values(column: pa.ChunkedArray) -> NDArray[Any]:
+def array_of(column: pa.ChunkedArray) -> NDArray[Any]:
     """The values of a column. Those of numbers in each row need no pandas, whose import takes as long as 300 cells."""
     import numpy as np
     from pyarrow import types

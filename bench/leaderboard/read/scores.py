@@ -95,22 +95,22 @@ class TaskScores:
     tests: list[Examples] = field(default_factory=list)  # each set of test rows once
     new: int = 0
 
-    def score(self, folder: str, name: str) -> Score:
-        """A finished cell's score, computed if it is not kept or its seal changed.
+    def score(self, folder: str, key: str, name: str) -> Score:
+        """A finished cell's score by its key, computed if it is not kept or its seal changed.
 
         Raises UserError, and FileNotFoundError for a cell that is not finished.
         """
         with open(f"{folder}/{DONE}", "rb", buffering=0) as file:
             stored = file.readall()
         seal = seal_of(stored, folder)
-        known = self.scores.get(split(folder)[1])
+        known = self.scores.get(key)
         if known is None or known.seal != seal:
-            known = self.add(folder, score_cell(Path(folder), name, stored, seal))
+            known = self.add(key, score_cell(Path(folder), name, stored, seal))
         return known
 
-    def add(self, folder: str, score: Score) -> Score:
+    def add(self, key: str, score: Score) -> Score:
         """Add the new score of a cell."""
-        self.scores[split(folder)[1]] = score = replace(score, rows=self.shared(score.rows))
+        self.scores[key] = score = replace(score, rows=self.shared(score.rows))
         self.new += 1
         return score
 
@@ -139,11 +139,13 @@ class Scores:
 
     def score(self, folder: str, name: str) -> Score:
         """A finished cell's score; errors name the cell by `name`."""
-        return self.of_task(split(folder)[0]).score(folder, name)
+        task, key = split(folder)
+        return self.of_task(task).score(folder, key, name)
 
     def compute(self, folders: Iterable[str]) -> None:
         """Score many finished cells in several processes; does nothing for few. Errors are left to `score`."""
-        absent = [folder for folder in folders if split(folder)[1] not in self.of_task(split(folder)[0]).scores]
+        places = {folder: split(folder) for folder in folders}
+        absent = [folder for folder, (task, key) in places.items() if key not in self.of_task(task).scores]
         if len(absent) < MANY:
             return
         absent = [folder for folder in absent if os.path.exists(f"{folder}/{DONE}")]
@@ -151,7 +153,8 @@ class Scores:
         with pool(len(batches)) as processes:
             for scores in processes.map(scores_of, batches):
                 for folder, score in scores:
-                    self.of_task(split(folder)[0]).add(folder, score)
+                    task, key = places[folder]
+                    self.of_task(task).add(key, score)
 
     def of_task(self, folder: str) -> TaskScores:
         """The scores of one task, read from its file at first use."""
@@ -189,7 +192,7 @@ def scores_of(folders: Sequence[str]) -> list[tuple[str, Score]]:
     scores, found = TaskScores(""), list[tuple[str, Score]]()
     for folder in folders:
         with contextlib.suppress(OSError, UserError):
-            found.append((folder, scores.score(folder, folder)))
+            found.append((folder, scores.score(folder, folder, folder)))
     return found
 
 
