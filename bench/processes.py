@@ -76,10 +76,11 @@ def start_server(modules: Sequence[str]) -> None:
     from multiprocessing import forkserver
 
     CONTEXT.set_forkserver_preload(list(modules))
-    before = servers()
+    before = server()
     with without_main(), system.ignoring_interrupts(), contextlib.suppress(OSError):
         forkserver.ensure_running()
-    _server = next(iter(servers() - before), _server)
+    if (now := server()) != before:
+        _server = now
 
 
 def end_server() -> None:
@@ -100,16 +101,16 @@ def end_server() -> None:
             time.sleep(0.001)
 
 
-def servers() -> set[psutil.Process]:
-    """The fork server of this process, if there is one."""
+def server() -> psutil.Process | None:
+    """The fork server that multiprocessing started last; None if there is none, or it was waited for."""
     import psutil
+    from multiprocessing import forkserver
 
-    found = set()
-    for child in psutil.Process().children():
-        with contextlib.suppress(psutil.Error):
-            if "multiprocessing.forkserver" in " ".join(child.cmdline()):
-                found.add(child)
-    return found
+    # Not found by its command line: the system shows an empty one while the process begins.
+    pid = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return None if pid is None else psutil.Process(pid)
+    return None
 
 
 class Here(Executor):

@@ -21,6 +21,7 @@ from bench.execution.dry_run import data_lines, duration, forecast, models_line,
 from bench.execution.early_reports import EarlyReports
 from bench.execution.encoder_checks import add_notes, check_encoders
 from bench.execution.engines import Engine
+from bench.execution.engines.engine import settle_written
 from bench.execution.limits import limits, require_device, require_limits
 from bench.execution.prepare import (
     damaged,
@@ -308,6 +309,7 @@ def execute(
         say(f"stopped by {signal.name}")
         stopped = signal
     finally:
+        settle_written(queue, progress)
         if early is not None:
             early.finish()
     return progress, early, stopped

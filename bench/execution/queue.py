@@ -15,8 +15,8 @@ from typing import Protocol
 
 from bench.jobs import Job, Outcome, outputs
 from bench.store.files import read_json
-from bench.store.folders import State, adopt, failure, state
-from bench.store.layout import DONE
+from bench.store.folders import State, adopt, failure, has_one_of, state
+from bench.store.layout import DONE, TIMING
 from bench.store.leases import release
 
 WAITING = (State.MISSING, State.STALE)
@@ -190,6 +190,13 @@ class Queue:
         """Note that another run holds the job's lease: this run waits for the result."""
         self.elsewhere.add(job.id)
 
+    def written(self) -> list[Job]:
+        """The jobs that this run counts as running, and whose results are in the store."""
+        here = [
+            self.jobs[one] for one, own in self.states.items() if own is State.RUNNING and one not in self.elsewhere
+        ]
+        return [job for job in here if not has_one_of(job.folder, job.replaces) and state(job.folder) is State.DONE]
+
     def revisit(self) -> list[tuple[Job, State]]:
         """Jobs that ended in another run since the last call, done or failed. One whose lease died is ready again."""
         ended: list[tuple[Job, State]] = []
@@ -229,6 +236,13 @@ class Queue:
                     self.causes[other] = f"needs {self.jobs[need].title}, which failed"
                     self.change(other, State.BLOCKED)
                     waiting.append(other)
+
+
+def outcome_written(job: Job) -> Outcome:
+    """The outcome of a job of this run, from its folder."""
+    timing = job.folder / TIMING
+    seconds = float(read_json(timing).get("seconds", 0.0)) if timing.exists() else 0.0
+    return Outcome(job.id, State.DONE, read_json(job.folder / DONE), seconds=seconds)
 
 
 def outcome_elsewhere(job: Job) -> Outcome:

@@ -13,6 +13,7 @@ from bench.hashing import ID_LENGTH
 ENVIRONMENT = ("code", "torch", "transformers", "device")  # of VERSIONS: cells that differ here are not compared
 DONE, ERROR, LEASE, LOG = "metrics.json", "error.json", "lease", "log.txt"
 VERSIONS = "env.json"  # of packages, and the device
+TIMING = "timing.json"  # seconds and passes of a training
 IDENTITY = re.compile(f"[0-9a-f]{{{ID_LENGTH}}}")  # name of the folder of a cell or precomputed table
 RUNNING = ".running"  # folder of the store with a lease for each run of a grid
 Kept = Literal["trained", "full"]  # of a model: the trained weights, or a whole Hugging Face folder

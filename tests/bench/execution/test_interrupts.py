@@ -80,6 +80,7 @@ def test_a_signal_that_ends_the_run_leaves_a_report_and_no_lease(
     assert b"Traceback" not in err
     assert leases(tmp_path) == []
     assert (tmp_path / "reports" / "leaderboard.md").exists()
+    assert f"{len(list(cells.glob('*/*/metrics.json')))}/12 cells done" in out.decode(), "as many as have a result"
 
 
 def raised_and_checked(number: signal.Signals) -> None:

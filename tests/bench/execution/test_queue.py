@@ -11,14 +11,15 @@ import pytest
 
 from bench.config.request import make_request
 from bench.execution import counts, progress, queue
+from bench.execution.engines.engine import settle_written
 from bench.execution.prepare import make_queue
 from bench.execution.progress import Progress
 from bench.execution.queue import Queue
 from bench.jobs import Job, Outcome
 from bench.planning.planner import make_plan
 from bench.store.files import write_json
-from bench.store.folders import State
-from bench.store.layout import DONE
+from bench.store.folders import State, finish
+from bench.store.layout import DONE, TIMING
 
 MODULES = {module.__file__ for module in (queue, counts, progress)}
 
@@ -120,6 +121,27 @@ def test_a_run_knows_which_cells_it_trained(tiny_encoder: Path, tmp_path: Path) 
     watcher.tell(here, State.DONE, Outcome(here.id, State.DONE, {"accuracy": 0.5}, seconds=1.0))
     watcher.tell(elsewhere, State.DONE, None)
     assert watcher.own == {here.folder}
+
+
+def test_results_whose_outcome_did_not_arrive_count_as_done(tiny_encoder: Path, tmp_path: Path) -> None:
+    """A run that was stopped between a result and the message of its worker said "no cell has a result yet"."""
+    request = make_request(methods="ce,focal,dimp", seeds=1, encoder=str(tiny_encoder), preset="smoke")
+    plan = make_plan(request, tmp_path)
+    own = make_queue(plan)
+    here, elsewhere, unwritten = (plan.jobs[identity] for identity in plan.cells)
+    for job in (here, elsewhere):
+        job.folder.mkdir(parents=True)
+        write_json(job.folder / TIMING, {"seconds": 2.5})
+        finish(job.folder, {"accuracy": 0.5})
+    lines: list[str] = []
+    watcher = Progress(plan, own, 1, lines.append, fail_fast=False, command="")
+    for job in (here, elsewhere, unwritten):
+        own.change(job.id, State.RUNNING)
+    own.runs_elsewhere(elsewhere)
+    settle_written(own, watcher)
+    assert [own.states[job.id] for job in (here, elsewhere, unwritten)] == [State.DONE, State.RUNNING, State.RUNNING]
+    assert (watcher.done, watcher.trainings, watcher.own) == (1, 1, {here.folder})
+    assert lines[-1].endswith(f"done   {here.title}  accuracy 0.5000  2.5 s")
 
 
 def test_twice_the_cells_are_twice_the_work(tiny_encoder: Path, tmp_path: Path) -> None:
