@@ -103,8 +103,9 @@ def end_server() -> None:
 
 def server() -> psutil.Process | None:
     """The fork server that multiprocessing started last; None if there is none, or it was waited for."""
-    import psutil
     from multiprocessing import forkserver
+
+    import psutil
 
     # Not found by its command line: the system shows an empty one while the process begins.
     pid = getattr(forkserver._forkserver, "_forkserver_pid", None)
