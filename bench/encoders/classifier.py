@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from bench.arrays import IntArray
 from bench.encoders.checkpoints import Checkpoint
+from bench.encoders.families import family
 from bench.encoders.loading import load, output_layer
 from bench.encoders.occurring_tokens import use_occurring
 from bench.encoders.packed import use_packed
@@ -25,14 +26,6 @@ from bench.errors import UserError
 BLOCKS = ("encoder.layer", "transformer.layer", "layers")
 # Parts of the base model above its blocks.
 ABOVE = ("pooler", "norm", "final_norm", "final_layer_norm", "final_layernorm")
-# The same of families in which they have names that other families give to parts below the blocks.
-ABOVE_OF = {
-    "biogpt": "layer_norm",
-    "esm": "encoder.emb_layer_norm_after",
-    "megatron-bert": "encoder.ln",
-    "roberta-prelayernorm": "LayerNorm",
-    "xlm-roberta-xl": "encoder.LayerNorm",
-}
 
 
 class StatesAsEmbeddings(nn.Module):
@@ -79,7 +72,7 @@ class Classifier:
     def _freeze(self, name: str, train_layers: int) -> list[nn.Module]:
         """Freeze all below the top blocks. Returns the modules that stay in evaluation mode."""
         above = [module for key, module in self.base.named_children() if key in ABOVE]
-        if other := ABOVE_OF.get(self.model.config.model_type):
+        if other := family(self.model.config).above:
             above.append(self.base.get_submodule(other))
         trained = [*top_blocks(self.base, name, train_layers), *above]
         keep = {id(weight) for module in trained for weight in module.parameters()}

@@ -17,7 +17,8 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging
 
-from bench.encoders.checkpoints import BEYOND_PADDING, Checkpoint
+from bench.encoders.checkpoints import Checkpoint
+from bench.encoders.families import family
 from bench.encoders.weight_files import REMEDY, tensors, wrapper
 from bench.errors import UserError
 
@@ -165,7 +166,7 @@ def check_tokenizer(title: str, model: Any, tokenizer: Any) -> None:
                 "set tokenizer.pad_token and model.config.pad_token_id, and save both again"
             )
     # Positions after the padding, and heads that read the last token before it, compare tokens with the model's id.
-    compares = model.config.model_type in BEYOND_PADDING or hasattr(model, "score")
+    compares = family(model.config).beyond_padding or hasattr(model, "score")
     if compares and model.config.pad_token_id != tokenizer.pad_token_id:
         raise UserError(
             f"{title}: the padding token is {tokenizer.pad_token_id} in its tokenizer and "

@@ -24,10 +24,9 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions as Output
 
 from bench import data_parallel
+from bench.encoders.families import family
 from bench.encoders.matmul import one_dnn
 
-# Families whose blocks are those of BERT: attention.self.{query,key,value}, attention.output, intermediate, output.
-FAMILIES = ("BertEncoder", "RobertaEncoder", "XLMRobertaEncoder", "ElectraEncoder")
 Drop = Callable[[Tensor, float], Tensor]
 MULTIPLE = 32  # of tokens in a batch where kernels are compiled per shape
 TOLERANCE = 1e-5  # largest difference on the test batch, as a share of the largest state
@@ -35,9 +34,9 @@ TOLERANCE = 1e-5  # largest difference on the test batch, as a share of the larg
 
 def use_packed(base: nn.Module) -> bool:
     """Give a base model's encoder the packed forward pass, if a test batch has the same states. Returns whether."""
-    encoder: Any = getattr(base, "encoder", None)
-    if type(encoder).__name__ not in FAMILIES:
+    if not family(base.config).packed:
         return False
+    encoder: Any = base.encoder
     ids = torch.arange(16).reshape(2, 8) % int(base.config.vocab_size)  # type: ignore[union-attr, arg-type]
     batch = {"input_ids": ids, "attention_mask": torch.tensor([[1] * 8, [1] * 5 + [0] * 3])}
     base.eval()

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.config.method_choice import auxiliary
 from bench.encoders.checkpoints import Checkpoint
+from bench.encoders.families import family
 from bench.encoders.token_counts import tokenizer_of
 from bench.errors import UserError
 from bench.jobs import CellJob, DynamicsJob, EmbeddingsJob, Job, RoleRows, StatesJob, TokensJob, states_fit
@@ -24,8 +25,7 @@ CHARACTERS = 4.3  # per token of English text
 LATIN = 0.9  # share of Latin-1 in the characters of texts, from which their tokens are estimated and not counted
 COUNTED = 200  # rows whose tokens are counted otherwise, evenly spread
 LONG = 10  # characters of a long token
-LAST = 0.1  # of a block's operations in the last one, of families in which it computes the first token alone
-FIRST_TOKEN = ("bert", "roberta", "xlm-roberta", "electra")  # these families, see bench/encoders/packed.py
+LAST = 0.1  # of a block's operations in the last one, where it computes the first token alone (`packed` families)
 HEAD = 0.2  # seconds of a cell that trains a head on embeddings
 START = 10.0  # seconds until the first worker is warm
 # The names of width, inner width and number of blocks in config.json, by family of encoders.
@@ -145,7 +145,7 @@ def cost(job: CellJob) -> float:
 @cache
 def last_block(folder: Path) -> float:
     """The operations of an encoder's last block, as a share of those of the others."""
-    return LAST if read_json(folder / "config.json").get("model_type") in FIRST_TOKEN else 1.0
+    return LAST if family(read_json(folder / "config.json")).packed else 1.0
 
 
 @cache
