@@ -26,6 +26,7 @@ from bench.execution.limits import limits, require_device, require_limits
 from bench.execution.prepare import (
     damaged,
     done_again,
+    fetch_results,
     keep_models,
     make_queue,
     models_amiss,
@@ -38,18 +39,16 @@ from bench.execution.prepare import (
 from bench.execution.progress import TITLES, FailFast, Progress, Say, Show
 from bench.execution.queue import Others, SameFolder
 from bench.execution.signals import Stopped, until_the_end
-from bench.jobs import outputs
 from bench.leaderboard.rules import require_baseline
 from bench.planning import mirrors
 from bench.planning.describe import describe
 from bench.planning.plan import Plan
 from bench.planning.planner import make_plan
 from bench.processes import REPORTS
-from bench.remote.opened import copy_of, tell
+from bench.remote.opened import copy_of
 from bench.remote.runs import RemoteRun
 from bench.store import hidden_columns, role_texts
 from bench.store.files import read_json, writable
-from bench.store.layout import precomputed_path
 from bench.store.leases import registered
 from bench.store.looks import record_look, with_looks
 from bench.store.manifest import save
@@ -128,28 +127,41 @@ def run_here(
         say(f"generated rows are not scored by {unscored:,} of {plural(len(plan.cells), 'cell')}: no checkers")
     manifest = describe(plan, options.command)
     require_baseline(manifest, options.rules, "this grid")
-    result = Result(manifest, plan.root, options.rules)
     if engine.follows():
         if not options.dry_run:
             engine.follow()
-        return result
+        return Result(manifest, plan.root, options.rules)
     if options.dry_run:
         again = done_again(plan, options)
         summary(plan, engine.count(options.workers), say, again)
         for line in other_versions(manifest, plan, make_queue(plan, again=again), options.rules, here=engine.here):
             say(line)
-        return result
+        return Result(manifest, plan.root, options.rules)
     for folder in (options.reports, plan.root):
         writable(folder)
     if engine.here:
         check_folders(options.track)
-    earlier = models(plan) if options.save_models == "best" else set()
     lines = data_lines(plan)
     if will_train(plan, options):
         while lines:
             say(lines.pop(0))
         if options.figures and not plan.smoke:
             load_drawing()
+    return train_and_report(plan, manifest, engine, options, say, show, lines)
+
+
+def train_and_report(
+    plan: Plan,
+    manifest: dict[str, Any],
+    engine: Engine,
+    options: Options,
+    say: Say,
+    show: Show,
+    lines: Sequence[str],
+) -> Result:
+    """Compute what the store lacks of a plan, and write the report. `lines`: those on the data not printed yet."""
+    result = Result(manifest, plan.root, options.rules)
+    earlier = models(plan) if options.save_models == "best" else set()
     with contextlib.ExitStack() as end:
         with registered(plan.root), beside_others(plan, say) as others:
             for note in add_notes(manifest, plan, check_encoders(plan)):
@@ -222,21 +234,8 @@ def planned(requests: Request | Sequence[Request], options: Options) -> Plan:
     if options.final_scores == "checkers":
         score_checkers_only(plan)
     mirrors.mirror(plan, options.track, options.artifacts, options.inputs, live=options.live_curves)
-    if (copy := copy_of(plan.root)) is not None:
-        tell(copy.fetch({copy.name(folder) for folder in folders(plan)}).lines(copy.objects.url, plan.root))
-        for identity in plan.cells if options.save_models is not None else ():
-            copy.fetch_model(plan.jobs[identity].folder)
+    fetch_results(plan, models=options.save_models is not None)
     return plan
-
-
-def folders(plan: Plan) -> Iterator[Path]:
-    """The folders of the store that a plan reads or writes."""
-    for job in plan.jobs.values():
-        yield from outputs(job)
-        if job.other_folder is not None:
-            yield job.other_folder
-    yield from (precomputed_path(plan.root, hidden_columns.KIND, identity) for identity in plan.hidden)
-    yield from (precomputed_path(plan.root, role_texts.KIND, identity) for identity in plan.texts)
 
 
 @contextlib.contextmanager

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from bench.config.run_arguments import ExecutionArguments
 from bench.errors import UserError
 from bench.execution.queue import WAITING, Others, Queue
-from bench.jobs import CellJob, Job
+from bench.jobs import CellJob, Job, outputs
 from bench.planning.order import ranks
 from bench.planning.plan import Plan
 from bench.planning.requirements import REQUIREMENTS, Checker
-from bench.remote.opened import bytes_there, forgot
+from bench.remote.opened import bytes_there, copy_of, forgot, tell
+from bench.store import hidden_columns, role_texts
 from bench.store.files import read_json
 from bench.store.folders import State, adopt, failure, forget, has_one_of, result_of, state
 from bench.store.integrity import damage
-from bench.store.layout import DONE, ERROR, MODEL, MODEL_FILES, SavedModels
+from bench.store.layout import DONE, ERROR, MODEL, MODEL_FILES, SavedModels, precomputed_path
 from tasks.errors import join_names
 
 
@@ -45,6 +46,26 @@ def score_checkers_only(plan: Plan) -> None:
     cells = [plan.jobs[identity] for identity in plan.cells]
     others = [job for job in cells if type(job) is CellJob and job.spec.method not in checkers]
     plan.jobs.update({job.id: replace(job, score=False) for job in others})
+
+
+def fetch_results(plan: Plan, *, models: bool) -> None:
+    """Fetch what a remote store has of a plan: results, and with `models` those that cells saved. Prints how much."""
+    copy = copy_of(plan.root)
+    if copy is None:
+        return
+    tell(copy.fetch({copy.name(folder) for folder in folders(plan)}).lines(copy.objects.url, plan.root))
+    for identity in plan.cells if models else ():
+        copy.fetch_model(plan.jobs[identity].folder)
+
+
+def folders(plan: Plan) -> Iterator[Path]:
+    """The folders of the store that a plan reads or writes."""
+    for job in plan.jobs.values():
+        yield from outputs(job)
+        if job.other_folder is not None:
+            yield job.other_folder
+    yield from (precomputed_path(plan.root, hidden_columns.KIND, identity) for identity in plan.hidden)
+    yield from (precomputed_path(plan.root, role_texts.KIND, identity) for identity in plan.texts)
 
 
 def models_amiss(plan: Plan) -> dict[str, list[str]]:

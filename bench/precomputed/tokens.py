@@ -132,8 +132,8 @@ def check_ends(job: TokensJob, ids: Sequence[Sequence[int]]) -> None:
     others = int((counts != np.bincount(counts).argmax()).sum())
     if others:
         raise UserError(
-            f"{plural(others, f'{job.role} text')} of {len(ids):,} hold the end token of {job.checkpoint.title} (id "
-            f"{end}), which it takes for the end of a text; remove that token from the texts, or use another encoder"
+            f"{job.checkpoint.title} takes its token {end} for the end of a text, but it is within {others:,} of "
+            f"{plural(len(ids), f'{job.role} text')}; remove that token from the texts, or use another encoder"
         )
 
 
