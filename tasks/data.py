@@ -31,7 +31,6 @@ class TaskData:
     generated: Rows
     pool: Rows
     test: Rows
-    validation: Rows | None
     notes: tuple[str, ...]  # what was removed or replaced, for the report
     about: str  # whose text the rows are, in words; empty if the user replaced a role or the task does not say
     stand_in: bool  # True if the real and test rows are not human text

@@ -88,7 +88,6 @@ def load(spec: TaskSpec, options: Mapping[str, float], test_size: int | Literal[
         generated=processes.rows("generated"),
         pool=processes.rows("pool"),
         test=test.take(np.arange(min(size, len(test)))),
-        validation=None,
         notes=("No text: made-up words drawn from two known processes, see the table below",),
         about="rows drawn from two known distributions; no text by people",
         stand_in=False,

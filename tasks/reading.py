@@ -10,10 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from tasks.errors import DataError
-from tasks.roles import ColumnRole, Role, normalised
-
-# The roles that the user can name a place for.
-USER_ROLES: tuple[Role, ...] = ("generated", "real", "test")
+from tasks.roles import ROLES, ColumnRole, Role, normalised
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ def reading_of(readings: Readings, role: str) -> Reading:
 
 def option_name(what: str, role: str | None = None) -> str:
     """The option that sets `what` (`text_pair`) for a role, as it is typed: `--generated-text-pair`."""
-    return f"--{role}-{what}".replace("_", "-") if role in USER_ROLES else f"--{what}".replace("_", "-")
+    return f"--{role}-{what}".replace("_", "-") if role in ROLES else f"--{what}".replace("_", "-")
 
 
 def parsed_labels(value: str | Mapping[str, str] | None, option: str) -> dict[str, str]:

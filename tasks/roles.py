@@ -5,14 +5,15 @@ from __future__ import annotations
 import unicodedata
 from typing import Literal
 
-Role = Literal["generated", "real", "test", "validation"]
-ROLES: tuple[Role, ...] = ("generated", "real", "test", "validation")
+Role = Literal["generated", "real", "test"]
+ROLES: tuple[Role, ...] = ("generated", "real", "test")
 ColumnRole = Literal["text", "text_pair", "label"]
+VALIDATION = "validation"  # no role: rows that no run reads, though a folder may hold them
 
 COURSE = "course"  # the source that reads the files of the tweet-polarity course
 FILES = "files"  # the source that reads the user's own files, and the name of a task that has no other source
 # The split of a Hugging Face data set in which the rows of a role are looked for.
-SPLITS: dict[str, str] = {"generated": "train", "real": "train", "test": "test", "validation": "validation"}
+SPLITS: dict[str, str] = {"generated": "train", "real": "train", "test": "test"}
 
 # With fewer rows of a class nothing can be fitted or held out.
 MINIMUM_PER_CLASS = 2

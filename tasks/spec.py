@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from tasks.errors import DataError, did_you_mean, did_you_mean_or_all, join_names, missing_file, short_repr, user_path
-from tasks.roles import FILES
+from tasks.roles import FILES, VALIDATION
 from tasks.sources.files import READERS
 from tasks.sources.places import role_files
 from tasks.sources.registry import SOURCES, Block, Split, Strict
@@ -39,7 +39,7 @@ PROBLEMS = {
 
 
 class Filter(Strict):
-    """An option of a task: `task[name=value]` keeps real, test and validation rows whose `column` is >= the value."""
+    """An option of a task: `task[name=value]` keeps real and test rows whose `column` is >= the value."""
 
     column: Text
     meaning: Text
@@ -162,6 +162,8 @@ def _problem(error: ValidationError, *models: type[Strict]) -> str:
     first = error.errors()[0]
     kind, key = first["type"], ".".join(str(part) for part in first["loc"])
     if kind == "extra_forbidden":
+        if first["loc"][-1] == VALIDATION:
+            return f"{key}: no run reads validation rows; remove the key (--test FILE tests on such rows)"
         known = [name for model in models for name in model.model_fields]
         return f"unknown key {key!r}{did_you_mean(first['loc'][-1], known)}"
     message = PROBLEMS.get(kind, first["msg"].removeprefix("Value error, ").replace("Input should be", "must be"))

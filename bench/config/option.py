@@ -31,7 +31,7 @@ class Option:
     max: float | None = None
 
 
-# `tasks.reading.USER_ROLES`, of which a test checks that they are the same: `import bench` must work where a file hides
+# `tasks.roles.ROLES`, of which a test checks that they are the same: `import bench` must work where a file hides
 # the package `tasks`, which `bench.__main__` reports.
 ROLES = ("generated", "real", "test")
 

@@ -23,8 +23,8 @@ from methods.plugins import PluginError, load_file
 from tasks import COURSE, FILES, SOURCES, Role, TaskData, is_course, load
 from tasks.cross_validation import MOST_FOLDS
 from tasks.errors import short_repr, user_path
-from tasks.reading import USER_ROLES, Reading, Readings, option_name, parsed_labels, parsed_names
-from tasks.roles import ColumnRole
+from tasks.reading import Reading, Readings, option_name, parsed_labels, parsed_names
+from tasks.roles import ROLES, ColumnRole
 from tasks.sources.table import Table
 
 MOST_DIGITS = 18  # of a number of rows
@@ -118,7 +118,7 @@ def make_request(arguments: GridArguments = ALL_METHODS, /, **changes: Any) -> R
             f"--data-dir {grid.data_dir} would not be read: it holds no files of the course, and source bundled reads "
             "the rows of the package; give --source local or --source hub too"
         )
-    places = {role: rows for role in USER_ROLES if (rows := place_of(getattr(grid, role), role)) is not None}
+    places = {role: rows for role in ROLES if (rows := place_of(getattr(grid, role), role)) is not None}
     models = {QUALITY: grid.quality_checker, DIVERSITY: grid.diversity_checker}
     training, hyperparameters = divide(grid.settings or {})
     chosen, left_out = choose(grid.methods, hyperparameters)
@@ -175,7 +175,7 @@ def readings(grid: GridArguments) -> Readings:
     general = replace(own(grid, None), drop_labels=parsed_names(grid.drop_labels), skip_empty=grid.skip_empty)
     return {
         None: replace(general, drop_copies=grid.drop_copies),
-        **{role: own(grid, role) for role in USER_ROLES},
+        **{role: own(grid, role) for role in ROLES},
     }
 
 
@@ -221,7 +221,7 @@ def refuse_other_kinds(grid: GridArguments) -> None:
 
 def refuse_options_of_files(grid: GridArguments) -> None:
     """Raise UserError for an option on how the user's own rows are read, in a grid without any."""
-    per_role = [f"{role}_{what}" for role in USER_ROLES for what in (*get_args(ColumnRole), "labels")]
+    per_role = [f"{role}_{what}" for role in ROLES for what in (*get_args(ColumnRole), "labels")]
     for name in (*get_args(ColumnRole), "labels", *per_role, "drop_labels", "skip_empty"):
         if getattr(grid, name):
             raise UserError(

@@ -11,7 +11,8 @@ import numpy as np
 
 from tasks.errors import DataError, did_you_mean, did_you_mean_or_all, join_names, short_repr
 from tasks.loading.labels import is_number, label_name, label_options, meaning
-from tasks.reading import USER_ROLES, Columns
+from tasks.reading import Columns
+from tasks.roles import ROLES
 from tasks.rows import Rows
 from tasks.sources.table import Table
 
@@ -119,7 +120,7 @@ def _label(
     if meant in labels:
         return labels.index(meant)
     label = short_repr(value) + ("" if meant is None else f" ({meant})")
-    options = label_options([meant or name], labels, own) if own in USER_ROLES else ""
+    options = label_options([meant or name], labels, own) if own in ROLES else ""
     known = f"{join_names(labels)}{beside if options else ''}"
     table.fail(row, f"label {label} is not one of {known}{did_you_mean(value, labels)}{options}")
 

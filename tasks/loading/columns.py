@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DataError, did_you_mean, join_names
-from tasks.reading import USER_ROLES, Columns, option_name
-from tasks.roles import ColumnRole
+from tasks.reading import Columns, option_name
+from tasks.roles import ROLES, ColumnRole
 from tasks.sources.table import Table, in_any_case
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _usual_column(table: Table, known: Mapping[str, str], usual: Sequence[str], 
     raise DataError(
         f"{table.name}: no {what} column (usual names: {join_names(dict.fromkeys(usual))}); columns: {present}{first}"
         f"{did_you_mean(usual[0], known)}"
-        + (f"; {option_name(what, role)} COLUMN names it" if role in USER_ROLES else "")
+        + (f"; {option_name(what, role)} COLUMN names it" if role in ROLES else "")
         + (one_hot(table) if what == "label" else "")
     )
 

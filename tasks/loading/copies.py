@@ -11,7 +11,7 @@ from tasks.data import TaskData
 from tasks.errors import DataError, short_repr
 from tasks.findings import Finding, Level
 from tasks.loading.near_duplicates import MOST_TEXTS, SHARED, Repeats, near_duplicates
-from tasks.reading import USER_ROLES
+from tasks.roles import ROLES
 from tasks.rows import Rows
 
 MANY = 0.1  # share of the rows of a role; with fewer, repeats are no finding, and other findings need not be fixed
@@ -129,7 +129,7 @@ def refuse_same_rows(rows: Mapping[str, Rows], names: Mapping[str, str]) -> None
     So a file that is typed twice is found, and a copy of it, the same split of a data set, and rows in memory; and no
     file that has columns of its own for each role. `names` are those of what the rows were read from, by role.
     """
-    for one, other in combinations([role for role in USER_ROLES if role in rows], 2):
+    for one, other in combinations([role for role in ROLES if role in rows], 2):
         first, second = rows[one], rows[other]
         if (first.texts, first.pairs, first.labels.tolist()) == (second.texts, second.pairs, second.labels.tolist()):
             raise DataError(same_rows(one, names[one], other, names[other]))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import MAX_CHARACTERS, MAX_NAMES, DataError, closest, did_you_mean, join_names, plural
 from tasks.findings import Finding, Level
-from tasks.reading import USER_ROLES, Columns, option_name, typed_names
-from tasks.roles import normalised
+from tasks.reading import Columns, option_name, typed_names
+from tasks.roles import ROLES, normalised
 
 if TYPE_CHECKING:
     from tasks.sources.table import Table
@@ -27,7 +27,7 @@ def labels_in(columns: Mapping[str, tuple[Table, Columns]], leave_out: Sequence[
     spelling.
     """
     labels = {role: _rows_by_label(table, names.label, leave_out) for role, (table, names) in columns.items()}
-    for one, other in (("generated", "real"), ("test", "real"), ("real", "test"), ("validation", "real")):
+    for one, other in (("generated", "real"), ("test", "real"), ("real", "test")):
         if one in labels and other in labels:
             _check_known(columns[one][0], labels[one], columns[other][0].name, labels[other], one)
     names = sorted({name for rows in labels.values() for name in rows}, key=_numbers_by_size)
@@ -84,7 +84,7 @@ def check_named(table: Table, column: str, role: str = "", apart: Collection[str
     numbers = {row: text for row, text in texts if is_number(text)}
     for row, number in numbers.items():
         if meaning(number, names) is None and not {number, str(values[row]).strip()} & {*apart}:
-            remedy = f"; --drop-labels={typed_names([number])} leaves its rows out" if role in USER_ROLES else ""
+            remedy = f"; --drop-labels={typed_names([number])} leaves its rows out" if role in ROLES else ""
             if (least := min(map(int, numbers.values()))) > 0:  # then the names of the others may be wrong too
                 remedy = f"; the lowest number here is {least}: count from 0, or put a name for 0 first there"
             table.fail(
@@ -114,7 +114,7 @@ def _check_known(
                     f"; the labels of {numbers} are numbers without names: write names in their place, or a file "
                     'dataset.json beside it with {"label_names": ["name of 0", "name of 1", ...]}'
                 )
-            if role in USER_ROLES:
+            if role in ROLES:
                 hint += label_options([name for name in rows if name not in known], known, role)
             table.fail(
                 places[0],

@@ -12,7 +12,7 @@ from tasks.errors import DataError, plural
 from tasks.loading.checks import checked_options
 from tasks.loading.clusters import with_clusters
 from tasks.loading.copies import without_copies
-from tasks.loading.division import TestSize, division, untested, without_texts
+from tasks.loading.division import TestSize, division, untested
 from tasks.loading.generations import divided
 from tasks.loading.read_roles import Reader
 from tasks.loading.row_findings import absent_classes, data_findings
@@ -62,7 +62,6 @@ def load_task(
         generation_rows=reader.generations,
         pool=pool,
         test=held if folds else with_clusters(_test(spec, prefix, held, size), notes, drawn_from),
-        validation=_validation(rows.get("validation"), set(held.keys), prefix, notes),
         notes=tuple(notes),
         about=(reader.block.about or "") if not places else "",
         stand_in=reader.block.stand_in and not {"real", "test"} <= set(places),
@@ -96,7 +95,6 @@ def load_to_train(name: str | Path, places: Mapping[Role, str | Table], readings
         generated=next(iter(generations.values()), generated),
         pool=real,
         test=real,
-        validation=None,
         notes=(*reader.notes, NO_TEST),
         about="",
         stand_in=False,
@@ -125,16 +123,6 @@ def _test(spec: TaskSpec, prefix: str, held: Rows, size: int | None) -> Rows:
         return held
     what = f"{prefix}: a test of {plural(size, 'row')}"
     return held.take(draw(spec.name, held, TEST_SEED, size, what, minimum=1, remedy=" (--test-size {})"))
-
-
-def _validation(rows: Rows | None, test_keys: set[str], prefix: str, notes: list[str]) -> Rows | None:
-    """The validation rows whose text is not in the test; None without any, as where they were chosen as the test."""
-    if rows is None:
-        return None
-    if test_keys.issuperset(rows.keys):
-        notes.append(f"all {len(rows):,} validation rows are in the test, so there is no validation part")
-        return None
-    return without_texts(test_keys, rows, "validation rows", prefix, notes)
 
 
 def _check_classes(data: TaskData) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from pathlib import Path
 
-from tasks.errors import DataError, did_you_mean, join_names
+from tasks.errors import DataError, did_you_mean, join_names, user_path
 from tasks.findings import Finding
 from tasks.loading.better_columns import column_findings
 from tasks.loading.checks import by_position, checked_options, checked_rows, chosen_place, filter_mask
@@ -14,11 +14,11 @@ from tasks.loading.copies import refuse_same_rows
 from tasks.loading.generations import sizes_of
 from tasks.loading.labels import label_findings, labels_in
 from tasks.loading.own_rows import check_mapped, label_names, prepared, spellings
-from tasks.reading import USER_ROLES, USUAL, Columns, Reading, Readings, option_name, reading_of
-from tasks.roles import FILES, ColumnRole, Role
+from tasks.reading import USUAL, Columns, Reading, Readings, option_name, reading_of
+from tasks.roles import FILES, ROLES, ColumnRole, Role
 from tasks.rows import Rows
 from tasks.sources.hub import UnreachableError
-from tasks.sources.places import read_place
+from tasks.sources.places import read_place, unread
 from tasks.sources.registry import SOURCES, Block, FilesBlock
 from tasks.sources.table import Table
 from tasks.spec import TaskSpec, base_folder, load_spec, task_names
@@ -45,14 +45,14 @@ class Reader:
         if title is not None and self.spec.name == FILES:
             self.spec = self.spec.model_copy(update={"title": title})
         # If the user names a place for every role, no source of the task is read.
-        self.source = FILES if len(places) == len(USER_ROLES) else self.spec.source(source)
+        self.source = FILES if len(places) == len(ROLES) else self.spec.source(source)
         self.places, self.readings = places, readings
         self.data_dir = base_folder(name) if self.source == FILES else data_dir
         self.block = _block(self.spec, self.source, places)
         self.filters = checked_options(self.spec, options)
         if place := chosen_place(self.spec, self.source, options):
             self.block = self.block.model_copy(update={"real": place})
-        self.notes: list[str] = []
+        self.notes: list[str] = unread(user_path(name)) if self.spec.name == FILES and name != FILES else []
         self.findings: list[Finding] = []  # about the columns of the user's files
         self.columns: dict[str, Columns] = {}  # of the roles that are the user's own
         own = bool(places) or self.source == FILES
@@ -77,8 +77,6 @@ class Reader:
             tables["test"] = self._table("test")
         elif self.block.split is not None and self.block.real is not None and "real" in self.places:
             tables["held"] = self._from_own_source("real", key="held")
-        if self.block.validation is not None:
-            tables["validation"] = self._from_own_source("validation")
         self.generations = sizes_of(tables["generated"])
         self.notes += (note for table in tables.values() for note in table.notes)
         columns = self._with_columns(tables)
@@ -233,7 +231,7 @@ def _beside(spec: TaskSpec, places: Container[Role]) -> str:
 
     Without --test, the user's real rows are tested on.
     """
-    lacking = [role for role in USER_ROLES if role not in places]
+    lacking = [role for role in ROLES if role not in places]
     needed = [role for role in lacking if role != "test"] or lacking
     rows, options = " and ".join(lacking), " and ".join(map(option_name, needed))
     return (
@@ -245,7 +243,7 @@ def _beside(spec: TaskSpec, places: Container[Role]) -> str:
 
 def _block(spec: TaskSpec, source: str, places: Mapping[Role, str | Table]) -> Block:
     """The source's block of a task. Raises `DataError` if the task has no real rows in the source."""
-    if len(places) == len(USER_ROLES):
+    if len(places) == len(ROLES):
         return FilesBlock()
     usable = spec.complete_sources()
     if source not in SOURCES:

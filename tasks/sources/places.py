@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tasks.errors import DataError, contents, join_names, user_path
-from tasks.roles import ROLES, SPLITS
+from tasks.roles import ROLES, SPLITS, VALIDATION
 from tasks.sources.arrow_files import is_saved, read_saved
 from tasks.sources.course import is_course, read_course
 from tasks.sources.files import READERS, read_table
@@ -36,7 +36,7 @@ def read_place(place: str, role: str, base: Path = Path(), *, whole: bool = Fals
     if is_saved(path):
         return read_saved(path, SPLITS[role])
     if path.is_dir():
-        # A split of hub layout has the names `test` and `validation` too, and its reader knows its own files.
+        # A split of hub layout has the name `test` too, and its reader knows its own files.
         name = None if role in SPLITS.values() else _name_of_role(path, role)
         return read_place(name, role, path, whole=whole) if name else read_folder(path, None, None, SPLITS[role])
     on_hub = hub_place(place)
@@ -56,10 +56,17 @@ def role_files(folder: Path) -> dict[str, str]:
     names = {role: name for role in ROLES if (name := _name_of_role(folder, role))}
     if not names:
         raise DataError(
-            f"{contents(folder)}; a task's folder needs generated.* and real.*, and may have test.* and validation.* "
+            f"{contents(folder)}; a task's folder needs generated.* and real.*, and may have test.* "
             f"({', '.join(READERS)})"
         )
     return {str(role): name for role, name in names.items()}
+
+
+def unread(folder: Path) -> list[str]:
+    """A note on validation rows in a task's folder, which no run reads; none without such a file, or for no folder."""
+    names = sorted(entry.name for entry in folder.iterdir() if entry.stem == VALIDATION) if folder.is_dir() else []
+    names = [name for name in names if Path(name).suffix.lower() in ("", *READERS)]
+    return [f"not read: {join_names(names)} in the task's folder; --test FILE tests on such rows"] if names else []
 
 
 def _name_of_role(folder: Path, role: str) -> str | None:

@@ -42,7 +42,6 @@ class Block(Strict):
     generated: str | None = None
     real: str | None = None
     test: str | None = None
-    validation: str | None = None
     split: Split | None = None
     title: str | None = None  # if the source holds another data set than the task's other sources
     columns: dict[ColumnRole, str] = Field(default_factory=dict)  # names that differ from the task's
@@ -56,8 +55,8 @@ class Block(Strict):
             raise ValueError("real rows need either test or split, not both")
         if self.complete and self.real is not None and self.test is None and self.split is None:
             raise ValueError("real rows need either test or split: the place of the test rows, or how many to hold out")
-        if self.complete and self.real is None and (self.test, self.validation, self.split) != (None, None, None):
-            raise ValueError("test, validation and split need real: a place of the real rows")
+        if self.complete and self.real is None and (self.test, self.split) != (None, None):
+            raise ValueError("test and split need real: a place of the real rows")
         return self
 
     def place(self, role: Role) -> str | None:
@@ -74,7 +73,7 @@ class FilesBlock(Block):
 class HubBlock(Block):
     """Data sets of the hub: `ORG/NAME[:CONFIG[:SPLIT]][@REVISION]`."""
 
-    @field_validator("generated", "real", "test", "validation")
+    @field_validator("generated", "real", "test")
     @classmethod
     def _written_as_a_place(cls, place: str | None) -> str | None:
         if place is not None and hub_place(place) is None:

@@ -43,8 +43,8 @@ def shares(rows, n):
 
 def test_roles_do_not_share_texts(data):
     test = set(data.test.keys)
-    for rows in (data.generated, data.pool, data.validation):
-        assert rows is None or test.isdisjoint(rows.keys)
+    for rows in (data.generated, data.pool):
+        assert test.isdisjoint(rows.keys)
 
 
 def test_sizes(data):
@@ -55,7 +55,7 @@ def test_sizes(data):
         assert (len(data.test), len(data.pool)) == (400, 200)
     elif data.source == "bundled":
         published = data.spec.sources["bundled"].rows
-        counts = {"generated": data.generated, "real": data.pool, "test": data.test, "validation": data.validation}
+        counts = {"generated": data.generated, "real": data.pool, "test": data.test}
         assert {role: len(rows) for role, rows in counts.items()} == published, "nothing is cut or dropped"
     assert len(data.test) <= data.spec.sizes.test
     assert data.generated_subset(None) is data.generated
@@ -222,7 +222,7 @@ def test_filter_column_is_checked(filtered):
 
 
 def test_bundled_generated_set_serves_a_data_folder_without_one(tmp_path):
-    for part, n in (("train", 160), ("test", 20), ("validation", 10)):
+    for part, n in (("train", 160), ("test", 20)):
         rows = make_rows(part, {"negative": n, "positive": n})
         columns = {"text": [row["text"] for row in rows], "label": [int(row["label"] == "positive") for row in rows]}
         write_parquet(tmp_path / "twitter_smiley" / f"{part}.parquet", columns)
@@ -231,7 +231,7 @@ def test_bundled_generated_set_serves_a_data_folder_without_one(tmp_path):
         "generated set: bundled, because source local does not have generated_llm_twitter/train.jsonl",
     )
     assert data.generated.content_hash() == load("twitter").generated.content_hash()
-    assert (len(data.pool), len(data.test), len(data.validation), data.stand_in) == (320, 40, 20, False)
+    assert (len(data.pool), len(data.test), data.stand_in) == (320, 40, False)
     (tmp_path / "generated_llm_twitter").mkdir()
     with pytest.raises(DataError, match=re.escape("train.jsonl: no such file")):
         load("twitter", source="local", data_dir=tmp_path)

@@ -48,6 +48,17 @@ def test_a_folder_is_a_task(own):
     assert data.origins == {"generated": "generated.csv", "real": "real.jsonl", "test": "test.parquet"}
 
 
+def test_validation_rows_in_a_folder_are_not_read_and_one_note_says_so(own):
+    plain = load(own)
+    csv(own / "validation.csv", make_rows("validation", {"neutral": 3}))  # a label that the other roles lack
+    write_task(own, name="validation").rename(own / "validation.yaml")  # no rows
+    data = load(own)
+    assert data.notes == ("not read: validation.csv in the task's folder; --test FILE tests on such rows",)
+    assert (hashes(data), data.origins) == (hashes(plain), plain.origins)
+    places = {role: str(own / name) for role, name in plain.origins.items()}
+    assert load("files", places=places).notes == (), "a file that is named alone has no folder"
+
+
 def test_files_by_role_are_the_same_task_as_a_folder(own, tmp_path):
     """Names, paths, formats and column names do not matter; only the rows' content does."""
     real = [json.loads(line) for line in (own / "real.jsonl").read_text().splitlines()]

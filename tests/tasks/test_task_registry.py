@@ -44,7 +44,8 @@ def test_bundled_files_exist_and_all_are_used(name):
     block = load_spec(name).sources.get("bundled")
     named = set() if block is None else {place for role in ROLES if (place := block.place(role))}
     present = {str(path.relative_to(PACKAGE)) for path in (PACKAGE / "bundled" / name).glob("*") if path.suffix in DATA}
-    assert named == present
+    for_defaults = {f"bundled/{name}/validation.parquet"} & present  # no role: for --test, see the data card
+    assert named | for_defaults == present
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -115,6 +116,10 @@ LOCAL = {"generated": "g.jsonl", "real": "r.jsonl", "test": "t.jsonl"}
         ({"sources": {}}, "sources: "),
         ({"sources": {"locl": LOCAL}}, "sources: no source 'locl'; did you mean 'local'?"),
         ({"sources": {"local": LOCAL | {"tset": "x"}}}, "sources: local: unknown key 'tset'; did you mean 'test'?"),
+        (
+            {"sources": {"local": LOCAL | {"validation": "v.jsonl"}}},
+            "local: validation: no run reads .* remove",
+        ),
         ({"sources": {"local": LOCAL | {"real": 3}}}, "sources: local: real: "),
         ({"sources": {"local": {"real": "r.jsonl"}}}, "sources: local: real rows need either test or split"),
         ({"sources": {"local": LOCAL | {"split": {"test": 4}}}}, "sources: local: real rows need either test or split"),

@@ -47,8 +47,8 @@ def test_the_tasks_are_listed_with_whose_text_how_many_rows_and_which_licence(be
     lines = bench("list", "tasks").stdout.splitlines()
     start = lines.index("twitter: Tweet polarity (negative, positive)")
     assert lines[start + 1].startswith("    bundled: tweet-like texts by people, each rated by at least 20 people")
-    assert lines[start + 2] == "        rows: 1,000 generated, 1,499 real, 1,374 test, 499 validation"
-    assert lines[start + 3] == "        licence: MIT (real, test, validation), Apache-2.0 (generated)"
+    assert lines[start + 2] == "        rows: 1,000 generated, 1,499 real, 1,374 test"
+    assert lines[start + 3] == "        licence: MIT (real, test), Apache-2.0 (generated)"
     start = lines.index("twitter-irony: Irony in tweets (non_irony, irony)")
     assert "no real rows (not enough for a run: give --source local or hub)" in lines[start + 1]
     assert any(line.startswith("    bundled: a stand-in, no human text") for line in lines)

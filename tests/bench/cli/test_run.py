@@ -259,7 +259,6 @@ def test_bad_rows_are_found_before_anything_is_written(bench: Command, tmp_path:
     folder.mkdir(parents=True)
     good = pd.DataFrame({"text": [f"text {i}" for i in range(40)], "label": [0, 1] * 20})
     good.to_parquet(folder / "test.parquet")
-    good.to_parquet(folder / "validation.parquet")
     good.assign(text=[*good["text"][:6], "  ", *good["text"][7:]]).to_parquet(folder / "train.parquet")
     run = bench("run", "--source", "local", "--data-dir", str(data), tiny=True)
     assert run.returncode == 2

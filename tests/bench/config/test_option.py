@@ -4,11 +4,11 @@ from dataclasses import fields
 
 from bench.config.option import ROLES, option_of
 from bench.config.run_arguments import RunArguments
-from tasks.reading import USER_ROLES
+from tasks import roles
 
 
 def test_the_roles_of_options_are_those_that_users_give_rows_for() -> None:
-    assert ROLES == USER_ROLES
+    assert ROLES == roles.ROLES
 
 
 def test_an_option_per_role_is_a_hidden_option_for_each_role_and_the_general_one_names_them() -> None:

@@ -14,6 +14,8 @@ from bench.cli import main
 from bench.commands.data.validate import validate, validate_json
 from bench.commands.data.verdict import verdict
 from bench.config.request import make_request
+from bench.execution.dry_run import data_lines
+from bench.planning.planner import make_plan
 from tasks import DataError
 from tests.helpers.encoders import make_bert
 
@@ -74,6 +76,17 @@ def test_every_number_is_right(tiny_encoder: Path, places: dict[str, str]) -> No
     assert printed[-1] == (
         "  Usable. Keep in mind when reading results: conflicting labels among generated rows (2); only 60 test rows."
     )
+
+
+def test_a_file_of_validation_rows_is_said_not_to_be_read_before_a_run_too(
+    tiny_encoder: Path, tmp_path: Path, places: dict[str, str]
+) -> None:
+    shutil.copy(places["real"], tmp_path / "validation.csv")
+    note = "not read: validation.csv in the task's folder; --test FILE tests on such rows"
+    request = make_request(methods="ce", encoder=str(tiny_encoder), preset="smoke", tasks=str(tmp_path))
+    plan = make_plan(request, tmp_path / "runs")
+    assert [line.strip() for line in validate(request)].count(note) == 1
+    assert data_lines(plan).count(note) == plan.sections[0]["notes"].count(note) == 1
 
 
 def test_json_has_the_rows_of_each_finding(
