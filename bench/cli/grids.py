@@ -179,7 +179,7 @@ def refuse_rounds(options: Options, why: str) -> None:
 
 def finish(result: Result) -> None:
     """End with the exit code of a run."""
-    if not result.ok:
+    if result.interrupted or not result.ok:
         raise typer.Exit(INTERRUPTED if result.interrupted else 1)
 
 

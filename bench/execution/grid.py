@@ -21,7 +21,7 @@ from bench.execution.dry_run import data_lines, duration, forecast, models_line,
 from bench.execution.early_reports import EarlyReports
 from bench.execution.encoder_checks import add_notes, check_encoders
 from bench.execution.engines import Engine
-from bench.execution.engines.engine import settle_written
+from bench.execution.engines.engine import settle
 from bench.execution.limits import limits, require_device, require_limits
 from bench.execution.prepare import (
     damaged,
@@ -37,8 +37,8 @@ from bench.execution.prepare import (
     will_train,
 )
 from bench.execution.progress import TITLES, FailFast, Progress, Say, Show
-from bench.execution.queue import Others, SameFolder
-from bench.execution.signals import Stopped, until_the_end
+from bench.execution.queue import Others, SameFolder, outcome_written
+from bench.execution.signals import Stopped, report_first, until_the_end
 from bench.leaderboard.rules import require_baseline
 from bench.planning import mirrors
 from bench.planning.describe import describe
@@ -79,6 +79,7 @@ class Result:
     leaderboard: Path | None = None
     failures: dict[str, str] = field(default_factory=dict)  # job id -> cause, of jobs that failed or were not run
     interrupted: bool = False  # whether Ctrl-C ended the run before all was done
+    closed: bool = False  # whether there was a Ctrl-C, after which nothing further begins
 
     @property
     def ok(self) -> bool:
@@ -175,6 +176,7 @@ def train_and_report(
             result.interrupted = progress.queue.closed and not result.ok
             covered, last = (manifest, "leaderboard") if early is None else early.covered(stopped is not None)
             unchanged = not progress.done and (stopped is not None or progress.queue.closed)
+            end.enter_context(report_first(progress.queue))
             if not plan.smoke and not unchanged:
                 covered = with_looks([plan.root], covered)
                 files = last_report(covered, plan.root, options)
@@ -192,6 +194,7 @@ def train_and_report(
         for problem, titles in amiss.items():
             cells = plural(len(titles), "cell")
             say(f"{cells} done before, {problem} (--force trains again): {join_names(titles, TITLES)}")
+        result.closed = progress.queue.closed
         if stopped is not None:
             raise stopped
     return result
@@ -288,8 +291,8 @@ def execute(
         expected, measured = forecast(todo, plan, workers)
         for line in (*models_line(todo), duration(expected, measured, workers)):
             say(line)
-    how: dict[str, Any] = {"fail_fast": options.fail_fast, "command": options.command, "retries": options.retry_failed}
-    progress = Progress(plan, queue, workers, say, **how)
+    how: dict[str, Any] = {"command": options.command, "retries": options.retry_failed, "force": options.force}
+    progress = Progress(plan, queue, workers, say, fail_fast=options.fail_fast, **how)
     progress.on_pulse.append(lambda: progress.note(others.notes))
     early = None
     if not plan.smoke:
@@ -308,7 +311,9 @@ def execute(
         say(f"stopped by {signal.name}")
         stopped = signal
     finally:
-        settle_written(queue, progress)
+        for job in queue.written():
+            with contextlib.suppress(FailFast):
+                settle(queue, job, outcome_written(job), progress)
         if early is not None:
             early.finish()
     return progress, early, stopped

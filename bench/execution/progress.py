@@ -23,7 +23,8 @@ from tasks.errors import join_names, plural
 Say = Callable[[str], None]
 Show = Callable[["Progress"], AbstractContextManager[object]]  # entered while cells train: the live table
 
-NOT_TRAINED = "not trained yet"  # the cause of a cell that the run ended before
+# The causes of cells that the run ended before, and of those that it did not log.
+NOT_TRAINED, NOT_LOGGED = UNFINISHED = ("not trained yet", "not logged yet")
 TITLES = 3  # jobs that a line names; further ones are counted
 
 
@@ -44,9 +45,10 @@ class Progress:
         fail_fast: bool,
         command: str,
         retries: bool = False,
+        force: bool = False,
     ) -> None:
-        """`retries`: whether the same command trains failed cells again."""
-        self.retries = retries
+        """Whether the same command trains failed cells again (`retries`), or all cells (`force`)."""
+        self.retries, self.force = retries, force
         self.plan, self.queue, self.say, self.fail_fast, self.command = plan, queue, say, fail_fast, command
         self.began = time.monotonic()
         self.cached = {identity for identity in plan.cells if queue.states.get(identity) is State.DONE}
@@ -130,12 +132,14 @@ class Progress:
         return f"  accuracy {outcome.summary['accuracy']:.4f}  {outcome.seconds:.1f} s"
 
     def failures(self) -> dict[str, str]:
-        """Cause by job id: of every job that failed or is blocked, and of every cell that never ran."""
+        """Cause by job id: of jobs that failed or are blocked, of cells that never ran, and of those not logged."""
         states = self.queue.states
         bad = [i for i, state in states.items() if state in (State.FAILED, State.BLOCKED)]
         causes = {identity: self.queue.causes.get(identity, "") for identity in bad}
-        unsettled = [i for i in self.plan.cells if states[i] not in SETTLED]
-        return {**causes, **dict.fromkeys(unsettled, NOT_TRAINED)}
+        cells = [i for i in self.plan.cells if states[i] not in SETTLED]
+        waiting = [self.queue.jobs[i] for i in self.plan.mirrors if states.get(i, State.DONE) not in SETTLED]
+        mirrors = [job.id for job in waiting if all(states[need] is State.DONE for need in job.needs)]
+        return {**causes, **dict.fromkeys(cells, NOT_TRAINED), **dict.fromkeys(mirrors, NOT_LOGGED)}
 
     def finish(self, last: str) -> None:
         """Print the last lines: failures with their causes, how to try again, and what was done; `last` ends them."""
@@ -143,16 +147,16 @@ class Progress:
         for cause, jobs in grouped(failures).items():
             self.say(self.failure_line(cause, jobs))
         kinds = Counter(
-            self.grid.word(i, self.queue.states[i]) if failures[i] != NOT_TRAINED else NOT_TRAINED for i in failures
+            self.grid.word(i, self.queue.states[i]) if cause not in UNFINISHED else cause
+            for i, cause in failures.items()
         )
-        if kinds.keys() - {NOT_TRAINED}:
+        if kinds.keys() - {*UNFINISHED}:
             counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
             self.say(f"incomplete: {counts}; to try again: {self.again()}")
         elif failures:
+            counts = ", ".join(f"{plural(kinds[cause], 'cell')} {cause}" for cause in UNFINISHED if kinds[cause])
             stay = f", {kept:,} of which keep their earlier results" if (kept := self.kept()) else ""
-            how = "begins again" if kept else "continues"
-            cells = plural(len(failures), "cell")
-            self.say(f"stopped: {cells} {NOT_TRAINED}{stay}; the same command {how}: {self.again()}")
+            self.say(f"stopped: {counts}{stay}; the same command {self.how()}: {self.again()}")
         self.say(
             f"{self.done}/{plural(len(self.plan.cells), 'cell')} done ({len(self.cached)} before this run), "
             f"{plural(self.trainings, 'training')}, in {time.monotonic() - self.began:.0f} s; "
@@ -174,11 +178,17 @@ class Progress:
         """One line for all jobs that failed, are blocked or never ran for the same cause."""
         titles = [self.queue.jobs[identity].title for identity in jobs]
         state = self.queue.states[jobs[0]]
-        if cause == NOT_TRAINED:
-            return f"{NOT_TRAINED}: {join_names(titles, TITLES)}"
+        if cause in UNFINISHED:
+            return f"{cause}: {join_names(titles, TITLES)}"
         word = "BLOCKED" if state is State.BLOCKED else "FAILED"
         where = f" (log: {self.queue.jobs[jobs[0]].folder / LOG})" if state is State.FAILED else ""
         return f"{word} {join_names(titles, TITLES)}: {cause}{where}"
+
+    def how(self) -> str:
+        """What the command of `again` does with the cells of a run that was stopped."""
+        if self.kept():
+            return "begins again"
+        return "continues if force is left out" if self.force and " --force" not in self.command else "continues"
 
     def again(self) -> str:
         """The command that runs what failed and what never ran."""

@@ -191,11 +191,11 @@ class Queue:
         self.elsewhere.add(job.id)
 
     def written(self) -> list[Job]:
-        """The jobs that this run counts as running, and whose results are in the store."""
-        here = [
-            self.jobs[one] for one, own in self.states.items() if own is State.RUNNING and one not in self.elsewhere
-        ]
-        return [job for job in here if not has_one_of(job.folder, job.replaces) and state(job.folder) is State.DONE]
+        """The jobs that this run counts as running, and whose result or error is in the store."""
+        running = (one for one, own in self.states.items() if own is State.RUNNING and one not in self.elsewhere)
+        jobs = [self.jobs[identity] for identity in running]
+        ended = (State.DONE, State.FAILED)
+        return [job for job in jobs if not has_one_of(job.folder, job.replaces) and state(job.folder) in ended]
 
     def revisit(self) -> list[tuple[Job, State]]:
         """Jobs that ended in another run since the last call, done or failed. One whose lease died is ready again."""
@@ -239,7 +239,9 @@ class Queue:
 
 
 def outcome_written(job: Job) -> Outcome:
-    """The outcome of a job of this run, from its folder."""
+    """The outcome of a job of this run, from its folder: it is done or failed."""
+    if state(job.folder) is State.FAILED:
+        return Outcome(job.id, State.FAILED, cause=failure(job.folder))
     timing = job.folder / TIMING
     seconds = float(read_json(timing).get("seconds", 0.0)) if timing.exists() else 0.0
     return Outcome(job.id, State.DONE, read_json(job.folder / DONE), seconds=seconds)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
+from bench.execution.queue import Queue
 from bench.system import ENDING
 
 OUTPUTS = (1, 2)  # file descriptors of standard output and standard error
@@ -50,6 +51,19 @@ def first_interrupt(call: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def report_first(queue: Queue) -> Iterator[None]:
+    """Within the body the first Ctrl-C of a run closes its queue, and the report goes on; the second one stops it."""
+
+    def close() -> None:
+        queue.close()
+        with contextlib.suppress(OSError):  # not by `print`: the body may be within one
+            os.write(OUTPUTS[1], b"\nfinishing the report; Ctrl-C again stops now\n")
+
+    with contextlib.nullcontext() if queue.closed else first_interrupt(close):
+        yield
 
 
 @contextlib.contextmanager

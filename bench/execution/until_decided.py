@@ -94,6 +94,8 @@ def in_rounds(request: Request, options: Options, say: Say, show: Show) -> Resul
             say(f"{' '.join(key[:2])}: {table_line(table, count, baseline)}")
         if not any(table.undecided(baseline) for table in tables.values()):
             break
+        if result.closed and count != looks[-1]:
+            return replace(result, interrupted=True)
     say(saving(tables, most, baseline))
     return result
 

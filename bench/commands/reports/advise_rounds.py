@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from bench.config.request import Request
 from bench.errors import UserError
@@ -28,6 +29,8 @@ def in_rounds(make: Make, budget: float, say: Say, show: Show) -> Result:
     """
     result, begun = None, time.monotonic()
     for methods, seeds in rounds_of(folds_of(make(*ROUNDS[0])[0])):
+        if result is not None and result.closed:
+            return replace(result, interrupted=True)
         request, options = make(methods, seeds)
         expected, title = seconds_expected(request, options), f"{methods} with {seeds} seeds"
         left = budget - (time.monotonic() - begun)

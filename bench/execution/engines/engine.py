@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from bench.errors import UserError
 from bench.execution.limits import Limits
-from bench.execution.queue import Queue, outcome_written
+from bench.execution.queue import Queue
 from bench.jobs import Job, Outcome
 from bench.store.folders import State
 from bench.store.leases import release
@@ -83,12 +83,6 @@ def settle(queue: Queue, job: Job, outcome: Outcome, watcher: Watcher) -> None:
         return
     queue.done(job) if outcome.state is State.DONE else queue.failed(job, outcome.cause)
     watcher.tell(job, outcome.state, outcome)
-
-
-def settle_written(queue: Queue, watcher: Watcher) -> None:
-    """Settle the jobs that had written their results when the run was stopped, before their outcomes arrived."""
-    for job in queue.written():
-        settle(queue, job, outcome_written(job), watcher)
 
 
 def give_back(job: Job) -> None:

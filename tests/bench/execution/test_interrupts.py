@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.execution.signals import Stopped, ending_signals, first_interrupt, leave_closed, until_the_end
+from bench.execution.queue import Queue
+from bench.execution.signals import (
+    Stopped,
+    ending_signals,
+    first_interrupt,
+    leave_closed,
+    report_first,
+    until_the_end,
+)
 from tests.helpers.background import default_interrupts, metrics, start, wait_for
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -105,6 +113,21 @@ def test_a_signal_ends_the_run_at_the_next_check(number: signal.Signals) -> None
         raised_and_checked(number)  # nohup stays in force
     finally:
         signal.signal(number, before)
+
+
+def test_a_ctrl_c_during_the_last_report_lets_it_be_written(capfd: pytest.CaptureFixture[str]) -> None:
+    """Some of its files were those of the former report."""
+    own, done = Queue({}, {}, {}), list[str]()
+    with default_interrupts():
+        with report_first(own):
+            signal.raise_signal(signal.SIGINT)
+            done.append("report")
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        assert (own.closed, done) == (True, ["report"]), "no further round begins"
+        assert "finishing the report; Ctrl-C again stops now" in capfd.readouterr().err
+        with pytest.raises(KeyboardInterrupt), report_first(own):
+            signal.raise_signal(signal.SIGINT)  # the second one of a run
 
 
 def reported(number: signal.Signals, done: list[str]) -> None:

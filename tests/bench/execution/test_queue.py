@@ -11,14 +11,15 @@ import pytest
 
 from bench.config.request import make_request
 from bench.execution import counts, progress, queue
-from bench.execution.engines.engine import settle_written
+from bench.execution.engines.engine import settle
 from bench.execution.prepare import make_queue
-from bench.execution.progress import Progress
-from bench.execution.queue import Queue
+from bench.execution.progress import NOT_LOGGED, Progress
+from bench.execution.queue import Queue, outcome_written
 from bench.jobs import Job, Outcome
+from bench.planning.mirrors import mirror
 from bench.planning.planner import make_plan
 from bench.store.files import write_json
-from bench.store.folders import State, finish
+from bench.store.folders import State, fail, finish
 from bench.store.layout import DONE, TIMING
 
 MODULES = {module.__file__ for module in (queue, counts, progress)}
@@ -125,23 +126,61 @@ def test_a_run_knows_which_cells_it_trained(tiny_encoder: Path, tmp_path: Path) 
 
 def test_results_whose_outcome_did_not_arrive_count_as_done(tiny_encoder: Path, tmp_path: Path) -> None:
     """A run that was stopped between a result and the message of its worker said "no cell has a result yet"."""
-    request = make_request(methods="ce,focal,dimp", seeds=1, encoder=str(tiny_encoder), preset="smoke")
+    request = make_request(methods="ce,focal,dimp,gce", seeds=1, encoder=str(tiny_encoder), preset="smoke")
     plan = make_plan(request, tmp_path)
     own = make_queue(plan)
-    here, elsewhere, unwritten = (plan.jobs[identity] for identity in plan.cells)
+    here, elsewhere, _, failed = cells = [plan.jobs[identity] for identity in plan.cells]
     for job in (here, elsewhere):
         job.folder.mkdir(parents=True)
         write_json(job.folder / TIMING, {"seconds": 2.5})
         finish(job.folder, {"accuracy": 0.5})
     lines: list[str] = []
     watcher = Progress(plan, own, 1, lines.append, fail_fast=False, command="")
-    for job in (here, elsewhere, unwritten):
+    failed.folder.mkdir(parents=True)
+    fail(failed.folder, {"type": "ValueError", "message": "no rows"})
+    for job in cells:
         own.change(job.id, State.RUNNING)
     own.runs_elsewhere(elsewhere)
-    settle_written(own, watcher)
-    assert [own.states[job.id] for job in (here, elsewhere, unwritten)] == [State.DONE, State.RUNNING, State.RUNNING]
+    for job in own.written():
+        settle(own, job, outcome_written(job), watcher)
+    assert [own.states[job.id] for job in cells] == [State.DONE, State.RUNNING, State.RUNNING, State.FAILED]
     assert (watcher.done, watcher.trainings, watcher.own) == (1, 1, {here.folder})
-    assert lines[-1].endswith(f"done   {here.title}  accuracy 0.5000  2.5 s")
+    assert lines[-2].endswith(f"done   {here.title}  accuracy 0.5000  2.5 s")
+    assert lines[-1].endswith(f"FAILED {failed.title}: ValueError: no rows")
+
+
+def test_a_stopped_run_counts_the_cells_that_no_tracker_has(tiny_encoder: Path, tmp_path: Path) -> None:
+    """A run whose cells were done ended with 0 after Ctrl-C, and nothing said that most were not logged."""
+    plan = make_plan(make_request(methods="ce,focal", seeds=1, encoder=str(tiny_encoder), preset="smoke"), tmp_path)
+    mirror(plan, "tensorboard", (), (), live=False)
+    own, lines = make_queue(plan), list[str]()
+    watcher = Progress(plan, own, 1, lines.append, fail_fast=False, command="python -m bench run")
+    first = next(iter(plan.cells))
+    own.done(plan.jobs[first])
+    logged = [identity for identity in plan.mirrors if first in plan.jobs[identity].needs]
+    assert {watcher.failures()[identity] for identity in logged} == {NOT_LOGGED}
+    watcher.finish("")
+    assert lines[-2].startswith("stopped: 1 cell not trained yet, 1 cell not logged yet; the same command continues: ")
+    for identity in plan.cells:
+        if identity != first:
+            own.done(plan.jobs[identity])
+    watcher.finish("")
+    assert lines[-2] == "stopped: 2 cells not logged yet; the same command continues: python -m bench run"
+    for identity in plan.mirrors:
+        own.done(plan.jobs[identity])
+    assert not watcher.failures()
+
+
+def test_a_stopped_run_that_forces_does_not_say_that_its_command_continues(tiny_encoder: Path, tmp_path: Path) -> None:
+    """`force: true` of a file of options cannot be taken out of the command, which trains all cells again."""
+    plan = make_plan(make_request(methods="ce", seeds=1, encoder=str(tiny_encoder), preset="smoke"), tmp_path)
+    for command, text in (
+        ("python -m bench run --config f.yaml", "continues if force is left out: python -m bench run --config f.yaml"),
+        ("python -m bench run --force", "continues: python -m bench run"),
+    ):
+        lines: list[str] = []
+        Progress(plan, make_queue(plan), 1, lines.append, fail_fast=False, command=command, force=True).finish("")
+        assert lines[-2] == f"stopped: 1 cell not trained yet; the same command {text}"
 
 
 def test_twice_the_cells_are_twice_the_work(tiny_encoder: Path, tmp_path: Path) -> None:

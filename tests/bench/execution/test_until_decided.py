@@ -28,10 +28,16 @@ SKILLS = {"ce": 1.0, "focal": 1.0, "dimp": 1.25, "imp": 2.5, "gce": 1.0}
 def rounds(monkeypatch: pytest.MonkeyPatch, tiny_encoder: Path, tmp_path: Path) -> Callable[..., Any]:
     """`rounds(failed={"gce": 1})`: run on simulated results, with cells that fail by method and seed.
 
-    Returns the seeds of each method in each round, the lines printed, and the result.
+    `closed`: the seeds of the look before which there was a Ctrl-C. Returns the seeds of each method in each round, the
+    lines printed, and the result.
     """
 
-    def go(methods: str = "ce,focal,dimp,imp", failed: dict[str, int] | None = None, **options: Any) -> Any:
+    def go(
+        methods: str = "ce,focal,dimp,imp",
+        failed: dict[str, int] | None = None,
+        closed: int | None = None,
+        **options: Any,
+    ) -> Any:
         asked: list[dict[str, int]] = []
 
         def simulated(requests: Sequence[Request], options: Options, *_: Any) -> Result:
@@ -47,7 +53,7 @@ def rounds(monkeypatch: pytest.MonkeyPatch, tiny_encoder: Path, tmp_path: Path) 
                     else:
                         store.cell(path, store.logits(entry["label"], int(seed), SKILLS[entry["label"]]))
             asked.append({entry["label"]: len(entry["cells"]) for entry in section["methods"]})
-            return Result(manifest, plan.root, options.rules)
+            return Result(manifest, plan.root, options.rules, closed=max(asked[-1].values()) == closed)
 
         monkeypatch.setattr(until_decided, "run", simulated)
         lines: list[str] = []
@@ -81,6 +87,16 @@ def test_all_decided_ends_the_run(rounds: Callable[..., Any]) -> None:
     assert asked[-1]["ce"] == asked[-1]["imp"]
     assert "1 of 1 method decided" in lines[-1]
     assert "imp better" in lines[-2]
+
+
+def test_a_ctrl_c_in_a_round_that_is_whole_ends_the_rounds(rounds: Callable[..., Any]) -> None:
+    """The next round began, although the run had said that it would finish its running jobs and then end."""
+    asked, _, result = rounds(closed=5)
+    assert [one["ce"] for one in asked] == [3, 5]
+    assert (result.ok, result.interrupted) == (True, True), "exit code 130"
+    asked, lines, result = rounds(closed=10)
+    assert not result.interrupted, "nothing is left to do"
+    assert "saved" in lines[-1]
 
 
 def test_a_method_with_a_failed_cell_stops(rounds: Callable[..., Any]) -> None:

@@ -57,6 +57,14 @@ def test_a_failed_cell_ends_the_rounds(clock, monkeypatch):
     assert rounds(9999)[0] == 0
 
 
+def test_a_ctrl_c_in_a_round_that_is_whole_ends_the_rounds(clock, monkeypatch):
+    """Three further rounds were trained after it."""
+    monkeypatch.setattr(advise_rounds, "run", lambda request, *_: Result({"round": request}, None, closed=True))
+    lines = []
+    result = in_rounds(lambda methods, seeds: ((methods, seeds), None), 9999, lines.append, None)
+    assert (result.manifest["round"], result.interrupted) == (ROUNDS[0], True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
