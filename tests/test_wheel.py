@@ -20,6 +20,7 @@ from packaging.version import Version
 import bench
 from tests.conftest import ROOT
 from tests.helpers.in_process import command
+from tests.helpers.stopped import half_copied
 from tests.lowest import lowest
 
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
@@ -126,6 +127,11 @@ def test_init_in_a_checkout(
     from bench.commands.data.init import sweeps
 
     monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copytree", half_copied)
+        with pytest.raises(KeyboardInterrupt):
+            list(sweeps())
+    assert list(tmp_path.iterdir()) == [], "what was stopped can be repeated"
     lines = list(sweeps())
     assert sum("python -m bench" in line for line in lines) == 3
     assert lines[-1].startswith("left out: grids confirmation.yaml, recommended.yaml, ")

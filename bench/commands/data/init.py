@@ -11,6 +11,7 @@ import yaml
 import tasks
 from bench.errors import UserError
 from bench.hashing import ROOT
+from bench.store.files import whole_folder
 
 # In a wheel its files are there; in a checkout it is a link, which git on Windows may make a text file.
 LINK = ROOT / "bench" / "sweeps"
@@ -28,10 +29,11 @@ def sweeps(target: Path = Path("sweeps")) -> Iterator[str]:
         raise UserError(f"{target} exists already and is not overwritten: move it, or run init in another folder")
     grids = sorted((SWEEPS / "grids").glob("*.yaml"))
     left = [path.name for path in grids if "plugin" in yaml.safe_load(path.read_text("utf-8"))]
-    shutil.copytree(SWEEPS, target, ignore=shutil.ignore_patterns(*left))
     rows = (Path(tasks.__file__).parent / "bundled").as_posix()
-    for path in target.glob("recipes/*.json"):
-        path.write_bytes(path.read_bytes().replace(BUNDLED.encode(), f"{rows}/".encode()))
+    with whole_folder(target) as part:
+        shutil.copytree(SWEEPS, part, ignore=shutil.ignore_patterns(*left), dirs_exist_ok=True)
+        for path in part.glob("recipes/*.json"):
+            path.write_bytes(path.read_bytes().replace(BUNDLED.encode(), f"{rows}/".encode()))
     yield f"{target}/*.yaml, sweeps: wandb sweep {target}/methods.yaml"
     yield f"    or, without a W&B server: python -m bench sweep {target}/methods.yaml"
     yield f"{target}/grids/*.yaml, grids: python -m bench run --config {target}/grids/clipping.yaml"

@@ -6,6 +6,7 @@ The file has the keys of the tweet-polarity project, which are those of Hugging 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -23,8 +24,9 @@ from bench.execution.grid import Options, Result, run
 from bench.execution.progress import Say
 from bench.hashing import ROOT
 from bench.remote.opened import checkers_of, model_of
-from bench.store.files import read_json, write_bytes, write_json, write_text
+from bench.store.files import part_folder, read_json, whole_folder, write_bytes, write_json, write_text
 from bench.store.layout import DONE, MODEL
+from bench.system import patiently
 from bench.tracking.trackers import names
 from bench.wandb_artifacts import located, origin
 from tasks import DataError, load
@@ -43,7 +45,7 @@ BEST = "twitter.json"  # the packaged configuration that runs without another
 def train(path: Path | None, options: Options, say: Say) -> bool:
     """Train and predict as a configuration says, or by the packaged one; returns whether that succeeded.
 
-    Raises UserError or DataError before anything trains.
+    Raises UserError or DataError before anything trains, and KeyboardInterrupt after a training that was interrupted.
     """
     if path is None:
         path = SWEEPS / "recipes" / BEST
@@ -69,6 +71,8 @@ def train(path: Path | None, options: Options, say: Say) -> bool:
     if recipe.train:
         request = request_of(recipe, options.out, say)
         result = run(request, replace(options, save_models="full"), say)
+        if result.interrupted:
+            raise KeyboardInterrupt
         if not result.ok:
             return False
     if options.dry_run:
@@ -250,8 +254,10 @@ def keep(result: Result, recipe: Recipe, say: Say) -> Path:
     if not recipe.save_model:
         return Path(cell / MODEL)
     target = recipe.output / MODEL
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(cell / MODEL, target)
+    with part_folder(target) as former, whole_folder(target) as part:
+        shutil.copytree(cell / MODEL, part, dirs_exist_ok=True)
+        if target.exists():
+            patiently(os.replace, target, former / MODEL)
     say(f"model: {target}")
     return target
 

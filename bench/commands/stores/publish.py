@@ -15,6 +15,7 @@ from bench.errors import UserError
 from bench.leaderboard import Rules
 from bench.leaderboard.rules import require_baseline
 from bench.store.bundles import HUB, REPORT, STORE, pack, write_contents, zipped
+from bench.store.files import replacing, whole_folder
 from bench.store.manifest import stored
 from bench.store.merge import TRAIN_AGAIN, refuse_mixed_rows
 from bench.version import VERSION
@@ -76,14 +77,16 @@ def is_zip(to: str) -> bool:
 
 
 def placed(folder: Path, to: str) -> Sequence[str]:
-    """Bring a finished bundle to its place; returns a line on it."""
+    """Bring a finished bundle to its place, whole or not at all; returns a line on it."""
     if to.startswith(HUB):
         return [upload(folder, to.removeprefix(HUB))]
     if is_zip(to):
         Path(to).parent.mkdir(parents=True, exist_ok=True)
-        zipped(folder, Path(to))
+        with replacing(Path(to)) as archive:
+            zipped(folder, archive)
     else:
-        shutil.copytree(folder, to)
+        with whole_folder(Path(to)) as part:
+            shutil.copytree(folder, part, dirs_exist_ok=True)
     return [f"bundle: {to}"]
 
 

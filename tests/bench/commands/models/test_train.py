@@ -7,22 +7,25 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from bench.commands.data.init import SWEEPS
-from bench.commands.models.train import BEST, merged, request_of, train
+from bench.commands.models.train import BEST, keep, merged, request_of, train
 from bench.config.recipe_file import read
 from bench.errors import UserError
-from bench.execution.grid import Options
+from bench.execution.grid import Options, Result
 from bench.store.files import read_json, write_json
 from tasks import DataError
 from tasks.sources import thinning
 from tests.bench.precomputed.test_external_scores import classifier
+from tests.helpers import in_process
 from tests.helpers.rows import bundled_rows
+from tests.helpers.stopped import half_copied
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 SMALL = {"max_train_samples": 40, "num_train_epochs": 1, "max_seq_length": 16}
@@ -157,6 +160,37 @@ def test_what_is_no_model_is_not_replaced_by_one(bench: Command, project: Path) 
     assert "checker/model exists and holds no model" in ran.stderr
     assert sorted(path.name for path in (project / "checker").rglob("*")) == ["model", "notes.txt"]
     assert not (project / "runs").exists()
+
+
+def test_a_model_that_is_copied_replaces_the_former_one_or_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stopped copy left some of its files, and the same command was refused: no model to be replaced."""
+    cell, output = tmp_path / "runs" / "task" / "ce" / "x", tmp_path / "output"
+    write_json(cell / "metrics.json", {"accuracy": 1.0, "macro_f1": 1.0, "log_loss": 0.0, "rows": 1})
+    write_json(cell / "model" / "config.json", {"new": 1})
+    write_json(output / "model" / "config.json", {"new": 0})
+    result = Result({"sections": [{"methods": [{"cells": {"0": "task/ce/x"}}]}]}, tmp_path / "runs")
+    recipe: Any = SimpleNamespace(output=output, method="ce", save_model=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copytree", half_copied)
+        with pytest.raises(KeyboardInterrupt):
+            keep(result, recipe, print)
+    assert [*map(read_json, output.glob("model/*"))] == [{"new": 0}]
+    keep(result, recipe, print)
+    assert sorted(path.name for path in output.rglob("*")) == ["config.json", "model", "results.json"]
+    assert read_json(output / "model" / "config.json") == {"new": 1}
+
+
+def test_an_interrupted_training_has_the_exit_code_of_one(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was 1, something failed."""
+    stopped = Result({}, project / "runs", failures={"cell": "not trained yet"}, interrupted=True)
+    monkeypatch.setattr("bench.commands.models.train.run", lambda *_: stopped)
+    monkeypatch.chdir(project)
+    code, _, error = in_process.command(capsys, "train", "checker.json")
+    assert (code, error) == (130, "interrupted; the same command continues from here\n")
 
 
 def test_the_packaged_configuration_runs_in_an_empty_folder(

@@ -19,7 +19,7 @@ from huggingface_hub import CommitOperationDelete
 from bench.commands.reports.report import report
 from bench.commands.stores.import_ import import_bundles
 from bench.commands.stores.merge import merge
-from bench.commands.stores.publish import publish, upload
+from bench.commands.stores.publish import placed, publish, upload
 from bench.errors import UserError
 from bench.leaderboard import Rules
 from bench.store.bundles import CONTENT, origins, pack, write_contents
@@ -28,6 +28,7 @@ from bench.store.layout import MODEL
 from bench.store.leases import release
 from bench.store.manifest import GRIDS
 from tasks import load
+from tests.helpers.stopped import half_copied, interrupted
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +249,21 @@ def test_a_cell_that_was_trained_again_is_not_called_imported(bundle: Path, whol
     (folder / "timing.json").write_text('{"seconds": 1.0}')
     finish(folder, {name: content[name] for name in ("accuracy", "macro_f1", "log_loss", "rows")})
     assert note(root) == "imported, not trained here: 3 cells of ours"
+
+
+@pytest.mark.parametrize("to", ["new/b", "new/b.zip"])
+def test_a_publish_that_is_stopped_leaves_nothing(
+    bundle: Path, to: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a bundle stayed, and the same command was refused because it exists."""
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copytree", half_copied)
+        patch.setattr(zipfile.ZipFile, "writestr", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            placed(bundle, str(tmp_path / to))
+    assert list((tmp_path / "new").iterdir()) == []
+    placed(bundle, str(tmp_path / to))
+    assert import_bundles([tmp_path / to], tmp_path / "runs")[1]
 
 
 @pytest.mark.parametrize(
