@@ -114,6 +114,13 @@ def watch(path: Path, beat: tuple[str, int]) -> Life:
     return Life.ALIVE if seen.renewed else Life.UNKNOWN
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process of this machine holds the lock of a lease."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return locked(file.fileno())
+    return False
+
+
 def read_lease(path: Path) -> dict[str, Any]:
     """The owner of a lease; `{}` (nobody) for a missing or unreadable file."""
     with contextlib.suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import field
@@ -13,9 +14,11 @@ from bench.execution.limits import Limits
 from bench.execution.queue import Queue
 from bench.jobs import Job, Outcome
 from bench.store.folders import State
-from bench.store.leases import release
+from bench.store.layout import LEASE
+from bench.store.leases import is_held, release
 
 POLL = 0.5  # seconds between two checks of a job that another run is computing
+ENDS = 5.0  # seconds in which a killed process ends: the system takes back its memory first
 
 
 class Watcher(Protocol):
@@ -86,7 +89,14 @@ def settle(queue: Queue, job: Job, outcome: Outcome, watcher: Watcher) -> None:
 
 
 def give_back(job: Job) -> None:
-    """Remove the lease of a job whose process ended. Where the store cannot be written, it stays; its owner is dead."""
+    """Remove the lease of a job whose process ended, or was killed and ends within `ENDS` seconds.
+
+    Where the store cannot be written, it stays; its owner is dead.
+    """
+    # That a process has ended is said too early where what started it has ended: the fork server, or Ray.
+    until = time.monotonic() + ENDS
+    while is_held(job.folder / LEASE) and time.monotonic() < until:
+        time.sleep(0.01)
     with contextlib.suppress(OSError, UserError):
         release(job.root, job.folder)
 

@@ -7,6 +7,7 @@ cells.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import math
 import shutil
@@ -28,7 +29,7 @@ from bench.execution.limits import Limits
 from bench.execution.prepare import current_state
 from bench.execution.progress import FailFast
 from bench.execution.queue import SETTLED, Queue
-from bench.execution.signals import ending_signals
+from bench.execution.signals import Stopped, ending_signals
 from bench.jobs import Job, Outcome
 from bench.processes import cores
 from bench.store.files import read_json
@@ -99,7 +100,8 @@ class Slurm(Engine):
     def execute(self, queue: Queue, workers: int, watcher: Watcher, limits: Limits) -> None:
         """Run every job of the queue whose needs can be met.
 
-        Ctrl-C, SIGTERM and SIGHUP end this process alone. --fail-fast and an error of the store end the arrays too.
+        Ctrl-C, SIGTERM and SIGHUP end this process alone. --fail-fast and an error of the store end the arrays too, and
+        so does Ctrl-C with cluster=local.
         """
         watch = Watch(self, queue, workers, watcher, limits)
         watch.attach()
@@ -110,9 +112,12 @@ class Slurm(Engine):
         except (FailFast, UserError):
             watch.cancel()
             raise
+        except Stopped:
+            watcher.note([watch.farewell()])
+            raise
         except KeyboardInterrupt:
             queue.close()
-            if self.cluster == "local":  # Ctrl-C reached them too
+            if self.cluster == "local":
                 watch.cancel()
             else:
                 watcher.note([watch.farewell()])
@@ -180,10 +185,13 @@ class Watch:
             return Bundle(jobs, journal, self.engine.cpus, self.limits.retries, self.limits.cell_timeout, own)
 
         parameters = self.engine.parameters(self.workers)
+        # Ctrl-C would reach processes of this machine too, which print tracebacks; `execute` ends them.
+        apart = system.ignoring_interrupts if self.engine.cluster == "local" else contextlib.nullcontext
         for start in range(0, len(bundles), LARGEST):
             part = bundles[start : start + LARGEST]
-            array = slurm_array.submit(self.root, part, self.engine.cluster, parameters, task)
-            self.arrays.append(array)
+            with apart():
+                array = slurm_array.submit(self.root, part, self.engine.cluster, parameters, task)
+                self.arrays.append(array)
             self.tasks += (Task(array, index, [job.id for job in jobs]) for index, jobs in enumerate(part))
             self.watcher.note([f"submitted {plural(len(part), 'array task')} ({array.name}); logs: {array.folder}"])
 
@@ -299,8 +307,8 @@ class Watch:
             array.cancel()
 
     def farewell(self) -> str:
-        """The line after Ctrl-C."""
-        names = ",".join(array.name for array in self.arrays)
+        """The line after a signal that ended the command."""
+        names = ",".join(array.name for array in self.arrays if array.cluster != "local")
         ends = f", `scancel --name={names}` ends them" if names else ""  # others hold cells of other runs
         return f"array tasks go on; the same command watches them again{ends}"
 

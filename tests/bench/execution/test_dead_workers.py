@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,11 +17,13 @@ import torch
 
 from bench.config.run_arguments import ExecutionArguments
 from bench.execution import causes, limits
-from bench.execution.engines import local
+from bench.execution.engines import engine, local
 from bench.execution.queue import Queue
 from bench.execution.worker import run_job
 from bench.jobs import CellJob, ColumnJob, DynamicsJob, Job
-from bench.store.folders import State
+from bench.store import leases
+from bench.store.folders import State, acquire
+from bench.store.layout import LEASE
 from tests.helpers import warm
 from tests.helpers.engine_runs import Recorder
 
@@ -90,6 +95,24 @@ def test_without_retries_the_first_death_is_a_failure(run: Run) -> None:
     assert done.returncode == 1
     assert "] retry " not in done.stdout
     assert "FAILED twitter fragile seed 0: its worker died (SIGKILL" in done.stdout
+
+
+def test_the_lease_of_a_killed_process_goes_when_the_process_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stayed where that was said too early: the fork server had ended, or Ray had lost the process."""
+    job: Any = SimpleNamespace(root=tmp_path, folder=tmp_path / "task" / "method" / "x")
+    assert acquire(tmp_path, job.folder)
+    owner = leases._held.pop(job.folder / LEASE)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "ENDS", 0.1)
+        engine.give_back(job)
+    assert (job.folder / LEASE).exists(), "its owner lives"
+    end = threading.Timer(0.3, os.close, [owner.descriptor])
+    end.start()
+    engine.give_back(job)
+    end.join()
+    assert not (job.folder / LEASE).exists()
 
 
 @pytest.mark.slow

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -17,6 +20,7 @@ from bench.execution.engines.slurm_array import Array, Task
 from bench.execution.engines.slurm_task import Bundle, Event, read_events, write_event
 from bench.execution.limits import Limits
 from bench.execution.queue import Queue
+from bench.execution.signals import Stopped
 from bench.planning.plan import Plan
 from bench.store.folders import State
 from tests.helpers.engine_runs import Recorder, content, plugin, run_on
@@ -261,6 +265,42 @@ def test_an_array_that_sbatch_may_have_submitted_is_ended(
     left = slurm_array.recorded(tmp_path)
     assert [array.ends for array in left] == ([] if answers else [["a"]])
     assert [command[0] for command in commands] == ["scancel"]
+
+
+@pytest.mark.parametrize(("cluster", "stop"), [("slurm", Stopped), ("slurm", KeyboardInterrupt), ("local", Stopped)])
+def test_what_ends_the_command_alone_says_that_its_tasks_go_on(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, cluster: str, stop: type[BaseException]
+) -> None:
+    """SIGTERM and SIGHUP did not."""
+
+    def stopped(own: Watch, check: object) -> NoReturn:
+        own.arrays = [Array(watch.root, [], [], cluster)]
+        raise stop(signal.SIGTERM)
+
+    monkeypatch.setattr(Watch, "attach", lambda self: None)
+    monkeypatch.setattr(Watch, "submit", lambda self, ends: None)
+    monkeypatch.setattr(Watch, "follow", stopped)
+    recorder = Recorder()
+    engine: Any = Slurm(cluster=cluster)  # type: ignore[arg-type]
+    with pytest.raises(Stopped) if stop is Stopped else contextlib.nullcontext():
+        engine.execute(watch.queue, 2, recorder, Limits())
+    cancelled = "" if cluster == "local" else f", `scancel --name={watch.root.name}` ends them"
+    assert recorder.notes == [f"array tasks go on; the same command watches them again{cancelled}"]
+
+
+def test_ctrl_c_is_not_for_the_processes_of_a_local_array(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them printed a traceback."""
+    masks: list[bool] = []
+
+    def submit(*_: object) -> Array:
+        masks.append(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+        return watch.arrays[0]
+
+    monkeypatch.setattr(slurm_array, "submit", submit)
+    for cluster in ("slurm", "local"):
+        engine: Any = Slurm(cluster=cluster)  # type: ignore[arg-type]
+        Watch(engine, watch.queue, 2, Recorder(), Limits()).submit(watch.queue.ends())
+    assert masks == [False, True]
 
 
 def test_a_repeated_command_waits_for_squeue(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
