@@ -32,6 +32,8 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    finally:
+        exec("")  # Python remembers a Ctrl-C within `exec`, as dataclasses use it, and would end by SIGINT
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ __all__ = ["app", "commands", "main"]
 # those of names that no file can have.
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
 CONTINUES = "the same command continues from here"
+FORCED = "earlier results stay, except those of cells in training; the same command trains all again"
 MAX_NAME = 200  # characters of a file name shown in an error
 
 app = typer.Typer(
@@ -122,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if problem := lost_output():
         code = complain(problem)
     if code == INTERRUPTED:
-        how = "earlier results stay; the same command trains all again" if "--force" in words else CONTINUES
+        how = FORCED if "--force" in words else CONTINUES
         print(f"interrupted; {how}", file=sys.stderr)
     sys.exit(code or 0)
 

@@ -103,8 +103,10 @@ def test_a_closed_pipe_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: pyte
         pipe.close()
 
 
-def test_an_interrupt_of_the_start_is_no_traceback(tmp_path: Path) -> None:
-    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
+@pytest.mark.parametrize("line", ["raise KeyboardInterrupt", 'exec("raise KeyboardInterrupt")'])
+def test_an_interrupt_of_the_start_is_no_traceback(line: str, tmp_path: Path) -> None:
+    """In an `exec`, such as that of a dataclass, Python ended itself by SIGINT, so that the exit code was another."""
+    (tmp_path / "typer.py").write_text(f"{line}\n")
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     done = subprocess.run(
         [sys.executable, "-m", "bench", "--version"],
