@@ -25,9 +25,8 @@ JOB = CELL.rpartition("/")[2]
 
 
 @pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence counts as death after a moment."""
-    monkeypatch.setattr(leases, "EXPIRY", 0.2)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store is asked again at once about what another run computes, and hears from each run often."""
     monkeypatch.setattr(leases, "HEARTBEAT", 0.05)
     for module in ("runs", "job_leases"):
         monkeypatch.setattr(f"bench.remote.{module}.LOOK", 0.0)
@@ -51,7 +50,7 @@ def begun(copy: LocalCopy) -> RemoteRun:
     return run
 
 
-def test_of_two_runs_one_computes_and_the_other_gets_the_result(copy: Copy, short: None) -> None:
+def test_of_two_runs_one_computes_and_the_other_gets_the_result(copy: Copy, at_once: None) -> None:
     a, b = copy("a"), copy("b")
     with ExitStack() as stack:
         one, other = RemoteRun(a), RemoteRun(b)
@@ -83,7 +82,7 @@ def test_a_result_in_the_other_folder_of_a_job_is_taken_over(copy: Copy) -> None
     assert f"{CELL}.tar" in a.objects.listing(["twitter/ce"])
 
 
-def test_a_result_to_be_replaced_stays_in_the_store_until_its_job_is_taken(copy: Copy, short: None) -> None:
+def test_a_result_to_be_replaced_stays_in_the_store_until_its_job_is_taken(copy: Copy, at_once: None) -> None:
     a, b = copy("a"), copy("b")
     done(a.root), a.send(), b.fetch([CELL])
     old = (result_of(a.root / CELL),)
@@ -101,7 +100,7 @@ def test_a_result_to_be_replaced_stays_in_the_store_until_its_job_is_taken(copy:
 
 
 def test_a_result_to_be_replaced_does_not_return_after_an_outage(
-    copy: Copy, short: None, monkeypatch: pytest.MonkeyPatch
+    copy: Copy, at_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a = copy("a")
     done(a.root), a.send()
@@ -125,7 +124,7 @@ def test_a_failure_is_not_tried_again_by_others(copy: Copy) -> None:
     assert other.state_elsewhere(b.root / CELL, None) is State.FAILED
 
 
-def test_a_look_does_not_delay_the_queue(copy: Copy, short: None) -> None:
+def test_a_look_does_not_delay_the_queue(copy: Copy, at_once: None) -> None:
     a, b = copy("a"), copy("b")
     one, other = begun(a), begun(b)
     assert one.take(a.root / CELL, None)
@@ -150,7 +149,9 @@ def test_a_damaged_result_is_computed_again(copy: Copy) -> None:
     assert (a.root / CELL / "predictions.parquet").read_text() == "again"
 
 
-def test_a_silent_run_is_dead_for_whoever_watched_it(copy: Copy, short: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_run_is_dead_for_whoever_watched_it(
+    copy: Copy, at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a, b, c = copy("a"), copy("b"), copy("c")
     monkeypatch.setattr(leases, "EXPIRY", 60.0)
     silent, other = begun(a), begun(b)
@@ -171,7 +172,7 @@ def test_a_silent_run_is_dead_for_whoever_watched_it(copy: Copy, short: None, mo
     assert [name for name in left(a) if name.startswith(LEASES)] == []
 
 
-def test_a_chain_of_deaths_ends_with_one_owner(copy: Copy, short: None) -> None:
+def test_a_chain_of_deaths_ends_with_one_owner(copy: Copy, at_once: None) -> None:
     runs = [begun(copy(name)) for name in "abc"]
     for run in runs:
         assert run.take(run.copy.root / CELL, None)
@@ -210,7 +211,7 @@ def test_what_dead_runs_left_is_swept_and_a_chain_with_a_living_owner_is_not(cop
 
 
 def test_a_store_without_conditional_writes_bears_one_run(
-    copy: Copy, short: None, monkeypatch: pytest.MonkeyPatch
+    copy: Copy, at_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a = copy("a")
     plain = a.objects.system.pipe_file
@@ -239,7 +240,7 @@ def test_what_cannot_be_sent_is_said_and_sent_by_the_next_command(copy: Copy, mo
     assert copy("a").send() == [CELL]
 
 
-def test_an_outage_is_waited_out_and_said_once(copy: Copy, short: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outage_is_waited_out_and_said_once(copy: Copy, at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
     a, second = copy("a"), "twitter/ce/fedcba98765432100123"
     run = begun(a)
     monkeypatch.setattr("bench.remote.outage.AGAIN", 0.0)
@@ -267,7 +268,9 @@ def test_an_outage_is_waited_out_and_said_once(copy: Copy, short: None, monkeypa
     assert (run.unsent, run.leases.held, len(run.notes)) == ({}, {}, 1)
 
 
-def test_a_lease_whose_answer_was_lost_is_taken_again(copy: Copy, short: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_whose_answer_was_lost_is_taken_again(
+    copy: Copy, at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a = copy("a")
     run = begun(a)
     monkeypatch.setattr("bench.remote.outage.AGAIN", 0.0)
