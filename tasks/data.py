@@ -42,6 +42,7 @@ class TaskData:
     generations: Mapping[str, Rows] = field(default_factory=dict)
     generation_rows: Mapping[str, int] = field(default_factory=dict)
     folds: int = 0  # of the pool, each the test of a seed, see `tasks.cross_validation`; 0: `test` is that of all seeds
+    test_of: int = 0  # how many rows the test was drawn from; 0: there is none apart from the real rows
     drawn_from: str = ""  # a hash of the texts that the test was drawn from, those of all folds included
 
     def real(self, seed: int, size: int | None = None) -> Rows:

@@ -94,4 +94,5 @@ def load(spec: TaskSpec, options: Mapping[str, float], test_size: int | Literal[
         default_real=spec.sizes.real["default"],
         error_prefix=f"task {spec.name}",
         origins={},
+        test_of=len(test),
     )

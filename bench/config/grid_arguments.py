@@ -85,7 +85,9 @@ class DataArguments:
     test_size: int | str | None = field(
         default="default",
         metadata=option(
-            DATA, "The largest number of test rows: a number, all, or default (the task's own limit).", type=str
+            DATA,
+            "The largest number of test rows: a number, all, or default (the task's own limit; 2000 of your files).",
+            type=str,
         ),
     )
     folds: int | None = field(

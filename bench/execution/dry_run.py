@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.filesize import decimal
 
+from bench.config.task_choice import task_label
 from bench.devices import name as device_name
 from bench.devices import on_gpu, on_mps
 from bench.errors import UserError
@@ -25,6 +26,7 @@ from bench.planning import estimate
 from bench.planning.costs import Measured, costs, measure, model_bytes
 from bench.planning.order import ranks
 from bench.planning.plan import Plan
+from bench.planning.rows import SectionRows
 from bench.planning.schedule import simulate
 from bench.store.files import read_json
 from bench.store.folders import State
@@ -161,8 +163,8 @@ def data_lines(plan: Plan) -> list[str]:
     """What is known of the rows and checkers before anything is trained, each line once.
 
     The columns and first rows of the user's files, what was done to these rows, warnings, also on checkers given in
-    vain, the lengths that given checkers read, the methods that groups leave out, and how many of the generated rows
-    are trained on.
+    vain, the lengths that given checkers read, the methods that groups leave out, and how many of the rows of each
+    role are used.
     """
     sections = [cells for cells, _ in plan.cell_data.values()]
     data = list({id(cells.data): cells.data for cells in sections}.values())
@@ -172,7 +174,36 @@ def data_lines(plan: Plan) -> list[str]:
     lines += [line for cells in sections for line in cells.length_notes()]
     left_out = {name: why for cells in sections for name, why in cells.request.left_out.items()}
     lines += [f"left out: {'; '.join(f'{name} ({why})' for name, why in left_out.items())}"] if left_out else []
-    return list(dict.fromkeys([*lines, *(f"{cells.task.label}: {cells.generated_size}" for cells in sections)]))
+    return list(dict.fromkeys([*lines, *map(row_counts, sections)]))
+
+
+def row_counts(cells: SectionRows) -> str:
+    """How many of the generated, real and test rows are used, with the option that takes all where some are not.
+
+    `mine: 1,000 of 5,000 generated rows (preset quick; --generated-rows all), 300 of 900 real rows a seed (--tasks
+    "files[real=900]"), 2,000 of 4,000 test rows (--test-size all)`.
+    """
+    data, task, request = cells.data, cells.task, cells.request
+    limit = f" (--limit {request.limit})" if request.limit is not None else ""
+    real, pool = max(map(sum, cells.real_counts)), len(data.pool)
+    counts = [str(cells.generated_size), out_of(real, pool, "real row") + " a seed"]
+    if data.folds:
+        counts[-1] += f", cross-validated in {data.folds} folds"
+    elif real < pool:
+        every = task_label(str(task.location), {**task.filters, **task.stress, "real": pool})
+        chosen = f" ([real={real}])" if "real" in task.stress else f' (--tasks "{every}")'
+        counts[-1] += limit or chosen
+    if data.test_of:
+        tested = len(cells.roles(request.seeds[0])["test"].ids)
+        size = request.test_size if isinstance(request.test_size, int) else "all"
+        option = (limit or f" (--test-size {size})") if len(data.test) < data.test_of else ""
+        counts.append(out_of(tested, data.test_of, "test row") + option)
+    return f"{task.label}: {', '.join(counts)}"
+
+
+def out_of(used: int, total: int, noun: str) -> str:
+    """`300 of 900 real rows`, or `900 real rows` where all are used."""
+    return ("" if used == total else f"{used:,} of ") + plural(total, noun)
 
 
 def what_was_done(data: TaskData) -> Iterator[str]:

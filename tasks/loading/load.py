@@ -54,6 +54,11 @@ def load_task(
     size = min(spec.sizes.test, len(held)) if test_size == "default" else test_size
     generated, pool = untested(reader, rows["generated"], held, pool, folds, drop_copies)
     generations = divided(generated, list(reader.generations), spec, prefix, notes)
+    test = held if folds else _test(spec, prefix, held, size)
+    if len(test) < len(held) and _own_test(reader, rows):
+        notes.append(
+            f"{len(test):,} of the {len(held):,} test rows were drawn, stratified by label; --test-size all takes all"
+        )
     data = TaskData(
         spec=spec,
         source=reader.described_source(),
@@ -61,7 +66,7 @@ def load_task(
         generations=generations,
         generation_rows=reader.generations,
         pool=pool,
-        test=held if folds else with_clusters(_test(spec, prefix, held, size), notes, drawn_from),
+        test=test if folds else with_clusters(test, notes, drawn_from),
         notes=tuple(notes),
         about=(reader.block.about or "") if not places else "",
         stand_in=reader.block.stand_in and not {"real", "test"} <= set(places),
@@ -70,6 +75,7 @@ def load_task(
         origins=reader.origins,
         columns=reader.columns,
         folds=folds,
+        test_of=0 if folds else len(held),
         drawn_from=drawn_from.content_hash(with_labels=False),
     )
     _check_classes(data)
@@ -123,6 +129,15 @@ def _test(spec: TaskSpec, prefix: str, held: Rows, size: int | None) -> Rows:
         return held
     what = f"{prefix}: a test of {plural(size, 'row')}"
     return held.take(draw(spec.name, held, TEST_SEED, size, what, minimum=1, remedy=" (--test-size {})"))
+
+
+def _own_test(reader: Reader, rows: Mapping[str, Rows]) -> bool:
+    """Whether the test is the user's own file or `split`. The size of a registered task's test is the published one.
+
+    If neither is given, the note on the rows that are held out counts them already.
+    """
+    named = "test" in rows or reader.block.split is not None
+    return "test" in reader.places or (named and not reader.registered)
 
 
 def _check_classes(data: TaskData) -> None:

@@ -144,6 +144,7 @@ def test_rows_that_are_also_in_the_test_are_removed_and_counted(task_folder):
     assert data.notes == (
         "removed 1 of 21 generated rows whose text is also in the test",
         "removed 2 of 32 real rows whose text is also in the test",
+        "2 of the 20 test rows were drawn, stratified by label; --test-size all takes all",
     )
     assert data.generated.ids.tolist() == list(range(1, 21))  # ids stay the row numbers of the file
     assert data.pool.ids.tolist() == list(range(2, 32))

@@ -163,7 +163,8 @@ def test_labels_that_are_left_out_are_no_classes(own):
     filters = {"agreement": {"column": "agreement", "meaning": "share"}}
     path = write_task(own, labels=None, sources={"files": sources["files"] | {"split": {"test": 20}}}, filters=filters)
     data = load(path, options={"agreement": 75})
-    assert data.notes == ("8 of 128 real rows left out: unclear", "agreement=75: keeps 60 of 128 real rows")
+    drawn = "8 of the 20 test rows were drawn, stratified by label; --test-size all takes all"
+    assert data.notes == ("8 of 128 real rows left out: unclear", "agreement=75: keeps 60 of 128 real rows", drawn)
     assert len(data.pool) == 40
 
 

@@ -116,7 +116,8 @@ def test_a_run_on_frames_says_what_it_reads(
     assert "  bad: 'Write a review'" in lines
     warning = "a DataFrame in memory: column 'text' was taken as the text, but holds only 1 different text in 80 rows"
     assert any(line.startswith(f"warning: {warning}") for line in lines)
-    assert "rows: 64 of 80 generated rows (preset smoke; --generated-rows all)" in lines
+    expected = "rows: 64 of 80 generated rows (preset smoke; --generated-rows all), 120 real rows a seed, 60 test rows"
+    assert expected in lines
 
 
 def test_warnings_are_in_the_report(tmp_path: Path, tiny_encoder: Path, frames: dict[str, pd.DataFrame]) -> None:
