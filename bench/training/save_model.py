@@ -22,6 +22,8 @@ def save(job: CellJob, classifier: Classifier) -> None:
     """Save a trained model; its folder is written completely or not at all."""
     with whole_folder(job.folder / MODEL) as folder:
         {"trained": save_trained, "full": save_full}[job.keep or "full"](job, classifier, folder)
+        for weights in folder.glob("*.safetensors"):  # which the library lets nobody but their owner read
+            weights.chmod(folder.stat().st_mode & 0o666)
 
 
 def save_trained(job: CellJob, classifier: Classifier, folder: Path) -> None:

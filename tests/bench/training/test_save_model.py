@@ -51,6 +51,16 @@ def trained(
     return cell
 
 
+@pytest.mark.posix
+@pytest.mark.parametrize("saved", ["full", "trained"])
+def test_whoever_reads_the_store_reads_the_weights(tmp_path: Path, tiny_encoder: Path, saved: str) -> None:
+    """A colleague could read all of a shared store but the model."""
+    folder = trained(tmp_path / "runs", saved, tiny_encoder).folder
+    files = [*(folder / MODEL).iterdir()]
+    assert any(file.suffix == ".safetensors" for file in files)
+    assert {file.stat().st_mode for file in files} == {(folder / "spec.json").stat().st_mode}
+
+
 @pytest.mark.parametrize(
     ("family", "layers"), [("bert", "1"), ("bert", "all"), ("distilbert", "1"), ("modernbert", "1")]
 )
