@@ -50,6 +50,7 @@ def advise(rows: Sequence[Row], compared: Comparisons, beat_majority: frozenset[
         choice=chosen.label if chosen else None,
         over_plain=over[PLAIN],
         over_real=over[REAL_ONLY],
+        over_choice=others.get(DEFAULT),
         rivals=tuple(row.label for row in rows if row is not chosen and row.spec["core"] and row.best),
         two_sided_rival=next((row.label for row in rows if row.label in open_rivals and row.best is False), None),
         apart=tuple(
@@ -150,10 +151,14 @@ def is_core(one: Against) -> bool:
 
 
 def nothing_decided(rows: Sequence[Row], advice: Advice) -> bool:
-    """Whether no core method is shown to differ from another, and the method for this case not to be worse."""
+    """Whether no core method is shown to differ from another, and the method for this case not to be worse.
+
+    Not worse than the baseline, and not worse than the choice.
+    """
     core = [row for row in rows if row.spec["core"] and row.cells and row.complete]
     words = [row.paired.verdict.word for row in core if row.paired is not None and row.paired.verdict.word]
-    real = [row.paired.verdict.word for row in rows if row.label == DEFAULT and row.paired is not None]
+    default = [row.paired.verdict.word for row in rows if row.label == DEFAULT and row.paired is not None]
+    default += [advice.over_choice.paired.verdict.word] if advice.over_choice is not None else []
     references = [one.paired.verdict.word for one in (advice.over_plain, advice.over_real) if one is not None]
     all_best = all(row.best for row in core)
-    return all_best and len(words) > 0 and {*words, *references} == {"undecided"} and real != ["worse"]
+    return all_best and len(words) > 0 and {*words, *references} == {"undecided"} and "worse" not in default

@@ -281,6 +281,7 @@ class Advice:
     those that are not, the one with the highest accuracy; `with_generated`: how many were compared with real-only.
     `choice`: the method to use; None if no method is comparable.
     `over_plain`, `over_real`: what it is worth; None where the reference is missing, incomplete or the choice itself.
+    `over_choice`: the method for a case where nothing is decided, against the choice; None where they are not compared.
     `rivals`: the other core methods of the best group. `two_sided_rival`: the method of the open question about the
     choice where it is not in the best group, whose tests are one-sided. `apart`: complete core methods that cannot be
     compared with the choice, because seeds, code or device differ.
@@ -295,6 +296,7 @@ class Advice:
     choice: str | None = None
     over_plain: Against | None = None
     over_real: Against | None = None
+    over_choice: Against | None = None
     rivals: tuple[str, ...] = ()
     two_sided_rival: str | None = None
     apart: tuple[str, ...] = ()

@@ -18,9 +18,10 @@ from tasks.roles import FILES
 FULL = "full"  # the preset that trains every layer
 NAMED = 3  # methods that a sentence names
 IN_DOUBT = (
-    f"Open: no core method is shown to differ from another. If you need one now, train **{DEFAULT}**, generated rows "
-    f"first and real rows last (`--methods core,{DEFAULT}` compares it; why: docs/recommended.md in the repository)."
+    "Open: no core method is shown to differ from another. If you need one now, train "
+    f"**{DEFAULT}**, generated rows first and real rows last"
 )
+REASON = "why: docs/recommended.md in the repository"
 
 
 def answer(section: Section) -> Iterator[str]:
@@ -134,7 +135,10 @@ def use(section: Section, advice: Advice) -> str:
         return f"{title} {nameless(section)}"
     parts = [f"{title} **{escape(advice.choice)}**, {why(section, advice)}"]
     if nothing_decided(section.rows, advice):
-        parts = [f"{title} {IN_DOUBT} Of the core methods, {escape(advice.choice)} is {why(section, advice)}"]
+        row = find(section.rows, DEFAULT)
+        how = "" if row is not None and row.complete else f"`--methods core,{DEFAULT}` compares it; "
+        choice = f"Of the core methods, {escape(advice.choice)} is {why(section, advice)}"
+        parts = [f"{title} {IN_DOUBT} ({how}{REASON}). {choice}"]
     values = [
         f"over {name}: {worth(one)}"
         for name, one in (("plain cross-entropy (ce)", advice.over_plain), ("the real rows alone", advice.over_real))

@@ -77,6 +77,26 @@ def test_a_default_that_is_shown_to_be_worse_is_not_named(tmp_path):
     assert "**real-finetune**" not in next(answer(section))
 
 
+def test_a_default_that_is_worse_than_the_choice_is_not_named(tmp_path):
+    """It was recommended, to be compared, where the comparison was done and lost."""
+    skills = {"ce": 1.4, "real-only": 1.5, "real-finetune": 1.2}
+    _, section = section_of(tmp_path, skills, exploratory=("real-finetune",), seeds=(0, 1))
+    words = {row.label: row.paired.verdict.word for row in section.rows if row.paired is not None}
+    assert words["real-finetune"] == "undecided", "against ce"
+    assert section.advice.over_choice.paired.verdict.word == "worse"
+    assert "**Which method?** **real-only**, " in next(answer(section))
+
+
+def test_a_comparison_that_is_done_is_not_asked_for(tmp_path):
+    skills = dict.fromkeys(("ce", "real-only", "real-finetune"), 1.5)
+    for exploratory in ({"real-finetune"}, set()):
+        labels = skills if exploratory else {"ce": 1.5, "real-only": 1.5}
+        _, section = section_of(tmp_path / str(len(labels)), labels, exploratory=exploratory)
+        second = next(answer(section)).splitlines()[1]
+        assert "train **real-finetune**" in second
+        assert ("compares it" in second) == (not exploratory)
+
+
 def test_a_set_that_hurts(tmp_path):
     _, section = section_of(tmp_path, {"ce": 0.8, "focal": 0.9, "real-only": 3.0})
     assert (section.advice.helps, section.advice.choice) == (Helps.NO, "real-only")
