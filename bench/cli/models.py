@@ -88,14 +88,14 @@ def predict(
     """
     from bench.commands.models.predict import Target, write_predictions
     from bench.commands.models.predict import predict as predictions_of
-    from bench.commands.models.train import labelled
+    from bench.commands.models.train import without_labels
     from bench.commands.output_file import writable, writable_table
     from bench.execution.limits import require_device
     from bench.remote.opened import model_of
     from tasks.reading import Reading, parsed_labels
     from tasks.roles import ColumnRole
 
-    if as_submission and labelled(str(file)):
+    if as_submission and without_labels(str(file)) is None:
         raise UserError(f"{file} has labels, but a submission is for unlabelled texts; leave out --submission")
     (writable if as_submission else writable_table)(to, [file])
     require_device(device)

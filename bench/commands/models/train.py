@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from bench.system import patiently
 from bench.tracking.trackers import names
 from bench.wandb_artifacts import located, origin
 from tasks import DataError, load
+from tasks.errors import join_names
 from tasks.loading.columns import LABELS
 from tasks.loading.labels import check_named, label_name
 from tasks.reading import Reading, Readings
@@ -39,9 +41,23 @@ from tasks.sources.places import read_place
 from tasks.sources.table import Table
 
 SUBMISSION, PREDICTIONS, RESULTS = "test_submission.txt", "predictions.csv", "results.json"
+OPTION = re.compile("(;|, or) --[^;]*")  # the remedy of a message about rows where it is an option of `run`
 BEST = "twitter.json"  # the packaged configuration that runs without another
 
 
+@contextlib.contextmanager
+def remedy_without_options() -> Iterator[None]:
+    """Within it, errors in rows name no option of `run`, which a configuration does not have, but their files."""
+    try:
+        yield
+    except DataError as error:
+        message, options = OPTION.subn("", str(error))
+        if not options:
+            raise
+        raise DataError(f"{message}; change the file, as a configuration names no columns and no labels") from error
+
+
+@remedy_without_options()
 def train(path: Path | None, options: Options, say: Say) -> bool:
     """Train and predict as a configuration says, or by the packaged one; returns whether that succeeded.
 
@@ -158,8 +174,8 @@ def request_of(recipe: Recipe, store: Path, say: Say) -> Request:
     if missing:
         roles = "train_file holds the generated set, validation_file the small real set"
         raise UserError(f"no {' and no '.join(missing)}; {roles}")
-    if "test" in rows and not labelled(rows["test"]):
-        say(f"{rows.pop('test')} has no labels: it is predicted, and part of the validation rows is the test set")
+    if "test" in rows and (lacking := without_labels(rows["test"])):
+        say(f"{rows.pop('test')} has {lacking}: it is predicted, and part of the validation rows is the test set")
     checkers = checkers_of(recipe.checkers, store)
     # To train a checker, train_file holds the real rows too.
     readings: Readings = {None: Reading(same_rows=True)}
@@ -195,13 +211,16 @@ def require_first_step(recipe: Recipe, folder: Path) -> None:
             raise UserError(f"the {role} checker {model} is not there; train it first: python -m bench train {step}")
 
 
-def labelled(place: str) -> bool:
-    """Whether test rows have a label column that is not empty. A file with one text per line has none."""
+def without_labels(place: str) -> str | None:
+    """What test rows lack to be labelled: labels, or a column of a usual name; None if they lack nothing."""
+    nothing = "no labels"
     if has_lines(Path(place)):
-        return False
+        return nothing
     table = readable(Path(place))
     columns = [values for name, values in table.columns.items() if name.strip().lower() in LABELS]
-    return any(value not in (None, "") for values in columns for value in values)
+    if not columns:
+        return f"no column of labels (usual names: {join_names(LABELS)}; columns: {join_names(table.columns)})"
+    return None if any(value not in (None, "") for values in columns for value in values) else nothing
 
 
 def found(place: str) -> Path:

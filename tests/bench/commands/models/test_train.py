@@ -345,6 +345,27 @@ def test_a_folder_of_test_rows_is_the_test(project: Path, model: Path, monkeypat
     assert len(pd.read_csv("only/predictions.csv")) == 60
 
 
+def test_columns_of_other_names(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels in an unusual column were no labels, and the remedy was an option that `bench train` does not have."""
+    monkeypatch.chdir(project)
+    values = {**json.loads(Path("checker.json").read_text()), "test_file": "test.jsonl"}
+    test = [{"text": row["sentence1"], "Polarity": row["label"]} for row in rows("pool")[-20:]]
+    Path("test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in test))
+    write_json(Path("own.json"), values)
+    said: list[str] = []
+    assert train(Path("own.json"), Options(workers=1, dry_run=True), said.append)
+    (line,) = [line for line in said if "is predicted" in line]
+    assert line.startswith("test.jsonl has no column of labels (usual names: label, ")
+    assert "columns: text, Polarity): it is predicted" in line
+    for where in ("train_file", "test_file"):
+        odd = [{"Words": row["sentence1"], "label": row["label"]} for row in rows("generated")[:80]]
+        Path("odd.jsonl").write_text("".join(json.dumps(row) + "\n" for row in odd))
+        write_json(Path("own.json"), {**values, "test_file": "val.json", "do_predict": True, where: "odd.jsonl"})
+        with pytest.raises(DataError, match=r"no text column .*columns: Words, label; change the file") as error:
+            train(Path("own.json"), Options(workers=1, dry_run=True), print)
+        assert "--" not in str(error.value)
+
+
 def test_a_training_starts_from_the_output_folder_of_another(
     project: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
