@@ -51,8 +51,7 @@ def remedy_without_options() -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        message, options = OPTION.subn("", str(error))
-        if not options:
+        if (message := OPTION.sub("", str(error))) == str(error):
             raise
         raise DataError(f"{message}; change the file, as a configuration names no columns and no labels") from error
 
@@ -213,14 +212,13 @@ def require_first_step(recipe: Recipe, folder: Path) -> None:
 
 def without_labels(place: str) -> str | None:
     """What test rows lack to be labelled: labels, or a column of a usual name; None if they lack nothing."""
-    nothing = "no labels"
     if has_lines(Path(place)):
-        return nothing
+        return "no labels"
     table = readable(Path(place))
     columns = [values for name, values in table.columns.items() if name.strip().lower() in LABELS]
     if not columns:
         return f"no column of labels (usual names: {join_names(LABELS)}; columns: {join_names(table.columns)})"
-    return None if any(value not in (None, "") for values in columns for value in values) else nothing
+    return None if any(value not in (None, "") for values in columns for value in values) else "no labels"
 
 
 def found(place: str) -> Path:
