@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -41,11 +41,21 @@ class Finding:
         return self.text.replace(self.example, "", 1)
 
 
-def large_shift(generated: Sequence[float], real: Sequence[float]) -> tuple[int, float] | None:
-    """The label whose shares differ most between generated and real rows, and by how much; None for a small shift.
+def large_shift(some: Sequence[float], others: Sequence[float]) -> tuple[int, float] | None:
+    """The label whose shares differ most between the rows of two roles, and by how much; None for a small shift.
 
     The shares are those of the labels in order; a section without generated rows has none.
     """
-    shifts = [abs(ours - theirs) for ours, theirs in zip(generated, real, strict=True)]
+    shifts = [abs(ours - theirs) for ours, theirs in zip(some, others, strict=True)]
     largest = max(shifts, default=0.0)
     return (shifts.index(largest), largest) if largest >= LARGE_SHIFT else None
+
+
+def real_shares_help(label: int, shares: Mapping[str, Sequence[float]]) -> bool:
+    """Whether the test's share of a label is nearer to that of the real rows than to that of the generated rows.
+
+    `shares` are those of each role; without a test of their own, the real rows are the test.
+    """
+    generated, real = shares["generated"][label], shares["real"][label]
+    test = shares.get("test", shares["real"])[label]
+    return abs(test - real) < abs(test - generated)

@@ -12,8 +12,9 @@ import numpy as np
 from bench.commands.data.verdict import of_lengths, of_sizes, of_unknown, verdict
 from bench.config.generated_size import GeneratedSize, check_fills_batch, generated_size
 from bench.config.request import Request
+from bench.config.settings import Settings
 from bench.config.task_choice import TaskChoice
-from bench.encoders.checkpoints import Checkpoint, find
+from bench.encoders.checkpoints import Checkpoint, find, fits
 from bench.encoders.token_counts import tokenizer_of, unknown_share
 from bench.errors import UserError
 from tasks import Rows, TaskData, stressed
@@ -43,7 +44,8 @@ class RoleFacts:
 class Lengths:
     """Numbers of tokens of `counted` of the `rows` of a role, and how many of these are cut at `limit` tokens.
 
-    `unknown` is the share of the tokens that are not in the encoder's vocabulary.
+    `unknown` is the share of the tokens that are not in the encoder's vocabulary. The encoder reads at most `positions`
+    tokens of a text; None: any number.
     """
 
     rows: int
@@ -54,6 +56,7 @@ class Lengths:
     cut: int
     limit: int
     unknown: float
+    positions: int | None
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,9 @@ def examine(request: Request, task: TaskChoice) -> Examined:
     data = stressed(loaded, task.stress, request.seeds[0])
     real = data.real(request.seeds[0])
     data = of_all_seeds(data, loaded)
-    limit = request.settings.max_length
-    tokens = {short: lengths_of(name, data.roles, limit) for name, short in short_names(request.encoders).items()}
+    tokens = {
+        short: lengths_of(name, data.roles, request.settings) for name, short in short_names(request.encoders).items()
+    }
     near = () if data.columns else tuple(near_findings(data))  # rows of the user have them already
     findings = (*data.findings, *near, *of_sizes(data))
     for name, by_role in tokens.items():
@@ -113,7 +117,7 @@ def of_tokens(encoder: str, by_role: Mapping[str, Lengths]) -> Iterator[Finding]
     """Findings on the tokens of each role: those that the encoder does not know, and those that it does not read."""
     yield from of_unknown(encoder, {role: one.unknown for role, one in by_role.items()})
     for role, one in by_role.items():
-        yield from of_lengths(role, one.cut, one.counted, one.limit)
+        yield from of_lengths(role, one)
 
 
 def facts(data: TaskData, rows: Rows, origin: str) -> RoleFacts:
@@ -125,11 +129,18 @@ def facts(data: TaskData, rows: Rows, origin: str) -> RoleFacts:
     return RoleFacts(len(rows), origin, data.shares(rows), len(rows) - len(labels), conflicting)
 
 
-def lengths_of(name: str, roles: Mapping[str, Rows], limit: int) -> dict[str, Lengths] | str:
-    """The lengths of each role in tokens of an encoder, or why they cannot be counted."""
+def lengths_of(name: str, roles: Mapping[str, Rows], settings: Settings) -> dict[str, Lengths] | str:
+    """The lengths of each role in tokens of an encoder, or why they cannot be counted.
+
+    Raises UserError for settings that the encoder does not allow, as a run does.
+    """
     try:
         encoder = find(name)
-        return {role: lengths(encoder, rows, limit) for role, rows in roles.items()}
+    except UserError as error:
+        return str(error)
+    fits(encoder, settings)
+    try:
+        return {role: lengths(encoder, rows, settings.max_length) for role, rows in roles.items()}
     except UserError as error:
         return str(error)
 
@@ -143,4 +154,4 @@ def lengths(encoder: Checkpoint, rows: Rows, limit: int) -> Lengths:
     middle, high = (float(value) for value in np.percentile(counts, [50, 99]))
     cut = int((counts > limit).sum())
     unknown = unknown_share(encoder, encoded)
-    return Lengths(len(rows), len(part), middle, high, int(counts.max()), cut, limit, unknown)
+    return Lengths(len(rows), len(part), middle, high, int(counts.max()), cut, limit, unknown, encoder.positions)

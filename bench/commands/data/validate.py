@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from operator import sub
 from typing import Any
 
 from bench.commands.data.examine import Examined, Lengths, RoleFacts, examine
@@ -64,15 +66,18 @@ def counted(labels: Sequence[str], facts: RoleFacts) -> str:
 
 
 def compared_shares(found: Examined) -> str:
-    """The label shares of all roles side by side, and by how much generated and real rows differ."""
-    roles = [role for role in found.roles if role in found.data.roles]
-    by_class = list(zip(*(found.roles[role].shares for role in roles), strict=True))
+    """The label shares of all roles side by side, and by how much generated and real, real and test rows differ."""
+    shares = {role: facts.shares for role, facts in found.roles.items() if role in found.data.roles}
+    by_class = zip(*shares.values(), strict=True)
     listed = join_names(
         f"{name} {' / '.join(f'{100 * share:.1f} %' for share in of_class)}"
         for name, of_class in zip(found.data.spec.labels, by_class, strict=True)
     )
-    shift = max(abs(generated - real) for generated, real, *_ in by_class)
-    return f"label shares ({' / '.join(roles)}): {listed}; generated and real differ by up to {100 * shift:.1f} points"
+    shifts = ", ".join(
+        f"{one} and {other} differ by up to {100 * max(map(abs, map(sub, shares[one], shares[other]))):.1f} points"
+        for one, other in pairwise(shares)
+    )
+    return f"label shares ({' / '.join(shares)}): {listed}; {shifts}"
 
 
 def word_lines(words: WordShift) -> Iterator[str]:

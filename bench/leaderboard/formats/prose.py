@@ -14,7 +14,7 @@ from bench.seeds import SOURCES
 from bench.stats.looks import shares
 from bench.store.layout import ENVIRONMENT
 from tasks.errors import MAX_NAMES, join_names, plural
-from tasks.findings import large_shift
+from tasks.findings import large_shift, real_shares_help
 
 MANY_PASSES, USUAL_EPOCHS = 4, 5  # of a quality checker over its rows
 NUMBERS = "All numbers"  # the title of a section's second table
@@ -144,10 +144,16 @@ def notes(section: Section) -> Iterator[str]:
     yield from constant_guess(section)
     shares = section.spec.get("label_shares", {"generated": [], "real": []})
     if (found := large_shift(shares["generated"], shares["real"])) is not None:
+        effect = "gains from" if real_shares_help(found[0], shares) else "may lose by"
         yield (
             f"The label shares of the generated rows differ from those of the real rows by up to {100 * found[1]:.0f} "
-            "points. A method that learns the real shares gains from that alone. `ce-prior` learns nothing else, so "
+            f"points. A method that learns the real shares {effect} that alone. `ce-prior` learns nothing else, so "
             "compare the methods with it too."
+        )
+    if (found := large_shift(shares["real"], shares.get("test", shares["real"]))) is not None:
+        yield (
+            f"The label shares of the real rows differ from those of the test rows by up to {100 * found[1]:.0f} "
+            "points, so methods that use real rows may learn other shares than those of the test."
         )
     yield from planned(section)
     for note in section.spec.get("notes", []):

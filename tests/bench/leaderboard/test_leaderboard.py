@@ -312,8 +312,13 @@ def test_label_shares_are_shown_and_a_shift_between_generated_and_real_rows_is_a
     store.section["label_shares"] = {"generated": [0.5, 0.5], "real": [0.31, 0.69], "test": [0.312, 0.688]}
     text = report(store)[1]
     assert "- label shares: class 0 50 / 31 / 31 %, class 1 50 / 69 / 69 % (generated / real / test rows)\n" in text
-    assert "differ from those of the real rows by up to 19 points" in text
-    store.section["label_shares"]["generated"] = [0.4, 0.6]
+    assert "differ from those of the real rows by up to 19 points. A method that learns the real shares gains" in text
+    assert "those of the test rows" not in text
+    store.section["label_shares"]["test"] = [0.54, 0.46]
+    text = report(store)[1]
+    assert "A method that learns the real shares may lose by that alone." in text
+    assert "The label shares of the real rows differ from those of the test rows by up to 23 points, so" in text
+    store.section["label_shares"] |= {"generated": [0.4, 0.6], "test": [0.312, 0.688]}
     assert "differ from those" not in report(store)[1], "9 points"
     del store.section["label_shares"], store.section["about"]  # as in manifests of earlier versions
     assert "- label shares" not in report(store)[1]

@@ -12,12 +12,13 @@ import pytest
 
 from bench.cli import main
 from bench.commands.data.validate import validate, validate_json
-from bench.commands.data.verdict import verdict
+from bench.commands.data.verdict import of_shares, verdict
 from bench.config.request import make_request
+from bench.errors import UserError
 from bench.execution.dry_run import data_lines
 from bench.planning.planner import make_plan
 from tasks import DataError
-from tests.helpers.encoders import make_bert
+from tests.helpers.encoders import edited, make_bert
 
 
 def lines(tiny_encoder: Path, **changes: object) -> list[str]:
@@ -54,7 +55,9 @@ def test_every_number_is_right(tiny_encoder: Path, places: dict[str, str]) -> No
     assert printed[4] == "  small real set: 100 rows; no 50.0 %, yes 50.0 %"
     assert printed[5] == "  removed 2 of 41 generated rows whose text is also in the test"
     assert printed[6].startswith("  label shares (generated / real / test): no 51.3 % / 50.0 % / 50.0 %, yes ")
-    assert printed[6].endswith("generated and real differ by up to 1.3 points")
+    assert printed[6].endswith(
+        "generated and real differ by up to 1.3 points, real and test differ by up to 0.0 points"
+    )
     assert (
         printed[7] == "  constant guess (always no, the most frequent class of the test): 50.0 % accuracy on the test"
     )
@@ -185,6 +188,51 @@ def test_texts_without_words(
         main(["validate", *words, "--encoder", str(tiny_encoder), "--json"])
     assert stop.value.code == 0
     assert '"covered": null' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("length", "advice"),
+    [
+        (8, "--max-length 32 reads more of them"),
+        (16, "--max-length 32 reads more of them (the encoder reads no more than that)"),
+        (32, "the encoder reads no more: shorten the texts, or name another one (--encoder)"),
+    ],
+)
+def test_a_longer_limit_is_advised_only_where_the_encoder_has_it(
+    tiny_encoder: Path, tmp_path: Path, places: dict[str, str], length: int, advice: str
+) -> None:
+    """It was twice the limit whatever the encoder reads, and more than a run takes was counted with."""
+    encoder = str(edited(tiny_encoder, tmp_path / "short", max_position_embeddings=32))
+    for role, rows in (("generated", 40), ("real", 60)):
+        words = 12 if (role, length) == ("generated", 8) else 50
+        texts = [(f"{role} {row} " + "day " * words, "no" if row % 2 else "yes") for row in range(rows)]
+        places[role] = write(tmp_path / f"{role}.csv", texts)
+    options = {"methods": "ce", "encoder": encoder, "preset": "smoke", **places}
+    (task,) = validate_json(make_request(settings={"max_length": length}, **options))
+    found = next(one for one in task["findings"] if (one["kind"], one["roles"]) == ("cut", ("generated",)))
+    assert found["text"].endswith(f"are cut there; {advice}")
+    with pytest.raises(UserError, match=r"max_length=33, but encoder .* has 32 positions"):
+        validate_json(make_request(settings={"max_length": 33}, **options))
+
+
+@pytest.mark.parametrize(
+    ("test", "effect", "further"),
+    [
+        (75, "may lose by", ["no is 25 % of the real and 75 % of the test rows; are they of one source?"]),
+        (25, "gains from", []),
+    ],
+)
+def test_what_shifted_label_shares_do_depends_on_those_of_the_test(test: int, effect: str, further: list[str]) -> None:
+    """Learning the real shares was said to gain, also where those of the test are others."""
+    shares = {"generated": [0.5, 0.5], "real": [0.25, 0.75], "test": [test / 100, 1 - test / 100]}
+    first, *others = (one.text.removeprefix("label shares shift: ") for one in of_shares(shares, ["no", "yes"]))
+    assert first == (
+        f"no is 50 % of the generated, 25 % of the real and {test} % of the test rows; a method that learns the real "
+        f"shares {effect} that alone, so compare with ce-prior, which learns nothing else"
+    )
+    assert others == further
+    (only,) = of_shares({role: shares[role] for role in ("generated", "real")}, ["no", "yes"])
+    assert "50 % of the generated and 25 % of the real rows; a method that learns the real shares gains" in only.text
 
 
 def test_of_many_classes_some_are_listed(tiny_encoder: Path, tmp_path: Path) -> None:
