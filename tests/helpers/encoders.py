@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -117,81 +117,60 @@ def prefixed(prefix: str) -> Edit:
     return lambda weights: {prefix + name: value for name, value in weights.items()}
 
 
-def make_model(folder: Path, family: str, **config: object) -> Path:
-    """An encoder of any family without a head, with word pieces; `config` is all that its configuration needs."""
+def make_model(
+    folder: Path, family: str, tokenizer: PreTrainedTokenizerBase | None = None, *, classifier: bool = False, **own: Any
+) -> Path:
+    """A model of any family, with word pieces or another tokenizer; `own` is all that its configuration needs."""
     import torch
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
-    tokenizer = word_pieces()
+    tokenizer = tokenizer or word_pieces()
+    config = AutoConfig.for_model(family, **{"vocab_size": len(tokenizer), "pad_token_id": 0, **own})
     torch.manual_seed(0)
-    shape = {"vocab_size": len(tokenizer), "d_model": 32, "pad_token_id": 0, **config}
-    AutoModel.from_config(AutoConfig.for_model(family, **shape)).save_pretrained(folder)
+    (AutoModelForSequenceClassification if classifier else AutoModel).from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
 
-def small(folder: Path, family: str, **config: object) -> Path:
+def small(folder: Path, family: str, tokenizer: PreTrainedTokenizerBase | None = None, **own: Any) -> Path:
     """An encoder of two blocks, of a family that names its sizes as BERT does."""
     shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    return make_model(folder, family, max_position_embeddings=128, **shape, **config)
+    return make_model(folder, family, tokenizer, max_position_embeddings=128, **shape, **own)
 
 
 def make_t5(folder: Path) -> Path:
     """A T5 with one block in its encoder and one in its decoder. Texts end with [SEP]."""
-    return make_model(
-        folder, "t5", d_kv=16, d_ff=64, num_layers=1, num_heads=2, decoder_start_token_id=0, eos_token_id=3
-    )
+    shape = {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 1, "num_heads": 2}
+    return make_model(folder, "t5", decoder_start_token_id=0, eos_token_id=3, **shape)
 
 
 def make_bart(folder: Path) -> Path:
     """A BART with one block in its encoder and one in its decoder. Texts end with [SEP]."""
-    blocks = {f"{part}_{key}": value for part in ("encoder", "decoder") for key, value in BART_BLOCKS.items()}
-    return make_model(folder, "bart", max_position_embeddings=128, eos_token_id=3, **blocks)
+    return make_model(folder, "bart", max_position_embeddings=128, eos_token_id=3, **bart_sizes())
 
 
-BART_BLOCKS = {"layers": 1, "attention_heads": 2, "ffn_dim": 64}
+def bart_sizes() -> dict[str, int]:
+    """The sizes of a BART, as its configuration names them."""
+    blocks = {"layers": 1, "attention_heads": 2, "ffn_dim": 64}
+    sizes = {f"{part}_{key}": value for part in ("encoder", "decoder") for key, value in blocks.items()}
+    return {"d_model": 32, **sizes}
+
+
+def plain_byte_pairs(**special: str) -> PreTrainedTokenizerBase:
+    """Byte pairs without tokens around a text, and with the special tokens that are given."""
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast(tokenizer_object=byte_pairs().backend_tokenizer, unk_token="<unk>", **special)
 
 
 def make_llama(folder: Path) -> Path:
     """A Llama of 2 layers of width 32: its head reads the last token that is no padding."""
-    import torch
-    from transformers import LlamaConfig, LlamaModel, PreTrainedTokenizerFast
-
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=byte_pairs().backend_tokenizer, unk_token="<unk>", pad_token="<pad>"
-    )
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=128,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    LlamaModel(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    tokenizer = plain_byte_pairs(pad_token="<pad>")
+    return small(folder, "llama", tokenizer, num_key_value_heads=2, pad_token_id=tokenizer.pad_token_id)
 
 
 def make_gpt2(folder: Path, *, classifier: bool = False, tokenizer_pads: bool = False, pads: bool = False) -> Path:
     """A GPT-2 with a padding token in its tokenizer, in its configuration, in both, or in none, as it is published."""
-    import torch
-    from transformers import AutoModel, AutoModelForSequenceClassification, GPT2Config, PreTrainedTokenizerFast
-
-    padding = {"pad_token": "<pad>"} if tokenizer_pads else {}
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=byte_pairs().backend_tokenizer, unk_token="<unk>", **padding)
-    torch.manual_seed(0)
-    config = GPT2Config(
-        vocab_size=len(tokenizer),
-        n_embd=32,
-        n_layer=2,
-        n_head=2,
-        n_positions=128,
-        pad_token_id=1 if pads else None,
-    )
-    (AutoModelForSequenceClassification if classifier else AutoModel).from_config(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    tokenizer = plain_byte_pairs(**({"pad_token": "<pad>"} if tokenizer_pads else {}))
+    shape = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 128, "pad_token_id": 1 if pads else None}
+    return make_model(folder, "gpt2", tokenizer, classifier=classifier, **shape)

@@ -50,7 +50,7 @@ def test_predictions_do_not_depend_on_padding(family: str, tmp_path: Path) -> No
 
 def test_an_encoder_whose_predictions_do_is_refused(tmp_path: Path) -> None:
     """XLNet's head reads the last position, and texts are padded at their end."""
-    xlnet = make_model(tmp_path / "xlnet", "xlnet", n_layer=2, n_head=2, d_inner=64)
+    xlnet = make_model(tmp_path / "xlnet", "xlnet", d_model=32, n_layer=2, n_head=2, d_inner=64)
     with pytest.raises(UserError, match=r"change with the padding after it.*\(model_type xlnet\); use another encoder"):
         check(xlnet)
 

@@ -18,7 +18,7 @@ from bench.precomputed.tokens import TokenTable
 from bench.training.history import Passes
 from bench.training.probe import LookAhead
 from bench.training.rows import ProbedRows
-from tests.helpers.encoders import BART_BLOCKS, FAMILIES, make_encoder, make_model, make_t5
+from tests.helpers.encoders import FAMILIES, bart_sizes, make_encoder, make_model, make_t5
 
 IDS = torch.tensor([40, 12, 7, 33, 5])
 
@@ -170,13 +170,8 @@ def test_probes_are_in_float32_whatever_the_precision(
 @pytest.mark.parametrize("family", ["mvp", "t5"])
 def test_a_probe_leaves_the_embedding_of_occurring_tokens_in_the_model(family: str, tmp_path: Path) -> None:
     """Encoder and decoder have one module as embedding. The model kept the given weights, and they never trained."""
-    blocks = {f"{part}_{key}": value for part in ("encoder", "decoder") for key, value in BART_BLOCKS.items()}
-    folder = tmp_path / family
-    encoder = (
-        make_t5(folder)
-        if family == "t5"
-        else make_model(folder, "mvp", eos_token_id=3, decoder_start_token_id=3, **blocks)
-    )
+    own = {} if family == "t5" else {"eos_token_id": 3, "decoder_start_token_id": 3, **bart_sizes()}
+    encoder = make_t5(tmp_path / family) if family == "t5" else make_model(tmp_path / family, family, **own)
     checkpoint, seen = find(str(encoder)), []
     for vocabulary in (None, np.array([0, 3, *range(5, 90)])):
         classifier = Classifier(checkpoint, 2, "all", vocabulary=vocabulary)
