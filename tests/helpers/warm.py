@@ -1,7 +1,7 @@
 """The command in a process that has imported everything already: what it does, without the seconds that imports take.
 
 A fork server holds the imports, each command is a fork of it, and the command's workers are forks of the command. Tests
-of what happens at the start (imports, fork server, signals) run `python -m bench` itself: `tests/commands.py`.
+of what happens at the start (imports, fork server, signals) run `python -m bench` itself.
 """
 
 from __future__ import annotations
