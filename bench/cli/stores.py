@@ -23,7 +23,7 @@ class Listing(StrEnum):
 
 LISTINGS = {
     Listing.METHODS: "the methods with their settings and costs",
-    Listing.TASKS: "the tasks with their sources: whose text, how many rows, which licence",
+    Listing.TASKS: "the tasks with their sources: whose text, how many rows, which licence, whom to cite",
     Listing.ENGINES: "what runs the jobs of a grid (run --engine NAME) and its settings (--engine-set key=value)",
     Listing.CELLS: "the cells of a store with their states (--out: another store; --failed: only those that failed)",
 }

@@ -103,7 +103,7 @@ def gain(row: dict[Any, Any]) -> str:
 
 
 def task_card(name: str) -> str:
-    """The page of a task in Markdown: labels, sources with their rows and licences, options."""
+    """The page of a task in Markdown: labels, sources with their rows, licences and citations, options."""
     spec = load_spec(name)
     kind = "Pairs of texts" if spec.pair else "Texts"
     lines = [
@@ -113,10 +113,11 @@ def task_card(name: str) -> str:
         "",
     ]
     for source in spec.sources:
-        about, rows, licence = (line.strip() for line in source_lines(spec, source))
-        lines += [f"## Source {about}", "", f"- {rows}", f"- {licence}", ""]
+        about, *known = (line.strip() for line in source_lines(spec, source))
+        lines += [f"## Source {about}", "", *(f"- {line}" for line in known), ""]
     if spec.process:
-        lines += [f"No source: rows are drawn from a known distribution. Licence: {spec.licence}.", ""]
+        lines += ["No source: rows are drawn from a known distribution.", ""]
+        lines += [f"- licence: {spec.licence}", f"- citation: {spec.citation}", ""]
     if spec.options:
         lines += [
             "## Options",

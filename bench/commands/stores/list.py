@@ -65,20 +65,23 @@ def tasks() -> Iterator[str]:
         for source in spec.sources:
             yield from source_lines(spec, source)
         if spec.process:
-            yield f"    no source: rows are drawn from a known distribution; licence: {spec.licence}"
+            yield "    no source: rows are drawn from a known distribution"
+            yield f"        licence: {spec.licence}"
+            yield f"        citation: {spec.citation}"
         yield from (f"    [{option}=...]: {entry.meaning}" for option, entry in spec.options.items())
     yield "options of every task, to stress the methods, as in twitter[noise=0.2,real=100]:"
     yield from (f"    {name}: {axis.meaning}" for name, axis in AXES.items())
 
 
 def source_lines(spec: TaskSpec, source: str) -> Iterator[str]:
-    """Whose text the rows of a source are, how many there are, and under which licence."""
+    """Whose text the rows of a source are, how many there are, under which licence, and whom to cite."""
     block, usable = spec.sources[source], spec.complete_sources()
     use = "" if source in usable else f" (not enough for a run: give --source {' or '.join(usable)})"
     rows = ", ".join(f"{count:,} {role}" for role, count in block.rows.items())
     yield f"    {source}: {block.about}{use}"
     yield f"        rows: {rows or 'counted when they are read'}"
     yield f"        licence: {block.licence or spec.licence}"
+    yield f"        citation: {block.citation or spec.citation}"
 
 
 def engines() -> Iterator[str]:

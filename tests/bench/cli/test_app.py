@@ -43,12 +43,15 @@ def test_list_without_an_argument_shows_what_there_is_to_list(bench: Command) ->
     assert [line.split()[4] for line in done.stdout.splitlines()] == [str(kind) for kind in Listing]
 
 
-def test_the_tasks_are_listed_with_whose_text_how_many_rows_and_which_licence(bench: Command) -> None:
+def test_the_tasks_are_listed_with_whose_text_how_many_rows_which_licence_and_whom_to_cite(bench: Command) -> None:
     lines = bench("list", "tasks").stdout.splitlines()
     start = lines.index("twitter: Tweet polarity (negative, positive)")
     assert lines[start + 1].startswith("    bundled: tweet-like texts by people, each rated by at least 20 people")
     assert lines[start + 2] == "        rows: 1,000 generated, 1,499 real, 1,374 test"
     assert lines[start + 3] == "        licence: MIT (real, test), Apache-2.0 (generated)"
+    assert lines[start + 4].startswith("        citation: Hutto and Gilbert 2014, VADER")
+    start = lines.index("oracle: Two known processes (north, south)")
+    assert lines[start + 3] == "        citation: tasks/oracle.py of this benchmark"
     start = lines.index("twitter-irony: Irony in tweets (non_irony, irony)")
     assert "no real rows (not enough for a run: give --source local or hub)" in lines[start + 1]
     assert any(line.startswith("    bundled: a stand-in, no human text") for line in lines)
