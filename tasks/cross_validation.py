@@ -76,7 +76,7 @@ def of_all_seeds(data: TaskData, whole: TaskData) -> TaskData:
     return replace(data, pool=_plain(whole.pool), test=_plain(whole.pool), folds=whole.folds)
 
 
-def of_seed(data: TaskData, seed: int | str) -> TaskData:
+def of_seed(data: TaskData, seed: int) -> TaskData:
     """The task as a seed sees it: one fold is its test, and the others are its pool.
 
     A task with a test of its own is returned as it is.
@@ -87,7 +87,7 @@ def of_seed(data: TaskData, seed: int | str) -> TaskData:
         return data
     from tasks.draw import cluster_folds, folds
 
-    repeat, fold = divmod(int(seed), data.folds)
+    repeat, fold = divmod(seed, data.folds)
     drawn = (data.spec.name, data.pool, f"repeat {repeat}", data.folds)
     together = data.pool.hidden.get(TOGETHER)
     of_row = folds(*drawn) if together is None else cluster_folds(*drawn, together)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DataError, did_you_mean, join_names, short_repr
@@ -28,7 +27,9 @@ def column_values(rows: Rows, name: str, where: str) -> tuple[NDArray[np.float64
 
     if name not in rows.columns:
         known = join_names(rows.columns)
-        raise DataError(f"{where}: no column {name!r} besides text and label; columns: {known}{_close(rows, name)}")
+        raise DataError(
+            f"{where}: no column {name!r} besides text and label; columns: {known}{did_you_mean(name, rows.columns)}"
+        )
     cells = rows.columns[name]
     numbers = [_number(cell) for cell in cells]
     for identity, cell in zip(rows.ids, cells, strict=True):
@@ -51,8 +52,3 @@ def _number(cell: Any) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
-
-
-def _close(rows: Rows, name: str) -> str:
-    names: Sequence[str] = list(rows.columns)
-    return did_you_mean(name, names)

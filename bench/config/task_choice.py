@@ -46,7 +46,7 @@ class TaskChoice:
 
 
 def choose_tasks(
-    names: str | Sequence[str], places: Mapping[Role, Any], own_name: str | None = None
+    names: str | Sequence[str], places: Mapping[Role, Any], own_name: str | None
 ) -> tuple[TaskChoice, ...]:
     """The tasks in order, each once. `own_name` is what the user calls the task of their files.
 

@@ -64,12 +64,11 @@ def rounding(rows: Value | Whole) -> Value:
 
 def t_interval(
     values: Sequence[float],
-    level: float = LEVEL,
     bounds: tuple[float, float] = (-math.inf, math.inf),
     overlap: float = 0.0,
     rows: float = math.inf,
 ) -> Interval:
-    """mean +- t_{(1 + level)/2, n - 1} sqrt(sd^2 + rounding) sqrt(1/n + overlap), sd with n - 1 in its denominator.
+    """mean +- t_{0.975, n - 1} sqrt(sd^2 + rounding) sqrt(1/n + overlap), sd with n - 1 in its denominator.
 
     `rows`: of which each value is a share, so that it is rounded, see `rounding`; else seeds that tie, as they do on a
     few hundred rows, would leave no doubt. `overlap` is the ratio of test to training rows where the values are those
@@ -84,7 +83,7 @@ def t_interval(
         return Interval(n, mean, math.nan, math.nan, math.nan)
     sd = float(np.std(values, ddof=1))
     spread = math.hypot(sd, math.sqrt(rounding(rows)))
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * spread * math.sqrt(1 / n + overlap)
+    half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * spread * math.sqrt(1 / n + overlap)
     return Interval(n, mean, sd, max(mean - half, bounds[0]), min(mean + half, bounds[1]))
 
 
@@ -101,7 +100,7 @@ class Spread:
     high: float
 
 
-def spread_of(values: Sequence[float], rounded: float = 0.0) -> Spread:
+def spread_of(values: Sequence[float], rounded: float) -> Spread:
     """The standard deviation (n - 1 in its denominator) of draws, with the chi-square interval of normal values.
 
     `rounded`: the variance that rounding adds to a draw, see `rounding`. It may be part of what is seen, and may hide

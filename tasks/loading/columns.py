@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DataError, did_you_mean, join_names
@@ -39,15 +38,13 @@ TEXTS = (
 )
 LABELS = ("label", "labels", "class", "category", "target", "sentiment", "intent")
 
-NOTHING: Mapping[ColumnRole, str] = MappingProxyType({})
-
 
 def columns_of(
     table: Table,
     spec: TaskSpec,
     named: Mapping[ColumnRole, str] | None,
-    chosen: Mapping[ColumnRole, str] = NOTHING,
-    role: str = "",
+    chosen: Mapping[ColumnRole, str],
+    role: str,
 ) -> Columns:
     """Find the text and label columns of a table.
 

@@ -20,7 +20,7 @@ MOST_DIGITS = 9  # of a label that counts the names of classes
 JOINING = re.compile(r"[,;|/+&]")  # between the parts of a label that joins others
 
 
-def labels_in(columns: Mapping[str, tuple[Table, Columns]], leave_out: Sequence[str] = ()) -> tuple[str, ...]:
+def labels_in(columns: Mapping[str, tuple[Table, Columns]], leave_out: Sequence[str]) -> tuple[str, ...]:
     """The labels of all roles without those to leave out, sorted by name; numbers are sorted by size.
 
     Raises `DataError` if a row has a label that the real or the test rows lack, because that is mostly another

@@ -149,7 +149,7 @@ def expressions(folder: Path, text: str) -> None:
     """Read a text as each kind of expression."""
     for reader in (
         lambda: choose(text, {}),
-        lambda: choose_tasks(text, {}),
+        lambda: choose_tasks(text, {}, None),
         lambda: protocols(text),
         lambda: auxiliary(text),
         lambda: along("twitter", text),

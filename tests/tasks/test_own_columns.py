@@ -255,9 +255,9 @@ def test_columns_that_are_named_come_before_usual_ones(tmp_path: Path) -> None:
     place: Any = {"generated": write(tmp_path / "g.csv", rows)}
     spec = load_spec("mrpc")
     table = read_place(place["generated"], "generated")
-    assert columns_of(table, spec, None, {"text": "a", "text_pair": "b"}) == Columns("a", "b")
-    assert columns_of(table, spec, None, {"text": "a"}) == Columns("a", "text_pair")
-    assert columns_of(table, spec, None, {"text_pair": "b"}) == Columns("text", "b")
+    assert columns_of(table, spec, None, {"text": "a", "text_pair": "b"}, "") == Columns("a", "b")
+    assert columns_of(table, spec, None, {"text": "a"}, "") == Columns("a", "text_pair")
+    assert columns_of(table, spec, None, {"text_pair": "b"}, "") == Columns("text", "b")
 
 
 @pytest.mark.parametrize("chosen", [{"text": "label"}, {"label": "text"}, {"text": "text", "text_pair": "text"}])
@@ -317,5 +317,5 @@ def test_a_task_may_name_a_column_with_a_capital(tmp_path: Path) -> None:
     ):
         (tmp_path / "real.csv").write_text(f"{header}\n{header}\n")
         table = read_place(str(tmp_path / "real.csv"), "real")
-        assert columns_of(table, spec.model_copy(update=single), None) == Columns(first, None)
-        assert columns_of(table, spec.model_copy(update=pair), None) == Columns(first, second)
+        assert columns_of(table, spec.model_copy(update=single), None, {}, "") == Columns(first, None)
+        assert columns_of(table, spec.model_copy(update=pair), None, {}, "") == Columns(first, second)

@@ -113,7 +113,7 @@ def test_numbers_of_one_size_have_one_order(order: tuple[str, str]) -> None:
     """It was that of a set, which differs from process to process, and so did the ids of cells."""
     table = Table("t", {"label": list(order)})
     columns = dict.fromkeys(("generated", "real"), (table, Columns("text", None)))
-    assert labels_in(columns) == ("0", "00")
+    assert labels_in(columns, ()) == ("0", "00")
 
 
 def test_spellings_of_one_label_are_a_finding(tmp_path: Path) -> None:

@@ -28,12 +28,12 @@ class Sampling:
     """How a backend asks its model."""
 
     model: str
-    temperature: float = 1.0
-    top_p: float = 1.0
-    max_tokens: int = 256  # of an answer
-    concurrency: int = 8  # prompts in work at the same time
-    timeout: float = 60.0  # seconds that a server has for an answer
-    base_url: str | None = None  # of a server; None: that of the client
+    temperature: float
+    top_p: float
+    max_tokens: int  # of an answer
+    concurrency: int  # prompts in work at the same time
+    timeout: float  # seconds that a server has for an answer
+    base_url: str | None  # of a server; None: that of the client
 
 
 @dataclass(frozen=True)

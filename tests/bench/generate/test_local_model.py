@@ -50,6 +50,11 @@ def make_writer(folder: Path, chat: str | None = None, positions: int = 512) -> 
     return folder
 
 
+def loaded_model(model: str) -> LocalModel:
+    sampling = Sampling(model, temperature=1.0, top_p=1.0, max_tokens=20, concurrency=8, timeout=60.0, base_url=None)
+    return LocalModel(sampling)
+
+
 def run(tmp_path: Path, model: Path, **options: Any) -> tuple[bool, list[dict[str, Any]], str]:
     usual = {"labels": "pos,neg", "domain": "tweets", "n": 12, "backend": "transformers", "model": str(model)}
     lines: list[str] = []
@@ -88,11 +93,11 @@ def test_a_model_of_the_hub_has_its_template_and_its_ends(tmp_path: Path, hub: C
     settings = json.loads((model / "generation_config.json").read_text())
     (model / "generation_config.json").write_text(json.dumps({**settings, "eos_token_id": [0, 7]}))
     hub("someone/writer", model)
-    loaded = LocalModel(Sampling("someone/writer"))
+    loaded = loaded_model("someone/writer")
     assert loaded.tokenizer.chat_template == CHAT
     assert loaded.ends == {0, 7}
     assert "template" not in loaded.place
-    assert "no chat template" in LocalModel(Sampling(str(make_writer(tmp_path / "plain")))).place
+    assert "no chat template" in loaded_model(str(make_writer(tmp_path / "plain"))).place
 
 
 def test_no_top_k_applies(tmp_path: Path) -> None:
@@ -100,7 +105,7 @@ def test_no_top_k_applies(tmp_path: Path) -> None:
     model = make_writer(tmp_path / "model")
     settings = json.loads((model / "generation_config.json").read_text())
     (model / "generation_config.json").write_text(json.dumps({**settings, "top_k": 1}))
-    writer = LocalModel(Sampling(str(model), max_tokens=20, concurrency=8))
+    writer = loaded_model(str(model))
     answers = asyncio.run(writer.answers([Prompt((Message("user", "happy"),), 0)] * 8))
     assert len({answer.text for answer in answers}) > 1
 

@@ -51,7 +51,8 @@ def test_cells_that_an_axis_does_not_touch_are_run_once(
 
 
 def test_references_are_written_one_way() -> None:
-    labels = [task.label for task in choose_tasks("twitter[noise_kind=pair,noise=0.20],twitter[real=7,noise=0]", {})]
+    typed = "twitter[noise_kind=pair,noise=0.20],twitter[real=7,noise=0]"
+    labels = [task.label for task in choose_tasks(typed, {}, None)]
     assert labels == ["twitter[noise=0.2,noise_kind=pair]", "twitter[real=7]"]
 
 
