@@ -40,7 +40,11 @@ def p_equivalent(
 
     Twice the larger of the two one-sided p-values, so that p < 0.05 corresponds to a 95 % interval within the margin.
     """
-    room = delta - np.abs(difference)
+    return p_within(delta - np.abs(difference), variances, seeds, examples)
+
+
+def p_within(room: FloatArray, variances: Components, seeds: Whole, examples: Whole | Sample) -> FloatArray:
+    """p (...) of the null that the true difference is `room` or more from the estimate; 1 for no room."""
     half = half_widths(variances, seeds, examples)
     p = level_of(room, lambda tail: reach(half(tail), examples, tail))
     return np.where(room <= 0.0, 1.0, p)
@@ -51,11 +55,8 @@ def non_inferior(result: Comparison, delta: float) -> float:
 
     Twice the one-sided p-value, so that p < 0.05 corresponds to a 95 % interval that ends above -delta.
     """
-    seeds, examples = numbers([result])
-    half = half_widths(variances_of([result]), seeds, examples)
     room = np.array([result.difference + delta])
-    p = level_of(room, lambda tail: reach(half(tail), examples, tail))
-    return float(p[0]) if room[0] > 0.0 else 1.0
+    return float(p_within(room, variances_of([result]), *numbers([result]))[0])
 
 
 def equivalence(results: Sequence[Comparison], delta: float) -> list[float]:
