@@ -14,7 +14,7 @@ from bench.tracking.trackers import names
 from bench.tracking.wandb_runs import PROJECT, in_short, in_sweep, online_or_offline, patient
 from bench.wandb_artifacts import option_name
 
-LONGEST = 100  # characters of an artifact's name
+LONGEST = 100  # characters that the tasks take in an artifact's name, which may have 128
 UPLOAD = 60  # seconds that the upload of a report may take
 
 

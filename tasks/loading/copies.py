@@ -105,7 +105,7 @@ def found(data: TaskData, repeats: Repeats, kind: str, noun: str, how: str, advi
         texts.append(short_repr(others.texts[other]))
     example = f", such as {' and '.join(texts)}"
     text = f"{len(repeats.pairs):,} of {len(rows):,} {what} rows {how}{example}; {advice}"
-    trained = of == "real" if data.folds else of == "test" != what  # with folds the real rows are the test
+    trained = of == "real" if data.folds else of == "test" and what != "test"  # with folds the real rows are the test
     tested = len(repeats.others) / len(others)
     if trained:
         text += f"; accuracy may be up to {max(100 * tested, 0.1):.1f} points too high"

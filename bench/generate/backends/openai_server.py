@@ -125,7 +125,7 @@ class OpenAIServer:
         """Whether the server refused a parameter that the next request has under another name, or does without."""
         if error.status_code not in (400, 422):
             return False
-        if error.param == "max_tokens" in parameters:
+        if error.param == "max_tokens" and "max_tokens" in parameters:
             self.limit = "max_completion_tokens"
             return True
         for name in OPTIONAL & parameters.keys():
