@@ -50,7 +50,6 @@ class Context:
     """
 
     n_classes: int
-    n_rows: int  # rows that the cell trains on, real ones included
     updates: int  # of the cell
     generated_prior: tuple[float, ...]  # (C,) label shares of the generated rows, sum 1
     real_prior: tuple[float, ...] | None  # (C,) of the small real set; None unless real_use = PRIOR is declared

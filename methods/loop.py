@@ -28,7 +28,6 @@ HOOKS = ("phases", "phase_end", "refreshes", "keep", "joint")  # of the training
 # What to give for an entry of `Context` or `Batch`.
 GIVEN_BY = {
     "updates": "updates=NUMBER to get()",
-    "n_rows": "labels=ALL_LABELS to get()",
     "generated_prior": "labels=ALL_LABELS to get()",
     "labels": "labels=ALL_LABELS to get()",
     "ids": "labels=ALL_LABELS to get(), and ids=ROW_NUMBERS with each batch",
@@ -138,7 +137,6 @@ class BatchLoss:
         shares = None if labels is None else tuple(np.bincount(labels, minlength=classes) / len(labels))
         context = OwnContext(
             n_classes=classes,
-            n_rows=None if labels is None else len(labels),  # type: ignore[arg-type]
             updates=self.updates,  # type: ignore[arg-type]
             generated_prior=shares,  # type: ignore[arg-type]
             real_prior=None,
@@ -214,7 +212,7 @@ def reads_tables_first(method: Method) -> str:
 
     rows = np.arange(2)
     try:
-        method.start(Context(2, len(rows), 1, (0.5, 0.5), None, labels=rows, ids=rows))
+        method.start(Context(2, 1, (0.5, 0.5), None, labels=rows, ids=rows))
     except LookupError:  # of `Context.scored`
         return "reads tables of all rows before training"
     return ""

@@ -148,7 +148,6 @@ def context(job: CellJob, method: Method, rows: TrainingRows) -> Context:
     own = source_seed(job.spec.settings.get("vary"), "method", job.spec.seed)
     return Context(
         n_classes=count,
-        n_rows=len(rows.ids),
         updates=job.spec.settings["updates"],
         generated_prior=prior(job.generated),
         real_prior=prior(job.real) if method.own_use_of(method.config) is RealUse.PRIOR else None,

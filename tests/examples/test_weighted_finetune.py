@@ -44,7 +44,7 @@ def started(name: str, **settings: Any) -> Any:
     load_file(PLUGIN)
     method = METHODS[name](METHODS[name].Config(**settings))
     prior = (0.2, 0.5, 0.3)
-    method.start(Context(n_classes=3, n_rows=6, updates=10, generated_prior=prior, real_prior=prior))
+    method.start(Context(n_classes=3, updates=10, generated_prior=prior, real_prior=prior))
     return method
 
 

@@ -38,7 +38,7 @@ def harness(name: str, batches: Sequence[np.ndarray], all_logits: Sequence[Tenso
     method = cls(cls.Config())
     shares = tuple(np.bincount(LABELS, minlength=CLASSES) / ROWS)
     before = {table: TABLES[table].numpy() for table in cls.requires_of(method.config)}
-    method.start(Context(CLASSES, ROWS, UPDATES, shares, None, labels=LABELS, tables=before, ids=np.arange(ROWS)))
+    method.start(Context(CLASSES, UPDATES, shares, None, labels=LABELS, tables=before, ids=np.arange(ROWS)))
     rows = TrainingRows(
         table=None,  # type: ignore[arg-type]  # of tokens, which no loss reads
         ids=np.arange(ROWS),

@@ -153,7 +153,6 @@ def make_context(
 
     return Context(
         n_classes=n_classes,
-        n_rows=ROWS,
         updates=10,
         generated_prior=(1 / n_classes,) * n_classes,
         real_prior=tuple(share / sum(real) for share in real) if real_use is RealUse.PRIOR else None,

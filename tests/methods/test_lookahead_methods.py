@@ -286,6 +286,6 @@ def test_per_row_numbers_are_indexed_by_id():
     """Ids need not be consecutive; without generated rows there is nothing to index."""
     import numpy as np
 
-    state = Context(2, 3, 5, (0.5, 0.5), None, ids=np.array([7, 2, 4])).per_row(0.5)
+    state = Context(2, 5, (0.5, 0.5), None, ids=np.array([7, 2, 4])).per_row(0.5)
     assert state.tolist() == [0.5] * 8
-    assert len(Context(2, 3, 5, (0.5, 0.5), None, ids=np.array([], dtype=np.int64)).per_row(0.5)) == 0
+    assert len(Context(2, 5, (0.5, 0.5), None, ids=np.array([], dtype=np.int64)).per_row(0.5)) == 0

@@ -106,7 +106,7 @@ def test_the_method_is_told_the_rows() -> None:
     loss_of.method.start = seen.append  # type: ignore[method-assign]
     loss_of(torch.zeros(2, 4), torch.tensor([0, 2]))
     (context,) = seen
-    assert (context.n_classes, context.n_rows, context.updates, context.seed) == (4, 5, 7, 3)
+    assert (context.n_classes, context.updates, context.seed) == (4, 7, 3)
     assert context.generated_prior == pytest.approx((0.4, 0.0, 0.6, 0.0))
     assert context.real_prior is None
     np.testing.assert_array_equal(context.ids, np.arange(5))

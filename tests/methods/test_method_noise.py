@@ -83,7 +83,7 @@ def dynamics(points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 def mean_weights(method, world, steps: int = 60) -> tuple[float, float]:
     """Mean weight of the clean and of the flipped rows over the training that counts."""
     points, labels, flipped, quality, diversity, tables, real = world
-    method.start(Context(2, 400, steps, (0.5, 0.5), None, labels.numpy(), tables, np.arange(400)))
+    method.start(Context(2, steps, (0.5, 0.5), None, labels.numpy(), tables, np.arange(400)))
     for number, phase in enumerate(method.phases(steps)):
         model = torch.nn.Linear(2, 2)
         torch.nn.init.zeros_(model.weight)

@@ -57,7 +57,6 @@ def context_of(context, **tables):
     """The cell of all rows."""
     return replace(
         context(CLASSES),
-        n_rows=ROWS,
         labels=LABELS,
         ids=np.arange(ROWS),
         tables={QUALITY: log_probs("quality").numpy(), **tables},
@@ -167,7 +166,7 @@ def test_scores_after_a_round(value, build, context):
     """On a linear model: the gradient of the scores, and the scores after one step of Adam."""
     method = build(value["method"], CLASSES, **value["settings"])
     rows = len(INPUTS["linear"]["labels"])
-    method.start(replace(context(CLASSES), n_rows=rows, ids=np.arange(rows)))
+    method.start(replace(context(CLASSES), ids=np.arange(rows)))
     method.phase_end(0, linear_probe())
     assert method.score.grad.numpy() == pytest.approx(np.array(value["slopes"]), rel=1e-5)
     assert method.score.detach().numpy() == pytest.approx(np.array(value["scores"]), rel=1e-5)

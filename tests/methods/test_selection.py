@@ -54,7 +54,7 @@ def test_self_paced_without_a_limit_is_cross_entropy(kind, build, sample, close)
 def test_self_paced_threshold_grows_in_tenths(build, sample):
     """x 1.3 per round; with twenty updates a round is two."""
     method = build("self-paced", lam=1.0)
-    method.start(Context(3, 64, 20, (1 / 3,) * 3, None))
+    method.start(Context(3, 20, (1 / 3,) * 3, None))
     result = [float(method.threshold(sample().batch.logp, step)) for step in range(20)]
     assert result == pytest.approx([1.3 ** (step // 2) for step in range(20)])
 
@@ -171,7 +171,7 @@ def test_confident_never_guesses_a_class_without_rows(build, sample):
     """A class that is not generated has no threshold; its probability disputes nobody's label."""
     labels = np.array([0, 0, 1, 1])
     probs = np.array([[0.2, 0.1, 0.7], [0.3, 0.1, 0.6], [0.1, 0.3, 0.6], [0.05, 0.25, 0.7]])
-    context = Context(3, 4, 10, (0.5, 0.5, 0.0), None, labels, {QUALITY: np.log(probs)}, np.arange(4))
+    context = Context(3, 10, (0.5, 0.5, 0.0), None, labels, {QUALITY: np.log(probs)}, np.arange(4))
     assert weights_of(build("confident"), context, QUALITY, sample).tolist() == [1] * 4
 
 
@@ -179,7 +179,7 @@ def test_confident_says_so_when_nothing_is_left(build):
     """A checker that has the classes exchanged leaves nothing to train on."""
     labels = np.arange(20) % 2
     probs = np.where(np.eye(2)[labels] == 1, 0.1, 0.9)
-    context = Context(2, 20, 10, (0.5, 0.5), None, labels, {QUALITY: np.log(probs)}, np.arange(20))
+    context = Context(2, 10, (0.5, 0.5), None, labels, {QUALITY: np.log(probs)}, np.arange(20))
     with pytest.raises(ValueError, match="every one of 20 generated rows"):
         build("confident", 2).start(context)
 
@@ -288,7 +288,6 @@ def test_no_generated_rows_is_no_error(entry, table, build):
     """With train_on=real there is nothing to count before training, and no batch will ask."""
     empty = Context(
         3,
-        30,
         10,
         (1 / 3,) * 3,
         None,

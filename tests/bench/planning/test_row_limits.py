@@ -92,7 +92,7 @@ def test_the_limits_are_those_of_the_files(monkeypatch: pytest.MonkeyPatch) -> N
         assert own == ([] if most is None else [most]), name
     rows = row_limits.coverage.MOST + 1
     table = np.ones((rows, 1), np.float32)
-    context = Context(1, rows, 1, (1.0,), None, np.zeros(rows, np.int64), {EMBEDDINGS: table}, np.arange(rows))
+    context = Context(1, 1, (1.0,), None, np.zeros(rows, np.int64), {EMBEDDINGS: table}, np.arange(rows))
     with pytest.raises(ValueError, match="rows are too many"):
         METHODS["k-center"]().table(context)  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="rows of a class are too many"):
