@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.errors import DataError, did_you_mean, did_you_mean_or_all, join_names, short_repr
+from tasks.loading.generations import GENERATION
 from tasks.loading.labels import is_number, label_name, label_options, meaning
 from tasks.reading import Columns
 from tasks.roles import ROLES
@@ -46,7 +47,7 @@ def checked_rows(
     labels = _labels(table, columns.label, known, own, beside)
     hidden = {"label_clean": _labels(table, clean_label, known)} if clean_label in table.columns else {}
     if table.parts:
-        hidden["generation"] = np.array(table.generations, dtype=np.int64)
+        hidden[GENERATION] = np.array(table.generations, dtype=np.int64)
     numbers = np.arange(len(table)) if table.numbers is None else table.numbers
     with_role = {columns.text, columns.text_pair, columns.label, clean_label}
     extra = {name: cells for name, cells in table.columns.items() if name not in with_role}

@@ -14,7 +14,7 @@ from tasks.rows import Rows
 from tasks.sources.table import Table
 from tasks.spec import TaskSpec
 
-COLUMN = "generation"  # the hidden column with the number of each row's generation, until the rows are divided
+GENERATION = "generation"  # the hidden column with the number of each row's generation, until the rows are divided
 
 
 def sizes_of(table: Table) -> dict[str, int]:
@@ -34,8 +34,8 @@ def divided(rows: Rows, names: Sequence[str], spec: TaskSpec, prefix: str, notes
     """
     if not names:
         return {}
-    numbers = rows.hidden[COLUMN]
-    plain = replace(rows, hidden={name: column for name, column in rows.hidden.items() if name != COLUMN})
+    numbers = rows.hidden[GENERATION]
+    plain = replace(rows, hidden={name: column for name, column in rows.hidden.items() if name != GENERATION})
     parts = [plain.take(numbers == place) for place in range(len(names))]
     _check_classes(parts, names, spec.labels, prefix)
     least = min(map(len, parts))

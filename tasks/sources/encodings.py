@@ -15,10 +15,11 @@ HEAD_BYTES = 4096  # read to recognise an empty file or its encoding
 LEGACY = "cp1252"
 # Text in a Latin alphabet has fewer letters outside ASCII; other alphabets have more, and would become nonsense.
 MOST_ACCENTED = 0.3
+OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # how a workbook of Excel 97 begins, and an encrypted one
 # Files of other kinds by how they begin, and what to do with one that has the suffix of a text file.
 NO_TEXT = (
     (b"PK\x03\x04", "an Excel workbook or another zip file; name a workbook .xlsx, or unpack the file"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a workbook of an old Excel (.xls); save the sheet as CSV or .xlsx"),
+    (OLD_EXCEL, "a workbook of an old Excel (.xls); save the sheet as CSV or .xlsx"),
     (b"PAR1\x15", "a Parquet file; name it .parquet"),
     (b"\x1f\x8b", "a file that gzip packed; unpack it first"),
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import DataError, join_names
+from tasks.sources.encodings import OLD_EXCEL
 from tasks.sources.table import Table, check_names_differ
 
 MAX_BYTES = 2**29  # of the parts of a workbook after decompression
@@ -82,7 +83,7 @@ def _check_size(path: Path) -> None:
                 if part.filename.startswith("xl/worksheets/"):
                     _check_rectangle(path, parts, part)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
-        if path.read_bytes()[:8] == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
+        if path.read_bytes().startswith(OLD_EXCEL):
             return  # an encrypted workbook, or one of Excel 97: the reader says which
         raise DataError(f"{path}: not a readable Excel workbook: {error}") from None
 
