@@ -14,6 +14,7 @@ import typer
 from importlinter.cli import lint_imports
 
 from bench.cli import app
+from bench.store import layout
 from tests import architecture
 from tests.architecture import PACKAGES, PAGE, ROOT, first_line, packages
 
@@ -72,6 +73,20 @@ def test_a_name_has_one_meaning_in_a_package(folder: Path) -> None:
     package = str(folder.relative_to(ROOT))
     allowed = {*INTERFACES, *(name for place, name in KNOWN if place == package)}
     assert {name: paths for name, paths in modules.items() if len(paths) > 1 and name not in allowed} == {}
+
+
+def test_names_of_files_of_a_store_are_written_in_one_place() -> None:
+    constants = [value for name, value in vars(layout).items() if name.isupper() and isinstance(value, str)]
+    names = {value for value in constants if "." in value}
+    assert {"metrics.json", ".artefacts", ".running"} <= names
+    written = [
+        (path.relative_to(ROOT).as_posix(), node.value)
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " not in node.value
+        if names & {*node.value.split("/")}
+    ]
+    assert [place for place in written if place[0] != "bench/store/layout.py"] == []
 
 
 def test_imports_keep_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:

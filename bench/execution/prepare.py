@@ -19,7 +19,7 @@ from bench.store import hidden_columns, role_texts
 from bench.store.files import read_json
 from bench.store.folders import State, adopt, failure, forget, has_one_of, result_of, state
 from bench.store.integrity import damage
-from bench.store.layout import DONE, ERROR, MODEL, MODEL_FILES, SavedModels, precomputed_path
+from bench.store.layout import DONE, ERROR, MODEL, MODEL_FILES, SPEC, SavedModels, precomputed_path
 from tasks.errors import join_names
 
 
@@ -84,7 +84,7 @@ def model_problem(job: Job) -> str:
     if not any((job.folder / MODEL / name).exists() for name in MODEL_FILES[job.keep]):
         return "without a model"
     # Names of labels are in no id, since no result depends on them.
-    named = read_json(job.folder / "spec.json").get("labels")
+    named = read_json(job.folder / SPEC).get("labels")
     return "" if named == job.spec_json.get("labels") else f"with a model of the labels {join_names(named or ())}"
 
 

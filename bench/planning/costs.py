@@ -17,7 +17,7 @@ from bench.errors import UserError
 from bench.jobs import CellJob, EmbeddingsJob, Job, StatesJob, TokensJob
 from bench.planning import estimate
 from bench.store.files import read_json
-from bench.store.layout import DONE, VERSIONS
+from bench.store.layout import DONE, SPEC, TIMING, VERSIONS
 from bench.store.schemas import Environment, Spec, Timing
 from tasks.errors import plural
 
@@ -73,14 +73,14 @@ def key_of(encoder_hash: str, settings: Mapping[str, Any]) -> Key:
 
 def measure(root: Path, gpu: bool) -> Measured:
     """The costs of the newest finished cells of a store, on the device that the newest one on a GPU, or CPU, has."""
-    paths = [path.parent for path in root.glob("[!.]*/*/*/timing.json") if (path.parent / DONE).is_file()]
+    paths = [path.parent for path in root.glob(f"[!.]*/*/*/{TIMING}") if (path.parent / DONE).is_file()]
     newest = sorted(paths, key=lambda path: -(path / DONE).stat().st_mtime_ns)[:MOST]
     rows: defaultdict[Key, float] = defaultdict(float)
     seconds: defaultdict[Key, float] = defaultdict(float)
     device, cells = "", 0
     for folder in newest:
         try:
-            spec, timing = read_json(folder / "spec.json", Spec), read_json(folder / "timing.json", Timing)
+            spec, timing = read_json(folder / SPEC, Spec), read_json(folder / TIMING, Timing)
             environment = read_json(folder / VERSIONS, Environment)
         except (UserError, OSError):
             continue  # a damaged cell is reported where it is used

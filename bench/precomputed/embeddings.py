@@ -17,6 +17,7 @@ from bench.precomputed.token_spans import unique_texts
 from bench.precomputed.tokens import load as load_tokens
 from bench.store.files import write_json
 from bench.store.folders import finish
+from bench.store.layout import TIMING
 
 
 def build(job: EmbeddingsJob) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def build(job: EmbeddingsJob) -> dict[str, Any]:
     embeddings = in_order(chain([first_result], results), len(table), width, device).cpu().numpy()
     np.save(job.folder / "embeddings.npy", embeddings[text_of_row])
     passes = {"train_rows": 0, "score_rows": len(table)}
-    write_json(job.folder / "timing.json", {"seconds": time.perf_counter() - began, "passes": passes})
+    write_json(job.folder / TIMING, {"seconds": time.perf_counter() - began, "passes": passes})
     counts = {"rows": len(table), "width": width}
     finish(job.folder, counts)
     return counts

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.store.files import read_json
 from bench.store.folders import finish
-from bench.store.layout import DONE
+from bench.store.layout import DONE, TRAIN_SCORES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +45,7 @@ def build(job: ScoresJob) -> dict[str, Any]:
     results = batched(forward, table.inputs, by_length(table.length, BATCH), device)
     logits = in_order(results, len(table), len(job.order), device)
     log_probs = torch.log_softmax(logits, dim=-1)[:, list(job.order)].cpu().numpy()
-    write_scores(job.folder / "train_scores.parquet", np.asarray(job.ids), log_probs, "logp")
+    write_scores(job.folder / TRAIN_SCORES, np.asarray(job.ids), log_probs, "logp")
     cut = read_json(job.tokens / DONE)["truncated"]
     summary = {"rows": len(table), "max_length": job.max_length, "truncated": cut}
     finish(job.folder, summary)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from bench.arrays import Array, BoolArray, IntArray
 from bench.precomputed import token_spans
+from bench.store.layout import TRAIN_SCORES
 from bench.store.tables import write_columns
 from methods.context import (
     COLUMN,
@@ -50,7 +51,7 @@ def write_scores(path: Path, ids: IntArray, values: Array, name: str, **columns:
 
 def read_scores(folder: Path, lookup: RowLookup) -> Array:
     """(n, C) log-probabilities. Raises LookupError for other classes, or scores that are missing or not finite."""
-    frame = pd.read_parquet(folder / "train_scores.parquet").set_index("id")
+    frame = pd.read_parquet(folder / TRAIN_SCORES).set_index("id")
     if list(frame) != [f"logp_{k}" for k in range(lookup.n_classes)]:
         columns = ", ".join(map(str, frame))
         raise LookupError(

@@ -12,10 +12,10 @@ from typing import BinaryIO
 
 from bench import system
 from bench.store.files import part_folder
-from bench.store.layout import DONE, LEASE, MODEL
+from bench.store.layout import DONE, LEASE, MODEL, TIMING
 from bench.store.leases import exclusive
 
-FIRST = "timing.json"  # the first file of an archive, which its beginning holds whole
+FIRST = TIMING  # the first file of an archive, which its beginning holds whole
 BEGINNING = 2**16  # bytes of an archive that hold its first file
 BROKEN = (tarfile.TarError, EOFError, ValueError)  # what Python raises for an archive that was cut or changed
 

@@ -20,17 +20,14 @@ from bench.remote.objects import Entry
 from bench.store import manifest
 from bench.store.files import read_json
 from bench.store.folders import State
-from bench.store.layout import IDENTITY
-from bench.store.looks import LOOKS
-from bench.store.manifest import GRIDS
+from bench.store.layout import GRIDS, IDENTITY, IMPORTED, LOOKS, TABLES
 from bench.store.schemas import SeedsRead
-from bench.store.transfer import IMPORTED
 from tasks.errors import plural
 
 PLAIN = (GRIDS, LOOKS, IMPORTED)  # folders of JSON files
 TAR, FAILED, WITH_MODEL = ".tar", ".failed.tar", ".model.tar"
 # What is read from a bucket: all other names are somebody else's, and may lead out of the copy.
-FOLDER = re.compile(rf"(\.artefacts|[^/.][^/]*)/[^/.][^/]*/{IDENTITY.pattern}")
+FOLDER = re.compile(rf"({re.escape(TABLES)}|[^/.][^/]*)/[^/.][^/]*/{IDENTITY.pattern}")
 JSON_FILE = re.compile(rf"({'|'.join(map(re.escape, PLAIN))})/[^/.][^/]*\.json")
 
 

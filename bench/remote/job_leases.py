@@ -14,9 +14,10 @@ import secrets
 import time
 from typing import Any
 
-from bench.remote.lives import RUNS, life_of
+from bench.remote.lives import life_of
 from bench.remote.local_copy import LocalCopy
 from bench.store.files import parse_json
+from bench.store.layout import RUNNING
 from bench.store.leases import Life
 
 LEASES = ".leases"
@@ -62,7 +63,7 @@ class JobLeases:
     def sweep(self) -> None:
         """Remove the leases of runs that are no more: a run that died after it sent a result has left one."""
         left = [*self.objects.listing([LEASES])]  # before the runs: each of these leases has had its run by now
-        runs = {name.rpartition("/")[2] for name in self.objects.listing([RUNS])}
+        runs = {name.rpartition("/")[2] for name in self.objects.listing([RUNNING])}
         alive = {job_of(name) for name in left if (self.owner(name) or {}).get("run") in runs}
         for name in left:
             if job_of(name) not in alive:  # of a chain, the first ones may be dead

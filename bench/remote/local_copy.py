@@ -28,9 +28,9 @@ from bench.remote.objects import AT_ONCE, Entry, Objects
 from bench.store.files import part_folder, write_bytes, write_json
 from bench.store.folders import State, state
 from bench.store.integrity import damage
-from bench.store.layout import DONE, LEASE, MODEL
+from bench.store.layout import DONE, LEASE, LOOKS, MODEL
 from bench.store.leases import exclusive
-from bench.store.looks import LOOKS, looks_in, united
+from bench.store.looks import looks_in, united
 
 LARGE = ("states", "embeddings")  # kinds of tables of which reports read the time alone: only runs fetch the rest
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.remote.contents import FOLDER
 from bench.store.files import write_text
-from bench.store.layout import DONE
+from bench.store.layout import DONE, TABLES
 
 NOTES = ".remote/known"
 
@@ -31,7 +31,7 @@ class Noted:
 
     def folders(self) -> Iterator[str]:
         """The names of the copy's folders of cells and precomputed tables."""
-        for pattern in ("[!.]*/[!.]*/[!.]*", ".artefacts/*/[!.]*"):
+        for pattern in ("[!.]*/[!.]*/[!.]*", f"{TABLES}/*/[!.]*"):
             paths = (path for path in sorted(self.root.glob(pattern)) if path.is_dir())
             yield from (name for name in map(self.name, paths) if FOLDER.fullmatch(name))
 

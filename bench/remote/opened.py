@@ -16,8 +16,7 @@ from bench.remote.lives import living_runs
 from bench.remote.local_copy import LocalCopy
 from bench.remote.objects import Objects, TransferError
 from bench.store import find
-from bench.store.layout import root_of
-from bench.store.manifest import GRIDS
+from bench.store.layout import GRIDS, root_of
 from bench.wandb_artifacts import cache
 from tasks.errors import plural, user_path
 

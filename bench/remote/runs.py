@@ -16,12 +16,13 @@ from pathlib import Path
 from bench.errors import UserError
 from bench.remote.contents import Fetched
 from bench.remote.job_leases import LOOK, JobLeases
-from bench.remote.lives import RUNS, living_runs
+from bench.remote.lives import living_runs
 from bench.remote.local_copy import LocalCopy
 from bench.remote.objects import TransferError
 from bench.remote.outage import Outage
 from bench.store import leases
 from bench.store.folders import State, adopt, forget, has_one_of, state
+from bench.store.layout import RUNNING
 from bench.store.leases import Life
 from tasks.errors import plural
 
@@ -73,7 +74,7 @@ class RemoteRun:
                 thread.join()
                 with contextlib.suppress(TransferError):  # what could not be removed is judged dead by others
                     self.leases.give_all_back()
-                    self.objects.remove(f"{RUNS}/{self.token}")
+                    self.objects.remove(f"{RUNNING}/{self.token}")
                     self.leases.sweep()
 
     def require_writable(self) -> None:
@@ -112,7 +113,7 @@ class RemoteRun:
             paths = sorted((self.copy.root / OWN_RUNS).glob("[!.]*"))
             dead = [path for path in paths if leases.life(path) is Life.DEAD]
         for path in dead:
-            self.objects.remove(f"{RUNS}/{path.name}")
+            self.objects.remove(f"{RUNNING}/{path.name}")
             path.unlink(missing_ok=True)
 
     def keep_beating(self, stop: threading.Event) -> None:
@@ -126,7 +127,7 @@ class RemoteRun:
     def beat(self, count: int) -> None:
         """Write the heartbeat object."""
         owner = {"host": socket.gethostname(), "pid": os.getpid(), "beat": count}
-        self.objects.write(f"{RUNS}/{self.token}", json.dumps(owner).encode())
+        self.objects.write(f"{RUNNING}/{self.token}", json.dumps(owner).encode())
 
     # What the queue asks.
 

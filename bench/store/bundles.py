@@ -24,9 +24,9 @@ from typing import Any
 from bench.errors import UserError
 from bench.hashing import file_hash
 from bench.store.files import MAX_JSON, json_object, write_json
-from bench.store.layout import MODEL, place_of
+from bench.store.layout import IMPORTED, LOCK, LOG, MODEL, place_of
 from bench.store.schemas import Bundle
-from bench.store.transfer import CHECKER, IMPORTED, Transfer, bundle_of, imported, note_import, seal_of, transfer
+from bench.store.transfer import CHECKER, Transfer, bundle_of, imported, note_import, seal_of, transfer
 from tasks.errors import plural
 
 SCHEMA = 1
@@ -36,7 +36,7 @@ AGAIN = "ask for the bundle again"
 # Files that systems and `bench report` write into folders: they may be in a bundle that does not list them.
 STRAY = (".DS_Store", "Thumbs.db", "desktop.ini", ".scores.npz", ".weights.npz")
 WITHOUT_TEXTS = (CHECKER, "record", "scores")  # kinds of precomputed tables in which no text can be read
-LEFT_OUT = (MODEL, "log.txt")  # of a cell: models are large, and logs may name folders of the author's machine
+LEFT_OUT = (MODEL, LOG)  # of a cell: models are large, and logs may name folders of the author's machine
 # What Python's `zipfile` raises for a file that was cut or changed.
 BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, LookupError, RuntimeError, ValueError, OSError)
 MAX_SIZE = 2**36  # bytes of all files of a bundle that is read
@@ -48,7 +48,7 @@ def pack(source: Path, folder: Path, *, texts: bool) -> Transfer:
     for name in LEFT_OUT:
         for path in (folder / STORE).glob(f"*/*/*/{name}"):  # not deeper or higher: a task may be called `model`
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    (folder / STORE / ".lock").unlink(missing_ok=True)
+    (folder / STORE / LOCK).unlink(missing_ok=True)
     return done
 
 

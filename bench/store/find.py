@@ -13,8 +13,8 @@ from typing import Any
 from bench.errors import UserError
 from bench.store.files import flatten, read_json
 from bench.store.folders import State, failure, state
-from bench.store.layout import MODEL, MODEL_FILES, place_of
-from bench.store.manifest import GRIDS, grids, last_runs, no_results, table_in_words, with_one_name
+from bench.store.layout import GRIDS, MODEL, MODEL_FILES, SPEC, TABLES, place_of
+from bench.store.manifest import grids, last_runs, no_results, table_in_words, with_one_name
 from bench.store.schemas import NamedSpec
 from methods.base import COLUMN
 from tasks.errors import did_you_mean, join_names, short_repr, user_path
@@ -41,12 +41,12 @@ def model_of(name: str, root: Path) -> str:
     `root`, is not done, or has no whole model saved.
     """
     path = user_path(name)
-    if not (path / "spec.json").exists() and not (path / "config.json").exists() and (path / MODEL).is_dir():
+    if not (path / SPEC).exists() and not (path / "config.json").exists() and (path / MODEL).is_dir():
         return str(path / MODEL)
     if not names_cell(name):
         return name
     cell = find(root, name)
-    spec = read_json(cell / "spec.json", NamedSpec)
+    spec = read_json(cell / SPEC, NamedSpec)
     now, name = state(cell), title(spec)
     whole = any((cell / MODEL / file).exists() for file in MODEL_FILES["full"])
     if not whole and flatten(spec).get("settings.train_layers") == 0:
@@ -66,7 +66,7 @@ def model_of(name: str, root: Path) -> str:
 def names_cell(name: str) -> bool:
     """Whether a name is a cell as `bench show` takes it, and not a model's folder or its name on a hub."""
     path = user_path(name)
-    return (path / "spec.json").exists() or not (path.exists() or CELL.fullmatch(name) is None)
+    return (path / SPEC).exists() or not (path.exists() or CELL.fullmatch(name) is None)
 
 
 def keeping(cell: Path, root: Path) -> str:
@@ -86,7 +86,7 @@ def command(cell: Path, root: Path) -> str:
             path for section in grid["sections"] for method in section["methods"] for path in method["cells"].values()
         )
         if cell.name in (Path(path).name for path in cells):
-            typed = alone(grid["command"], read_json(cell / "spec.json", NamedSpec))
+            typed = alone(grid["command"], read_json(cell / SPEC, NamedSpec))
     return typed
 
 
@@ -117,9 +117,9 @@ def find(root: Path, name: str) -> Path:
 
     Raises UserError if no cell or several cells match; the message names the nearest or all of them.
     """
-    if (user_path(name) / "spec.json").exists():
+    if (user_path(name) / SPEC).exists():
         return user_path(name)
-    folders = [path.parent for path in sorted(root.glob("*/*/*/spec.json"))]
+    folders = [path.parent for path in sorted(root.glob(f"*/*/*/{SPEC}"))]
     if not folders:
         raise no_results(root)
     by_id = [folder for folder in folders if folder.name.startswith(name)] if BEGINNING.fullmatch(name) else []
@@ -129,7 +129,7 @@ def find(root: Path, name: str) -> Path:
     # A method's bare name means its only configuration, if there is only one.
     found = found or [folder for folder, spec in specs.items() if title({**spec, "label": spec["method"]}) == words]
     found = found or [folder for folder, spec in specs.items() if words in (spec["label"], method_title(spec))]
-    cells = [folder for folder in found if ".artefacts" not in folder.parts] or found
+    cells = [folder for folder in found if TABLES not in folder.parts] or found
     if not cells:
         known = sorted(set(map(title, specs.values())))
         cut = re.fullmatch("[0-9a-f]+", name) and any(folder.name.startswith(name) for folder in folders)
@@ -203,7 +203,7 @@ def readable_specs(folders: Iterable[Path]) -> dict[Path, dict[str, Any]]:
     specs = {}
     for folder in folders:
         with contextlib.suppress(UserError, OSError):
-            specs[folder] = read_json(folder / "spec.json", NamedSpec)
+            specs[folder] = read_json(folder / SPEC, NamedSpec)
     return specs
 
 

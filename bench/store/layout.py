@@ -1,4 +1,4 @@
-"""The folders of a store and the names of their files."""
+"""The folders of a store and the names of their files, except for those that one package alone reads."""
 
 from __future__ import annotations
 
@@ -11,11 +11,26 @@ from typing import Literal
 from bench.hashing import ID_LENGTH
 
 ENVIRONMENT = ("code", "torch", "transformers", "device")  # of VERSIONS: cells that differ here are not compared
+IDENTITY = re.compile(f"[0-9a-f]{{{ID_LENGTH}}}")  # name of the folder of a cell or precomputed table
+
+# Folders and files of a store, beside the folders of tasks.
+TABLES = ".artefacts"  # precomputed tables
+GRIDS = ".grids"  # the manifest of each grid
+LOOKS = ".looks"  # at how many seeds the verdicts of each section were read
+IMPORTED = ".imported"  # what each bundle brought
+RUNNING = ".running"  # a lease for each run of a grid; in a bucket a heartbeat for each
+LOCK = ".lock"
+
+# Files in the folder of a cell or precomputed table.
 DONE, ERROR, LEASE, LOG = "metrics.json", "error.json", "lease", "log.txt"
+SPEC = "spec.json"  # what decides the cell's result
 VERSIONS = "env.json"  # of packages, and the device
 TIMING = "timing.json"  # seconds and passes of a training
-IDENTITY = re.compile(f"[0-9a-f]{{{ID_LENGTH}}}")  # name of the folder of a cell or precomputed table
-RUNNING = ".running"  # folder of the store with a lease for each run of a grid
+HISTORY = "history.jsonl"  # a line for each update
+PREDICTIONS = "predictions.parquet"  # logits of the test rows
+TRAIN_SCORES = "train_scores.parquet"  # log-probabilities of the generated rows
+WEIGHTS = "weights.parquet"  # of each row at each visit
+
 Kept = Literal["trained", "full"]  # of a model: the trained weights, or a whole Hugging Face folder
 SavedModels = Literal["trained", "full", "best"]  # of a run; best: full ones, of which that of the advised method stays
 MODEL = "model"  # folder of a saved model in a cell's folder; one of its files in MODEL_FILES shows that it is whole
@@ -32,7 +47,7 @@ def cell_path(root: Path, task: str, method: str, identity: str) -> Path:
 
 def precomputed_path(root: Path, kind: str, identity: str) -> Path:
     """The folder of a precomputed table, for writers and readers."""
-    return root / ".artefacts" / kind / identity
+    return root / TABLES / kind / identity
 
 
 def place_of(folder: str | os.PathLike[str]) -> tuple[str, str]:

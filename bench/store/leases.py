@@ -30,7 +30,7 @@ from typing import Any
 from bench import system
 from bench.errors import UserError
 from bench.store.files import parse_json
-from bench.store.layout import LEASE, RUNNING
+from bench.store.layout import LEASE, LOCK, RUNNING
 
 HEARTBEAT, EXPIRY = 15.0, 60.0  # seconds
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -139,7 +139,7 @@ def owner_of(content: bytes) -> dict[str, Any]:
 def exclusive(root: Path) -> Iterator[None]:
     """Hold the store's lock in the body, in which a lease is read and taken. Raises UserError if locks do not work."""
     root.mkdir(parents=True, exist_ok=True)
-    with (root / ".lock").open("ab") as file:
+    with (root / LOCK).open("ab") as file:
         try:
             system.lock(file.fileno(), wait=True)
         except OSError as error:

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.store.files import read_json, write_json
-from bench.store.layout import DONE
+from bench.store.layout import DONE, LOOKS
 from bench.store.manifest import section_key
 from bench.store.schemas import SeedsRead
 
-LOOKS = ".looks"
 FEWEST_SEEDS = 2  # from which verdicts are about new seeds
 # The worst lines of reports/calibration-looks.md.
 EXCESS = "up to 18 % of families instead of 5 % with at most 10 seeds, and in up to 26 % with 20"

@@ -14,12 +14,12 @@ from bench.errors import UserError
 from bench.hashing import digest
 from bench.shown import stored_command
 from bench.store.files import read_json, write_json
+from bench.store.layout import GRIDS
 from bench.store.schemas import Manifest
 from methods.base import COLUMN
 from tasks.errors import join_names, plural
 
 SCHEMA = 1
-GRIDS = ".grids"
 RAN = "ran"  # entry with the time of the last run, in ns since 1970: files of a bundle lose theirs
 OF_A_RUN = ("command", RAN)
 PRECOMPUTED = "artefacts"  # entry with the folders of a grid's precomputed tables and checkers

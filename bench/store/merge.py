@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from bench.errors import UserError
 from bench.store.files import read_json
 from bench.store.integrity import damage
-from bench.store.layout import DONE, root_of
+from bench.store.layout import DONE, SPEC, root_of
 from bench.store.manifest import SEVERAL, joined, of_newest_values, section_key, stored
 from bench.store.schemas import CodeSpec
 from bench.store.transfer import difference
@@ -172,7 +172,7 @@ def refuse_mixed_cells(section: Mapping[str, Any], cells: Mapping[int, Path]) ->
 def code_of(folder: Path) -> str:
     """The code that trained a cell; empty if its `spec.json` does not say it, as that of a damaged cell may not."""
     with contextlib.suppress(UserError, OSError):
-        return str(read_json(folder / "spec.json", CodeSpec)["code"])
+        return str(read_json(folder / SPEC, CodeSpec)["code"])
     return ""
 
 
@@ -181,7 +181,7 @@ def refuse_mixed_code(cells: Sequence[FinishedCell], remedy: str = REMEDY) -> No
     ids: dict[tuple[str, str, str], FinishedCell] = {}
     codes: dict[tuple[str, str], tuple[str, FinishedCell]] = {}
     for cell in cells:
-        code = str(read_json(cell.folder / "spec.json", CodeSpec)["code"])
+        code = str(read_json(cell.folder / SPEC, CodeSpec)["code"])
         known_code, first = codes.setdefault(cell.row, (code, cell))
         same_seed = ids.setdefault(cell.result, cell)
         if code != known_code:

@@ -14,16 +14,15 @@ from pathlib import Path
 from bench.store.files import read_json, whole_folder, write_json
 from bench.store.folders import State, adopt, copy_folder, state
 from bench.store.integrity import DIGESTS, SEAL
-from bench.store.layout import DONE, MODEL, VERSIONS
-from bench.store.looks import LOOKS, looks_in, united
-from bench.store.manifest import GRIDS, read, without_run
+from bench.store.layout import DONE, GRIDS, IMPORTED, LOG, LOOKS, MODEL, SPEC, TABLES, TIMING, TRAIN_SCORES, VERSIONS
+from bench.store.looks import looks_in, united
+from bench.store.manifest import read, without_run
 from bench.store.schemas import Imported
 
-IMPORTED = ".imported"
 CHECKER = "checker"  # the precomputed tables that are results of a training, as cells are
 # Files that may differ between two computations of one id: times and versions, names as they were typed (what they name
 # is in the id), and the final scores of generated rows, which --final-scores leaves out.
-NO_RESULTS = ("timing.json", VERSIONS, "log.txt", "spec.json", "train_scores.parquet")
+NO_RESULTS = (TIMING, VERSIONS, LOG, SPEC, TRAIN_SCORES)
 
 
 @dataclass
@@ -46,7 +45,7 @@ def transfer(source: Path, target: Path, kinds: Collection[str] | None = None) -
     done = Transfer()
     for folder in cells(source):
         copy(folder, source, target, done)
-    for folder in sorted((source / ".artefacts").glob("*/*")):
+    for folder in sorted((source / TABLES).glob("*/*")):
         if kinds is None or folder.parent.name in kinds:
             copy(folder, source, target, done if folder.parent.name == CHECKER else Transfer())
     copy_grids(source, target, done)

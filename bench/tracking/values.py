@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.jobs import MirrorJob
 from bench.store.files import flatten, read_json, read_json_lines
-from bench.store.layout import DONE
+from bench.store.layout import DONE, HISTORY, SPEC
 from bench.store.schemas import Update
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def send(tracker: GeneralTracker, job: MirrorJob) -> None:
     """Log the files of a finished cell to a tracker that was started."""
     send_configuration(tracker, job)
     last = 0
-    for row in read_json_lines(job.cell / "history.jsonl", Update):
+    for row in read_json_lines(job.cell / HISTORY, Update):
         last = send_update(tracker, row)
     metrics = read_json(job.cell / DONE)
     final = {**metrics, **{f"selected/{key}": value for key, value in metrics.get("selected", {}).items()}}
@@ -29,7 +29,7 @@ def send(tracker: GeneralTracker, job: MirrorJob) -> None:
 def send_configuration(tracker: GeneralTracker, job: MirrorJob) -> None:
     """Log a cell's specification, settings as they were requested, and the W&B artifacts that it is from."""
     about = {"cell": job.cell.name, "requested": job.requested, "inputs": list(job.inputs)}
-    configuration = flatten({**read_json(job.cell / "spec.json"), **about})
+    configuration = flatten({**read_json(job.cell / SPEC), **about})
     tracker.store_init_configuration({key: plain(value) for key, value in configuration.items()})
 
 

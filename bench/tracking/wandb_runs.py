@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.jobs import MirrorJob
 from bench.store.files import read_json
-from bench.store.layout import DONE
+from bench.store.layout import DONE, SPEC
 from bench.tracking import lineage
 from bench.tracking.values import send
 from bench.wandb_artifacts import PATIENCE, address, why_unreachable
@@ -107,7 +107,7 @@ def open_run(job: MirrorJob, mode: str) -> WandBTracker:
     """Start the run of a cell, or go on with the one of its id."""
     from accelerate.tracking import WandBTracker
 
-    spec = read_json(job.cell / "spec.json")
+    spec = read_json(job.cell / SPEC)
     own: dict[str, Any] = {"name": job.cell_title, "group": spec["task_ref"], "tags": [spec["label"][:LONGEST_TAG]]}
     if not in_sweep():
         own.update(id=job.cell.name)
@@ -122,7 +122,7 @@ def as_run(job: MirrorJob, mode: str) -> list[str]:
     """Log a cell and its W&B artifacts as one run. Returns lines to print; raises the client's errors in time."""
     tracker = open_run(job, mode)
     send(tracker, job)
-    spec, metrics = read_json(job.cell / "spec.json"), read_json(job.cell / DONE)
+    spec, metrics = read_json(job.cell / SPEC), read_json(job.cell / DONE)
     notes = [] if mode == "disabled" else lineage.log(tracker.run, job, spec, metrics)
     tracker.finish()
     return notes

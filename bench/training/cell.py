@@ -15,7 +15,7 @@ from bench.jobs import CellJob
 from bench.stats.metrics import METRICS
 from bench.store.files import write_json
 from bench.store.folders import finish
-from bench.store.layout import VERSIONS
+from bench.store.layout import SPEC, TIMING, VERSIONS
 from bench.tracking.live import live_curves
 from bench.training import save_model
 from bench.training.batches import within_memory
@@ -60,7 +60,7 @@ class Trained:
 def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) -> dict[str, Any]:
     """Train, evaluate and write one cell, with `training` in place of `train` if given. Returns its metrics."""
     began = time.perf_counter()
-    write_json(job.folder / "spec.json", dict(job.spec_json))
+    write_json(job.folder / SPEC, dict(job.spec_json))
     write_json(job.folder / VERSIONS, environment())
     trained = (training or train_within_memory)(job)
     history, test = trained.history, trained.test
@@ -84,7 +84,7 @@ def build(job: CellJob, training: Callable[[CellJob], Trained] | None = None) ->
         **({"part": trained.part} if trained.part else {}),
         **({"computed_states": computed} if (computed := roles_without_states(job)) else {}),
     }
-    write_json(job.folder / "timing.json", timing)
+    write_json(job.folder / TIMING, timing)
     if snapshots is not None:
         save_snapshots(snapshots, job, history, trained.setup_seconds + trained.train_seconds + snapshots.seconds)
     if job.keep is not None:

@@ -19,11 +19,12 @@ from bench.hashing import project_hash, training_hash
 from bench.jobs import CellJob
 from bench.precomputed.tables import write_scores
 from bench.store.files import write_text
+from bench.store.layout import HISTORY, PREDICTIONS, TRAIN_SCORES, WEIGHTS
 from bench.store.leases import fenced
 from bench.store.tables import write_columns
 from bench.training.history import History
 
-VERSIONS = ("torch", "transformers", "accelerate", "numpy", "scipy", "scikit-learn", "tokenizers")
+PACKAGES = ("torch", "transformers", "accelerate", "numpy", "scipy", "scikit-learn", "tokenizers")
 
 
 def write_results(job: CellJob, history: History, test: Array, scores: Array) -> None:
@@ -35,10 +36,10 @@ def write_results(job: CellJob, history: History, test: Array, scores: Array) ->
     log_probs = log_softmax(scores) if job.score else scores
     lines = [{key: clean(value) for key, value in row.items()} for row in history.updates]
     with fenced(folder):  # another process may have taken the folder, and finished it, during the training
-        write_scores(folder / "predictions.parquet", job.test.ids, test, "logit", label=job.test.labels)
-        write_scores(folder / "train_scores.parquet", job.scored.ids, log_probs, "logp")
-        write_columns(weights, folder / "weights.parquet")
-        write_text(folder / "history.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        write_scores(folder / PREDICTIONS, job.test.ids, test, "logit", label=job.test.labels)
+        write_scores(folder / TRAIN_SCORES, job.scored.ids, log_probs, "logp")
+        write_columns(weights, folder / WEIGHTS)
+        write_text(folder / HISTORY, "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def log_softmax(logits: Array) -> Array:
@@ -85,4 +86,4 @@ def environment() -> dict[str, str]:
 @functools.cache
 def versions() -> dict[str, str]:
     """The versions of the packages that compute cells, without the suffix of a build (`+cpu`)."""
-    return {name: version(name).partition("+")[0] for name in VERSIONS}
+    return {name: version(name).partition("+")[0] for name in PACKAGES}

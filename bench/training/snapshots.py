@@ -17,6 +17,7 @@ from bench.jobs import CellJob
 from bench.precomputed.tokens import TokenTable
 from bench.store.files import write_json
 from bench.store.folders import acquire, finish
+from bench.store.layout import TIMING
 from bench.store.leases import LeaseLostError, heartbeat
 from bench.training.history import History
 from bench.training.trainer import Trainer
@@ -59,7 +60,7 @@ class Snapshots:
         np.save(folder / "dynamics.npy", np.stack(self.log_probs, axis=1))
         np.save(folder / "ids.npy", self.ids)
         passes = {"train_rows": history.passes.rows, "score_rows": len(self.log_probs) * len(self.ids) + tested}
-        write_json(folder / "timing.json", {"seconds": seconds, "passes": passes, "updates": updates})
+        write_json(folder / TIMING, {"seconds": seconds, "passes": passes, "updates": updates})
         counts = {"rows": len(self.ids), "looks": len(self.log_probs)}
         finish(folder, counts)
         return counts

@@ -16,6 +16,7 @@ from bench.errors import UserError
 from bench.remote.opened import fetched, model_of
 from bench.store.files import read_json, whole_folder, write_text
 from bench.store.find import find, title
+from bench.store.layout import SPEC
 from bench.store.schemas import ModelSpec
 
 LONG = 5_000  # words of the text that an exported model must classify
@@ -36,7 +37,7 @@ def export(root: Path, name: str, target: Path, licence: str | None, *, onnx: bo
     root = fetched(root)
     cell = find(root, name)
     model = Path(model_of(str(cell), root))
-    spec = read_json(cell / "spec.json", ModelSpec)
+    spec = read_json(cell / SPEC, ModelSpec)
     load_tokenizer(checkpoints.find(str(model), "model"))  # damage is named where it is, before anything is copied
     try:
         section = section_of(root, cell.resolve())

@@ -28,6 +28,7 @@ from bench.store import role_texts
 from bench.store.files import read_json
 from bench.store.find import command, find
 from bench.store.folders import State, state, state_word
+from bench.store.layout import SPEC
 from bench.store.manifest import grids, hidden_of, quality_checker, stored
 from bench.store.schemas import Spec
 
@@ -37,7 +38,7 @@ MOST = 500  # characters shown of a text
 def weights(root: Path, name: str, *, top: int, with_texts: bool) -> Iterator[str]:
     """The lines on a cell of a store. Raises UserError if there is no such cell, or it is not finished."""
     folder = finished_cell(root, name)
-    spec = read_json(folder / "spec.json", Spec)
+    spec = read_json(folder / SPEC, Spec)
     yield f"{spec['task_ref']} {spec['label']} seed {spec['seed']} ({folder})"
     section = section_of(root, folder)
     row_weights = weights_in(root, section, spec["seed"], folder)

@@ -18,6 +18,7 @@ from bench.leaderboard.read.weight_table import weight_table
 from bench.store.files import read_json
 from bench.store.find import spelt_run
 from bench.store.folders import State, state
+from bench.store.layout import SPEC
 from bench.store.manifest import LEFT_OUT, last_runs, section_key, stored
 from bench.store.merge import refuse_mixed_cells
 from bench.store.schemas import Spec
@@ -108,7 +109,7 @@ def cells_of(root: Path, words: Sequence[str]) -> tuple[dict[str, Any], dict[int
         return section, done
     title = len(words) > 1 and words[-1].isdecimal()
     folders = [finished_cell(root, name)] if title else [finished_cell(root, word) for word in words]
-    specs = [read_json(folder / "spec.json", Spec) for folder in folders]
+    specs = [read_json(folder / SPEC, Spec) for folder in folders]
     sections = [section_of(root, folder) for folder in folders]
     kinds = {kind(section, spec) for section, spec in zip(sections, specs, strict=True)}
     if len(kinds) > 1:

@@ -18,13 +18,12 @@ from rich.filesize import decimal
 from bench.errors import UserError
 from bench.remote.opened import bytes_there, forgot
 from bench.store.folders import State, state, state_word
-from bench.store.layout import DONE, IDENTITY, LEASE, RUNNING
+from bench.store.layout import DONE, GRIDS, IDENTITY, LEASE, RUNNING, TABLES
 from bench.store.leases import exclusive, users, wait_until_known
-from bench.store.manifest import GRIDS, PRECOMPUTED, no_results, read
+from bench.store.manifest import PRECOMPUTED, no_results, read
 from bench.system import space_of
 from tasks.errors import plural
 
-SHARED = ".artefacts"  # the folder of precomputed tables
 KINDS = {"record": "hidden columns", "states": "frozen states", "encoder": "encoder check"}  # names that users read
 
 
@@ -79,7 +78,7 @@ def refuse_if_used(root: Path, everything: list[Entry]) -> None:
 
 def require_store(root: Path) -> None:
     """Raise UserError for a folder with neither grids nor precomputed tables."""
-    if not (root / GRIDS).is_dir() and not (root / SHARED).is_dir():
+    if not (root / GRIDS).is_dir() and not (root / TABLES).is_dir():
         raise no_results(root)
 
 
@@ -93,7 +92,7 @@ def entries(root: Path, *, failed: bool) -> list[Entry]:
     """Everything in a store; a folder that is not named by an id does not belong to it. Raises UserError."""
     needed = needed_tables(root)
     folders = [(path, "cell") for path in sorted(root.glob("[!.]*/[!.]*/[!.]*"))]
-    folders += [(path, path.parent.name) for path in sorted(root.glob(f"{SHARED}/*/[!.]*"))]
+    folders += [(path, path.parent.name) for path in sorted(root.glob(f"{TABLES}/*/[!.]*"))]
     ours = [(path, kind) for path, kind in folders if IDENTITY.fullmatch(path.name) and path.is_dir()]
     known = [entry_of(path, kind, needed, failed) for path, kind in ours]
     # Copies that `adopt` did not finish, and part files in folders that are otherwise whole.

@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench.commands.stores.clean import SHARED, require_store
+from bench.commands.stores.clean import require_store
 from bench.errors import UserError
 from bench.remote.opened import forgot
 from bench.store.files import read_json
 from bench.store.folders import State, failure, remove, state, state_word
 from bench.store.integrity import damage
-from bench.store.layout import DONE, IDENTITY, cell_path, root_of
+from bench.store.layout import DONE, GRIDS, IDENTITY, IMPORTED, LOOKS, SPEC, TABLES, cell_path, root_of
 from bench.store.leases import exclusive
-from bench.store.looks import LOOKS
-from bench.store.manifest import GRIDS, read
+from bench.store.manifest import read
 from bench.store.schemas import Imported, SeedsRead
-from bench.store.transfer import IMPORTED
 from tasks.errors import plural
 
 
@@ -39,7 +37,7 @@ def doctor(root: Path, *, repair: bool) -> tuple[list[str], bool]:
     """
     require_store(root)
     # Other hidden folders, such as .tensorboard, and folders without an id for a name belong to other programs.
-    paths = [*root.glob("[!.]*/*/*"), *root.glob(f"{SHARED}/*/*")]
+    paths = [*root.glob("[!.]*/*/*"), *root.glob(f"{TABLES}/*/*")]
     folders = sorted(path for path in paths if IDENTITY.fullmatch(path.name) and path.is_dir())
     states = Counter(map(state_word, folders))
     findings = [*filter(None, map(examine, folders)), *manifests(root)]
@@ -69,7 +67,7 @@ def examine(folder: Path) -> Finding | None:
 
 def misplaced(folder: Path) -> str:
     """Why a finished cell's `spec.json` does not belong to its folder; empty if it does, or if it has none."""
-    path = folder / "spec.json"
+    path = folder / SPEC
     if not path.exists():
         return ""
     try:

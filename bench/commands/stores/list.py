@@ -14,14 +14,12 @@ from bench.leaderboard.method_facts import facts
 from bench.store.files import read_json
 from bench.store.find import differences, in_brackets, method_title, ran
 from bench.store.folders import State, failure, state, state_word
-from bench.store.layout import DONE
+from bench.store.layout import DONE, SPEC
 from bench.store.manifest import last_runs, no_results
 from bench.store.schemas import Metrics, NamedSpec
 from methods.base import MethodConfig, WeightConfig
 from methods.hooks import Budget
 from tasks import AXES, TaskSpec, load_spec, task_names
-
-SPEC = "spec.json"
 
 
 def methods() -> Iterator[str]:
@@ -108,7 +106,7 @@ def cells(root: Path, failed: bool) -> Iterator[str]:
 
 def cell_lines(root: Path, failed: bool) -> Iterator[str]:
     """`cells`, and nothing if there is none. Cells of one title have what they differ in, and when they were run."""
-    folders = sorted((path.parent for path in root.glob("[!.]*/*/*/spec.json")), key=lambda folder: folder.parts)
+    folders = sorted((path.parent for path in root.glob(f"[!.]*/*/*/{SPEC}")), key=lambda folder: folder.parts)
     states, specs = dict[Path, State](), dict[Path, dict[str, Any]]()
     details, problems = dict[Path, str](), dict[Path, str]()
     for folder in folders:

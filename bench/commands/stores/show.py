@@ -15,7 +15,7 @@ from bench.store.files import flatten, read_json, read_json_lines
 from bench.store.find import title
 from bench.store.folders import failure, state_word
 from bench.store.integrity import INTERNAL, damage
-from bench.store.layout import DONE, LOG, MODEL, VERSIONS
+from bench.store.layout import DONE, HISTORY, LOG, MODEL, PREDICTIONS, SPEC, TIMING, VERSIONS
 from bench.store.manifest import with_one_name
 from bench.store.schemas import Environment, Metrics, Spec, Timing, Update
 from bench.store.tables import Kind, read_table
@@ -26,7 +26,7 @@ CURVE = 60  # characters of a curve
 TAIL = 10  # lines of the log
 LINE = 200  # characters of a value
 # The keys of spec.json that are shown, in this order; the others are hashes, which only `--diff` compares.
-SPEC = ("task_ref", "label", "seed", "source", "encoder", "preset", "protocol", "real_use", "rows")
+KEYS = ("task_ref", "label", "seed", "source", "encoder", "preset", "protocol", "real_use", "rows")
 NAMES = {"task_ref": "task", "label": "method", "real_use": "use of real rows", "artefacts": "precomputed"}  # as shown
 CURVES = ("loss", "grad_norm", "weight_mean", "ess")
 GROUPS = {
@@ -38,16 +38,16 @@ GROUPS = {
 
 def show(folder: Path) -> Iterator[str]:
     """The lines on one cell."""
-    spec = read_json(folder / "spec.json", Spec)
+    spec = read_json(folder / SPEC, Spec)
     reason = failure(folder) or (damage(folder) if (folder / DONE).exists() else "")
     yield f"{title(spec)}: {state_word(folder)}{f' ({reason})' if reason else ''}"
     yield f"folder: {folder}"
-    yield from block("cell", readable(spec, SPEC))
+    yield from block("cell", readable(spec, KEYS))
     yield from block("hyper-parameters", spec["hyperparameters"])
     yield from block("settings", spec["settings"])
     yield from block_of("metrics", folder / DONE, Metrics)
-    yield from block_of("timing", folder / "timing.json", Timing)
-    yield from curves(folder / "history.jsonl")
+    yield from block_of("timing", folder / TIMING, Timing)
+    yield from curves(folder / HISTORY)
     yield from block_of("environment", folder / VERSIONS, Environment)
     if (folder / MODEL).is_dir():
         yield f"model: {folder / MODEL} ({', '.join(sorted(path.name for path in (folder / MODEL).iterdir()))})"
@@ -119,7 +119,7 @@ def spark(values: list[float], width: int = CURVE) -> str:
 
 def diff(a: Path, b: Path) -> Iterator[str]:
     """The lines on how two cells differ, and their metrics."""
-    one, other = with_one_name([read_json(folder / "spec.json", Spec) for folder in (a, b)])
+    one, other = with_one_name([read_json(folder / SPEC, Spec) for folder in (a, b)])
     yield f"a: {title(one)} ({a})"
     yield f"b: {title(other)} ({b})"
     for name, keys in GROUPS.items():
@@ -150,7 +150,7 @@ def agreement(a: Path, b: Path) -> Iterator[str]:
     """On how many test rows two cells predict different classes, if they were tested on the same rows."""
     import numpy as np
 
-    paths = [folder / "predictions.parquet" for folder in (a, b)]
+    paths = [folder / PREDICTIONS for folder in (a, b)]
     if not all(path.exists() for path in paths):
         return
     try:

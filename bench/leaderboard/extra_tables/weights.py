@@ -11,12 +11,12 @@ import numpy as np
 
 from bench.leaderboard.columns import NOTHING, Column, mean_and_interval, number
 from bench.leaderboard.extra_tables.extra_table import ExtraTable
-from bench.leaderboard.read.cell_files import WEIGHTS
 from bench.leaderboard.read.cells import Cell
 from bench.leaderboard.read.row_weights import Absence, RowWeights
 from bench.leaderboard.read.weight_facts import Source, WeightFacts, facts_of, read
 from bench.leaderboard.results import Row, Section
 from bench.stats.interval import UNKNOWN, Interval, t_interval
+from bench.store.layout import WEIGHTS
 from bench.store.manifest import hidden_of, quality_checker
 from tasks.errors import plural
 

@@ -21,10 +21,11 @@ import xxhash
 
 from bench.errors import UserError
 from bench.hashing import ROOT, python_files
-from bench.leaderboard.read.cell_files import TRAIN_SCORES, states
+from bench.leaderboard.read.cell_files import states
 from bench.leaderboard.read.cells import Cell
 from bench.leaderboard.results import Section
 from bench.store.files import json_text, read_json
+from bench.store.layout import TRAIN_SCORES
 from bench.store.schemas import DrawnFigures
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from bench.arrays import FloatArray
 from bench.leaderboard.figures.style import BLUE, GREEN, figure, grid_lines, same_limits, short, shorts, whole_title
 from bench.leaderboard.results import Row, Section
+from bench.store.layout import HISTORY
 from bench.store.schemas import Update
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ MEASURES = (("loss", "loss", BLUE), ("ess", "ESS", GREEN))
 def history(folder: Path) -> dict[str, list[float]]:
     """Columns of `history.jsonl`; empty if it is missing or cannot be read."""
     try:
-        lines = (folder / "history.jsonl").read_bytes().splitlines()
+        lines = (folder / HISTORY).read_bytes().splitlines()
         updates = histories().validate_json(b"[" + b",".join(lines) + b"]", strict=True)
     except (OSError, ValueError):
         return {}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bench.leaderboard.results import Section
 from bench.store.files import read_json
+from bench.store.layout import SPEC
 from bench.store.schemas import TunedSpec
 
 
@@ -15,7 +16,7 @@ def tuned_settings(section: Section) -> Iterator[tuple[str, int, str]]:
         return
     for row in section.rows:
         for seed, cell in row.cells.items():
-            trial = read_json(cell.folder / "spec.json", TunedSpec)["chosen"]
+            trial = read_json(cell.folder / SPEC, TunedSpec)["chosen"]
             settings = {**trial["hyperparameters"], "lr": trial["lr"], "updates": trial["updates"]}
             text = ", ".join(f"{name} {value}" for name, value in settings.items())
             yield row.label, seed, f"{text} (trial {trial['number'] + 1}, held-out accuracy {trial['accuracy']:.3f})"

@@ -11,11 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.store.files import read_json
-from bench.store.layout import TIMING, VERSIONS
+from bench.store.layout import HISTORY, PREDICTIONS, TIMING, TRAIN_SCORES, VERSIONS, WEIGHTS
 from bench.store.schemas import Environment, Timing
-
-PREDICTIONS = "predictions.parquet"
-HISTORY, WEIGHTS, TRAIN_SCORES = "history.jsonl", "weights.parquet", "train_scores.parquet"
 
 Contents = Mapping[str, bytes]  # of files of a cell that were read already, by name
 NONE_READ: Contents = {}

@@ -14,8 +14,8 @@ import numpy as np
 
 from bench.arrays import BoolArray, FloatArray, IntArray
 from bench.errors import UserError
-from bench.leaderboard.read.cell_files import TRAIN_SCORES, WEIGHTS
 from bench.store import hidden_columns
+from bench.store.layout import TRAIN_SCORES, WEIGHTS
 from bench.store.tables import read_table
 
 if TYPE_CHECKING:

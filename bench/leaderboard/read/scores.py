@@ -23,22 +23,14 @@ from bench.arrays import FloatArray, IntArray
 from bench.errors import UserError
 from bench.hashing import files_hash
 from bench.leaderboard.read import cell_files, kept
-from bench.leaderboard.read.cell_files import (
-    NONE_READ,
-    PREDICTIONS,
-    Contents,
-    Cost,
-    read_cost,
-    read_environment,
-    seal_of,
-)
+from bench.leaderboard.read.cell_files import NONE_READ, Contents, Cost, read_cost, read_environment, seal_of
 from bench.leaderboard.read.examples import Examples
 from bench.processes import pool
 from bench.stats import metrics
 from bench.stats.metrics import METRICS
 from bench.store.files import json_object
 from bench.store.integrity import damage
-from bench.store.layout import DONE, place_of
+from bench.store.layout import DONE, PREDICTIONS, place_of
 from bench.store.schemas import Environment, Metrics
 from bench.store.tables import Kind, read_columns
 

@@ -21,11 +21,11 @@ import numpy as np
 from bench.arrays import FloatArray
 from bench.hashing import files_hash
 from bench.leaderboard.read import kept, row_weights
-from bench.leaderboard.read.cell_files import TRAIN_SCORES, states
+from bench.leaderboard.read.cell_files import states
 from bench.leaderboard.read.row_weights import Absence, RowWeights, ess, finds, rank_correlation, thirds
 from bench.processes import pool
 from bench.store import hidden_columns
-from bench.store.layout import DONE, place_of, precomputed_path, root_of
+from bench.store.layout import DONE, TRAIN_SCORES, place_of, precomputed_path, root_of
 
 FILE = ".weights.npz"
 MANY, PART = 200, 50  # number of new cells from which several processes read, and cells per task of a process

@@ -12,7 +12,8 @@ import pytest
 from bench.leaderboard.build import differing_axes
 from bench.store.bundles import opened, pack, take_in, write_contents, zipped
 from bench.store.files import write_json
-from bench.store.manifest import GRIDS, grids, joined, save
+from bench.store.layout import GRIDS
+from bench.store.manifest import grids, joined, save
 from bench.store.transfer import transfer
 from tests.bench.leaderboard.fake_store import FakeStore
 

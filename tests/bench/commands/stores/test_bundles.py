@@ -24,9 +24,8 @@ from bench.errors import UserError
 from bench.leaderboard import Rules
 from bench.store.bundles import CONTENT, origins, pack, write_contents
 from bench.store.folders import State, acquire, finish, state
-from bench.store.layout import MODEL
+from bench.store.layout import GRIDS, MODEL
 from bench.store.leases import release
-from bench.store.manifest import GRIDS
 from tasks import load
 from tests.helpers.stopped import half_copied, interrupted
 
