@@ -19,7 +19,7 @@ from bench.leaderboard.read.row_flags import MOST_COMPARED, other_label, repeats
 from bench.leaderboard.read.row_weights import effective, final_probabilities, visits_of
 from bench.store import hidden_columns, role_texts
 from bench.store.files import read_json
-from bench.store.layout import DONE
+from bench.store.layout import DONE, TRAIN_SCORES
 from bench.store.manifest import hidden_of, quality_checker
 from bench.store.tables import read_table
 from tasks.errors import plural
@@ -99,9 +99,9 @@ def origins_of(texts: pd.DataFrame, records: Sequence[pd.DataFrame | None], cell
         return origin
     if not all(copies[0].equals(other) for other in copies):
         raise UserError("the copies of rows differ between seeds, as duplicates are drawn anew for each; name one cell")
-    scored = read_table(cell / "train_scores.parquet", {"id": "whole"})["id"]
-    joined: pd.Series[int] = pd.concat([origin[origin.isin(scored)], copies[0]]).sort_index()
-    return joined
+    scored = read_table(cell / TRAIN_SCORES, {"id": "whole"})["id"]
+    origin = pd.concat([origin[origin.isin(scored)], copies[0]]).sort_index()
+    return origin
 
 
 def cell_rows(
@@ -163,8 +163,8 @@ def spread(values: FloatArray) -> FloatArray:
 
 
 def estimate(
-    weight: FloatArray, visited: np.ndarray[Any, np.dtype[np.bool_]], probabilities: Mapping[str, FloatArray]
-) -> tuple[FloatArray, np.ndarray[Any, np.dtype[np.bool_]]]:
+    weight: FloatArray, visited: BoolArray, probabilities: Mapping[str, FloatArray]
+) -> tuple[FloatArray, BoolArray]:
     """(n,) weights with those of rows without visits filled in where a probability of theirs is known, and which.
 
     The estimate is the mean over the visited rows nearest in the ranks of P'(y|x) and p(y|x). Raises UserError if the
@@ -200,14 +200,14 @@ def with_flags(
     wrong = other >= 0
     texts = joined(frame)
     earlier, foreign = repeats_in_file(frame, texts), unlike(texts, real)
-    rows = frame["row"].to_numpy()
+    rows = pd.Series(frame["row"].to_numpy()[earlier], frame.index, dtype="Int64")
     return frame.assign(
         likely_mislabelled=pd.Series(wrong, frame.index, dtype="boolean").mask(unknown),
         suggested_label=pd.Series(names[other], frame.index).where(wrong),
         redundant=earlier >= 0,
-        repeats=pd.array(np.where(earlier >= 0, rows[earlier], -1), dtype="Int64").copy(),
+        repeats=rows.where(earlier >= 0),
         out_of_distribution=pd.array([pd.NA] * len(frame) if foreign is None else foreign, dtype="boolean"),
-    ).assign(repeats=lambda table: table["repeats"].where(table["redundant"]))
+    )
 
 
 def repeats_in_file(frame: pd.DataFrame, texts: Sequence[str]) -> IntArray:
