@@ -5,12 +5,16 @@ Accelerate gives all of them the same calls; a function here says how a cell's r
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.jobs import MirrorJob
+from bench.store.files import read_json
+from bench.store.layout import SPEC
+from bench.tracking.values import send
 from bench.tracking.wandb_runs import PROJECT, to_wandb
 
 if TYPE_CHECKING:
@@ -21,12 +25,29 @@ Spec = Mapping[str, Any]  # the content of a cell's spec.json
 
 @dataclass(frozen=True)
 class Tracker:
-    """A tracker: its packages, of which one is needed, and how a cell's run is opened or, for W&B, written."""
+    """A tracker: its packages, of which one is needed, and how it logs a cell."""
 
     packages: tuple[str, ...]
-    open: Callable[[MirrorJob, Spec], GeneralTracker] | None = None
-    write: Callable[[MirrorJob], list[str]] | None = None  # in place of `open`; returns lines to print
+    log: Callable[[MirrorJob], list[str]]  # returns lines to print
     folder: str = ""  # the environment variable with the folder of its files, if it has one
+
+
+def as_one_run(start: Callable[[MirrorJob, Spec], GeneralTracker]) -> Callable[[MirrorJob], list[str]]:
+    """How a cell is logged as a run that `start` opens. It is closed in any case: a process has one at a time."""
+
+    def log(job: MirrorJob) -> list[str]:
+        tracker = start(job, read_json(job.cell / SPEC))
+        tracker.start()
+        try:
+            send(tracker, job)
+        except BaseException:
+            with contextlib.suppress(Exception):  # the first error is what counts
+                tracker.finish()
+            raise
+        tracker.finish()
+        return []
+
+    return log
 
 
 def own_folder(job: MirrorJob, variable: str = "") -> str:
@@ -117,13 +138,13 @@ def open_swanlab(job: MirrorJob, spec: Spec) -> GeneralTracker:
 
 
 TRACKERS = {
-    "wandb": Tracker(("wandb",), write=to_wandb, folder="WANDB_DIR"),
-    "tensorboard": Tracker(("tensorboard", "tensorboardX"), open_tensorboard),
-    "mlflow": Tracker(("mlflow",), open_mlflow),
-    "trackio": Tracker(("trackio",), open_trackio, folder="TRACKIO_DIR"),
-    "comet_ml": Tracker(("comet_ml",), open_comet_ml, folder="COMET_OFFLINE_DIRECTORY"),
-    "clearml": Tracker(("clearml",), open_clearml, folder="CLEARML_CACHE_DIR"),
-    "dvclive": Tracker(("dvclive",), open_dvclive),
-    "aim": Tracker(("aim",), open_aim),
-    "swanlab": Tracker(("swanlab",), open_swanlab),
+    "wandb": Tracker(("wandb",), to_wandb, folder="WANDB_DIR"),
+    "tensorboard": Tracker(("tensorboard", "tensorboardX"), as_one_run(open_tensorboard)),
+    "mlflow": Tracker(("mlflow",), as_one_run(open_mlflow)),
+    "trackio": Tracker(("trackio",), as_one_run(open_trackio), folder="TRACKIO_DIR"),
+    "comet_ml": Tracker(("comet_ml",), as_one_run(open_comet_ml), folder="COMET_OFFLINE_DIRECTORY"),
+    "clearml": Tracker(("clearml",), as_one_run(open_clearml), folder="CLEARML_CACHE_DIR"),
+    "dvclive": Tracker(("dvclive",), as_one_run(open_dvclive)),
+    "aim": Tracker(("aim",), as_one_run(open_aim)),
+    "swanlab": Tracker(("swanlab",), as_one_run(open_swanlab)),
 }

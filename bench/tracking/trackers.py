@@ -6,7 +6,6 @@ training. W&B can also show a cell while it trains: `bench.tracking.live`.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
 from collections.abc import Collection
@@ -15,11 +14,10 @@ from typing import Any
 
 from bench.errors import UserError, unknown
 from bench.jobs import MirrorJob
-from bench.store.files import read_json, writable
+from bench.store.files import writable
 from bench.store.folders import finish
 from bench.tracking import lineage
 from bench.tracking.registry import TRACKERS
-from bench.tracking.values import send
 from bench.tracking.wandb_runs import in_sweep, wanted_mode
 from tasks.errors import short_repr
 
@@ -77,23 +75,6 @@ def build(job: MirrorJob) -> dict[str, Any]:
     from accelerate import PartialState
 
     PartialState()  # Accelerate's trackers log in the main process only, and need the state to know which it is
-    tracker = TRACKERS[job.tracker]
-    notes = (tracker.write or to_open_run)(job)
+    notes = TRACKERS[job.tracker].log(job)
     finish(job.folder, {"notes": notes})
     return {"notes": notes}
-
-
-def to_open_run(job: MirrorJob) -> list[str]:
-    """Log a cell as one run of its tracker, which is closed in any case: a process has one at a time."""
-    start = TRACKERS[job.tracker].open
-    assert start is not None, "a tracker without `write` has `open`"
-    tracker = start(job, read_json(job.cell / "spec.json"))
-    tracker.start()
-    try:
-        send(tracker, job)
-    except BaseException:
-        with contextlib.suppress(Exception):  # the first error is what counts
-            tracker.finish()
-        raise
-    tracker.finish()
-    return []
