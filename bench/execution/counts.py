@@ -16,7 +16,7 @@ from bench.store.layout import DONE
 
 
 @dataclass(frozen=True)
-class Row:
+class MethodCounts:
     """The cells of one task and method: how many are in which state, and the mean accuracy of the finished ones."""
 
     task: str
@@ -89,16 +89,16 @@ class Counts:
             if after is State.DONE:
                 group.unread.append(self.queue.jobs[identity].folder)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[MethodCounts]:
         """A row per task and method in the order of the plan."""
         return [self.row(*key) for key in self.groups]
 
-    def row(self, task: str, label: str) -> Row:
+    def row(self, task: str, label: str) -> MethodCounts:
         """The row of one task and method."""
         group = self.groups[task, label]
         new, group.unread = group.unread, []  # at once: a live table asks from a thread of its own
         group.accuracies += sum(map(accuracy, new))
-        row = Row(task, label, +group.counts, None)
+        row = MethodCounts(task, label, +group.counts, None)
         return replace(row, accuracy=group.accuracies / row.finished) if row.finished else row
 
 

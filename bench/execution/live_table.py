@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bench.execution.counts import Row
+from bench.execution.counts import MethodCounts
 from bench.execution.progress import Progress
 from bench.execution.queue import SETTLED
 from tasks.errors import plural, printable
@@ -82,7 +82,7 @@ def bar(progress: Progress, width: int) -> Table:
     return line
 
 
-def wide(rows: list[Row]) -> Table:
+def wide(rows: list[MethodCounts]) -> Table:
     """A column per state."""
     grid = frame()
     for word, style in STYLES.items():
@@ -98,7 +98,7 @@ def wide(rows: list[Row]) -> Table:
     return grid
 
 
-def narrow(rows: list[Row]) -> Table:
+def narrow(rows: list[MethodCounts]) -> Table:
     """One column with the finished cells of all, and how many failed, are blocked or running."""
     grid = frame()
     grid.add_column("cells", no_wrap=True)
@@ -121,12 +121,12 @@ def frame() -> Table:
     return grid
 
 
-def percent(row: Row) -> str:
+def percent(row: MethodCounts) -> str:
     """The mean accuracy of the finished cells in percent, empty without any."""
     return "" if row.accuracy is None else f"{100 * row.accuracy:.1f}"
 
 
-def visible(rows: list[Row], most: int) -> list[Row]:
+def visible(rows: list[MethodCounts], most: int) -> list[MethodCounts]:
     """At most `most` rows in their order, chosen by state: running, failed, blocked, waiting, then finished."""
 
     def rank(index: int) -> tuple[int, int]:
@@ -137,7 +137,7 @@ def visible(rows: list[Row], most: int) -> list[Row]:
     return [rows[i] for i in sorted(sorted(range(len(rows)), key=rank)[:most])]
 
 
-def total(rows: list[Row]) -> Counter[str]:
+def total(rows: list[MethodCounts]) -> Counter[str]:
     """Cells by state."""
     return sum((row.counts for row in rows), Counter[str]())
 
@@ -152,7 +152,7 @@ def on_nodes(nodes: Mapping[str, int]) -> str:
     return "nodes: " + ", ".join(f"{name} {running} running" for name, running in sorted(nodes.items()))
 
 
-def footer(progress: Progress, rows: list[Row]) -> str:
+def footer(progress: Progress, rows: list[MethodCounts]) -> str:
     """The number of cells, the checkers and precomputed tables that come first, and the time left."""
     if progress.queue.closed:
         return progress.closing()

@@ -25,7 +25,7 @@ WORDS = ("better", "worse", "equivalent")  # verdicts that decide
 
 
 @dataclass
-class Table:
+class TableInRounds:
     """One table of the report: its request, and at how many seeds each method stopped; others are undecided.
 
     `silent`: why the table has no verdicts at the last look; empty if it has.
@@ -126,10 +126,10 @@ def looks_of(request: Request, options: Options, most: int) -> tuple[int, ...]:
     return planned_looks(most)
 
 
-def tables_of(request: Request, options: Options) -> dict[tuple[str, ...], Table]:
+def tables_of(request: Request, options: Options) -> dict[tuple[str, ...], TableInRounds]:
     """The tables of the report by `key_of` their sections, each with a request of its own."""
     plan = Plan(Path(os.path.realpath(options.out)), [request])
-    tables: dict[tuple[str, ...], Table] = {}
+    tables: dict[tuple[str, ...], TableInRounds] = {}
     for encoder in request.encoders:
         for section in sections_of(replace(request, encoders=(encoder,)), plan):
             own = replace(
@@ -142,7 +142,7 @@ def tables_of(request: Request, options: Options) -> dict[tuple[str, ...], Table
             )
             names = {"task_ref": section.task.label, "protocol": section.protocol.label, "source": section.data.source}
             spec = {**names, **encoders(section, section.checkers.checkpoint)}
-            tables.setdefault(key_of(spec), Table(own))
+            tables.setdefault(key_of(spec), TableInRounds(own))
     return tables
 
 
@@ -152,7 +152,7 @@ def key_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
     return spec["task_ref"], spec["protocol"], spec["source"], *models
 
 
-def stop(tables: Mapping[tuple[str, ...], Table], result: Result, options: Options, count: int) -> None:
+def stop(tables: Mapping[tuple[str, ...], TableInRounds], result: Result, options: Options, count: int) -> None:
     """Stop the methods that have a verdict after `count` seeds, and those that can get none.
 
     Where the table is not informative no method has a verdict, and further seeds may give it one, unless the settings
@@ -178,7 +178,7 @@ def stop(tables: Mapping[tuple[str, ...], Table], result: Result, options: Optio
                 table.words[row.label] = lacking or paired.verdict.word
 
 
-def table_line(table: Table, count: int, baseline: str) -> str:
+def table_line(table: TableInRounds, count: int, baseline: str) -> str:
     """`look at 5 seeds: dimp better, focal equivalent (at 3 seeds); undecided: gce`, or why there is no verdict."""
     decided = [
         f"{label} {table.words[label]}" + (f" (at {seeds} seeds)" if seeds < count else "")
@@ -190,7 +190,7 @@ def table_line(table: Table, count: int, baseline: str) -> str:
     return f"look at {count} seeds: {said}; undecided: {', '.join(going) or 'none'}"
 
 
-def saving(tables: Mapping[tuple[str, ...], Table], most: int, baseline: str) -> str:
+def saving(tables: Mapping[tuple[str, ...], TableInRounds], most: int, baseline: str) -> str:
     """The last line: how many cells were needed, against a fixed number of seeds."""
     used, fixed, compared, decided, undecided = 0, 0, 0, 0, 0
     for table in tables.values():

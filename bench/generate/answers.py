@@ -17,7 +17,7 @@ FENCE = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
 QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»", "'": "'"}
 
 
-class Outcome(StrEnum):
+class AnswerOutcome(StrEnum):
     """What became of an answer."""
 
     ROW = "row"
@@ -33,7 +33,7 @@ class Outcome(StrEnum):
 class Parsed:
     """The text or texts of an answer; `outcome` is ROW unless there is none to use."""
 
-    outcome: Outcome
+    outcome: AnswerOutcome
     text: str = ""
     text_pair: str | None = None
 
@@ -44,12 +44,12 @@ def parsed(answer: Answer, *, pair: bool) -> Parsed:
     texts = pair_of(content) if pair else (content, None)
     refused = answer.refusal or answer.finish_reason == "content_filter"
     if refused or any(is_refusal(text) for text in (content, *(texts or ())) if text):
-        return Parsed(Outcome.REFUSED)
+        return Parsed(AnswerOutcome.REFUSED)
     if answer.finish_reason == "length":
-        return Parsed(Outcome.CUT)
+        return Parsed(AnswerOutcome.CUT)
     if texts is None or any(text_problem(text) for text in texts if text is not None):
-        return Parsed(Outcome.MALFORMED)
-    return Parsed(Outcome.ROW, *texts)
+        return Parsed(AnswerOutcome.MALFORMED)
+    return Parsed(AnswerOutcome.ROW, *texts)
 
 
 def bare(content: str) -> str:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bench.errors import UserError
-from bench.generate.answers import Outcome, Parsed, parsed
+from bench.generate.answers import AnswerOutcome, Parsed, parsed
 from bench.generate.backends import Answer, Backend
 from bench.generate.journal import Journal, Record
 from bench.generate.known_texts import key_of
 from bench.generate.prompts import Asked
-from bench.generate.request import Request
+from bench.generate.request import GenerateRequest
 from bench.generate.spending import Spending, Tokens, most_tokens
 from tasks.errors import join_names, plural
 
@@ -36,11 +36,13 @@ class InWork:
 class Generator:
     """One run: what was asked, what came, and why it stopped."""
 
-    def __init__(self, request: Request, backend: Backend, journal: Journal, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, request: GenerateRequest, backend: Backend, journal: Journal, say: Callable[[str], None]
+    ) -> None:
         self.request, self.backend, self.journal, self.say = request, backend, journal, say
         self.spending = Spending(request.prices, request.budget)
         self.rows, self.in_work, self.barren = Counter[str](), Counter[str](), Counter[str]()
-        self.outcomes = Counter[Outcome]()
+        self.outcomes = Counter[AnswerOutcome]()
         self.failed, self.failures_in_a_row, self.cleaned = 0, 0, 0
         self.stopped = ""  # why the run ends before it is complete
         self.started, self.shown, self.before = time.monotonic(), time.monotonic(), 0
@@ -147,9 +149,9 @@ class Generator:
         self.failures_in_a_row = 0
         found = parsed(answer, pair=self.request.prompts.pair)
         outcome = found.outcome
-        if outcome is Outcome.ROW:
+        if outcome is AnswerOutcome.ROW:
             outcome = self.request.known.check(key_of(found.text, found.text_pair))
-        row = self._row(sent.asked, answer, found, used) if outcome is Outcome.ROW else None
+        row = self._row(sent.asked, answer, found, used) if outcome is AnswerOutcome.ROW else None
         record = Record(
             label=sent.asked.label,
             number=sent.asked.number,
@@ -190,7 +192,7 @@ class Generator:
         self.spending.estimated += record.estimated
         self._tally(record)
         if record.row:
-            self.request.known.add([key_of(record.row["text"], record.row.get("text_pair"))], Outcome.REPEATED)
+            self.request.known.add([key_of(record.row["text"], record.row.get("text_pair"))], AnswerOutcome.REPEATED)
 
     def _tally(self, record: Record) -> None:
         self.outcomes[record.outcome] += 1
@@ -223,7 +225,7 @@ class Generator:
         """The lines at the end: rows by label, answers without a row, tokens and cost, and why it stopped."""
         counts = join_names(f"{label} {self.rows[label]:,}" for label in self.request.quotas)
         yield f"{self.rows.total():,} of {self.wanted:,} rows ({counts}), {self.before:,} of them from before"
-        lost = [f"{count:,} {kind}" for kind, count in self.outcomes.items() if kind is not Outcome.ROW]
+        lost = [f"{count:,} {kind}" for kind, count in self.outcomes.items() if kind is not AnswerOutcome.ROW]
         if lost:
             yield f"answers that gave no row: {', '.join(lost)}"
         if self.cleaned:

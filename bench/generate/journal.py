@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench import system
 from bench.errors import UserError
-from bench.generate.answers import Outcome
+from bench.generate.answers import AnswerOutcome
 from bench.hashing import file_hash
 from bench.store.files import first_problem, parse_json, sync, write_bytes
 from tasks.errors import short_repr
@@ -32,7 +32,7 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="forbid")
     label: str
     number: int
-    outcome: Outcome
+    outcome: AnswerOutcome
     answer: str
     tokens_in: int
     tokens_out: int

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.errors import UserError
-from bench.generate.answers import Outcome
+from bench.generate.answers import AnswerOutcome
 from bench.generate.prompts import Example
 from bench.hashing import digest
 from tasks import FILES, Rows, load, load_spec
@@ -33,18 +33,18 @@ from tasks.sources.table import Table
 class KnownTexts:
     """Normalised texts by what has them first: a test row, a real row, or a generated row."""
 
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    outcomes: dict[str, AnswerOutcome] = field(default_factory=dict)
 
-    def add(self, keys: Iterable[str], outcome: Outcome) -> None:
+    def add(self, keys: Iterable[str], outcome: AnswerOutcome) -> None:
         """Note texts; those that are known already keep their origin."""
         for key in keys:
             self.outcomes.setdefault(key, outcome)
 
-    def check(self, key: str) -> Outcome:
+    def check(self, key: str) -> AnswerOutcome:
         """ROW for a new text, which is noted; else what it repeats."""
         known = self.outcomes.get(key)
-        self.outcomes.setdefault(key, Outcome.REPEATED)
-        return known or Outcome.ROW
+        self.outcomes.setdefault(key, AnswerOutcome.REPEATED)
+        return known or AnswerOutcome.ROW
 
 
 def key_of(text: str, pair: str | None) -> str:
@@ -88,8 +88,8 @@ def read_own_rows(places: Places, labels: Sequence[str], *, pair: bool) -> OwnRo
     if keys.get("test") == keys.get("real") and places.test is not None:
         raise UserError(same_rows("test", places.test, "real", str(tables["real"])))
     known = KnownTexts()
-    known.add(keys.get("test", ()), Outcome.TEST)
-    known.add(keys.get("real", ()), Outcome.REAL)
+    known.add(keys.get("test", ()), AnswerOutcome.TEST)
+    known.add(keys.get("real", ()), AnswerOutcome.REAL)
     digests = {role: digest(sorted(of_role)) for role, of_role in keys.items()}
     for role, of_role in keys.items():
         alone = "; the test rows serve for this alone" if role == "test" else ""

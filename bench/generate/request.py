@@ -24,7 +24,7 @@ SUFFIXES = (".jsonl", ".ndjson")
 
 
 @dataclass(frozen=True)
-class Request:
+class GenerateRequest:
     """What to generate, checked."""
 
     quotas: Mapping[str, int]  # rows by label
@@ -39,7 +39,7 @@ class Request:
     notes: tuple[str, ...]
 
 
-def make_request(arguments: GenerateArguments) -> Request:
+def make_request(arguments: GenerateArguments) -> GenerateRequest:
     """The checked request of the options. Raises UserError or DataError."""
     labels = checked_labels(arguments.labels)
     if not arguments.domain or not arguments.domain.strip():
@@ -86,7 +86,7 @@ def make_request(arguments: GenerateArguments) -> Request:
         **{f"rows of --{name}": of_rows for name, of_rows in own.digests.items()},
     }
     notes = (*own.notes, *(numbered(labels, meanings)))
-    return Request(
+    return GenerateRequest(
         quotas, prompts, own.known, arguments.backend, sampling, prices, budget, arguments.to, settings, notes
     )
 

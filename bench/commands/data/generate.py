@@ -10,7 +10,7 @@ from bench.generate.arguments import GenerateArguments
 from bench.generate.backends import BACKENDS
 from bench.generate.generator import Generator
 from bench.generate.journal import Journal
-from bench.generate.request import Request, make_request
+from bench.generate.request import GenerateRequest, make_request
 from bench.generate.spending import Tokens, most_tokens
 
 
@@ -48,7 +48,7 @@ def generate(arguments: GenerateArguments, say: Callable[[str], None]) -> bool:
     return generator.complete
 
 
-def shown(request: Request) -> Iterator[str]:
+def shown(request: GenerateRequest) -> Iterator[str]:
     """The first prompt of each label, and the most that all rows can use if every answer gives one."""
     total = Tokens()
     for label, quota in request.quotas.items():

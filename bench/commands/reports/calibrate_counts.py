@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.leaderboard.formats.prose import markdown_row
 from bench.stats.simulation.across import FIRST_STEP, Tasks, mean_gain_misses
 from bench.stats.simulation.grids import World
-from bench.stats.simulation.rates import Line, Rates, count_rates, margin_rates
+from bench.stats.simulation.rates import FaultRates, Line, count_rates, margin_rates
 from bench.stats.verdict import DELTA, points
 from bench.store.files import write_text
 
@@ -173,7 +173,7 @@ def across(grids: int) -> Iterator[str]:
     yield from head(2)
     for tasks in ACROSS:
         first, misses = tasks.worlds[0], mean_gain_misses(tasks, grids)
-        rates = Rates(dict(zip(("plain", "corrected"), misses, strict=True)), grids)
+        rates = FaultRates(dict(zip(("plain", "corrected"), misses, strict=True)), grids)
         cells = [tasks.what, str(len(tasks.worlds)), str(first.seeds), f"{first.examples:,}", *spelt(rates, 2)]
         yield markdown_row([*cells, "TOO MANY" if above_limit(rates) else ""])
 
@@ -190,7 +190,7 @@ def head(place: int) -> tuple[str, str]:
     return markdown_row(columns), "| --- " + "| ---: " * (len(columns) - 2) + "| --- |"
 
 
-def counts_row(line: Line, rates: Rates, unlimited: Sequence[str] = ()) -> str:
+def counts_row(line: Line, rates: FaultRates, unlimited: Sequence[str] = ()) -> str:
     """One line of the first two tables."""
     world = line.world
     cells = [line.what, str(world.methods), str(world.seeds), f"{world.examples:,}", f"{100 * world.sd:g}"]
@@ -199,7 +199,7 @@ def counts_row(line: Line, rates: Rates, unlimited: Sequence[str] = ()) -> str:
     return markdown_row([*cells, *spelt(rates, 1), warning])
 
 
-def spelt(rates: Rates, digits: int) -> list[str]:
+def spelt(rates: FaultRates, digits: int) -> list[str]:
     """The shares in per cent with their Monte Carlo errors; empty where one is not simulated."""
     return [
         "" if share is None else f"{100 * share:.{digits}f} ± {100 * rates.error(share):.{digits}f}"
@@ -207,7 +207,7 @@ def spelt(rates: Rates, digits: int) -> list[str]:
     ]
 
 
-def above_limit(rates: Rates, unlimited: Sequence[str] = ()) -> bool:
+def above_limit(rates: FaultRates, unlimited: Sequence[str] = ()) -> bool:
     """Whether a rate is above the limit, beyond its Monte Carlo error; those named in `unlimited` may be."""
     return any(
         share is not None and share - 2 * rates.error(share) > HIGHEST
@@ -216,7 +216,7 @@ def above_limit(rates: Rates, unlimited: Sequence[str] = ()) -> bool:
     )
 
 
-def worst(results: Sequence[tuple[Line, Rates]], names: dict[str, str], unlimited: Sequence[str] = ()) -> str:
+def worst(results: Sequence[tuple[Line, FaultRates]], names: dict[str, str], unlimited: Sequence[str] = ()) -> str:
     """The paragraph under a table: the worst line of each rate, of the lines that must keep to the limit."""
     known = [pair for pair in results if not any(word in pair[0].what for word in UNKNOWABLE)]
     left_out = len(known) < len(results)

@@ -60,7 +60,7 @@ class FoundAtMargin:
     simultaneous: bool
 
 
-class Rates(NamedTuple):
+class FaultRates(NamedTuple):
     """Shares of grids by the field of `Found` or `FoundAtMargin`; None where it is not simulated."""
 
     shares: dict[str, float | None]
@@ -71,12 +71,12 @@ class Rates(NamedTuple):
         return math.sqrt(share * (1 - share) / self.grids)
 
 
-def count_rates(line: Line, grids: int) -> Rates:
+def count_rates(line: Line, grids: int) -> FaultRates:
     """The rates of `Found`; each call gives the same numbers."""
     return rates_of([found(scores) for scores in drawn(line, grids)])
 
 
-def margin_rates(line: Line, grids: int) -> Rates:
+def margin_rates(line: Line, grids: int) -> FaultRates:
     """The rates of `FoundAtMargin`; the world of the line has `DELTA` as its `shift`."""
     return rates_of([found_at_margin(scores) for scores in drawn(line, grids)])
 
@@ -90,11 +90,11 @@ def drawn(line: Line, grids: int) -> Iterator[FloatArray]:
             yield by_cluster(grid.astype(np.float64), clusters)
 
 
-def rates_of(results: list[Found] | list[FoundAtMargin]) -> Rates:
+def rates_of(results: list[Found] | list[FoundAtMargin]) -> FaultRates:
     """The shares of grids with each fault."""
     kinds = [field.name for field in fields(results[0])]
     values = {kind: [getattr(one, kind) for one in results] for kind in kinds}
-    return Rates(
+    return FaultRates(
         {kind: None if None in value else float(np.mean(value)) for kind, value in values.items()}, len(results)
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.generate.answers import Outcome, Parsed, parsed
+from bench.generate.answers import AnswerOutcome, Parsed, parsed
 from bench.generate.backends import Answer
 
 
@@ -20,4 +20,4 @@ from bench.generate.backends import Answer
 )
 def test_thoughts_are_taken_off(answer: str, text: str) -> None:
     """Where the chat template puts <think> into the prompt, the answer has only the end, and thoughts became rows."""
-    assert parsed(Answer(answer, "stop", "m", 1, 1), pair=False) == Parsed(Outcome.ROW, text)
+    assert parsed(Answer(answer, "stop", "m", 1, 1), pair=False) == Parsed(AnswerOutcome.ROW, text)

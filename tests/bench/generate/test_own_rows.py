@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from bench.errors import UserError
-from bench.generate.answers import Outcome
+from bench.generate.answers import AnswerOutcome
 from bench.generate.known_texts import Places, key_of, read_own_rows
 from tasks import FILES, DataError, load
 from tasks.sources import thinning
@@ -166,7 +166,7 @@ def test_every_row_of_a_large_file_is_known(real: Path, tmp_path: Path, monkeypa
     texts = [f"test {word} {n}" for n in range(100) for word in ("pos", "neg")]
     test = table(tmp_path / "test.csv", [(text, text.split()[1]) for text in texts])
     own = read_own_rows(Places(few_shot=str(real), test=test), ["pos", "neg"], pair=False)
-    assert {own.known.check(key_of(text.upper(), None)) for text in texts} == {Outcome.TEST}
+    assert {own.known.check(key_of(text.upper(), None)) for text in texts} == {AnswerOutcome.TEST}
     assert (
         "generated rows that repeat one of 200 test rows are left out; the test rows serve for this alone" in own.notes
     )

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bench.generate.answers import Outcome, parsed
+from bench.generate.answers import AnswerOutcome, parsed
 from bench.generate.backends import Answer
 
 REFUSALS = """\
@@ -71,19 +71,19 @@ I'm not able to sleep, so I write such long tweets.
 I apologize to everyone who has to write this exam tomorrow""".splitlines()
 
 
-def outcome(text: str, *, pair: bool = False) -> Outcome:
+def outcome(text: str, *, pair: bool = False) -> AnswerOutcome:
     return parsed(Answer(text, "stop", "m", 1, 1), pair=pair).outcome
 
 
 @pytest.mark.parametrize("text", REFUSALS)
 def test_refusals_are_no_rows(text: str) -> None:
-    assert outcome(text) is Outcome.REFUSED
-    assert outcome(f"```\n{text}\n```") is Outcome.REFUSED
-    assert outcome(json.dumps({"text": text, "text_pair": "..."}), pair=True) is Outcome.REFUSED
+    assert outcome(text) is AnswerOutcome.REFUSED
+    assert outcome(f"```\n{text}\n```") is AnswerOutcome.REFUSED
+    assert outcome(json.dumps({"text": text, "text_pair": "..."}), pair=True) is AnswerOutcome.REFUSED
 
 
 @pytest.mark.parametrize("text", ROWS)
 def test_reviews_and_tweets_are_rows(text: str) -> None:
     """Bad reviews of a service and news on AI were taken for refusals, so the rows were biased by class."""
-    assert outcome(text) is Outcome.ROW
-    assert outcome(json.dumps({"text": text, "text_pair": "."}), pair=True) is Outcome.ROW
+    assert outcome(text) is AnswerOutcome.ROW
+    assert outcome(json.dumps({"text": text, "text_pair": "."}), pair=True) is AnswerOutcome.ROW

@@ -5,7 +5,7 @@ from bench.cli import app
 from bench.commands.reports import calibrate_counts
 from bench.stats.simulation.across import Tasks
 from bench.stats.simulation.grids import World
-from bench.stats.simulation.rates import Line, Rates
+from bench.stats.simulation.rates import FaultRates, Line
 
 
 def test_the_tables_of_counts(tmp_path, monkeypatch):
@@ -27,9 +27,9 @@ def test_the_tables_of_counts(tmp_path, monkeypatch):
 
 
 def test_rates_beyond_the_error_are_too_many():
-    assert not calibrate_counts.above_limit(Rates({"last": 0.06, "pairs": 0.05, "planned": None}, 400))
-    assert calibrate_counts.above_limit(Rates({"last": 0.06, "pairs": 0.09}, 400))
-    assert not calibrate_counts.above_limit(Rates({"every_seed": 0.2}, 400), ("every_seed",))
+    assert not calibrate_counts.above_limit(FaultRates({"last": 0.06, "pairs": 0.05, "planned": None}, 400))
+    assert calibrate_counts.above_limit(FaultRates({"last": 0.06, "pairs": 0.09}, 400))
+    assert not calibrate_counts.above_limit(FaultRates({"every_seed": 0.2}, 400), ("every_seed",))
 
 
 @pytest.mark.parametrize(("options", "message"), [(["--aa"], "leave out --from and --aa"), (["--looks"], "one of")])
