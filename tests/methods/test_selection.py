@@ -23,7 +23,7 @@ def scored_rows(table, size=400, n_classes=3, seed=0, trust=1.5, noise=0.3):
     logits = rng.normal(size=(size, n_classes)) + trust * np.eye(n_classes)[truth]
     logits[:, 0] += 0.7  # sure of one class more often than of the others
     prior = tuple(np.bincount(labels, minlength=n_classes) / size)
-    return Context(n_classes, size, 10, prior, None, labels, {table: log_softmax(logits, axis=1)}, np.arange(size))
+    return Context(n_classes, 10, prior, None, labels, {table: log_softmax(logits, axis=1)}, np.arange(size))
 
 
 def weights_of(method, context, table, sample):
