@@ -10,8 +10,8 @@ import sys
 import time
 
 from bench.remote.job_leases import LEASES
-from bench.remote.lives import RUNS
 from bench.remote.opened import objects_at
+from bench.store.layout import RUNNING
 from tests.faults.grid import Grid
 from tests.helpers.s3_server import SECRET, s3_server
 
@@ -44,7 +44,7 @@ def run(grid: Grid) -> str:
         again = start(grid, MACHINES[0], address)
         if again.wait() or other.wait():
             raise SystemExit(f"a run failed: {grid.log(MACHINES[0])[-500:]} {grid.log(MACHINES[1])[-500:]}")
-        if left := sorted(objects.listing([LEASES, RUNS, ".probe"])):
+        if left := sorted(objects.listing([LEASES, RUNNING, ".probe"])):
             raise SystemExit(f"left in the bucket: {left}")
         os.environ["BENCH_CACHE"] = str(grid.folder / "cache-s3")
         merge = [sys.executable, "-m", "bench", "merge", address, "--out", str(grid.store("s3"))]

@@ -18,12 +18,12 @@ from bench.execution.prepare import to_compute
 from bench.execution.queue import Queue
 from bench.remote.addresses import parsed
 from bench.remote.job_leases import LEASES
-from bench.remote.lives import RUNS
 from bench.remote.local_copy import LocalCopy
 from bench.remote.objects import Objects
 from bench.remote.opened import bytes_there, copy_of, fetched, local_folder, model_of, opened
 from bench.store.files import read_json, write_json
 from bench.store.folders import State, state
+from bench.store.layout import RUNNING
 from tests.bench.remote.folders import CELL, TABLE, done, failed, grid
 from tests.helpers.in_process import command
 from tests.helpers.s3_server import SECRET
@@ -63,7 +63,7 @@ def test_a_grid_on_one_machine_is_there_on_another(
     assert ran.returncode == 0, ran.stderr
     assert f"{address}: " in ran.stdout
     objects = copy_of(local_folder(address)).objects  # type: ignore[union-attr]
-    assert not objects.listing([LEASES, RUNS, ".probe"])
+    assert not objects.listing([LEASES, RUNNING, ".probe"])
     assert len(objects.listing(["twitter"])) == 4
 
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "other"))

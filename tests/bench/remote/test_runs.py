@@ -13,11 +13,12 @@ import pytest
 
 from bench.errors import UserError
 from bench.remote.job_leases import LEASES
-from bench.remote.lives import RUNS, living_runs
+from bench.remote.lives import living_runs
 from bench.remote.local_copy import LocalCopy
 from bench.remote.runs import RemoteRun
 from bench.store import leases
 from bench.store.folders import State, result_of, state
+from bench.store.layout import RUNNING
 from tests.bench.remote.folders import CELL, done, failed, grid
 
 Copy = Callable[[str], LocalCopy]
@@ -34,7 +35,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def left(copy: LocalCopy) -> list[str]:
     """Leases, heartbeats and probes in a store."""
-    return sorted(copy.objects.listing([LEASES, RUNS, ".probe"]))
+    return sorted(copy.objects.listing([LEASES, RUNNING, ".probe"]))
 
 
 def no_answer(path: str, *how: object, **more: object) -> None:
@@ -176,12 +177,12 @@ def test_a_chain_of_deaths_ends_with_one_owner(copy: Copy, at_once: None) -> Non
     runs = [begun(copy(name)) for name in "abc"]
     for run in runs:
         assert run.take(run.copy.root / CELL, None)
-        run.objects.remove(f"{RUNS}/{run.token}")  # its machine was lost, and somebody has noticed
+        run.objects.remove(f"{RUNNING}/{run.token}")  # its machine was lost, and somebody has noticed
     last = begun(copy("d"))
     assert last.take(last.copy.root / CELL, None)
     assert len(left(last.copy)) == 5
     last.leases.give_back(JOB)
-    assert left(last.copy) == [f"{RUNS}/{last.token}"]
+    assert left(last.copy) == [f"{RUNNING}/{last.token}"]
 
 
 def test_the_next_run_of_a_machine_knows_at_once_that_the_last_one_died(copy: Copy) -> None:
@@ -280,7 +281,7 @@ def test_a_lease_whose_answer_was_lost_is_taken_again(
     assert run.state_elsewhere(a.root / CELL, None) is State.STALE
     assert run.take(a.root / CELL, None)
     run.leases.give_back(JOB)
-    assert left(a) == [f"{RUNS}/{run.token}"]
+    assert left(a) == [f"{RUNNING}/{run.token}"]
 
 
 def test_a_refusal_ends_a_run(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
