@@ -104,6 +104,11 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else ending}"
 
 
+def verb(number: int, of_one: str, of_several: str) -> str:
+    """The form of a verb that follows a count of rows: `1 of 80 rows has`, `2 of 80 rows have`."""
+    return of_one if number == 1 else of_several
+
+
 def short_repr(value: object, most: int = MAX_CHARACTERS) -> str:
     """The `repr` of a value, cut after `most` characters."""
     text = repr(value[: most + 1] if isinstance(value, str) else value)

@@ -16,7 +16,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from tasks.data import TaskData
-from tasks.errors import plural
+from tasks.errors import plural, verb
 from tasks.findings import Finding, Level
 from tasks.loading.labels import label_name
 from tasks.rows import Rows
@@ -122,8 +122,9 @@ def trained_clusters(data: TaskData, drawn_from: Rows) -> Iterator[Finding]:
         same = in_any_case(rows.columns).get(column.strip().lower())
         shared = {name for name in cluster_names(rows.columns[same] if same else []) if name}
         if count := sum(name in shared for name in tested):
+            rows_are = f"{count:,} of {len(test):,} tested rows {verb(count, 'is', 'are')}"
             text = (
-                f"{count:,} of {len(test):,} tested rows are of a cluster (column {column!r}) that {role} rows have "
+                f"{rows_are} of a cluster (column {column!r}) that {role} rows have "
                 "too: accuracy is that on new rows of known clusters, not on new clusters; test rows of other clusters "
                 "(--test FILE) would show the latter"
             )

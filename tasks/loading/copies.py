@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from tasks.data import TaskData
-from tasks.errors import DataError, short_repr
+from tasks.errors import DataError, short_repr, verb
 from tasks.findings import Finding, Level
 from tasks.loading.near_duplicates import MOST_TEXTS, SHARED, Repeats, near_duplicates
 from tasks.roles import ROLES
@@ -47,12 +47,13 @@ def without_copies(rows: Rows, others: Sequence[Rows], what: str, prefix: str, n
 
 
 def copy_findings(data: TaskData, what: str, of: str) -> Iterator[Finding]:
-    """Findings on rows with the text of another role's row, and on those that differ in punctuation alone."""
+    """Findings on rows with the text of another role's row, and on those that differ only in punctuation or case."""
     rows, others = data.roles[what], data.roles[of]
     exact = repeats_of(what, rows.keys, of, others.keys)
     if exact.pairs:
         other = sum(bool(rows.labels[row] != others.labels[place]) for row, place in exact.pairs)
-        how = f"have the text of {_row_of(exact)}" + (f", {other:,} of them with another label" if other else "")
+        has = verb(len(exact.pairs), "has", "have")
+        how = f"{has} the text of {_row_of(exact)}" + (f", {other:,} of them with another label" if other else "")
         yield found(data, exact, "copies", "copies", how, DROP if len(exact.pairs) < len(rows) else ALL)
     near = repeats_of(what, rows.near_keys, of, others.near_keys, {row for row, _ in exact.pairs})
     yield from _punctuation(data, near)
@@ -72,7 +73,7 @@ def repeats_of(
 
 def _punctuation(data: TaskData, near: Repeats) -> Iterator[Finding]:
     if near.pairs:
-        how = f"differ from {_row_of(near)} in punctuation alone"
+        how = f"{verb(len(near.pairs), 'differs', 'differ')} from {_row_of(near)} only in punctuation or case"
         yield found(data, near, "punctuation", "copies apart from punctuation", how, DROP)
 
 
@@ -84,7 +85,8 @@ def near_findings(data: TaskData) -> Iterator[Finding]:
         yield Finding("near-duplicates", Level.CARE, "near duplicates were not looked for", text)
         return
     for one in near:
-        how = f"nearly repeat {_row_of(one)} (at least {100 * SHARED:.0f} % of their pairs of words in common)"
+        repeat = verb(len(one.pairs), "repeats", "repeat")
+        how = f"nearly {repeat} {_row_of(one)} (at least {100 * SHARED:.0f} % of their pairs of words in common)"
         yield found(data, one, "near-duplicates", "near duplicates", how, LISTED)
 
 

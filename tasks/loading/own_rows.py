@@ -46,7 +46,8 @@ def prepared(table: Table, role: str, columns: Columns, reading: Reading) -> tup
         return table, ()
     if len(gaps) == len(table):
         raise DataError(f"{table.name}: no row has a text and a label")
-    note = f"{len(gaps):,} of {len(table):,} {role} rows have no text or no label and were left out"
+    lack = "has no text or no label and was" if len(gaps) == 1 else "have no text or no label and were"
+    note = f"{len(gaps):,} of {len(table):,} {role} rows {lack} left out"
     return table.take([row for row in range(len(table)) if row not in gaps]), (note,)
 
 

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from tasks.data import TaskData
-from tasks.errors import join_names, plural, short_repr
+from tasks.errors import join_names, plural, short_repr, verb
 from tasks.findings import Finding, Level
 from tasks.loading.clusters import trained_clusters
 from tasks.loading.copies import MANY, copy_findings, near_findings
@@ -84,9 +84,9 @@ def _conflicts(what: str, rows: Rows, labels: Sequence[str]) -> Iterator[Finding
         count = sum(len(by_text[key]) > 1 for key in rows.keys)
         names = ", ".join(labels[label] for label in several[0])
         example = f", such as {short_repr(rows.texts[min(several[0].values())])} ({names})"
-        verb = "has" if len(several) == 1 else "have"
+        has = verb(len(several), "has", "have")
         text = (
-            f"{plural(len(several), 'text')} of the {what} rows {verb} more than one label ({count:,} of {len(rows):,} "
+            f"{plural(len(several), 'text')} of the {what} rows {has} more than one label ({count:,} of {len(rows):,} "
             f"rows){example}"
         )
         numbers = tuple(tuple(int(rows.ids[row]) for row in places.values()) for places in several)
@@ -102,7 +102,8 @@ def _repeats(what: str, rows: Rows) -> Iterator[Finding]:
     again = [(row, of) for row, of in pairs if row != of]
     if len(again) >= MANY * len(rows):
         example = f", such as {short_repr(rows.texts[again[0][0]])}"
-        text = f"{len(again):,} of {len(rows):,} {what} rows have the text of an earlier {what} row{example}"
+        has = verb(len(again), "has", "have")
+        text = f"{len(again):,} of {len(rows):,} {what} rows {has} the text of an earlier {what} row{example}"
         numbers = tuple((int(rows.ids[row]), int(rows.ids[of])) for row, of in again)
         short = f"repeated {what} rows ({len(again):,})"
         yield Finding("repeats", Level.CARE, short, text, (what, what), numbers, example)
@@ -115,8 +116,9 @@ def _stand_ins(what: str, rows: Rows) -> Iterator[Finding]:
         example = f", such as {short_repr(rows.texts[places[0]])}"
         if rows.pairs is not None:
             example += f" and {short_repr(rows.pairs[places[0]])}"
+        counted = f"{len(places):,} of {len(rows):,} {what} rows {verb(len(places), 'has', 'have')}"
         text = (
-            f"{len(places):,} of {len(rows):,} {what} rows have a text that mostly stands for a missing one{example}; "
+            f"{counted} a text that mostly stands for a missing one{example}; "
             "if so, empty it in the file, and --skip-empty leaves the row out"
         )
         numbers = tuple((int(rows.ids[row]),) for row in places)
@@ -133,7 +135,8 @@ def _identical_sides(what: str, rows: Rows, labels: Sequence[str]) -> Iterator[F
     if same.any():
         counts = np.bincount(rows.labels[same], minlength=len(labels))
         listed = ", ".join(f"{name} {count:,}" for name, count in zip(labels, counts, strict=True) if count)
-        text = f"{same.sum():,} of {len(rows):,} {what} pairs consist of two identical texts (by label: {listed})"
+        consist = verb(same.sum(), "consists", "consist")
+        text = f"{same.sum():,} of {len(rows):,} {what} pairs {consist} of two identical texts (by label: {listed})"
         numbers = tuple((int(number),) for number in rows.ids[same])
         short = f"identical sides of {what} pairs ({same.sum():,})"
         level = Level.FIX if same.mean() >= MANY else Level.CARE

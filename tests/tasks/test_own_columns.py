@@ -177,8 +177,8 @@ def test_near_copies_of_test_rows(tmp_path: Path) -> None:
     example = f"such as {near[0]['text']!r} and {TEST[0]['text']!r}; --drop-copies leaves them out"
     assert f"{example}; accuracy may be up to 50.0 points too high" in copies[0].text
     assert copies[0].without_texts == (
-        "20 of 40 generated rows differ from a test row in punctuation alone; --drop-copies leaves them out; accuracy "
-        "may be up to 50.0 points too high"
+        "20 of 40 generated rows differ from a test row only in punctuation or case; --drop-copies leaves them out; "
+        "accuracy may be up to 50.0 points too high"
     )
     data = read(tmp_path, near + GENERATED[:20], {None: Reading(drop_copies=True)}, real=near[:4] + REAL)
     assert (len(data.generated), len(data.pool), len(data.test), warnings(data)) == (20, 60, 40, ())
@@ -217,7 +217,7 @@ def test_a_rare_class_of_the_test(tmp_path: Path) -> None:
 def test_texts_with_several_labels(tmp_path: Path) -> None:
     rows = [*GENERATED, {"text": GENERATED[0]["text"].upper(), "label": "bad"}, {**REAL[0], "label": "bad"}]
     copy, conflict = read(tmp_path, rows).findings
-    assert copy.text.startswith("1 of 82 generated rows have the text of a real row, 1 of them with another label, ")
+    assert copy.text.startswith("1 of 82 generated rows has the text of a real row, 1 of them with another label, ")
     assert (copy.rows, conflict.rows) == (((81, 0),), ((0, 80),))
     assert conflict.text == (
         f"1 text of the generated rows has more than one label (2 of 82 rows), such as "
@@ -271,12 +271,12 @@ def test_all_test_rows_that_a_leaking_row_repeats_count(tmp_path: Path) -> None:
     copies = [{**TEST[0], "text": TEST[0]["text"] + "!" * many} for many in range(1, 31)]
     asked = {**TEST[0], "text": TEST[0]["text"] + "?"}
     (leak,) = read(tmp_path, GENERATED, real=[*REAL, asked], test=[*TEST, *copies]).findings
-    assert leak.text.startswith("1 of 61 real rows differ from a test row in punctuation alone")
+    assert leak.text.startswith("1 of 61 real rows differs from a test row only in punctuation or case")
     assert leak.text.endswith(f"accuracy may be up to {100 * 31 / 70:.1f} points too high")
     many = [{**TEST[0], "text": f"{' '.join(map(str, range(20)))} {place}"} for place in range(100, 130)]
     near = {**many[0], "text": many[0]["text"].replace("100", "again")}
     leak, *_ = read(tmp_path, [*GENERATED, near], test=[*TEST, *many]).findings
-    assert leak.text.startswith("1 of 81 generated rows nearly repeat a test row")
+    assert leak.text.startswith("1 of 81 generated rows nearly repeats a test row")
     assert leak.text.endswith(f"accuracy may be up to {100 * 30 / 70:.1f} points too high")
 
 

@@ -146,7 +146,7 @@ def test_validate_takes_the_options(
         main(["validate", "--preset", "smoke", "--encoder", str(tiny_encoder), *words])
     printed = capsys.readouterr()
     assert stop.value.code == 0, printed.err
-    assert "1 of 81 generated rows have no text or no label and were left out" in printed.out
+    assert "1 of 81 generated rows has no text or no label and was left out" in printed.out
     assert "generated rows (generated.csv): text = answer, label = label" in printed.out
     assert "label shares (generated / real / test): bad 50.0 % / 50.0 % / 50.0 %" in printed.out
     assert "constant guess (always bad, the most frequent class of the test): 50.0 % accuracy" in printed.out

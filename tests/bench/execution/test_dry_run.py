@@ -41,7 +41,7 @@ def test_what_is_left_out_of_own_rows_is_said(tiny_encoder: Path, tmp_path: Path
     options = {"methods": "ce", "encoder": str(tiny_encoder), "preset": "smoke", "seeds": 1, "skip_empty": True}
     request = make_request(generated=generated, real=[*own, {"text": "unlabelled", "label": ""}], **options)  # type: ignore[arg-type]
     lines = data_lines(make_plan(request, tmp_path / "runs"))
-    assert "1 of 61 real rows have no text or no label and were left out" in lines
+    assert "1 of 61 real rows has no text or no label and was left out" in lines
     assert any("cross-validated in 5 stratified folds" in line for line in lines)
 
 
