@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.config.recipe_keys import DEFAULTS, EMPTY, FIXED, IGNORED, METHODS, PREFIX, RETIRED, SETTINGS, STORED
+from bench.config.recipe_keys import DEFAULTS, FIXED, IGNORED, METHODS, PREFIX, RETIRED, SETTINGS, STORED
 from bench.errors import UserError, unknown
 from bench.store.files import MAX_JSON, parse_json
 from bench.wandb_artifacts import FORM, SCHEME, is_artifact
@@ -240,14 +240,19 @@ class Reader:
                         f"{self.path}: {key}={short_repr(value)} would change the result; it must be {allowed}"
                     )
             elif key in IGNORED or key in FIXED:
-                ignored += [key] if value not in EMPTY else []
-            elif value in EMPTY:
+                ignored += [] if asks_nothing(value) else [key]
+            elif asks_nothing(value):
                 ignored.append(key)
             elif key in RETIRED:
                 raise UserError(f"{self.path}: {key} is not read; {RETIRED[key]}")
             else:
                 raise unknown(f"key of {self.path}", key, [*self.seen, *FIXED, *IGNORED])
         return tuple(ignored)
+
+
+def asks_nothing(value: Any) -> bool:
+    """Whether a value says that its key is not used. 0 is a value, although it equals False."""
+    return value is None or value is False or value in ("", [], {})
 
 
 def plain(value: Any) -> Any:

@@ -61,7 +61,6 @@ RETIRED = dict.fromkeys(
     ("dataset_name", "dataset_config_name"),
     "give train_file, validation_file and test_file, each a file, a folder or a data set of the hub",
 )
-EMPTY: tuple[Any, ...] = (None, False, "", [], {})  # values by which a key asks for nothing
 # The files of a data set on W&B; the first that is there is taken.
 STORED = {
     "train": "train.json",

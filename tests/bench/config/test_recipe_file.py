@@ -158,6 +158,9 @@ def test_the_contrastive_term(tmp_path: Path) -> None:
     ("values", "message"),
     [
         ({"learning_rat": 1e-4}, "learning_rate"),
+        ({"random_seed": 0}, "random_seed"),  # 0 == False, and it was taken for a key that asks for nothing
+        ({"max_grad_nrom": 0.0}, "max_grad_norm"),
+        ({"dataset_name": 0}, "dataset_name is not read"),
         ({"gradient_accumulation_steps": 4}, "gradient_accumulation_steps=4 would change the result"),
         ({"optim": "adafactor"}, "would change the result"),
         ({"fp16": True, "bf16": "true"}, "fp16 and bf16 are both true"),
