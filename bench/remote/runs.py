@@ -44,7 +44,7 @@ class RemoteRun:
         self.unsent: dict[str, str] = {}  # name -> why a result could not be sent
         self.late: dict[str, list[Path]] = {}  # the same names, of results of jobs -> folders to send
         self.outage = Outage(copy.objects.url)
-        self.sent = 0
+        self.sent: list[str] = []  # names of folders; appended by several threads
 
     @property
     def notes(self) -> Sequence[str]:
@@ -216,7 +216,8 @@ class RemoteRun:
         try:
             for folder in folders[::-1]:
                 own = self.copy.name(folder)
-                self.sent += self.copy.unsent(own) and self.copy.send_one(own)
+                if self.copy.unsent(own) and self.copy.send_one(own):
+                    self.sent.append(own)
             self.leases.give_back(folders[0].name)
             self.unsent.pop(name, None)
         except TransferError as error:
@@ -232,7 +233,7 @@ class RemoteRun:
             one.result()
         self.sending.clear()
         try:
-            self.sent += len(self.copy.send())
+            self.sent += self.copy.send()
             self.unsent.clear()
         except TransferError as error:
             self.unsent.setdefault("", str(error))
@@ -240,7 +241,7 @@ class RemoteRun:
     def summary(self) -> Iterator[str]:
         """What became of the results, in lines."""
         if self.sent:
-            yield f"{self.objects.url}: {plural(self.sent, 'folder')} sent"
+            yield f"{self.objects.url}: {plural(len(self.sent), 'folder')} sent"
         if self.objects.repeated:
             yield f"{self.objects.url}: {plural(self.objects.repeated, 'request')} repeated, since they failed"
         if self.unsent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from bench.errors import UserError
 from bench.remote.job_leases import LEASES
 from bench.remote.lives import living_runs
 from bench.remote.local_copy import LocalCopy
-from bench.remote.runs import RemoteRun
+from bench.remote.runs import BACKGROUND, RemoteRun
 from bench.store import leases
 from bench.store.folders import State, result_of, state
 from bench.store.layout import RUNNING
@@ -239,6 +240,21 @@ def test_what_cannot_be_sent_is_said_and_sent_by_the_next_command(copy: Copy, mo
     assert list(run.unsent) == [CELL, ""]
     assert "not everything could be sent (cannot write" in [*run.summary()][-1]
     assert copy("a").send() == [CELL]
+
+
+def test_each_folder_that_a_thread_sends_is_counted(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number from before a request was added to, so of 8 that were sent at a time 1 was counted."""
+    a = copy("a")
+    run = begun(a)
+    names = [f"twitter/ce/{number:020}" for number in range(BACKGROUND)]
+    run.leases.held = dict.fromkeys((name.rpartition("/")[2] for name in names), "")
+    together, send_one = threading.Barrier(len(names), timeout=60), a.send_one
+    monkeypatch.setattr(a, "send_one", lambda name: together.wait() >= 0 and send_one(name))
+    for name in names:
+        run.ended([done(a.root, name)])
+    for one in run.sending:
+        one.result()
+    assert f"{a.objects.url}: {BACKGROUND} folders sent" in [*run.summary()]
 
 
 def test_an_outage_is_waited_out_and_said_once(copy: Copy, at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
