@@ -97,8 +97,10 @@ class Journal:
         self._file = self.path.open("ab")
         try:
             free = system.lock(self._file.fileno(), wait=False)
-        except OSError:
-            free = False
+        except OSError as error:
+            raise UserError(
+                f"{self.path} cannot be locked ({error.strerror}); --to with a folder on another disk helps"
+            ) from error
         if not free:
             raise UserError(f"another bench generate writes {self.output}; wait for it or choose another --to")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
@@ -355,6 +356,17 @@ def test_two_runs_do_not_write_one_file(run: Run, tmp_path: Path) -> None:
             run(server, n=4)
         holder.communicate(b"\n")
         assert run(server, n=4).complete
+
+
+def test_a_disk_without_locks_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was said that another run writes the file, and to wait for it."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("bench.system.lock", refuse)
+    with chat_server() as server, pytest.raises(UserError, match=r"journal cannot be locked \(No locks .*\); --to"):
+        run(server)
 
 
 def test_what_no_repetition_would_mend_is_one_error(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
