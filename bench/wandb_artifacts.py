@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from bench import system
 from bench.errors import UserError
 from bench.store.files import read_json, whole_folder, write_text
-from tasks.errors import short_repr, without_password
+from tasks.errors import in_a_line, short_repr, without_password
 
 SCHEME = "wandb:"
 FORM = re.compile(r"(?P<entity>[^/:]+)/(?P<project>[^/:]+)/(?P<name>[^/:]+):(?P<version>[^/:]+)(?:/(?P<file>.+))?")
@@ -85,8 +85,7 @@ def download(name: str, folder: Path) -> Path:
             remote.verify(root=str(part))
             write_text(part / SEAL, json.dumps({"artifact": remote.qualified_name, "digest": remote.digest}))
     except (wandb.errors.Error, ValueError, OSError) as error:
-        why = without_password(" ".join(str(error).split()))[:300]
-        raise UserError(f"{SCHEME}{name} is not available: {why}") from error
+        raise UserError(f"{SCHEME}{name} is not available: {in_a_line(error)}") from error
     return target
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 MAX_CHARACTERS = 60  # of a value shown in a message
 MAX_NAMES = 12  # listed in a message
 MAX_COMPARED = 200  # characters of names that are compared; the time grows with the square
+MAX_ERROR = 300  # characters of an exception of a library
 MAX_MESSAGE = 2_000  # characters of a message; the start and the end of a longer one stay
 # What a terminal obeys instead of showing it (C0, DEL, C1), what reverses the order of a line, and half characters,
 # which cannot be written as UTF-8. Tabs and line ends stay.
@@ -47,6 +48,12 @@ def one_line(message: str) -> str:
     line = printable(without_password(" ".join(message.splitlines())))
     half = (MAX_MESSAGE - 5) // 2
     return line if len(line) <= MAX_MESSAGE else f"{line[:half]} ... {line[-half:]}"
+
+
+def in_a_line(error: BaseException) -> str:
+    """What an exception of a library says, in one line without passwords, cut; its kind if it says nothing."""
+    text = without_password(" ".join(str(error).split())) or type(error).__name__
+    return text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]}..."
 
 
 def user_path(text: str | Path) -> Path:
@@ -112,7 +119,7 @@ def verb(number: int, of_one: str, of_several: str) -> str:
 def short_repr(value: object, most: int = MAX_CHARACTERS) -> str:
     """The `repr` of a value, cut after `most` characters."""
     text = repr(value[: most + 1] if isinstance(value, str) else value)
-    return text if len(text) <= most else f"{text[:most]}..."
+    return text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]}..."
 
 
 def contents(folder: Path) -> str:

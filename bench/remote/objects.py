@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.errors import UserError
-from tasks.errors import plural
+from tasks.errors import in_a_line, plural
 
 Value = TypeVar("Value")
 
@@ -164,8 +164,7 @@ def lasting(error: Exception) -> bool:
 
 def in_words(error: Exception) -> str:
     """What a file system's error says, in one line, with what fixes it."""
-    name = type(error).__name__
-    line = " ".join(str(error).split()) or name
+    name, line = type(error).__name__, in_a_line(error)
     if name in NO_CREDENTIALS:
         return f"{line}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with the client of the store"
     if isinstance(error, PermissionError):

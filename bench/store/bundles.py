@@ -27,7 +27,7 @@ from bench.store.files import MAX_JSON, json_object, write_json
 from bench.store.layout import IMPORTED, LOCK, LOG, MODEL, place_of
 from bench.store.schemas import Bundle
 from bench.store.transfer import CHECKER, Transfer, bundle_of, imported, note_import, seal_of, transfer
-from tasks.errors import plural
+from tasks.errors import in_a_line, plural
 
 SCHEMA = 1
 CONTENT, STORE, REPORT = "bundle.json", "store", "report"
@@ -107,15 +107,13 @@ def opened(bundle: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 def download(dataset: str, folder: Path) -> None:
     """Download the bundle in a data set of the hub. Raises UserError if it is not available."""
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         parts = [CONTENT, f"{STORE}/*", f"{REPORT}/*"]
         HfApi().snapshot_download(dataset, repo_type="dataset", local_dir=folder, allow_patterns=parts)
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        line = str(error).strip().split("\n")[0]
+    except Exception as error:  # of the hub and of the network, of many kinds
         raise UserError(
-            f"{HUB}{dataset} is not available: {line}; write hub:ORG/NAME, or a folder or zip file"
+            f"{HUB}{dataset} is not available: {in_a_line(error)}; write hub:ORG/NAME, or a folder or zip file"
         ) from error
 
 

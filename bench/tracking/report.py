@@ -11,8 +11,9 @@ from typing import Any
 from bench.hashing import digest
 from bench.tracking.lineage import allowed
 from bench.tracking.trackers import names
-from bench.tracking.wandb_runs import PROJECT, in_short, in_sweep, online_or_offline, patient
+from bench.tracking.wandb_runs import PROJECT, in_sweep, online_or_offline, patient
 from bench.wandb_artifacts import option_name
+from tasks.errors import in_a_line
 
 LONGEST = 100  # characters that the tasks take in an artifact's name, which may have 128
 UPLOAD = 60  # seconds that the upload of a report may take
@@ -29,7 +30,7 @@ def log_report(track: str, manifest: Mapping[str, Any], files: Sequence[Path]) -
     try:
         return online_or_offline(lambda mode: report_run(manifest, files, mode))
     except Exception as error:  # the report is on disk; no error of a client may end a run whose cells are finished
-        return [f"W&B: the report was not logged ({in_short(error)})"]
+        return [f"W&B: the report was not logged ({in_a_line(error)})"]
 
 
 def report_run(manifest: Mapping[str, Any], files: Sequence[Path], mode: str) -> list[str]:

@@ -12,14 +12,13 @@ from bench.store.layout import DONE, SPEC
 from bench.tracking import lineage
 from bench.tracking.values import send
 from bench.wandb_artifacts import PATIENCE, address, why_unreachable
-from tasks.errors import without_password
+from tasks.errors import in_a_line
 
 if TYPE_CHECKING:
     import wandb
     from accelerate.tracking import WandBTracker
 
 PROJECT = "data-weighting-bench"
-LONGEST_ERROR = 300  # characters of a client's error; the end of a longer one often says what to set
 LONGEST_TAG = 64  # characters that W&B allows; the configuration of a run has the whole label
 SENDING = 30  # seconds that the server has to accept the rest of a run that it accepted at first
 _unreachable: list[str] = []  # why this process no longer contacts the server
@@ -55,14 +54,8 @@ def give_up(error: Exception) -> None:
     import wandb
 
     if not _unreachable:
-        _unreachable.append(f"W&B: the server did not accept a run ({in_short(error)})")
+        _unreachable.append(f"W&B: the server did not accept a run ({in_a_line(error)})")
     wandb.teardown()  # otherwise the client's service process keeps the run's id
-
-
-def in_short(error: Exception) -> str:
-    """The beginning of a client's error, in one line and without the password of an address."""
-    text = without_password(" ".join(str(error).split()))
-    return text if len(text) <= LONGEST_ERROR else f"{text[:LONGEST_ERROR]}..."
 
 
 def to_wandb(job: MirrorJob) -> list[str]:

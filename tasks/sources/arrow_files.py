@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import DataError, did_you_mean, join_names
+from tasks.errors import DataError, did_you_mean, in_a_line, join_names
 from tasks.sources.table import Table
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def read_saved(folder: Path, split: str) -> Table:
     try:
         rows = datasets.load_from_disk(str(folder))
     except Exception as error:  # its readers raise many kinds
-        raise DataError(f"{folder}: not a readable folder of save_to_disk: {_line(error)}") from None
+        raise DataError(f"{folder}: not a readable folder of save_to_disk: {in_a_line(error)}") from None
     name = folder.name
     if isinstance(rows, datasets.DatasetDict):
         chosen = chosen_split(list(map(str, rows)), str(folder), None, split)
@@ -48,7 +48,7 @@ def read_arrow(path: Path) -> Table:
     try:
         rows = datasets.Dataset.from_file(str(path))
     except Exception as error:  # its readers raise many kinds
-        raise DataError(f"{path}: not an .arrow file of the library datasets: {_line(error)}") from None
+        raise DataError(f"{path}: not an .arrow file of the library datasets: {in_a_line(error)}") from None
     return Table(str(path), columns_of(rows, str(path)), origin=path.name)
 
 
@@ -77,7 +77,7 @@ def columns_of(rows: Dataset, place: str) -> dict[str, list[Any]]:
             if classes := getattr(feature, "names", None):
                 columns[name] = [None if label is None or label < 0 else classes[label] for label in columns[name]]
     except Exception as error:  # decoders of images and sound, dates out of range, broken text, classes without a name
-        raise DataError(f"{place}: rows cannot be read: {_line(error)}") from None
+        raise DataError(f"{place}: rows cannot be read: {in_a_line(error)}") from None
     return dict(columns)
 
 
@@ -88,7 +88,3 @@ def _check_size(path: Path, files: Iterable[Path]) -> None:
             f"{path}: {size / 1e6:,.0f} MB of Arrow data, and at most {MAX_BYTES / 1e6:,.0f} MB are read at once; "
             "select fewer rows, or write JSON lines, which are read as a stream"
         )
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

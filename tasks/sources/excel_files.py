@@ -9,7 +9,7 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import DataError, join_names
+from tasks.errors import DataError, in_a_line, join_names
 from tasks.sources.encodings import OLD_EXCEL
 from tasks.sources.table import Table, check_names_differ
 
@@ -42,7 +42,7 @@ def read_excel(path: Path) -> Table:
     except python_calamine.PasswordError:
         raise DataError(f"{path}: the workbook is protected by a password; save it without one") from None
     except python_calamine.CalamineError as error:
-        raise DataError(f"{path}: not a readable Excel workbook: {' '.join(str(error).split())}") from None
+        raise DataError(f"{path}: not a readable Excel workbook: {in_a_line(error)}") from None
     filled_rows = [(number, row) for number, row in enumerate(cells, first) if row.count("") < len(row)]
     rows = [(number, [_text(cell) for cell in row]) for number, row in filled_rows]
     if not rows:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import DataError, join_names, missing_file
+from tasks.errors import DataError, in_a_line, join_names, missing_file
 from tasks.sources.arrow_files import read_arrow
 from tasks.sources.csv_files import read_csv
 from tasks.sources.excel_files import read_excel
@@ -82,7 +82,7 @@ def _read_parquet(path: Path, whole: bool) -> Table:
     except DataError:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path}: not a readable Parquet file: {' '.join(str(error).split())}") from None
+        raise DataError(f"{path}: not a readable Parquet file: {in_a_line(error)}") from None
     return _with_class_names(table, schema)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import DataError
+from tasks.errors import DataError, in_a_line
 from tasks.sources.arrow_files import chosen_split, columns_of
 from tasks.sources.files import label_names_of
 from tasks.sources.table import Table
@@ -54,7 +54,7 @@ def read_hub(place: HubPlace, split: str) -> Table:
     configuration, split or revision does not exist.
     """
     commit = _commit(place)
-    builder = _prepared(place.id, place.id, place.config, revision=commit)
+    builder = _prepared(place.id, place.config, revision=commit)
     if commit not in (None, builder.hash):
         raise UnreachableError(f"{place.id}: the cache holds commit {builder.hash}, not {commit}")
     rows, split = _rows(builder, place.id, place.split, split)
@@ -65,7 +65,7 @@ def read_hub(place: HubPlace, split: str) -> Table:
 def read_folder(folder: Path, config: str | None, wanted: str | None, split: str) -> Table:
     """The rows of one split of a folder in hub layout: `wanted`, which must exist, or `split` if `wanted` is None."""
     with tempfile.TemporaryDirectory() as cache:  # the shared cache could return an earlier state of the files
-        builder = _prepared(str(folder), str(folder), config, cache_dir=cache)
+        builder = _prepared(str(folder), config, cache_dir=cache)
         rows, split = _rows(builder, str(folder), wanted, split)
         files = sorted(str(path) for path in (builder.config.data_files or {}).get(split, []))
         names = label_names_of(folder / "dataset.json")
@@ -93,14 +93,14 @@ def _commit(place: HubPlace) -> str | None:
     except RepositoryNotFoundError:
         raise DataError(f"{place.id}: the hub has no such data set, or it is private") from None
     except HfHubHTTPError as error:
-        raise DataError(f"{place.id}: the hub refuses the request: {_first_line(error)}") from None
+        raise DataError(f"{place.id}: the hub refuses the request: {in_a_line(error)}") from None
     except Exception as error:  # whatever the network raises
         raise UnreachableError(
-            f"{place.id}: the hub cannot be reached ({error}); set HF_HUB_OFFLINE=1 to use cached data sets"
+            f"{place.id}: the hub cannot be reached ({in_a_line(error)}); set HF_HUB_OFFLINE=1 to use cached data sets"
         ) from None
 
 
-def _prepared(path: str, name: str, config: str | None, **options: Any) -> DatasetBuilder:
+def _prepared(path: str, config: str | None, **options: Any) -> DatasetBuilder:
     """The builder of a data set after its files were downloaded and prepared."""
     import datasets
 
@@ -110,10 +110,10 @@ def _prepared(path: str, name: str, config: str | None, **options: Any) -> Datas
         builder = datasets.load_dataset_builder(path, config, **options)
         builder.download_and_prepare()
     except ConnectionError:
-        raise UnreachableError(f"{name}: not in the cache, and the hub cannot be reached (offline)") from None
+        raise UnreachableError(f"{path}: not in the cache, and the hub cannot be reached (offline)") from None
     except Exception as error:  # parsers of many formats raise many kinds
         cause = error.__cause__ or error
-        raise DataError(f"{name}: {_first_line(cause)}") from None
+        raise DataError(f"{path}: {in_a_line(cause)}") from None
     return builder
 
 
@@ -130,8 +130,3 @@ def _content(files: list[str]) -> str:
         with open(path, "rb") as file:
             total.update(hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()[:20]
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

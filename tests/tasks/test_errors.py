@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UserError, unknown
-from tasks.errors import MAX_MESSAGE, DataError, closest, printable, short_repr, user_path
+from tasks.errors import MAX_MESSAGE, DataError, closest, in_a_line, printable, short_repr, user_path
 
 
 @pytest.mark.parametrize("kind", [DataError, UserError])
@@ -34,3 +34,18 @@ def test_the_home_of_an_unknown_user_is_one_line() -> None:
     with pytest.raises(DataError, match=r"~nosuchuser/x: no such user"):
         user_path("~nosuchuser/x")
     assert user_path("~") == Path.home()
+
+
+def test_an_error_of_a_library_is_said_without_a_password() -> None:
+    assert in_a_line(OSError("no answer\nfrom http://alice:s3cret@host:9")) == "no answer from http://host:9"
+
+
+def test_what_an_error_says_to_set_is_said() -> None:
+    """It was cut after 120 characters, before the name of the variable."""
+    text = (
+        f"Unable to write staging files to /home/{'long/' * 20}.local/share/wandb/artifacts/staging. To fix this "
+        "problem, please set WANDB_DATA_DIR to a directory where you have the necessary write access."
+    )
+    assert in_a_line(OSError(text)) == text
+    assert in_a_line(TimeoutError()) == "TimeoutError"
+    assert in_a_line(OSError("x" * 400)) == f"{'x' * 300}..."

@@ -18,6 +18,7 @@ from bench.store.files import read_json, whole_folder, write_text
 from bench.store.find import find, title
 from bench.store.layout import SPEC
 from bench.store.schemas import ModelSpec
+from tasks.errors import in_a_line
 
 LONG = 5_000  # words of the text that an exported model must classify
 
@@ -85,7 +86,7 @@ def push(folder: Path, repository: str, *, public: bool) -> str:
     repository that is there and public.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.errors import OfflineModeIsEnabled
 
     hub = HfApi()
     try:
@@ -95,9 +96,11 @@ def push(folder: Path, repository: str, *, public: bool) -> str:
         hub.upload_folder(repo_id=repository, folder_path=folder, commit_message="Model of data-weighting-bench")
     except OfflineModeIsEnabled as error:
         raise UserError(f"{folder} is written, but HF_HUB_OFFLINE is set, so nothing was uploaded") from error
-    except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except UserError:
+        raise
+    except Exception as error:  # of the hub and of the network, of many kinds
         raise UserError(
-            f"{folder} is written, but not uploaded to {repository}: {reason}; `hf auth login` or HF_TOKEN gives access"
+            f"{folder} is written, but not uploaded to {repository}: {in_a_line(error)}; `hf auth login` or HF_TOKEN "
+            "gives access"
         ) from error
     return str(address)

@@ -19,7 +19,7 @@ from bench.store.files import replacing, whole_folder
 from bench.store.manifest import stored
 from bench.store.merge import TRAIN_AGAIN, refuse_mixed_rows
 from bench.version import VERSION
-from tasks.errors import plural
+from tasks.errors import in_a_line, plural
 
 PACKED = (".gz", ".tgz", ".bz2", ".xz", ".tar", ".7z", ".rar")  # files that a bundle is not
 
@@ -97,7 +97,6 @@ def upload(folder: Path, dataset: str, api: Any = None) -> str:
     Raises UserError where the hub refuses or cannot be reached.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
     api = api or HfApi()
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -110,7 +109,8 @@ def upload(folder: Path, dataset: str, api: Any = None) -> str:
         gone = [CommitOperationDelete(name) for name in former if name.partition("/")[0] in (STORE, REPORT)]
         message = f"bundle of data-weighting-bench {VERSION}"
         commit = api.create_commit(dataset, [*gone, *added], repo_type="dataset", commit_message=message)
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        line = str(error).strip().split("\n")[0]
-        raise UserError(f"--to hub:{dataset}: {line}; log in with `hf auth login`, or write a folder") from error
+    except Exception as error:  # of the hub and of the network, of many kinds
+        raise UserError(
+            f"--to hub:{dataset}: {in_a_line(error)}; log in with `hf auth login`, or write a folder"
+        ) from error
     return f"bundle: {commit.commit_url}, a {'private' if private else 'public'} data set"

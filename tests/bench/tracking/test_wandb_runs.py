@@ -10,7 +10,7 @@ import pytest
 
 from bench.store.files import write_json
 from bench.tracking import wandb_runs
-from bench.tracking.wandb_runs import in_short, online_or_offline, open_run
+from bench.tracking.wandb_runs import online_or_offline, open_run
 
 LONG = "dimp(calibrate=True,clip=20.0,real_share=0.5,shuffle=class,train_on=both)"
 
@@ -53,17 +53,3 @@ def test_the_error_of_one_run_does_not_send_the_next_ones_offline(monkeypatch: p
         online_or_offline(unusable)
     assert online_or_offline(usable) == []
     assert modes == ["online", "offline", "online"]
-
-
-def test_an_error_is_said_without_a_password() -> None:
-    assert in_short(OSError("no answer\nfrom http://alice:s3cret@host:9")) == "no answer from http://host:9"
-
-
-def test_what_to_set_is_said() -> None:
-    """It was cut after 120 characters, before the name of the variable."""
-    text = (
-        f"Unable to write staging files to /home/{'long/' * 20}.local/share/wandb/artifacts/staging. To fix this "
-        "problem, please set WANDB_DATA_DIR to a directory where you have the necessary write access."
-    )
-    assert in_short(OSError(text)) == text
-    assert in_short(OSError("x" * 400)) == f"{'x' * 300}..."

@@ -281,6 +281,22 @@ def test_an_upload_that_the_hub_refuses_is_one_line(exported: Path) -> None:
     assert "\n" not in str(error.value)
 
 
+class NetworkError(Exception):
+    """As the client's library for requests raises it: no OSError, and no error of the client."""
+
+
+@pytest.mark.parametrize(("error", "shown"), [(TimeoutError(), "TimeoutError"), (NetworkError("no\nway"), "no way")])
+def test_a_hub_that_cannot_be_reached_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, shown: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("huggingface_hub.HfApi.create_repo", refuse)
+    with pytest.raises(UserError, match=f"is written, but not uploaded to me/model: {shown}; `hf auth login`"):
+        push(tmp_path, "me/model", public=False)
+
+
 def test_predictions_keep_the_columns_of_the_file(exported: Path, tmp_path: Path) -> None:
     path = tmp_path / "texts.csv"
     path.write_text("ID,topic,text,label\n7,a,so happy,positive\n9,=1+1,awful queue,negative\n")

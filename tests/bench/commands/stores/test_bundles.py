@@ -314,6 +314,10 @@ def test_a_zip_file_with_changed_bytes_is_one_line(before: bytes, change: bytes,
         import_bundles([tmp_path / "b.zip"], tmp_path / "runs")
 
 
+class NetworkError(Exception):
+    """As the client's library for requests raises it: no OSError, and no error of the client."""
+
+
 @dataclass
 class Hub:
     """The hub with one data set: the calls that the client makes, on a folder."""
@@ -346,7 +350,7 @@ class Hub:
 
     def snapshot_download(self, name: str, local_dir: Path, **options: object) -> None:
         if name != "me/results":
-            raise OSError("404\nmore")
+            raise NetworkError("404\nmore")
         shutil.copytree(self.folder, local_dir, dirs_exist_ok=True)
         (local_dir / ".cache/huggingface").mkdir(parents=True)
         (local_dir / ".cache/huggingface/.gitignore").write_text("*")
@@ -366,7 +370,7 @@ def test_a_bundle_of_the_hub_is_imported(bundle: Path, whole_store: Path, hub: H
     assert sound
     assert lines[0].startswith("ours (hub:me/results): ")
     assert cells(tmp_path / "runs") == cells(whole_store)
-    with pytest.raises(UserError, match="hub:me/no is not available: 404; write hub:ORG/NAME"):
+    with pytest.raises(UserError, match="hub:me/no is not available: 404 more; write hub:ORG/NAME"):
         import_bundles([Path("hub:me/no")], tmp_path / "runs")
 
 
@@ -430,9 +434,9 @@ def test_of_a_large_bundle_json_no_more_is_read_than_is_allowed(tmp_path: Path) 
 def test_a_hub_that_cannot_be_reached_is_one_line(bundle: Path) -> None:
     class Api:
         def create_repo(self, *_: object, **__: object) -> None:
-            raise OSError("no network\nmore")
+            raise NetworkError("no network\nmore")
 
-    with pytest.raises(UserError, match=r"hub:me/results: no network; log in"):
+    with pytest.raises(UserError, match=r"hub:me/results: no network more; log in"):
         upload(bundle, "me/results", Api())
 
 
