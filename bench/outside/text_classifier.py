@@ -23,7 +23,6 @@ from bench.commands.models.labeller import Labeller
 from bench.commands.models.weigh import settings_of
 from bench.config.grid_arguments import GridArguments
 from bench.config.request import Request, make_request
-from bench.config.settings import PRESETS
 from bench.config.task_choice import TaskChoice
 from bench.encoders.checkpoints import find
 from bench.encoders.loading import load_classifier, load_tokenizer
@@ -56,7 +55,7 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     encoder : the pretrained encoder, a folder or a hub id; None: the preset's.
     preset : training settings by name, as in `bench run`.
     settings : training settings that differ from the preset, such as `{"lr": 1e-4, "epochs": 3}`. Unless a size is
-        given (`updates`, `epochs`, `generated_rows`) all generated rows are used, by preset quick in two passes.
+        given (`updates`, `epochs`, `generated_rows`) all generated rows are used, by quick and smoke in two passes.
     data : options of `bench run` on how the rows are read, such as `{"text": "tweet", "label": "mood"}`. There is no
         test, so none of the options on one.
     seed : of the head, the batches, the dropout masks and the method.
@@ -132,7 +131,7 @@ class WeightedTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     def _request(self, real: Any, generated: Any) -> TrainingRequest:
         """The grid of one cell. Raises UserError or DataError."""
         settings = {} if self.settings is None else self.settings
-        if isinstance(settings, Mapping) and self.preset in PRESETS:
+        if isinstance(settings, Mapping):
             settings = settings_of(self.preset, dict(settings))
         own = {
             "methods": self.method,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.commands.reports.weights_file import Filter, write_section
 from bench.config.request import Request
+from bench.config.settings import PRESETS
 from bench.errors import UserError
 from bench.execution.grid import Options, Result
 from bench.execution.grid import run as run_grid
@@ -19,10 +20,15 @@ SIZES = {"updates", "epochs", "generated_rows"}
 
 
 def settings_of(preset: str, given: dict[str, str]) -> dict[str, str]:
-    """The settings of a training in which every generated row is visited; given settings overrule them."""
-    if SIZES & {name.replace("-", "_") for name in given}:
+    """The settings of a training in which every generated row is visited; given settings overrule them.
+
+    A preset that limits the generated rows has its number of updates for so many rows: all rows are passed twice then.
+    """
+    if preset not in PRESETS or SIZES & {name.replace("-", "_") for name in given}:
         return given
-    return {**given, **(OWN if preset == "quick" else {"generated_rows": "none"})}
+    settings = PRESETS[preset].settings
+    for_fewer_rows = settings.updates is not None and settings.generated_rows is not None
+    return {**given, **(OWN if for_fewer_rows else {"generated_rows": "none"})}
 
 
 def weigh(request: Request, options: Options, to: Path, rows: Filter, say: Say, show: Show) -> Result:

@@ -13,6 +13,7 @@ import pytest
 from sklearn.base import clone
 
 import tasks
+from bench.commands.models.weigh import settings_of
 from bench.errors import UserError
 from bench.outside import WeightedTextClassifier
 from bench.outside.text_classifier import original_labels, rows_of
@@ -57,7 +58,7 @@ def test_predictions_are_those_of_cells(tiny_encoder: Path, store: Path, run_her
         real=dicts(REAL),
         generated=dicts(GENERATED),
         test=dicts(TEST),
-        settings={"generated_rows": "all"},
+        settings=settings_of("smoke", {}),
     )
     jobs = [plan.jobs[identity] for identity in plan.cells]
     for method, job in zip(METHODS, jobs, strict=True):

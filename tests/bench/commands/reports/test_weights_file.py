@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+from bench.commands.models.weigh import settings_of
 from bench.commands.output_file import WRITERS, to_csv
 from bench.commands.reports.weights_file import (
     Filter,
@@ -21,6 +22,8 @@ from bench.commands.reports.weights_file import (
     kept,
     write_weights,
 )
+from bench.config.request import make_request
+from bench.config.settings import PRESETS
 from bench.errors import UserError
 from bench.jobs import CellJob
 from bench.leaderboard.read.weight_table import weight_table
@@ -268,6 +271,15 @@ def test_weigh_refuses_what_it_cannot_do_before_training(bench: Command, tmp_pat
         assert message in ran.stderr
         assert "Traceback" not in ran.stderr
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_weigh_visits_every_row_with_each_preset(preset: str) -> None:
+    """With `probe`, 48 updates for at most 1,000 rows were all for 5,000."""
+    settings = make_request(methods="imp", preset=preset, settings=settings_of(preset, {})).settings
+    assert settings.generated_rows is None
+    assert settings.epochs is not None or PRESETS[preset].settings.generated_rows is None
+    assert settings_of(preset, {"updates": "5"}) == {"updates": "5"}
 
 
 def test_weigh_writes_every_row(bench: Command, tmp_path: Path, tiny_encoder: Path) -> None:
