@@ -7,12 +7,13 @@ import io
 import os
 import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from bench import system
 from bench.store.files import part_folder
-from bench.store.layout import DONE, LEASE, MODEL, TIMING
+from bench.store.layout import DONE, LEASE, TIMING
 from bench.store.leases import exclusive
 
 FIRST = TIMING  # the first file of an archive, which its beginning holds whole
@@ -20,14 +21,13 @@ BEGINNING = 2**16  # bytes of an archive that hold its first file
 BROKEN = (tarfile.TarError, EOFError, ValueError)  # what Python raises for an archive that was cut or changed
 
 
-def packed(folder: Path, *, model: bool = True) -> bytes:
-    """The files of a folder as a tar archive, without its lease, and if `model` is false without its saved model."""
-    left_out = (LEASE,) if model else (LEASE, MODEL)
+def packed(folder: Path, chosen: Callable[[str], bool] = lambda name: True) -> bytes:
+    """The files of a folder whose names are chosen as a tar archive; never its lease, or what is half-written."""
     names = sorted((path.name for path in folder.iterdir()), key=lambda name: (name != FIRST, name))
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w") as archive:
         for name in names:
-            if name not in left_out and not name.endswith(".part"):
+            if name != LEASE and not name.endswith(".part") and chosen(name):
                 archive.add(folder / name, arcname=name)
     return target.getvalue()
 

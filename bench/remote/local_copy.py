@@ -12,10 +12,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tarfile
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from pathlib import Path
 
 from bench import system
@@ -215,7 +213,8 @@ class LocalCopy(Noted):
             return False
         new = now is State.DONE or self.look(name).done is None
         if new:
-            new = self.objects.create(name + (TAR if now is State.DONE else FAILED), packed(folder, model=False))
+            content = packed(folder, lambda name: name != MODEL)
+            new = self.objects.create(name + (TAR if now is State.DONE else FAILED), content)
         there = self.look(name)
         if not new or there.state is not now:
             self.fetch_one(name, there, Fetched())
@@ -228,10 +227,7 @@ class LocalCopy(Noted):
         name = self.name(folder)
         if self.note(name + WITH_MODEL) or state(folder) is not State.DONE:
             return
-        target = BytesIO()
-        with tarfile.open(fileobj=target, mode="w") as archive:
-            archive.add(folder / MODEL, arcname=MODEL)
-        self.objects.create(name + WITH_MODEL, target.getvalue())
+        self.objects.create(name + WITH_MODEL, packed(folder, lambda name: name == MODEL))
         self.write_note(name + WITH_MODEL, "sent")
 
     def send_json(self) -> None:
