@@ -124,10 +124,20 @@ def bytes_there(folder: Path) -> int:
 def model_of(name: str, out: str | Path) -> str:
     """`bench.store.find.model_of` in a store, whose copy gets the model of a cell if it lacks it."""
     root = local_folder(out)
-    copy = copy_of(root)
-    if copy is not None and find.names_cell(name):
-        copy.fetch_model(find.find(fetched(out), name))
+    if copy_of(root) is not None and find.names_cell(name):
+        return saved_model(find.find(fetched(out), name), root)
     return find.model_of(name, root)
+
+
+def saved_model(cell: Path, root: Path) -> str:
+    """The folder of a cell's model, which the copy of a bucket gets if it lacks it.
+
+    A cell that is named by its folder may be of another store. Raises UserError for a cell without a whole model.
+    """
+    copy, place = copy_of(root), cell.resolve()
+    if copy is not None and place.is_relative_to(copy.root):
+        copy.fetch_model(place)
+    return find.model_of(str(cell), root)
 
 
 def checkers_of(names: Mapping[str, str | None], out: str | Path) -> dict[str, str | None]:

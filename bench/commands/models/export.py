@@ -13,7 +13,7 @@ from bench.commands.models.onnx_file import NAME, require_packages, write_onnx
 from bench.commands.reports.weights import section_of
 from bench.encoders import checkpoints
 from bench.errors import UserError
-from bench.remote.opened import fetched, model_of
+from bench.remote.opened import fetched, saved_model
 from bench.store.files import read_json, whole_folder, write_text
 from bench.store.find import find, title
 from bench.store.layout import SPEC
@@ -37,7 +37,7 @@ def export(root: Path, name: str, target: Path, licence: str | None, *, onnx: bo
         raise UserError(f"{target} exists and is not empty; name a new folder")
     root = fetched(root)
     cell = find(root, name)
-    model = Path(model_of(str(cell), root))
+    model = Path(saved_model(cell, root))
     spec = read_json(cell / SPEC, ModelSpec)
     load_tokenizer(checkpoints.find(str(model), "model"))  # damage is named where it is, before anything is copied
     try:

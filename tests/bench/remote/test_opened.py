@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path, PureWindowsPath
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from bench.commands.models.export import export
 from bench.commands.stores.clean import clean
 from bench.errors import UserError
 from bench.execution.prepare import to_compute
@@ -128,7 +130,7 @@ def test_nothing_is_removed_while_a_run_uses_the_store(
     )
 
 
-def test_the_model_of_a_cell_is_fetched_when_it_is_named(address: str, copy: Copy) -> None:
+def test_the_model_of_a_cell_is_fetched_when_it_is_named(address: str, copy: Copy, tmp_path: Path) -> None:
     a = copy("a")
     (done(a.root) / "model").mkdir()
     (a.root / CELL / "model" / "config.json").write_text("{}")
@@ -137,6 +139,25 @@ def test_the_model_of_a_cell_is_fetched_when_it_is_named(address: str, copy: Cop
     model = Path(model_of(CELL.rpartition("/")[2], address))
     assert (model / "config.json").read_text() == "{}"
     assert model_of("some/name", address) == "some/name"
+    there = done(tmp_path / "elsewhere")
+    for name in ("spec.json", "model"):
+        shutil.move(a.root / CELL / name, there / name)
+    assert model_of(str(there), address) == str(there / "model"), "a cell of another store"
+
+
+def test_export_asks_for_the_store_once(
+    address: str, copy: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, calls, fetch = copy("a"), list[bool](), LocalCopy.fetch
+    (done(a.root) / "model").mkdir()
+    (a.root / CELL / "model" / "config.json").write_text("{}")
+    (a.root / CELL / "spec.json").write_text('{"task_ref": "twitter", "label": "ce", "seed": 0, "method": "ce"}')
+    a.send()
+    monkeypatch.setattr(LocalCopy, "fetch", lambda self, *_, **how: calls.append(True) or fetch(self, **how))
+    with pytest.raises(UserError):  # this model has no tokenizer
+        list(export(Path(address), CELL.rpartition("/")[2], tmp_path / "exported", None))
+    assert (local_folder(address) / CELL / "model" / "config.json").exists()
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize(
