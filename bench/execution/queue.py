@@ -41,7 +41,7 @@ class Others(Protocol):
         `replaces`: see `Job`.
         """
 
-    def look(self, folder: Path, other: Path | None) -> State:
+    def last_state(self, folder: Path, other: Path | None) -> State:
         """The state of a job that another run is computing."""
 
     def ended(self, folders: Sequence[Path]) -> None:
@@ -61,7 +61,7 @@ class SameFolder:
         """See `Others`."""
         return True
 
-    def look(self, folder: Path, other: Path | None) -> State:
+    def last_state(self, folder: Path, other: Path | None) -> State:
         """See `Others`."""
         return State.RUNNING if other is not None and state(other) is State.RUNNING else state(folder)
 
@@ -202,7 +202,7 @@ class Queue:
         ended: list[tuple[Job, State]] = []
         for identity in list(self.elsewhere):
             job = self.jobs[identity]
-            now = self.others.look(job.folder, job.other_folder)
+            now = self.others.last_state(job.folder, job.other_folder)
             if now is State.RUNNING:
                 continue
             self.elsewhere.discard(identity)

@@ -21,7 +21,7 @@ from bench.store.layout import RUNNING
 from bench.store.leases import Life
 
 LEASES = ".leases"
-LOOK = 5.0  # seconds between two looks at what another run computes
+ASK_AGAIN = 5.0  # seconds until the store is asked again for a run, or for what one computes
 
 
 class JobLeases:
@@ -30,7 +30,7 @@ class JobLeases:
     def __init__(self, copy: LocalCopy, token: str) -> None:
         self.copy, self.objects, self.token = copy, copy.objects, token
         self.held: dict[str, str] = {}  # id of a job -> the object of its lease
-        self.lives: dict[str, tuple[float, bool]] = {}  # run -> when its life was last looked at, and whether it lives
+        self.lives: dict[str, tuple[float, bool]] = {}  # run -> when its life was last asked for, and whether it lives
 
     def acquire(self, identity: str) -> bool:
         """Take the lease of a job. False if another run has it."""
@@ -91,8 +91,8 @@ class JobLeases:
         """
         if owner is None or owner["run"] == self.token:
             return False
-        looked, alive = self.lives.get(owner["run"], (-LOOK, True))
-        if time.monotonic() - looked >= LOOK:
+        asked, alive = self.lives.get(owner["run"], (-ASK_AGAIN, True))
+        if time.monotonic() - asked >= ASK_AGAIN:
             alive = life_of(self.copy, owner["run"]) not in (None, Life.DEAD)
             self.lives[owner["run"]] = (time.monotonic(), alive)
         return alive

@@ -164,13 +164,13 @@ class LocalCopy(Noted):
             write_json(path, united([mine, looks_in(path)]))
         os.utime(path, (entry.changed, entry.changed))
 
-    def look(self, name: str) -> Remote:
+    def there(self, name: str) -> Remote:
         """What the remote store has of one folder now."""
         return results(self.objects.beginning_with(f"{name}.")).get(name, Remote())
 
-    def looks(self, names: Iterable[str]) -> Iterator[Remote]:
-        """`look` at several folders at the same time."""
-        return self.objects.pool.map(self.look, names)
+    def there_of(self, names: Iterable[str]) -> Iterator[Remote]:
+        """`there` of several folders, asked at the same time."""
+        return self.objects.pool.map(self.there, names)
 
     def drop(self, name: str, before: str, done: Fetched) -> None:
         """Remove a folder of the copy that the remote store has no more.
@@ -211,11 +211,11 @@ class LocalCopy(Noted):
         folder, now = self.root / name, state(self.root / name)
         if now not in (State.DONE, State.FAILED):
             return False
-        new = now is State.DONE or self.look(name).done is None
+        new = now is State.DONE or self.there(name).done is None
         if new:
             content = packed(folder, lambda name: name != MODEL)
             new = self.objects.create(name + (TAR if now is State.DONE else FAILED), content)
-        there = self.look(name)
+        there = self.there(name)
         if not new or there.state is not now:
             self.fetch_one(name, there, Fetched())
             return False
@@ -272,7 +272,7 @@ class LocalCopy(Noted):
         if JSON_FILE.fullmatch(name):
             entry, version, suffixes = self.objects.entry(name), words[0], [""]
         else:
-            there, version = self.look(name), words[1]
+            there, version = self.there(name), words[1]
             entry = there.failed if words[0] == "failed" else there.done
             # With a finished result goes the failure over which it has won. It goes last, so that none is left alone.
             suffixes = [FAILED] if words[0] == "failed" else [WITH_MODEL, FAILED, TAR]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.errors import UserError
 from bench.remote.contents import Fetched
-from bench.remote.job_leases import LOOK, JobLeases
+from bench.remote.job_leases import ASK_AGAIN, JobLeases
 from bench.remote.lives import living_runs
 from bench.remote.local_copy import LocalCopy
 from bench.remote.objects import TransferError
@@ -27,7 +27,7 @@ from bench.store.leases import Life
 from tasks.errors import plural
 
 OWN_RUNS = ".remote/runs"  # of the copy: a locked file for each run, by which the next one knows at once which died
-BACKGROUND = 8  # results that are sent, and jobs of other runs that are looked at, at a time
+BACKGROUND = 8  # results that are sent, and jobs of other runs that are asked for, at a time
 
 
 class RemoteRun:
@@ -38,7 +38,7 @@ class RemoteRun:
         self.token = secrets.token_hex(8)
         self.alone = False  # whether the store lacks conditional writes, so that one run at a time may use it
         self.leases = JobLeases(copy, self.token)
-        self.looks: dict[str, tuple[float, Future[State]]] = {}  # id of a job -> the last look at it, when it began
+        self.asked: dict[str, tuple[float, Future[State]]] = {}  # id of a job -> when asked, and the answer
         self.pool = ThreadPoolExecutor(BACKGROUND)
         self.sending: list[Future[None]] = []
         self.unsent: dict[str, str] = {}  # name -> why a result could not be sent
@@ -143,15 +143,15 @@ class RemoteRun:
             if has_one_of(path, replaces):
                 self.copy.forget(self.copy.name(path))
                 forget(path)
-        return self.outage.ask(lambda: self.took(folder, other), otherwise=False)
+        return self.outage.ask(lambda: self.take_now(folder, other), otherwise=False)
 
-    def took(self, folder: Path, other: Path | None) -> bool:
+    def take_now(self, folder: Path, other: Path | None) -> bool:
         """`take`. Raises TransferError, and then this run does not have the lease."""
         identity = folder.name
         if not self.leases.acquire(identity):
             return False
         try:
-            if self.fetched(folder, other):
+            if self.fetch_result(folder, other):
                 self.leases.give_back(identity)
                 return False
         except TransferError:
@@ -162,13 +162,13 @@ class RemoteRun:
                 self.copy.write_note(self.copy.name(path), "")  # on a result that is damaged here, and no more there
         return True
 
-    def fetched(self, folder: Path, other: Path | None) -> bool:
+    def fetch_result(self, folder: Path, other: Path | None) -> bool:
         """Whether the remote store has a result of a job, which is then in the copy. A damaged one is removed."""
         paths = [folder, *([other] if other is not None else [])]
         names = [self.copy.name(path) for path in paths]
         for name in names:
             self.copy.remove(name)  # if it was forgotten
-        for path, name, there in zip(paths, names, self.copy.looks(names), strict=True):
+        for path, name, there in zip(paths, names, self.copy.there_of(names), strict=True):
             if there.done is None and (there.failed is None or path is other):
                 continue
             if state(path) not in (State.DONE, State.FAILED if there.done is None else State.DONE):
@@ -182,26 +182,26 @@ class RemoteRun:
             return True
         return False
 
-    def look(self, folder: Path, other: Path | None) -> State:
-        """The state of a job that another run computes, as of the last look, which does not delay the caller."""
+    def last_state(self, folder: Path, other: Path | None) -> State:
+        """The state of a job that another run computes, by the last answer: the caller waits for no new one."""
         own = state(folder)
         if own in (State.DONE, State.FAILED, State.RUNNING):
             return own
         now = time.monotonic()
-        begun, last = self.looks.get(folder.name, (-LOOK, None))
+        begun, last = self.asked.get(folder.name, (-ASK_AGAIN, None))
         if last is not None and last.done() and (found := last.result()) is not State.RUNNING:
-            del self.looks[folder.name]
+            del self.asked[folder.name]
             return found
-        if now - begun >= LOOK and (last is None or last.done()):
-            asked = self.pool.submit(
+        if now - begun >= ASK_AGAIN and (last is None or last.done()):
+            answer = self.pool.submit(
                 self.outage.ask, lambda: self.state_elsewhere(folder, other), otherwise=State.RUNNING
             )
-            self.looks[folder.name] = (now, asked)
+            self.asked[folder.name] = (now, answer)
         return State.RUNNING
 
     def state_elsewhere(self, folder: Path, other: Path | None) -> State:
         """`done` or `failed`, and the result is in the copy; `running`; or `stale` if no run computes the job."""
-        if self.fetched(folder, other):
+        if self.fetch_result(folder, other):
             return state(folder)
         return State.RUNNING if self.leases.held_elsewhere(folder.name) else State.STALE
 

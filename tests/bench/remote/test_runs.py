@@ -31,7 +31,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The store is asked again at once about what another run computes, and hears from each run often."""
     monkeypatch.setattr(leases, "HEARTBEAT", 0.05)
     for module in ("runs", "job_leases"):
-        monkeypatch.setattr(f"bench.remote.{module}.LOOK", 0.0)
+        monkeypatch.setattr(f"bench.remote.{module}.ASK_AGAIN", 0.0)
 
 
 def left(copy: LocalCopy) -> list[str]:
@@ -126,15 +126,15 @@ def test_a_failure_is_not_tried_again_by_others(copy: Copy) -> None:
     assert other.state_elsewhere(b.root / CELL, None) is State.FAILED
 
 
-def test_a_look_does_not_delay_the_queue(copy: Copy, at_once: None) -> None:
+def test_asking_for_a_job_does_not_delay_the_queue(copy: Copy, at_once: None) -> None:
     a, b = copy("a"), copy("b")
     one, other = begun(a), begun(b)
     assert one.take(a.root / CELL, None)
-    assert other.look(b.root / CELL, None) is State.RUNNING
+    assert other.last_state(b.root / CELL, None) is State.RUNNING
     one.leases.give_back(JOB)
     states = []
     while not states or states[-1] is State.RUNNING:
-        states.append(other.look(b.root / CELL, None))
+        states.append(other.last_state(b.root / CELL, None))
         time.sleep(0.01)
     assert states[-1] is State.STALE
 
@@ -266,15 +266,15 @@ def test_an_outage_is_waited_out_and_said_once(copy: Copy, at_once: None, monkey
         for method in ("pipe_file", "cat_file", "find"):
             patch.setattr(a.objects.system, method, no_answer)
         assert not run.take(a.root / second, None)
-        assert run.look(a.root / second, None) is State.RUNNING
-        run.looks[second.rpartition("/")[2]][1].result()
+        assert run.last_state(a.root / second, None) is State.RUNNING
+        run.asked[second.rpartition("/")[2]][1].result()
         run.ended([done(a.root)])
         run.sending[0].result()
         assert [*run.unsent] == [CELL]
         assert len(run.notes) == 1
         assert "does not answer: the run goes on with what it has, and waits (cannot write " in run.notes[0]
-    run.looks.clear()
-    while run.look(a.root / second, None) is not State.STALE:
+    run.asked.clear()
+    while run.last_state(a.root / second, None) is not State.STALE:
         time.sleep(0.01)
     assert run.take(a.root / second, None)
     run.ended([done(a.root, second)])
