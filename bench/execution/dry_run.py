@@ -23,7 +23,7 @@ from bench.hashing import training_hash
 from bench.jobs import CellJob, Job, MirrorJob, TunedJob
 from bench.leaderboard import Rules
 from bench.planning import estimate
-from bench.planning.costs import Measured, costs, measure, model_bytes
+from bench.planning.costs import basis, costs, measure, model_bytes
 from bench.planning.order import ranks
 from bench.planning.plan import Plan
 from bench.planning.rows import SectionRows
@@ -223,17 +223,17 @@ def trainings(jobs: Sequence[Job], plan: Plan) -> str:
     return ", ".join([plural(len(ids), "training"), *parts])
 
 
-def forecast(jobs: Sequence[Job], plan: Plan, workers: int) -> tuple[float, Measured]:
-    """The seconds that jobs of a plan take on some workers, by a simulated schedule, and what was measured for it."""
-    measured = measure(plan.root, on_gpu())
-    seconds = {name: cost.seconds for name, cost in costs(jobs, plan.jobs.values(), measured).items()}
-    return simulate(jobs, seconds, ranks(plan, jobs), workers).seconds, measured
+def forecast(jobs: Sequence[Job], plan: Plan, workers: int) -> tuple[float, str]:
+    """The seconds that jobs of a plan take on some workers, by a simulated schedule, and where they come from."""
+    spent = costs(jobs, plan.jobs.values(), measure(plan.root, on_gpu()))
+    seconds = {name: cost.seconds for name, cost in spent.items()}
+    source = basis(spent, estimate.trained_cells(jobs))
+    return simulate(jobs, seconds, ranks(plan, jobs), workers).seconds, source
 
 
-def duration(seconds: float, measured: Measured, workers: int) -> str:
+def duration(seconds: float, source: str, workers: int) -> str:
     """A forecast as a line."""
-    known = measured.text if measured.cells else "machines differ by a factor of 3"
-    return f"estimate: about {estimate.spell(seconds)} on {plural(workers, 'worker')} ({known})"
+    return f"estimate: about {estimate.spell(seconds)} on {plural(workers, 'worker')} ({source})"
 
 
 def outcome(expected: float, took: float) -> str:

@@ -288,8 +288,8 @@ def execute(
         for line in lines:
             say(line)
         todo = to_compute(queue)
-        expected, measured = forecast(todo, plan, workers)
-        for line in (*models_line(todo), duration(expected, measured, workers)):
+        expected, source = forecast(todo, plan, workers)
+        for line in (*models_line(todo), duration(expected, source, workers)):
             say(line)
     how: dict[str, Any] = {"command": options.command, "retries": options.retry_failed, "force": options.force}
     progress = Progress(plan, queue, workers, say, fail_fast=options.fail_fast, **how)

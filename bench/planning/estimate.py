@@ -21,6 +21,7 @@ from methods.hooks import Budget
 from tasks.errors import short_repr
 
 RATE = 60e9  # floating-point operations per second of one worker: a laptop core
+BACKWARD = 2  # a backward pass costs as much as so many forward passes
 CHARACTERS = 4.3  # per token of English text
 LATIN = 0.9  # share of Latin-1 in the characters of texts, from which their tokens are estimated and not counted
 COUNTED = 200  # rows whose tokens are counted otherwise, evenly spread
@@ -106,8 +107,6 @@ def operations(job: Job, mean: Mapping[Path, float], rows: Mapping[Path, int]) -
     layers = job.spec.settings["train_layers"]
     if layers == 0:  # a head on embeddings
         return HEAD * RATE * cost(job)
-    top = blocks if layers == "all" else layers
-    trained = total * (top - 1 + last_block(job.checkpoint.path)) / blocks
 
     def tokens(role: RoleRows) -> float:
         return mean[role.tokens] * len(role.ids)
@@ -121,9 +120,18 @@ def operations(job: Job, mean: Mapping[Path, float], rows: Mapping[Path, int]) -
         for role, count in passed
         if role.states and not states_stored(role.states, job.checkpoint, mean[role.tokens] * rows[role.tokens])
     )
-    return 2 * total * (blocks - top) / blocks * frozen + trained * float(
-        6 * steps * cost(job) + 2 * (scorings * tokens(job.scored) + tokens(job.test))
+    below = 0 if layers == "all" else blocks - layers
+    scored = scorings * tokens(job.scored) + tokens(job.test)
+    return 2 * total * below / blocks * frozen + of_trained_blocks(
+        job.checkpoint.path, layers, (1 + BACKWARD) * steps * cost(job) + scored
     )
+
+
+def of_trained_blocks(folder: Path, layers: int | str, tokens: float) -> float:
+    """Operations in the blocks that train for so many tokens passed forward; a token passed backward counts twice."""
+    total, blocks = size(folder)
+    top = blocks if layers == "all" else int(layers)
+    return 2 * total * (top - 1 + last_block(folder)) / blocks * tokens
 
 
 def states_stored(folder: Path, checkpoint: Checkpoint, tokens: float) -> bool:

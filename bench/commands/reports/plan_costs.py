@@ -13,7 +13,7 @@ from bench.execution.grid import Options
 from bench.execution.prepare import current_state, done_again, make_queue, unfinished
 from bench.jobs import Job
 from bench.leaderboard.formats.prose import markdown_row
-from bench.planning.costs import Cost, Measured, costs
+from bench.planning.costs import Cost, Measured, basis, costs
 from bench.planning.estimate import spell, trained_cells
 from bench.planning.order import Rank, ranks
 from bench.planning.plan import Plan
@@ -33,7 +33,6 @@ class Expense:
     jobs: list[Job]
     costs: dict[str, Cost]
     ranks: dict[str, Rank]
-    measured: Measured
 
     @cached_property
     def seconds(self) -> dict[str, float]:
@@ -53,7 +52,7 @@ class Expense:
 def expense(plan: Plan, options: Options, measured: Measured) -> Expense:
     """What the open jobs of a plan cost, with those that the options have done again."""
     jobs = unfinished(make_queue(plan, again=done_again(plan, options)))
-    return Expense(plan, jobs, costs(jobs, plan.jobs.values(), measured), ranks(plan, jobs), measured)
+    return Expense(plan, jobs, costs(jobs, plan.jobs.values(), measured), ranks(plan, jobs))
 
 
 def cost_lines(spent: Expense, workers: int) -> list[str]:
@@ -67,18 +66,13 @@ def cost_lines(spent: Expense, workers: int) -> list[str]:
     disk = decimal(round(sum(cost.size for cost in spent.costs.values())))
     hours = sum(spent.seconds.values()) / 3600
     length, chain = critical_path(jobs, spent.seconds)
-    cells = trained_cells(jobs)
-    known = sum(spent.costs[name].measured for name in cells)
     parts = (
         f"{plural(len(plan.cells), 'cell')}, {done:,} of them done; {trainings(jobs, plan)}; shared tables to compute "
         f"first: {to_make}.",
         f"Rows through the model: {rows:,.0f} (a backward pass counts as two forward ones). Disk: "
         f"{disk}. Time: {hours:,.2f} worker hours; a worker has "
         "one CPU core, or a GPU.",
-        f"Times are {spent.measured.text}, and apply to {known:,} of {plural(len(cells), 'training')}; the rest is "
-        "counted from parameters, tokens and updates, which may be wrong by a factor of 3."
-        if spent.measured.cells
-        else f"Times are {spent.measured.text}. They may be wrong by a factor of 3.",
+        f"Times are {basis(spent.costs, trained_cells(jobs))}.",
         f"Longest chain of jobs that wait for each other: {spell(length)}"
         + (f" ({' → '.join(named(chain))})" if chain else "")
         + ". No number of workers is faster.",

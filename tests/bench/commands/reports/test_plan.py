@@ -18,7 +18,7 @@ from bench.errors import UserError
 from bench.execution.engines.local import Local
 from bench.execution.grid import Options
 from bench.leaderboard import Rules
-from bench.planning.costs import Measured
+from bench.planning.costs import Measured, Rate
 from bench.planning.estimate import budget_seconds
 from bench.seeds import seeds_option
 from bench.stats.calibration import Design
@@ -119,8 +119,8 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each cell takes the same time: 100 seconds per 1,000 rows."""
 
     class Slow(Measured):
-        def seconds_per_row(self, job: Any) -> float:
-            return 0.1
+        def rate(self, job: Any) -> Rate:
+            return Rate(0.1, frozenset("a"), of_rows=True)
 
     monkeypatch.setattr("bench.commands.reports.plan.measure", lambda *_: Slow())
 
@@ -183,7 +183,7 @@ def test_the_command_and_the_estimate_of_a_run(bench: Command) -> None:
     assert "(measured on 4 finished cells of the store)" in more.stdout
     again = bench("plan", "--methods", "ce,focal", "--seeds", "4", "--from", "runs", tiny=True)
     assert "8 cells, 6 of them done; 2 trainings" in again.stdout
-    assert "apply to 2 of 2 trainings" in again.stdout
+    assert "Times are measured on 6 finished cells of the store." in again.stdout
     bad = bench("plan", "--budget", "soon", tiny=True)
     assert bad.returncode == 2
     assert bad.stderr == "error: --budget 'soon' is no time; write it as 90s, 10m (or 10min), 8h or 2d\n"
