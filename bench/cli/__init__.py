@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -94,6 +95,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")  # where output is in Windows-1252, letters may be missing
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # `bench.encoders.loading` checks models
     if problem := foreign_package():
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)

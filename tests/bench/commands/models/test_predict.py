@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +23,7 @@ from tasks import DataError
 from tasks.reading import Reading
 from tests.bench.commands.models.test_texts_file import written
 from tests.bench.precomputed.test_external_scores import classifier
+from tests.conftest import ROOT
 from tests.helpers.encoders import edited, make_encoder, make_gpt2, prefixed, word_pieces
 from tests.helpers.in_process import command
 
@@ -118,6 +121,18 @@ def test_a_model_that_gives_no_labels_is_refused(
     assert message in ran.stderr
     assert ran.stderr.count("\n") == 1
     assert not (tmp_path / "p.csv").exists()
+
+
+def test_another_library_adds_no_lines_to_an_error(tmp_path: Path) -> None:
+    """In a process of its own: in those of other tests, workers have silenced transformers."""
+    make_gpt2(tmp_path / "gpt", classifier=True)
+    line = [sys.executable, "-m", "bench", "predict", "gpt", "some.txt"]
+    environment = {name: value for name, value in os.environ.items() if name != "TRANSFORMERS_VERBOSITY"}
+    ran = subprocess.run(
+        line, cwd=tmp_path, env={**environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert ran.returncode == 2
+    assert ran.stderr.count("\n") == 1, ran.stderr
 
 
 @pytest.mark.parametrize(
