@@ -26,7 +26,7 @@ from bench.hashing import file_hash
 from bench.store.files import MAX_JSON, json_object, write_json
 from bench.store.layout import IMPORTED, LOCK, LOG, MODEL, place_of
 from bench.store.schemas import Bundle
-from bench.store.transfer import CHECKER, Transfer, bundle_of, imported, note_import, seal_of, transfer
+from bench.store.transfer import CHECKER, Transfer, bundle_of, imported, lacking, note_import, seal_of, transfer
 from tasks.errors import in_a_line, plural
 
 SCHEMA = 1
@@ -168,13 +168,12 @@ def take_in(folder: Path, about: Mapping[str, Any], root: Path) -> Transfer:
 
     Cells that the bundle's author had imported keep the name of the bundle in which they came.
     """
-    done = transfer(folder / STORE, root)
-    before = imported(folder / STORE)
-    new = {
-        name: seal_of(root / name) for name in done.copied if not bundle_of(folder / STORE / name, before.get(name, {}))
-    }
-    note_import(root / IMPORTED / f"{file_hash(folder / CONTENT)[:20]}.json", about["name"], new)
-    return done
+    store, before = folder / STORE, imported(folder / STORE)
+    names = [name for name in lacking(store, root) if not bundle_of(store / name, before.get(name, {}))]
+    # Before the folders, as `transfer` does.
+    note = root / IMPORTED / f"{file_hash(folder / CONTENT)[:20]}.json"
+    note_import(note, about["name"], {name: seal_of(store / name) for name in names})
+    return transfer(store, root)
 
 
 def origins(folders: Iterable[str | os.PathLike[str]]) -> str:

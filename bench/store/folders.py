@@ -143,8 +143,12 @@ def forget(folder: Path) -> bool:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder, if it is there. Raises OSError, which names a file. The caller holds the store's lock."""
+    """Remove a folder, if it is there. Raises OSError, which names a file. The caller holds the store's lock.
+
+    The mark that it is done goes first: what a stop leaves is an unfinished folder, not a damaged one.
+    """
     if folder.exists():
+        system.patiently((folder / DONE).unlink, missing_ok=True)
         system.patiently(shutil.rmtree, folder)
 
 

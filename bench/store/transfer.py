@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.store.files import read_json, whole_folder, write_json
+from bench.store.files import read_json, replacing, whole_folder, write_json
 from bench.store.folders import State, adopt, copy_folder, state
 from bench.store.integrity import DIGESTS, SEAL
 from bench.store.layout import DONE, GRIDS, IMPORTED, LOG, LOOKS, MODEL, SPEC, TABLES, TIMING, TRAIN_SCORES, VERSIONS
@@ -43,22 +43,33 @@ def transfer(source: Path, target: Path, kinds: Collection[str] | None = None) -
     cannot be written.
     """
     done = Transfer()
+    # Before the folders: no cell of a transfer that was stopped is without its note.
+    if notes := sorted((source / IMPORTED).glob("*.json")):
+        new = set(lacking(source, target))
+        for path in notes:
+            note = read_json(path, Imported)
+            seals = {name: note.get("seals", {}).get(name, "") for name in note["cells"] if name in new}
+            note_import(target / IMPORTED / path.name, note["name"], seals)
     for folder in cells(source):
         copy(folder, source, target, done)
     for folder in sorted((source / TABLES).glob("*/*")):
         if kinds is None or folder.parent.name in kinds:
             copy(folder, source, target, done if folder.parent.name == CHECKER else Transfer())
     copy_grids(source, target, done)
-    for path in sorted((source / IMPORTED).glob("*.json")):
-        note = read_json(path, Imported)
-        seals = {name: note.get("seals", {}).get(name, "") for name in note["cells"] if name in done.copied}
-        note_import(target / IMPORTED / path.name, note["name"], seals)
     return done
 
 
 def cells(root: Path) -> Iterator[Path]:
     """The folders of a store's cells, in any state."""
     return (path for path in sorted(root.glob("[!.]*/[!.]*/[!.]*")) if path.is_dir())
+
+
+def lacking(source: Path, target: Path) -> Iterator[str]:
+    """The names of the finished cells and checkers of a store that `target` lacks and is not computing."""
+    for folder in [*cells(source), *sorted((source / ".artefacts" / CHECKER).glob("*"))]:
+        name = folder.relative_to(source).as_posix()
+        if state(folder) is State.DONE and state(target / name) not in (State.DONE, State.RUNNING):
+            yield name
 
 
 def copy(folder: Path, source: Path, target: Path, done: Transfer) -> None:
@@ -99,8 +110,9 @@ def copy_grids(source: Path, target: Path, done: Transfer) -> None:
     for path in sorted((source / GRIDS).glob("*.json")):
         there, grid = target / GRIDS / path.name, read(path)
         if not there.exists():
-            write_json(there, grid)
-            shutil.copystat(path, there)
+            with replacing(there) as part:
+                write_json(part, grid)
+                shutil.copystat(path, part)
         elif without_run(grid) != without_run(read(there)):
             done.conflicts.append(f"{GRIDS}/{path.name} differs; {there} stays")
     for path in sorted((source / LOOKS).glob("*.json")):

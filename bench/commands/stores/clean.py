@@ -8,7 +8,6 @@ finished and damaged later: it is shown as damaged.
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from rich.filesize import decimal
 from bench.errors import UserError
 from bench.remote.opened import bytes_there, forgot
 from bench.store.folders import State, state, state_word
+from bench.store.folders import remove as remove_folder
 from bench.store.layout import DONE, GRIDS, IDENTITY, LEASE, RUNNING, TABLES
 from bench.store.leases import exclusive, users, wait_until_known
 from bench.store.manifest import PRECOMPUTED, no_results, read
@@ -58,7 +58,7 @@ def clean(root: Path, *, failed: bool, remove: bool) -> Iterator[str]:
         lines = [*totals(everything), *(line(entry, removed=remove) for entry in removable)]
         space = decimal(size(removable))
         for entry in removable if remove else ():
-            shutil.rmtree(entry.path) if entry.path.is_dir() else entry.path.unlink(missing_ok=True)
+            remove_folder(entry.path) if entry.path.is_dir() else entry.path.unlink(missing_ok=True)
             forgot(root, entry.path)
     yield from lines
     if not removable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tracemalloc
 import zipfile
@@ -22,6 +23,7 @@ from bench.commands.stores.merge import merge
 from bench.commands.stores.publish import placed, publish, upload
 from bench.errors import UserError
 from bench.leaderboard import Rules
+from bench.store import transfer
 from bench.store.bundles import CONTENT, origins, pack, write_contents
 from bench.store.folders import State, acquire, finish, state
 from bench.store.layout import GRIDS, MODEL
@@ -236,6 +238,45 @@ def test_the_origin_of_cells_goes_with_them(bundle: Path, store: Path, tmp_path:
     assert note(tmp_path / "third") == imported
     merge([tmp_path / "runs"], store)
     assert note(store) == ""
+
+
+def test_the_origin_of_cells_is_known_after_a_stopped_copy(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cells that were copied before the stop counted as trained here, also after the command was repeated."""
+    adopted, runs, merged = transfer.adopt, tmp_path / "runs", tmp_path / "merged"
+    copies: list[tuple[Callable[[], object], Path]] = [
+        (lambda: import_bundles([bundle], runs), runs),
+        (lambda: merge([runs], merged), merged),
+    ]
+    for copy, root in copies:
+
+        def stopped(source: Path, target: Path, root: Path) -> bool:
+            if len(cells(root)) == 2:
+                raise KeyboardInterrupt
+            return adopted(source, target, root)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(transfer, "adopt", stopped)
+            with pytest.raises(KeyboardInterrupt):
+                copy()
+        assert note(root) == "imported, not trained here: 2 cells of ours"
+        copy()
+        assert note(root) == "imported, not trained here: 4 cells of ours"
+
+
+def test_a_manifest_keeps_its_time_after_a_stopped_copy(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time of the copy stayed, and the latest run of a method counts."""
+    (grid,) = (store / GRIDS).glob("*.json")
+    os.utime(grid, (1e9, 1e9))
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copystat", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            merge([store], tmp_path / "out")
+    merge([store], tmp_path / "out")
+    assert (tmp_path / "out" / GRIDS / grid.name).stat().st_mtime == 1e9
 
 
 def test_a_cell_that_was_trained_again_is_not_called_imported(bundle: Path, whole_store: Path, tmp_path: Path) -> None:

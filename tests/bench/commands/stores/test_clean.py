@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -21,7 +22,7 @@ from bench.hashing import digest
 from bench.planning.describe import describe
 from bench.planning.plan import Plan
 from bench.store.files import write_json
-from bench.store.folders import State, acquire, state
+from bench.store.folders import State, acquire, finish, state
 from bench.store.layout import DONE, ERROR, LEASE, RUNNING
 from bench.store.leases import exclusive
 from bench.store.manifest import save
@@ -89,6 +90,27 @@ def test_precomputed_tables_of_no_grid_are_removable(store: Plan) -> None:
         store.jobs[identity].folder.rmdir()
     shared = {job.folder.name for identity, job in store.jobs.items() if identity not in store.cells}
     assert set(removable(store.root)) == {*shared, orphan.name}, "tables of a grid without cells are needed by nobody"
+
+
+def test_a_removal_that_was_stopped_goes_on(store: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table without one of its files counted as damaged, which clean does not remove."""
+    orphan = store.root / ".artefacts" / "tokens" / digest("orphan")
+    orphan.mkdir()
+    (orphan / "tokens.npy").touch()
+    (orphan / "lengths.npy").touch()
+    finish(orphan, {})
+
+    def half(folder: Path) -> NoReturn:
+        (folder / "tokens.npy").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", half)
+        with pytest.raises(KeyboardInterrupt):
+            list(clean(store.root, failed=False, remove=True))
+    assert removable(store.root) == {orphan.name: "half-written"}
+    list(clean(store.root, failed=False, remove=True))
+    assert not orphan.exists()
 
 
 def test_nothing_is_removed_while_a_run_uses_the_store(store: Plan) -> None:
