@@ -39,7 +39,7 @@ def write_files(
     from bench.leaderboard.figures.reuse import Drawn
     from bench.leaderboard.formats import holds_figures, render
     from bench.processes import pool_of_cells
-    from bench.store.files import write_bytes
+    from bench.store.files import write_together
 
     figures = figures and holds_figures(manifest)
     with pool_of_cells(cell_count(manifest) if figures else 0) as processes:
@@ -48,8 +48,7 @@ def write_files(
         contents = render(report, figures=figures, drawing=drawing)
     formats = manifest.get("formats", ("md",))
     left = Drawn(reports / FOLDER).unchanged() if figures and "md" in formats else set()
-    for path, content in contents.items():
-        write_bytes(reports / path, content)
+    write_together({reports / path: content for path, content in contents.items()})
     for path in left - {reports / path for path in contents}:
         path.unlink(missing_ok=True)
     first = reports / f"leaderboard.{'md' if 'md' in formats else formats[0]}"

@@ -44,6 +44,17 @@ def write_bytes(path: Path, content: bytes) -> None:
         part.write_bytes(content)
 
 
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write files that belong together: each has its old content until all are written beside the old ones.
+
+    Raises OSError, which names a file, and leaves the old ones.
+    """
+    with contextlib.ExitStack() as parts:
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            parts.enter_context(replacing(path)).write_bytes(content)
+
+
 @contextlib.contextmanager
 def replacing(path: Path, inside: AbstractContextManager[object] | None = None) -> Iterator[Path]:
     """A file to write, which replaces `path` when the block ends, within the context `inside`.

@@ -23,7 +23,7 @@ from bench.leaderboard.figures import FOLDER
 from bench.leaderboard.figures.style import render, styled
 from bench.leaderboard.power_law import FARTHEST, FEWEST_SIZES, Forecast, LearningCurve, learning_curve
 from bench.leaderboard.results import Row
-from bench.store.files import plain_json, write_bytes
+from bench.store.files import plain_json, write_together
 from tasks import DataError, TaskData
 from tasks.cross_validation import of_seed
 
@@ -112,8 +112,7 @@ def labels(request: Request, options: Options, say: Say, show: Show) -> Result:
     files = {options.reports / FILE: (json.dumps(written, indent=1, allow_nan=False) + "\n").encode()}
     if options.figures and (drawn := drawing(found)) is not None:
         files |= {options.reports / FOLDER / f"{FIGURE}.{kind}": one for kind, one in zip(KINDS, drawn, strict=True)}
-    for path, content in files.items():
-        write_bytes(path, content)
+    write_together(files)
     say(f"written: {', '.join(map(str, files))}")
     return result
 

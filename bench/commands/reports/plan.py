@@ -27,7 +27,7 @@ from bench.stats.design import Question
 from bench.stats.needed import MOST_EXAMPLES
 from bench.stats.power import Effects
 from bench.stats.verdict import exact_points
-from bench.store.files import write_bytes, write_text
+from bench.store.files import write_together
 from tasks.errors import join_names, plural
 
 SUPPOSED_SD = 0.025  # of a difference between seeds, where neither --seed-sd nor --from says it
@@ -242,10 +242,10 @@ def write_plan(reports: Path, blocks: Sequence[str], prospects: Sequence[Prospec
     }
     with styled():
         svg, png = render(power_curves(numbers, lines, bands, wishes.effect, wishes.power, seeds))
-    for kind, content in (("svg", svg), ("png", png)):
-        write_bytes(reports / "figures" / f"plan-power.{kind}", content)
     path = reports / "plan.md"
     picture = "![Power of a verdict by number of seeds](figures/plan-power.png)"
     place = list(blocks).index("## Cost")
-    write_text(path, "\n\n".join([*blocks[:place], picture, *blocks[place:]]) + "\n")
+    text = "\n\n".join([*blocks[:place], picture, *blocks[place:]]) + "\n"
+    figures = {reports / "figures" / f"plan-power.{kind}": one for kind, one in (("svg", svg), ("png", png))}
+    write_together({**figures, path: text.encode()})
     return path

@@ -16,7 +16,7 @@ from bench.leaderboard.results import Row, Section
 from bench.leaderboard.rules import Rules, require_baseline
 from bench.seeds import ALL_SOURCES, SOURCES
 from bench.stats.interval import Spread, rounding, spread_of
-from bench.store.files import flatten, write_bytes, write_text
+from bench.store.files import flatten, write_together
 from bench.store.manifest import FIRST_GENERATION, SECTION, section_key, stored
 from bench.store.merge import unmixed
 from tasks.errors import plural
@@ -55,17 +55,17 @@ def variance(store: Path, rules: Rules, reports: Path) -> Iterator[str]:
 
     require_baseline(stored(store), rules, str(store))
     tables = decompositions(store, rules)
-    blocks = ["# Where the variance between seeds comes from", INTRODUCTION]
+    blocks, figures = ["# Where the variance between seeds comes from", INTRODUCTION], dict[Path, bytes]()
     for place, (title, found) in enumerate(tables.items(), 1):
         with styled():
             svg, png = render(spreads(title, found.lines))
-        for kind, content in (("svg", svg), ("png", png)):
-            write_bytes(reports / "figures" / f"variance-{place}.{kind}", content)
+        name = reports / "figures" / f"variance-{place}"
+        figures |= {name.with_suffix(".svg"): svg, name.with_suffix(".png"): png}
         own = [f"## {escape(title)}", table(found.lines), *generated_sets(found), *unmeasured(found.lines)]
         own += found.withheld
         yield from own
         blocks += [*own, f"![Standard deviation by source](figures/variance-{place}.png)"]
-    write_text(reports / "variance.md", "\n\n".join(blocks) + "\n")
+    write_together({**figures, reports / "variance.md": ("\n\n".join(blocks) + "\n").encode()})
     yield f"written: {reports / 'variance.md'}"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.store.files import replacing, sync, whole_folder
+from bench.store.files import replacing, sync, whole_folder, write_together
 from bench.store.folders import State, acquire, finish, state
 from bench.store.layout import DONE
 from bench.store.leases import heartbeat
@@ -66,6 +66,31 @@ def test_two_processes_of_one_pid_write_one_file(tmp_path: Path) -> None:
         (other / "a").write_text("other")
     assert (tmp_path / "model" / "a").read_text() == "other"
     assert names(tmp_path) == {"grid.json", "model", "model/a"}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")])
+def test_files_that_belong_together_are_all_new_or_all_old(
+    error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop while a report was written left files of two reports."""
+    paths = [tmp_path / name for name in ("a", "b", "c/d")]
+    write_together(dict.fromkeys(paths, b"old"))
+    write = Path.write_bytes
+
+    def stopped(path: Path, content: bytes) -> int:
+        if path.name.startswith("b"):
+            raise error
+        return write(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", stopped)
+        with pytest.raises(type(error)) as caught:
+            write_together(dict.fromkeys(paths, b"new"))
+    assert getattr(caught.value, "filename", str(paths[1])) == str(paths[1])
+    assert [path.read_bytes() for path in paths] == [b"old"] * 3
+    write_together(dict.fromkeys(paths, b"new"))
+    assert [path.read_bytes() for path in paths] == [b"new"] * 3
+    assert names(tmp_path) == {"a", "b", "c", "c/d"}
 
 
 @pytest.fixture
