@@ -6,6 +6,7 @@ stopped by SIGTERM and SIGHUP (149 by SIGBREAK, on Windows).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -19,7 +20,7 @@ import typer
 from bench import shown
 from bench.cli import data, grids, models, reports, stores
 from bench.cli.argv import canonical
-from bench.cli.common import INTERRUPTED, lost_output, say
+from bench.cli.common import INTERRUPTED, ended_by_signals, lost_output, say
 from bench.cli.foreign import foreign_package
 from bench.errors import UserError
 from bench.version import VERSION
@@ -32,6 +33,8 @@ __all__ = ["app", "commands", "main"]
 # Of a disk that is full, read-only, broken or another user's, or of a file that may not grow. Other errors of files are
 # those of names that no file can have.
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
+TRAIN = ("run", "stress", "sweep", "train", "weigh", "advise", "labels")  # see `bench.execution.signals`
+KEEP = ("generate", "clean", "doctor", "merge", "import")  # they keep what they have done, too
 CONTINUES = "the same command continues from here"
 FORCED = "earlier results stay, except those of cells in training; the same command trains all again"
 MAX_NAME = 200  # characters of a file name shown in an error
@@ -103,7 +106,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser = commands()
         words = canonical(sys.argv[1:] if argv is None else argv, parser)
         sys.argv[1:] = shown.words(sys.argv[1:])  # which trackers send, of this process and of the workers
-        code: Any = parser.main(words, standalone_mode=False)
+        with contextlib.nullcontext() if words[:1] and words[0] in TRAIN else ended_by_signals():
+            code: Any = parser.main(words, standalone_mode=False)
     except (UserError, DataError, PluginError) as error:
         code = complain(str(error))
     except typer.Exit as stop:
@@ -125,7 +129,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if problem := lost_output():
         code = complain(problem)
     if code == INTERRUPTED:
-        how = FORCED if "--force" in words else CONTINUES
+        keeps = words[0] in (*TRAIN, *KEEP)
+        how = FORCED if "--force" in words else CONTINUES if keeps else "the same command begins again"
         print(f"interrupted; {how}", file=sys.stderr)
     sys.exit(code or 0)
 

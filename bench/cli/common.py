@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import signal
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import typer
 
 from bench.shown import command_line
+from bench.system import ENDING
 from tasks.errors import printable
 
 CELL_HELP = 'the first 6 or more characters of its id, its folder, or "task method seed"'
@@ -18,6 +22,30 @@ INTERRUPTED = 130  # exit code after Ctrl-C
 # Errors of an output that nobody reads any more: a closed pipe, which Windows calls invalid, or a closed terminal.
 UNREAD = (errno.EPIPE, errno.EINVAL, errno.ECONNRESET, errno.EIO, errno.EBADF)
 _lost: list[OSError] = []  # why the output could not be written, though somebody waits for it
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Within the body SIGTERM and SIGHUP raise SystemExit, so that what is half-written is removed as after Ctrl-C.
+
+    Further ones then do nothing: a closed terminal sends SIGHUP more than once. Handlers of the caller stay in force,
+    and signals that `nohup` ignores are ignored.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    own = [number for number in ENDING if main and signal.getsignal(number) is signal.SIG_DFL]
+
+    def end(number: int, _: object) -> None:
+        for one in own:
+            signal.signal(one, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    for number in own:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in own:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def hyphenated(name: str) -> str:

@@ -66,7 +66,7 @@ def cells(root: Path) -> Iterator[Path]:
 
 def lacking(source: Path, target: Path) -> Iterator[str]:
     """The names of the finished cells and checkers of a store that `target` lacks and is not computing."""
-    for folder in [*cells(source), *sorted((source / ".artefacts" / CHECKER).glob("*"))]:
+    for folder in [*cells(source), *sorted((source / TABLES / CHECKER).glob("*"))]:
         name = folder.relative_to(source).as_posix()
         if state(folder) is State.DONE and state(target / name) not in (State.DONE, State.RUNNING):
             yield name

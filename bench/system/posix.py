@@ -11,7 +11,6 @@ import secrets
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import BinaryIO, Literal, ParamSpec, TypeVar
 
@@ -117,6 +116,8 @@ def allow(what: Literal["files", "memory"], number: int) -> None:
 @contextlib.contextmanager
 def ignoring_interrupts() -> Iterator[None]:
     """Processes started in the body ignore Ctrl-C until they decide otherwise. This one gets it after the body."""
+    from multiprocessing import resource_tracker
+
     resource_tracker.ensure_running()  # started before, since its start unblocks the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,11 +14,14 @@ from pathlib import Path
 import pytest
 
 import bench as package
-from bench.cli import commands, main
+from bench.cli import KEEP, TRAIN, commands, main
 from bench.cli.common import say
 from bench.cli.stores import Listing
+from bench.store.files import whole_folder
+from bench.system import ENDING
 from tests.conftest import ROOT
 from tests.helpers.in_process import command
+from tests.helpers.stopped import interrupted
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -104,6 +108,47 @@ def test_a_closed_pipe_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert (stop.value.code, capsys.readouterr().err) == (0, "")
     with contextlib.suppress(BrokenPipeError):
         pipe.close()
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_ends_a_command_and_removes_what_is_half_written(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`export` left hidden copies of a model, `publish` a bundle in the folder of temporary files."""
+
+    def listed() -> list[str]:
+        with whole_folder(tmp_path / "target") as part:
+            (part / "half").touch()
+            signal.raise_signal(number)
+        return []
+
+    monkeypatch.setattr("bench.commands.stores.list.methods", listed)
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        assert command(capsys, "list", "methods") == (128 + number, "", "")
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "how"),
+    [
+        (["merge", "store"], "the same command continues from here"),
+        (["list", "methods"], "the same command begins again"),
+    ],
+)
+def test_an_interrupt_says_what_the_same_command_does(
+    arguments: list[str], how: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bench.commands.stores.merge.merge", interrupted)
+    monkeypatch.setattr("bench.commands.stores.list.methods", interrupted)
+    assert command(capsys, *arguments) == (130, "", f"interrupted; {how}\n")
+
+
+def test_the_commands_that_go_on_are_commands() -> None:
+    assert {*TRAIN, *KEEP} <= commands().commands.keys()
 
 
 @pytest.mark.parametrize("line", ["raise KeyboardInterrupt", 'exec("raise KeyboardInterrupt")'])
