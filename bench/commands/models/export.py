@@ -34,7 +34,7 @@ def export(root: Path, name: str, target: Path, licence: str | None, *, onnx: bo
     if onnx:
         require_packages()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"{target} exists and is not empty; name a new folder")
+        raise UserError(f"{target} exists and is not empty; name a new folder, or remove it")
     root = fetched(root)
     cell = find(root, name)
     model = Path(saved_model(cell, root))
