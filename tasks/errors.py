@@ -119,7 +119,7 @@ def verb(number: int, of_one: str, of_several: str) -> str:
 def short_repr(value: object, most: int = MAX_CHARACTERS) -> str:
     """The `repr` of a value, cut after `most` characters."""
     text = repr(value[: most + 1] if isinstance(value, str) else value)
-    return text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]}..."
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def contents(folder: Path) -> str:

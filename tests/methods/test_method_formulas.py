@@ -67,7 +67,7 @@ def test_prior_correction_without_a_shift_is_cross_entropy(build, sample, contex
     """Equal shares, equal weights."""
     method = build("ce-prior")
     balanced = context()
-    method.start(type(balanced)(3, 64, 10, balanced.generated_prior, balanced.generated_prior))
+    method.start(type(balanced)(3, 10, balanced.generated_prior, balanced.generated_prior))
     batch = sample(dtype=DOUBLE).batch
     close(method.losses(batch).loss, -batch.logp)
 
@@ -75,7 +75,7 @@ def test_prior_correction_without_a_shift_is_cross_entropy(build, sample, contex
 def test_prior_correction_moves_the_label_shares(build, sample, context, close):
     """Weighted generated shares are the real ones, and a class that is not generated is no error."""
     method = build("ce-prior")
-    method.start(type(context())(3, 64, 10, (0.7, 0.3, 0.0), (0.2, 0.5, 0.3)))
+    method.start(type(context())(3, 10, (0.7, 0.3, 0.0), (0.2, 0.5, 0.3)))
     batch = sample(labels=torch.tensor([0, 1]), size=2, dtype=DOUBLE).batch
     weight = method.losses(batch).weight
     close(weight * torch.tensor([0.7, 0.3], dtype=DOUBLE), torch.tensor([0.2, 0.5], dtype=DOUBLE))
@@ -90,7 +90,7 @@ def test_prior_correction_needs_the_real_shares(build, context):
 def test_prior_correction_drops_a_class_the_real_set_lacks(build, sample, context):
     """Share 0 in the real set, weight 0 on the generated rows."""
     method = build("ce-prior", 2)
-    method.start(type(context())(2, 64, 10, (0.5, 0.5), (1.0, 0.0)))
+    method.start(type(context())(2, 10, (0.5, 0.5), (1.0, 0.0)))
     batch = sample(labels=torch.tensor([0, 1]), size=2, n_classes=2).batch
     assert method.losses(batch).weight.tolist() == [2, 0]
 
