@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,10 +20,20 @@ from bench.execution.signals import (
     report_first,
     until_the_end,
 )
+from bench.system import ENDING
 from tests.helpers.background import default_interrupts, metrics, start, wait_for
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 GRID = ("run", "--methods", "ce,dimp,real-only", "--seeds", "4")
+
+
+@pytest.fixture(autouse=True)
+def same_handlers() -> Iterator[None]:
+    """Handlers are as before after each test: processes that later tests start would inherit an ignored signal."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def leases(root: Path) -> list[Path]:
