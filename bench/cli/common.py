@@ -7,14 +7,13 @@ import errno
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import typer
 
+from bench.execution.signals import unhandled
 from bench.shown import command_line
-from bench.system import ENDING
 from tasks.errors import printable
 
 CELL_HELP = 'the first 6 or more characters of its id, its folder, or "task method seed"'
@@ -31,8 +30,7 @@ def ended_by_signals() -> Iterator[None]:
     Further ones then do nothing: a closed terminal sends SIGHUP more than once. Handlers of the caller stay in force,
     and signals that `nohup` ignores are ignored.
     """
-    main = threading.current_thread() is threading.main_thread()
-    own = [number for number in ENDING if main and signal.getsignal(number) is signal.SIG_DFL]
+    own = unhandled()
 
     def end(number: int, _: object) -> None:
         for one in own:

@@ -152,11 +152,11 @@ class Progress:
         )
         if kinds.keys() - {*UNFINISHED}:
             counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-            self.say(f"incomplete: {counts}; to try again: {self.again()}")
+            self.say(f"incomplete: {counts}; to try again: {self.again(self.kept())}")
         elif failures:
             counts = ", ".join(f"{plural(kinds[cause], 'cell')} {cause}" for cause in UNFINISHED if kinds[cause])
             stay = f", {kept:,} of which keep their earlier results" if (kept := self.kept()) else ""
-            self.say(f"stopped: {counts}{stay}; the same command {self.how()}: {self.again()}")
+            self.say(f"stopped: {counts}{stay}; the same command {self.how(kept)}: {self.again(kept)}")
         self.say(
             f"{self.done}/{plural(len(self.plan.cells), 'cell')} done ({len(self.cached)} before this run), "
             f"{plural(self.trainings, 'training')}, in {time.monotonic() - self.began:.0f} s; "
@@ -184,18 +184,18 @@ class Progress:
         where = f" (log: {self.queue.jobs[jobs[0]].folder / LOG})" if state is State.FAILED else ""
         return f"{word} {join_names(titles, TITLES)}: {cause}{where}"
 
-    def how(self) -> str:
-        """What the command of `again` does with the cells of a run that was stopped."""
-        if self.kept():
+    def how(self, kept: int) -> str:
+        """What the command of `again` does with the cells of a run that was stopped, `kept` as `kept` counts."""
+        if kept:
             return "begins again"
         return "continues if force is left out" if self.force and " --force" not in self.command else "continues"
 
-    def again(self) -> str:
-        """The command that runs what failed and what never ran."""
+    def again(self, kept: int) -> str:
+        """The command that runs what failed and what never ran. Without `kept` cells it need not force."""
         failed = any(state in (State.FAILED, State.BLOCKED) for state in self.queue.states.values())
         if not self.command.startswith("python"):
             return f"the same call{' with retry_failed=True' if failed else ''}"
-        plain = self.command if self.kept() else self.command.replace(" --force", "")
+        plain = self.command if kept else self.command.replace(" --force", "")
         return f"{plain} --retry-failed" if failed and not self.retries else plain
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -240,11 +241,9 @@ class Queue:
 
 def outcome_written(job: Job) -> Outcome:
     """The outcome of a job of this run, from its folder: it is done or failed."""
-    if state(job.folder) is State.FAILED:
-        return Outcome(job.id, State.FAILED, cause=failure(job.folder))
     timing = job.folder / TIMING
     seconds = float(read_json(timing).get("seconds", 0.0)) if timing.exists() else 0.0
-    return Outcome(job.id, State.DONE, read_json(job.folder / DONE), seconds=seconds)
+    return replace(outcome_elsewhere(job), seconds=seconds)
 
 
 def outcome_elsewhere(job: Job) -> Outcome:

@@ -8,9 +8,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
-from bench.execution.queue import Queue
 from bench.system import ENDING
+
+if TYPE_CHECKING:
+    from bench.execution.queue import Queue
 
 OUTPUTS = (1, 2)  # file descriptors of standard output and standard error
 # Of each `ending_signals` that has ended within `until_the_end`: its check, and what restores the handlers.
@@ -29,6 +32,11 @@ def catchable(number: signal.Signals) -> bool:
     """Whether a signal may get a handler: not in another thread, nor where it is ignored, as nohup and `&` do."""
     main = threading.current_thread() is threading.main_thread()
     return main and signal.getsignal(number) not in (signal.SIG_IGN, None)
+
+
+def unhandled() -> list[signal.Signals]:
+    """The signals of `ENDING` that would end the process now, and may get a handler."""
+    return [number for number in ENDING if catchable(number) and signal.getsignal(number) is signal.SIG_DFL]
 
 
 @contextlib.contextmanager
@@ -75,7 +83,7 @@ def ending_signals() -> Iterator[Callable[[], None]]:
     """
     received: list[int] = []
     terminals = [number for number in OUTPUTS if os.isatty(number)]
-    own = [number for number in ENDING if catchable(number) and signal.getsignal(number) is signal.SIG_DFL]
+    own = unhandled()
 
     def handle(number: int, _: object) -> None:
         received.append(number)
